@@ -1,1 +1,40 @@
-//! Placeholder, being written.
+//! Wire types of the fh HTTP API, version 1.
+//!
+//! Only shapes live here: what a field means, its unit and who may send it. Nothing is decided and
+//! nothing is looked up. The server and the client both depend on this crate and never on each
+//! other, so a change that compiles here is a change that both ends know of.
+//!
+//! Conventions: times are UTC in RFC 3339, ids are UUIDv7, sizes are bytes, names of flakes are
+//! `org/project`. A type that arrives from outside refuses fields that it does not know where
+//! ignoring them could widen access (tokens, grants), and tolerates them elsewhere so that a newer
+//! client can talk to an older server.
+
+mod access;
+mod discovery;
+mod error;
+mod management;
+mod names;
+mod push;
+
+pub use access::{Permission, Role, UnknownWord, UserKind, Visibility};
+pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};
+pub use error::{ErrorBody, ErrorCode};
+pub use management::{
+    CreateFlake, CreateGrant, CreateOrganization, CreateToken, CreateUser, FlakeInfo, FlakeList,
+    GrantInfo, GrantList, MintedToken, OrganizationInfo, OrganizationList, TokenInfo, TokenList,
+    UpdateFlake, UserInfo, UserList,
+};
+pub use names::{FlakeName, FlakePattern, InvalidName, Name};
+pub use push::{
+    BatchAnswer, CommitSummary, NAR_BATCH_MEDIA_TYPE, NAR_BATCH_RECORD_HEADER, NarAnswer,
+    NarRejection, PartAnswer, PathAnswer, PathStatus, PushLimits, PushPath, PushPlan, PushRequest,
+    UploadNeed, part_count,
+};
+
+/// The prefix of every API route of this version.
+pub const API_PREFIX: &str = "/api/v1";
+
+/// The prefix that marks a token of an fh server, so that secret scanners can find one.
+///
+/// Tokens are accepted with and without it.
+pub const TOKEN_PREFIX: &str = "fh1_";

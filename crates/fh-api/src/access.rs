@@ -1,0 +1,133 @@
+//! The closed vocabularies of access: roles, visibilities, permissions, kinds of user.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// A word that is not in the vocabulary asked for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnknownWord {
+    /// What was being read, such as `role`.
+    pub what: &'static str,
+    /// The word that was given.
+    pub given: String,
+    /// The words that would have been understood.
+    pub known: &'static [&'static str],
+}
+
+impl fmt::Display for UnknownWord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "unknown {} {:?}, expected one of {}",
+            self.what,
+            self.given,
+            self.known.join(", ")
+        )
+    }
+}
+
+impl std::error::Error for UnknownWord {}
+
+macro_rules! vocabulary {
+    ($(#[$meta:meta])* $name:ident, $what:literal, { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub enum $name { $($(#[$variant_meta])* $variant,)+ }
+
+        impl $name {
+            /// Every word of this vocabulary, in order.
+            pub const WORDS: &'static [&'static str] = &[$($word),+];
+
+            /// The word as it stands in JSON, in the database and on the command line.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $word,)+ }
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+        }
+
+        impl FromStr for $name {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(UnknownWord { what: $what, given: word.chars().take(40).collect(), known: Self::WORDS }),
+                }
+            }
+        }
+    };
+}
+
+vocabulary! {
+    /// What a grant lets its holder do with a flake. Each role includes those before it.
+    Role, "role", {
+        /// Substitute from the flake's slice.
+        Read = "read",
+        /// Push to the flake's slice.
+        Write = "write",
+        /// Grant, change visibility, delete.
+        Admin = "admin",
+    }
+}
+
+vocabulary! {
+    /// Who may read a flake without any grant.
+    Visibility, "visibility", {
+        /// Everybody, and it is listed.
+        Public = "public",
+        /// Everybody who names it (`/cache/org/project`); it is in no list and in no wider view.
+        Unlisted = "unlisted",
+        /// Only who was granted it.
+        Private = "private",
+    }
+}
+
+vocabulary! {
+    /// What a token may be used for; it can only narrow what its principal may do.
+    Permission, "permission", {
+        /// Read: substitute, list.
+        Pull = "pull",
+        /// Write to slices.
+        Push = "push",
+        /// Mint further, narrower tokens.
+        Mint = "mint",
+        /// Manage organisations, flakes, users and grants.
+        Admin = "admin",
+    }
+}
+
+vocabulary! {
+    /// What kind of account a user is.
+    UserKind, "kind of user", {
+        /// A person.
+        Human = "human",
+        /// A machine or a service.
+        Service = "service",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_the_same_in_json_and_in_text() {
+        for word in Role::WORDS {
+            let role: Role = word.parse().unwrap();
+            assert_eq!(serde_json::to_string(&role).unwrap(), format!("{word:?}"));
+        }
+        assert!(Role::Read < Role::Write && Role::Write < Role::Admin);
+        let error = "owner".parse::<Role>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "unknown role \"owner\", expected one of read, write, admin"
+        );
+    }
+}

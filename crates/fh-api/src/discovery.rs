@@ -1,0 +1,84 @@
+//! What a client learns about a server and about itself.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{FlakePattern, Name, Permission, UserKind};
+
+/// `GET /.well-known/fh`, public: all that `fh login --server URL` needs.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Discovery {
+    /// The product: always `fh`.
+    pub name: String,
+    /// The server's version.
+    pub version: String,
+    /// The server's own id, the audience of its tokens: `urn:fh:<uuid>`.
+    pub audience: String,
+    /// Base of the API, without a final slash; routes below it begin with `/api/v1`.
+    pub api_url: String,
+    /// Where people look, without a final slash.
+    pub web_url: String,
+    /// The substituter: the whole view of the caller, without a final slash.
+    pub cache_url: String,
+    /// The store directory of the paths served, `/nix/store`.
+    pub store_dir: String,
+    /// The public keys for nix.conf, active first, then standby.
+    pub public_keys: Vec<SigningKeyInfo>,
+    /// How one can log in; known words: `token`.
+    pub login: Vec<String>,
+    /// The server's clock, to tell skew from expiry.
+    #[serde(with = "time::serde::rfc3339")]
+    pub now: OffsetDateTime,
+}
+
+/// A public signing key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKeyInfo {
+    /// As nix.conf wants it: `name:base64`.
+    pub public_key: String,
+    /// `active`, `standby` or `retired`.
+    pub state: String,
+}
+
+/// `GET /api/v1/whoami`: the caller as the server sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Whoami {
+    /// The account.
+    pub user: Name,
+    /// What kind of account.
+    pub kind: UserKind,
+    /// May manage the whole server.
+    pub server_admin: bool,
+    /// The token's id.
+    pub token_id: Uuid,
+    /// What the token was said to be for.
+    pub token_description: Option<String>,
+    /// What the token may be used for.
+    pub permissions: Vec<Permission>,
+    /// Which flakes the token reaches.
+    pub flakes: Vec<FlakePattern>,
+    /// When the token ends.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+}
+
+/// `/nix-cache-info`, for those who want to read it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NixCacheInfo {
+    /// The store directory, such as `/nix/store`.
+    pub store_dir: String,
+    /// Lower is asked first; cache.nixos.org is 40.
+    pub priority: u32,
+}
+
+impl NixCacheInfo {
+    /// The text as served: `Key: value` lines.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        format!(
+            "StoreDir: {}\nWantMassQuery: 1\nPriority: {}\n",
+            self.store_dir, self.priority
+        )
+    }
+}

@@ -1,0 +1,263 @@
+//! Names of organisations, projects and users, and the patterns that tokens use for flakes.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+/// The longest name, in bytes.
+const MAX_NAME: usize = 64;
+
+/// A name or a pattern that cannot be one, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidName {
+    given: String,
+    reason: &'static str,
+}
+
+impl InvalidName {
+    fn new(given: &str, reason: &'static str) -> Self {
+        // A hostile name must not fill a log line.
+        Self {
+            given: given.chars().take(80).collect(),
+            reason,
+        }
+    }
+}
+
+impl fmt::Display for InvalidName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} {}", self.given, self.reason)
+    }
+}
+
+impl std::error::Error for InvalidName {}
+
+/// The name of an organisation, a project or a user.
+///
+/// 1 to 64 bytes of ASCII letters, digits, `-`, `_` and `.`; the first is a letter or a digit, so
+/// that no name is a relative path, an option or hidden. Case is kept, and compared without it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Name(String);
+
+impl Name {
+    /// The name as it was given.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What two names have in common when they are the same name.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.0.to_ascii_lowercase()
+    }
+}
+
+impl FromStr for Name {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let error = |reason| Err(InvalidName::new(text, reason));
+        if text.is_empty() {
+            return error("is empty: a name has at least one letter or digit");
+        }
+        if text.len() > MAX_NAME {
+            return error("is too long: a name has at most 64 characters");
+        }
+        if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            return error("is no name: the first character must be a letter or a digit");
+        }
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
+        {
+            return error("is no name: only letters, digits, '-', '_' and '.' may stand in one");
+        }
+        if text.contains("..") {
+            return error("is no name: it must not contain '..'");
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl TryFrom<String> for Name {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<Name> for String {
+    fn from(name: Name) -> Self {
+        name.0
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}
+
+/// `org/project`: what access is granted on.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct FlakeName {
+    /// The organisation that the flake belongs to.
+    pub org: Name,
+    /// The flake's name within its organisation.
+    pub project: Name,
+}
+
+impl FromStr for FlakeName {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        let Some((org, project)) = text.split_once('/') else {
+            return Err(InvalidName::new(
+                text,
+                "is no flake: write it as ORG/PROJECT",
+            ));
+        };
+        Ok(Self {
+            org: org.parse()?,
+            project: project.parse()?,
+        })
+    }
+}
+
+impl TryFrom<String> for FlakeName {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<FlakeName> for String {
+    fn from(name: FlakeName) -> Self {
+        name.to_string()
+    }
+}
+
+impl fmt::Display for FlakeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&format!("{}/{}", self.org, self.project))
+    }
+}
+
+/// Which flakes a token reaches: `acme/app`, `acme/*` (all of an organisation) or `*` (all).
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum FlakePattern {
+    /// `*`
+    All,
+    /// `org/*`
+    Organization(Name),
+    /// `org/project`
+    Flake(FlakeName),
+}
+
+impl FlakePattern {
+    /// Whether the pattern reaches this flake. Case does not count.
+    #[must_use]
+    pub fn matches(&self, org: &str, project: &str) -> bool {
+        match self {
+            Self::All => true,
+            Self::Organization(name) => name.as_str().eq_ignore_ascii_case(org),
+            Self::Flake(flake) => {
+                flake.org.as_str().eq_ignore_ascii_case(org)
+                    && flake.project.as_str().eq_ignore_ascii_case(project)
+            }
+        }
+    }
+
+    /// Whether everything that `other` reaches is reached by this pattern too.
+    #[must_use]
+    pub fn includes(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::All, _) => true,
+            (_, Self::All) | (Self::Flake(_), Self::Organization(_)) => false,
+            (Self::Organization(mine), Self::Organization(theirs)) => {
+                mine.folded() == theirs.folded()
+            }
+            (_, Self::Flake(flake)) => self.matches(flake.org.as_str(), flake.project.as_str()),
+        }
+    }
+}
+
+impl FromStr for FlakePattern {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        if text == "*" || text == "*/*" {
+            return Ok(Self::All);
+        }
+        match text.strip_suffix("/*") {
+            Some(org) => Ok(Self::Organization(org.parse()?)),
+            None => Ok(Self::Flake(text.parse()?)),
+        }
+    }
+}
+
+impl TryFrom<String> for FlakePattern {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<FlakePattern> for String {
+    fn from(pattern: FlakePattern) -> Self {
+        pattern.to_string()
+    }
+}
+
+impl fmt::Display for FlakePattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.pad("*"),
+            Self::Organization(org) => f.pad(&format!("{org}/*")),
+            Self::Flake(flake) => fmt::Display::fmt(flake, f),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hostile_names_are_refused() {
+        for bad in [
+            "", ".", "..", "a..b", "../etc", "a/b", "-x", "_x", "a b", "a\nb", "ä", "a%2f",
+        ] {
+            assert!(bad.parse::<Name>().is_err(), "{bad:?}");
+        }
+        assert!("x".repeat(65).parse::<Name>().is_err());
+        assert!("x".repeat(64).parse::<Name>().is_ok());
+        for good in ["acme", "Acme-2", "a.b_c", "0"] {
+            assert_eq!(good.parse::<Name>().unwrap().as_str(), good);
+        }
+        for bad in ["acme", "acme/", "/app", "acme/app/x", "acme/../x", "acme/*"] {
+            assert!(bad.parse::<FlakeName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_include_what_they_match() {
+        let pattern = |text: &str| text.parse::<FlakePattern>().unwrap();
+        assert!(pattern("*").includes(&pattern("acme/*")));
+        assert!(pattern("acme/*").includes(&pattern("ACME/app")));
+        assert!(!pattern("acme/*").includes(&pattern("*")));
+        assert!(!pattern("acme/app").includes(&pattern("acme/*")));
+        assert!(!pattern("acme/app").includes(&pattern("acme/other")));
+        assert!(pattern("acme/*").matches("acme", "app"));
+        assert!(!pattern("acme/*").matches("acme2", "app"));
+        assert_eq!(pattern("acme/*").to_string(), "acme/*");
+    }
+}

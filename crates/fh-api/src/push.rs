@@ -1,0 +1,202 @@
+//! The push protocol: plan, upload, commit.
+//!
+//! ```text
+//! POST  /api/v1/flakes/{org}/{project}/pushes                      PushRequest → PushPlan
+//! POST  /api/v1/flakes/{org}/{project}/pushes/{id}/nars            batch of small NARs → BatchAnswer
+//! PUT   /api/v1/flakes/{org}/{project}/pushes/{id}/nars/{nar hash}/parts/{n}   → PartAnswer
+//! POST  /api/v1/flakes/{org}/{project}/pushes/{id}/commit          → CommitSummary
+//! DELETE /api/v1/flakes/{org}/{project}/pushes/{id}                forget it (204)
+//! ```
+//!
+//! A NAR travels compressed with zstd. One of at most [`PushLimits::batched_nar_size`] bytes
+//! (uncompressed) goes into a batch: records of `nar hash` (32 bytes), `compressed length` (u64
+//! little endian) and that many bytes, one after the other. A larger one is cut at every
+//! [`PushLimits::part_size`] bytes of the *uncompressed* NAR, and each part is compressed for
+//! itself into one or more whole zstd frames. Frames laid end to end are one valid zstd stream, so
+//! the server stores the parts as they come, a client can compress parts on all cores, and an
+//! interrupted upload resumes at a part, whatever compression level either run used.
+//!
+//! Parts are numbered from 0 and are taken in order: the server answers a part that is early only
+//! once its predecessors have come, so a client may have several under way, sent in order.
+//! Resuming is planning again: the new plan says which parts the server has already.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// The media type of a batch of NARs.
+pub const NAR_BATCH_MEDIA_TYPE: &str = "application/vnd.fh.nar-batch";
+
+/// Bytes before each NAR in a batch: 32 of the NAR's SHA-256, 8 of the compressed length (LE).
+pub const NAR_BATCH_RECORD_HEADER: usize = 40;
+
+/// How many parts a NAR of `nar_size` bytes is cut into.
+#[must_use]
+pub fn part_count(nar_size: u64, part_size: u64) -> u64 {
+    nar_size.div_ceil(part_size.max(1)).max(1)
+}
+
+/// The plan asked for: what the slice shall hold.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PushRequest {
+    /// Every path of the closure, in any order. One that is only named by others (`context`) is
+    /// not pushed, but says how a reference is met.
+    pub paths: Vec<PushPath>,
+    /// Public keys (`name:base64`): a path that carries a valid signature of one of them is left
+    /// out, and references to it are met.
+    #[serde(default)]
+    pub skip_signed_by: Vec<String>,
+    /// Answer what would happen and begin nothing.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// A path info, as `nix path-info` tells it. Text, parsed by the server field by field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushPath {
+    /// The base name, `<hash>-<name>`, or the full path in this server's store directory.
+    pub path: String,
+    /// `sha256-<base64>` or `sha256:<base32 or hex>`.
+    pub nar_hash: String,
+    /// Bytes of the uncompressed NAR.
+    pub nar_size: u64,
+    /// Base names, without order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<String>,
+    /// Base name of the derivation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deriver: Option<String>,
+    /// `key name:base64`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<String>,
+    /// The content address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<String>,
+    /// Not to be pushed: told only because another path refers to it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub context: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if passes a reference"
+)]
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+/// What the server knows of each path, and what is to be sent.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PushPlan {
+    /// The push; absent where nothing has to be uploaded or `dry_run` was asked.
+    pub id: Option<Uuid>,
+    /// One for each path of the request that is no context, in the request's order.
+    pub paths: Vec<PathAnswer>,
+    /// The NARs to send; a NAR that several paths share stands here once.
+    pub uploads: Vec<UploadNeed>,
+    /// What the server takes.
+    pub limits: PushLimits,
+    /// Until when what was uploaded is kept for this push.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub expires_at: Option<OffsetDateTime>,
+    /// Present where nothing had to be uploaded: the push is done, no commit is needed.
+    pub committed: Option<CommitSummary>,
+}
+
+/// One path of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathAnswer {
+    /// The path's hash part, 32 characters.
+    pub hash: String,
+    /// What will happen to it.
+    pub status: PathStatus,
+}
+
+/// What a push does with a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PathStatus {
+    /// In the slice already, with the same content.
+    Present,
+    /// The caller can read its content elsewhere: it is linked, nothing is sent.
+    Linked,
+    /// Signed by a key of `skip_signed_by`: left out.
+    Upstream,
+    /// Its NAR was received already by an earlier, interrupted push of this caller.
+    Received,
+    /// Its NAR is to be sent.
+    Upload,
+}
+
+/// A NAR to send.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UploadNeed {
+    /// 52 characters of Nix base32, the NAR's SHA-256.
+    pub nar_hash: String,
+    /// Parts that the server has already, counted from the first.
+    #[serde(default)]
+    pub parts_received: u64,
+}
+
+/// What the server takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushLimits {
+    /// Uncompressed bytes of a part, but for the last.
+    pub part_size: u64,
+    /// Largest NAR (uncompressed bytes) that may travel in a batch.
+    pub batched_nar_size: u64,
+    /// Largest body of any upload request, in bytes.
+    pub body_size: u64,
+    /// Largest NAR at all, uncompressed bytes.
+    pub nar_size: u64,
+}
+
+/// The answer to a batch: one entry a record, in order.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BatchAnswer {
+    /// What became of each NAR.
+    pub nars: Vec<NarAnswer>,
+}
+
+/// What became of one NAR of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NarAnswer {
+    /// 52 characters of Nix base32.
+    pub nar_hash: String,
+    /// Why it was refused; absent when it was verified and is on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<NarRejection>,
+}
+
+/// Why a NAR was refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NarRejection {
+    /// One sentence for a person.
+    pub message: String,
+}
+
+/// The answer to a part.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartAnswer {
+    /// Parts that the server has now, counted from the first.
+    pub parts_received: u64,
+    /// All parts are in, the NAR was verified and is on disk.
+    pub complete: bool,
+}
+
+/// What a commit did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CommitSummary {
+    /// Paths of the push that the slice now holds.
+    pub paths: u64,
+    /// Of these, new to the slice.
+    pub added: u64,
+    /// Of the added, those whose NAR was uploaded by this caller.
+    pub uploaded: u64,
+    /// Of the added, those linked to content that was readable already.
+    pub linked: u64,
+    /// Bytes of the added paths' NARs, uncompressed.
+    pub nar_size: u64,
+    /// Bytes of the added paths' NARs as stored.
+    pub file_size: u64,
+}
