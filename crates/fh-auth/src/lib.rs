@@ -1,1 +1,18 @@
-//! Placeholder, being written.
+//! Who may do what: tokens, their narrowing, roles and views, as pure functions.
+//!
+//! Nothing here reads a clock, a file, a database or the network: the caller brings the facts and
+//! the time, and gets a decision. That makes every rule testable by itself, and there is one place
+//! to look for it.
+//!
+//! Invariants:
+//! - deny by default: a role or a reading right exists only where a rule below gives one;
+//! - a token narrows: whatever its scope says, it never adds to what its principal holds;
+//! - a minted token's scope is included in that of the token it was minted with.
+
+mod decide;
+mod scope;
+mod token;
+
+pub use decide::{FlakeFacts, Holdings, OrganizationRole, Rank};
+pub use scope::{ScopeError, TokenScope};
+pub use token::{Claims, Jwk, TokenError, TokenKey, read_unverified, strip_prefix};
