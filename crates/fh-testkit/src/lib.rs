@@ -1,1 +1,72 @@
-//! Placeholder, being written.
+//! What the tests, the demonstration and the benchmarks of `fh` stand on; never part of a release.
+//!
+//! - [`nix`]: real Nix in several versions, scratch stores, daemons and generated closures.
+//! - [`debian`]: Debian packages used without being installed.
+//!
+//! Invariants: nothing here touches the files of the person who runs it (every child gets a home of
+//! its own), everything that lasts lives below `<workspace>/target`, and what cannot be had on this
+//! machine is reported in a sentence that says what to do, never passed over in silence.
+
+pub mod debian;
+pub mod nix;
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+/// Environment variable that names the file in which [`skipped`] records; `cargo xtask test` sets it
+/// and prints the file after the tests.
+pub const SKIPPED_FILE_VARIABLE: &str = "FH_TESTKIT_SKIPPED";
+
+/// The root directory of the workspace.
+#[must_use]
+pub fn workspace() -> &'static Path {
+    // Two levels up from crates/fh-testkit, known when this crate was compiled.
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.ancestors().nth(2).unwrap_or(manifest)
+}
+
+/// `<workspace>/target`, whatever `CARGO_TARGET_DIR` says: what is kept here (unpacked Nix versions,
+/// large closures) is expensive and shared by all target directories.
+#[must_use]
+pub fn target() -> PathBuf {
+    workspace().join("target")
+}
+
+/// Records that a test, or a part of one, could not run on this machine.
+///
+/// libtest has no notion of a test that is skipped at run time; so the reason goes to the test's
+/// stderr, and to a file that `cargo xtask test` prints at the end.
+#[expect(
+    clippy::print_stderr,
+    reason = "the reason belongs into the test's own output too"
+)]
+pub fn skipped(reason: &str) {
+    eprintln!("skipped: {reason}");
+    let Some(file) = std::env::var_os(SKIPPED_FILE_VARIABLE) else {
+        return;
+    };
+    let line = format!("{}\n", reason.replace('\n', " "));
+    let recorded = std::fs::OpenOptions::new()
+        .append(true)
+        .create(true)
+        .open(&file)
+        .and_then(|mut file| file.write_all(line.as_bytes()));
+    if let Err(error) = recorded {
+        eprintln!("could not record that in {}: {error}", file.display());
+    }
+}
+
+/// The first executable file called `program` in the directories of `search_path`.
+#[must_use]
+pub fn find_program(program: &str, search_path: &std::ffi::OsStr) -> Option<PathBuf> {
+    std::env::split_paths(search_path)
+        .filter(|directory| directory.is_absolute())
+        .map(|directory| directory.join(program))
+        .find(|candidate| is_executable(candidate))
+}
+
+fn is_executable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt as _;
+    path.metadata()
+        .is_ok_and(|metadata| metadata.is_file() && metadata.permissions().mode() & 0o111 != 0)
+}
