@@ -1,1 +1,37 @@
-//! Placeholder, being written.
+//! Nix's data formats, as the rest of `fh` uses them.
+//!
+//! Store paths, Nix base32, hashes, content addresses, Ed25519 keys and signatures, path infos and the three JSON shapes
+//! of `nix path-info`, narinfo files, and the NAR archive format in both directions.
+//!
+//! Invariants that hold for the whole crate:
+//!
+//! - No network, no async, no process environment, no output. The only I/O is the NAR packer reading a tree and
+//!   [`nar::unpack`] writing one.
+//! - Every parser takes any input without panicking, and what it allocates is bounded by the input it was given, never
+//!   by a number that the input merely claims.
+//! - A parsed value is valid: whoever holds a [`StorePath`], a [`Signature`], … need not check it again, and its text
+//!   never holds a line break.
+//!
+//! Each module names the Nix source file that its format was taken from.
+
+pub mod base32;
+mod content_address;
+mod error;
+mod hash;
+pub mod nar;
+mod narinfo;
+mod path_info;
+mod path_info_json;
+mod signature;
+mod store_path;
+mod text_form;
+
+pub use content_address::ContentAddress;
+pub use error::{Error, Result};
+pub use hash::{Hasher, NarHash};
+pub use nar::{Event, Limits, NarDecoder, NarReader, NarValidator, pack, unpack};
+pub use narinfo::{Compression, NarInfo};
+pub use path_info::PathInfo;
+pub use path_info_json::{PathInfos, parse_path_infos};
+pub use signature::{PublicKey, SecretKey, Signature};
+pub use store_path::{StoreDir, StorePath, StorePathHash};

@@ -1,0 +1,178 @@
+//! The one error type of the crate.
+//!
+//! Messages name the offending thing. Text that came from outside is quoted, escaped and cut, so that an error can be
+//! logged or shown on a terminal as it is; of secret keys only the name is ever told.
+
+use std::io;
+use std::path::PathBuf;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong while reading, checking or writing one of Nix's formats.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Not usable as a store directory.
+    #[error("{directory} is not a store directory: {problem}")]
+    StoreDir {
+        /// The text, quoted.
+        directory: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Not a store path, or not one of the store directory in question.
+    #[error("{path} is not a store path: {problem}")]
+    StorePath {
+        /// The text, quoted.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Not Nix's base32.
+    #[error("{text} is not Nix base32: {problem}")]
+    Base32 {
+        /// The text, quoted.
+        text: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Not a SHA-256 hash in one of Nix's notations.
+    #[error("{hash} is not a SHA-256 hash: {problem}")]
+    Hash {
+        /// The text, quoted.
+        hash: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Not a content address.
+    #[error("{address} is not a content address: {problem}")]
+    ContentAddress {
+        /// The text, quoted.
+        address: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Not a signature.
+    #[error("{signature} is not a signature: {problem}")]
+    Signature {
+        /// The text, quoted.
+        signature: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Not a public key.
+    #[error("{key} is not a public key: {problem}")]
+    PublicKey {
+        /// The text, quoted.
+        key: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Not a secret key. Holds nothing of the key but, where it could be told apart, its name.
+    #[error("not a secret key: {problem}")]
+    SecretKey {
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// The operating system gave no random numbers.
+    #[error("cannot get random numbers for a new key: {problem}")]
+    Random {
+        /// What the operating system said.
+        problem: String,
+    },
+    /// Not a compression method that Nix knows.
+    #[error("{name} is not a compression method that Nix knows")]
+    Compression {
+        /// The text, quoted.
+        name: String,
+    },
+    /// A narinfo that Nix would refuse, or that is ambiguous.
+    #[error("narinfo is corrupt{}: {problem}", at_line(*.line))]
+    NarInfo {
+        /// The line, from 1; `None` when the file as a whole is at fault.
+        line: Option<usize>,
+        /// What is wrong.
+        problem: String,
+    },
+    /// The path infos are no JSON.
+    #[error("the path infos are not valid JSON")]
+    Json(#[source] serde_json::Error),
+    /// The path infos are JSON, but none of the shapes that Nix prints.
+    #[error("the path infos have an unknown shape: {problem}")]
+    PathInfoShape {
+        /// What is not as it should be.
+        problem: String,
+    },
+    /// One field of one path's info cannot be used.
+    #[error("path info of {path}: {field}: {problem}")]
+    PathInfoField {
+        /// The path as the JSON names it, quoted.
+        path: String,
+        /// The JSON field.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The bytes are not a NAR, or not the one canonical NAR of a tree.
+    #[error("invalid NAR at byte {offset}: {problem}")]
+    Nar {
+        /// Where, in bytes from the start of the NAR.
+        offset: u64,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// Something in the file system that a NAR cannot hold, or that changed while it was read.
+    #[error("cannot pack {}: {problem}", .path.display())]
+    Unpackable {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The file system said no.
+    #[error("cannot {action} {}", .path.display())]
+    Io {
+        /// What was tried: a verb.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The reader or writer that was passed in failed.
+    #[error("cannot {action} the NAR")]
+    Stream {
+        /// What was tried: `read` or `write`.
+        action: &'static str,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The receiver of a [`NarDecoder`](crate::NarDecoder)'s events wants no more of them.
+    #[error("the NAR's content was refused: {problem}")]
+    Refused {
+        /// Why.
+        problem: String,
+    },
+}
+
+fn at_line(line: Option<usize>) -> String {
+    line.map_or_else(String::new, |line| format!(" at line {line}"))
+}
+
+/// How many characters of foreign text an error shows.
+const EXCERPT: usize = 300;
+
+/// `text` in quotes, escaped and cut to a length fit for a message.
+pub(crate) fn quoted(text: &str) -> String {
+    match text.char_indices().nth(EXCERPT) {
+        Some((end, _)) => format!("{:?}…", &text[..end]),
+        None => format!("{text:?}"),
+    }
+}
+
+/// [`quoted`] for bytes that need not be UTF-8.
+pub(crate) fn quoted_bytes(bytes: &[u8]) -> String {
+    let cut = &bytes[..bytes.len().min(EXCERPT)];
+    let ellipsis = if cut.len() < bytes.len() { "…" } else { "" };
+    format!("\"{}\"{ellipsis}", cut.escape_ascii())
+}

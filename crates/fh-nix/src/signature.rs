@@ -1,0 +1,288 @@
+//! Ed25519 keys and detached signatures: `src/libutil/signature/local-keys.cc` (`src/libstore/crypto.cc` in older versions).
+//!
+//! All three are `<key name>:<base64>`: of 64 bytes for a signature, of 32 for a public key, and of 64 for a secret key,
+//! which are its seed and its public half. Verification is strict: keys of small order and signatures in a second,
+//! malleable form are refused.
+
+use std::fmt;
+use std::str::FromStr;
+
+use data_encoding::BASE64;
+use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result, quoted};
+
+/// The longest key name accepted, in bytes; Nix has no limit.
+const NAME_LENGTH: usize = 255;
+
+/// A detached signature and the name of the key that made it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Signature {
+    key_name: Box<str>,
+    bytes: [u8; 64],
+}
+
+impl Signature {
+    /// The name of the key that, it says, made this signature.
+    #[must_use]
+    pub fn key_name(&self) -> &str {
+        &self.key_name
+    }
+
+    /// The signature proper.
+    #[must_use]
+    pub const fn as_bytes(&self) -> &[u8; 64] {
+        &self.bytes
+    }
+}
+
+impl fmt::Display for Signature {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{}:{}",
+            self.key_name,
+            BASE64.encode(&self.bytes)
+        )
+    }
+}
+
+impl fmt::Debug for Signature {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Signature({self})")
+    }
+}
+
+impl FromStr for Signature {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let error = |problem| Error::Signature {
+            signature: quoted(text),
+            problem,
+        };
+        let (name, base64) = split_name(text).map_err(error)?;
+        let mut bytes = [0; 64];
+        if !decode_exactly(base64, &mut bytes) {
+            return Err(error(
+                "what follows the key's name is not the base64 of 64 bytes",
+            ));
+        }
+        Ok(Self {
+            key_name: name.into(),
+            bytes,
+        })
+    }
+}
+
+/// A public key with its name.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct PublicKey {
+    name: Box<str>,
+    key: VerifyingKey,
+}
+
+impl PublicKey {
+    /// The key's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The key's bytes.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8; 32] {
+        self.key.as_bytes()
+    }
+
+    /// Whether `signature` carries this key's name and is this key's signature of `message`.
+    #[must_use]
+    pub fn verify(&self, message: &[u8], signature: &Signature) -> bool {
+        let bytes = ed25519_dalek::Signature::from_bytes(&signature.bytes);
+        self.name == signature.key_name && self.key.verify_strict(message, &bytes).is_ok()
+    }
+}
+
+impl fmt::Display for PublicKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            formatter,
+            "{}:{}",
+            self.name,
+            BASE64.encode(self.key.as_bytes())
+        )
+    }
+}
+
+impl fmt::Debug for PublicKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "PublicKey({self})")
+    }
+}
+
+impl FromStr for PublicKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        // It may be a secret key, given by mistake: only what stands before the colon may be shown.
+        let shown = text.split_once(':').map_or("", |(name, _)| name);
+        let error = |problem| Error::PublicKey {
+            key: quoted(shown),
+            problem,
+        };
+        let (name, base64) = split_name(text).map_err(error)?;
+        let mut bytes = [0; 32];
+        if !decode_exactly(base64, &mut bytes) {
+            return Err(error("what follows its name is not the base64 of 32 bytes"));
+        }
+        VerifyingKey::from_bytes(&bytes)
+            .ok()
+            .filter(|key| !key.is_weak())
+            .map(|key| Self {
+                name: name.into(),
+                key,
+            })
+            .ok_or_else(|| error("it is no point of the curve, or a weak one"))
+    }
+}
+
+/// A secret key with its name. Erased from memory when dropped; its `Debug` shows the name alone.
+#[derive(Clone)]
+pub struct SecretKey {
+    name: Box<str>,
+    key: SigningKey,
+}
+
+impl SecretKey {
+    /// Makes a new key from the operating system's random numbers.
+    ///
+    /// # Errors
+    /// When the name is not fit for a key, or there are no random numbers.
+    pub fn generate(name: &str) -> Result<Self> {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(|error| Error::Random {
+            problem: error.to_string(),
+        })?;
+        Self::from_seed(name, *seed)
+    }
+
+    /// The key that `seed` determines.
+    ///
+    /// # Errors
+    /// When the name is not fit for a key.
+    pub fn from_seed(name: &str, seed: [u8; 32]) -> Result<Self> {
+        let seed = Zeroizing::new(seed);
+        check_name(name).map_err(|problem| Error::SecretKey { problem })?;
+        Ok(Self {
+            name: name.into(),
+            key: SigningKey::from_bytes(&seed),
+        })
+    }
+
+    /// The key's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The public key that verifies what this one signs.
+    #[must_use]
+    pub fn public(&self) -> PublicKey {
+        PublicKey {
+            name: self.name.clone(),
+            key: self.key.verifying_key(),
+        }
+    }
+
+    /// Signs `message`.
+    #[must_use]
+    pub fn sign(&self, message: &[u8]) -> Signature {
+        Signature {
+            key_name: self.name.clone(),
+            bytes: self.key.sign(message).to_bytes(),
+        }
+    }
+
+    /// The key as `nix-store --generate-binary-cache-key` writes it: `<name>:<base64 of seed and public half>`.
+    #[must_use]
+    pub fn to_secret_string(&self) -> Zeroizing<String> {
+        let bytes = Zeroizing::new(self.key.to_keypair_bytes());
+        // Of its full length from the start: growing would leave copies behind.
+        let mut text = String::with_capacity(self.name.len() + 1 + BASE64.encode_len(bytes.len()));
+        text.push_str(&self.name);
+        text.push(':');
+        BASE64.encode_append(bytes.as_slice(), &mut text);
+        Zeroizing::new(text)
+    }
+}
+
+impl fmt::Debug for SecretKey {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "SecretKey({}:…)", self.name)
+    }
+}
+
+impl FromStr for SecretKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let error = |problem| Error::SecretKey { problem };
+        let (name, base64) = split_name(text).map_err(error)?;
+        let mut bytes = Zeroizing::new([0; 64]);
+        if !decode_exactly(base64, bytes.as_mut_slice()) {
+            return Err(error("what follows its name is not the base64 of 64 bytes"));
+        }
+        let key = SigningKey::from_keypair_bytes(&bytes)
+            .map_err(|_| error("its public half does not belong to its secret half"))?;
+        Ok(Self {
+            name: name.into(),
+            key,
+        })
+    }
+}
+
+/// Splits at the first colon, as Nix does, and checks the name.
+fn split_name(text: &str) -> Result<(&str, &str), &'static str> {
+    let (name, base64) = text
+        .split_once(':')
+        .ok_or("there is no colon between a key's name and base64")?;
+    check_name(name)?;
+    Ok((name, base64))
+}
+
+/// Key names stand in narinfo lines and in nix.conf's space-separated lists; Nix itself checks nothing.
+fn check_name(name: &str) -> Result<(), &'static str> {
+    if name.is_empty() {
+        return Err("the key's name is empty");
+    }
+    if name.len() > NAME_LENGTH {
+        return Err("the key's name is longer than 255 bytes");
+    }
+    if !name
+        .bytes()
+        .all(|byte| byte.is_ascii_graphic() && byte != b':')
+    {
+        return Err("the key's name holds something other than visible ASCII without a colon");
+    }
+    Ok(())
+}
+
+/// Decodes canonical, padded base64 into the whole of `bytes`, or tells that `text` is not that.
+fn decode_exactly(text: &str, bytes: &mut [u8]) -> bool {
+    // The decoder wants room for the padding too; 66 is for 64 bytes.
+    let mut room = Zeroizing::new([0; 66]);
+    let padded = bytes.len().div_ceil(3) * 3;
+    if text.len() != BASE64.encode_len(bytes.len()) || padded > room.len() {
+        return false;
+    }
+    let decoded = BASE64.decode_mut(text.as_bytes(), &mut room[..padded]);
+    let exact = decoded == Ok(bytes.len());
+    if exact {
+        bytes.copy_from_slice(&room[..bytes.len()]);
+    }
+    exact
+}
+
+#[cfg(test)]
+mod tests;

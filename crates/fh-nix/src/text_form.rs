@@ -1,0 +1,41 @@
+//! Serde for the types whose one wire form is their text: `Display` to write, `FromStr` to read.
+
+/// Implements `Serialize` by `Display` and `Deserialize` by `FromStr`.
+macro_rules! serde_as_text {
+    ($($type:ty: $expected:literal),+ $(,)?) => {$(
+        impl serde::Serialize for $type {
+            fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $type {
+            fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                struct Text;
+                impl serde::de::Visitor<'_> for Text {
+                    type Value = $type;
+
+                    fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                        formatter.write_str($expected)
+                    }
+
+                    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                        text.parse().map_err(E::custom)
+                    }
+                }
+                deserializer.deserialize_str(Text)
+            }
+        }
+    )+};
+}
+
+serde_as_text! {
+    crate::Compression: "a compression method of Nix",
+    crate::ContentAddress: "a content address",
+    crate::NarHash: "a SHA-256 hash",
+    crate::PublicKey: "a public key",
+    crate::Signature: "a signature",
+    crate::StoreDir: "a store directory",
+    crate::StorePath: "the base name of a store path",
+    crate::StorePathHash: "the hash part of a store path",
+}
