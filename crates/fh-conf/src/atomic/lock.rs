@@ -1,0 +1,78 @@
+//! The lock beside a file.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
+use rustix::io::Errno;
+
+use crate::{Error, Result};
+
+/// How long to sleep between two tries. `flock` has no time limit of its own.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// Holds the lock until it is dropped.
+pub(super) struct Lock {
+    path: PathBuf,
+    /// Closing it ends the lock.
+    _file: File,
+}
+
+impl Lock {
+    pub(super) fn take(target: &Path, timeout: Duration) -> Result<Self> {
+        let mut name = OsString::from(target.file_name().unwrap_or_default());
+        name.push(".lock");
+        let path = target.with_file_name(name);
+        let begin = Instant::now();
+        loop {
+            if let Some(file) = attempt(&path)? {
+                return Ok(Self { path, _file: file });
+            }
+            let waited = begin.elapsed();
+            if waited >= timeout {
+                return Err(Error::Locked { path, waited });
+            }
+            std::thread::sleep(PAUSE.min(timeout - waited));
+        }
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Still locked, so this removes our own lock file, not that of the next process. If it cannot be removed, it
+        // stays as an empty file that locks nothing.
+        let _ = std::fs::remove_file(&self.path);
+    }
+}
+
+/// Tries once; `None` if another process has the lock, or had it and removed the lock file.
+fn attempt(path: &Path) -> Result<Option<File>> {
+    let failed = |errno: Errno| Error::Io {
+        action: "lock",
+        path: path.to_owned(),
+        source: errno.into(),
+    };
+    // Never through a link, which could make a file elsewhere.
+    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?);
+    loop {
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => break,
+            Err(Errno::INTR) => {}
+            Err(Errno::WOULDBLOCK) => return Ok(None),
+            Err(errno) => return Err(failed(errno)),
+        }
+    }
+    let locked = file.metadata().map_err(|source| Error::Io {
+        action: "lock",
+        path: path.to_owned(),
+        source,
+    })?;
+    let same = path
+        .symlink_metadata()
+        .is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino()));
+    Ok(same.then_some(file))
+}

@@ -1,0 +1,219 @@
+//! Reading a whole file, and putting a new one in its place.
+
+use std::ffi::OsString;
+use std::fs::{DirBuilder, File, Metadata, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
+use std::path::Path;
+
+use rustix::fs::{Mode, OFlags, open};
+use rustix::io::Errno;
+use tempfile::NamedTempFile;
+
+use super::{resolve, same_version};
+use crate::{Error, Result};
+
+const TEMPORARY_SUFFIX: &str = ".fh-tmp";
+
+fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {
+    let path = path.to_owned();
+    move |source| Error::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+/// The content of a regular file, at most `limit` bytes; `None` if there is none. A pipe or device is neither read nor
+/// waited for.
+pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Metadata)>> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    let file = match open(path, flags, Mode::empty()) {
+        Ok(file) => File::from(file),
+        Err(Errno::NOENT) => return Ok(None),
+        // A socket, or a device without driver.
+        Err(Errno::NXIO | Errno::NODEV) => {
+            return Err(Error::NotRegular {
+                path: path.to_owned(),
+            });
+        }
+        Err(errno) => return Err(failed("read", path)(errno.into())),
+    };
+    let metadata = file.metadata().map_err(failed("read", path))?;
+    if !metadata.is_file() {
+        return Err(Error::NotRegular {
+            path: path.to_owned(),
+        });
+    }
+    let mut content = Vec::new();
+    file.take(limit + 1)
+        .read_to_end(&mut content)
+        .map_err(failed("read", path))?;
+    if content.len() as u64 > limit {
+        return Err(Error::TooLarge {
+            path: path.to_owned(),
+            limit,
+        });
+    }
+    Ok(Some((content, metadata)))
+}
+
+/// Makes a directory and those above it.
+pub(super) fn make_directory(directory: &Path, mode: u32) -> Result<()> {
+    let missing: Vec<_> = directory
+        .ancestors()
+        .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(directory)
+        .map_err(failed("make the directory", directory))?;
+    missing
+        .into_iter()
+        .filter_map(Path::parent)
+        .try_for_each(sync_directory)
+}
+
+/// Puts new content in the place of a file, or where there is none. `old` is that file as it was read.
+pub(super) fn replace(
+    target: &Path,
+    content: &[u8],
+    mode: u32,
+    old: Option<&Metadata>,
+) -> Result<()> {
+    let directory = resolve::directory(target)?;
+    let prefix = temporary_prefix(target);
+    remove_leftovers(directory, &prefix);
+    let mut builder = tempfile::Builder::new();
+    builder
+        .prefix(&prefix)
+        .suffix(TEMPORARY_SUFFIX)
+        .rand_bytes(12)
+        .permissions(Permissions::from_mode(0o600));
+    let mut temporary = builder
+        .tempfile_in(directory)
+        .map_err(failed("make a file in", directory))?;
+    temporary
+        .write_all(content)
+        .map_err(failed("write", temporary.path()))?;
+    if let Some(old) = old {
+        keep_owner(&temporary, target, old)?;
+        super::attributes::keep(target, temporary.as_file(), mode == old.mode() & 0o7777);
+    }
+    // Last: a change of owner takes bits away, an access list changes those of the group.
+    temporary
+        .as_file()
+        .set_permissions(Permissions::from_mode(mode))
+        .map_err(failed("write", temporary.path()))?;
+    temporary
+        .as_file()
+        .sync_all()
+        .map_err(failed("write", temporary.path()))?;
+    unchanged_since(target, old)?;
+    temporary
+        .persist(target)
+        .map_err(|error| failed("replace", target)(error.error))?;
+    sync_directory(directory)
+}
+
+/// Changes the permission bits of the file that was read; its content and its times stay.
+pub(super) fn set_mode(target: &Path, mode: u32, old: &Metadata) -> Result<()> {
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOFOLLOW;
+    let file = File::from(
+        open(target, flags, Mode::empty()).map_err(|errno| failed("read", target)(errno.into()))?,
+    );
+    let metadata = file.metadata().map_err(failed("read", target))?;
+    if !same_version(&metadata, old) {
+        return Err(Error::ChangedMeanwhile {
+            path: target.to_owned(),
+        });
+    }
+    file.set_permissions(Permissions::from_mode(mode))
+        .map_err(failed("change the permissions of", target))
+}
+
+/// Removes a file and syncs its directory; whether there was one.
+pub(super) fn remove(target: &Path) -> Result<bool> {
+    match std::fs::remove_file(target) {
+        Ok(()) => sync_directory(resolve::directory(target)?).map(|()| true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(failed("remove", target)(error)),
+    }
+}
+
+fn keep_owner(temporary: &NamedTempFile, target: &Path, old: &Metadata) -> Result<()> {
+    let new = temporary
+        .as_file()
+        .metadata()
+        .map_err(failed("write", temporary.path()))?;
+    if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
+        return Ok(());
+    }
+    fchown(temporary.as_file(), Some(old.uid()), Some(old.gid())).map_err(|source| Error::Owner {
+        path: target.to_owned(),
+        uid: old.uid(),
+        gid: old.gid(),
+        source,
+    })
+}
+
+/// The last look before the rename: has a program that does not take our lock been here?
+fn unchanged_since(target: &Path, old: Option<&Metadata>) -> Result<()> {
+    let same = match (target.symlink_metadata(), old) {
+        (Ok(now), Some(old)) => same_version(&now, old),
+        (Err(error), None) => error.kind() == io::ErrorKind::NotFound,
+        _ => false,
+    };
+    if same {
+        Ok(())
+    } else {
+        Err(Error::ChangedMeanwhile {
+            path: target.to_owned(),
+        })
+    }
+}
+
+fn temporary_prefix(target: &Path) -> OsString {
+    let mut prefix = OsString::from(".");
+    prefix.push(target.file_name().unwrap_or_default());
+    prefix.push(".");
+    prefix
+}
+
+/// Removes the temporary files of processes that were killed. Only who has the lock makes such files, so there is none
+/// in use. What cannot be removed does no harm.
+fn remove_leftovers(directory: &Path, prefix: &OsString) {
+    let Ok(entries) = std::fs::read_dir(directory) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let name = name.as_encoded_bytes();
+        let middle = name
+            .strip_prefix(prefix.as_encoded_bytes())
+            .and_then(|rest| rest.strip_suffix(TEMPORARY_SUFFIX.as_bytes()));
+        if middle.is_some_and(|middle| {
+            middle.len() == 12 && middle.iter().all(u8::is_ascii_alphanumeric)
+        }) {
+            let _ = std::fs::remove_file(entry.path());
+        }
+    }
+}
+
+/// Makes a rename or removal last. Some file systems cannot sync a directory and say so.
+fn sync_directory(directory: &Path) -> Result<()> {
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let file = File::open(directory).map_err(failed("sync", directory))?;
+    match rustix::fs::fsync(&file) {
+        Ok(()) | Err(Errno::INVAL | Errno::NOTSUP) => Ok(()),
+        Err(errno) => Err(failed("sync", directory)(errno.into())),
+    }
+}

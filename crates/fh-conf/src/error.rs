@@ -1,0 +1,159 @@
+//! The crate's one error type.
+//!
+//! No message repeats its source, and none holds text from a file: a netrc is made of passwords, and nix.conf may
+//! carry `access-tokens`.
+
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What can go wrong while reading, editing or writing a file.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The netrc file is not understood; it is left alone.
+    #[error("netrc not understood at line {line}, column {column}: {reason}")]
+    NetrcSyntax {
+        /// Line, counted from 1.
+        line: usize,
+        /// Column in bytes, counted from 1.
+        column: usize,
+        /// What is wrong there, without the file's own text.
+        reason: &'static str,
+    },
+    /// A host, login or password that a netrc file cannot carry to every reader.
+    #[error("the {what} cannot be written to a netrc file: {reason}")]
+    NetrcValue {
+        /// `host`, `login` or `password`.
+        what: &'static str,
+        /// Why not, without the value.
+        reason: &'static str,
+    },
+    /// The edited netrc would be larger than what curl reads: it would lose every entry, not only the new one.
+    #[error("the netrc file would grow to {size} bytes, and curl reads at most {limit}")]
+    NetrcTooLarge {
+        /// Size in bytes after the edit.
+        size: usize,
+        /// Largest size in bytes.
+        limit: usize,
+    },
+    /// The edit could not be made so that every reader finds the entry; nothing was changed.
+    #[error("the netrc entry of {host} is written in a way that cannot be edited safely")]
+    NetrcAmbiguous {
+        /// The host whose entry it is.
+        host: String,
+    },
+    /// A line of nix.conf, or of a file included from it, that Nix would not accept either.
+    #[error("{} not understood at line {line}: {reason}", path.display())]
+    NixConfSyntax {
+        /// The file, as it is named in the configuration.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// What is wrong there, without the line's text.
+        reason: &'static str,
+    },
+    /// `include` names a file that does not exist: Nix itself stops there.
+    #[error("{} line {line}: the included file {} does not exist", path.display(), included.display())]
+    IncludeMissing {
+        /// The file with the `include` line.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// The file that is not there.
+        included: PathBuf,
+    },
+    /// A file that includes itself, directly or through others.
+    #[error("{} line {line}: {} is included from within itself", path.display(), included.display())]
+    IncludeCycle {
+        /// The file with the `include` line.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+        /// The file that is being read already.
+        included: PathBuf,
+    },
+    /// More included files, or deeper ones, than any real configuration has.
+    #[error("{} line {line}: too many included files", path.display())]
+    IncludeLimit {
+        /// The file with the `include` line.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
+    },
+    /// A setting name or value that nix.conf cannot carry.
+    #[error("the value for {name} cannot be written to nix.conf: {reason}")]
+    NixConfValue {
+        /// The setting.
+        name: String,
+        /// Why not, without the value.
+        reason: &'static str,
+    },
+    /// An operation on a file or directory failed.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// What was being done, as a verb.
+        action: &'static str,
+        /// The file or directory.
+        path: PathBuf,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// The file is, or leads through links to, something in the Nix store, which no one may write.
+    #[error("{} belongs to the Nix store ({})", path.display(), target.display())]
+    InStore {
+        /// The path as given.
+        path: PathBuf,
+        /// Where it leads.
+        target: PathBuf,
+    },
+    /// The path leads to a directory, a device or another thing that is not a regular file.
+    #[error("{} is not a regular file", path.display())]
+    NotRegular {
+        /// The resolved path.
+        path: PathBuf,
+    },
+    /// Too many symbolic links, or links in a circle.
+    #[error("{} leads through too many symbolic links", path.display())]
+    LinkLoop {
+        /// The path as given.
+        path: PathBuf,
+    },
+    /// The file is larger than any file of its kind.
+    #[error("{} is larger than {limit} bytes", path.display())]
+    TooLarge {
+        /// The resolved path.
+        path: PathBuf,
+        /// Largest size in bytes.
+        limit: u64,
+    },
+    /// Another process held the lock for the whole waiting time.
+    #[error("{} has been locked by another process for {} seconds", path.display(), waited.as_secs())]
+    Locked {
+        /// The lock file.
+        path: PathBuf,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// The replacement cannot be given to the file's owner, so the file was left alone.
+    #[error("cannot keep the owner of {} (user {uid}, group {gid})", path.display())]
+    Owner {
+        /// The file.
+        path: PathBuf,
+        /// Its user id.
+        uid: u32,
+        /// Its group id.
+        gid: u32,
+        /// The operating system's answer.
+        source: io::Error,
+    },
+    /// A program that does not take our lock changed the file while it was being edited; that change was kept.
+    #[error("{} was changed by another program at the same time", path.display())]
+    ChangedMeanwhile {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// A result with this crate's [`Error`].
+pub type Result<T, E = Error> = std::result::Result<T, E>;

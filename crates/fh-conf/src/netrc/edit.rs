@@ -1,0 +1,144 @@
+//! Writing: the edits that set and take back an entry, as byte ranges.
+
+use std::ops::Range;
+
+use super::Change;
+use super::scan::{Item, Key, Kind, is_blank};
+use super::value::LONGEST_LINE;
+use crate::text::{append_line, line_end, line_start, line_stop, splice, whole_line};
+use crate::{Error, Result};
+
+/// The text with the entry of `host` set. The values are checked already.
+pub(super) fn set(
+    text: &[u8],
+    items: &[Item],
+    host: &str,
+    login: &str,
+    password: &str,
+) -> (Vec<u8>, Change) {
+    let barrier = items
+        .iter()
+        .position(|item| item.hides_rest || item.kind == Kind::Default);
+    let own = items.iter().position(|item| item.is_machine(host));
+    if let Some(own) = own.filter(|&own| barrier.is_none_or(|barrier| own <= barrier)) {
+        let edits = update(&items[own], login, password);
+        let change = if edits.is_empty() {
+            Change::Unchanged
+        } else {
+            Change::Updated
+        };
+        return (splice(text, &edits), change);
+    }
+    let entry = format!("machine {host} login {login} password {password}").into_bytes();
+    let Some(barrier) = barrier else {
+        let mut text = text.to_vec();
+        append_line(&mut text, &entry);
+        return (text, Change::Added);
+    };
+    let start = items[barrier].range.start;
+    let begin = line_start(text, start);
+    let (at, gap) = if text[begin..start].iter().all(|&byte| is_blank(byte)) {
+        let floor = barrier
+            .checked_sub(1)
+            .map_or(0, |before| items[before].range.end);
+        (above_comments(text, begin, floor), line_end(text))
+    } else {
+        (start, b" ".as_slice())
+    };
+    (
+        splice(text, &[(at..at, [entry.as_slice(), gap].concat())]),
+        Change::Added,
+    )
+}
+
+/// The begin of the comment lines directly above a line, which belong to it, unless they begin the file or part: those
+/// are about the whole file.
+fn above_comments(text: &[u8], line: usize, floor: usize) -> usize {
+    let mut at = line;
+    while at > floor {
+        let above = line_start(text, at - 1);
+        let first = text[above..at].iter().find(|&&byte| !is_blank(byte));
+        if above < floor || first != Some(&b'#') {
+            return at;
+        }
+        at = above;
+    }
+    line
+}
+
+fn update(item: &Item, login: &str, password: &str) -> Vec<(Range<usize>, Vec<u8>)> {
+    let mut edits = Vec::new();
+    let mut missing = Vec::new();
+    for (key, keyword, value) in [
+        (Key::Login, "login", login),
+        (Key::Password, "password", password),
+    ] {
+        let mut fields = item
+            .fields
+            .iter()
+            .filter(|field| field.key == key)
+            .peekable();
+        if fields.peek().is_none() {
+            missing.extend_from_slice(format!(" {keyword} {value}").as_bytes());
+        }
+        let other = fields.filter(|field| field.value != value.as_bytes());
+        edits.extend(other.map(|field| (field.range.clone(), value.as_bytes().to_vec())));
+    }
+    if !missing.is_empty() {
+        edits.push((item.head_end..item.head_end, missing));
+    }
+    edits.sort_by_key(|edit| edit.0.start);
+    edits
+}
+
+/// Refuses an entry with a line that some curl would skip.
+pub(super) fn check_line_lengths(text: &[u8], items: &[Item], host: &str) -> Result<()> {
+    let Some(item) = items.iter().find(|item| item.is_machine(host)) else {
+        return Ok(());
+    };
+    let ends = item.fields.iter().map(|field| field.range.end);
+    let too_long = ends
+        .into_iter()
+        .any(|end| line_stop(text, end) - line_start(text, end) > LONGEST_LINE);
+    if too_long {
+        let reason = "its line would be longer than the 4095 bytes that curl reads";
+        return Err(Error::NetrcValue {
+            what: "password",
+            reason,
+        });
+    }
+    Ok(())
+}
+
+/// The text without an item: its lines if it has them to itself, or else its words and the white space on one side.
+pub(super) fn remove(text: &[u8], item: &Item) -> Vec<u8> {
+    let Range { start, end } = item.range;
+    let begin = line_start(text, start);
+    let leads = text[begin..start].iter().all(|&byte| is_blank(byte));
+    let before = text[..start]
+        .iter()
+        .rposition(|&byte| !is_blank(byte))
+        .map_or(0, |last| last + 1);
+    let range = if text[..end].ends_with(b"\n") {
+        // A closed macro at the end: the line end stays with what stands before the entry on its line.
+        if leads {
+            begin..end
+        } else {
+            before..end - if text[..end].ends_with(b"\r\n") { 2 } else { 1 }
+        }
+    } else {
+        let stop = line_stop(text, end);
+        let blanks = text[end..stop]
+            .iter()
+            .take_while(|&&byte| is_blank(byte))
+            .count();
+        let trails = end + blanks == stop;
+        match (leads, trails) {
+            (true, true) => whole_line(text, start, stop),
+            (_, false) => start..end + blanks,
+            (false, true) if text[..stop].ends_with(b"\r") && stop < text.len() => before..stop - 1,
+            (false, true) => before..stop,
+        }
+    };
+    splice(text, &[(range, Vec::new())])
+}

@@ -1,0 +1,206 @@
+//! A lossless editor for netrc files.
+//!
+//! The format is what the readers accept, and for Nix the only reader is libcurl (`lib/netrc.c`; Nix passes
+//! `netrc-file` to it): words separated by white space, `machine NAME` or `default` opens an entry, `login`, `password`
+//! and `account` take a value, `macdef` a body up to the next empty line, `"…"` quotes a word (with backslash escapes),
+//! and the first entry that fits is used. Its versions differ, so this module writes only what all of them read alike:
+//!
+//! | curl | differs in |
+//! |---|---|
+//! | up to 7.83 | no quotes, no `macdef`; only a line that begins with `#` is a comment |
+//! | 7.84 to 8.10 | `#` before a word makes the rest of the line a comment; longer lines than 4095 bytes are skipped |
+//! | from 8.11 | only whole lines are comments again; a larger file than 128 KiB, a longer word than 4095 bytes or, in some versions, a byte outside of ASCII is a syntax error that loses every entry |
+//! | all but the latest | in the entries of *other* hosts, values are taken for keywords: a login named `default` opens a default entry |
+//!
+//! # Invariants
+//!
+//! - [`Netrc::set`] changes the values of the one entry, or adds one line; no other byte.
+//! - A new entry goes to the end, or before the first thing behind which a reader might not find it: `default`, a macro
+//!   that runs to the end of the file, a value or remark that some curl takes for one of these.
+//! - [`Netrc::remove`] after a [`Netrc::set`] that added gives back the bytes from before.
+//! - A password is never part of `Debug` output or of an error.
+
+mod edit;
+mod scan;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::fmt;
+
+pub use value::check;
+
+use crate::{Error, Result};
+use scan::{Item, Kind};
+
+/// The largest file, in bytes, that every curl reads whole (its dynamic buffer of 128 KiB counts a closing NUL).
+const LARGEST_FILE: usize = 128 * 1024 - 1;
+
+/// The text of a netrc file.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Netrc {
+    text: Vec<u8>,
+    items: Vec<Item>,
+}
+
+/// What [`Netrc::set`] did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The entry had these values; no byte changed.
+    Unchanged,
+    /// There was no entry of that host that a reader would reach; one was added.
+    Added,
+    /// The host's entry had other values, which were replaced.
+    Updated,
+}
+
+/// The login and password of an entry, with quotes and escapes undone.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Entry {
+    login: Option<Vec<u8>>,
+    password: Option<Vec<u8>>,
+}
+
+impl Netrc {
+    /// Reads the text of a netrc file; an absent file is the empty text.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NetrcSyntax`] with line and column for what no reader, or not every reader, understands.
+    pub fn parse(text: &[u8]) -> Result<Self> {
+        Ok(Self {
+            text: text.to_vec(),
+            items: scan::scan(text)?,
+        })
+    }
+
+    /// The entry of a host that readers use: the first one, unless a `default` stands before it. Host names are
+    /// compared without regard to case, as curl does; there are no ports in a netrc file.
+    #[must_use]
+    pub fn get(&self, host: &str) -> Option<Entry> {
+        let reachable = self
+            .items
+            .iter()
+            .take_while(|item| item.kind != Kind::Default);
+        let item = reachable.into_iter().find(|item| item.is_machine(host))?;
+        let (login, password) = item.credentials();
+        Some(Entry {
+            login: login.map(<[u8]>::to_vec),
+            password: password.map(<[u8]>::to_vec),
+        })
+    }
+
+    /// The names of all machines, in the file's order, repeated if they are in the file.
+    #[must_use]
+    pub fn hosts(&self) -> Vec<String> {
+        let machines = self.items.iter().filter_map(|item| match &item.kind {
+            Kind::Machine(name) => Some(String::from_utf8_lossy(name).into_owned()),
+            Kind::Default | Kind::Macro => None,
+        });
+        machines.collect()
+    }
+
+    /// Gives a host's entry this login and password, or adds an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NetrcValue`] as from [`check`], or where the line would be too long for curl; [`Error::NetrcTooLarge`];
+    /// [`Error::NetrcAmbiguous`] for an entry that cannot be edited so that readers agree. Nothing is changed then.
+    pub fn set(&mut self, host: &str, login: &str, password: &str) -> Result<Change> {
+        check(host, login, password)?;
+        let ambiguous = || Error::NetrcAmbiguous {
+            host: host.to_owned(),
+        };
+        let (text, change) = edit::set(&self.text, &self.items, host, login, password);
+        if change == Change::Unchanged {
+            return Ok(change);
+        }
+        if text.len() > LARGEST_FILE && text.len() > self.text.len() {
+            return Err(Error::NetrcTooLarge {
+                size: text.len(),
+                limit: LARGEST_FILE,
+            });
+        }
+        let edited = Self::parse(&text).map_err(|_| ambiguous())?;
+        if !edited
+            .get(host)
+            .is_some_and(|entry| entry.is(login, password))
+        {
+            return Err(ambiguous());
+        }
+        edit::check_line_lengths(&edited.text, &edited.items, host)?;
+        *self = edited;
+        Ok(change)
+    }
+
+    /// Removes every entry of a host (with its macros); whether there was one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NetrcAmbiguous`] if the rest could not be read any more; nothing is changed then.
+    pub fn remove(&mut self, host: &str) -> Result<bool> {
+        let mut edited = self.clone();
+        while let Some(item) = edited.items.iter().find(|item| item.is_machine(host)) {
+            let text = edit::remove(&edited.text, item);
+            edited = Self::parse(&text).map_err(|_| Error::NetrcAmbiguous {
+                host: host.to_owned(),
+            })?;
+        }
+        let removed = edited.items.len() != self.items.len();
+        *self = edited;
+        Ok(removed)
+    }
+
+    /// The text.
+    #[must_use]
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// A copy of the text.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.text.clone()
+    }
+}
+
+impl fmt::Debug for Netrc {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_struct("Netrc")
+            .field("hosts", &self.hosts())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Entry {
+    /// The login, if the entry has one.
+    #[must_use]
+    pub fn login(&self) -> Option<&[u8]> {
+        self.login.as_deref()
+    }
+
+    /// The password, if the entry has one. A secret: not to be shown.
+    #[must_use]
+    pub fn password(&self) -> Option<&[u8]> {
+        self.password.as_deref()
+    }
+
+    /// Whether the entry has exactly this login and password.
+    #[must_use]
+    pub fn is(&self, login: &str, password: &str) -> bool {
+        self.login() == Some(login.as_bytes()) && self.password() == Some(password.as_bytes())
+    }
+}
+
+impl fmt::Debug for Entry {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let login = self.login.as_deref().map(String::from_utf8_lossy);
+        let password = self.password.as_ref().map(|_| "[redacted]");
+        formatter
+            .debug_struct("Entry")
+            .field("login", &login)
+            .field("password", &password)
+            .finish()
+    }
+}

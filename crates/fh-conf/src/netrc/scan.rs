@@ -1,0 +1,337 @@
+//! Reading: from bytes to entries with the places of their words.
+
+use std::ops::Range;
+
+use crate::text::{line_start, line_stop, place};
+use crate::{Error, Result};
+
+/// What an item of the file is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// `machine NAME`, with the name.
+    Machine(Vec<u8>),
+    /// `default`.
+    Default,
+    /// A `macdef` before any entry.
+    Macro,
+}
+
+/// The keyword of a value.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Key {
+    Login,
+    Password,
+    Account,
+}
+
+/// A keyword with its value.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Field {
+    pub(super) key: Key,
+    /// Where the value stands, with its quotes.
+    pub(super) range: Range<usize>,
+    /// The value without quotes and escapes.
+    pub(super) value: Vec<u8>,
+}
+
+/// An entry, or a macro outside of one.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Item {
+    pub(super) kind: Kind,
+    /// From the keyword that opens the item to the end of its last word; with a macro at its end, to the end of the
+    /// empty line that closes that.
+    pub(super) range: Range<usize>,
+    /// End of the word after which a missing field can be added: the name, or `default`.
+    pub(super) head_end: usize,
+    pub(super) fields: Vec<Field>,
+    /// Some reader may not find what stands behind this item.
+    pub(super) hides_rest: bool,
+}
+
+impl Item {
+    pub(super) fn is_machine(&self, host: &str) -> bool {
+        matches!(&self.kind, Kind::Machine(name) if name.eq_ignore_ascii_case(host.as_bytes()))
+    }
+
+    /// Login and password as curl takes them from the entry: repeated ones replace each other until both are there.
+    pub(super) fn credentials(&self) -> (Option<&[u8]>, Option<&[u8]>) {
+        let (mut login, mut password) = (None, None);
+        for field in &self.fields {
+            if login.is_some() && password.is_some() {
+                break;
+            }
+            match field.key {
+                Key::Login => login = Some(field.value.as_slice()),
+                Key::Password => password = Some(field.value.as_slice()),
+                Key::Account => {}
+            }
+        }
+        (login, password)
+    }
+}
+
+struct Word {
+    range: Range<usize>,
+    text: Vec<u8>,
+    quoted: bool,
+}
+
+impl Word {
+    fn is(&self, keyword: &str) -> bool {
+        self.text.eq_ignore_ascii_case(keyword.as_bytes())
+    }
+}
+
+/// Words that curl may take for the begin of an entry or macro even where they are values or remarks.
+fn is_opening(word: &[u8]) -> bool {
+    ["machine", "default", "macdef"]
+        .iter()
+        .any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()))
+}
+
+pub(super) fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t' | b'\r' | b'\x0b' | b'\x0c')
+}
+
+struct Scanner<'a> {
+    text: &'a [u8],
+    position: usize,
+    items: Vec<Item>,
+}
+
+/// Reads the whole text.
+pub(super) fn scan(text: &[u8]) -> Result<Vec<Item>> {
+    let mut scanner = Scanner {
+        text,
+        position: 0,
+        items: Vec::new(),
+    };
+    if let Some(position) = text.iter().position(|&byte| byte == 0) {
+        return Err(scanner.error(position, "a NUL byte"));
+    }
+    while let Some(word) = scanner.word(false)? {
+        scanner.item(&word)?;
+    }
+    Ok(scanner.items)
+}
+
+impl Scanner<'_> {
+    fn error(&self, position: usize, reason: &'static str) -> Error {
+        let (line, column) = place(self.text, position);
+        Error::NetrcSyntax {
+            line,
+            column,
+            reason,
+        }
+    }
+
+    /// Handles a word that is not a value.
+    fn item(&mut self, word: &Word) -> Result<()> {
+        let keywords = super::value::KEYWORDS;
+        if word.quoted && keywords.iter().any(|keyword| word.is(keyword)) {
+            return Err(self.error(word.range.start, "a keyword in quotes"));
+        }
+        if word.is("machine") {
+            let Some(name) = self.word(true)? else {
+                return Err(self.error(word.range.start, "machine without a name"));
+            };
+            self.open(Kind::Machine(name.text), word.range.start, name.range.end);
+        } else if word.is("default") {
+            self.open(Kind::Default, word.range.start, word.range.end);
+        } else if word.is("macdef") {
+            self.macro_definition(word)?;
+        } else if word.is("login") {
+            self.field(
+                word,
+                Key::Login,
+                "login without a value",
+                "login outside of an entry",
+            )?;
+        } else if word.is("password") {
+            self.field(
+                word,
+                Key::Password,
+                "password without a value",
+                "password outside of an entry",
+            )?;
+        } else if word.is("account") {
+            self.field(
+                word,
+                Key::Account,
+                "account without a value",
+                "account outside of an entry",
+            )?;
+        } else if let Some(item) = self
+            .items
+            .last_mut()
+            .filter(|item| item.kind != Kind::Macro)
+        {
+            // Readers skip words that they do not know, such as `port 22` of other programs.
+            item.range.end = word.range.end;
+        } else {
+            return Err(self.error(word.range.start, "not a netrc keyword"));
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, kind: Kind, start: usize, end: usize) {
+        let item = Item {
+            kind,
+            range: start..end,
+            head_end: end,
+            fields: Vec::new(),
+            hides_rest: false,
+        };
+        self.items.push(item);
+    }
+
+    fn field(
+        &mut self,
+        word: &Word,
+        key: Key,
+        no_value: &'static str,
+        outside: &'static str,
+    ) -> Result<()> {
+        let value = self.word(true)?;
+        let misplaced = self.error(word.range.start, outside);
+        let missing = self.error(word.range.start, no_value);
+        let item = self
+            .items
+            .last_mut()
+            .filter(|item| item.kind != Kind::Macro)
+            .ok_or(misplaced)?;
+        // A value `machine` without quotes is far more likely the next entry after a forgotten value.
+        let value = value
+            .filter(|value| value.quoted || !value.is("machine"))
+            .ok_or(missing)?;
+        item.hides_rest |= is_opening(&value.text);
+        item.range.end = value.range.end;
+        item.fields.push(Field {
+            key,
+            range: value.range,
+            value: value.text,
+        });
+        Ok(())
+    }
+
+    /// `macdef NAME`, then a body up to and with the next empty line.
+    fn macro_definition(&mut self, word: &Word) -> Result<()> {
+        let end_of_line = line_stop(self.text, word.range.end);
+        let mut name = self.text[word.range.end..end_of_line].iter();
+        if name.all(|&byte| is_blank(byte)) {
+            return Err(self.error(word.range.start, "macdef without a name"));
+        }
+        let mut closed = false;
+        let mut position = (end_of_line + 1).min(self.text.len());
+        while position < self.text.len() && !closed {
+            let stop = line_stop(self.text, position);
+            closed = stop < self.text.len() && matches!(&self.text[position..stop], b"" | b"\r");
+            position = (stop + 1).min(self.text.len());
+        }
+        self.position = position;
+        if self
+            .items
+            .last()
+            .is_none_or(|item| item.kind == Kind::Macro)
+        {
+            self.open(Kind::Macro, word.range.start, position);
+        }
+        if let Some(item) = self.items.last_mut() {
+            item.range.end = position;
+            item.hides_rest |= !closed;
+        }
+        Ok(())
+    }
+
+    /// The next word. Where a value is expected, `#` on the keyword's own line begins the value, as for most readers.
+    fn word(&mut self, value: bool) -> Result<Option<Word>> {
+        let from = self.position;
+        loop {
+            let rest = &self.text[self.position..];
+            let Some(skip) = rest
+                .iter()
+                .position(|&byte| !is_blank(byte) && byte != b'\n')
+            else {
+                self.position = self.text.len();
+                return Ok(None);
+            };
+            self.position += skip;
+            let same_line = !self.text[from..self.position].contains(&b'\n');
+            match self.text[self.position] {
+                b'#' if !(value && same_line) => self.comment(),
+                b'"' => return self.quoted().map(Some),
+                _ => break,
+            }
+        }
+        let start = self.position;
+        let rest = &self.text[start..];
+        let length = rest
+            .iter()
+            .position(|&byte| is_blank(byte) || byte == b'\n')
+            .unwrap_or(rest.len());
+        self.position += length;
+        let range = start..self.position;
+        Ok(Some(Word {
+            text: self.text[range.clone()].to_vec(),
+            range,
+            quoted: false,
+        }))
+    }
+
+    /// Skips to the end of the line. Behind a word, some versions of curl read on through the remark.
+    fn comment(&mut self) {
+        let stop = line_stop(self.text, self.position);
+        let begin = line_start(self.text, self.position);
+        let whole_line = self.text[begin..self.position]
+            .iter()
+            .all(|&byte| is_blank(byte));
+        let mut words = self.text[self.position..stop].split(|&byte| is_blank(byte));
+        if !whole_line
+            && words.any(is_opening)
+            && let Some(item) = self.items.last_mut()
+        {
+            item.hides_rest = true;
+        }
+        self.position = stop;
+    }
+
+    fn quoted(&mut self) -> Result<Word> {
+        let start = self.position;
+        let unclosed = "a quote that is not closed on its line";
+        let mut text = Vec::new();
+        let mut position = start + 1;
+        loop {
+            let byte = self.text.get(position).copied();
+            position += 1;
+            match byte {
+                None | Some(b'\n') => return Err(self.error(start, unclosed)),
+                Some(b'"') => break,
+                Some(b'\\') => {
+                    let escaped = self.text.get(position).copied();
+                    position += 1;
+                    match escaped {
+                        None | Some(b'\n') => return Err(self.error(start, unclosed)),
+                        Some(b'n') => text.push(b'\n'),
+                        Some(b'r') => text.push(b'\r'),
+                        Some(b't') => text.push(b'\t'),
+                        Some(other) => text.push(other),
+                    }
+                }
+                Some(other) => text.push(other),
+            }
+        }
+        self.position = position;
+        if self
+            .text
+            .get(position)
+            .is_some_and(|&byte| !is_blank(byte) && byte != b'\n')
+        {
+            return Err(self.error(position, "a word that goes on after its closing quote"));
+        }
+        Ok(Word {
+            range: start..position,
+            text,
+            quoted: true,
+        })
+    }
+}

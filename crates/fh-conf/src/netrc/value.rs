@@ -1,0 +1,81 @@
+//! Which hosts, logins and passwords a netrc file can carry so that every reader gets them back.
+
+use std::net::Ipv6Addr;
+
+use crate::{Error, Result};
+
+/// Words that some reader takes for a keyword wherever they stand.
+pub(super) const KEYWORDS: [&str; 6] = [
+    "machine", "default", "macdef", "login", "password", "account",
+];
+
+/// The longest line, in bytes without its line end, that every curl reads (its buffer of 4096 holds LF and NUL too).
+/// A word can then not be longer than the 4095 bytes that curl from 8.11 on allows.
+pub(super) const LONGEST_LINE: usize = 4094;
+
+/// Checks that a netrc file can carry these values, so that they can be refused before anything is written.
+///
+/// A host is a name or an IP address without port. Logins and passwords are printable ASCII without space, `"` and `\`,
+/// do not begin with `#` and are not a keyword: unquoted, every version of every reader reads that alike, which is not
+/// so for quoted words (curl up to 7.83 takes the quotes for a part of the value).
+///
+/// # Errors
+///
+/// [`Error::NetrcValue`], which never holds the value.
+pub fn check(host: &str, login: &str, password: &str) -> Result<()> {
+    let refuse = |what| move |reason| Error::NetrcValue { what, reason };
+    host_reason(host)
+        .map_or(Ok(()), Err)
+        .map_err(refuse("host"))?;
+    for (what, value) in [("login", login), ("password", password)] {
+        value_reason(value)
+            .map_or(Ok(()), Err)
+            .map_err(refuse(what))?;
+    }
+    Ok(())
+}
+
+fn host_reason(host: &str) -> Option<&'static str> {
+    let word = value_reason(host);
+    if word.is_some() {
+        return word;
+    }
+    if host.contains(['/', '@', '[', ']', '?', '#', '%']) {
+        return Some("it is not a bare host name");
+    }
+    if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
+        return Some("a netrc file knows hosts without port");
+    }
+    None
+}
+
+fn value_reason(value: &str) -> Option<&'static str> {
+    if value.is_empty() {
+        return Some("it is empty");
+    }
+    if value
+        .bytes()
+        .any(|byte| byte.is_ascii_whitespace() || byte == b'\x0b')
+    {
+        return Some("it contains white space");
+    }
+    if !value.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Some("it contains a byte outside of printable ASCII");
+    }
+    if value.contains(['"', '\\']) {
+        return Some("it contains a quote or a backslash");
+    }
+    if value.starts_with('#') {
+        return Some("it begins with '#'");
+    }
+    if KEYWORDS
+        .iter()
+        .any(|keyword| value.eq_ignore_ascii_case(keyword))
+    {
+        return Some("it is a netrc keyword");
+    }
+    if value.len() > LONGEST_LINE {
+        return Some("it is longer than curl reads");
+    }
+    None
+}
