@@ -92,7 +92,7 @@ enum Expect {
 const LONGEST_KEYWORD: usize = 13;
 
 /// Decodes one NAR, fed to it in pieces.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct NarDecoder {
     limits: Limits,
     expect: Expect,
@@ -464,7 +464,7 @@ impl NarDecoder {
 }
 
 /// A [`NarDecoder`] for those who only want to know whether a NAR is valid.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct NarValidator(NarDecoder);
 
 impl NarValidator {
