@@ -1,1 +1,29 @@
-//! Placeholder, being written.
+//! The client side of fh: HTTP, credentials, closures and the push engine.
+//!
+//! - [`Client`] speaks the HTTP API of one server, one method per route.
+//! - [`credentials`] keeps the servers that the user logged in to and their tokens.
+//! - [`closure`] asks nix what a closure consists of.
+//! - [`push()`] sends a closure to a server.
+//!
+//! Invariants: nothing here prints, reads the process's environment or knows a command line; what
+//! is worth telling goes through [`push::PushObserver`] and the other callbacks. A token goes to
+//! the server that it was given for and nowhere else. Memory stays bounded whatever is sent and
+//! however slow the line is.
+
+mod client;
+pub mod closure;
+pub mod credentials;
+mod error;
+mod http;
+pub mod push;
+mod routes;
+mod server_url;
+mod text;
+
+pub use client::{Client, ClientBuilder, DEFAULT_RETRIES};
+pub use closure::{Closure, ClosurePath, NixTools};
+pub use credentials::{CredentialStore, ServerEntry};
+pub use error::{Error, Result, UnreachableCause};
+pub use http::{RetryEvent, RetryListener, UploadBody};
+pub use push::{PushEvent, PushObserver, PushOptions, PushReport, push};
+pub use server_url::ServerUrl;

@@ -1,0 +1,255 @@
+//! The client of one server: how it is set up.
+
+use std::fmt;
+use std::time::Duration;
+
+use http::header::HeaderValue;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::{Error, Result};
+use crate::http::{RetryPolicy, Transport};
+use crate::server_url::ServerUrl;
+use crate::text::safe_line;
+
+/// Attempts after the first, where nothing else is said: enough for a server that restarts.
+pub const DEFAULT_RETRIES: u32 = 5;
+
+const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Room for any token of ours several times over, and for what a proxy takes as a header.
+const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// Talks to one server as one principal. Cloning shares the connections.
+#[derive(Clone)]
+pub struct Client {
+    pub(crate) transport: Transport,
+}
+
+impl Client {
+    /// Begins to set up a client for the server at this address.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidServerUrl`].
+    pub fn builder(base_url: &str) -> Result<ClientBuilder> {
+        Ok(ClientBuilder::new(base_url.parse()?))
+    }
+
+    /// The server's address.
+    #[must_use]
+    pub fn base_url(&self) -> &ServerUrl {
+        &self.transport.base
+    }
+
+    /// Whether requests carry a token.
+    #[must_use]
+    pub fn has_token(&self) -> bool {
+        self.transport.authorization.is_some()
+    }
+
+    /// The same client with another number of retries; it shares the connections.
+    #[must_use]
+    pub fn with_retries(&self, retries: u32) -> Self {
+        let mut client = self.clone();
+        client.transport.retry.retries = retries;
+        client
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("base_url", &self.transport.base.as_str())
+            .field("has_token", &self.has_token())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Sets up a [`Client`].
+#[derive(Debug)]
+pub struct ClientBuilder {
+    base: ServerUrl,
+    token: Option<SecretString>,
+    ca_certificates: Vec<Vec<u8>>,
+    connect_timeout: Duration,
+    read_timeout: Duration,
+    retries: u32,
+    first_wait: Option<Duration>,
+    user_agent: String,
+    proxies: bool,
+}
+
+impl ClientBuilder {
+    /// A builder with the defaults: no token, the system's certificate authorities.
+    #[must_use]
+    pub fn new(base: ServerUrl) -> Self {
+        Self {
+            base,
+            token: None,
+            ca_certificates: Vec::new(),
+            connect_timeout: DEFAULT_CONNECT_TIMEOUT,
+            read_timeout: DEFAULT_READ_TIMEOUT,
+            retries: DEFAULT_RETRIES,
+            first_wait: None,
+            user_agent: concat!("fh-client/", env!("CARGO_PKG_VERSION")).to_owned(),
+            proxies: true,
+        }
+    }
+
+    /// The token, sent as `Authorization: Bearer`. Blanks around it do not count.
+    #[must_use]
+    pub fn token(mut self, token: SecretString) -> Self {
+        self.token = Some(token);
+        self
+    }
+
+    /// Certificate authorities to trust besides the system's: the PEM text of one or more.
+    #[must_use]
+    pub fn ca_certificates(mut self, pem: Vec<u8>) -> Self {
+        self.ca_certificates.push(pem);
+        self
+    }
+
+    /// How long a connection may take to come about. 10 seconds where nothing is said.
+    #[must_use]
+    pub fn connect_timeout(mut self, limit: Duration) -> Self {
+        self.connect_timeout = limit;
+        self
+    }
+
+    /// How long an exchange may rest without a byte moving. 60 seconds where nothing is said;
+    /// five times that for uploads, of which the system may hold megabytes that it has not sent.
+    #[must_use]
+    pub fn read_timeout(mut self, limit: Duration) -> Self {
+        self.read_timeout = limit;
+        self
+    }
+
+    /// Attempts after the first. [`DEFAULT_RETRIES`] where nothing is said.
+    #[must_use]
+    pub fn retries(mut self, retries: u32) -> Self {
+        self.retries = retries;
+        self
+    }
+
+    /// The wait before the first retry, doubled for each further one. 250 ms where nothing is
+    /// said; half as much again is added by chance.
+    #[must_use]
+    pub fn first_retry_wait(mut self, wait: Duration) -> Self {
+        self.first_wait = Some(wait);
+        self
+    }
+
+    /// What the client calls itself, such as `fh/0.1.0`.
+    #[must_use]
+    pub fn user_agent(mut self, name: impl Into<String>) -> Self {
+        self.user_agent = name.into();
+        self
+    }
+
+    /// Whether the proxies of the environment (`HTTPS_PROXY`, `NO_PROXY`, …) count. They do where
+    /// nothing is said; a server on this machine is never asked through one.
+    #[must_use]
+    pub fn proxies(mut self, honour: bool) -> Self {
+        self.proxies = honour;
+        self
+    }
+
+    /// Makes the client. Nothing is sent yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidToken`], [`Error::CaCertificate`], and [`Error::HttpSetup`] where the
+    /// system has no certificate authorities and none was given.
+    pub fn build(self) -> Result<Client> {
+        let authorization = self.token.as_ref().map(authorization).transpose()?;
+        let certificates = self.certificates()?;
+        let mut http = reqwest::Client::builder()
+            .connect_timeout(self.connect_timeout)
+            .tcp_nodelay(true)
+            // Bytes that nobody acknowledges; a server that reads slowly gets as long as an upload.
+            .tcp_user_timeout(self.read_timeout * 2)
+            .redirect(reqwest::redirect::Policy::none())
+            .referer(false)
+            // Retries are ours: they back off and honour Retry-After.
+            .retry(reqwest::retry::never())
+            .user_agent(self.user_agent);
+        if !self.proxies || self.base.is_loopback() {
+            http = http.no_proxy();
+        }
+        http = if self.base.is_secure() {
+            http.tls_certs_merge(certificates).https_only(true)
+        } else {
+            // Redirects are not followed, so TLS is never spoken: reading the system's
+            // certificates would be tens of milliseconds for nothing.
+            http.tls_certs_only(certificates)
+        };
+        let http = http
+            .build()
+            .map_err(|error| Error::HttpSetup(Box::new(error)))?;
+        let mut retry = RetryPolicy::new(self.retries);
+        if let Some(wait) = self.first_wait {
+            retry.first_wait = wait;
+        }
+        Ok(Client {
+            transport: Transport {
+                http,
+                base: self.base,
+                authorization,
+                read_timeout: self.read_timeout,
+                retry,
+            },
+        })
+    }
+
+    fn certificates(&self) -> Result<Vec<reqwest::Certificate>> {
+        let mut all = Vec::new();
+        for pem in &self.ca_certificates {
+            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| {
+                Error::CaCertificate {
+                    reason: safe_line(&error.to_string(), 200),
+                }
+            })?;
+            if certificates.is_empty() {
+                return Err(Error::CaCertificate {
+                    reason: "there is no PEM certificate in it".to_owned(),
+                });
+            }
+            all.extend(certificates);
+        }
+        Ok(all)
+    }
+}
+
+fn authorization(token: &SecretString) -> Result<HeaderValue> {
+    let mut value =
+        HeaderValue::try_from(format!("Bearer {}", checked_token(token)?)).map_err(|_| {
+            Error::InvalidToken {
+                reason: "it cannot stand in a header",
+            }
+        })?;
+    value.set_sensitive(true);
+    Ok(value)
+}
+
+/// The token without blanks around it, if it can be one at all.
+pub(crate) fn checked_token(token: &SecretString) -> Result<&str> {
+    let token = token.expose_secret().trim();
+    if token.is_empty() {
+        return Err(Error::InvalidToken {
+            reason: "it is empty",
+        });
+    }
+    if token.len() > LONGEST_TOKEN {
+        return Err(Error::InvalidToken {
+            reason: "it is longer than 16 KiB",
+        });
+    }
+    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Error::InvalidToken {
+            reason: "it must be one word of printable ASCII characters",
+        });
+    }
+    Ok(token)
+}

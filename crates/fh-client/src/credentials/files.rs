@@ -1,0 +1,157 @@
+//! Private files: created 0600, replaced as a whole, read only when nobody else can.
+
+use std::fs::{self, File, Permissions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::FlockOperation;
+use secrecy::SecretString;
+use zeroize::Zeroizing;
+
+use crate::error::{Error, Result};
+
+const PRIVATE_FILE: u32 = 0o600;
+const PRIVATE_DIRECTORY: u32 = 0o700;
+
+/// Permission bits of the group and of others.
+const OTHERS: u32 = 0o077;
+
+/// More than any token has.
+const SECRET_LIMIT: u64 = 64 * 1024;
+
+/// Creates a directory that only the user can enter. One that is there already stays as it is.
+pub(super) fn create_private_directory(path: &Path) -> Result<()> {
+    fs::DirBuilder::new()
+        .recursive(true)
+        .mode(PRIVATE_DIRECTORY)
+        .create(path)
+        .map_err(|source| Error::file("create the directory", path, source))
+}
+
+/// Held while the store is changed; another process that wants to change it waits.
+pub(super) struct Lock {
+    _file: File,
+}
+
+/// Waits for the other processes that change the store below `directory`.
+pub(super) fn lock(directory: &Path) -> Result<Lock> {
+    let path = directory.join(".lock");
+    let file = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)
+        .map_err(|source| Error::file("open", &path, source))?;
+    rustix::fs::flock(&file, FlockOperation::LockExclusive)
+        .map_err(|source| Error::file("lock", &path, source))?;
+    Ok(Lock { _file: file })
+}
+
+/// The text of a file, none where there is no such file.
+pub(super) fn read_text(path: &Path) -> Result<Option<String>> {
+    match fs::read_to_string(path) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::file("read", path, error)),
+    }
+}
+
+/// Puts a secret in the place of a file: 0600, whatever the old one was.
+pub(super) fn replace_secret(path: &Path, content: &[u8]) -> Result<()> {
+    replace(path, content, |_| PRIVATE_FILE)
+}
+
+/// Puts a text in the place of a file. What the user has opened for others stays open.
+pub(super) fn replace_text(path: &Path, content: &[u8]) -> Result<()> {
+    replace(path, content, |old| old.unwrap_or(PRIVATE_FILE))
+}
+
+/// Puts `content` in the place of a file, so that a reader sees the old or the new, whole.
+///
+/// A symbolic link stays, and the file that it points to is replaced. `mode` gives the new
+/// permissions for the old ones; until it has them, the file is the user's alone.
+fn replace(path: &Path, content: &[u8], mode: impl Fn(Option<u32>) -> u32) -> Result<()> {
+    let target = followed(path)?;
+    let failed = |source: io::Error| Error::file("write", &target, source);
+    let directory = target.parent().unwrap_or(Path::new("."));
+    let old = fs::metadata(&target).ok();
+    let mut file = tempfile::Builder::new()
+        .prefix(".fh-")
+        .permissions(Permissions::from_mode(PRIVATE_FILE))
+        .tempfile_in(directory)
+        .map_err(failed)?;
+    file.write_all(content).map_err(failed)?;
+    let mode = mode(old.map(|metadata| metadata.mode() & 0o777));
+    if mode != PRIVATE_FILE {
+        file.as_file()
+            .set_permissions(Permissions::from_mode(mode))
+            .map_err(failed)?;
+    }
+    file.as_file().sync_all().map_err(failed)?;
+    file.persist(&target).map_err(|error| failed(error.error))?;
+    // The rename itself must be on disk too; a file system that cannot do that is no reason to
+    // fail after the new file is in place.
+    if let Ok(directory) = File::open(directory) {
+        let _ = directory.sync_all();
+    }
+    Ok(())
+}
+
+/// Where a path leads if it is a symbolic link, even to a file that is not there yet.
+fn followed(path: &Path) -> Result<PathBuf> {
+    let mut current = path.to_owned();
+    // As many links as Linux follows.
+    for _ in 0..40 {
+        match fs::read_link(&current) {
+            Ok(target) => {
+                let parent = current.parent().unwrap_or(Path::new("."));
+                current = parent.join(target);
+            }
+            Err(_) => return Ok(current),
+        }
+    }
+    Err(Error::file(
+        "follow the links of",
+        path,
+        io::Error::other("too many levels of symbolic links"),
+    ))
+}
+
+/// Deletes a file; that it is not there is fine.
+pub(super) fn remove(path: &Path) -> Result<()> {
+    match fs::remove_file(path) {
+        Ok(()) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(Error::file("remove", path, error)),
+    }
+}
+
+/// The secret in a file, none where there is no such file.
+///
+/// Permissions are looked at on the open file, so that what is checked is what is read.
+pub(super) fn read_secret(path: &Path) -> Result<Option<SecretString>> {
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(Error::file("read", path, error)),
+    };
+    let failed = |source: io::Error| Error::file("read", path, source);
+    let metadata = file.metadata().map_err(failed)?;
+    let mode = metadata.mode() & 0o777;
+    if mode & OTHERS != 0
+        && file
+            .set_permissions(Permissions::from_mode(mode & !OTHERS))
+            .is_err()
+    {
+        return Err(Error::InsecureTokenFile {
+            path: path.to_owned(),
+            mode,
+        });
+    }
+    let mut text = Zeroizing::new(String::new());
+    file.take(SECRET_LIMIT)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    Ok(Some(SecretString::from(text.trim().to_owned())))
+}

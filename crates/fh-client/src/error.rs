@@ -1,0 +1,386 @@
+//! The one error type of this crate.
+//!
+//! Invariants: no message repeats its source; text that came from elsewhere (a server's sentence,
+//! a proxy's page, what nix printed) is shortened and free of control characters before it gets in
+//! here; no variant ever holds a token.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use fh_api::{ErrorBody, ErrorCode};
+use fh_nix::StorePath;
+
+/// The result of this crate's functions.
+pub type Result<T> = std::result::Result<T, Error>;
+
+/// What can go wrong in this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// A text that is no address of a server.
+    #[error("{given:?} is no address of a server: {reason}")]
+    InvalidServerUrl {
+        /// What was given, shortened.
+        given: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A token that cannot be sent in a header.
+    #[error("the token is malformed: {reason}")]
+    InvalidToken {
+        /// What is wrong with it, without the token.
+        reason: &'static str,
+    },
+
+    /// Certificates of a certificate authority that cannot be used.
+    #[error("the certificates given for TLS cannot be used: {reason}")]
+    CaCertificate {
+        /// What is wrong with them.
+        reason: String,
+    },
+
+    /// The HTTP client could not be set up.
+    #[error("cannot set up the HTTP client")]
+    HttpSetup(#[source] Box<reqwest::Error>),
+
+    /// No answer came: the request did not get there, or the connection broke.
+    #[error("cannot reach {url}: {cause}")]
+    Unreachable {
+        /// What was asked.
+        url: String,
+        /// Why, in words.
+        cause: UnreachableCause,
+    },
+
+    /// The server wants the request at another address. Tokens are never sent after a redirect.
+    #[error("{url} redirects to {location}")]
+    Redirected {
+        /// What was asked.
+        url: String,
+        /// Where it points.
+        location: String,
+    },
+
+    /// Something answers at this address, but it is no fh server.
+    #[error("{url} is no fh server: {reason}")]
+    NotAnFhServer {
+        /// The server's address.
+        url: String,
+        /// How it was found out.
+        reason: String,
+    },
+
+    /// The server does not accept the credentials, or wants some (401).
+    #[error("{url} does not accept the credentials: {message}")]
+    Unauthorized {
+        /// What was asked.
+        url: String,
+        /// The server's sentence.
+        message: String,
+    },
+
+    /// The server refused or failed, and said why.
+    #[error("{}", body.message)]
+    Api {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The server's own words.
+        body: Box<ErrorBody>,
+    },
+
+    /// An error status whose body is not the fh API's, such as a proxy's page.
+    #[error("{url} answered with status {status}{}", excerpt_clause(excerpt))]
+    Status {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The beginning of the body as plain text; may be empty.
+        excerpt: String,
+    },
+
+    /// A successful answer that does not hold what the API says it holds.
+    #[error("{url} gave an answer that cannot be understood: {reason}")]
+    InvalidAnswer {
+        /// What was asked.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// A request that cannot be written down.
+    #[error("the request cannot be written: {reason}")]
+    InvalidRequest {
+        /// Why.
+        reason: String,
+    },
+
+    /// A file or a directory of this machine could not be used.
+    #[error("cannot {action} {}", path.display())]
+    File {
+        /// What was tried, such as `read`.
+        action: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// The configuration file is not the TOML that it should be.
+    #[error("{}: {reason}", path.display())]
+    InvalidConfig {
+        /// The file.
+        path: PathBuf,
+        /// Where and why.
+        reason: String,
+    },
+
+    /// A token file that others than its owner can read, and that cannot be tightened.
+    #[error("the token file {} can be read by others (mode {mode:03o})", path.display())]
+    InsecureTokenFile {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+
+    /// No server of that address or name is known.
+    #[error("there are no stored credentials for {server}")]
+    UnknownServer {
+        /// The address or the name that was asked for.
+        server: String,
+    },
+
+    /// A program could not be started.
+    #[error("cannot run {}", program.display())]
+    CannotRun {
+        /// The program.
+        program: PathBuf,
+        /// What the system said.
+        #[source]
+        source: io::Error,
+    },
+
+    /// nix ran and failed.
+    #[error("`{command}` failed ({status}){}", output_clause(stderr))]
+    NixFailed {
+        /// The command line, shortened.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The end of what it wrote to stderr.
+        stderr: String,
+    },
+
+    /// nix printed something that cannot be understood.
+    #[error("the output of `{command}` cannot be understood: {reason}")]
+    NixOutput {
+        /// The command line, shortened.
+        command: String,
+        /// What is wrong.
+        reason: String,
+    },
+
+    /// A path info that cannot be understood.
+    #[error("cannot read the path infos that nix printed")]
+    PathInfos(#[source] fh_nix::Error),
+
+    /// Paths that are not valid in the local store.
+    #[error("{}", invalid_paths_sentence(paths))]
+    InvalidPaths {
+        /// Full store paths.
+        paths: Vec<String>,
+    },
+
+    /// A file that is not below the store.
+    #[error("{} does not lead into the store {store_dir}", path.display())]
+    NotInStore {
+        /// What was given.
+        path: PathBuf,
+        /// The store directory.
+        store_dir: String,
+    },
+
+    /// An argument that is neither a path that exists nor a flake installable.
+    #[error("{argument:?} is neither a path that exists nor a flake installable")]
+    NoSuchPath {
+        /// What was given.
+        argument: String,
+    },
+
+    /// An argument that nix could take for an option.
+    #[error("{argument:?} is no store path and no installable: it begins with a dash")]
+    OptionLike {
+        /// What was given.
+        argument: String,
+    },
+
+    /// Nothing was given to push.
+    #[error("nothing to push: no path was given")]
+    NothingGiven,
+
+    /// The server's plan does not fit the request, or its limits are unusable.
+    #[error("the server's plan cannot be used: {reason}")]
+    InvalidPlan {
+        /// What is wrong with it.
+        reason: String,
+    },
+
+    /// An upload that cannot succeed, which ends the push.
+    #[error("cannot upload {}", paths_clause(paths))]
+    Upload {
+        /// The paths that were under way in the request.
+        paths: Vec<StorePath>,
+        /// Why.
+        #[source]
+        source: Box<Error>,
+    },
+
+    /// The worker threads of a push could not be started or ended early.
+    #[error("cannot run the threads of the push")]
+    Threads(#[source] io::Error),
+
+    /// The compression level is out of range.
+    #[error("the compression level {given} is out of range: it is 1 to {max}")]
+    CompressionLevel {
+        /// What was given.
+        given: i32,
+        /// The highest.
+        max: i32,
+    },
+}
+
+impl Error {
+    /// The HTTP status of the answer, where there was one.
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
+        match self {
+            Self::Unauthorized { .. } => Some(401),
+            Self::Api { status, .. } | Self::Status { status, .. } => Some(*status),
+            Self::Upload { source, .. } => source.status(),
+            _ => None,
+        }
+    }
+
+    /// The server's error code, where it gave one.
+    #[must_use]
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Unauthorized { .. } => Some(ErrorCode::Unauthorized),
+            Self::Api { body, .. } => Some(body.error),
+            Self::Upload { source, .. } => source.code(),
+            _ => None,
+        }
+    }
+
+    /// Under which the server's log has more, where the server said so.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Api { body, .. } => body.request_id.as_deref(),
+            Self::Upload { source, .. } => source.request_id(),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn file(action: &'static str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::File {
+            action,
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
+}
+
+/// Why no answer came.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnreachableCause {
+    /// Nothing listens there.
+    Refused,
+    /// The host name could not be resolved.
+    Dns {
+        /// The host.
+        host: String,
+    },
+    /// The server's TLS certificate is not trusted.
+    Certificate {
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// TLS could not be agreed upon for another reason, such as plain HTTP on the other end.
+    Tls {
+        /// What the TLS library said.
+        reason: String,
+    },
+    /// No connection, or no progress, within the time allowed.
+    TimedOut,
+    /// The connection was closed or reset before the answer was complete.
+    Closed,
+    /// Anything else.
+    Other {
+        /// What the system said.
+        reason: String,
+    },
+}
+
+impl fmt::Display for UnreachableCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused => f.write_str("the connection was refused"),
+            Self::Dns { host } => write!(f, "the host name {host} cannot be resolved"),
+            Self::Certificate { reason } => {
+                write!(f, "its TLS certificate is not trusted: {reason}")
+            }
+            Self::Tls { reason } => write!(f, "TLS failed: {reason}"),
+            Self::TimedOut => f.write_str("it did not answer in time"),
+            Self::Closed => f.write_str("the connection was closed before the answer came"),
+            Self::Other { reason } => f.write_str(reason),
+        }
+    }
+}
+
+/// At most this many paths are named in one sentence.
+const NAMED_PATHS: usize = 5;
+
+fn list(paths: impl ExactSizeIterator<Item = String>) -> String {
+    let count = paths.len();
+    let mut text = paths.take(NAMED_PATHS).collect::<Vec<_>>().join(", ");
+    if count > NAMED_PATHS {
+        text.push_str(&format!(" and {} more", count - NAMED_PATHS));
+    }
+    text
+}
+
+fn paths_clause(paths: &[StorePath]) -> String {
+    list(paths.iter().map(ToString::to_string))
+}
+
+fn invalid_paths_sentence(paths: &[String]) -> String {
+    let verb = if paths.len() == 1 { "is" } else { "are" };
+    format!(
+        "{} {verb} not valid in the local store",
+        list(paths.iter().cloned())
+    )
+}
+
+fn excerpt_clause(excerpt: &str) -> String {
+    if excerpt.is_empty() {
+        String::new()
+    } else {
+        format!(": {excerpt}")
+    }
+}
+
+fn output_clause(stderr: &str) -> String {
+    if stderr.is_empty() {
+        String::new()
+    } else {
+        format!(":\n{stderr}")
+    }
+}

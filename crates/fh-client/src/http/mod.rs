@@ -1,0 +1,283 @@
+//! Requests and answers: one attempt, its time limits, its retries.
+//!
+//! Invariants: the token goes to the server that it was given for and nowhere else, so redirects
+//! are never followed; an answer is read only up to a limit; there is no total time limit, but
+//! also no endless wait: an exchange in which nothing moves is given up.
+
+mod body;
+mod failure;
+mod retry;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use fh_api::ErrorBody;
+use http::header::{self, HeaderMap, HeaderValue};
+use http::{Method, StatusCode};
+use tokio::time::Instant;
+
+pub use body::UploadBody;
+pub(crate) use retry::RetryPolicy;
+pub use retry::{RetryEvent, RetryListener};
+
+use crate::error::{Error, Result, UnreachableCause};
+use crate::server_url::ServerUrl;
+use crate::text::{excerpt, safe_line};
+use failure::{Failure, Sent};
+
+/// The largest answer that is read: a plan for some hundred thousand paths.
+const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
+
+/// How much of an error's body is read.
+const ERROR_BODY_LIMIT: usize = 64 * 1024;
+
+/// How many characters of a server's sentence are shown.
+const MESSAGE_LIMIT: usize = 2000;
+
+/// How many characters of a body that is none of ours are shown.
+const EXCERPT_LIMIT: usize = 200;
+
+/// An upload may rest this many times longer than another request: what the kernel has taken and
+/// not yet sent cannot be seen from here, and on a slow line that can be megabytes.
+const UPLOAD_PATIENCE: u32 = 5;
+
+/// What a request carries.
+#[derive(Debug, Clone)]
+pub(crate) enum Content {
+    /// Nothing.
+    Empty,
+    /// JSON, already serialised so that a retry sends the same bytes.
+    Json(Bytes),
+    /// NARs or a part of one.
+    Upload(&'static str, UploadBody),
+}
+
+/// Whether a request may be sent again when it is not known what became of the first try.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Repeat {
+    /// Sending it twice does what sending it once does.
+    Safe,
+    /// Only where the first try surely was not carried out.
+    IfUnsent,
+}
+
+/// One request of the API.
+#[derive(Debug, Clone)]
+pub(crate) struct Request {
+    pub(crate) method: Method,
+    /// Below the server's base address, with the leading slash.
+    pub(crate) path: String,
+    pub(crate) content: Content,
+    pub(crate) repeat: Repeat,
+}
+
+/// An answer with a status of 2xx.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) url: String,
+    pub(crate) body: Bytes,
+}
+
+/// When bytes last moved in an exchange, in either direction.
+#[derive(Debug, Clone)]
+pub(crate) struct Activity(Arc<Mutex<Instant>>);
+
+impl Activity {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Instant::now())))
+    }
+
+    fn touch(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    fn last(&self) -> Instant {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How requests get to one server and answers back.
+#[derive(Debug, Clone)]
+pub(crate) struct Transport {
+    pub(crate) http: reqwest::Client,
+    pub(crate) base: ServerUrl,
+    /// Marked sensitive, so that Debug does not show it.
+    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) read_timeout: Duration,
+    pub(crate) retry: RetryPolicy,
+}
+
+impl Transport {
+    /// Sends a request, again where that can help, and gives back the answer's body.
+    pub(crate) async fn send(&self, request: &Request) -> Result<Answer> {
+        self.send_telling(request, &|_| {}).await
+    }
+
+    /// As [`Self::send`]; `listener` hears of each retry before the wait.
+    pub(crate) async fn send_telling(
+        &self,
+        request: &Request,
+        listener: &RetryListener<'_>,
+    ) -> Result<Answer> {
+        self.retry
+            .run(request.repeat, listener, || self.attempt(request))
+            .await
+    }
+
+    async fn attempt(&self, request: &Request) -> std::result::Result<Answer, Failure> {
+        let url = format!("{}{}", self.base, request.path);
+        let activity = Activity::new();
+        let mut builder = self.http.request(request.method.clone(), &url);
+        if let Some(authorization) = &self.authorization {
+            builder = builder.header(header::AUTHORIZATION, authorization);
+        }
+        let (builder, limit) = match &request.content {
+            Content::Empty => (builder, self.read_timeout),
+            Content::Json(json) => (
+                builder
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(json.clone()),
+                // A large plan goes up a slow line as an upload does.
+                self.read_timeout * UPLOAD_PATIENCE,
+            ),
+            Content::Upload(media_type, body) => (
+                builder
+                    .header(header::CONTENT_TYPE, *media_type)
+                    .body(body.to_http(activity.clone())),
+                self.read_timeout * UPLOAD_PATIENCE,
+            ),
+        };
+        tracing::debug!(method = %request.method, url, "request");
+        let exchange = async {
+            let response = builder
+                .send()
+                .await
+                .map_err(|error| Failure::from_transport(&url, self.base.host(), &error))?;
+            activity.touch();
+            self.read(&url, response, &activity).await
+        };
+        match unless_stalled(exchange, &activity, limit).await {
+            Some(result) => result,
+            None => Err(Failure::unreachable(
+                &url,
+                UnreachableCause::TimedOut,
+                Sent::Perhaps,
+            )),
+        }
+    }
+
+    async fn read(
+        &self,
+        url: &str,
+        mut response: reqwest::Response,
+        activity: &Activity,
+    ) -> std::result::Result<Answer, Failure> {
+        let status = response.status();
+        let limit = if status.is_success() {
+            ANSWER_LIMIT
+        } else {
+            ERROR_BODY_LIMIT
+        };
+        let mut body = Vec::new();
+        loop {
+            match response.chunk().await {
+                Ok(Some(chunk)) => {
+                    activity.touch();
+                    if body.len() + chunk.len() > limit {
+                        if status.is_success() {
+                            return Err(Failure::end(Error::InvalidAnswer {
+                                url: url.to_owned(),
+                                reason: format!("it is longer than {limit} bytes"),
+                            }));
+                        }
+                        body.extend_from_slice(&chunk[..limit - body.len()]);
+                        break;
+                    }
+                    body.extend_from_slice(&chunk);
+                }
+                Ok(None) => break,
+                // The status is known; a page cut short does not change it.
+                Err(_) if !status.is_success() => break,
+                Err(error) => {
+                    return Err(Failure::from_transport(url, self.base.host(), &error));
+                }
+            }
+        }
+        if status.is_success() {
+            return Ok(Answer {
+                url: url.to_owned(),
+                body: body.into(),
+            });
+        }
+        let error = refusal(url, status, response.headers(), &body);
+        Err(Failure::from_status(error, status, response.headers()))
+    }
+}
+
+/// The error for an answer that is no success.
+fn refusal(url: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> Error {
+    let url = url.to_owned();
+    if status.is_redirection()
+        && let Some(location) = headers.get(header::LOCATION)
+    {
+        return Error::Redirected {
+            url,
+            location: safe_line(&String::from_utf8_lossy(location.as_bytes()), EXCERPT_LIMIT),
+        };
+    }
+    let sentence = serde_json::from_slice::<ErrorBody>(body)
+        .ok()
+        .map(|mut body| {
+            body.message = safe_line(&body.message, MESSAGE_LIMIT);
+            body.request_id = body.request_id.map(|id| safe_line(&id, EXCERPT_LIMIT));
+            body
+        });
+    match (status, sentence) {
+        (StatusCode::UNAUTHORIZED, Some(body)) => Error::Unauthorized {
+            url,
+            message: body.message,
+        },
+        (StatusCode::UNAUTHORIZED, None) => {
+            let message = excerpt(body, EXCERPT_LIMIT);
+            Error::Unauthorized {
+                url,
+                message: if message.is_empty() {
+                    "it gave no reason".to_owned()
+                } else {
+                    message
+                },
+            }
+        }
+        (_, Some(body)) => Error::Api {
+            url,
+            status: status.as_u16(),
+            body: Box::new(body),
+        },
+        (_, None) => Error::Status {
+            url,
+            status: status.as_u16(),
+            excerpt: excerpt(body, EXCERPT_LIMIT),
+        },
+    }
+}
+
+/// Runs `exchange` until nothing has moved in it for `limit`; none when it was given up.
+async fn unless_stalled<F: Future>(
+    exchange: F,
+    activity: &Activity,
+    limit: Duration,
+) -> Option<F::Output> {
+    tokio::pin!(exchange);
+    loop {
+        let deadline = activity.last() + limit;
+        tokio::select! {
+            biased;
+            output = &mut exchange => return Some(output),
+            () = tokio::time::sleep_until(deadline) => {
+                if activity.last() + limit <= Instant::now() {
+                    return None;
+                }
+            }
+        }
+    }
+}

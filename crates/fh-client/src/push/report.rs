@@ -1,0 +1,53 @@
+//! What became of a push.
+
+use std::time::Duration;
+
+use fh_api::CommitSummary;
+use fh_nix::StorePath;
+
+use super::PlanTotals;
+
+/// A path that was not pushed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedPath {
+    /// The path.
+    pub path: StorePath,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// What became of a push.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[must_use = "a push may have failed paths"]
+pub struct PushReport {
+    /// What the plan came to.
+    pub planned: PlanTotals,
+    /// What the server says of the commit; none after a dry run and where a path failed.
+    pub committed: Option<CommitSummary>,
+    /// Paths whose NAR was uploaded by this push.
+    pub uploaded: u64,
+    /// Uncompressed bytes of the NARs uploaded, parts that the server had already left out.
+    pub nar_bytes: u64,
+    /// Compressed bytes uploaded, retries not counted.
+    pub sent_bytes: u64,
+    /// From the plan's request to the end.
+    pub duration: Duration,
+    /// Paths that were not pushed, by path. Where there is one, nothing was committed.
+    pub failed: Vec<FailedPath>,
+    /// Whether nothing was to be sent because it was only asked what would be.
+    pub dry_run: bool,
+}
+
+impl PushReport {
+    /// Whether everything that was to be pushed is in the slice (or would be, in a dry run).
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty()
+    }
+
+    /// Paths that needed no upload because the caller can read their content elsewhere.
+    #[must_use]
+    pub fn deduplicated(&self) -> u64 {
+        self.planned.linked
+    }
+}
