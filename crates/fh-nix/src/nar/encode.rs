@@ -311,13 +311,10 @@ impl Read for NarReader {
                     self.state = State::Running;
                     match self.step(&mut buffer[filled..]) {
                         Ok(read) => filled += read,
-                        Err(error) if filled == 0 => {
-                            self.state = State::Failed;
-                            return Err(io::Error::other(error));
-                        }
                         Err(error) => {
+                            // Of the node that failed, nothing more is handed out.
+                            self.pending.clear();
                             self.state = State::Failing(error);
-                            break;
                         }
                     }
                 }

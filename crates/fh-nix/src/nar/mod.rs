@@ -57,4 +57,21 @@ const fn padding(length: u64) -> usize {
 }
 
 #[cfg(test)]
-mod tests;
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fixed_strings() {
+        let bytes = strings::<40>(&[b"(", b"", b"type"]);
+        let expected =
+            b"\x01\0\0\0\0\0\0\0(\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\x04\0\0\0\0\0\0\0type\0\0\0\0";
+        assert_eq!(bytes, *expected);
+    }
+
+    #[test]
+    fn padding_goes_up_to_the_next_multiple_of_8() {
+        let all: Vec<_> = (0..10).map(padding).collect();
+        assert_eq!(all, [0, 7, 6, 5, 4, 3, 2, 1, 0, 7]);
+        assert_eq!(padding(u64::MAX), 1);
+    }
+}
