@@ -106,6 +106,18 @@ impl Holdings {
         self.memberships.get(&organization).copied()
     }
 
+    /// The role granted on the whole of an organisation; what a membership gives is not in it.
+    #[must_use]
+    pub fn organization_grant(&self, organization: i64) -> Option<Role> {
+        self.organizations.get(&organization).copied()
+    }
+
+    /// How many facts are held: what this takes in memory is in proportion.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.memberships.len() + self.flakes.len() + self.organizations.len()
+    }
+
     /// The role on a flake, by membership and grants; visibility gives none.
     #[must_use]
     pub fn role(&self, flake: FlakeFacts) -> Option<Role> {

@@ -1,1 +1,27 @@
-//! Placeholder, being written.
+//! The fh server: an axum application over one database and one store of NARs.
+//!
+//! ```text
+//! config ─▶ lib (start) ─▶ bootstrap (keys, administrator) ─▶ state ─▶ routes
+//!                │                                                      │
+//!             listen, telemetry                       access ── database ── storage
+//! ```
+//!
+//! Invariants:
+//! - one process a data directory: a lock holds the second off;
+//! - a request is authenticated before anything is looked up for it;
+//! - nothing here reads the process environment or a terminal: all of that comes in [`Settings`].
+
+mod access;
+mod bootstrap;
+pub mod config;
+mod database;
+mod error;
+mod keys;
+mod listen;
+mod routes;
+mod state;
+mod storage;
+
+pub use config::Settings;
+pub use database::DatabaseError;
+pub use error::ServerError;

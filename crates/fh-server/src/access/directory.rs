@@ -1,0 +1,158 @@
+//! Every organisation and flake by name and by id, in memory.
+//!
+//! The names are the same for all callers; what a caller may see of them is decided by the view. A
+//! directory is a copy that is made anew after every change of an organisation or a flake, so that a
+//! name is resolved, and a slice is ranked, without asking the database.
+
+use std::collections::HashMap;
+
+use fh_api::{FlakeName, Name, Visibility};
+use fh_auth::FlakeFacts;
+use rusqlite::Connection;
+use uuid::Uuid;
+
+use crate::database::{DatabaseError, flakes, organizations};
+
+/// A flake.
+#[derive(Debug, Clone)]
+pub(crate) struct FlakeEntry {
+    /// The internal id, also that of the slice.
+    pub(crate) id: i64,
+    /// The public id.
+    pub(crate) uuid: Uuid,
+    /// The organisation's internal id.
+    pub(crate) organization_id: i64,
+    /// `org/project`.
+    pub(crate) name: FlakeName,
+    /// Who may read it without a grant.
+    pub(crate) visibility: Visibility,
+}
+
+impl FlakeEntry {
+    /// What decisions need to know.
+    pub(crate) fn facts(&self) -> FlakeFacts {
+        FlakeFacts {
+            id: self.id,
+            organization: self.organization_id,
+            visibility: self.visibility,
+        }
+    }
+}
+
+/// An organisation.
+#[derive(Debug, Clone)]
+pub(crate) struct OrganizationEntry {
+    /// The internal id.
+    pub(crate) id: i64,
+    /// Its name.
+    pub(crate) name: Name,
+}
+
+/// A copy of all names.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    /// Of which state this is a copy.
+    generation: u64,
+    flakes: HashMap<i64, FlakeEntry>,
+    /// By folded name; the flakes by `org/project`.
+    flake_ids: HashMap<String, i64>,
+    organizations: HashMap<String, OrganizationEntry>,
+    organization_flakes: HashMap<i64, Vec<i64>>,
+}
+
+impl Directory {
+    /// Copies the present state, of which the caller knew the generation beforehand.
+    pub(super) fn load(connection: &Connection, generation: u64) -> Result<Self, DatabaseError> {
+        let by_id: HashMap<i64, OrganizationEntry> = organizations::list(connection)?
+            .into_iter()
+            .map(|organization| {
+                let entry = OrganizationEntry {
+                    id: organization.id,
+                    name: organization.name,
+                };
+                (entry.id, entry)
+            })
+            .collect();
+        let mut directory = Self {
+            generation,
+            ..Self::default()
+        };
+        for row in flakes::directory(connection)? {
+            // A foreign key holds the two together.
+            let Some(organization) = by_id.get(&row.organization_id) else {
+                continue;
+            };
+            directory
+                .organization_flakes
+                .entry(organization.id)
+                .or_default()
+                .push(row.id);
+            let name = FlakeName {
+                org: organization.name.clone(),
+                project: row.project,
+            };
+            directory
+                .flake_ids
+                .insert(folded(name.org.as_str(), name.project.as_str()), row.id);
+            let entry = FlakeEntry {
+                id: row.id,
+                uuid: row.uuid,
+                organization_id: row.organization_id,
+                name,
+                visibility: row.visibility,
+            };
+            directory.flakes.insert(row.id, entry);
+        }
+        directory.organizations = by_id
+            .into_values()
+            .map(|organization| (organization.name.folded(), organization))
+            .collect();
+        Ok(directory)
+    }
+
+    /// Of which state this is a copy.
+    pub(super) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The flake of that internal id.
+    pub(super) fn flake(&self, id: i64) -> Option<&FlakeEntry> {
+        self.flakes.get(&id)
+    }
+
+    /// The flake of that name, in whatever case. Text that is no name is the name of nothing.
+    pub(super) fn find_flake(&self, org: &str, project: &str) -> Option<&FlakeEntry> {
+        self.flake_ids
+            .get(&folded(org, project))
+            .and_then(|id| self.flakes.get(id))
+    }
+
+    /// The organisation of that name, in whatever case.
+    pub(super) fn find_organization(&self, name: &str) -> Option<&OrganizationEntry> {
+        self.organizations.get(&name.to_ascii_lowercase())
+    }
+
+    /// The flakes of an organisation, sorted by name.
+    pub(super) fn of_organization(&self, id: i64) -> impl Iterator<Item = &FlakeEntry> {
+        let ids = self
+            .organization_flakes
+            .get(&id)
+            .map_or(&[][..], Vec::as_slice);
+        ids.iter().filter_map(|id| self.flakes.get(id))
+    }
+
+    /// Every flake, in no order.
+    pub(super) fn all(&self) -> impl Iterator<Item = &FlakeEntry> {
+        self.flakes.values()
+    }
+}
+
+/// No name holds a slash, so that two different pairs never fold into one key.
+fn folded(org: &str, project: &str) -> String {
+    let mut key = String::with_capacity(org.len() + 1 + project.len());
+    key.push_str(org);
+    key.push('/');
+    key.push_str(project);
+    key.make_ascii_lowercase();
+    key
+}

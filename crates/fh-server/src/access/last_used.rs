@@ -1,0 +1,63 @@
+//! When each token was used last: noted in memory by requests, written by a task of its own.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::database::{Database, DatabaseError, Timestamp, now, tokens};
+
+/// Each token's use is written at most once in this time.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// How often what was noted is written.
+pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Uses by token, by internal id.
+#[derive(Debug, Default)]
+pub(super) struct LastUsed {
+    uses: Mutex<HashMap<i64, Use>>,
+}
+
+#[derive(Debug)]
+struct Use {
+    at: Timestamp,
+    written: bool,
+}
+
+impl LastUsed {
+    /// Notes that a token is used now. Never waits for the database.
+    pub(super) fn note(&self, token_id: i64) {
+        let at = now();
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = uses
+            .get(&token_id)
+            .is_some_and(|last| at < last.at.plus_seconds(INTERVAL.as_secs()));
+        if !fresh {
+            uses.insert(token_id, Use { at, written: false });
+        }
+    }
+
+    /// Writes what was noted, and forgets what is old.
+    pub(super) async fn flush(&self, database: &Database) -> Result<(), DatabaseError> {
+        let pending = self.take_pending();
+        if pending.is_empty() {
+            return Ok(());
+        }
+        database
+            .write(move |transaction| tokens::touch(transaction, &pending))
+            .await
+    }
+
+    fn take_pending(&self) -> Vec<(i64, Timestamp)> {
+        let oldest = now();
+        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        uses.retain(|_, last| !last.written || oldest < last.at.plus_seconds(INTERVAL.as_secs()));
+        uses.iter_mut()
+            .filter(|(_, last)| !last.written)
+            .map(|(id, last)| {
+                last.written = true;
+                (*id, last.at)
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,248 @@
+//! Who is asking, and what they may do.
+//!
+//! ```text
+//! Authorization header ─▶ token ─▶ claims (verified once, then known by digest)
+//!                                    │ expiry: checked each time
+//!                                    ▼
+//!                  principal (copy of one generation: account, narrowing, grants)
+//!                                    │ + directory (copy of one generation: names)
+//!                                    ▼
+//!                                 Caller ─▶ View
+//! ```
+//!
+//! Invariants:
+//! - no copy outlives a change: the generation is compared on every request, and what was copied
+//!   from an older one is read anew, so a revocation counts from the next request on;
+//! - bad credentials are refused, never taken for none;
+//! - a flake that the caller may not read is answered as one that does not exist, and nothing is
+//!   looked up in the database before it was found readable.
+
+mod authenticate;
+mod credentials;
+mod directory;
+mod last_used;
+mod principal;
+#[cfg(test)]
+mod tests;
+mod view;
+
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use fh_api::{FlakeName, FlakePattern, Name, Permission, Role, Visibility};
+use fh_auth::OrganizationRole;
+use http::request::Parts;
+use uuid::Uuid;
+
+pub(crate) use self::authenticate::Access;
+use self::directory::{Directory, FlakeEntry};
+pub(crate) use self::last_used::FLUSH_INTERVAL;
+pub(crate) use self::principal::Principal;
+pub(crate) use self::view::{Scope, View, ViewIdentity};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// The one who sent a request. As an extractor: anonymous without credentials, 401 with bad ones.
+#[derive(Debug, Clone)]
+pub(crate) struct Caller {
+    directory: Arc<Directory>,
+    principal: Option<Arc<Principal>>,
+    view: View,
+}
+
+/// A flake that the caller was found to have the asked role on.
+#[derive(Debug, Clone)]
+pub(crate) struct FlakeRef {
+    /// The internal id, also that of the slice.
+    pub(crate) id: i64,
+    /// The public id.
+    pub(crate) uuid: Uuid,
+    /// `org/project`, in the case in which it was made.
+    pub(crate) name: FlakeName,
+    /// Who may read it without a grant.
+    pub(crate) visibility: Visibility,
+    /// What the caller holds on it, not narrowed; none where visibility alone opens it.
+    pub(crate) role: Option<Role>,
+}
+
+/// An organisation that the caller may know of.
+#[derive(Debug, Clone)]
+pub(crate) struct OrganizationRef {
+    /// The internal id.
+    pub(crate) id: i64,
+    /// Its name, in the case in which it was made.
+    pub(crate) name: Name,
+}
+
+impl FromRequestParts<AppState> for Caller {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+        state.access().authenticate(&parts.headers).await
+    }
+}
+
+impl Caller {
+    fn new(directory: Arc<Directory>, principal: Option<Arc<Principal>>) -> Self {
+        Self {
+            view: View::new(Arc::clone(&directory), principal.clone()),
+            directory,
+            principal,
+        }
+    }
+
+    /// What the caller may read. A token without the permission `pull` reads what everybody may.
+    pub(crate) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Who it is.
+    ///
+    /// # Errors
+    /// 401 for the anonymous.
+    pub(crate) fn principal(&self) -> Result<&Principal, ApiError> {
+        self.principal.as_deref().ok_or_else(|| {
+            ApiError::Unauthorized("this needs a token, and the request has none".to_owned())
+        })
+    }
+
+    /// Who it is, if the token has a permission.
+    ///
+    /// # Errors
+    /// 401 for the anonymous, 403 for a token without it.
+    pub(crate) fn require(&self, permission: Permission) -> Result<&Principal, ApiError> {
+        let principal = self.principal()?;
+        if principal.scope.allows(permission) {
+            return Ok(principal);
+        }
+        Err(ApiError::Forbidden(format!(
+            "this token lacks the permission \"{permission}\""
+        )))
+    }
+
+    /// Who it is, if they may manage the server, with a token that was not narrowed to some flakes.
+    ///
+    /// This says nothing about reading: a server administrator reads what was granted, as everybody.
+    ///
+    /// # Errors
+    /// 401 for the anonymous, 403 for anybody else.
+    pub(crate) fn server_administrator(&self) -> Result<&Principal, ApiError> {
+        let principal = self.require(Permission::Admin)?;
+        if !principal.server_admin {
+            return Err(ApiError::Forbidden(
+                "this is for server administrators".to_owned(),
+            ));
+        }
+        if !principal.scope.reaches_all() {
+            return Err(ApiError::Forbidden(
+                "this token is narrowed to some flakes, and cannot manage the server".to_owned(),
+            ));
+        }
+        Ok(principal)
+    }
+
+    /// A flake, if the caller holds `needed` on it and the token has `permission`.
+    ///
+    /// # Errors
+    /// 404 where the flake is not there or the caller may not know of it; 403 (401 for the
+    /// anonymous) where it is readable, but more is needed.
+    pub(crate) fn flake(
+        &self,
+        org: &str,
+        project: &str,
+        needed: Role,
+        permission: Permission,
+    ) -> Result<FlakeRef, ApiError> {
+        let entry = self
+            .directory
+            .find_flake(org, project)
+            .ok_or(ApiError::NotFound)?;
+        let role = self.role(entry);
+        let open = entry.visibility != Visibility::Private;
+        if role.is_none() && !open || !self.reaches(entry) {
+            return Err(ApiError::NotFound);
+        }
+        let found = FlakeRef {
+            id: entry.id,
+            uuid: entry.uuid,
+            name: entry.name.clone(),
+            visibility: entry.visibility,
+            role,
+        };
+        // What everybody may read needs no permission.
+        if open && needed == Role::Read && permission == Permission::Pull {
+            return Ok(found);
+        }
+        self.require(permission)?;
+        if role < Some(needed) {
+            let name = &entry.name;
+            return Err(ApiError::Forbidden(match role {
+                Some(role) => format!("this needs the role {needed} on {name}, yours is {role}"),
+                None => format!("this needs the role {needed} on {name}, and you have none"),
+            }));
+        }
+        Ok(found)
+    }
+
+    /// An organisation, if the caller may make and remove flakes in it: its owners and
+    /// administrators, and whoever was granted `admin` on the whole of it.
+    ///
+    /// # Errors
+    /// 401 for the anonymous; 404 where it is not there or the caller may not know of it; 403 where
+    /// they may know, but not do.
+    pub(crate) fn organization_to_manage(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+        let principal = self.require(Permission::Admin)?;
+        let entry = self
+            .directory
+            .find_organization(name)
+            .ok_or(ApiError::NotFound)?;
+        let membership = principal.holdings.membership(entry.id);
+        let administers = membership >= Some(OrganizationRole::Admin)
+            || principal.holdings.organization_grant(entry.id) >= Some(Role::Admin);
+        if administers {
+            return Ok(OrganizationRef {
+                id: entry.id,
+                name: entry.name.clone(),
+            });
+        }
+        let known = membership.is_some() || self.view.narrow(Scope::Organization(name)).is_some();
+        if !known {
+            return Err(ApiError::NotFound);
+        }
+        Err(ApiError::Forbidden(format!(
+            "only owners and administrators of {} may do this",
+            entry.name
+        )))
+    }
+
+    /// Whether the token may be used for things beyond flakes that exist: it reaches the pattern.
+    ///
+    /// # Errors
+    /// 403 where the token is narrower.
+    pub(crate) fn require_reach(&self, pattern: &FlakePattern) -> Result<&Principal, ApiError> {
+        let principal = self.principal()?;
+        if principal
+            .scope
+            .flakes()
+            .iter()
+            .any(|mine| mine.includes(pattern))
+        {
+            return Ok(principal);
+        }
+        Err(ApiError::Forbidden(format!(
+            "this token does not reach {pattern}"
+        )))
+    }
+
+    fn role(&self, flake: &FlakeEntry) -> Option<Role> {
+        self.principal
+            .as_ref()
+            .and_then(|principal| principal.holdings.role(flake.facts()))
+    }
+
+    fn reaches(&self, flake: &FlakeEntry) -> bool {
+        self.principal
+            .as_ref()
+            .is_none_or(|principal| principal.reaches(flake))
+    }
+}

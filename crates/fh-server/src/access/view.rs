@@ -1,0 +1,141 @@
+//! The view: the slices that a caller may read, and which of them comes first.
+//!
+//! A view holds no list of slices. It decides for one slice at a time, from what the principal
+//! holds, how the token narrows it, and how the address narrows it (`/cache/org/project`), so that
+//! its cost grows neither with its own size nor with the number of flakes.
+
+use std::sync::Arc;
+
+use fh_api::{Permission, Role};
+use fh_auth::{Holdings, Rank};
+
+use super::Principal;
+use super::directory::{Directory, FlakeEntry};
+
+/// How an address narrows the view.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope<'a> {
+    /// Not at all.
+    All,
+    /// To one organisation.
+    Organization(&'a str),
+    /// To one flake, which opens an unlisted one.
+    Flake(&'a str, &'a str),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Narrowing {
+    All,
+    Organization(i64),
+    Flake(i64),
+}
+
+/// Equal where two views answer alike for certain; a key for caches of answers.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) struct ViewIdentity {
+    token_id: Option<i64>,
+    access: u64,
+    directory: u64,
+    narrowing: Narrowing,
+}
+
+/// What a caller may read. Clones are cheap.
+#[derive(Debug, Clone)]
+pub(crate) struct View {
+    directory: Arc<Directory>,
+    principal: Option<Arc<Principal>>,
+    narrowing: Narrowing,
+}
+
+impl View {
+    pub(super) fn new(directory: Arc<Directory>, principal: Option<Arc<Principal>>) -> Self {
+        Self {
+            directory,
+            principal,
+            narrowing: Narrowing::All,
+        }
+    }
+
+    /// The rank of a slice, lower is more specific and served first; `None`: not in this view.
+    pub(crate) fn rank(&self, flake_id: i64) -> Option<u32> {
+        let flake = self.directory.flake(flake_id)?;
+        self.reason(flake).map(|rank| match rank {
+            Rank::Flake => 0,
+            Rank::Organization => 1,
+            Rank::Public => 2,
+        })
+    }
+
+    /// This view narrowed further; `None` where nothing that exists for this caller is named.
+    pub(crate) fn narrow(&self, scope: Scope<'_>) -> Option<Self> {
+        let narrowing = match scope {
+            Scope::All => return Some(self.clone()),
+            Scope::Organization(name) => {
+                Narrowing::Organization(self.directory.find_organization(name)?.id)
+            }
+            Scope::Flake(org, project) => {
+                Narrowing::Flake(self.directory.find_flake(org, project)?.id)
+            }
+        };
+        let narrowed = match (self.narrowing, narrowing) {
+            (Narrowing::All, narrowing) => Self {
+                narrowing,
+                ..self.clone()
+            },
+            (now, then) if now == then => self.clone(),
+            _ => return None,
+        };
+        // An organisation of which nothing can be seen is as good as none.
+        let something = narrowed.flakes().next().is_some();
+        something.then_some(narrowed)
+    }
+
+    /// The flakes of this view and what the caller holds on them, in no order.
+    pub(crate) fn flakes(&self) -> impl Iterator<Item = (&FlakeEntry, Option<Role>)> {
+        let candidates: Box<dyn Iterator<Item = &FlakeEntry> + Send> = match self.narrowing {
+            Narrowing::All => Box::new(self.directory.all()),
+            Narrowing::Organization(id) => Box::new(self.directory.of_organization(id)),
+            Narrowing::Flake(id) => Box::new(self.directory.flake(id).into_iter()),
+        };
+        candidates
+            .filter(|flake| self.reason(flake).is_some())
+            .map(|flake| (flake, self.role(flake)))
+    }
+
+    /// A key for caches of what was answered from this view.
+    pub(crate) fn identity(&self) -> ViewIdentity {
+        ViewIdentity {
+            token_id: self.principal.as_ref().map(|principal| principal.token_id),
+            access: self
+                .principal
+                .as_ref()
+                .map_or(0, |principal| principal.generation),
+            directory: self.directory.generation(),
+            narrowing: self.narrowing,
+        }
+    }
+
+    fn reason(&self, flake: &FlakeEntry) -> Option<Rank> {
+        let named = match self.narrowing {
+            Narrowing::All => false,
+            Narrowing::Organization(id) if id == flake.organization_id => false,
+            Narrowing::Flake(id) if id == flake.id => true,
+            Narrowing::Organization(_) | Narrowing::Flake(_) => return None,
+        };
+        match &self.principal {
+            None => Holdings::default().readable(flake.facts(), named),
+            Some(principal) if !principal.reaches(flake) => None,
+            Some(principal) if principal.scope.allows(Permission::Pull) => {
+                principal.holdings.readable(flake.facts(), named)
+            }
+            // A token that may not pull reads what everybody may read.
+            Some(_) => Holdings::default().readable(flake.facts(), named),
+        }
+    }
+
+    fn role(&self, flake: &FlakeEntry) -> Option<Role> {
+        self.principal
+            .as_ref()
+            .and_then(|principal| principal.holdings.role(flake.facts()))
+    }
+}

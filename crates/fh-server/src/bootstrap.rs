@@ -1,0 +1,288 @@
+//! The first start, and every start: the data directory, the keys, the administrator.
+//!
+//! Every step can be repeated: each looks at what is there and makes what is missing, so a start
+//! that was cut off half-way is completed by the next one.
+//!
+//! ```text
+//! data directory (0700), lock ─▶ database ─▶ server id + keys ─▶ account, token's row ─▶ admin.token
+//!                                            one transaction      one transaction       0600, renamed
+//! ```
+//!
+//! The token itself is in no database. Between its row and its file a setting remembers the id, and
+//! the same token is signed again from the row.
+
+use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fh_api::{Name, UserKind};
+use fh_auth::{Claims, TokenKey, TokenScope};
+use fh_nix::SecretKey;
+use rusqlite::Connection;
+use serde_json::json;
+use uuid::Uuid;
+use zeroize::Zeroizing;
+
+use crate::database::audit::{self, Event};
+use crate::database::keys::{KeyState, Purpose};
+use crate::database::tokens::{self, NewToken, Token};
+use crate::database::{AccessChange, Database, DatabaseError, accounts, keys, now, settings};
+use crate::error::ServerError;
+use crate::keys::{Keys, token_secret};
+
+/// The administrator's token in the data directory.
+const ADMIN_TOKEN_FILE: &str = "admin.token";
+
+/// The account that the first start makes.
+const ADMIN: &str = "admin";
+
+const LOCK_FILE: &str = "lock";
+
+/// The lock on a data directory, held as long as this lives.
+#[derive(Debug)]
+pub(crate) struct DataDirectoryLock {
+    _file: File,
+}
+
+/// Makes the data directory where there is none, and locks it.
+pub(crate) fn lock_data_directory(path: &Path) -> Result<DataDirectoryLock, ServerError> {
+    let error = |path: PathBuf| move |source| ServerError::DataDirectory { path, source };
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o700)
+        .create(path)
+        .map_err(error(path.to_owned()))?;
+    let mode = path
+        .metadata()
+        .map_err(error(path.to_owned()))?
+        .permissions()
+        .mode();
+    if mode & 0o022 != 0 {
+        tracing::warn!(
+            path = %path.display(),
+            mode = format!("{:o}", mode & 0o7777),
+            "others than its owner can write to the data directory"
+        );
+    }
+    let lock = path.join(LOCK_FILE);
+    let file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(0o600)
+        .open(&lock)
+        .map_err(error(lock.clone()))?;
+    match file.try_lock() {
+        Ok(()) => Ok(DataDirectoryLock { _file: file }),
+        Err(TryLockError::WouldBlock) => Err(ServerError::InUse {
+            path: path.to_owned(),
+        }),
+        Err(TryLockError::Error(source)) => Err(error(lock)(source)),
+    }
+}
+
+/// Makes the server's id and its keys where they are missing, and reads them.
+pub(crate) async fn server_keys(
+    database: &Database,
+    key_name: Option<String>,
+    host: &str,
+) -> Result<Keys, ServerError> {
+    let host = host.to_owned();
+    database
+        .write(move |transaction| make_keys(transaction, key_name.as_deref(), &host))
+        .await?;
+    let keys = database
+        .read(|connection| Ok(Keys::load(connection)))
+        .await?;
+    keys.map_err(|error| ServerError::Keys(error.into()))
+}
+
+fn make_keys(
+    connection: &Connection,
+    key_name: Option<&str>,
+    host: &str,
+) -> Result<(), ServerError> {
+    let server_id = match settings::get(connection, settings::SERVER_ID)? {
+        Some(id) => id,
+        None => {
+            let id = Uuid::now_v7().to_string();
+            settings::set(connection, settings::SERVER_ID, &id)?;
+            id
+        }
+    };
+    if keys::list(connection, Purpose::NarInfo)?.is_empty() {
+        let base = match key_name {
+            Some(name) => name.to_owned(),
+            None => default_key_name(host, &server_id),
+        };
+        for (number, state) in [(1, KeyState::Active), (2, KeyState::Standby)] {
+            let key = SecretKey::generate(&format!("{base}-{number}"))
+                .map_err(|error| ServerError::Keys(error.into()))?;
+            let secret = key.to_secret_string();
+            keys::insert(connection, Purpose::NarInfo, key.name(), &secret, state)?;
+        }
+    }
+    if keys::list(connection, Purpose::Token)?.is_empty() {
+        let mut seed = Zeroizing::new([0; 32]);
+        getrandom::fill(seed.as_mut_slice()).map_err(|error| ServerError::Keys(error.into()))?;
+        let id = Uuid::now_v7().to_string();
+        let secret = token_secret(&seed);
+        keys::insert(connection, Purpose::Token, &id, &secret, KeyState::Active)?;
+    }
+    Ok(())
+}
+
+/// The host's name; where that names no server in particular (an address, `localhost`), a name of
+/// this server alone: Nix keeps one key a name, and two servers on loopback must not share one.
+fn default_key_name(host: &str, server_id: &str) -> String {
+    let particular = host.contains('.')
+        && host.parse::<std::net::IpAddr>().is_err()
+        && !host.ends_with(".localhost");
+    if particular {
+        return host.to_owned();
+    }
+    let tail = server_id.rsplit('-').next().unwrap_or(server_id);
+    format!("fh-{tail}")
+}
+
+/// Makes sure that somebody can manage the server: where no administrator has a working token, makes
+/// one and writes it to `admin.token`. Returns the file if it was written.
+pub(crate) async fn administrator(
+    database: &Database,
+    signing: &Keys,
+    data_dir: &Path,
+    public_url: &str,
+    lifetime: Duration,
+) -> Result<Option<PathBuf>, ServerError> {
+    let token = database
+        .change_access(move |change| administrator_token(change, lifetime))
+        .await?;
+    let Some((token, account)) = token else {
+        return Ok(None);
+    };
+    let text = sign(
+        signing.token(),
+        signing.audience(),
+        public_url,
+        &token,
+        account,
+    )
+    .map_err(|error| ServerError::Keys(error.into()))?;
+    let path = data_dir.join(ADMIN_TOKEN_FILE);
+    write_secret(data_dir, &path, &text).map_err(|source| ServerError::DataDirectory {
+        path: path.clone(),
+        source,
+    })?;
+    database
+        .write(|transaction| settings::remove(transaction, settings::PENDING_ADMIN_TOKEN))
+        .await?;
+    Ok(Some(path))
+}
+
+/// The token that is to be written, and its account's id.
+fn administrator_token(
+    change: &AccessChange<'_>,
+    lifetime: Duration,
+) -> Result<Option<(Token, Uuid)>, DatabaseError> {
+    let administrators: Vec<_> = accounts::list(change)?
+        .into_iter()
+        .filter(|account| account.server_admin && account.disabled_at.is_none())
+        .collect();
+    let pending = settings::get(change, settings::PENDING_ADMIN_TOKEN)?;
+    let mut provided = false;
+    for account in &administrators {
+        for token in tokens::list(change, Some(account.id))? {
+            let works = token.revoked_at.is_none()
+                && token.expires_at > now()
+                && token.scope.includes(&TokenScope::unrestricted());
+            if works && pending.as_deref() == Some(&token.uuid.to_string()) {
+                return Ok(Some((token, account.uuid)));
+            }
+            provided |= works;
+        }
+    }
+    if provided {
+        return Ok(None);
+    }
+    let account = match administrators.into_iter().next() {
+        Some(account) => account,
+        None => make_administrator(change)?,
+    };
+    let created_at = now().whole_seconds();
+    let uuid = tokens::insert(
+        change,
+        &NewToken {
+            account_id: account.id,
+            parent_id: None,
+            description: Some("made by the server for its administrator"),
+            scope: &TokenScope::unrestricted(),
+            created_at,
+            created_by: None,
+            expires_at: created_at.plus_seconds(lifetime.as_secs()),
+        },
+    )?;
+    settings::set(change, settings::PENDING_ADMIN_TOKEN, &uuid.to_string())?;
+    audit::record(
+        change,
+        &Event {
+            action: "token.create",
+            subject: account.name.as_str(),
+            detail: json!({ "token": uuid, "by": "server" }),
+            ..Event::default()
+        },
+    )?;
+    Ok(tokens::find(change, uuid)?.map(|token| (token, account.uuid)))
+}
+
+fn make_administrator(change: &AccessChange<'_>) -> Result<accounts::Account, DatabaseError> {
+    let name: Name =
+        ADMIN
+            .parse()
+            .map_err(|error: fh_api::InvalidName| DatabaseError::Invalid {
+                what: "account name",
+                source: error.into(),
+            })?;
+    let account = accounts::insert(change, &name, UserKind::Human, true)?;
+    audit::record(
+        change,
+        &Event {
+            action: "user.create",
+            subject: account.name.as_str(),
+            detail: json!({ "server_admin": true, "by": "server" }),
+            ..Event::default()
+        },
+    )?;
+    Ok(account)
+}
+
+/// The token that a row stands for. The same row always gives the same token.
+pub(crate) fn sign(
+    key: &TokenKey,
+    audience: &str,
+    issuer: &str,
+    token: &Token,
+    account: Uuid,
+) -> Result<Zeroizing<String>, fh_auth::TokenError> {
+    key.sign(&Claims {
+        iss: issuer.to_owned(),
+        aud: audience.to_owned(),
+        sub: account,
+        jti: token.uuid,
+        iat: token.created_at.as_seconds(),
+        nbf: token.created_at.as_seconds(),
+        exp: token.expires_at.as_seconds(),
+    })
+}
+
+/// Writes a file that its owner alone can read from its first moment on, whole or not at all.
+fn write_secret(directory: &Path, path: &Path, text: &str) -> std::io::Result<()> {
+    // Made with mode 0600.
+    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    writeln!(file, "{text}")?;
+    file.as_file().sync_all()?;
+    file.persist(path)?;
+    File::open(directory)?.sync_all()
+}

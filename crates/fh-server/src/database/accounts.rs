@@ -1,0 +1,104 @@
+//! Accounts: people and services.
+
+use fh_api::{Name, UserInfo, UserKind};
+use rusqlite::{Connection, Row, params};
+use uuid::Uuid;
+
+use super::values::{all, execute, first, new_id, now, parsed};
+use super::{AccessChange, DatabaseError, Timestamp};
+
+/// A row of `account`.
+#[derive(Debug, Clone)]
+pub(crate) struct Account {
+    /// The internal id.
+    pub(crate) id: i64,
+    /// The public id.
+    pub(crate) uuid: Uuid,
+    /// The login name.
+    pub(crate) name: Name,
+    /// A person or a service.
+    pub(crate) kind: UserKind,
+    /// Whether it may manage the server.
+    pub(crate) server_admin: bool,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+    /// Since when its tokens are good for nothing.
+    pub(crate) disabled_at: Option<Timestamp>,
+}
+
+const COLUMNS: &str = "id, uuid, name, kind, server_admin, created_at, disabled_at";
+
+impl Account {
+    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            id: row.get("id")?,
+            uuid: parsed(row, "uuid", "account id")?,
+            name: parsed(row, "name", "account name")?,
+            kind: parsed(row, "kind", "kind of account")?,
+            server_admin: row.get("server_admin")?,
+            created_at: row.get("created_at")?,
+            disabled_at: row.get("disabled_at")?,
+        })
+    }
+
+    /// As the API tells it.
+    pub(crate) fn info(&self) -> UserInfo {
+        UserInfo {
+            id: self.uuid,
+            name: self.name.clone(),
+            kind: self.kind,
+            server_admin: self.server_admin,
+            created_at: self.created_at.to_date_time(),
+        }
+    }
+}
+
+/// Every account, sorted by name.
+pub(crate) fn list(connection: &Connection) -> Result<Vec<Account>, DatabaseError> {
+    let sql = format!("SELECT {COLUMNS} FROM account ORDER BY folded");
+    all(connection, &sql, [], Account::from_row)
+}
+
+/// The account of that name, in whatever case.
+pub(crate) fn find(connection: &Connection, name: &Name) -> Result<Option<Account>, DatabaseError> {
+    let sql = format!("SELECT {COLUMNS} FROM account WHERE folded = ?1");
+    first(connection, &sql, params![name.folded()], Account::from_row)
+}
+
+/// The account of that id.
+pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Account>, DatabaseError> {
+    let sql = format!("SELECT {COLUMNS} FROM account WHERE id = ?1");
+    first(connection, &sql, params![id], Account::from_row)
+}
+
+/// Makes an account. A name that is taken is a unique violation.
+pub(crate) fn insert(
+    change: &AccessChange<'_>,
+    name: &Name,
+    kind: UserKind,
+    server_admin: bool,
+) -> Result<Account, DatabaseError> {
+    let (uuid, created_at) = (new_id(), now());
+    execute(
+        change,
+        "INSERT INTO account (uuid, name, folded, kind, server_admin, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+        params![
+            uuid.to_string(),
+            name.as_str(),
+            name.folded(),
+            kind.as_str(),
+            server_admin,
+            created_at
+        ],
+    )?;
+    Ok(Account {
+        id: change.last_insert_rowid(),
+        uuid,
+        name: name.clone(),
+        kind,
+        server_admin,
+        created_at,
+        disabled_at: None,
+    })
+}

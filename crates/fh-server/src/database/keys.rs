@@ -1,0 +1,107 @@
+//! The signing keys as they are stored.
+
+use fh_api::UnknownWord;
+use rusqlite::{Connection, params};
+use zeroize::Zeroizing;
+
+use super::DatabaseError;
+use super::values::{all, execute, now, parsed};
+
+/// What a key signs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Purpose {
+    /// Path infos.
+    NarInfo,
+    /// Tokens.
+    Token,
+}
+
+impl Purpose {
+    fn as_str(self) -> &'static str {
+        match self {
+            Self::NarInfo => "narinfo",
+            Self::Token => "token",
+        }
+    }
+}
+
+/// What a key is used for now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum KeyState {
+    /// Signs.
+    Active,
+    /// Told to clients, signs after the next rotation.
+    Standby,
+    /// Signs no more.
+    Retired,
+}
+
+impl KeyState {
+    /// The word as it stands in the database and in the API.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Standby => "standby",
+            Self::Retired => "retired",
+        }
+    }
+}
+
+impl std::str::FromStr for KeyState {
+    type Err = UnknownWord;
+
+    fn from_str(word: &str) -> Result<Self, UnknownWord> {
+        match word {
+            "active" => Ok(Self::Active),
+            "standby" => Ok(Self::Standby),
+            "retired" => Ok(Self::Retired),
+            _ => Err(UnknownWord {
+                what: "key state",
+                given: word.chars().take(40).collect(),
+                known: &["active", "standby", "retired"],
+            }),
+        }
+    }
+}
+
+/// A row of `signing_key`.
+pub(crate) struct StoredKey {
+    /// The key's name; of a token key, its id.
+    pub(crate) name: String,
+    /// The secret, in the form that its purpose wants.
+    pub(crate) secret: Zeroizing<String>,
+    /// What it is used for now.
+    pub(crate) state: KeyState,
+}
+
+/// The keys of a purpose, oldest first.
+pub(crate) fn list(
+    connection: &Connection,
+    purpose: Purpose,
+) -> Result<Vec<StoredKey>, DatabaseError> {
+    let sql = "SELECT name, secret, state FROM signing_key WHERE purpose = ?1 ORDER BY id";
+    all(connection, sql, params![purpose.as_str()], |row| {
+        Ok(StoredKey {
+            name: row.get("name")?,
+            secret: Zeroizing::new(row.get("secret")?),
+            state: parsed(row, "state", "key state")?,
+        })
+    })
+}
+
+/// Adds a key.
+pub(crate) fn insert(
+    connection: &Connection,
+    purpose: Purpose,
+    name: &str,
+    secret: &str,
+    state: KeyState,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "INSERT INTO signing_key (purpose, name, secret, state, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![purpose.as_str(), name, secret, state.as_str(), now()],
+    )?;
+    Ok(())
+}

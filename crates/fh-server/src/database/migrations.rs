@@ -1,0 +1,37 @@
+//! The schema's versions, embedded. `PRAGMA user_version` tells how many of them a file has seen.
+//!
+//! A migration that stands here is never changed: a new version is a new file.
+
+use rusqlite::{Connection, TransactionBehavior};
+
+use super::DatabaseError;
+
+/// Each takes the schema from version `index` to `index + 1`.
+const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+
+/// Brings the schema up to date, each version in its own transaction.
+pub(super) fn run(connection: &mut Connection) -> Result<(), DatabaseError> {
+    apply(connection, MIGRATIONS)
+}
+
+/// As [`run`], with the versions given.
+pub(super) fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<(), DatabaseError> {
+    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
+    loop {
+        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
+        if found > known || found < 0 {
+            return Err(DatabaseError::Newer { found, known });
+        }
+        let Some(migration) = usize::try_from(found)
+            .ok()
+            .and_then(|found| migrations.get(found))
+        else {
+            return Ok(());
+        };
+        transaction.execute_batch(migration)?;
+        transaction.pragma_update(None, "user_version", found + 1)?;
+        transaction.commit()?;
+        tracing::info!(version = found + 1, "database schema brought up to date");
+    }
+}

@@ -1,0 +1,308 @@
+//! The database: one writer, a few readers, all on blocking threads.
+//!
+//! SQLite in WAL mode: readers never wait for the writer, and each reading sees one consistent state.
+//! Every change is one transaction that is on disk (`synchronous = FULL`) before it is acknowledged.
+//! One file a table, or a group of tables that belong together; the SQL is plain enough for
+//! PostgreSQL.
+//!
+//! Invariants:
+//! - what decides about access (accounts, memberships, grants, flakes, revocations) is changed only
+//!   through [`Database::change_access`], whose commit moves the generation on: whoever keeps a copy
+//!   of such facts compares [`Database::generation`] and cannot miss a change. The functions that
+//!   make such changes ask for an [`AccessChange`], so the compiler holds this rule;
+//! - a transaction that began runs to its end even where its request was cancelled;
+//! - the file is readable by its owner alone, it holds the secret keys.
+
+pub(crate) mod accounts;
+pub(crate) mod audit;
+pub(crate) mod flakes;
+pub(crate) mod grants;
+pub(crate) mod keys;
+mod migrations;
+mod open;
+pub(crate) mod organizations;
+pub(crate) mod settings;
+#[cfg(test)]
+mod tests;
+pub(crate) mod tokens;
+mod values;
+
+use std::cell::Cell;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::Semaphore;
+
+pub(crate) use self::values::{Timestamp, now};
+
+/// The name of the database file in the data directory.
+pub(crate) const FILE_NAME: &str = "fh.sqlite";
+
+/// Why the database did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DatabaseError {
+    /// The file cannot be made, or its mode cannot be set.
+    #[error("cannot use {}", .path.display())]
+    File {
+        /// The database file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A newer version of fh has changed the schema.
+    #[error(
+        "the database is of schema version {found}, and this version of fh knows up to {known}: \
+         use the version that made it, or a newer one"
+    )]
+    Newer {
+        /// The version found in the file.
+        found: i64,
+        /// The newest version that this program knows.
+        known: i64,
+    },
+    /// What SQLite said.
+    #[error("the database refused")]
+    Sqlite(#[from] rusqlite::Error),
+    /// A stored value is not what the column may hold.
+    #[error("the database holds an invalid {what}")]
+    Invalid {
+        /// Which value.
+        what: &'static str,
+        /// Why it is none.
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The task that used the database was torn down.
+    #[error("a database task did not finish")]
+    Task,
+}
+
+impl DatabaseError {
+    /// Whether trying again may help.
+    pub(crate) fn is_busy(&self) -> bool {
+        matches!(
+            self,
+            Self::Sqlite(error) if matches!(
+                error.sqlite_error_code(),
+                Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked)
+            )
+        )
+    }
+
+    /// Whether a value that must be unique is there already.
+    pub(crate) fn is_unique_violation(&self) -> bool {
+        // Extended codes of https://sqlite.org/rescode.html: SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY.
+        matches!(
+            self,
+            Self::Sqlite(rusqlite::Error::SqliteFailure(error, _))
+                if matches!(error.extended_code, 2067 | 1555)
+        )
+    }
+}
+
+/// Counts of changes since the start. Equal counts mean that nothing changed in between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Generation {
+    /// Changes of anything that decides about access.
+    pub(crate) access: u64,
+    /// Of these, changes of organisations and flakes: names and visibilities.
+    pub(crate) directory: u64,
+}
+
+/// A handle on the database; clones share the connections.
+#[derive(Clone)]
+pub(crate) struct Database {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    writer: Arc<tokio::sync::Mutex<Connection>>,
+    readers: Mutex<Vec<Connection>>,
+    free_readers: Arc<Semaphore>,
+    access: AtomicU64,
+    directory: AtomicU64,
+}
+
+impl Database {
+    /// Opens or makes the database in a data directory, and brings its schema up to date.
+    ///
+    /// Only one process may do so at a time: the caller holds the directory's lock.
+    ///
+    /// # Errors
+    /// When the file cannot be used, or a newer version of fh has written it.
+    pub(crate) fn open(data_dir: &Path) -> Result<Self, DatabaseError> {
+        let path = data_dir.join(FILE_NAME);
+        let mut writer = open::writer(&path)?;
+        migrations::run(&mut writer)?;
+        let readers = (0..open::READERS)
+            .map(|_| open::reader(&path))
+            .collect::<Result<Vec<_>, _>>()?;
+        Ok(Self {
+            shared: Arc::new(Shared {
+                writer: Arc::new(tokio::sync::Mutex::new(writer)),
+                free_readers: Arc::new(Semaphore::new(readers.len())),
+                readers: Mutex::new(readers),
+                access: AtomicU64::new(0),
+                directory: AtomicU64::new(0),
+            }),
+        })
+    }
+
+    /// Reads. All that `f` reads is of one instant; what it writes is refused.
+    ///
+    /// # Errors
+    /// Those of `f`, and [`DatabaseError::Task`] where it panicked or the server is stopping.
+    pub(crate) async fn read<T: Send + 'static>(
+        &self,
+        f: impl FnOnce(&Connection) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let shared = Arc::clone(&self.shared);
+        // Waiting happens here and not on a blocking thread, of which there are not that many.
+        let permit = Arc::clone(&self.shared.free_readers).acquire_owned().await;
+        let permit = permit.map_err(|_| DatabaseError::Task)?;
+        tokio::task::spawn_blocking(move || {
+            // Held by the task: a cancelled request must not free a connection still in use.
+            let _permit = permit;
+            let mut reader = Reader::take(&shared).ok_or(DatabaseError::Task)?;
+            let transaction = reader.connection()?.transaction()?;
+            f(&transaction)
+        })
+        .await
+        .map_err(|_| DatabaseError::Task)?
+    }
+
+    /// Writes what does not decide about access. Commits where `f` returns `Ok`, else nothing happened.
+    ///
+    /// # Errors
+    /// Those of `f`; of the database, converted.
+    pub(crate) async fn write<T, E>(
+        &self,
+        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let transaction = begin(&mut writer)?;
+            let value = f(&transaction)?;
+            commit(transaction)?;
+            Ok(value)
+        })
+        .await
+        .unwrap_or_else(|_| Err(DatabaseError::Task.into()))
+    }
+
+    /// Writes what decides about access: as [`Database::write`], and the commit moves the generation
+    /// on before anybody is told of it.
+    ///
+    /// # Errors
+    /// Those of `f`; of the database, converted.
+    pub(crate) async fn change_access<T, E>(
+        &self,
+        f: impl FnOnce(&AccessChange<'_>) -> Result<T, E> + Send + 'static,
+    ) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DatabaseError> + Send + 'static,
+    {
+        let shared = Arc::clone(&self.shared);
+        let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let change = AccessChange {
+                transaction: begin(&mut writer)?,
+                directory: Cell::new(false),
+            };
+            let value = f(&change)?;
+            let AccessChange {
+                transaction,
+                directory,
+            } = change;
+            let committed = commit(transaction);
+            // Also after an error: whether a failed commit is on disk is not known, and reading
+            // again is always right.
+            if directory.get() {
+                shared.directory.fetch_add(1, Ordering::SeqCst);
+            }
+            shared.access.fetch_add(1, Ordering::SeqCst);
+            committed?;
+            Ok(value)
+        })
+        .await
+        .unwrap_or_else(|_| Err(DatabaseError::Task.into()))
+    }
+
+    /// The present generation. Who copies facts asks for it *before* reading them.
+    pub(crate) fn generation(&self) -> Generation {
+        Generation {
+            access: self.shared.access.load(Ordering::SeqCst),
+            directory: self.shared.directory.load(Ordering::SeqCst),
+        }
+    }
+}
+
+fn begin(writer: &mut Connection) -> Result<Transaction<'_>, DatabaseError> {
+    Ok(writer.transaction_with_behavior(TransactionBehavior::Immediate)?)
+}
+
+fn commit(transaction: Transaction<'_>) -> Result<(), DatabaseError> {
+    Ok(transaction.commit()?)
+}
+
+/// A transaction that changes what decides about access.
+pub(crate) struct AccessChange<'a> {
+    transaction: Transaction<'a>,
+    directory: Cell<bool>,
+}
+
+impl AccessChange<'_> {
+    /// Notes that names or visibilities of organisations or flakes change.
+    fn touch_directory(&self) {
+        self.directory.set(true);
+    }
+}
+
+impl<'a> Deref for AccessChange<'a> {
+    type Target = Transaction<'a>;
+
+    fn deref(&self) -> &Transaction<'a> {
+        &self.transaction
+    }
+}
+
+/// A connection that goes back to the others when dropped, also while a panic unwinds.
+struct Reader<'a> {
+    shared: &'a Shared,
+    connection: Option<Connection>,
+}
+
+impl<'a> Reader<'a> {
+    fn take(shared: &'a Shared) -> Option<Self> {
+        let mut readers = shared
+            .readers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let connection = readers.pop();
+        connection.is_some().then_some(Self { shared, connection })
+    }
+
+    fn connection(&mut self) -> Result<&mut Connection, DatabaseError> {
+        self.connection.as_mut().ok_or(DatabaseError::Task)
+    }
+}
+
+impl Drop for Reader<'_> {
+    fn drop(&mut self) {
+        if let Some(connection) = self.connection.take() {
+            self.shared
+                .readers
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(connection);
+        }
+    }
+}

@@ -1,0 +1,39 @@
+//! What the server remembers of itself, by name.
+
+use rusqlite::{Connection, params};
+
+use super::DatabaseError;
+use super::values::{execute, first};
+
+/// The server's id, which is the audience of its tokens.
+pub(crate) const SERVER_ID: &str = "server_id";
+
+/// The id of the administrator's token that is about to be written to `admin.token`.
+pub(crate) const PENDING_ADMIN_TOKEN: &str = "pending_admin_token";
+
+/// The value of that name.
+pub(crate) fn get(connection: &Connection, name: &str) -> Result<Option<String>, DatabaseError> {
+    let sql = "SELECT value FROM server_setting WHERE name = ?1";
+    first(connection, sql, params![name], |row| Ok(row.get("value")?))
+}
+
+/// Sets the value of that name, whatever it was.
+pub(crate) fn set(connection: &Connection, name: &str, value: &str) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "INSERT INTO server_setting (name, value) VALUES (?1, ?2) \
+         ON CONFLICT (name) DO UPDATE SET value = excluded.value",
+        params![name, value],
+    )?;
+    Ok(())
+}
+
+/// Forgets the value of that name.
+pub(crate) fn remove(connection: &Connection, name: &str) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "DELETE FROM server_setting WHERE name = ?1",
+        params![name],
+    )?;
+    Ok(())
+}

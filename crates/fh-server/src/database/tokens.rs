@@ -1,0 +1,188 @@
+//! Tokens: never the token itself, but whose it is, how far it is narrowed, and whether it was
+//! revoked.
+
+use fh_api::{Name, TokenInfo};
+use fh_auth::TokenScope;
+use rusqlite::{Connection, Row, params};
+use uuid::Uuid;
+
+use super::values::{all, execute, first, new_id, now, parse, parsed, words};
+use super::{AccessChange, DatabaseError, Timestamp};
+
+/// A row of `token`, with the names of what it refers to.
+#[derive(Debug, Clone)]
+pub(crate) struct Token {
+    /// The internal id.
+    pub(crate) id: i64,
+    /// The claim `jti`.
+    pub(crate) uuid: Uuid,
+    /// Whose it is.
+    pub(crate) account_id: i64,
+    /// The name of that account.
+    pub(crate) user: Name,
+    /// What it is for.
+    pub(crate) description: Option<String>,
+    /// How far it is narrowed.
+    pub(crate) scope: TokenScope,
+    /// The token that it was minted with.
+    pub(crate) parent: Option<Uuid>,
+    /// When it was minted.
+    pub(crate) created_at: Timestamp,
+    /// When it ends.
+    pub(crate) expires_at: Timestamp,
+    /// When it was used last, within about a minute.
+    pub(crate) last_used_at: Option<Timestamp>,
+    /// Since when it is good for nothing.
+    pub(crate) revoked_at: Option<Timestamp>,
+}
+
+const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS user, t.description, \
+     t.permissions, t.flakes, p.uuid AS parent, t.created_at, t.expires_at, t.last_used_at, \
+     t.revoked_at \
+     FROM token t JOIN account a ON a.id = t.account_id LEFT JOIN token p ON p.id = t.parent_id";
+
+impl Token {
+    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            id: row.get("id")?,
+            uuid: parsed(row, "uuid", "token id")?,
+            account_id: row.get("account_id")?,
+            user: parsed(row, "user", "account name")?,
+            description: row.get("description")?,
+            scope: TokenScope::new(
+                words(row, "permissions", "permission")?,
+                words(row, "flakes", "flake pattern")?,
+            ),
+            parent: row
+                .get::<_, Option<String>>("parent")?
+                .map(|uuid| parse(&uuid, "token id"))
+                .transpose()?,
+            created_at: row.get("created_at")?,
+            expires_at: row.get("expires_at")?,
+            last_used_at: row.get("last_used_at")?,
+            revoked_at: row.get("revoked_at")?,
+        })
+    }
+
+    /// As the API tells it.
+    pub(crate) fn info(&self) -> TokenInfo {
+        TokenInfo {
+            id: self.uuid,
+            user: self.user.clone(),
+            description: self.description.clone(),
+            permissions: self.scope.permissions().collect(),
+            flakes: self.scope.flakes().to_vec(),
+            parent: self.parent,
+            created_at: self.created_at.to_date_time(),
+            expires_at: self.expires_at.to_date_time(),
+            last_used_at: self.last_used_at.map(Timestamp::to_date_time),
+            revoked_at: self.revoked_at.map(Timestamp::to_date_time),
+        }
+    }
+}
+
+/// The token of that public id.
+pub(crate) fn find(connection: &Connection, uuid: Uuid) -> Result<Option<Token>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE t.uuid = ?1");
+    first(connection, &sql, params![uuid.to_string()], Token::from_row)
+}
+
+/// The tokens of an account, or of all, newest first.
+pub(crate) fn list(
+    connection: &Connection,
+    account_id: Option<i64>,
+) -> Result<Vec<Token>, DatabaseError> {
+    match account_id {
+        Some(id) => {
+            let sql = format!("{SELECT} WHERE t.account_id = ?1 ORDER BY t.id DESC");
+            all(connection, &sql, params![id], Token::from_row)
+        }
+        None => {
+            let sql = format!("{SELECT} ORDER BY t.id DESC");
+            all(connection, &sql, [], Token::from_row)
+        }
+    }
+}
+
+/// What a new token's row says.
+#[derive(Debug)]
+pub(crate) struct NewToken<'a> {
+    /// Whose it is.
+    pub(crate) account_id: i64,
+    /// The internal id of the token that it is minted with.
+    pub(crate) parent_id: Option<i64>,
+    /// What it is for.
+    pub(crate) description: Option<&'a str>,
+    /// How far it is narrowed.
+    pub(crate) scope: &'a TokenScope,
+    /// When it is minted; whole seconds, as the token itself tells it.
+    pub(crate) created_at: Timestamp,
+    /// Who minted it.
+    pub(crate) created_by: Option<i64>,
+    /// When it ends; whole seconds.
+    pub(crate) expires_at: Timestamp,
+}
+
+/// Adds a token: its public id.
+pub(crate) fn insert(
+    change: &AccessChange<'_>,
+    token: &NewToken<'_>,
+) -> Result<Uuid, DatabaseError> {
+    let uuid = new_id();
+    let permissions: Vec<_> = token
+        .scope
+        .permissions()
+        .map(|word| word.as_str())
+        .collect();
+    let flakes: Vec<_> = token
+        .scope
+        .flakes()
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    execute(
+        change,
+        "INSERT INTO token (uuid, account_id, parent_id, description, permissions, flakes, \
+         created_at, created_by, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+        params![
+            uuid.to_string(),
+            token.account_id,
+            token.parent_id,
+            token.description,
+            permissions.join(" "),
+            flakes.join(" "),
+            token.created_at,
+            token.created_by,
+            token.expires_at
+        ],
+    )?;
+    Ok(uuid)
+}
+
+/// Revokes a token and all that were minted with it, and with those: how many were good before.
+pub(crate) fn revoke(change: &AccessChange<'_>, id: i64) -> Result<usize, DatabaseError> {
+    execute(
+        change,
+        "WITH RECURSIVE descendant (id) AS ( \
+             SELECT ?1 UNION SELECT t.id FROM token t JOIN descendant d ON t.parent_id = d.id \
+         ) \
+         UPDATE token SET revoked_at = ?2 \
+         WHERE revoked_at IS NULL AND id IN (SELECT id FROM descendant)",
+        params![id, now()],
+    )
+}
+
+/// Notes when tokens were used last. Times only move forward.
+pub(crate) fn touch(
+    connection: &Connection,
+    uses: &[(i64, Timestamp)],
+) -> Result<(), DatabaseError> {
+    for (id, at) in uses {
+        execute(
+            connection,
+            "UPDATE token SET last_used_at = MAX(COALESCE(last_used_at, 0), ?2) WHERE id = ?1",
+            params![id, at],
+        )?;
+    }
+    Ok(())
+}

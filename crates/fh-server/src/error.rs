@@ -1,0 +1,253 @@
+//! What goes wrong, and how it is told: to the one who starts the server ([`ServerError`]) and to
+//! the one who sent a request ([`ApiError`]).
+//!
+//! Invariants:
+//! - the match from error to status is exhaustive, so that a new variant forces a decision;
+//! - [`ApiError::NotFound`] has one constant answer, whatever was asked for: who may not read a thing
+//!   cannot tell it from one that does not exist;
+//! - the detail of a server error goes to the log alone, the answer is a constant sentence.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::Request;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use fh_api::{ErrorBody, ErrorCode};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
+use http::{HeaderName, HeaderValue, StatusCode};
+
+use crate::database::DatabaseError;
+
+/// Any error with its chain of causes.
+pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
+
+/// The header that carries a request's id, in the request as seen by handlers and in the answer.
+pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// Why the server did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServerError {
+    /// The settings contradict themselves or name what cannot be.
+    #[error("the settings are not usable: {0}")]
+    Settings(String),
+    /// The data directory, or a file in it, cannot be used.
+    #[error("cannot use {}", .path.display())]
+    DataDirectory {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// Another server runs on the same data directory.
+    #[error("another server is using the data directory {}", .path.display())]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+    },
+    /// The database cannot be opened or brought up to date.
+    #[error("the database cannot be used")]
+    Database(#[from] DatabaseError),
+    /// The keys cannot be made or read.
+    #[error("the server's keys cannot be used")]
+    Keys(#[source] Source),
+    /// The store of NARs cannot be opened.
+    #[error("the storage cannot be opened")]
+    Storage(#[source] Source),
+    /// An address cannot be listened on, or a certificate cannot be used.
+    #[error("cannot listen")]
+    Listen(#[source] Source),
+}
+
+/// Why a request failed.
+///
+/// The texts are read by people and by whoever attacks the server: they name what the caller sent,
+/// never what the caller may not know.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ApiError {
+    /// The request cannot be understood (400).
+    #[error("{0}")]
+    BadRequest(String),
+    /// A part of the content is not what was said of it (422).
+    #[error("{0}")]
+    InvalidContent(String),
+    /// No credentials, or bad, expired or revoked ones (401).
+    #[error("{0}")]
+    Unauthorized(String),
+    /// The caller is known and may not do this (403).
+    #[error("{0}")]
+    Forbidden(String),
+    /// It does not exist, or the caller may not know that it does (404).
+    #[error("not found")]
+    NotFound,
+    /// The address exists, the method does not (405).
+    #[error("this address does not take that method")]
+    MethodNotAllowed,
+    /// It exists already, or the state does not allow this now (409).
+    #[error("{0}")]
+    Conflict(String),
+    /// The body is larger than the limit (413).
+    #[error("{0}")]
+    TooLarge(String),
+    /// The client was too slow (408).
+    #[error("{0}")]
+    Timeout(String),
+    /// The server cannot serve now; the text is for the caller (503).
+    #[error("{0}")]
+    Unavailable(String),
+    /// The server failed. The source goes to the log, never to the caller (500).
+    #[error("the server failed")]
+    Internal(#[source] Source),
+}
+
+impl ApiError {
+    /// An internal error from any error, such as one of a library.
+    pub(crate) fn internal(source: impl Into<Source>) -> Self {
+        Self::Internal(source.into())
+    }
+
+    /// The status and the code of the answer.
+    fn kind(&self) -> (StatusCode, ErrorCode) {
+        match self {
+            Self::BadRequest(_) => (StatusCode::BAD_REQUEST, ErrorCode::BadRequest),
+            Self::InvalidContent(_) => {
+                (StatusCode::UNPROCESSABLE_ENTITY, ErrorCode::InvalidContent)
+            }
+            Self::Unauthorized(_) => (StatusCode::UNAUTHORIZED, ErrorCode::Unauthorized),
+            Self::Forbidden(_) => (StatusCode::FORBIDDEN, ErrorCode::Forbidden),
+            Self::NotFound => (StatusCode::NOT_FOUND, ErrorCode::NotFound),
+            Self::MethodNotAllowed => (StatusCode::METHOD_NOT_ALLOWED, ErrorCode::MethodNotAllowed),
+            Self::Conflict(_) => (StatusCode::CONFLICT, ErrorCode::Conflict),
+            Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge),
+            Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, ErrorCode::Timeout),
+            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+            Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
+        }
+    }
+
+    /// The sentence for the caller.
+    fn message(&self) -> String {
+        match self {
+            Self::Internal(_) => {
+                "the server failed to answer; its log has more under the request id".to_owned()
+            }
+            Self::NotFound => "not found, or not yours to see".to_owned(),
+            Self::BadRequest(_)
+            | Self::InvalidContent(_)
+            | Self::Unauthorized(_)
+            | Self::Forbidden(_)
+            | Self::MethodNotAllowed
+            | Self::Conflict(_)
+            | Self::TooLarge(_)
+            | Self::Timeout(_)
+            | Self::Unavailable(_) => self.to_string(),
+        }
+    }
+}
+
+impl From<DatabaseError> for ApiError {
+    fn from(error: DatabaseError) -> Self {
+        if error.is_busy() {
+            tracing::warn!(error = %chain(&error), "the database is busy");
+            return Self::Unavailable("the database is busy, try again".to_owned());
+        }
+        Self::Internal(error.into())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let (status, code) = self.kind();
+        if let Self::Internal(source) = &self {
+            tracing::error!(error = %chain(source.as_ref()), "request failed");
+        }
+        // The answer to what is not there is constant to the byte, so it carries no id.
+        let request_id = match &self {
+            Self::NotFound => None,
+            _ => current_request_id(),
+        };
+        let body = ErrorBody {
+            code: status.as_u16(),
+            error: code,
+            message: self.message(),
+            request_id,
+        };
+        let mut response = (status, Json(&body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        match self {
+            Self::Unauthorized(_) => {
+                let schemes = [
+                    "Basic realm=\"fh\", charset=\"UTF-8\"",
+                    "Bearer realm=\"fh\"",
+                ];
+                for scheme in schemes {
+                    headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+                }
+            }
+            Self::Unavailable(_) => {
+                headers.insert(
+                    RETRY_AFTER,
+                    HeaderValue::from(RETRY_AFTER_UNAVAILABLE.as_secs()),
+                );
+            }
+            _ => {}
+        }
+        response.extensions_mut().insert(Sentence(body.message));
+        response
+    }
+}
+
+/// When a client should come back to a server that cannot serve now.
+const RETRY_AFTER_UNAVAILABLE: Duration = Duration::from_secs(5);
+
+/// An error's sentence, kept beside the rendered answer for [`as_plain_text`].
+#[derive(Debug, Clone)]
+struct Sentence(String);
+
+/// A layer for routes that Nix asks: it shows an error's body to a person, so that is plain text.
+pub(crate) async fn as_plain_text(request: Request, next: Next) -> Response {
+    let response = next.run(request).await;
+    let Some(Sentence(sentence)) = response.extensions().get().cloned() else {
+        return response;
+    };
+    let (mut parts, _) = response.into_parts();
+    parts.headers.remove(http::header::CONTENT_LENGTH);
+    parts.headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("text/plain; charset=utf-8"),
+    );
+    Response::from_parts(parts, axum::body::Body::from(format!("{sentence}\n")))
+}
+
+tokio::task_local! {
+    static CURRENT_REQUEST_ID: Option<String>;
+}
+
+/// A layer that lets errors name the request that they belong to.
+pub(crate) async fn remember_request_id(request: Request, next: Next) -> Response {
+    let id = request
+        .headers()
+        .get(REQUEST_ID)
+        .and_then(|value| value.to_str().ok())
+        .map(str::to_owned);
+    CURRENT_REQUEST_ID.scope(id, next.run(request)).await
+}
+
+fn current_request_id() -> Option<String> {
+    CURRENT_REQUEST_ID.try_with(Clone::clone).ok().flatten()
+}
+
+/// An error and its causes on one line, for the log.
+pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
