@@ -1,5 +1,7 @@
 //! What other tests rely on, proved with every version of Nix on this machine.
 
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::path::Path;
 
 use fh_testkit::nix::{Daemon, Home, Nix, ScratchStore, closure, versions};

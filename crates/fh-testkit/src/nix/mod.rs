@@ -19,6 +19,6 @@ mod scratch;
 mod version;
 
 pub use home::Home;
-pub use provision::{Install, Missing, Provisioned, SUITES, Suite, provision, versions};
+pub use provision::{Install, Missing, Provisioned, SUITES, Suite, one, provision, versions};
 pub use scratch::{Daemon, ScratchStore};
 pub use version::Nix;

@@ -78,6 +78,13 @@ impl Provisioned {
         self.versions.last().with_context(|| self.explanation())
     }
 
+    fn lacks(&mut self, what: &str, error: &anyhow::Error) {
+        self.missing.push(Missing {
+            what: what.to_owned(),
+            reason: format!("{error:#}"),
+        });
+    }
+
     fn explanation(&self) -> String {
         let mut text = "there is no Nix to work with:".to_owned();
         for missing in &self.missing {
@@ -103,7 +110,10 @@ impl std::fmt::Display for Missing {
     }
 }
 
+/// [`Nix::origin`] of the machine's own.
 pub(super) const INSTALLED: &str = "installed on this machine";
+
+const INSTALLED_TITLE: &str = "Nix installed on this machine";
 
 /// Gets every version that can be had, telling `report` of each step that takes time. Quick where
 /// it was done before.
@@ -112,42 +122,26 @@ pub(super) const INSTALLED: &str = "installed on this machine";
 /// Only when the workspace's own target directory cannot be used; a version that cannot be had is
 /// not an error but [`Provisioned::missing`].
 pub fn provision(install: Install, report: &mut dyn FnMut(&str)) -> Result<Provisioned> {
-    let base = crate::target().join("nix-versions");
-    fs::create_dir_all(&base).with_context(|| format!("cannot create {}", base.display()))?;
-    let lock = File::create(base.join("lock"))?;
-    lock.lock()?;
-
+    let base = base()?;
+    let _lock = lock(&base)?;
     let mut result = Provisioned::default();
     match installed(&base, install, report) {
         Ok(nix) => result.versions.push(nix),
-        Err(error) => result.missing.push(Missing {
-            what: "Nix installed on this machine".to_owned(),
-            reason: format!("{error:#}"),
-        }),
+        Err(error) => result.lacks(INSTALLED_TITLE, &error),
     }
     if let Err(error) = store_is_usable() {
         result.versions.clear();
-        result.missing.push(Missing {
-            what: "the Nix store".to_owned(),
-            reason: format!("{error:#}"),
-        });
+        result.lacks("the Nix store", &error);
         return Ok(result);
     }
     for suite in SUITES {
-        if !suite.series.is_empty()
-            && result
-                .versions
-                .iter()
-                .any(|nix| nix.version().starts_with(suite.series))
-        {
+        let has = |nix: &Nix| nix.version().starts_with(suite.series);
+        if !suite.series.is_empty() && result.versions.iter().any(has) {
             continue;
         }
         match unpacked(&base, *suite, report) {
             Ok(nix) => result.versions.push(nix),
-            Err(error) => result.missing.push(Missing {
-                what: suite_title(*suite),
-                reason: format!("{error:#}"),
-            }),
+            Err(error) => result.lacks(&suite_title(*suite), &error),
         }
     }
     result.versions.sort_by_key(Nix::ordering_key);
@@ -155,6 +149,43 @@ pub fn provision(install: Install, report: &mut dyn FnMut(&str)) -> Result<Provi
         .versions
         .dedup_by(|later, earlier| later.version() == earlier.version());
     Ok(result)
+}
+
+/// Gets one version, whichever is quickest: the one that the machine has, or (where allowed) gets by
+/// installing it, else one that is unpacked.
+///
+/// # Errors
+/// A sentence that says why there is none.
+pub fn one(install: Install, report: &mut dyn FnMut(&str)) -> Result<Nix> {
+    let base = base()?;
+    let _lock = lock(&base)?;
+    let mut result = Provisioned::default();
+    store_is_usable()?;
+    match installed(&base, install, report) {
+        Ok(nix) => return Ok(nix),
+        Err(error) => result.lacks(INSTALLED_TITLE, &error),
+    }
+    for suite in SUITES {
+        match unpacked(&base, *suite, report) {
+            Ok(nix) => return Ok(nix),
+            Err(error) => result.lacks(&suite_title(*suite), &error),
+        }
+    }
+    anyhow::bail!(result.explanation())
+}
+
+/// `<workspace>/target/nix-versions`.
+fn base() -> Result<PathBuf> {
+    let base = crate::target().join("nix-versions");
+    fs::create_dir_all(&base).with_context(|| format!("cannot create {}", base.display()))?;
+    Ok(base)
+}
+
+/// Held until the file is dropped.
+fn lock(base: &Path) -> Result<File> {
+    let file = File::create(base.join("lock"))?;
+    file.lock()?;
+    Ok(file)
 }
 
 /// The versions for tests: all that can be had without changing the machine, found once per

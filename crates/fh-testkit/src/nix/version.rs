@@ -129,7 +129,7 @@ impl Nix {
             }
             replace_with(&link, |new| symlink(&original, new))?;
         }
-        Self::opened("installed on this machine".to_owned(), tools)
+        Self::opened(super::provision::INSTALLED.to_owned(), tools)
     }
 
     /// The Nix in `unpacked`; scripts that start its tools are written to `directory`.

@@ -1,0 +1,214 @@
+//! Which crate may depend on which: the arrows of docs/ARCHITECTURE.md, and the dependencies that
+//! would undo what a layer stands for. Only normal and build dependencies count; tests are free.
+
+use serde_json::Value;
+
+/// The rules for one crate of the workspace.
+struct Layer {
+    name: &'static str,
+    /// The crates of the workspace that it may use.
+    ours: &'static [&'static str],
+    /// What it may use besides.
+    others: Others,
+}
+
+enum Others {
+    /// Anything.
+    Any,
+    /// Nothing but these.
+    Only(&'static [&'static str]),
+    /// Anything but these.
+    Without(&'static [&'static [&'static str]]),
+}
+
+/// What talks to a person or reads the command line.
+const TERMINAL: &[&str] = &[
+    "clap",
+    "clap_complete",
+    "clap_mangen",
+    "dialoguer",
+    "indicatif",
+    "tabled",
+    "anyhow",
+];
+
+/// What waits for something, or talks to something outside the process.
+const ASYNCHRONOUS: &[&str] = &[
+    "async-stream",
+    "axum",
+    "hyper",
+    "hyper-util",
+    "reqwest",
+    "tokio",
+    "tokio-rustls",
+    "tokio-stream",
+    "tokio-util",
+    "tower",
+    "tower-http",
+];
+
+const DATABASE: &[&str] = &["rusqlite", "sqlx"];
+
+const LAYERS: &[Layer] = &[
+    Layer {
+        name: "fh",
+        ours: &[
+            "fh-api",
+            "fh-auth",
+            "fh-client",
+            "fh-conf",
+            "fh-nix",
+            "fh-server",
+        ],
+        others: Others::Any,
+    },
+    Layer {
+        name: "fh-server",
+        ours: &["fh-api", "fh-auth", "fh-nix"],
+        others: Others::Without(&[TERMINAL, &["reqwest"]]),
+    },
+    Layer {
+        name: "fh-client",
+        ours: &["fh-api", "fh-auth", "fh-nix"],
+        others: Others::Without(&[TERMINAL, DATABASE, &["axum"]]),
+    },
+    Layer {
+        name: "fh-conf",
+        ours: &[],
+        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
+    },
+    Layer {
+        name: "fh-auth",
+        ours: &["fh-api", "fh-nix"],
+        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
+    },
+    Layer {
+        name: "fh-api",
+        ours: &["fh-nix"],
+        others: Others::Only(&["serde", "time", "uuid"]),
+    },
+    Layer {
+        name: "fh-nix",
+        ours: &[],
+        others: Others::Without(&[TERMINAL, ASYNCHRONOUS, DATABASE]),
+    },
+    Layer {
+        name: "fh-testkit",
+        ours: &[
+            "fh-api",
+            "fh-auth",
+            "fh-client",
+            "fh-conf",
+            "fh-nix",
+            "fh-server",
+        ],
+        others: Others::Any,
+    },
+    Layer {
+        name: "xtask",
+        ours: &["fh-testkit"],
+        others: Others::Any,
+    },
+];
+
+/// A sentence for each dependency that should not be.
+pub(super) fn violations(metadata: &Value) -> Vec<String> {
+    let packages = metadata["packages"]
+        .as_array()
+        .map_or(&[][..], Vec::as_slice);
+    let members: Vec<&str> = packages
+        .iter()
+        .filter_map(|package| package["name"].as_str())
+        .collect();
+    let mut violations = Vec::new();
+    for package in packages {
+        let name = package["name"].as_str().unwrap_or_default();
+        let Some(layer) = LAYERS.iter().find(|layer| layer.name == name) else {
+            violations.push(format!(
+                "{name} is in no layer: say in xtask/src/lint/layers.rs what it may depend on"
+            ));
+            continue;
+        };
+        for dependency in dependencies(package) {
+            let allowed = if members.contains(&dependency) {
+                layer.ours.contains(&dependency)
+            } else {
+                match &layer.others {
+                    Others::Any => true,
+                    Others::Only(names) => names.contains(&dependency),
+                    Others::Without(groups) => {
+                        !groups.iter().any(|group| group.contains(&dependency))
+                    }
+                }
+            };
+            if !allowed {
+                violations.push(format!("{name} must not depend on {dependency}"));
+            }
+        }
+    }
+    violations
+}
+
+fn dependencies(package: &Value) -> impl Iterator<Item = &str> {
+    package["dependencies"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter(|dependency| dependency["kind"] != "dev")
+        .filter_map(|dependency| dependency["name"].as_str())
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn metadata(name: &str, dependencies: &Value) -> Value {
+        let dependencies: Vec<Value> = dependencies
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|dependency| match dependency {
+                Value::String(name) => json!({"name": name, "kind": null}),
+                other => other.clone(),
+            })
+            .collect();
+        json!({"packages": [
+            {"name": name, "dependencies": dependencies},
+            {"name": "fh-server", "dependencies": []},
+        ]})
+    }
+
+    #[test]
+    fn an_arrow_that_points_up_or_sideways_is_named() {
+        assert_eq!(
+            violations(&metadata("fh-client", &json!(["fh-server", "tokio"]))),
+            ["fh-client must not depend on fh-server"]
+        );
+    }
+
+    #[test]
+    fn what_a_layer_must_not_use_is_named() {
+        assert_eq!(
+            violations(&metadata("fh-nix", &json!(["sha2", "tokio"]))),
+            ["fh-nix must not depend on tokio"]
+        );
+        assert_eq!(
+            violations(&metadata("fh-api", &json!(["serde", "url"]))),
+            ["fh-api must not depend on url"]
+        );
+    }
+
+    #[test]
+    fn tests_may_use_what_they_like() {
+        let dependencies = json!([{"name": "tokio", "kind": "dev"}]);
+        assert!(violations(&metadata("fh-nix", &dependencies)).is_empty());
+    }
+
+    #[test]
+    fn a_new_crate_has_to_be_given_a_layer() {
+        let found = violations(&metadata("fh-new", &json!([])));
+        assert!(found[0].starts_with("fh-new is in no layer"), "{found:?}");
+    }
+}
