@@ -78,7 +78,7 @@ pub(crate) fn menagerie() -> Tree {
 pub(crate) fn string(bytes: &[u8]) -> Vec<u8> {
     let mut out = (bytes.len() as u64).to_le_bytes().to_vec();
     out.extend(bytes);
-    while out.len() % 8 != 0 {
+    while !out.len().is_multiple_of(8) {
         out.push(0);
     }
     out
