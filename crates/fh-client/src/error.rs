@@ -197,6 +197,15 @@ pub enum Error {
         paths: Vec<String>,
     },
 
+    /// Paths that nix knows, whose files are somewhere else than expected.
+    #[error("nix knows {path}, but its files are not below {}", tried.join(" or "))]
+    NoStoreFiles {
+        /// The full store path.
+        path: String,
+        /// Where they were looked for.
+        tried: Vec<String>,
+    },
+
     /// A file that is not below the store.
     #[error("{} does not lead into the store {store_dir}", path.display())]
     NotInStore {

@@ -1,0 +1,231 @@
+//! What is to be pushed: the closure of what the user named, asked of nix.
+//!
+//! Invariants: what nix prints is parsed, never pasted; no argument of the user's can become an
+//! option of nix; a nix that is running dies with the future that waits for it; the network is not
+//! asked about paths that are not here.
+
+mod argument;
+mod process;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use fh_nix::{PathInfo, StoreDir, StorePath, parse_path_infos};
+
+use crate::error::{Error, Result};
+use argument::{Argument, classify};
+use process::Nix;
+
+/// A set of store paths with what Nix knows of them.
+#[derive(Debug, Clone)]
+pub struct Closure {
+    /// The store directory that the paths are named by.
+    pub store_dir: StoreDir,
+    /// Where the files of that directory really are; the same but for chroot stores.
+    pub real_store_dir: PathBuf,
+    /// Every path once, ordered by path.
+    pub paths: Vec<ClosurePath>,
+}
+
+/// One path of a closure.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClosurePath {
+    /// What Nix knows of it.
+    pub info: PathInfo,
+    /// Not to be pushed: told only because another path refers to it.
+    pub context: bool,
+}
+
+impl Closure {
+    /// Where the files of one of its paths are.
+    #[must_use]
+    pub fn real_path(&self, path: &StorePath) -> PathBuf {
+        self.real_store_dir.join(path.to_string())
+    }
+}
+
+/// Hears what a nix that builds writes to stderr, line by line, without the line break and without
+/// control characters.
+pub type NixMessages = Arc<dyn Fn(&str) + Send + Sync>;
+
+/// How to run nix, and about which store.
+#[derive(Clone)]
+pub struct NixTools {
+    /// The program: `nix`, found by the search path, or a path of it.
+    pub program: PathBuf,
+    /// Arguments before all others, such as `--option` settings.
+    pub extra_args: Vec<OsString>,
+    /// Given to nix as `--store`, where it is not the default one.
+    pub store: Option<String>,
+    /// The store directory that paths are named by: `/nix/store`, or what `NIX_STORE_DIR` says.
+    pub store_dir: StoreDir,
+    /// The directories below which the files of `store_dir` may be; the first that has them counts.
+    /// Where none is given, that of a chroot store in `store`, else `/`.
+    pub roots: Vec<PathBuf>,
+    /// Hears nix's stderr while it builds.
+    pub messages: Option<NixMessages>,
+}
+
+impl Default for NixTools {
+    fn default() -> Self {
+        Self {
+            program: PathBuf::from("nix"),
+            extra_args: Vec::new(),
+            store: None,
+            store_dir: StoreDir::default(),
+            roots: Vec::new(),
+            messages: None,
+        }
+    }
+}
+
+impl fmt::Debug for NixTools {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("NixTools")
+            .field("program", &self.program)
+            .field("extra_args", &self.extra_args)
+            .field("store", &self.store)
+            .field("store_dir", &self.store_dir)
+            .field("roots", &self.roots)
+            .finish_non_exhaustive()
+    }
+}
+
+impl NixTools {
+    /// The closure of what the arguments mean: store paths, paths inside of store paths, symbolic
+    /// links that lead to one, or flake installables, which are built.
+    ///
+    /// With `whole` false only the paths named are to be pushed; the rest of the closure is told as
+    /// context.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NothingGiven`], [`Error::NoSuchPath`], [`Error::NotInStore`], [`Error::OptionLike`],
+    /// [`Error::CannotRun`], [`Error::NixFailed`], [`Error::NixOutput`], [`Error::PathInfos`],
+    /// [`Error::InvalidPaths`], [`Error::NoStoreFiles`].
+    pub async fn closure(&self, arguments: &[OsString], whole: bool) -> Result<Closure> {
+        let named = self.resolve(arguments).await?;
+        let paths = self
+            .path_infos(&named)
+            .await?
+            .into_values()
+            .map(|info| ClosurePath {
+                context: !whole && !named.contains(&info.path),
+                info,
+            })
+            .collect::<Vec<_>>();
+        Ok(Closure {
+            real_store_dir: self.real_store_dir(&named)?,
+            store_dir: self.store_dir.clone(),
+            paths,
+        })
+    }
+
+    /// The store paths that the arguments mean; installables are built.
+    async fn resolve(&self, arguments: &[OsString]) -> Result<BTreeSet<StorePath>> {
+        let mut named = BTreeSet::new();
+        let mut installables = Vec::new();
+        let roots = self.real_store_dirs();
+        for argument in arguments {
+            match classify(argument, &self.store_dir, &roots)? {
+                Argument::Path(path) => {
+                    named.insert(path);
+                }
+                Argument::Installable(installable) => installables.push(installable),
+            }
+        }
+        if !installables.is_empty() {
+            named.extend(Nix(self).build(&installables).await?);
+        }
+        if named.is_empty() {
+            return Err(Error::NothingGiven);
+        }
+        Ok(named)
+    }
+
+    async fn path_infos(
+        &self,
+        named: &BTreeSet<StorePath>,
+    ) -> Result<BTreeMap<StorePath, PathInfo>> {
+        let mut infos = BTreeMap::new();
+        let mut invalid = BTreeSet::new();
+        for json in Nix(self).path_infos(named).await? {
+            let answer = parse_path_infos(&json, &self.store_dir).map_err(Error::PathInfos)?;
+            invalid.extend(answer.invalid);
+            infos.extend(
+                answer
+                    .valid
+                    .into_iter()
+                    .map(|info| (info.path.clone(), info)),
+            );
+        }
+        // A path that nix is silent about is no more pushed than one that it calls invalid.
+        invalid.extend(
+            named
+                .iter()
+                .filter(|path| !infos.contains_key(path))
+                .cloned(),
+        );
+        if invalid.is_empty() {
+            return Ok(infos);
+        }
+        Err(Error::InvalidPaths {
+            paths: invalid
+                .iter()
+                .map(|path| self.store_dir.display(path))
+                .collect(),
+        })
+    }
+
+    /// The places where the store's files may be.
+    fn real_store_dirs(&self) -> Vec<PathBuf> {
+        let below = self.store_dir.as_str().trim_start_matches('/');
+        let roots = if self.roots.is_empty() {
+            vec![self.chroot().unwrap_or_else(|| PathBuf::from("/"))]
+        } else {
+            self.roots.clone()
+        };
+        roots.into_iter().map(|root| root.join(below)).collect()
+    }
+
+    /// The root of the chroot store that `store` names, if it does: `/path` or `local?root=/path`.
+    fn chroot(&self) -> Option<PathBuf> {
+        let store = self.store.as_deref()?;
+        let path = if store.starts_with('/') {
+            store
+        } else {
+            let (_, query) = store.strip_prefix("local")?.split_once('?')?;
+            query
+                .split('&')
+                .find_map(|setting| setting.strip_prefix("root="))?
+        };
+        (path != "/").then(|| PathBuf::from(path))
+    }
+
+    /// The place that has the files of these paths.
+    fn real_store_dir(&self, named: &BTreeSet<StorePath>) -> Result<PathBuf> {
+        let candidates = self.real_store_dirs();
+        let Some(first) = named.first() else {
+            return Err(Error::NothingGiven);
+        };
+        let has = |directory: &&PathBuf| {
+            std::fs::symlink_metadata(directory.join(first.to_string())).is_ok()
+        };
+        candidates
+            .iter()
+            .find(has)
+            .cloned()
+            .ok_or_else(|| Error::NoStoreFiles {
+                path: self.store_dir.display(first),
+                tried: candidates
+                    .iter()
+                    .map(|directory| Path::display(directory).to_string())
+                    .collect(),
+            })
+    }
+}

@@ -1,0 +1,286 @@
+//! Running nix.
+
+use std::collections::BTreeSet;
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::process::Stdio;
+
+use fh_nix::StorePath;
+use serde::Deserialize;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
+use tokio::process::Command;
+
+use super::{NixMessages, NixTools};
+use crate::error::{Error, Result};
+use crate::text::{safe_line, safe_lines};
+
+/// How much of nix's stderr is kept: its end, where the error stands.
+const KEPT_STDERR: usize = 8 * 1024;
+
+/// Bytes of paths in one command line. Linux takes a quarter of the stack limit, 2 MiB by default,
+/// for arguments and environment together.
+const CHUNK: usize = 256 * 1024;
+
+/// How much of a command line is shown.
+const SHOWN_COMMAND: usize = 160;
+
+/// What a nix that ended well printed.
+type Output = Vec<u8>;
+
+/// The nix of these tools.
+pub(super) struct Nix<'a>(pub(super) &'a NixTools);
+
+impl Nix<'_> {
+    /// Builds installables; gives back the paths of their outputs.
+    pub(super) async fn build(&self, installables: &[OsString]) -> Result<Vec<StorePath>> {
+        let messages = self.0.messages.as_ref();
+        let with = |format: &str| {
+            let mut arguments = self.arguments("build");
+            arguments.push("--no-link".into());
+            arguments.push(format.into());
+            arguments.extend_from_slice(installables);
+            arguments
+        };
+        let lines = with("--print-out-paths");
+        let paths = match self.run(&lines, messages).await {
+            Ok(output) => {
+                let text = String::from_utf8_lossy(&output).into_owned();
+                text.lines().map(str::to_owned).collect()
+            }
+            // Before 2.9 there is only JSON, which has since changed its shape.
+            Err(Error::NixFailed { stderr, .. }) if rejects(&stderr, "--print-out-paths") => {
+                let arguments = with("--json");
+                let output = self.run(&arguments, messages).await?;
+                built_paths(&output).map_err(|reason| self.output_error(&arguments, reason))?
+            }
+            Err(error) => return Err(error),
+        };
+        paths
+            .iter()
+            .filter(|line| !line.is_empty())
+            .map(|line| {
+                self.0
+                    .store_dir
+                    .parse_path(line)
+                    .map_err(|error| self.output_error(&lines, error.to_string()))
+            })
+            .collect()
+    }
+
+    /// What `nix path-info -r` tells of these paths, in one or several documents.
+    pub(super) async fn path_infos(&self, paths: &BTreeSet<StorePath>) -> Result<Vec<Output>> {
+        // A derivation file means its outputs, unless it is said that it means itself; said of
+        // another path, that would mean the derivation that it was built by.
+        let (derivations, others): (Vec<_>, Vec<_>) =
+            paths.iter().partition(|path| path.is_derivation());
+        let mut documents = Vec::new();
+        let mut format: Option<&str> = None;
+        for (paths, derivation) in [(others, false), (derivations, true)] {
+            for chunk in self.chunks(&paths) {
+                documents.push(self.path_info(&chunk, derivation, &mut format).await?);
+            }
+        }
+        Ok(documents)
+    }
+
+    /// One run of `nix path-info`. Every shape of JSON is understood, so no format is asked for
+    /// until a nix insists on it; `format` then remembers that.
+    async fn path_info(
+        &self,
+        chunk: &[OsString],
+        derivation: bool,
+        format: &mut Option<&str>,
+    ) -> Result<Output> {
+        loop {
+            let mut arguments = self.arguments("path-info");
+            arguments.extend(["--json", "-r", "--option", "substituters", ""].map(OsString::from));
+            if derivation {
+                arguments.push("--derivation".into());
+            }
+            if let Some(format) = format {
+                arguments.extend(["--json-format", format].map(OsString::from));
+            }
+            arguments.extend_from_slice(chunk);
+            match self.run(&arguments, None).await {
+                Err(Error::NixFailed { stderr, .. })
+                    if format.is_none() && stderr.contains("--json-format") =>
+                {
+                    *format = Some("1");
+                }
+                Err(Error::NixFailed { stderr, .. }) if !named_invalid(&stderr).is_empty() => {
+                    return Err(Error::InvalidPaths {
+                        paths: named_invalid(&stderr),
+                    });
+                }
+                result => return result,
+            }
+        }
+    }
+
+    fn chunks(&self, paths: &[&StorePath]) -> Vec<Vec<OsString>> {
+        let mut chunks: Vec<Vec<OsString>> = Vec::new();
+        let mut room = 0;
+        for path in paths {
+            let path = self.0.store_dir.display(path);
+            // The system counts the final NUL and the pointer too.
+            let cost = path.len() + 9;
+            match chunks.last_mut() {
+                Some(chunk) if cost <= room => {
+                    chunk.push(path.into());
+                    room -= cost;
+                }
+                _ => {
+                    chunks.push(vec![path.into()]);
+                    room = CHUNK.saturating_sub(cost);
+                }
+            }
+        }
+        chunks
+    }
+
+    /// The beginning of a command line.
+    fn arguments(&self, command: &str) -> Vec<OsString> {
+        let mut arguments = self.0.extra_args.clone();
+        arguments
+            .extend(["--extra-experimental-features", "nix-command flakes"].map(OsString::from));
+        arguments.push(command.into());
+        if let Some(store) = &self.0.store {
+            arguments.extend([OsStr::new("--store"), OsStr::new(store)].map(OsStr::to_owned));
+        }
+        arguments
+    }
+
+    /// Runs nix to its end. It is killed when the future is dropped.
+    async fn run(&self, arguments: &[OsString], messages: Option<&NixMessages>) -> Result<Output> {
+        let cannot_run = |source: io::Error| Error::CannotRun {
+            program: self.0.program.clone(),
+            source,
+        };
+        let mut child = Command::new(&self.0.program)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .map_err(cannot_run)?;
+        let stdout = child.stdout.take();
+        let stderr = child.stderr.take();
+        let (output, stderr, status) =
+            tokio::join!(read_all(stdout), read_end(stderr, messages), child.wait());
+        let output = output.map_err(cannot_run)?;
+        let stderr = stderr.map_err(cannot_run)?;
+        let status = status.map_err(cannot_run)?;
+        if status.success() {
+            return Ok(output);
+        }
+        Err(Error::NixFailed {
+            command: self.command_line(arguments),
+            status: status.to_string(),
+            stderr: safe_lines(&stderr, KEPT_STDERR),
+        })
+    }
+
+    fn output_error(&self, arguments: &[OsString], reason: String) -> Error {
+        Error::NixOutput {
+            command: self.command_line(arguments),
+            reason,
+        }
+    }
+
+    fn command_line(&self, arguments: &[OsString]) -> String {
+        let mut line = self.0.program.display().to_string();
+        for argument in arguments {
+            line.push(' ');
+            let argument = argument.to_string_lossy();
+            if argument.is_empty() || argument.contains(' ') {
+                line.push_str(&format!("'{argument}'"));
+            } else {
+                line.push_str(&argument);
+            }
+        }
+        safe_line(&line, SHOWN_COMMAND)
+    }
+}
+
+async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    if let Some(mut stream) = stream {
+        stream.read_to_end(&mut bytes).await?;
+    }
+    Ok(bytes)
+}
+
+/// Reads stderr to its end and keeps the last of it.
+async fn read_end(
+    stream: Option<impl AsyncRead + Unpin>,
+    messages: Option<&NixMessages>,
+) -> io::Result<Vec<u8>> {
+    let mut kept = Vec::new();
+    let Some(stream) = stream else {
+        return Ok(kept);
+    };
+    let mut stream = BufReader::new(stream);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        // A line without an end is cut, so that memory stays bounded.
+        let mut limited = (&mut stream).take(KEPT_STDERR as u64);
+        if limited.read_until(b'\n', &mut line).await? == 0 {
+            return Ok(kept);
+        }
+        if let Some(messages) = messages {
+            messages(&safe_lines(&line, KEPT_STDERR));
+        }
+        kept.extend_from_slice(&line);
+        if kept.len() > 2 * KEPT_STDERR {
+            kept.drain(..kept.len() - KEPT_STDERR);
+        }
+    }
+}
+
+/// Whether nix failed because it does not know a flag.
+fn rejects(stderr: &str, flag: &str) -> bool {
+    stderr
+        .lines()
+        .any(|line| line.contains("unrecognised flag") && line.contains(flag))
+}
+
+/// The paths that nix says are not valid: `error: path '/nix/store/…' is not valid`.
+fn named_invalid(stderr: &str) -> Vec<String> {
+    stderr
+        .lines()
+        .filter(|line| line.contains("error:"))
+        .filter_map(|line| {
+            let (path, rest) = line.split_once("path '")?.1.split_once('\'')?;
+            let says = ["is not valid", "does not exist"];
+            says.iter()
+                .any(|words| rest.trim_start().starts_with(words))
+                .then(|| path.to_owned())
+        })
+        .collect()
+}
+
+/// One entry of `nix build --json`, or of the array that it is.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Built {
+    Opaque(String),
+    Derivation {
+        outputs: std::collections::BTreeMap<String, String>,
+    },
+    Path {
+        path: String,
+    },
+}
+
+fn built_paths(json: &[u8]) -> std::result::Result<Vec<String>, String> {
+    let built: Vec<Built> = serde_json::from_slice(json).map_err(|error| error.to_string())?;
+    Ok(built
+        .into_iter()
+        .flat_map(|built| match built {
+            Built::Opaque(path) | Built::Path { path } => vec![path],
+            Built::Derivation { outputs } => outputs.into_values().collect(),
+        })
+        .collect())
+}
