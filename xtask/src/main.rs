@@ -6,6 +6,7 @@
 
 mod bench;
 mod cargo;
+mod closure;
 mod demo;
 mod generate;
 mod http;
@@ -36,6 +37,7 @@ enum Command {
     Lint(lint::Arguments),
     Gen(generate::Arguments),
     Nix(nix::Arguments),
+    Closure(closure::Arguments),
     Bench(bench::Arguments),
 }
 
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Command::Lint(arguments) => lint::run(&arguments),
         Command::Gen(arguments) => generate::run(&arguments),
         Command::Nix(arguments) => nix::run(&arguments),
+        Command::Closure(arguments) => closure::run(&arguments),
         Command::Bench(arguments) => bench::run(&arguments),
     };
     match result {

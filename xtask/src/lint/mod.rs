@@ -1,5 +1,5 @@
-//! `cargo xtask lint`: every check that needs no test run. All of them run, then those that failed
-//! are named; the quick ones come first.
+//! `cargo xtask lint`: every check that needs no test run. All run, the quick ones first; then those
+//! that failed are named.
 
 mod layers;
 mod sources;
@@ -11,33 +11,80 @@ use crate::{generate, process, say};
 
 /// Format, clippy, layers, sources, generated files, licences and advisories
 #[derive(clap::Args)]
-pub(crate) struct Arguments {}
+pub(crate) struct Arguments {
+    /// Only these checks; all if none is named
+    #[arg(value_name = "CHECK", value_parser = clap::builder::PossibleValuesParser::new(
+        CHECKS.iter().map(|check| check.name)
+    ))]
+    only: Vec<String>,
+}
 
-/// One check: what is printed before it runs, and what it does.
-type Check = (&'static str, fn() -> Result<()>);
+/// One check.
+struct Check {
+    /// What it is called on the command line and in the summary.
+    name: &'static str,
+    /// What it holds.
+    about: &'static str,
+    /// Says why where it could not look.
+    run: fn() -> Result<Outcome>,
+}
+
+enum Outcome {
+    Held,
+    NotChecked(&'static str),
+}
 
 const CHECKS: &[Check] = &[
-    ("format: cargo fmt --check", format),
-    ("layers: arrows between crates point down only", layers),
-    (
-        "sources: what libraries may not do, and file sizes",
-        sources,
-    ),
-    ("clippy: warnings denied", clippy),
-    ("documentation: rustdoc, warnings denied", documentation),
-    ("generated files: completions/ and man/", generated),
-    ("licences, bans, advisories: cargo-deny", deny),
+    Check {
+        name: "format",
+        about: "as cargo fmt writes it",
+        run: format,
+    },
+    Check {
+        name: "layers",
+        about: "arrows between crates point down only",
+        run: layers,
+    },
+    Check {
+        name: "sources",
+        about: "libraries read no environment and print nothing; no file is too long",
+        run: sources,
+    },
+    Check {
+        name: "clippy",
+        about: "no warnings",
+        run: clippy,
+    },
+    Check {
+        name: "documentation",
+        about: "rustdoc has no warnings",
+        run: documentation,
+    },
+    Check {
+        name: "generated",
+        about: "completions/ and man/ are up to date",
+        run: generated,
+    },
+    Check {
+        name: "deny",
+        about: "licences, bans and advisories of dependencies (cargo-deny)",
+        run: deny,
+    },
 ];
 
-pub(crate) fn run(_: &Arguments) -> Result<()> {
+pub(crate) fn run(arguments: &Arguments) -> Result<()> {
+    let wanted = |check: &&Check| {
+        arguments.only.is_empty() || arguments.only.iter().any(|name| name == check.name)
+    };
     let mut failed = Vec::new();
-    for (title, check) in CHECKS {
-        say::step(title);
-        match check() {
-            Ok(()) => say::line("ok"),
+    for check in CHECKS.iter().filter(wanted) {
+        say::step(&format!("{}: {}", check.name, check.about));
+        match (check.run)() {
+            Ok(Outcome::Held) => say::line("ok"),
+            Ok(Outcome::NotChecked(reason)) => say::line(&format!("not checked: {reason}")),
             Err(error) => {
                 say::line(&format!("FAILED: {error:#}"));
-                failed.push(title.split(':').next().unwrap_or(title));
+                failed.push(check.name);
             }
         }
     }
@@ -45,14 +92,14 @@ pub(crate) fn run(_: &Arguments) -> Result<()> {
     Ok(())
 }
 
-fn format() -> Result<()> {
+fn format() -> Result<Outcome> {
     component("fmt", "rustfmt")?;
-    process::pass(cargo().args(["fmt", "--all", "--check"]))
+    held(cargo().args(["fmt", "--all", "--check"]))
 }
 
-fn clippy() -> Result<()> {
+fn clippy() -> Result<Outcome> {
     component("clippy", "clippy")?;
-    process::pass(cargo().args([
+    held(cargo().args([
         "clippy",
         "--workspace",
         "--all-targets",
@@ -63,34 +110,50 @@ fn clippy() -> Result<()> {
     ]))
 }
 
-fn documentation() -> Result<()> {
-    process::pass(
+fn documentation() -> Result<Outcome> {
+    held(
         cargo()
             .args(["doc", "--workspace", "--no-deps", "--quiet"])
-            .args(["--document-private-items"])
+            .arg("--document-private-items")
             .env("RUSTDOCFLAGS", "-D warnings"),
     )
 }
 
-fn layers() -> Result<()> {
-    complain(&layers::violations(&metadata()?))
+fn layers() -> Result<Outcome> {
+    none(&layers::violations(&metadata()?))
 }
 
-fn sources() -> Result<()> {
-    complain(&sources::violations(fh_testkit::workspace())?)
+fn sources() -> Result<Outcome> {
+    none(&sources::violations(fh_testkit::workspace())?)
 }
 
-fn generated() -> Result<()> {
-    generate::check(&build_fh(Profile::Development)?)
+fn generated() -> Result<Outcome> {
+    generate::check(&build_fh(Profile::Development)?)?;
+    Ok(Outcome::Held)
 }
 
-fn deny() -> Result<()> {
+fn deny() -> Result<Outcome> {
     let installed = process::finish(cargo().args(["deny", "--version"]))?;
     if !installed.status.success() {
-        say::line("not checked: cargo-deny is not installed (`cargo install --locked cargo-deny`)");
-        return Ok(());
+        return Ok(Outcome::NotChecked(
+            "cargo-deny is not installed (`cargo install --locked cargo-deny`)",
+        ));
     }
-    process::pass(cargo().args(["deny", "--workspace", "check"]))
+    held(cargo().args(["deny", "--workspace", "check"]))
+}
+
+/// Holds if the command ends well; it prints its own findings.
+fn held(command: &mut std::process::Command) -> Result<Outcome> {
+    process::pass(command)?;
+    Ok(Outcome::Held)
+}
+
+/// Holds if there are no findings.
+fn none(violations: &[String]) -> Result<Outcome> {
+    if violations.is_empty() {
+        return Ok(Outcome::Held);
+    }
+    bail!("\n  {}", violations.join("\n  "));
 }
 
 fn component(subcommand: &str, name: &str) -> Result<()> {
@@ -100,11 +163,4 @@ fn component(subcommand: &str, name: &str) -> Result<()> {
         "this toolchain has no {name} (with rustup: `rustup component add {name}`)"
     );
     Ok(())
-}
-
-fn complain(violations: &[String]) -> Result<()> {
-    if violations.is_empty() {
-        return Ok(());
-    }
-    bail!("\n  {}", violations.join("\n  "));
 }

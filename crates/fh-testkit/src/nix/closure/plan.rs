@@ -80,7 +80,7 @@ pub(super) const MANY_SMALL: Profile = Profile {
 impl Profile {
     /// Changes with everything that decides what the closure contains.
     pub(super) fn fingerprint(&self) -> String {
-        format!("plan 1: {self:?}")
+        format!("plan 2: {self:?}")
     }
 
     /// The wanted size of each path, largest first.
@@ -161,7 +161,7 @@ pub(super) fn units<'a>(forest: &'a [Tree], profile: &Profile) -> Result<Vec<Uni
         for turn in 0..trees.len() {
             let tree = &mut trees[(index + turn) % forest.len()];
             missing = take(tree, missing, *size, &mut files);
-            if missing <= size / 8 {
+            if is_filled(missing, *size) {
                 break;
             }
         }
@@ -171,7 +171,7 @@ pub(super) fn units<'a>(forest: &'a [Tree], profile: &Profile) -> Result<Vec<Uni
     }
     let bytes: u64 = filled.iter().flatten().map(|file| file.bytes).sum();
     ensure!(
-        bytes >= sizes.iter().sum::<u64>() / 10 * 9,
+        bytes >= sizes.iter().sum::<u64>() / 20 * 19,
         "this machine's files are not enough for the closure `{}`: {} MiB of {} MiB",
         profile.name,
         bytes / MIB,
@@ -197,7 +197,7 @@ fn take<'a>(
     files: &mut Vec<&'a SourceFile>,
 ) -> u64 {
     for slot in tree.iter_mut() {
-        if missing <= size / 8 {
+        if is_filled(missing, size) {
             break;
         }
         if slot.is_some_and(|file| file.bytes <= missing)
@@ -209,6 +209,11 @@ fn take<'a>(
     }
     tree.retain(Option::is_some);
     missing
+}
+
+/// Whether so few of `size` bytes are missing that looking for another file is not worth it.
+fn is_filled(missing: u64, size: u64) -> bool {
+    missing <= size / 50
 }
 
 /// Whether two places cannot both exist below one directory: the same, or one below the other.
