@@ -21,6 +21,7 @@ mod listen;
 mod routes;
 mod state;
 mod storage;
+mod telemetry;
 
 pub use config::Settings;
 pub use database::DatabaseError;

@@ -1,0 +1,162 @@
+//! What `fh serve` can be told, and how it is read.
+//!
+//! Every option stands once, in the table [`OPTIONS`]: its key in the TOML file (which is also its
+//! flag), its environment variable, its help, its default and how its text becomes a field of
+//! [`Settings`]. The command line, the file reader and the commented example file are all made from
+//! that table, so they cannot drift apart.
+//!
+//! ```text
+//! flag > FH_SERVE_… > TOML file > found on the machine (STATE_DIRECTORY) > default
+//!      └──────────── each is a Given: option, texts, origin ───────────┘
+//!                                 │ resolve
+//!                             Settings          (parsed, validated; nothing was touched yet)
+//!                                 │ check
+//!                               Report          (files, directory and addresses were tried)
+//! ```
+//!
+//! Invariants: [`resolve`] does no I/O and reads no environment; an error names the option as the
+//! person wrote it, with the line of the file where it came from one; a key that is not in the
+//! table is refused. No option holds a secret, only paths of files that do, so that all of
+//! [`Settings`] may be printed.
+
+mod address;
+mod check;
+mod error;
+mod example;
+mod file;
+mod options;
+mod resolve;
+#[cfg(test)]
+mod tests;
+mod value;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+pub use address::{ListenAddress, PublicUrl};
+pub use check::{CheckError, Report, check};
+pub use error::ConfigError;
+pub use example::example_file;
+pub use file::read_file;
+pub use options::{OPTIONS, OptionSpec, Section, option};
+pub use resolve::{Given, Origin, Resolved, resolve};
+
+/// All that a server is told, parsed and validated.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the database, the objects and the staging area are.
+    pub data_dir: PathBuf,
+    /// Where requests are answered, at least one address or inherited socket.
+    pub listen: Vec<ListenAddress>,
+    /// Where `/metrics` is answered to everybody who can connect.
+    pub metrics_listen: Option<ListenAddress>,
+    /// The address that people and tokens know the server by. Absent until the server has bound its
+    /// sockets when it is to follow from the first of them; always present in a running server.
+    pub public_url: Option<PublicUrl>,
+    /// The certificate and key of all TCP addresses but `metrics_listen`.
+    pub tls: Option<TlsFiles>,
+    /// The store directory of the paths served.
+    pub store_dir: fh_nix::StoreDir,
+    /// `Priority` of `/nix-cache-info`; lower is asked first.
+    pub priority: u32,
+    /// What the names of the signing keys begin with; absent: the public URL's host.
+    pub signing_key_name: Option<String>,
+    /// What the server takes.
+    pub limits: Limits,
+    /// How long it waits.
+    pub timeouts: Timeouts,
+    /// How long tokens last.
+    pub tokens: TokenSettings,
+    /// How long what an unfinished push has sent is kept.
+    pub upload_lifetime: Duration,
+    /// Time between two collections of what nothing refers to any more.
+    pub collect_interval: Duration,
+    /// How log lines look.
+    pub log_format: LogFormat,
+    /// Which log lines are written, in the syntax of `RUST_LOG`.
+    pub log_filter: String,
+}
+
+/// A certificate chain and its private key, both PEM.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, the server's own certificate first.
+    pub certificate: PathBuf,
+    /// The private key of that certificate.
+    pub key: PathBuf,
+}
+
+/// What the server takes. Sizes are bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Largest body of any request but a push plan.
+    pub body_size: u64,
+    /// Largest JSON body, but for a push plan.
+    pub json_size: u64,
+    /// Largest body of a push plan, which lists a whole closure.
+    pub plan_size: u64,
+    /// Largest NAR, uncompressed.
+    pub nar_size: u64,
+    /// Uncompressed bytes of each part of a large NAR, but for the last.
+    pub part_size: u64,
+    /// Largest NAR (uncompressed) that may travel in a batch.
+    pub batched_nar_size: u64,
+    /// NARs that are decompressed and hashed at the same time.
+    pub verifications: usize,
+    /// Connections open at the same time, over all addresses.
+    pub connections: usize,
+}
+
+/// How long the server waits, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the first byte of a request (or the connection's start) to the end of its headers, TLS
+    /// handshake included.
+    pub header: Duration,
+    /// Between two requests of a connection.
+    pub idle: Duration,
+    /// Without any byte of a body that is being received or sent.
+    pub stall: Duration,
+    /// For running requests after the stop signal.
+    pub stop: Duration,
+}
+
+/// How long tokens last.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct TokenSettings {
+    /// Where nobody says for how long.
+    pub default_lifetime: Duration,
+    /// At most.
+    pub max_lifetime: Duration,
+}
+
+/// How log lines look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+impl Settings {
+    /// The defaults, with this data directory and one ephemeral port on loopback: what an in-process
+    /// server in a test wants.
+    ///
+    /// # Errors
+    /// When the defaults contradict each other.
+    pub fn ephemeral(data_dir: &Path) -> Result<Self, ConfigError> {
+        let given = |key: &'static str, text: String| {
+            option(key).map(|option| Given {
+                option,
+                texts: vec![text],
+                origin: Origin::Program,
+            })
+        };
+        let given = [
+            given("data-dir", data_dir.display().to_string()),
+            given("listen", "127.0.0.1:0".to_owned()),
+        ];
+        Ok(resolve(given.into_iter().flatten().collect())?.settings)
+    }
+}

@@ -1,0 +1,578 @@
+//! The table of options: the one place where an option is known.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::{
+    Limits, LogFormat, Settings, Timeouts, TlsFiles, TokenSettings,
+    value::{count, duration, size},
+};
+
+/// One option of `fh serve`.
+pub struct OptionSpec {
+    /// The key in the TOML file; with `--` before it, the flag.
+    pub key: &'static str,
+    /// The environment variable: `FH_SERVE_` and the key.
+    pub variable: &'static str,
+    /// Under which heading help and example file show it.
+    pub section: Section,
+    /// What stands for the value in help.
+    pub value_name: &'static str,
+    /// Full sentences; the first paragraph is the short help.
+    pub help: &'static str,
+    /// What holds where nothing is given; `None` where there is no fixed text for that.
+    pub default: Option<&'static str>,
+    /// A value to show in the example file where there is no default.
+    pub example: &'static str,
+    /// May be given several times (a TOML array; separated by commas in the environment).
+    pub repeated: bool,
+    /// The value is a path: a relative one in a file counts from the file's directory.
+    pub is_path: bool,
+    /// Parses one text and puts it into the settings.
+    pub(super) set: fn(&mut Draft, &str) -> Result<(), String>,
+}
+
+impl fmt::Debug for OptionSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OptionSpec")
+            .field("key", &self.key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Headings of help and example file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Section {
+    /// Data and addresses.
+    Server,
+    /// Certificate and key.
+    Tls,
+    /// What the cache says of itself.
+    Cache,
+    /// How long tokens last.
+    Tokens,
+    /// Largest bodies and the like.
+    Limits,
+    /// How long the server waits.
+    Timeouts,
+    /// What is logged.
+    Log,
+}
+
+impl Section {
+    /// The heading.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Server => "Server",
+            Self::Tls => "TLS",
+            Self::Cache => "Cache",
+            Self::Tokens => "Tokens",
+            Self::Limits => "Limits",
+            Self::Timeouts => "Time-outs",
+            Self::Log => "Log",
+        }
+    }
+}
+
+/// Settings while they are put together: what has no default is absent.
+pub(super) struct Draft {
+    pub(super) data_dir: Option<PathBuf>,
+    pub(super) certificate: Option<PathBuf>,
+    pub(super) key: Option<PathBuf>,
+    pub(super) settings: Settings,
+}
+
+impl Draft {
+    /// Holds nothing yet: each field is given its default by the table, from its text.
+    pub(super) fn new() -> Self {
+        let never = Duration::ZERO;
+        Self {
+            data_dir: None,
+            certificate: None,
+            key: None,
+            settings: Settings {
+                data_dir: PathBuf::new(),
+                listen: Vec::new(),
+                metrics_listen: None,
+                public_url: None,
+                tls: None,
+                store_dir: fh_nix::StoreDir::default(),
+                priority: 0,
+                signing_key_name: None,
+                limits: Limits {
+                    body_size: 0,
+                    json_size: 0,
+                    plan_size: 0,
+                    nar_size: 0,
+                    part_size: 0,
+                    batched_nar_size: 0,
+                    verifications: 0,
+                    connections: 0,
+                },
+                timeouts: Timeouts {
+                    header: never,
+                    idle: never,
+                    stall: never,
+                    stop: never,
+                },
+                tokens: TokenSettings {
+                    default_lifetime: never,
+                    max_lifetime: never,
+                },
+                upload_lifetime: never,
+                collect_interval: never,
+                log_format: LogFormat::Text,
+                log_filter: String::new(),
+            },
+        }
+    }
+
+    /// Makes the pair of certificate and key out of its halves.
+    pub(super) fn tls(&self) -> Result<Option<TlsFiles>, &'static str> {
+        match (&self.certificate, &self.key) {
+            (None, None) => Ok(None),
+            (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
+                certificate: certificate.clone(),
+                key: key.clone(),
+            })),
+            (Some(_), None) => Err("tls-key"),
+            (None, Some(_)) => Err("tls-certificate"),
+        }
+    }
+}
+
+/// Finds an option by its key.
+#[must_use]
+pub fn option(key: &str) -> Option<&'static OptionSpec> {
+    OPTIONS.iter().find(|option| option.key == key)
+}
+
+/// What most options share, for the table below.
+const BLANK: OptionSpec = OptionSpec {
+    key: "",
+    variable: "",
+    section: Section::Server,
+    value_name: "TEXT",
+    help: "",
+    default: None,
+    example: "",
+    repeated: false,
+    is_path: false,
+    set: |_, _| Ok(()),
+};
+
+const ONE_KIB: u64 = 1 << 10;
+
+/// Every option of `fh serve`, in the order of help and example file.
+pub static OPTIONS: &[OptionSpec] = &[
+    OptionSpec {
+        key: "data-dir",
+        variable: "FH_SERVE_DATA_DIR",
+        value_name: "DIR",
+        help: "Where the database, the stored NARs and the first administrator's token are.\n\n\
+               Made at the first start. One server at a time uses it. Without it: \
+               $STATE_DIRECTORY (systemd), else fh-server below $XDG_DATA_HOME or ~/.local/share.",
+        example: "/var/lib/fh-server",
+        is_path: true,
+        set: |draft, text| {
+            draft.data_dir = Some(path(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "listen",
+        variable: "FH_SERVE_LISTEN",
+        value_name: "ADDRESS",
+        help: "Where to answer requests: IP:PORT or unix:/PATH. May be given several times.\n\n\
+               Port 0 lets the system choose. A Unix socket has the mode 660, or what \
+               unix:/PATH?mode=666 says. Sockets that systemd hands over replace the default; \
+               with addresses given here, both are served.",
+        default: Some("127.0.0.1:8484"),
+        repeated: true,
+        set: |draft, text| {
+            draft.settings.listen.push(text.parse()?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "public-url",
+        variable: "FH_SERVE_PUBLIC_URL",
+        value_name: "URL",
+        help: "The address that clients, tokens and nix.conf know this server by.\n\n\
+               Needed behind a proxy, with a host name, and where only a Unix socket is listened \
+               on. Without it: made of the first address.",
+        example: "https://cache.example.org",
+        set: |draft, text| {
+            draft.settings.public_url = Some(text.parse()?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "metrics-listen",
+        variable: "FH_SERVE_METRICS_LISTEN",
+        value_name: "ADDRESS",
+        help: "Where to answer GET /metrics without credentials, never with TLS.\n\n\
+               Without it, /metrics is answered to server administrators on the usual addresses.",
+        example: "127.0.0.1:9484",
+        set: |draft, text| {
+            draft.settings.metrics_listen = Some(text.parse()?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "tls-certificate",
+        variable: "FH_SERVE_TLS_CERTIFICATE",
+        section: Section::Tls,
+        value_name: "FILE",
+        help: "Certificate chain (PEM), the server's own first. With it, all TCP addresses speak TLS.\n\n\
+               Both files are read again when they change and on SIGHUP; a pair that cannot be \
+               used is logged, and the former one stays. Unix sockets never speak TLS.",
+        example: "/etc/fh/certificate.pem",
+        is_path: true,
+        set: |draft, text| {
+            draft.certificate = Some(path(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "tls-key",
+        variable: "FH_SERVE_TLS_KEY",
+        section: Section::Tls,
+        value_name: "FILE",
+        help: "Private key (PEM) of the certificate.",
+        example: "/etc/fh/key.pem",
+        is_path: true,
+        set: |draft, text| {
+            draft.key = Some(path(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "store-dir",
+        variable: "FH_SERVE_STORE_DIR",
+        section: Section::Cache,
+        value_name: "DIR",
+        help: "The store directory of the paths served. Nix refuses a cache with another than its own.",
+        default: Some("/nix/store"),
+        set: |draft, text| {
+            draft.settings.store_dir =
+                fh_nix::StoreDir::new(text).map_err(|error| error.to_string())?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "priority",
+        variable: "FH_SERVE_PRIORITY",
+        section: Section::Cache,
+        value_name: "N",
+        help: "Which cache Nix asks first: the lowest number; cache.nixos.org has 40.\n\n\
+               With the same number, the order in nix.conf decides, so each machine may choose; \
+               and what nixpkgs' own cache has never loads this server unless somebody wants so.",
+        default: Some("40"),
+        set: |draft, text| {
+            draft.settings.priority = count(text, 0, 1_000_000)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "signing-key-name",
+        variable: "FH_SERVE_SIGNING_KEY_NAME",
+        section: Section::Cache,
+        value_name: "NAME",
+        help: "What the names of the signing keys begin with; a number follows.\n\n\
+               Counts when a key is made, at the first start and at a rotation. Without it: the \
+               public URL's host.",
+        example: "cache.example.org",
+        set: |draft, text| {
+            draft.settings.signing_key_name = Some(key_name(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "token-lifetime",
+        variable: "FH_SERVE_TOKEN_LIFETIME",
+        section: Section::Tokens,
+        value_name: "TIME",
+        help: "How long a token lasts where its maker says nothing.",
+        default: Some("90d"),
+        set: |draft, text| {
+            draft.settings.tokens.default_lifetime = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "max-token-lifetime",
+        variable: "FH_SERVE_MAX_TOKEN_LIFETIME",
+        section: Section::Tokens,
+        value_name: "TIME",
+        help: "How long a token lasts at most. Tokens that exist already keep their end.",
+        default: Some("730d"),
+        set: |draft, text| {
+            draft.settings.tokens.max_lifetime = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "max-body-size",
+        variable: "FH_SERVE_MAX_BODY_SIZE",
+        section: Section::Limits,
+        value_name: "SIZE",
+        help: "Largest body of an upload. Keep it below the limit of a proxy in front.",
+        // Below both readings of a proxy's usual 32 MB.
+        default: Some("30MiB"),
+        set: |draft, text| {
+            draft.settings.limits.body_size = size(text, 256 * ONE_KIB)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "max-plan-size",
+        variable: "FH_SERVE_MAX_PLAN_SIZE",
+        section: Section::Limits,
+        value_name: "SIZE",
+        help: "Largest body of a push plan, which lists a whole closure: about 1 KiB a path.",
+        default: Some("30MiB"),
+        set: |draft, text| {
+            draft.settings.limits.plan_size = size(text, 64 * ONE_KIB)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "max-json-size",
+        variable: "FH_SERVE_MAX_JSON_SIZE",
+        section: Section::Limits,
+        value_name: "SIZE",
+        help: "Largest body of any other JSON request.",
+        default: Some("256KiB"),
+        set: |draft, text| {
+            draft.settings.limits.json_size = size(text, ONE_KIB)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "max-nar-size",
+        variable: "FH_SERVE_MAX_NAR_SIZE",
+        section: Section::Limits,
+        value_name: "SIZE",
+        help: "Largest store path, as an uncompressed NAR.",
+        default: Some("64GiB"),
+        set: |draft, text| {
+            draft.settings.limits.nar_size = size(text, ONE_KIB)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "part-size",
+        variable: "FH_SERVE_PART_SIZE",
+        section: Section::Limits,
+        value_name: "SIZE",
+        help: "Large NARs are uploaded in parts of this size (uncompressed).\n\n\
+               An interrupted push sends again at most the part it was in.",
+        default: Some("8MiB"),
+        set: |draft, text| {
+            draft.settings.limits.part_size = size(text, 64 * ONE_KIB)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "batched-nar-size",
+        variable: "FH_SERVE_BATCHED_NAR_SIZE",
+        section: Section::Limits,
+        value_name: "SIZE",
+        help: "NARs up to this size (uncompressed) travel many to a request.",
+        default: Some("4MiB"),
+        set: |draft, text| {
+            draft.settings.limits.batched_nar_size = size(text, ONE_KIB)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "verifications",
+        variable: "FH_SERVE_VERIFICATIONS",
+        section: Section::Limits,
+        value_name: "N",
+        help: "How many NARs are decompressed and checked at the same time; 0: one a core.",
+        default: Some("0"),
+        set: |draft, text| {
+            draft.settings.limits.verifications = verifications(count(text, 0, 4096)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "max-connections",
+        variable: "FH_SERVE_MAX_CONNECTIONS",
+        section: Section::Limits,
+        value_name: "N",
+        help: "How many connections are open at the same time; further ones wait.",
+        default: Some("2048"),
+        set: |draft, text| {
+            draft.settings.limits.connections = count(text, 1, 1_000_000)? as usize;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "upload-lifetime",
+        variable: "FH_SERVE_UPLOAD_LIFETIME",
+        section: Section::Limits,
+        value_name: "TIME",
+        help: "How long what an unfinished push has sent is kept for it to go on.",
+        default: Some("24h"),
+        set: |draft, text| {
+            draft.settings.upload_lifetime = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "collect-interval",
+        variable: "FH_SERVE_COLLECT_INTERVAL",
+        section: Section::Limits,
+        value_name: "TIME",
+        help: "How often files that nothing refers to any more are removed.",
+        default: Some("1h"),
+        set: |draft, text| {
+            draft.settings.collect_interval = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "header-timeout",
+        variable: "FH_SERVE_HEADER_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long a client may take for the headers of a request, TLS handshake included.",
+        default: Some("20s"),
+        set: |draft, text| {
+            draft.settings.timeouts.header = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "idle-timeout",
+        variable: "FH_SERVE_IDLE_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long a connection without a request is kept open.",
+        // Longer than the pools of common clients (90 s), so that it is they who close.
+        default: Some("120s"),
+        set: |draft, text| {
+            draft.settings.timeouts.idle = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "stall-timeout",
+        variable: "FH_SERVE_STALL_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long a transfer may stand still before it is given up.",
+        default: Some("60s"),
+        set: |draft, text| {
+            draft.settings.timeouts.stall = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "stop-timeout",
+        variable: "FH_SERVE_STOP_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long running requests may go on after SIGTERM or SIGINT; a second signal ends them.",
+        // Below the 90 s after which systemd kills.
+        default: Some("75s"),
+        set: |draft, text| {
+            draft.settings.timeouts.stop = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "log-format",
+        variable: "FH_SERVE_LOG_FORMAT",
+        section: Section::Log,
+        value_name: "FORMAT",
+        help: "How log lines look on stderr: text, or json (one object a line).",
+        default: Some("text"),
+        set: |draft, text| {
+            draft.settings.log_format = match text {
+                "text" => LogFormat::Text,
+                "json" => LogFormat::Json,
+                _ => {
+                    return Err(format!(
+                        "{text:?} is no log format; known are text and json"
+                    ));
+                }
+            };
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "log-filter",
+        variable: "FH_SERVE_LOG_FILTER",
+        section: Section::Log,
+        value_name: "FILTER",
+        help: "Which log lines are written: a level (error, warn, info, debug), or levels by part: \
+               warn,fh_server=debug.",
+        default: Some("info"),
+        set: |draft, text| {
+            tracing_subscriber::EnvFilter::builder()
+                .parse(text)
+                .map_err(|error| format!("{text:?} is no filter: {error}"))?;
+            text.clone_into(&mut draft.settings.log_filter);
+            Ok(())
+        },
+        ..BLANK
+    },
+];
+
+fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("the path is empty".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// A key's name must survive in `name:base64` and in the space separated lists of nix.conf.
+fn key_name(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(allowed) {
+        return Err(format!(
+            "{text:?} is no name for a key; it may have 100 letters, digits, '-', '.' and '_'"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// One a core where nothing else is said; one where the system does not tell how many there are.
+fn verifications(asked: u32) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        asked => asked as usize,
+    }
+}

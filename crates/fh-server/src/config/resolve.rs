@@ -1,0 +1,239 @@
+//! From what was given to [`Settings`].
+
+use std::fmt;
+use std::path::PathBuf;
+
+use super::options::{Draft, OPTIONS, OptionSpec};
+use super::{ConfigError, ListenAddress, Settings};
+
+/// Where a value came from. The later of two in this order is the one that counts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The table of options.
+    Default,
+    /// Something that the machine says where nobody chose, such as `STATE_DIRECTORY`.
+    Machine(&'static str),
+    /// The configuration file.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Counted from 1.
+        line: usize,
+    },
+    /// The option's environment variable.
+    Environment,
+    /// The option's flag.
+    Flag,
+    /// The program that holds the server, such as a test.
+    Program,
+}
+
+impl Origin {
+    fn precedence(&self) -> u8 {
+        match self {
+            Self::Default => 0,
+            Self::Machine(_) => 1,
+            Self::File { .. } => 2,
+            Self::Environment => 3,
+            Self::Flag => 4,
+            Self::Program => 5,
+        }
+    }
+
+    /// The option as the person wrote it there, for the beginning of an error.
+    pub(super) fn named(&self, key: &str) -> String {
+        match self {
+            Self::Default => format!("the default of `{key}`"),
+            Self::Machine(name) => format!("`{key}`, taken from {name}"),
+            Self::File { path, line } => format!("{}, line {line}: `{key}`", path.display()),
+            Self::Environment => super::option(key)
+                .map_or_else(|| key.to_owned(), |option| option.variable.to_owned()),
+            Self::Flag => format!("--{key}"),
+            Self::Program => format!("`{key}`"),
+        }
+    }
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Machine(name) => f.write_str(name),
+            Self::File { path, line } => write!(f, "{}, line {line}", path.display()),
+            Self::Environment => f.write_str("environment"),
+            Self::Flag => f.write_str("command line"),
+            Self::Program => f.write_str("program"),
+        }
+    }
+}
+
+/// One option as it was given in one place.
+#[derive(Debug, Clone)]
+pub struct Given {
+    /// Which option.
+    pub option: &'static OptionSpec,
+    /// Its values: several only where the option is repeated.
+    pub texts: Vec<String>,
+    /// Where.
+    pub origin: Origin,
+}
+
+/// The settings, and where each came from.
+#[derive(Debug, Clone)]
+pub struct Resolved {
+    /// The settings.
+    pub settings: Settings,
+    /// What counted of each option that has a value, in the order of the table.
+    pub given: Vec<Given>,
+}
+
+impl Resolved {
+    /// Where the value of an option came from; `None` where it has none.
+    #[must_use]
+    pub fn origin(&self, key: &str) -> Option<&Origin> {
+        self.given
+            .iter()
+            .find(|given| given.option.key == key)
+            .map(|given| &given.origin)
+    }
+}
+
+/// Lets the strongest origin of each option win, and parses and validates what is left.
+///
+/// # Errors
+/// When a value makes no sense, alone or with the others.
+pub fn resolve(given: Vec<Given>) -> Result<Resolved, ConfigError> {
+    let mut draft = Draft::new();
+    let mut counted = Vec::with_capacity(OPTIONS.len());
+    for option in OPTIONS {
+        let strongest = given
+            .iter()
+            .filter(|given| given.option.key == option.key)
+            .max_by_key(|given| given.origin.precedence())
+            .cloned()
+            .or_else(|| {
+                option.default.map(|text| Given {
+                    option,
+                    texts: vec![text.to_owned()],
+                    origin: Origin::Default,
+                })
+            });
+        let Some(given) = strongest else { continue };
+        apply(&mut draft, &given)?;
+        counted.push(given);
+    }
+    let tls = draft.tls().map_err(|key| ConfigError::Missing {
+        key,
+        message: "a certificate and its key are needed together".to_owned(),
+    })?;
+    let data_dir = draft.data_dir.ok_or_else(|| ConfigError::Missing {
+        key: "data-dir",
+        message: "say where the server shall keep its data".to_owned(),
+    })?;
+    let resolved = Resolved {
+        settings: Settings {
+            data_dir,
+            tls,
+            ..draft.settings
+        },
+        given: counted,
+    };
+    agree(&resolved)?;
+    Ok(resolved)
+}
+
+fn apply(draft: &mut Draft, given: &Given) -> Result<(), ConfigError> {
+    let refused = |message: String| ConfigError::Value {
+        key: given.option.key,
+        origin: given.origin.clone(),
+        message,
+    };
+    let mut texts: Vec<&str> = given.texts.iter().map(String::as_str).collect();
+    if given.option.repeated {
+        texts = texts
+            .iter()
+            .flat_map(|text| text.split(','))
+            .map(str::trim)
+            .collect();
+        texts.retain(|text| !text.is_empty());
+        if texts.is_empty() {
+            return Err(refused("at least one is needed".to_owned()));
+        }
+    } else if texts.len() > 1 {
+        return Err(refused("only one is taken".to_owned()));
+    }
+    for text in texts {
+        (given.option.set)(draft, text).map_err(refused)?;
+    }
+    Ok(())
+}
+
+/// Rules between options.
+fn agree(resolved: &Resolved) -> Result<(), ConfigError> {
+    let settings = &resolved.settings;
+    let limits = &settings.limits;
+    let refused = |key: &'static str, message: String| {
+        Err(ConfigError::Value {
+            key,
+            origin: resolved.origin(key).cloned().unwrap_or(Origin::Default),
+            message,
+        })
+    };
+    // zstd adds at most one byte in 256, and a little for each frame.
+    let compressed = limits.part_size + limits.part_size / 128 + (64 << 10);
+    if compressed > limits.body_size {
+        return refused(
+            "part-size",
+            format!(
+                "a part that does not compress would be larger than a body may be \
+                 (max-body-size is {} bytes)",
+                limits.body_size
+            ),
+        );
+    }
+    if limits.batched_nar_size > limits.part_size {
+        return refused(
+            "batched-nar-size",
+            format!(
+                "it must not be larger than part-size, {} bytes",
+                limits.part_size
+            ),
+        );
+    }
+    if settings.tokens.default_lifetime > settings.tokens.max_lifetime {
+        return refused(
+            "token-lifetime",
+            "it must not be longer than max-token-lifetime".to_owned(),
+        );
+    }
+    for (index, address) in settings.listen.iter().enumerate() {
+        if settings
+            .listen
+            .iter()
+            .take(index)
+            .any(|other| same(other, address))
+        {
+            return refused("listen", format!("{address} is there twice"));
+        }
+    }
+    if let Some(address) = &settings.metrics_listen
+        && settings.listen.iter().any(|other| same(other, address))
+    {
+        return refused(
+            "metrics-listen",
+            format!("{address} is also an address of `listen`"),
+        );
+    }
+    Ok(())
+}
+
+fn same(left: &ListenAddress, right: &ListenAddress) -> bool {
+    match (left, right) {
+        // Each is given a port of its own.
+        (ListenAddress::Tcp(left), ListenAddress::Tcp(right)) => left == right && left.port() != 0,
+        (ListenAddress::Unix { path: left, .. }, ListenAddress::Unix { path: right, .. }) => {
+            left == right
+        }
+        _ => false,
+    }
+}

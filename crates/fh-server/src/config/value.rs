@@ -1,0 +1,126 @@
+//! Texts of option values: sizes, durations, counts.
+
+use std::time::Duration;
+
+/// Units of sizes, the longest suffix first where one ends in another.
+const SIZE_UNITS: [(&str, u64); 9] = [
+    ("KiB", 1 << 10),
+    ("MiB", 1 << 20),
+    ("GiB", 1 << 30),
+    ("TiB", 1 << 40),
+    ("KB", 1_000),
+    ("MB", 1_000_000),
+    ("GB", 1_000_000_000),
+    ("TB", 1_000_000_000_000),
+    ("B", 1),
+];
+
+/// Units of durations in milliseconds, the longest suffix first where one ends in another.
+const DURATION_UNITS: [(&str, u64); 5] = [
+    ("ms", 1),
+    ("s", 1_000),
+    ("m", 60_000),
+    ("h", 3_600_000),
+    ("d", 86_400_000),
+];
+
+/// Longest duration taken, so that sums with a time never overflow: 100 years.
+const MAX_DURATION: Duration = Duration::from_secs(100 * 366 * 86_400);
+
+/// `8MiB`, `32MB`, `4096`: a number of bytes of at least `least`.
+pub(super) fn size(text: &str, least: u64) -> Result<u64, String> {
+    let bytes = number_with_unit(text, &SIZE_UNITS, Some(1))
+        .ok_or_else(|| format!("{text:?} is no size; write it like 512KiB, 8MiB or 1GiB"))?;
+    if bytes < least {
+        return Err(format!("{text} is too small, the least is {least} bytes"));
+    }
+    Ok(bytes)
+}
+
+/// `90d`, `12h`, `30m`, `20s`, `500ms`: more than nothing, at most 100 years.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    number_with_unit(text, &DURATION_UNITS, None)
+        .map(Duration::from_millis)
+        .filter(|duration| !duration.is_zero() && *duration <= MAX_DURATION)
+        .ok_or_else(|| format!("{text:?} is no duration; write it like 20s, 15m, 12h or 90d"))
+}
+
+/// A whole number between `least` and `most`.
+pub(super) fn count(text: &str, least: u32, most: u32) -> Result<u32, String> {
+    text.parse()
+        .ok()
+        .filter(|number| (least..=most).contains(number))
+        .ok_or_else(|| format!("{text:?} is no whole number between {least} and {most}"))
+}
+
+fn number_with_unit(text: &str, units: &[(&str, u64)], without_unit: Option<u64>) -> Option<u64> {
+    let (digits, factor) = units
+        .iter()
+        .find_map(|(unit, factor)| Some((text.strip_suffix(unit)?, *factor)))
+        .or_else(|| Some((text, without_unit?)))?;
+    let digits = digits.trim_end();
+    // `parse` alone would take a leading plus sign.
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    digits.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("7B", 7),
+            ("8MiB", 8 << 20),
+            ("32MB", 32_000_000),
+            ("3 KiB", 3072),
+        ] {
+            assert_eq!(size(text, 0), Ok(bytes), "{text}");
+        }
+        for text in [
+            "",
+            "MiB",
+            "8mib",
+            "-1",
+            "+1",
+            "1.5MiB",
+            "99999999TiB",
+            "8 M",
+        ] {
+            assert!(size(text, 0).is_err(), "{text}");
+        }
+        assert!(size("1KiB", 2000).unwrap_err().contains("2000"));
+    }
+
+    #[test]
+    fn durations() {
+        for (text, milliseconds) in [
+            ("500ms", 500),
+            ("20s", 20_000),
+            ("2m", 120_000),
+            ("90d", 7_776_000_000),
+        ] {
+            assert_eq!(
+                duration(text),
+                Ok(Duration::from_millis(milliseconds)),
+                "{text}"
+            );
+        }
+        for text in ["", "20", "0s", "s", "-1s", "1y", "99999999999d", "1.5h"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn counts() {
+        assert_eq!(count("1", 1, 9), Ok(1));
+        for text in ["", "0", "10", "x", "1.0", "-1"] {
+            assert!(count(text, 1, 9).is_err(), "{text}");
+        }
+    }
+}

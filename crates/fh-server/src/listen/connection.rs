@@ -1,0 +1,167 @@
+//! One connection: TLS, then HTTP/1.1 or HTTP/2, until it ends, stands still, or the server stops.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use axum::body::Body;
+use http::{Request, Response, Version, header};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::Instant;
+use tokio_util::sync::CancellationToken;
+use tower::Service as _;
+
+use super::body::RequestBody;
+use super::pace::{Pace, PacedBody, PacedStream, Verdict};
+use super::service::Peer;
+use crate::config::Timeouts;
+use crate::telemetry::Traffic;
+
+/// Bytes that an HTTP/2 client may send on one stream before the handler has taken them: a path
+/// with 100 ms of delay carries 40 MB/s with it.
+const STREAM_WINDOW: u32 = 4 << 20;
+
+/// The same over all streams of a connection.
+const CONNECTION_WINDOW: u32 = 16 << 20;
+
+/// Bytes of an answer that wait in memory for an HTTP/2 client's window, per stream.
+const STREAM_SEND_BUFFER: usize = 512 << 10;
+
+/// Largest HTTP/2 frame taken; larger than the least, as uploads are large.
+const FRAME_SIZE: u32 = 128 << 10;
+
+/// Requests at the same time on one HTTP/2 connection; Nix has at most 25, curl up to 100.
+const CONCURRENT_STREAMS: u32 = 256;
+
+/// Bytes of the headers of a request.
+const HEADER_LIST_SIZE: u32 = 32 << 10;
+
+/// The read buffer of HTTP/1, which is also the limit of a request's headers.
+const HTTP1_BUFFER: usize = 128 << 10;
+
+/// How often a connection is looked at while the server is stopping.
+const STOPPING_TICK: Duration = Duration::from_millis(100);
+
+/// What all connections of a socket share.
+pub(super) struct Shared {
+    pub(super) router: Router,
+    pub(super) http: auto::Builder<TokioExecutor>,
+    pub(super) timeouts: Timeouts,
+    /// Largest body of any request.
+    pub(super) body_limit: u64,
+    /// No further request, please.
+    pub(super) stop: CancellationToken,
+    /// Not even the rest of the running ones.
+    pub(super) cut: CancellationToken,
+}
+
+/// HTTP as this server speaks it.
+pub(super) fn http_builder(timeouts: &Timeouts) -> auto::Builder<TokioExecutor> {
+    let mut builder = auto::Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        // `Pace` watches the headers, and tells an idle connection from a slow request.
+        .header_read_timeout(None)
+        .max_buf_size(HTTP1_BUFFER);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .initial_stream_window_size(STREAM_WINDOW)
+        .initial_connection_window_size(CONNECTION_WINDOW)
+        .max_send_buf_size(STREAM_SEND_BUFFER)
+        .max_frame_size(FRAME_SIZE)
+        .max_concurrent_streams(CONCURRENT_STREAMS)
+        .max_header_list_size(HEADER_LIST_SIZE)
+        // Finds out that the other end is gone while an answer waits for its window.
+        .keep_alive_interval(timeouts.stall / 2)
+        .keep_alive_timeout(timeouts.stall / 2);
+    builder
+}
+
+/// Serves a connection to its end.
+pub(super) async fn serve<S>(shared: Arc<Shared>, stream: S, peer: Peer)
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let pace = Pace::new();
+    let stream = TokioIo::new(PacedStream::new(stream, pace.clone()));
+    let service = {
+        let (shared, pace) = (shared.clone(), pace.clone());
+        service_fn(move |request| answer(shared.clone(), pace.clone(), peer, request))
+    };
+    let connection = shared.http.serve_connection(stream, service);
+    tokio::pin!(connection);
+
+    let timeouts = &shared.timeouts;
+    let usual_tick = (timeouts.header.min(timeouts.idle).min(timeouts.stall) / 4)
+        .clamp(Duration::from_millis(10), Duration::from_secs(5));
+    let mut tick = usual_tick;
+    let mut next_look = Instant::now() + tick;
+    let mut stopping = false;
+    let mut closing = false;
+    loop {
+        tokio::select! {
+            result = connection.as_mut() => {
+                if let Err(error) = result {
+                    tracing::debug!(%peer, error = %crate::error::chain(error.as_ref()), "connection failed");
+                }
+                return;
+            }
+            () = shared.stop.cancelled(), if !stopping => {
+                stopping = true;
+                connection.as_mut().graceful_shutdown();
+                tick = STOPPING_TICK;
+                next_look = Instant::now() + tick;
+            }
+            () = shared.cut.cancelled() => return,
+            () = tokio::time::sleep_until(next_look) => {
+                let now = Instant::now();
+                next_look = now + tick;
+                match pace.verdict(now, timeouts, stopping) {
+                    Verdict::Go => {}
+                    Verdict::Close => {
+                        if !closing && !stopping {
+                            closing = true;
+                            connection.as_mut().graceful_shutdown();
+                        }
+                    }
+                    Verdict::Cut => {
+                        tracing::debug!(%peer, stopping, "connection stood still, cut");
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// One request.
+async fn answer(
+    shared: Arc<Shared>,
+    pace: Arc<Pace>,
+    peer: Peer,
+    request: Request<Incoming>,
+) -> Result<Response<PacedBody>, std::convert::Infallible> {
+    let http2 = request.version() == Version::HTTP_2;
+    let running = pace.begin(http2);
+    let waits_for_continue = request.headers().contains_key(header::EXPECT);
+    let traffic = Traffic::default();
+    let mut request = request.map(|body| {
+        Body::new(RequestBody::new(
+            body,
+            traffic.clone(),
+            shared.body_limit,
+            shared.timeouts.stall,
+            !http2 && !waits_for_continue,
+        ))
+    });
+    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert(traffic);
+    let response = shared.router.clone().call(request).await?;
+    Ok(response.map(|body| PacedBody::new(body, running)))
+}

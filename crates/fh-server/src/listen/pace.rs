@@ -1,0 +1,287 @@
+//! Whether a connection makes progress: what decides when one is closed or cut.
+//!
+//! hyper has a time-out for the headers of an HTTP/1 request, and none for the connection's first
+//! bytes, for idle HTTP/2 connections or for a reader that reads no more. So one [`Pace`] per
+//! connection is told of every byte, request and response body, and a timer beside the connection
+//! asks it for a [`Verdict`].
+
+use std::collections::HashMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use axum::body::{Body, Bytes};
+use http_body::{Frame, SizeHint};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Instant;
+
+use crate::config::Timeouts;
+
+/// How long after its last byte a connection without requests may be cut: what hyper still has to
+/// send of the last answer must have left by then.
+const FLUSH_GRACE: Duration = Duration::from_secs(3);
+
+/// What to do with a connection now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Nothing.
+    Go,
+    /// Tell the client that no further request is taken.
+    Close,
+    /// Drop it.
+    Cut,
+}
+
+/// The progress of one connection.
+#[derive(Debug)]
+pub(super) struct Pace {
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// Requests whose answer is not handed over entirely.
+    requests: usize,
+    /// The number given to the last request, 0 before the first.
+    last_request: u64,
+    /// The last request came by HTTP/2 (all of them do then).
+    http2: bool,
+    /// Since when there is no request.
+    quiet_since: Instant,
+    /// When the first byte after the last answer came: a further request began.
+    head_since: Option<Instant>,
+    /// When a byte last went either way.
+    last_byte: Instant,
+    /// Since when the system takes no further bytes.
+    blocked_since: Option<Instant>,
+    /// Responses of which hyper has a frame and has not asked for more since.
+    handed: HashMap<u64, Instant>,
+}
+
+impl Pace {
+    pub(super) fn new() -> Arc<Self> {
+        let now = Instant::now();
+        Arc::new(Self {
+            state: Mutex::new(State {
+                requests: 0,
+                last_request: 0,
+                http2: false,
+                quiet_since: now,
+                head_since: None,
+                last_byte: now,
+                blocked_since: None,
+                handed: HashMap::new(),
+            }),
+        })
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A request's headers are in. The request lasts until what is returned is dropped.
+    pub(super) fn begin(self: &Arc<Self>, http2: bool) -> Running {
+        let mut state = self.state();
+        state.requests += 1;
+        state.last_request += 1;
+        state.http2 = http2;
+        state.head_since = None;
+        Running {
+            pace: self.clone(),
+            number: state.last_request,
+        }
+    }
+
+    /// What to do at `now`. `stopping`: the server waits for the end of running requests alone.
+    pub(super) fn verdict(&self, now: Instant, timeouts: &Timeouts, stopping: bool) -> Verdict {
+        let state = self.state();
+        let since = |then: Instant| now.saturating_duration_since(then);
+        if state
+            .blocked_since
+            .is_some_and(|then| since(then) > timeouts.stall)
+        {
+            return Verdict::Cut;
+        }
+        if state.requests > 0 {
+            let stalled = state
+                .handed
+                .values()
+                .filter(|then| since(**then) > timeouts.stall);
+            return if stalled.count() == state.requests {
+                Verdict::Cut
+            } else {
+                Verdict::Go
+            };
+        }
+        if state.last_request == 0 {
+            return if stopping || since(state.quiet_since) > timeouts.header {
+                Verdict::Cut
+            } else {
+                Verdict::Go
+            };
+        }
+        if !state.http2
+            && state
+                .head_since
+                .is_some_and(|then| since(then) > timeouts.header)
+        {
+            return Verdict::Cut;
+        }
+        let flushed = state.blocked_since.is_none() && since(state.last_byte) > FLUSH_GRACE;
+        let quiet = since(state.quiet_since);
+        match (stopping, quiet > timeouts.idle) {
+            (true, _) if flushed => Verdict::Cut,
+            (false, true) if flushed && quiet > timeouts.idle + timeouts.header => Verdict::Cut,
+            (false, true) => Verdict::Close,
+            _ => Verdict::Go,
+        }
+    }
+
+    fn did_read(&self) {
+        let mut state = self.state();
+        let now = Instant::now();
+        state.last_byte = now;
+        if state.requests == 0 && state.last_request > 0 {
+            state.head_since.get_or_insert(now);
+        }
+    }
+
+    fn did_write(&self, blocked: bool) {
+        let mut state = self.state();
+        let now = Instant::now();
+        if blocked {
+            state.blocked_since.get_or_insert(now);
+        } else {
+            state.blocked_since = None;
+            state.last_byte = now;
+        }
+    }
+}
+
+/// A request from its headers to the last frame of its answer.
+#[derive(Debug)]
+pub(super) struct Running {
+    pace: Arc<Pace>,
+    number: u64,
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let mut state = self.pace.state();
+        state.handed.remove(&self.number);
+        state.requests = state.requests.saturating_sub(1);
+        if state.requests == 0 {
+            state.quiet_since = Instant::now();
+        }
+    }
+}
+
+/// A response's body, which keeps its request running and tells when hyper asks for frames.
+pub(super) struct PacedBody {
+    inner: Body,
+    running: Running,
+}
+
+impl PacedBody {
+    pub(super) fn new(inner: Body, running: Running) -> Self {
+        Self { inner, running }
+    }
+}
+
+impl http_body::Body for PacedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        let mut state = self.running.pace.state();
+        if matches!(polled, Poll::Ready(Some(Ok(_)))) {
+            state.handed.insert(self.running.number, Instant::now());
+        } else {
+            state.handed.remove(&self.running.number);
+        }
+        drop(state);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A connection's bytes, which tells its pace of them.
+pub(super) struct PacedStream<S> {
+    inner: S,
+    pace: Arc<Pace>,
+}
+
+impl<S> PacedStream<S> {
+    pub(super) fn new(inner: S, pace: Arc<Pace>) -> Self {
+        Self { inner, pace }
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.pace.did_read();
+        }
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> PacedStream<S> {
+    fn note<T>(&self, polled: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        self.pace.did_write(polled.is_pending());
+        polled
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
+        self.note(polled)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        self.note(polled)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    // A TLS stream writes its records here too. A flush of nothing is no progress, but then
+    // nothing is blocked either, and `last_byte` only ever delays a cut by a moment.
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_shutdown(context)
+    }
+}

@@ -1,0 +1,292 @@
+//! Accepting connections, and the graceful stop.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_rustls::TlsAcceptor;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::connection::{self, Shared};
+use super::socket::{Listener, Socket};
+use super::{Certificates, ListenError, Sockets};
+use crate::config::{Limits, Timeouts};
+use crate::telemetry::{Metrics, metrics_routes, observed};
+
+/// Connections to the metrics address: kept apart, so that a full server can still be watched.
+const METRICS_CONNECTIONS: usize = 16;
+
+/// How long a socket rests when the system cannot give it a connection (no file descriptors left).
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// How long connections have to end once they were told to end at once.
+const CUT_TIME: Duration = Duration::from_secs(5);
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Peer {
+    /// By TCP.
+    Tcp(SocketAddr),
+    /// By a Unix socket.
+    Unix,
+}
+
+impl Peer {
+    /// True for a process of this machine, such as a proxy in front of the server.
+    #[must_use]
+    pub fn is_local(&self) -> bool {
+        match self {
+            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
+            Self::Unix => true,
+        }
+    }
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// What is served, and how.
+pub(crate) struct Service {
+    /// The routes of all addresses.
+    pub(crate) router: Router,
+    /// On TCP, where given.
+    pub(crate) certificates: Option<Certificates>,
+    /// How much is taken.
+    pub(crate) limits: Limits,
+    /// How long is waited.
+    pub(crate) timeouts: Timeouts,
+    /// Where connections are counted.
+    pub(crate) metrics: Metrics,
+}
+
+/// Sockets that accept connections, until [`Serving::stop`].
+pub(crate) struct Serving {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+    cut: CancellationToken,
+    certificates: Option<Certificates>,
+}
+
+impl Serving {
+    /// Accepts on all sockets from now on.
+    pub(crate) fn start(sockets: Sockets, service: Service) -> Result<Self, ListenError> {
+        let Service {
+            router,
+            certificates,
+            limits,
+            timeouts,
+            metrics,
+        } = service;
+        let tasks = TaskTracker::new();
+        let stop = CancellationToken::new();
+        let cut = CancellationToken::new();
+        let share = |router| {
+            Arc::new(Shared {
+                router,
+                http: connection::http_builder(&timeouts),
+                timeouts,
+                body_limit: limits.body_size.max(limits.plan_size),
+                stop: stop.clone(),
+                cut: cut.clone(),
+            })
+        };
+        let acceptor = certificates
+            .as_ref()
+            .map(Certificates::acceptor)
+            .transpose()?;
+        let main = Doors {
+            shared: share(observed(router, metrics.clone())),
+            metrics: metrics.clone(),
+            acceptor,
+            places: Arc::new(Semaphore::new(
+                limits.connections.min(Semaphore::MAX_PERMITS),
+            )),
+            tasks: tasks.clone(),
+        };
+        for socket in sockets.main {
+            tasks.spawn(accept(main.clone(), socket));
+        }
+        if let Some(socket) = sockets.metrics {
+            let doors = Doors {
+                shared: share(metrics_routes(metrics.clone())),
+                metrics: metrics.clone(),
+                acceptor: None,
+                places: Arc::new(Semaphore::new(METRICS_CONNECTIONS)),
+                tasks: tasks.clone(),
+            };
+            tasks.spawn(accept(doors, socket));
+        }
+        let upkeep = stop.clone().run_until_cancelled_owned(metrics.upkeep());
+        tasks.spawn(async move {
+            let _ = upkeep.await;
+        });
+        if let Some(certificates) = certificates.clone() {
+            let stop = stop.clone();
+            tasks.spawn(async move {
+                let _ = stop.run_until_cancelled_owned(certificates.follow()).await;
+            });
+        }
+        Ok(Self {
+            tasks,
+            stop,
+            cut,
+            certificates,
+        })
+    }
+
+    /// Reads the TLS certificate again, if there is one.
+    pub(crate) async fn reload_certificates(&self) {
+        if let Some(certificates) = self.certificates.clone() {
+            // A panic in there was logged, and the former certificate stays.
+            let _ = tokio::task::spawn_blocking(move || certificates.reload()).await;
+        }
+    }
+
+    /// Accepts nothing new and waits for the running requests, until `limit` has passed or
+    /// `at_once` completes; then ends the rest. True when nothing had to be ended.
+    pub(crate) async fn stop(self, limit: Duration, at_once: impl Future<Output = ()>) -> bool {
+        self.stop.cancel();
+        self.tasks.close();
+        let finished = tokio::select! {
+            () = self.tasks.wait() => true,
+            () = tokio::time::sleep(limit) => {
+                tracing::warn!("the time for running requests is over, they are ended");
+                false
+            }
+            () = at_once => {
+                tracing::warn!("told to stop at once, running requests are ended");
+                false
+            }
+        };
+        self.cut.cancel();
+        if !finished
+            && tokio::time::timeout(CUT_TIME, self.tasks.wait())
+                .await
+                .is_err()
+        {
+            tracing::error!("some connections did not end");
+        }
+        finished
+    }
+}
+
+/// What an accept loop needs.
+#[derive(Clone)]
+struct Doors {
+    shared: Arc<Shared>,
+    metrics: Metrics,
+    acceptor: Option<TlsAcceptor>,
+    /// One permit a connection.
+    places: Arc<Semaphore>,
+    tasks: TaskTracker,
+}
+
+trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// One kind of connection for hyper, so that its state machines are compiled once.
+type AnyStream = Box<dyn Stream>;
+
+async fn accept(doors: Doors, socket: Socket) {
+    let stop = doors.shared.stop.clone();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept_one(&socket.listener) => accepted,
+            () = stop.cancelled() => break,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // At the limit this one connection waits here, further ones in the system's queue.
+                let place = tokio::select! {
+                    place = doors.places.clone().acquire_owned() => place,
+                    () = stop.cancelled() => break,
+                };
+                // The semaphore is never closed.
+                let Ok(place) = place else { break };
+                doors.tasks.spawn(serve(doors.clone(), stream, peer, place));
+            }
+            Err(error) if is_of_one_connection(&error) => {
+                tracing::debug!(address = %socket.address, %error, "a connection ended before it was accepted");
+            }
+            Err(error) => {
+                tracing::error!(address = %socket.address, %error, "cannot accept connections");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+    socket.close();
+}
+
+/// A connection that was accepted and has not spoken yet.
+enum Accepted {
+    Tcp(tokio::net::TcpStream),
+    Unix(tokio::net::UnixStream),
+}
+
+async fn accept_one(listener: &Listener) -> io::Result<(Accepted, Peer)> {
+    match listener {
+        Listener::Tcp(listener) => {
+            let (stream, address) = listener.accept().await?;
+            // Small answers must not wait for the acknowledgement of earlier ones.
+            stream.set_nodelay(true)?;
+            Ok((Accepted::Tcp(stream), Peer::Tcp(address)))
+        }
+        Listener::Unix(listener) => {
+            let (stream, _) = listener.accept().await?;
+            Ok((Accepted::Unix(stream), Peer::Unix))
+        }
+    }
+}
+
+/// True where the next connection may well be accepted.
+fn is_of_one_connection(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::ConnectionAborted
+            | io::ErrorKind::ConnectionReset
+            | io::ErrorKind::ConnectionRefused
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::NotConnected
+    )
+}
+
+async fn serve(doors: Doors, stream: Accepted, peer: Peer, place: OwnedSemaphorePermit) {
+    let _open = doors.metrics.connection_opened();
+    let stream: AnyStream = match (stream, &doors.acceptor) {
+        (Accepted::Unix(stream), _) => Box::new(stream),
+        (Accepted::Tcp(stream), None) => Box::new(stream),
+        (Accepted::Tcp(stream), Some(acceptor)) => {
+            let handshake =
+                tokio::time::timeout(doors.shared.timeouts.header, acceptor.accept(stream));
+            let handshake = tokio::select! {
+                handshake = handshake => handshake,
+                () = doors.shared.stop.cancelled() => return,
+            };
+            match handshake {
+                Ok(Ok(stream)) => Box::new(stream),
+                Ok(Err(error)) => {
+                    tracing::debug!(%peer, %error, "TLS handshake failed");
+                    return;
+                }
+                Err(_) => {
+                    tracing::debug!(%peer, "TLS handshake took too long");
+                    return;
+                }
+            }
+        }
+    };
+    connection::serve(doors.shared, stream, peer).await;
+    drop(place);
+}

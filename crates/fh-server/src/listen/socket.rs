@@ -1,0 +1,286 @@
+//! Listening sockets: TCP, Unix, and those that a service manager handed over.
+//!
+//! Invariants: a Unix socket appears at its path with its final mode, never wider; a socket that
+//! somebody answers on is never taken away; at the end only the file that was made here is removed.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::fs::{FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use tokio::net::{TcpListener, TcpSocket, UnixListener};
+
+use super::ListenError;
+use crate::config::{ListenAddress, PublicUrl};
+
+/// Connections that the system queues for a socket until they are accepted.
+const BACKLOG: u32 = 1024;
+
+/// A listening socket that the service manager opened (systemd's socket activation).
+#[derive(Debug)]
+pub enum InheritedSocket {
+    /// TCP.
+    Tcp(std::net::TcpListener),
+    /// A Unix stream socket; its file belongs to the service manager.
+    Unix(std::os::unix::net::UnixListener),
+}
+
+/// Where a socket listens, as it turned out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum BoundAddress {
+    /// With the real port.
+    Tcp(SocketAddr),
+    /// The path of a Unix socket; empty for one that has none.
+    Unix(PathBuf),
+}
+
+impl fmt::Display for BoundAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Tcp(address) => write!(f, "{address}"),
+            Self::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+/// A socket that is listening.
+pub(super) enum Listener {
+    Tcp(TcpListener),
+    Unix(UnixListener),
+}
+
+/// A listener and what belongs to it.
+pub(super) struct Socket {
+    pub(super) listener: Listener,
+    pub(super) address: BoundAddress,
+    /// Removes the file of a Unix socket that was made here.
+    file: Option<SocketFile>,
+}
+
+/// The file of a Unix socket; removed on drop, if it is still the one that was made.
+struct SocketFile {
+    path: PathBuf,
+    device: u64,
+    inode: u64,
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        let still_ours = std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| metadata.dev() == self.device && metadata.ino() == self.inode);
+        if still_ours && let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket");
+        }
+    }
+}
+
+/// All sockets of a server.
+pub(crate) struct Sockets {
+    pub(super) main: Vec<Socket>,
+    pub(super) metrics: Option<Socket>,
+}
+
+impl Sockets {
+    /// Opens every address, and takes over the inherited sockets.
+    pub(crate) fn bind(
+        listen: &[ListenAddress],
+        metrics: Option<&ListenAddress>,
+        inherited: Vec<InheritedSocket>,
+    ) -> Result<Self, ListenError> {
+        let mut main = Vec::with_capacity(listen.len() + inherited.len());
+        for socket in inherited {
+            main.push(Socket::take_over(socket).map_err(ListenError::Inherited)?);
+        }
+        for address in listen {
+            main.push(Socket::bind(address)?);
+        }
+        if main.is_empty() {
+            return Err(ListenError::NoAddress);
+        }
+        let metrics = metrics.map(Socket::bind).transpose()?;
+        Ok(Self { main, metrics })
+    }
+
+    /// Where requests are answered.
+    pub(crate) fn addresses(&self) -> Vec<BoundAddress> {
+        self.main
+            .iter()
+            .map(|socket| socket.address.clone())
+            .collect()
+    }
+
+    /// Where metrics alone are answered.
+    pub(crate) fn metrics_address(&self) -> Option<BoundAddress> {
+        self.metrics.as_ref().map(|socket| socket.address.clone())
+    }
+
+    /// The URL that follows from the first TCP address.
+    pub(crate) fn public_url(&self, with_tls: bool) -> Result<PublicUrl, ListenError> {
+        let address = self
+            .main
+            .iter()
+            .find_map(|socket| match socket.address {
+                BoundAddress::Tcp(address) => Some(address),
+                BoundAddress::Unix(_) => None,
+            })
+            .ok_or(ListenError::NoPublicUrl)?;
+        let scheme = if with_tls { "https" } else { "http" };
+        // Nobody can connect to a wildcard: what works from this machine is the best guess.
+        let host = match address.ip() {
+            ip if ip.is_unspecified() => "localhost".to_owned(),
+            std::net::IpAddr::V4(ip) => ip.to_string(),
+            std::net::IpAddr::V6(ip) => format!("[{ip}]"),
+        };
+        format!("{scheme}://{host}:{}", address.port())
+            .parse()
+            .map_err(|_| ListenError::NoPublicUrl)
+    }
+}
+
+impl Socket {
+    fn bind(address: &ListenAddress) -> Result<Self, ListenError> {
+        match address {
+            ListenAddress::Tcp(ip) => bind_tcp(*ip).map_err(|source| ListenError::Bind {
+                address: address.clone(),
+                source,
+            }),
+            ListenAddress::Unix { path, mode } => {
+                make_room(path)?;
+                bind_unix(path, *mode).map_err(|source| ListenError::Bind {
+                    address: address.clone(),
+                    source,
+                })
+            }
+        }
+    }
+
+    fn take_over(socket: InheritedSocket) -> io::Result<Self> {
+        let (listener, address) = match socket {
+            InheritedSocket::Tcp(listener) => {
+                listener.set_nonblocking(true)?;
+                let address = BoundAddress::Tcp(listener.local_addr()?);
+                (Listener::Tcp(TcpListener::from_std(listener)?), address)
+            }
+            InheritedSocket::Unix(listener) => {
+                listener.set_nonblocking(true)?;
+                let address = listener.local_addr()?;
+                let path = address.as_pathname().unwrap_or(Path::new("")).to_owned();
+                let listener = UnixListener::from_std(listener)?;
+                (Listener::Unix(listener), BoundAddress::Unix(path))
+            }
+        };
+        Ok(Self {
+            listener,
+            address,
+            file: None,
+        })
+    }
+
+    /// Stops listening; the file of a Unix socket goes with it.
+    pub(super) fn close(self) {
+        // First the file, so that nobody finds a socket that does not answer.
+        drop(self.file);
+        drop(self.listener);
+    }
+}
+
+fn bind_tcp(address: SocketAddr) -> io::Result<Socket> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // A restart must not wait for the connections of the former process to be forgotten.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    let listener = socket.listen(BACKLOG)?;
+    let address = BoundAddress::Tcp(listener.local_addr()?);
+    Ok(Socket {
+        listener: Listener::Tcp(listener),
+        address,
+        file: None,
+    })
+}
+
+/// Leaves a path free, or taken by a socket on which nobody answers.
+fn make_room(path: &Path) -> Result<(), ListenError> {
+    let in_the_way = |source| ListenError::Bind {
+        address: ListenAddress::Unix {
+            path: path.to_owned(),
+            mode: 0o660,
+        },
+        source,
+    };
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(in_the_way(error)),
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(ListenError::NotASocket {
+            path: path.to_owned(),
+        });
+    }
+    match UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => Ok(()),
+        // Gone in the meantime.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        // Somebody answers, or would if their queue were not full, or we may not ask.
+        Ok(_) | Err(_) => Err(ListenError::InUse {
+            path: path.to_owned(),
+        }),
+    }
+}
+
+/// Binds beside the path and moves the socket there once its mode is right; that also replaces the
+/// file of a server that was killed.
+fn bind_unix(path: &Path, mode: u32) -> io::Result<Socket> {
+    let directory = path.parent().unwrap_or(Path::new("/"));
+    let scratch = tempfile::Builder::new()
+        .prefix(".fh")
+        .rand_bytes(6)
+        .tempdir_in(directory)?;
+    let made = scratch.path().join("s");
+    let listener = UnixListener::bind(&made)?;
+    std::fs::set_permissions(&made, std::fs::Permissions::from_mode(mode))?;
+    let metadata = std::fs::symlink_metadata(&made)?;
+    std::fs::rename(&made, path)?;
+    Ok(Socket {
+        listener: Listener::Unix(listener),
+        address: BoundAddress::Unix(path.to_owned()),
+        file: Some(SocketFile {
+            path: path.to_owned(),
+            device: metadata.dev(),
+            inode: metadata.ino(),
+        }),
+    })
+}
+
+/// Tries whether an address could be listened on, and leaves nothing behind.
+pub(crate) fn probe(address: &ListenAddress) -> Result<(), ListenError> {
+    match address {
+        // The standard library sets the same options.
+        ListenAddress::Tcp(ip) => {
+            std::net::TcpListener::bind(ip)
+                .map(drop)
+                .map_err(|source| ListenError::Bind {
+                    address: address.clone(),
+                    source,
+                })
+        }
+        ListenAddress::Unix { path, .. } => {
+            make_room(path)?;
+            // Not the path itself: a stale socket may stay until the server really starts.
+            let directory = path.parent().unwrap_or(Path::new("/"));
+            tempfile::Builder::new()
+                .prefix(".fh")
+                .tempdir_in(directory)
+                .map(drop)
+                .map_err(|source| ListenError::Bind {
+                    address: address.clone(),
+                    source,
+                })
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! Metrics in Prometheus' text format.
+//!
+//! One [`Metrics`] a server, handed to whoever counts; there is no global recorder, so that several
+//! servers in one process (tests) do not count for each other.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use metrics::{
+    Counter, Gauge, Histogram, Key, KeyName, Label, Level, Metadata, Recorder as _, Unit,
+};
+use metrics_exporter_prometheus::{
+    Matcher, PrometheusBuilder, PrometheusHandle, PrometheusRecorder,
+};
+
+/// Upper ends of the buckets of durations, in seconds: from an answer out of memory to a large
+/// upload on a slow line.
+const DURATION_BUCKETS: [f64; 14] = [
+    0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0, 60.0, 300.0,
+];
+
+/// How often observations are put into their buckets; until then they take memory one by one.
+const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
+
+const METADATA: Metadata<'static> =
+    Metadata::new("fh_server", Level::INFO, Some("fh_server::telemetry"));
+
+/// Which of Nix's questions was asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CacheRoute {
+    /// `/<hash>.narinfo`
+    NarInfo,
+    /// `/nar/<nar hash>.nar.zst`
+    Nar,
+}
+
+/// How it was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CacheAnswer {
+    /// From memory.
+    Memory,
+    /// From the database or the storage.
+    Stored,
+    /// Not in the caller's view.
+    Absent,
+}
+
+/// A server's metrics. Clones share them.
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    recorder: PrometheusRecorder,
+    handle: PrometheusHandle,
+    requests_in_progress: Gauge,
+    connections: Gauge,
+    uploads_in_progress: Gauge,
+    nars_stored: Counter,
+    nar_bytes_stored: Counter,
+    file_bytes_stored: Counter,
+    nars_verified: Counter,
+    nars_refused: Counter,
+    verification: Histogram,
+    paths_committed: Counter,
+    bytes_received: Counter,
+    bytes_sent: Counter,
+}
+
+/// A request that is over.
+pub(super) struct Finished<'a> {
+    pub(super) method: &'static str,
+    pub(super) route: &'a str,
+    pub(super) status: Option<u16>,
+    pub(super) duration: Duration,
+    pub(super) received: u64,
+    pub(super) sent: u64,
+}
+
+/// Something that a gauge counts as long as this lives.
+#[must_use]
+pub(crate) struct InProgress(Gauge);
+
+impl InProgress {
+    fn new(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+impl Metrics {
+    /// Nothing counted yet, but for the start of the process.
+    pub(crate) fn new() -> Self {
+        let builder = PrometheusBuilder::new();
+        // The one error is an empty list of buckets.
+        let recorder = builder
+            .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &DURATION_BUCKETS)
+            .unwrap_or_else(|_| PrometheusBuilder::new())
+            .build_recorder();
+        describe(&recorder);
+        let counter =
+            |name: &'static str| recorder.register_counter(&Key::from_name(name), &METADATA);
+        let gauge = |name: &'static str| recorder.register_gauge(&Key::from_name(name), &METADATA);
+
+        let started = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
+        gauge("process_start_time_seconds").set(started.as_secs_f64());
+        let version = Label::from_static_parts("version", env!("CARGO_PKG_VERSION"));
+        recorder
+            .register_gauge(&Key::from_parts("fh_build_info", vec![version]), &METADATA)
+            .set(1.0);
+
+        Self {
+            shared: Arc::new(Shared {
+                requests_in_progress: gauge("fh_http_requests_in_progress"),
+                connections: gauge("fh_connections"),
+                uploads_in_progress: gauge("fh_uploads_in_progress"),
+                nars_stored: counter("fh_nars_stored_total"),
+                nar_bytes_stored: counter("fh_nar_bytes_stored_total"),
+                file_bytes_stored: counter("fh_file_bytes_stored_total"),
+                nars_verified: counter("fh_nars_verified_total"),
+                nars_refused: counter("fh_nars_refused_total"),
+                verification: recorder
+                    .register_histogram(&Key::from_name("fh_nar_verification_seconds"), &METADATA),
+                paths_committed: counter("fh_paths_committed_total"),
+                bytes_received: counter("fh_http_received_bytes_total"),
+                bytes_sent: counter("fh_http_sent_bytes_total"),
+                handle: recorder.handle(),
+                recorder,
+            }),
+        }
+    }
+
+    /// All of them as text.
+    pub(crate) fn render(&self) -> String {
+        self.shared.handle.render()
+    }
+
+    /// Keeps the memory of the histograms bounded; never returns.
+    pub(crate) async fn upkeep(self) {
+        let mut ticks = tokio::time::interval(UPKEEP_INTERVAL);
+        loop {
+            ticks.tick().await;
+            self.shared.handle.run_upkeep();
+        }
+    }
+
+    /// A request has come.
+    pub(super) fn request_started(&self) -> InProgress {
+        InProgress::new(&self.shared.requests_in_progress)
+    }
+
+    /// A request is over.
+    pub(super) fn request_finished(&self, finished: &Finished<'_>) {
+        let method = Label::from_static_parts("method", finished.method);
+        let route = Label::new("route", finished.route.to_owned());
+        let status = finished
+            .status
+            .map_or_else(|| "aborted".to_owned(), |status| status.to_string());
+        let recorder = &self.shared.recorder;
+        recorder
+            .register_counter(
+                &Key::from_parts(
+                    "fh_http_requests_total",
+                    vec![method.clone(), route.clone(), Label::new("status", status)],
+                ),
+                &METADATA,
+            )
+            .increment(1);
+        recorder
+            .register_histogram(
+                &Key::from_parts("fh_http_request_duration_seconds", vec![method, route]),
+                &METADATA,
+            )
+            .record(finished.duration.as_secs_f64());
+        self.shared.bytes_received.increment(finished.received);
+        self.shared.bytes_sent.increment(finished.sent);
+    }
+
+    /// A connection was accepted.
+    pub(crate) fn connection_opened(&self) -> InProgress {
+        InProgress::new(&self.shared.connections)
+    }
+
+    /// A batch or a part is being received.
+    pub(crate) fn upload_started(&self) -> InProgress {
+        InProgress::new(&self.shared.uploads_in_progress)
+    }
+
+    /// A NAR was decompressed and checked.
+    pub(crate) fn nar_verified(&self, duration: Duration, accepted: bool) {
+        self.shared.verification.record(duration.as_secs_f64());
+        if accepted {
+            self.shared.nars_verified.increment(1);
+        } else {
+            self.shared.nars_refused.increment(1);
+        }
+    }
+
+    /// A NAR that was not there before is on disk; bytes uncompressed and as stored.
+    pub(crate) fn nar_stored(&self, nar_size: u64, file_size: u64) {
+        self.shared.nars_stored.increment(1);
+        self.shared.nar_bytes_stored.increment(nar_size);
+        self.shared.file_bytes_stored.increment(file_size);
+    }
+
+    /// A push became visible.
+    pub(crate) fn paths_committed(&self, paths: u64) {
+        self.shared.paths_committed.increment(paths);
+    }
+
+    /// Nix was answered.
+    pub(crate) fn cache_answered(&self, route: CacheRoute, answer: CacheAnswer) {
+        let route = match route {
+            CacheRoute::NarInfo => "narinfo",
+            CacheRoute::Nar => "nar",
+        };
+        let answer = match answer {
+            CacheAnswer::Memory => "memory",
+            CacheAnswer::Stored => "stored",
+            CacheAnswer::Absent => "absent",
+        };
+        let labels = vec![
+            Label::from_static_parts("kind", route),
+            Label::from_static_parts("answer", answer),
+        ];
+        let key = Key::from_parts("fh_cache_answers_total", labels);
+        self.shared
+            .recorder
+            .register_counter(&key, &METADATA)
+            .increment(1);
+    }
+}
+
+fn describe(recorder: &PrometheusRecorder) {
+    let counters = [
+        ("fh_http_requests_total", "Requests answered."),
+        ("fh_http_received_bytes_total", "Bytes of request bodies."),
+        ("fh_http_sent_bytes_total", "Bytes of response bodies."),
+        ("fh_nars_stored_total", "NARs written to the storage."),
+        ("fh_nar_bytes_stored_total", "Their bytes, uncompressed."),
+        ("fh_file_bytes_stored_total", "Their bytes, as stored."),
+        (
+            "fh_nars_verified_total",
+            "NARs that were what they were said to be.",
+        ),
+        ("fh_nars_refused_total", "NARs that were not."),
+        ("fh_paths_committed_total", "Store paths added to slices."),
+        (
+            "fh_cache_answers_total",
+            "Answers to Nix, by where they came from.",
+        ),
+    ];
+    for (name, text) in counters {
+        recorder.describe_counter(KeyName::from(name), Some(Unit::Count), text.into());
+    }
+    let gauges = [
+        (
+            "fh_http_requests_in_progress",
+            "Requests that are being answered.",
+        ),
+        ("fh_connections", "Connections that are open."),
+        ("fh_uploads_in_progress", "Uploads that are being received."),
+        ("fh_build_info", "The server's version."),
+        (
+            "process_start_time_seconds",
+            "When the server started, since 1970.",
+        ),
+    ];
+    for (name, text) in gauges {
+        recorder.describe_gauge(KeyName::from(name), None, text.into());
+    }
+    let histograms = [
+        (
+            "fh_http_request_duration_seconds",
+            "From a request's headers to its answer's last byte.",
+        ),
+        (
+            "fh_nar_verification_seconds",
+            "Time to decompress and check a NAR.",
+        ),
+    ];
+    for (name, text) in histograms {
+        recorder.describe_histogram(KeyName::from(name), Some(Unit::Seconds), text.into());
+    }
+}

@@ -1,0 +1,172 @@
+//! One request in the access log and in the metrics: written when the last byte of the answer was
+//! handed over, or when the client went away.
+
+use std::pin::Pin;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use axum::body::{Body, Bytes};
+use axum::http::Method;
+use axum::response::Response;
+use http_body::{Frame, SizeHint};
+
+use super::metrics::{InProgress, Metrics};
+
+/// Longest path in the log.
+const MAX_PATH: usize = 300;
+
+/// How tokens begin: ours, and every JWT.
+const TOKEN_MARKS: [&str; 2] = [fh_api::TOKEN_PREFIX, "eyJ"];
+
+/// Where the one who authenticates a request leaves the caller's name for the log.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct PrincipalSlot(Arc<OnceLock<String>>);
+
+impl PrincipalSlot {
+    /// Leaves the name; the first one counts.
+    pub(crate) fn set(&self, name: &str) {
+        let _ = self.0.set(name.to_owned());
+    }
+
+    fn name(&self) -> &str {
+        self.0.get().map_or("anonymous", String::as_str)
+    }
+}
+
+/// Bytes of a request's body that came in, counted where they come in.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Traffic(Arc<AtomicU64>);
+
+impl Traffic {
+    /// Counts bytes of the body.
+    pub(crate) fn received(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    fn total(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What will be written of a request.
+pub(super) struct Record {
+    pub(super) method: &'static str,
+    /// The template; none where no route took the request.
+    pub(super) route: Option<String>,
+    pub(super) path: Option<String>,
+    pub(super) request_id: String,
+    pub(super) principal: PrincipalSlot,
+    pub(super) traffic: Traffic,
+    pub(super) metrics: Metrics,
+    pub(super) in_progress: InProgress,
+    pub(super) started: Instant,
+    /// None until there is an answer.
+    pub(super) status: Option<u16>,
+    /// Bytes of the answer's body.
+    pub(super) sent: u64,
+    /// The answer was handed over entirely.
+    pub(super) complete: bool,
+}
+
+impl Drop for Record {
+    fn drop(&mut self) {
+        let duration = self.started.elapsed();
+        let route = self.route.as_deref().unwrap_or("unmatched");
+        let received = self.traffic.total();
+        self.metrics.request_finished(&super::metrics::Finished {
+            method: self.method,
+            route,
+            status: self.status,
+            duration,
+            received,
+            sent: self.sent,
+        });
+        tracing::info!(
+            target: "fh_server::access",
+            method = self.method,
+            route,
+            path = self.path.as_deref(),
+            // 499 as nginx has it: the client went before there was an answer.
+            status = self.status.unwrap_or(499),
+            complete = self.complete,
+            duration_ms = duration.as_secs_f64() * 1000.0,
+            received,
+            sent = self.sent,
+            principal = self.principal.name(),
+            request_id = self.request_id,
+            "request"
+        );
+    }
+}
+
+/// An answer's body that counts what passes, and writes the record at its end.
+pub(super) struct RecordedBody {
+    inner: Body,
+    record: Record,
+}
+
+impl RecordedBody {
+    pub(super) fn wrap(response: Response, mut record: Record) -> Response {
+        record.status = Some(response.status().as_u16());
+        response.map(|inner| {
+            record.complete = http_body::Body::is_end_stream(&inner);
+            Body::new(Self { inner, record })
+        })
+    }
+}
+
+impl http_body::Body for RecordedBody {
+    type Data = Bytes;
+    type Error = axum::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
+        let polled = Pin::new(&mut self.inner).poll_frame(context);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                self.record.sent += frame.data_ref().map_or(0, |data| data.len() as u64);
+                // hyper does not ask again after the last byte of a known length.
+                self.record.complete = http_body::Body::is_end_stream(&self.inner)
+                    || http_body::Body::size_hint(&self.inner).exact() == Some(0);
+            }
+            Poll::Ready(None) => self.record.complete = true,
+            Poll::Ready(Some(Err(_))) | Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// A method as a label: one of a fixed list.
+pub(super) fn known_method(method: &Method) -> &'static str {
+    match method.as_str() {
+        "GET" => "GET",
+        "HEAD" => "HEAD",
+        "POST" => "POST",
+        "PUT" => "PUT",
+        "PATCH" => "PATCH",
+        "DELETE" => "DELETE",
+        "OPTIONS" => "OPTIONS",
+        _ => "other",
+    }
+}
+
+/// A path for the log. Percent-encoded as it came, so it has no control characters.
+pub(super) fn readable_path(path: &str) -> String {
+    if TOKEN_MARKS.iter().any(|mark| path.contains(mark)) {
+        return "(withheld: it looks as if it held a token)".to_owned();
+    }
+    // A request's path is ASCII.
+    path.chars().take(MAX_PATH).collect()
+}
