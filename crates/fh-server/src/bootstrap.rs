@@ -84,6 +84,12 @@ pub(crate) fn lock_data_directory(path: &Path) -> Result<DataDirectoryLock, Serv
     }
 }
 
+/// Whether a server is using a data directory now.
+pub(crate) fn is_locked(path: &Path) -> bool {
+    File::open(path.join(LOCK_FILE))
+        .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+}
+
 /// Makes the server's id and its keys where they are missing, and reads them.
 pub(crate) async fn server_keys(
     database: &Database,

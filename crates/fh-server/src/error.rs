@@ -19,6 +19,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::database::DatabaseError;
+use crate::listen::ListenError;
 
 /// Any error with its chain of causes.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -57,8 +58,8 @@ pub enum ServerError {
     #[error("the storage cannot be opened")]
     Storage(#[source] Source),
     /// An address cannot be listened on, or a certificate cannot be used.
-    #[error("cannot listen")]
-    Listen(#[source] Source),
+    #[error(transparent)]
+    Listen(#[from] ListenError),
 }
 
 /// Why a request failed.

@@ -1,9 +1,9 @@
 //! The fh server: an axum application over one database and one store of NARs.
 //!
 //! ```text
-//! config ─▶ lib (start) ─▶ bootstrap (keys, administrator) ─▶ state ─▶ routes
-//!                │                                                      │
-//!             listen, telemetry                       access ── database ── storage
+//! config ─▶ server (start) ─▶ bootstrap (keys, administrator) ─▶ state ─▶ routes
+//!                  │                                                      │
+//!               listen, telemetry                       access ── database ── storage
 //! ```
 //!
 //! Invariants:
@@ -19,6 +19,7 @@ mod error;
 mod keys;
 mod listen;
 mod routes;
+mod server;
 mod state;
 mod storage;
 mod telemetry;
@@ -26,3 +27,5 @@ mod telemetry;
 pub use config::Settings;
 pub use database::DatabaseError;
 pub use error::ServerError;
+pub use listen::{BoundAddress, InheritedSocket, ListenError, Peer};
+pub use server::{RunningServer, Server, run};

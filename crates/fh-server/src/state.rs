@@ -5,10 +5,12 @@ use std::sync::Arc;
 use fh_nix::StoreDir;
 
 use crate::access::Access;
+use crate::bootstrap::DataDirectoryLock;
 use crate::config::Settings;
 use crate::database::Database;
 use crate::keys::Keys;
 use crate::storage::FileStorage;
+use crate::telemetry::Metrics;
 
 /// The running server's parts. Clones share them.
 #[derive(Clone)]
@@ -19,11 +21,13 @@ pub(crate) struct AppState {
 struct Shared {
     settings: Settings,
     public_url: String,
-    store_dir: StoreDir,
     database: Database,
     storage: FileStorage,
     keys: Arc<Keys>,
     access: Access,
+    metrics: Metrics,
+    /// The last field: dropped when nothing uses the data directory any more.
+    _lock: DataDirectoryLock,
 }
 
 /// What a state is put together from.
@@ -32,14 +36,16 @@ pub(crate) struct Parts {
     pub(crate) settings: Settings,
     /// What the server is known by, without a final slash.
     pub(crate) public_url: String,
-    /// The store directory of the paths served.
-    pub(crate) store_dir: StoreDir,
     /// Open, with the schema of this version.
     pub(crate) database: Database,
     /// Open.
     pub(crate) storage: FileStorage,
     /// As the database has them.
     pub(crate) keys: Keys,
+    /// Counts what the server does.
+    pub(crate) metrics: Metrics,
+    /// Held as long as any part of the state is.
+    pub(crate) lock: DataDirectoryLock,
 }
 
 impl AppState {
@@ -51,11 +57,12 @@ impl AppState {
             shared: Arc::new(Shared {
                 settings: parts.settings,
                 public_url: parts.public_url,
-                store_dir: parts.store_dir,
                 database: parts.database,
                 storage: parts.storage,
                 keys,
                 access,
+                metrics: parts.metrics,
+                _lock: parts.lock,
             }),
         }
     }
@@ -72,7 +79,7 @@ impl AppState {
 
     /// The store directory of the paths served.
     pub(crate) fn store_dir(&self) -> &StoreDir {
-        &self.shared.store_dir
+        &self.shared.settings.store_dir
     }
 
     /// The database.
@@ -88,6 +95,11 @@ impl AppState {
     /// The signing keys.
     pub(crate) fn keys(&self) -> &Keys {
         &self.shared.keys
+    }
+
+    /// The counters.
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
     }
 
     /// Who is asking.

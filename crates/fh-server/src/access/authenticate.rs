@@ -86,9 +86,6 @@ impl Access {
             return Err(ApiError::Unauthorized(format!("the token expired at {at}")));
         }
         self.last_used.note(principal.token_id);
-        let span = tracing::Span::current();
-        span.record("account", principal.name.as_str());
-        span.record("token", tracing::field::display(principal.token_uuid));
         Ok(Caller::new(self.directory().await?, Some(principal)))
     }
 

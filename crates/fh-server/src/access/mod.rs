@@ -41,6 +41,7 @@ pub(crate) use self::principal::Principal;
 pub(crate) use self::view::{Scope, View, ViewIdentity};
 use crate::error::ApiError;
 use crate::state::AppState;
+use crate::telemetry::PrincipalSlot;
 
 /// The one who sent a request. As an extractor: anonymous without credentials, 401 with bad ones.
 #[derive(Debug, Clone)]
@@ -78,7 +79,13 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        state.access().authenticate(&parts.headers).await
+        let caller = state.access().authenticate(&parts.headers).await?;
+        if let (Some(principal), Some(slot)) =
+            (&caller.principal, parts.extensions.get::<PrincipalSlot>())
+        {
+            slot.set(principal.name.as_str());
+        }
+        Ok(caller)
     }
 }
 

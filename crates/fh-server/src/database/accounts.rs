@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::values::{all, execute, first, new_id, now, parsed};
-use super::{AccessChange, DatabaseError, Timestamp};
+use super::{DatabaseError, Timestamp};
 
 /// A row of `account`.
 #[derive(Debug, Clone)]
@@ -72,15 +72,17 @@ pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Account>, D
 }
 
 /// Makes an account. A name that is taken is a unique violation.
+///
+/// Nobody can have asked about it before, so no copy is out of date.
 pub(crate) fn insert(
-    change: &AccessChange<'_>,
+    connection: &Connection,
     name: &Name,
     kind: UserKind,
     server_admin: bool,
 ) -> Result<Account, DatabaseError> {
     let (uuid, created_at) = (new_id(), now());
     execute(
-        change,
+        connection,
         "INSERT INTO account (uuid, name, folded, kind, server_admin, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
         params![
@@ -93,7 +95,7 @@ pub(crate) fn insert(
         ],
     )?;
     Ok(Account {
-        id: change.last_insert_rowid(),
+        id: connection.last_insert_rowid(),
         uuid,
         name: name.clone(),
         kind,

@@ -104,14 +104,15 @@ pub(crate) fn get(
     })
 }
 
-/// Sets the role of an account on a flake: since when it has a grant there.
+/// Sets the role of an account on a flake: since when it has a grant there; none where the flake is
+/// gone.
 pub(crate) fn set(
     change: &AccessChange<'_>,
     flake_id: i64,
     account_id: i64,
     role: Role,
     created_by: i64,
-) -> Result<Timestamp, DatabaseError> {
+) -> Result<Option<Timestamp>, DatabaseError> {
     if let Some((_, created_at)) = get(change, flake_id, account_id)? {
         execute(
             change,
@@ -119,10 +120,10 @@ pub(crate) fn set(
              WHERE flake_id = ?1 AND subject = 'account' AND account_id = ?2",
             params![flake_id, account_id, role.as_str()],
         )?;
-        return Ok(created_at);
+        return Ok(Some(created_at));
     }
     let created_at = now();
-    execute(
+    let inserted = execute(
         change,
         "INSERT INTO access_grant \
          (uuid, organization_id, flake_id, subject, account_id, role, created_at, created_by) \
@@ -136,7 +137,7 @@ pub(crate) fn set(
             created_by
         ],
     )?;
-    Ok(created_at)
+    Ok((inserted == 1).then_some(created_at))
 }
 
 /// Takes an account's grant on a flake away: whether there was one.

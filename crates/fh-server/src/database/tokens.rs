@@ -123,9 +123,9 @@ pub(crate) struct NewToken<'a> {
     pub(crate) expires_at: Timestamp,
 }
 
-/// Adds a token: its public id.
+/// Adds a token: its public id. Nobody can have asked about it before, so no copy is out of date.
 pub(crate) fn insert(
-    change: &AccessChange<'_>,
+    connection: &Connection,
     token: &NewToken<'_>,
 ) -> Result<Uuid, DatabaseError> {
     let uuid = new_id();
@@ -141,7 +141,7 @@ pub(crate) fn insert(
         .map(ToString::to_string)
         .collect();
     execute(
-        change,
+        connection,
         "INSERT INTO token (uuid, account_id, parent_id, description, permissions, flakes, \
          created_at, created_by, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
         params![

@@ -1,6 +1,30 @@
-//! The routes, by noun.
+//! The routes, by noun. Here stands which handler answers which address.
+//!
+//! Invariants: every handler that is not public takes a [`crate::access::Caller`] and asks it before
+//! it reads a body or the database; what is not routed is 404, constant to the byte.
+
+mod discovery;
+mod flakes;
+mod grants;
+mod health;
+pub(crate) mod json;
+mod metrics;
+mod organizations;
+pub(crate) mod path;
+#[cfg(test)]
+mod tests;
+mod text;
+mod tokens;
+mod users;
+mod whoami;
 
 use axum::Router;
+use axum::extract::Request;
+use axum::middleware::{Next, from_fn};
+use axum::response::Response;
+use axum::routing::{get, put};
+use http::HeaderValue;
+use http::header::CACHE_CONTROL;
 
 use crate::error::{ApiError, remember_request_id};
 use crate::state::AppState;
@@ -8,8 +32,49 @@ use crate::state::AppState;
 /// Every route of the server.
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
+        .route("/.well-known/fh", get(discovery::discovery))
+        .route("/.well-known/jwks.json", get(discovery::key_set))
+        .route("/healthz", get(health::healthy))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::show))
+        .nest(fh_api::API_PREFIX, api())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(axum::middleware::from_fn(remember_request_id))
+        .layer(from_fn(remember_request_id))
         .with_state(state)
+}
+
+/// What stands below the prefix of the API.
+fn api() -> Router<AppState> {
+    Router::new()
+        .route("/whoami", get(whoami::show))
+        .route(
+            "/orgs",
+            get(organizations::list).post(organizations::create),
+        )
+        .route("/users", get(users::list).post(users::create))
+        .route("/flakes", get(flakes::list).post(flakes::create))
+        .route(
+            "/flakes/{org}/{project}",
+            get(flakes::show)
+                .patch(flakes::update)
+                .delete(flakes::remove),
+        )
+        .route("/flakes/{org}/{project}/grants", get(grants::list))
+        .route(
+            "/flakes/{org}/{project}/grants/{user}",
+            put(grants::set).delete(grants::remove),
+        )
+        .route("/tokens", get(tokens::list).post(tokens::mint))
+        .route("/tokens/{id}", get(tokens::show).delete(tokens::revoke))
+        .layer(from_fn(never_stored))
+}
+
+/// What the API answers is for one caller at one moment.
+async fn never_stored(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
 }

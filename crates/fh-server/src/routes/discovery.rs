@@ -1,0 +1,46 @@
+//! What anybody may know: where the server's parts are, and its public keys.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use fh_api::Discovery;
+use fh_auth::Jwk;
+use http::header::CACHE_CONTROL;
+use serde::Serialize;
+use time::OffsetDateTime;
+
+use crate::state::AppState;
+
+/// How long the key set may be kept, with room for a rotation of the token key.
+const KEY_SET_CACHING: &str = "public, max-age=300";
+
+/// `GET /.well-known/fh`.
+pub(crate) async fn discovery(State(state): State<AppState>) -> impl IntoResponse {
+    let url = state.public_url().to_owned();
+    let body = Discovery {
+        name: "fh".to_owned(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        audience: state.keys().audience().to_owned(),
+        api_url: url.clone(),
+        web_url: url.clone(),
+        cache_url: url,
+        store_dir: state.store_dir().as_str().to_owned(),
+        public_keys: state.keys().public(),
+        login: vec!["token".to_owned()],
+        now: OffsetDateTime::now_utc(),
+    };
+    // It tells the server's clock.
+    ([(CACHE_CONTROL, "no-store")], Json(body))
+}
+
+/// A JSON Web Key Set (RFC 7517, section 5).
+#[derive(Debug, Serialize)]
+pub(crate) struct KeySet {
+    keys: Vec<Jwk>,
+}
+
+/// `GET /.well-known/jwks.json`.
+pub(crate) async fn key_set(State(state): State<AppState>) -> impl IntoResponse {
+    let keys = vec![state.keys().token().jwk()];
+    ([(CACHE_CONTROL, KEY_SET_CACHING)], Json(KeySet { keys }))
+}

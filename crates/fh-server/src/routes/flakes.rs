@@ -1,0 +1,203 @@
+//! Flakes: the caller's view as a list, and making, changing and removing one.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use fh_api::{
+    CreateFlake, FlakeInfo, FlakeList, FlakePattern, Permission, Role, UpdateFlake, Visibility,
+};
+use http::StatusCode;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::json::json_body;
+use super::path::{FlakePath, Query};
+use super::text::line;
+use crate::access::{Caller, Scope};
+use crate::database::audit::{self, Event};
+use crate::database::{DatabaseError, flakes};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// How the list is narrowed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// Only the flakes of this organisation.
+    #[serde(default)]
+    org: Option<String>,
+}
+
+/// `GET /api/v1/flakes`: all that the caller may read, the public ones included. Unlisted ones stand
+/// here for those alone who hold something on them.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<FlakeList>, ApiError> {
+    let scope = query.org.as_deref().map_or(Scope::All, Scope::Organization);
+    let mut readable: Vec<(i64, Option<Role>)> = Vec::new();
+    if let Some(view) = caller.view().narrow(scope) {
+        readable.extend(view.flakes().map(|(flake, role)| (flake.id, role)));
+    }
+    let flakes = state.database().read(move |connection| {
+        let mut found = Vec::with_capacity(readable.len());
+        for (id, role) in readable {
+            // One that was removed just now is in the view still.
+            if let Some(flake) = flakes::get(connection, id)? {
+                found.push(flake.info(role));
+            }
+        }
+        found.sort_by_key(|info| (info.flake.org.folded(), info.flake.project.folded()));
+        Ok(found)
+    });
+    Ok(Json(FlakeList {
+        flakes: flakes.await?,
+    }))
+}
+
+/// `POST /api/v1/flakes`: for whoever administers the organisation.
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    request: Request,
+) -> Result<(StatusCode, Json<FlakeInfo>), ApiError> {
+    caller.require(Permission::Admin)?;
+    let wanted: CreateFlake = json_body(request, state.settings().limits.json_size).await?;
+    let description = line("description", wanted.description)?;
+    let organization = caller.organization_to_manage(wanted.flake.org.as_str())?;
+    let principal = caller.require_reach(&FlakePattern::Flake(wanted.flake.clone()))?;
+    let (actor, name) = (principal.actor(), wanted.flake);
+    let flake = state
+        .database()
+        .change_access(move |change| {
+            let id = flakes::insert(
+                change,
+                organization.id,
+                &name.project,
+                wanted.visibility,
+                description.as_deref(),
+            )
+            .map_err(|error| exists_already(error, &name.to_string()))?;
+            audit::record(
+                change,
+                &Event {
+                    action: "flake.create",
+                    actor: Some(actor),
+                    flake_id: Some(id),
+                    subject: &name.to_string(),
+                    detail: json!({ "visibility": wanted.visibility }),
+                },
+            )?;
+            flakes::get(change, id)?.ok_or(ApiError::NotFound)
+        })
+        .await?;
+    Ok((StatusCode::CREATED, Json(flake.info(Some(Role::Admin)))))
+}
+
+fn exists_already(error: DatabaseError, name: &str) -> ApiError {
+    if error.is_unique_violation() {
+        return ApiError::Conflict(format!("the flake {name} exists already"));
+    }
+    error.into()
+}
+
+/// `GET /api/v1/flakes/{org}/{project}`.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: FlakePath,
+) -> Result<Json<FlakeInfo>, ApiError> {
+    let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
+    let found = state
+        .database()
+        .read(move |connection| flakes::get(connection, flake.id))
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    Ok(Json(found.info(flake.role)))
+}
+
+/// `PATCH /api/v1/flakes/{org}/{project}`: for its administrators.
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: FlakePath,
+    request: Request,
+) -> Result<Json<FlakeInfo>, ApiError> {
+    let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
+    let actor = caller.principal()?.actor();
+    let wanted: UpdateFlake = json_body(request, state.settings().limits.json_size).await?;
+    let describes = wanted.description.is_some();
+    let description = line("description", wanted.description)?;
+    let role = flake.role;
+    let changed = state
+        .database()
+        .change_access(move |change| {
+            let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
+            if let Some(visibility) = wanted.visibility {
+                flakes::set_visibility(change, flake.id, visibility)?;
+            }
+            if describes {
+                flakes::set_description(change, flake.id, description.as_deref())?;
+            }
+            let name = flake.name.to_string();
+            audit::record(
+                change,
+                &Event {
+                    action: "flake.update",
+                    actor: Some(actor),
+                    flake_id: Some(flake.id),
+                    subject: &name,
+                    detail: change_of(before.visibility, wanted.visibility, describes),
+                },
+            )?;
+            flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)
+        })
+        .await?;
+    Ok(Json(changed.info(role)))
+}
+
+/// What an update did, for the audit log.
+fn change_of(before: Visibility, after: Option<Visibility>, describes: bool) -> serde_json::Value {
+    let mut detail = json!({});
+    if let Some(after) = after {
+        detail["visibility"] = json!({ "from": before, "to": after });
+    }
+    if describes {
+        detail["description"] = json!("changed");
+    }
+    detail
+}
+
+/// `DELETE /api/v1/flakes/{org}/{project}`: for its administrators. Its slice goes with it; NARs that
+/// nothing refers to any more are collected later.
+pub(crate) async fn remove(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: FlakePath,
+) -> Result<StatusCode, ApiError> {
+    let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
+    let actor = caller.principal()?.actor();
+    state
+        .database()
+        .change_access(move |change| {
+            let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
+            flakes::delete(change, flake.id)?;
+            audit::record(
+                change,
+                &Event {
+                    action: "flake.delete",
+                    actor: Some(actor),
+                    flake_id: Some(flake.id),
+                    subject: &flake.name.to_string(),
+                    detail: json!({
+                        "flake": before.uuid,
+                        "paths": before.path_count,
+                        "nar_size": before.nar_size,
+                    }),
+                },
+            )?;
+            Ok::<_, ApiError>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

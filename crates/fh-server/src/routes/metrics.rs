@@ -1,0 +1,18 @@
+//! `GET /metrics`, in Prometheus' text format.
+
+use axum::extract::State;
+use axum::response::Response;
+
+use crate::access::Caller;
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::telemetry::rendered;
+
+/// For server administrators; on an address of its own it is open.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Response, ApiError> {
+    caller.server_administrator()?;
+    Ok(rendered(state.metrics()))
+}

@@ -1,0 +1,28 @@
+//! Free text that people give to things.
+
+use crate::error::ApiError;
+
+/// The longest line, in characters.
+const MAX_LINE: usize = 300;
+
+/// A line for people: trimmed, none where it is empty.
+///
+/// # Errors
+/// 400 for what is no line: it would end up on terminals and in tables.
+pub(crate) fn line(field: &str, text: Option<String>) -> Result<Option<String>, ApiError> {
+    let Some(text) = text else {
+        return Ok(None);
+    };
+    let text = text.trim();
+    if text.chars().any(char::is_control) {
+        return Err(ApiError::BadRequest(format!(
+            "the field {field} must be one line without control characters"
+        )));
+    }
+    if text.chars().count() > MAX_LINE {
+        return Err(ApiError::BadRequest(format!(
+            "the field {field} must have at most {MAX_LINE} characters"
+        )));
+    }
+    Ok((!text.is_empty()).then(|| text.to_owned()))
+}

@@ -1,0 +1,265 @@
+//! Tokens: mint, list, inspect, revoke.
+//!
+//! A token deals only with tokens that are no wider than itself, of its own account; with all others
+//! deals an unnarrowed token of a server administrator. Every token may inspect and revoke itself.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use fh_api::{CreateToken, MintedToken, Name, Permission, TokenInfo, TokenList};
+use http::StatusCode;
+use rusqlite::Connection;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::json::json_body;
+use super::path::{IdPath, Query};
+use super::text::line;
+use crate::access::{Caller, Principal};
+use crate::bootstrap::sign;
+use crate::config::TokenSettings;
+use crate::database::accounts::{self, Account};
+use crate::database::audit::{self, Event};
+use crate::database::tokens::{self, NewToken, Token};
+use crate::database::{Timestamp, now};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// The most patterns that a token's flakes may be told with.
+const MAX_PATTERNS: usize = 100;
+
+/// How the list is widened.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ListQuery {
+    /// Those of everybody.
+    #[serde(default)]
+    all: bool,
+}
+
+/// `GET /api/v1/tokens`.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Json<TokenList>, ApiError> {
+    let principal = caller.principal()?;
+    let account_id = if query.all {
+        caller.server_administrator()?;
+        None
+    } else {
+        Some(principal.account_id)
+    };
+    let found = state
+        .database()
+        .read(move |connection| tokens::list(connection, account_id))
+        .await?;
+    let tokens = found
+        .iter()
+        .filter(|token| deals_with(&caller, principal, token))
+        .map(Token::info)
+        .collect();
+    Ok(Json(TokenList { tokens }))
+}
+
+/// `GET /api/v1/tokens/{id}`.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: IdPath,
+) -> Result<Json<TokenInfo>, ApiError> {
+    let principal = caller.principal()?;
+    let found = state
+        .database()
+        .read(move |connection| tokens::find(connection, path.id))
+        .await?;
+    match found {
+        Some(token) if deals_with(&caller, principal, &token) => Ok(Json(token.info())),
+        Some(_) | None => Err(ApiError::NotFound),
+    }
+}
+
+/// `DELETE /api/v1/tokens/{id}`: from now on it is good for nothing, and so is every token that was
+/// minted with it.
+pub(crate) async fn revoke(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: IdPath,
+) -> Result<StatusCode, ApiError> {
+    let principal = caller.principal()?;
+    let actor = principal.actor();
+    let found = state
+        .database()
+        .read(move |connection| tokens::find(connection, path.id))
+        .await?
+        .filter(|token| deals_with(&caller, principal, token))
+        .ok_or(ApiError::NotFound)?;
+    state
+        .database()
+        .change_access(move |change| {
+            let revoked = tokens::revoke(change, found.id)?;
+            if revoked > 0 {
+                audit::record(
+                    change,
+                    &Event {
+                        action: "token.revoke",
+                        actor: Some(actor),
+                        subject: found.user.as_str(),
+                        detail: json!({ "token": found.uuid, "revoked": revoked }),
+                        ..Event::default()
+                    },
+                )?;
+            }
+            Ok::<_, ApiError>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/tokens`: the only time that the token itself is told.
+pub(crate) async fn mint(
+    State(state): State<AppState>,
+    caller: Caller,
+    request: Request,
+) -> Result<(StatusCode, Json<MintedToken>), ApiError> {
+    let principal = caller.require(Permission::Mint)?;
+    let wanted: CreateToken = json_body(request, state.settings().limits.json_size).await?;
+    let description = line("description", wanted.description)?;
+    if wanted
+        .flakes
+        .as_ref()
+        .is_some_and(|flakes| flakes.len() > MAX_PATTERNS)
+    {
+        return Err(ApiError::BadRequest(format!(
+            "the field flakes must have at most {MAX_PATTERNS} patterns"
+        )));
+    }
+    let user = wanted
+        .user
+        .filter(|name| name.folded() != principal.name.folded());
+    if user.is_some() {
+        caller.server_administrator().map_err(|_| {
+            ApiError::Forbidden(
+                "only a server administrator, with a token that reaches everything, mints tokens \
+                 for other users"
+                    .to_owned(),
+            )
+        })?;
+    }
+    let scope = principal
+        .scope
+        .narrow(wanted.permissions.as_deref(), wanted.flakes.as_deref())
+        .map_err(|error| ApiError::Forbidden(error.to_string()))?;
+    let created_at = now().whole_seconds();
+    let expires_at = end(
+        created_at,
+        wanted.expires_in,
+        principal.expires_at,
+        &state.settings().tokens,
+    )?;
+    let (actor, parent) = (principal.actor(), principal.token_uuid);
+    let own_name = principal.name.clone();
+    let (token, account) = state
+        .database()
+        .write(move |transaction| {
+            // It may have been revoked since this request was let in.
+            let parent = tokens::find(transaction, parent)?
+                .filter(|parent| parent.revoked_at.is_none())
+                .ok_or_else(|| ApiError::Unauthorized("the token was revoked".to_owned()))?;
+            let account = owner(transaction, user.as_ref().unwrap_or(&own_name))?;
+            let uuid = tokens::insert(
+                transaction,
+                &NewToken {
+                    account_id: account.id,
+                    parent_id: Some(parent.id),
+                    description: description.as_deref(),
+                    scope: &scope,
+                    created_at,
+                    created_by: Some(actor.account_id),
+                    expires_at,
+                },
+            )?;
+            let token = tokens::find(transaction, uuid)?.ok_or(ApiError::NotFound)?;
+            let info = token.info();
+            audit::record(
+                transaction,
+                &Event {
+                    action: "token.create",
+                    actor: Some(actor),
+                    subject: account.name.as_str(),
+                    detail: json!({
+                        "token": uuid,
+                        "parent": info.parent,
+                        "permissions": info.permissions,
+                        "flakes": info.flakes,
+                        "expires_at": expires_at.to_string(),
+                    }),
+                    ..Event::default()
+                },
+            )?;
+            Ok::<_, ApiError>((token, account))
+        })
+        .await?;
+    let keys = state.keys();
+    let text = sign(
+        keys.token(),
+        keys.audience(),
+        state.public_url(),
+        &token,
+        account.uuid,
+    )
+    .map_err(ApiError::internal)?;
+    let minted = MintedToken {
+        token: text.to_string(),
+        info: token.info(),
+    };
+    Ok((StatusCode::CREATED, Json(minted)))
+}
+
+fn owner(connection: &Connection, name: &Name) -> Result<Account, ApiError> {
+    accounts::find(connection, name)?
+        .filter(|account| account.disabled_at.is_none())
+        .ok_or_else(|| ApiError::InvalidContent(format!("there is no active user named {name}")))
+}
+
+/// When a new token ends: as asked, else after the default time; in any case no later than the token
+/// that it is minted with, and within the server's maximum.
+fn end(
+    created_at: Timestamp,
+    asked: Option<u64>,
+    parent: Timestamp,
+    settings: &TokenSettings,
+) -> Result<Timestamp, ApiError> {
+    let longest = settings.max_lifetime.as_secs();
+    let Some(asked) = asked else {
+        let lifetime = settings.default_lifetime.as_secs().min(longest);
+        return Ok(created_at.plus_seconds(lifetime).min(parent));
+    };
+    if asked == 0 {
+        return Err(ApiError::BadRequest(
+            "the field expires_in must be at least 1 second".to_owned(),
+        ));
+    }
+    if asked > longest {
+        return Err(ApiError::BadRequest(format!(
+            "the field expires_in must be at most {longest} seconds, this server's maximum"
+        )));
+    }
+    let end = created_at.plus_seconds(asked);
+    if end > parent {
+        return Err(ApiError::Forbidden(format!(
+            "a token ends no later than the one that it is minted with, at {parent}"
+        )));
+    }
+    Ok(end)
+}
+
+/// Whether the caller may see and revoke a token.
+fn deals_with(caller: &Caller, principal: &Principal, token: &Token) -> bool {
+    let itself = token.id == principal.token_id;
+    let manages =
+        principal.scope.allows(Permission::Mint) || principal.scope.allows(Permission::Admin);
+    let narrower = token.account_id == principal.account_id
+        && principal.scope.includes(&token.scope)
+        && manages;
+    itself || narrower || caller.server_administrator().is_ok()
+}

@@ -1,0 +1,22 @@
+//! `GET /api/v1/whoami`: the caller as the server sees it.
+
+use axum::Json;
+use fh_api::Whoami;
+
+use crate::access::Caller;
+use crate::error::ApiError;
+
+/// Needs a token, and no permission: a token may always be asked what it is.
+pub(crate) async fn show(caller: Caller) -> Result<Json<Whoami>, ApiError> {
+    let principal = caller.principal()?;
+    Ok(Json(Whoami {
+        user: principal.name.clone(),
+        kind: principal.kind,
+        server_admin: principal.server_admin,
+        token_id: principal.token_uuid,
+        token_description: principal.token_description.clone(),
+        permissions: principal.scope.permissions().collect(),
+        flakes: principal.scope.flakes().to_vec(),
+        expires_at: principal.expires_at.to_date_time(),
+    }))
+}

@@ -1,0 +1,242 @@
+//! Starting and stopping: the order in which the parts come up and go down.
+//!
+//! ```text
+//! lock ─▶ database (migrations) ─▶ storage ─▶ sockets ─▶ keys ─▶ administrator ─▶ serving
+//! ```
+//!
+//! The sockets come before the keys because an ephemeral port is part of the public URL; until the
+//! server serves, the system keeps connections waiting. On the way down the sockets close first,
+//! then running requests end, then the background tasks, and the lock goes with the last part that
+//! uses the data directory.
+
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::access::FLUSH_INTERVAL;
+use crate::bootstrap;
+use crate::config::{PublicUrl, Settings};
+use crate::database::Database;
+use crate::error::{ServerError, chain};
+use crate::listen::{BoundAddress, Certificates, InheritedSocket, Service, Serving, Sockets};
+use crate::routes;
+use crate::state::{AppState, Parts};
+use crate::storage::FileStorage;
+use crate::telemetry::Metrics;
+
+/// How long background tasks have to come to an end.
+const BACKGROUND_STOP: Duration = Duration::from_secs(10);
+
+/// A server that is not running.
+#[derive(Debug)]
+pub struct Server;
+
+/// A server that is serving. Dropped, it ends its background tasks, but stops without grace.
+pub struct RunningServer {
+    url: PublicUrl,
+    addresses: Vec<BoundAddress>,
+    metrics_address: Option<BoundAddress>,
+    stop_timeout: Duration,
+    serving: Serving,
+    background: Background,
+    state: AppState,
+}
+
+impl std::fmt::Debug for RunningServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RunningServer")
+            .field("url", &self.url.as_str())
+            .field("addresses", &self.addresses)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Server {
+    /// Starts on the addresses of the settings. It serves when this returns.
+    ///
+    /// # Errors
+    /// See [`ServerError`]; nothing is left running then.
+    pub async fn start(settings: Settings) -> Result<RunningServer, ServerError> {
+        Self::start_with(settings, Vec::new()).await
+    }
+
+    /// As [`Server::start`], and on sockets that a service manager opened.
+    ///
+    /// # Errors
+    /// See [`ServerError`]; nothing is left running then.
+    pub async fn start_with(
+        mut settings: Settings,
+        inherited: Vec<InheritedSocket>,
+    ) -> Result<RunningServer, ServerError> {
+        let lock = bootstrap::lock_data_directory(&settings.data_dir)?;
+        let database = Database::open(&settings.data_dir)?;
+        let storage = FileStorage::open(&settings.data_dir)
+            .map_err(|error| ServerError::Storage(error.into()))?;
+        let certificates = settings.tls.clone().map(Certificates::load).transpose()?;
+        let sockets = Sockets::bind(
+            &settings.listen,
+            settings.metrics_listen.as_ref(),
+            inherited,
+        )?;
+        let url = match settings.public_url.clone() {
+            Some(url) => url,
+            None => sockets.public_url(certificates.is_some())?,
+        };
+        settings.public_url = Some(url.clone());
+        let key_name = settings.signing_key_name.clone();
+        let keys = bootstrap::server_keys(&database, key_name, url.host()).await?;
+        let admin_token = bootstrap::administrator(
+            &database,
+            &keys,
+            &settings.data_dir,
+            url.as_str(),
+            settings.tokens.max_lifetime,
+        )
+        .await?;
+        if let Some(path) = admin_token {
+            tracing::info!(path = %path.display(), "wrote the administrator's token");
+        }
+        let metrics = Metrics::new();
+        let state = AppState::new(Parts {
+            settings: settings.clone(),
+            public_url: url.to_string(),
+            database,
+            storage,
+            keys,
+            metrics: metrics.clone(),
+            lock,
+        });
+        let addresses = sockets.addresses();
+        let metrics_address = sockets.metrics_address();
+        let service = Service {
+            router: routes::router(state.clone()),
+            certificates,
+            limits: settings.limits,
+            timeouts: settings.timeouts,
+            metrics,
+        };
+        let serving = Serving::start(sockets, service)?;
+        tracing::info!(
+            url = url.as_str(),
+            version = env!("CARGO_PKG_VERSION"),
+            "serving"
+        );
+        Ok(RunningServer {
+            url,
+            addresses,
+            metrics_address,
+            stop_timeout: settings.timeouts.stop,
+            serving,
+            background: Background::start(&state),
+            state,
+        })
+    }
+}
+
+impl RunningServer {
+    /// What the server is known by, without a final slash.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// Where it listens, with real ports.
+    #[must_use]
+    pub fn addresses(&self) -> &[BoundAddress] {
+        &self.addresses
+    }
+
+    /// Where metrics alone are answered.
+    #[must_use]
+    pub fn metrics_address(&self) -> Option<&BoundAddress> {
+        self.metrics_address.as_ref()
+    }
+
+    /// Reads the TLS certificate again, if there is one; the former one stays where that fails.
+    pub async fn reload_certificates(&self) {
+        self.serving.reload_certificates().await;
+    }
+
+    /// Stops: accepts nothing new, and lets running requests finish within the time of the settings.
+    pub async fn stop(self) {
+        self.stop_or(std::future::pending()).await;
+    }
+
+    /// As [`RunningServer::stop`], and ends running requests when `at_once` completes.
+    pub async fn stop_or(self, at_once: impl Future<Output = ()>) {
+        self.serving.stop(self.stop_timeout, at_once).await;
+        self.background.stop().await;
+        if let Err(error) = self.state.access().flush_last_used().await {
+            tracing::warn!(error = %chain(&error), "cannot note when tokens were used last");
+        }
+        tracing::info!("stopped");
+    }
+}
+
+/// Runs a server until `shutdown` completes, then stops it with grace.
+///
+/// # Errors
+/// When it does not start.
+pub async fn run(
+    settings: Settings,
+    shutdown: impl Future<Output = ()>,
+) -> Result<(), ServerError> {
+    let server = Server::start(settings).await?;
+    shutdown.await;
+    server.stop().await;
+    Ok(())
+}
+
+/// What runs beside the requests.
+struct Background {
+    tasks: TaskTracker,
+    stop: CancellationToken,
+}
+
+impl Background {
+    fn start(state: &AppState) -> Self {
+        let background = Self {
+            tasks: TaskTracker::new(),
+            stop: CancellationToken::new(),
+        };
+        background.spawn(note_last_used(state.clone()));
+        background.tasks.close();
+        background
+    }
+
+    /// Runs a task that is dropped at its next pause when the server stops.
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let stop = self.stop.clone();
+        self.tasks.spawn(async move {
+            let _ = stop.run_until_cancelled_owned(task).await;
+        });
+    }
+
+    async fn stop(self) {
+        self.stop.cancel();
+        if tokio::time::timeout(BACKGROUND_STOP, self.tasks.wait())
+            .await
+            .is_err()
+        {
+            tracing::warn!("some background tasks did not end");
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        self.stop.cancel();
+    }
+}
+
+async fn note_last_used(state: AppState) {
+    let mut clock = tokio::time::interval(FLUSH_INTERVAL);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        if let Err(error) = state.access().flush_last_used().await {
+            tracing::warn!(error = %chain(&error), "cannot note when tokens were used last");
+        }
+    }
+}
