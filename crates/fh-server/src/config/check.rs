@@ -4,13 +4,12 @@
 //! the server that it is about.
 
 use std::fmt;
-use std::fs::TryLockError;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{ListenAddress, Resolved};
-use crate::bootstrap::LOCK_FILE;
+use crate::bootstrap;
 use crate::listen::{ListenError, load_pair, probe};
 
 /// Why a server with these settings would not start.
@@ -164,12 +163,7 @@ fn try_data_directory(path: &Path) -> Result<bool, CheckError> {
             path: place.to_owned(),
             source,
         })?;
-    Ok(place == path && is_locked(path))
-}
-
-fn is_locked(data_dir: &Path) -> bool {
-    std::fs::File::open(data_dir.join(LOCK_FILE))
-        .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
+    Ok(place == path && bootstrap::is_locked(path))
 }
 
 /// A sentence about a key that others than its owner may read.

@@ -91,7 +91,7 @@ async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Nex
             .get::<Traffic>()
             .cloned()
             .unwrap_or_default(),
-        in_progress: metrics.request_started(),
+        _in_progress: metrics.request_started(),
         metrics,
         started,
         status: None,

@@ -60,7 +60,7 @@ pub(super) struct Record {
     pub(super) principal: PrincipalSlot,
     pub(super) traffic: Traffic,
     pub(super) metrics: Metrics,
-    pub(super) in_progress: InProgress,
+    pub(super) _in_progress: InProgress,
     pub(super) started: Instant,
     /// None until there is an answer.
     pub(super) status: Option<u16>,
