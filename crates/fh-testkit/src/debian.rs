@@ -255,7 +255,9 @@ fn private_state(state: &Path, mirror: &sources::Mirror, suite: &str) -> Result<
     fs::write(&list, mirror.stanza(suite))?;
 
     let quoted = |path: &Path| format!("\"{}\"", path.display());
-    // The hooks of the machine's own configuration would act on the machine's own state.
+    // A mirror that has stood still for weeks, or a snapshot, will do: what is unpacked is still
+    // authenticated, and none of it protects anything. The hooks of the machine's own configuration
+    // would act on the machine's own state.
     let text = format!(
         "Dir::Etc::SourceList {list};\n\
          Dir::Etc::SourceParts \"/dev/null\";\n\
@@ -267,6 +269,7 @@ fn private_state(state: &Path, mirror: &sources::Mirror, suite: &str) -> Result<
          Dir::Cache {state};\n\
          Dir::Cache::Archives {archives};\n\
          Acquire::Languages \"none\";\n\
+         Acquire::Check-Valid-Until \"false\";\n\
          APT::Install-Recommends \"false\";\n\
          APT::Sandbox::User \"root\";\n\
          #clear APT::Update::Pre-Invoke;\n\
