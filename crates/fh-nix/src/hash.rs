@@ -5,11 +5,11 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::{BASE64, HEXLOWER, HEXLOWER_PERMISSIVE};
+use data_encoding::{HEXLOWER, HEXLOWER_PERMISSIVE};
 use sha2::{Digest, Sha256};
 
-use crate::base32;
 use crate::error::{Error, Result, quoted};
+use crate::{base32, base64};
 
 /// Bytes of a SHA-256 digest.
 const SIZE: usize = 32;
@@ -40,7 +40,7 @@ impl NarHash {
     /// `sha256-<base64>`, as in Nix's JSON.
     #[must_use]
     pub fn to_sri(&self) -> String {
-        format!("sha256-{}", BASE64.encode(&self.0))
+        format!("sha256-{}", base64::encode(&self.0))
     }
 
     /// 52 characters of Nix base32, without a prefix.
@@ -86,8 +86,8 @@ impl FromStr for NarHash {
             hash: quoted(text),
             problem,
         };
-        let digest = if let Some(base64) = text.strip_prefix("sha256-") {
-            BASE64.decode(base64.as_bytes()).ok()
+        let digest = if let Some(digest) = text.strip_prefix("sha256-") {
+            decode_base64(digest, SIZE)
         } else if let Some(digest) = text.strip_prefix("sha256:") {
             decode_digest(digest, SIZE)
         } else {
@@ -108,9 +108,14 @@ pub(crate) fn decode_digest(text: &str, size: usize) -> Option<Vec<u8>> {
     } else if length == base32::encoded_len(size) {
         base32::decode(text).ok()
     } else {
-        BASE64.decode(text.as_bytes()).ok()
+        decode_base64(text, size)
     };
     digest.filter(|digest| digest.len() == size)
+}
+
+fn decode_base64(text: &str, size: usize) -> Option<Vec<u8>> {
+    let mut digest = vec![0; size];
+    base64::decode_into(text, &mut digest).then_some(digest)
 }
 
 /// Computes a [`NarHash`] from bytes as they come.

@@ -15,6 +15,7 @@
 //! Each module names the Nix source file that its format was taken from.
 
 pub mod base32;
+mod base64;
 mod content_address;
 mod error;
 mod hash;

@@ -7,10 +7,10 @@
 use std::fmt;
 use std::str::FromStr;
 
-use data_encoding::BASE64;
 use ed25519_dalek::{Signer as _, SigningKey, VerifyingKey};
 use zeroize::Zeroizing;
 
+use crate::base64;
 use crate::error::{Error, Result, quoted};
 
 /// The longest key name accepted, in bytes; Nix has no limit.
@@ -43,7 +43,7 @@ impl fmt::Display for Signature {
             formatter,
             "{}:{}",
             self.key_name,
-            BASE64.encode(&self.bytes)
+            base64::encode(&self.bytes)
         )
     }
 }
@@ -64,7 +64,7 @@ impl FromStr for Signature {
         };
         let (name, base64) = split_name(text).map_err(error)?;
         let mut bytes = [0; 64];
-        if !decode_exactly(base64, &mut bytes) {
+        if !base64::decode_into(base64, &mut bytes) {
             return Err(error(
                 "what follows the key's name is not the base64 of 64 bytes",
             ));
@@ -110,7 +110,7 @@ impl fmt::Display for PublicKey {
             formatter,
             "{}:{}",
             self.name,
-            BASE64.encode(self.key.as_bytes())
+            base64::encode(self.key.as_bytes())
         )
     }
 }
@@ -133,7 +133,7 @@ impl FromStr for PublicKey {
         };
         let (name, base64) = split_name(text).map_err(error)?;
         let mut bytes = [0; 32];
-        if !decode_exactly(base64, &mut bytes) {
+        if !base64::decode_into(base64, &mut bytes) {
             return Err(error("what follows its name is not the base64 of 32 bytes"));
         }
         VerifyingKey::from_bytes(&bytes)
@@ -208,12 +208,12 @@ impl SecretKey {
     #[must_use]
     pub fn to_secret_string(&self) -> Zeroizing<String> {
         let bytes = Zeroizing::new(self.key.to_keypair_bytes());
-        // Of its full length from the start: growing would leave copies behind.
-        let mut text = String::with_capacity(self.name.len() + 1 + BASE64.encode_len(bytes.len()));
+        let length = self.name.len() + 1 + base64::encoded_len(bytes.len());
+        let mut text = Zeroizing::new(String::with_capacity(length));
         text.push_str(&self.name);
         text.push(':');
-        BASE64.encode_append(bytes.as_slice(), &mut text);
-        Zeroizing::new(text)
+        base64::append_secret(bytes.as_slice(), &mut text);
+        text
     }
 }
 
@@ -230,7 +230,7 @@ impl FromStr for SecretKey {
         let error = |problem| Error::SecretKey { problem };
         let (name, base64) = split_name(text).map_err(error)?;
         let mut bytes = Zeroizing::new([0; 64]);
-        if !decode_exactly(base64, bytes.as_mut_slice()) {
+        if !base64::decode_into(base64, bytes.as_mut_slice()) {
             return Err(error("what follows its name is not the base64 of 64 bytes"));
         }
         let key = SigningKey::from_keypair_bytes(&bytes)
@@ -266,22 +266,6 @@ fn check_name(name: &str) -> Result<(), &'static str> {
         return Err("the key's name holds something other than visible ASCII without a colon");
     }
     Ok(())
-}
-
-/// Decodes canonical, padded base64 into the whole of `bytes`, or tells that `text` is not that.
-fn decode_exactly(text: &str, bytes: &mut [u8]) -> bool {
-    // The decoder wants room for the padding too; 66 is for 64 bytes.
-    let mut room = Zeroizing::new([0; 66]);
-    let padded = bytes.len().div_ceil(3) * 3;
-    if text.len() != BASE64.encode_len(bytes.len()) || padded > room.len() {
-        return false;
-    }
-    let decoded = BASE64.decode_mut(text.as_bytes(), &mut room[..padded]);
-    let exact = decoded == Ok(bytes.len());
-    if exact {
-        bytes.copy_from_slice(&room[..bytes.len()]);
-    }
-    exact
 }
 
 #[cfg(test)]
