@@ -285,10 +285,22 @@ pub(crate) fn sign(
 
 /// Writes a file that its owner alone can read from its first moment on, whole or not at all.
 fn write_secret(directory: &Path, path: &Path, text: &str) -> std::io::Result<()> {
-    // Made with mode 0600.
-    let mut file = tempfile::NamedTempFile::new_in(directory)?;
+    // Always the same name: what a cut-off start left there is replaced, no secret lies about.
+    let new = path.with_extension("new");
+    match std::fs::remove_file(&new) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
+    }
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&new)?;
     writeln!(file, "{text}")?;
-    file.as_file().sync_all()?;
-    file.persist(path)?;
+    file.sync_all()?;
+    std::fs::rename(&new, path)?;
     File::open(directory)?.sync_all()
 }
+
+#[cfg(test)]
+mod tests;

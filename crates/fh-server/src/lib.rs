@@ -23,6 +23,8 @@ mod server;
 mod state;
 mod storage;
 mod telemetry;
+#[cfg(test)]
+mod testing;
 
 pub use config::Settings;
 pub use database::DatabaseError;

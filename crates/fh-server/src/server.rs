@@ -1,7 +1,7 @@
 //! Starting and stopping: the order in which the parts come up and go down.
 //!
 //! ```text
-//! lock ─▶ database (migrations) ─▶ storage ─▶ sockets ─▶ keys ─▶ administrator ─▶ serving
+//! lock ─▶ sockets ─▶ database (migrations) ─▶ storage ─▶ keys ─▶ administrator ─▶ serving
 //! ```
 //!
 //! The sockets come before the keys because an ephemeral port is part of the public URL; until the
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::FLUSH_INTERVAL;
-use crate::bootstrap;
+use crate::bootstrap::{self, DataDirectoryLock};
 use crate::config::{PublicUrl, Settings};
 use crate::database::Database;
 use crate::error::{ServerError, chain};
@@ -70,9 +70,6 @@ impl Server {
         inherited: Vec<InheritedSocket>,
     ) -> Result<RunningServer, ServerError> {
         let lock = bootstrap::lock_data_directory(&settings.data_dir)?;
-        let database = Database::open(&settings.data_dir)?;
-        let storage = FileStorage::open(&settings.data_dir)
-            .map_err(|error| ServerError::Storage(error.into()))?;
         let certificates = settings.tls.clone().map(Certificates::load).transpose()?;
         let sockets = Sockets::bind(
             &settings.listen,
@@ -84,29 +81,7 @@ impl Server {
             None => sockets.public_url(certificates.is_some())?,
         };
         settings.public_url = Some(url.clone());
-        let key_name = settings.signing_key_name.clone();
-        let keys = bootstrap::server_keys(&database, key_name, url.host()).await?;
-        let admin_token = bootstrap::administrator(
-            &database,
-            &keys,
-            &settings.data_dir,
-            url.as_str(),
-            settings.tokens.max_lifetime,
-        )
-        .await?;
-        if let Some(path) = admin_token {
-            tracing::info!(path = %path.display(), "wrote the administrator's token");
-        }
-        let metrics = Metrics::new();
-        let state = AppState::new(Parts {
-            settings: settings.clone(),
-            public_url: url.to_string(),
-            database,
-            storage,
-            keys,
-            metrics: metrics.clone(),
-            lock,
-        });
+        let state = open(settings.clone(), &url, lock).await?;
         let addresses = sockets.addresses();
         let metrics_address = sockets.metrics_address();
         let service = Service {
@@ -114,7 +89,7 @@ impl Server {
             certificates,
             limits: settings.limits,
             timeouts: settings.timeouts,
-            metrics,
+            metrics: state.metrics().clone(),
         };
         let serving = Serving::start(sockets, service)?;
         tracing::info!(
@@ -172,6 +147,39 @@ impl RunningServer {
         }
         tracing::info!("stopped");
     }
+}
+
+/// Opens all that lies in the data directory, and makes what the first start has to make.
+pub(crate) async fn open(
+    settings: Settings,
+    url: &PublicUrl,
+    lock: DataDirectoryLock,
+) -> Result<AppState, ServerError> {
+    let database = Database::open(&settings.data_dir)?;
+    let storage = FileStorage::open(&settings.data_dir)
+        .map_err(|error| ServerError::Storage(error.into()))?;
+    let key_name = settings.signing_key_name.clone();
+    let keys = bootstrap::server_keys(&database, key_name, url.host()).await?;
+    let admin_token = bootstrap::administrator(
+        &database,
+        &keys,
+        &settings.data_dir,
+        url.as_str(),
+        settings.tokens.max_lifetime,
+    )
+    .await?;
+    if let Some(path) = admin_token {
+        tracing::info!(path = %path.display(), "wrote the administrator's token");
+    }
+    Ok(AppState::new(Parts {
+        settings,
+        public_url: url.to_string(),
+        database,
+        storage,
+        keys,
+        metrics: Metrics::new(),
+        lock,
+    }))
 }
 
 /// Runs a server until `shutdown` completes, then stops it with grace.

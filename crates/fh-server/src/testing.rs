@@ -1,0 +1,261 @@
+//! A server without sockets, for the tests of this crate: requests go straight into the router.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use fh_api::{MintedToken, TokenInfo};
+use http::{HeaderMap, Method, Request, StatusCode};
+use http_body_util::BodyExt as _;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tower::ServiceExt as _;
+use uuid::Uuid;
+
+use crate::bootstrap;
+use crate::config::Settings;
+use crate::database::tokens::Token;
+use crate::database::{Timestamp, accounts, now, tokens};
+use crate::state::AppState;
+use crate::{routes, server, telemetry};
+
+/// A server on a data directory of its own.
+pub(crate) struct TestServer {
+    pub(crate) state: AppState,
+    router: Router,
+    /// The administrator's token.
+    pub(crate) admin: String,
+    pub(crate) directory: TempDir,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+}
+
+impl Answer {
+    /// The body as a type of the API.
+    pub(crate) fn json<T: DeserializeOwned>(&self) -> T {
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {} {:?}", self.status, self.body))
+    }
+
+    /// The sentence of an error.
+    pub(crate) fn message(&self) -> String {
+        self.json::<fh_api::ErrorBody>().message
+    }
+
+    /// Everything that a client can compare, but for the request's id.
+    pub(crate) fn fingerprint(&self) -> String {
+        let mut headers = self.headers.clone();
+        headers.remove("x-request-id");
+        headers.remove("date");
+        format!("{} {headers:?} {:?}", self.status, self.body)
+    }
+
+    /// Panics unless the status is this one.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Self {
+        assert_eq!(self.status, status, "{:?}", self.body);
+        self
+    }
+}
+
+/// The settings of a test server.
+pub(crate) fn settings(directory: &TempDir) -> Settings {
+    let mut settings = Settings::ephemeral(&directory.path().join("data")).unwrap();
+    settings.public_url = Some("https://cache.example.org".parse().unwrap());
+    settings
+}
+
+/// Opens a state as the server does.
+pub(crate) async fn open(directory: &TempDir) -> Result<AppState, crate::ServerError> {
+    let settings = settings(directory);
+    let lock = bootstrap::lock_data_directory(&settings.data_dir)?;
+    let url = settings.public_url.clone().unwrap();
+    server::open(settings, &url, lock).await
+}
+
+impl TestServer {
+    pub(crate) async fn start() -> Self {
+        Self::start_in(TempDir::new().unwrap()).await
+    }
+
+    /// On the data that is in the directory.
+    pub(crate) async fn start_in(directory: TempDir) -> Self {
+        let state = open(&directory).await.unwrap();
+        let router = telemetry::observed(routes::router(state.clone()), state.metrics().clone());
+        let path = state.settings().data_dir.join("admin.token");
+        let admin = std::fs::read_to_string(path).unwrap().trim().to_owned();
+        Self {
+            state,
+            router,
+            admin,
+            directory,
+        }
+    }
+
+    /// Sends any request.
+    pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let response = self.router.clone().oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        Answer {
+            status: parts.status,
+            headers: parts.headers,
+            body: body.collect().await.unwrap().to_bytes(),
+        }
+    }
+
+    /// Sends JSON, with a token (none where it is empty).
+    pub(crate) async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        token: &str,
+        body: Option<Value>,
+    ) -> Answer {
+        let mut request = Request::builder().method(method).uri(path);
+        if !token.is_empty() {
+            request = request.header("authorization", format!("Bearer {token}"));
+        }
+        let request = match body {
+            Some(body) => request
+                .header("content-type", "application/json")
+                .body(Body::from(body.to_string())),
+            None => request.body(Body::empty()),
+        };
+        self.send(request.unwrap()).await
+    }
+
+    pub(crate) async fn get(&self, path: &str, token: &str) -> Answer {
+        self.call(Method::GET, path, token, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, token: &str, body: Value) -> Answer {
+        self.call(Method::POST, path, token, Some(body)).await
+    }
+
+    pub(crate) async fn put(&self, path: &str, token: &str, body: Value) -> Answer {
+        self.call(Method::PUT, path, token, Some(body)).await
+    }
+
+    pub(crate) async fn patch(&self, path: &str, token: &str, body: Value) -> Answer {
+        self.call(Method::PATCH, path, token, Some(body)).await
+    }
+
+    pub(crate) async fn delete(&self, path: &str, token: &str) -> Answer {
+        self.call(Method::DELETE, path, token, None).await
+    }
+
+    /// Makes a user and a token of theirs with every permission on every flake.
+    pub(crate) async fn user(&self, name: &str) -> String {
+        let body = json!({ "name": name });
+        self.post("/api/v1/users", &self.admin, body).await.expect(201);
+        let all = json!(["pull", "push", "mint", "admin"]);
+        let body = json!({ "user": name, "permissions": all });
+        self.mint(&self.admin, body).await.token
+    }
+
+    /// Mints a token.
+    pub(crate) async fn mint(&self, with: &str, body: Value) -> MintedToken {
+        self.post("/api/v1/tokens", with, body).await.expect(201).json()
+    }
+
+    /// Mints a narrower token, and returns the token alone.
+    pub(crate) async fn narrow(&self, with: &str, permissions: &[&str], flakes: &[&str]) -> String {
+        let body = json!({ "permissions": permissions, "flakes": flakes });
+        self.mint(with, body).await.token
+    }
+
+    /// Makes an organisation of the token's account.
+    pub(crate) async fn organization(&self, name: &str, owner: &str) {
+        let body = json!({ "name": name });
+        self.post("/api/v1/orgs", owner, body).await.expect(201);
+    }
+
+    /// Makes a flake, `org/project`.
+    pub(crate) async fn flake(&self, name: &str, visibility: &str, owner: &str) {
+        let body = json!({ "flake": name, "visibility": visibility });
+        self.post("/api/v1/flakes", owner, body).await.expect(201);
+    }
+
+    /// Grants a role on a flake.
+    pub(crate) async fn grant(&self, flake: &str, user: &str, role: &str, owner: &str) {
+        let path = format!("/api/v1/flakes/{flake}/grants/{user}");
+        self.put(&path, owner, json!({ "role": role })).await.expect(200);
+    }
+
+    /// The internal id of a flake.
+    pub(crate) async fn flake_id(&self, name: &str) -> i64 {
+        let name: fh_api::FlakeName = name.parse().unwrap();
+        let found = self.state.database().read(move |connection| {
+            Ok(connection.query_row(
+                "SELECT f.id FROM flake f JOIN organization o ON o.id = f.organization_id \
+                 WHERE o.folded = ?1 AND f.folded = ?2",
+                [name.org.folded(), name.project.folded()],
+                |row| row.get(0),
+            )?)
+        });
+        found.await.unwrap()
+    }
+
+    /// What the server keeps of a token.
+    pub(crate) async fn inspect(&self, token: &str) -> TokenInfo {
+        let id = fh_auth::read_unverified(token).unwrap().jti;
+        let path = format!("/api/v1/tokens/{id}");
+        self.get(&path, &self.admin).await.expect(200).json()
+    }
+
+    /// A token like that one, which ended a minute ago.
+    pub(crate) async fn expired(&self, like: &str) -> String {
+        let id = fh_auth::read_unverified(like).unwrap().jti;
+        let expired = self.state.database().write(move |transaction| {
+            let like = tokens::find(transaction, id)?.unwrap();
+            let account = accounts::get(transaction, like.account_id)?.unwrap();
+            let at = now().as_seconds();
+            let uuid = tokens::insert(
+                transaction,
+                &tokens::NewToken {
+                    account_id: like.account_id,
+                    parent_id: Some(like.id),
+                    description: None,
+                    scope: &like.scope,
+                    created_at: Timestamp::from_micros((at - 3600) * 1_000_000),
+                    created_by: None,
+                    expires_at: Timestamp::from_micros((at - 60) * 1_000_000),
+                },
+            )?;
+            let expired = tokens::find(transaction, uuid)?.unwrap();
+            Ok::<_, crate::DatabaseError>((expired, account.uuid))
+        });
+        let (token, account) = expired.await.unwrap();
+        self.sign(&token, account)
+    }
+
+    /// Signs what a row says.
+    pub(crate) fn sign(&self, token: &Token, account: Uuid) -> String {
+        let keys = self.state.keys();
+        let url = self.state.public_url();
+        bootstrap::sign(keys.token(), keys.audience(), url, token, account)
+            .unwrap()
+            .to_string()
+    }
+
+    /// Revokes a token.
+    pub(crate) async fn revoke(&self, token: &str) {
+        let id = fh_auth::read_unverified(token).unwrap().jti;
+        let path = format!("/api/v1/tokens/{id}");
+        self.delete(&path, &self.admin).await.expect(204);
+    }
+
+    /// How many audit events of an action there are.
+    pub(crate) async fn audited(&self, action: &'static str) -> i64 {
+        let counted = self.state.database().read(move |connection| {
+            let sql = "SELECT COUNT(*) FROM audit_event WHERE action = ?1";
+            Ok(connection.query_row(sql, [action], |row| row.get(0))?)
+        });
+        counted.await.unwrap()
+    }
+}
