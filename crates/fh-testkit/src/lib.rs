@@ -2,6 +2,7 @@
 //!
 //! - [`nix`]: real Nix in several versions, scratch stores, daemons and generated closures.
 //! - [`debian`]: Debian packages used without being installed.
+//! - `server` (feature of that name): real fh servers in this process.
 //!
 //! Invariants: nothing here touches the files of the person who runs it (every child gets a home of
 //! its own), everything that lasts lives below `<workspace>/target`, and what cannot be had on this
@@ -9,6 +10,8 @@
 
 pub mod debian;
 pub mod nix;
+#[cfg(feature = "server")]
+pub mod server;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
