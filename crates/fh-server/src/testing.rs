@@ -97,6 +97,11 @@ impl TestServer {
         }
     }
 
+    /// Stops, and leaves the data.
+    pub(crate) fn stop(self) -> TempDir {
+        self.directory
+    }
+
     /// Sends any request.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
         let response = self.router.clone().oneshot(request).await.unwrap();
@@ -152,7 +157,9 @@ impl TestServer {
     /// Makes a user and a token of theirs with every permission on every flake.
     pub(crate) async fn user(&self, name: &str) -> String {
         let body = json!({ "name": name });
-        self.post("/api/v1/users", &self.admin, body).await.expect(201);
+        self.post("/api/v1/users", &self.admin, body)
+            .await
+            .expect(201);
         let all = json!(["pull", "push", "mint", "admin"]);
         let body = json!({ "user": name, "permissions": all });
         self.mint(&self.admin, body).await.token
@@ -160,7 +167,10 @@ impl TestServer {
 
     /// Mints a token.
     pub(crate) async fn mint(&self, with: &str, body: Value) -> MintedToken {
-        self.post("/api/v1/tokens", with, body).await.expect(201).json()
+        self.post("/api/v1/tokens", with, body)
+            .await
+            .expect(201)
+            .json()
     }
 
     /// Mints a narrower token, and returns the token alone.
@@ -184,7 +194,9 @@ impl TestServer {
     /// Grants a role on a flake.
     pub(crate) async fn grant(&self, flake: &str, user: &str, role: &str, owner: &str) {
         let path = format!("/api/v1/flakes/{flake}/grants/{user}");
-        self.put(&path, owner, json!({ "role": role })).await.expect(200);
+        self.put(&path, owner, json!({ "role": role }))
+            .await
+            .expect(200);
     }
 
     /// The internal id of a flake.

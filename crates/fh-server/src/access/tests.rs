@@ -1,1 +1,217 @@
+use std::sync::Arc;
+use std::time::{Duration, Instant};
 
+use fh_api::{Permission, Role};
+use http::HeaderMap;
+
+use super::*;
+use crate::testing::TestServer;
+
+async fn caller(server: &TestServer, token: &str) -> Caller {
+    let mut headers = HeaderMap::new();
+    if !token.is_empty() {
+        headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+    }
+    server.state.access().authenticate(&headers).await.unwrap()
+}
+
+/// `acme` with a flake of each visibility, `open/lib` public, all of Ann's.
+async fn world() -> (TestServer, String) {
+    let server = TestServer::start().await;
+    let ann = server.user("ann").await;
+    for org in ["acme", "open"] {
+        server.organization(org, &ann).await;
+    }
+    for (flake, visibility) in [
+        ("acme/private", "private"),
+        ("acme/unlisted", "unlisted"),
+        ("acme/public", "public"),
+        ("open/lib", "public"),
+    ] {
+        server.flake(flake, visibility, &ann).await;
+    }
+    (server, ann)
+}
+
+#[tokio::test]
+async fn ranks_follow_grants_organisations_and_visibility() {
+    let (server, ann) = world().await;
+    let bob = server.user("bob").await;
+    server.grant("acme/public", "bob", "read", &ann).await;
+    let mut ids = Vec::new();
+    for flake in ["acme/private", "acme/unlisted", "acme/public", "open/lib"] {
+        ids.push(server.flake_id(flake).await);
+    }
+    let ranks = async |token: &str| -> Vec<Option<u32>> {
+        let caller = caller(&server, token).await;
+        ids.iter().map(|id| caller.view().rank(*id)).collect()
+    };
+    assert_eq!(ranks("").await, [None, None, Some(2), Some(2)]);
+    assert_eq!(ranks(&bob).await, [None, None, Some(0), Some(2)]);
+    assert_eq!(ranks(&ann).await, [Some(1); 4]);
+    server.grant("acme/private", "ann", "read", &ann).await;
+    assert_eq!(ranks(&ann).await, [Some(0), Some(1), Some(1), Some(1)]);
+
+    let narrow = server
+        .narrow(&ann, &["pull"], &["acme/private", "open/*"])
+        .await;
+    assert_eq!(ranks(&narrow).await, [Some(0), None, None, Some(1)]);
+    let no_pull = server.narrow(&ann, &["push"], &["*"]).await;
+    assert_eq!(ranks(&no_pull).await, [None, None, Some(2), Some(2)]);
+    assert_eq!(caller(&server, &ann).await.view().rank(i64::MAX), None);
+}
+
+#[tokio::test]
+async fn an_address_narrows_the_view_and_opens_what_it_names() {
+    let (server, ann) = world().await;
+    let private = server.flake_id("acme/private").await;
+    let unlisted = server.flake_id("acme/unlisted").await;
+    let public = server.flake_id("acme/public").await;
+    let lib = server.flake_id("open/lib").await;
+
+    let anonymous = caller(&server, "").await;
+    let view = anonymous.view();
+    let acme = view.narrow(Scope::Organization("ACME")).unwrap();
+    assert_eq!(
+        (acme.rank(public), acme.rank(lib), acme.rank(unlisted)),
+        (Some(2), None, None)
+    );
+    let named = view.narrow(Scope::Flake("acme", "Unlisted")).unwrap();
+    assert_eq!((named.rank(unlisted), named.rank(public)), (Some(2), None));
+    for scope in [
+        Scope::Flake("acme", "private"),
+        Scope::Flake("acme", "absent"),
+        Scope::Flake("..", ".."),
+        Scope::Organization("absent"),
+        Scope::Organization(""),
+    ] {
+        assert!(view.narrow(scope).is_none(), "{scope:?}");
+    }
+    assert!(
+        named.narrow(Scope::Flake("acme", "public")).is_none(),
+        "narrowing never widens"
+    );
+
+    let ann = caller(&server, &ann).await;
+    let own = ann.view().narrow(Scope::Flake("acme", "private")).unwrap();
+    assert_eq!((own.rank(private), own.rank(public)), (Some(1), None));
+    let listed = ann.view().narrow(Scope::Organization("acme")).unwrap();
+    assert_eq!(listed.flakes().count(), 3);
+    assert_eq!(ann.view().flakes().count(), 4);
+}
+
+#[tokio::test]
+async fn an_organisation_without_anything_readable_is_not_there() {
+    let server = TestServer::start().await;
+    let ann = server.user("ann").await;
+    server.organization("acme", &ann).await;
+    server.flake("acme/private", "private", &ann).await;
+    let anonymous = caller(&server, "").await;
+    assert!(
+        anonymous
+            .view()
+            .narrow(Scope::Organization("acme"))
+            .is_none()
+    );
+    let ann = caller(&server, &ann).await;
+    assert!(ann.view().narrow(Scope::Organization("acme")).is_some());
+}
+
+#[tokio::test]
+async fn a_flake_is_opened_by_role_and_permission_together() {
+    let (server, ann) = world().await;
+    let bob = server.user("bob").await;
+    server.grant("acme/private", "bob", "write", &ann).await;
+    let push_only = server.narrow(&bob, &["push"], &["*"]).await;
+    let kind = |result: Result<FlakeRef, ApiError>| match result {
+        Ok(_) => "ok",
+        Err(ApiError::NotFound) => "404",
+        Err(ApiError::Forbidden(_)) => "403",
+        Err(ApiError::Unauthorized(_)) => "401",
+        Err(_) => "other",
+    };
+    let (pull, push, admin) = (Permission::Pull, Permission::Push, Permission::Admin);
+    for (token, project, role, permission, expected) in [
+        ("", "private", Role::Read, pull, "404"),
+        ("", "absent", Role::Read, pull, "404"),
+        ("", "unlisted", Role::Read, pull, "ok"),
+        ("", "public", Role::Read, pull, "ok"),
+        ("", "public", Role::Write, push, "401"),
+        (&bob, "private", Role::Write, push, "ok"),
+        (&bob, "private", Role::Admin, admin, "403"),
+        (&bob, "public", Role::Write, push, "403"),
+        (&push_only, "private", Role::Write, push, "ok"),
+        (&push_only, "private", Role::Read, pull, "403"),
+        (&push_only, "public", Role::Read, pull, "ok"),
+        (&server.admin, "private", Role::Read, pull, "404"),
+    ] {
+        let caller = caller(&server, token).await;
+        let found = kind(caller.flake("Acme", project, role, permission));
+        assert_eq!(found, expected, "{project} {role} {permission}");
+    }
+    let caller = caller(&server, &bob).await;
+    let error = caller
+        .flake("acme", "private", Role::Admin, admin)
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "this needs the role admin on acme/private, yours is write"
+    );
+}
+
+#[tokio::test]
+async fn copies_are_shared_until_something_changes() {
+    let (server, ann) = world().await;
+    let first = caller(&server, &ann).await;
+    let second = caller(&server, &ann).await;
+    assert!(Arc::ptr_eq(
+        first.principal.as_ref().unwrap(),
+        second.principal.as_ref().unwrap()
+    ));
+    assert!(Arc::ptr_eq(&first.directory, &second.directory));
+
+    server.user("bob").await;
+    let unrelated = caller(&server, &ann).await;
+    assert!(Arc::ptr_eq(
+        first.principal.as_ref().unwrap(),
+        unrelated.principal.as_ref().unwrap()
+    ));
+    server.grant("acme/private", "bob", "read", &ann).await;
+    let after = caller(&server, &ann).await;
+    assert!(!Arc::ptr_eq(
+        first.principal.as_ref().unwrap(),
+        after.principal.as_ref().unwrap()
+    ));
+    assert!(
+        Arc::ptr_eq(&first.directory, &after.directory),
+        "no name has changed"
+    );
+}
+
+/// A guard against a lookup that grows with the size of a view, far above what it takes.
+#[tokio::test]
+async fn ranking_does_not_grow_with_the_number_of_flakes() {
+    let (server, ann) = world().await;
+    let many = server.state.database().change_access(|change| {
+        let acme: fh_api::Name = "many".parse().unwrap();
+        let acme = crate::database::organizations::insert(change, &acme)?.id;
+        for number in 0..10_000 {
+            let name: fh_api::Name = format!("flake-{number}").parse().unwrap();
+            let public = Visibility::Public;
+            crate::database::flakes::insert(change, acme, &name, public, None)?;
+        }
+        Ok::<_, crate::DatabaseError>(())
+    });
+    many.await.unwrap();
+    let id = server.flake_id("many/flake-9999").await;
+    let view = caller(&server, &ann).await.view().clone();
+    let began = Instant::now();
+    for _ in 0..10_000 {
+        assert_eq!(view.rank(id), Some(2));
+    }
+    assert!(
+        began.elapsed() < Duration::from_millis(500),
+        "{:?}",
+        began.elapsed()
+    );
+}

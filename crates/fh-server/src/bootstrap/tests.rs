@@ -27,8 +27,7 @@ async fn the_first_start_makes_everything_and_the_second_nothing() {
     assert!(keys[1].public_key.starts_with("cache.example.org-2:"));
 
     let token = server.admin.clone();
-    let TestServer { directory, .. } = server;
-    let server = TestServer::start_in(directory).await;
+    let server = TestServer::start_in(server.stop()).await;
     assert_eq!(server.admin, token);
     assert_eq!(server.state.keys().public(), keys);
     let whoami = server.get("/api/v1/whoami", &token).await.expect(200);
@@ -55,7 +54,11 @@ async fn a_start_cut_off_before_the_file_is_completed_by_the_next() {
     drop(database);
 
     let state = testing::open(&directory).await.unwrap();
-    assert_eq!(admin_token(&directory), token, "the same token, signed again");
+    assert_eq!(
+        admin_token(&directory),
+        token,
+        "the same token, signed again"
+    );
     assert_eq!(mode(&data.join("admin.token")), 0o600);
     assert!(!data.join("admin.new").exists());
     let left = state
@@ -82,8 +85,7 @@ async fn who_locked_themselves_out_gets_a_new_token_at_the_next_start() {
     let old = server.admin.clone();
     server.revoke(&old).await;
     server.get("/api/v1/whoami", &old).await.expect(401);
-    let TestServer { directory, .. } = server;
-    let server = TestServer::start_in(directory).await;
+    let server = TestServer::start_in(server.stop()).await;
     assert_ne!(server.admin, old);
     server.get("/api/v1/users", &server.admin).await.expect(200);
     server.get("/api/v1/users", &old).await.expect(401);
@@ -107,7 +109,10 @@ async fn two_servers_never_share_a_data_directory() {
 #[test]
 fn keys_are_named_after_hosts_that_name_one_server() {
     let id = "0192f0c1-0000-7000-8000-00000000beef";
-    assert_eq!(default_key_name("cache.example.org", id), "cache.example.org");
+    assert_eq!(
+        default_key_name("cache.example.org", id),
+        "cache.example.org"
+    );
     for host in ["127.0.0.1", "::1", "localhost", "fh.localhost", "cache"] {
         assert_eq!(default_key_name(host, id), "fh-00000000beef", "{host}");
     }

@@ -50,12 +50,17 @@ fn a_newer_schema_is_refused_and_left_alone() {
     let (directory, database) = open();
     drop(database);
     let connection = Connection::open(directory.path().join(FILE_NAME)).unwrap();
-    connection.pragma_update(None, "user_version", 9999).unwrap();
+    connection
+        .pragma_update(None, "user_version", 9999)
+        .unwrap();
     drop(connection);
     let Err(error) = Database::open(directory.path()) else {
         panic!("opened");
     };
-    assert!(matches!(error, DatabaseError::Newer { found: 9999, .. }), "{error}");
+    assert!(
+        matches!(error, DatabaseError::Newer { found: 9999, .. }),
+        "{error}"
+    );
     assert!(error.to_string().contains("9999"));
 }
 
@@ -67,7 +72,13 @@ fn the_file_is_private_even_where_it_was_not() {
     std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
     let _database = Database::open(directory.path()).unwrap();
     for file in [FILE_NAME, "fh.sqlite-wal", "fh.sqlite-shm"] {
-        let mode = directory.path().join(file).metadata().unwrap().permissions().mode();
+        let mode = directory
+            .path()
+            .join(file)
+            .metadata()
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600, "{file}");
     }
 }
@@ -156,9 +167,8 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     assert!(granted.access > made.access);
     assert_eq!(granted.directory, made.directory);
 
-    let failed: Result<(), DatabaseError> = database
-        .change_access(|_| Err(DatabaseError::Task))
-        .await;
+    let failed: Result<(), DatabaseError> =
+        database.change_access(|_| Err(DatabaseError::Task)).await;
     failed.unwrap_err();
     assert_eq!(database.generation(), granted);
 }
@@ -175,7 +185,13 @@ async fn holdings_gather_grants_of_every_kind() {
             let mut flakes = Vec::new();
             for project in ["a", "b", "c", "d", "e"] {
                 let visibility = Visibility::Private;
-                flakes.push(flakes::insert(change, acme, &name(project), visibility, None)?);
+                flakes.push(flakes::insert(
+                    change,
+                    acme,
+                    &name(project),
+                    visibility,
+                    None,
+                )?);
             }
             organizations::set_member(change, acme, account, OrganizationRole::Member)?;
             for (id, organization) in [(1, acme), (2, other)] {
@@ -191,10 +207,24 @@ async fn holdings_gather_grants_of_every_kind() {
             let nobody = None::<i64>;
             let one = |flake: i64| Some(flake);
             for (organization, flake, subject, account, team, role) in [
-                (acme, one(flakes[0]), "account", Some(account), nobody, "read"),
+                (
+                    acme,
+                    one(flakes[0]),
+                    "account",
+                    Some(account),
+                    nobody,
+                    "read",
+                ),
                 (acme, one(flakes[0]), "team", None, Some(1), "write"),
                 (acme, one(flakes[1]), "members", None, nobody, "read"),
-                (acme, one(flakes[2]), "account", Some(account), nobody, "admin"),
+                (
+                    acme,
+                    one(flakes[2]),
+                    "account",
+                    Some(account),
+                    nobody,
+                    "admin",
+                ),
                 (acme, None, "team", None, Some(1), "read"),
                 // Not a member of that organisation (any more): its team's grant is nothing.
                 (other, None, "team", None, Some(2), "admin"),
@@ -212,7 +242,12 @@ async fn holdings_gather_grants_of_every_kind() {
             }
             let holdings = grants::holdings(change, account)?;
             assert_eq!(holdings.organization_grant(other), None);
-            Ok::<_, DatabaseError>(facts.into_iter().map(|f| holdings.role(f)).collect::<Vec<_>>())
+            Ok::<_, DatabaseError>(
+                facts
+                    .into_iter()
+                    .map(|f| holdings.role(f))
+                    .collect::<Vec<_>>(),
+            )
         })
         .await
         .unwrap();
@@ -257,5 +292,9 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
         })
         .await
         .unwrap();
-    assert_eq!((revoked, again), (2, 2), "the child and its child; then the rest");
+    assert_eq!(
+        (revoked, again),
+        (2, 2),
+        "the child and its child; then the rest"
+    );
 }

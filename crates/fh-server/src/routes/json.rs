@@ -14,7 +14,7 @@ use crate::listen::body_failure;
 /// Bodies above this many bytes are parsed on a thread where that keeps nobody waiting.
 const PARSE_ELSEWHERE: usize = 1 << 20;
 
-/// Longest message of the parser that is repeated, in characters: it may quote the body.
+/// What is repeated of the parser's message and of a path, in characters: both may quote the body.
 const MAX_MESSAGE: usize = 300;
 
 /// The body of a request as a `T`, of at most `limit` bytes.
@@ -68,13 +68,9 @@ async fn read(request: Request, limit: u64) -> Result<bytes::Bytes, ApiError> {
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let path = error.path().to_string();
-        let message: String = error
-            .inner()
-            .to_string()
-            .chars()
-            .take(MAX_MESSAGE)
-            .collect();
+        let cut = |text: String| text.chars().take(MAX_MESSAGE).collect::<String>();
+        let path = cut(error.path().to_string());
+        let message = cut(error.inner().to_string());
         ApiError::BadRequest(if path == "." {
             format!("the body is not what is expected here: {message}")
         } else {

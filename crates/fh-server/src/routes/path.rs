@@ -39,6 +39,32 @@ pub(crate) struct IdPath {
     pub(crate) id: Uuid,
 }
 
+/// `{org}/{project}/pushes/{id}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct PushPath {
+    /// The organisation.
+    pub(crate) org: String,
+    /// The project.
+    pub(crate) project: String,
+    /// The push.
+    pub(crate) id: Uuid,
+}
+
+/// `{org}/{project}/pushes/{id}/nars/{nar_hash}/parts/{number}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct PartPath {
+    /// The organisation.
+    pub(crate) org: String,
+    /// The project.
+    pub(crate) project: String,
+    /// The push.
+    pub(crate) id: Uuid,
+    /// The NAR's hash, 52 characters.
+    pub(crate) nar_hash: String,
+    /// Which part, from 0.
+    pub(crate) number: u64,
+}
+
 async fn from_path<T>(parts: &mut Parts, state: &AppState) -> Result<T, ApiError>
 where
     T: DeserializeOwned + Send,
@@ -64,7 +90,7 @@ macro_rules! extracted_from_path {
     )+};
 }
 
-extracted_from_path!(FlakePath, GrantPath, IdPath);
+extracted_from_path!(FlakePath, GrantPath, IdPath, PartPath, PushPath);
 
 /// The query of an address.
 #[derive(Debug, Clone)]

@@ -1,0 +1,137 @@
+//! Pushing: plan, upload, commit. The protocol: `fh_api::push`.
+//!
+//! What a request began is finished also where the client goes away: a part that was sent to its end
+//! counts, and a commit that was asked for is made. So each handler decides about access, and hands
+//! the rest to a task of its own.
+
+use std::future::Future;
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::http::StatusCode;
+use fh_api::{
+    BatchAnswer, CommitSummary, NAR_BATCH_MEDIA_TYPE, PartAnswer, Permission, PushPlan,
+    PushRequest, Role,
+};
+use fh_nix::NarHash;
+use http::HeaderMap;
+use http::header::CONTENT_TYPE;
+use tracing::Instrument as _;
+
+use super::json::json_body;
+use super::path::{FlakePath, PartPath, PushPath};
+use crate::access::{Caller, FlakeRef};
+use crate::error::ApiError;
+use crate::receive::BodyReader;
+use crate::state::AppState;
+
+/// `POST /api/v1/flakes/{org}/{project}/pushes`: 201 where a push was begun, else 200.
+pub(crate) async fn plan(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: FlakePath,
+    request: Request,
+) -> Result<(StatusCode, Json<PushPlan>), ApiError> {
+    let flake = writable(&caller, &path.org, &path.project)?;
+    let wanted: PushRequest = json_body(request, state.settings().limits.plan_size).await?;
+    let plan = finish(async move { state.pushes().plan(&caller, &flake, wanted).await }).await?;
+    let status = match plan.id {
+        Some(_) => StatusCode::CREATED,
+        None => StatusCode::OK,
+    };
+    Ok((status, Json(plan)))
+}
+
+/// `POST …/pushes/{id}/nars`: a batch of small NARs.
+pub(crate) async fn batch(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: PushPath,
+    request: Request,
+) -> Result<Json<BatchAnswer>, ApiError> {
+    let flake = writable(&caller, &path.org, &path.project)?;
+    let (headers, mut body) = body(&state, request)?;
+    if !is_batch(&headers) {
+        return Err(ApiError::BadRequest(format!(
+            "the body must be a batch of NARs, with the header Content-Type: {NAR_BATCH_MEDIA_TYPE}"
+        )));
+    }
+    let answer = finish(async move {
+        state
+            .pushes()
+            .batch(&caller, &flake, path.id, &mut body)
+            .await
+    });
+    answer.await.map(Json)
+}
+
+/// `PUT …/pushes/{id}/nars/{nar hash}/parts/{n}`: a part of a large NAR.
+pub(crate) async fn part(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: PartPath,
+    request: Request,
+) -> Result<Json<PartAnswer>, ApiError> {
+    let flake = writable(&caller, &path.org, &path.project)?;
+    let nar_hash = NarHash::from_base32(&path.nar_hash)
+        .map_err(|error| ApiError::BadRequest(error.to_string()))?;
+    let (_, mut body) = body(&state, request)?;
+    let answer = finish(async move {
+        let part = (nar_hash, path.number);
+        state
+            .pushes()
+            .part(&caller, &flake, path.id, part, &mut body)
+            .await
+    });
+    answer.await.map(Json)
+}
+
+/// `POST …/pushes/{id}/commit`: all of it becomes visible, or nothing.
+pub(crate) async fn commit(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: PushPath,
+) -> Result<Json<CommitSummary>, ApiError> {
+    let flake = writable(&caller, &path.org, &path.project)?;
+    let summary =
+        finish(async move { state.pushes().commit(&caller, &flake, path.id).await });
+    summary.await.map(Json)
+}
+
+/// `DELETE …/pushes/{id}`: it is given up.
+pub(crate) async fn forget(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: PushPath,
+) -> Result<StatusCode, ApiError> {
+    let flake = writable(&caller, &path.org, &path.project)?;
+    finish(async move { state.pushes().forget(&caller, &flake, path.id).await }).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+fn writable(caller: &Caller, org: &str, project: &str) -> Result<FlakeRef, ApiError> {
+    caller.flake(org, project, Role::Write, Permission::Push)
+}
+
+fn body(state: &AppState, request: Request) -> Result<(HeaderMap, BodyReader), ApiError> {
+    let (parts, body) = request.into_parts();
+    let reader = BodyReader::new(&parts.headers, body, state.pushes().limits().body_size)?;
+    Ok((parts.headers, reader))
+}
+
+fn is_batch(headers: &HeaderMap) -> bool {
+    headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case(NAR_BATCH_MEDIA_TYPE))
+}
+
+/// Does something to its end, whether or not the request is still there.
+async fn finish<T: Send + 'static>(
+    work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
+) -> Result<T, ApiError> {
+    tokio::spawn(work.in_current_span())
+        .await
+        .map_err(ApiError::internal)?
+}
