@@ -12,7 +12,7 @@ use fh_api::{ErrorBody, ErrorCode};
 use fh_nix::StorePath;
 
 /// The result of this crate's functions.
-pub type Result<T> = std::result::Result<T, Error>;
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// What can go wrong in this crate.
 #[derive(Debug, thiserror::Error)]

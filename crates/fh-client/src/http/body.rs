@@ -15,8 +15,9 @@ use super::Activity;
 /// Handed to the connection at a time: small enough that progress is smooth on a slow line.
 const FRAME: usize = 64 * 1024;
 
-/// Hears how many bytes went out since it last heard; a retry is not counted again.
-pub(crate) type Progress = Arc<dyn Fn(u64) + Send + Sync>;
+/// Hears how far the body went out before and how far it did now; a retry is heard of only where
+/// it gets further than all attempts before it.
+pub(crate) type Progress = Arc<dyn Fn(u64, u64) + Send + Sync>;
 
 /// The bytes of an upload, in one or several pieces. Cloning shares them.
 #[derive(Clone)]
@@ -60,11 +61,14 @@ impl UploadBody {
         self.0.length
     }
 
-    /// Waits until the last byte was handed to the connection once.
-    pub(crate) async fn handed_over(&self) {
+    /// Waits until the last byte was handed to the connection once, or the body is gone. The future
+    /// holds nothing of the body.
+    pub(crate) fn handed_over(&self) -> impl Future<Output = ()> + Send + 'static {
         let mut receiver = self.0.handed_over.subscribe();
-        // The sender lives as long as `self`, so waiting cannot fail.
-        let _ = receiver.wait_for(|done| *done).await;
+        async move {
+            // An error means that nobody can hand over anything any more.
+            let _ = receiver.wait_for(|done| *done).await;
+        }
     }
 
     /// A fresh copy for one attempt.
@@ -127,7 +131,7 @@ impl Body for Outgoing {
             if this.position > before
                 && let Some(progress) = &shared.progress
             {
-                progress(this.position - before);
+                progress(before, this.position);
             }
             if this.position == shared.length {
                 shared.handed_over.send_replace(true);

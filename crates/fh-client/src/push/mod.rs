@@ -1,30 +1,61 @@
 //! The push engine.
+//!
+//! ```text
+//! plan ── what is to be sent ─► threads: read, hash, compress ─► uploads ─► commit
+//!                                  ▲                                │
+//!                                  └── memory, when answered ◄──────┘
+//! ```
+//!
+//! One request for the plan, one for the commit, and between them few and large ones, several at a
+//! time. Invariants: memory is bounded by the blocks of [`memory`], whatever the closure's size and
+//! however slow the line; nothing that does not match what Nix recorded becomes complete on the
+//! server; nothing is committed unless every path is there; a push that ends early, by an error or
+//! by dropping its future, leaves what the server has received for the next one.
 
+mod batch;
+mod compress;
+mod memory;
 mod observer;
+mod plan;
 mod report;
+mod schedule;
+mod threads;
+mod upload;
+mod work;
 
 use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::time::Instant;
 
-use fh_api::FlakeName;
+use fh_api::{CommitSummary, FlakeName, PathStatus, PushPlan, PushRequest};
 use fh_nix::PublicKey;
+use uuid::Uuid;
 
 use crate::client::{Client, DEFAULT_RETRIES};
 use crate::closure::Closure;
 use crate::error::{Error, Result};
+use crate::http::RetryEvent;
 
 pub use observer::{NoObserver, PlanTotals, PushEvent, PushObserver};
-pub use report::{FailedPath, PushReport};
+pub use report::{FailedPath, FailureKind, PushReport};
 
-/// The compression level where nothing else is said.
+/// The compression level where nothing else is said: within 5 % of the size that the levels around
+/// it reach, and faster than what a usual line takes.
 pub const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
+
+/// The highest level that every reader of a cache can decompress with its default memory.
+pub const MAX_COMPRESSION_LEVEL: i32 = 19;
+
+/// Plans of one push: the second where the server had stale parts of an earlier one.
+const ROUNDS: usize = 2;
 
 /// How to push.
 #[derive(Debug, Clone)]
 pub struct PushOptions {
     /// Threads that read, hash and compress.
     pub jobs: NonZeroUsize,
-    /// The level of zstd, 1 to 19.
+    /// The level of zstd, 1 to [`MAX_COMPRESSION_LEVEL`]. From about 10 on, each thread needs tens
+    /// of megabytes beyond the usual bound.
     pub compression_level: i32,
     /// Paths that carry a valid signature of one of these keys are left out.
     pub skip_signed_by: Vec<PublicKey>,
@@ -62,7 +93,7 @@ pub fn default_jobs() -> NonZeroUsize {
 /// # Errors
 ///
 /// Those of a request; [`Error::Upload`] where the uploads cannot go on; [`Error::InvalidPlan`];
-/// [`Error::Threads`]; [`Error::CompressionLevel`].
+/// [`Error::Threads`]; [`Error::CompressionLevel`]; [`Error::NothingGiven`].
 pub async fn push(
     client: &Client,
     flake: &FlakeName,
@@ -70,6 +101,185 @@ pub async fn push(
     options: &PushOptions,
     observer: Arc<dyn PushObserver>,
 ) -> Result<PushReport> {
-    let _ = (client, flake, closure, options, observer);
-    Err(Error::NothingGiven)
+    if !(1..=MAX_COMPRESSION_LEVEL).contains(&options.compression_level) {
+        return Err(Error::CompressionLevel {
+            given: options.compression_level,
+            max: MAX_COMPRESSION_LEVEL,
+        });
+    }
+    if closure.paths.iter().all(|path| path.context) {
+        return Err(Error::NothingGiven);
+    }
+    let push = Push {
+        client: client.with_retries(options.retries),
+        flake,
+        closure,
+        options,
+        observer,
+    };
+    push.run().await
+}
+
+/// One push.
+struct Push<'a> {
+    client: Client,
+    flake: &'a FlakeName,
+    closure: &'a Closure,
+    options: &'a PushOptions,
+    observer: Arc<dyn PushObserver>,
+}
+
+impl Push<'_> {
+    async fn run(&self) -> Result<PushReport> {
+        let begin = Instant::now();
+        let dry_run = self.options.dry_run;
+        let request = plan::request(self.closure, &self.options.skip_signed_by, dry_run);
+        let mut report = PushReport {
+            dry_run,
+            ..PushReport::default()
+        };
+        for round in 1..=ROUNDS {
+            let plan = self.plan(&request).await?;
+            let work = plan::work(self.closure, &plan)?;
+            if round == 1 {
+                report.planned = work.totals;
+                self.observer.event(&PushEvent::Planned(&work.totals));
+            }
+            for (path, reason) in work.refused {
+                self.observer.event(&PushEvent::PathFailed {
+                    path: &path,
+                    reason: &reason,
+                });
+                report.failed.push(FailedPath {
+                    path,
+                    kind: FailureKind::Refused,
+                    reason,
+                });
+            }
+            if dry_run {
+                break;
+            }
+            let stale = self.upload(&plan, work.nars, &mut report).await?;
+            if !stale.is_empty() && round < ROUNDS && report.failed.is_empty() {
+                tracing::debug!(paths = stale.len(), "the server had stale parts, again");
+                continue;
+            }
+            self.tell_failed(&stale);
+            report.failed.extend(stale);
+            if report.failed.is_empty() {
+                let summary = self.commit(&plan, &request).await?;
+                self.observer.event(&PushEvent::Committed(&summary));
+                report.committed = Some(summary);
+            }
+            break;
+        }
+        report.failed.sort_by(|a, b| a.path.cmp(&b.path));
+        report.duration = begin.elapsed();
+        Ok(report)
+    }
+
+    async fn plan(&self, request: &PushRequest) -> Result<PushPlan> {
+        let listen = listener(&*self.observer);
+        self.client.plan_push(self.flake, request, &listen).await
+    }
+
+    /// Makes and sends the NARs; gives back the paths whose parts on the server were stale.
+    async fn upload(
+        &self,
+        plan: &PushPlan,
+        nars: Vec<plan::NarWork>,
+        report: &mut PushReport,
+    ) -> Result<Vec<FailedPath>> {
+        if nars.is_empty() {
+            return Ok(Vec::new());
+        }
+        let push = begun(plan)?;
+        let (sender, made) = tokio::sync::mpsc::unbounded_channel();
+        let workers = threads::Workers::start(
+            nars,
+            plan.limits,
+            self.options.jobs.get(),
+            self.options.compression_level,
+            Arc::clone(&self.observer),
+            &sender,
+        )?;
+        // The threads hold the other senders: when they end, the channel closes.
+        drop(sender);
+        let outcome = upload::Uploads::new(
+            &self.client,
+            self.flake,
+            push,
+            Arc::clone(&workers.shared),
+            Arc::clone(&self.observer),
+        )
+        .run(made)
+        .await?;
+        workers.join()?;
+        report.uploaded += outcome.uploaded;
+        report.nar_bytes += outcome.nar_bytes;
+        report.sent_bytes += outcome.sent_bytes;
+        report.failed.extend(outcome.failed);
+        Ok(outcome.stale)
+    }
+
+    fn tell_failed(&self, failed: &[FailedPath]) {
+        for failed in failed {
+            self.observer.event(&PushEvent::PathFailed {
+                path: &failed.path,
+                reason: &failed.reason,
+            });
+        }
+    }
+
+    async fn commit(&self, plan: &PushPlan, request: &PushRequest) -> Result<CommitSummary> {
+        if let Some(committed) = plan.committed {
+            return Ok(committed);
+        }
+        let push = begun(plan)?;
+        let listen = listener(&*self.observer);
+        match self.client.commit_push(self.flake, push, &listen).await {
+            // An attempt whose answer was lost may have done it; then the push is no more, and
+            // what it was to bring is there.
+            Err(error) if matches!(error.status(), Some(404 | 409)) => {
+                self.committed_before(request).await?.ok_or(error)
+            }
+            result => result,
+        }
+    }
+
+    /// Whether everything is in the slice already.
+    async fn committed_before(&self, request: &PushRequest) -> Result<Option<CommitSummary>> {
+        let mut request = request.clone();
+        request.dry_run = true;
+        let plan = self.plan(&request).await?;
+        let there = |status| matches!(status, PathStatus::Present | PathStatus::Upstream);
+        if plan.paths.is_empty() || !plan.paths.iter().all(|path| there(path.status)) {
+            return Ok(None);
+        }
+        let present = plan
+            .paths
+            .iter()
+            .filter(|p| p.status == PathStatus::Present);
+        Ok(Some(CommitSummary {
+            paths: present.count() as u64,
+            ..CommitSummary::default()
+        }))
+    }
+}
+
+/// The id of a push that was begun.
+fn begun(plan: &PushPlan) -> Result<Uuid> {
+    plan.id.ok_or_else(|| Error::InvalidPlan {
+        reason: "there is something to do, but no push was begun".to_owned(),
+    })
+}
+
+/// Tells an observer of retries.
+fn listener(observer: &dyn PushObserver) -> impl Fn(&RetryEvent<'_>) + Send + Sync + '_ {
+    |event| {
+        observer.event(&PushEvent::Retrying {
+            error: event.error,
+            wait: event.wait,
+        });
+    }
 }

@@ -12,12 +12,26 @@ use super::PlanTotals;
 pub struct FailedPath {
     /// The path.
     pub path: StorePath,
+    /// What kind of failure.
+    pub kind: FailureKind,
     /// One sentence.
     pub reason: String,
 }
 
+/// Why a path was not pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FailureKind {
+    /// Its files are not what Nix recorded of them; `nix-store --repair-path` may help.
+    Corrupted,
+    /// Its files cannot be read.
+    Unreadable,
+    /// The server does not take it.
+    Refused,
+}
+
 /// What became of a push.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[must_use = "a push may have failed paths"]
 pub struct PushReport {
     /// What the plan came to.

@@ -1,0 +1,439 @@
+//! Sending what the threads make: several requests at a time, the parts of each NAR in order.
+//!
+//! A part goes out once its predecessor was handed to the connection: the server waits for parts in
+//! order, so a part that overtakes would only wait there. Until it is answered, a request keeps its
+//! body, which is what bounds how far the threads run ahead of the line.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use fh_api::{BatchAnswer, FlakeName, PartAnswer};
+use fh_nix::StorePath;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::mpsc::UnboundedReceiver;
+use uuid::Uuid;
+
+use super::batch::ReadyBatch;
+use super::report::{FailedPath, FailureKind};
+use super::threads::{Made, ReadyPart, Shared};
+use super::{PushEvent, PushObserver, listener};
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::http::UploadBody;
+
+/// Requests under way at a time: enough to hide a round trip and the server's writing to disk.
+const MOST_REQUESTS: usize = 8;
+
+/// What the uploads of one round came to.
+#[derive(Debug, Default)]
+pub(super) struct Outcome {
+    /// Paths whose NAR the server has now.
+    pub(super) uploaded: u64,
+    /// Uncompressed bytes of what was sent and taken.
+    pub(super) nar_bytes: u64,
+    /// Compressed bytes of what was sent and taken.
+    pub(super) sent_bytes: u64,
+    pub(super) failed: Vec<FailedPath>,
+    /// Paths whose NAR the server refused although it was right here, where the server had parts
+    /// of it from an earlier push: those parts were wrong, and it has now forgotten them.
+    pub(super) stale: Vec<FailedPath>,
+}
+
+/// A request that has ended, or is on its way.
+enum Ended {
+    /// The part's last byte was handed over.
+    HandedOver { nar: usize, number: u64 },
+    Batch {
+        nars: Vec<usize>,
+        nar_bytes: u64,
+        sent_bytes: u64,
+        result: Result<BatchAnswer>,
+    },
+    Part {
+        nar: usize,
+        number: u64,
+        nar_bytes: u64,
+        sent_bytes: u64,
+        result: Result<PartAnswer>,
+    },
+}
+
+type Running<'a> = Pin<Box<dyn Future<Output = Ended> + Send + 'a>>;
+
+/// A request that may begin as soon as there is room for it.
+enum Startable {
+    Batch(ReadyBatch),
+    Part(ReadyPart),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum NarState {
+    Open,
+    Finished,
+    Failed,
+}
+
+/// The parts of one NAR.
+struct Parts {
+    /// The part to go out next.
+    next: u64,
+    /// The part that is going out now, and must be handed over first.
+    going_out: Option<u64>,
+    ready: BTreeMap<u64, ReadyPart>,
+}
+
+/// Sends what the threads make, to the end.
+pub(super) struct Uploads<'a> {
+    client: &'a Client,
+    flake: &'a FlakeName,
+    push: Uuid,
+    shared: Arc<Shared>,
+    observer: Arc<dyn PushObserver>,
+    states: Vec<NarState>,
+    parts: BTreeMap<usize, Parts>,
+    startable: VecDeque<Startable>,
+    running: FuturesUnordered<Running<'a>>,
+    /// Requests among `running`.
+    requests: usize,
+    outcome: Outcome,
+}
+
+impl<'a> Uploads<'a> {
+    pub(super) fn new(
+        client: &'a Client,
+        flake: &'a FlakeName,
+        push: Uuid,
+        shared: Arc<Shared>,
+        observer: Arc<dyn PushObserver>,
+    ) -> Self {
+        Self {
+            states: vec![NarState::Open; shared.nars.len()],
+            client,
+            flake,
+            push,
+            shared,
+            observer,
+            parts: BTreeMap::new(),
+            startable: VecDeque::new(),
+            running: FuturesUnordered::new(),
+            requests: 0,
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// Sends until nothing more is made and everything was answered.
+    pub(super) async fn run(mut self, mut made: UnboundedReceiver<Made>) -> Result<Outcome> {
+        let mut more = true;
+        loop {
+            self.start();
+            if !more && self.running.is_empty() {
+                break;
+            }
+            tokio::select! {
+                biased;
+                Some(ended) = self.running.next() => self.ended(ended)?,
+                thing = made.recv(), if more => match thing {
+                    Some(thing) => self.made(thing),
+                    None => more = false,
+                },
+            }
+        }
+        if self.states.contains(&NarState::Open) {
+            let reason = "not all that was to be sent was made";
+            return Err(Error::Threads(std::io::Error::other(reason)));
+        }
+        Ok(self.outcome)
+    }
+
+    fn made(&mut self, made: Made) {
+        match made {
+            Made::Batch(batch) => self.startable.push_back(Startable::Batch(batch)),
+            // It failed or was finished while its part was made.
+            Made::Part(part) if self.states[part.nar] != NarState::Open => {}
+            Made::Part(part) => {
+                let nar = part.nar;
+                let first = self.shared.nars[nar].parts_received;
+                let parts = self.parts.entry(nar).or_insert_with(|| Parts {
+                    next: first,
+                    going_out: None,
+                    ready: BTreeMap::new(),
+                });
+                parts.ready.insert(part.number, part);
+                self.send_next_part(nar);
+            }
+            Made::Failed { nar, kind, reason } => self.fail(nar, kind, &reason),
+        }
+    }
+
+    /// Lets the next part of a NAR go out, if it is there and its turn has come.
+    fn send_next_part(&mut self, nar: usize) {
+        let Some(parts) = self.parts.get_mut(&nar) else {
+            return;
+        };
+        if parts.going_out.is_none()
+            && let Some(part) = parts.ready.remove(&parts.next)
+        {
+            parts.going_out = Some(parts.next);
+            parts.next += 1;
+            self.startable.push_back(Startable::Part(part));
+        }
+    }
+
+    fn start(&mut self) {
+        while self.requests < MOST_REQUESTS
+            && let Some(startable) = self.startable.pop_front()
+        {
+            match startable {
+                Startable::Batch(batch) => self.start_batch(batch),
+                Startable::Part(part) if self.states[part.nar] == NarState::Open => {
+                    self.start_part(part);
+                }
+                // It failed or was finished while its part waited.
+                Startable::Part(_) => {}
+            }
+        }
+    }
+
+    fn start_batch(&mut self, batch: ReadyBatch) {
+        let body = self.body(batch.pieces, batch.nar_bytes);
+        let (client, flake, push) = (self.client, self.flake, self.push);
+        let observer = Arc::clone(&self.observer);
+        self.requests += 1;
+        self.running.push(Box::pin(async move {
+            let sent_bytes = body.length();
+            let listen = listener(&*observer);
+            let result = client.upload_batch(flake, push, body, &listen).await;
+            Ended::Batch {
+                nars: batch.nars,
+                nar_bytes: batch.nar_bytes,
+                sent_bytes,
+                result,
+            }
+        }));
+    }
+
+    fn start_part(&mut self, part: ReadyPart) {
+        let body = self.body(part.pieces, part.nar_bytes);
+        let (client, flake, push) = (self.client, self.flake, self.push);
+        let observer = Arc::clone(&self.observer);
+        let (nar, number, nar_bytes) = (part.nar, part.number, part.nar_bytes);
+        let hash = self.shared.nars[nar].hash;
+        let handed_over = body.handed_over();
+        self.running.push(Box::pin(async move {
+            handed_over.await;
+            Ended::HandedOver { nar, number }
+        }));
+        self.requests += 1;
+        self.running.push(Box::pin(async move {
+            let sent_bytes = body.length();
+            let listen = listener(&*observer);
+            let result = client
+                .upload_part(flake, push, hash, number, body, &listen)
+                .await;
+            Ended::Part {
+                nar,
+                number,
+                nar_bytes,
+                sent_bytes,
+                result,
+            }
+        }));
+    }
+
+    /// A body that tells the observer as it goes out, in bytes of both kinds.
+    fn body(&self, pieces: Vec<bytes::Bytes>, nar_bytes: u64) -> UploadBody {
+        let length = pieces
+            .iter()
+            .map(|piece| piece.len() as u64)
+            .sum::<u64>()
+            .max(1);
+        let observer = Arc::clone(&self.observer);
+        let share = move |bytes: u64| {
+            // At most nar_bytes, so the conversion back never fails.
+            let share = u128::from(bytes) * u128::from(nar_bytes) / u128::from(length);
+            u64::try_from(share).unwrap_or(nar_bytes)
+        };
+        let progress = move |before: u64, now: u64| {
+            observer.event(&PushEvent::Sent {
+                bytes: now - before,
+                nar_bytes: share(now) - share(before),
+            });
+        };
+        UploadBody::with_progress(pieces, Arc::new(progress))
+    }
+
+    fn ended(&mut self, ended: Ended) -> Result<()> {
+        match ended {
+            Ended::HandedOver { nar, number } => self.handed_over(nar, number),
+            Ended::Batch {
+                nars,
+                nar_bytes,
+                sent_bytes,
+                result,
+            } => {
+                self.requests -= 1;
+                match result {
+                    Ok(answer) => {
+                        self.outcome.sent_bytes += sent_bytes;
+                        self.outcome.nar_bytes += nar_bytes;
+                        self.batch_answered(&nars, &answer)?;
+                    }
+                    Err(error) => self.refused(&nars, error)?,
+                }
+            }
+            Ended::Part {
+                nar,
+                number,
+                nar_bytes,
+                sent_bytes,
+                result,
+            } => {
+                self.requests -= 1;
+                self.handed_over(nar, number);
+                match result {
+                    Ok(answer) => {
+                        self.outcome.sent_bytes += sent_bytes;
+                        self.outcome.nar_bytes += nar_bytes;
+                        self.part_answered(nar, number, &answer);
+                    }
+                    Err(error) => self.refused(&[nar], error)?,
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn handed_over(&mut self, nar: usize, number: u64) {
+        if let Some(parts) = self.parts.get_mut(&nar)
+            && parts.going_out == Some(number)
+        {
+            parts.going_out = None;
+            self.send_next_part(nar);
+        }
+    }
+
+    fn batch_answered(&mut self, nars: &[usize], answer: &BatchAnswer) -> Result<()> {
+        let fits = answer.nars.len() == nars.len()
+            && nars
+                .iter()
+                .zip(&answer.nars)
+                .all(|(&nar, answer)| answer.nar_hash == self.shared.nars[nar].hash.to_base32());
+        if !fits {
+            return Err(self.upload_error(
+                nars,
+                Error::InvalidAnswer {
+                    url: self.client.base_url().to_string(),
+                    reason: "it does not answer for the NARs of the batch, in order".to_owned(),
+                },
+            ));
+        }
+        for (&nar, answer) in nars.iter().zip(&answer.nars) {
+            match &answer.rejected {
+                None => self.finish(nar),
+                Some(rejection) => {
+                    let reason = crate::text::safe_line(&rejection.message, 2000);
+                    self.fail(nar, FailureKind::Refused, &reason);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn part_answered(&mut self, nar: usize, number: u64, answer: &PartAnswer) {
+        if answer.complete {
+            self.finish(nar);
+        } else if number + 1 == self.shared.nars[nar].parts {
+            let reason = format!(
+                "the server has {} of its {} parts and does not call it complete",
+                answer.parts_received, self.shared.nars[nar].parts
+            );
+            self.fail(nar, FailureKind::Refused, &reason);
+        }
+    }
+
+    /// A request failed for good: its NARs are named and the others go on, or the push ends.
+    fn refused(&mut self, nars: &[usize], error: Error) -> Result<()> {
+        let concerns_content = matches!(error.status(), Some(400 | 413 | 422));
+        if !concerns_content {
+            // Where the NAR is done with, a late part of it has nothing to say.
+            let matters = nars.iter().any(|&nar| self.states[nar] == NarState::Open);
+            return if matters {
+                Err(self.upload_error(nars, error))
+            } else {
+                Ok(())
+            };
+        }
+        let reason = error.to_string();
+        for &nar in nars {
+            let resumed = self.shared.nars[nar].parts_received > 0;
+            if resumed && error.status() == Some(422) && self.states[nar] == NarState::Open {
+                self.states[nar] = NarState::Failed;
+                self.shared.abandon(nar);
+                let stale = failures(&self.shared.nars[nar].paths, FailureKind::Refused, &reason);
+                self.outcome.stale.extend(stale);
+                self.parts.remove(&nar);
+            } else {
+                self.fail(nar, FailureKind::Refused, &reason);
+            }
+        }
+        Ok(())
+    }
+
+    fn upload_error(&self, nars: &[usize], source: Error) -> Error {
+        let paths: Vec<StorePath> = nars
+            .iter()
+            .flat_map(|&nar| self.shared.nars[nar].paths.iter().cloned())
+            .collect();
+        Error::Upload {
+            paths,
+            source: Box::new(source),
+        }
+    }
+
+    fn finish(&mut self, nar: usize) {
+        if self.states[nar] != NarState::Open {
+            return;
+        }
+        self.states[nar] = NarState::Finished;
+        self.shared.abandon(nar);
+        self.parts.remove(&nar);
+        let work = &self.shared.nars[nar];
+        for path in &work.paths {
+            self.outcome.uploaded += 1;
+            self.observer.event(&PushEvent::PathFinished {
+                path,
+                nar_size: work.size,
+            });
+        }
+    }
+
+    fn fail(&mut self, nar: usize, kind: FailureKind, reason: &str) {
+        if self.states[nar] != NarState::Open {
+            return;
+        }
+        self.states[nar] = NarState::Failed;
+        self.shared.abandon(nar);
+        self.parts.remove(&nar);
+        for failed in failures(&self.shared.nars[nar].paths, kind, reason) {
+            self.observer.event(&PushEvent::PathFailed {
+                path: &failed.path,
+                reason: &failed.reason,
+            });
+            self.outcome.failed.push(failed);
+        }
+    }
+}
+
+fn failures<'a>(
+    paths: &'a [StorePath],
+    kind: FailureKind,
+    reason: &'a str,
+) -> impl Iterator<Item = FailedPath> + 'a {
+    paths.iter().map(move |path| FailedPath {
+        path: path.clone(),
+        kind,
+        reason: reason.to_owned(),
+    })
+}
