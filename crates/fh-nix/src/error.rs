@@ -1,7 +1,7 @@
 //! The one error type of the crate.
 //!
 //! Messages name the offending thing. Text that came from outside is quoted, escaped and cut, so that an error can be
-//! logged or shown on a terminal as it is; of secret keys only the name is ever told.
+//! logged or shown on a terminal as it is; of what may be a secret key, nothing but the name is ever told.
 
 use std::io;
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ pub enum Error {
         /// What is wrong with it.
         problem: &'static str,
     },
-    /// Not a secret key. Holds nothing of the key but, where it could be told apart, its name.
+    /// Not a secret key. Nothing of the text is told.
     #[error("not a secret key: {problem}")]
     SecretKey {
         /// What is wrong with it.

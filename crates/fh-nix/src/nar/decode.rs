@@ -5,64 +5,9 @@
 //! without being kept, and everything else is shorter than a small limit before it is gathered. What it holds is bounded
 //! by [`Limits`] and has nothing to do with the NAR's size.
 
+use super::event::{Event, Limits};
 use super::padding;
 use crate::error::{Error, Result, quoted_bytes};
-
-/// What a decoder accepts at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Limits {
-    /// Bytes of a directory entry's name.
-    pub name: usize,
-    /// Bytes of a symbolic link's target.
-    pub target: usize,
-    /// Directories inside of one another.
-    pub depth: usize,
-    /// Bytes of the whole NAR.
-    pub size: u64,
-}
-
-impl Default for Limits {
-    /// What Linux can hold (names of 255 bytes, link targets of 4095), [`MAX_DEPTH`](super::MAX_DEPTH), and any size.
-    fn default() -> Self {
-        Self {
-            name: 255,
-            target: 4095,
-            depth: super::MAX_DEPTH,
-            size: u64::MAX,
-        }
-    }
-}
-
-/// What a [`NarDecoder`] found. Names and targets are bytes: a NAR need not hold UTF-8.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Event<'a> {
-    /// A directory begins. Its entries follow, then its [`Event::DirectoryEnd`].
-    DirectoryStart,
-    /// The next node lies in the current directory under this name: not empty, `.` or `..`, without `/` and NUL, and
-    /// greater than the one before.
-    Entry {
-        /// The file name.
-        name: &'a [u8],
-    },
-    /// The current directory has no further entries.
-    DirectoryEnd,
-    /// A regular file begins. Its bytes follow, then its [`Event::RegularEnd`].
-    RegularStart {
-        /// Whether the file may be executed.
-        executable: bool,
-        /// How many bytes follow, if the NAR is not cut short.
-        size: u64,
-    },
-    /// More bytes of the current file; never empty.
-    Data(&'a [u8]),
-    /// All bytes of the current file were reported.
-    RegularEnd,
-    /// A symbolic link: not empty, without NUL.
-    Symlink {
-        /// Where it points.
-        target: &'a [u8],
-    },
-}
 
 /// What the next string must be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -460,39 +405,5 @@ impl NarDecoder {
             offset: self.offset,
             problem: problem.to_owned(),
         }
-    }
-}
-
-/// A [`NarDecoder`] for those who only want to know whether a NAR is valid.
-#[derive(Clone, Debug, Default)]
-pub struct NarValidator(NarDecoder);
-
-impl NarValidator {
-    /// A validator at the start of a NAR.
-    #[must_use]
-    pub const fn new(limits: Limits) -> Self {
-        Self(NarDecoder::new(limits))
-    }
-
-    /// Takes more bytes.
-    ///
-    /// # Errors
-    /// When they cannot belong to a valid NAR.
-    pub fn feed(&mut self, input: &[u8]) -> Result<()> {
-        self.0.feed(input, &mut |_| Ok(()))
-    }
-
-    /// How many bytes were taken so far.
-    #[must_use]
-    pub fn position(&self) -> u64 {
-        self.0.position()
-    }
-
-    /// Ends the input.
-    ///
-    /// # Errors
-    /// When the NAR is not complete, or was invalid.
-    pub fn finish(self) -> Result<()> {
-        self.0.finish()
     }
 }

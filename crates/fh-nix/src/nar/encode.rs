@@ -9,16 +9,18 @@
 //! well-formed; who needs to know that it is the *right* NAR compares its hash.
 
 use std::ffi::{CStr, OsStr};
-use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
 
+use super::contents::{Contents, ContentsError};
+use super::directory::{Directory, ListError};
 use super::{MAX_DEPTH, padding, strings};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, quoted_bytes};
 
 const MAGIC: [u8; 24] = strings(&[b"nix-archive-1"]);
 const REGULAR: [u8; 64] = strings(&[b"(", b"type", b"regular", b"contents"]);
@@ -32,24 +34,24 @@ const CLOSE: [u8; 16] = strings(&[b")"]);
 /// The buffer of [`pack`].
 const BUFFER: usize = 256 << 10;
 
-/// From this size on, the kernel is told that a file will be read from start to end.
-const READ_AHEAD_FROM: u64 = 1 << 20;
+/// Whether Nix's case hack is to be undone: where it is on by default.
+const CASE_HACK: bool = cfg!(target_os = "macos");
 
 /// The NAR of a path in the file system, as a stream.
 ///
-/// Give [`Read::read`] large buffers, 64 KiB or more: each call fills as much of one as the NAR has, and file contents are
-/// not buffered in between. After an error, every further read is an error too, so that a failed NAR can never be taken
+/// Give [`Read::read`] large buffers, best of 64 to 256 KiB, which stay in the processor's cache: each call fills as much of
+/// one as the NAR has, and file contents are not buffered in between. After an error, every further read is an error too, so that a failed NAR can never be taken
 /// for a complete one. An [`io::Error`] from here holds an [`Error`], which names the file.
 #[derive(Debug)]
 pub struct NarReader {
     root: PathBuf,
     /// The directories we are in, outermost first.
-    levels: Vec<Level>,
+    directories: Vec<Directory>,
     /// What was made and not handed out yet: never file contents.
     pending: Vec<u8>,
     /// How much of `pending` was handed out.
     handed_out: usize,
-    file: Option<OpenFile>,
+    file: Option<Contents>,
     state: State,
 }
 
@@ -64,34 +66,6 @@ enum State {
     Failed,
 }
 
-/// A directory that we are in.
-#[derive(Debug)]
-struct Level {
-    directory: Dir,
-    /// The names of all entries, each with its NUL.
-    names: Vec<u8>,
-    /// The entries, sorted by name.
-    entries: Vec<DirectoryEntry>,
-    /// The entry to come next.
-    next: usize,
-}
-
-/// An entry of a directory. Its name is a part of the level's `names`.
-#[derive(Clone, Copy, Debug)]
-struct DirectoryEntry {
-    start: usize,
-    end: usize,
-    kind: FileType,
-}
-
-/// A regular file whose contents are being read.
-#[derive(Debug)]
-struct OpenFile {
-    file: File,
-    size: u64,
-    remaining: u64,
-}
-
 impl NarReader {
     /// The NAR of whatever `path` is; a symbolic link is not followed.
     ///
@@ -100,7 +74,7 @@ impl NarReader {
     pub fn new(path: &Path) -> Result<Self> {
         let mut reader = Self {
             root: path.to_owned(),
-            levels: Vec::new(),
+            directories: Vec::new(),
             pending: Vec::with_capacity(1024),
             handed_out: 0,
             file: None,
@@ -119,15 +93,16 @@ impl NarReader {
     /// The path that is being packed right now, for messages.
     fn current_path(&self) -> PathBuf {
         let mut path = self.root.clone();
-        for level in &self.levels {
-            if let Some(entry) = level.current() {
-                path.push(OsStr::from_bytes(level.name(entry)));
+        for directory in &self.directories {
+            // A directory whose entries are all packed has no current one.
+            if directory.current().is_some() {
+                path.push(OsStr::from_bytes(directory.file_name()));
             }
         }
         path
     }
 
-    fn io_error(&self, action: &'static str) -> impl FnOnce(rustix::io::Errno) -> Error + '_ {
+    fn io_error(&self, action: &'static str) -> impl FnOnce(Errno) -> Error + '_ {
         move |source| Error::Io {
             action,
             path: self.current_path(),
@@ -148,15 +123,13 @@ impl NarReader {
         action: &'static str,
         operation: impl Fn(BorrowedFd<'_>, &CStr) -> rustix::io::Result<T>,
     ) -> Result<T> {
-        let result = match self.levels.last() {
+        let result = match self.directories.last() {
             None => rustix::path::Arg::into_with_c_str(self.root.as_path(), |path| {
                 operation(rustix::fs::CWD, path)
             }),
-            Some(level) => match (level.directory.fd(), level.current_name()) {
-                (Ok(directory), Some(name)) => operation(directory, name),
-                (Err(error), _) => Err(error),
-                (_, None) => Err(rustix::io::Errno::NOENT),
-            },
+            Some(directory) => directory
+                .locate()
+                .and_then(|(directory, name)| operation(directory, name)),
         };
         result.map_err(self.io_error(action))
     }
@@ -196,45 +169,45 @@ impl NarReader {
         let executable = Mode::from_raw_mode(stat.st_mode).contains(Mode::XUSR);
         let size = u64::try_from(stat.st_size)
             .map_err(|_| self.unpackable("the file system tells a negative size"))?;
-        if size >= READ_AHEAD_FROM {
-            read_ahead(&file);
-        }
         self.pending.extend_from_slice(if executable {
             &EXECUTABLE[..]
         } else {
             &REGULAR[..]
         });
         self.pending.extend_from_slice(&size.to_le_bytes());
-        self.file = Some(OpenFile {
-            file: file.into(),
-            size,
-            remaining: size,
-        });
+        self.file = Some(Contents::new(file, size));
         Ok(())
     }
 
     fn start_directory(&mut self) -> Result<()> {
-        if self.levels.len() == MAX_DEPTH {
+        if self.directories.len() == MAX_DEPTH {
             return Err(
                 self.unpackable(&format!("it is nested deeper than {MAX_DEPTH} directories"))
             );
         }
         let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::DIRECTORY;
-        let level = self.at_node("read the directory", |directory, name| {
-            Level::read(rustix::fs::openat(directory, name, flags, Mode::empty())?)
+        let directory = self.at_node("read the directory", |directory, name| {
+            rustix::fs::openat(directory, name, flags, Mode::empty())
+        })?;
+        let directory = Directory::list(directory, CASE_HACK).map_err(|error| match error {
+            ListError::System(error) => self.io_error("read the directory")(error),
+            ListError::Collision(name) => self.unpackable(&format!(
+                "it has two files for the name {}",
+                quoted_bytes(&name)
+            )),
         })?;
         self.pending.extend_from_slice(&DIRECTORY);
-        self.levels.push(level);
+        self.directories.push(directory);
         Ok(())
     }
 
     /// Ends the node that we were at. In a directory, its entry ends with it.
     fn end_node(&mut self) {
-        match self.levels.last_mut() {
+        match self.directories.last_mut() {
             None => self.state = State::Complete,
-            Some(level) => {
+            Some(directory) => {
                 self.pending.extend_from_slice(&CLOSE);
-                level.next += 1;
+                directory.advance();
             }
         }
     }
@@ -242,42 +215,43 @@ impl NarReader {
     /// Makes some more of the NAR: into `pending`, or, of a file, into `buffer`, and returns how much of it.
     fn step(&mut self, buffer: &mut [u8]) -> Result<usize> {
         if let Some(file) = &mut self.file {
-            return match file.read(buffer) {
-                Ok(read) => {
-                    if file.remaining == 0 {
-                        let zeros = padding(file.size);
-                        self.file = None;
-                        self.pending.extend_from_slice(&[0; 8][..zeros]);
-                        self.pending.extend_from_slice(&CLOSE);
-                        self.end_node();
-                    }
-                    Ok(read)
+            let read = match file.read(buffer) {
+                Ok(read) => read,
+                Err(ContentsError::System(source)) => {
+                    let path = self.current_path();
+                    return Err(Error::Io {
+                        action: "read",
+                        path,
+                        source,
+                    });
                 }
-                Err(ReadError::Io(source)) => Err(Error::Io {
-                    action: "read",
-                    path: self.current_path(),
-                    source,
-                }),
-                Err(ReadError::Changed) => {
-                    Err(self.unpackable("its size changed while it was read"))
+                Err(ContentsError::Resized) => {
+                    return Err(self.unpackable("its size changed while it was read"));
                 }
             };
+            if file.is_complete() {
+                let zeros = padding(file.size());
+                self.file = None;
+                self.pending.extend_from_slice(&[0; 8][..zeros]);
+                self.pending.extend_from_slice(&CLOSE);
+                self.end_node();
+            }
+            return Ok(read);
         }
-        let Some(level) = self.levels.last() else {
+        let Some(directory) = self.directories.last() else {
             self.state = State::Complete;
             return Ok(0);
         };
-        let Some(entry) = level.current() else {
-            self.levels.pop();
+        let Some((kind, name)) = directory.current() else {
+            self.directories.pop();
             self.pending.extend_from_slice(&CLOSE);
             self.end_node();
             return Ok(0);
         };
         self.pending.extend_from_slice(&ENTRY);
-        push_string(&mut self.pending, level.name(entry));
+        push_string(&mut self.pending, name);
         self.pending.extend_from_slice(&NODE);
-        let kind = match entry.kind {
-            // Some file systems do not tell.
+        let kind = match kind {
             FileType::Unknown => {
                 self.at_node("read", |directory, name| file_type(directory, name))?
             }
@@ -334,85 +308,6 @@ impl Read for NarReader {
     }
 }
 
-impl Level {
-    fn read(directory: impl Into<std::os::fd::OwnedFd>) -> rustix::io::Result<Self> {
-        let mut level = Self {
-            directory: Dir::new(directory)?,
-            names: Vec::new(),
-            entries: Vec::new(),
-            next: 0,
-        };
-        while let Some(entry) = level.directory.read() {
-            let entry = entry?;
-            let name = entry.file_name();
-            if matches!(name.to_bytes(), b"." | b"..") {
-                continue;
-            }
-            let start = level.names.len();
-            level.names.extend_from_slice(name.to_bytes_with_nul());
-            let end = level.names.len() - 1;
-            level.entries.push(DirectoryEntry {
-                start,
-                end,
-                kind: entry.file_type(),
-            });
-        }
-        let names = &level.names;
-        level
-            .entries
-            .sort_unstable_by(|a, b| names[a.start..a.end].cmp(&names[b.start..b.end]));
-        Ok(level)
-    }
-
-    fn current(&self) -> Option<DirectoryEntry> {
-        self.entries.get(self.next).copied()
-    }
-
-    fn name(&self, entry: DirectoryEntry) -> &[u8] {
-        &self.names[entry.start..entry.end]
-    }
-
-    fn current_name(&self) -> Option<&CStr> {
-        let entry = self.current()?;
-        CStr::from_bytes_with_nul(&self.names[entry.start..=entry.end]).ok()
-    }
-}
-
-/// Why the contents of a file cannot be read.
-enum ReadError {
-    Io(io::Error),
-    Changed,
-}
-
-impl OpenFile {
-    /// Reads at most what remains. Asks for one byte more where there is room, to find out without a further system call
-    /// that the file did not grow.
-    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
-        let wanted = usize::try_from(self.remaining).unwrap_or(usize::MAX);
-        let asked = wanted.saturating_add(1).min(buffer.len());
-        let read = self.read_some(&mut buffer[..asked])?;
-        if read > wanted || (read == 0 && wanted > 0) {
-            return Err(ReadError::Changed);
-        }
-        self.remaining -= read as u64;
-        // Less than was asked for: that was the end of the file.
-        let at_end = read < asked;
-        if self.remaining == 0 && !at_end && self.read_some(&mut [0])? > 0 {
-            return Err(ReadError::Changed);
-        }
-        Ok(read)
-    }
-
-    fn read_some(&mut self, buffer: &mut [u8]) -> Result<usize, ReadError> {
-        loop {
-            match self.file.read(buffer) {
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                result => return result.map_err(ReadError::Io),
-            }
-        }
-    }
-}
-
 fn file_type(directory: impl AsFd, path: impl rustix::path::Arg) -> rustix::io::Result<FileType> {
     let stat = rustix::fs::statat(directory, path, AtFlags::SYMLINK_NOFOLLOW)?;
     Ok(FileType::from_raw_mode(stat.st_mode))
@@ -425,15 +320,6 @@ fn push_string(bytes: &mut Vec<u8>, string: &[u8]) {
     bytes.extend_from_slice(string);
     bytes.extend_from_slice(&[0; 8][..padding(length)]);
 }
-
-/// Tells the kernel to read a file ahead. Merely advice: whether it works does not matter.
-#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
-fn read_ahead(file: impl AsFd) {
-    let _ = rustix::fs::fadvise(file, 0, None, rustix::fs::Advice::Sequential);
-}
-
-#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
-fn read_ahead(_file: impl AsFd) {}
 
 /// Writes the NAR of `path` to `writer` and returns its size in bytes.
 ///

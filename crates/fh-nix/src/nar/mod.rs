@@ -15,13 +15,19 @@
 //! So one tree has one NAR, which is what makes its hash mean something. The decoder insists on it: what [`NarDecoder`]
 //! accepts is byte for byte what [`NarReader`] makes of the unpacked tree.
 
+mod contents;
 mod decode;
+mod directory;
 mod encode;
+mod event;
 mod unpack;
+mod validate;
 
-pub use decode::{Event, Limits, NarDecoder, NarValidator};
+pub use decode::NarDecoder;
 pub use encode::{NarReader, pack};
+pub use event::{Event, Limits};
 pub use unpack::unpack;
+pub use validate::NarValidator;
 
 /// How deep directories may nest, in the packer always and in the decoder by default.
 ///

@@ -12,7 +12,8 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags};
 
-use super::decode::{Event, NarDecoder};
+use super::decode::NarDecoder;
+use super::event::Event;
 use crate::error::{Error, Result};
 
 const BUFFER: usize = 256 << 10;

@@ -11,6 +11,13 @@ use proptest::prelude::*;
 
 use crate::tree::{Tree, any_tree, directory, executable, link, menagerie, regular};
 
+/// Packing is spread over threads.
+const _: () = {
+    const fn can_be_sent<T: Send + 'static>() {}
+    can_be_sent::<NarReader>();
+    can_be_sent::<Error>();
+};
+
 /// Packs with reads of this size.
 fn read_by(path: &Path, size: usize) -> Result<Vec<u8>, io::Error> {
     let mut reader = NarReader::new(path).unwrap();
