@@ -25,7 +25,7 @@ impl Default for Limits {
     }
 }
 
-/// What a [`NarDecoder`] found. Names and targets are bytes: a NAR need not hold UTF-8.
+/// What a [`NarDecoder`](super::NarDecoder) found. Names and targets are bytes: a NAR need not hold UTF-8.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// A directory begins. Its entries follow, then its [`Event::DirectoryEnd`].
