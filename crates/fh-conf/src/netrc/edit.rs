@@ -35,6 +35,16 @@ pub(super) fn set(
         append_line(&mut text, &entry);
         return (text, Change::Added);
     };
+    // A macro belongs to the entry before it: nothing goes in between.
+    let entry_before = items[..barrier]
+        .iter()
+        .rposition(|item| item.kind != Kind::Macro);
+    let is_macro = items[barrier].kind == Kind::Macro;
+    let barrier = if is_macro {
+        entry_before.unwrap_or(0)
+    } else {
+        barrier
+    };
     let start = items[barrier].range.start;
     let begin = line_start(text, start);
     let (at, gap) = if text[begin..start].iter().all(|&byte| is_blank(byte)) {
@@ -119,26 +129,17 @@ pub(super) fn remove(text: &[u8], item: &Item) -> Vec<u8> {
         .iter()
         .rposition(|&byte| !is_blank(byte))
         .map_or(0, |last| last + 1);
-    let range = if text[..end].ends_with(b"\n") {
-        // A closed macro at the end: the line end stays with what stands before the entry on its line.
-        if leads {
-            begin..end
-        } else {
-            before..end - if text[..end].ends_with(b"\r\n") { 2 } else { 1 }
-        }
-    } else {
-        let stop = line_stop(text, end);
-        let blanks = text[end..stop]
-            .iter()
-            .take_while(|&&byte| is_blank(byte))
-            .count();
-        let trails = end + blanks == stop;
-        match (leads, trails) {
-            (true, true) => whole_line(text, start, stop),
-            (_, false) => start..end + blanks,
-            (false, true) if text[..stop].ends_with(b"\r") && stop < text.len() => before..stop - 1,
-            (false, true) => before..stop,
-        }
+    let stop = line_stop(text, end);
+    let blanks = text[end..stop]
+        .iter()
+        .take_while(|&&byte| is_blank(byte))
+        .count();
+    let trails = end + blanks == stop;
+    let range = match (leads, trails) {
+        (true, true) => whole_line(text, start, stop),
+        (_, false) => start..end + blanks,
+        (false, true) if text[..stop].ends_with(b"\r") && stop < text.len() => before..stop - 1,
+        (false, true) => before..stop,
     };
     splice(text, &[(range, Vec::new())])
 }

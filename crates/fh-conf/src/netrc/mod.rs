@@ -133,7 +133,7 @@ impl Netrc {
         Ok(change)
     }
 
-    /// Removes every entry of a host (with its macros); whether there was one.
+    /// Removes every entry of a host; whether there was one. A macro behind it stays: it was not ours.
     ///
     /// # Errors
     ///

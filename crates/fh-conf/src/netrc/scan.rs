@@ -12,7 +12,7 @@ pub(super) enum Kind {
     Machine(Vec<u8>),
     /// `default`.
     Default,
-    /// A `macdef` before any entry.
+    /// A `macdef`. To ftp it belongs to the entry before it, to curl it ends that entry.
     Macro,
 }
 
@@ -38,8 +38,8 @@ pub(super) struct Field {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) kind: Kind,
-    /// From the keyword that opens the item to the end of its last word; with a macro at its end, to the end of the
-    /// empty line that closes that.
+    /// From the keyword that opens the item to the end of its last word; of a macro, to the end of the empty line that
+    /// closes it, or of the text.
     pub(super) range: Range<usize>,
     /// End of the word after which a missing field can be added: the name, or `default`.
     pub(super) head_end: usize,
@@ -80,11 +80,27 @@ impl Word {
     fn is(&self, keyword: &str) -> bool {
         self.text.eq_ignore_ascii_case(keyword.as_bytes())
     }
+
+    /// Curl from 7.84 to 8.10 skips this word and takes the next one, on a later line, for the value.
+    fn starts_remark(&self) -> bool {
+        !self.quoted && self.text.starts_with(b"#")
+    }
+
+    fn misleads(&self) -> bool {
+        self.starts_remark() || is_opening(&self.text)
+    }
 }
 
 /// Words that curl may take for the begin of an entry or macro even where they are values or remarks.
 fn is_opening(word: &[u8]) -> bool {
     ["machine", "default", "macdef"]
+        .iter()
+        .any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()))
+}
+
+/// Words that change the meaning of what follows where a remark is read on through.
+fn is_keyword(word: &[u8]) -> bool {
+    super::value::KEYWORDS
         .iter()
         .any(|keyword| word.eq_ignore_ascii_case(keyword.as_bytes()))
 }
@@ -135,9 +151,15 @@ impl Scanner<'_> {
             let Some(name) = self.word(true)? else {
                 return Err(self.error(word.range.start, "machine without a name"));
             };
-            self.open(Kind::Machine(name.text), word.range.start, name.range.end);
+            let misleads = name.starts_remark();
+            self.open(
+                Kind::Machine(name.text),
+                word.range.start,
+                name.range.end,
+                misleads,
+            );
         } else if word.is("default") {
-            self.open(Kind::Default, word.range.start, word.range.end);
+            self.open(Kind::Default, word.range.start, word.range.end, false);
         } else if word.is("macdef") {
             self.macro_definition(word)?;
         } else if word.is("login") {
@@ -174,13 +196,13 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn open(&mut self, kind: Kind, start: usize, end: usize) {
+    fn open(&mut self, kind: Kind, start: usize, end: usize, hides_rest: bool) {
         let item = Item {
             kind,
             range: start..end,
             head_end: end,
             fields: Vec::new(),
-            hides_rest: false,
+            hides_rest,
         };
         self.items.push(item);
     }
@@ -192,19 +214,20 @@ impl Scanner<'_> {
         no_value: &'static str,
         outside: &'static str,
     ) -> Result<()> {
-        let value = self.word(true)?;
-        let misplaced = self.error(word.range.start, outside);
-        let missing = self.error(word.range.start, no_value);
-        let item = self
+        if self
             .items
-            .last_mut()
-            .filter(|item| item.kind != Kind::Macro)
-            .ok_or(misplaced)?;
+            .last()
+            .is_none_or(|item| item.kind == Kind::Macro)
+        {
+            return Err(self.error(word.range.start, outside));
+        }
         // A value `machine` without quotes is far more likely the next entry after a forgotten value.
-        let value = value
-            .filter(|value| value.quoted || !value.is("machine"))
-            .ok_or(missing)?;
-        item.hides_rest |= is_opening(&value.text);
+        let value = self.word(true)?;
+        let value = value.filter(|value| value.quoted || !value.is("machine"));
+        let (Some(value), Some(item)) = (value, self.items.last_mut()) else {
+            return Err(self.error(word.range.start, no_value));
+        };
+        item.hides_rest |= value.misleads();
         item.range.end = value.range.end;
         item.fields.push(Field {
             key,
@@ -229,17 +252,7 @@ impl Scanner<'_> {
             position = (stop + 1).min(self.text.len());
         }
         self.position = position;
-        if self
-            .items
-            .last()
-            .is_none_or(|item| item.kind == Kind::Macro)
-        {
-            self.open(Kind::Macro, word.range.start, position);
-        }
-        if let Some(item) = self.items.last_mut() {
-            item.range.end = position;
-            item.hides_rest |= !closed;
-        }
+        self.open(Kind::Macro, word.range.start, position, !closed);
         Ok(())
     }
 
@@ -287,7 +300,7 @@ impl Scanner<'_> {
             .all(|&byte| is_blank(byte));
         let mut words = self.text[self.position..stop].split(|&byte| is_blank(byte));
         if !whole_line
-            && words.any(is_opening)
+            && words.any(|word| is_keyword(word) || word.contains(&b'"'))
             && let Some(item) = self.items.last_mut()
         {
             item.hides_rest = true;

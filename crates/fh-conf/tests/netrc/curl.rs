@@ -1,0 +1,278 @@
+//! The real readers, curl and Nix, asked over a loopback server what they send.
+//!
+//! A test whose program is not installed says so and passes.
+
+use std::io::{BufRead, BufReader, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+
+use fh_conf::netrc::Netrc;
+use proptest::strategy::{Strategy, ValueTree};
+use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
+
+use crate::files::file;
+use crate::readers::{Age, read};
+
+/// Answers every request and tells its `Authorization` header.
+struct Server {
+    address: SocketAddr,
+    headers: Receiver<Option<String>>,
+}
+
+impl Server {
+    fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let (sender, headers) = channel();
+        std::thread::spawn(move || {
+            for connection in listener.incoming().flatten() {
+                let mut authorization = None;
+                for line in BufReader::new(&connection).lines().map_while(Result::ok) {
+                    if line.is_empty() {
+                        break;
+                    }
+                    if let Some((name, value)) = line.split_once(": ")
+                        && name.eq_ignore_ascii_case("authorization")
+                    {
+                        authorization = Some(value.to_owned());
+                    }
+                }
+                let body = "StoreDir: /nix/store\n";
+                let length = body.len();
+                let answer = format!(
+                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
+                );
+                // First: who asked may look as soon as it has its answer.
+                if sender.send(authorization).is_err() {
+                    return;
+                }
+                let _ = (&connection).write_all(answer.as_bytes());
+            }
+        });
+        Self { address, headers }
+    }
+
+    /// What was sent since the last question.
+    fn sent(&self) -> Vec<Option<String>> {
+        self.headers.try_iter().collect()
+    }
+}
+
+fn installed(program: &str) -> bool {
+    let found = Command::new(program)
+        .arg("--version")
+        .stdout(Stdio::null())
+        .status()
+        .is_ok();
+    if !found {
+        println!("skipped: {program} is not installed");
+    }
+    found
+}
+
+fn run(command: &mut Command) -> Output {
+    command
+        .stdin(Stdio::null())
+        .output()
+        .expect("the program starts")
+}
+
+/// What curl sends to a host (without regard to what is an error for it); `None` for no credentials.
+fn ask_curl(server: &Server, host: &str, netrc: &Path) -> Option<String> {
+    let url = format!("http://{host}:{}/", server.address.port());
+    let resolve = format!("{host}:{}:{}", server.address.port(), server.address.ip());
+    let mut command = Command::new("curl");
+    command.args([
+        "--disable",
+        "--silent",
+        "--noproxy",
+        "*",
+        "--max-time",
+        "20",
+        "--resolve",
+        &resolve,
+    ]);
+    run(command.arg("--netrc-file").arg(netrc).arg(url));
+    server.sent().into_iter().flatten().next()
+}
+
+fn basic(login: &[u8], password: &[u8]) -> String {
+    format!("Basic {}", base64(&[login, b":", password].concat()))
+}
+
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for chunk in bytes.chunks(3) {
+        let padded = [
+            chunk[0],
+            chunk.get(1).copied().unwrap_or(0),
+            chunk.get(2).copied().unwrap_or(0),
+        ];
+        let number = padded
+            .iter()
+            .fold(0_usize, |number, &byte| number << 8 | usize::from(byte));
+        for place in 0..4 {
+            let letter = LETTERS[number >> (18 - 6 * place) & 63];
+            text.push(if place > chunk.len() {
+                '='
+            } else {
+                char::from(letter)
+            });
+        }
+    }
+    text
+}
+
+#[test]
+fn curl_sends_what_was_set() {
+    if !installed("curl") {
+        return;
+    }
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("netrc");
+    let server = Server::start();
+    let fixed = "machine new.example login fh password ".len();
+    let longest = "p".repeat(4094 - fixed - " # remark".len());
+    let files = [
+        "",
+        "# remark",
+        "machine a login b password c",
+        "machine a login b password c\r\nmachine d login e password f\r\n",
+        "machine new.example\r\n  login old\r\n  password \"old\"\r\n",
+        "machine NEW.example password old # remark\n",
+        "default login x password y\n",
+        "machine a login default password \"a b\"\nmachine b login machine password macdef\n",
+        "machine a login b\nmacdef init\nmachine new.example login no password no\n",
+        "machine a login b\nmacdef init\nmachine new.example login no password no\n\nmachine new.example login c password d",
+        "machine a login b password #c machine d\n",
+        "machine # a\nlogin b password c\n",
+        "machine a login b password c # see default\n",
+    ];
+    let passwords = [
+        "secret",
+        "fh1_eyJhbGciOiJFZERTQSJ9.e30.a-b_c",
+        "a#b:c'd$e=f+/~!&*();,?",
+        &longest,
+    ];
+    for before in files {
+        for password in passwords {
+            let Ok(mut netrc) = Netrc::parse(before.as_bytes()) else {
+                continue;
+            };
+            netrc.set("new.example", "fh", password).expect("set");
+            std::fs::write(&path, netrc.as_bytes()).expect("written");
+            let sent = ask_curl(&server, "new.example", &path);
+            assert_eq!(
+                sent,
+                Some(basic(b"fh", password.as_bytes())),
+                "{before:?} {password}"
+            );
+        }
+    }
+}
+
+/// A model that is wrong would prove nothing: it has to agree with the program of its age.
+#[test]
+fn the_model_reads_as_curl_does() {
+    if !installed("curl") {
+        return;
+    }
+    let version = run(Command::new("curl").arg("--version")).stdout;
+    let version = String::from_utf8_lossy(&version).into_owned();
+    if !version.starts_with("curl 7.88.1 ") {
+        println!("skipped: the model is of curl 7.88.1 as Debian 12 has it, not of {version}");
+        return;
+    }
+    let age = Age::Fixed;
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("netrc");
+    let server = Server::start();
+    let random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
+    let mut runner = TestRunner::new_with_rng(Config::default(), random);
+    let mut asked = 0;
+    while asked < 60 {
+        let before = file(false).new_tree(&mut runner).expect("a file").current();
+        let Ok(mut netrc) = Netrc::parse(before.as_bytes()) else {
+            continue;
+        };
+        // What is sent for half an entry depends on more than the file.
+        let whole = |host: &String| {
+            let entry = netrc.get(host);
+            entry.is_some_and(|entry| entry.login().is_some() && entry.password().is_some())
+        };
+        let known = |host: &String| ["a", "b.example", "z42"].contains(&host.as_str());
+        let other = netrc
+            .hosts()
+            .into_iter()
+            .filter(|_| !before.contains("#hash"))
+            .find(|host| known(host) && whole(host));
+        netrc.set("new.example", "fh", "secret").expect("set");
+        let after = String::from_utf8(netrc.to_bytes()).expect("text");
+        std::fs::write(&path, &after).expect("written");
+        let hosts = [Some("new.example".to_owned()), other];
+        for host in hosts.into_iter().flatten() {
+            let expected = read(&after, &host, age).map(|(login, password)| {
+                basic(
+                    login.unwrap_or_default().as_bytes(),
+                    password.unwrap_or_default().as_bytes(),
+                )
+            });
+            assert_eq!(ask_curl(&server, &host, &path), expected, "{host}: {after}");
+        }
+        asked += 1;
+    }
+}
+
+#[test]
+fn nix_sends_what_was_set() {
+    if !installed("nix") {
+        return;
+    }
+    let home = tempfile::tempdir().expect("a directory");
+    let path = home.path().join("the netrc");
+    let server = Server::start();
+    let before = "machine other.example login a password b\ndefault login x password y\n";
+    let mut netrc = Netrc::parse(before.as_bytes()).expect("understood");
+    netrc.set("127.0.0.1", "fh", "fh1_secret").expect("set");
+    std::fs::write(&path, netrc.as_bytes()).expect("written");
+    std::fs::write(
+        home.path().join("nix.conf"),
+        format!("netrc-file = {}\n", path.display()),
+    )
+    .expect("written");
+    let mut command = Command::new("nix");
+    command
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
+    for variable in [
+        "HOME",
+        "NIX_CONF_DIR",
+        "XDG_CACHE_HOME",
+        "NIX_STATE_DIR",
+        "NIX_LOG_DIR",
+        "NIX_LOCALSTATE_DIR",
+    ] {
+        command.env(variable, home.path());
+    }
+    command
+        .env("NIX_STORE_DIR", home.path().join("store"))
+        .env("NIX_USER_CONF_FILES", "");
+    command.args([
+        "--extra-experimental-features",
+        "nix-command",
+        "store",
+        "ping",
+        "--store",
+    ]);
+    let output = run(command.arg(format!("http://{}", server.address)));
+    let sent: Vec<_> = server.sent().into_iter().flatten().collect();
+    assert_eq!(
+        sent.first(),
+        Some(&basic(b"fh", b"fh1_secret")),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+}

@@ -1,0 +1,246 @@
+//! Models of how the versions of curl read a netrc file, to judge edits by readers that are not installed.
+//!
+//! Written after the behaviour of `lib/netrc.c` in its ages; the one of Debian 12 is held to that program in `curl.rs`.
+
+use fh_conf::netrc::{Change, Entry, Netrc};
+use proptest::prelude::*;
+
+use crate::files::file;
+
+pub(crate) type Found = Option<(Option<String>, Option<String>)>;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Age {
+    /// Up to 7.83.
+    Plain,
+    /// 7.84 to 8.10.
+    Quotes,
+    /// The same with the security fixes of Debian 12.
+    Fixed,
+    /// 8.11 to 8.18 or so.
+    InMemory,
+    /// After that.
+    Lexer,
+}
+
+pub(crate) const AGES: [Age; 5] = [
+    Age::Plain,
+    Age::Quotes,
+    Age::Fixed,
+    Age::InMemory,
+    Age::Lexer,
+];
+
+impl Age {
+    /// Whether `#` before a word makes the rest of the line a remark.
+    fn has_remarks(self) -> bool {
+        matches!(self, Self::Quotes | Self::Fixed)
+    }
+
+    /// Whether what an entry said is forgotten at the next one.
+    fn forgets(self) -> bool {
+        matches!(self, Self::Fixed | Self::InMemory)
+    }
+}
+
+struct Word {
+    text: String,
+    quoted: bool,
+}
+
+impl Word {
+    fn is(&self, keyword: &str) -> bool {
+        self.text.eq_ignore_ascii_case(keyword)
+    }
+}
+
+/// The words of a line, or `None` for what the reader gives up at.
+fn words(line: &str, age: Age) -> Option<Vec<Word>> {
+    let mut words = Vec::new();
+    let line = format!("{line}\n");
+    let mut rest = line.trim_start_matches([' ', '\t']);
+    if rest.starts_with('#') {
+        return Some(words);
+    }
+    if !age.has_remarks() {
+        rest = rest.trim_start_matches(['\r', '\n']);
+    }
+    while !rest.is_empty() && (!age.has_remarks() || !rest.starts_with('#')) {
+        if age != Age::Plain && rest.starts_with('"') {
+            let mut text = String::new();
+            let mut letters = rest[1..].char_indices();
+            let end = loop {
+                match letters.next()? {
+                    (at, '"') => break at + 2,
+                    (_, '\\') => text.push(match letters.next()?.1 {
+                        'n' => '\n',
+                        'r' => '\r',
+                        't' => '\t',
+                        other => other,
+                    }),
+                    (_, other) => text.push(other),
+                }
+            };
+            words.push(Word { text, quoted: true });
+            rest = &rest[end..];
+        } else {
+            let end = rest.find([' ', '\t', '\r', '\n']).unwrap_or(rest.len());
+            words.push(Word {
+                text: rest[..end].to_owned(),
+                quoted: false,
+            });
+            rest = &rest[end..];
+        }
+        if age.has_remarks() {
+            // It goes on behind the white space that ended the word, and takes an LF after more of it, or that of an
+            // empty line, for an empty word.
+            rest = rest.get(1..).unwrap_or("").trim_start_matches([' ', '\t']);
+        } else {
+            rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);
+        }
+    }
+    Some(words)
+}
+
+/// What the reader of an age sends to a host: login and password.
+pub(crate) fn read(text: &str, host: &str, age: Age) -> Found {
+    match age {
+        Age::Lexer => read_by_entries(text, host),
+        _ => read_by_states(text, host, age),
+    }
+}
+
+fn read_by_states(text: &str, host: &str, age: Age) -> Found {
+    #[derive(PartialEq)]
+    enum State {
+        Between,
+        Name,
+        Ours,
+        Macro,
+    }
+    let mut state = State::Between;
+    let mut pending: Option<bool> = None;
+    let (mut login, mut password) = (None, None);
+    let mut matched = false;
+    for line in text.lines() {
+        if state == State::Macro {
+            let empty = if age == Age::InMemory {
+                line.trim_matches([' ', '\t', '\r'])
+            } else {
+                line.trim_matches('\r')
+            };
+            if empty.is_empty() {
+                state = State::Between;
+            }
+            if age.has_remarks() || state == State::Between {
+                continue;
+            }
+        }
+        for word in words(line, age)? {
+            if login.is_some() && password.is_some() {
+                return Some((login, password));
+            }
+            match state {
+                State::Between if word.is("machine") => {
+                    state = State::Name;
+                    if age.forgets() {
+                        (login, password) = (None, None);
+                    }
+                }
+                State::Between if word.is("default") => (state, matched) = (State::Ours, true),
+                State::Between if word.is("macdef") && age != Age::Plain => state = State::Macro,
+                State::Between | State::Macro => {}
+                State::Name if word.is(host) => (state, matched) = (State::Ours, true),
+                State::Name => state = State::Between,
+                State::Ours => match pending.take() {
+                    Some(true) => login = Some(word.text),
+                    Some(false) => password = Some(word.text),
+                    None if word.is("login") => pending = Some(true),
+                    None if word.is("password") => pending = Some(false),
+                    None if word.is("machine") => {
+                        if age.forgets() {
+                            if age == Age::InMemory && password.is_some() {
+                                return Some((login, password));
+                            }
+                            (login, password) = (None, None);
+                        }
+                        state = State::Name;
+                    }
+                    None if word.is("default") && age == Age::InMemory => {
+                        (login, password) = (None, None);
+                    }
+                    None => {}
+                },
+            }
+        }
+    }
+    matched
+        .then_some((login, password))
+        .filter(|found| age != Age::InMemory || *found != (None, None))
+}
+
+fn read_by_entries(text: &str, host: &str) -> Found {
+    let mut entries: Vec<(bool, Option<String>, Option<String>)> = vec![(false, None, None)];
+    let mut lines = text.lines();
+    let mut expected: Option<&str> = None;
+    while let Some(line) = lines.next() {
+        for word in words(line, Age::Lexer)? {
+            let last = entries.len() - 1;
+            match expected.take() {
+                Some("machine") => entries[last].0 = word.is(host),
+                Some("login") => entries[last].1 = Some(word.text),
+                Some("password") => entries[last].2 = Some(word.text),
+                None if word.quoted => {}
+                None if word.is("machine") => {
+                    entries.push((false, None, None));
+                    expected = Some("machine");
+                }
+                None if word.is("default") => entries.push((true, None, None)),
+                None if word.is("login") => expected = Some("login"),
+                None if word.is("password") => expected = Some("password"),
+                None if word.is("account") => expected = Some("account"),
+                None if word.is("macdef") => {
+                    entries.push((false, None, None));
+                    lines.find(|line| line.trim_matches('\r').is_empty());
+                    break;
+                }
+                Some(_) | None => {}
+            }
+        }
+    }
+    let ours = entries
+        .into_iter()
+        .find(|entry| entry.0 && (entry.1.is_some() || entry.2.is_some()))?;
+    Some((ours.1, ours.2))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 3000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_reader_finds_what_was_set_and_all_else_as_before(before in file(false)) {
+        let Ok(mut netrc) = Netrc::parse(before.as_bytes()) else { return Ok(()) };
+        prop_assert_eq!(netrc.set("new.example", "fh", "secret").unwrap(), Change::Added);
+        let after = String::from_utf8(netrc.to_bytes()).unwrap();
+        for age in AGES {
+            // A file that this reader gives up at is not for us to mend.
+            if age != Age::Plain && before.lines().any(|line| words(line, age).is_none()) {
+                continue;
+            }
+            // The oldest one knows no macros.
+            if age == Age::Plain && before.contains("macdef") {
+                continue;
+            }
+            let ours = Some((Some("fh".to_owned()), Some("secret".to_owned())));
+            prop_assert_eq!(read(&after, "new.example", age), ours, "{:?} {}", age, after);
+            for host in ["a", "b.example", "z42", "other.example"] {
+                // For an entry without login, 8.11 goes on to a `default` that follows, but not to a `machine`.
+                let whole = |entry: Entry| entry.login().is_some() && entry.password().is_some();
+                if age.forgets() && !netrc.get(host).is_none_or(whole) {
+                    continue;
+                }
+                prop_assert_eq!(read(&after, host, age), read(&before, host, age), "{:?} {} {}", age, host, after);
+            }
+        }
+    }
+}
