@@ -13,11 +13,15 @@
 
 mod access;
 mod bootstrap;
+mod collect;
 pub mod config;
 mod database;
 mod error;
 mod keys;
 mod listen;
+mod lookup;
+mod push;
+mod receive;
 mod routes;
 mod server;
 mod state;

@@ -16,6 +16,7 @@ use tokio_util::task::TaskTracker;
 
 use crate::access::FLUSH_INTERVAL;
 use crate::bootstrap::{self, DataDirectoryLock};
+use crate::collect;
 use crate::config::{PublicUrl, Settings};
 use crate::database::Database;
 use crate::error::{ServerError, chain};
@@ -209,6 +210,7 @@ impl Background {
             stop: CancellationToken::new(),
         };
         background.spawn(note_last_used(state.clone()));
+        background.spawn(collect::run(state.clone()));
         background.tasks.close();
         background
     }

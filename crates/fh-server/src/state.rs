@@ -9,6 +9,8 @@ use crate::bootstrap::DataDirectoryLock;
 use crate::config::Settings;
 use crate::database::Database;
 use crate::keys::Keys;
+use crate::lookup::Lookup;
+use crate::push::Pushes;
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
 
@@ -25,6 +27,8 @@ struct Shared {
     storage: FileStorage,
     keys: Arc<Keys>,
     access: Access,
+    lookup: Lookup,
+    pushes: Pushes,
     metrics: Metrics,
     /// The last field: dropped when nothing uses the data directory any more.
     _lock: DataDirectoryLock,
@@ -53,6 +57,18 @@ impl AppState {
     pub(crate) fn new(parts: Parts) -> Self {
         let keys = Arc::new(parts.keys);
         let access = Access::new(parts.database.clone(), Arc::clone(&keys));
+        let lookup = Lookup::new(
+            parts.database.clone(),
+            Arc::clone(&keys),
+            parts.settings.store_dir.clone(),
+        );
+        let pushes = Pushes::new(
+            &parts.settings,
+            parts.storage.clone(),
+            parts.database.clone(),
+            lookup.clone(),
+            parts.metrics.clone(),
+        );
         Self {
             shared: Arc::new(Shared {
                 settings: parts.settings,
@@ -61,6 +77,8 @@ impl AppState {
                 storage: parts.storage,
                 keys,
                 access,
+                lookup,
+                pushes,
                 metrics: parts.metrics,
                 _lock: parts.lock,
             }),
@@ -95,6 +113,16 @@ impl AppState {
     /// The signing keys.
     pub(crate) fn keys(&self) -> &Keys {
         &self.shared.keys
+    }
+
+    /// Who holds what.
+    pub(crate) fn lookup(&self) -> &Lookup {
+        &self.shared.lookup
+    }
+
+    /// The pushes.
+    pub(crate) fn pushes(&self) -> &Pushes {
+        &self.shared.pushes
     }
 
     /// The counters.

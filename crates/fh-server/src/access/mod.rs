@@ -29,10 +29,9 @@ mod view;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use fh_api::{FlakeName, FlakePattern, Name, Permission, Role, Visibility};
+use fh_api::{FlakeName, FlakePattern, Permission, Role, Visibility};
 use fh_auth::OrganizationRole;
 use http::request::Parts;
-use uuid::Uuid;
 
 pub(crate) use self::authenticate::Access;
 use self::directory::{Directory, FlakeEntry};
@@ -56,23 +55,10 @@ pub(crate) struct Caller {
 pub(crate) struct FlakeRef {
     /// The internal id, also that of the slice.
     pub(crate) id: i64,
-    /// The public id.
-    pub(crate) uuid: Uuid,
     /// `org/project`, in the case in which it was made.
     pub(crate) name: FlakeName,
-    /// Who may read it without a grant.
-    pub(crate) visibility: Visibility,
     /// What the caller holds on it, not narrowed; none where visibility alone opens it.
     pub(crate) role: Option<Role>,
-}
-
-/// An organisation that the caller may know of.
-#[derive(Debug, Clone)]
-pub(crate) struct OrganizationRef {
-    /// The internal id.
-    pub(crate) id: i64,
-    /// Its name, in the case in which it was made.
-    pub(crate) name: Name,
 }
 
 impl FromRequestParts<AppState> for Caller {
@@ -101,6 +87,11 @@ impl Caller {
     /// What the caller may read. A token without the permission `pull` reads what everybody may.
     pub(crate) fn view(&self) -> &View {
         &self.view
+    }
+
+    /// Whether the request came without credentials: then the answer is the same for everybody.
+    pub(crate) fn is_anonymous(&self) -> bool {
+        self.principal.is_none()
     }
 
     /// Who it is.
@@ -171,9 +162,7 @@ impl Caller {
         }
         let found = FlakeRef {
             id: entry.id,
-            uuid: entry.uuid,
             name: entry.name.clone(),
-            visibility: entry.visibility,
             role,
         };
         // What everybody may read needs no permission.
@@ -191,13 +180,13 @@ impl Caller {
         Ok(found)
     }
 
-    /// An organisation, if the caller may make and remove flakes in it: its owners and
-    /// administrators, and whoever was granted `admin` on the whole of it.
+    /// An organisation's internal id, if the caller may make and remove flakes in it: its owners and
+    /// administrators may, and whoever was granted `admin` on the whole of it.
     ///
     /// # Errors
     /// 401 for the anonymous; 404 where it is not there or the caller may not know of it; 403 where
     /// they may know, but not do.
-    pub(crate) fn organization_to_manage(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+    pub(crate) fn organization_to_manage(&self, name: &str) -> Result<i64, ApiError> {
         let principal = self.require(Permission::Admin)?;
         let entry = self
             .directory
@@ -207,10 +196,7 @@ impl Caller {
         let administers = membership >= Some(OrganizationRole::Admin)
             || principal.holdings.organization_grant(entry.id) >= Some(Role::Admin);
         if administers {
-            return Ok(OrganizationRef {
-                id: entry.id,
-                name: entry.name.clone(),
-            });
+            return Ok(entry.id);
         }
         let known = membership.is_some() || self.view.narrow(Scope::Organization(name)).is_some();
         if !known {

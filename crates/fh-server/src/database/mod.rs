@@ -19,9 +19,12 @@ pub(crate) mod flakes;
 pub(crate) mod grants;
 pub(crate) mod keys;
 mod migrations;
+pub(crate) mod nars;
 mod open;
 pub(crate) mod organizations;
+pub(crate) mod pushes;
 pub(crate) mod settings;
+pub(crate) mod slices;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;

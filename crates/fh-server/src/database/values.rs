@@ -18,16 +18,6 @@ pub(crate) fn now() -> Timestamp {
 }
 
 impl Timestamp {
-    /// From what stands in a column.
-    pub(crate) fn from_micros(micros: i64) -> Self {
-        Self(micros)
-    }
-
-    /// As it stands in a column.
-    pub(crate) fn as_micros(self) -> i64 {
-        self.0
-    }
-
     /// Whole seconds since 1970, rounded down: as a token tells time.
     pub(crate) fn as_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
@@ -42,6 +32,14 @@ impl Timestamp {
     pub(crate) fn to_date_time(self) -> OffsetDateTime {
         OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000)
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
+    }
+
+    /// This time less so many seconds, at least the beginning of time.
+    pub(crate) fn minus_seconds(self, seconds: u64) -> Self {
+        let micros = i64::try_from(seconds)
+            .unwrap_or(i64::MAX)
+            .saturating_mul(1_000_000);
+        Self(self.0.saturating_sub(micros))
     }
 
     /// This time and so many seconds, at most the end of time.

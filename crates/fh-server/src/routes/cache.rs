@@ -84,27 +84,24 @@ pub(crate) async fn answer(
     match question.item {
         Item::CacheInfo => Ok(cache_info(&state, shared)),
         Item::NarInfo(hash) => {
-            let text = state.lookup().narinfo(&view, hash).await?;
-            count(&state, CacheRoute::NarInfo, text.is_some());
-            let text = text.ok_or(ApiError::NotFound)?;
+            let found = state.lookup().narinfo(&view, hash).await?;
+            let answer = match &found {
+                None => CacheAnswer::Absent,
+                Some(found) if found.remembered => CacheAnswer::Memory,
+                Some(_) => CacheAnswer::Stored,
+            };
+            state.metrics().cache_answered(CacheRoute::NarInfo, answer);
+            let text = found.ok_or(ApiError::NotFound)?.text;
             Ok((narinfo_headers(shared), text).into_response())
         }
         Item::Nar(nar_hash) => {
             let nar = state.lookup().nar(&view, nar_hash).await?;
-            count(&state, CacheRoute::Nar, nar.is_some());
+            let answer = nar.map_or(CacheAnswer::Absent, |_| CacheAnswer::Stored);
+            state.metrics().cache_answered(CacheRoute::Nar, answer);
             let nar = nar.ok_or(ApiError::NotFound)?;
             nar::serve(&state, nar, request.method(), request.headers(), shared).await
         }
     }
-}
-
-fn count(state: &AppState, route: CacheRoute, found: bool) {
-    let answer = if found {
-        CacheAnswer::Stored
-    } else {
-        CacheAnswer::Absent
-    };
-    state.metrics().cache_answered(route, answer);
 }
 
 fn cache_info(state: &AppState, shared: bool) -> Response {
@@ -114,7 +111,10 @@ fn cache_info(state: &AppState, shared: bool) -> Response {
         priority: settings.priority,
     };
     let headers = [
-        (CONTENT_TYPE, HeaderValue::from_static("text/x-nix-cache-info")),
+        (
+            CONTENT_TYPE,
+            HeaderValue::from_static("text/x-nix-cache-info"),
+        ),
         (CACHE_CONTROL, freshness(shared)),
     ];
     (headers, info.to_text()).into_response()

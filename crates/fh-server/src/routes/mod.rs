@@ -3,14 +3,18 @@
 //! Invariants: every handler that is not public takes a [`crate::access::Caller`] and asks it before
 //! it reads a body or the database; what is not routed is 404, constant to the byte.
 
+mod cache;
 mod discovery;
+mod file_body;
 mod flakes;
 mod grants;
 mod health;
 pub(crate) mod json;
 mod metrics;
+mod nar;
 mod organizations;
 pub(crate) mod path;
+mod pushes;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -22,11 +26,11 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{get, put};
+use axum::routing::{delete, get, post, put};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 
-use crate::error::{ApiError, remember_request_id};
+use crate::error::{ApiError, as_plain_text, remember_request_id};
 use crate::state::AppState;
 
 /// Every route of the server.
@@ -38,6 +42,7 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
         .nest(fh_api::API_PREFIX, api())
+        .merge(cache())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .layer(from_fn(remember_request_id))
@@ -65,9 +70,35 @@ fn api() -> Router<AppState> {
             "/flakes/{org}/{project}/grants/{user}",
             put(grants::set).delete(grants::remove),
         )
+        .route("/flakes/{org}/{project}/pushes", post(pushes::plan))
+        .route(
+            "/flakes/{org}/{project}/pushes/{id}",
+            delete(pushes::forget),
+        )
+        .route(
+            "/flakes/{org}/{project}/pushes/{id}/nars",
+            post(pushes::batch),
+        )
+        .route(
+            "/flakes/{org}/{project}/pushes/{id}/nars/{nar_hash}/parts/{number}",
+            put(pushes::part),
+        )
+        .route(
+            "/flakes/{org}/{project}/pushes/{id}/commit",
+            post(pushes::commit),
+        )
         .route("/tokens", get(tokens::list).post(tokens::mint))
         .route("/tokens/{id}", get(tokens::show).delete(tokens::revoke))
         .layer(from_fn(never_stored))
+}
+
+/// What Nix asks. It shows a person the body of an error as it is.
+fn cache() -> Router<AppState> {
+    Router::new()
+        .route("/{file}", get(cache::answer))
+        .route("/nar/{file}", get(cache::answer))
+        .route("/cache/{*path}", get(cache::answer))
+        .layer(from_fn(as_plain_text))
 }
 
 /// What the API answers is for one caller at one moment.

@@ -6,8 +6,8 @@
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
-    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG,
-    IF_NONE_MATCH, IF_RANGE, RANGE,
+    ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
+    IF_RANGE, RANGE,
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
@@ -34,7 +34,10 @@ pub(super) async fn serve(
             "private, max-age=31536000, immutable"
         }),
     );
-    headers.insert(ETAG, HeaderValue::try_from(&tag).map_err(ApiError::internal)?);
+    headers.insert(
+        ETAG,
+        HeaderValue::try_from(&tag).map_err(ApiError::internal)?,
+    );
     headers.insert(ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     if matches_any(request, &tag) {
         return Ok((StatusCode::NOT_MODIFIED, headers).into_response());
@@ -48,16 +51,25 @@ pub(super) async fn serve(
         Requested::Whole => (StatusCode::OK, 0, size),
         Requested::Part { start, end } => {
             let value = format!("bytes {start}-{}/{size}", end - 1);
-            headers.insert(CONTENT_RANGE, HeaderValue::try_from(value).map_err(ApiError::internal)?);
+            headers.insert(
+                CONTENT_RANGE,
+                HeaderValue::try_from(value).map_err(ApiError::internal)?,
+            );
             (StatusCode::PARTIAL_CONTENT, start, end)
         }
         Requested::Beyond => {
             let value = format!("bytes */{size}");
-            headers.insert(CONTENT_RANGE, HeaderValue::try_from(value).map_err(ApiError::internal)?);
+            headers.insert(
+                CONTENT_RANGE,
+                HeaderValue::try_from(value).map_err(ApiError::internal)?,
+            );
             return Ok((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response());
         }
     };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-nix-nar"));
+    headers.insert(
+        CONTENT_TYPE,
+        HeaderValue::from_static("application/x-nix-nar"),
+    );
     headers.insert(CONTENT_LENGTH, HeaderValue::from(end - start));
     let storage = state.storage().clone();
     let head = method == Method::HEAD;
@@ -71,11 +83,10 @@ pub(super) async fn serve(
         if head {
             return Ok(Some(Body::empty()));
         }
-        FileBody::open(file, start, end).map(Some)
-    })
-    .await
-    .map_err(ApiError::internal)?;
-    let body = opened.map_err(|error: std::io::Error| ApiError::internal(error))?;
+        let body = FileBody::open(file, start, end).map_err(ApiError::internal)?;
+        Ok::<_, ApiError>(Some(body))
+    });
+    let body = opened.await.map_err(ApiError::internal)??;
     let body = body.ok_or_else(|| {
         // Somebody took it away behind the server's back. Nix asks elsewhere; the next push of it
         // puts it back.

@@ -93,8 +93,7 @@ pub(crate) async fn commit(
     path: PushPath,
 ) -> Result<Json<CommitSummary>, ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
-    let summary =
-        finish(async move { state.pushes().commit(&caller, &flake, path.id).await });
+    let summary = finish(async move { state.pushes().commit(&caller, &flake, path.id).await });
     summary.await.map(Json)
 }
 

@@ -1,0 +1,178 @@
+//! Collecting what nobody needs any more: at the start, and then now and again.
+//!
+//! | what | when | how |
+//! |---|---|---|
+//! | pushes | they expired | row |
+//! | proofs of possession | older than an upload is kept | row |
+//! | rows of NARs | no slice and no proof refers to them | row, then file |
+//! | files of objects | they have no row and are older than an hour | file |
+//! | received parts | nobody added to them for as long as an upload is kept | file |
+//!
+//! Invariants:
+//! - a file goes after its row: a crash in between leaves a file without a row, which a later
+//!   collection finds; never a row without a file;
+//! - whatever removes an object holds the [turn](crate::receive::Publisher::turn) and looks at the
+//!   row while it does: a push that brings the same NAR at the same moment comes before or after;
+//! - the turn is given back after a few objects, so that pushes hardly wait.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use fh_nix::NarHash;
+
+use crate::database::{DatabaseError, nars, now, pushes};
+use crate::error::{ApiError, chain};
+use crate::state::AppState;
+use crate::storage::StorageError;
+
+/// Objects without a row that are younger than this may be about to get one: publishing takes
+/// seconds, and clocks jump by minutes.
+const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+
+/// Rows that are examined in one statement.
+const EXAMINED: u32 = 5000;
+
+/// Objects that are removed in one turn.
+const REMOVED: usize = 100;
+
+/// What a collection did.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Collected {
+    /// Pushes forgotten.
+    pub(crate) pushes: usize,
+    /// Proofs of possession forgotten.
+    pub(crate) received: usize,
+    /// Objects removed with their rows.
+    pub(crate) nars: usize,
+    /// Objects removed that had no row.
+    pub(crate) orphans: usize,
+    /// Files of received parts removed.
+    pub(crate) partials: usize,
+}
+
+/// Collects at the start and then in the settings' interval; never returns.
+pub(crate) async fn run(state: AppState) {
+    let mut clock = tokio::time::interval(state.settings().collect_interval);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        match collect(&state, ORPHAN_AGE).await {
+            Ok(collected) if collected == Collected::default() => {}
+            Ok(collected) => tracing::info!(?collected, "collected"),
+            Err(error) => tracing::warn!(error = %chain(&error), "the collection broke off"),
+        }
+    }
+}
+
+/// Collects once; of objects without rows those of at least that age.
+pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Collected, ApiError> {
+    let lifetime = state.settings().upload_lifetime;
+    let mut collected = Collected::default();
+    (collected.pushes, collected.received) = state
+        .database()
+        .write(move |transaction| {
+            let before = now().minus_seconds(lifetime.as_secs());
+            Ok::<_, DatabaseError>((
+                pushes::delete_expired(transaction)?,
+                nars::delete_received_before(transaction, before)?,
+            ))
+        })
+        .await?;
+    collected.nars = remove_unreferenced(state).await?;
+    collected.orphans = remove_orphans(state, orphan_age).await?;
+    state.pushes().receiving().uploads().forget_idle(lifetime);
+    collected.partials = remove_stale_partials(state, lifetime).await?;
+    Ok(collected)
+}
+
+/// Removes NARs that nothing refers to: how many.
+async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
+    let mut removed = 0;
+    let mut after = 0;
+    loop {
+        let (found, last) = state
+            .database()
+            .read(move |connection| nars::unreferenced(connection, after, EXAMINED))
+            .await?;
+        for few in found.chunks(REMOVED) {
+            let few = few.to_vec();
+            let _turn = state.pushes().receiving().publisher().turn().await;
+            let gone = state
+                .database()
+                .write(move |transaction| nars::delete_unreferenced(transaction, &few))
+                .await?;
+            removed += gone.len();
+            state.lookup().forget([], &gone);
+            remove_objects(state, gone).await?;
+        }
+        match last {
+            Some(last) => after = last,
+            None => return Ok(removed),
+        }
+    }
+}
+
+/// Removes objects that have no row: how many.
+async fn remove_orphans(state: &AppState, age: Duration) -> Result<usize, ApiError> {
+    let mut removed = 0;
+    let storage = state.storage().clone();
+    let directories = blocking(move || storage.object_directories()).await?;
+    for directory in directories {
+        let storage = state.storage().clone();
+        let old = blocking(move || storage.objects_older_than(&directory, age)).await?;
+        let candidates = without_row(state, old).await?;
+        for few in candidates.chunks(REMOVED) {
+            let _turn = state.pushes().receiving().publisher().turn().await;
+            let orphans = without_row(state, few.to_vec()).await?;
+            removed += orphans.len();
+            remove_objects(state, orphans).await?;
+        }
+    }
+    Ok(removed)
+}
+
+/// Those of these objects that have no row.
+async fn without_row(state: &AppState, objects: Vec<NarHash>) -> Result<Vec<NarHash>, ApiError> {
+    if objects.is_empty() {
+        return Ok(objects);
+    }
+    let orphans = state.database().read(move |connection| {
+        let stored: HashSet<NarHash> = nars::stored(connection, &objects)?.into_keys().collect();
+        let mut orphans = objects;
+        orphans.retain(|nar_hash| !stored.contains(nar_hash));
+        Ok(orphans)
+    });
+    Ok(orphans.await?)
+}
+
+async fn remove_objects(state: &AppState, objects: Vec<NarHash>) -> Result<(), ApiError> {
+    let storage = state.storage().clone();
+    blocking(move || {
+        objects
+            .iter()
+            .try_for_each(|nar_hash| storage.remove(nar_hash))
+    })
+    .await
+}
+
+/// Removes parts that nobody has added to for so long: of how many NARs.
+async fn remove_stale_partials(state: &AppState, age: Duration) -> Result<usize, ApiError> {
+    let storage = state.storage().clone();
+    let uploads = state.pushes().receiving().uploads().clone();
+    blocking(move || {
+        let mut removed = 0;
+        for key in storage.stale_partials(age)? {
+            removed += usize::from(uploads.discard(&key)?);
+        }
+        Ok(removed)
+    })
+    .await
+}
+
+async fn blocking<T: Send + 'static>(
+    step: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, ApiError> {
+    Ok(tokio::task::spawn_blocking(step)
+        .await
+        .map_err(ApiError::internal)??)
+}

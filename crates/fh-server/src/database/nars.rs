@@ -1,0 +1,228 @@
+//! Stored NARs, and who has proved to own one by sending all of it.
+
+use std::collections::HashMap;
+
+use fh_nix::NarHash;
+use rusqlite::{Connection, Row, params};
+
+use super::values::{all, execute, first, now};
+use super::{DatabaseError, Timestamp};
+
+/// A row of `nar`: an object that is verified and on disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Nar {
+    /// The internal id.
+    pub(crate) id: i64,
+    /// SHA-256 of the NAR.
+    pub(crate) nar_hash: NarHash,
+    /// Bytes of the NAR, uncompressed.
+    pub(crate) nar_size: u64,
+    /// Bytes as stored.
+    pub(crate) file_size: u64,
+}
+
+impl Nar {
+    pub(super) fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            id: row.get("nar_id")?,
+            nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
+            nar_size: super::slices::size(row, "nar_size")?,
+            file_size: super::slices::size(row, "file_size")?,
+        })
+    }
+}
+
+/// A list of blobs for `json_each`: one parameter, however many there are.
+pub(super) fn hex_list<T: AsRef<[u8]>>(blobs: impl IntoIterator<Item = T>) -> String {
+    let mut list = String::from("[");
+    for blob in blobs {
+        if list.len() > 1 {
+            list.push(',');
+        }
+        list.push('"');
+        data_encoding::HEXLOWER.encode_append(blob.as_ref(), &mut list);
+        list.push('"');
+    }
+    list.push(']');
+    list
+}
+
+/// Those of these NARs that are stored. Whoever asks for a caller must not tell the caller.
+pub(crate) fn stored<'a>(
+    connection: &Connection,
+    nar_hashes: impl IntoIterator<Item = &'a NarHash>,
+) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
+    let rows = all(
+        connection,
+        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
+         FROM json_each(?1) AS wanted JOIN nar AS n ON n.nar_hash = unhex(wanted.value)",
+        params![hex_list(nar_hashes.into_iter().map(NarHash::as_bytes))],
+        Nar::from_row,
+    )?;
+    Ok(rows.into_iter().map(|nar| (nar.nar_hash, nar)).collect())
+}
+
+/// Those of these NARs that this account has sent, all of it, to this slice.
+pub(crate) fn received<'a>(
+    connection: &Connection,
+    flake_id: i64,
+    account_id: i64,
+    nar_hashes: impl IntoIterator<Item = &'a NarHash>,
+) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
+    let rows = all(
+        connection,
+        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
+         FROM json_each(?1) AS wanted JOIN nar AS n ON n.nar_hash = unhex(wanted.value) \
+         JOIN received_nar AS r ON r.flake_id = ?2 AND r.account_id = ?3 AND r.nar_id = n.id",
+        params![
+            hex_list(nar_hashes.into_iter().map(NarHash::as_bytes)),
+            flake_id,
+            account_id
+        ],
+        Nar::from_row,
+    )?;
+    Ok(rows.into_iter().map(|nar| (nar.nar_hash, nar)).collect())
+}
+
+/// Records an object that is on disk now: its id. One that was recorded before gets the new size.
+pub(crate) fn record(
+    connection: &Connection,
+    nar_hash: &NarHash,
+    nar_size: u64,
+    file_size: u64,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "INSERT INTO nar (nar_hash, nar_size, file_size, created_at) VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (nar_hash) DO UPDATE SET file_size = excluded.file_size",
+        params![
+            nar_hash.as_bytes(),
+            signed(nar_size),
+            signed(file_size),
+            now()
+        ],
+    )?;
+    Ok(())
+}
+
+/// Records that an account has sent all of a NAR to a slice. Where the flake or the account is gone
+/// meanwhile, there is nothing to record.
+pub(crate) fn record_received(
+    connection: &Connection,
+    flake_id: i64,
+    account_id: i64,
+    nar_hash: &NarHash,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "INSERT INTO received_nar (flake_id, account_id, nar_id, received_at) \
+         SELECT f.id, a.id, n.id, ?4 FROM flake AS f, account AS a, nar AS n \
+         WHERE f.id = ?1 AND a.id = ?2 AND n.nar_hash = ?3 \
+         ON CONFLICT (flake_id, account_id, nar_id) DO UPDATE SET received_at = excluded.received_at",
+        params![flake_id, account_id, nar_hash.as_bytes(), now()],
+    )?;
+    Ok(())
+}
+
+/// Makes the proofs of possession that a new plan counts on last as long as the plan.
+pub(crate) fn renew_received(
+    connection: &Connection,
+    flake_id: i64,
+    account_id: i64,
+    nar_ids: &[i64],
+) -> Result<(), DatabaseError> {
+    for nar_id in nar_ids {
+        execute(
+            connection,
+            "UPDATE received_nar SET received_at = ?4 \
+             WHERE flake_id = ?1 AND account_id = ?2 AND nar_id = ?3",
+            params![flake_id, account_id, nar_id, now()],
+        )?;
+    }
+    Ok(())
+}
+
+/// As [`renew_received`], of all that an account has sent to a slice: one of its pushes goes on.
+pub(crate) fn renew_all_received(
+    connection: &Connection,
+    flake_id: i64,
+    account_id: i64,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "UPDATE received_nar SET received_at = ?3 WHERE flake_id = ?1 AND account_id = ?2",
+        params![flake_id, account_id, now()],
+    )?;
+    Ok(())
+}
+
+/// Removes the proofs of possession from before a time: how many.
+pub(crate) fn delete_received_before(
+    connection: &Connection,
+    before: Timestamp,
+) -> Result<usize, DatabaseError> {
+    execute(
+        connection,
+        "DELETE FROM received_nar WHERE received_at < ?1",
+        params![before],
+    )
+}
+
+/// A NAR's internal id and hash.
+pub(crate) type Unreferenced = (i64, NarHash);
+
+/// The next NARs, by id, that no slice and no proof of possession refers to; and where the walk has
+/// come to, `None` at its end.
+pub(crate) fn unreferenced(
+    connection: &Connection,
+    after: i64,
+    examine: u32,
+) -> Result<(Vec<Unreferenced>, Option<i64>), DatabaseError> {
+    let last = first(
+        connection,
+        "SELECT MAX(id) AS last FROM (SELECT id FROM nar WHERE id > ?1 ORDER BY id LIMIT ?2) AS next",
+        params![after, examine],
+        |row| Ok(row.get::<_, Option<i64>>("last")?),
+    )?
+    .flatten();
+    let Some(last) = last else {
+        return Ok((Vec::new(), None));
+    };
+    let rows = all(
+        connection,
+        "SELECT n.id, n.nar_hash FROM nar AS n \
+         WHERE n.id > ?1 AND n.id <= ?2 \
+         AND NOT EXISTS (SELECT 1 FROM slice_path AS s WHERE s.nar_id = n.id) \
+         AND NOT EXISTS (SELECT 1 FROM received_nar AS r WHERE r.nar_id = n.id)",
+        params![after, last],
+        |row| Ok((row.get("id")?, NarHash::from_bytes(row.get("nar_hash")?))),
+    )?;
+    Ok((rows, Some(last)))
+}
+
+/// Removes the rows of NARs that nothing refers to; one that something refers to by now stays.
+/// Answers the hashes of those that are gone.
+pub(crate) fn delete_unreferenced(
+    connection: &Connection,
+    nars: &[Unreferenced],
+) -> Result<Vec<NarHash>, DatabaseError> {
+    let mut gone = Vec::new();
+    for (id, nar_hash) in nars {
+        let deleted = execute(
+            connection,
+            "DELETE FROM nar WHERE id = ?1 AND nar_hash = ?2 \
+             AND NOT EXISTS (SELECT 1 FROM slice_path AS s WHERE s.nar_id = nar.id) \
+             AND NOT EXISTS (SELECT 1 FROM received_nar AS r WHERE r.nar_id = nar.id)",
+            params![id, nar_hash.as_bytes()],
+        )?;
+        if deleted == 1 {
+            gone.push(*nar_hash);
+        }
+    }
+    Ok(gone)
+}
+
+/// A size as a column holds it. Limits keep it far below where this would cut it.
+pub(super) fn signed(size: u64) -> i64 {
+    i64::try_from(size).unwrap_or(i64::MAX)
+}

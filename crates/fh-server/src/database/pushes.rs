@@ -1,0 +1,123 @@
+//! Pushes between their plan and their commit.
+
+use rusqlite::{Connection, params};
+use uuid::Uuid;
+
+use super::values::{execute, first, now};
+use super::{DatabaseError, Timestamp};
+
+/// A row of `push`.
+#[derive(Debug, Clone)]
+pub(crate) struct Push {
+    /// The internal id.
+    pub(crate) id: i64,
+    /// The parsed path infos, JSON.
+    pub(crate) plan: Vec<u8>,
+    /// What the commit answered, JSON; present where it is committed.
+    pub(crate) summary: Option<String>,
+    /// Until when it may be gone on with.
+    pub(crate) expires_at: Timestamp,
+}
+
+/// Begins a push.
+pub(crate) fn insert(
+    connection: &Connection,
+    uuid: Uuid,
+    flake_id: i64,
+    account_id: i64,
+    plan: &[u8],
+    expires_at: Timestamp,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "INSERT INTO push (uuid, flake_id, account_id, state, plan, created_at, expires_at) \
+         VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6)",
+        params![
+            uuid.to_string(),
+            flake_id,
+            account_id,
+            plan,
+            now(),
+            expires_at
+        ],
+    )?;
+    Ok(())
+}
+
+/// The push of an account to a flake, of that id, if it has not expired.
+pub(crate) fn find(
+    connection: &Connection,
+    uuid: Uuid,
+    flake_id: i64,
+    account_id: i64,
+) -> Result<Option<Push>, DatabaseError> {
+    first(
+        connection,
+        "SELECT id, plan, summary, expires_at FROM push \
+         WHERE uuid = ?1 AND flake_id = ?2 AND account_id = ?3 AND expires_at > ?4",
+        params![uuid.to_string(), flake_id, account_id, now()],
+        |row| {
+            Ok(Push {
+                id: row.get("id")?,
+                plan: row.get("plan")?,
+                summary: row.get("summary")?,
+                expires_at: row.get("expires_at")?,
+            })
+        },
+    )
+}
+
+/// What the commit of a push answered, where it is committed.
+pub(crate) fn summary(connection: &Connection, id: i64) -> Result<Option<String>, DatabaseError> {
+    let found = first(
+        connection,
+        "SELECT summary FROM push WHERE id = ?1",
+        params![id],
+        |row| Ok(row.get("summary")?),
+    )?;
+    Ok(found.flatten())
+}
+
+/// Marks a push as committed. Its plan is not needed any more.
+pub(crate) fn set_committed(
+    connection: &Connection,
+    id: i64,
+    summary: &str,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "UPDATE push SET state = 'committed', summary = ?2, plan = x'', committed_at = ?3 \
+         WHERE id = ?1",
+        params![id, summary, now()],
+    )?;
+    Ok(())
+}
+
+/// Lets a push that is still worked on last longer.
+pub(crate) fn extend(
+    connection: &Connection,
+    id: i64,
+    expires_at: Timestamp,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "UPDATE push SET expires_at = ?2 WHERE id = ?1 AND expires_at < ?2",
+        params![id, expires_at],
+    )?;
+    Ok(())
+}
+
+/// Forgets a push.
+pub(crate) fn delete(connection: &Connection, id: i64) -> Result<(), DatabaseError> {
+    execute(connection, "DELETE FROM push WHERE id = ?1", params![id])?;
+    Ok(())
+}
+
+/// Forgets what has expired: how many.
+pub(crate) fn delete_expired(connection: &Connection) -> Result<usize, DatabaseError> {
+    execute(
+        connection,
+        "DELETE FROM push WHERE expires_at <= ?1",
+        params![now()],
+    )
+}

@@ -1,0 +1,235 @@
+//! The slices: which store paths each flake holds, and with which NAR.
+//!
+//! What is asked here is asked by hash and answered from an index: *who holds this path* and *who
+//! holds this NAR* without any view, because one answer serves every caller from memory; the view
+//! picks from it. Nothing of it may reach a caller before that.
+
+use std::collections::{BTreeSet, HashMap};
+
+use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
+use rusqlite::{Connection, Row, params};
+
+use super::DatabaseError;
+use super::nars::{Nar, hex_list, signed};
+use super::values::{all, execute, first, now, parse, words};
+
+/// What a slice holds under a path's hash.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Present {
+    /// The name part of the store path.
+    pub(crate) name: String,
+    /// The content.
+    pub(crate) nar_hash: NarHash,
+}
+
+/// A slice that holds a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Holder {
+    /// The flake.
+    pub(crate) flake_id: i64,
+    /// The row of the path in that slice, for [`served`].
+    pub(crate) row_id: i64,
+}
+
+/// All that a narinfo is made of, but for the server's own signature.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Served {
+    /// The path as it was pushed.
+    pub(crate) info: PathInfo,
+    /// Bytes of the object.
+    pub(crate) file_size: u64,
+}
+
+/// Those of these paths that a slice holds.
+pub(crate) fn present<'a>(
+    connection: &Connection,
+    flake_id: i64,
+    hashes: impl IntoIterator<Item = &'a StorePathHash>,
+) -> Result<HashMap<StorePathHash, Present>, DatabaseError> {
+    let rows = all(
+        connection,
+        "SELECT s.path_hash, s.name, n.nar_hash FROM json_each(?1) AS wanted \
+         JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
+         JOIN nar AS n ON n.id = s.nar_id",
+        params![
+            hex_list(hashes.into_iter().map(StorePathHash::as_bytes)),
+            flake_id
+        ],
+        |row| {
+            let present = Present {
+                name: row.get("name")?,
+                nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
+            };
+            Ok((StorePathHash::from_bytes(row.get("path_hash")?), present))
+        },
+    )?;
+    Ok(rows.into_iter().collect())
+}
+
+/// The slices that hold a path, the oldest first.
+pub(crate) fn holders_of_path(
+    connection: &Connection,
+    hash: &StorePathHash,
+) -> Result<Vec<Holder>, DatabaseError> {
+    // Answered from the unique index alone, which holds the row ids; ids ascend with time.
+    all(
+        connection,
+        "SELECT flake_id, id FROM slice_path WHERE path_hash = ?1 ORDER BY id",
+        params![hash.as_bytes()],
+        |row| {
+            Ok(Holder {
+                flake_id: row.get("flake_id")?,
+                row_id: row.get("id")?,
+            })
+        },
+    )
+}
+
+/// A NAR and the flakes whose slices hold it.
+pub(crate) fn holders_of_nar(
+    connection: &Connection,
+    nar_hash: &NarHash,
+) -> Result<Option<(Nar, Vec<i64>)>, DatabaseError> {
+    let nar = first(
+        connection,
+        "SELECT id AS nar_id, nar_hash, nar_size, file_size FROM nar WHERE nar_hash = ?1",
+        params![nar_hash.as_bytes()],
+        Nar::from_row,
+    )?;
+    let Some(nar) = nar else { return Ok(None) };
+    let flakes = all(
+        connection,
+        "SELECT DISTINCT flake_id FROM slice_path WHERE nar_id = ?1",
+        params![nar.id],
+        |row| Ok(row.get("flake_id")?),
+    )?;
+    Ok(Some((nar, flakes)))
+}
+
+/// Whether one of these flakes, in ascending order, holds a NAR. Takes as many steps as the shorter
+/// of the two lists has entries, at most.
+pub(crate) fn any_holds_nar(
+    connection: &Connection,
+    nar_id: i64,
+    flake_ids: &[i64],
+) -> Result<bool, DatabaseError> {
+    let mut rest = flake_ids;
+    while let [candidate, ..] = rest {
+        let holder: Option<i64> = first(
+            connection,
+            "SELECT flake_id FROM slice_path WHERE nar_id = ?1 AND flake_id >= ?2 \
+             ORDER BY flake_id LIMIT 1",
+            params![nar_id, candidate],
+            |row| Ok(row.get("flake_id")?),
+        )?;
+        match holder {
+            None => return Ok(false),
+            Some(holder) if holder == *candidate => return Ok(true),
+            Some(holder) => {
+                rest = &rest[rest.partition_point(|flake_id| *flake_id < holder)..];
+            }
+        }
+    }
+    Ok(false)
+}
+
+/// What a row of a slice says, for a narinfo.
+pub(crate) fn served(
+    connection: &Connection,
+    row_id: i64,
+) -> Result<Option<Served>, DatabaseError> {
+    first(
+        connection,
+        "SELECT s.path_hash, s.name, s.path_refs, s.deriver, s.signatures, s.ca, \
+         n.nar_hash, n.nar_size, n.file_size \
+         FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id WHERE s.id = ?1",
+        params![row_id],
+        |row| {
+            let hash = StorePathHash::from_bytes(row.get("path_hash")?);
+            let name: String = row.get("name")?;
+            let path = StorePath::new(hash, &name).map_err(|error| DatabaseError::Invalid {
+                what: "store path",
+                source: error.into(),
+            })?;
+            Ok(Served {
+                info: PathInfo {
+                    path,
+                    nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
+                    nar_size: size(row, "nar_size")?,
+                    references: BTreeSet::from_iter(words(row, "path_refs", "reference")?),
+                    deriver: optional(row, "deriver", "deriver")?,
+                    signatures: words(row, "signatures", "signature")?,
+                    ca: optional(row, "ca", "content address")?,
+                },
+                file_size: size(row, "file_size")?,
+            })
+        },
+    )
+}
+
+/// Adds a path to a slice that does not hold it: whether it did not.
+pub(crate) fn insert(
+    connection: &Connection,
+    flake_id: i64,
+    info: &PathInfo,
+    nar_id: i64,
+) -> Result<bool, DatabaseError> {
+    let added = execute(
+        connection,
+        "INSERT INTO slice_path \
+         (path_hash, flake_id, name, nar_id, path_refs, deriver, signatures, ca, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         ON CONFLICT (path_hash, flake_id) DO NOTHING",
+        params![
+            info.path.hash().as_bytes(),
+            flake_id,
+            info.path.name(),
+            nar_id,
+            joined(&info.references),
+            info.deriver.as_ref().map(ToString::to_string),
+            joined(&info.signatures),
+            info.ca.as_ref().map(ToString::to_string),
+            now()
+        ],
+    )?;
+    Ok(added == 1)
+}
+
+/// Counts paths that were added to a slice, and notes that somebody pushed to it.
+pub(crate) fn count_added(
+    connection: &Connection,
+    flake_id: i64,
+    paths: u64,
+    nar_size: u64,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "UPDATE flake SET path_count = path_count + ?2, nar_size = nar_size + ?3, \
+         last_push_at = ?4 WHERE id = ?1",
+        params![flake_id, signed(paths), signed(nar_size), now()],
+    )?;
+    Ok(())
+}
+
+fn joined<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
+    let words: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
+    words.join(" ")
+}
+
+/// A column that may hold the text of a value.
+fn optional<T>(row: &Row<'_>, column: &str, what: &'static str) -> Result<Option<T>, DatabaseError>
+where
+    T: std::str::FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let text: Option<String> = row.get(column)?;
+    text.map(|text| parse(&text, what)).transpose()
+}
+
+/// A column that holds a number of bytes.
+pub(super) fn size(row: &Row<'_>, column: &'static str) -> Result<u64, DatabaseError> {
+    u64::try_from(row.get::<_, i64>(column)?).map_err(|error| DatabaseError::Invalid {
+        what: column,
+        source: error.into(),
+    })
+}

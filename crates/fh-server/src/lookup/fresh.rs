@@ -1,0 +1,109 @@
+//! A bounded memory of answers of the database that never outlive a change.
+//!
+//! The difficulty is the answer that was read before a change and is remembered after it. So each
+//! key belongs to one of a few *stripes*, whose version grows when one of its keys is forgotten: what
+//! was read under another version than the present one is answered, but not remembered. And each
+//! entry carries the generation of the directory before it was read, and is not answered under
+//! another one.
+
+use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use moka::sync::Cache;
+use rusqlite::Connection;
+
+use crate::database::{Database, DatabaseError};
+
+/// So many that unrelated keys hardly meet.
+const STRIPES: usize = 64;
+
+pub(super) struct FreshCache<K, V> {
+    entries: Cache<K, Entry<V>>,
+    hasher: RandomState,
+    versions: [Mutex<u64>; STRIPES],
+}
+
+#[derive(Clone)]
+struct Entry<V> {
+    directory: u64,
+    value: V,
+}
+
+impl<K, V> FreshCache<K, V>
+where
+    K: Hash + Eq + Copy + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    /// Remembers entries up to a total weight.
+    pub(super) fn new(
+        capacity: u64,
+        weigh: impl Fn(&K, &V) -> usize + Send + Sync + 'static,
+    ) -> Self {
+        let weigher = move |key: &K, entry: &Entry<V>| {
+            u32::try_from(weigh(key, &entry.value)).unwrap_or(u32::MAX)
+        };
+        Self {
+            entries: Cache::builder()
+                .max_capacity(capacity)
+                .weigher(weigher)
+                .build(),
+            hasher: RandomState::new(),
+            versions: [const { Mutex::new(0) }; STRIPES],
+        }
+    }
+
+    /// What is remembered, if it still holds.
+    pub(super) fn get(&self, database: &Database, key: &K) -> Option<V> {
+        let entry = self.entries.get(key)?;
+        (entry.directory == database.generation().directory).then_some(entry.value)
+    }
+
+    /// Asks the database, and remembers the answer unless something changed meanwhile.
+    pub(super) async fn load(
+        &self,
+        database: &Database,
+        key: K,
+        ask: impl FnOnce(&Connection) -> Result<V, DatabaseError> + Send + 'static,
+    ) -> Result<V, DatabaseError> {
+        let directory = database.generation().directory;
+        let version = *self.version(&key);
+        let value = database.read(ask).await?;
+        let now = self.version(&key);
+        if *now == version {
+            let value = value.clone();
+            self.entries.insert(key, Entry { directory, value });
+        }
+        drop(now);
+        Ok(value)
+    }
+
+    /// Forgets an answer, also one that is being asked for right now.
+    pub(super) fn forget(&self, key: &K) {
+        let mut version = self.version(key);
+        *version += 1;
+        self.entries.invalidate(key);
+    }
+
+    /// Forgets all answers, also those that are being asked for right now.
+    pub(super) fn forget_all(&self) {
+        let versions = self.versions.iter().map(lock);
+        let locked: Vec<_> = versions
+            .map(|mut version| {
+                *version += 1;
+                version
+            })
+            .collect();
+        self.entries.invalidate_all();
+        drop(locked);
+    }
+
+    fn version(&self, key: &K) -> MutexGuard<'_, u64> {
+        let hash = self.hasher.hash_one(key);
+        // The remainder is smaller than the number of stripes, which fits.
+        lock(&self.versions[(hash % STRIPES as u64) as usize])
+    }
+}
+
+fn lock(version: &Mutex<u64>) -> MutexGuard<'_, u64> {
+    version.lock().unwrap_or_else(PoisonError::into_inner)
+}

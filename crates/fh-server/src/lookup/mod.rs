@@ -1,0 +1,304 @@
+//! Who holds what: the questions of the read path, answered from memory.
+//!
+//! ```text
+//! path hash ─▶ holders (slices, oldest first) ─┐            row ─▶ signed narinfo text
+//! NAR hash  ─▶ NAR and holders                 ├─ view ─▶ row / yes or no
+//! ```
+//!
+//! What is remembered is the same for all callers, so that a path that everybody asks for is read and
+//! signed once. The view decides last, on values in memory, and nothing leaves this module but what
+//! it let through.
+//!
+//! Invariants:
+//! - an answer is never older than the last commit that was acknowledged: a commit
+//!   [forgets](Lookup::forget) what it changed before it is answered;
+//! - nor older than the last change of the directory: row ids and flake ids may be used again after
+//!   a flake was removed, so nothing that was learnt before counts after;
+//! - memory is bounded, whatever is asked for and however many slices hold a path.
+
+mod fresh;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use fh_nix::{Compression, NarHash, NarInfo, StoreDir, StorePathHash};
+use moka::sync::Cache;
+
+use self::fresh::FreshCache;
+use crate::access::{View, ViewIdentity};
+use crate::database::nars::Nar;
+use crate::database::slices::{self, Holder, Served};
+use crate::database::{Database, DatabaseError};
+use crate::keys::Keys;
+
+/// Memory for lists of holders, in bytes, of paths and of NARs each.
+const HOLDERS_MEMORY: u64 = 16 << 20;
+
+/// Memory for narinfo texts, in bytes.
+const TEXTS_MEMORY: u64 = 32 << 20;
+
+/// What an entry costs beside its content, roughly.
+const ENTRY: usize = 200;
+
+/// From how many holders on, what a view makes of them is remembered too.
+const MANY_HOLDERS: usize = 64;
+
+/// How many such answers are remembered.
+const DECISIONS: u64 = 50_000;
+
+/// The answers in memory; clones share them.
+#[derive(Clone)]
+pub(crate) struct Lookup {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    keys: Arc<Keys>,
+    store_dir: StoreDir,
+    paths: FreshCache<StorePathHash, PathHolders>,
+    nars: FreshCache<NarHash, Option<NarHolders>>,
+    texts: FreshCache<i64, Option<Text>>,
+    /// What views make of long lists, by the list's serial number.
+    rows: Cache<(ViewIdentity, u64), Option<i64>>,
+    readable: Cache<(ViewIdentity, u64), bool>,
+    next_serial: AtomicU64,
+}
+
+/// The slices that hold a path, the oldest first.
+#[derive(Clone)]
+struct PathHolders {
+    serial: u64,
+    holders: Arc<[Holder]>,
+}
+
+/// A NAR and the flakes that hold it.
+#[derive(Clone)]
+struct NarHolders {
+    serial: u64,
+    nar: Nar,
+    flake_ids: Arc<[i64]>,
+}
+
+/// A narinfo as it is served, and the name of the key that signed it.
+#[derive(Clone)]
+struct Text {
+    signed_by: Arc<str>,
+    text: Bytes,
+}
+
+/// A narinfo that was found.
+#[derive(Debug, Clone)]
+pub(crate) struct Found {
+    /// As it is served.
+    pub(crate) text: Bytes,
+    /// Nobody had to be asked for it.
+    pub(crate) remembered: bool,
+}
+
+impl Text {
+    fn found(self, remembered: bool) -> Found {
+        let text = self.text;
+        Found { text, remembered }
+    }
+}
+
+impl Lookup {
+    /// Remembers nothing yet.
+    pub(crate) fn new(database: Database, keys: Arc<Keys>, store_dir: StoreDir) -> Self {
+        let paths = |_: &_, entry: &PathHolders| ENTRY + size_of_val(&*entry.holders);
+        let nars = |_: &_, entry: &Option<NarHolders>| {
+            ENTRY
+                + entry
+                    .as_ref()
+                    .map_or(0, |entry| size_of_val(&*entry.flake_ids))
+        };
+        let texts = |_: &_, entry: &Option<Text>| {
+            ENTRY + entry.as_ref().map_or(0, |entry| entry.text.len())
+        };
+        Self {
+            shared: Arc::new(Shared {
+                database,
+                keys,
+                store_dir,
+                paths: FreshCache::new(HOLDERS_MEMORY, paths),
+                nars: FreshCache::new(HOLDERS_MEMORY, nars),
+                texts: FreshCache::new(TEXTS_MEMORY, texts),
+                rows: Cache::new(DECISIONS),
+                readable: Cache::new(DECISIONS),
+                next_serial: AtomicU64::new(0),
+            }),
+        }
+    }
+
+    /// The narinfo of a path as a view has it: of the slice with the lowest rank, then the oldest.
+    /// `None` where no slice of the view holds the path.
+    pub(crate) async fn narinfo(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+    ) -> Result<Option<Found>, DatabaseError> {
+        let shared = &self.shared;
+        let entry = match shared.paths.get(&shared.database, &hash) {
+            Some(entry) => entry,
+            None => self.load_path(hash).await?,
+        };
+        let Some(row_id) = shared.best(view, &entry) else {
+            return Ok(None);
+        };
+        let signed_by = shared.keys.active().name();
+        if let Some(text) = shared.texts.get(&shared.database, &row_id)
+            && text
+                .as_ref()
+                .is_none_or(|text| &*text.signed_by == signed_by)
+        {
+            return Ok(text.map(|text| text.found(true)));
+        }
+        let text = self.load_text(row_id).await?;
+        Ok(text.map(|text| text.found(false)))
+    }
+
+    /// A NAR, if a slice of the view holds it.
+    pub(crate) async fn nar(
+        &self,
+        view: &View,
+        nar_hash: NarHash,
+    ) -> Result<Option<Nar>, DatabaseError> {
+        let shared = &self.shared;
+        let entry = match shared.nars.get(&shared.database, &nar_hash) {
+            Some(entry) => entry,
+            None => self.load_nar(nar_hash).await?,
+        };
+        Ok(entry
+            .filter(|entry| shared.may_read(view, entry))
+            .map(|entry| entry.nar))
+    }
+
+    /// Forgets what was known of these paths and NARs. A commit calls this when its transaction is
+    /// on disk, and answers afterwards.
+    pub(crate) fn forget<'a>(
+        &self,
+        paths: impl IntoIterator<Item = &'a StorePathHash>,
+        nars: impl IntoIterator<Item = &'a NarHash>,
+    ) {
+        paths
+            .into_iter()
+            .for_each(|hash| self.shared.paths.forget(hash));
+        nars.into_iter()
+            .for_each(|hash| self.shared.nars.forget(hash));
+    }
+
+    /// Forgets what was known of a NAR whose object was replaced, its size in narinfos included.
+    pub(crate) fn forget_object(&self, nar_hash: &NarHash) {
+        self.shared.nars.forget(nar_hash);
+        // Which texts tell its size is not known here; and this hardly ever happens.
+        self.shared.texts.forget_all();
+    }
+
+    async fn load_path(&self, hash: StorePathHash) -> Result<PathHolders, DatabaseError> {
+        let shared = Arc::clone(&self.shared);
+        self.shared
+            .paths
+            .load(&self.shared.database, hash, move |connection| {
+                Ok(PathHolders {
+                    serial: shared.serial(),
+                    holders: slices::holders_of_path(connection, &hash)?.into(),
+                })
+            })
+            .await
+    }
+
+    async fn load_nar(&self, nar_hash: NarHash) -> Result<Option<NarHolders>, DatabaseError> {
+        let shared = Arc::clone(&self.shared);
+        self.shared
+            .nars
+            .load(&self.shared.database, nar_hash, move |connection| {
+                let found = slices::holders_of_nar(connection, &nar_hash)?;
+                Ok(found.map(|(nar, flake_ids)| NarHolders {
+                    serial: shared.serial(),
+                    nar,
+                    flake_ids: flake_ids.into(),
+                }))
+            })
+            .await
+    }
+
+    async fn load_text(&self, row_id: i64) -> Result<Option<Text>, DatabaseError> {
+        let shared = Arc::clone(&self.shared);
+        self.shared
+            .texts
+            .load(&self.shared.database, row_id, move |connection| {
+                let served = slices::served(connection, row_id)?;
+                Ok(served.map(|served| shared.render(served)))
+            })
+            .await
+    }
+}
+
+impl Shared {
+    fn serial(&self) -> u64 {
+        self.next_serial.fetch_add(1, Ordering::Relaxed)
+    }
+
+    fn best(&self, view: &View, entry: &PathHolders) -> Option<i64> {
+        let decide = || {
+            let ranked = entry
+                .holders
+                .iter()
+                .filter_map(|holder| view.rank(holder.flake_id).map(|rank| (rank, holder.row_id)));
+            // Of equal ranks the first, which is the oldest.
+            ranked
+                .min_by_key(|(rank, _)| *rank)
+                .map(|(_, row_id)| row_id)
+        };
+        if entry.holders.len() < MANY_HOLDERS {
+            return decide();
+        }
+        self.rows.get_with((view.identity(), entry.serial), decide)
+    }
+
+    fn may_read(&self, view: &View, entry: &NarHolders) -> bool {
+        let decide = || entry.flake_ids.iter().any(|id| view.rank(*id).is_some());
+        if entry.flake_ids.len() < MANY_HOLDERS {
+            return decide();
+        }
+        self.readable
+            .get_with((view.identity(), entry.serial), decide)
+    }
+
+    /// Signs a path info and writes its narinfo. Signatures that came with the push follow ours.
+    fn render(&self, served: Served) -> Text {
+        let Served {
+            mut info,
+            file_size,
+        } = served;
+        let key = self.keys.active();
+        let ours = info.sign(&self.store_dir, key);
+        info.signatures.retain(|kept| kept.key_name() != key.name());
+        info.signatures.insert(0, ours);
+        let url = nar_url(&info.nar_hash);
+        let narinfo = NarInfo {
+            info,
+            url,
+            compression: Compression::Zstd,
+            // Nix does not look at it: the NAR hash is the check.
+            file_hash: None,
+            file_size: Some(file_size),
+        };
+        Text {
+            signed_by: key.name().into(),
+            text: narinfo.to_text(&self.store_dir).into(),
+        }
+    }
+}
+
+/// Where a NAR is, relative to the root of the cache.
+pub(crate) fn nar_url(nar_hash: &NarHash) -> String {
+    format!("nar/{}{NAR_SUFFIX}", nar_hash.to_base32())
+}
+
+/// What the file name of a NAR ends with.
+pub(crate) const NAR_SUFFIX: &str = ".nar.zst";

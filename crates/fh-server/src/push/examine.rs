@@ -1,0 +1,210 @@
+//! What a push comes to, given the slice as it is: which paths are there, which can be linked, which
+//! have to be sent; and whether every reference is met.
+//!
+//! All questions are asked for the whole push at once: the number of statements does not grow with
+//! the number of paths.
+
+use std::collections::{HashMap, HashSet};
+
+use fh_api::PathStatus;
+use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
+use rusqlite::Connection;
+
+use super::parse::Wanted;
+use super::upstream::Upstream;
+use crate::access::View;
+use crate::database::nars::{self, Nar};
+use crate::database::slices::{self, Present};
+use crate::error::ApiError;
+
+/// The slice that is pushed to, and who pushes.
+#[derive(Debug, Clone)]
+pub(super) struct Target {
+    /// The slice.
+    pub(super) flake_id: i64,
+    /// For messages.
+    pub(super) flake: String,
+    /// Who.
+    pub(super) account_id: i64,
+    /// What they may read.
+    pub(super) view: View,
+}
+
+/// What is known of the push.
+#[derive(Debug)]
+pub(super) struct Examined {
+    /// One for each of the paths, in their order.
+    pub(super) statuses: Vec<PathStatus>,
+    /// NARs that the push may count on because they were received, by internal id.
+    pub(super) received: Vec<i64>,
+}
+
+/// Examines a push.
+///
+/// # Errors
+/// 400 where a reference is not met, or where a size is not that of the NAR.
+pub(super) fn examine(
+    connection: &Connection,
+    target: &Target,
+    wanted: &Wanted,
+    upstream: &Upstream,
+) -> Result<Examined, ApiError> {
+    let hashes: Vec<StorePathHash> = wanted.paths.iter().map(|info| info.path.hash()).collect();
+    let present = slices::present(connection, target.flake_id, &hashes)?;
+    let mut statuses = vec![PathStatus::Present; wanted.paths.len()];
+    let mut missing = Vec::new();
+    for (index, info) in wanted.paths.iter().enumerate() {
+        if let Some(there) = present.get(&info.path.hash()) {
+            if there.name != info.path.name() {
+                return Err(ApiError::BadRequest(format!(
+                    "{}: path: {} holds this hash with the name {}",
+                    info.path, target.flake, there.name
+                )));
+            }
+            continue;
+        }
+        if upstream.signed(info, &wanted.upstream_keys) {
+            statuses[index] = PathStatus::Upstream;
+        } else {
+            missing.push(index);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(Examined {
+            statuses,
+            received: Vec::new(),
+        });
+    }
+    let missing_paths: Vec<&PathInfo> = missing.iter().map(|&index| &wanted.paths[index]).collect();
+    check_references(connection, target, wanted, &missing_paths, upstream)?;
+    let available = Available::of(
+        connection,
+        target,
+        missing_paths.iter().map(|info| &info.nar_hash),
+    )?;
+    let mut received = Vec::new();
+    for (&index, info) in missing.iter().zip(&missing_paths) {
+        statuses[index] = match available.nar_of(info)? {
+            Some(usable) if usable.readable => PathStatus::Linked,
+            Some(usable) => {
+                received.push(usable.nar.id);
+                PathStatus::Received
+            }
+            None => PathStatus::Upload,
+        };
+    }
+    Ok(Examined { statuses, received })
+}
+
+/// A NAR that a caller may use without sending it, for at least one of two reasons.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Usable {
+    /// The NAR.
+    pub(super) nar: Nar,
+    /// A slice that they may read holds it.
+    pub(super) readable: bool,
+    /// They have sent it, to this slice.
+    pub(super) received: bool,
+}
+
+/// The NARs that a caller may use without sending them.
+#[derive(Debug)]
+pub(super) struct Available {
+    nars: HashMap<NarHash, Usable>,
+}
+
+impl Available {
+    /// Those among these NARs.
+    pub(super) fn of<'a>(
+        connection: &Connection,
+        target: &Target,
+        nar_hashes: impl IntoIterator<Item = &'a NarHash>,
+    ) -> Result<Self, ApiError> {
+        let hashes: HashSet<&NarHash> = nar_hashes.into_iter().collect();
+        let received = nars::received(
+            connection,
+            target.flake_id,
+            target.account_id,
+            hashes.iter().copied(),
+        )?;
+        let stored = nars::stored(connection, hashes.iter().copied())?;
+        // Sorted, so that the search for a holder can skip.
+        let mut slices: Vec<i64> = Vec::new();
+        if !stored.is_empty() {
+            slices.extend(target.view.flakes().map(|(flake, _)| flake.id));
+            slices.sort_unstable();
+        }
+        let mut nars = HashMap::new();
+        for (nar_hash, nar) in stored {
+            let usable = Usable {
+                nar,
+                readable: slices::any_holds_nar(connection, nar.id, &slices)?,
+                received: received.contains_key(&nar_hash),
+            };
+            if usable.readable || usable.received {
+                nars.insert(nar_hash, usable);
+            }
+        }
+        Ok(Self { nars })
+    }
+
+    /// The NAR of a path, if it need not be sent.
+    pub(super) fn nar_of(&self, info: &PathInfo) -> Result<Option<Usable>, ApiError> {
+        let Some(usable) = self.nars.get(&info.nar_hash) else {
+            return Ok(None);
+        };
+        let nar_size = usable.nar.nar_size;
+        if nar_size != info.nar_size {
+            return Err(ApiError::BadRequest(format!(
+                "{}: nar_size: the NAR with this hash has {nar_size} bytes, not {}",
+                info.path, info.nar_size
+            )));
+        }
+        Ok(Some(*usable))
+    }
+}
+
+/// Checks that each reference of the paths that are to be added is met.
+fn check_references(
+    connection: &Connection,
+    target: &Target,
+    wanted: &Wanted,
+    added: &[&PathInfo],
+    upstream: &Upstream,
+) -> Result<(), ApiError> {
+    let pushed: HashMap<StorePathHash, &StorePath> = wanted
+        .paths
+        .iter()
+        .map(|info| (info.path.hash(), &info.path))
+        .collect();
+    let outside: HashSet<StorePathHash> = added
+        .iter()
+        .flat_map(|info| &info.references)
+        .map(StorePath::hash)
+        .filter(|hash| !pushed.contains_key(hash))
+        .collect();
+    let in_slice = slices::present(connection, target.flake_id, &outside)?;
+    let mut by_upstream: HashMap<StorePathHash, bool> = HashMap::new();
+    for info in added {
+        for reference in &info.references {
+            let hash = reference.hash();
+            let met = match (pushed.get(&hash), in_slice.get(&hash)) {
+                (Some(path), _) => *path == reference,
+                (None, Some(Present { name, .. })) => name == reference.name(),
+                (None, None) => *by_upstream.entry(hash).or_insert_with(|| {
+                    wanted.context.get(&hash).is_some_and(|info| {
+                        info.path == *reference && upstream.signed(info, &wanted.upstream_keys)
+                    })
+                }),
+            };
+            if !met {
+                return Err(ApiError::BadRequest(format!(
+                    "{} refers to {reference}, which is neither in this push nor in {}, and no key \
+                     of skip_signed_by has signed it",
+                    info.path, target.flake
+                )));
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,26 @@
+//! Pushing to a slice: plan, upload, commit. The wire types and their meaning: `fh_api::push`.
+//!
+//! ```text
+//! request ─▶ parse ─▶ examine ─▶ nothing to upload ─▶ commit
+//!                        └─────▶ stored plan ─▶ uploads ─▶ commit
+//! ```
+//!
+//! Invariants:
+//! - knowing a hash is not owning the content: a path is linked to a NAR without upload only where
+//!   the caller's view holds that NAR, or where this account has sent all of it to this slice. Both
+//!   the plan and the commit ask so, each for itself;
+//! - a commit is one transaction; before it nothing of a push can be seen, after it all of it;
+//! - a slice keeps the first content of a path. Builds that are not reproducible are pushed again
+//!   and again: what is there already counts as present whatever its content, and the clash is
+//!   written to the audit log;
+//! - what a slice holds is closed: each reference of a path is met by the slice, or by an upstream
+//!   cache whose key the pusher trusts.
+
+mod commit;
+mod examine;
+mod open;
+mod parse;
+mod plan;
+mod upstream;
+
+pub(crate) use self::open::{OpenPush, Pushes};

@@ -1,0 +1,357 @@
+//! Pushes that were begun: found, gone on with, committed or given up.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPath, PushPlan, PushRequest};
+use fh_nix::{NarHash, PathInfo, StoreDir, StorePath};
+use moka::sync::Cache;
+use tokio::sync::{Semaphore, SemaphorePermit};
+use uuid::Uuid;
+
+use super::examine::Target;
+use super::parse::parse;
+use super::upstream::Upstream;
+use crate::access::{Caller, FlakeRef};
+use crate::config::Settings;
+use crate::database::pushes::{self, Push};
+use crate::database::{Database, DatabaseError, Timestamp, nars, now};
+use crate::error::ApiError;
+use crate::lookup::Lookup;
+use crate::receive::{BodyReader, Expected, Receiving};
+use crate::storage::FileStorage;
+use crate::telemetry::Metrics;
+
+/// Memory for open pushes, in NARs, of some 150 bytes each. What does not fit is read again.
+const REMEMBERED_NARS: u64 = 100_000;
+
+/// Plans that are made at the same time: one of a hundred thousand paths takes some memory.
+const PLANS: usize = 4;
+
+/// The pushes to all flakes; clones share them.
+#[derive(Clone)]
+pub(crate) struct Pushes {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    database: Database,
+    lookup: Lookup,
+    receiving: Receiving,
+    metrics: Metrics,
+    upstream: Upstream,
+    store_dir: StoreDir,
+    limits: PushLimits,
+    upload_lifetime: Duration,
+    open: Cache<Uuid, Arc<OpenPush>>,
+    planning: Semaphore,
+}
+
+/// A push between its plan and its commit, as uploads need it.
+#[derive(Debug)]
+pub(crate) struct OpenPush {
+    /// The slice that it is for.
+    pub(crate) flake_id: i64,
+    /// Whose it is.
+    pub(crate) account_id: i64,
+    expires_at: Timestamp,
+    /// What it may send: of each NAR its size, and a path for messages.
+    nars: HashMap<NarHash, (u64, StorePath)>,
+}
+
+impl OpenPush {
+    fn new(target: &Target, paths: &[PathInfo], expires_at: Timestamp) -> Self {
+        Self {
+            flake_id: target.flake_id,
+            account_id: target.account_id,
+            expires_at,
+            nars: paths
+                .iter()
+                .map(|info| (info.nar_hash, (info.nar_size, info.path.clone())))
+                .collect(),
+        }
+    }
+
+    /// What a NAR must be, if it is one of the push.
+    pub(crate) fn expected(&self, nar_hash: &NarHash) -> Option<Expected> {
+        let (nar_size, path) = self.nars.get(nar_hash)?;
+        Some(Expected {
+            path: path.clone(),
+            nar_hash: *nar_hash,
+            nar_size: *nar_size,
+        })
+    }
+}
+
+/// What the NAR of a path must be.
+pub(super) fn expected(info: &PathInfo) -> Expected {
+    Expected {
+        path: info.path.clone(),
+        nar_hash: info.nar_hash,
+        nar_size: info.nar_size,
+    }
+}
+
+impl Pushes {
+    /// With none remembered.
+    pub(crate) fn new(
+        settings: &Settings,
+        storage: FileStorage,
+        database: Database,
+        lookup: Lookup,
+        metrics: Metrics,
+    ) -> Self {
+        let limits = settings.limits;
+        let receiving = Receiving::new(
+            settings,
+            storage,
+            database.clone(),
+            lookup.clone(),
+            metrics.clone(),
+        );
+        Self {
+            shared: Arc::new(Shared {
+                database,
+                lookup,
+                receiving,
+                metrics,
+                upstream: Upstream::new(settings.store_dir.clone()),
+                store_dir: settings.store_dir.clone(),
+                limits: PushLimits {
+                    part_size: limits.part_size,
+                    batched_nar_size: limits.batched_nar_size,
+                    body_size: limits.body_size,
+                    nar_size: limits.nar_size,
+                },
+                upload_lifetime: settings.upload_lifetime,
+                open: Cache::builder()
+                    .max_capacity(REMEMBERED_NARS)
+                    .weigher(|_, push: &Arc<OpenPush>| {
+                        u32::try_from(push.nars.len()).unwrap_or(u32::MAX).max(1)
+                    })
+                    .time_to_idle(settings.upload_lifetime)
+                    .build(),
+                planning: Semaphore::new(PLANS),
+            }),
+        }
+    }
+
+    pub(super) fn database(&self) -> &Database {
+        &self.shared.database
+    }
+
+    pub(super) fn lookup(&self) -> &Lookup {
+        &self.shared.lookup
+    }
+
+    pub(super) fn metrics(&self) -> &Metrics {
+        &self.shared.metrics
+    }
+
+    /// Waits until there is room for a further plan.
+    pub(super) async fn planning(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        self.shared
+            .planning
+            .acquire()
+            .await
+            .map_err(ApiError::internal)
+    }
+
+    pub(super) fn upstream(&self) -> &Upstream {
+        &self.shared.upstream
+    }
+
+    pub(super) fn store_dir(&self) -> &StoreDir {
+        &self.shared.store_dir
+    }
+
+    pub(super) fn upload_lifetime(&self) -> Duration {
+        self.shared.upload_lifetime
+    }
+
+    /// What the server takes.
+    pub(crate) fn limits(&self) -> PushLimits {
+        self.shared.limits
+    }
+
+    /// The intake of NARs.
+    pub(crate) fn receiving(&self) -> &Receiving {
+        &self.shared.receiving
+    }
+
+    /// Plans a push of the caller to a flake that they may push to.
+    ///
+    /// # Errors
+    /// 400 where a path or a reference is not acceptable.
+    pub(crate) async fn plan(
+        &self,
+        caller: &Caller,
+        flake: &FlakeRef,
+        request: PushRequest,
+    ) -> Result<PushPlan, ApiError> {
+        let actor = caller.principal()?.actor();
+        self.plan_for(target(caller, flake)?, actor, request).await
+    }
+
+    /// Receives a batch of NARs for a push.
+    ///
+    /// # Errors
+    /// 404 where the push is not there or not the caller's; see [`Receiving::batch`].
+    pub(crate) async fn batch(
+        &self,
+        caller: &Caller,
+        flake: &FlakeRef,
+        id: Uuid,
+        body: &mut BodyReader,
+    ) -> Result<BatchAnswer, ApiError> {
+        let push = self.find_open(&target(caller, flake)?, id).await?;
+        self.receiving().batch(push, body).await
+    }
+
+    /// Receives a part of a NAR of a push.
+    ///
+    /// # Errors
+    /// 404 where the push is not there or not the caller's; see [`Receiving::part`].
+    pub(crate) async fn part(
+        &self,
+        caller: &Caller,
+        flake: &FlakeRef,
+        id: Uuid,
+        (nar_hash, number): (NarHash, u64),
+        body: &mut BodyReader,
+    ) -> Result<PartAnswer, ApiError> {
+        let push = self.find_open(&target(caller, flake)?, id).await?;
+        let expected = push.expected(&nar_hash).ok_or_else(|| {
+            ApiError::BadRequest(format!(
+                "the NAR {} is not one that the push's plan asks for",
+                nar_hash.to_base32()
+            ))
+        })?;
+        self.receiving().part(&push, &expected, number, body).await
+    }
+
+    /// Commits a push. A second time it answers the same.
+    ///
+    /// # Errors
+    /// 404 where the push is not there or not the caller's, 409 where NARs are missing.
+    pub(crate) async fn commit(
+        &self,
+        caller: &Caller,
+        flake: &FlakeRef,
+        id: Uuid,
+    ) -> Result<CommitSummary, ApiError> {
+        let actor = caller.principal()?.actor();
+        let target = target(caller, flake)?;
+        let push = self.find(&target, id).await?;
+        if let Some(summary) = push.summary {
+            return serde_json::from_str(&summary).map_err(ApiError::internal);
+        }
+        let paths = self.stored_paths(push.plan).await?;
+        let summary = self
+            .commit_paths(target, actor, paths, Some(push.id))
+            .await?;
+        self.shared.open.invalidate(&id);
+        Ok(summary)
+    }
+
+    /// Forgets a push. What it has sent stays for a while: the next one of it need not send it again.
+    ///
+    /// # Errors
+    /// 404 where the push is not there or not the caller's.
+    pub(crate) async fn forget(
+        &self,
+        caller: &Caller,
+        flake: &FlakeRef,
+        id: Uuid,
+    ) -> Result<(), ApiError> {
+        let push = self.find(&target(caller, flake)?, id).await?;
+        self.database()
+            .write(move |transaction| pushes::delete(transaction, push.id))
+            .await?;
+        self.shared.open.invalidate(&id);
+        Ok(())
+    }
+
+    /// Keeps a push that was just begun in memory.
+    pub(super) fn remember(
+        &self,
+        id: Uuid,
+        target: &Target,
+        paths: &[PathInfo],
+        expires_at: Timestamp,
+    ) {
+        let push = OpenPush::new(target, paths, expires_at);
+        self.shared.open.insert(id, Arc::new(push));
+    }
+
+    async fn find(&self, target: &Target, id: Uuid) -> Result<Push, ApiError> {
+        let (flake_id, account_id) = (target.flake_id, target.account_id);
+        self.database()
+            .read(move |connection| pushes::find(connection, id, flake_id, account_id))
+            .await?
+            .ok_or(ApiError::NotFound)
+    }
+
+    /// A push that uploads may still come for. One that is worked on lasts longer.
+    async fn find_open(&self, target: &Target, id: Uuid) -> Result<Arc<OpenPush>, ApiError> {
+        let lifetime = self.upload_lifetime().as_secs();
+        let late = now().plus_seconds(lifetime / 2);
+        if let Some(push) = self.shared.open.get(&id) {
+            if push.flake_id != target.flake_id || push.account_id != target.account_id {
+                return Err(ApiError::NotFound);
+            }
+            if push.expires_at > late {
+                return Ok(push);
+            }
+        }
+        let push = self.find(target, id).await?;
+        if push.summary.is_some() {
+            return Err(ApiError::Conflict(
+                "the push is committed, nothing can be added to it".to_owned(),
+            ));
+        }
+        let mut expires_at = push.expires_at;
+        if expires_at <= late {
+            expires_at = now().plus_seconds(lifetime);
+            let (flake_id, account_id) = (target.flake_id, target.account_id);
+            self.database()
+                .write(move |transaction| {
+                    nars::renew_all_received(transaction, flake_id, account_id)?;
+                    pushes::extend(transaction, push.id, expires_at)?;
+                    Ok::<_, DatabaseError>(())
+                })
+                .await?;
+        }
+        let paths = self.stored_paths(push.plan).await?;
+        self.remember(id, target, &paths, expires_at);
+        Ok(Arc::new(OpenPush::new(target, &paths, expires_at)))
+    }
+
+    /// The paths of a stored plan. They were accepted once, so no limit applies.
+    async fn stored_paths(&self, plan: Vec<u8>) -> Result<Vec<PathInfo>, ApiError> {
+        let store_dir = self.store_dir().clone();
+        tokio::task::spawn_blocking(move || {
+            let paths: Vec<PushPath> = serde_json::from_slice(&plan).map_err(ApiError::internal)?;
+            let request = PushRequest {
+                paths,
+                skip_signed_by: Vec::new(),
+                dry_run: false,
+            };
+            let wanted = parse(request, &store_dir, u64::MAX).map_err(ApiError::internal)?;
+            Ok(wanted.paths)
+        })
+        .await
+        .map_err(ApiError::internal)?
+    }
+}
+
+/// The slice of a flake as this caller pushes to it.
+fn target(caller: &Caller, flake: &FlakeRef) -> Result<Target, ApiError> {
+    Ok(Target {
+        flake_id: flake.id,
+        flake: flake.name.to_string(),
+        account_id: caller.principal()?.account_id,
+        view: caller.view().clone(),
+    })
+}

@@ -1,0 +1,261 @@
+//! The request for a plan, parsed field by field. Nothing that a client wrote goes on as text.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+
+use fh_api::{PushPath, PushRequest};
+use fh_nix::{NarHash, PathInfo, PublicKey, StoreDir, StorePath, StorePathHash};
+
+use crate::error::ApiError;
+
+/// Signatures of one path, and keys of one request: more are nobody's in earnest.
+const MAX_SIGNATURES: usize = 64;
+
+/// A request for a plan that makes sense by itself.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    /// The paths to push, in the request's order.
+    pub(super) paths: Vec<PathInfo>,
+    /// Paths that are only told of, by their hash part.
+    pub(super) context: HashMap<StorePathHash, PathInfo>,
+    /// What these have signed is left out.
+    pub(super) upstream_keys: Vec<PublicKey>,
+    /// Only tell.
+    pub(super) dry_run: bool,
+}
+
+/// Parses a request.
+///
+/// # Errors
+/// 400, naming the path and the field.
+pub(super) fn parse(
+    request: PushRequest,
+    store_dir: &StoreDir,
+    largest_nar: u64,
+) -> Result<Wanted, ApiError> {
+    if request.skip_signed_by.len() > MAX_SIGNATURES {
+        return Err(ApiError::BadRequest(format!(
+            "skip_signed_by names more than {MAX_SIGNATURES} keys"
+        )));
+    }
+    let upstream_keys = request
+        .skip_signed_by
+        .iter()
+        .map(|key| key.parse())
+        .collect::<Result<_, fh_nix::Error>>()
+        .map_err(|error| ApiError::BadRequest(format!("skip_signed_by: {error}")))?;
+    let mut seen = HashSet::with_capacity(request.paths.len());
+    let mut sizes: HashMap<NarHash, u64> = HashMap::with_capacity(request.paths.len());
+    let mut wanted = Wanted {
+        paths: Vec::with_capacity(request.paths.len()),
+        context: HashMap::new(),
+        upstream_keys,
+        dry_run: request.dry_run,
+    };
+    for path in request.paths {
+        let context = path.context;
+        let info = parse_path(path, store_dir, largest_nar)?;
+        if !seen.insert(info.path.hash()) {
+            return Err(field(&info.path, "path", &"it is in the push twice"));
+        }
+        if context {
+            wanted.context.insert(info.path.hash(), info);
+            continue;
+        }
+        let size = *sizes.entry(info.nar_hash).or_insert(info.nar_size);
+        if size != info.nar_size {
+            let problem = format!("another path with the same NAR says {size}");
+            return Err(field(&info.path, "nar_size", &problem));
+        }
+        wanted.paths.push(info);
+    }
+    Ok(wanted)
+}
+
+fn parse_path(
+    path: PushPath,
+    store_dir: &StoreDir,
+    largest_nar: u64,
+) -> Result<PathInfo, ApiError> {
+    let parsed = if path.path.starts_with('/') {
+        store_dir.parse_path(&path.path)
+    } else {
+        path.path.parse()
+    };
+    let name: StorePath = parsed.map_err(|error| ApiError::BadRequest(format!("path: {error}")))?;
+    let nar_hash = path
+        .nar_hash
+        .parse()
+        .map_err(|error: fh_nix::Error| field(&name, "nar_hash", &error))?;
+    if path.nar_size == 0 {
+        return Err(field(&name, "nar_size", &"no NAR has 0 bytes"));
+    }
+    if path.nar_size > largest_nar && !path.context {
+        let problem = format!(
+            "{} bytes are more than this server takes, which is {largest_nar}",
+            path.nar_size
+        );
+        return Err(field(&name, "nar_size", &problem));
+    }
+    if path.signatures.len() > MAX_SIGNATURES {
+        let problem = format!("there are more than {MAX_SIGNATURES}");
+        return Err(field(&name, "signatures", &problem));
+    }
+    Ok(PathInfo {
+        nar_hash,
+        nar_size: path.nar_size,
+        references: parse_all::<BTreeSet<_>, _>(&name, "references", &path.references)?,
+        deriver: path
+            .deriver
+            .map(|deriver| deriver.parse())
+            .transpose()
+            .map_err(|error: fh_nix::Error| field(&name, "deriver", &error))?,
+        signatures: parse_all(&name, "signatures", &path.signatures)?,
+        ca: path
+            .ca
+            .map(|ca| ca.parse())
+            .transpose()
+            .map_err(|error: fh_nix::Error| field(&name, "ca", &error))?,
+        path: name,
+    })
+}
+
+fn parse_all<C, T>(path: &StorePath, name: &'static str, texts: &[String]) -> Result<C, ApiError>
+where
+    C: FromIterator<T>,
+    T: std::str::FromStr<Err = fh_nix::Error>,
+{
+    texts
+        .iter()
+        .map(|text| text.parse())
+        .collect::<Result<C, _>>()
+        .map_err(|error| field(path, name, &error))
+}
+
+/// The error of one field of one path.
+fn field(path: &StorePath, field: &'static str, problem: &dyn std::fmt::Display) -> ApiError {
+    ApiError::BadRequest(format!("{path}: {field}: {problem}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HASH: &str = "sha256:0mdqa9w1p6cmli6976v4wi0sw9r4p5prkj7lzfd1877wk11c9c73";
+
+    fn path(name: &str) -> PushPath {
+        PushPath {
+            path: format!("00000000000000000000000000000000-{name}"),
+            nar_hash: HASH.to_owned(),
+            nar_size: 96,
+            references: Vec::new(),
+            deriver: None,
+            signatures: Vec::new(),
+            ca: None,
+            context: false,
+        }
+    }
+
+    fn refusal(paths: Vec<PushPath>) -> String {
+        let request = PushRequest {
+            paths,
+            skip_signed_by: Vec::new(),
+            dry_run: false,
+        };
+        match parse(request, &StoreDir::default(), 1000) {
+            Err(ApiError::BadRequest(message)) => message,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn each_bad_field_is_named_with_its_path() {
+        type Spoil = fn(&mut PushPath);
+        let cases: [(Spoil, &str); 10] = [
+            (|path| path.nar_hash = "sha256:short".to_owned(), "nar_hash"),
+            (|path| path.nar_size = 0, "nar_size"),
+            (|path| path.nar_size = 1001, "nar_size"),
+            (|path| path.references = vec!["x".to_owned()], "references"),
+            (
+                |path| path.references = vec![format!("{}\nCA: x", path.path)],
+                "references",
+            ),
+            (
+                |path| path.references = vec![format!("/nix/store/{}", path.path)],
+                "references",
+            ),
+            (|path| path.deriver = Some("a\nb".to_owned()), "deriver"),
+            (
+                |path| path.signatures = vec!["key:sig\nSig: x".to_owned()],
+                "signatures",
+            ),
+            (
+                |path| path.signatures = vec!["key:c2ln".to_owned(); 65],
+                "signatures",
+            ),
+            (
+                |path| path.ca = Some("text:sha256:x\nURL: y".to_owned()),
+                "ca",
+            ),
+        ];
+        for (spoil, field) in cases {
+            let mut bad = path("bad");
+            spoil(&mut bad);
+            let message = refusal(vec![bad]);
+            assert!(
+                message.starts_with(&format!("00000000000000000000000000000000-bad: {field}: ")),
+                "{message}"
+            );
+            assert!(!message.contains('\n'), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn bad_paths_are_quoted() {
+        for bad in [
+            "/gnu/store/00000000000000000000000000000000-x",
+            "/nix/store/../store/00000000000000000000000000000000-x",
+            "/nix/store/00000000000000000000000000000000-x/bin",
+            "00000000000000000000000000000000-x\ny",
+            "00000000000000000000000000000000-..",
+            "../../etc/passwd",
+            "",
+        ] {
+            let mut wrong = path("x");
+            wrong.path = bad.to_owned();
+            let message = refusal(vec![wrong]);
+            assert!(message.starts_with("path: "), "{message}");
+            assert!(!message.contains('\n'), "{message:?}");
+        }
+    }
+
+    #[test]
+    fn a_path_stands_there_once_and_a_nar_has_one_size() {
+        let message = refusal(vec![path("x"), path("x")]);
+        assert!(message.contains("twice"), "{message}");
+        let mut other = path("y");
+        other.path.replace_range(..1, "1");
+        other.nar_size = 97;
+        let message = refusal(vec![path("x"), other]);
+        assert!(message.contains("nar_size: another path"), "{message}");
+    }
+
+    #[test]
+    fn full_paths_self_references_and_context_are_fine() {
+        let mut full = path("x");
+        full.references = vec![full.path.clone()];
+        full.path = format!("/nix/store/{}", full.path);
+        let mut context = path("c");
+        context.path.replace_range(..1, "1");
+        context.context = true;
+        context.nar_size = 5000;
+        let request = PushRequest {
+            paths: vec![full, context],
+            skip_signed_by: Vec::new(),
+            dry_run: true,
+        };
+        let wanted = parse(request, &StoreDir::default(), 1000).unwrap();
+        assert_eq!(wanted.paths.len(), 1);
+        assert_eq!(wanted.context.len(), 1);
+        assert!(wanted.dry_run);
+    }
+}

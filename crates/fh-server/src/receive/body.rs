@@ -1,0 +1,111 @@
+//! A request's body as it comes from the network, in pieces of a bounded size.
+//!
+//! That a body does not stall, and that the rest of one that nobody wants is read before the answer,
+//! is seen to where connections are served.
+
+use std::time::{Duration, Instant};
+
+use axum::body::Body;
+use bytes::Bytes;
+use http::HeaderMap;
+use http::header::CONTENT_LENGTH;
+use http_body_util::BodyExt as _;
+
+use crate::error::ApiError;
+use crate::listen::body_failure;
+
+/// How many bytes are gathered before a step is made on a blocking thread: enough that the step costs
+/// more than its hand-over, and little enough that hundreds of slow uploads fit into memory.
+pub(super) const PIECE: usize = 256 << 10;
+
+/// Bytes a second that a body must have on average, once it was waited for as long as [`PATIENCE`]:
+/// who sends a byte a minute holds a place that others need.
+const SLOWEST: u64 = 1 << 10;
+
+/// How long a body is waited for, all in all, before its average rate counts.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Reads a body, never more than a limit and never without end.
+pub(crate) struct BodyReader {
+    body: Body,
+    limit: u64,
+    taken: u64,
+    /// How long the network was waited for, all in all.
+    waited: Duration,
+}
+
+impl BodyReader {
+    /// A reader of a body of at most `limit` bytes.
+    ///
+    /// # Errors
+    /// Where the headers say already that there are more.
+    pub(crate) fn new(headers: &HeaderMap, body: Body, limit: u64) -> Result<Self, ApiError> {
+        let announced = headers
+            .get(CONTENT_LENGTH)
+            .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if announced.is_some_and(|announced| announced > limit) {
+            return Err(too_large(limit));
+        }
+        Ok(Self {
+            body,
+            limit,
+            taken: 0,
+            waited: Duration::ZERO,
+        })
+    }
+
+    /// The most bytes that this reader takes.
+    pub(super) fn limit(&self) -> u64 {
+        self.limit
+    }
+
+    /// The next bytes, at least [`PIECE`] of them unless the body ends before; empty at its end.
+    pub(super) async fn gather(&mut self) -> Result<Vec<Bytes>, ApiError> {
+        let mut pieces = Vec::new();
+        let mut length = 0;
+        while length < PIECE {
+            let Some(bytes) = self.next().await? else {
+                break;
+            };
+            length += bytes.len();
+            pieces.push(bytes);
+        }
+        Ok(pieces)
+    }
+
+    async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
+        loop {
+            let since = Instant::now();
+            let frame = self.body.frame().await;
+            self.waited += since.elapsed();
+            let Some(frame) = frame else {
+                return Ok(None);
+            };
+            let frame = frame.map_err(|error| body_failure(&error))?;
+            // Trailers say nothing here.
+            let Ok(bytes) = frame.into_data() else {
+                continue;
+            };
+            if bytes.is_empty() {
+                continue;
+            }
+            self.taken += bytes.len() as u64;
+            if self.taken > self.limit {
+                return Err(too_large(self.limit));
+            }
+            let least = self.waited.as_secs().saturating_mul(SLOWEST);
+            if self.waited > PATIENCE && self.taken < least {
+                return Err(ApiError::Timeout(format!(
+                    "the body comes in at less than {SLOWEST} bytes a second"
+                )));
+            }
+            return Ok(Some(bytes));
+        }
+    }
+}
+
+fn too_large(limit: u64) -> ApiError {
+    ApiError::TooLarge(format!(
+        "the body is larger than the limit of {limit} bytes"
+    ))
+}

@@ -1,0 +1,264 @@
+//! Decompressing zstd frames that somebody sent.
+//!
+//! Stricter than the command line tool: only plain zstd frames (RFC 8878, section 3.1.1), laid end to
+//! end, none cut short. Skippable frames and other formats are refused: not every reader of the
+//! stored object knows them.
+
+use std::io::{self, BufRead};
+
+use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
+
+/// The first bytes of each frame.
+const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
+
+/// The largest window (a power of two) that is decompressed: what readers accept by default, and what
+/// `zstd --ultra -22` and `--long` use. Memory is touched only as far as content is written to it, so
+/// what a frame costs is bounded by the content that the caller takes.
+const WINDOW_LOG: u32 = 27;
+
+/// A context that has grown beyond this many bytes is not kept for the next stream.
+const KEPT_MEMORY: usize = 12 << 20;
+
+/// Why bytes are no sequence of zstd frames.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum FrameFault {
+    /// Something else stands where a frame must begin.
+    #[error("at byte {offset}, something other than a zstd frame begins")]
+    NoFrame {
+        /// Where, in compressed bytes.
+        offset: u64,
+    },
+    /// zstd refuses it.
+    #[error("it cannot be decompressed: {problem}")]
+    Corrupt {
+        /// zstd's words.
+        problem: &'static str,
+    },
+    /// The last frame is not whole.
+    #[error("it ends in the middle of a zstd frame")]
+    Truncated,
+    /// The compressed bytes cannot be had: no fault of theirs.
+    #[error("the compressed bytes cannot be read")]
+    Read(#[source] io::Error),
+}
+
+/// A decompressor, kept from one stream to the next for its memory.
+pub(crate) struct FrameDecoder {
+    context: DCtx<'static>,
+    output: Box<[u8]>,
+}
+
+impl FrameDecoder {
+    /// A decompressor; `None` where there is no memory for one.
+    pub(crate) fn new() -> Option<Self> {
+        let mut context = DCtx::try_create()?;
+        context
+            .set_parameter(DParameter::WindowLogMax(WINDOW_LOG))
+            .ok()?;
+        Some(Self {
+            context,
+            output: vec![0; DCtx::out_size()].into(),
+        })
+    }
+
+    /// Decompresses what `input` holds.
+    pub(crate) fn frames<R: BufRead>(&mut self, input: R) -> Frames<'_, R> {
+        // Whatever the last stream left behind.
+        let _ = self.context.reset(ResetDirective::SessionOnly);
+        Frames {
+            decoder: self,
+            input,
+            consumed: 0,
+            frame_start: 0,
+            unfinished: false,
+            output_full: false,
+            ended: false,
+        }
+    }
+
+    /// Whether it has grown so large that it should be dropped rather than kept.
+    pub(crate) fn is_bloated(&self) -> bool {
+        self.context.sizeof() > KEPT_MEMORY
+    }
+}
+
+/// What comes out of a stream of frames.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Step<'a> {
+    /// Decompressed bytes, never empty.
+    Data(&'a [u8]),
+    /// A frame is complete.
+    FrameEnd {
+        /// Compressed bytes from the stream's start up to here.
+        consumed: u64,
+    },
+}
+
+/// A stream of frames. After an error it is of no use.
+pub(crate) struct Frames<'d, R> {
+    decoder: &'d mut FrameDecoder,
+    input: R,
+    consumed: u64,
+    frame_start: u64,
+    /// Bytes of the present frame were consumed, and it is not complete.
+    unfinished: bool,
+    /// There may be more output than there was room for.
+    output_full: bool,
+    /// The frame is complete, which is still to be told.
+    ended: bool,
+}
+
+impl<R: BufRead> Frames<'_, R> {
+    /// The next step; `None` where the input ends with the end of a frame.
+    pub(crate) fn next(&mut self) -> Result<Option<Step<'_>>, FrameFault> {
+        loop {
+            if std::mem::take(&mut self.ended) {
+                self.frame_start = self.consumed;
+                return Ok(Some(Step::FrameEnd {
+                    consumed: self.consumed,
+                }));
+            }
+            let input = match self.input.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                result => result.map_err(FrameFault::Read)?,
+            };
+            if input.is_empty() && !self.output_full {
+                return if self.unfinished {
+                    Err(FrameFault::Truncated)
+                } else {
+                    Ok(None)
+                };
+            }
+            let position = usize::try_from(self.consumed - self.frame_start).unwrap_or(usize::MAX);
+            let magic = MAGIC.get(position..).unwrap_or_default();
+            if input.iter().zip(magic).any(|(byte, magic)| byte != magic) {
+                return Err(FrameFault::NoFrame {
+                    offset: self.frame_start,
+                });
+            }
+            let decoder = &mut *self.decoder;
+            let mut from = InBuffer::around(input);
+            let mut to = OutBuffer::around(&mut *decoder.output);
+            let hint = decoder
+                .context
+                .decompress_stream(&mut to, &mut from)
+                .map_err(|code| FrameFault::Corrupt {
+                    problem: get_error_name(code),
+                })?;
+            let (taken, made) = (from.pos(), to.pos());
+            self.input.consume(taken);
+            self.consumed += taken as u64;
+            self.ended = hint == 0;
+            self.unfinished = hint != 0;
+            self.output_full = made == decoder.output.len() && hint != 0;
+            if made > 0 {
+                return Ok(Some(Step::Data(&self.decoder.output[..made])));
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::BufReader;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn decode(input: impl BufRead) -> Result<(Vec<u8>, Vec<u64>), FrameFault> {
+        let mut decoder = FrameDecoder::new().unwrap();
+        let mut frames = decoder.frames(input);
+        let (mut data, mut ends) = (Vec::new(), Vec::new());
+        while let Some(step) = frames.next()? {
+            match step {
+                Step::Data(bytes) => data.extend_from_slice(bytes),
+                Step::FrameEnd { consumed } => ends.push(consumed),
+            }
+        }
+        Ok((data, ends))
+    }
+
+    fn compress(data: &[u8]) -> Vec<u8> {
+        zstd::bulk::compress(data, 3).unwrap()
+    }
+
+    #[test]
+    fn several_frames_are_one_stream() {
+        let large = vec![7; 3 << 20];
+        let parts: [&[u8]; 4] = [b"one", b"", &large, b"four"];
+        let frames: Vec<_> = parts.iter().map(|part| compress(part)).collect();
+        let (data, ends) = decode(frames.concat().as_slice()).unwrap();
+        assert_eq!(data, parts.concat());
+        let mut at = 0;
+        let expected: Vec<u64> = frames
+            .iter()
+            .map(|frame| {
+                at += frame.len() as u64;
+                at
+            })
+            .collect();
+        assert_eq!(ends, expected);
+        assert_eq!(decode(&[][..]).unwrap(), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn what_is_no_frame_is_refused() {
+        let good = compress(b"content");
+        for (bad, name) in [
+            (b"plain text".to_vec(), "no zstd"),
+            (vec![0; 100], "zeros"),
+            // A skippable frame of four bytes.
+            (
+                [
+                    &[0x50, 0x2A, 0x4D, 0x18, 4, 0, 0, 0, 1, 2, 3, 4],
+                    good.as_slice(),
+                ]
+                .concat(),
+                "skippable",
+            ),
+            ([good.as_slice(), b"x"].concat(), "garbage after a frame"),
+            ([good.as_slice(), &[0; 8]].concat(), "zeros after a frame"),
+        ] {
+            let error = decode(bad.as_slice()).unwrap_err();
+            assert!(
+                matches!(error, FrameFault::NoFrame { .. }),
+                "{name}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_window_beyond_the_limit_is_refused() {
+        // Frame header: no single segment, no content size, window descriptor of 2^28.
+        let header = [0x28, 0xB5, 0x2F, 0xFD, 0x00, (28 - 10) << 3, 0, 0, 0];
+        let error = decode(&header[..]).unwrap_err();
+        assert!(matches!(error, FrameFault::Corrupt { .. }), "{error}");
+        assert!(error.to_string().contains("memory"), "{error}");
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_are_noticed_and_pieces_do_not_matter(
+            data in proptest::collection::vec(any::<u8>(), 0..5000),
+            cut in any::<prop::sample::Index>(),
+            piece in 1_usize..64,
+        ) {
+            let whole = compress(&data);
+            let (decoded, _) = decode(BufReader::with_capacity(piece, whole.as_slice())).unwrap();
+            prop_assert_eq!(&decoded, &data);
+            let cut = cut.index(whole.len());
+            if cut > 0 {
+                let result = decode(BufReader::with_capacity(piece, &whole[..cut]));
+                prop_assert!(matches!(result, Err(FrameFault::Truncated)));
+            }
+        }
+
+        #[test]
+        fn any_bytes(data in proptest::collection::vec(any::<u8>(), 0..200), magic: bool) {
+            let mut input = if magic { MAGIC.to_vec() } else { Vec::new() };
+            input.extend(data);
+            let _ = decode(input.as_slice());
+        }
+    }
+}

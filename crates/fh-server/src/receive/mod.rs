@@ -1,0 +1,165 @@
+//! Receiving NARs: from bytes of somebody to verified objects.
+//!
+//! ```text
+//! batch  body ─ pieces ─▶ BatchParser ─ records ─▶ verify ─▶ StagedFile ┐
+//!                                                                       ├▶ Publisher ─▶ object + rows
+//! part   body ─ pieces ─▶ PartialFile ─ whole part ─▶ verify ─▶ … last ─┘
+//! ```
+//!
+//! A body is taken from the network piece by piece on the async side. What costs processor time or
+//! touches a file happens in short steps on blocking threads, each with bytes that are there already:
+//! no thread ever waits for a network, and a slow client holds one piece of memory and nothing else.
+//!
+//! Invariants:
+//! - nothing becomes an object before its NAR hash, size and structure are those announced;
+//! - what one upload holds in memory is bounded ([`body::PIECE`] and one small record), the working
+//!   memory of decompression is bounded by the number of verifications at a time
+//!   ([`Verifiers`]), and neither depends on a number that a client wrote;
+//! - a request that is given up, at whatever point, leaves the staging area as if it had not been
+//!   made, or as if it had been finished.
+
+mod batch;
+mod body;
+mod frames;
+mod parser;
+mod partial;
+mod publish;
+#[cfg(test)]
+mod tests;
+mod uploads;
+mod verify;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fh_api::{BatchAnswer, PartAnswer};
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+pub(crate) use self::body::BodyReader;
+pub(crate) use self::publish::Publisher;
+pub(crate) use self::uploads::Uploads;
+pub(crate) use self::verify::Expected;
+use self::verify::Verifiers;
+use crate::config::Settings;
+use crate::database::Database;
+use crate::error::ApiError;
+use crate::lookup::Lookup;
+use crate::push::OpenPush;
+use crate::storage::{FileStorage, PartialKey};
+use crate::telemetry::Metrics;
+
+/// Bodies that are read at the same time. Each holds at most two pieces; more of them wait unread.
+const BODIES: usize = 64;
+
+/// The intake of NARs; clones share it.
+#[derive(Clone)]
+pub(crate) struct Receiving {
+    storage: FileStorage,
+    verifiers: Verifiers,
+    publisher: Publisher,
+    uploads: Uploads,
+    bodies: Arc<Semaphore>,
+    metrics: Metrics,
+    batched_nar_size: u64,
+    stall: Duration,
+}
+
+impl Receiving {
+    /// With nothing under way.
+    pub(crate) fn new(
+        settings: &Settings,
+        storage: FileStorage,
+        database: Database,
+        lookup: Lookup,
+        metrics: Metrics,
+    ) -> Self {
+        let verifiers = Verifiers::new(settings.limits.verifications);
+        let publisher = Publisher::new(storage.clone(), database.clone(), lookup, metrics.clone());
+        let uploads = Uploads::new(
+            storage.clone(),
+            database,
+            verifiers.clone(),
+            publisher.clone(),
+            settings.limits.part_size,
+            settings.timeouts.stall,
+        );
+        Self {
+            storage,
+            verifiers,
+            publisher,
+            uploads,
+            bodies: Arc::new(Semaphore::new(BODIES)),
+            metrics,
+            batched_nar_size: settings.limits.batched_nar_size,
+            stall: settings.timeouts.stall,
+        }
+    }
+
+    /// What makes objects.
+    pub(crate) fn publisher(&self) -> &Publisher {
+        &self.publisher
+    }
+
+    /// The uploads in parts.
+    pub(crate) fn uploads(&self) -> &Uploads {
+        &self.uploads
+    }
+
+    /// Receives a batch for a push, publishes what is good of it, and tells what became of each
+    /// record.
+    ///
+    /// # Errors
+    /// Where the body is no batch, breaks off, is too large, or this machine fails. What was whole
+    /// and good before that is published nevertheless.
+    pub(crate) async fn batch(
+        &self,
+        push: Arc<OpenPush>,
+        body: &mut BodyReader,
+    ) -> Result<BatchAnswer, ApiError> {
+        let _place = self.place().await?;
+        let _counted = self.metrics.upload_started();
+        let receiver = batch::Receiver::new(
+            push,
+            self.batched_nar_size,
+            &self.storage,
+            &self.metrics,
+            body,
+        );
+        receiver
+            .receive(body, &self.verifiers, &self.publisher)
+            .await
+    }
+
+    /// Receives part `number` of a NAR of a push.
+    ///
+    /// # Errors
+    /// See [`Uploads::receive_part`].
+    pub(crate) async fn part(
+        &self,
+        push: &OpenPush,
+        expected: &Expected,
+        number: u64,
+        body: &mut BodyReader,
+    ) -> Result<PartAnswer, ApiError> {
+        let key = PartialKey {
+            flake_id: push.flake_id,
+            account_id: push.account_id,
+            nar_hash: expected.nar_hash,
+            nar_size: expected.nar_size,
+        };
+        self.uploads
+            .receive_part(key, expected, number, body, async || {
+                Ok((self.place().await?, self.metrics.upload_started()))
+            })
+            .await
+    }
+
+    async fn place(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        tokio::time::timeout(self.stall, self.bodies.acquire())
+            .await
+            .map_err(|_| {
+                ApiError::Unavailable("too many uploads are under way, try again".to_owned())
+            })?
+            .map_err(ApiError::internal)
+    }
+}

@@ -1,0 +1,192 @@
+//! A large NAR as far as its parts were received and checked.
+//!
+//! Each part is a whole number of zstd frames, so the parts lie end to end in one file and what is
+//! there can be found out by decompressing it: after a restart the file is read again, up to the last
+//! part that is whole.
+
+use std::io::BufReader;
+
+use super::body::PIECE;
+use super::frames::{FrameDecoder, FrameFault, Step};
+use super::verify::{Expected, NarCheck, NarFault};
+use crate::storage::{FileStorage, OpenPartial, PartialFile, PartialKey, StorageError};
+
+/// Why a part does not go on.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PartFault {
+    /// It is not what it must be. For the sender.
+    #[error(transparent)]
+    Content(#[from] NarFault),
+    /// It does not have as many bytes as a part has. For the sender.
+    #[error("it decompresses to {found} bytes, and this part must have {expected}")]
+    Length {
+        /// Bytes found.
+        found: u64,
+        /// Bytes that it must have.
+        expected: u64,
+    },
+    /// This machine failed.
+    #[error(transparent)]
+    Storage(#[from] StorageError),
+}
+
+/// The state of one upload in parts.
+#[derive(Debug)]
+pub(crate) struct PartialNar {
+    expected: Expected,
+    part_size: u64,
+    file: PartialFile,
+    good: Good,
+}
+
+/// The parts that were checked: all that counts.
+#[derive(Clone, Debug)]
+struct Good {
+    parts: u64,
+    /// Bytes of the file that they fill.
+    length: u64,
+    check: NarCheck,
+}
+
+impl PartialNar {
+    /// An upload as far as its file tells; one that has not begun where there is none.
+    pub(crate) fn resume(
+        storage: &FileStorage,
+        key: &PartialKey,
+        expected: Expected,
+        part_size: u64,
+        decoder: &mut FrameDecoder,
+    ) -> Result<Self, StorageError> {
+        let file = storage.partial(key);
+        let mut partial = Self {
+            good: Good {
+                parts: 0,
+                length: 0,
+                check: NarCheck::new(expected.nar_size),
+            },
+            expected,
+            part_size,
+            file,
+        };
+        if partial.file.length()? > 0 {
+            partial.read_again(decoder)?;
+        }
+        Ok(partial)
+    }
+
+    /// Reads the file for the parts that it holds. The last part is never taken from it: what
+    /// completes a NAR is a request that asks for that.
+    fn read_again(&mut self, decoder: &mut FrameDecoder) -> Result<(), StorageError> {
+        let open = self.file.open_at(self.file.length()?)?;
+        let reader = BufReader::with_capacity(PIECE, open.reader(0));
+        let mut frames = decoder.frames(reader);
+        let mut check = self.good.check.clone();
+        let last = self.part_count() - 1;
+        // Whatever is wrong with the rest, it is not there.
+        while let Ok(Some(step)) = frames.next() {
+            match step {
+                Step::Data(bytes) => {
+                    if check.take(bytes).is_err() {
+                        break;
+                    }
+                }
+                Step::FrameEnd { consumed } => {
+                    let parts = check.taken() / self.part_size;
+                    let whole = check.taken() % self.part_size == 0 && parts > 0;
+                    if whole && parts <= last {
+                        self.good = Good {
+                            parts,
+                            length: consumed,
+                            check: check.clone(),
+                        };
+                    }
+                }
+            }
+            if check.taken() > last * self.part_size {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// How many parts the NAR has.
+    pub(crate) fn part_count(&self) -> u64 {
+        fh_api::part_count(self.expected.nar_size, self.part_size)
+    }
+
+    /// How many parts were received and checked.
+    pub(crate) fn parts(&self) -> u64 {
+        self.good.parts
+    }
+
+    /// Opens the file for the next part. What a part that broke off left there is cut away.
+    pub(crate) fn open(&self) -> Result<OpenPartial, StorageError> {
+        self.file.open_at(self.good.length)
+    }
+
+    /// Checks the part that was added since [`Self::open`], and counts it. After a fault it is as if
+    /// the part had not come.
+    pub(crate) fn accept(
+        &mut self,
+        open: &OpenPartial,
+        decoder: &mut FrameDecoder,
+    ) -> Result<(), PartFault> {
+        let left = self.expected.nar_size - self.good.check.taken();
+        let expected = left.min(self.part_size);
+        let mut check = self.good.check.clone();
+        let start = check.taken();
+        let reader = BufReader::with_capacity(PIECE, open.reader(self.good.length));
+        let mut frames = decoder.frames(reader);
+        let mut found = 0;
+        while let Some(step) = frames.next().map_err(NarFault::from)? {
+            if let Step::Data(bytes) = step {
+                found += bytes.len() as u64;
+                if found > expected {
+                    return Err(PartFault::Length { found, expected });
+                }
+                check.take(bytes)?;
+            }
+        }
+        if check.taken() - start != expected {
+            return Err(PartFault::Length { found, expected });
+        }
+        self.good = Good {
+            parts: self.good.parts + 1,
+            length: open.length(),
+            check,
+        };
+        Ok(())
+    }
+
+    /// Compares the whole with what was announced, when all parts are there.
+    pub(crate) fn check_whole(&self) -> Result<(), NarFault> {
+        self.good.check.clone().finish(&self.expected)
+    }
+
+    /// Forgets all parts.
+    pub(crate) fn reset(&mut self) -> Result<(), StorageError> {
+        self.good = Good {
+            parts: 0,
+            length: 0,
+            check: NarCheck::new(self.expected.nar_size),
+        };
+        self.file.remove()
+    }
+}
+
+impl PartFault {
+    /// Whether the sender is at fault, and not this machine.
+    pub(crate) fn is_senders(&self) -> bool {
+        match self {
+            Self::Content(fault) => fault.is_senders(),
+            Self::Length { .. } => true,
+            Self::Storage(_) => false,
+        }
+    }
+}
+
+impl From<FrameFault> for PartFault {
+    fn from(fault: FrameFault) -> Self {
+        Self::Content(fault.into())
+    }
+}

@@ -1,0 +1,460 @@
+//! Uploads in parts, and whose turn it is.
+//!
+//! An upload belongs to one account, one slice and one NAR. Its parts are taken one after the other:
+//! whoever brings a part that is early waits, unread, until its predecessors have come, so that a
+//! client may have several under way and the server needs no room for what is not in order. Two
+//! pushes of the same NAR by the same account are one upload: a part that the one has brought, the
+//! other is told of without its being taken twice.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fh_api::PartAnswer;
+use tokio::sync::{OwnedMutexGuard, watch};
+use tokio::task::JoinHandle;
+use tokio::time::Instant;
+
+use super::body::BodyReader;
+use super::partial::{PartFault, PartialNar};
+use super::publish::{Arrival, Publisher};
+use super::verify::{Expected, Verifiers};
+use crate::database::{Database, nars};
+use crate::error::ApiError;
+use crate::storage::{FileStorage, OpenPartial, PartialKey, StorageError};
+
+/// How much longer than a body may stall its successors wait, so that the one who is given up is the
+/// one who stalls.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// All uploads in parts; clones share them.
+#[derive(Clone)]
+pub(crate) struct Uploads {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    storage: FileStorage,
+    database: Database,
+    verifiers: Verifiers,
+    publisher: Publisher,
+    part_size: u64,
+    stall: Duration,
+    uploads: Mutex<HashMap<PartialKey, Arc<Upload>>>,
+}
+
+/// One upload, in memory as long as somebody works on it.
+struct Upload {
+    key: PartialKey,
+    expected: Expected,
+    state: Arc<tokio::sync::Mutex<State>>,
+    progress: watch::Sender<Progress>,
+    active_at: Mutex<Instant>,
+}
+
+#[derive(Default)]
+struct State {
+    /// Absent until the staging area was asked.
+    partial: Option<PartialNar>,
+    /// Writes to disk what was accepted, while more comes in.
+    flushing: Option<JoinHandle<Result<(), StorageError>>>,
+}
+
+/// How far an upload has come, for those who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+struct Progress {
+    /// The staging area was asked: the rest is known.
+    known: bool,
+    /// Parts received and checked.
+    parts: u64,
+    /// All of it is an object, and it is recorded who sent it.
+    complete: bool,
+    /// Grows when all parts were thrown away.
+    attempt: u64,
+}
+
+/// What waiting for one's turn comes to.
+enum Turn {
+    /// The part is the next one.
+    Mine(OwnedMutexGuard<State>),
+    /// The part was received before.
+    Past(Progress),
+}
+
+impl Uploads {
+    /// None yet; what is in the staging area is found when it is asked for.
+    pub(super) fn new(
+        storage: FileStorage,
+        database: Database,
+        verifiers: Verifiers,
+        publisher: Publisher,
+        part_size: u64,
+        stall: Duration,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                storage,
+                database,
+                verifiers,
+                publisher,
+                part_size,
+                stall,
+                uploads: Mutex::default(),
+            }),
+        }
+    }
+
+    /// How many parts of a NAR are here already.
+    pub(crate) async fn parts_received(
+        &self,
+        key: PartialKey,
+        expected: &Expected,
+    ) -> Result<u64, ApiError> {
+        let known = self.shared.uploads().get(&key).map(Arc::clone);
+        if known.is_none() && self.shared.storage.partial(&key).length()? == 0 {
+            return Ok(0);
+        }
+        let upload = self.upload(key, expected);
+        let progress = *upload.progress.borrow();
+        if progress.known {
+            return Ok(progress.parts);
+        }
+        let mut state = Arc::clone(&upload.state).lock_owned().await;
+        self.read(&upload, &mut state).await?;
+        let progress = *upload.progress.borrow();
+        Ok(progress.parts)
+    }
+
+    /// Receives part `number` of a NAR, once its predecessors have come. `place` is waited for
+    /// before the body is read, and only then: who waits for a turn takes up none.
+    ///
+    /// # Errors
+    /// Where the part is not what it must be or breaks off, where the whole turns out to be another
+    /// NAR, where the predecessors do not come, and where this machine fails.
+    pub(crate) async fn receive_part<P>(
+        &self,
+        key: PartialKey,
+        expected: &Expected,
+        number: u64,
+        body: &mut BodyReader,
+        place: impl AsyncFnOnce() -> Result<P, ApiError>,
+    ) -> Result<PartAnswer, ApiError> {
+        let count = fh_api::part_count(expected.nar_size, self.shared.part_size);
+        if number >= count {
+            return Err(ApiError::BadRequest(format!(
+                "the NAR of {} has {count} parts, and there is no part {number}",
+                expected.path
+            )));
+        }
+        let upload = self.upload(key, expected);
+        match self.turn(&upload, number).await? {
+            Turn::Past(progress) => Ok(PartAnswer {
+                parts_received: if progress.complete {
+                    count
+                } else {
+                    progress.parts
+                },
+                complete: progress.complete,
+            }),
+            Turn::Mine(mut state) => {
+                let _place = place().await?;
+                let result = self.receive(&upload, &mut state, number, body).await;
+                if state.partial.is_none() {
+                    // Something failed half-way: the next one has to read the file again.
+                    upload
+                        .progress
+                        .send_modify(|progress| progress.known = progress.complete);
+                }
+                result
+            }
+        }
+    }
+
+    /// Forgets uploads that nobody has worked on for so long. Their files stay.
+    pub(crate) fn forget_idle(&self, age: Duration) {
+        self.shared.uploads().retain(|_, upload| {
+            Arc::strong_count(upload) > 1 || upload.active_at().elapsed() < age
+        });
+    }
+
+    /// Removes the parts of an upload that nobody works on: whether that is so.
+    pub(crate) fn discard(&self, key: &PartialKey) -> Result<bool, StorageError> {
+        let uploads = self.shared.uploads();
+        // Whoever begins one has to wait for the lock that is held here.
+        if uploads.contains_key(key) {
+            return Ok(false);
+        }
+        self.shared.storage.partial(key).remove()?;
+        Ok(true)
+    }
+
+    fn upload(&self, key: PartialKey, expected: &Expected) -> Arc<Upload> {
+        let mut uploads = self.shared.uploads();
+        let upload = uploads.entry(key).or_insert_with(|| {
+            Arc::new(Upload {
+                key,
+                expected: expected.clone(),
+                state: Arc::default(),
+                progress: watch::Sender::default(),
+                active_at: Mutex::new(Instant::now()),
+            })
+        });
+        Arc::clone(upload)
+    }
+
+    /// Waits until part `number` is the next one.
+    async fn turn(&self, upload: &Arc<Upload>, number: u64) -> Result<Turn, ApiError> {
+        let mut changes = upload.progress.subscribe();
+        let attempt = changes.borrow().attempt;
+        upload.touch();
+        loop {
+            let progress = *changes.borrow_and_update();
+            if progress.attempt != attempt {
+                return Err(ApiError::Conflict(format!(
+                    "the parts of {} that came before were refused: plan the push again",
+                    upload.expected.path
+                )));
+            }
+            if progress.complete || progress.parts > number {
+                return Ok(Turn::Past(progress));
+            }
+            let may_be_next = !progress.known || progress.parts == number;
+            tokio::select! {
+                // With an order, since a change makes the other two moot.
+                biased;
+                changed = changes.changed() => changed.map_err(ApiError::internal)?,
+                mut state = Arc::clone(&upload.state).lock_owned(), if may_be_next => {
+                    self.read(upload, &mut state).await?;
+                    let now = *upload.progress.borrow();
+                    let mine = now.attempt == attempt && !now.complete && now.parts == number;
+                    if mine {
+                        return Ok(Turn::Mine(state));
+                    }
+                }
+                () = upload.idle(self.shared.stall + PATIENCE) => {
+                    return Err(ApiError::Conflict(format!(
+                        "part {number} of {} waited too long: the server has {} parts, and the next \
+                         one does not come; plan the push again",
+                        upload.expected.path, progress.parts
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Asks the database and the staging area how far the upload had come before.
+    async fn read(&self, upload: &Upload, state: &mut State) -> Result<(), ApiError> {
+        if state.partial.is_some() || upload.progress.borrow().complete {
+            return Ok(());
+        }
+        let key = upload.key;
+        let received = self
+            .shared
+            .database
+            .read(move |connection| {
+                nars::received(connection, key.flake_id, key.account_id, [&key.nar_hash])
+            })
+            .await?;
+        let complete = received
+            .get(&key.nar_hash)
+            .is_some_and(|nar| nar.nar_size == key.nar_size);
+        let (storage, expected) = (self.shared.storage.clone(), upload.expected.clone());
+        let part_size = self.shared.part_size;
+        let partial = self
+            .shared
+            .verifiers
+            .run(move |decoder| PartialNar::resume(&storage, &key, expected, part_size, decoder))
+            .await??;
+        let parts = partial.parts();
+        state.partial = Some(partial);
+        upload.progress.send_modify(|progress| {
+            progress.known = true;
+            progress.parts = parts;
+            progress.complete = complete;
+        });
+        Ok(())
+    }
+
+    /// Takes the next part from its body, checks it and counts it.
+    async fn receive(
+        &self,
+        upload: &Arc<Upload>,
+        state: &mut State,
+        number: u64,
+        body: &mut BodyReader,
+    ) -> Result<PartAnswer, ApiError> {
+        let unknown = || ApiError::internal("an upload was not read before its turn");
+        let partial = state.partial.take().ok_or_else(unknown)?;
+        let (mut open, partial) =
+            blocking(move || partial.open().map(|open| (open, partial))).await?;
+        let fed = loop {
+            let pieces = match body.gather().await {
+                Ok(pieces) if pieces.is_empty() => break Ok(()),
+                Ok(pieces) => pieces,
+                Err(error) => break Err(error),
+            };
+            upload.touch();
+            open = blocking(move || {
+                pieces.iter().try_for_each(|piece| open.append(piece))?;
+                Ok(open)
+            })
+            .await?;
+        };
+        if let Err(error) = fed {
+            self.put_back(upload, state, partial);
+            return Err(error);
+        }
+        let (result, open, partial) = self
+            .shared
+            .verifiers
+            .run(move |decoder| {
+                let mut partial = partial;
+                let result = partial.accept(&open, decoder);
+                (result, open, partial)
+            })
+            .await?;
+        upload.touch();
+        if let Err(fault) = result {
+            self.put_back(upload, state, partial);
+            return Err(refusal(fault, &upload.expected, Some(number)));
+        }
+        if partial.parts() < partial.part_count() {
+            flush_ahead(state, &open).await?;
+            let parts_received = partial.parts();
+            self.put_back(upload, state, partial);
+            return Ok(PartAnswer {
+                parts_received,
+                complete: false,
+            });
+        }
+        self.complete(upload, state, partial, open).await
+    }
+
+    /// Checks the whole, and makes it an object.
+    async fn complete(
+        &self,
+        upload: &Arc<Upload>,
+        state: &mut State,
+        mut partial: PartialNar,
+        open: OpenPartial,
+    ) -> Result<PartAnswer, ApiError> {
+        let parts_received = partial.part_count();
+        if let Err(fault) = partial.check_whole() {
+            let partial = blocking(move || {
+                partial.reset()?;
+                Ok(partial)
+            })
+            .await?;
+            upload
+                .progress
+                .send_modify(|progress| progress.attempt += 1);
+            self.put_back(upload, state, partial);
+            return Err(refusal(fault.into(), &upload.expected, None));
+        }
+        if let Some(flushing) = state.flushing.take() {
+            flushing.await.map_err(ApiError::internal)??;
+        }
+        let file = blocking(move || open.into_staged()).await?;
+        let key = upload.key;
+        self.shared
+            .publisher
+            .publish(vec![Arrival {
+                flake_id: key.flake_id,
+                account_id: key.account_id,
+                nar_hash: key.nar_hash,
+                nar_size: key.nar_size,
+                file,
+            }])
+            .await?;
+        upload.progress.send_modify(|progress| {
+            progress.known = true;
+            progress.parts = parts_received;
+            progress.complete = true;
+        });
+        self.shared.uploads().remove(&key);
+        Ok(PartAnswer {
+            parts_received,
+            complete: true,
+        })
+    }
+
+    /// Gives the state back, and tells those who wait how far it has come.
+    fn put_back(&self, upload: &Upload, state: &mut State, partial: PartialNar) {
+        let parts = partial.parts();
+        state.partial = Some(partial);
+        upload.progress.send_modify(|progress| {
+            progress.known = true;
+            progress.parts = parts;
+        });
+    }
+}
+
+impl Shared {
+    fn uploads(&self) -> MutexGuard<'_, HashMap<PartialKey, Arc<Upload>>> {
+        self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Upload {
+    fn active_at(&self) -> Instant {
+        *self
+            .active_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn touch(&self) {
+        *self
+            .active_at
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
+    }
+
+    /// Ends when nothing has happened to the upload for so long.
+    async fn idle(&self, stall: Duration) {
+        loop {
+            let end = self.active_at() + stall;
+            if end <= Instant::now() {
+                return;
+            }
+            tokio::time::sleep_until(end).await;
+        }
+    }
+}
+
+/// Begins to write to disk what was accepted, unless that is going on already. What such writing
+/// has found wrong counts: the kernel tells it only once.
+async fn flush_ahead(state: &mut State, open: &OpenPartial) -> Result<(), ApiError> {
+    if let Some(flushing) = state.flushing.take_if(|flushing| flushing.is_finished()) {
+        flushing.await.map_err(ApiError::internal)??;
+    }
+    if state.flushing.is_none() {
+        let flush = open.flusher()?;
+        state.flushing = Some(tokio::task::spawn_blocking(flush));
+    }
+    Ok(())
+}
+
+/// A fault of the sender as an answer with a sentence; one of this machine as an internal error.
+fn refusal(fault: PartFault, expected: &Expected, part: Option<u64>) -> ApiError {
+    match fault {
+        PartFault::Storage(error) => error.into(),
+        fault if !fault.is_senders() => ApiError::internal(fault),
+        fault => ApiError::InvalidContent(match part {
+            Some(part) => format!(
+                "part {part} of the NAR of {} was refused: {fault}",
+                expected.path
+            ),
+            None => format!("the NAR of {} was refused: {fault}", expected.path),
+        }),
+    }
+}
+
+/// Does something with files on a blocking thread.
+async fn blocking<T: Send + 'static>(
+    step: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
+) -> Result<T, ApiError> {
+    Ok(tokio::task::spawn_blocking(step)
+        .await
+        .map_err(ApiError::internal)??)
+}

@@ -1,0 +1,192 @@
+//! Checking that a NAR is what was announced.
+
+use std::io::BufRead;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use fh_nix::{Hasher, Limits, NarHash, NarValidator, StorePath};
+use tokio::sync::Semaphore;
+
+use super::frames::{FrameDecoder, FrameFault, Step};
+use crate::error::ApiError;
+
+/// What a NAR was announced to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Expected {
+    /// A store path that it is the NAR of, for messages.
+    pub(crate) path: StorePath,
+    /// The SHA-256 of the whole.
+    pub(crate) nar_hash: NarHash,
+    /// Bytes of the whole, uncompressed.
+    pub(crate) nar_size: u64,
+}
+
+/// Why a NAR is not what was announced. The messages are for the one who sent it.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NarFault {
+    /// There is more of it than announced: where this is noticed, nothing further is decompressed.
+    #[error("it decompresses to more than the {announced} bytes announced")]
+    TooLong {
+        /// Bytes announced.
+        announced: u64,
+    },
+    /// There is less of it than announced.
+    #[error("it decompresses to {found} bytes, and {announced} were announced")]
+    TooShort {
+        /// Bytes announced.
+        announced: u64,
+        /// Bytes found.
+        found: u64,
+    },
+    /// It is another NAR.
+    #[error("its hash is {found}, and {announced} was announced")]
+    Hash {
+        /// The hash announced.
+        announced: NarHash,
+        /// The hash found.
+        found: NarHash,
+    },
+    /// It is no NAR.
+    #[error(transparent)]
+    Structure(#[from] fh_nix::Error),
+    /// It is not even zstd, or cannot be read.
+    #[error(transparent)]
+    Frames(#[from] FrameFault),
+}
+
+impl NarFault {
+    /// Whether the sender is at fault, and not this machine.
+    pub(crate) fn is_senders(&self) -> bool {
+        !matches!(self, Self::Frames(FrameFault::Read(_)))
+    }
+}
+
+/// The check of one NAR as far as its bytes have come; a clone is a place to go back to.
+#[derive(Clone, Debug)]
+pub(crate) struct NarCheck {
+    hasher: Hasher,
+    structure: NarValidator,
+    taken: u64,
+    announced: u64,
+}
+
+impl NarCheck {
+    /// The check of a NAR of which nothing has come yet.
+    pub(crate) fn new(announced: u64) -> Self {
+        Self {
+            hasher: Hasher::new(),
+            structure: NarValidator::new(Limits {
+                size: announced,
+                ..Limits::default()
+            }),
+            taken: 0,
+            announced,
+        }
+    }
+
+    /// Bytes taken so far.
+    pub(crate) fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    /// Takes more of the NAR's bytes.
+    pub(crate) fn take(&mut self, bytes: &[u8]) -> Result<(), NarFault> {
+        let announced = self.announced;
+        self.taken += bytes.len() as u64;
+        if self.taken > announced {
+            return Err(NarFault::TooLong { announced });
+        }
+        self.structure.feed(bytes)?;
+        self.hasher.update(bytes);
+        Ok(())
+    }
+
+    /// Compares the whole with what was announced.
+    pub(crate) fn finish(self, expected: &Expected) -> Result<(), NarFault> {
+        if self.taken != expected.nar_size {
+            return Err(NarFault::TooShort {
+                announced: expected.nar_size,
+                found: self.taken,
+            });
+        }
+        let found = self.hasher.finish();
+        if found != expected.nar_hash {
+            return Err(NarFault::Hash {
+                announced: expected.nar_hash,
+                found,
+            });
+        }
+        Ok(self.structure.finish()?)
+    }
+}
+
+/// Checks a NAR that is here as a whole, compressed.
+pub(crate) fn verify(
+    decoder: &mut FrameDecoder,
+    compressed: impl BufRead,
+    expected: &Expected,
+) -> Result<(), NarFault> {
+    let mut check = NarCheck::new(expected.nar_size);
+    let mut frames = decoder.frames(compressed);
+    while let Some(step) = frames.next()? {
+        if let Step::Data(bytes) = step {
+            check.take(bytes)?;
+        }
+    }
+    check.finish(expected)
+}
+
+/// The places where NARs are decompressed and hashed: as many at a time as there are processors.
+#[derive(Clone)]
+pub(crate) struct Verifiers {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    places: Arc<Semaphore>,
+    idle: Mutex<Vec<FrameDecoder>>,
+}
+
+impl Verifiers {
+    /// So many places.
+    pub(crate) fn new(places: usize) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                places: Arc::new(Semaphore::new(places.max(1))),
+                idle: Mutex::new(Vec::new()),
+            }),
+        }
+    }
+
+    /// Waits for a place, and does a short step of work there, on a blocking thread. The step runs to
+    /// its end even if nobody waits for it any more.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        step: impl FnOnce(&mut FrameDecoder) -> T + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let place = Arc::clone(&self.shared.places)
+            .acquire_owned()
+            .await
+            .map_err(ApiError::internal)?;
+        let shared = Arc::clone(&self.shared);
+        tokio::task::spawn_blocking(move || {
+            let _place = place;
+            let idle = shared.idle().pop();
+            let mut decoder = idle.or_else(FrameDecoder::new).ok_or_else(|| {
+                ApiError::Unavailable("the server is out of memory, try again".to_owned())
+            })?;
+            let value = step(&mut decoder);
+            if !decoder.is_bloated() {
+                shared.idle().push(decoder);
+            }
+            Ok(value)
+        })
+        .await
+        .map_err(ApiError::internal)?
+    }
+}
+
+impl Shared {
+    fn idle(&self) -> std::sync::MutexGuard<'_, Vec<FrameDecoder>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,162 @@
+//! The received parts of a large NAR.
+//!
+//! The parts lie end to end, as they will in the object. The file is its own record: what it holds
+//! is found by decoding it, so nothing else has to be written when a part comes in, and nothing can
+//! contradict it after a crash.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write as _};
+use std::path::PathBuf;
+
+use fh_nix::NarHash;
+
+use super::{Context as _, StagedFile, StorageError, remove_if_there};
+
+/// What the name of such a file ends with.
+const SUFFIX: &str = ".parts";
+
+/// Whose parts of which NAR: an account must send all of a NAR by itself, to each slice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct PartialKey {
+    /// The flake that the NAR is pushed to.
+    pub(crate) flake_id: i64,
+    /// Who pushes.
+    pub(crate) account_id: i64,
+    /// What the whole shall hash to.
+    pub(crate) nar_hash: NarHash,
+    /// Bytes of the whole, uncompressed. A claim: two pushes may contradict each other.
+    pub(crate) nar_size: u64,
+}
+
+impl PartialKey {
+    pub(super) fn file_name(&self) -> String {
+        format!(
+            "{}-{}-{}-{}{SUFFIX}",
+            self.flake_id,
+            self.account_id,
+            self.nar_hash.to_base32(),
+            self.nar_size
+        )
+    }
+
+    pub(super) fn from_file_name(name: &str) -> Option<Self> {
+        let mut fields = name.strip_suffix(SUFFIX)?.split('-');
+        let key = Self {
+            flake_id: fields.next()?.parse().ok()?,
+            account_id: fields.next()?.parse().ok()?,
+            nar_hash: NarHash::from_base32(fields.next()?).ok()?,
+            nar_size: fields.next()?.parse().ok()?,
+        };
+        fields.next().is_none().then_some(key)
+    }
+}
+
+/// A file of parts, by name: it is open only while it is used, and need not exist.
+#[derive(Debug, Clone)]
+pub(crate) struct PartialFile {
+    path: PathBuf,
+}
+
+impl PartialFile {
+    pub(super) fn new(path: PathBuf) -> Self {
+        Self { path }
+    }
+
+    /// Its size in bytes; 0 where it does not exist.
+    pub(crate) fn length(&self) -> Result<u64, StorageError> {
+        match std::fs::metadata(&self.path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
+            result => Ok(result.context("examine", &self.path)?.len()),
+        }
+    }
+
+    /// Cuts it to `length` bytes and opens it for adding to it and for reading.
+    pub(crate) fn open_at(&self, length: u64) -> Result<OpenPartial, StorageError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .append(true)
+            .create(true)
+            .open(&self.path)
+            .context("open", &self.path)?;
+        let present = file.metadata().context("examine", &self.path)?.len();
+        if present < length {
+            let missing = io::Error::new(io::ErrorKind::UnexpectedEof, "it was cut by somebody");
+            return Err(missing).context("go on with", &self.path);
+        }
+        if present > length {
+            file.set_len(length).context("cut", &self.path)?;
+        }
+        Ok(OpenPartial {
+            path: self.path.clone(),
+            file,
+            length,
+        })
+    }
+
+    /// Removes it; one that is not there is no error.
+    pub(crate) fn remove(&self) -> Result<(), StorageError> {
+        remove_if_there(&self.path)
+    }
+}
+
+/// A file of parts while it is added to.
+#[derive(Debug)]
+pub(crate) struct OpenPartial {
+    path: PathBuf,
+    file: File,
+    length: u64,
+}
+
+impl OpenPartial {
+    /// Its size in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Adds bytes at its end.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        self.file.write_all(bytes).context("write", &self.path)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// A reader of its bytes from `offset` on, which does not share its position.
+    pub(crate) fn reader(&self, offset: u64) -> RangeReader<'_> {
+        RangeReader {
+            partial: self,
+            offset,
+        }
+    }
+
+    /// Begins to write it to disk; the answer to a later [`Self::into_staged`] then comes sooner.
+    /// The returned handle waits for the disk.
+    pub(crate) fn flusher(
+        &self,
+    ) -> Result<impl FnOnce() -> Result<(), StorageError> + use<>, StorageError> {
+        let file = self.file.try_clone().context("open", &self.path)?;
+        let path = self.path.clone();
+        Ok(move || file.sync_data().context("flush", &path))
+    }
+
+    /// The whole NAR, on disk, ready to be placed.
+    pub(crate) fn into_staged(self) -> Result<StagedFile, StorageError> {
+        self.file.sync_all().context("flush", &self.path)?;
+        Ok(StagedFile::adopt(self.path, self.length))
+    }
+}
+
+/// Reads a file of parts without moving the position that it is written at.
+#[derive(Debug)]
+pub(crate) struct RangeReader<'a> {
+    partial: &'a OpenPartial,
+    offset: u64,
+}
+
+impl io::Read for RangeReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use std::os::unix::fs::FileExt as _;
+        let read = self.partial.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}

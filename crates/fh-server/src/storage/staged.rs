@@ -1,0 +1,123 @@
+//! A file on its way to be an object.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use super::{Context as _, StorageError, remove_if_there};
+
+/// A file that is removed when dropped, unless it was [placed](super::FileStorage::place).
+///
+/// It is kept open only while it is written: a batch may have thousands of them.
+#[derive(Debug)]
+pub(crate) struct StagedFile {
+    path: PathBuf,
+    file: Option<File>,
+    length: u64,
+    flushed: bool,
+    /// What lies here is not removed.
+    keep: bool,
+}
+
+impl StagedFile {
+    /// Makes an empty file.
+    pub(super) fn create(path: PathBuf) -> Result<Self, StorageError> {
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .open(&path)
+            .context("make", &path)?;
+        Ok(Self {
+            path,
+            file: Some(file),
+            length: 0,
+            flushed: false,
+            keep: false,
+        })
+    }
+
+    /// Takes over a file that is whole and on disk. Dropping it leaves it where it is.
+    pub(super) fn adopt(path: PathBuf, length: u64) -> Self {
+        Self {
+            path,
+            file: None,
+            length,
+            flushed: true,
+            keep: true,
+        }
+    }
+
+    /// Its size in bytes.
+    pub(crate) fn length(&self) -> u64 {
+        self.length
+    }
+
+    /// Whether all of it is on disk already.
+    pub(super) fn is_flushed(&self) -> bool {
+        self.flushed
+    }
+
+    /// Adds bytes at its end.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
+        let file = match &mut self.file {
+            Some(file) => file,
+            None => {
+                let file = OpenOptions::new().append(true).open(&self.path);
+                self.file.insert(file.context("open", &self.path)?)
+            }
+        };
+        self.flushed = false;
+        file.write_all(bytes).context("write", &self.path)?;
+        self.length += bytes.len() as u64;
+        Ok(())
+    }
+
+    /// Opens it for reading, from the start.
+    pub(crate) fn reader(&self) -> Result<File, StorageError> {
+        File::open(&self.path).context("open", &self.path)
+    }
+
+    /// Ends writing.
+    pub(crate) fn close(&mut self) {
+        self.file = None;
+    }
+
+    /// Waits until all of it is on disk.
+    pub(crate) fn flush(&mut self) -> Result<(), StorageError> {
+        match &self.file {
+            Some(file) => file.sync_all(),
+            None => File::open(&self.path).and_then(|file| file.sync_all()),
+        }
+        .context("flush", &self.path)?;
+        self.flushed = true;
+        Ok(())
+    }
+
+    pub(super) fn rename_to(&self, target: &Path) -> Result<(), StorageError> {
+        fs::rename(&self.path, target).context("rename", &self.path)
+    }
+
+    /// Drops it without removing anything: it has another name now.
+    pub(super) fn forget(mut self) {
+        self.keep = true;
+    }
+
+    /// Removes it, whatever it was made from.
+    pub(crate) fn discard(mut self) -> Result<(), StorageError> {
+        self.keep = true;
+        remove_if_there(&self.path)
+    }
+}
+
+impl Drop for StagedFile {
+    fn drop(&mut self) {
+        if self.keep {
+            return;
+        }
+        if let Err(error) = remove_if_there(&self.path) {
+            // The next start removes it.
+            tracing::warn!(error = %crate::error::chain(&error), "a temporary file stays behind");
+        }
+    }
+}
