@@ -1,1 +1,54 @@
-//! fh
+//! The `fh` command line: reads arguments, settings and files, asks, prints, and sets exit codes.
+//! Nothing below it does any of these.
+//!
+//! ```text
+//! main → cli (what was typed) → settings (what the environment adds) → commands (one file each)
+//!                                                                         ↓
+//!                                      error (message, causes, hint, exit code), output
+//! ```
+
+mod cli;
+mod commands;
+mod context;
+mod error;
+mod interrupt;
+mod logging;
+mod output;
+mod settings;
+mod terminal;
+mod token_source;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::FromArgMatches;
+
+use crate::cli::Cli;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::settings::{Environment, Settings};
+
+/// Runs the program on the arguments and the environment of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let environment = Environment::from_process();
+    let color = settings::stderr_color(&environment);
+    match run(std::env::args_os(), environment) {
+        Ok(code) => code,
+        Err(error) => {
+            error.report(color);
+            error.exit_code()
+        }
+    }
+}
+
+fn run(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: Environment,
+) -> Result<ExitCode, CommandError> {
+    let matches = cli::command().try_get_matches_from(arguments)?;
+    let cli = Cli::from_arg_matches(&matches)?;
+    let settings = Settings::resolve(cli.global, environment)?;
+    let context = Context::new(settings);
+    commands::run(cli.command, &context)
+}

@@ -33,6 +33,9 @@ use crate::settings::{Environment, home, variables};
 const DATA_DIRECTORY: &str = "fh-server";
 
 pub(crate) fn run(arguments: ServeArguments, context: &Context) -> Result<(), CommandError> {
+    if arguments.print_example {
+        return context.output.text(&config::example_file());
+    }
     let environment = context.settings.environment();
     let check = arguments.check;
     let mut resolved = resolve(arguments, environment)?;

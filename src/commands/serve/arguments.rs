@@ -20,7 +20,8 @@ reads the TLS certificate again.";
 const EXAMPLES: &str = "\
 Examples:
   fh serve                                        on 127.0.0.1:8484, data below ~/.local/share
-  fh serve --config /etc/fh-server.toml --check   try out a configuration
+  fh serve --print-example > fh-server.toml       a configuration file to begin with
+  fh serve --config fh-server.toml --check        try out a configuration
   fh serve --listen 0.0.0.0:443 --public-url https://cache.example.org \\
            --tls-certificate cert.pem --tls-key key.pem
   fh serve --listen unix:/run/fh/http.sock --public-url https://cache.example.org";
@@ -32,6 +33,8 @@ pub(crate) struct ServeArguments {
     pub(super) config: Option<PathBuf>,
     /// Only try out.
     pub(super) check: bool,
+    /// Only print a commented file.
+    pub(super) print_example: bool,
     /// The options of the table.
     pub(super) given: Vec<Given>,
 }
@@ -54,6 +57,13 @@ impl Args for ServeArguments {
                     .long("check")
                     .action(ArgAction::SetTrue)
                     .help("Try out the configuration, print what would be used, and end"),
+            )
+            .arg(
+                Arg::new("print-example")
+                    .long("print-example")
+                    .action(ArgAction::SetTrue)
+                    .conflicts_with("check")
+                    .help("Print a configuration file with every option explained, and end"),
             );
         command.args(OPTIONS.iter().map(argument))
     }
@@ -76,6 +86,7 @@ impl FromArgMatches for ServeArguments {
         Ok(Self {
             config: matches.get_one("config").cloned(),
             check: matches.get_flag("check"),
+            print_example: matches.get_flag("print-example"),
             given: given.collect(),
         })
     }

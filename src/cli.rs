@@ -1,0 +1,110 @@
+//! The command line as it is typed.
+
+use std::str::FromStr;
+
+use clap::builder::styling::{AnsiColor, Styles};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{Arg, ArgAction, Args, CommandFactory, Parser};
+
+use crate::commands::Command;
+
+/// The options that every command takes.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "Options of every command")]
+pub(crate) struct GlobalOptions {
+    /// The server to talk to [env: FH_SERVER] [default: the one logged in to last]
+    #[arg(long, global = true, value_name = "URL", id = "server")]
+    pub(crate) server: Option<String>,
+
+    /// Print JSON [env: FH_OUTPUT_JSON]
+    #[arg(long, global = true, id = "json")]
+    pub(crate) json: bool,
+
+    /// Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]
+    #[arg(short, long, global = true, action = ArgAction::Count)]
+    pub(crate) verbose: u8,
+}
+
+/// A Nix binary cache with access control per flake
+///
+/// `fh` pushes what you build to a cache in which every flake has its own readers, and sets up Nix
+/// to substitute from it. `fh serve` is such a cache.
+#[derive(Debug, Parser)]
+#[command(
+    name = "fh",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true,
+    subcommand_required = true,
+    after_help = AFTER_HELP,
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalOptions,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  fh login --server https://cache.example.org     log in, and set up Nix to read from there
+  fh push acme/app                                push ./result and all that it needs
+  fh list flakes                                  what you may read
+
+`fh help COMMAND` tells more of a command.
+
+Exit status: 0 done; 1 failed; 2 the command line cannot be understood; 130 interrupted.
+Others stand in the help of the command that has them.";
+
+/// Commands that talk to no server: options to choose one and to print its answers do not belong
+/// in their help.
+const LOCAL_COMMANDS: [&str; 3] = ["serve", "completion", "man"];
+
+/// The whole command line, as clap has it: for parsing, completions and man pages.
+#[must_use]
+pub(crate) fn command() -> clap::Command {
+    let styles = Styles::styled()
+        .header(AnsiColor::Green.on_default().bold())
+        .usage(AnsiColor::Green.on_default().bold())
+        .literal(AnsiColor::Cyan.on_default().bold())
+        .placeholder(AnsiColor::Cyan.on_default());
+    let mut command = Cli::command().styles(styles);
+    for name in LOCAL_COMMANDS {
+        if command.find_subcommand(name).is_some() {
+            command = command.mut_subcommand(name, without_server_options);
+        }
+    }
+    command
+}
+
+/// An option of the same id hides the global one from the help, and is never given.
+fn without_server_options(command: clap::Command) -> clap::Command {
+    command
+        .arg(Arg::new("server").long("server").hide(true))
+        .arg(
+            Arg::new("json")
+                .long("json")
+                .hide(true)
+                .action(ArgAction::SetTrue),
+        )
+}
+
+/// A parser for one of the words of a vocabulary, which the help and completions then name.
+pub(crate) fn words<T>(words: &'static [&'static str]) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr + Clone + Send + Sync + 'static,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        command().debug_assert();
+    }
+}

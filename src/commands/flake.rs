@@ -1,0 +1,151 @@
+//! `fh flake`: making, showing and changing flakes.
+
+use clap::{Args, Subcommand};
+use fh_api::{CreateFlake, FlakeInfo, FlakeName, UpdateFlake, Visibility};
+use time::OffsetDateTime;
+
+use super::list;
+use crate::cli::words;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::human;
+
+/// Flakes: what is pushed to, and what access is granted on
+#[derive(Debug, Subcommand)]
+pub(crate) enum FlakeCommand {
+    Create(CreateArguments),
+    Show(ShowArguments),
+    Set(SetArguments),
+    List(list::FlakesArguments),
+}
+
+/// Make a flake in an organisation of yours
+///
+/// It begins empty. Who may read it is up to its visibility and to `fh grant`:
+///
+///   private    only who was granted it
+///   unlisted   everybody who names it, but it is in no list
+///   public     everybody
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  fh flake create acme/app
+  fh flake create acme/tools --visibility public --description 'What we build with'"
+)]
+pub(crate) struct CreateArguments {
+    /// Its name
+    #[arg(value_name = "ORG/PROJECT")]
+    flake: FlakeName,
+
+    /// Who may read it without a grant
+    #[arg(long, value_name = "WORD", default_value = "private", value_parser = words::<Visibility>(Visibility::WORDS))]
+    visibility: Visibility,
+
+    /// One line on what it is
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+}
+
+/// Show one flake
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh flake show acme/app
+  fh flake show acme/app --json | jq .nar_size")]
+pub(crate) struct ShowArguments {
+    /// The flake
+    #[arg(value_name = "ORG/PROJECT")]
+    flake: FlakeName,
+}
+
+/// Change a flake's visibility or description
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh flake set acme/app --visibility unlisted
+  fh flake set acme/app --description ''           remove the description")]
+#[group(required = true, multiple = true)]
+pub(crate) struct SetArguments {
+    /// The flake
+    #[arg(value_name = "ORG/PROJECT")]
+    flake: FlakeName,
+
+    #[command(flatten)]
+    change: Change,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Change {
+    /// Who may read it without a grant
+    #[arg(long, value_name = "WORD", value_parser = words::<Visibility>(Visibility::WORDS))]
+    visibility: Option<Visibility>,
+
+    /// One line on what it is; empty removes it
+    #[arg(long, value_name = "TEXT")]
+    description: Option<String>,
+}
+
+pub(crate) fn run(command: FlakeCommand, context: &Context) -> Result<(), CommandError> {
+    match command {
+        FlakeCommand::Create(arguments) => create(arguments, context),
+        FlakeCommand::Show(arguments) => show(&arguments, context),
+        FlakeCommand::Set(arguments) => set(arguments, context),
+        FlakeCommand::List(arguments) => list::flakes(&arguments, context),
+    }
+}
+
+fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client()?;
+    let new = CreateFlake {
+        flake: arguments.flake,
+        visibility: arguments.visibility,
+        description: arguments.description,
+    };
+    let made = context.wait(async { client.create_flake(&new).await })?;
+    context.output.done(&made, |made| {
+        format!(
+            "Made the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",
+            visibility = made.visibility,
+            flake = made.flake
+        )
+    })
+}
+
+fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client()?;
+    let found = context.wait(async { client.flake(&arguments.flake).await })?;
+    print(&found, context)
+}
+
+fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client()?;
+    let change = UpdateFlake {
+        visibility: arguments.change.visibility,
+        description: arguments.change.description,
+    };
+    let changed = context.wait(async { client.update_flake(&arguments.flake, &change).await })?;
+    print(&changed, context)
+}
+
+fn print(flake: &FlakeInfo, context: &Context) -> Result<(), CommandError> {
+    let now = OffsetDateTime::now_utc();
+    let role = flake.role.map_or("none", |role| role.as_str());
+    let last_push = flake
+        .last_push_at
+        .map_or_else(|| "never".to_owned(), |at| human::date(at, now));
+    let lines = [
+        ("Flake", flake.flake.to_string()),
+        ("Visibility", flake.visibility.to_string()),
+        ("Description", flake.description.clone().unwrap_or_default()),
+        ("Your role", role.to_owned()),
+        ("Store paths", flake.paths.to_string()),
+        ("Size", human::bytes(flake.nar_size)),
+        ("Last push", last_push),
+        ("Created", human::date(flake.created_at, now)),
+        ("Id", flake.id.to_string()),
+    ];
+    context.output.details(flake, &lines)
+}

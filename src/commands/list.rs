@@ -1,0 +1,88 @@
+//! `fh list`: what the caller may read.
+
+use clap::{Args, Subcommand};
+use fh_api::{FlakeInfo, Name};
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column, human, number};
+
+/// List what you may read
+#[derive(Debug, Subcommand)]
+pub(crate) enum ListCommand {
+    Flakes(FlakesArguments),
+}
+
+/// List the flakes that you may read: your view of the cache
+///
+/// A table on a terminal; CSV with sizes in bytes and times in UTC when it is piped; JSON with
+/// `--json`. Without a login, the public flakes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh list flakes
+  fh list flakes --owner acme --limit 10
+  fh list flakes --json | jq -r '.[].flake'")]
+pub(crate) struct FlakesArguments {
+    /// Only those of this organisation
+    #[arg(long, value_name = "ORG")]
+    owner: Option<Name>,
+
+    /// At most this many
+    #[arg(short, long, value_name = "NUMBER")]
+    limit: Option<usize>,
+}
+
+pub(crate) fn run(command: ListCommand, context: &Context) -> Result<(), CommandError> {
+    match command {
+        ListCommand::Flakes(arguments) => flakes(&arguments, context),
+    }
+}
+
+/// Also `fh flake list`.
+pub(super) fn flakes(arguments: &FlakesArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client()?;
+    let mut found = context.wait(async { client.flakes().await })?.flakes;
+    if let Some(owner) = &arguments.owner {
+        found.retain(|flake| flake.flake.org.folded() == owner.folded());
+    }
+    found.truncate(arguments.limit.unwrap_or(usize::MAX));
+    context.output.list(&columns(), &found)?;
+    context.output.when_empty(
+        &found,
+        "There is no flake that you may read here. Make one: `fh flake create ORG/PROJECT`",
+    );
+    Ok(())
+}
+
+fn columns() -> Vec<Column<FlakeInfo>> {
+    vec![
+        column("flake", "FLAKE", |flake: &FlakeInfo| {
+            flake.flake.to_string()
+        }),
+        column("visibility", "VISIBILITY", |flake: &FlakeInfo| {
+            flake.visibility.to_string()
+        }),
+        column("role", "ROLE", |flake: &FlakeInfo| {
+            flake.role.map(|role| role.to_string()).unwrap_or_default()
+        }),
+        number("paths", "PATHS", |flake: &FlakeInfo| {
+            flake.paths.to_string()
+        }),
+        number("nar_size", "SIZE", |flake: &FlakeInfo| {
+            flake.nar_size.to_string()
+        })
+        .shown(|flake, _| human::bytes(flake.nar_size)),
+        column("last_push_at", "LAST PUSH", |flake: &FlakeInfo| {
+            flake.last_push_at.map(human::timestamp).unwrap_or_default()
+        })
+        .shown(|flake, now| {
+            flake
+                .last_push_at
+                .map_or_else(|| "never".to_owned(), |at| human::relative(at, now))
+        }),
+        column("description", "DESCRIPTION", |flake: &FlakeInfo| {
+            flake.description.clone().unwrap_or_default()
+        }),
+    ]
+}

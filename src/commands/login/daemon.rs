@@ -1,0 +1,139 @@
+//! Does what a user writes into nix.conf and netrc have an effect?
+//!
+//! Where a Nix daemon does the work, it heeds those only of users whom it trusts. Nix itself says
+//! so: `nix store info --json`, on older versions `nix store ping`, which did not tell whether it
+//! trusts. Where there is no Nix there is nothing to say.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::process::Command;
+
+/// A daemon that does not answer is no reason to wait.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How Nix works on this machine for this user.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Daemon {
+    /// There is no Nix, or it does not say.
+    Unknown,
+    /// Nix works without one: all settings of the user count.
+    None,
+    /// There is one, and it heeds this user's settings.
+    Trusting,
+    /// There is one, and it ignores them.
+    Distrusting,
+    /// There is one, and this version of Nix does not tell.
+    Silent,
+}
+
+/// Asks Nix, each version in the way that it understands.
+pub(super) async fn look() -> Daemon {
+    for arguments in [
+        ["store", "info", "--json"].as_slice(),
+        &["store", "ping", "--json"],
+        &["store", "ping"],
+    ] {
+        match ask(arguments).await {
+            Some(answer) => return understand(&answer),
+            None => continue,
+        }
+    }
+    Daemon::Unknown
+}
+
+/// What Nix prints, on either stream; nothing where it fails or takes too long.
+async fn ask(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("nix")
+        .args(["--extra-experimental-features", "nix-command"])
+        .args(arguments)
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PATIENCE, output).await.ok()?.ok()?;
+    if !output.status.success() {
+        return None;
+    }
+    let mut text = String::from_utf8_lossy(&output.stdout).into_owned();
+    if text.trim().is_empty() {
+        // Before 2.14 it was a remark.
+        text = String::from_utf8_lossy(&output.stderr).into_owned();
+    }
+    Some(text)
+}
+
+#[derive(Deserialize)]
+struct StoreInfo {
+    url: String,
+    #[serde(default)]
+    trusted: Value,
+}
+
+fn understand(answer: &str) -> Daemon {
+    let (url, trusted) = match serde_json::from_str::<StoreInfo>(answer) {
+        // A number up to 2.19, a truth value from then on, null where it cannot be told.
+        Ok(info) => (
+            info.url,
+            info.trusted
+                .as_bool()
+                .or_else(|| info.trusted.as_i64().map(|number| number != 0)),
+        ),
+        Err(_) => (
+            field(answer, "Store URL").unwrap_or_default(),
+            field(answer, "Trusted").map(|word| word == "1"),
+        ),
+    };
+    if !(url == "daemon" || url.starts_with("unix:")) {
+        return if url.is_empty() {
+            Daemon::Unknown
+        } else {
+            Daemon::None
+        };
+    }
+    match trusted {
+        Some(true) => Daemon::Trusting,
+        Some(false) => Daemon::Distrusting,
+        // `trusted-users` is root by default.
+        None if rustix::process::geteuid().is_root() => Daemon::Trusting,
+        None => Daemon::Silent,
+    }
+}
+
+/// The value of a line `name: value`.
+fn field(text: &str, name: &str) -> Option<String> {
+    text.lines()
+        .filter_map(|line| line.split_once(':'))
+        .find(|(key, _)| *key == name)
+        .map(|(_, value)| value.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_version_is_understood() {
+        for (answer, daemon) in [
+            (
+                r#"{"trusted":true,"url":"daemon","version":"2.34.8"}"#,
+                Daemon::Trusting,
+            ),
+            (r#"{"trusted":0,"url":"daemon"}"#, Daemon::Distrusting),
+            (
+                r#"{"trusted":false,"url":"unix:///run/nix.sock"}"#,
+                Daemon::Distrusting,
+            ),
+            (r#"{"trusted":1,"url":"local"}"#, Daemon::None),
+            ("Store URL: local\nVersion: 2.8.0\n", Daemon::None),
+            (
+                "Store URL: daemon\nVersion: 2.13.0\nTrusted: 0\n",
+                Daemon::Distrusting,
+            ),
+            ("nonsense", Daemon::Unknown),
+        ] {
+            assert_eq!(understand(answer), daemon, "{answer}");
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! `fh man`: the manual, made from the same definition as the help texts.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use clap::Args;
+use clap_mangen::Man;
+use clap_mangen::roff::{Roff, bold, roman};
+
+use crate::cli;
+use crate::error::CommandError;
+use crate::settings::variables;
+
+/// Write the manual pages into a directory
+///
+/// One page for `fh` and one for each command: `fh.1`, `fh-push.1`, `fh-token-create.1`, …
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh man ~/.local/share/man/man1 && man fh-push")]
+pub(crate) struct ManArguments {
+    /// The directory; it is made if it is not there
+    #[arg(value_name = "DIR")]
+    directory: PathBuf,
+}
+
+pub(crate) fn run(arguments: &ManArguments) -> Result<(), CommandError> {
+    let directory = &arguments.directory;
+    fs::create_dir_all(directory)
+        .map_err(|error| CommandError::file("make the directory", directory, error))?;
+    let mut command = cli::command();
+    command.build();
+    write_pages(&command, directory)
+}
+
+fn write_pages(command: &clap::Command, directory: &Path) -> Result<(), CommandError> {
+    for subcommand in command.get_subcommands() {
+        if !subcommand.is_hide_set() && subcommand.get_name() != "help" {
+            write_pages(subcommand, directory)?;
+        }
+    }
+    // After `build`, the display name of `fh token create` is `fh-token-create`.
+    let name = command.get_display_name().unwrap_or(command.get_name());
+    let path = directory.join(format!("{name}.1"));
+    let page = page(command).map_err(|error| CommandError::file("render", &path, error))?;
+    fs::write(&path, page).map_err(|error| CommandError::file("write", &path, error))
+}
+
+fn page(command: &clap::Command) -> std::io::Result<Vec<u8>> {
+    let version = concat!("fh ", env!("CARGO_PKG_VERSION"));
+    // Without a date: the same definition gives the same page on every day.
+    let man = Man::new(command.clone())
+        .date("")
+        .source(version)
+        .manual("fh manual");
+    let mut page = Vec::new();
+    man.render(&mut page)?;
+    if command.get_name() == "fh" {
+        environment(&mut page)?;
+    }
+    page.flush()?;
+    Ok(page)
+}
+
+fn environment(page: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut roff = Roff::new();
+    roff.control("SH", ["ENVIRONMENT"]);
+    for variable in variables::ALL {
+        roff.control("TP", []);
+        roff.text([bold(variable.name)]);
+        let help: Vec<&str> = variable.help.lines().map(str::trim).collect();
+        roff.text([roman(help.join(" "))]);
+    }
+    roff.to_writer(page)
+}

@@ -1,0 +1,85 @@
+//! One file per command: its arguments, what they mean, and what it does. The doc comment of the
+//! arguments is the help text.
+
+mod completion;
+mod flake;
+mod grant;
+mod list;
+mod login;
+mod man;
+mod org;
+mod push;
+#[cfg(feature = "server")]
+mod serve;
+mod status;
+mod token;
+mod user;
+
+use std::process::ExitCode;
+
+use clap::Subcommand;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::logging;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    Login(login::LoginArguments),
+    Status(status::StatusArguments),
+    #[command(subcommand)]
+    List(list::ListCommand),
+    Push(push::PushArguments),
+    #[command(subcommand)]
+    Org(org::OrgCommand),
+    #[command(subcommand)]
+    Flake(flake::FlakeCommand),
+    #[command(subcommand)]
+    Grant(grant::GrantCommand),
+    #[command(subcommand)]
+    Token(token::TokenCommand),
+    #[command(subcommand)]
+    User(user::UserCommand),
+    #[cfg(feature = "server")]
+    Serve(serve::ServeArguments),
+    Completion(completion::CompletionArguments),
+    Man(man::ManArguments),
+}
+
+impl Command {
+    fn has_own_log(&self) -> bool {
+        #[cfg(feature = "server")]
+        return matches!(self, Self::Serve(_));
+        #[cfg(not(feature = "server"))]
+        false
+    }
+}
+
+/// Runs a command to its exit code.
+pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, CommandError> {
+    if !command.has_own_log() {
+        logging::start(&context.settings);
+    }
+    match command {
+        Command::Login(arguments) => login::run(&arguments, context)?,
+        Command::Status(arguments) => return status::run(&arguments, context),
+        Command::List(command) => list::run(command, context)?,
+        Command::Push(arguments) => return push::run(arguments, context),
+        Command::Org(command) => org::run(command, context)?,
+        Command::Flake(command) => flake::run(command, context)?,
+        Command::Grant(command) => grant::run(command, context)?,
+        Command::Token(command) => token::run(command, context)?,
+        Command::User(command) => user::run(command, context)?,
+        #[cfg(feature = "server")]
+        Command::Serve(arguments) => serve::run(arguments, context)?,
+        Command::Completion(arguments) => completion::run(&arguments, context)?,
+        Command::Man(arguments) => man::run(&arguments)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Words of a vocabulary, or patterns, side by side.
+fn joined<T: std::fmt::Display>(items: &[T]) -> String {
+    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+    items.join(" ")
+}

@@ -1,0 +1,118 @@
+//! What can be said after `fh push`.
+
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::str::FromStr;
+
+use clap::{Args, ValueHint};
+use fh_api::FlakeName;
+use fh_client::push::DEFAULT_COMPRESSION_LEVEL;
+use fh_nix::PublicKey;
+
+/// The key that cache.nixos.org signs with: what it has, everybody can get from there.
+const NIXOS_CACHE_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
+/// Push store paths with all that they need
+///
+/// Pushes the closure of what is named: store paths, links into the store such as `./result`
+/// (which is the default), or flake installables, which are built first. What the server has or
+/// may link is not sent, nor what cache.nixos.org has signed. The push becomes visible as a whole
+/// once it is complete, or not at all; one that was interrupted goes on where it was when it is run
+/// again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh push acme/app                              push ./result
+  fh push acme/app .#app nixpkgs#ripgrep        build and push
+  fh push acme/app /nix/store/…-app-1.0         push what is built
+  nix build --print-out-paths | fh push acme/app --stdin
+  fh push acme/app --dry-run                    what would be sent
+  fh push acme/app --skip-signed-by none        send also what cache.nixos.org has
+
+Exit status: 0 all of it is there; 1 something of it is not, and then nothing new is visible; 2 usage;
+130 interrupted.")]
+pub(crate) struct PushArguments {
+    /// The flake to push to
+    #[arg(value_name = "ORG/PROJECT")]
+    pub(super) flake: FlakeName,
+
+    /// What to push: store paths, links into the store, or installables [default: ./result]
+    #[arg(value_name = "PATH|INSTALLABLE", value_hint = ValueHint::AnyPath)]
+    pub(super) paths: Vec<OsString>,
+
+    /// Read what to push from stdin too, one a line
+    #[arg(long)]
+    pub(super) stdin: bool,
+
+    /// Push the paths named and not what they need, which must be on the server already
+    #[arg(long)]
+    pub(super) no_closure: bool,
+
+    /// Leave out what this key has signed (NAME:BASE64; the signature is verified), and send a user
+    /// elsewhere for it; may be repeated; `none`: leave out nothing [default: cache.nixos.org-1]
+    #[arg(long, value_name = "KEY")]
+    pub(super) skip_signed_by: Vec<UpstreamKey>,
+
+    /// Show what would be sent, and send nothing
+    #[arg(long)]
+    pub(super) dry_run: bool,
+
+    /// How many threads read and compress [default: one for each core]
+    #[arg(short, long, value_name = "NUMBER")]
+    pub(super) jobs: Option<NonZeroUsize>,
+
+    /// How hard to compress: 1 is fast, 19 is small
+    #[arg(long, value_name = "LEVEL", default_value_t = DEFAULT_COMPRESSION_LEVEL, value_parser = clap::value_parser!(i32).range(1..=19))]
+    pub(super) compression_level: i32,
+
+    /// The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]
+    #[arg(long, value_name = "STORE")]
+    pub(super) store: Option<String>,
+}
+
+impl PushArguments {
+    /// The keys whose paths are left out.
+    pub(super) fn trusted_upstreams(&self) -> Vec<PublicKey> {
+        if self.skip_signed_by.is_empty() {
+            return NIXOS_CACHE_KEY.parse().into_iter().collect();
+        }
+        self.skip_signed_by
+            .iter()
+            .filter_map(|key| match key {
+                UpstreamKey::None => None,
+                UpstreamKey::Key(key) => Some(key.clone()),
+            })
+            .collect()
+    }
+}
+
+/// A key, or the word that there is none.
+#[derive(Debug, Clone)]
+pub(super) enum UpstreamKey {
+    None,
+    Key(PublicKey),
+}
+
+impl FromStr for UpstreamKey {
+    type Err = fh_nix::Error;
+
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        if text == "none" {
+            return Ok(Self::None);
+        }
+        text.parse().map(Self::Key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_default_key_is_a_key() {
+        assert_eq!(
+            NIXOS_CACHE_KEY.parse::<PublicKey>().unwrap().to_string(),
+            NIXOS_CACHE_KEY
+        );
+    }
+}

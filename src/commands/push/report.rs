@@ -1,0 +1,160 @@
+//! What became of a push.
+
+use std::process::ExitCode;
+
+use fh_api::FlakeName;
+use fh_client::PushReport;
+use fh_nix::{StoreDir, StorePath};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::human;
+
+/// The one object of `--json`. Sizes in bytes.
+#[derive(Debug, Serialize)]
+struct Summary<'a> {
+    flake: &'a FlakeName,
+    dry_run: bool,
+    /// The flake has all of it (or would have, after a dry run).
+    complete: bool,
+    /// Paths of the push.
+    paths: u64,
+    /// Paths that were sent (or would be).
+    uploaded: u64,
+    /// Paths that were linked to content readable elsewhere.
+    deduplicated: u64,
+    /// Paths that the flake had already.
+    present: u64,
+    /// Paths sent by an earlier push that was interrupted.
+    received: u64,
+    /// Paths left out because an upstream cache has them.
+    upstream: u64,
+    /// Uncompressed bytes of all paths.
+    nar_size: u64,
+    /// Uncompressed bytes sent (or to be sent).
+    uploaded_nar_size: u64,
+    /// Bytes that went over the line.
+    sent: u64,
+    seconds: f64,
+    failed: Vec<Failed>,
+}
+
+#[derive(Debug, Serialize)]
+struct Failed {
+    path: String,
+    reason: String,
+}
+
+/// Prints the summary; the error, where a path failed, names each.
+pub(super) fn print(
+    flake: &FlakeName,
+    report: &PushReport,
+    store_dir: &StoreDir,
+    context: &Context,
+) -> Result<ExitCode, CommandError> {
+    let full = |path: &StorePath| store_dir.display(path);
+    let planned = &report.planned;
+    let (uploaded, uploaded_nar_size) = if report.dry_run {
+        (planned.upload, planned.upload_bytes)
+    } else {
+        (report.uploaded, report.nar_bytes)
+    };
+    let summary = Summary {
+        flake,
+        dry_run: report.dry_run,
+        complete: report.is_complete(),
+        paths: planned.paths,
+        uploaded,
+        deduplicated: report.deduplicated(),
+        present: planned.present,
+        received: planned.received,
+        upstream: planned.upstream,
+        nar_size: planned.nar_bytes,
+        uploaded_nar_size,
+        sent: report.sent_bytes,
+        seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
+        failed: report
+            .failed
+            .iter()
+            .map(|failed| Failed {
+                path: full(&failed.path),
+                reason: failed.reason.clone(),
+            })
+            .collect(),
+    };
+    if context.output.is_json() {
+        context.output.json(&summary)?;
+    }
+    if !summary.complete {
+        return Err(failure(&summary));
+    }
+    if !context.output.is_json() {
+        context.output.remark(&sentence(&summary, report));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
+    let flake = summary.flake;
+    let paths = human::count(summary.paths, "path");
+    let mut parts = Vec::new();
+    if summary.uploaded > 0 {
+        parts.push(if summary.dry_run {
+            format!(
+                "{} to send, {}",
+                summary.uploaded,
+                human::bytes(summary.uploaded_nar_size)
+            )
+        } else {
+            format!(
+                "{} sent, {} as {} compressed",
+                summary.uploaded,
+                human::bytes(summary.uploaded_nar_size),
+                human::bytes(summary.sent)
+            )
+        });
+    }
+    for (count, what) in [
+        (summary.received, "sent before an interruption"),
+        (
+            summary.deduplicated,
+            "linked to what the server has elsewhere",
+        ),
+        (summary.present, "there already"),
+        (
+            summary.upstream,
+            "left to an upstream cache that signed them",
+        ),
+    ] {
+        if count > 0 {
+            parts.push(format!("{count} {what}"));
+        }
+    }
+    let parts = parts.join("; ");
+    if summary.dry_run {
+        return format!("Would push {paths} to {flake}: {parts}. Nothing was sent.");
+    }
+    let time = human::elapsed(report.duration);
+    if summary.uploaded + summary.received + summary.deduplicated == 0 {
+        return format!("Nothing to push to {flake}: {parts} ({paths}, {time}).");
+    }
+    format!("Pushed {paths} to {flake} in {time}: {parts}.")
+}
+
+fn failure(summary: &Summary<'_>) -> CommandError {
+    let count = summary.failed.len() as u64;
+    let mut message = format!(
+        "{} of {} could not be pushed, so nothing new is visible in {}",
+        count,
+        human::count(summary.paths, "path"),
+        summary.flake
+    );
+    for failed in &summary.failed {
+        message.push_str(&format!("\n{}: {}", failed.path, failed.reason));
+    }
+    CommandError::failed(message).hint(
+        "What was sent is kept for a while. Mend the paths named (`nix store repair PATH`), or leave \
+         them out, and push again.",
+    )
+}

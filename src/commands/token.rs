@@ -1,0 +1,135 @@
+//! `fh token`: minting, looking at and revoking tokens.
+
+mod create;
+mod duration;
+mod inspect;
+
+use clap::{Args, Subcommand};
+use fh_api::TokenInfo;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::joined;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column, human};
+
+/// Tokens: what people and machines log in with
+#[derive(Debug, Subcommand)]
+pub(crate) enum TokenCommand {
+    Create(create::CreateArguments),
+    List(ListArguments),
+    Inspect(inspect::InspectArguments),
+    Revoke(RevokeArguments),
+}
+
+/// List your tokens, newest first
+///
+/// The tokens themselves are kept nowhere: what is listed is what they may do.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh token list
+  fh token list --all --json | jq -r '.[] | select(.last_used_at == null) | .id'")]
+pub(crate) struct ListArguments {
+    /// Those of everybody (server administrators)
+    #[arg(long)]
+    all: bool,
+}
+
+/// Make tokens useless, at once and for good
+///
+/// Tokens that were made with a revoked one stay good: revoke them too.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh token list
+  fh token revoke 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10")]
+pub(crate) struct RevokeArguments {
+    /// Their ids, as `fh token list` shows them
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<Uuid>,
+}
+
+pub(crate) fn run(command: TokenCommand, context: &Context) -> Result<(), CommandError> {
+    match command {
+        TokenCommand::Create(arguments) => create::run(arguments, context),
+        TokenCommand::List(arguments) => list(&arguments, context),
+        TokenCommand::Inspect(arguments) => inspect::run(&arguments, context),
+        TokenCommand::Revoke(arguments) => revoke(&arguments, context),
+    }
+}
+
+fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client()?;
+    let found = context
+        .wait(async { client.tokens(arguments.all).await })?
+        .tokens;
+    context.output.list(&columns(), &found)?;
+    context
+        .output
+        .when_empty(&found, "There are no tokens. Make one: `fh token create`");
+    Ok(())
+}
+
+fn revoke(arguments: &RevokeArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client()?;
+    for id in &arguments.ids {
+        context
+            .wait(async { client.revoke_token(*id).await })
+            .map_err(|error| error.context(format!("cannot revoke the token {id}")))?;
+        if !context.output.is_json() {
+            context.output.remark(&format!("Revoked the token {id}."));
+        }
+    }
+    if context.output.is_json() {
+        return context.output.json(&arguments.ids);
+    }
+    Ok(())
+}
+
+/// What a token is good for now, in a word.
+fn state(token: &TokenInfo, now: OffsetDateTime) -> &'static str {
+    if token.revoked_at.is_some() {
+        "revoked"
+    } else if token.expires_at <= now {
+        "expired"
+    } else {
+        "good"
+    }
+}
+
+fn columns() -> Vec<Column<TokenInfo>> {
+    vec![
+        column("id", "ID", |token: &TokenInfo| token.id.to_string()),
+        column("user", "USER", |token: &TokenInfo| token.user.to_string()),
+        column("state", "STATE", |token: &TokenInfo| {
+            state(token, OffsetDateTime::now_utc()).to_owned()
+        }),
+        column("permissions", "MAY", |token: &TokenInfo| {
+            joined(&token.permissions)
+        }),
+        column("flakes", "FLAKES", |token: &TokenInfo| {
+            joined(&token.flakes)
+        }),
+        column("created_at", "MADE", |token: &TokenInfo| {
+            human::timestamp(token.created_at)
+        })
+        .shown(|token, now| human::relative(token.created_at, now)),
+        column("expires_at", "EXPIRES", |token: &TokenInfo| {
+            human::timestamp(token.expires_at)
+        })
+        .shown(|token, now| human::relative(token.expires_at, now)),
+        column("last_used_at", "LAST USED", |token: &TokenInfo| {
+            token.last_used_at.map(human::timestamp).unwrap_or_default()
+        })
+        .shown(|token, now| {
+            token
+                .last_used_at
+                .map_or_else(|| "never".to_owned(), |at| human::relative(at, now))
+        }),
+        column("description", "DESCRIPTION", |token: &TokenInfo| {
+            token.description.clone().unwrap_or_default()
+        }),
+    ]
+}

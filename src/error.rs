@@ -1,0 +1,252 @@
+//! The one place where a failure becomes words and an exit code.
+//!
+//! ```text
+//! Error: what went wrong
+//! Caused by: why
+//! Hint: what to do next
+//! ```
+//!
+//! Invariants: each of these is said once, on stderr, and reads the same without colours; no
+//! control character of a server or a file reaches the terminal.
+
+mod hints;
+#[cfg(test)]
+mod tests;
+
+use std::fmt::{self, Write as _};
+use std::io::{self, Write as _};
+use std::process::ExitCode;
+
+use crate::output::printable;
+
+/// How a command ended, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Status {
+    /// 0, without a word: whoever read our output has had enough.
+    Quiet,
+    /// 0: help or the version was asked for.
+    Information,
+    /// 1: something outside failed: the server, a file, Nix.
+    Failed,
+    /// 2: the command line or a variable cannot be understood.
+    Usage,
+    /// 3: `fh status` found that there is no login that works.
+    LoggedOut,
+    /// 4: `fh status` could not find out.
+    CannotTell,
+    /// 130: Ctrl-C.
+    Interrupted,
+}
+
+impl Status {
+    /// The process's exit code.
+    pub(crate) fn code(self) -> u8 {
+        match self {
+            Self::Quiet | Self::Information => 0,
+            Self::Failed => 1,
+            Self::Usage => 2,
+            Self::LoggedOut => 3,
+            Self::CannotTell => 4,
+            Self::Interrupted => 130,
+        }
+    }
+}
+
+/// Why a command did not do what it was asked.
+pub(crate) struct CommandError {
+    status: Status,
+    error: anyhow::Error,
+    hints: Vec<String>,
+}
+
+impl CommandError {
+    pub(crate) fn new(status: Status, error: impl Into<anyhow::Error>) -> Self {
+        Self {
+            status,
+            error: error.into(),
+            hints: Vec::new(),
+        }
+    }
+
+    /// Something outside failed.
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
+        Self::new(Status::Failed, anyhow::anyhow!("{message}"))
+    }
+
+    /// The command line, or a variable in its place, cannot be understood.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Status::Usage, anyhow::anyhow!("{message}"))
+    }
+
+    /// Ctrl-C, and what there is to know about what was not finished.
+    pub(crate) fn interrupted(hint: impl Into<String>) -> Self {
+        Self::new(Status::Interrupted, anyhow::anyhow!("interrupted")).hint(hint)
+    }
+
+    /// Output could not be written. A reader that went away is no failure.
+    pub(crate) fn output(error: io::Error) -> Self {
+        let status = match error.kind() {
+            io::ErrorKind::BrokenPipe => Status::Quiet,
+            _ => Status::Failed,
+        };
+        Self::new(
+            status,
+            anyhow::Error::new(error).context("cannot write the output"),
+        )
+    }
+
+    /// A file of this machine could not be used.
+    pub(crate) fn file(action: &str, path: &std::path::Path, error: io::Error) -> Self {
+        let text = format!("cannot {action} {}", path.display());
+        Self::new(Status::Failed, anyhow::Error::new(error).context(text))
+    }
+
+    /// A question could not be asked.
+    pub(crate) fn asking(error: io::Error) -> Self {
+        Self::new(
+            Status::Failed,
+            anyhow::Error::new(error).context("cannot ask on the terminal"),
+        )
+    }
+
+    /// Adds what to do next: a whole sentence, with the command where there is one.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hints.push(hint.into());
+        self
+    }
+
+    /// Says something else about what to do next.
+    pub(crate) fn replace_hints(mut self, hint: impl Into<String>) -> Self {
+        self.hints.clear();
+        self.hint(hint)
+    }
+
+    /// Puts a sentence before the error, which becomes its cause.
+    pub(crate) fn context(mut self, message: impl fmt::Display) -> Self {
+        self.error = self.error.context(message.to_string());
+        self
+    }
+
+    /// The same failure, with another exit code.
+    pub(crate) fn with_status(mut self, status: Status) -> Self {
+        self.status = status;
+        self
+    }
+
+    /// The library error at its root, where there is one.
+    pub(crate) fn downcast_ref<E: std::error::Error + Send + Sync + 'static>(&self) -> Option<&E> {
+        self.error.downcast_ref()
+    }
+
+    /// How the command ended.
+    pub(crate) fn status(&self) -> Status {
+        self.status
+    }
+
+    /// What happened and why, on one line.
+    pub(crate) fn sentence(&self) -> String {
+        let text = format!("{:#}", self.error);
+        printable(&text.replace('\n', " "))
+    }
+
+    /// The exit code of the process.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(self.status.code())
+    }
+
+    /// Says it on stderr, or, for help and the version, on stdout.
+    pub(crate) fn report(&self, color: bool) {
+        if let Some(clap) = self.downcast_ref::<clap::Error>() {
+            report_clap(clap, color);
+            return;
+        }
+        if self.status != Status::Quiet {
+            // Nobody can be told where stderr is gone.
+            let _ = io::stderr().write_all(self.render(color).as_bytes());
+        }
+    }
+
+    /// As it stands on stderr, without colours.
+    #[cfg(test)]
+    pub(crate) fn to_text(&self) -> String {
+        self.render(false)
+    }
+
+    fn render(&self, color: bool) -> String {
+        let mut text = String::new();
+        let mut causes = self
+            .error
+            .chain()
+            .map(|cause| printable_lines(&cause.to_string()));
+        let message = causes.next().unwrap_or_default();
+        push_labelled(&mut text, "Error", RED, color, &message);
+        // A cause that says what was just said tells nothing new.
+        let mut said = message;
+        for cause in causes {
+            if !said.contains(&cause) {
+                push_labelled(&mut text, "Caused by", RED, color, &cause);
+            }
+            said = cause;
+        }
+        for hint in &self.hints {
+            push_labelled(&mut text, "Hint", CYAN, color, &printable_lines(hint));
+        }
+        text
+    }
+}
+
+impl fmt::Debug for CommandError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.render(false))
+    }
+}
+
+pub(crate) const RED: &str = "\x1b[1;31m";
+pub(crate) const CYAN: &str = "\x1b[1;36m";
+pub(crate) const YELLOW: &str = "\x1b[1;33m";
+
+/// `Label: text`, with further lines of the text indented below it.
+pub(crate) fn push_labelled(into: &mut String, label: &str, ansi: &str, color: bool, text: &str) {
+    let text = text.trim_end().replace('\n', "\n  ");
+    // Writing to a String cannot fail.
+    let _ = if color {
+        writeln!(into, "{ansi}{label}:\x1b[0m {text}")
+    } else {
+        writeln!(into, "{label}: {text}")
+    };
+}
+
+fn printable_lines(text: &str) -> String {
+    text.lines().map(printable).collect::<Vec<_>>().join("\n")
+}
+
+/// clap's own words, with our label in front; help and version go to stdout.
+fn report_clap(error: &clap::Error, color: bool) {
+    let rendered = error.render();
+    if !error.use_stderr() {
+        // A reader of the help may go away before its end.
+        let _ = error.print();
+        return;
+    }
+    let text = if color {
+        rendered.ansi().to_string()
+    } else {
+        rendered.to_string()
+    };
+    let text = match text.strip_prefix("error: ") {
+        Some(rest) => format!("Error: {rest}"),
+        None => text.replacen("error:", "Error:", 1),
+    };
+    let _ = io::stderr().write_all(text.as_bytes());
+}
+
+impl From<clap::Error> for CommandError {
+    fn from(error: clap::Error) -> Self {
+        let status = if error.use_stderr() {
+            Status::Usage
+        } else {
+            Status::Information
+        };
+        Self::new(status, error)
+    }
+}

@@ -1,0 +1,134 @@
+//! What to do next, for every failure of the libraries.
+
+use fh_api::ErrorCode;
+use fh_client::{Error as ClientError, UnreachableCause};
+
+use super::{CommandError, Status};
+
+impl From<ClientError> for CommandError {
+    fn from(error: ClientError) -> Self {
+        let status = match error {
+            ClientError::InvalidServerUrl { .. }
+            | ClientError::OptionLike { .. }
+            | ClientError::CompressionLevel { .. } => Status::Usage,
+            _ => Status::Failed,
+        };
+        let hint = client_hint(&error);
+        let id = error
+            .request_id()
+            .filter(|_| error.status().is_some_and(|status| status >= 500))
+            .map(|id| format!("The server's log has more under the request id {id}."));
+        let mut failure = Self::new(status, error);
+        failure.hints.extend(hint);
+        failure.hints.extend(id);
+        failure
+    }
+}
+
+fn client_hint(error: &ClientError) -> Option<String> {
+    let hint = match error {
+        ClientError::InvalidServerUrl { .. } => {
+            "Write it like https://cache.example.org or http://localhost:8484."
+        }
+        ClientError::InvalidToken { .. } => {
+            "`fh token create` prints a token; give it whole, with `--token-file FILE`."
+        }
+        ClientError::CaCertificate { .. } => {
+            "NIX_SSL_CERT_FILE or SSL_CERT_FILE must name a file of PEM certificates."
+        }
+        ClientError::Unreachable { cause, .. } => return unreachable_hint(cause),
+        ClientError::Redirected { location, .. } => {
+            return Some(format!(
+                "If you trust it, name that address: `--server`. It points to {location}"
+            ));
+        }
+        ClientError::NotAnFhServer { .. } => {
+            "Check the address; a server's own is what `fh serve --public-url` says."
+        }
+        ClientError::Unauthorized { .. } => {
+            "Get a token that is good (`fh token create`) and log in again: `fh login`"
+        }
+        ClientError::Api { body, .. } => return api_hint(body.error),
+        ClientError::Status { status, .. } if *status >= 500 => "Try again in a while.",
+        ClientError::Status { .. } | ClientError::InvalidAnswer { .. } => {
+            "Something between you and the server may have answered in its place: a proxy, a login page."
+        }
+        ClientError::InsecureTokenFile { path, .. } => {
+            return Some(format!(
+                "Make it yours alone: `chmod 600 {}`",
+                path.display()
+            ));
+        }
+        ClientError::UnknownServer { .. } => "Log in to it: `fh login --server URL`",
+        ClientError::CannotRun { .. } => "Install Nix, or put it in the PATH.",
+        ClientError::InvalidPaths { .. } => {
+            "Build them first, or check them: `nix-store --verify-path PATH`"
+        }
+        ClientError::NoSuchPath { .. } | ClientError::NotInStore { .. } => {
+            "Give a store path, a link into the store such as ./result, or an installable such as .#app."
+        }
+        ClientError::NothingGiven => "Build something (`nix build`), or name what to push.",
+        ClientError::Upload { source, .. } => return client_hint(source),
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn unreachable_hint(cause: &UnreachableCause) -> Option<String> {
+    let hint = match cause {
+        UnreachableCause::Refused => {
+            "Check the address and the port, and that the server runs (`fh serve`)."
+        }
+        UnreachableCause::Dns { .. } => "Check the address and the network.",
+        UnreachableCause::Certificate { .. } => {
+            "If the server has a certificate of your own authority, let NIX_SSL_CERT_FILE name the \
+             authority's PEM file."
+        }
+        UnreachableCause::Tls { .. } => {
+            "If the server speaks plain HTTP, its address begins with http://."
+        }
+        UnreachableCause::TimedOut | UnreachableCause::Closed => {
+            "Check the network, and try again."
+        }
+        _ => return None,
+    };
+    Some(hint.to_owned())
+}
+
+fn api_hint(code: ErrorCode) -> Option<String> {
+    let hint = match code {
+        ErrorCode::Unauthorized => "Log in: `fh login`",
+        ErrorCode::Forbidden => "`fh status` shows what your token may do.",
+        ErrorCode::NotFound => "`fh list flakes` shows what you may see.",
+        ErrorCode::Internal | ErrorCode::Unavailable | ErrorCode::TooManyRequests => {
+            "Try again in a while."
+        }
+        ErrorCode::Timeout => "The line may be too slow: try again.",
+        ErrorCode::BadRequest
+        | ErrorCode::InvalidContent
+        | ErrorCode::Conflict
+        | ErrorCode::TooLarge
+        | ErrorCode::MethodNotAllowed
+        | ErrorCode::Unknown => return None,
+    };
+    Some(hint.to_owned())
+}
+
+impl From<fh_conf::Error> for CommandError {
+    fn from(error: fh_conf::Error) -> Self {
+        use fh_conf::Error;
+        let hint = match &error {
+            Error::NetrcSyntax { .. } | Error::NixConfSyntax { .. } => {
+                Some("Correct the file by hand, and try again.".to_owned())
+            }
+            Error::Locked { .. } => {
+                Some("Is another `fh login` waiting for an answer? Try again after it.".to_owned())
+            }
+            Error::ChangedMeanwhile { .. } => Some("Try again.".to_owned()),
+            _ => None,
+        };
+        let mut failure = Self::new(Status::Failed, error);
+        failure.hints.extend(hint);
+        failure
+    }
+}

@@ -1,0 +1,188 @@
+//! What is printed, and in which form.
+//!
+//! Results go to stdout: a table on a terminal, CSV into a pipe, JSON with `--json`. What was done,
+//! warnings and errors go to stderr. Both are plain sentences without colours.
+//!
+//! Invariants: text of a server or a file is freed of control characters before it reaches a
+//! terminal; a list that is empty is `[]` in JSON and a header in CSV; a write that fails is an
+//! error, but a reader that goes away is not.
+
+pub(crate) mod human;
+mod table;
+#[cfg(test)]
+mod tests;
+
+use std::io::{self, Write as _};
+
+use serde::Serialize;
+use time::OffsetDateTime;
+
+pub(crate) use table::{Column, column, number};
+
+use crate::error::{CommandError, YELLOW, push_labelled};
+use crate::settings::Settings;
+
+/// The form of results.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// For a person.
+    Table,
+    /// For a pipe.
+    Csv,
+    /// For a program.
+    Json,
+}
+
+/// Where results and remarks go.
+#[derive(Debug)]
+pub(crate) struct Output {
+    format: Format,
+    color: bool,
+}
+
+impl Output {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let format = match (settings.json, settings.terminals.stdout) {
+            (true, _) => Format::Json,
+            (false, true) => Format::Table,
+            (false, false) => Format::Csv,
+        };
+        Self {
+            format,
+            color: settings.terminals.color,
+        }
+    }
+
+    /// Whether a program asked.
+    pub(crate) fn is_json(&self) -> bool {
+        self.format == Format::Json
+    }
+
+    /// Prints a list.
+    pub(crate) fn list<R: Serialize>(
+        &self,
+        columns: &[Column<R>],
+        records: &[R],
+    ) -> Result<(), CommandError> {
+        let text = match self.format {
+            Format::Json => return self.json(&records),
+            Format::Csv => table::csv(columns, records)?,
+            Format::Table if records.is_empty() => return Ok(()),
+            Format::Table => table::table(
+                columns,
+                records,
+                OffsetDateTime::now_utc(),
+                terminal_width(),
+            ),
+        };
+        write_stdout(text.as_bytes())
+    }
+
+    /// Says what an empty list means, where it is shown to a person.
+    pub(crate) fn when_empty<R>(&self, records: &[R], sentence: &str) {
+        if records.is_empty() && self.format == Format::Table {
+            self.remark(sentence);
+        }
+    }
+
+    /// Prints one thing: a line for each of its properties, or JSON.
+    pub(crate) fn details<R: Serialize>(
+        &self,
+        record: &R,
+        lines: &[(&str, String)],
+    ) -> Result<(), CommandError> {
+        if self.is_json() {
+            return self.json(record);
+        }
+        let width = lines
+            .iter()
+            .map(|(label, _)| label.len())
+            .max()
+            .unwrap_or(0)
+            + 1;
+        let mut text = String::new();
+        for (label, value) in lines {
+            let label = format!("{label}:");
+            text.push_str(format!("{label:<width$} {}", printable(value)).trim_end());
+            text.push('\n');
+        }
+        write_stdout(text.as_bytes())
+    }
+
+    /// Says what was done to stderr, or prints the result as JSON.
+    pub(crate) fn done<R: Serialize>(
+        &self,
+        record: &R,
+        sentence: impl FnOnce(&R) -> String,
+    ) -> Result<(), CommandError> {
+        if self.is_json() {
+            return self.json(record);
+        }
+        self.remark(&sentence(record));
+        Ok(())
+    }
+
+    /// Prints JSON.
+    pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CommandError> {
+        let mut text = serde_json::to_vec_pretty(value)
+            .map_err(|error| CommandError::output(io::Error::other(error)))?;
+        text.push(b'\n');
+        write_stdout(&text)
+    }
+
+    /// Prints a text as it is.
+    pub(crate) fn text(&self, text: &str) -> Result<(), CommandError> {
+        write_stdout(text.as_bytes())
+    }
+
+    /// Says something to the person at the terminal; lines are kept.
+    pub(crate) fn remark(&self, text: &str) {
+        let text: String = text.lines().map(|line| printable(line) + "\n").collect();
+        // Nobody can be told where stderr is gone.
+        let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Says that something may not be as it should be, with what to do about it.
+    pub(crate) fn warning(&self, text: &str) {
+        let text: Vec<String> = text.lines().map(printable).collect();
+        let mut labelled = String::new();
+        push_labelled(
+            &mut labelled,
+            "Warning",
+            YELLOW,
+            self.color,
+            &text.join("\n"),
+        );
+        let _ = io::stderr().write_all(labelled.as_bytes());
+    }
+}
+
+/// Writes to stdout at once, so that a full disk is noticed before the program ends.
+fn write_stdout(text: &[u8]) -> Result<(), CommandError> {
+    let mut stdout = io::stdout().lock();
+    stdout
+        .write_all(text)
+        .and_then(|()| stdout.flush())
+        .map_err(CommandError::output)
+}
+
+/// The columns of the terminal that stdout is.
+fn terminal_width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    Some(usize::from(size.ws_col)).filter(|&columns| columns > 0)
+}
+
+/// Text of others, fit for a terminal: no control characters and no marks that reorder text.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .map(|c| match c {
+            '\t' => ' ',
+            c if c.is_control() => '\u{fffd}',
+            '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{2069}'
+            | '\u{feff}' => '\u{fffd}',
+            c => c,
+        })
+        .collect()
+}

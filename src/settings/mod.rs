@@ -1,0 +1,162 @@
+//! What the command line and the environment say, resolved once into plain values.
+//!
+//! Nothing else in the workspace looks at the process environment: libraries are handed what
+//! stands here. A variable that is set and empty counts as not set.
+
+mod directories;
+mod environment;
+#[cfg(test)]
+mod tests;
+pub(crate) mod variables;
+
+use std::io::IsTerminal;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+pub(crate) use directories::Directories;
+#[cfg(feature = "server")]
+pub(crate) use directories::home;
+pub(crate) use environment::Environment;
+
+use crate::cli::GlobalOptions;
+use crate::error::CommandError;
+
+/// Where a value came from, for messages.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Chosen<T> {
+    /// The value.
+    pub(crate) value: T,
+    /// The option or the variable it stood in.
+    pub(crate) origin: &'static str,
+}
+
+/// A token that the environment names.
+#[derive(Debug, Clone)]
+pub(crate) enum TokenInEnvironment {
+    /// FH_TOKEN.
+    Value(SecretString),
+    /// FH_TOKEN_FILE.
+    File(PathBuf),
+}
+
+/// Which of the standard streams are terminals, and whether they show colours.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Terminals {
+    /// A person can type.
+    pub(crate) stdin: bool,
+    /// Tables, and not CSV.
+    pub(crate) stdout: bool,
+    /// Moving progress bars, and not lines.
+    pub(crate) stderr: bool,
+    /// Colours on stderr.
+    pub(crate) color: bool,
+}
+
+/// Whether stderr shows colours.
+pub(crate) fn stderr_color(environment: &Environment) -> bool {
+    let plain = environment.get(&variables::NO_COLOR).is_some()
+        || environment
+            .get(&variables::TERM)
+            .is_some_and(|term| term == "dumb");
+    !plain && std::io::stderr().is_terminal()
+}
+
+/// Everything that outlives the parsing of the command line.
+#[derive(Debug)]
+pub(crate) struct Settings {
+    environment: Environment,
+    /// The server that was asked for, before anything is known of it.
+    pub(crate) server: Option<Chosen<String>>,
+    /// A token of the environment, which goes before the stored one.
+    pub(crate) token: Option<TokenInEnvironment>,
+    /// A PEM file with certificate authorities.
+    pub(crate) ca_file: Option<PathBuf>,
+    /// Print JSON.
+    pub(crate) json: bool,
+    /// 0: what matters; 3: everything.
+    pub(crate) verbosity: u8,
+    /// The standard streams.
+    pub(crate) terminals: Terminals,
+}
+
+impl Settings {
+    /// Resolves options and environment. Options win.
+    ///
+    /// # Errors
+    /// A usage error naming the variable that cannot be understood.
+    pub(crate) fn resolve(
+        options: GlobalOptions,
+        environment: Environment,
+    ) -> Result<Self, CommandError> {
+        let server = match options.server {
+            Some(value) => Some(Chosen {
+                value,
+                origin: "--server",
+            }),
+            None => environment
+                .text(&variables::FH_SERVER)?
+                .map(|value| Chosen {
+                    value: value.to_owned(),
+                    origin: variables::FH_SERVER.name,
+                }),
+        };
+        let token = match environment.text(&variables::FH_TOKEN)? {
+            Some(token) => Some(TokenInEnvironment::Value(SecretString::from(token))),
+            None => environment
+                .path(&variables::FH_TOKEN_FILE)
+                .map(TokenInEnvironment::File),
+        };
+        let verbosity = match environment.text(&variables::FH_VERBOSITY)? {
+            _ if options.verbose > 0 => options.verbose,
+            None => 0,
+            Some(number) => number.trim().parse().map_err(|_| {
+                CommandError::usage(format!(
+                    "FH_VERBOSITY is {number:?}, and must be a number from 0 to 3"
+                ))
+            })?,
+        };
+        Ok(Self {
+            server,
+            token,
+            ca_file: environment
+                .path(&variables::NIX_SSL_CERT_FILE)
+                .or_else(|| environment.path(&variables::SSL_CERT_FILE)),
+            json: options.json || environment.switch(&variables::FH_OUTPUT_JSON)?,
+            verbosity,
+            terminals: Terminals {
+                stdin: std::io::stdin().is_terminal(),
+                stdout: std::io::stdout().is_terminal(),
+                stderr: std::io::stderr().is_terminal(),
+                color: stderr_color(&environment),
+            },
+            environment,
+        })
+    }
+
+    /// The directories of the user, found when they are first needed.
+    ///
+    /// # Errors
+    /// Where there is no home directory, or a variable names a relative one.
+    pub(crate) fn directories(&self) -> Result<Directories, CommandError> {
+        Directories::resolve(&self.environment)
+    }
+
+    /// The store that Nix works with, where it is not the usual one.
+    pub(crate) fn nix_remote(&self) -> Result<Option<String>, CommandError> {
+        let store = self.environment.text(&variables::NIX_REMOTE)?;
+        Ok(store.map(str::to_owned))
+    }
+
+    /// The store directory that Nix names paths by, where it is not the usual one.
+    pub(crate) fn nix_store_dir(&self) -> Result<Option<String>, CommandError> {
+        let directory = self.environment.text(&variables::NIX_STORE_DIR)?;
+        Ok(directory.map(str::to_owned))
+    }
+
+    /// The environment, for `fh serve`, which has options of its own.
+    #[cfg(feature = "server")]
+    pub(crate) fn environment(&self) -> &Environment {
+        &self.environment
+    }
+}

@@ -1,0 +1,74 @@
+//! The environment variables that `fh` reads: each one a documented constant, and no other is read.
+//!
+//! The help texts and the man pages take their words from here.
+
+/// An environment variable.
+#[derive(Debug)]
+pub(crate) struct Variable {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What it does, for the manual.
+    pub(crate) help: &'static str,
+}
+
+macro_rules! variables {
+    ($($(#[doc = $help:literal])+ $constant:ident,)+) => {
+        $(
+            $(#[doc = $help])+
+            pub(crate) const $constant: Variable = Variable {
+                name: stringify!($constant),
+                help: concat!($($help, "\n",)+),
+            };
+        )+
+
+        /// All of them, in the order of the manual.
+        pub(crate) const ALL: &[&Variable] = &[$(&$constant),+];
+    };
+}
+
+variables! {
+    /// The server to talk to, as `--server`.
+    FH_SERVER,
+    /// The token to use instead of the stored one. Environments leak into logs and child processes:
+    /// prefer FH_TOKEN_FILE.
+    FH_TOKEN,
+    /// A file with the token to use instead of the stored one.
+    FH_TOKEN_FILE,
+    /// Print JSON, as `--json`. Empty, 0, false, no and off mean no.
+    FH_OUTPUT_JSON,
+    /// How much to tell of what is being done, 0 to 3, as that many `-v`.
+    FH_VERBOSITY,
+    /// Not empty: no colours.
+    NO_COLOR,
+    /// `dumb`: no colours.
+    TERM,
+    /// The home directory.
+    HOME,
+    /// Where configuration is kept; ~/.config by default.
+    XDG_CONFIG_HOME,
+    /// Directories whose nix/nix.conf Nix reads before the user's, separated by colons; /etc/xdg by
+    /// default.
+    XDG_CONFIG_DIRS,
+    /// Where data is kept; ~/.local/share by default.
+    XDG_DATA_HOME,
+    /// The data directory of `fh serve` under systemd.
+    STATE_DIRECTORY,
+    /// The configuration file of `fh serve`, as `--config`. Each of its options has a variable too:
+    /// see fh-serve(1).
+    FH_SERVE_CONFIG,
+    /// The socket on which `fh serve` tells systemd that it serves, and that it is stopping.
+    NOTIFY_SOCKET,
+    /// Certificate authorities to trust, a PEM file; Nix reads it too.
+    NIX_SSL_CERT_FILE,
+    /// The same, where NIX_SSL_CERT_FILE is not set.
+    SSL_CERT_FILE,
+    /// The directory of Nix's system-wide nix.conf and netrc; /etc/nix by default.
+    NIX_CONF_DIR,
+    /// The nix.conf files of the user, separated by colons, instead of those below XDG_CONFIG_HOME.
+    /// `fh login` edits the first.
+    NIX_USER_CONF_FILES,
+    /// The Nix store that `fh push` takes paths from, as its `--store`.
+    NIX_REMOTE,
+    /// The directory that Nix names store paths by; /nix/store by default.
+    NIX_STORE_DIR,
+}

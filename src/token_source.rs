@@ -1,0 +1,71 @@
+//! Reading a token from a file or from stdin. Never from the command line, where every user of the
+//! machine can see it.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
+
+use crate::error::CommandError;
+
+/// More than any token has.
+const LONGEST: u64 = 64 * 1024;
+
+/// The token in a file. Blanks and line ends around it do not count.
+pub(crate) fn from_file(path: &Path) -> Result<SecretString, CommandError> {
+    let failed = |error| CommandError::file("read the token in", path, error);
+    let file = File::open(path).map_err(failed)?;
+    read(file)
+        .map_err(failed)?
+        .ok_or_else(|| CommandError::failed(format!("there is no token in {}", path.display())))
+}
+
+/// The token on stdin.
+pub(crate) fn from_stdin() -> Result<SecretString, CommandError> {
+    let failed = |error| {
+        CommandError::new(
+            crate::error::Status::Failed,
+            anyhow::Error::new(error).context("cannot read the token from stdin"),
+        )
+    };
+    read(io::stdin().lock()).map_err(failed)?.ok_or_else(|| {
+        CommandError::failed("there is no token on stdin")
+            .hint("Pipe it in, or name a file: `--token-file FILE`")
+    })
+}
+
+/// A token without the blanks around it; none where nothing is left.
+pub(crate) fn cleaned(token: &SecretString) -> Option<SecretString> {
+    let token = token.expose_secret().trim();
+    (!token.is_empty()).then(|| SecretString::from(token))
+}
+
+fn read(source: impl Read) -> io::Result<Option<SecretString>> {
+    let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
+    let room = usize::try_from(LONGEST).unwrap_or(usize::MAX);
+    // Room for all of it at once: growing would leave copies behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
+    source.take(LONGEST + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > LONGEST {
+        return Err(invalid("it is longer than 64 KiB, which no token is"));
+    }
+    let text = std::str::from_utf8(&bytes).map_err(|_| invalid("it is not valid UTF-8"))?;
+    let token = text.trim();
+    Ok((!token.is_empty()).then(|| SecretString::from(token)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_comes_without_the_blanks_around_it() {
+        let token = read(&b" fh1_abc \r\n\n"[..]).unwrap().unwrap();
+        assert_eq!(token.expose_secret(), "fh1_abc");
+        assert!(read(&b" \n"[..]).unwrap().is_none());
+        assert!(read(&b"\xff"[..]).is_err());
+        assert!(read(io::repeat(b'x')).is_err());
+    }
+}
