@@ -36,7 +36,6 @@ pub(crate) struct Keys {
     active: SecretKey,
     standby: SecretKey,
     token: TokenKey,
-    server_id: Uuid,
     audience: String,
 }
 
@@ -56,7 +55,6 @@ impl Keys {
             active: narinfo_key(&narinfo, KeyState::Active, "active signing key")?,
             standby: narinfo_key(&narinfo, KeyState::Standby, "standby signing key")?,
             token: token_key(&tokens)?,
-            server_id,
             audience: format!("urn:fh:{server_id}"),
         })
     }
@@ -69,11 +67,6 @@ impl Keys {
     /// The key that signs tokens.
     pub(crate) fn token(&self) -> &TokenKey {
         &self.token
-    }
-
-    /// The server's own id.
-    pub(crate) fn server_id(&self) -> Uuid {
-        self.server_id
     }
 
     /// The audience of the server's tokens, `urn:fh:<server id>`.

@@ -33,7 +33,7 @@ const BACKGROUND_STOP: Duration = Duration::from_secs(10);
 #[derive(Debug)]
 pub struct Server;
 
-/// A server that is serving. Dropped, it ends its background tasks, but stops without grace.
+/// A server that is serving. Dropped, it stops without grace.
 pub struct RunningServer {
     url: PublicUrl,
     addresses: Vec<BoundAddress>,
@@ -250,3 +250,6 @@ async fn note_last_used(state: AppState) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

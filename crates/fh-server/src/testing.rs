@@ -14,7 +14,7 @@ use uuid::Uuid;
 use crate::bootstrap;
 use crate::config::Settings;
 use crate::database::tokens::Token;
-use crate::database::{Timestamp, accounts, now, tokens};
+use crate::database::{Timestamp, accounts, tokens};
 use crate::state::AppState;
 use crate::{routes, server, telemetry};
 
@@ -226,7 +226,9 @@ impl TestServer {
         let expired = self.state.database().write(move |transaction| {
             let like = tokens::find(transaction, id)?.unwrap();
             let account = accounts::get(transaction, like.account_id)?.unwrap();
-            let at = now().as_seconds();
+            let ago = |minutes: i64| {
+                Timestamp::from(time::OffsetDateTime::now_utc() - time::Duration::minutes(minutes))
+            };
             let uuid = tokens::insert(
                 transaction,
                 &tokens::NewToken {
@@ -234,9 +236,9 @@ impl TestServer {
                     parent_id: Some(like.id),
                     description: None,
                     scope: &like.scope,
-                    created_at: Timestamp::from_micros((at - 3600) * 1_000_000),
+                    created_at: ago(60).whole_seconds(),
                     created_by: None,
-                    expires_at: Timestamp::from_micros((at - 60) * 1_000_000),
+                    expires_at: ago(1).whole_seconds(),
                 },
             )?;
             let expired = tokens::find(transaction, uuid)?.unwrap();

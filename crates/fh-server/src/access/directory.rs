@@ -9,7 +9,6 @@ use std::collections::HashMap;
 use fh_api::{FlakeName, Name, Visibility};
 use fh_auth::FlakeFacts;
 use rusqlite::Connection;
-use uuid::Uuid;
 
 use crate::database::{DatabaseError, flakes, organizations};
 
@@ -18,8 +17,6 @@ use crate::database::{DatabaseError, flakes, organizations};
 pub(crate) struct FlakeEntry {
     /// The internal id, also that of the slice.
     pub(crate) id: i64,
-    /// The public id.
-    pub(crate) uuid: Uuid,
     /// The organisation's internal id.
     pub(crate) organization_id: i64,
     /// `org/project`.
@@ -96,7 +93,6 @@ impl Directory {
                 .insert(folded(name.org.as_str(), name.project.as_str()), row.id);
             let entry = FlakeEntry {
                 id: row.id,
-                uuid: row.uuid,
                 organization_id: row.organization_id,
                 name,
                 visibility: row.visibility,

@@ -122,15 +122,14 @@ impl View {
             Narrowing::Flake(id) if id == flake.id => true,
             Narrowing::Organization(_) | Narrowing::Flake(_) => return None,
         };
-        match &self.principal {
-            None => Holdings::default().readable(flake.facts(), named),
-            Some(principal) if !principal.reaches(flake) => None,
-            Some(principal) if principal.scope.allows(Permission::Pull) => {
-                principal.holdings.readable(flake.facts(), named)
-            }
-            // A token that may not pull reads what everybody may read.
-            Some(_) => Holdings::default().readable(flake.facts(), named),
-        }
+        let nothing = Holdings::default();
+        let holdings = match &self.principal {
+            Some(principal) if !principal.reaches(flake) => return None,
+            Some(principal) if principal.scope.allows(Permission::Pull) => &principal.holdings,
+            // Without a token, or one that may pull: what everybody may read.
+            Some(_) | None => &nothing,
+        };
+        holdings.readable(flake.facts(), named)
     }
 
     fn role(&self, flake: &FlakeEntry) -> Option<Role> {

@@ -139,8 +139,6 @@ pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, Databas
 pub(crate) struct DirectoryRow {
     /// The flake's internal id.
     pub(crate) id: i64,
-    /// Its public id.
-    pub(crate) uuid: Uuid,
     /// The organisation's internal id.
     pub(crate) organization_id: i64,
     /// The flake's name within its organisation.
@@ -151,12 +149,11 @@ pub(crate) struct DirectoryRow {
 
 /// Every flake, in the order of names within each organisation.
 pub(crate) fn directory(connection: &Connection) -> Result<Vec<DirectoryRow>, DatabaseError> {
-    let sql = "SELECT id, uuid, organization_id, name, visibility FROM flake \
+    let sql = "SELECT id, organization_id, name, visibility FROM flake \
                ORDER BY organization_id, folded";
     all(connection, sql, [], |row| {
         Ok(DirectoryRow {
             id: row.get("id")?,
-            uuid: parsed(row, "uuid", "flake id")?,
             organization_id: row.get("organization_id")?,
             project: parsed(row, "name", "flake name")?,
             visibility: parsed(row, "visibility", "visibility")?,

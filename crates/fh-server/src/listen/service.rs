@@ -182,6 +182,14 @@ impl Serving {
     }
 }
 
+impl Drop for Serving {
+    /// Nobody can stop it any more: ends it at once.
+    fn drop(&mut self) {
+        self.stop.cancel();
+        self.cut.cancel();
+    }
+}
+
 /// What an accept loop needs.
 #[derive(Clone)]
 struct Doors {

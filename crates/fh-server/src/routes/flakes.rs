@@ -64,7 +64,7 @@ pub(crate) async fn create(
     caller.require(Permission::Admin)?;
     let wanted: CreateFlake = json_body(request, state.settings().limits.json_size).await?;
     let description = line("description", wanted.description)?;
-    let organization = caller.organization_to_manage(wanted.flake.org.as_str())?;
+    let organization_id = caller.organization_to_manage(wanted.flake.org.as_str())?;
     let principal = caller.require_reach(&FlakePattern::Flake(wanted.flake.clone()))?;
     let (actor, name) = (principal.actor(), wanted.flake);
     let flake = state
@@ -72,7 +72,7 @@ pub(crate) async fn create(
         .change_access(move |change| {
             let id = flakes::insert(
                 change,
-                organization.id,
+                organization_id,
                 &name.project,
                 wanted.visibility,
                 description.as_deref(),
