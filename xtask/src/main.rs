@@ -53,8 +53,9 @@ fn main() -> ExitCode {
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if error.is::<interrupt::Interrupted>() => {
-            say::error(&error);
+        // A child that Ctrl-C ended too reports that in its own way; the reason is the same.
+        Err(_) if interrupt::check().is_err() => {
+            say::note("interrupted");
             // What a shell reports for a program ended by SIGINT.
             ExitCode::from(130)
         }

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: the main job, end to end, with real Nix and the server's embedded default.
 //!
 //! It plays four parties, each with a home directory of its own below one scratch directory: the
-//! server, the *owner* who builds and pushes, another *machine* that was granted the flake, and a
+//! server, the *owner* who builds and pushes, another machine, the *builder*, that was granted the flake, and a
 //! *stranger* who was not. What is printed is what one would type, and what came of it.
 //!
 //! Invariant: nothing of the person who runs it is read or changed, but for the store paths that are
@@ -51,6 +51,10 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     interrupt::check()?;
 
     let scratch = tempfile::Builder::new().prefix("fh-demo-").tempdir()?;
+    say::line(&format!(
+        "From here on $PWD is {}.",
+        scratch.path().display()
+    ));
     let stage = Stage {
         nix: &nix,
         fh: &fh,
@@ -149,25 +153,27 @@ impl Stage<'_> {
     }
 
     fn substitute(&self, owner: &Party<'_>, server: &Server, closure: &Closure) -> Result<()> {
-        owner.enter("The owner lets another machine read the flake, and makes a token for it");
-        owner.fh(&["user", "create", "machine", "--kind", "service"])?;
-        owner.fh(&["grant", "add", FLAKE, "machine", "read"])?;
-        owner.token("machine")?;
+        owner.enter(
+            "The owner lets another machine, `builder`, read the flake, and makes a token for it",
+        );
+        owner.fh(&["user", "create", "builder", "--kind", "service"])?;
+        owner.fh(&["grant", "add", FLAKE, "builder", "read"])?;
+        owner.token("builder")?;
 
-        let machine = self.party("machine")?;
-        machine.enter("The other machine logs in; that writes what Nix needs to know");
-        machine.fh(&[
+        let builder = self.party("builder")?;
+        builder.enter("The other machine logs in; that writes what Nix needs to know");
+        builder.fh(&[
             "login",
             "--server",
             &server.url(),
             "--token-file",
-            "machine.token",
+            "builder.token",
         ])?;
-        machine.show_nix_configuration()?;
+        builder.show_nix_configuration()?;
 
-        machine.enter("Its Nix, which knows nothing else, gets the path into an empty store");
+        builder.enter("Its Nix, which knows nothing else, gets the path into an empty store");
         let store = ScratchStore::new_in(self.scratch)?;
-        let finished = machine.realise(&store, closure)?;
+        let finished = builder.realise(&store, closure)?;
         ensure!(
             finished.status.success(),
             "Nix could not substitute {}:\n{}",
@@ -180,17 +186,17 @@ impl Stage<'_> {
             closure.paths.len(),
             say::bytes(closure.nar_bytes)
         ));
-        self.signatures(&machine, &store, closure)
+        self.signatures(&builder, &store, closure)
     }
 
     /// That Nix checked signatures is shown by what is recorded for the path.
     fn signatures(
         &self,
-        machine: &Party<'_>,
+        builder: &Party<'_>,
         store: &ScratchStore,
         closure: &Closure,
     ) -> Result<()> {
-        let mut command = self.nix.command("nix", machine.home());
+        let mut command = self.nix.command("nix", builder.home());
         command
             .args(["path-info", "--sigs", "--store", &store.uri(), &closure.top])
             .current_dir(self.scratch);

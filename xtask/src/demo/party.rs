@@ -51,8 +51,8 @@ impl<'a> Party<'a> {
     pub(super) fn fh(&self, arguments: &[&str]) -> Result<String> {
         let finished = self.quietly(arguments)?;
         say::command(&words("fh", arguments));
-        say::output(finished.stdout.trim_end());
-        say::output(finished.stderr.trim_end());
+        self.show(&finished.stdout);
+        self.show(&finished.stderr);
         ensure!(
             finished.status.success(),
             "`{}` failed: {}",
@@ -77,7 +77,7 @@ impl<'a> Party<'a> {
         let finished = self.quietly(&arguments)?;
         let file = format!("{user}.token");
         say::command(&format!("{} > {file}", words("fh", &arguments)));
-        say::output(finished.stderr.trim_end());
+        self.show(&finished.stderr);
         ensure!(
             finished.status.success(),
             "no token for {user}: {}",
@@ -85,6 +85,12 @@ impl<'a> Party<'a> {
         );
         fs::write(self.scratch.join(file), &finished.stdout)?;
         Ok(finished.stdout.trim().to_owned())
+    }
+
+    /// Shows output; the scratch directory is `$PWD` in it, as everything is run in there.
+    fn show(&self, output: &str) {
+        let scratch = self.scratch.to_string_lossy();
+        say::output(output.trim_end().replace(&*scratch, "$PWD").as_str());
     }
 
     fn quietly(&self, arguments: &[&str]) -> Result<Finished> {
@@ -102,7 +108,7 @@ impl<'a> Party<'a> {
             let text = fs::read_to_string(&path)
                 .with_context(|| format!("fh login wrote no {}", path.display()))?;
             say::command(&format!("cat {}/.config/nix/{file}", self.name));
-            say::output(&without_secrets(&text));
+            self.show(&without_secrets(&text));
         }
         Ok(())
     }
@@ -123,8 +129,8 @@ impl<'a> Party<'a> {
             "nix-store --realise {} --store 'local?root=$PWD/{shown}'",
             closure.top
         ));
-        say::output(finished.stdout.trim_end());
-        say::output(finished.stderr.trim_end());
+        self.show(&finished.stdout);
+        self.show(&finished.stderr);
         Ok(finished)
     }
 }
