@@ -124,10 +124,7 @@ pub(crate) struct NewToken<'a> {
 }
 
 /// Adds a token: its public id. Nobody can have asked about it before, so no copy is out of date.
-pub(crate) fn insert(
-    connection: &Connection,
-    token: &NewToken<'_>,
-) -> Result<Uuid, DatabaseError> {
+pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uuid, DatabaseError> {
     let uuid = new_id();
     let permissions: Vec<_> = token
         .scope
