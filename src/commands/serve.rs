@@ -88,7 +88,7 @@ fn resolve(arguments: ServeArguments, environment: &Environment) -> Result<Resol
             origin: Origin::Machine(origin),
         });
     }
-    config::resolve(given).map_err(config_error)
+    config::resolve(&given).map_err(config_error)
 }
 
 /// The error of a file stays true when the server changes its directory one day.

@@ -30,7 +30,7 @@ pub enum CheckError {
         /// `listen` or `metrics-listen`.
         key: &'static str,
         /// Why.
-        source: ListenError,
+        source: Box<ListenError>,
     },
     /// Certificate and key cannot be used.
     #[error("`tls-certificate`, `tls-key`")]
@@ -100,13 +100,16 @@ pub fn check(resolved: Resolved, inherited_sockets: usize) -> Report {
             Err(error) if running && is_taken(&error) => {
                 notes.push(format!("{address} is in use"));
             }
-            Err(source) => errors.push(CheckError::Address { key, source }),
+            Err(error) => errors.push(CheckError::Address {
+                key,
+                source: Box::new(error),
+            }),
         }
     }
     if settings.listen.is_empty() && inherited_sockets == 0 {
         errors.push(CheckError::Address {
             key: "listen",
-            source: ListenError::NoAddress,
+            source: Box::new(ListenError::NoAddress),
         });
     }
 
@@ -148,14 +151,8 @@ fn try_data_directory(path: &Path) -> Result<bool, CheckError> {
     let place = path
         .ancestors()
         .find(|ancestor| ancestor.as_os_str().is_empty() || ancestor.exists())
-        .map(|ancestor| {
-            if ancestor.as_os_str().is_empty() {
-                Path::new(".")
-            } else {
-                ancestor
-            }
-        })
-        .unwrap_or(path);
+        .filter(|ancestor| !ancestor.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     tempfile::Builder::new()
         .prefix(".fh-check")
         .tempfile_in(place)

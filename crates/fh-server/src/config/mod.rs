@@ -157,6 +157,7 @@ impl Settings {
             given("data-dir", data_dir.display().to_string()),
             given("listen", "127.0.0.1:0".to_owned()),
         ];
-        Ok(resolve(given.into_iter().flatten().collect())?.settings)
+        let given: Vec<Given> = given.into_iter().flatten().collect();
+        Ok(resolve(&given)?.settings)
     }
 }

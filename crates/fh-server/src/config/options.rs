@@ -275,8 +275,8 @@ pub static OPTIONS: &[OptionSpec] = &[
         section: Section::Cache,
         value_name: "N",
         help: "Which cache Nix asks first: the lowest number; cache.nixos.org has 40.\n\n\
-               With the same number, the order in nix.conf decides, so each machine may choose; \
-               and what nixpkgs' own cache has never loads this server unless somebody wants so.",
+               With the same number the order in nix.conf decides, so that each machine may choose: \
+               one that lists this server last asks cache.nixos.org first, and this one for the rest.",
         default: Some("40"),
         set: |draft, text| {
             draft.settings.priority = count(text, 0, 1_000_000)?;
@@ -291,7 +291,7 @@ pub static OPTIONS: &[OptionSpec] = &[
         value_name: "NAME",
         help: "What the names of the signing keys begin with; a number follows.\n\n\
                Counts when a key is made, at the first start and at a rotation. Without it: the \
-               public URL's host.",
+               public URL's host; where that is an address, a name that no other server has.",
         example: "cache.example.org",
         set: |draft, text| {
             draft.settings.signing_key_name = Some(key_name(text)?);

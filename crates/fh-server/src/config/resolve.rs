@@ -102,7 +102,7 @@ impl Resolved {
 ///
 /// # Errors
 /// When a value makes no sense, alone or with the others.
-pub fn resolve(given: Vec<Given>) -> Result<Resolved, ConfigError> {
+pub fn resolve(given: &[Given]) -> Result<Resolved, ConfigError> {
     let mut draft = Draft::new();
     let mut counted = Vec::with_capacity(OPTIONS.len());
     for option in OPTIONS {

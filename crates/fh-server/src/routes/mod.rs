@@ -30,7 +30,7 @@ use axum::routing::{delete, get, post, put};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 
-use crate::error::{ApiError, as_plain_text, remember_request_id};
+use crate::error::{ApiError, as_plain_text};
 use crate::state::AppState;
 
 /// Every route of the server.
@@ -45,7 +45,6 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(cache())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
-        .layer(from_fn(remember_request_id))
         .with_state(state)
 }
 

@@ -26,7 +26,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::{HeaderValue, header};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use tower_http::catch_panic::CatchPanicLayer;
@@ -36,7 +36,7 @@ use uuid::Uuid;
 pub(crate) use self::metrics::{CacheAnswer, CacheRoute, Metrics};
 pub(crate) use self::record::{PrincipalSlot, Traffic};
 use self::record::{Record, RecordedBody, known_method, readable_path};
-use crate::error::{ApiError, REQUEST_ID};
+use crate::error::{ApiError, REQUEST_ID, remember_request_id};
 use crate::listen::Peer;
 
 /// Longest request id taken from a proxy.
@@ -49,6 +49,7 @@ const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 pub(crate) fn observed(routes: Router, metrics: Metrics) -> Router {
     routes
         .layer(CatchPanicLayer::custom(panic_answer))
+        .layer(from_fn(remember_request_id))
         .layer(from_fn_with_state(metrics, observe))
 }
 
@@ -134,10 +135,11 @@ fn is_sane(id: &str) -> bool {
 
 /// A panic in a handler ends that request alone. The panic hook told where it happened.
 fn panic_answer(panic: Box<dyn Any + Send>) -> Response {
-    let message = panic
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| panic.downcast_ref::<String>().cloned())
-        .unwrap_or_default();
+    let message = match panic.downcast::<String>() {
+        Ok(text) => *text,
+        Err(panic) => panic
+            .downcast::<&'static str>()
+            .map_or_else(|_| String::new(), |text| (*text).to_owned()),
+    };
     ApiError::internal(format!("a handler panicked: {message}")).into_response()
 }

@@ -1,1 +1,309 @@
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
+use axum::routing::post;
+use http_body_util::BodyExt as _;
+use serde_json::Value;
+use tower::ServiceExt as _;
+use tracing_subscriber::fmt::MakeWriter;
+
+use super::*;
+
+/// Log lines of one test.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+impl MakeWriter<'_> for Log {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        self.clone()
+    }
+}
+
+impl Log {
+    fn text(&self) -> String {
+        String::from_utf8(self.0.lock().unwrap().clone()).unwrap()
+    }
+
+    fn lines(&self) -> Vec<Value> {
+        self.text()
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+fn routes() -> Router {
+    Router::new()
+        .route("/things/{name}", get(async || "a thing"))
+        .route("/known", get(known))
+        .route("/body", post(async |body: String| body))
+        .route("/panic", get(panic))
+        .route("/log", get(async || tracing::warn!("inside")))
+}
+
+async fn known(request: Request) -> &'static str {
+    request
+        .extensions()
+        .get::<PrincipalSlot>()
+        .unwrap()
+        .set("alice");
+    "ok"
+}
+
+async fn panic() -> Response {
+    panic!("secret of the panic")
+}
+
+/// Sends a request through the layers; the answer with its body, and what was logged.
+async fn exchange(metrics: &Metrics, request: Request) -> (http::response::Parts, String, Log) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(log.clone())
+        .finish();
+    let _guard = tracing::subscriber::set_default(subscriber);
+    let response = observed(routes(), metrics.clone())
+        .oneshot(request)
+        .await
+        .unwrap();
+    let (parts, body) = response.into_parts();
+    let body = body.collect().await.unwrap().to_bytes();
+    (parts, String::from_utf8(body.to_vec()).unwrap(), log)
+}
+
+fn request(path: &str) -> Request {
+    Request::get(path).body(Body::empty()).unwrap()
+}
+
+fn local(mut request: Request, id: &str) -> Request {
+    request
+        .headers_mut()
+        .insert(REQUEST_ID, HeaderValue::from_str(id).unwrap());
+    let proxy = SocketAddr::from((Ipv4Addr::LOCALHOST, 1));
+    request.extensions_mut().insert(Peer::Tcp(proxy));
+    request
+}
+
+#[tokio::test]
+async fn one_line_a_request_with_what_was_asked_for() {
+    let (parts, body, log) = exchange(&Metrics::new(), request("/known?token=hunter2")).await;
+    let lines = log.lines();
+    let [line] = lines.as_slice() else {
+        panic!("{lines:?}")
+    };
+    assert_eq!(line["level"], "INFO");
+    assert_eq!(line["target"], "fh_server::access");
+    assert_eq!(line["method"], "GET");
+    assert_eq!(line["route"], "/known");
+    assert_eq!(line["path"], "/known");
+    assert_eq!(line["status"], 200);
+    assert_eq!(line["sent"], body.len());
+    assert_eq!(line["complete"], true);
+    assert_eq!(line["principal"], "alice");
+    assert_eq!(
+        line["request_id"],
+        parts.headers[REQUEST_ID].to_str().unwrap()
+    );
+    assert!(line["duration_ms"].is_number());
+    assert!(!log.text().contains("hunter2"));
+}
+
+#[tokio::test]
+async fn nothing_secret_is_logged() {
+    let token = "fh1_eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl";
+    for path in [
+        format!("/things/{token}"),
+        format!("/nowhere/{token}"),
+        format!("/known?{token}"),
+        "/things/eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl".to_owned(),
+    ] {
+        let mut request = request(&path);
+        let headers = request.headers_mut();
+        headers.insert(
+            "authorization",
+            HeaderValue::from_str(&format!("Bearer {token}")).unwrap(),
+        );
+        headers.insert("cookie", HeaderValue::from_static("c2lnbmF0dXJl"));
+        let (_, _, log) = exchange(&Metrics::new(), request).await;
+        assert!(!log.text().contains("c2lnbmF0dXJl"), "{}", log.text());
+    }
+}
+
+#[tokio::test]
+async fn no_path_of_an_unknown_route_is_logged_and_a_long_one_is_cut() {
+    let (_, _, log) = exchange(&Metrics::new(), request("/wp-login.php")).await;
+    assert!(!log.text().contains("wp-login"));
+    assert_eq!(log.lines()[0]["route"], "unmatched");
+    assert_eq!(log.lines()[0]["principal"], "anonymous");
+    let long = format!("/things/{}", "x".repeat(5000));
+    let (_, _, log) = exchange(&Metrics::new(), request(&long)).await;
+    assert!(log.text().len() < 1000);
+}
+
+#[tokio::test]
+async fn a_proxy_on_this_machine_may_number_requests_and_nobody_else() {
+    let metrics = Metrics::new();
+    let answered = async |request| {
+        let (parts, ..) = exchange(&metrics, request).await;
+        parts.headers[REQUEST_ID].to_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        answered(local(request("/known"), "proxy-1.a_b")).await,
+        "proxy-1.a_b"
+    );
+    for bad in ["", "with space", "a\"b", &"x".repeat(65), "{}"] {
+        let id = answered(local(request("/known"), bad)).await;
+        assert!(id.parse::<Uuid>().is_ok(), "{bad:?} became {id}");
+    }
+    let mut far = local(request("/known"), "far");
+    far.extensions_mut()
+        .insert(Peer::Tcp("192.0.2.1:1".parse().unwrap()));
+    assert!(answered(far).await.parse::<Uuid>().is_ok());
+    let mut unknown = request("/known");
+    unknown
+        .headers_mut()
+        .insert(REQUEST_ID, HeaderValue::from_static("unknown"));
+    assert!(answered(unknown).await.parse::<Uuid>().is_ok());
+    let mut unix = local(request("/known"), "unix");
+    unix.extensions_mut().insert(Peer::Unix);
+    assert_eq!(answered(unix).await, "unix");
+}
+
+#[tokio::test]
+async fn a_panic_is_a_500_that_tells_nothing_but_the_id() {
+    let (parts, body, log) = exchange(&Metrics::new(), request("/panic")).await;
+    assert_eq!(parts.status, 500);
+    assert!(!body.contains("secret of the panic"), "{body}");
+    let id = parts.headers[REQUEST_ID].to_str().unwrap();
+    assert!(body.contains(id), "{body}");
+    assert!(log.text().contains("secret of the panic"));
+    assert!(
+        log.lines()
+            .iter()
+            .all(|line| { line["span"]["id"] == id || line["request_id"] == id })
+    );
+}
+
+#[tokio::test]
+async fn lines_of_a_request_carry_its_id() {
+    let (parts, _, log) = exchange(&Metrics::new(), request("/log")).await;
+    let lines = log.lines();
+    let inside = lines
+        .iter()
+        .find(|line| line["message"] == "inside")
+        .unwrap();
+    assert_eq!(
+        inside["span"]["id"],
+        parts.headers[REQUEST_ID].to_str().unwrap()
+    );
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_waited_for_is_recorded() {
+    let metrics = Metrics::new();
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(log.clone());
+    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let hanging = Router::new().route("/hang", get(async || std::future::pending::<()>().await));
+    let call = observed(hanging, metrics.clone()).oneshot(request("/hang"));
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), call)
+            .await
+            .is_err()
+    );
+    assert_eq!(log.lines()[0]["status"], 499);
+    assert!(
+        metrics
+            .render()
+            .contains(r#"route="/hang",status="aborted"} 1"#),
+        "{}",
+        metrics.render()
+    );
+}
+
+#[tokio::test]
+async fn metrics_count_by_route_and_nothing_a_client_chooses() {
+    let metrics = Metrics::new();
+    for path in ["/things/a", "/things/b", "/nowhere/a", "/nowhere/b"] {
+        exchange(&metrics, request(path)).await;
+    }
+    let strange = Request::builder()
+        .method("BREW")
+        .uri("/known")
+        .body(Body::empty())
+        .unwrap();
+    exchange(&metrics, strange).await;
+    let mut post = Request::post("/body").body(Body::from("1234")).unwrap();
+    let traffic = Traffic::default();
+    traffic.received(4);
+    post.extensions_mut().insert(traffic);
+    exchange(&metrics, post).await;
+
+    let text = metrics.render();
+    for line in [
+        r#"fh_http_requests_total{method="GET",route="/things/{name}",status="200"} 2"#,
+        r#"fh_http_requests_total{method="GET",route="unmatched",status="404"} 2"#,
+        r#"fh_http_requests_total{method="other",route="/known",status="405"} 1"#,
+        r#"fh_http_request_duration_seconds_count{method="POST",route="/body"} 1"#,
+        r#"fh_http_request_duration_seconds_bucket{method="POST",route="/body",le="+Inf"} 1"#,
+        "fh_http_received_bytes_total 4",
+        "fh_http_requests_in_progress 0",
+        "# HELP fh_nars_stored_total NARs written to the storage.",
+        "# TYPE process_start_time_seconds gauge",
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    assert!(
+        !text.contains("nowhere") && !text.contains("BREW"),
+        "{text}"
+    );
+}
+
+#[test]
+fn what_the_other_parts_count() {
+    let metrics = Metrics::new();
+    let upload = metrics.upload_started();
+    metrics.nar_verified(Duration::from_millis(3), true);
+    metrics.nar_verified(Duration::from_millis(3), false);
+    metrics.nar_stored(1000, 100);
+    metrics.paths_committed(7);
+    metrics.cache_answered(CacheRoute::NarInfo, CacheAnswer::Memory);
+    metrics.cache_answered(CacheRoute::Nar, CacheAnswer::Absent);
+    metrics.cache_answered(CacheRoute::NarInfo, CacheAnswer::Stored);
+    let text = metrics.render();
+    for line in [
+        "fh_uploads_in_progress 1",
+        "fh_nars_verified_total 1",
+        "fh_nars_refused_total 1",
+        "fh_nar_verification_seconds_count 2",
+        "fh_nars_stored_total 1",
+        "fh_nar_bytes_stored_total 1000",
+        "fh_file_bytes_stored_total 100",
+        "fh_paths_committed_total 7",
+        r#"fh_cache_answers_total{kind="narinfo",answer="memory"} 1"#,
+        r#"fh_cache_answers_total{kind="nar",answer="absent"} 1"#,
+    ] {
+        assert!(text.contains(line), "{line}\n{text}");
+    }
+    drop(upload);
+    assert!(metrics.render().contains("fh_uploads_in_progress 0"));
+}
