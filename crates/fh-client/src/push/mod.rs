@@ -37,7 +37,7 @@ use crate::error::{Error, Result};
 use crate::http::RetryEvent;
 
 pub use observer::{NoObserver, PlanTotals, PushEvent, PushObserver};
-pub use report::{FailedPath, FailureKind, PushReport};
+pub use report::{FailedPath, FailureKind, PlannedPath, PushReport};
 
 /// The compression level where nothing else is said: within 5 % of the size that the levels around
 /// it reach, and faster than what a usual line takes.
@@ -129,6 +129,18 @@ struct Push<'a> {
     observer: Arc<dyn PushObserver>,
 }
 
+/// The paths of these NARs, by path.
+fn planned_paths(nars: &[plan::NarWork]) -> Vec<PlannedPath> {
+    let paths_of = |nar: &plan::NarWork| {
+        let nar_size = nar.size;
+        let planned = move |path| PlannedPath { path, nar_size };
+        nar.paths.clone().into_iter().map(planned)
+    };
+    let mut paths: Vec<PlannedPath> = nars.iter().flat_map(paths_of).collect();
+    paths.sort_by(|a, b| a.path.cmp(&b.path));
+    paths
+}
+
 impl Push<'_> {
     async fn run(&self) -> Result<PushReport> {
         let begin = Instant::now();
@@ -157,6 +169,7 @@ impl Push<'_> {
                 });
             }
             if dry_run {
+                report.would_send = planned_paths(&work.nars);
                 break;
             }
             let stale = self.upload(&plan, work.nars, &mut report).await?;

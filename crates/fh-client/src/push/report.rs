@@ -18,6 +18,15 @@ pub struct FailedPath {
     pub reason: String,
 }
 
+/// A path that would be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PlannedPath {
+    /// The path.
+    pub path: StorePath,
+    /// Uncompressed bytes of its NAR.
+    pub nar_size: u64,
+}
+
 /// Why a path was not pushed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
@@ -50,6 +59,8 @@ pub struct PushReport {
     pub failed: Vec<FailedPath>,
     /// Whether nothing was to be sent because it was only asked what would be.
     pub dry_run: bool,
+    /// After a dry run, what would be sent, by path.
+    pub would_send: Vec<PlannedPath>,
 }
 
 impl PushReport {
