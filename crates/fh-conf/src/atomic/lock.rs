@@ -23,8 +23,9 @@ pub(super) struct Lock {
 
 impl Lock {
     pub(super) fn take(target: &Path, timeout: Duration) -> Result<Self> {
-        let mut name = OsString::from(target.file_name().unwrap_or_default());
-        name.push(".lock");
+        let mut name = OsString::from(".");
+        name.push(target.file_name().unwrap_or_default());
+        name.push(".fh-lock");
         let path = target.with_file_name(name);
         let begin = Instant::now();
         loop {

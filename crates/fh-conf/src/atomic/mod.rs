@@ -18,7 +18,7 @@
 //!
 //! # The lock
 //!
-//! `flock(2)` on `<file>.lock` beside the resolved file. The lock file is removed before the lock is given up, so that it
+//! `flock(2)` on `.<file>.fh-lock` beside the resolved file. The lock file is removed before the lock is given up, so that it
 //! is there only during an edit; who was waiting for the removed one notices that and starts again. Waiting ends after
 //! [`EditOptions::lock_timeout`] with [`Error::Locked`]. Programs that do not know this lock are
 //! noticed as far as possible: a file that has changed between reading and renaming is left alone

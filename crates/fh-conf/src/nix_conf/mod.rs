@@ -194,7 +194,8 @@ impl NixConf {
     }
 
     /// Removes values from the file's own lines of a list setting (`NAME` or `extra-NAME`, or its alias, as given), and
-    /// a line that has no value left, unless a comment stands on it. Gives back what was removed.
+    /// a line that has no value left, unless a comment stands on it; also where they have no effect. Gives back what was
+    /// removed.
     ///
     /// # Errors
     ///
