@@ -100,7 +100,7 @@ impl Access {
     /// Writes when tokens were used last.
     ///
     /// # Errors
-    /// When the database fails; what was noted is lost then, which loses nobody anything.
+    /// When the database fails; what was noted is written the next time.
     pub(crate) async fn flush_last_used(&self) -> Result<(), DatabaseError> {
         self.last_used.flush(&self.database).await
     }

@@ -1,7 +1,7 @@
 //! When each token was used last: noted in memory by requests, written by a task of its own.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::database::{Database, DatabaseError, Timestamp, now, tokens};
@@ -28,7 +28,7 @@ impl LastUsed {
     /// Notes that a token is used now. Never waits for the database.
     pub(super) fn note(&self, token_id: i64) {
         let at = now();
-        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut uses = self.lock();
         let fresh = uses
             .get(&token_id)
             .is_some_and(|last| at < last.at.plus_seconds(INTERVAL.as_secs()));
@@ -37,27 +37,37 @@ impl LastUsed {
         }
     }
 
-    /// Writes what was noted, and forgets what is old.
+    /// Writes what was noted, and forgets what is old. What could not be written, also because this
+    /// was cancelled, is written the next time.
     pub(super) async fn flush(&self, database: &Database) -> Result<(), DatabaseError> {
-        let pending = self.take_pending();
+        let pending = self.pending();
         if pending.is_empty() {
             return Ok(());
         }
+        let written = pending.clone();
         database
             .write(move |transaction| tokens::touch(transaction, &pending))
-            .await
+            .await?;
+        let mut uses = self.lock();
+        for (id, at) in written {
+            if let Some(last) = uses.get_mut(&id).filter(|last| last.at == at) {
+                last.written = true;
+            }
+        }
+        Ok(())
     }
 
-    fn take_pending(&self) -> Vec<(i64, Timestamp)> {
-        let oldest = now();
-        let mut uses = self.uses.lock().unwrap_or_else(PoisonError::into_inner);
-        uses.retain(|_, last| !last.written || oldest < last.at.plus_seconds(INTERVAL.as_secs()));
-        uses.iter_mut()
+    fn pending(&self) -> Vec<(i64, Timestamp)> {
+        let now = now();
+        let mut uses = self.lock();
+        uses.retain(|_, last| !last.written || now < last.at.plus_seconds(INTERVAL.as_secs()));
+        uses.iter()
             .filter(|(_, last)| !last.written)
-            .map(|(id, last)| {
-                last.written = true;
-                (*id, last.at)
-            })
+            .map(|(id, last)| (*id, last.at))
             .collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<i64, Use>> {
+        self.uses.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,7 +1,7 @@
 //! Tokens: never the token itself, but whose it is, how far it is narrowed, and whether it was
 //! revoked.
 
-use fh_api::{Name, TokenInfo};
+use fh_api::{Name, Permission, TokenInfo};
 use fh_auth::TokenScope;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
@@ -126,11 +126,7 @@ pub(crate) struct NewToken<'a> {
 /// Adds a token: its public id. Nobody can have asked about it before, so no copy is out of date.
 pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uuid, DatabaseError> {
     let uuid = new_id();
-    let permissions: Vec<_> = token
-        .scope
-        .permissions()
-        .map(|word| word.as_str())
-        .collect();
+    let permissions: Vec<_> = token.scope.permissions().map(Permission::as_str).collect();
     let flakes: Vec<_> = token
         .scope
         .flakes()
