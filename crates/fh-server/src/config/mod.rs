@@ -21,6 +21,7 @@
 
 mod address;
 mod check;
+mod draft;
 mod error;
 mod example;
 mod file;

@@ -2,12 +2,10 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::time::Duration;
 
-use super::{
-    Limits, LogFormat, Settings, Timeouts, TlsFiles, TokenSettings,
-    value::{count, duration, size},
-};
+use super::LogFormat;
+use super::draft::Draft;
+use super::value::{count, duration, size};
 
 /// One option of `fh serve`.
 pub struct OptionSpec {
@@ -72,73 +70,6 @@ impl Section {
             Self::Limits => "Limits",
             Self::Timeouts => "Time-outs",
             Self::Log => "Log",
-        }
-    }
-}
-
-/// Settings while they are put together: what has no default is absent.
-pub(super) struct Draft {
-    pub(super) data_dir: Option<PathBuf>,
-    pub(super) certificate: Option<PathBuf>,
-    pub(super) key: Option<PathBuf>,
-    pub(super) settings: Settings,
-}
-
-impl Draft {
-    /// Holds nothing yet: each field is given its default by the table, from its text.
-    pub(super) fn new() -> Self {
-        let never = Duration::ZERO;
-        Self {
-            data_dir: None,
-            certificate: None,
-            key: None,
-            settings: Settings {
-                data_dir: PathBuf::new(),
-                listen: Vec::new(),
-                metrics_listen: None,
-                public_url: None,
-                tls: None,
-                store_dir: fh_nix::StoreDir::default(),
-                priority: 0,
-                signing_key_name: None,
-                limits: Limits {
-                    body_size: 0,
-                    json_size: 0,
-                    plan_size: 0,
-                    nar_size: 0,
-                    part_size: 0,
-                    batched_nar_size: 0,
-                    verifications: 0,
-                    connections: 0,
-                },
-                timeouts: Timeouts {
-                    header: never,
-                    idle: never,
-                    stall: never,
-                    stop: never,
-                },
-                tokens: TokenSettings {
-                    default_lifetime: never,
-                    max_lifetime: never,
-                },
-                upload_lifetime: never,
-                collect_interval: never,
-                log_format: LogFormat::Text,
-                log_filter: String::new(),
-            },
-        }
-    }
-
-    /// Makes the pair of certificate and key out of its halves.
-    pub(super) fn tls(&self) -> Result<Option<TlsFiles>, &'static str> {
-        match (&self.certificate, &self.key) {
-            (None, None) => Ok(None),
-            (Some(certificate), Some(key)) => Ok(Some(TlsFiles {
-                certificate: certificate.clone(),
-                key: key.clone(),
-            })),
-            (Some(_), None) => Err("tls-key"),
-            (None, Some(_)) => Err("tls-certificate"),
         }
     }
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 
-use super::options::{Draft, OPTIONS, OptionSpec};
+use super::draft::Draft;
+use super::options::{OPTIONS, OptionSpec};
 use super::{ConfigError, ListenAddress, Settings};
 
 /// Where a value came from. The later of two in this order is the one that counts.
