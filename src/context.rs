@@ -153,14 +153,19 @@ impl Context {
         )
     }
 
-    /// Waits for a request or a few.
+    /// Waits for a request or a few. An error says first `what` could not be done.
     pub(crate) fn wait<T>(
         &self,
+        what: impl std::fmt::Display,
         requests: impl Future<Output = fh_client::Result<T>>,
     ) -> Result<T, CommandError> {
         self.wait_with_hint(
             "It is not known whether the server has carried it out.",
-            async { requests.await.map_err(CommandError::from) },
+            async {
+                requests
+                    .await
+                    .map_err(|error| CommandError::from(error).context(what))
+            },
         )
     }
 

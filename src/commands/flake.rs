@@ -104,7 +104,9 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         visibility: arguments.visibility,
         description: arguments.description,
     };
-    let made = context.wait(async { client.create_flake(&new).await })?;
+    let made = context.wait(format_args!("cannot make the flake {}", new.flake), async {
+        client.create_flake(&new).await
+    })?;
     context.output.done(&made, |made| {
         format!(
             "Made the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",
@@ -116,7 +118,9 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 
 fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
-    let found = context.wait(async { client.flake(&arguments.flake).await })?;
+    let found = context.wait(format_args!("cannot show {}", arguments.flake), async {
+        client.flake(&arguments.flake).await
+    })?;
     print(&found, context)
 }
 
@@ -126,7 +130,9 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
         visibility: arguments.change.visibility,
         description: arguments.change.description,
     };
-    let changed = context.wait(async { client.update_flake(&arguments.flake, &change).await })?;
+    let changed = context.wait(format_args!("cannot change {}", arguments.flake), async {
+        client.update_flake(&arguments.flake, &change).await
+    })?;
     print(&changed, context)
 }
 

@@ -79,7 +79,10 @@ pub(crate) fn run(command: GrantCommand, context: &Context) -> Result<(), Comman
 fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> {
     let AddArguments { flake, user, role } = arguments;
     let client = context.client()?;
-    let grant = context.wait(async { client.set_grant(flake, user, *role).await })?;
+    let grant = context.wait(
+        format_args!("cannot give {user} a role on {flake}"),
+        async { client.set_grant(flake, user, *role).await },
+    )?;
     context.output.done(&grant, |grant| {
         let what = match grant.role {
             Role::Read => "read",
@@ -93,7 +96,10 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
     let RemoveArguments { flake, user } = arguments;
     let client = context.client()?;
-    context.wait(async { client.remove_grant(flake, user).await })?;
+    context.wait(
+        format_args!("cannot take the role of {user} on {flake} away"),
+        async { client.remove_grant(flake, user).await },
+    )?;
     context.output.done(
         &json!({ "flake": flake, "user": user, "role": null }),
         |_| format!("{user} has no role on {flake} any more."),
@@ -103,7 +109,11 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let flake = &arguments.flake;
     let client = context.client()?;
-    let found = context.wait(async { client.grants(flake).await })?.grants;
+    let found = context
+        .wait(format_args!("cannot list the roles on {flake}"), async {
+            client.grants(flake).await
+        })?
+        .grants;
     context.output.list(&columns(), &found)?;
     context.output.when_empty(
         &found,

@@ -42,11 +42,12 @@ pub(crate) fn run(command: ListCommand, context: &Context) -> Result<(), Command
 /// Also `fh flake list`.
 pub(super) fn flakes(arguments: &FlakesArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
-    let mut found = context.wait(async { client.flakes().await })?.flakes;
-    if let Some(owner) = &arguments.owner {
-        found.retain(|flake| flake.flake.org.folded() == owner.folded());
-    }
-    found.truncate(arguments.limit.unwrap_or(usize::MAX));
+    let FlakesArguments { owner, limit } = arguments;
+    let found = context
+        .wait("cannot list the flakes", async {
+            client.flakes_of(owner.as_ref(), *limit).await
+        })?
+        .flakes;
     context.output.list(&columns(), &found)?;
     context.output.when_empty(
         &found,

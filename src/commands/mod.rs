@@ -64,7 +64,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         Command::Login(arguments) => login::run(&arguments, context)?,
         Command::Status(arguments) => return status::run(&arguments, context),
         Command::List(command) => list::run(command, context)?,
-        Command::Push(arguments) => return push::run(arguments, context),
+        Command::Push(arguments) => return push::run(&arguments, context),
         Command::Org(command) => org::run(command, context)?,
         Command::Flake(command) => flake::run(command, context)?,
         Command::Grant(command) => grant::run(command, context)?,

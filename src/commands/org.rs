@@ -50,7 +50,10 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
     let new = CreateOrganization {
         name: arguments.name,
     };
-    let made = context.wait(async { client.create_organization(&new).await })?;
+    let made = context.wait(
+        format_args!("cannot make the organisation {}", new.name),
+        async { client.create_organization(&new).await },
+    )?;
     context.output.done(&made, |made| {
         format!(
             "Made the organisation {name}. Make a flake in it: `fh flake create {name}/PROJECT`",
@@ -61,7 +64,11 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 
 fn list(context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
-    let found = context.wait(async { client.organizations().await })?.orgs;
+    let found = context
+        .wait("cannot list the organisations", async {
+            client.organizations().await
+        })?
+        .orgs;
     context.output.list(&columns(), &found)?;
     context.output.when_empty(
         &found,

@@ -26,7 +26,7 @@ use crate::interrupt::{self, Threads};
 /// What is pushed where nothing is named: what `nix build` leaves.
 const RESULT: &str = "./result";
 
-pub(crate) fn run(arguments: PushArguments, context: &Context) -> Result<ExitCode, CommandError> {
+pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCode, CommandError> {
     let client = context.client_with_token()?;
     let options = PushOptions {
         jobs: arguments.jobs.unwrap_or(PushOptions::default().jobs),
@@ -35,9 +35,9 @@ pub(crate) fn run(arguments: PushArguments, context: &Context) -> Result<ExitCod
         dry_run: arguments.dry_run,
         ..PushOptions::default()
     };
-    let named = named(&arguments)?;
-    let progress = Arc::new(Progress::new(&arguments.flake, context));
-    let tools = tools(&arguments, &progress, context)?;
+    let named = named(arguments)?;
+    let progress = Arc::new(Progress::new(&arguments.flake, options.dry_run, context));
+    let tools = tools(arguments, &progress, context)?;
 
     let started = AtomicBool::new(false);
     let hint = || {

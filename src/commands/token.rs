@@ -63,7 +63,9 @@ pub(crate) fn run(command: TokenCommand, context: &Context) -> Result<(), Comman
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
     let found = context
-        .wait(async { client.tokens(arguments.all).await })?
+        .wait("cannot list the tokens", async {
+            client.tokens(arguments.all).await
+        })?
         .tokens;
     context.output.list(&columns(), &found)?;
     context
@@ -75,9 +77,9 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
 fn revoke(arguments: &RevokeArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
     for id in &arguments.ids {
-        context
-            .wait(async { client.revoke_token(*id).await })
-            .map_err(|error| error.context(format!("cannot revoke the token {id}")))?;
+        context.wait(format_args!("cannot revoke the token {id}"), async {
+            client.revoke_token(*id).await
+        })?;
         if !context.output.is_json() {
             context.output.remark(&format!("Revoked the token {id}."));
         }

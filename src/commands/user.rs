@@ -58,7 +58,10 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         name: arguments.name,
         kind: arguments.kind,
     };
-    let made = context.wait(async { client.create_user(&new).await })?;
+    let made = context.wait(
+        format_args!("cannot make the account {}", new.name),
+        async { client.create_user(&new).await },
+    )?;
     context.output.done(&made, |made| {
         format!(
             "Made the account {name}. Make a token for it: `fh token create --user {name}`",
@@ -69,7 +72,9 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 
 fn list(context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
-    let found = context.wait(async { client.users().await })?.users;
+    let found = context
+        .wait("cannot list the accounts", async { client.users().await })?
+        .users;
     context.output.list(&columns(), &found)
 }
 

@@ -63,12 +63,14 @@ pub(crate) fn elapsed(duration: Duration) -> String {
 pub(crate) fn relative(time: OffsetDateTime, now: OffsetDateTime) -> String {
     let seconds = (time - now).whole_seconds();
     let size = seconds.abs();
-    let (number, unit) = match size {
+    let (length, unit) = match size {
         0..MINUTE => return "now".to_owned(),
-        MINUTE..HOUR => (size / MINUTE, "minute"),
-        HOUR..DAY => (size / HOUR, "hour"),
-        _ => (size / DAY, "day"),
+        MINUTE..HOUR => (MINUTE, "minute"),
+        HOUR..DAY => (HOUR, "hour"),
+        _ => (DAY, "day"),
     };
+    // Rounded: what lasts 90 days is 'in 90 days' also a moment later.
+    let number = (size + length / 2) / length;
     let plural = if number == 1 { "" } else { "s" };
     if seconds < 0 {
         format!("{number} {unit}{plural} ago")
@@ -124,7 +126,8 @@ mod tests {
         for (time, text) in [
             (datetime!(2026-11-22 12:00:59 UTC), "now"),
             (datetime!(2026-11-22 11:59 UTC), "1 minute ago"),
-            (datetime!(2026-11-22 14:30 UTC), "in 2 hours"),
+            (datetime!(2026-11-22 14:29 UTC), "in 2 hours"),
+            (datetime!(2026-11-22 13:59:59 UTC), "in 2 hours"),
             (datetime!(2026-08-01 12:00 UTC), "113 days ago"),
         ] {
             assert_eq!(relative(time, now), text);

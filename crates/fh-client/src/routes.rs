@@ -87,6 +87,17 @@ impl Client {
         self.get("/flakes").await
     }
 
+    /// The caller's view, of one organisation only, or of so many flakes at most.
+    pub async fn flakes_of(&self, org: Option<&Name>, limit: Option<usize>) -> Result<FlakeList> {
+        let org = org.map(|org| format!("org={org}"));
+        let limit = limit.map(|limit| format!("limit={limit}"));
+        let query: Vec<String> = org.into_iter().chain(limit).collect();
+        if query.is_empty() {
+            return self.flakes().await;
+        }
+        self.get(&format!("/flakes?{}", query.join("&"))).await
+    }
+
     /// Makes a flake.
     pub async fn create_flake(&self, new: &CreateFlake) -> Result<FlakeInfo> {
         self.create("/flakes", new).await

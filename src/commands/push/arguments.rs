@@ -29,8 +29,8 @@ Examples:
   fh push acme/app --dry-run                    what would be sent
   fh push acme/app --skip-signed-by none        send also what cache.nixos.org has
 
-Exit status: 0 all of it is there; 1 something of it is not, and then nothing new is visible; 2 usage;
-130 interrupted.")]
+Exit status: 0 all of it is there; 1 something of it is not, and then nothing new
+is visible; 2 usage; 130 interrupted.")]
 pub(crate) struct PushArguments {
     /// The flake to push to
     #[arg(value_name = "ORG/PROJECT")]
@@ -48,8 +48,9 @@ pub(crate) struct PushArguments {
     #[arg(long)]
     pub(super) no_closure: bool,
 
-    /// Leave out what this key has signed (NAME:BASE64; the signature is verified), and send a user
-    /// elsewhere for it; may be repeated; `none`: leave out nothing [default: cache.nixos.org-1]
+    /// Leave out what this key (NAME:BASE64) has signed, which people get from its own cache; the
+    /// signature is verified; may be repeated; `none` leaves out nothing [default: the key of
+    /// cache.nixos.org]
     #[arg(long, value_name = "KEY")]
     pub(super) skip_signed_by: Vec<UpstreamKey>,
 
@@ -80,7 +81,7 @@ impl PushArguments {
             .iter()
             .filter_map(|key| match key {
                 UpstreamKey::None => None,
-                UpstreamKey::Key(key) => Some(key.clone()),
+                UpstreamKey::Key(key) => Some(PublicKey::clone(key)),
             })
             .collect()
     }
@@ -90,7 +91,7 @@ impl PushArguments {
 #[derive(Debug, Clone)]
 pub(super) enum UpstreamKey {
     None,
-    Key(PublicKey),
+    Key(Box<PublicKey>),
 }
 
 impl FromStr for UpstreamKey {
@@ -100,7 +101,7 @@ impl FromStr for UpstreamKey {
         if text == "none" {
             return Ok(Self::None);
         }
-        text.parse().map(Self::Key)
+        Ok(Self::Key(Box::new(text.parse()?)))
     }
 }
 

@@ -24,6 +24,7 @@ const BAR: &str = "{bytes} of {total_bytes} [{bar:24}] {binary_bytes_per_sec}, {
 /// Hears of the push, and shows it.
 pub(super) struct Progress {
     flake: String,
+    dry_run: bool,
     bar: Option<ProgressBar>,
     state: Mutex<State>,
 }
@@ -42,7 +43,7 @@ struct State {
 }
 
 impl Progress {
-    pub(super) fn new(flake: &FlakeName, context: &Context) -> Self {
+    pub(super) fn new(flake: &FlakeName, dry_run: bool, context: &Context) -> Self {
         let bar = context
             .settings
             .terminals
@@ -50,6 +51,7 @@ impl Progress {
             .then(|| ProgressBar::new_spinner().with_style(spinner()));
         Self {
             flake: flake.to_string(),
+            dry_run,
             bar,
             state: Mutex::default(),
         }
@@ -103,11 +105,11 @@ impl Progress {
         let now = Instant::now();
         state.began = Some(now);
         state.last_line = Some(now);
-        if totals.upload == 0 {
+        if totals.upload == 0 || self.dry_run {
             return;
         }
         let mut text = format!(
-            "Pushing {} to {}: {} to send, {}",
+            "Pushing {} to {}: {} to send ({})",
             human::count(totals.paths, "path"),
             self.flake,
             totals.upload,

@@ -4,12 +4,13 @@ use std::process::ExitCode;
 
 use fh_api::FlakeName;
 use fh_client::PushReport;
+use fh_client::push::FailureKind;
 use fh_nix::{StoreDir, StorePath};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::human;
+use crate::output::{column, human, number};
 
 /// The one object of `--json`. Sizes in bytes.
 #[derive(Debug, Serialize)]
@@ -38,6 +39,15 @@ struct Summary<'a> {
     sent: u64,
     seconds: f64,
     failed: Vec<Failed>,
+    /// What would be sent, after a dry run.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    would_send: Vec<Planned>,
+}
+
+#[derive(Debug, Serialize)]
+struct Planned {
+    path: String,
+    nar_size: u64,
 }
 
 #[derive(Debug, Serialize)]
@@ -82,12 +92,30 @@ pub(super) fn print(
                 reason: failed.reason.clone(),
             })
             .collect(),
+        would_send: report
+            .would_send
+            .iter()
+            .map(|planned| Planned {
+                path: full(&planned.path),
+                nar_size: planned.nar_size,
+            })
+            .collect(),
     };
     if context.output.is_json() {
         context.output.json(&summary)?;
     }
     if !summary.complete {
-        return Err(failure(&summary));
+        return Err(failure(&summary, report));
+    }
+    if report.dry_run && !context.output.is_json() {
+        let columns = [
+            number("nar_size", "SIZE", |path: &Planned| {
+                path.nar_size.to_string()
+            })
+            .shown(|path, _| human::bytes(path.nar_size)),
+            column("path", "PATH", |path: &Planned| path.path.clone()),
+        ];
+        context.output.list(&columns, &summary.would_send)?;
     }
     if !context.output.is_json() {
         context.output.remark(&sentence(&summary, report));
@@ -102,13 +130,13 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
     if summary.uploaded > 0 {
         parts.push(if summary.dry_run {
             format!(
-                "{} to send, {}",
+                "{} to send ({})",
                 summary.uploaded,
                 human::bytes(summary.uploaded_nar_size)
             )
         } else {
             format!(
-                "{} sent, {} as {} compressed",
+                "{} sent ({}, {} compressed)",
                 summary.uploaded,
                 human::bytes(summary.uploaded_nar_size),
                 human::bytes(summary.sent)
@@ -142,19 +170,27 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
     format!("Pushed {paths} to {flake} in {time}: {parts}.")
 }
 
-fn failure(summary: &Summary<'_>) -> CommandError {
-    let count = summary.failed.len() as u64;
+fn failure(summary: &Summary<'_>, report: &PushReport) -> CommandError {
     let mut message = format!(
         "{} of {} could not be pushed, so nothing new is visible in {}",
-        count,
+        summary.failed.len(),
         human::count(summary.paths, "path"),
         summary.flake
     );
     for failed in &summary.failed {
         message.push_str(&format!("\n{}: {}", failed.path, failed.reason));
     }
-    CommandError::failed(message).hint(
-        "What was sent is kept for a while. Mend the paths named (`nix store repair PATH`), or leave \
-         them out, and push again.",
-    )
+    let corrupted = report
+        .failed
+        .iter()
+        .any(|failed| failed.kind == FailureKind::Corrupted);
+    let error = CommandError::failed(message);
+    let error = if corrupted {
+        error.hint(
+            "What is on the disk is not what Nix built: `nix-store --repair-path PATH` gets it anew.",
+        )
+    } else {
+        error
+    };
+    error.hint("What was sent is kept for a while: a push of the same goes on from there.")
 }

@@ -25,6 +25,9 @@ pub(crate) struct ListQuery {
     /// Only the flakes of this organisation.
     #[serde(default)]
     org: Option<String>,
+    /// At most this many, the first by name.
+    #[serde(default)]
+    limit: Option<usize>,
 }
 
 /// `GET /api/v1/flakes`: all that the caller may read, the public ones included. Unlisted ones stand
@@ -48,6 +51,7 @@ pub(crate) async fn list(
             }
         }
         found.sort_by_key(|info| (info.flake.org.folded(), info.flake.project.folded()));
+        found.truncate(query.limit.unwrap_or(usize::MAX));
         Ok(found)
     });
     Ok(Json(FlakeList {
