@@ -1,7 +1,7 @@
 //! The crate's one error type.
 //!
-//! No message repeats its source, and none holds text from a file: a netrc is made of passwords, and nix.conf may
-//! carry `access-tokens`.
+//! No message repeats its source, and none holds text from a file: a netrc is made of passwords,
+//! and nix.conf may carry `access-tokens`.
 
 use std::io;
 use std::path::PathBuf;
@@ -29,7 +29,8 @@ pub enum Error {
         /// Why not, without the value.
         reason: &'static str,
     },
-    /// The edited netrc would be larger than what curl reads: it would lose every entry, not only the new one.
+    /// The edited netrc would be larger than what curl reads: it would lose every entry, not only
+    /// the new one.
     #[error("the netrc file would grow to {size} bytes, and curl reads at most {limit}")]
     NetrcTooLarge {
         /// Size in bytes after the edit.
@@ -147,7 +148,8 @@ pub enum Error {
         /// The operating system's answer.
         source: io::Error,
     },
-    /// A program that does not take our lock changed the file while it was being edited; that change was kept.
+    /// A program that does not take our lock changed the file while it was being edited; that
+    /// change was kept.
     #[error("{} was changed by another program at the same time", path.display())]
     ChangedMeanwhile {
         /// The file.

@@ -1,17 +1,19 @@
-//! Lossless editing of the two files that Nix's access to a private cache hangs on, and the way they are written.
+//! Lossless editing of the two files that Nix's access to a private cache hangs on, and the way
+//! they are written.
 //!
 //! - [`netrc`]: finds, sets and removes the entry of one host in a netrc file.
-//! - [`nix_conf`]: reads `nix.conf` with its includes as Nix does, and adds to or takes from its settings.
+//! - [`nix_conf`]: reads `nix.conf` with its includes as Nix does, and adds to or takes from its
+//!   settings.
 //! - [`atomic`]: locked, atomic, mode-keeping replacement of a file.
 //!
 //! # Invariants
 //!
-//! - The editors work on the bytes of the file. What an edit does not mean stays as it was, byte for byte; an edit
-//!   that changes nothing gives back the same bytes; and taking back what was added to a file that has not been
-//!   changed since gives back the bytes from before.
+//! - The editors work on the bytes of the file. What an edit does not mean stays as it was, byte
+//!   for byte; an edit that changes nothing gives back the same bytes; and taking back what was
+//!   added to a file that has not been changed since gives back the bytes from before.
 //! - A file that is not understood is an [`Error`] with the place, never treated as empty.
-//! - Neither a password nor the text of a line (nix.conf may hold `access-tokens`) is part of any error or `Debug`
-//!   output.
+//! - Neither a password nor the text of a line (nix.conf may hold `access-tokens`) is part of any
+//!   error or `Debug` output.
 //! - Nothing here prints, and nothing reads the process environment: paths are passed in.
 
 pub mod atomic;

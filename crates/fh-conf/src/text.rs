@@ -1,7 +1,8 @@
 //! Splicing bytes, line ends, and the rules by which an added line can be taken back exactly.
 //!
-//! A line is added at the end of a file in one of two ways: to a file that ends with a line end (or is empty), as the
-//! line and a line end; to one that does not, as a line end and the line. [`whole_line`] is the inverse of both.
+//! A line is added at the end of a file in one of two ways: to a file that ends with a line end (or
+//! is empty), as the line and a line end; to one that does not, as a line end and the line.
+//! [`whole_line`] is the inverse of both.
 
 use std::ops::Range;
 
@@ -49,8 +50,9 @@ pub(crate) fn append_line(text: &mut Vec<u8>, line: &[u8]) {
     }
 }
 
-/// What has to go so that the lines from the one with byte `first` to the one that ends at `stop` (at its LF, or at the
-/// end of the text) are gone: a last line without line end takes the line end before it along.
+/// What has to go so that the lines from the one with byte `first` to the one that ends at `stop`
+/// (at its LF, or at the end of the text) are gone: a last line without line end takes the line end
+/// before it along.
 pub(crate) fn whole_line(text: &[u8], first: usize, stop: usize) -> Range<usize> {
     let start = line_start(text, first);
     if stop < text.len() {
@@ -60,7 +62,8 @@ pub(crate) fn whole_line(text: &[u8], first: usize, stop: usize) -> Range<usize>
         return 0..stop;
     }
     let before = &text[..start - 1];
-    // `append_line` writes CRLF only where another CRLF stands; without one, the CR belongs to the line before.
+    // `append_line` writes CRLF only where another CRLF stands; without one, the CR belongs to the
+    // line before.
     match before.strip_suffix(b"\r") {
         Some(rest) if has_crlf(rest) => rest.len()..stop,
         _ => before.len()..stop,

@@ -11,8 +11,9 @@ const ACCESS_LIST: &str = "system.posix_acl_access";
 /// The longest list of names, and the longest value, that Linux has.
 const LONGEST: usize = 64 * 1024;
 
-/// Copies the access list (where `access` says so), the security label and the user's own attributes, as far as the
-/// system lets us: without them the file is still right, and file systems without attributes are common.
+/// Copies the access list (where `access` says so), the security label and the user's own
+/// attributes, as far as the system lets us: without them the file is still right, and file systems
+/// without attributes are common.
 pub(super) fn keep(from: &Path, to: &File, access: bool) {
     let Ok(from) = File::open(from) else {
         return;

@@ -43,8 +43,8 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Still locked, so this removes our own lock file, not that of the next process. If it cannot be removed, it
-        // stays as an empty file that locks nothing.
+        // Still locked, so this removes our own lock file, not that of the next process. If it
+        // cannot be removed, it stays as an empty file that locks nothing.
         let _ = std::fs::remove_file(&self.path);
     }
 }

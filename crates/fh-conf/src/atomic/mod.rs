@@ -2,27 +2,31 @@
 //!
 //! # What happens, and why a kill at any instant leaves the old or the new file, whole
 //!
-//! 1. The path is resolved: symbolic links are followed to the file they mean, which is what gets replaced.
-//! 2. The edit is tried on what is there, without a lock: a file is only ever replaced by renaming, so what is read is
-//!    one version of it, whole. If the edit changes nothing, nothing at all is touched, not even the directory.
-//! 3. Missing directories are made, and the lock is taken (see below). The file is read again and the edit worked out
-//!    again: another process may have been faster.
-//! 4. The new content goes to a new file in the same directory, made with mode 0600 (`O_EXCL`, a name that cannot be
-//!    guessed), gets owner, mode and access lists of the old one, and is synced to disk.
+//! 1. The path is resolved: symbolic links are followed to the file they mean, which is what gets
+//!    replaced.
+//! 2. The edit is tried on what is there, without a lock: a file is only ever replaced by renaming,
+//!    so what is read is one version of it, whole. If the edit changes nothing, nothing at all is
+//!    touched, not even the directory.
+//! 3. Missing directories are made, and the lock is taken (see below). The file is read again and
+//!    the edit worked out again: another process may have been faster.
+//! 4. The new content goes to a new file in the same directory, made with mode 0600 (`O_EXCL`, a
+//!    name that cannot be guessed), gets owner, mode and access lists of the old one, and is synced
+//!    to disk.
 //! 5. It is renamed over the old file, and the directory is synced.
 //!
-//! Up to the rename of step 5, the path leads to the old file, which nobody has written to; from it on, to the new one,
-//! which was complete and on disk before. `rename(2)` is atomic: there is no instant between. A process that is
-//! killed before leaves at most its temporary file, with mode 0600, which the next edit removes, and its lock file,
-//! which locks nothing any more: the lock itself ends with the process.
+//! Up to the rename of step 5, the path leads to the old file, which nobody has written to; from it
+//! on, to the new one, which was complete and on disk before. `rename(2)` is atomic: there is no
+//! instant between. A process that is killed before leaves at most its temporary file, with mode
+//! 0600, which the next edit removes, and its lock file, which locks nothing any more: the lock
+//! itself ends with the process.
 //!
 //! # The lock
 //!
-//! `flock(2)` on `.<file>.fh-lock` beside the resolved file. The lock file is removed before the lock is given up, so that it
-//! is there only during an edit; who was waiting for the removed one notices that and starts again. Waiting ends after
-//! [`EditOptions::lock_timeout`] with [`Error::Locked`]. Programs that do not know this lock are
-//! noticed as far as possible: a file that has changed between reading and renaming is left alone
-//! ([`Error::ChangedMeanwhile`]).
+//! `flock(2)` on `.<file>.fh-lock` beside the resolved file. The lock file is removed before the
+//! lock is given up, so that it is there only during an edit; who was waiting for the removed one
+//! notices that and starts again. Waiting ends after [`EditOptions::lock_timeout`] with
+//! [`Error::Locked`]. Programs that do not know this lock are noticed as far as possible: a file
+//! that has changed between reading and renaming is left alone ([`Error::ChangedMeanwhile`]).
 //!
 //! Hard links to the old file go on leading to the old content, as for every atomic replacement.
 
@@ -47,7 +51,8 @@ use lock::Lock;
 /// The largest file, in bytes, that is read: no netrc, token or nix.conf comes near it.
 const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
-/// How a file is edited. [`EditOptions::private`] and [`EditOptions::shared`] are the two common ways.
+/// How a file is edited. [`EditOptions::private`] and [`EditOptions::shared`] are the two common
+/// ways.
 #[derive(Debug, Clone)]
 pub struct EditOptions {
     /// The permission bits of a file that is made.
@@ -63,7 +68,8 @@ pub struct EditOptions {
 }
 
 impl EditOptions {
-    /// For a file with secrets, such as netrc: 0600, in directories with 0700; if others can read it, tightened.
+    /// For a file with secrets, such as netrc: 0600, in directories with 0700; if others can read
+    /// it, tightened.
     #[must_use]
     pub fn private() -> Self {
         Self {
@@ -75,7 +81,8 @@ impl EditOptions {
         }
     }
 
-    /// For a file without secrets, such as nix.conf: 0644, in directories with 0755; access to it stays as it is.
+    /// For a file without secrets, such as nix.conf: 0644, in directories with 0755; access to it
+    /// stays as it is.
     #[must_use]
     pub fn shared() -> Self {
         Self {
@@ -92,8 +99,8 @@ impl EditOptions {
 pub enum Access {
     /// They stay.
     Keep,
-    /// If everybody can read, write or run the file (any bit of 0007), group and others lose all access. Access for the
-    /// group alone is taken for somebody's decision and stays.
+    /// If everybody can read, write or run the file (any bit of 0007), group and others lose all
+    /// access. Access for the group alone is taken for somebody's decision and stays.
     Tighten,
     /// Group and others lose all access.
     OwnerOnly,
@@ -133,17 +140,18 @@ pub struct Edited {
     pub path: PathBuf,
 }
 
-/// Edits a file: `edit` gets its content, or `None` if there is no file, and gives back the new content, or `None` to
-/// leave everything as it is. `edit` may be called twice, the second time with what is there under the lock; it should
-/// do nothing but work out the content.
+/// Edits a file: `edit` gets its content, or `None` if there is no file, and gives back the new
+/// content, or `None` to leave everything as it is. `edit` may be called twice, the second time
+/// with what is there under the lock; it should do nothing but work out the content.
 ///
 /// An error of `edit` is given back as it is, and nothing is written then.
 ///
 /// # Errors
 ///
-/// [`Error::Io`], [`Error::InStore`], [`Error::NotRegular`], [`Error::LinkLoop`], [`Error::TooLarge`],
-/// [`Error::Locked`], [`Error::Owner`], [`Error::ChangedMeanwhile`]; in each case the file is as it was. Only an error
-/// of the sync of the directory comes after the file was replaced.
+/// [`Error::Io`], [`Error::InStore`], [`Error::NotRegular`], [`Error::LinkLoop`],
+/// [`Error::TooLarge`], [`Error::Locked`], [`Error::Owner`], [`Error::ChangedMeanwhile`]; in each
+/// case the file is as it was. Only an error of the sync of the directory comes after the file was
+/// replaced.
 pub fn edit_file<E, F>(path: &Path, options: &EditOptions, mut edit: F) -> Result<Edited, E>
 where
     E: From<Error>,

@@ -39,8 +39,8 @@ pub fn read_private(path: &Path) -> Result<Option<PrivateFile>> {
     }))
 }
 
-/// Writes a file with a secret: mode 0600 from its first byte on, in directories with 0700; group and others lose the
-/// access to a file that exists. See [`edit_file`].
+/// Writes a file with a secret: mode 0600 from its first byte on, in directories with 0700; group
+/// and others lose the access to a file that exists. See [`edit_file`].
 ///
 /// # Errors
 ///
@@ -53,11 +53,13 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<Edited> {
     edit_file(path, &options, |_| Ok::<_, Error>(Some(content.to_vec())))
 }
 
-/// Removes a file under its lock; whether there was one. A symbolic link is followed to the file, and itself stays.
+/// Removes a file under its lock; whether there was one. A symbolic link is followed to the file,
+/// and itself stays.
 ///
 /// # Errors
 ///
-/// [`Error::Io`], [`Error::InStore`], [`Error::Locked`], [`Error::LinkLoop`], [`Error::NotRegular`].
+/// [`Error::Io`], [`Error::InStore`], [`Error::Locked`], [`Error::LinkLoop`],
+/// [`Error::NotRegular`].
 pub fn remove_file(path: &Path, options: &EditOptions) -> Result<bool> {
     let target = resolve::resolve(path)?;
     match target.symlink_metadata() {

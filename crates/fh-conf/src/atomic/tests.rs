@@ -406,7 +406,8 @@ fn a_change_by_a_program_without_lock_is_kept() {
         fs::write(place.path("new"), "theirs").unwrap();
         Ok::<_, Error>(Some(b"ours".to_vec()))
     });
-    // Made before the lock was taken: the edit saw it the second time, and wrote it again underneath.
+    // Made before the lock was taken: the edit saw it the second time, and wrote it again
+    // underneath.
     assert!(
         matches!(refused, Err(Error::ChangedMeanwhile { .. })),
         "{refused:?}"

@@ -8,7 +8,6 @@ use std::path::Path;
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
-use tempfile::NamedTempFile;
 
 use super::{resolve, same_version};
 use crate::{Error, Result};
@@ -24,8 +23,8 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error 
     }
 }
 
-/// The content of a regular file, at most `limit` bytes; `None` if there is none. A pipe or device is neither read nor
-/// waited for.
+/// The content of a regular file, at most `limit` bytes; `None` if there is none. A pipe or device
+/// is neither read nor waited for.
 pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Metadata)>> {
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
     let file = match open(path, flags, Mode::empty()) {
@@ -78,7 +77,8 @@ pub(super) fn make_directory(directory: &Path, mode: u32) -> Result<()> {
         .try_for_each(sync_directory)
 }
 
-/// Puts new content in the place of a file, or where there is none. `old` is that file as it was read.
+/// Puts new content in the place of a file, or where there is none. `old` is that file as it was
+/// read.
 pub(super) fn replace(
     target: &Path,
     content: &[u8],
@@ -96,23 +96,17 @@ pub(super) fn replace(
         .permissions(Permissions::from_mode(0o600));
     let mut temporary = builder
         .tempfile_in(directory)
-        .map_err(failed("make a file in", directory))?;
-    temporary
-        .write_all(content)
-        .map_err(failed("write", temporary.path()))?;
+        .map_err(|error| failed("make a file in", directory)(without_path(error)))?;
+    let file = temporary.as_file_mut();
+    file.write_all(content).map_err(failed("write", target))?;
     if let Some(old) = old {
-        keep_owner(&temporary, target, old)?;
-        super::attributes::keep(target, temporary.as_file(), mode == old.mode() & 0o7777);
+        keep_owner(file, target, old)?;
+        super::attributes::keep(target, file, mode == old.mode() & 0o7777);
     }
     // Last: a change of owner takes bits away, an access list changes those of the group.
-    temporary
-        .as_file()
-        .set_permissions(Permissions::from_mode(mode))
-        .map_err(failed("write", temporary.path()))?;
-    temporary
-        .as_file()
-        .sync_all()
-        .map_err(failed("write", temporary.path()))?;
+    file.set_permissions(Permissions::from_mode(mode))
+        .map_err(failed("write", target))?;
+    file.sync_all().map_err(failed("write", target))?;
     unchanged_since(target, old)?;
     temporary
         .persist(target)
@@ -145,15 +139,20 @@ pub(super) fn remove(target: &Path) -> Result<bool> {
     }
 }
 
-fn keep_owner(temporary: &NamedTempFile, target: &Path, old: &Metadata) -> Result<()> {
-    let new = temporary
-        .as_file()
-        .metadata()
-        .map_err(failed("write", temporary.path()))?;
+/// The kind of the error alone: tempfile adds the path to its text, which our own message has.
+fn without_path(error: io::Error) -> io::Error {
+    if error.get_ref().is_some() {
+        return error.kind().into();
+    }
+    error
+}
+
+fn keep_owner(temporary: &File, target: &Path, old: &Metadata) -> Result<()> {
+    let new = temporary.metadata().map_err(failed("write", target))?;
     if (new.uid(), new.gid()) == (old.uid(), old.gid()) {
         return Ok(());
     }
-    fchown(temporary.as_file(), Some(old.uid()), Some(old.gid())).map_err(|source| Error::Owner {
+    fchown(temporary, Some(old.uid()), Some(old.gid())).map_err(|source| Error::Owner {
         path: target.to_owned(),
         uid: old.uid(),
         gid: old.gid(),
@@ -184,8 +183,8 @@ fn temporary_prefix(target: &Path) -> OsString {
     prefix
 }
 
-/// Removes the temporary files of processes that were killed. Only who has the lock makes such files, so there is none
-/// in use. What cannot be removed does no harm.
+/// Removes the temporary files of processes that were killed. Only who has the lock makes such
+/// files, so there is none in use. What cannot be removed does no harm.
 fn remove_leftovers(directory: &Path, prefix: &OsString) {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return;

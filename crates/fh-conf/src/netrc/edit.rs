@@ -61,8 +61,8 @@ pub(super) fn set(
     )
 }
 
-/// The begin of the comment lines directly above a line, which belong to it, unless they begin the file or part: those
-/// are about the whole file.
+/// The begin of the comment lines directly above a line, which belong to it, unless they begin the
+/// file or part: those are about the whole file.
 fn above_comments(text: &[u8], line: usize, floor: usize) -> usize {
     let mut at = line;
     while at > floor {
@@ -120,7 +120,8 @@ pub(super) fn check_line_lengths(text: &[u8], items: &[Item], host: &str) -> Res
     Ok(())
 }
 
-/// The text without an item: its lines if it has them to itself, or else its words and the white space on one side.
+/// The text without an item: its lines if it has them to itself, or else its words and the white
+/// space on one side.
 pub(super) fn remove(text: &[u8], item: &Item) -> Vec<u8> {
     let Range { start, end } = item.range;
     let begin = line_start(text, start);

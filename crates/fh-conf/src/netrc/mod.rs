@@ -1,9 +1,10 @@
 //! A lossless editor for netrc files.
 //!
-//! The format is what the readers accept, and for Nix the only reader is libcurl (`lib/netrc.c`; Nix passes
-//! `netrc-file` to it): words separated by white space, `machine NAME` or `default` opens an entry, `login`, `password`
-//! and `account` take a value, `macdef` a body up to the next empty line, `"…"` quotes a word (with backslash escapes),
-//! and the first entry that fits is used. Its versions differ, so this module writes only what all of them read alike:
+//! The format is what the readers accept, and for Nix the only reader is libcurl (`lib/netrc.c`;
+//! Nix passes `netrc-file` to it): words separated by white space, `machine NAME` or `default`
+//! opens an entry, `login`, `password` and `account` take a value, `macdef` a body up to the next
+//! empty line, `"…"` quotes a word (with backslash escapes), and the first entry that fits is used.
+//! Its versions differ, so this module writes only what all of them read alike:
 //!
 //! | curl | differs in |
 //! |---|---|
@@ -15,8 +16,9 @@
 //! # Invariants
 //!
 //! - [`Netrc::set`] changes the values of the one entry, or adds one line; no other byte.
-//! - A new entry goes to the end, or before the first thing behind which a reader might not find it: `default`, a macro
-//!   that runs to the end of the file, a value or remark that some curl takes for one of these.
+//! - A new entry goes to the end, or before the first thing behind which a reader might not find
+//!   it: `default`, a macro that runs to the end of the file, a value or remark that some curl
+//!   takes for one of these.
 //! - [`Netrc::remove`] after a [`Netrc::set`] that added gives back the bytes from before.
 //! - A password is never part of `Debug` output or of an error.
 
@@ -33,7 +35,8 @@ pub use value::check;
 use crate::{Error, Result};
 use scan::{Item, Kind};
 
-/// The largest file, in bytes, that every curl reads whole (its dynamic buffer of 128 KiB counts a closing NUL).
+/// The largest file, in bytes, that every curl reads whole (its dynamic buffer of 128 KiB counts a
+/// closing NUL).
 const LARGEST_FILE: usize = 128 * 1024 - 1;
 
 /// The text of a netrc file.
@@ -66,7 +69,8 @@ impl Netrc {
     ///
     /// # Errors
     ///
-    /// [`Error::NetrcSyntax`] with line and column for what no reader, or not every reader, understands.
+    /// [`Error::NetrcSyntax`] with line and column for what no reader, or not every reader,
+    /// understands.
     pub fn parse(text: &[u8]) -> Result<Self> {
         Ok(Self {
             text: text.to_vec(),
@@ -74,8 +78,9 @@ impl Netrc {
         })
     }
 
-    /// The entry of a host that readers use: the first one, unless a `default` stands before it. Host names are
-    /// compared without regard to case, as curl does; there are no ports in a netrc file.
+    /// The entry of a host that readers use: the first one, unless a `default` stands before it.
+    /// Host names are compared without regard to case, as curl does; there are no ports in a netrc
+    /// file.
     #[must_use]
     pub fn get(&self, host: &str) -> Option<Entry> {
         let reachable = self
@@ -104,8 +109,9 @@ impl Netrc {
     ///
     /// # Errors
     ///
-    /// [`Error::NetrcValue`] as from [`check`], or where the line would be too long for curl; [`Error::NetrcTooLarge`];
-    /// [`Error::NetrcAmbiguous`] for an entry that cannot be edited so that readers agree. Nothing is changed then.
+    /// [`Error::NetrcValue`] as from [`check`], or where the line would be too long for curl;
+    /// [`Error::NetrcTooLarge`]; [`Error::NetrcAmbiguous`] for an entry that cannot be edited so
+    /// that readers agree. Nothing is changed then.
     pub fn set(&mut self, host: &str, login: &str, password: &str) -> Result<Change> {
         check(host, login, password)?;
         let ambiguous = || Error::NetrcAmbiguous {
@@ -133,7 +139,8 @@ impl Netrc {
         Ok(change)
     }
 
-    /// Removes every entry of a host; whether there was one. A macro behind it stays: it was not ours.
+    /// Removes every entry of a host; whether there was one. A macro behind it stays: it was not
+    /// ours.
     ///
     /// # Errors
     ///

@@ -38,8 +38,8 @@ pub(super) struct Field {
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct Item {
     pub(super) kind: Kind,
-    /// From the keyword that opens the item to the end of its last word; of a macro, to the end of the empty line that
-    /// closes it, or of the text.
+    /// From the keyword that opens the item to the end of its last word; of a macro, to the end of
+    /// the empty line that closes it, or of the text.
     pub(super) range: Range<usize>,
     /// End of the word after which a missing field can be added: the name, or `default`.
     pub(super) head_end: usize,
@@ -53,7 +53,8 @@ impl Item {
         matches!(&self.kind, Kind::Machine(name) if name.eq_ignore_ascii_case(host.as_bytes()))
     }
 
-    /// Login and password as curl takes them from the entry: repeated ones replace each other until both are there.
+    /// Login and password as curl takes them from the entry: repeated ones replace each other until
+    /// both are there.
     pub(super) fn credentials(&self) -> (Option<&[u8]>, Option<&[u8]>) {
         let (mut login, mut password) = (None, None);
         for field in &self.fields {
@@ -81,7 +82,8 @@ impl Word {
         self.text.eq_ignore_ascii_case(keyword.as_bytes())
     }
 
-    /// Curl from 7.84 to 8.10 skips this word and takes the next one, on a later line, for the value.
+    /// Curl from 7.84 to 8.10 skips this word and takes the next one, on a later line, for the
+    /// value.
     fn starts_remark(&self) -> bool {
         !self.quoted && self.text.starts_with(b"#")
     }
@@ -91,7 +93,8 @@ impl Word {
     }
 }
 
-/// Words that curl may take for the begin of an entry or macro even where they are values or remarks.
+/// Words that curl may take for the begin of an entry or macro even where they are values or
+/// remarks.
 fn is_opening(word: &[u8]) -> bool {
     ["machine", "default", "macdef"]
         .iter()
@@ -221,7 +224,8 @@ impl Scanner<'_> {
         {
             return Err(self.error(word.range.start, outside));
         }
-        // A value `machine` without quotes is far more likely the next entry after a forgotten value.
+        // A value `machine` without quotes is far more likely the next entry after a forgotten
+        // value.
         let value = self.word(true)?;
         let value = value.filter(|value| value.quoted || !value.is("machine"));
         let (Some(value), Some(item)) = (value, self.items.last_mut()) else {
@@ -256,7 +260,8 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    /// The next word. Where a value is expected, `#` on the keyword's own line begins the value, as for most readers.
+    /// The next word. Where a value is expected, `#` on the keyword's own line begins the value, as
+    /// for most readers.
     fn word(&mut self, value: bool) -> Result<Option<Word>> {
         let from = self.position;
         loop {
@@ -291,7 +296,8 @@ impl Scanner<'_> {
         }))
     }
 
-    /// Skips to the end of the line. Behind a word, some versions of curl read on through the remark.
+    /// Skips to the end of the line. Behind a word, some versions of curl read on through the
+    /// remark.
     fn comment(&mut self) {
         let stop = line_stop(self.text, self.position);
         let begin = line_start(self.text, self.position);

@@ -1,4 +1,5 @@
-//! Tests of the netrc editor: files as people and tools write them, and what is refused. Random ones are in tests/netrc.
+//! Tests of the netrc editor: files as people and tools write them, and what is refused. Random
+//! ones are in tests/netrc.
 
 use super::{Change, Netrc, check};
 use crate::Error;

@@ -9,15 +9,18 @@ pub(super) const KEYWORDS: [&str; 6] = [
     "machine", "default", "macdef", "login", "password", "account",
 ];
 
-/// The longest line, in bytes without its line end, that every curl reads (its buffer of 4096 holds LF and NUL too).
-/// A word can then not be longer than the 4095 bytes that curl from 8.11 on allows.
+/// The longest line, in bytes without its line end, that every curl reads (its buffer of 4096 holds
+/// LF and NUL too). A word can then not be longer than the 4095 bytes that curl from 8.11 on
+/// allows.
 pub(super) const LONGEST_LINE: usize = 4094;
 
-/// Checks that a netrc file can carry these values, so that they can be refused before anything is written.
+/// Checks that a netrc file can carry these values, so that they can be refused before anything is
+/// written.
 ///
-/// A host is a name or an IP address without port. Logins and passwords are printable ASCII without space, `"` and `\`,
-/// do not begin with `#` and are not a keyword: unquoted, every version of every reader reads that alike, which is not
-/// so for quoted words (curl up to 7.83 takes the quotes for a part of the value).
+/// A host is a name or an IP address without port. Logins and passwords are printable ASCII without
+/// space, `"` and `\`, do not begin with `#` and are not a keyword: unquoted, every version of
+/// every reader reads that alike, which is not so for quoted words (curl up to 7.83 takes the
+/// quotes for a part of the value).
 ///
 /// # Errors
 ///

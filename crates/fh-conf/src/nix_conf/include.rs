@@ -11,7 +11,8 @@ use crate::{Error, Result};
 /// How deep includes may be nested. Real configurations have two or three levels.
 const DEEPEST: usize = 32;
 
-/// How often files may be included in all: without it, files that include each other twice could take for ever.
+/// How often files may be included in all: without it, files that include each other twice could
+/// take for ever.
 const MOST: usize = 512;
 
 /// What is known of an included file.

@@ -1,19 +1,21 @@
 //! A lossless editor for `nix.conf`.
 //!
 //! The format is Nix's own (`AbstractConfig::applyConfig` in `src/libutil/config.cc`, from 2.20 on
-//! `configuration.cc`): a line at a time, `#` begins a comment wherever it stands, words are separated by space, tab and
-//! CR. A line is empty, or `include FILE`, or `!include FILE`, or `NAME = WORDS…`; anything else is an error, there and
-//! here. `NAME = …` replaces what was set before, `extra-NAME = …` adds to it, so `extra-NAME` *above* a `NAME` is lost.
-//! An included file counts at the place of its `include` line (Nix 2.9 to 2.19: before the whole file); its name is
+//! `configuration.cc`): a line at a time, `#` begins a comment wherever it stands, words are
+//! separated by space, tab and CR. A line is empty, or `include FILE`, or `!include FILE`, or `NAME
+//! = WORDS…`; anything else is an error, there and here. `NAME = …` replaces what was set before,
+//! `extra-NAME = …` adds to it, so `extra-NAME` *above* a `NAME` is lost. An included file counts
+//! at the place of its `include` line (Nix 2.9 to 2.19: before the whole file); its name is
 //! relative to the directory of the including file.
 //!
 //! # Invariants
 //!
-//! - Only lines of the file itself are edited, never included ones, and only where they have an effect: an addition goes
-//!   behind everything that would undo it, in every version of Nix.
-//! - What has an effect already is not added again: aliases (`binary-caches`) count, as do URLs that differ by a
-//!   closing slash.
-//! - Taking back what was added to a file that has not changed since gives back the bytes from before.
+//! - Only lines of the file itself are edited, never included ones, and only where they have an
+//!   effect: an addition goes behind everything that would undo it, in every version of Nix.
+//! - What has an effect already is not added again: aliases (`binary-caches`) count, as do URLs
+//!   that differ by a closing slash.
+//! - Taking back what was added to a file that has not changed since gives back the bytes from
+//!   before.
 //! - The text of a line is never part of `Debug` output or of an error: it may be an access token.
 
 mod include;
@@ -61,16 +63,19 @@ pub enum SetIfUnset {
 }
 
 impl NixConf {
-    /// Reads the text of a configuration file (an absent file is the empty text) and of the files that it includes.
+    /// Reads the text of a configuration file (an absent file is the empty text) and of the files
+    /// that it includes.
     ///
-    /// `path` is the name by which Nix opens the file: names of included files are relative to its directory, which for
-    /// a symbolic link is that of the link. `load` gets the paths of included files and answers with their text, with
-    /// `None` for a file that does not exist, or with an error for one that cannot be read, which counts as empty, as it
-    /// does for Nix; [`read_include`] does that for the file system.
+    /// `path` is the name by which Nix opens the file: names of included files are relative to its
+    /// directory, which for a symbolic link is that of the link. `load` gets the paths of included
+    /// files and answers with their text, with `None` for a file that does not exist, or with an
+    /// error for one that cannot be read, which counts as empty, as it does for Nix;
+    /// [`read_include`] does that for the file system.
     ///
     /// # Errors
     ///
-    /// [`Error::NixConfSyntax`], [`Error::IncludeMissing`], [`Error::IncludeCycle`], [`Error::IncludeLimit`].
+    /// [`Error::NixConfSyntax`], [`Error::IncludeMissing`], [`Error::IncludeCycle`],
+    /// [`Error::IncludeLimit`].
     pub fn parse(
         text: &[u8],
         path: &Path,
@@ -104,9 +109,10 @@ impl NixConf {
         Ok(())
     }
 
-    /// The value that this file, with its includes, gives a setting; `None` if it says nothing about it (then Nix's own
-    /// default or another file counts). For a list, what `NAME` and `extra-NAME` make together, separated by spaces.
-    /// `extra-NAME` and aliases ask the same question as `NAME`.
+    /// The value that this file, with its includes, gives a setting; `None` if it says nothing
+    /// about it (then Nix's own default or another file counts). For a list, what `NAME` and
+    /// `extra-NAME` make together, separated by spaces. `extra-NAME` and aliases ask the same
+    /// question as `NAME`.
     #[must_use]
     pub fn effective(&self, name: &str) -> Option<String> {
         self.effective_words(name).map(|words| words.join(" "))
@@ -139,7 +145,8 @@ impl NixConf {
         value
     }
 
-    /// Whether a list has a value; URLs are compared without a closing slash and without `?…` options.
+    /// Whether a list has a value; URLs are compared without a closing slash and without `?…`
+    /// options.
     #[must_use]
     pub fn list_contains(&self, name: &str, value: &str) -> bool {
         let words = self.effective_words(name).unwrap_or_default();
@@ -148,13 +155,14 @@ impl NixConf {
             .any(|present| same_substituter(present, value))
     }
 
-    /// Adds values to a list setting, given as `extra-NAME`: those that [`NixConf::list_contains`] does not find go to
-    /// the end of an own `extra-NAME` line that has an effect, or else on a new line at the end. Gives back what was
-    /// added; with nothing to add, no byte changes.
+    /// Adds values to a list setting, given as `extra-NAME`: those that [`NixConf::list_contains`]
+    /// does not find go to the end of an own `extra-NAME` line that has an effect, or else on a new
+    /// line at the end. Gives back what was added; with nothing to add, no byte changes.
     ///
     /// # Errors
     ///
-    /// [`Error::NixConfValue`] for a name that is not `extra-…` or a value that is not one word; nothing is changed then.
+    /// [`Error::NixConfValue`] for a name that is not `extra-…` or a value that is not one word;
+    /// nothing is changed then.
     pub fn add_to_list<V: AsRef<str>>(&mut self, name: &str, values: &[V]) -> Result<Vec<String>> {
         check_list_name(name)?;
         let mut added: Vec<String> = Vec::new();
@@ -180,7 +188,8 @@ impl NixConf {
         Ok(added)
     }
 
-    /// The end of the last word of the last own `extra-…` line that no later `NAME = …` undoes and that is not empty.
+    /// The end of the last word of the last own `extra-…` line that no later `NAME = …` undoes and
+    /// that is not empty.
     fn effective_extra_line(&self, base: &str) -> Option<usize> {
         let of_list = self
             .assignments
@@ -193,13 +202,14 @@ impl NixConf {
         self.own.get(own)?.words.last().map(|word| word.end)
     }
 
-    /// Removes values from the file's own lines of a list setting (`NAME` or `extra-NAME`, or its alias, as given), and
-    /// a line that has no value left, unless a comment stands on it; also where they have no effect. Gives back what was
-    /// removed.
+    /// Removes values from the file's own lines of a list setting (`NAME` or `extra-NAME`, or its
+    /// alias, as given), and a line that has no value left, unless a comment stands on it; also
+    /// where they have no effect. Gives back what was removed.
     ///
     /// # Errors
     ///
-    /// [`Error::NixConfValue`] for a name or value that cannot be in the file; nothing is changed then.
+    /// [`Error::NixConfValue`] for a name or value that cannot be in the file; nothing is changed
+    /// then.
     pub fn remove_from_list<V: AsRef<str>>(
         &mut self,
         name: &str,
@@ -241,7 +251,8 @@ impl NixConf {
         Ok(removed)
     }
 
-    /// Gives a setting a value on a new line at the end, if nothing in the file and its includes sets it.
+    /// Gives a setting a value on a new line at the end, if nothing in the file and its includes
+    /// sets it.
     ///
     /// # Errors
     ///
@@ -289,8 +300,8 @@ impl NixConf {
         present.map(|(path, _)| path.as_path())
     }
 
-    /// The included files that exist but could not be read, so that what they set is not known here. Root may well read
-    /// them: a file with access tokens is often included this way.
+    /// The included files that exist but could not be read, so that what they set is not known
+    /// here. Root may well read them: a file with access tokens is often included this way.
     pub fn unreadable(&self) -> impl Iterator<Item = &Path> {
         let unreadable = self
             .included

@@ -1,4 +1,5 @@
-//! Tests of the nix.conf editor: files as people and tools write them. Random ones are in tests/nix_conf.
+//! Tests of the nix.conf editor: files as people and tools write them. Random ones are in
+//! tests/nix_conf.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -32,12 +32,14 @@ pub(super) fn same_name(left: &str, right: &str) -> bool {
     split_name(left) == split_name(right)
 }
 
-/// Whether two values of a list are the same: equal, or URLs that differ by slashes at the end of the path.
+/// Whether two values of a list are the same: equal, or URLs that differ by slashes at the end of
+/// the path.
 pub(super) fn same_value(left: &str, right: &str) -> bool {
     left == right || url(left).is_some_and(|left| Some(left) == url(right))
 }
 
-/// Whether two values stand for the same cache: also with other options, `?priority=10`, which a person may have added.
+/// Whether two values stand for the same cache: also with other options, `?priority=10`, which a
+/// person may have added.
 pub(super) fn same_substituter(left: &str, right: &str) -> bool {
     let cache = |value| url(value).map(|(scheme, address, _)| (scheme, address));
     left == right || cache(left).is_some_and(|left| Some(left) == cache(right))

@@ -1,4 +1,5 @@
-//! Tests of the atomic writer with several threads and processes, and with processes that are killed.
+//! Tests of the atomic writer with several threads and processes, and with processes that are
+//! killed.
 
 #![allow(
     clippy::expect_used,

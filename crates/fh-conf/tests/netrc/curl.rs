@@ -79,7 +79,8 @@ fn run(command: &mut Command) -> Output {
         .expect("the program starts")
 }
 
-/// What curl sends to a host (without regard to what is an error for it); `None` for no credentials.
+/// What curl sends to a host (without regard to what is an error for it); `None` for no
+/// credentials.
 fn ask_curl(server: &Server, host: &str, netrc: &Path) -> Option<String> {
     let url = format!("http://{host}:{}/", server.address.port());
     let resolve = format!("{host}:{}:{}", server.address.port(), server.address.ip());

@@ -1,4 +1,5 @@
-//! Tests of the netrc editor: properties over random files, by models of the readers and by the readers themselves.
+//! Tests of the netrc editor: properties over random files, by models of the readers and by the
+//! readers themselves.
 
 #![allow(
     clippy::expect_used,

@@ -1,6 +1,8 @@
-//! Models of how the versions of curl read a netrc file, to judge edits by readers that are not installed.
+//! Models of how the versions of curl read a netrc file, to judge edits by readers that are not
+//! installed.
 //!
-//! Written after the behaviour of `lib/netrc.c` in its ages; the one of Debian 12 is held to that program in `curl.rs`.
+//! Written after the behaviour of `lib/netrc.c` in its ages; the one of Debian 12 is held to that
+//! program in `curl.rs`.
 
 use fh_conf::netrc::{Change, Entry, Netrc};
 use proptest::prelude::*;
@@ -92,8 +94,8 @@ fn words(line: &str, age: Age) -> Option<Vec<Word>> {
             rest = &rest[end..];
         }
         if age.has_remarks() {
-            // It goes on behind the white space that ended the word, and takes an LF after more of it, or that of an
-            // empty line, for an empty word.
+            // It goes on behind the white space that ended the word, and takes an LF after more of
+            // it, or that of an empty line, for an empty word.
             rest = rest.get(1..).unwrap_or("").trim_start_matches([' ', '\t']);
         } else {
             rest = rest.trim_start_matches([' ', '\t', '\r', '\n']);
@@ -234,7 +236,8 @@ proptest! {
             let ours = Some((Some("fh".to_owned()), Some("secret".to_owned())));
             prop_assert_eq!(read(&after, "new.example", age), ours, "{:?} {}", age, after);
             for host in ["a", "b.example", "z42", "other.example"] {
-                // For an entry without login, 8.11 goes on to a `default` that follows, but not to a `machine`.
+                // For an entry without login, 8.11 goes on to a `default` that follows, but not to
+                // a `machine`.
                 let whole = |entry: Entry| entry.login().is_some() && entry.password().is_some();
                 if age.forgets() && !netrc.get(host).is_none_or(whole) {
                     continue;
@@ -243,4 +246,30 @@ proptest! {
             }
         }
     }
+}
+
+/// The parser that other Rust programs use knows neither comments nor macros, but has to read our
+/// entries.
+#[test]
+fn netrc_rs_reads_what_was_set() {
+    let mut netrc = Netrc::parse(b"machine a\r\n\tlogin b password c").expect("understood");
+    netrc
+        .set("new.example", "fh", "fh1_eyJ.a-b_c=")
+        .expect("set");
+    netrc.set("A", "fh", "fh1_other").expect("set");
+    let text = String::from_utf8(netrc.to_bytes()).expect("text");
+    let Ok(parsed) = netrc_rs::Netrc::parse(text, false) else {
+        panic!("not understood")
+    };
+    let machine = |name: &str, login: &str, password: &str| netrc_rs::Machine {
+        name: Some(name.to_owned()),
+        login: Some(login.to_owned()),
+        password: Some(password.to_owned()),
+        account: None,
+    };
+    let expected = [
+        machine("a", "fh", "fh1_other"),
+        machine("new.example", "fh", "fh1_eyJ.a-b_c="),
+    ];
+    assert_eq!(parsed.machines, expected);
 }

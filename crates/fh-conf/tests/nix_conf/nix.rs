@@ -165,7 +165,8 @@ fn judge(place: &Place, before: &[u8]) {
     assert_eq!(conf.as_bytes(), before);
 }
 
-/// Whether the value of a setting is whole in the file: `extra-NAME` alone adds to a default that only Nix knows.
+/// Whether the value of a setting is whole in the file: `extra-NAME` alone adds to a default that
+/// only Nix knows.
 fn replaces(conf: &NixConf, name: &str) -> bool {
     let text = String::from_utf8_lossy(conf.as_bytes()).into_owned();
     let alias = match name {
