@@ -121,6 +121,14 @@ impl Report {
                 .collect();
             let _ = writeln!(table, "wall times of {name}: {} s", all.join(", "));
         }
+        if let [(_, ours), (_, peer)] = &self.sides[..] {
+            let all: Vec<String> = ours
+                .iter()
+                .zip(peer)
+                .map(|(ours, peer)| format!("{:.2}", ours.wall.div_duration_f64(peer.wall)))
+                .collect();
+            let _ = writeln!(table, "their ratio, run by run: {}", all.join(", "));
+        }
         table.truncate(table.trim_end().len());
         table
     }
@@ -223,9 +231,10 @@ mod tests {
             ["wall", "time", "2.00", "s", "5.00", "s", "0.40"]
         );
         assert!(
-            table.ends_with("wall times of peer: 4.00, 6.00 s"),
+            table.contains("wall times of peer: 4.00, 6.00 s"),
             "{table}"
         );
+        assert!(table.ends_with("run by run: 2.25, 0.17"), "{table}");
         let closure = Closure {
             top: String::new(),
             paths: vec![],

@@ -56,6 +56,11 @@ const CHECKS: &[Check] = &[
         run: clippy,
     },
     Check {
+        name: "features",
+        about: "the client alone builds, without the server",
+        run: features,
+    },
+    Check {
         name: "documentation",
         about: "rustdoc has no warnings",
         run: documentation,
@@ -103,6 +108,19 @@ fn clippy() -> Result<Outcome> {
         "clippy",
         "--workspace",
         "--all-targets",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))
+}
+
+fn features() -> Result<Outcome> {
+    held(cargo().args([
+        "clippy",
+        "--package",
+        "fh",
+        "--no-default-features",
         "--quiet",
         "--",
         "-D",

@@ -24,6 +24,7 @@ connect-timeout = 10
 #[derive(Debug)]
 pub struct Home {
     path: PathBuf,
+    variables: Vec<(&'static str, OsString)>,
     /// Removes the directory; absent where the caller said which directory to use.
     _temporary: Option<TempDir>,
 }
@@ -47,6 +48,7 @@ impl Home {
     pub fn at(path: &Path) -> Result<Self> {
         let home = Self {
             path: path.to_owned(),
+            variables: Vec::new(),
             _temporary: None,
         };
         for directory in [
@@ -95,6 +97,11 @@ impl Home {
         Ok(())
     }
 
+    /// Sets a variable for every child, such as `NIX_SSL_CERT_FILE`.
+    pub fn set_variable(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.variables.push((name, value.into()));
+    }
+
     /// The whole environment of a child, but for `PATH`. To be set after the inherited environment
     /// was cleared.
     #[must_use]
@@ -114,6 +121,7 @@ impl Home {
         if let Some(directory) = std::env::var_os("TMPDIR") {
             environment.push(("TMPDIR", directory));
         }
+        environment.extend(self.variables.iter().cloned());
         environment
     }
 }

@@ -183,7 +183,8 @@ fn base() -> Result<PathBuf> {
 
 /// Held until the file is dropped.
 fn lock(base: &Path) -> Result<File> {
-    let file = File::create(base.join("lock"))?;
+    let path = base.join("lock");
+    let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
     file.lock()?;
     Ok(file)
 }

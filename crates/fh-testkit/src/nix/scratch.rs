@@ -99,9 +99,18 @@ impl Daemon {
     /// # Errors
     /// When it does not open its socket within ten seconds.
     pub fn start(nix: &Nix, configuration: &str) -> Result<Self> {
-        let store = ScratchStore::new()?;
         let home = Home::new()?;
         home.configure(configuration)?;
+        Self::start_in(nix, home)
+    }
+
+    /// Starts the daemon of this version in a home that is prepared: what its `nix.conf` and its
+    /// environment say is the machine's own configuration.
+    ///
+    /// # Errors
+    /// When it does not open its socket within ten seconds.
+    pub fn start_in(nix: &Nix, home: Home) -> Result<Self> {
+        let store = ScratchStore::new()?;
         let socket = store.root().join("daemon.socket");
         let log = fs::File::create(store.root().join("daemon.log"))?;
         let process = nix
