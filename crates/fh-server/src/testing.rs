@@ -85,7 +85,16 @@ impl TestServer {
 
     /// On the data that is in the directory.
     pub(crate) async fn start_in(directory: TempDir) -> Self {
-        let state = open(&directory).await.unwrap();
+        Self::start_with(directory, |_| {}).await
+    }
+
+    /// As [`TestServer::start_in`], with other settings.
+    pub(crate) async fn start_with(directory: TempDir, adjust: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = settings(&directory);
+        adjust(&mut settings);
+        let lock = bootstrap::lock_data_directory(&settings.data_dir).unwrap();
+        let url = settings.public_url.clone().unwrap();
+        let state = server::open(settings, &url, lock).await.unwrap();
         let router = telemetry::observed(routes::router(state.clone()), state.metrics().clone());
         let path = state.settings().data_dir.join("admin.token");
         let admin = std::fs::read_to_string(path).unwrap().trim().to_owned();

@@ -1,1 +1,175 @@
+//! The memory of answers: that it helps, and that it never tells what was true before a change.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::fresh::FreshCache;
+use crate::database::{DatabaseError, slices};
+use crate::push::tests::{Item, Scene};
+use crate::testing::TestServer;
+
+#[tokio::test]
+async fn an_answer_that_was_read_before_a_change_is_not_remembered_after_it() {
+    let server = TestServer::start().await;
+    let database = server.state.database();
+    let cache = Arc::new(FreshCache::new(1000, |_: &u64, _: &u64| 1));
+    assert_eq!(cache.load(database, 1, |_| Ok(10)).await.unwrap(), 10);
+    assert_eq!(cache.get(database, &1), Some(10));
+    // Forgotten while it is read: answered, not remembered.
+    let inner = Arc::clone(&cache);
+    let late = cache.load(database, 1, move |_| {
+        inner.forget(&1);
+        Ok(11)
+    });
+    assert_eq!(late.await.unwrap(), 11);
+    assert_eq!(cache.get(database, &1), None);
+    let inner = Arc::clone(&cache);
+    let late = cache.load(database, 2, move |_| {
+        inner.forget_all();
+        Ok(20)
+    });
+    assert_eq!(late.await.unwrap(), 20);
+    assert_eq!(cache.get(database, &2), None);
+    // A failure is not remembered.
+    let failed = cache.load(database, 3, |_| Err(DatabaseError::Task)).await;
+    assert!(failed.is_err());
+    assert_eq!(cache.get(database, &3), None);
+    // A change of the directory ends everything.
+    cache.load(database, 4, |_| Ok(40)).await.unwrap();
+    server.organization("acme", &server.admin).await;
+    assert_eq!(cache.get(database, &4), None);
+    cache.load(database, 4, |_| Ok(41)).await.unwrap();
+    assert_eq!(cache.get(database, &4), Some(41));
+}
+
+#[tokio::test]
+async fn a_narinfo_is_read_and_signed_once() {
+    let scene = Scene::new().await;
+    let item = Item::new("x", b"x");
+    scene.push(&[&item]).await;
+    let headers = headers(&scene.ann);
+    let caller = scene.server.state.access().authenticate(&headers).await;
+    let caller = caller.unwrap();
+    let hash = item.hash().parse().unwrap();
+    let lookup = scene.server.state.lookup();
+    let remembered = async || {
+        let found = lookup.narinfo(caller.view(), hash).await.unwrap();
+        found.unwrap().remembered
+    };
+    assert!(!remembered().await);
+    assert!(remembered().await);
+}
+
+fn headers(token: &str) -> http::HeaderMap {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+    headers
+}
+
+#[tokio::test]
+async fn a_path_in_very_many_slices_is_served_from_the_right_one() {
+    let scene = Scene::new().await;
+    let bob = scene.server.user("bob").await;
+    let item = Item::new("libc", b"libc");
+    scene.push(&[&item]).await;
+    // The path in some hundred other slices, none of them bob's, and each with another deriver.
+    let info = fh_nix::PathInfo {
+        path: item.base.parse().unwrap(),
+        nar_hash: item.nar_hash(),
+        nar_size: item.info.nar_size,
+        references: Default::default(),
+        deriver: None,
+        signatures: Vec::new(),
+        ca: None,
+    };
+    for index in 0..150 {
+        scene
+            .server
+            .flake(&format!("acme/copy-{index}"), "private", &scene.ann)
+            .await;
+    }
+    scene.server.flake("acme/bobs", "private", &scene.ann).await;
+    let last = scene.server.flake_id("acme/bobs").await;
+    let derived = item.base.replace("-libc", "-libc.drv");
+    let written = scene.server.state.database().write(move |transaction| {
+        let sql = "SELECT id FROM nar";
+        let nar_id = transaction.query_row(sql, [], |row| row.get(0))?;
+        let first: i64 =
+            transaction.query_row("SELECT MIN(id) FROM flake", [], |row| row.get(0))?;
+        for flake_id in first + 1..=last {
+            let mut info = info.clone();
+            if flake_id == last {
+                info.deriver = Some(derived.parse().unwrap());
+            }
+            slices::insert(transaction, flake_id, &info, nar_id)?;
+        }
+        Ok::<_, DatabaseError>(())
+    });
+    written.await.unwrap();
+    let hash: fh_nix::StorePathHash = item.hash().parse().unwrap();
+    scene
+        .server
+        .state
+        .lookup()
+        .forget([&hash], [&item.nar_hash()]);
+    for _ in 0..2 {
+        let own = scene.narinfo("", &item, &scene.ann).await.unwrap();
+        assert_eq!(own.info.deriver, None);
+        assert!(scene.nar(&item, &scene.ann).await.is_some());
+        assert!(scene.narinfo("", &item, &bob).await.is_none());
+        assert!(scene.nar(&item, &bob).await.is_none());
+    }
+    scene
+        .server
+        .grant("acme/bobs", "bob", "read", &scene.ann)
+        .await;
+    for root in ["", "/cache/acme", "/cache/acme/bobs"] {
+        let theirs = scene.narinfo(root, &item, &bob).await.unwrap();
+        assert!(theirs.info.deriver.is_some(), "{root}");
+    }
+    assert!(scene.nar(&item, &bob).await.is_some());
+    // A narrower address sees another slice.
+    let narrow = scene.narinfo("/cache/acme/bobs", &item, &scene.ann).await;
+    assert!(narrow.unwrap().info.deriver.is_some());
+}
+
+/// Reading and changing at once: whoever asks after a change was acknowledged sees it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn many_readers_and_a_writer() {
+    let server = TestServer::start().await;
+    let database = server.state.database().clone();
+    let cache = Arc::new(FreshCache::new(1000, |_: &u64, _: &usize| 1));
+    let truth = Arc::new(AtomicUsize::new(0));
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    let readers: Vec<_> = (0..4)
+        .map(|_| {
+            let (cache, database) = (Arc::clone(&cache), database.clone());
+            let (truth, acknowledged) = (Arc::clone(&truth), Arc::clone(&acknowledged));
+            tokio::spawn(async move {
+                while acknowledged.load(Ordering::SeqCst) < 300 {
+                    let least = acknowledged.load(Ordering::SeqCst);
+                    let value = match cache.get(&database, &7) {
+                        Some(value) => value,
+                        None => {
+                            let truth = Arc::clone(&truth);
+                            cache
+                                .load(&database, 7, move |_| Ok(truth.load(Ordering::SeqCst)))
+                                .await
+                                .unwrap()
+                        }
+                    };
+                    assert!(value >= least, "{value} < {least}");
+                }
+            })
+        })
+        .collect();
+    for value in 1..=300 {
+        truth.store(value, Ordering::SeqCst);
+        cache.forget(&7);
+        acknowledged.store(value, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+    }
+    for reader in readers {
+        reader.await.unwrap();
+    }
+}

@@ -21,6 +21,8 @@ mod examine;
 mod open;
 mod parse;
 mod plan;
+#[cfg(test)]
+pub(crate) mod tests;
 mod upstream;
 
 pub(crate) use self::open::{OpenPush, Pushes};

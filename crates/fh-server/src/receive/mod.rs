@@ -24,8 +24,6 @@ mod frames;
 mod parser;
 mod partial;
 mod publish;
-#[cfg(test)]
-mod tests;
 mod uploads;
 mod verify;
 

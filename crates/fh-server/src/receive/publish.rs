@@ -126,7 +126,7 @@ impl Publisher {
         }
         for answer in answers {
             // Nobody waits where the request was given up.
-            let _ = answer.send(result.as_ref().map(|()| ()).map_err(share));
+            let _ = answer.send(result.as_ref().copied().map_err(share));
         }
     }
 

@@ -23,10 +23,6 @@ use crate::database::{Database, nars};
 use crate::error::ApiError;
 use crate::storage::{FileStorage, OpenPartial, PartialKey, StorageError};
 
-/// How much longer than a body may stall its successors wait, so that the one who is given up is the
-/// one who stalls.
-const PATIENCE: Duration = Duration::from_secs(5);
-
 /// All uploads in parts; clones share them.
 #[derive(Clone)]
 pub(crate) struct Uploads {
@@ -39,7 +35,9 @@ struct Shared {
     verifiers: Verifiers,
     publisher: Publisher,
     part_size: u64,
-    stall: Duration,
+    /// How long parts wait for an upload in which nothing happens. Somewhat longer than a body may
+    /// stall, so that the one who is given up is the one who stalls.
+    patience: Duration,
     uploads: Mutex<HashMap<PartialKey, Arc<Upload>>>,
 }
 
@@ -98,7 +96,7 @@ impl Uploads {
                 verifiers,
                 publisher,
                 part_size,
-                stall,
+                patience: stall + stall / 10,
                 uploads: Mutex::default(),
             }),
         }
@@ -231,7 +229,7 @@ impl Uploads {
                         return Ok(Turn::Mine(state));
                     }
                 }
-                () = upload.idle(self.shared.stall + PATIENCE) => {
+                () = upload.idle(self.shared.patience) => {
                     return Err(ApiError::Conflict(format!(
                         "part {number} of {} waited too long: the server has {} parts, and the next \
                          one does not come; plan the push again",

@@ -236,10 +236,14 @@ impl FileStorage {
     /// The directories that objects lie in, for a walk through all of them.
     pub(crate) fn object_directories(&self) -> Result<Vec<PathBuf>, StorageError> {
         let objects = &self.shared.objects;
-        fs::read_dir(objects)
-            .context("list", objects)?
-            .map(|entry| Ok(entry.context("list", objects)?.path()))
-            .collect()
+        let mut directories = Vec::new();
+        for entry in fs::read_dir(objects).context("list", objects)? {
+            let path = entry.context("list", objects)?.path();
+            if path.is_dir() {
+                directories.push(path);
+            }
+        }
+        Ok(directories)
     }
 
     /// The objects in one of [`Self::object_directories`] that were written at least so long ago.

@@ -1,1 +1,173 @@
+use std::io::Read as _;
 
+use tempfile::TempDir;
+
+use super::*;
+
+fn storage() -> (TempDir, FileStorage) {
+    let directory = TempDir::new().unwrap();
+    let storage = FileStorage::open(directory.path()).unwrap();
+    (directory, storage)
+}
+
+fn staged(storage: &FileStorage, bytes: &[u8]) -> StagedFile {
+    let mut file = storage.stage().unwrap();
+    file.append(bytes).unwrap();
+    file.close();
+    file
+}
+
+fn read(storage: &FileStorage, nar_hash: &NarHash) -> Option<Vec<u8>> {
+    let (mut file, size) = storage.object(nar_hash).unwrap()?;
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len() as u64, size);
+    Some(bytes)
+}
+
+fn staging(directory: &TempDir) -> Vec<String> {
+    let mut names: Vec<String> = fs::read_dir(directory.path().join("objects/staging"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    names
+}
+
+#[test]
+fn files_become_objects_one_by_one_or_many_at_once() {
+    let (directory, storage) = storage();
+    for count in [1_u64, 3, 200] {
+        let files: Vec<_> = (0..count)
+            .map(|index| {
+                let bytes = format!("{count} {index}").into_bytes();
+                (NarHash::of(&bytes), bytes)
+            })
+            .collect();
+        storage
+            .place(
+                files
+                    .iter()
+                    .map(|(hash, bytes)| (*hash, staged(&storage, bytes))),
+            )
+            .unwrap();
+        for (hash, bytes) in &files {
+            assert_eq!(read(&storage, hash).as_ref(), Some(bytes));
+            assert_eq!(storage.object_size(hash).unwrap(), Some(bytes.len() as u64));
+        }
+    }
+    assert!(staging(&directory).is_empty());
+}
+
+#[test]
+fn an_object_is_replaced_and_removed() {
+    let (_directory, storage) = storage();
+    let hash = NarHash::of(b"x");
+    assert_eq!(read(&storage, &hash), None);
+    storage.remove(&hash).unwrap();
+    storage.place([(hash, staged(&storage, b"one"))]).unwrap();
+    let (mut open, _) = storage.object(&hash).unwrap().unwrap();
+    storage.place([(hash, staged(&storage, b"two"))]).unwrap();
+    assert_eq!(read(&storage, &hash).unwrap(), b"two");
+    // Who has begun to read the old one reads it to its end.
+    let mut old = Vec::new();
+    open.read_to_end(&mut old).unwrap();
+    assert_eq!(old, b"one");
+    storage.remove(&hash).unwrap();
+    assert_eq!(storage.object_size(&hash).unwrap(), None);
+}
+
+#[test]
+fn what_is_not_placed_leaves_nothing() {
+    let (directory, storage) = storage();
+    drop(staged(&storage, b"dropped"));
+    staged(&storage, b"discarded").discard().unwrap();
+    assert!(staging(&directory).is_empty());
+    // Half-written by a process that died.
+    std::mem::forget(staged(&storage, b"half"));
+    assert_eq!(staging(&directory).len(), 1);
+    FileStorage::open(directory.path()).unwrap();
+    assert!(staging(&directory).is_empty());
+}
+
+#[test]
+fn parts_outlive_the_process_and_are_cut_to_what_counts() {
+    let (directory, storage) = storage();
+    let key = PartialKey {
+        flake_id: 3,
+        account_id: 14,
+        nar_hash: NarHash::of(b"x"),
+        nar_size: 159,
+    };
+    assert_eq!(PartialKey::from_file_name(&key.file_name()), Some(key));
+    let partial = storage.partial(&key);
+    assert_eq!(partial.length().unwrap(), 0);
+    let mut open = partial.open_at(0).unwrap();
+    open.append(b"first, ").unwrap();
+    open.append(b"garbage").unwrap();
+    open.flusher().unwrap()().unwrap();
+    drop(open);
+    let storage = FileStorage::open(directory.path()).unwrap();
+    let partial = storage.partial(&key);
+    assert_eq!(partial.length().unwrap(), 14);
+    assert!(partial.open_at(15).is_err());
+    let mut open = partial.open_at(7).unwrap();
+    open.append(b"second").unwrap();
+    let mut tail = String::new();
+    open.reader(7).read_to_string(&mut tail).unwrap();
+    assert_eq!(tail, "second");
+    let file = open.into_staged().unwrap();
+    assert_eq!(file.length(), 13);
+    // Not removed when it could not be placed: it was worth a long upload.
+    drop(file);
+    assert_eq!(partial.length().unwrap(), 13);
+    let file = partial.open_at(13).unwrap().into_staged().unwrap();
+    storage.place([(key.nar_hash, file)]).unwrap();
+    assert_eq!(read(&storage, &key.nar_hash).unwrap(), b"first, second");
+    assert_eq!(partial.length().unwrap(), 0);
+}
+
+#[test]
+fn only_parts_that_are_old_are_stale() {
+    let (_directory, storage) = storage();
+    let key = PartialKey {
+        flake_id: 1,
+        account_id: 2,
+        nar_hash: NarHash::of(b"x"),
+        nar_size: 3,
+    };
+    storage.partial(&key).open_at(0).unwrap();
+    let day = Duration::from_secs(86_400);
+    assert_eq!(storage.stale_partials(day).unwrap(), []);
+    assert_eq!(storage.stale_partials(Duration::ZERO).unwrap(), [key]);
+}
+
+#[test]
+fn names_that_are_no_uploads_are_none() {
+    for name in [
+        "",
+        ".parts",
+        "1-2-x-3.parts",
+        "../1-2-3-4.parts",
+        "1-2-3.parts",
+        "7.tmp",
+    ] {
+        assert_eq!(PartialKey::from_file_name(name), None, "{name}");
+    }
+}
+
+#[test]
+fn the_probe_really_writes() {
+    let (directory, storage) = storage();
+    storage.probe().unwrap();
+    assert!(staging(&directory).is_empty());
+    let staging = directory.path().join("objects/staging");
+    fs::remove_dir(&staging).unwrap();
+    // A success holds for some seconds; a failure is never remembered.
+    storage.probe().unwrap();
+    let storage = FileStorage::open(directory.path()).unwrap();
+    fs::remove_dir(&staging).unwrap();
+    let error = storage.probe().unwrap_err();
+    assert!(error.to_string().starts_with("cannot make "), "{error}");
+    assert!(!error.is_full());
+}
