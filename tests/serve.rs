@@ -145,6 +145,18 @@ fn the_first_start_needs_nothing_and_sigterm_ends_it_with_0() {
         "{stderr}"
     );
 
+    // A check beside it says so, and finds nothing wrong.
+    let same = ["--check", "--listen", server.address()];
+    let (code, _, stderr) = output(serve(home.path()).args(same));
+    assert_eq!(code, Some(0), "{stderr}");
+    assert!(
+        stderr.contains("a server is running on this data directory"),
+        "{stderr}"
+    );
+    assert!(stderr.contains("is in use"), "{stderr}");
+
+    // Without TLS there is nothing to read again, and no reason to end.
+    server.signal(Signal::HUP);
     let secret = std::fs::read_to_string(&token).unwrap();
     server.signal(Signal::TERM);
     let (code, log) = server.end();

@@ -30,7 +30,7 @@ use std::sync::mpsc;
 use anyhow::{Context as _, Result, anyhow, bail};
 use fh_server::config::{ListenAddress, Settings, TlsFiles};
 use fh_server::{BoundAddress, RunningServer, Server};
-use reqwest::Method;
+pub use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -38,11 +38,13 @@ use tokio::runtime::Runtime;
 pub use authority::Authority;
 pub use http::Answer;
 
+type Adjustment = Box<dyn FnOnce(&mut Settings)>;
+
 /// How a [`TestServer`] is to be.
 #[derive(Default)]
 pub struct Builder {
     tls: bool,
-    adjust: Vec<Box<dyn FnOnce(&mut Settings)>>,
+    adjust: Vec<Adjustment>,
 }
 
 impl std::fmt::Debug for Builder {

@@ -116,9 +116,11 @@ impl Serving {
             tasks: tasks.clone(),
         };
         for socket in sockets.main {
+            tracing::info!(address = %socket.address, tls = main.speaks_tls(&socket), "listening");
             tasks.spawn(accept(main.clone(), socket));
         }
         if let Some(socket) = sockets.metrics {
+            tracing::info!(address = %socket.address, "listening for metrics");
             let doors = Doors {
                 shared: share(metrics_routes(metrics.clone())),
                 metrics: metrics.clone(),
@@ -199,6 +201,12 @@ struct Doors {
     /// One permit a connection.
     places: Arc<Semaphore>,
     tasks: TaskTracker,
+}
+
+impl Doors {
+    fn speaks_tls(&self, socket: &Socket) -> bool {
+        self.acceptor.is_some() && matches!(socket.listener, Listener::Tcp(_))
+    }
 }
 
 trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}

@@ -129,7 +129,10 @@ impl Sockets {
         let scheme = if with_tls { "https" } else { "http" };
         // Nobody can connect to a wildcard: what works from this machine is the best guess.
         let host = match address.ip() {
-            ip if ip.is_unspecified() => "localhost".to_owned(),
+            ip if ip.is_unspecified() => {
+                tracing::warn!("`public-url` is not set: clients will be told `localhost`");
+                "localhost".to_owned()
+            }
             std::net::IpAddr::V4(ip) => ip.to_string(),
             std::net::IpAddr::V6(ip) => format!("[{ip}]"),
         };
