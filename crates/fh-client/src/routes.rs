@@ -174,7 +174,7 @@ impl Client {
     }
 }
 
-/// The push protocol; [`crate::push`] is what drives it.
+/// The push protocol; [`crate::push()`] is what drives it.
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
 impl Client {
     /// Asks what a push would have to send, and begins it where something is to be sent.

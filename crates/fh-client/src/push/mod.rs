@@ -7,7 +7,7 @@
 //! ```
 //!
 //! One request for the plan, one for the commit, and between them few and large ones, several at a
-//! time. Invariants: memory is bounded by the blocks of [`memory`], whatever the closure's size and
+//! time. Invariants: memory is bounded by the blocks of `memory`, whatever the closure's size and
 //! however slow the line; nothing that does not match what Nix recorded becomes complete on the
 //! server; nothing is committed unless every path is there; a push that ends early, by an error or
 //! by dropping its future, leaves what the server has received for the next one.

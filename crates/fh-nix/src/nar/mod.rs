@@ -31,7 +31,7 @@ pub use validate::NarValidator;
 
 /// How deep directories may nest, in the packer always and in the decoder by default.
 ///
-/// Both hold something for each level, the packer and [`unpack`] a file descriptor. Nix sets no limit of its own;
+/// Both hold something for each level, the packer and [`unpack()`] a file descriptor. Nix sets no limit of its own;
 /// a path of 4095 bytes, the most that Linux takes, has at most 2047 levels, and real trees have some tens.
 pub const MAX_DEPTH: usize = 256;
 

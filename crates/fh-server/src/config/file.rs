@@ -10,7 +10,7 @@ use super::{ConfigError, Given, OPTIONS, Origin, option};
 ///
 /// # Errors
 /// When it cannot be read, is no TOML, or holds a key or a kind of value that is not known. Whether
-/// the values make sense is for [`resolve`](super::resolve) to say.
+/// the values make sense is for [`resolve`](super::resolve()) to say.
 pub fn read_file(path: &Path) -> Result<Vec<Given>, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
         path: path.to_owned(),

@@ -14,7 +14,7 @@
 //!                               Report          (files, directory and addresses were tried)
 //! ```
 //!
-//! Invariants: [`resolve`] does no I/O and reads no environment; an error names the option as the
+//! Invariants: [`resolve()`] does no I/O and reads no environment; an error names the option as the
 //! person wrote it, with the line of the file where it came from one; a key that is not in the
 //! table is refused. No option holds a secret, only paths of files that do, so that all of
 //! [`Settings`] may be printed.

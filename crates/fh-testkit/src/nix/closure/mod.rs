@@ -4,7 +4,7 @@
 //! which copies prepared files into its output and writes the store paths of its inputs next to
 //! them, so that Nix finds real references.
 //!
-//! - [`small`]: eight paths of every shape a NAR can have, different for each seed.
+//! - [`small()`]: eight paths of every shape a NAR can have, different for each seed.
 //! - [`large`]: 400 paths, 1.25 GiB, most of them tiny and a few huge, from the machine's own files.
 //! - [`many_small`]: 500 paths of 1 to 20 KiB.
 //!
@@ -72,7 +72,7 @@ impl Closure {
     }
 
     /// Deletes the paths and the derivations they were built by from the machine's store. Nothing
-    /// may hold them: the link that [`small`] made has to be gone.
+    /// may hold them: the link that [`small()`] made has to be gone.
     ///
     /// # Errors
     /// When Nix refuses.
