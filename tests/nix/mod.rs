@@ -1,0 +1,51 @@
+//! What the end-to-end tests with real Nix share.
+//!
+//! ```text
+//! Site ── a server in this process, and its administrator, who works with the `fh` that was built
+//!   └─ Person ── a home of their own, `fh login` done, any version of Nix
+//! Built ── a closure in the machine's store, deleted afterwards
+//! Proxy ── stands between a client and the server: records, cuts and holds
+//! ```
+//!
+//! Invariants: nobody's own files are touched, every child process has a time limit, and nothing
+//! waits for a time but only for what happens.
+
+#![allow(
+    dead_code,
+    reason = "every test binary compiles this module and uses a part of it"
+)]
+
+pub(crate) mod built;
+pub(crate) mod process;
+pub(crate) mod proxy;
+pub(crate) mod site;
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+
+pub(crate) use built::Built;
+
+pub(crate) use site::{Person, Site};
+
+/// What several tests use at the same time, made when the first asks and removed after the last: a
+/// static itself would never be removed.
+pub(crate) fn shared<T>(slot: &Mutex<Weak<T>>, make: impl FnOnce() -> T) -> Arc<T> {
+    // A test that panicked while it made one left nothing behind.
+    let mut slot = slot.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(there) = slot.upgrade() {
+        return there;
+    }
+    let made = Arc::new(make());
+    *slot = Arc::downgrade(&made);
+    made
+}
+
+/// Asks again and again, for a minute at most, until something has happened that nobody announces.
+#[track_caller]
+pub(crate) fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    while !happened() {
+        assert!(Instant::now() < deadline, "not after a minute: {what}");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
