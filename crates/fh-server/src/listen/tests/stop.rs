@@ -46,7 +46,7 @@ async fn stops_with_grace(client: reqwest::Client) {
     })
     .await;
     assert!(
-        started.elapsed() < Duration::from_millis(900),
+        started.elapsed() < Duration::from_secs(4),
         "new connections were taken for long"
     );
 
