@@ -13,6 +13,10 @@ use crate::output::Output;
 use crate::settings::{Settings, TokenInEnvironment, variables};
 use crate::token_source;
 
+/// Retries of a request for which somebody waits at a terminal: enough for a hiccup. A push has its
+/// own patience.
+const RETRIES: u32 = 2;
+
 /// Handed to every command.
 #[derive(Debug)]
 pub(crate) struct Context {
@@ -116,8 +120,9 @@ impl Context {
 
     /// A client for a server, without a token.
     pub(crate) fn client_builder(&self, server: ServerUrl) -> Result<ClientBuilder, CommandError> {
-        let mut builder =
-            ClientBuilder::new(server).user_agent(concat!("fh/", env!("CARGO_PKG_VERSION")));
+        let mut builder = ClientBuilder::new(server)
+            .user_agent(concat!("fh/", env!("CARGO_PKG_VERSION")))
+            .retries(RETRIES);
         if let Some(path) = &self.settings.ca_file {
             let pem = fs::read(path).map_err(|error| {
                 CommandError::file("read the certificate authorities in", path, error)
@@ -153,24 +158,35 @@ impl Context {
         )
     }
 
-    /// Waits for a request or a few. An error says first `what` could not be done.
-    pub(crate) fn wait<T>(
+    /// Waits for the answer to a question. An error says first `what` could not be done.
+    pub(crate) fn ask<T>(
         &self,
         what: impl std::fmt::Display,
         requests: impl Future<Output = fh_client::Result<T>>,
     ) -> Result<T, CommandError> {
-        self.wait_with_hint(
-            "It is not known whether the server has carried it out.",
-            async {
-                requests
-                    .await
-                    .map_err(|error| CommandError::from(error).context(what))
-            },
-        )
+        self.wait("", async {
+            requests
+                .await
+                .map_err(|error| CommandError::from(error).context(what))
+        })
+    }
+
+    /// Waits for a change on the server. An error says first `what` could not be done.
+    pub(crate) fn change<T>(
+        &self,
+        what: impl std::fmt::Display,
+        requests: impl Future<Output = fh_client::Result<T>>,
+    ) -> Result<T, CommandError> {
+        let hint = "It is not known whether the server has carried it out.";
+        self.wait(hint, async {
+            requests
+                .await
+                .map_err(|error| CommandError::from(error).context(what))
+        })
     }
 
     /// Waits for something that Ctrl-C ends with these words.
-    pub(crate) fn wait_with_hint<T>(
+    pub(crate) fn wait<T>(
         &self,
         hint: &'static str,
         future: impl Future<Output = Result<T, CommandError>>,

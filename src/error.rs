@@ -78,9 +78,13 @@ impl CommandError {
         Self::new(Status::Usage, anyhow::anyhow!("{message}"))
     }
 
-    /// Ctrl-C, and what there is to know about what was not finished.
+    /// Ctrl-C, and what there is to know about what was not finished; empty where nothing is.
     pub(crate) fn interrupted(hint: impl Into<String>) -> Self {
-        Self::new(Status::Interrupted, anyhow::anyhow!("interrupted")).hint(hint)
+        let error = Self::new(Status::Interrupted, anyhow::anyhow!("interrupted"));
+        match hint.into() {
+            hint if hint.is_empty() => error,
+            hint => error.hint(hint),
+        }
     }
 
     /// Output could not be written. A reader that went away is no failure.

@@ -104,7 +104,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         visibility: arguments.visibility,
         description: arguments.description,
     };
-    let made = context.wait(format_args!("cannot make the flake {}", new.flake), async {
+    let made = context.change(format_args!("cannot make the flake {}", new.flake), async {
         client.create_flake(&new).await
     })?;
     context.output.done(&made, |made| {
@@ -118,7 +118,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 
 fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
-    let found = context.wait(format_args!("cannot show {}", arguments.flake), async {
+    let found = context.ask(format_args!("cannot show {}", arguments.flake), async {
         client.flake(&arguments.flake).await
     })?;
     print(&found, context)
@@ -130,7 +130,7 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
         visibility: arguments.change.visibility,
         description: arguments.change.description,
     };
-    let changed = context.wait(format_args!("cannot change {}", arguments.flake), async {
+    let changed = context.change(format_args!("cannot change {}", arguments.flake), async {
         client.update_flake(&arguments.flake, &change).await
     })?;
     print(&changed, context)

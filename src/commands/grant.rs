@@ -79,7 +79,7 @@ pub(crate) fn run(command: GrantCommand, context: &Context) -> Result<(), Comman
 fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> {
     let AddArguments { flake, user, role } = arguments;
     let client = context.client()?;
-    let grant = context.wait(
+    let grant = context.change(
         format_args!("cannot give {user} a role on {flake}"),
         async { client.set_grant(flake, user, *role).await },
     )?;
@@ -96,7 +96,7 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
     let RemoveArguments { flake, user } = arguments;
     let client = context.client()?;
-    context.wait(
+    context.change(
         format_args!("cannot take the role of {user} on {flake} away"),
         async { client.remove_grant(flake, user).await },
     )?;
@@ -110,7 +110,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     let flake = &arguments.flake;
     let client = context.client()?;
     let found = context
-        .wait(format_args!("cannot list the roles on {flake}"), async {
+        .ask(format_args!("cannot list the roles on {flake}"), async {
             client.grants(flake).await
         })?
         .grants;

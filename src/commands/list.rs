@@ -44,7 +44,7 @@ pub(super) fn flakes(arguments: &FlakesArguments, context: &Context) -> Result<(
     let client = context.client()?;
     let FlakesArguments { owner, limit } = arguments;
     let found = context
-        .wait("cannot list the flakes", async {
+        .ask("cannot list the flakes", async {
             client.flakes_of(owner.as_ref(), *limit).await
         })?
         .flakes;
@@ -84,6 +84,7 @@ fn columns() -> Vec<Column<FlakeInfo>> {
         }),
         column("description", "DESCRIPTION", |flake: &FlakeInfo| {
             flake.description.clone().unwrap_or_default()
-        }),
+        })
+        .flexible(),
     ]
 }

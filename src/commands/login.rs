@@ -58,7 +58,7 @@ pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<(), C
     let server = server(context)?;
     // One runtime for all requests, on this thread: while it asks or writes, Ctrl-C is not heard,
     // so that it cannot end the program between two files.
-    let report = context.wait_with_hint("Nothing was changed.", async {
+    let report = context.wait("Nothing was changed.", async {
         log_in(arguments, &server, context).await
     })?;
     report.print(context)

@@ -50,7 +50,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
     let new = CreateOrganization {
         name: arguments.name,
     };
-    let made = context.wait(
+    let made = context.change(
         format_args!("cannot make the organisation {}", new.name),
         async { client.create_organization(&new).await },
     )?;
@@ -65,7 +65,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 fn list(context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
     let found = context
-        .wait("cannot list the organisations", async {
+        .ask("cannot list the organisations", async {
             client.organizations().await
         })?
         .orgs;

@@ -53,14 +53,12 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
         let closure = tools.closure(&named, !arguments.no_closure).await?;
         started.store(!options.dry_run, Ordering::Relaxed);
         progress.planning(closure.paths.len());
-        let report = fh_client::push(
-            &client,
-            &arguments.flake,
-            &closure,
-            &options,
-            progress.clone(),
-        )
-        .await?;
+        let flake = &arguments.flake;
+        let report = fh_client::push(&client, flake, &closure, &options, progress.clone())
+            .await
+            .map_err(|error| {
+                CommandError::from(error).context(format!("cannot push to {flake}"))
+            })?;
         Ok((report, closure.store_dir))
     });
     progress.finish();

@@ -59,7 +59,7 @@ fn ask(server: &ServerUrl, context: &Context) -> Result<Login, CommandError> {
         .retries(1)
         .build()?;
     let whoami = context
-        .wait_with_hint("", async {
+        .wait("", async {
             client.whoami().await.map_err(CommandError::from)
         })
         .map_err(classified)?;

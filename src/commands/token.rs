@@ -63,7 +63,7 @@ pub(crate) fn run(command: TokenCommand, context: &Context) -> Result<(), Comman
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
     let found = context
-        .wait("cannot list the tokens", async {
+        .ask("cannot list the tokens", async {
             client.tokens(arguments.all).await
         })?
         .tokens;
@@ -77,7 +77,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
 fn revoke(arguments: &RevokeArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
     for id in &arguments.ids {
-        context.wait(format_args!("cannot revoke the token {id}"), async {
+        context.change(format_args!("cannot revoke the token {id}"), async {
             client.revoke_token(*id).await
         })?;
         if !context.output.is_json() {
@@ -113,7 +113,8 @@ fn columns() -> Vec<Column<TokenInfo>> {
         }),
         column("flakes", "FLAKES", |token: &TokenInfo| {
             joined(&token.flakes)
-        }),
+        })
+        .flexible(),
         column("created_at", "MADE", |token: &TokenInfo| {
             human::timestamp(token.created_at)
         })
@@ -132,6 +133,7 @@ fn columns() -> Vec<Column<TokenInfo>> {
         }),
         column("description", "DESCRIPTION", |token: &TokenInfo| {
             token.description.clone().unwrap_or_default()
-        }),
+        })
+        .flexible(),
     ]
 }

@@ -58,7 +58,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         name: arguments.name,
         kind: arguments.kind,
     };
-    let made = context.wait(
+    let made = context.change(
         format_args!("cannot make the account {}", new.name),
         async { client.create_user(&new).await },
     )?;
@@ -73,7 +73,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 fn list(context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
     let found = context
-        .wait("cannot list the accounts", async { client.users().await })?
+        .ask("cannot list the accounts", async { client.users().await })?
         .users;
     context.output.list(&columns(), &found)
 }

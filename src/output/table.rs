@@ -2,7 +2,6 @@
 
 use tabled::builder::Builder;
 use tabled::settings::object::Columns;
-use tabled::settings::peaker::Priority;
 use tabled::settings::{Alignment, Padding, Style, Width};
 use time::OffsetDateTime;
 
@@ -16,6 +15,8 @@ pub(crate) struct Column<R> {
     /// The heading in a table.
     title: &'static str,
     numeric: bool,
+    /// May be cut where the terminal is too narrow.
+    flexible: bool,
     raw: fn(&R) -> String,
     shown: Option<fn(&R, OffsetDateTime) -> String>,
 }
@@ -24,6 +25,12 @@ impl<R> Column<R> {
     /// In a table, other words than in CSV.
     pub(crate) fn shown(mut self, shown: fn(&R, OffsetDateTime) -> String) -> Self {
         self.shown = Some(shown);
+        self
+    }
+
+    /// In a table, may be cut where the terminal is too narrow: for what nobody copies from there.
+    pub(crate) fn flexible(mut self) -> Self {
+        self.flexible = true;
         self
     }
 
@@ -46,6 +53,7 @@ pub(crate) fn column<R>(
         name,
         title,
         numeric: false,
+        flexible: false,
         raw,
         shown: None,
     }
@@ -81,7 +89,11 @@ pub(super) fn csv<R>(columns: &[Column<R>], records: &[R]) -> Result<String, Com
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 
-/// Columns side by side; what is wider than the terminal is cut, the widest column first.
+/// The narrowest that a flexible column becomes.
+const NARROWEST: usize = 8;
+
+/// Columns side by side. Where they are wider than the terminal, flexible ones are cut, the last
+/// first.
 pub(super) fn table<R>(
     columns: &[Column<R>],
     records: &[R],
@@ -100,11 +112,21 @@ pub(super) fn table<R>(
             table.modify(Columns::one(index), Alignment::right());
         }
     }
-    if let Some(width) = width {
-        table.with(
-            Width::truncate(width)
-                .suffix("…")
-                .priority(Priority::max(true)),
+    let flexible = (0..columns.len()).rev().filter(|&i| columns[i].flexible);
+    for index in flexible {
+        // The blanks behind the last column do not show.
+        let excess = width.map_or(0, |width| (table.total_width() - 2).saturating_sub(width));
+        if excess == 0 {
+            break;
+        }
+        let cells = records
+            .iter()
+            .map(|record| columns[index].cell(record, now));
+        let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
+        let narrowed = widest.saturating_sub(excess).max(NARROWEST);
+        table.modify(
+            Columns::one(index),
+            Width::truncate(narrowed + 2).suffix("…"),
         );
     }
     let mut text = String::new();

@@ -2,7 +2,7 @@
 //!
 //! Invariant: all of it goes to stderr; stdout is for the result.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use fh_api::FlakeName;
@@ -40,6 +40,8 @@ struct State {
     paths: u64,
     last_line: Option<Instant>,
     last_retry: Option<Instant>,
+    /// Threads that are still at work must not bring the bar back.
+    finished: bool,
 }
 
 impl Progress {
@@ -82,9 +84,14 @@ impl Progress {
 
     /// The bar goes; what follows is printed below.
     pub(super) fn finish(&self) {
+        self.state().finished = true;
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn line(&self, text: &str) {
@@ -161,7 +168,10 @@ impl Progress {
 
 impl PushObserver for Progress {
     fn event(&self, event: &PushEvent<'_>) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state();
+        if state.finished {
+            return;
+        }
         match event {
             PushEvent::Planned(totals) => self.planned(&mut state, totals),
             PushEvent::Sent { nar_bytes, .. } => {
@@ -209,7 +219,11 @@ impl State {
 }
 
 fn paths_done(state: &State) -> String {
-    format!("{} of {} paths", state.paths, state.totals.upload)
+    format!(
+        "{} of {}",
+        state.paths,
+        human::count(state.totals.upload, "path")
+    )
 }
 
 fn spinner() -> ProgressStyle {

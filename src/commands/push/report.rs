@@ -21,7 +21,9 @@ struct Summary<'a> {
     complete: bool,
     /// Paths of the push.
     paths: u64,
-    /// Paths that were sent (or would be).
+    /// Paths that were to be sent.
+    to_upload: u64,
+    /// Paths that were sent.
     uploaded: u64,
     /// Paths that were linked to content readable elsewhere.
     deduplicated: u64,
@@ -33,7 +35,9 @@ struct Summary<'a> {
     upstream: u64,
     /// Uncompressed bytes of all paths.
     nar_size: u64,
-    /// Uncompressed bytes sent (or to be sent).
+    /// Uncompressed bytes that were to be sent.
+    to_upload_nar_size: u64,
+    /// Uncompressed bytes sent.
     uploaded_nar_size: u64,
     /// Bytes that went over the line.
     sent: u64,
@@ -65,23 +69,20 @@ pub(super) fn print(
 ) -> Result<ExitCode, CommandError> {
     let full = |path: &StorePath| store_dir.display(path);
     let planned = &report.planned;
-    let (uploaded, uploaded_nar_size) = if report.dry_run {
-        (planned.upload, planned.upload_bytes)
-    } else {
-        (report.uploaded, report.nar_bytes)
-    };
     let summary = Summary {
         flake,
         dry_run: report.dry_run,
         complete: report.is_complete(),
         paths: planned.paths,
-        uploaded,
+        to_upload: planned.upload,
+        uploaded: report.uploaded,
         deduplicated: report.deduplicated(),
         present: planned.present,
         received: planned.received,
         upstream: planned.upstream,
         nar_size: planned.nar_bytes,
-        uploaded_nar_size,
+        to_upload_nar_size: planned.upload_bytes,
+        uploaded_nar_size: report.nar_bytes,
         sent: report.sent_bytes,
         seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
         failed: report
@@ -127,21 +128,20 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
     let flake = summary.flake;
     let paths = human::count(summary.paths, "path");
     let mut parts = Vec::new();
+    if summary.dry_run && summary.to_upload > 0 {
+        parts.push(format!(
+            "{} to send ({})",
+            summary.to_upload,
+            human::bytes(summary.to_upload_nar_size)
+        ));
+    }
     if summary.uploaded > 0 {
-        parts.push(if summary.dry_run {
-            format!(
-                "{} to send ({})",
-                summary.uploaded,
-                human::bytes(summary.uploaded_nar_size)
-            )
-        } else {
-            format!(
-                "{} sent ({}, {} compressed)",
-                summary.uploaded,
-                human::bytes(summary.uploaded_nar_size),
-                human::bytes(summary.sent)
-            )
-        });
+        parts.push(format!(
+            "{} sent ({}, {} compressed)",
+            summary.uploaded,
+            human::bytes(summary.uploaded_nar_size),
+            human::bytes(summary.sent)
+        ));
     }
     for (count, what) in [
         (summary.received, "sent before an interruption"),

@@ -75,7 +75,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         flakes: some(arguments.flakes),
     };
     let client = context.client()?;
-    let (minted, discovery) = context.wait("cannot make the token", async {
+    let (minted, discovery) = context.change("cannot make the token", async {
         // First what can fail without leaving a token behind that nobody has seen.
         let discovery = match form {
             Form::Netrc => Some(client.discovery().await?),

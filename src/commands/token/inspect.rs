@@ -99,7 +99,7 @@ fn ask(
         .retries(1)
         .token(token)
         .build()?;
-    let asked = context.wait_with_hint("", async {
+    let asked = context.wait("", async {
         let discovery = match public.discovery().await {
             Ok(discovery) => discovery,
             Err(error) => return Ok(Answer::NotAsked(error.to_string())),
