@@ -118,7 +118,7 @@ fn columns() -> Vec<Column<TokenInfo>> {
         column("created_at", "MADE", |token: &TokenInfo| {
             human::timestamp(token.created_at)
         })
-        .shown(|token, now| human::relative(token.created_at, now)),
+        .hidden(),
         column("expires_at", "EXPIRES", |token: &TokenInfo| {
             human::timestamp(token.expires_at)
         })

@@ -21,8 +21,8 @@ pub(crate) fn bytes(count: u64) -> String {
     let mut value = count as f64 / 1024.0;
     let mut unit = UNITS[0];
     for larger in &UNITS[1..] {
-        // Not 1024: 1023.9 would be rounded to four digits.
-        if value < 999.5 {
+        // Not 1024: 1023.9 would be shown as 1024.
+        if value < 1023.5 {
             break;
         }
         value /= 1024.0;

@@ -17,6 +17,8 @@ pub(crate) struct Column<R> {
     numeric: bool,
     /// May be cut where the terminal is too narrow.
     flexible: bool,
+    /// Stands in CSV and not in a table.
+    hidden: bool,
     raw: fn(&R) -> String,
     shown: Option<fn(&R, OffsetDateTime) -> String>,
 }
@@ -31,6 +33,12 @@ impl<R> Column<R> {
     /// In a table, may be cut where the terminal is too narrow: for what nobody copies from there.
     pub(crate) fn flexible(mut self) -> Self {
         self.flexible = true;
+        self
+    }
+
+    /// Left out of tables, which have not the room for everything.
+    pub(crate) fn hidden(mut self) -> Self {
+        self.hidden = true;
         self
     }
 
@@ -54,6 +62,7 @@ pub(crate) fn column<R>(
         title,
         numeric: false,
         flexible: false,
+        hidden: false,
         raw,
         shown: None,
     }
@@ -100,6 +109,7 @@ pub(super) fn table<R>(
     now: OffsetDateTime,
     width: Option<usize>,
 ) -> String {
+    let columns: Vec<&Column<R>> = columns.iter().filter(|column| !column.hidden).collect();
     let mut builder = Builder::default();
     builder.push_record(columns.iter().map(|column| column.title.to_owned()));
     for record in records {

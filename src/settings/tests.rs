@@ -1,1 +1,132 @@
-//!
+//! What the environment and the options mean together.
+
+use std::path::Path;
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+fn environment(pairs: &[(&str, &str)]) -> Environment {
+    Environment::from_lookup(|name| {
+        let pair = pairs.iter().find(|(known, _)| *known == name);
+        pair.map(|(_, value)| value.into())
+    })
+}
+
+fn resolve(pairs: &[(&str, &str)]) -> Result<Settings, CommandError> {
+    let options = GlobalOptions {
+        server: None,
+        json: false,
+        verbose: 0,
+    };
+    Settings::resolve(options, environment(pairs))
+}
+
+#[test]
+fn options_win_over_the_environment() {
+    let options = GlobalOptions {
+        server: Some("https://a.org".to_owned()),
+        json: true,
+        verbose: 2,
+    };
+    let environment = environment(&[
+        ("FH_SERVER", "https://b.org"),
+        ("FH_OUTPUT_JSON", "no"),
+        ("FH_VERBOSITY", "1"),
+    ]);
+    let settings = Settings::resolve(options, environment).unwrap();
+    assert_eq!(settings.server.unwrap().value, "https://a.org");
+    assert!(settings.json);
+    assert_eq!(settings.verbosity, 2);
+}
+
+#[test]
+fn what_is_set_and_empty_is_not_set() {
+    let settings = resolve(&[("FH_SERVER", ""), ("FH_TOKEN", ""), ("FH_OUTPUT_JSON", "")]).unwrap();
+    assert!(settings.server.is_none() && settings.token.is_none() && !settings.json);
+    for (word, json) in [
+        ("1", true),
+        ("true", true),
+        ("0", false),
+        ("FALSE", false),
+        ("no", false),
+    ] {
+        assert_eq!(
+            resolve(&[("FH_OUTPUT_JSON", word)]).unwrap().json,
+            json,
+            "{word}"
+        );
+    }
+}
+
+#[test]
+fn a_token_itself_goes_before_a_file_of_one_and_is_never_shown() {
+    let settings = resolve(&[("FH_TOKEN", "fh1_x"), ("FH_TOKEN_FILE", "/f")]).unwrap();
+    assert!(!format!("{settings:?}").contains("fh1_x"));
+    match settings.token.unwrap() {
+        TokenInEnvironment::Value(token) => assert_eq!(token.expose_secret(), "fh1_x"),
+        TokenInEnvironment::File(_) => panic!("the file was taken"),
+    }
+}
+
+#[test]
+fn the_certificates_that_nix_trusts_are_trusted() {
+    let settings = resolve(&[("SSL_CERT_FILE", "/b"), ("NIX_SSL_CERT_FILE", "/a")]).unwrap();
+    assert_eq!(settings.ca_file.as_deref(), Some(Path::new("/a")));
+    let settings = resolve(&[("SSL_CERT_FILE", "/b")]).unwrap();
+    assert_eq!(settings.ca_file.as_deref(), Some(Path::new("/b")));
+}
+
+#[test]
+fn a_verbosity_that_is_no_number_is_a_usage_error() {
+    let error = resolve(&[("FH_VERBOSITY", "loud")]).unwrap_err();
+    assert_eq!(error.status(), crate::error::Status::Usage);
+}
+
+#[test]
+fn directories_are_those_that_nix_means() {
+    let directories = |pairs: &[(&str, &str)]| resolve(pairs).unwrap().directories();
+    let found = directories(&[("HOME", "/h")]).unwrap();
+    assert_eq!(found.fh_config, Path::new("/h/.config/fh"));
+    assert_eq!(found.user_nix_conf, Path::new("/h/.config/nix/nix.conf"));
+    assert_eq!(found.user_netrc, Path::new("/h/.config/nix/netrc"));
+    assert_eq!(found.system_netrc, Path::new("/etc/nix/netrc"));
+    assert_eq!(
+        found.earlier_nix_confs,
+        [
+            Path::new("/etc/nix/nix.conf"),
+            Path::new("/etc/xdg/nix/nix.conf")
+        ]
+    );
+
+    let found = directories(&[
+        ("HOME", "/h"),
+        ("XDG_CONFIG_HOME", "/c"),
+        ("XDG_CONFIG_DIRS", "/x:/y"),
+        ("NIX_CONF_DIR", "/n"),
+    ])
+    .unwrap();
+    assert_eq!(found.user_nix_conf, Path::new("/c/nix/nix.conf"));
+    assert_eq!(
+        found.earlier_nix_confs,
+        [
+            Path::new("/n/nix.conf"),
+            Path::new("/y/nix/nix.conf"),
+            Path::new("/x/nix/nix.conf")
+        ]
+    );
+
+    let found = directories(&[("HOME", "/h"), ("NIX_USER_CONF_FILES", "/a:/b::/c")]).unwrap();
+    assert_eq!(found.user_nix_conf, Path::new("/a"));
+    assert_eq!(
+        found.earlier_nix_confs,
+        [
+            Path::new("/etc/nix/nix.conf"),
+            Path::new("/c"),
+            Path::new("/b")
+        ]
+    );
+
+    let error = directories(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "relative")]).unwrap_err();
+    assert_eq!(error.status(), crate::error::Status::Usage);
+}

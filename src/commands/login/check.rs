@@ -158,13 +158,15 @@ pub(super) async fn token(
 mod tests {
     use super::*;
 
+    const KEY: &str = "6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
     fn discovery(cache_url: &str) -> Discovery {
         serde_json::from_value(serde_json::json!({
             "name": "fh", "version": "1", "audience": "urn:fh:x", "api_url": cache_url,
             "web_url": cache_url, "cache_url": cache_url, "store_dir": "/nix/store",
             "public_keys": [
-                { "public_key": format!("a:{}=", "A".repeat(43)), "state": "active" },
-                { "public_key": format!("b:{}=", "A".repeat(43)), "state": "retired" },
+                { "public_key": format!("a:{KEY}"), "state": "active" },
+                { "public_key": format!("b:{KEY}"), "state": "retired" },
             ],
             "login": ["token"], "now": "2026-11-22T12:00:00Z",
         }))
