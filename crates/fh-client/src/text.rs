@@ -11,6 +11,10 @@ pub(crate) fn safe_line(text: &str, limit: usize) -> String {
         if word.is_empty() {
             continue;
         }
+        if count >= limit {
+            line.push('…');
+            return line;
+        }
         if count > 0 {
             line.push(' ');
             count += 1;

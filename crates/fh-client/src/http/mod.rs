@@ -132,6 +132,11 @@ impl Transport {
             builder = builder.header(header::AUTHORIZATION, authorization);
         }
         let (builder, limit) = match &request.content {
+            Content::Empty if request.method == Method::POST => (
+                // Some proxies insist on it.
+                builder.header(header::CONTENT_LENGTH, 0),
+                self.read_timeout,
+            ),
             Content::Empty => (builder, self.read_timeout),
             Content::Json(json) => (
                 builder

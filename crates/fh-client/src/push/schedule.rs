@@ -198,7 +198,7 @@ mod tests {
         assert_eq!(order(&[], &[10, 30, 20]), "L1 L2 L0");
         assert_eq!(
             order(&[1, 1, 1, 1], &[100, 100, 100, 100]),
-            "s0 L0 s1 s2 L1 s3 L2 L3"
+            "s0 L0 s1 L1 s2 L2 s3 L3"
         );
     }
 

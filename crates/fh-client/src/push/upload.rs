@@ -11,6 +11,7 @@ use std::sync::Arc;
 use fh_api::{BatchAnswer, FlakeName, PartAnswer};
 use fh_nix::StorePath;
 use futures_util::StreamExt;
+use futures_util::future::{AbortHandle, abortable};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
@@ -43,6 +44,8 @@ pub(super) struct Outcome {
 
 /// A request that has ended, or is on its way.
 enum Ended {
+    /// The part's NAR failed.
+    Abandoned,
     /// The part's last byte was handed over.
     HandedOver { nar: usize, number: u64 },
     Batch {
@@ -82,6 +85,8 @@ struct Parts {
     /// The part that is going out now, and must be handed over first.
     going_out: Option<u64>,
     ready: BTreeMap<u64, ReadyPart>,
+    /// Those that are under way.
+    requests: Vec<AbortHandle>,
 }
 
 /// Sends what the threads make, to the end.
@@ -128,7 +133,9 @@ impl<'a> Uploads<'a> {
         let mut more = true;
         loop {
             self.start();
-            if !more && self.running.is_empty() {
+            // What is left in `running` then only waits for bodies of requests that were answered
+            // before they were read: the connection holds them as long as it likes.
+            if !more && self.requests == 0 {
                 break;
             }
             tokio::select! {
@@ -159,6 +166,7 @@ impl<'a> Uploads<'a> {
                     next: first,
                     going_out: None,
                     ready: BTreeMap::new(),
+                    requests: Vec::new(),
                 });
                 parts.ready.insert(part.number, part);
                 self.send_next_part(nar);
@@ -225,8 +233,7 @@ impl<'a> Uploads<'a> {
             handed_over.await;
             Ended::HandedOver { nar, number }
         }));
-        self.requests += 1;
-        self.running.push(Box::pin(async move {
+        let (request, handle) = abortable(async move {
             let sent_bytes = body.length();
             let listen = listener(&*observer);
             let result = client
@@ -239,6 +246,13 @@ impl<'a> Uploads<'a> {
                 sent_bytes,
                 result,
             }
+        });
+        if let Some(parts) = self.parts.get_mut(&nar) {
+            parts.requests.push(handle);
+        }
+        self.requests += 1;
+        self.running.push(Box::pin(async move {
+            request.await.unwrap_or(Ended::Abandoned)
         }));
     }
 
@@ -266,6 +280,7 @@ impl<'a> Uploads<'a> {
 
     fn ended(&mut self, ended: Ended) -> Result<()> {
         match ended {
+            Ended::Abandoned => self.requests -= 1,
             Ended::HandedOver { nar, number } => self.handed_over(nar, number),
             Ended::Batch {
                 nars,
@@ -369,11 +384,9 @@ impl<'a> Uploads<'a> {
         for &nar in nars {
             let resumed = self.shared.nars[nar].parts_received > 0;
             if resumed && error.status() == Some(422) && self.states[nar] == NarState::Open {
-                self.states[nar] = NarState::Failed;
-                self.shared.abandon(nar);
+                self.give_up(nar);
                 let stale = failures(&self.shared.nars[nar].paths, FailureKind::Refused, &reason);
                 self.outcome.stale.extend(stale);
-                self.parts.remove(&nar);
             } else {
                 self.fail(nar, FailureKind::Refused, &reason);
             }
@@ -398,7 +411,10 @@ impl<'a> Uploads<'a> {
         }
         self.states[nar] = NarState::Finished;
         self.shared.abandon(nar);
-        self.parts.remove(&nar);
+        // Parts under way are answered now too.
+        if let Some(parts) = self.parts.get_mut(&nar) {
+            parts.ready.clear();
+        }
         let work = &self.shared.nars[nar];
         for path in &work.paths {
             self.outcome.uploaded += 1;
@@ -409,13 +425,23 @@ impl<'a> Uploads<'a> {
         }
     }
 
+    /// Makes and sends nothing more of a NAR.
+    fn give_up(&mut self, nar: usize) {
+        self.states[nar] = NarState::Failed;
+        self.shared.abandon(nar);
+        if let Some(parts) = self.parts.remove(&nar) {
+            // A part that waits at the server for one that will not come would wait for long.
+            for request in &parts.requests {
+                request.abort();
+            }
+        }
+    }
+
     fn fail(&mut self, nar: usize, kind: FailureKind, reason: &str) {
         if self.states[nar] != NarState::Open {
             return;
         }
-        self.states[nar] = NarState::Failed;
-        self.shared.abandon(nar);
-        self.parts.remove(&nar);
+        self.give_up(nar);
         for failed in failures(&self.shared.nars[nar].paths, kind, reason) {
             self.observer.event(&PushEvent::PathFailed {
                 path: &failed.path,

@@ -1,0 +1,222 @@
+//! Servers that are busy, break off, refuse or hang.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use fh_client::Error;
+use fh_client::push::FailureKind;
+
+use super::server::{Fault, TestServer};
+use super::store::{TestStore, noise, prose};
+use super::transfer::mixed;
+use super::{Listener, client, flake, options, push};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn each_request_survives_one_failure_of_each_kind() {
+    let store = mixed();
+    let server = TestServer::with_faults(|_, path, number| match number {
+        0 => Some(Fault::Busy("0")),
+        1 if path != "/commit" => Some(Fault::CutAnswer),
+        2 => Some(Fault::Refuse(502, "bad gateway")),
+        _ => None,
+    })
+    .await;
+    let (report, heard) = push(&server, &store.closure()).await;
+    let report = report.unwrap();
+    assert!(report.is_complete());
+    for path in &store.closure().paths {
+        assert_eq!(
+            server.content().nars[&path.info.nar_hash],
+            store.nar(&path.info.path)
+        );
+    }
+    assert!(heard.retries > 10);
+    // However often a body went out, progress counts it once.
+    assert_eq!(heard.sent_nar, report.planned.upload_bytes);
+    assert_eq!(heard.sent, report.sent_bytes);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_whose_answer_was_lost_is_found_done() {
+    let mut store = TestStore::new();
+    store.add("small", b"content");
+    let server = TestServer::with_faults(|_, path, number| {
+        (path == "/commit" && number == 0).then_some(Fault::CutAnswer)
+    })
+    .await;
+    let (report, heard) = push(&server, &store.closure()).await;
+    assert_eq!(report.unwrap().committed.unwrap().paths, 1);
+    assert_eq!(heard.retries, 1);
+    assert_eq!(
+        server.requests(),
+        [
+            "POST ",
+            "POST /nars",
+            "POST /commit",
+            "POST /commit",
+            "POST "
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_push_that_is_gone_is_an_error() {
+    let mut store = TestStore::new();
+    store.add("small", b"content");
+    let server = TestServer::with_faults(|_, path, _| {
+        (path == "/commit").then_some(Fault::Refuse(404, "this push is gone"))
+    })
+    .await;
+    let error = push(&server, &store.closure()).await.0.unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    assert_eq!(error.to_string(), "this push is gone");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_stays_busy_ends_the_push_and_names_the_paths() {
+    let mut store = TestStore::new();
+    let small = store.add("small", b"content");
+    let server = TestServer::with_faults(|_, path, _| {
+        (path == "/nars").then_some(Fault::Refuse(503, "still busy"))
+    })
+    .await;
+    let (result, heard) = push(&server, &store.closure()).await;
+    let Error::Upload { paths, source } = result.unwrap_err() else {
+        panic!("no upload error");
+    };
+    assert_eq!(paths, [small.path]);
+    assert_eq!(source.to_string(), "still busy");
+    assert_eq!(source.request_id(), Some("r-1"));
+    assert_eq!(server.count("POST /nars"), 6);
+    assert_eq!(heard.retries, 5);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_server_refuses_is_named_and_the_rest_goes_on() {
+    let mut store = TestStore::new();
+    let bad = store.add("bad", &prose(1, 1_000_000));
+    let good = store.add("good", &prose(2, 1_000_000));
+    let small = store.add("small", b"content");
+    let hash = bad.nar_hash.to_base32();
+    let server = TestServer::with_faults(move |_, path, _| {
+        (path.contains(&hash) && path.ends_with("/parts/1"))
+            .then_some(Fault::Refuse(422, "this \u{1b}[31mpart\nis no zstd"))
+    })
+    .await;
+    let (report, heard) = push(&server, &store.closure()).await;
+    let report = report.unwrap();
+    assert_eq!(report.failed.len(), 1);
+    assert_eq!(report.failed[0].path, bad.path);
+    assert_eq!(report.failed[0].kind, FailureKind::Refused);
+    assert_eq!(report.failed[0].reason, "this [31mpart is no zstd");
+    assert_eq!(heard.failed, ["bad"]);
+    assert!(server.has(good.nar_hash) && server.has(small.nar_hash));
+    assert_eq!(server.count("POST /commit"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_that_is_refused_names_all_its_paths() {
+    let mut store = TestStore::new();
+    store.add("one", b"1");
+    store.add("two", b"2");
+    let server = TestServer::with_faults(|_, path, _| {
+        (path == "/nars").then_some(Fault::Refuse(413, "too large"))
+    })
+    .await;
+    let report = push(&server, &store.closure()).await.0.unwrap();
+    let names: Vec<&str> = report.failed.iter().map(|f| f.path.name()).collect();
+    assert_eq!(names, ["one", "two"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_that_is_revoked_ends_the_push_at_once() {
+    let mut store = TestStore::new();
+    for index in 0..30 {
+        store.add(&format!("large-{index}"), &noise(index, 600_000));
+    }
+    let server = TestServer::with_faults(|_, path, _| {
+        path.starts_with("/nars/")
+            .then_some(Fault::Refuse(401, "the token was revoked"))
+    })
+    .await;
+    let error = push(&server, &store.closure()).await.0.unwrap_err();
+    assert_eq!(error.status(), Some(401));
+    // Not retried, and not many more after the first.
+    assert!(server.count("PUT") <= 16, "{}", server.count("PUT"));
+    assert_eq!(server.count("POST /commit"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dropping_the_future_ends_the_threads() {
+    let mut store = TestStore::new();
+    for index in 0..40 {
+        store.add(&format!("large-{index}"), &noise(index, 5_000_000));
+    }
+    let server =
+        TestServer::with_faults(|_, path, _| path.starts_with("/nars/").then_some(Fault::Hang))
+            .await;
+    let listener = Arc::new(Listener::default());
+    let (client, closure) = (client(&server), store.closure());
+    let (flake, options) = (flake(), options());
+    let pushing = fh_client::push(&client, &flake, &closure, &options, listener.clone());
+    let result = tokio::time::timeout(Duration::from_millis(300), pushing).await;
+    assert!(result.is_err());
+    let begin = Instant::now();
+    // Threads and requests hold the observer as long as they live.
+    while Arc::strong_count(&listener) > 1 {
+        assert!(begin.elapsed() < Duration::from_secs(5), "threads are left");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_hangs_is_given_up() {
+    let mut store = TestStore::new();
+    store.add("small", b"content");
+    let server =
+        TestServer::with_faults(|_, path, _| (path == "/nars").then_some(Fault::Hang)).await;
+    let client = fh_client::Client::builder(&server.url())
+        .unwrap()
+        .read_timeout(Duration::from_millis(40))
+        .first_retry_wait(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    let mut options = options();
+    options.retries = 1;
+    let listener = Arc::new(Listener::default());
+    let error = fh_client::push(&client, &flake(), &store.closure(), &options, listener)
+        .await
+        .unwrap_err();
+    let Error::Upload { source, .. } = error else {
+        panic!("{error}");
+    };
+    assert!(
+        source.to_string().ends_with("it did not answer in time"),
+        "{source}"
+    );
+    assert_eq!(server.count("POST /nars"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_slow_line_is_not_taken_for_a_dead_one() {
+    let mut store = TestStore::new();
+    store.add("large", &noise(1, 2_000_000));
+    let server = TestServer::with_faults(|_, path, _| {
+        path.starts_with("/nars/")
+            .then_some(Fault::Slow(Duration::from_millis(2)))
+    })
+    .await;
+    let client = fh_client::Client::builder(&server.url())
+        .unwrap()
+        .read_timeout(Duration::from_millis(100))
+        .retries(0)
+        .build()
+        .unwrap();
+    let mut options = options();
+    options.retries = 0;
+    let listener = Arc::new(Listener::default());
+    let report = fh_client::push(&client, &flake(), &store.closure(), &options, listener)
+        .await
+        .unwrap();
+    assert!(report.is_complete());
+}
