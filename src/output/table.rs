@@ -134,10 +134,7 @@ pub(super) fn table<R>(
             .map(|record| columns[index].cell(record, now));
         let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
         let narrowed = widest.saturating_sub(excess).max(NARROWEST);
-        table.modify(
-            Columns::one(index),
-            Width::truncate(narrowed + 2).suffix("…"),
-        );
+        table.modify(Columns::one(index), Width::truncate(narrowed).suffix("…"));
     }
     let mut text = String::new();
     for line in table.to_string().lines() {
