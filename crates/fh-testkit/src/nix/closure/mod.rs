@@ -164,7 +164,7 @@ fn kept(
         profile.paths,
         profile.bytes >> 20
     ));
-    let forest = trees::of_this_machine()?;
+    let forest = trees::of_this_machine(profile.bytes)?;
     let units = plan::units(&forest, profile)?;
     let stage = directory.join("stage");
     remove(&stage)?;

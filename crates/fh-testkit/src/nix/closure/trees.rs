@@ -22,25 +22,41 @@ pub(super) struct SourceFile {
 pub(super) type Tree = Vec<SourceFile>;
 
 /// What a Linux machine with a Rust toolchain has: the toolchain's libraries and programs, the
-/// system's, and the sources of crates.
-pub(super) fn of_this_machine() -> Result<Vec<Tree>> {
-    let mut places = Vec::new();
-    if let Some(toolchain) = toolchain() {
-        places.push(toolchain.join("lib"));
-        places.push(toolchain.join("bin"));
+/// system's, and the sources of crates. Where that is less than `bytes` and some to choose from,
+/// also the unpacked Nix versions and the toolchain's documentation.
+pub(super) fn of_this_machine(bytes: u64) -> Result<Vec<Tree>> {
+    let toolchain = toolchain();
+    let of_toolchain = |part: &str| toolchain.as_ref().map(|toolchain| toolchain.join(part));
+    let places = [
+        of_toolchain("lib"),
+        of_toolchain("bin"),
+        Some("/usr/lib".into()),
+        Some("/usr/bin".into()),
+        Some("/usr/share".into()),
+        Some("/usr/include".into()),
+        cargo_home().map(|cargo| cargo.join("registry/src")),
+    ];
+    let reserve = [
+        Some(crate::target().join("nix-versions")),
+        of_toolchain("share"),
+    ];
+    let mut forest: Vec<Tree> = Vec::new();
+    let mut found = 0;
+    let enough = bytes + bytes / 4;
+    for (index, place) in places.iter().chain(&reserve).enumerate() {
+        let Some(place) = place else { continue };
+        if index >= places.len() && found >= enough {
+            break;
+        }
+        let tree = tree(place);
+        found += tree.iter().map(|file| file.bytes).sum::<u64>();
+        if !tree.is_empty() {
+            forest.push(tree);
+        }
     }
-    places.extend(["/usr/lib", "/usr/bin", "/usr/share", "/usr/include"].map(PathBuf::from));
-    if let Some(cargo) = cargo_home() {
-        places.push(cargo.join("registry/src"));
-    }
-    let forest: Vec<Tree> = places
-        .iter()
-        .map(|place| tree(place))
-        .filter(|tree| !tree.is_empty())
-        .collect();
     ensure!(
         !forest.is_empty(),
-        "none of {places:?} can be read: there are no files to make a closure of"
+        "this machine has no files to make a closure of: {places:?} cannot be read"
     );
     Ok(forest)
 }
