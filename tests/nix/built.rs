@@ -63,6 +63,17 @@ impl Built {
         found.unwrap_or_else(|| panic!("{part}: {:?}", self.closure.paths))
     }
 
+    /// The size of a path's NAR, in bytes.
+    pub(crate) fn nar_size(&self, path: &str) -> u64 {
+        let size = in_store(
+            builder(),
+            "local",
+            "nix-store",
+            &["--query", "--size", path],
+        );
+        size.ok().stdout.trim().parse().unwrap()
+    }
+
     /// Where the link `result` is.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.path()
@@ -109,8 +120,11 @@ impl Drop for Built {
         let deleted = std::fs::remove_file(self.directory.path().join("result"))
             .map_err(Into::into)
             .and_then(|()| self.closure.delete(builder(), &self.home));
-        if let Err(error) = deleted {
-            eprintln!("could not delete {}: {error:#}", self.top());
+        // To panic while panicking would hide the failure of the test.
+        if let Err(error) = deleted
+            && !std::thread::panicking()
+        {
+            panic!("could not delete {}: {error:#}", self.top());
         }
     }
 }

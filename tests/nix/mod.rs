@@ -3,6 +3,7 @@
 //! ```text
 //! Site ── a server in this process, and its administrator, who works with the `fh` that was built
 //!   └─ Person ── a home of their own, `fh login` done, any version of Nix
+//! Served ── the same as a process, which can be killed
 //! Built ── a closure in the machine's store, deleted afterwards
 //! Proxy ── stands between a client and the server: records, cuts and holds
 //! ```
@@ -18,10 +19,13 @@
 pub(crate) mod built;
 pub(crate) mod process;
 pub(crate) mod proxy;
+pub(crate) mod served;
 pub(crate) mod site;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
+
+use serde_json::Value;
 
 pub(crate) use built::Built;
 
@@ -48,4 +52,13 @@ pub(crate) fn eventually(what: &str, mut happened: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "not after a minute: {what}");
         std::thread::sleep(Duration::from_millis(20));
     }
+}
+
+/// The counts of a summary: those of these names.
+pub(crate) fn counts<const N: usize>(summary: &Value, names: [&str; N]) -> [u64; N] {
+    names.map(|name| {
+        summary[name]
+            .as_u64()
+            .unwrap_or_else(|| panic!("{summary}"))
+    })
 }

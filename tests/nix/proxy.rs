@@ -62,11 +62,22 @@ struct Inner {
     changed: Condvar,
 }
 
+type Which = Box<dyn Fn(&Seen) -> bool + Send>;
+
 #[derive(Default)]
 struct State {
     seen: Vec<Seen>,
-    open: bool,
+    /// What is held no longer.
+    free: Option<Which>,
     closed: bool,
+}
+
+impl State {
+    fn is_free(&self, number: usize) -> bool {
+        self.free
+            .as_ref()
+            .is_some_and(|free| free(&self.seen[number]))
+    }
 }
 
 /// The proxy; on drop it lets go of everything.
@@ -130,9 +141,14 @@ impl Proxy {
         }
     }
 
-    /// Lets go on what is held, and whatever comes.
+    /// Lets go on what is held, and whatever comes to be held.
     pub(crate) fn open(&self) {
-        self.inner.lock().open = true;
+        self.let_go(|_| true);
+    }
+
+    /// Lets go on those of the requests held, now or later.
+    pub(crate) fn let_go(&self, which: impl Fn(&Seen) -> bool + Send + 'static) {
+        self.inner.lock().free = Some(Box::new(which));
         self.inner.changed.notify_all();
     }
 }
@@ -161,7 +177,7 @@ impl Inner {
         let mut from_client = BufReader::new(client.try_clone()?);
         let head = read_head(&mut from_client)?;
         let (number, verdict) = self.judge(&head);
-        if verdict == Verdict::Hold && !self.held() {
+        if verdict == Verdict::Hold && !self.held(number) {
             return Ok(());
         }
         let mut server = TcpStream::connect(self.server)?;
@@ -197,9 +213,7 @@ impl Inner {
             status: None,
         };
         let mut state = self.lock();
-        if !state.open {
-            seen.verdict = (self.judge)(&seen, &state.seen);
-        }
+        seen.verdict = (self.judge)(&seen, &state.seen);
         let verdict = seen.verdict;
         state.seen.push(seen);
         self.changed.notify_all();
@@ -207,9 +221,9 @@ impl Inner {
     }
 
     /// Waits; whether the request may then go on.
-    fn held(&self) -> bool {
+    fn held(&self, number: usize) -> bool {
         let mut state = self.lock();
-        while !state.open && !state.closed {
+        while !state.is_free(number) && !state.closed {
             state = self.wait(state, LIMIT);
         }
         !state.closed

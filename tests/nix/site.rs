@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fh_testkit::nix::{Home, Nix};
+use fh_testkit::nix::{Home, Nix, ScratchStore};
 use fh_testkit::server::{Builder, TestServer};
 
-use super::built::newest;
+use super::built::{Built, newest};
 use super::process::{Ended, Running, run};
 
 /// A server, whose administrator is logged in.
@@ -111,6 +111,14 @@ impl Site {
             assert_eq!(answer.status, 404, "{path}: {}", answer.text());
         }
     }
+
+    /// Somebody who reads all of a site gets all of a closure.
+    #[track_caller]
+    pub(crate) fn assert_serves(&self, built: &Built) {
+        let store = ScratchStore::new().unwrap();
+        self.admin.copy(self.url(), &store.uri(), built.top()).ok();
+        built.assert_arrived(self.admin.nix, &store);
+    }
 }
 
 /// Somebody with a home of their own and one version of Nix.
@@ -128,7 +136,9 @@ impl Person {
         Self { home, nix }
     }
 
-    fn log_in(&self, url: &str, token_file: &Path) {
+    /// `fh login`.
+    #[track_caller]
+    pub(crate) fn log_in(&self, url: &str, token_file: &Path) {
         let login = ["login", "--server", url, "--token-file"].map(OsStr::new);
         self.fh(login.iter().copied().chain([token_file.as_os_str()]))
             .ok();

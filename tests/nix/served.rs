@@ -1,0 +1,100 @@
+//! `fh serve` as a process of its own, which can be killed.
+
+use std::fs::File;
+use std::io::{BufRead as _, BufReader};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::time::Duration;
+
+use fh_testkit::nix::Home;
+use serde_json::Value;
+
+/// For a start.
+const LIMIT: Duration = Duration::from_secs(60);
+
+/// The process, killed on drop.
+pub(crate) struct Served {
+    options: Vec<String>,
+    process: Child,
+    address: String,
+    home: Home,
+}
+
+impl Served {
+    /// Starts it with these options, besides those that say where.
+    pub(crate) fn start(options: &[&str]) -> Self {
+        let home = Home::new().unwrap();
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let (process, address) = start(&home, &options, "127.0.0.1:0");
+        Self {
+            options,
+            process,
+            address,
+            home,
+        }
+    }
+
+    pub(crate) fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The file with the administrator's token.
+    pub(crate) fn admin_token(&self) -> PathBuf {
+        self.home.path().join(".local/share/fh-server/admin.token")
+    }
+
+    /// Kills it as a power cut would, and starts it again in the same place.
+    pub(crate) fn kill_and_start_again(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        let (process, address) = start(&self.home, &self.options, &self.address);
+        assert_eq!(address, self.address);
+        self.process = process;
+    }
+}
+
+impl Drop for Served {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Starts it, and reads its log until it says that it listens.
+fn start(home: &Home, options: &[String], listen: &str) -> (Child, String) {
+    let log = home.path().join("serve.log");
+    let mut process = Command::new(env!("CARGO_BIN_EXE_fh"))
+        .env_clear()
+        .envs(home.environment())
+        .args(["serve", "--log-format", "json", "--listen", listen])
+        .args(options)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let stderr = BufReader::new(process.stderr.take().unwrap());
+    let mut kept = File::options()
+        .create(true)
+        .append(true)
+        .open(&log)
+        .unwrap();
+    let (sender, addresses) = mpsc::channel();
+    std::thread::spawn(move || {
+        for line in stderr.lines().map_while(Result::ok) {
+            let value: Value = serde_json::from_str(&line).unwrap_or_default();
+            if value["message"] == "listening" {
+                let address = value["address"].as_str().unwrap_or_default();
+                // Only the first is waited for.
+                let _ = sender.send(address.to_owned());
+            }
+            let _ = std::io::Write::write_all(&mut kept, format!("{line}\n").as_bytes());
+        }
+    });
+    let Ok(address) = addresses.recv_timeout(LIMIT) else {
+        let _ = process.kill();
+        panic!("{}", std::fs::read_to_string(log).unwrap_or_default());
+    };
+    (process, address)
+}
