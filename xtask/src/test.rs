@@ -3,6 +3,7 @@
 use std::fs;
 
 use anyhow::{Context as _, Result, ensure};
+use fh_testkit::debian;
 use fh_testkit::nix::{Install, provision};
 
 use crate::cargo::cargo;
@@ -32,16 +33,20 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     provisioned.any()?;
     // Where all versions can be had, a run without one of them must not pass for a full one.
     ensure!(
-        provisioned.missing.is_empty() || fh_testkit::debian::may_install().is_err(),
+        provisioned.missing.is_empty() || debian::may_install().is_err(),
         "on Debian as root every version can be had, but one is missing (see above)"
     );
+
+    programs()?;
 
     say::step("Tests");
     let skips = tempfile::NamedTempFile::new().context("no temporary file")?;
     let mut command = cargo();
     command
         .arg("test")
-        .env(fh_testkit::SKIPPED_FILE_VARIABLE, skips.path());
+        .env(fh_testkit::SKIPPED_FILE_VARIABLE, skips.path())
+        // Some tests want a `nix` in PATH, whichever.
+        .env("PATH", provisioned.any()?.search_path());
     if !selects_packages(&arguments.rest) {
         command.arg("--workspace");
     }
@@ -59,6 +64,28 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     result.context("the tests did not pass")
+}
+
+/// Other programs that some tests compare with, and the Debian package of each.
+const PROGRAMS: &[(&str, &str)] = &[("curl", "curl")];
+
+/// Installs what is missing of [`PROGRAMS`], or says what that is.
+fn programs() -> Result<()> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    for (program, package) in PROGRAMS {
+        if fh_testkit::find_program(program, &path).is_some() {
+            continue;
+        }
+        if debian::may_install().is_ok() {
+            say::line(&format!("installing {package} with apt-get"));
+            debian::install(&[package])?;
+        } else {
+            say::line(&format!(
+                "missing: {program} (on Debian, `apt-get install {package}`)"
+            ));
+        }
+    }
+    Ok(())
 }
 
 fn selects_packages(arguments: &[String]) -> bool {

@@ -67,7 +67,7 @@ fn installed(program: &str) -> bool {
         .status()
         .is_ok();
     if !found {
-        println!("skipped: {program} is not installed");
+        fh_testkit::skipped(&format!("netrc as {program} reads it: it is not installed"));
     }
     found
 }
@@ -184,7 +184,9 @@ fn the_model_reads_as_curl_does() {
     let version = run(Command::new("curl").arg("--version")).stdout;
     let version = String::from_utf8_lossy(&version).into_owned();
     if !version.starts_with("curl 7.88.1 ") {
-        println!("skipped: the model is of curl 7.88.1 as Debian 12 has it, not of {version}");
+        fh_testkit::skipped(&format!(
+            "the model of netrc readers is of curl 7.88.1 as Debian 12 has it, not of {version}"
+        ));
         return;
     }
     let age = Age::Fixed;

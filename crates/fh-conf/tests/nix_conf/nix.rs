@@ -29,7 +29,7 @@ impl Place {
             .status()
             .is_err()
         {
-            println!("skipped: nix is not installed");
+            fh_testkit::skipped("nix.conf as Nix reads it: there is no `nix` in PATH");
             return None;
         }
         Some(Self {
