@@ -46,8 +46,8 @@ pub const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
 /// The highest level that every reader of a cache can decompress with its default memory.
 pub const MAX_COMPRESSION_LEVEL: i32 = 19;
 
-/// Plans of one push: the second where the server had stale parts of an earlier one.
-const ROUNDS: usize = 2;
+/// Plans of one push at most: further ones where the server lost track of the parts of a NAR.
+const ROUNDS: usize = 3;
 
 /// How to push.
 #[derive(Debug, Clone)]
@@ -158,6 +158,9 @@ impl Push<'_> {
                 self.observer.event(&PushEvent::Planned(&work.totals));
             }
             for (path, reason) in work.refused {
+                if report.failed.iter().any(|failed| failed.path == path) {
+                    continue;
+                }
                 self.observer.event(&PushEvent::PathFailed {
                     path: &path,
                     reason: &reason,
@@ -172,13 +175,16 @@ impl Push<'_> {
                 report.would_send = planned_paths(&work.nars);
                 break;
             }
-            let stale = self.upload(&plan, work.nars, &mut report).await?;
-            if !stale.is_empty() && round < ROUNDS && report.failed.is_empty() {
-                tracing::debug!(paths = stale.len(), "the server had stale parts, again");
+            // What failed before fails again; the rest is worth sending, for the push after this.
+            let mut nars = work.nars;
+            nars.retain(|nar| !report.failed.iter().any(|f| nar.paths.contains(&f.path)));
+            let again = self.upload(&plan, nars, &mut report).await?;
+            if !again.is_empty() && round < ROUNDS {
+                tracing::debug!(paths = again.len(), "planning again");
                 continue;
             }
-            self.tell_failed(&stale);
-            report.failed.extend(stale);
+            self.tell_failed(&again);
+            report.failed.extend(again);
             if report.failed.is_empty() {
                 let summary = self.commit(&plan, &request).await?;
                 self.observer.event(&PushEvent::Committed(&summary));
@@ -196,7 +202,7 @@ impl Push<'_> {
         self.client.plan_push(self.flake, request, &listen).await
     }
 
-    /// Makes and sends the NARs; gives back the paths whose parts on the server were stale.
+    /// Makes and sends the NARs; gives back the paths that have to be planned again.
     async fn upload(
         &self,
         plan: &PushPlan,
@@ -232,7 +238,7 @@ impl Push<'_> {
         report.nar_bytes += outcome.nar_bytes;
         report.sent_bytes += outcome.sent_bytes;
         report.failed.extend(outcome.failed);
-        Ok(outcome.stale)
+        Ok(outcome.again)
     }
 
     fn tell_failed(&self, failed: &[FailedPath]) {

@@ -37,9 +37,9 @@ pub(super) struct Outcome {
     /// Compressed bytes of what was sent and taken.
     pub(super) sent_bytes: u64,
     pub(super) failed: Vec<FailedPath>,
-    /// Paths whose NAR the server refused although it was right here, where the server had parts
-    /// of it from an earlier push: those parts were wrong, and it has now forgotten them.
-    pub(super) stale: Vec<FailedPath>,
+    /// Paths whose NAR has to be planned again, with the reason: the server had parts of it from an
+    /// earlier push that were wrong and that it has now forgotten, or it lost the order of parts.
+    pub(super) again: Vec<FailedPath>,
 }
 
 /// A request that has ended, or is on its way.
@@ -74,6 +74,8 @@ enum Startable {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum NarState {
     Open,
+    /// The server cannot go on with its parts; a part that is still under way may say why.
+    Conflict,
     Finished,
     Failed,
 }
@@ -85,8 +87,12 @@ struct Parts {
     /// The part that is going out now, and must be handed over first.
     going_out: Option<u64>,
     ready: BTreeMap<u64, ReadyPart>,
-    /// Those that are under way.
+    /// To call off those that were sent.
     requests: Vec<AbortHandle>,
+    /// How many of those were not answered yet.
+    under_way: usize,
+    /// What the server said when it could not go on.
+    conflict: Option<String>,
 }
 
 /// Sends what the threads make, to the end.
@@ -147,7 +153,7 @@ impl<'a> Uploads<'a> {
                 },
             }
         }
-        if self.states.contains(&NarState::Open) {
+        if (0..self.states.len()).any(|nar| self.is_undecided(nar)) {
             let reason = "not all that was to be sent was made";
             return Err(Error::Threads(std::io::Error::other(reason)));
         }
@@ -167,6 +173,8 @@ impl<'a> Uploads<'a> {
                     going_out: None,
                     ready: BTreeMap::new(),
                     requests: Vec::new(),
+                    under_way: 0,
+                    conflict: None,
                 });
                 parts.ready.insert(part.number, part);
                 self.send_next_part(nar);
@@ -249,6 +257,7 @@ impl<'a> Uploads<'a> {
         });
         if let Some(parts) = self.parts.get_mut(&nar) {
             parts.requests.push(handle);
+            parts.under_way += 1;
         }
         self.requests += 1;
         self.running.push(Box::pin(async move {
@@ -306,6 +315,9 @@ impl<'a> Uploads<'a> {
                 result,
             } => {
                 self.requests -= 1;
+                if let Some(parts) = self.parts.get_mut(&nar) {
+                    parts.under_way -= 1;
+                }
                 self.handed_over(nar, number);
                 match result {
                     Ok(answer) => {
@@ -313,8 +325,10 @@ impl<'a> Uploads<'a> {
                         self.outcome.nar_bytes += nar_bytes;
                         self.part_answered(nar, number, &answer);
                     }
+                    Err(error) if error.status() == Some(409) => self.conflict(nar, &error),
                     Err(error) => self.refused(&[nar], error)?,
                 }
+                self.resolve_conflict(nar);
             }
         }
         Ok(())
@@ -373,7 +387,7 @@ impl<'a> Uploads<'a> {
         let concerns_content = matches!(error.status(), Some(400 | 413 | 422));
         if !concerns_content {
             // Where the NAR is done with, a late part of it has nothing to say.
-            let matters = nars.iter().any(|&nar| self.states[nar] == NarState::Open);
+            let matters = nars.iter().any(|&nar| self.is_undecided(nar));
             return if matters {
                 Err(self.upload_error(nars, error))
             } else {
@@ -383,15 +397,50 @@ impl<'a> Uploads<'a> {
         let reason = error.to_string();
         for &nar in nars {
             let resumed = self.shared.nars[nar].parts_received > 0;
-            if resumed && error.status() == Some(422) && self.states[nar] == NarState::Open {
-                self.give_up(nar);
-                let stale = failures(&self.shared.nars[nar].paths, FailureKind::Refused, &reason);
-                self.outcome.stale.extend(stale);
+            if resumed && error.status() == Some(422) {
+                self.plan_again(nar, &reason);
             } else {
                 self.fail(nar, FailureKind::Refused, &reason);
             }
         }
         Ok(())
+    }
+
+    /// The server cannot go on with the parts of a NAR. Of several that are under way, one may have
+    /// been refused, which is the reason; so the others are waited for.
+    fn conflict(&mut self, nar: usize, error: &Error) {
+        if self.states[nar] == NarState::Open {
+            self.states[nar] = NarState::Conflict;
+            self.shared.abandon(nar);
+            if let Some(parts) = self.parts.get_mut(&nar) {
+                parts.ready.clear();
+                parts.conflict = Some(error.to_string());
+            }
+        }
+    }
+
+    fn resolve_conflict(&mut self, nar: usize) {
+        if self.states[nar] == NarState::Conflict
+            && let Some(parts) = self.parts.get_mut(&nar)
+            && parts.under_way == 0
+        {
+            let reason = parts.conflict.take().unwrap_or_default();
+            self.plan_again(nar, &reason);
+        }
+    }
+
+    /// Leaves a NAR to the next round.
+    fn plan_again(&mut self, nar: usize, reason: &str) {
+        if self.is_undecided(nar) {
+            self.give_up(nar);
+            let paths = &self.shared.nars[nar].paths;
+            let again = failures(paths, FailureKind::Refused, reason);
+            self.outcome.again.extend(again);
+        }
+    }
+
+    fn is_undecided(&self, nar: usize) -> bool {
+        matches!(self.states[nar], NarState::Open | NarState::Conflict)
     }
 
     fn upload_error(&self, nars: &[usize], source: Error) -> Error {
@@ -406,7 +455,7 @@ impl<'a> Uploads<'a> {
     }
 
     fn finish(&mut self, nar: usize) {
-        if self.states[nar] != NarState::Open {
+        if !self.is_undecided(nar) {
             return;
         }
         self.states[nar] = NarState::Finished;
@@ -438,7 +487,7 @@ impl<'a> Uploads<'a> {
     }
 
     fn fail(&mut self, nar: usize, kind: FailureKind, reason: &str) {
-        if self.states[nar] != NarState::Open {
+        if !self.is_undecided(nar) {
             return;
         }
         self.give_up(nar);

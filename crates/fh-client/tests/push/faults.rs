@@ -220,3 +220,48 @@ async fn a_slow_line_is_not_taken_for_a_dead_one() {
         .unwrap();
     assert!(report.is_complete());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_the_server_lost_track_of_are_planned_again() {
+    let mut store = TestStore::new();
+    let large = store.add("large", &prose(1, 2_000_000));
+    let bad = store.add("bad", &prose(2, 5_000));
+    std::fs::write(store.file(&bad.path), b"other").unwrap();
+    let server = TestServer::with_faults(|_, path, number| {
+        (path.ends_with("/parts/2") && number == 0)
+            .then_some(Fault::Refuse(409, "part 2 waited too long"))
+    })
+    .await;
+    let (report, heard) = push(&server, &store.closure()).await;
+    let report = report.unwrap();
+    assert!(server.has(large.nar_hash));
+    assert_eq!(server.count("POST "), 2 + server.count("POST /nars"));
+    // The corrupted one is named once and not tried again.
+    assert_eq!(heard.failed, ["bad"]);
+    assert_eq!(report.failed.len(), 1);
+    assert_eq!(report.uploaded, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn parts_that_are_lost_for_ever_are_a_failure_in_the_end() {
+    let mut store = TestStore::new();
+    store.add("large", &prose(1, 2_000_000));
+    let server = TestServer::with_faults(|_, path, _| {
+        path.ends_with("/parts/2")
+            .then_some(Fault::Refuse(409, "part 2 waited too long"))
+    })
+    .await;
+    let (report, heard) = push(&server, &store.closure()).await;
+    let report = report.unwrap();
+    assert_eq!(report.failed[0].reason, "part 2 waited too long");
+    assert_eq!(heard.failed, ["large"]);
+    assert_eq!(
+        server
+            .requests()
+            .iter()
+            .filter(|line| *line == "POST ")
+            .count(),
+        3
+    );
+    assert_eq!(server.count("POST /commit"), 0);
+}

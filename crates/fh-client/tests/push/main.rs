@@ -1,5 +1,7 @@
 //! The push engine against a server that implements the protocol naively and can be told to fail.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 mod faults;
 mod memory;
 mod plan;

@@ -281,7 +281,7 @@ async fn collect(mut body: Body, rest: Duration) -> Option<Bytes> {
 }
 
 async fn answer(inner: &Inner, method: &Method, path: &str, body: Bytes) -> Response {
-    if body.len() as u64 > inner.limits.body_size && path != "" {
+    if body.len() as u64 > inner.limits.body_size && !path.is_empty() {
         return error(413, "too large");
     }
     let names: Vec<&str> = path.split('/').skip(1).collect();
