@@ -30,19 +30,19 @@ const DELETE: u8 = 0x7f;
 /// it was closed.
 pub(crate) fn read_secret(prompt: &str) -> Result<SecretString, CommandError> {
     // The terminal itself: stdout or stderr may lead elsewhere.
-    let mut terminal = File::options()
+    let terminal = File::options()
         .read(true)
         .write(true)
         .open("/dev/tty")
         .map_err(CommandError::asking)?;
-    terminal
-        .write_all(prompt.as_bytes())
-        .map_err(CommandError::asking)?;
     let quiet = Quiet::enter(&terminal).map_err(CommandError::asking)?;
-    let line = read_line(&mut &terminal);
+    // Only now: whoever answers at once must not see the answer.
+    let line = (&terminal)
+        .write_all(prompt.as_bytes())
+        .and_then(|()| read_line(&mut &terminal));
     drop(quiet);
     // Nobody pressed Enter in the eyes of the terminal.
-    terminal.write_all(b"\n").map_err(CommandError::asking)?;
+    (&terminal).write_all(b"\n").map_err(CommandError::asking)?;
     match line.map_err(CommandError::asking)? {
         Line::Entered(secret) => Ok(secret),
         Line::Interrupted => Err(CommandError::interrupted("Nothing was changed.")),

@@ -66,7 +66,6 @@ pub(crate) struct ShowArguments {
 Examples:
   fh flake set acme/app --visibility unlisted
   fh flake set acme/app --description ''           remove the description")]
-#[group(required = true, multiple = true)]
 pub(crate) struct SetArguments {
     /// The flake
     #[arg(value_name = "ORG/PROJECT")]

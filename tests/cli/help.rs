@@ -1,0 +1,145 @@
+//! What `fh` says of itself.
+
+use crate::world::World;
+
+/// Every command but `serve`, whose options the server defines.
+const COMMANDS: &[&str] = &[
+    "",
+    "login",
+    "status",
+    "list",
+    "list flakes",
+    "push",
+    "org",
+    "org create",
+    "org list",
+    "flake",
+    "flake create",
+    "flake show",
+    "flake set",
+    "flake list",
+    "grant",
+    "grant add",
+    "grant remove",
+    "grant list",
+    "token",
+    "token create",
+    "token list",
+    "token inspect",
+    "token revoke",
+    "user",
+    "user create",
+    "user list",
+    "completion",
+    "man",
+];
+
+#[test]
+fn the_help_of_every_command() {
+    let world = World::new();
+    let mut all = String::new();
+    for command in COMMANDS {
+        let mut words: Vec<&str> = command.split_whitespace().collect();
+        words.push("--help");
+        let run = world.fh(&words).success();
+        assert_eq!(run.stderr, "");
+        let line = "=".repeat(20);
+        all.push_str(&format!(
+            "{line} fh {}\n\n{}\n",
+            words.join(" "),
+            run.stdout
+        ));
+    }
+    insta::assert_snapshot!(all);
+}
+
+#[test]
+fn every_command_that_does_something_has_an_example() {
+    let world = World::new();
+    for command in COMMANDS {
+        let mut words: Vec<&str> = command.split_whitespace().collect();
+        words.push("--help");
+        let help = world.fh(&words).stdout;
+        let has_commands = help.contains("\nCommands:");
+        assert!(has_commands || help.contains("Examples:\n"), "{command}");
+    }
+}
+
+#[test]
+fn commands_that_ask_no_server_have_no_server_option() {
+    let world = World::new();
+    for command in ["serve", "completion", "man"] {
+        let help = world.fh(&[command, "--help"]).success().stdout;
+        assert!(!help.contains("--server <URL>"), "{command}");
+        assert!(!help.contains("--json"), "{command}");
+    }
+}
+
+#[test]
+fn the_version_takes_no_time() {
+    let world = World::new();
+    let fastest = (0..10)
+        .map(|_| {
+            let begin = std::time::Instant::now();
+            let run = world.fh(&["--version"]).success();
+            assert!(run.stdout.starts_with("fh "), "{}", run.stdout);
+            begin.elapsed()
+        })
+        .min()
+        .unwrap();
+    // 10 ms are asked for of a release; a build for tests, on a busy machine, gets some more.
+    assert!(fastest.as_millis() < 50, "{fastest:?}");
+}
+
+#[test]
+fn what_cannot_be_understood_is_a_usage_error() {
+    let world = World::new();
+    for (arguments, words) in [
+        (&["nonsense"][..], "unrecognized subcommand"),
+        (&["push"], "ORG/PROJECT"),
+        (&["push", "../etc"], "no name"),
+        (&["push", "acme/a", "--compression-level", "20"], "1..=19"),
+        (
+            &["push", "acme/a", "--skip-signed-by", "x"],
+            "--skip-signed-by",
+        ),
+        (&["push", "acme/a", "--jobs", "0"], "--jobs"),
+        (
+            &["flake", "create", "acme/a", "--visibility", "secret"],
+            "unlisted",
+        ),
+        (&["flake", "set", "acme/a"], "--visibility"),
+        (&["grant", "add", "acme/a", "alice", "owner"], "write"),
+        (&["token", "create", "--expires", "90"], "90d"),
+        (&["token", "revoke", "1"], "ID"),
+        (&["login", "--server", "ftp://x"], "https://"),
+        (&["list", "flakes", "--limit", "-1"], "-1"),
+    ] {
+        let run = world.fh(arguments).code(2);
+        assert_eq!(run.stdout, "", "{arguments:?}");
+        assert!(
+            run.stderr.starts_with("Error: "),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+        assert!(run.stderr.contains(words), "{arguments:?}: {}", run.stderr);
+    }
+    let run = world.fh(&[]).code(2);
+    assert!(run.stderr.contains("Usage: fh"), "{}", run.stderr);
+}
+
+#[test]
+fn completions_and_manual_pages_need_no_home() {
+    let mut world = World::new();
+    world.set("HOME", "");
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = world.fh(&["completion", shell]).success().stdout;
+        assert!(script.contains("no-closure"), "{shell}");
+    }
+    world.fh(&["man", "pages"]).success();
+    let page = |name: &str| std::fs::read_to_string(world.path("pages").join(name)).unwrap();
+    assert!(page("fh.1").contains("FH_TOKEN_FILE"));
+    assert!(page("fh-push.1").contains("no\\-closure"));
+    assert!(page("fh-token-create.1").contains("permission"));
+    world.fh(&["man", "pages"]).success();
+}

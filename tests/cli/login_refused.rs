@@ -1,0 +1,248 @@
+//! `fh login` that fails: each reason has its own words, and nothing was written.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
+use std::time::Duration;
+
+use fh_testkit::server::TestServer;
+use serde_json::json;
+
+use crate::world::{Run, World};
+
+/// Fails to log in, with the token on stdin, and shows that nothing has changed.
+fn refused(world: &World, address: &str, token: &str) -> Run {
+    let before = world.everything();
+    let run = world
+        .with_stdin(&["login", "--server", address], token)
+        .code(1);
+    assert_eq!(run.stdout, "");
+    assert!(
+        !run.stderr.contains("fh1_ey"),
+        "a token was shown: {}",
+        run.stderr
+    );
+    assert_eq!(world.everything(), before);
+    run
+}
+
+#[test]
+fn a_token_that_is_none() {
+    let server = TestServer::start().unwrap();
+    let run = refused(&World::new(), server.url(), "nonsense");
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: what was given is no token of [SERVER]
+    Caused by: [SERVER]/api/v1/whoami does not accept the credentials: this is not a token: expected fh1_… as printed by `fh token create`
+    Hint: A token begins with fh1_ and is one long word: give it whole.
+    ");
+    let run = refused(&World::new(), server.url(), "two words");
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: the token is malformed: it must be one word of printable ASCII characters
+    Hint: `fh token create` prints a token; give it whole, with `--token-file FILE`.
+    ");
+    let run = refused(&World::new(), server.url(), "\n");
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: there is no token on stdin
+    Hint: Pipe it in, or name a file: `--token-file FILE`
+    ");
+}
+
+#[test]
+fn a_token_that_was_changed() {
+    let server = TestServer::start().unwrap();
+    let token = server.admin_token();
+    let forged = format!("{}AAAA", &token[..token.len() - 4]);
+    let run = refused(&World::new(), server.url(), &forged);
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: [SERVER] does not accept this token
+    Caused by: [SERVER]/api/v1/whoami does not accept the credentials: the token's signature is not valid
+    Hint: Get another one: `fh token create`, or from an administrator of the server.
+    ");
+}
+
+#[test]
+fn a_token_that_expired() {
+    let server = TestServer::start().unwrap();
+    let token = server.mint(&json!({ "expires_in": 1 })).unwrap();
+    std::thread::sleep(Duration::from_millis(2100));
+    let run = refused(&World::new(), server.url(), &token);
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: this token expired on [DATE] (now)
+    Hint: Get another one: `fh token create`, or from an administrator of the server.
+    ");
+}
+
+#[test]
+fn a_token_that_was_revoked() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let made = world.fh(&["token", "create", "--json"]).success().json();
+    let id = made["info"]["id"].as_str().unwrap();
+    world.fh(&["token", "revoke", id]).success();
+    let run = refused(&World::new(), server.url(), made["token"].as_str().unwrap());
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: [SERVER] does not accept this token
+    Caused by: [SERVER]/api/v1/whoami does not accept the credentials: the token was revoked at [TIME]
+    Hint: Get another one: `fh token create`, or from an administrator of the server.
+    ");
+}
+
+#[test]
+fn a_token_of_another_server_is_not_even_sent() {
+    let server = TestServer::start().unwrap();
+    let other = TestServer::start().unwrap();
+    let run = refused(&World::new(), server.url(), other.admin_token());
+    let said = run.said(&server).replace(other.url(), "[OTHER]");
+    insta::assert_snapshot!(said, @r"
+    Error: this token is for another server, [OTHER]
+    Hint: Log in there, or get a token of [SERVER]. If the server was set up anew, its earlier tokens are void.
+    ");
+}
+
+#[test]
+fn a_server_that_is_not_there() {
+    let mut server = TestServer::start().unwrap();
+    let token = server.admin_token().to_owned();
+    server.stop().unwrap();
+    let run = refused(&World::new(), server.url(), &token);
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: cannot reach [SERVER]/.well-known/fh: the connection was refused
+    Hint: Check the address and the port, and that the server runs (`fh serve`).
+    ");
+}
+
+#[test]
+fn something_else_that_answers() {
+    let server = TestServer::start().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(
+                b"HTTP/1.1 404 Not Found\r\nContent-Length: 4\r\nConnection: close\r\n\r\nnope",
+            );
+        }
+    });
+    let run = refused(&World::new(), &address, server.admin_token());
+    let said = run.said(&server).replace(&address, "[OTHER]");
+    insta::assert_snapshot!(said, @r"
+    Error: [OTHER] is no fh server: /.well-known/fh answers with status 404
+    Hint: Check the address; a server's own is what `fh serve --public-url` says.
+    ");
+}
+
+#[test]
+fn a_netrc_that_is_not_understood_is_left_alone() {
+    let server = TestServer::start().unwrap();
+    let world = World::new();
+    world.write(".config/nix/netrc", "machine a.org login me password\n");
+    let run = refused(&world, server.url(), server.admin_token());
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: ~/.config/nix/netrc is not understood, and was left alone
+    Caused by: netrc not understood at line 1, column 24: password without a value
+    Hint: Correct the file by hand, and try again.
+    ");
+}
+
+#[test]
+fn a_nix_conf_that_is_not_understood_is_left_alone() {
+    let server = TestServer::start().unwrap();
+    let world = World::new();
+    world.write(
+        ".config/nix/nix.conf",
+        "max-jobs = 1\naccess-tokens github.com=secret\n",
+    );
+    let run = refused(&world, server.url(), server.admin_token());
+    assert!(!run.stderr.contains("secret"));
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: ~/.config/nix/nix.conf not understood at line 2: the second word is not '='
+    Hint: Correct the file by hand, and try again.
+    ");
+}
+
+#[test]
+fn somebody_s_password_is_not_replaced() {
+    let server = TestServer::start().unwrap();
+    let world = World::new();
+    world.write(
+        ".config/nix/netrc",
+        "machine 127.0.0.1 login me password hunter2\n",
+    );
+    let run = refused(&world, server.url(), server.admin_token());
+    assert!(!run.stderr.contains("hunter2"));
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: ~/.config/nix/netrc has an entry for 127.0.0.1 that is not a token of an fh server
+    Hint: A netrc has one entry for each host, whatever the port. If this one is not needed, remove it and try again.
+    Hint: Nothing was changed.
+    ");
+}
+
+#[test]
+fn a_nix_conf_of_the_store_is_left_alone_and_the_lines_are_told() {
+    let server = TestServer::start().unwrap();
+    let world = World::new();
+    std::fs::create_dir_all(world.config("nix")).unwrap();
+    std::os::unix::fs::symlink(
+        "/nix/store/00000000000000000000000000000000-home-manager-files/nix.conf",
+        world.config("nix/nix.conf"),
+    )
+    .unwrap();
+    let run = refused(&world, server.url(), server.admin_token());
+    assert!(run.stderr.contains("home-manager"), "{}", run.stderr);
+    assert!(
+        run.stderr
+            .contains(&format!("extra-substituters = [ \"{}\" ]", server.url()))
+    );
+}
+
+#[test]
+fn a_failure_half_way_takes_back_what_was_written() {
+    let server = TestServer::start().unwrap();
+    let world = World::new();
+    world.write(".config/nix/netrc", "# mine\n");
+    // The token store comes last, and finds a file where its directory should be.
+    world.write(".config/fh/tokens", "in the way");
+    let run = refused_ignoring_times(&world, server.url(), server.admin_token());
+    assert!(
+        run.stderr.contains("Nothing was changed."),
+        "{}",
+        run.stderr
+    );
+    assert!(!world.config("nix/nix.conf").exists());
+    assert_eq!(world.read("nix/netrc"), "# mine\n");
+}
+
+/// As [`refused`], where files were written and put back.
+fn refused_ignoring_times(world: &World, address: &str, token: &str) -> Run {
+    let contents = || -> Vec<_> {
+        let all = world.everything().into_iter();
+        all.filter(|(path, _)| !path.ends_with(".lock"))
+            .map(|(path, (content, _, _))| (path, content))
+            .collect()
+    };
+    let before = contents();
+    let run = world
+        .with_stdin(&["login", "--server", address], token)
+        .code(1);
+    assert_eq!(contents(), before);
+    run
+}
+
+#[test]
+fn without_a_server_or_a_token_one_is_asked_for() {
+    let server = TestServer::start().unwrap();
+    let world = World::new();
+    let run = world.with_stdin(&["login"], server.admin_token()).code(2);
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: it is not said which server to log in to
+    Hint: Name it: `fh login --server URL`
+    ");
+    let run = world
+        .fh(&["login", "--server", server.url(), "--token-file", "missing"])
+        .code(1);
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: cannot read the token in missing
+    Caused by: No such file or directory (os error 2)
+    ");
+}

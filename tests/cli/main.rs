@@ -1,0 +1,16 @@
+//! The command line from the outside: the real program, in a world of its own, against a real
+//! server in this process.
+//!
+//! Every run has a cleared environment and a home directory that goes with the test; there is no
+//! Nix in its search path but where a test brings one.
+
+mod help;
+mod login;
+mod login_refused;
+mod manage;
+mod output;
+mod prompt;
+mod push;
+mod status;
+mod token;
+mod world;

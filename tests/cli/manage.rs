@@ -1,0 +1,199 @@
+//! Organisations, flakes, users and grants.
+
+use fh_testkit::server::TestServer;
+
+use crate::world::World;
+
+#[test]
+fn the_way_of_a_new_flake() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let mut said = String::new();
+    for command in [
+        "org create acme",
+        "flake create acme/app --description What_we_sell",
+        "user create alice",
+        "user create builder --kind service",
+        "grant add acme/app alice read",
+        "grant add acme/app builder write",
+        "grant add acme/app alice admin",
+        "grant remove acme/app builder",
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words).success();
+        assert_eq!(run.stdout, "", "{command}");
+        said.push_str(&run.said(&server));
+    }
+    insta::assert_snapshot!(said, @r"
+    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Made the private flake acme/app. Push to it: `fh push acme/app PATH`
+    Made the account alice. Make a token for it: `fh token create --user alice`
+    Made the account builder. Make a token for it: `fh token create --user builder`
+    alice may now read acme/app.
+    builder may now read and push to acme/app.
+    alice may now read, push to and manage acme/app.
+    builder has no role on acme/app any more.
+    ");
+    let mut printed = String::new();
+    for command in [
+        "org list",
+        "flake show acme/app",
+        "flake set acme/app --visibility unlisted",
+        "list flakes",
+        "user list",
+        "grant list acme/app",
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words).success();
+        assert_eq!(run.stderr, "", "{command}");
+        printed.push_str(&format!("$ fh {command}\n{}", run.printed(&server)));
+    }
+    insta::assert_snapshot!(printed, @r"
+    $ fh org list
+    name,created_at,id
+    acme,[TIME],[ID]
+    $ fh flake show acme/app
+    Flake:       acme/app
+    Visibility:  private
+    Description: What_we_sell
+    Your role:   admin
+    Store paths: 0
+    Size:        0 B
+    Last push:   never
+    Created:     [DATE] (now)
+    Id:          [ID]
+    $ fh flake set acme/app --visibility unlisted
+    Flake:       acme/app
+    Visibility:  unlisted
+    Description: What_we_sell
+    Your role:   admin
+    Store paths: 0
+    Size:        0 B
+    Last push:   never
+    Created:     [DATE] (now)
+    Id:          [ID]
+    $ fh list flakes
+    flake,visibility,role,paths,nar_size,last_push_at,description
+    acme/app,unlisted,admin,0,0,,What_we_sell
+    $ fh user list
+    name,kind,server_admin,created_at,id
+    admin,human,true,[TIME],[ID]
+    alice,human,false,[TIME],[ID]
+    builder,service,false,[TIME],[ID]
+    $ fh grant list acme/app
+    user,role,flake,created_at
+    alice,admin,acme/app,[TIME]
+    ");
+}
+
+#[test]
+fn everything_made_can_be_had_as_json() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let json = |command: &str| {
+        let mut words: Vec<&str> = command.split(' ').collect();
+        words.push("--json");
+        world.fh(&words).success().json()
+    };
+    assert_eq!(json("org create acme")["name"], "acme");
+    assert_eq!(json("flake create acme/app")["visibility"], "private");
+    assert_eq!(
+        json("flake set acme/app --visibility public")["visibility"],
+        "public"
+    );
+    assert_eq!(json("user create alice")["kind"], "human");
+    assert_eq!(json("grant add acme/app alice read")["role"], "read");
+    assert_eq!(json("grant list acme/app")[0]["user"], "alice");
+    assert_eq!(
+        json("grant remove acme/app alice")["role"],
+        serde_json::Value::Null
+    );
+    assert_eq!(json("user list").as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn errors_of_the_server_say_what_could_not_be_done() {
+    let server = TestServer::start().unwrap();
+    server.create_flake("acme/app", "private").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let reader = server.user_with_role("alice", "acme/app", "read").unwrap();
+    let reader = World::logged_in(&server, &reader);
+    let mut said = String::new();
+    for (who, command) in [
+        (&world, "org create acme"),
+        (&world, "flake create acme/app"),
+        (&world, "flake create nowhere/app"),
+        (&world, "flake show acme/other"),
+        (&world, "user create alice"),
+        (&world, "grant add acme/app nobody read"),
+        (&world, "grant remove acme/app nobody"),
+        (&reader, "grant list acme/app"),
+        (&reader, "user list"),
+        (&reader, "flake set acme/app --visibility public"),
+        (&reader, "flake show acme/hidden"),
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = who.fh(&words).code(1);
+        assert_eq!(run.stdout, "", "{command}");
+        said.push_str(&format!("$ fh {command}\n{}", run.said(&server)));
+    }
+    insta::assert_snapshot!(said, @r#"
+    $ fh org create acme
+    Error: cannot make the organisation acme
+    Caused by: the organisation acme exists already
+    $ fh flake create acme/app
+    Error: cannot make the flake acme/app
+    Caused by: the flake acme/app exists already
+    $ fh flake create nowhere/app
+    Error: cannot make the flake nowhere/app
+    Caused by: not found, or not yours to see
+    Hint: `fh list flakes` shows what you may see.
+    $ fh flake show acme/other
+    Error: cannot show acme/other
+    Caused by: not found, or not yours to see
+    Hint: `fh list flakes` shows what you may see.
+    $ fh user create alice
+    Error: cannot make the account alice
+    Caused by: the user alice exists already
+    $ fh grant add acme/app nobody read
+    Error: cannot give nobody a role on acme/app
+    Caused by: there is no user named "nobody"
+    $ fh grant remove acme/app nobody
+    Error: cannot take the role of nobody on acme/app away
+    Caused by: there is no user named "nobody"
+    $ fh grant list acme/app
+    Error: cannot list the roles on acme/app
+    Caused by: this token lacks the permission "admin"
+    Hint: `fh status` shows what your token may do.
+    $ fh user list
+    Error: cannot list the accounts
+    Caused by: this token lacks the permission "admin"
+    Hint: `fh status` shows what your token may do.
+    $ fh flake set acme/app --visibility public
+    Error: cannot change acme/app
+    Caused by: this token lacks the permission "admin"
+    Hint: `fh status` shows what your token may do.
+    $ fh flake show acme/hidden
+    Error: cannot show acme/hidden
+    Caused by: not found, or not yours to see
+    Hint: `fh list flakes` shows what you may see.
+    "#);
+}
+
+#[test]
+fn without_a_login_what_is_public_can_be_listed() {
+    let server = TestServer::start().unwrap();
+    server.create_flake("acme/public", "public").unwrap();
+    server.create_flake("acme/private", "private").unwrap();
+    let mut world = World::new();
+    let run = world.fh(&["list", "flakes"]).code(1);
+    assert!(
+        run.stderr.contains("fh login --server URL"),
+        "{}",
+        run.stderr
+    );
+    world.set("FH_SERVER", server.url());
+    let list = world.fh(&["list", "flakes"]).success().stdout;
+    assert!(list.contains("acme/public,public,,0,0,,"), "{list}");
+    assert!(!list.contains("private"), "{list}");
+}

@@ -1,0 +1,166 @@
+//! `fh token`.
+
+use std::fs::File;
+use std::os::unix::fs::PermissionsExt as _;
+
+use fh_testkit::server::TestServer;
+
+use crate::world::World;
+
+#[test]
+fn a_token_alone_is_on_stdout() {
+    let server = TestServer::start().unwrap();
+    server.create_user("alice").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let run = world
+        .fh(&[
+            "token",
+            "create",
+            "--user",
+            "alice",
+            "--description",
+            "a laptop",
+            "--expires",
+            "30d",
+            "--permission",
+            "pull",
+            "--permission",
+            "push",
+            "--flake",
+            "acme/*",
+        ])
+        .success();
+    let token = run.stdout.trim_end();
+    assert!(token.starts_with("fh1_") && !token.contains(char::is_whitespace));
+    insta::assert_snapshot!(run.said(&server), @r"Made the token [ID] for alice: pull push on acme/*, until [DATE] (in 30 days).");
+
+    let report = world
+        .with_stdin(&["token", "inspect", "-", "--json"], token)
+        .success()
+        .json();
+    assert_eq!(report["server"], "accepted");
+    assert_eq!(report["whoami"]["user"], "alice");
+    assert_eq!(report["whoami"]["flakes"][0], "acme/*");
+    assert_eq!(report["whoami"]["token_description"], "a laptop");
+    assert!(!report.to_string().contains(token));
+}
+
+#[test]
+fn a_token_as_json_and_for_netrc() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let made = world.fh(&["token", "create", "--json"]).success().json();
+    assert!(made["token"].as_str().unwrap().starts_with("fh1_"));
+    assert_eq!(made["info"]["permissions"][0], "pull");
+    let lines = world
+        .fh(&["token", "create", "--output", "netrc"])
+        .success()
+        .stdout;
+    assert!(
+        lines.starts_with("machine 127.0.0.1 login admin password fh1_"),
+        "{lines}"
+    );
+    assert_eq!(lines.lines().count(), 1);
+}
+
+#[test]
+fn a_token_file_that_others_can_read_is_warned_of() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    for (mode, warned) in [(0o644, true), (0o600, false)] {
+        let path = world.path("t");
+        let file = File::create(&path).unwrap();
+        file.set_permissions(std::fs::Permissions::from_mode(mode))
+            .unwrap();
+        let output = std::process::Command::new(assert_cmd::cargo::cargo_bin!("fh"))
+            .env_clear()
+            .envs(world.variables())
+            .args(["token", "create"])
+            .stdout(file)
+            .output()
+            .unwrap();
+        assert!(output.status.success());
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(said.contains("chmod 600"), warned, "{said}");
+    }
+}
+
+#[test]
+fn a_revoked_token_is_good_for_nothing() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let made = world.fh(&["token", "create", "--json"]).success().json();
+    let (id, token) = (
+        made["info"]["id"].as_str().unwrap(),
+        made["token"].as_str().unwrap(),
+    );
+    let run = world.fh(&["token", "revoke", id]).success();
+    insta::assert_snapshot!(run.said(&server), @r"Revoked the token [ID].");
+    let report = world
+        .with_stdin(&["token", "inspect", "-", "--json"], token)
+        .success()
+        .json();
+    assert_eq!(report["server"], "refused");
+    let list = world.fh(&["token", "list"]).success().stdout;
+    assert!(
+        list.lines()
+            .any(|line| line.starts_with(id) && line.contains(",revoked,")),
+        "{list}"
+    );
+    let unknown = "01a20468-0000-7000-8000-000000000000";
+    let run = world.fh(&["token", "revoke", unknown]).code(1);
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: cannot revoke the token [ID]
+    Caused by: not found, or not yours to see
+    Hint: `fh list flakes` shows what you may see.
+    ");
+}
+
+#[test]
+fn a_token_is_shown_to_no_server_but_its_own() {
+    let server = TestServer::start().unwrap();
+    let other = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let report = world
+        .with_stdin(&["token", "inspect", "-", "--json"], other.admin_token())
+        .success()
+        .json();
+    assert_eq!(report["server"], "not asked");
+    assert_eq!(report["issuer"], other.url());
+    let run = world
+        .with_stdin(&["token", "inspect", "-"], "nonsense")
+        .code(1);
+    insta::assert_snapshot!(run.said(&server), @r"Error: this is not a token: expected fh1_… as printed by `fh token create`");
+    let run = world.fh(&["token", "inspect"]).success();
+    insta::assert_snapshot!(run.printed(&server), @r"
+    Issuer:      [SERVER]
+    Audience:    urn:fh:01a2048b-9df4-71f7-bd88-a539d5b5ea2b
+    Account id:  [ID]
+    Token id:    [ID]
+    Issued:      [DATE] (now)
+    Expires:     [DATE] (in 730 days)
+    Server:      accepted
+    User:        admin (human)
+    May:         pull push mint admin
+    Flakes:      *
+    Description: made by the server for its administrator
+    ");
+}
+
+#[test]
+fn a_token_cannot_make_a_stronger_one() {
+    let server = TestServer::start().unwrap();
+    let weak = server.token_for("admin", &["pull", "mint"]).unwrap();
+    let mut world = World::new();
+    world.set("FH_SERVER", server.url());
+    world.set("FH_TOKEN", weak);
+    let run = world
+        .fh(&["token", "create", "--permission", "push"])
+        .code(1);
+    assert_eq!(run.stdout, "");
+    insta::assert_snapshot!(run.said(&server), @r#"
+    Error: cannot make the token
+    Caused by: this token lacks the permission "push", so it cannot give it away
+    Hint: `fh status` shows what your token may do.
+    "#);
+}

@@ -1,0 +1,228 @@
+//! A person with a home directory and an `fh`.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use assert_cmd::Command;
+use fh_testkit::server::TestServer;
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The person.
+pub(crate) struct World {
+    home: TempDir,
+    variables: BTreeMap<&'static str, OsString>,
+}
+
+/// What a run of `fh` came to.
+pub(crate) struct Run {
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+    pub(crate) code: Option<i32>,
+    home: PathBuf,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        let home = tempfile::Builder::new()
+            .prefix("fh-cli-")
+            .tempdir()
+            .unwrap();
+        for directory in ["etc-nix", "bin"] {
+            fs::create_dir(home.path().join(directory)).unwrap();
+        }
+        let mut world = Self {
+            home,
+            variables: BTreeMap::new(),
+        };
+        let (home, nix, bin) = (world.path(""), world.path("etc-nix"), world.path("bin"));
+        world.set("HOME", home);
+        world.set("NIX_CONF_DIR", nix);
+        world.set("XDG_CONFIG_DIRS", "/nonexistent");
+        world.set("PATH", bin);
+        world
+    }
+
+    /// Somebody who has logged in with this token.
+    pub(crate) fn logged_in(server: &TestServer, token: &str) -> Self {
+        let world = Self::new();
+        world
+            .with_stdin(&["login", "--server", server.url()], token)
+            .success();
+        world
+    }
+
+    /// A path in the home directory.
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.home.path().join(below)
+    }
+
+    pub(crate) fn config(&self, below: &str) -> PathBuf {
+        self.path(".config").join(below)
+    }
+
+    /// The text of a file below the configuration directory.
+    pub(crate) fn read(&self, below: &str) -> String {
+        let path = self.config(below);
+        fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+    }
+
+    pub(crate) fn write(&self, below: &str, text: &str) {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    /// Puts a program into the search path.
+    pub(crate) fn program(&self, name: &str, script: &str) {
+        let path = self.path("bin").join(name);
+        fs::write(&path, script).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    pub(crate) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {
+        self.variables.insert(name, value.into());
+    }
+
+    /// Everything below the configuration directory with its content, mode and time of change.
+    pub(crate) fn everything(&self) -> BTreeMap<PathBuf, (Vec<u8>, u32, std::time::SystemTime)> {
+        let mut all = BTreeMap::new();
+        let mut pending = vec![self.config(""), self.path("etc-nix")];
+        while let Some(path) = pending.pop() {
+            let Ok(metadata) = path.symlink_metadata() else {
+                continue;
+            };
+            if metadata.is_dir() {
+                pending.extend(
+                    fs::read_dir(&path)
+                        .unwrap()
+                        .map(|entry| entry.unwrap().path()),
+                );
+            } else if metadata.is_file() {
+                let content = fs::read(&path).unwrap();
+                let mode = metadata.permissions().mode() & 0o7777;
+                all.insert(path, (content, mode, metadata.modified().unwrap()));
+            }
+        }
+        all
+    }
+
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = Command::new(assert_cmd::cargo::cargo_bin!("fh"));
+        command
+            .env_clear()
+            .envs(&self.variables)
+            .current_dir(self.home.path())
+            .args(arguments);
+        command
+    }
+
+    /// For runs that are not waited for by `assert_cmd`.
+    pub(crate) fn variables(&self) -> &BTreeMap<&'static str, OsString> {
+        &self.variables
+    }
+
+    pub(crate) fn fh(&self, arguments: &[&str]) -> Run {
+        self.with_stdin(arguments, "")
+    }
+
+    pub(crate) fn with_stdin(&self, arguments: &[&str], stdin: &str) -> Run {
+        let output = self.command(arguments).write_stdin(stdin).output().unwrap();
+        Run {
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+            code: output.status.code(),
+            home: self.home.path().to_owned(),
+        }
+    }
+}
+
+impl Run {
+    #[track_caller]
+    pub(crate) fn success(self) -> Self {
+        self.code(0)
+    }
+
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(
+            self.code,
+            Some(code),
+            "stdout:\n{}\nstderr:\n{}",
+            self.stdout,
+            self.stderr
+        );
+        self
+    }
+
+    #[track_caller]
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.stdout))
+    }
+
+    /// What stands on stderr, with what differs from run to run replaced.
+    pub(crate) fn said(&self, server: &TestServer) -> String {
+        self.redact(&self.stderr, server)
+    }
+
+    /// What stands on stdout, with what differs from run to run replaced.
+    pub(crate) fn printed(&self, server: &TestServer) -> String {
+        self.redact(&self.stdout, server)
+    }
+
+    fn redact(&self, text: &str, server: &TestServer) -> String {
+        let address = server.url().trim_start_matches("http://");
+        let file = address.replace(':', "-");
+        let home = self.home.display().to_string();
+        let text = text
+            .replace(server.url(), "[SERVER]")
+            .replace(&file, "[SERVER-FILE]")
+            .replace(address, "[ADDRESS]")
+            .replace(&home, "~");
+        redact_words(&text)
+    }
+}
+
+/// Replaces ids and dates.
+fn redact_words(text: &str) -> String {
+    let mut result = String::new();
+    let mut word = String::new();
+    for c in text.chars().chain(['\n']) {
+        if c.is_ascii_alphanumeric() || matches!(c, '-' | ':') {
+            word.push(c);
+            continue;
+        }
+        result.push_str(redact_word(&word));
+        word.clear();
+        result.push(c);
+    }
+    result.pop();
+    result
+}
+
+fn redact_word(word: &str) -> &str {
+    let shape = |of: &str| -> String {
+        of.chars()
+            .map(|c| if c.is_ascii_hexdigit() { 'x' } else { c })
+            .collect()
+    };
+    let digits = word.starts_with(|c: char| c.is_ascii_digit());
+    if shape(word) == "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" {
+        "[ID]"
+    } else if digits && word.len() == 10 && shape(word) == "xxxx-xx-xx" {
+        "[DATE]"
+    } else if digits && word.ends_with('Z') && word.len() >= 20 && word.contains('T') {
+        "[TIME]"
+    } else {
+        word
+    }
+}
+
+/// The permission bits of a file.
+pub(crate) fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().permissions().mode() & 0o7777
+}
