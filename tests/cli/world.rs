@@ -210,6 +210,9 @@ fn redact_word(word: &str) -> &str {
             .map(|c| if c.is_ascii_hexdigit() { 'x' } else { c })
             .collect()
     };
+    if word.starts_with("urn:fh:") {
+        return "urn:fh:[ID]";
+    }
     let digits = word.starts_with(|c: char| c.is_ascii_digit());
     if shape(word) == "xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx" {
         "[ID]"
