@@ -237,23 +237,21 @@ fn an_installable_is_built_and_pushed() {
         let content = fs::read_to_string(store.physical(app).join("words")).unwrap();
         assert!(content.contains(&text), "{content}");
 
-        let mut command = nix.command("nix", &site.admin.home);
-        command
-            .args(["flake", "metadata", "--json"])
-            .current_dir(directory.path());
-        let source = run(command).ok().json()["path"].as_str().map(str::to_owned);
+        let source = source(&site.admin, directory.path());
         delete(&site.admin, &built, source);
     }
     // A build that fails is told with what Nix says of it.
     let directory = tempfile::tempdir().unwrap();
-    fs::write(
-        directory.path().join("flake.nix"),
-        "{ outputs = _: { app = throw \"not today\"; }; }",
-    )
-    .unwrap();
+    let text = format!(
+        "{{ outputs = _: {{ app = throw \"not today {}\"; }}; }}",
+        std::process::id()
+    );
+    fs::write(directory.path().join("flake.nix"), text).unwrap();
     let mut command = site.admin.fh_command(["push", "acme/app", ".#app"]);
     command.current_dir(directory.path());
     run(command).code(1).says(&["not today"]);
+    let source = source(&site.admin, directory.path());
+    delete(&site.admin, &[], source);
 }
 
 /// A flake without inputs, whose `app` refers to one more path.
@@ -285,15 +283,27 @@ fn flake(text: &str) -> String {
     )
 }
 
+/// Where Nix has copied a flake to.
+fn source(person: &Person, flake: &Path) -> String {
+    let reference = format!("path:{}", flake.display());
+    let told = person.nix("nix", ["flake", "metadata", "--json", &reference]);
+    told.ok().json()["path"].as_str().unwrap().to_owned()
+}
+
 /// Deletes what an installable left in the machine's store.
-fn delete(person: &Person, built: &[String], source: Option<String>) {
+fn delete(person: &Person, built: &[String], source: String) {
     let mut arguments = vec!["--delete".to_owned()];
     arguments.extend(built.iter().rev().cloned());
-    let query = ["--query", "--deriver"].map(str::to_owned);
-    let derivers = person.nix("nix-store", query.iter().chain(built));
-    arguments.extend(derivers.ok().stdout.lines().map(str::to_owned));
-    arguments.extend(source.filter(|path| Path::new(path).exists()));
-    person.nix("nix-store", &arguments).ok();
+    if !built.is_empty() {
+        let query = ["--query", "--deriver"].map(str::to_owned);
+        let derivers = person.nix("nix-store", query.iter().chain(built)).ok();
+        arguments.extend(derivers.stdout.lines().map(str::to_owned));
+    }
+    // The newest Nix copies a flake only where it has to.
+    arguments.extend(Some(source).filter(|path| Path::new(path).exists()));
+    if arguments.len() > 1 {
+        person.nix("nix-store", &arguments).ok();
+    }
 }
 
 #[test]
