@@ -1,7 +1,7 @@
 //! `fh flake`: making, showing and changing flakes.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateFlake, FlakeInfo, FlakeName, UpdateFlake, Visibility};
+use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, UpdateFlake, Visibility};
 use time::OffsetDateTime;
 
 use super::list;
@@ -103,9 +103,20 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         visibility: arguments.visibility,
         description: arguments.description,
     };
-    let made = context.change(format_args!("cannot make the flake {}", new.flake), async {
-        client.create_flake(&new).await
-    })?;
+    let made =
+        context
+            .change(format_args!("cannot make the flake {}", new.flake), async {
+                client.create_flake(&new).await
+            })
+            .map_err(|error| {
+                let (flake, org) = (&new.flake, &new.flake.org);
+                error
+            .hint_for(
+                ErrorCode::NotFound,
+                format!("`fh org list` shows your organisations; make one: `fh org create {org}`"),
+            )
+            .hint_for(ErrorCode::Conflict, format!("Look at it: `fh flake show {flake}`"))
+            })?;
     context.output.done(&made, |made| {
         format!(
             "Made the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",

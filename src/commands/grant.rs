@@ -1,7 +1,7 @@
 //! `fh grant`: who may do what with a flake.
 
 use clap::{Args, Subcommand};
-use fh_api::{FlakeName, GrantInfo, Name, Role};
+use fh_api::{ErrorCode, FlakeName, GrantInfo, Name, Role};
 use serde_json::json;
 
 use crate::cli::words;
@@ -79,10 +79,17 @@ pub(crate) fn run(command: GrantCommand, context: &Context) -> Result<(), Comman
 fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> {
     let AddArguments { flake, user, role } = arguments;
     let client = context.client()?;
-    let grant = context.change(
-        format_args!("cannot give {user} a role on {flake}"),
-        async { client.set_grant(flake, user, *role).await },
-    )?;
+    let grant = context
+        .change(
+            format_args!("cannot give {user} a role on {flake}"),
+            async { client.set_grant(flake, user, *role).await },
+        )
+        .map_err(|error| {
+            error.hint_for(
+                ErrorCode::InvalidContent,
+                format!("An administrator of the server makes accounts: `fh user create {user}`"),
+            )
+        })?;
     context.output.done(&grant, |grant| {
         let what = match grant.role {
             Role::Read => "read",
@@ -96,10 +103,17 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
     let RemoveArguments { flake, user } = arguments;
     let client = context.client()?;
-    context.change(
-        format_args!("cannot take the role of {user} on {flake} away"),
-        async { client.remove_grant(flake, user).await },
-    )?;
+    context
+        .change(
+            format_args!("cannot take the role of {user} on {flake} away"),
+            async { client.remove_grant(flake, user).await },
+        )
+        .map_err(|error| {
+            error.hint_for(
+                ErrorCode::InvalidContent,
+                format!("`fh grant list {flake}` shows who has a role."),
+            )
+        })?;
     context.output.done(
         &json!({ "flake": flake, "user": user, "role": null }),
         |_| format!("{user} has no role on {flake} any more."),

@@ -1,7 +1,7 @@
 //! `fh org`: organisations.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateOrganization, Name, OrganizationInfo};
+use fh_api::{CreateOrganization, ErrorCode, Name, OrganizationInfo};
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -50,10 +50,17 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
     let new = CreateOrganization {
         name: arguments.name,
     };
-    let made = context.change(
-        format_args!("cannot make the organisation {}", new.name),
-        async { client.create_organization(&new).await },
-    )?;
+    let made = context
+        .change(
+            format_args!("cannot make the organisation {}", new.name),
+            async { client.create_organization(&new).await },
+        )
+        .map_err(|error| {
+            error.hint_for(
+                ErrorCode::Conflict,
+                "`fh org list` shows your organisations.",
+            )
+        })?;
     context.output.done(&made, |made| {
         format!(
             "Made the organisation {name}. Make a flake in it: `fh flake create {name}/PROJECT`",

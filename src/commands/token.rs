@@ -5,7 +5,7 @@ mod duration;
 mod inspect;
 
 use clap::{Args, Subcommand};
-use fh_api::TokenInfo;
+use fh_api::{ErrorCode, TokenInfo};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -77,9 +77,13 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
 fn revoke(arguments: &RevokeArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
     for id in &arguments.ids {
-        context.change(format_args!("cannot revoke the token {id}"), async {
-            client.revoke_token(*id).await
-        })?;
+        context
+            .change(format_args!("cannot revoke the token {id}"), async {
+                client.revoke_token(*id).await
+            })
+            .map_err(|error| {
+                error.hint_for(ErrorCode::NotFound, "`fh token list` shows your tokens.")
+            })?;
         if !context.output.is_json() {
             context.output.remark(&format!("Revoked the token {id}."));
         }

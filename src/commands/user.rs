@@ -1,7 +1,7 @@
 //! `fh user`: accounts, for administrators of the server.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateUser, Name, UserInfo, UserKind};
+use fh_api::{CreateUser, ErrorCode, Name, UserInfo, UserKind};
 
 use crate::cli::words;
 use crate::context::Context;
@@ -58,10 +58,14 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         name: arguments.name,
         kind: arguments.kind,
     };
-    let made = context.change(
-        format_args!("cannot make the account {}", new.name),
-        async { client.create_user(&new).await },
-    )?;
+    let made = context
+        .change(
+            format_args!("cannot make the account {}", new.name),
+            async { client.create_user(&new).await },
+        )
+        .map_err(|error| {
+            error.hint_for(ErrorCode::Conflict, "`fh user list` shows all accounts.")
+        })?;
     context.output.done(&made, |made| {
         format!(
             "Made the account {name}. Make a token for it: `fh token create --user {name}`",

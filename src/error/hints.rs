@@ -25,6 +25,20 @@ impl From<ClientError> for CommandError {
     }
 }
 
+impl CommandError {
+    /// Says something else about what to do next, where the server answered with this code.
+    pub(crate) fn hint_for(self, code: ErrorCode, hint: impl Into<String>) -> Self {
+        let is_it = self
+            .downcast_ref::<ClientError>()
+            .is_some_and(|error| error.code() == Some(code));
+        if is_it {
+            self.replace_hints(hint)
+        } else {
+            self
+        }
+    }
+}
+
 fn client_hint(error: &ClientError) -> Option<String> {
     let hint = match error {
         ClientError::InvalidServerUrl { .. } => {

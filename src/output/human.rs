@@ -59,12 +59,13 @@ pub(crate) fn elapsed(duration: Duration) -> String {
     format!("{} h {} min", seconds / 3600, seconds % 3600 / 60)
 }
 
-/// A time as seen from another: `3 days ago`, `in 89 days`, `now`.
+/// A time as seen from another: `3 days ago`, `in 90 days`, `just now`.
 pub(crate) fn relative(time: OffsetDateTime, now: OffsetDateTime) -> String {
     let seconds = (time - now).whole_seconds();
     let size = seconds.abs();
     let (length, unit) = match size {
-        0..MINUTE => return "now".to_owned(),
+        0..MINUTE if seconds > 0 => return "in a moment".to_owned(),
+        0..MINUTE => return "just now".to_owned(),
         MINUTE..HOUR => (MINUTE, "minute"),
         HOUR..DAY => (HOUR, "hour"),
         _ => (DAY, "day"),
@@ -88,7 +89,7 @@ pub(crate) fn timestamp(time: OffsetDateTime) -> String {
         .unwrap_or_else(|_| time.unix_timestamp().to_string())
 }
 
-/// A date and what it means: `2026-11-22 (in 89 days)`.
+/// A date and what it means: `2026-11-22 (in 90 days)`.
 pub(crate) fn date(time: OffsetDateTime, now: OffsetDateTime) -> String {
     format!(
         "{} ({})",
@@ -124,7 +125,8 @@ mod tests {
     fn times_are_told_from_now() {
         let now = datetime!(2026-11-22 12:00 UTC);
         for (time, text) in [
-            (datetime!(2026-11-22 12:00:59 UTC), "now"),
+            (datetime!(2026-11-22 12:00:59 UTC), "in a moment"),
+            (datetime!(2026-11-22 11:59:01 UTC), "just now"),
             (datetime!(2026-11-22 11:59 UTC), "1 minute ago"),
             (datetime!(2026-11-22 14:29 UTC), "in 2 hours"),
             (datetime!(2026-11-22 13:59:59 UTC), "in 2 hours"),

@@ -142,6 +142,15 @@ impl Settings {
         Directories::resolve(&self.environment)
     }
 
+    /// The name of the user of this machine, for advice.
+    pub(crate) fn user_name(&self) -> String {
+        let name = self.environment.get(&variables::USER);
+        name.map_or_else(
+            || "USER".to_owned(),
+            |name| name.to_string_lossy().into_owned(),
+        )
+    }
+
     /// The store that Nix works with, where it is not the usual one.
     pub(crate) fn nix_remote(&self) -> Result<Option<String>, CommandError> {
         let store = self.environment.text(&variables::NIX_REMOTE)?;

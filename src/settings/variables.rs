@@ -44,6 +44,8 @@ variables! {
     TERM,
     /// The home directory.
     HOME,
+    /// The user's name, for advice that has to name it.
+    USER,
     /// Where configuration is kept; ~/.config by default.
     XDG_CONFIG_HOME,
     /// Directories whose nix/nix.conf Nix reads before the user's, separated by colons; /etc/xdg by

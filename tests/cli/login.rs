@@ -332,10 +332,7 @@ fn a_netrc_that_others_can_read_is_tightened_and_that_is_said() {
 fn a_daemon_that_does_not_trust_the_user_is_told_of() {
     let server = TestServer::start().unwrap();
     let mut world = World::new();
-    world.set(
-        "PATH",
-        format!("{}:/bin:/usr/bin", world.path("bin").display()),
-    );
+    world.set("USER", "alice");
     let answer = |world: &World, json: &str| {
         world.program("nix", &format!("#!/bin/sh\necho '{json}'\n"));
         world
@@ -362,8 +359,8 @@ fn a_daemon_that_does_not_trust_the_user_is_told_of() {
       in /etc/nix/netrc, readable by root alone (with your token, or a better one, for TOKEN):
           machine 127.0.0.1 login admin password TOKEN
       Or let the daemon trust you, which makes you as mighty as root, in /etc/nix/nix.conf:
-          extra-trusted-users = USER
-      Then: `systemctl restart nix-daemon`
+          extra-trusted-users = alice
+      Then: `sudo systemctl restart nix-daemon`
     ");
 }
 

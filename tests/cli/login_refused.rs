@@ -66,7 +66,7 @@ fn a_token_that_expired() {
     std::thread::sleep(Duration::from_millis(2100));
     let run = refused(&World::new(), server.url(), &token);
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: this token expired on [DATE] (now)
+    Error: this token expired at [TIME] (just now)
     Hint: Get another one: `fh token create`, or from an administrator of the server.
     ");
 }

@@ -4,6 +4,8 @@
 //! Every run has a cleared environment and a home directory that goes with the test; there is no
 //! Nix in its search path but where a test brings one.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod help;
 mod login;
 mod login_refused;

@@ -60,7 +60,7 @@ fn the_way_of_a_new_flake() {
     Store paths: 0
     Size:        0 B
     Last push:   never
-    Created:     [DATE] (now)
+    Created:     [DATE] (just now)
     Id:          [ID]
     $ fh flake set acme/app --visibility unlisted
     Flake:       acme/app
@@ -70,7 +70,7 @@ fn the_way_of_a_new_flake() {
     Store paths: 0
     Size:        0 B
     Last push:   never
-    Created:     [DATE] (now)
+    Created:     [DATE] (just now)
     Id:          [ID]
     $ fh list flakes
     flake,visibility,role,paths,nar_size,last_push_at,description
@@ -141,13 +141,15 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     $ fh org create acme
     Error: cannot make the organisation acme
     Caused by: the organisation acme exists already
+    Hint: `fh org list` shows your organisations.
     $ fh flake create acme/app
     Error: cannot make the flake acme/app
     Caused by: the flake acme/app exists already
+    Hint: Look at it: `fh flake show acme/app`
     $ fh flake create nowhere/app
     Error: cannot make the flake nowhere/app
     Caused by: not found, or not yours to see
-    Hint: `fh list flakes` shows what you may see.
+    Hint: `fh org list` shows your organisations; make one: `fh org create nowhere`
     $ fh flake show acme/other
     Error: cannot show acme/other
     Caused by: not found, or not yours to see
@@ -155,12 +157,15 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     $ fh user create alice
     Error: cannot make the account alice
     Caused by: the user alice exists already
+    Hint: `fh user list` shows all accounts.
     $ fh grant add acme/app nobody read
     Error: cannot give nobody a role on acme/app
     Caused by: there is no user named "nobody"
+    Hint: An administrator of the server makes accounts: `fh user create nobody`
     $ fh grant remove acme/app nobody
     Error: cannot take the role of nobody on acme/app away
     Caused by: there is no user named "nobody"
+    Hint: `fh grant list acme/app` shows who has a role.
     $ fh grant list acme/app
     Error: cannot list the roles on acme/app
     Caused by: this token lacks the permission "admin"

@@ -338,7 +338,7 @@ fn each_failure_has_its_own_words() {
     Error: cannot push to acme/app
     Caused by: this needs the role write on acme/app, yours is read
     Hint: `fh status` shows what your token may do.
-    Error: `nix --extra-experimental-features 'nix-command flakes' path-info --store /tmp/fh-cli-P22LHK/root --json -r --option substituters '' /nix/store/00000000000000000…` failed (exit status: 1):
+    Error: `nix --extra-experimental-features 'nix-command flakes' path-info --store [ROOT] --json -r --option substituters '' /nix/store/00000000000000000…` failed (exit status: 1):
       error: path is not valid
     Error: cannot run nix
     Caused by: No such file or directory (os error 2)

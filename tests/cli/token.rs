@@ -112,7 +112,7 @@ fn a_revoked_token_is_good_for_nothing() {
     insta::assert_snapshot!(run.said(&server), @r"
     Error: cannot revoke the token [ID]
     Caused by: not found, or not yours to see
-    Hint: `fh list flakes` shows what you may see.
+    Hint: `fh token list` shows your tokens.
     ");
 }
 
@@ -134,10 +134,10 @@ fn a_token_is_shown_to_no_server_but_its_own() {
     let run = world.fh(&["token", "inspect"]).success();
     insta::assert_snapshot!(run.printed(&server), @r"
     Issuer:      [SERVER]
-    Audience:    urn:fh:01a2048b-9df4-71f7-bd88-a539d5b5ea2b
+    Audience:    urn:fh:[ID]
     Account id:  [ID]
     Token id:    [ID]
-    Issued:      [DATE] (now)
+    Issued:      [DATE] (just now)
     Expires:     [DATE] (in 730 days)
     Server:      accepted
     User:        admin (human)

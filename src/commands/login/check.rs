@@ -133,8 +133,9 @@ pub(super) async fn token(
             && let Ok(end) = OffsetDateTime::from_unix_timestamp(claims.exp)
         {
             return Err(CommandError::failed(format!(
-                "this token expired on {}",
-                human::date(end, facts.now)
+                "this token expired at {} ({})",
+                human::timestamp(end),
+                human::relative(end, facts.now)
             ))
             .hint(another));
         }

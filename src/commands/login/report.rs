@@ -31,7 +31,7 @@ impl Report {
     }
 
     pub(super) fn print(&self, context: &Context) -> Result<(), CommandError> {
-        let warnings = self.warnings();
+        let warnings = self.warnings(&context.settings.user_name());
         if context.output.is_json() {
             return self.print_json(&warnings, context);
         }
@@ -80,7 +80,7 @@ impl Report {
         lines.join("\n")
     }
 
-    fn warnings(&self) -> Vec<String> {
+    fn warnings(&self, user: &str) -> Vec<String> {
         let mut warnings = self.done.warnings.clone();
         if let Some(directory) = &self.facts.other_store_dir {
             warnings.push(format!(
@@ -103,12 +103,12 @@ impl Report {
                 human::elapsed(skew.unsigned_abs())
             ));
         }
-        warnings.extend(self.daemon_warning());
+        warnings.extend(self.daemon_warning(user));
         warnings
     }
 
     /// What an administrator has to do so that the login has an effect.
-    fn daemon_warning(&self) -> Option<String> {
+    fn daemon_warning(&self, user: &str) -> Option<String> {
         let beginning = match self.daemon {
             Daemon::Unknown | Daemon::None | Daemon::Trusting => return None,
             Daemon::Distrusting => {
@@ -137,8 +137,8 @@ impl Report {
              in /etc/nix/netrc, readable by root alone (with your token, or a better one, for TOKEN):\n\
              {netrc}\
              Or let the daemon trust you, which makes you as mighty as root, in /etc/nix/nix.conf:\n\
-             \x20   extra-trusted-users = USER\n\
-             Then: `systemctl restart nix-daemon`",
+             \x20   extra-trusted-users = {user}\n\
+             Then: `sudo systemctl restart nix-daemon`",
             self.facts.cache,
             self.facts.public_keys.join(" "),
         ))
