@@ -87,10 +87,8 @@ struct Parts {
     /// The part that is going out now, and must be handed over first.
     going_out: Option<u64>,
     ready: BTreeMap<u64, ReadyPart>,
-    /// To call off those that were sent.
-    requests: Vec<AbortHandle>,
-    /// How many of those were not answered yet.
-    under_way: usize,
+    /// To call off those that are under way, by number.
+    under_way: BTreeMap<u64, AbortHandle>,
     /// What the server said when it could not go on.
     conflict: Option<String>,
 }
@@ -172,8 +170,7 @@ impl<'a> Uploads<'a> {
                     next: first,
                     going_out: None,
                     ready: BTreeMap::new(),
-                    requests: Vec::new(),
-                    under_way: 0,
+                    under_way: BTreeMap::new(),
                     conflict: None,
                 });
                 parts.ready.insert(part.number, part);
@@ -256,8 +253,7 @@ impl<'a> Uploads<'a> {
             }
         });
         if let Some(parts) = self.parts.get_mut(&nar) {
-            parts.requests.push(handle);
-            parts.under_way += 1;
+            parts.under_way.insert(number, handle);
         }
         self.requests += 1;
         self.running.push(Box::pin(async move {
@@ -316,7 +312,7 @@ impl<'a> Uploads<'a> {
             } => {
                 self.requests -= 1;
                 if let Some(parts) = self.parts.get_mut(&nar) {
-                    parts.under_way -= 1;
+                    parts.under_way.remove(&number);
                 }
                 self.handed_over(nar, number);
                 match result {
@@ -325,7 +321,7 @@ impl<'a> Uploads<'a> {
                         self.outcome.nar_bytes += nar_bytes;
                         self.part_answered(nar, number, &answer);
                     }
-                    Err(error) if error.status() == Some(409) => self.conflict(nar, &error),
+                    Err(error) if error.status() == Some(409) => self.conflict(nar, number, &error),
                     Err(error) => self.refused(&[nar], error)?,
                 }
                 self.resolve_conflict(nar);
@@ -406,15 +402,18 @@ impl<'a> Uploads<'a> {
         Ok(())
     }
 
-    /// The server cannot go on with the parts of a NAR. Of several that are under way, one may have
-    /// been refused, which is the reason; so the others are waited for.
-    fn conflict(&mut self, nar: usize, error: &Error) {
+    /// The server cannot go on with this part of a NAR. A part before it may have been refused, which
+    /// is the reason; so those are waited for, and those after it are called off.
+    fn conflict(&mut self, nar: usize, number: u64, error: &Error) {
         if self.states[nar] == NarState::Open {
             self.states[nar] = NarState::Conflict;
             self.shared.abandon(nar);
             if let Some(parts) = self.parts.get_mut(&nar) {
                 parts.ready.clear();
                 parts.conflict = Some(error.to_string());
+                for (_, request) in parts.under_way.split_off(&number) {
+                    request.abort();
+                }
             }
         }
     }
@@ -422,7 +421,7 @@ impl<'a> Uploads<'a> {
     fn resolve_conflict(&mut self, nar: usize) {
         if self.states[nar] == NarState::Conflict
             && let Some(parts) = self.parts.get_mut(&nar)
-            && parts.under_way == 0
+            && parts.under_way.is_empty()
         {
             let reason = parts.conflict.take().unwrap_or_default();
             self.plan_again(nar, &reason);
@@ -480,7 +479,7 @@ impl<'a> Uploads<'a> {
         self.shared.abandon(nar);
         if let Some(parts) = self.parts.remove(&nar) {
             // A part that waits at the server for one that will not come would wait for long.
-            for request in &parts.requests {
+            for request in parts.under_way.values() {
                 request.abort();
             }
         }
