@@ -33,6 +33,10 @@ impl Nar {
 }
 
 /// A list of blobs for `json_each`: one parameter, however many there are.
+///
+/// The statements that take one say `CROSS JOIN`, which in SQLite fixes the order: for each wanted
+/// blob one search of an index. Left to itself SQLite may walk through a whole slice, and through
+/// the list for each row of it. PostgreSQL wants `JOIN` there, and chooses by itself.
 pub(super) fn hex_list<T: AsRef<[u8]>>(blobs: impl IntoIterator<Item = T>) -> String {
     let mut list = String::from("[");
     for blob in blobs {
@@ -47,6 +51,13 @@ pub(super) fn hex_list<T: AsRef<[u8]>>(blobs: impl IntoIterator<Item = T>) -> St
     list
 }
 
+pub(super) const STORED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
+     FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value)";
+
+pub(super) const RECEIVED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
+     FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value) \
+     CROSS JOIN received_nar AS r ON r.flake_id = ?2 AND r.account_id = ?3 AND r.nar_id = n.id";
+
 /// Those of these NARs that are stored. Whoever asks for a caller must not tell the caller.
 pub(crate) fn stored<'a>(
     connection: &Connection,
@@ -54,8 +65,7 @@ pub(crate) fn stored<'a>(
 ) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
     let rows = all(
         connection,
-        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
-         FROM json_each(?1) AS wanted JOIN nar AS n ON n.nar_hash = unhex(wanted.value)",
+        STORED,
         params![hex_list(nar_hashes.into_iter().map(NarHash::as_bytes))],
         Nar::from_row,
     )?;
@@ -71,9 +81,7 @@ pub(crate) fn received<'a>(
 ) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
     let rows = all(
         connection,
-        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
-         FROM json_each(?1) AS wanted JOIN nar AS n ON n.nar_hash = unhex(wanted.value) \
-         JOIN received_nar AS r ON r.flake_id = ?2 AND r.account_id = ?3 AND r.nar_id = n.id",
+        RECEIVED,
         params![
             hex_list(nar_hashes.into_iter().map(NarHash::as_bytes)),
             flake_id,

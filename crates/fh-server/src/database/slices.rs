@@ -40,6 +40,19 @@ pub(crate) struct Served {
     pub(crate) file_size: u64,
 }
 
+const PRESENT: &str = "SELECT s.path_hash, s.name, n.nar_hash FROM json_each(?1) AS wanted \
+     CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
+     CROSS JOIN nar AS n ON n.id = s.nar_id";
+
+/// Answered from the unique index alone, which holds the row ids; ids ascend with time.
+const HOLDERS_OF_PATH: &str =
+    "SELECT flake_id, id FROM slice_path WHERE path_hash = ?1 ORDER BY id";
+
+const HOLDERS_OF_NAR: &str = "SELECT DISTINCT flake_id FROM slice_path WHERE nar_id = ?1";
+
+const NEXT_HOLDER: &str = "SELECT flake_id FROM slice_path WHERE nar_id = ?1 AND flake_id >= ?2 \
+     ORDER BY flake_id LIMIT 1";
+
 /// Those of these paths that a slice holds.
 pub(crate) fn present<'a>(
     connection: &Connection,
@@ -48,9 +61,7 @@ pub(crate) fn present<'a>(
 ) -> Result<HashMap<StorePathHash, Present>, DatabaseError> {
     let rows = all(
         connection,
-        "SELECT s.path_hash, s.name, n.nar_hash FROM json_each(?1) AS wanted \
-         JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
-         JOIN nar AS n ON n.id = s.nar_id",
+        PRESENT,
         params![
             hex_list(hashes.into_iter().map(StorePathHash::as_bytes)),
             flake_id
@@ -71,10 +82,9 @@ pub(crate) fn holders_of_path(
     connection: &Connection,
     hash: &StorePathHash,
 ) -> Result<Vec<Holder>, DatabaseError> {
-    // Answered from the unique index alone, which holds the row ids; ids ascend with time.
     all(
         connection,
-        "SELECT flake_id, id FROM slice_path WHERE path_hash = ?1 ORDER BY id",
+        HOLDERS_OF_PATH,
         params![hash.as_bytes()],
         |row| {
             Ok(Holder {
@@ -97,12 +107,9 @@ pub(crate) fn holders_of_nar(
         Nar::from_row,
     )?;
     let Some(nar) = nar else { return Ok(None) };
-    let flakes = all(
-        connection,
-        "SELECT DISTINCT flake_id FROM slice_path WHERE nar_id = ?1",
-        params![nar.id],
-        |row| Ok(row.get("flake_id")?),
-    )?;
+    let flakes = all(connection, HOLDERS_OF_NAR, params![nar.id], |row| {
+        Ok(row.get("flake_id")?)
+    })?;
     Ok(Some((nar, flakes)))
 }
 
@@ -115,13 +122,10 @@ pub(crate) fn any_holds_nar(
 ) -> Result<bool, DatabaseError> {
     let mut rest = flake_ids;
     while let [candidate, ..] = rest {
-        let holder: Option<i64> = first(
-            connection,
-            "SELECT flake_id FROM slice_path WHERE nar_id = ?1 AND flake_id >= ?2 \
-             ORDER BY flake_id LIMIT 1",
-            params![nar_id, candidate],
-            |row| Ok(row.get("flake_id")?),
-        )?;
+        let holder: Option<i64> =
+            first(connection, NEXT_HOLDER, params![nar_id, candidate], |row| {
+                Ok(row.get("flake_id")?)
+            })?;
         match holder {
             None => return Ok(false),
             Some(holder) if holder == *candidate => return Ok(true),
@@ -233,3 +237,6 @@ pub(super) fn size(row: &Row<'_>, column: &'static str) -> Result<u64, DatabaseE
         source: error.into(),
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,176 @@
+//! That no question walks through a table, whatever stands in it.
+
+use std::time::Instant;
+
+use rusqlite::Connection;
+
+use super::*;
+use crate::database::{Database, nars};
+
+/// `slices` slices of `paths` paths each; path and NAR 0 are in all of them, the others in one.
+fn generate(connection: &Connection, slices: i64, paths: i64) {
+    let number = "WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number \
+                  WHERE n + 1 < ?1) ";
+    let run = |sql: &str, parameters: &[i64]| {
+        let sql = format!("{number}{sql}");
+        connection
+            .execute(&sql, rusqlite::params_from_iter(parameters))
+            .unwrap();
+    };
+    connection
+        .execute(
+            "INSERT INTO organization (uuid, name, folded, created_at) VALUES ('o', 'o', 'o', 0)",
+            [],
+        )
+        .unwrap();
+    run(
+        "INSERT INTO flake (id, uuid, organization_id, name, folded, visibility, created_at) \
+         SELECT n + 1, n, 1, n, n, 'private', 0 FROM number",
+        &[slices],
+    );
+    run(
+        "INSERT INTO nar (id, nar_hash, nar_size, file_size, created_at) \
+         SELECT n + 1, unhex(printf('%064x', n * 7919)), 1000, 500, 0 FROM number",
+        &[slices * paths],
+    );
+    run(
+        "INSERT INTO slice_path \
+         (path_hash, flake_id, name, nar_id, path_refs, signatures, created_at) \
+         SELECT unhex(printf('%040x', CASE n % ?2 WHEN 0 THEN 0 ELSE n * 7919 END)), n / ?2 + 1, \
+         'name', CASE n % ?2 WHEN 0 THEN 1 ELSE n + 1 END, '', '', 0 FROM number",
+        &[slices * paths, paths],
+    );
+}
+
+/// The hash part of the path with that number.
+fn path_hash(number: i64) -> StorePathHash {
+    let mut bytes = [0; 20];
+    bytes[12..].copy_from_slice(&(number * 7919).to_be_bytes());
+    StorePathHash::from_bytes(bytes)
+}
+
+fn nar_hash(number: i64) -> NarHash {
+    let mut bytes = [0; 32];
+    bytes[24..].copy_from_slice(&(number * 7919).to_be_bytes());
+    NarHash::from_bytes(bytes)
+}
+
+#[tokio::test]
+async fn every_question_is_a_search_of_an_index() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let database = Database::open(directory.path()).unwrap();
+    let checked = database.write(|transaction| {
+        generate(transaction, 50, 100);
+        // Neither without statistics nor with those of one large slice.
+        for statistics in [false, true] {
+            if statistics {
+                transaction.execute_batch("ANALYZE")?;
+            }
+            for sql in [
+                PRESENT,
+                HOLDERS_OF_PATH,
+                HOLDERS_OF_NAR,
+                NEXT_HOLDER,
+                nars::STORED,
+                nars::RECEIVED,
+            ] {
+                let mut statement = transaction.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
+                let parameters = statement.parameter_count();
+                let steps: Vec<String> = statement
+                    .query_map(rusqlite::params_from_iter(vec!["[]"; parameters]), |row| {
+                        row.get(3)
+                    })?
+                    .collect::<Result<_, _>>()?;
+                let scans: Vec<_> = steps
+                    .iter()
+                    .filter(|step| step.starts_with("SCAN") && !step.starts_with("SCAN wanted"))
+                    .collect();
+                assert!(scans.is_empty(), "{sql}: {steps:?}");
+                let by_slice = steps.iter().any(|step| step.contains("slice_path_flake"));
+                assert!(!by_slice, "{sql}: {steps:?}");
+                if sql.contains("json_each") {
+                    assert!(steps[0].starts_with("SCAN wanted"), "{sql}: {steps:?}");
+                }
+            }
+        }
+        Ok::<_, DatabaseError>(())
+    });
+    checked.await.unwrap();
+}
+
+#[tokio::test]
+async fn questions_are_answered() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let database = Database::open(directory.path()).unwrap();
+    let checked = database.write(|transaction| {
+        generate(transaction, 50, 100);
+        let wanted: Vec<_> = (0..300).map(path_hash).collect();
+        // Slice 2 holds the paths 101 to 199, and the common one.
+        let found = present(transaction, 2, &wanted)?;
+        assert_eq!(found.len(), 100);
+        assert_eq!(found[&path_hash(150)].nar_hash, nar_hash(150));
+        assert_eq!(holders_of_path(transaction, &path_hash(0))?.len(), 50);
+        assert_eq!(holders_of_path(transaction, &path_hash(150))?.len(), 1);
+        let (nar, flakes) = holders_of_nar(transaction, &nar_hash(0))?.unwrap();
+        assert_eq!(flakes.len(), 50);
+        assert_eq!(holders_of_nar(transaction, &NarHash::of(b""))?, None);
+        for (flake_ids, expected) in [
+            (&[][..], false),
+            (&[1], true),
+            (&[50], true),
+            (&[51, 60], false),
+            (&[-3, 0, 50], true),
+        ] {
+            assert_eq!(any_holds_nar(transaction, nar.id, flake_ids)?, expected);
+        }
+        let stored = nars::stored(transaction, [&nar_hash(7), &NarHash::of(b"")])?;
+        assert_eq!(stored.len(), 1);
+        assert!(nars::received(transaction, 1, 1, [&nar_hash(7)])?.is_empty());
+        Ok::<_, DatabaseError>(())
+    });
+    checked.await.unwrap();
+}
+
+/// Run with `cargo test --release -p fh-server -- --ignored --nocapture two_million`.
+#[tokio::test]
+#[ignore = "a benchmark: takes a minute"]
+async fn two_million_paths_in_two_thousand_slices() {
+    let directory = tempfile::TempDir::new().unwrap();
+    let database = Database::open(directory.path()).unwrap();
+    let generated = database.write(|transaction| {
+        generate(transaction, 2000, 1000);
+        Ok::<_, DatabaseError>(())
+    });
+    generated.await.unwrap();
+    let measured = database.read(|connection| {
+        let wanted: Vec<_> = (0..5000).map(|number| path_hash(number * 397)).collect();
+        let others: Vec<_> = (0..2000).map(|id| id * 2 + 5000).collect();
+        type Question<'a> = (&'a str, &'a dyn Fn() -> Result<(), DatabaseError>);
+        let questions: [Question<'_>; 5] = [
+            ("which of 5000 paths does a slice hold", &|| {
+                present(connection, 77, &wanted).map(drop)
+            }),
+            ("who holds a path that is in one slice", &|| {
+                holders_of_path(connection, &path_hash(1_234_567)).map(drop)
+            }),
+            ("who holds a path that is in 2000 slices", &|| {
+                holders_of_path(connection, &path_hash(0)).map(drop)
+            }),
+            ("who holds a NAR that is in 2000 slices", &|| {
+                holders_of_nar(connection, &nar_hash(0)).map(drop)
+            }),
+            ("does a view of 2000 other slices hold it", &|| {
+                any_holds_nar(connection, 1, &others).map(drop)
+            }),
+        ];
+        for (name, ask) in questions {
+            for state in ["first", "again"] {
+                let since = Instant::now();
+                ask()?;
+                println!("{name}, {state}: {:?}", since.elapsed());
+            }
+        }
+        Ok(())
+    });
+    measured.await.unwrap();
+}
