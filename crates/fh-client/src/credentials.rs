@@ -11,6 +11,8 @@
 //! that it cannot be sent to another server by a mix-up of names.
 
 mod files;
+#[cfg(test)]
+mod tests;
 use std::path::{Path, PathBuf};
 
 use secrecy::SecretString;

@@ -41,17 +41,17 @@ pub(super) fn classify(
             store_path(path, store_dir)
         };
     }
+    if let Some(inside) = enter_store(path, store_dir, real_store_dirs)? {
+        return store_path(&inside, store_dir);
+    }
+    if path.join("flake.nix").exists() {
+        return Ok(Argument::Installable(argument.to_owned()));
+    }
     if path.symlink_metadata().is_ok() {
-        return match enter_store(path, store_dir, real_store_dirs)? {
-            Some(inside) => store_path(&inside, store_dir),
-            None if path.join("flake.nix").exists() => {
-                Ok(Argument::Installable(argument.to_owned()))
-            }
-            None => Err(Error::NotInStore {
-                path: path.to_owned(),
-                store_dir: store_dir.to_string(),
-            }),
-        };
+        return Err(Error::NotInStore {
+            path: path.to_owned(),
+            store_dir: store_dir.to_string(),
+        });
     }
     let looks_like_flake = argument
         .as_bytes()

@@ -1,0 +1,277 @@
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+use secrecy::ExposeSecret;
+
+use super::*;
+
+struct Scratch {
+    _directory: tempfile::TempDir,
+    base: PathBuf,
+    store: CredentialStore,
+}
+
+fn scratch() -> Scratch {
+    let directory = tempfile::tempdir().unwrap();
+    let base = directory.path().join("config/fh");
+    Scratch {
+        _directory: directory,
+        store: CredentialStore::new(&base),
+        base,
+    }
+}
+
+fn url(text: &str) -> ServerUrl {
+    text.parse().unwrap()
+}
+
+fn token(text: &str) -> SecretString {
+    SecretString::from(text)
+}
+
+fn get(store: &CredentialStore, server: &str) -> Option<String> {
+    let token = store.get_token(&url(server)).unwrap();
+    token.map(|token| token.expose_secret().to_owned())
+}
+
+fn mode(path: &Path) -> u32 {
+    fs::metadata(path).unwrap().mode() & 0o777
+}
+
+#[test]
+fn an_empty_store_knows_nothing_and_creates_nothing() {
+    let Scratch { base, store, .. } = scratch();
+    assert_eq!(store.list().unwrap(), []);
+    assert_eq!(store.default_server().unwrap(), None);
+    assert_eq!(get(&store, "https://a.org"), None);
+    assert!(matches!(
+        store.remove(&url("https://a.org")),
+        Err(Error::UnknownServer { .. })
+    ));
+    assert!(!base.exists());
+}
+
+#[test]
+fn the_server_logged_in_to_last_is_the_default() {
+    let Scratch { store, .. } = scratch();
+    store
+        .set(&url("https://a.org"), &token(" fh1_a \n"))
+        .unwrap();
+    let entry = store
+        .set(&url("https://b.org:8443/x"), &token("fh1_b"))
+        .unwrap();
+    assert_eq!(entry.name, "b.org-8443-x");
+    assert_eq!(store.default_server().unwrap().unwrap(), entry);
+    assert_eq!(get(&store, "https://a.org/"), Some("fh1_a".to_owned()));
+    assert_eq!(
+        get(&store, "https://B.org:8443/x"),
+        Some("fh1_b".to_owned())
+    );
+    assert_eq!(get(&store, "http://a.org"), None);
+    assert_eq!(
+        store.find("a.org").unwrap().unwrap().url,
+        url("https://a.org")
+    );
+    assert_eq!(store.find("b.org-8443-x").unwrap().unwrap(), entry);
+    assert_eq!(store.find("c.org").unwrap(), None);
+    store.set_default(&url("https://a.org")).unwrap();
+    assert_eq!(store.default_server().unwrap().unwrap().name, "a.org");
+    store
+        .set(&url("https://b.org:8443/x"), &token("fh1_c"))
+        .unwrap();
+    assert_eq!(store.list().unwrap().len(), 2);
+    assert_eq!(
+        get(&store, "https://b.org:8443/x"),
+        Some("fh1_c".to_owned())
+    );
+}
+
+#[test]
+fn two_servers_never_share_a_token_file() {
+    let Scratch { store, .. } = scratch();
+    for (server, expected) in [
+        ("https://a.org/x", "a.org-x"),
+        ("https://a.org/-x", "a.org-x-2"),
+        ("http://a.org/x", "a.org-x-3"),
+        ("http://[::1]:80/", "1"),
+        ("http://[::1]:81/", "1-81"),
+    ] {
+        let entry = store
+            .set(&url(server), &token(&format!("fh1_{expected}")))
+            .unwrap();
+        assert_eq!(entry.name, expected);
+    }
+    for entry in store.list().unwrap() {
+        let expected = format!("fh1_{}", entry.name);
+        assert_eq!(get(&store, entry.url.as_str()), Some(expected));
+    }
+}
+
+#[test]
+fn files_are_the_users_alone() {
+    let Scratch { base, store, .. } = scratch();
+    store.set(&url("https://a.org"), &token("fh1_a")).unwrap();
+    let file = store.token_path(&url("https://a.org")).unwrap();
+    assert_eq!(file, base.join("tokens/a.org"));
+    assert_eq!(mode(&file), 0o600);
+    assert_eq!(mode(&base), 0o700);
+    assert_eq!(mode(&base.join("tokens")), 0o700);
+    assert!(
+        !fs::read_to_string(store.config_path())
+            .unwrap()
+            .contains("fh1_a")
+    );
+    let names: Vec<_> = fs::read_dir(base.join("tokens")).unwrap().collect();
+    assert_eq!(names.len(), 1, "nothing temporary is left");
+}
+
+#[test]
+fn a_token_that_others_can_read_is_tightened() {
+    let Scratch { store, .. } = scratch();
+    store.set(&url("https://a.org"), &token("fh1_a")).unwrap();
+    let file = store.token_path(&url("https://a.org")).unwrap();
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o644)).unwrap();
+    assert_eq!(get(&store, "https://a.org"), Some("fh1_a".to_owned()));
+    assert_eq!(mode(&file), 0o600);
+    fs::set_permissions(&file, fs::Permissions::from_mode(0o666)).unwrap();
+    store.set(&url("https://a.org"), &token("fh1_b")).unwrap();
+    assert_eq!(mode(&file), 0o600);
+}
+
+#[test]
+fn a_config_that_was_opened_for_others_stays_so() {
+    let Scratch { store, .. } = scratch();
+    store.set(&url("https://a.org"), &token("fh1_a")).unwrap();
+    fs::set_permissions(store.config_path(), fs::Permissions::from_mode(0o644)).unwrap();
+    store.set(&url("https://b.org"), &token("fh1_b")).unwrap();
+    assert_eq!(mode(&store.config_path()), 0o644);
+}
+
+#[test]
+fn comments_and_order_stay() {
+    let Scratch { base, store, .. } = scratch();
+    fs::create_dir_all(&base).unwrap();
+    let text = "# mine\ndefault-server = \"work\" # for now\n\n[servers.work] # the office\n\
+                url = \"https://FH.work.example/\"\nnote = 1\n\n# private\n[servers.home]\n\
+                url = \"http://localhost:8484\"\n";
+    fs::write(store.config_path(), text).unwrap();
+    assert_eq!(store.default_server().unwrap().unwrap().name, "work");
+    store
+        .set(&url("http://localhost:8484"), &token("fh1_h"))
+        .unwrap();
+    let expected = text.replace("\"work\" #", "\"home\" #");
+    assert_eq!(fs::read_to_string(store.config_path()).unwrap(), expected);
+    store
+        .set(&url("https://new.example"), &token("fh1_n"))
+        .unwrap();
+    let expected = text.replace("\"work\" #", "\"new.example\" #")
+        + "\n[servers.\"new.example\"]\nurl = \"https://new.example\"\n";
+    assert_eq!(fs::read_to_string(store.config_path()).unwrap(), expected);
+    store.remove(&url("https://new.example")).unwrap();
+    store.remove(&url("http://localhost:8484")).unwrap();
+    let left = fs::read_to_string(store.config_path()).unwrap();
+    assert!(left.contains("[servers.work] # the office"), "{left}");
+    assert!(
+        !left.contains("new.example") && !left.contains("localhost"),
+        "{left}"
+    );
+}
+
+#[test]
+fn a_removed_server_is_forgotten_and_the_only_one_left_is_the_default() {
+    let Scratch { store, .. } = scratch();
+    store.set(&url("https://a.org"), &token("fh1_a")).unwrap();
+    store.set(&url("https://b.org"), &token("fh1_b")).unwrap();
+    let file = store.token_path(&url("https://b.org")).unwrap();
+    store.remove(&url("https://b.org")).unwrap();
+    assert!(!file.exists());
+    assert_eq!(store.default_server().unwrap().unwrap().name, "a.org");
+    store.remove(&url("https://a.org")).unwrap();
+    assert_eq!(store.list().unwrap(), []);
+    assert_eq!(store.default_server().unwrap(), None);
+    // And from here on again.
+    store.set(&url("https://a.org"), &token("fh1_a")).unwrap();
+    assert_eq!(get(&store, "https://a.org"), Some("fh1_a".to_owned()));
+}
+
+#[test]
+fn a_config_that_is_a_symbolic_link_stays_one() {
+    let Scratch { base, store, .. } = scratch();
+    let dotfiles = base.with_file_name("dotfiles.toml");
+    fs::create_dir_all(&base).unwrap();
+    symlink("../dotfiles.toml", store.config_path()).unwrap();
+    store.set(&url("https://a.org"), &token("fh1_a")).unwrap();
+    assert!(store.config_path().is_symlink());
+    assert!(fs::read_to_string(dotfiles).unwrap().contains("a.org"));
+}
+
+#[test]
+fn a_broken_config_is_named_and_not_replaced() {
+    let Scratch { base, store, .. } = scratch();
+    fs::create_dir_all(&base).unwrap();
+    for text in [
+        "servers = [",
+        "servers = 1",
+        "default-server = 1",
+        "[servers.a]\n",
+        "[servers.a]\nurl = \"ftp://x\"\n",
+        "[servers.\"../../x\"]\nurl = \"https://x.org\"\n",
+        "[servers.\".x\"]\nurl = \"https://x.org\"\n",
+    ] {
+        fs::write(store.config_path(), text).unwrap();
+        let error = store
+            .set(&url("https://a.org"), &token("fh1_a"))
+            .unwrap_err();
+        assert!(
+            matches!(error, Error::InvalidConfig { .. }),
+            "{text}: {error}"
+        );
+        assert!(error.to_string().contains("config.toml"), "{error}");
+        assert_eq!(fs::read_to_string(store.config_path()).unwrap(), text);
+    }
+}
+
+#[test]
+fn secrets_are_in_no_error_and_no_debug_output() {
+    let Scratch { store, .. } = scratch();
+    let error = store
+        .set(&url("https://a.org"), &token("fh1_sec ret"))
+        .unwrap_err();
+    assert!(!format!("{error:?}").contains("sec"));
+    store
+        .set(&url("https://a.org"), &token("fh1_secret"))
+        .unwrap();
+    let token = store.get_token(&url("https://a.org")).unwrap();
+    assert!(!format!("{token:?} {store:?}").contains("secret"));
+    fs::write(store.token_path(&url("https://a.org")).unwrap(), "a b").unwrap();
+    let error = store.get_token(&url("https://a.org")).unwrap_err();
+    assert!(matches!(error, Error::InvalidToken { .. }));
+}
+
+#[test]
+fn writers_at_the_same_time_lose_nothing() {
+    let Scratch { store, .. } = scratch();
+    std::thread::scope(|scope| {
+        for number in 0..8 {
+            let store = &store;
+            scope.spawn(move || {
+                let server = url(&format!("https://s{number}.example"));
+                store
+                    .set(&server, &token(&format!("fh1_{number}")))
+                    .unwrap();
+            });
+        }
+    });
+    assert_eq!(store.list().unwrap().len(), 8);
+    for number in 0..8 {
+        let server = format!("https://s{number}.example");
+        assert_eq!(get(&store, &server), Some(format!("fh1_{number}")));
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn any_config_is_read_without_panic(text in "[a-z\"=\\[\\]\\.\n# {}:/1]{0,200}") {
+        let _ = Config::parse(Path::new("config.toml"), &text);
+    }
+}

@@ -1,0 +1,504 @@
+//! One exchange: what is sent, what an answer means, what is tried again.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::Request;
+use axum::response::{IntoResponse, Response};
+use fh_api::{CreateOrganization, ErrorCode, Role};
+use fh_client::{Client, Error, UnreachableCause};
+use http::{HeaderMap, Method, StatusCode};
+use secrecy::SecretString;
+
+type Answers = Arc<dyn Fn(usize) -> Response + Send + Sync>;
+
+/// A request as it came.
+#[derive(Debug, Clone)]
+struct Seen {
+    method: Method,
+    target: String,
+    headers: HeaderMap,
+}
+
+struct Server {
+    address: SocketAddr,
+    seen: Arc<Mutex<Vec<Seen>>>,
+}
+
+impl Server {
+    /// A server that gives these answers; they are told how many came before.
+    async fn start(answers: impl Fn(usize) -> Response + Send + Sync + 'static) -> Self {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let seen = Arc::new(Mutex::new(Vec::new()));
+        let answers: Answers = Arc::new(answers);
+        let log = seen.clone();
+        let router = Router::new().fallback(move |request: Request| {
+            let (log, answers) = (log.clone(), answers.clone());
+            async move {
+                let mut log = log.lock().unwrap();
+                log.push(Seen {
+                    method: request.method().clone(),
+                    target: request.uri().to_string(),
+                    headers: request.headers().clone(),
+                });
+                answers(log.len() - 1)
+            }
+        });
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        Self { address, seen }
+    }
+
+    fn client(&self) -> Client {
+        client(&format!("http://{}", self.address))
+    }
+
+    fn seen(&self) -> Vec<Seen> {
+        self.seen.lock().unwrap().clone()
+    }
+}
+
+fn client(url: &str) -> Client {
+    Client::builder(url)
+        .unwrap()
+        .token(SecretString::from(" fh1_secret\n"))
+        .retries(3)
+        .first_retry_wait(Duration::from_millis(1))
+        .connect_timeout(Duration::from_secs(5))
+        .user_agent("fh/test")
+        .build()
+        .unwrap()
+}
+
+fn json(status: u16, text: &str) -> Response {
+    let status = StatusCode::from_u16(status).unwrap();
+    (
+        status,
+        [("content-type", "application/json")],
+        text.to_owned(),
+    )
+        .into_response()
+}
+
+const WHOAMI: &str = r#"{"user":"ann","kind":"human","server_admin":false,
+    "token_id":"00000000-0000-0000-0000-000000000001","token_description":null,
+    "permissions":["push"],"flakes":["*"],"expires_at":"2030-01-01T00:00:00Z"}"#;
+
+#[tokio::test]
+async fn a_request_carries_the_token_and_little_else() {
+    let server = Server::start(|_| json(200, WHOAMI)).await;
+    assert_eq!(server.client().whoami().await.unwrap().user.as_str(), "ann");
+    let seen = server.seen();
+    assert_eq!(seen[0].target, "/api/v1/whoami");
+    assert_eq!(seen[0].headers["authorization"], "Bearer fh1_secret");
+    assert_eq!(seen[0].headers["user-agent"], "fh/test");
+    assert!(seen[0].headers.get("accept-encoding").is_none());
+}
+
+#[tokio::test]
+async fn a_base_address_with_a_path_is_kept() {
+    let server = Server::start(|_| json(200, WHOAMI)).await;
+    let client = client(&format!("http://{}/below/here/", server.address));
+    client.whoami().await.unwrap();
+    assert_eq!(server.seen()[0].target, "/below/here/api/v1/whoami");
+}
+
+#[tokio::test]
+async fn the_servers_sentence_is_what_one_reads() {
+    let server = Server::start(|_| {
+        json(
+            403,
+            r#"{"code":403,"error":"forbidden","message":"ann may not\n\u001b[31mdo this","request_id":"r-9"}"#,
+        )
+    })
+    .await;
+    let error = server.client().whoami().await.unwrap_err();
+    assert_eq!(error.to_string(), "ann may not [31mdo this");
+    assert_eq!(error.status(), Some(403));
+    assert_eq!(error.code(), Some(ErrorCode::Forbidden));
+    assert_eq!(error.request_id(), Some("r-9"));
+    assert_eq!(server.seen().len(), 1);
+}
+
+#[tokio::test]
+async fn a_bad_token_is_its_own_error() {
+    let server = Server::start(|number| match number {
+        0 => json(
+            401,
+            r#"{"code":401,"error":"unauthorized","message":"the token has expired"}"#,
+        ),
+        _ => json(401, "<html>no</html>"),
+    })
+    .await;
+    for expected in ["the token has expired", "no"] {
+        let Error::Unauthorized { message, .. } = server.client().whoami().await.unwrap_err()
+        else {
+            panic!("not unauthorized");
+        };
+        assert_eq!(message, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_a_proxy_is_shortened() {
+    let page = format!("<html><h1>Blocked</h1>{}</html>", "word ".repeat(1000));
+    let server = Server::start(move |_| json(403, &page)).await;
+    let error = server.client().whoami().await.unwrap_err();
+    assert!(matches!(error, Error::Status { status: 403, .. }));
+    let text = error.to_string();
+    assert!(
+        text.contains("answered with status 403: Blocked word"),
+        "{text}"
+    );
+    assert!(text.chars().count() < 300);
+}
+
+#[tokio::test]
+async fn an_endless_error_page_is_not_read_to_its_end() {
+    let server = Server::start(|_| {
+        let endless =
+            futures_util::stream::repeat_with(|| Ok::<_, std::io::Error>("x".repeat(9000)));
+        let mut response = Response::new(Body::from_stream(endless));
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        response
+    })
+    .await;
+    let error = server.client().whoami().await.unwrap_err();
+    assert_eq!(error.status(), Some(400));
+}
+
+#[tokio::test]
+async fn a_redirect_is_told_and_not_followed() {
+    let elsewhere = Server::start(|_| json(200, WHOAMI)).await;
+    let location = format!("http://{}/", elsewhere.address);
+    let server = Server::start(move |_| {
+        (
+            StatusCode::TEMPORARY_REDIRECT,
+            [("location", location.clone())],
+        )
+            .into_response()
+    })
+    .await;
+    let error = server.client().whoami().await.unwrap_err();
+    assert!(matches!(error, Error::Redirected { .. }), "{error}");
+    assert!(elsewhere.seen().is_empty());
+}
+
+#[tokio::test]
+async fn an_answer_of_another_kind_is_an_error() {
+    let server = Server::start(|_| json(200, "{}")).await;
+    let error = server.client().whoami().await.unwrap_err();
+    assert!(matches!(error, Error::InvalidAnswer { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn what_is_no_fh_server_is_called_so() {
+    for answer in [
+        (404, "not found"),
+        (200, "<html>hello</html>"),
+        (401, "who are you"),
+        (200, r#"{"name":"other"}"#),
+    ] {
+        let server = Server::start(move |_| json(answer.0, answer.1)).await;
+        let error = server.client().discovery().await.unwrap_err();
+        assert!(
+            matches!(error, Error::NotAnFhServer { .. }),
+            "{answer:?}: {error}"
+        );
+    }
+    let server = Server::start(|_| json(500, "")).await;
+    let error = server.client().discovery().await.unwrap_err();
+    assert!(
+        matches!(error, Error::Status { status: 500, .. }),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn transient_failures_are_tried_again_with_growing_waits() {
+    for status in [408, 429, 502, 503, 504] {
+        let server = Server::start(move |number| match number {
+            0..3 => json(status, "busy"),
+            _ => json(200, WHOAMI),
+        })
+        .await;
+        server.client().whoami().await.unwrap();
+        assert_eq!(server.seen().len(), 4, "{status}");
+    }
+    let server = Server::start(|_| json(503, "busy")).await;
+    let error = server.client().whoami().await.unwrap_err();
+    assert_eq!(error.status(), Some(503));
+    assert_eq!(server.seen().len(), 4);
+    for status in [400, 404, 409, 500, 501] {
+        let server = Server::start(move |_| json(status, "no")).await;
+        server.client().whoami().await.unwrap_err();
+        assert_eq!(server.seen().len(), 1, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn retry_after_is_honoured() {
+    let server = Server::start(|number| match number {
+        0 => (StatusCode::SERVICE_UNAVAILABLE, [("retry-after", "1")]).into_response(),
+        _ => json(200, WHOAMI),
+    })
+    .await;
+    let begin = Instant::now();
+    server.client().whoami().await.unwrap();
+    assert!(begin.elapsed() >= Duration::from_secs(1));
+}
+
+#[tokio::test]
+async fn a_creation_is_repeated_only_where_it_surely_was_not_done() {
+    let new = CreateOrganization {
+        name: "acme".parse().unwrap(),
+    };
+    for (status, attempts) in [(502, 1), (504, 1), (408, 1), (503, 4), (429, 4)] {
+        let server = Server::start(move |_| json(status, "")).await;
+        server.client().create_organization(&new).await.unwrap_err();
+        assert_eq!(server.seen().len(), attempts, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn routes_are_where_the_api_has_them() {
+    let server = Server::start(|_| json(404, "")).await;
+    let client = server.client().with_retries(0);
+    let flake = "acme/app".parse().unwrap();
+    let user = "ann".parse().unwrap();
+    let id = uuid::Uuid::from_u128(1);
+    let _ = client.organizations().await;
+    let _ = client.flakes().await;
+    let _ = client.flake(&flake).await;
+    let _ = client
+        .update_flake(&flake, &fh_api::UpdateFlake::default())
+        .await;
+    let _ = client.delete_flake(&flake).await;
+    let _ = client.grants(&flake).await;
+    let _ = client.set_grant(&flake, &user, Role::Read).await;
+    let _ = client.remove_grant(&flake, &user).await;
+    let _ = client.users().await;
+    let _ = client.tokens(false).await;
+    let _ = client.tokens(true).await;
+    let _ = client.token(id).await;
+    let _ = client.revoke_token(id).await;
+    let _ = client.abandon_push(&flake, id).await;
+    let seen: Vec<String> = server
+        .seen()
+        .iter()
+        .map(|seen| {
+            format!(
+                "{} {}",
+                seen.method,
+                seen.target.trim_start_matches("/api/v1")
+            )
+        })
+        .collect();
+    assert_eq!(
+        seen,
+        [
+            "GET /orgs",
+            "GET /flakes",
+            "GET /flakes/acme/app",
+            "PATCH /flakes/acme/app",
+            "DELETE /flakes/acme/app",
+            "GET /flakes/acme/app/grants",
+            "PUT /flakes/acme/app/grants/ann",
+            "DELETE /flakes/acme/app/grants/ann",
+            "GET /users",
+            "GET /tokens",
+            "GET /tokens?all=true",
+            "GET /tokens/00000000-0000-0000-0000-000000000001",
+            "DELETE /tokens/00000000-0000-0000-0000-000000000001",
+            "DELETE /flakes/acme/app/pushes/00000000-0000-0000-0000-000000000001",
+        ]
+    );
+}
+
+fn cause(error: Error) -> UnreachableCause {
+    match error {
+        Error::Unreachable { cause, .. } => cause,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn why_a_server_cannot_be_reached_is_said_in_words() {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    drop(listener);
+    let client = |url: String| client(&url).with_retries(0);
+    let error = client(format!("http://{address}"))
+        .whoami()
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        format!("cannot reach http://{address}/api/v1/whoami: the connection was refused")
+    );
+    assert_eq!(cause(error), UnreachableCause::Refused);
+
+    // A name that cannot be one in the DNS needs no resolver to fail (RFC 6761, 6.4).
+    let error = client("http://fh.invalid".to_owned())
+        .whoami()
+        .await
+        .unwrap_err();
+    let host = "fh.invalid".to_owned();
+    assert_eq!(cause(error), UnreachableCause::Dns { host });
+
+    let closing = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = closing.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = closing.accept().await {
+            drop(stream);
+        }
+    });
+    let error = client(format!("http://{address}"))
+        .whoami()
+        .await
+        .unwrap_err();
+    assert_eq!(cause(error), UnreachableCause::Closed);
+    let error = client(format!("https://{address}"))
+        .whoami()
+        .await
+        .unwrap_err();
+    assert!(matches!(
+        cause(error),
+        UnreachableCause::Closed | UnreachableCause::Tls { .. }
+    ));
+
+    let plain = Server::start(|_| json(200, WHOAMI)).await;
+    let error = client(format!("https://{}", plain.address))
+        .whoami()
+        .await
+        .unwrap_err();
+    let reason = "the other end does not speak TLS".to_owned();
+    assert_eq!(cause(error), UnreachableCause::Tls { reason });
+
+    let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = silent.local_addr().unwrap();
+    let client = Client::builder(&format!("http://{address}"))
+        .unwrap()
+        .read_timeout(Duration::from_millis(50))
+        .retries(0)
+        .build()
+        .unwrap();
+    assert_eq!(
+        cause(client.whoami().await.unwrap_err()),
+        UnreachableCause::TimedOut
+    );
+}
+
+/// A TLS server with a certificate of its own authority; gives back its address and the authority.
+async fn tls_server(host: &str) -> (SocketAddr, String) {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let authority_key = rcgen::KeyPair::generate().unwrap();
+    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
+    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
+    let authority = parameters.self_signed(&authority_key).unwrap();
+    let issuer = rcgen::Issuer::new(parameters, authority_key);
+    let key = rcgen::KeyPair::generate().unwrap();
+    let leaf = rcgen::CertificateParams::new(vec![host.to_owned()])
+        .unwrap()
+        .signed_by(&key, &issuer)
+        .unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![leaf.der().clone()],
+            key.serialize_der().try_into().unwrap(),
+        )
+        .unwrap();
+    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                continue;
+            };
+            let _ = stream.read(&mut [0; 4096]).await;
+            let answer = format!(
+                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{WHOAMI}",
+                WHOAMI.len()
+            );
+            let _ = stream.write_all(answer.as_bytes()).await;
+            let _ = stream.shutdown().await;
+        }
+    });
+    (address, authority.pem())
+}
+
+#[tokio::test]
+async fn a_certificate_is_trusted_only_with_its_authority() {
+    let (address, authority) = tls_server("127.0.0.1").await;
+    let url = format!("https://{address}");
+    let error = client(&url).whoami().await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .ends_with("its TLS certificate is not trusted: its issuer is unknown to this machine"),
+        "{error}"
+    );
+    let with = |pem: &str| {
+        Client::builder(&url)
+            .unwrap()
+            .ca_certificates(pem.as_bytes().to_vec())
+            .build()
+    };
+    with(&authority).unwrap().whoami().await.unwrap();
+    for bad in [
+        "",
+        "no certificate",
+        "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n",
+    ] {
+        assert!(
+            matches!(
+                with(bad),
+                Err(Error::CaCertificate { .. } | Error::HttpSetup(_))
+            ),
+            "{bad}"
+        );
+    }
+
+    let (address, authority) = tls_server("elsewhere.example").await;
+    let client = Client::builder(&format!("https://{address}"))
+        .unwrap()
+        .ca_certificates(authority.into_bytes())
+        .retries(0)
+        .build()
+        .unwrap();
+    let reason = "it is for another host name".to_owned();
+    assert_eq!(
+        cause(client.whoami().await.unwrap_err()),
+        UnreachableCause::Certificate { reason }
+    );
+}
+
+#[tokio::test]
+async fn the_token_is_in_no_debug_output_and_in_no_error() {
+    let server = Server::start(|_| json(500, "")).await;
+    let builder = Client::builder(&format!("http://{}", server.address))
+        .unwrap()
+        .token(SecretString::from("fh1_secret"));
+    assert!(!format!("{builder:?}").contains("fh1_secret"));
+    let client = builder.build().unwrap();
+    assert!(!format!("{client:?}").contains("fh1_secret"));
+    let error = client.whoami().await.unwrap_err();
+    assert!(!format!("{error:?}").contains("fh1_secret"));
+    for bad in ["", " ", "two words", "line\nbreak", "\u{e4}"] {
+        let result = Client::builder("http://x")
+            .unwrap()
+            .token(SecretString::from(bad))
+            .build();
+        assert!(matches!(result, Err(Error::InvalidToken { .. })), "{bad:?}");
+    }
+}
