@@ -97,7 +97,7 @@ pub(crate) fn run(command: FlakeCommand, context: &Context) -> Result<(), Comman
 }
 
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let new = CreateFlake {
         flake: arguments.flake,
         visibility: arguments.visibility,
@@ -135,7 +135,7 @@ fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError
 }
 
 fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let change = UpdateFlake {
         visibility: arguments.change.visibility,
         description: arguments.change.description,

@@ -78,7 +78,7 @@ pub(crate) fn run(command: GrantCommand, context: &Context) -> Result<(), Comman
 
 fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> {
     let AddArguments { flake, user, role } = arguments;
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let grant = context
         .change(
             format_args!("cannot give {user} a role on {flake}"),
@@ -102,7 +102,7 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
     let RemoveArguments { flake, user } = arguments;
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     context
         .change(
             format_args!("cannot take the role of {user} on {flake} away"),
@@ -122,7 +122,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let flake = &arguments.flake;
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let found = context
         .ask(format_args!("cannot list the roles on {flake}"), async {
             client.grants(flake).await

@@ -1,7 +1,6 @@
 //! `fh man`: the manual, made from the same definition as the help texts.
 
 use std::fs;
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use clap::Args;
@@ -29,14 +28,21 @@ pub(crate) fn run(arguments: &ManArguments) -> Result<(), CommandError> {
     let directory = &arguments.directory;
     fs::create_dir_all(directory)
         .map_err(|error| CommandError::file("make the directory", directory, error))?;
-    let mut command = cli::command();
+    // `fh help` has no page: it shows those of the others.
+    let mut command = without_help(cli::command());
     command.build();
     write_pages(&command, directory)
 }
 
+fn without_help(command: clap::Command) -> clap::Command {
+    command
+        .disable_help_subcommand(true)
+        .mut_subcommands(without_help)
+}
+
 fn write_pages(command: &clap::Command, directory: &Path) -> Result<(), CommandError> {
     for subcommand in command.get_subcommands() {
-        if !subcommand.is_hide_set() && subcommand.get_name() != "help" {
+        if !subcommand.is_hide_set() {
             write_pages(subcommand, directory)?;
         }
     }
@@ -55,12 +61,54 @@ fn page(command: &clap::Command) -> std::io::Result<Vec<u8>> {
         .source(version)
         .manual("fh manual");
     let mut page = Vec::new();
-    man.render(&mut page)?;
+    man.render_title(&mut page)?;
+    man.render_name_section(&mut page)?;
+    man.render_synopsis_section(&mut page)?;
+    man.render_description_section(&mut page)?;
+    man.render_options_section(&mut page)?;
+    if command.has_subcommands() {
+        man.render_subcommands_section(&mut page)?;
+    }
+    if let Some(text) = command.get_after_help() {
+        sections(&text.to_string(), &mut page)?;
+    }
     if command.get_name() == "fh" {
         environment(&mut page)?;
     }
-    page.flush()?;
     Ok(page)
+}
+
+/// What stands below the options in the help, as sections of the manual.
+fn sections(text: &str, page: &mut Vec<u8>) -> std::io::Result<()> {
+    let mut roff = Roff::new();
+    let mut verbatim = false;
+    for paragraph in text.split("\n\n") {
+        let (first, rest) = paragraph.split_once('\n').unwrap_or((paragraph, ""));
+        let indented = paragraph.starts_with(' ');
+        if !indented {
+            let (title, text) = match first.split_once(':') {
+                Some(("Exit status", text)) => ("EXIT STATUS", format!("{text}\n{rest}")),
+                _ if first == "Examples:" => ("EXAMPLES", String::new()),
+                _ if first.starts_with("Files") => ("FILES", String::new()),
+                _ => ("NOTES", paragraph.to_owned()),
+            };
+            roff.control("SH", [title]);
+            verbatim = text.is_empty();
+            if !verbatim {
+                let words: Vec<&str> = text.split_whitespace().collect();
+                roff.text([roman(words.join(" "))]);
+            }
+        }
+        if verbatim {
+            let lines = if indented { paragraph } else { rest };
+            roff.control("nf", []);
+            for line in lines.lines() {
+                roff.text([roman(line)]);
+            }
+            roff.control("fi", []);
+        }
+    }
+    roff.to_writer(page)
 }
 
 fn environment(page: &mut Vec<u8>) -> std::io::Result<()> {
@@ -72,5 +120,8 @@ fn environment(page: &mut Vec<u8>) -> std::io::Result<()> {
         let help: Vec<&str> = variable.help.lines().map(str::trim).collect();
         roff.text([roman(help.join(" "))]);
     }
+    roff.control("TP", []);
+    roff.text([bold("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY")]);
+    roff.text([roman("Proxies, as Nix heeds them too.")]);
     roff.to_writer(page)
 }

@@ -46,7 +46,7 @@ pub(crate) fn run(command: OrgCommand, context: &Context) -> Result<(), CommandE
 }
 
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let new = CreateOrganization {
         name: arguments.name,
     };
@@ -70,7 +70,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 }
 
 fn list(context: &Context) -> Result<(), CommandError> {
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let found = context
         .ask("cannot list the organisations", async {
             client.organizations().await

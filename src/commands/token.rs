@@ -61,7 +61,7 @@ pub(crate) fn run(command: TokenCommand, context: &Context) -> Result<(), Comman
 }
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let found = context
         .ask("cannot list the tokens", async {
             client.tokens(arguments.all).await
@@ -75,7 +75,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
 }
 
 fn revoke(arguments: &RevokeArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     for id in &arguments.ids {
         context
             .change(format_args!("cannot revoke the token {id}"), async {

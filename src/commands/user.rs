@@ -53,7 +53,7 @@ pub(crate) fn run(command: UserCommand, context: &Context) -> Result<(), Command
 }
 
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let new = CreateUser {
         name: arguments.name,
         kind: arguments.kind,
@@ -75,7 +75,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 }
 
 fn list(context: &Context) -> Result<(), CommandError> {
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let found = context
         .ask("cannot list the accounts", async { client.users().await })?
         .users;

@@ -59,9 +59,7 @@ fn client_hint(error: &ClientError) -> Option<String> {
         ClientError::NotAnFhServer { .. } => {
             "Check the address; a server's own is what `fh serve --public-url` says."
         }
-        ClientError::Unauthorized { .. } => {
-            "Get a token that is good (`fh token create`) and log in again: `fh login`"
-        }
+        ClientError::Unauthorized { .. } => "Log in with a token that is good: `fh login`",
         ClientError::Api { body, .. } => return api_hint(body.error),
         ClientError::Status { status, .. } if *status >= 500 => "Try again in a while.",
         ClientError::Status { .. } | ClientError::InvalidAnswer { .. } => {

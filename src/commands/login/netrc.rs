@@ -2,6 +2,7 @@
 //!
 //! Invariant: an entry that is no token of an fh server is somebody's password, and is never replaced.
 
+use std::io;
 use std::path::Path;
 
 use fh_api::TOKEN_PREFIX;
@@ -37,7 +38,7 @@ impl<'a> NetrcEdit<'a> {
             token: login.token.expose_secret(),
             replaced: None,
         };
-        let there = atomic::read_private(path)?;
+        let there = atomic::read_private(path).map_err(|error| not_writable(error.into(), path))?;
         let before = Netrc::parse(there.as_ref().map_or(b"", |file| &file.content))
             .map_err(|error| CommandError::from(error).context(not_understood(path)))?;
         edit.replaced = edit.other_owner(&before, login.server, credentials)?;
@@ -111,7 +112,8 @@ impl<'a> NetrcEdit<'a> {
 
     pub(super) fn write(&self, steps: &mut Steps) -> Result<FileReport, CommandError> {
         let options = EditOptions::private();
-        let (edited, changes) = edit(self.path, &options, steps, |text| self.apply(text))?;
+        let (edited, changes) = edit(self.path, &options, steps, |text| self.apply(text))
+            .map_err(|error| not_writable(error, self.path))?;
         Ok(FileReport {
             kind: "netrc",
             path: edited.path,
@@ -123,4 +125,23 @@ impl<'a> NetrcEdit<'a> {
 
 fn not_understood(path: &Path) -> String {
     format!("{} is not understood, and was left alone", path.display())
+}
+
+/// Nix may read a netrc that is not the user's to write.
+fn not_writable(error: CommandError, path: &Path) -> CommandError {
+    let denied = match error.downcast_ref() {
+        Some(fh_conf::Error::Io { source, .. }) => matches!(
+            source.kind(),
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem
+        ),
+        _ => false,
+    };
+    if !denied {
+        return error;
+    }
+    error.hint(format!(
+        "Nix reads {} because of `netrc-file` in nix.conf. To use a netrc of your own, set \
+         `netrc-file` to it in your nix.conf, and try again.",
+        path.display()
+    ))
 }

@@ -74,7 +74,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         permissions: some(arguments.permissions),
         flakes: some(arguments.flakes),
     };
-    let client = context.client()?;
+    let client = context.client_with_token()?;
     let (minted, discovery) = context.change("cannot make the token", async {
         // First what can fail without leaving a token behind that nobody has seen.
         let discovery = match form {
