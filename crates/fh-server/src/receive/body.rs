@@ -30,6 +30,9 @@ pub(crate) struct BodyReader {
     body: Body,
     limit: u64,
     taken: u64,
+    /// What was gathered so far; kept here so that nothing is lost where gathering is given up.
+    pieces: Vec<Bytes>,
+    gathered: usize,
     /// How long the network was waited for, all in all.
     waited: Duration,
 }
@@ -50,6 +53,8 @@ impl BodyReader {
             body,
             limit,
             taken: 0,
+            pieces: Vec::new(),
+            gathered: 0,
             waited: Duration::ZERO,
         })
     }
@@ -60,17 +65,17 @@ impl BodyReader {
     }
 
     /// The next bytes, at least [`PIECE`] of them unless the body ends before; empty at its end.
+    /// It may be given up half-way: the next one then has all.
     pub(super) async fn gather(&mut self) -> Result<Vec<Bytes>, ApiError> {
-        let mut pieces = Vec::new();
-        let mut length = 0;
-        while length < PIECE {
+        while self.gathered < PIECE {
             let Some(bytes) = self.next().await? else {
                 break;
             };
-            length += bytes.len();
-            pieces.push(bytes);
+            self.gathered += bytes.len();
+            self.pieces.push(bytes);
         }
-        Ok(pieces)
+        self.gathered = 0;
+        Ok(std::mem::take(&mut self.pieces))
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {

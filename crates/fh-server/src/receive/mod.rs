@@ -20,6 +20,7 @@
 
 mod batch;
 mod body;
+mod early;
 mod frames;
 mod parser;
 mod partial;

@@ -2,7 +2,7 @@
 //!
 //! An upload belongs to one account, one slice and one NAR. Its parts are taken one after the other:
 //! whoever brings a part that is early waits, unread, until its predecessors have come, so that a
-//! client may have several under way and the server needs no room for what is not in order. Two
+//! client may have several under way and the server mostly needs no room for what is not in order. Two
 //! pushes of the same NAR by the same account are one upload: a part that the one has brought, the
 //! other is told of without its being taken twice.
 
@@ -16,12 +16,13 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::body::BodyReader;
+use super::early::WaitingRoom;
 use super::partial::{PartFault, PartialNar};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers};
 use crate::database::{Database, nars};
 use crate::error::ApiError;
-use crate::storage::{FileStorage, OpenPartial, PartialKey, StorageError};
+use crate::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
 
 /// All uploads in parts; clones share them.
 #[derive(Clone)]
@@ -38,6 +39,7 @@ struct Shared {
     /// How long parts wait for an upload in which nothing happens. Somewhat longer than a body may
     /// stall, so that the one who is given up is the one who stalls.
     patience: Duration,
+    waiting: WaitingRoom,
     uploads: Mutex<HashMap<PartialKey, Arc<Upload>>>,
 }
 
@@ -91,12 +93,13 @@ impl Uploads {
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
+                patience: stall + stall / 10,
+                waiting: WaitingRoom::new(storage.clone(), stall / 60),
                 storage,
                 database,
                 verifiers,
                 publisher,
                 part_size,
-                patience: stall + stall / 10,
                 uploads: Mutex::default(),
             }),
         }
@@ -145,7 +148,9 @@ impl Uploads {
             )));
         }
         let upload = self.upload(key, expected);
-        match self.turn(&upload, number).await? {
+        let turn = self.turn(&upload, number);
+        let (turn, early) = self.shared.waiting.wait(turn, body).await?;
+        match turn {
             Turn::Past(progress) => Ok(PartAnswer {
                 parts_received: if progress.complete {
                     count
@@ -156,7 +161,7 @@ impl Uploads {
             }),
             Turn::Mine(mut state) => {
                 let _place = place().await?;
-                let result = self.receive(&upload, &mut state, number, body).await;
+                let result = self.receive(&upload, &mut state, number, early, body).await;
                 if state.partial.is_none() {
                     // Something failed half-way: the next one has to read the file again.
                     upload
@@ -273,18 +278,25 @@ impl Uploads {
         Ok(())
     }
 
-    /// Takes the next part from its body, checks it and counts it.
+    /// Takes the next part, `early` and the rest of its body, checks it and counts it.
     async fn receive(
         &self,
         upload: &Arc<Upload>,
         state: &mut State,
         number: u64,
+        early: Option<StagedFile>,
         body: &mut BodyReader,
     ) -> Result<PartAnswer, ApiError> {
         let unknown = || ApiError::internal("an upload was not read before its turn");
         let partial = state.partial.take().ok_or_else(unknown)?;
-        let (mut open, partial) =
-            blocking(move || partial.open().map(|open| (open, partial))).await?;
+        let (mut open, partial) = blocking(move || {
+            let mut open = partial.open()?;
+            if let Some(early) = early {
+                open.append_file(&early)?;
+            }
+            Ok((open, partial))
+        })
+        .await?;
         let fed = loop {
             let pieces = match body.gather().await {
                 Ok(pieces) if pieces.is_empty() => break Ok(()),
@@ -449,7 +461,7 @@ fn refusal(fault: PartFault, expected: &Expected, part: Option<u64>) -> ApiError
 }
 
 /// Does something with files on a blocking thread.
-async fn blocking<T: Send + 'static>(
+pub(super) async fn blocking<T: Send + 'static>(
     step: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, ApiError> {
     Ok(tokio::task::spawn_blocking(step)

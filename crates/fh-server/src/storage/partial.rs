@@ -120,6 +120,13 @@ impl OpenPartial {
         Ok(())
     }
 
+    /// Adds what a file holds at its end.
+    pub(crate) fn append_file(&mut self, file: &StagedFile) -> Result<(), StorageError> {
+        let copied = io::copy(&mut file.reader()?, &mut self.file);
+        self.length += copied.context("write", &self.path)?;
+        Ok(())
+    }
+
     /// A reader of its bytes from `offset` on, which does not share its position.
     pub(crate) fn reader(&self, offset: u64) -> RangeReader<'_> {
         RangeReader {

@@ -62,6 +62,43 @@ async fn a_part_waits_for_its_predecessors() {
 }
 
 #[tokio::test]
+async fn early_parts_are_taken_off_a_shared_connection() {
+    let scene = Scene::new().await;
+    let item = large("large");
+    let id = scene.plan(&[&item]).await.id.unwrap();
+    let parts = item.parts();
+    let (sent, mut taken) = tokio::sync::mpsc::unbounded_channel();
+    // Each tells when its last byte was asked for, and the first is sent only after all others.
+    let early = (1..parts.len()).map(|number| {
+        let pieces: Vec<_> = parts[number]
+            .chunks(5000)
+            .map(Bytes::copy_from_slice)
+            .collect();
+        let sent = sent.clone();
+        let end = stream::once(async move {
+            sent.send(number).unwrap();
+            Ok::<_, std::io::Error>(Bytes::new())
+        });
+        let body = Body::from_stream(stream::iter(pieces).map(Ok).chain(end));
+        scene.part_answer(id, &item, number as u64, body)
+    });
+    let first = async {
+        for _ in 1..parts.len() {
+            taken.recv().await.unwrap();
+        }
+        scene.part(id, &item, 0).await
+    };
+    let (early, first) = tokio::join!(futures_util::future::join_all(early), first);
+    assert!(first.parts_received >= 1);
+    for answer in early {
+        answer.expect(200);
+    }
+    assert_eq!(scene.commit(id).await.added, 1);
+    assert_eq!(scene.nar(&item, &scene.ann).await.unwrap(), item.nar);
+    assert_eq!(scene.files().len(), 1);
+}
+
+#[tokio::test]
 async fn a_part_whose_predecessor_does_not_come_is_sent_away() {
     let scene = Scene::new().await;
     let item = large("large");

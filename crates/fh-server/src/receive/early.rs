@@ -1,0 +1,75 @@
+//! A part that came before its predecessors, while it waits for its turn.
+//!
+//! For a moment it waits unread: mostly its predecessor is just being checked, and what is not read
+//! costs nothing. After that it is read into a file of its own. On HTTP/2 the parts of a NAR may share
+//! a connection, whose window they fill together: if those that are early stayed unread, the one that
+//! they all wait for could not get through.
+
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use super::body::BodyReader;
+use super::uploads::blocking;
+use crate::error::ApiError;
+use crate::storage::{FileStorage, StagedFile};
+
+/// Early parts that are read at the same time. Apart from those whose turn it is: they must never
+/// wait for these.
+const READ: usize = 64;
+
+/// Where early parts wait.
+pub(super) struct WaitingRoom {
+    storage: FileStorage,
+    places: Semaphore,
+    /// How long they wait unread.
+    unread: Duration,
+}
+
+impl WaitingRoom {
+    /// An empty one.
+    pub(super) fn new(storage: FileStorage, unread: Duration) -> Self {
+        Self {
+            storage,
+            places: Semaphore::new(READ),
+            unread,
+        }
+    }
+
+    /// Waits for a turn: what it came to, and what was read of the body meanwhile.
+    pub(super) async fn wait<T>(
+        &self,
+        turn: impl Future<Output = Result<T, ApiError>>,
+        body: &mut BodyReader,
+    ) -> Result<(T, Option<StagedFile>), ApiError> {
+        tokio::pin!(turn);
+        let place = async {
+            tokio::time::sleep(self.unread).await;
+            self.places.acquire().await
+        };
+        let place = tokio::select! {
+            biased;
+            turn = &mut turn => return Ok((turn?, None)),
+            place = place => place.map_err(ApiError::internal)?,
+        };
+        let storage = self.storage.clone();
+        let mut file = blocking(move || storage.stage()).await?;
+        loop {
+            let pieces = tokio::select! {
+                biased;
+                turn = &mut turn => return Ok((turn?, Some(file))),
+                pieces = body.gather() => pieces?,
+            };
+            if pieces.is_empty() {
+                break;
+            }
+            file = blocking(move || {
+                pieces.iter().try_for_each(|piece| file.append(piece))?;
+                Ok(file)
+            })
+            .await?;
+        }
+        drop(place);
+        Ok((turn.await?, Some(file)))
+    }
+}
