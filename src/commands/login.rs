@@ -21,7 +21,7 @@ use fh_client::{Client, ServerUrl};
 use secrecy::SecretString;
 
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Status};
 use crate::{terminal, token_source};
 
 /// Log in to a server, and set up Nix to substitute from it
@@ -56,8 +56,8 @@ pub(crate) struct LoginArguments {
 
 pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<(), CommandError> {
     let server = server(context)?;
-    // One runtime for all requests, on this thread: while it asks or writes, Ctrl-C is not heard,
-    // so that it cannot end the program between two files.
+    // One runtime for all requests, on this thread: while it writes, Ctrl-C is not heard, so that
+    // it cannot end the program between two files.
     let report = context.wait("Nothing was changed.", async {
         log_in(arguments, &server, context).await
     })?;
@@ -72,8 +72,11 @@ async fn log_in(
     let public: Client = context.client_builder(server.clone())?.build()?;
     let discovery = public.discovery().await?;
     let facts = check::server(server, discovery)?;
-    let token = token(arguments, server, context)?;
+    let token = token(arguments, server, context).await?;
     let whoami = check::token(&facts, &token, context).await?;
+    // Before the files: behind them Ctrl-C must not find anything to wait for, or it would say
+    // that nothing was changed.
+    let daemon = daemon::look().await;
     let login = files::Login {
         server,
         facts: &facts,
@@ -81,7 +84,6 @@ async fn log_in(
         token: &token,
     };
     let done = files::write(&login, context)?;
-    let daemon = daemon::look().await;
     Ok(report::Report::new(facts, whoami, done, daemon))
 }
 
@@ -108,7 +110,7 @@ fn server(context: &Context) -> Result<ServerUrl, CommandError> {
 }
 
 /// The token, from the first place that has one.
-fn token(
+async fn token(
     arguments: &LoginArguments,
     server: &ServerUrl,
     context: &Context,
@@ -117,13 +119,28 @@ fn token(
     match &arguments.token_file {
         // A terminal would cut a long token in line mode.
         Some(file) if file.as_os_str() == "-" && terminal => ask(server),
-        Some(file) if file.as_os_str() == "-" => token_source::from_stdin(),
-        Some(file) => token_source::from_file(file),
+        Some(file) if file.as_os_str() == "-" => read(token_source::from_stdin).await,
+        Some(file) => {
+            let file = file.clone();
+            read(move || token_source::from_file(&file)).await
+        }
         None => match context.environment_token()? {
             Some(found) => Ok(found.token),
             None if terminal => ask(server),
-            None => token_source::from_stdin(),
+            None => read(token_source::from_stdin).await,
         },
+    }
+}
+
+/// Reads elsewhere than on this thread, so that Ctrl-C ends a wait for a pipe.
+async fn read(
+    source: impl FnOnce() -> Result<SecretString, CommandError> + Send + 'static,
+) -> Result<SecretString, CommandError> {
+    match tokio::task::spawn_blocking(source).await {
+        Ok(token) => token,
+        Err(error) => {
+            Err(CommandError::new(Status::Failed, error).context("cannot read the token"))
+        }
     }
 }
 

@@ -1,10 +1,12 @@
 //! `fh login` that fails: each reason has its own words, and nothing was written.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpListener;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use fh_testkit::server::TestServer;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 
 use crate::world::{Run, World};
@@ -245,4 +247,32 @@ fn without_a_server_or_a_token_one_is_asked_for() {
     Error: cannot read the token in missing
     Caused by: No such file or directory (os error 2)
     ");
+}
+
+#[test]
+fn control_c_ends_the_wait_for_a_token() {
+    let server = TestServer::start().unwrap();
+    let world = World::new();
+    let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
+        .env_clear()
+        .envs(world.variables())
+        .args(["login", "--server", server.url(), "-vv"])
+        .stdin(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // What it says with -vv shows that it has asked the server, and so waits for the token now.
+    let mut said = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.contains("well-known") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).unwrap(), 0);
+    }
+    std::thread::sleep(Duration::from_millis(300));
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let mut rest = String::new();
+    said.read_to_string(&mut rest).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130), "{rest}");
+    assert!(rest.contains("Nothing was changed."), "{rest}");
+    assert!(world.everything().is_empty());
 }
