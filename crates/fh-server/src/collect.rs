@@ -29,6 +29,10 @@ use crate::storage::StorageError;
 /// seconds, and clocks jump by minutes.
 const ORPHAN_AGE: Duration = Duration::from_secs(3600);
 
+/// An upload in parts that stood still for so long is not remembered: whoever goes on with it has its
+/// file read again.
+const IDLE_UPLOAD: Duration = Duration::from_secs(3600);
+
 /// Rows that are examined in one statement.
 const EXAMINED: u32 = 5000;
 
@@ -80,7 +84,8 @@ pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Co
         .await?;
     collected.nars = remove_unreferenced(state).await?;
     collected.orphans = remove_orphans(state, orphan_age).await?;
-    state.pushes().receiving().uploads().forget_idle(lifetime);
+    let uploads = state.pushes().receiving().uploads();
+    uploads.forget_idle(lifetime.min(IDLE_UPLOAD));
     collected.partials = remove_stale_partials(state, lifetime).await?;
     Ok(collected)
 }

@@ -79,6 +79,7 @@ impl Receiving {
             database,
             verifiers.clone(),
             publisher.clone(),
+            metrics.clone(),
             settings.limits.part_size,
             settings.timeouts.stall,
         );

@@ -23,6 +23,7 @@ use super::verify::{Expected, Verifiers};
 use crate::database::{Database, nars};
 use crate::error::ApiError;
 use crate::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
+use crate::telemetry::Metrics;
 
 /// All uploads in parts; clones share them.
 #[derive(Clone)]
@@ -40,6 +41,7 @@ struct Shared {
     /// stall, so that the one who is given up is the one who stalls.
     patience: Duration,
     waiting: WaitingRoom,
+    metrics: Metrics,
     uploads: Mutex<HashMap<PartialKey, Arc<Upload>>>,
 }
 
@@ -88,6 +90,7 @@ impl Uploads {
         database: Database,
         verifiers: Verifiers,
         publisher: Publisher,
+        metrics: Metrics,
         part_size: u64,
         stall: Duration,
     ) -> Self {
@@ -99,6 +102,7 @@ impl Uploads {
                 database,
                 verifiers,
                 publisher,
+                metrics,
                 part_size,
                 uploads: Mutex::default(),
             }),
@@ -299,21 +303,28 @@ impl Uploads {
         .await?;
         let fed = loop {
             let pieces = match body.gather().await {
-                Ok(pieces) if pieces.is_empty() => break Ok(()),
+                Ok(pieces) if pieces.is_empty() => break Ok(open),
                 Ok(pieces) => pieces,
                 Err(error) => break Err(error),
             };
             upload.touch();
-            open = blocking(move || {
+            let appended = blocking(move || {
                 pieces.iter().try_for_each(|piece| open.append(piece))?;
                 Ok(open)
-            })
-            .await?;
+            });
+            open = match appended.await {
+                Ok(open) => open,
+                Err(error) => break Err(error),
+            };
         };
-        if let Err(error) = fed {
-            self.put_back(upload, state, partial);
-            return Err(error);
-        }
+        let open = match fed {
+            Ok(open) => open,
+            Err(error) => {
+                self.put_back(upload, state, partial);
+                return Err(error);
+            }
+        };
+        let since = Instant::now();
         let (result, open, partial) = self
             .shared
             .verifiers
@@ -324,11 +335,15 @@ impl Uploads {
             })
             .await?;
         upload.touch();
+        let whole = partial.parts() == partial.part_count();
+        if whole || result.is_err() {
+            self.shared.metrics.nar_verified(since.elapsed(), whole);
+        }
         if let Err(fault) = result {
             self.put_back(upload, state, partial);
             return Err(refusal(fault, &upload.expected, Some(number)));
         }
-        if partial.parts() < partial.part_count() {
+        if !whole {
             flush_ahead(state, &open).await?;
             let parts_received = partial.parts();
             self.put_back(upload, state, partial);
