@@ -24,6 +24,10 @@ impl std::fmt::Display for Interrupted {
 impl std::error::Error for Interrupted {}
 
 /// From here on SIGINT and SIGTERM only set a flag; a second one ends the process at once.
+///
+/// A signal that has a handler here has its default effect in the programs that are started, even
+/// where it was ignored before, as in the background job of a script: what the tests say about
+/// Ctrl-C must not depend on who runs them.
 pub(crate) fn catch() -> Result<()> {
     let requested = Arc::clone(REQUESTED.get_or_init(Arc::default));
     for signal in [SIGINT, SIGTERM] {

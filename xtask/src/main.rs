@@ -42,15 +42,8 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let result = match Arguments::parse().command {
-        Command::Demo(arguments) => demo::run(&arguments),
-        Command::Test(arguments) => test::run(&arguments),
-        Command::Lint(arguments) => lint::run(&arguments),
-        Command::Gen(arguments) => generate::run(&arguments),
-        Command::Nix(arguments) => nix::run(&arguments),
-        Command::Closure(arguments) => closure::run(&arguments),
-        Command::Bench(arguments) => bench::run(&arguments),
-    };
+    let command = Arguments::parse().command;
+    let result = interrupt::catch().and_then(|()| run(&command));
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // A child that Ctrl-C ended too reports that in its own way; the reason is the same.
@@ -63,5 +56,17 @@ fn main() -> ExitCode {
             say::error(&error);
             ExitCode::FAILURE
         }
+    }
+}
+
+fn run(command: &Command) -> anyhow::Result<()> {
+    match command {
+        Command::Demo(arguments) => demo::run(arguments),
+        Command::Test(arguments) => test::run(arguments),
+        Command::Lint(arguments) => lint::run(arguments),
+        Command::Gen(arguments) => generate::run(arguments),
+        Command::Nix(arguments) => nix::run(arguments),
+        Command::Closure(arguments) => closure::run(arguments),
+        Command::Bench(arguments) => bench::run(arguments),
     }
 }

@@ -43,7 +43,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let skips = tempfile::NamedTempFile::new().context("no temporary file")?;
     let mut command = cargo();
     command
-        .arg("test")
+        .args(["test", "--no-fail-fast"])
         .env(fh_testkit::SKIPPED_FILE_VARIABLE, skips.path())
         // Some tests want a `nix` in PATH, whichever.
         .env("PATH", provisioned.any()?.search_path());

@@ -17,8 +17,6 @@ mod scratch;
 
 use anyhow::Result;
 
-use crate::interrupt;
-
 /// Measures fh against a peer, in the same run
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
@@ -32,7 +30,6 @@ enum What {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    interrupt::catch()?;
     match &arguments.what {
         What::Push(arguments) => push::run(arguments),
     }

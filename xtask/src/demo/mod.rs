@@ -34,7 +34,6 @@ pub(crate) struct Arguments {
 const FLAKE: &str = "acme/app";
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    interrupt::catch()?;
     say::line("This shows the main job of fh, end to end, in a scratch directory.");
     say::line("Lines that begin with $ are what one would type; below them is what came of it.");
 
