@@ -5,7 +5,7 @@ use std::io::{BufRead as _, BufReader};
 use std::net::TcpListener;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use fh_nix::{Hasher, PathInfo, SecretKey, StoreDir, StorePath};
 use fh_testkit::server::TestServer;
@@ -390,10 +390,21 @@ fn control_c_says_whether_something_was_sent() {
     });
     assert!(said.contains("the push goes on from there"), "{said}");
 
+    // By the time that `nix` runs, Ctrl-C is listened for.
+    let started = world.path("started");
     world.program(
         "nix",
-        "#!/bin/sh\necho started >&2\nwhile :; do read -r _ < /dev/zero; done\n",
+        &format!(
+            "#!/bin/sh\n: > '{}'\nwhile :; do read -r _ < /dev/zero; done\n",
+            started.display()
+        ),
     );
-    let said = interrupted(&world, &|_| std::thread::sleep(Duration::from_millis(500)));
+    let said = interrupted(&world, &|_| {
+        let patience = Instant::now() + Duration::from_secs(60);
+        while !started.exists() {
+            assert!(Instant::now() < patience, "nix was not started");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    });
     assert!(said.contains("Nothing was sent."), "{said}");
 }
