@@ -1,10 +1,12 @@
 //! The memory of a push: blocks of one size, of which there is a fixed number.
 //!
-//! Everything large that a push holds lies in these blocks: NARs that were read, frames that were
-//! compressed, requests that were not answered yet. Who needs some reserves all of them before
-//! beginning, first come, first served, and waits while there are too few. Whoever has what they
-//! reserved can finish without waiting for more memory, and blocks come back when the server has
-//! answered; so the bound holds, and nothing can wait in a circle.
+//! What was compressed and not answered yet lies in these blocks. Who needs some reserves all of
+//! them before beginning, first come, first served, and waits while there are too few. Whoever has
+//! what they reserved can finish without waiting for more memory, and blocks come back when the
+//! server has answered; so the bound holds, and nothing can wait in a circle.
+//!
+//! What is being compressed lies in a bench, of which there are a few: NARs have to lie in one piece
+//! for that, see [`super::compress`].
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -209,12 +211,143 @@ impl AsRef<[u8]> for Frozen {
     }
 }
 
+/// Room for compressing a whole part. Cloning shares it.
+#[derive(Clone)]
+pub(super) struct Benches(Arc<BenchesShared>);
+
+struct BenchesShared {
+    state: Mutex<BenchesState>,
+    changed: Condvar,
+    content: usize,
+    frame: usize,
+}
+
+struct BenchesState {
+    idle: Vec<Tools>,
+    /// How many may yet be made.
+    unmade: usize,
+    cancelled: bool,
+}
+
+/// The two pieces of memory of a bench.
+#[derive(Default)]
+struct Tools {
+    content: Box<[u8]>,
+    frame: Box<[u8]>,
+}
+
+impl Benches {
+    /// So many benches with room for so many bytes of content and of what becomes of it; none is
+    /// made before it is used.
+    pub(super) fn new(count: usize, content: usize, frame: usize) -> Self {
+        Self(Arc::new(BenchesShared {
+            state: Mutex::new(BenchesState {
+                idle: Vec::new(),
+                unmade: count,
+                cancelled: false,
+            }),
+            changed: Condvar::new(),
+            content,
+            frame,
+        }))
+    }
+
+    /// Waits for a bench. None once the push was cancelled.
+    pub(super) fn take(&self) -> Option<Bench> {
+        let mut state = self.0.lock();
+        loop {
+            if state.cancelled {
+                return None;
+            }
+            if let Some(tools) = state.idle.pop() {
+                return Some(self.bench(tools));
+            }
+            if state.unmade > 0 {
+                state.unmade -= 1;
+                drop(state);
+                return Some(self.bench(Tools {
+                    content: vec![0; self.0.content].into_boxed_slice(),
+                    frame: vec![0; self.0.frame].into_boxed_slice(),
+                }));
+            }
+            state = self
+                .0
+                .changed
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn bench(&self, tools: Tools) -> Bench {
+        Bench {
+            shared: Arc::clone(&self.0),
+            content: tools.content,
+            frame: tools.frame,
+        }
+    }
+
+    /// Ends all waiting, now and later.
+    pub(super) fn cancel(&self) {
+        self.0.lock().cancelled = true;
+        self.0.changed.notify_all();
+    }
+}
+
+impl BenchesShared {
+    fn lock(&self) -> MutexGuard<'_, BenchesState> {
+        // Nothing that can panic runs under this lock.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Room for one part and its frame. Goes back when it is dropped.
+pub(super) struct Bench {
+    shared: Arc<BenchesShared>,
+    /// Where the content is read to.
+    pub(super) content: Box<[u8]>,
+    /// Where it is compressed to.
+    pub(super) frame: Box<[u8]>,
+}
+
+impl Drop for Bench {
+    fn drop(&mut self) {
+        let tools = Tools {
+            content: std::mem::take(&mut self.content),
+            frame: std::mem::take(&mut self.frame),
+        };
+        self.shared.lock().idle.push(tools);
+        self.shared.changed.notify_one();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::thread;
     use std::time::Duration;
 
     use super::*;
+
+    #[test]
+    fn benches_are_lent_to_one_at_a_time() {
+        let benches = Benches::new(1, 10, 20);
+        let bench = benches.take().unwrap();
+        assert_eq!((bench.content.len(), bench.frame.len()), (10, 20));
+        let waiting = {
+            let benches = benches.clone();
+            thread::spawn(move || benches.take().is_some())
+        };
+        thread::sleep(Duration::from_millis(20));
+        assert!(!waiting.is_finished());
+        drop(bench);
+        assert!(waiting.join().unwrap());
+        let _held = benches.take();
+        let waiting = {
+            let benches = benches.clone();
+            thread::spawn(move || benches.take().is_none())
+        };
+        benches.cancel();
+        assert!(waiting.join().unwrap());
+    }
 
     #[test]
     fn blocks_come_back_from_everywhere() {

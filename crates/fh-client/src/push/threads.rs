@@ -1,6 +1,6 @@
 //! The worker threads of a push: what they share, and how they start and end.
 //!
-//! Invariants: threads end by themselves when all is done, and within a block's time when the push
+//! Invariants: threads end by themselves when all is done, and within a frame's time when the push
 //! is stopped; a thread that panics ends the push and does not hang it.
 
 use std::io;
@@ -14,21 +14,19 @@ use tokio::sync::mpsc::UnboundedSender;
 
 use super::PushObserver;
 use super::batch::{self, Packer, ReadyBatch, TARGET};
-use super::memory::{BLOCK, Memory};
+use super::compress;
+use super::memory::{BLOCK, Benches, Memory};
 use super::plan::NarWork;
 use super::report::FailureKind;
 use super::schedule::Schedule;
 use super::work::{Worker, blocks_for};
 use crate::error::{Error, Result};
 
-/// What the whole client may need, but for what it is itself (about 20 MiB with its runtime).
-const MEMORY: usize = 104 * 1024 * 1024;
+/// What a push may need besides what the client is itself, about 15 MiB with its runtime.
+const MEMORY: usize = 116 * 1024 * 1024;
 
-/// What a thread needs besides blocks: a compression context at the usual levels.
-const THREAD_MEMORY: usize = 5 * 1024 * 1024;
-
-/// Blocks there are always so many of, however many threads.
-const LEAST_MEMORY: usize = 48 * 1024 * 1024;
+/// What a thread needs for itself: a compression context at the usual levels, and its stack.
+const THREAD_MEMORY: usize = 3 * 1024 * 1024 / 2;
 
 /// What the threads hand to the uploads.
 pub(super) enum Made {
@@ -61,6 +59,7 @@ pub(super) struct Shared {
     pub(super) level: i32,
     pub(super) schedule: Schedule,
     pub(super) memory: Memory,
+    pub(super) benches: Benches,
     pub(super) packer: Packer,
     pub(super) observer: Arc<dyn PushObserver>,
     stopped: AtomicBool,
@@ -90,6 +89,7 @@ impl Shared {
         self.stopped.store(true, Ordering::Relaxed);
         self.schedule.stop();
         self.memory.cancel();
+        self.benches.cancel();
     }
 
     pub(super) fn part_length(&self, nar: &NarWork, part: u64) -> u64 {
@@ -126,9 +126,11 @@ impl Workers {
         let jobs = jobs
             .min(usize::try_from(parts).unwrap_or(usize::MAX))
             .max(1);
+        let division = Division::of(&limits, jobs);
         let mut workers = Self {
             shared: Arc::new(Shared {
-                memory: Memory::new(memory_blocks(&limits, jobs)),
+                memory: Memory::new(division.blocks),
+                benches: Benches::new(division.benches, division.content, division.frame),
                 packer: Packer::new(small.len(), limits.body_size),
                 schedule: Schedule::new(small, large),
                 abandoned: nars.iter().map(|_| AtomicBool::new(false)).collect(),
@@ -168,15 +170,79 @@ impl Drop for Workers {
     }
 }
 
-/// How many blocks a push has: the bound, or what it cannot do without.
-fn memory_blocks(limits: &PushLimits, jobs: usize) -> usize {
-    let bound = MEMORY
-        .saturating_sub(jobs * THREAD_MEMORY)
-        .max(LEAST_MEMORY);
-    // The batch that is being packed holds its blocks while the largest need waits for its own.
-    let packing = TARGET + limits.batched_nar_size.min(limits.body_size);
-    let needed = blocks_for(limits.part_size.max(limits.batched_nar_size))
-        + blocks_for(packing)
-        + batch::EXTRA_BLOCKS;
-    (bound / BLOCK).max(needed)
+/// How the memory of a push is divided.
+struct Division {
+    benches: usize,
+    /// Bytes of content of a bench.
+    content: usize,
+    /// Bytes of a bench for the compressed frame.
+    frame: usize,
+    blocks: usize,
+}
+
+impl Division {
+    /// At most four fifths for compressing: the rest is what lies ready while the line is slow. Where
+    /// the server's limits are so large that one part does not fit, the bound gives way.
+    fn of(limits: &PushLimits, jobs: usize) -> Self {
+        let content = usize::try_from(limits.part_size.max(limits.batched_nar_size))
+            .unwrap_or(usize::MAX / 4);
+        let frame = compress::frame_bound(content);
+        let reserved = blocks_for(content as u64);
+        let budget = MEMORY.saturating_sub(jobs * THREAD_MEMORY);
+        let each = content + frame + reserved * BLOCK;
+        let benches = (budget / 5 * 4 / each).clamp(1, jobs);
+        // The batch that is being packed holds its blocks while the largest need waits for its own.
+        let record = limits.batched_nar_size.min(limits.body_size);
+        let packing = blocks_for(TARGET + record) + batch::EXTRA_BLOCKS;
+        let left = budget.saturating_sub(benches * (content + frame)) / BLOCK;
+        Self {
+            benches,
+            content,
+            frame,
+            blocks: left.max(reserved + batch::EXTRA_BLOCKS + packing),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MIB: u64 = 1024 * 1024;
+
+    #[test]
+    fn memory_is_bounded_for_any_number_of_threads() {
+        let limits = PushLimits {
+            part_size: 8 * MIB,
+            batched_nar_size: 4 * MIB,
+            body_size: 30 * MIB,
+            nar_size: u64::MAX,
+        };
+        for (jobs, benches) in [(1, 1), (2, 2), (4, 3), (16, 3)] {
+            let division = Division::of(&limits, jobs);
+            assert_eq!(division.benches, benches, "{jobs} jobs");
+            let all = division.benches * (division.content + division.frame)
+                + division.blocks * BLOCK
+                + jobs * THREAD_MEMORY;
+            assert!(all <= MEMORY, "{jobs} jobs: {all}");
+            // While all benches are in use, some frames can lie ready.
+            assert!(
+                division.blocks > benches * blocks_for(8 * MIB) + 40,
+                "{jobs} jobs"
+            );
+        }
+    }
+
+    #[test]
+    fn there_is_memory_for_the_largest_part_that_a_server_may_ask_for() {
+        let limits = PushLimits {
+            part_size: 64 * MIB,
+            batched_nar_size: 64 * MIB,
+            body_size: u64::MAX,
+            nar_size: u64::MAX,
+        };
+        let division = Division::of(&limits, 16);
+        assert_eq!(division.benches, 1);
+        assert!(division.blocks > 2 * blocks_for(64 * MIB));
+    }
 }

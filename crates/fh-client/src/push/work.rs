@@ -13,16 +13,16 @@ use tokio::sync::mpsc::UnboundedSender;
 use super::PushEvent;
 use super::batch::{self, Packed};
 use super::compress::{self, CompressError, Compressor};
-use super::memory::{BLOCK, Block, Reservation};
+use super::memory::{BLOCK, Bench, Block, Reservation};
 use super::plan::NarWork;
 use super::report::FailureKind;
 use super::schedule::{Reading, Task};
 use super::threads::{Made, ReadyPart, Shared};
 
-/// Blocks to reserve for making a frame of so many bytes.
-pub(super) fn blocks_for(bytes: u64) -> usize {
-    usize::try_from(bytes.div_ceil(BLOCK as u64)).unwrap_or(usize::MAX / BLOCK)
-        + compress::EXTRA_BLOCKS
+/// Blocks to reserve for the frame of so much content.
+pub(super) fn blocks_for(content: u64) -> usize {
+    let content = usize::try_from(content).unwrap_or(usize::MAX / 2);
+    compress::frame_bound(content).div_ceil(BLOCK)
 }
 
 /// Why a NAR is not made.
@@ -35,10 +35,7 @@ enum Stop {
 
 impl From<CompressError> for Stop {
     fn from(error: CompressError) -> Self {
-        match error {
-            CompressError::Stopped => Self::Quietly,
-            CompressError::Failed(reason) => Self::Failed(FailureKind::Unreadable, reason),
-        }
+        Self::Failed(FailureKind::Unreadable, error.0)
     }
 }
 
@@ -118,12 +115,17 @@ impl Worker {
     /// Reads, hashes, compresses and packs a NAR that travels in a batch.
     fn small(&self, index: usize, compressor: &mut Option<Compressor>) -> Result<(), Stop> {
         let nar = &self.shared.nars[index];
-        let mut reservation = self.reserve(blocks_for(nar.size) + batch::EXTRA_BLOCKS)?;
-        let mut reader = NarReader::new(&nar.source)?;
-        let mut hasher = Hasher::new();
-        let content = self.read(index, &mut reader, &mut hasher, nar.size, &mut reservation)?;
-        check_whole(nar, &mut reader, hasher)?;
-        let frame = self.compress(content, &mut reservation, compressor)?;
+        let (frame, mut reservation) = if compress::fits_a_block(nar.size) {
+            self.small_in_blocks(index, compressor)?
+        } else {
+            let mut bench = self.bench()?;
+            let mut reservation = self.reserve(blocks_for(nar.size) + batch::EXTRA_BLOCKS)?;
+            self.read_whole(index, content_of(&mut bench, nar.size))?;
+            (
+                self.compress(bench, nar.size, &mut reservation, compressor)?,
+                reservation,
+            )
+        };
         let packed = Packed {
             index,
             hash: nar.hash,
@@ -135,6 +137,34 @@ impl Worker {
             .packer
             .pack(packed, &mut reservation, send)
             .map_err(|too_large| self.too_large(too_large.record))
+    }
+
+    /// Most NARs are so small that a block is a bench.
+    fn small_in_blocks(
+        &self,
+        index: usize,
+        compressor: &mut Option<Compressor>,
+    ) -> Result<(Vec<Block>, Reservation), Stop> {
+        let mut reservation = self.reserve(2 + batch::EXTRA_BLOCKS)?;
+        let (mut content, mut frame) = (take(&mut reservation)?, take(&mut reservation)?);
+        let size = length(self.shared.nars[index].size);
+        self.read_whole(index, &mut content.room()[..size])?;
+        content.advance(size);
+        let compressor = self.compressor(compressor)?;
+        let compressed = compressor.frame(content.filled(), frame.room())?;
+        frame.advance(compressed);
+        reservation.put_back(content);
+        self.tell_compressed(size, compressed);
+        Ok((vec![frame], reservation))
+    }
+
+    /// Reads a whole NAR into a buffer of its size, and checks it.
+    fn read_whole(&self, index: usize, content: &mut [u8]) -> Result<(), Stop> {
+        let nar = &self.shared.nars[index];
+        let mut reader = NarReader::new(&nar.source)?;
+        let mut hasher = Hasher::new();
+        self.read(index, &mut reader, &mut hasher, content)?;
+        check_whole(nar, &mut reader, hasher)
     }
 
     fn begin(&self, nar: usize) -> Result<Box<Reading>, Stop> {
@@ -149,16 +179,18 @@ impl Worker {
     /// Reads and compresses one part of a large NAR.
     fn large(&self, reading: Box<Reading>, compressor: &mut Option<Compressor>) {
         let index = reading.nar;
-        let mut read = match self.read_part(reading) {
+        let read = match self.read_part(reading) {
             Ok(read) => read,
             Err(stop) => {
                 self.shared.schedule.close();
                 return self.fail(index, stop);
             }
         };
+        let number = read.number;
+        let mut reservation = read.reservation;
         let made = self
-            .compress(read.content, &mut read.reservation, compressor)
-            .and_then(|frame| self.part(index, read.number, frame));
+            .compress(read.bench, read.length, &mut reservation, compressor)
+            .and_then(|frame| self.part(index, number, frame));
         match made {
             Ok(part) => self.send(Made::Part(part)),
             Err(stop) => self.fail(index, stop),
@@ -173,13 +205,13 @@ impl Worker {
         }
         let number = reading.part;
         let length = self.shared.part_length(nar, number);
-        let mut reservation = self.reserve(blocks_for(length))?;
-        let content = self.read(
+        let mut bench = self.bench()?;
+        let reservation = self.reserve(blocks_for(length))?;
+        self.read(
             reading.nar,
             &mut reading.reader,
             &mut reading.hasher,
-            length,
-            &mut reservation,
+            content_of(&mut bench, length),
         )?;
         reading.part += 1;
         if reading.part == nar.parts {
@@ -190,7 +222,8 @@ impl Worker {
         }
         Ok(ReadPart {
             number,
-            content,
+            length,
+            bench,
             reservation,
         })
     }
@@ -198,22 +231,14 @@ impl Worker {
     /// Reads a part that the server has, for the hash alone.
     fn skip_part(&self, reading: &mut Reading) -> Result<(), Stop> {
         let nar = &self.shared.nars[reading.nar];
-        let mut left = self.shared.part_length(nar, reading.part);
-        let mut reservation = self.reserve(1)?;
-        while left > 0 {
-            let piece = left.min(BLOCK as u64);
-            let content = self.read(
-                reading.nar,
-                &mut reading.reader,
-                &mut reading.hasher,
-                piece,
-                &mut reservation,
-            )?;
-            for block in content {
-                reservation.put_back(block);
-            }
-            left -= piece;
-        }
+        let part = self.shared.part_length(nar, reading.part);
+        let mut bench = self.bench()?;
+        self.read(
+            reading.nar,
+            &mut reading.reader,
+            &mut reading.hasher,
+            content_of(&mut bench, part),
+        )?;
         reading.part += 1;
         Ok(())
     }
@@ -222,62 +247,71 @@ impl Worker {
         self.shared.memory.reserve(blocks).ok_or(Stop::Quietly)
     }
 
-    /// Reads exactly `length` bytes of a NAR into blocks, hashing them while they are in the cache.
+    fn bench(&self) -> Result<Bench, Stop> {
+        self.shared.benches.take().ok_or(Stop::Quietly)
+    }
+
+    /// Fills the buffer from a NAR, hashing what was read while it is in the cache.
     fn read(
         &self,
         index: usize,
         reader: &mut NarReader,
         hasher: &mut Hasher,
-        length: u64,
-        reservation: &mut Reservation,
-    ) -> Result<Vec<Block>, Stop> {
-        let mut blocks = Vec::new();
-        let mut left = usize::try_from(length).unwrap_or(usize::MAX);
-        while left > 0 {
+        content: &mut [u8],
+    ) -> Result<(), Stop> {
+        for piece in content.chunks_mut(BLOCK) {
             if self.shared.is_stopped() || self.shared.is_abandoned(index) {
                 return Err(Stop::Quietly);
             }
-            let Some(mut block) = reservation.take() else {
-                // Cannot be: `blocks_for` counts them.
-                let reason = "more was read than there is memory for".to_owned();
-                return Err(Stop::Failed(FailureKind::Unreadable, reason));
-            };
-            while left > 0 && !block.room().is_empty() {
-                let room = block.room();
-                let wanted = room.len().min(left);
-                let count = reader.read(&mut room[..wanted])?;
+            let mut filled = 0;
+            while filled < piece.len() {
+                let count = reader.read(&mut piece[filled..])?;
                 if count == 0 {
                     return Err(wrong_size(&self.shared.nars[index], "fewer"));
                 }
-                block.advance(count);
-                left -= count;
+                filled += count;
             }
-            hasher.update(block.filled());
+            hasher.update(piece);
             self.shared.observer.event(&PushEvent::Read {
-                nar_bytes: block.filled().len() as u64,
+                nar_bytes: piece.len() as u64,
             });
-            blocks.push(block);
         }
-        Ok(blocks)
+        Ok(())
     }
 
+    fn compressor<'a>(
+        &self,
+        compressor: &'a mut Option<Compressor>,
+    ) -> Result<&'a mut Compressor, Stop> {
+        match compressor {
+            Some(compressor) => Ok(compressor),
+            None => Ok(compressor.insert(Compressor::new(self.shared.level)?)),
+        }
+    }
+
+    /// Compresses what was read to a bench, which is then free for another.
     fn compress(
         &self,
-        content: Vec<Block>,
+        mut bench: Bench,
+        size: u64,
         reservation: &mut Reservation,
         compressor: &mut Option<Compressor>,
     ) -> Result<Vec<Block>, Stop> {
-        let nar_bytes = content.iter().map(|b| b.filled().len() as u64).sum();
-        let compressor = match compressor {
-            Some(compressor) => compressor,
-            None => compressor.insert(Compressor::new(self.shared.level)?),
-        };
-        let frame = compressor.frame(content, reservation, &|| self.shared.is_stopped())?;
+        let size = length(size);
+        let compressor = self.compressor(compressor)?;
+        let compressed = compressor.frame(&bench.content[..size], &mut bench.frame)?;
+        self.tell_compressed(size, compressed);
+        Ok(compress::into_blocks(
+            &bench.frame[..compressed],
+            reservation,
+        )?)
+    }
+
+    fn tell_compressed(&self, nar_bytes: usize, bytes: usize) {
         self.shared.observer.event(&PushEvent::Compressed {
-            nar_bytes,
-            bytes: frame.iter().map(|b| b.filled().len() as u64).sum(),
+            nar_bytes: nar_bytes as u64,
+            bytes: bytes as u64,
         });
-        Ok(frame)
     }
 
     fn part(&self, index: usize, number: u64, frame: Vec<Block>) -> Result<ReadyPart, Stop> {
@@ -317,8 +351,27 @@ impl Drop for Worker {
 /// A part that was read, with what is needed to compress it.
 struct ReadPart {
     number: u64,
-    content: Vec<Block>,
+    length: u64,
+    bench: Bench,
     reservation: Reservation,
+}
+
+/// A size that was found to fit into memory: limits are checked with the plan.
+fn length(size: u64) -> usize {
+    usize::try_from(size).unwrap_or(usize::MAX)
+}
+
+/// So much of a bench's room for content. A bench has room for every part and every batched NAR.
+fn content_of(bench: &mut Bench, size: u64) -> &mut [u8] {
+    let size = length(size).min(bench.content.len());
+    &mut bench.content[..size]
+}
+
+fn take(reservation: &mut Reservation) -> Result<Block, Stop> {
+    reservation.take().ok_or_else(|| {
+        // Cannot be: as many as are taken were reserved.
+        Stop::Failed(FailureKind::Unreadable, "no memory is left".to_owned())
+    })
 }
 
 /// Compares a NAR of which all expected bytes were read with what Nix has recorded of it.
