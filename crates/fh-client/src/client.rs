@@ -7,12 +7,10 @@ use http::header::HeaderValue;
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::error::{Error, Result};
-use crate::http::{RetryPolicy, Transport};
+use crate::http::Transport;
+use crate::retry::{DEFAULT_RETRIES, RetryPolicy};
 use crate::server_url::ServerUrl;
 use crate::text::safe_line;
-
-/// Attempts after the first, where nothing else is said: enough for a server that restarts.
-pub const DEFAULT_RETRIES: u32 = 5;
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(60);
@@ -134,7 +132,7 @@ impl ClientBuilder {
     }
 
     /// The wait before the first retry, doubled for each further one. 250 ms where nothing is
-    /// said; half as much again is added by chance.
+    /// said; up to as much again is added by chance.
     #[must_use]
     pub fn first_retry_wait(mut self, wait: Duration) -> Self {
         self.first_wait = Some(wait);

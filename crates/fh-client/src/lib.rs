@@ -16,14 +16,16 @@ pub mod credentials;
 mod error;
 mod http;
 pub mod push;
+pub mod retry;
 mod routes;
 mod server_url;
 mod text;
 
-pub use client::{Client, ClientBuilder, DEFAULT_RETRIES};
+pub use client::{Client, ClientBuilder};
 pub use closure::{Closure, ClosurePath, NixTools};
 pub use credentials::{CredentialStore, ServerEntry};
 pub use error::{Error, Result, UnreachableCause};
-pub use http::{RetryEvent, RetryListener, UploadBody};
+pub use http::UploadBody;
 pub use push::{PushEvent, PushObserver, PushOptions, PushReport, push};
+pub use retry::{DEFAULT_RETRIES, RetryEvent, RetryListener, RetryPolicy};
 pub use server_url::ServerUrl;

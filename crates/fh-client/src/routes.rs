@@ -19,7 +19,8 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
-use crate::http::{Answer, Content, Repeat, Request, RetryListener, UploadBody};
+use crate::http::{Answer, Content, Request, UploadBody};
+use crate::retry::{Repeat, RetryListener};
 use crate::text::safe_line;
 
 /// The media type of one part of a NAR.

@@ -1,105 +1,29 @@
-//! What a failed attempt means: the error in words, and whether another attempt can help.
+//! Failures of a connection in this crate's words.
 
 use std::error::Error as StdError;
 use std::io;
-use std::time::Duration;
 
-use http::StatusCode;
-use http::header::{self, HeaderMap};
-
-use super::Repeat;
-use super::retry::parse_retry_after;
 use crate::error::{Error, UnreachableCause};
+use crate::retry::{Failure, Sent};
 use crate::text::safe_line;
 
 /// How many characters of a system's or library's message are shown.
 const REASON_LIMIT: usize = 300;
 
-/// Whether the server can have carried out a request that failed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Sent {
-    /// It surely did not.
-    No,
-    /// It is not known.
-    Perhaps,
-}
-
-/// A failed attempt.
-#[derive(Debug)]
-pub(super) struct Failure {
-    pub(super) error: Error,
-    /// None where another attempt would fail as well.
-    transient: Option<Sent>,
-    /// What the server asked to wait.
-    pub(super) retry_after: Option<Duration>,
-}
-
-impl Failure {
-    /// A failure that another attempt would not mend.
-    pub(super) fn end(error: Error) -> Self {
-        Self {
-            error,
-            transient: None,
-            retry_after: None,
-        }
+/// What a failure of the connection means.
+pub(crate) fn from_transport(url: &str, host: &str, error: &reqwest::Error) -> Failure {
+    if error.is_builder() {
+        return Failure::end(Error::InvalidAnswer {
+            url: url.to_owned(),
+            reason: innermost(error),
+        });
     }
-
-    pub(super) fn unreachable(url: &str, cause: UnreachableCause, sent: Sent) -> Self {
-        // A certificate does not become trusted by asking again, and a name seldom appears; but a
-        // resolver that is being restarted is as transient as a server that is.
-        let transient = !matches!(cause, UnreachableCause::Certificate { .. });
-        Self {
-            error: Error::Unreachable {
-                url: url.to_owned(),
-                cause,
-            },
-            transient: transient.then_some(sent),
-            retry_after: None,
-        }
-    }
-
-    pub(super) fn from_transport(url: &str, host: &str, error: &reqwest::Error) -> Self {
-        let sent = if error.is_connect() {
-            Sent::No
-        } else {
-            Sent::Perhaps
-        };
-        if error.is_builder() {
-            return Self::end(Error::InvalidAnswer {
-                url: url.to_owned(),
-                reason: innermost(error),
-            });
-        }
-        Self::unreachable(url, cause_of(host, error), sent)
-    }
-
-    pub(super) fn from_status(error: Error, status: StatusCode, headers: &HeaderMap) -> Self {
-        let transient = match status {
-            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => Some(Sent::No),
-            StatusCode::REQUEST_TIMEOUT | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-                Some(Sent::Perhaps)
-            }
-            _ => None,
-        };
-        let retry_after = headers
-            .get(header::RETRY_AFTER)
-            .and_then(|value| value.to_str().ok())
-            .and_then(parse_retry_after);
-        Self {
-            error,
-            transient,
-            retry_after,
-        }
-    }
-
-    /// Whether another attempt is worth it and safe.
-    pub(super) fn may_repeat(&self, repeat: Repeat) -> bool {
-        match self.transient {
-            None => false,
-            Some(Sent::No) => true,
-            Some(Sent::Perhaps) => repeat == Repeat::Safe,
-        }
-    }
+    let sent = if error.is_connect() {
+        Sent::No
+    } else {
+        Sent::Perhaps
+    };
+    Failure::unreachable(url, cause_of(host, error), sent)
 }
 
 /// Walks from an error to what caused it, ending with the innermost.

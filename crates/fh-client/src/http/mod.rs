@@ -6,7 +6,7 @@
 
 mod body;
 mod failure;
-mod retry;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,13 +17,12 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 pub use body::UploadBody;
-pub(crate) use retry::RetryPolicy;
-pub use retry::{RetryEvent, RetryListener};
 
 use crate::error::{Error, Result, UnreachableCause};
+use crate::retry::{Failure, Repeat, RetryListener, RetryPolicy, Sent};
 use crate::server_url::ServerUrl;
 use crate::text::{excerpt, safe_line};
-use failure::{Failure, Sent};
+use failure::from_transport;
 
 /// The largest answer that is read: a plan for some hundred thousand paths.
 const ANSWER_LIMIT: usize = 64 * 1024 * 1024;
@@ -50,15 +49,6 @@ pub(crate) enum Content {
     Json(Bytes),
     /// NARs or a part of one.
     Upload(&'static str, UploadBody),
-}
-
-/// Whether a request may be sent again when it is not known what became of the first try.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Repeat {
-    /// Sending it twice does what sending it once does.
-    Safe,
-    /// Only where the first try surely was not carried out.
-    IfUnsent,
 }
 
 /// One request of the API.
@@ -124,7 +114,7 @@ impl Transport {
             .await
     }
 
-    async fn attempt(&self, request: &Request) -> std::result::Result<Answer, Failure> {
+    async fn attempt(&self, request: &Request) -> Result<Answer, Failure> {
         let url = format!("{}{}", self.base, request.path);
         let activity = Activity::new();
         let mut builder = self.http.request(request.method.clone(), &url);
@@ -157,7 +147,7 @@ impl Transport {
             let response = builder
                 .send()
                 .await
-                .map_err(|error| Failure::from_transport(&url, self.base.host(), &error))?;
+                .map_err(|error| from_transport(&url, self.base.host(), &error))?;
             activity.touch();
             self.read(&url, response, &activity).await
         };
@@ -176,7 +166,7 @@ impl Transport {
         url: &str,
         mut response: reqwest::Response,
         activity: &Activity,
-    ) -> std::result::Result<Answer, Failure> {
+    ) -> Result<Answer, Failure> {
         let status = response.status();
         let limit = if status.is_success() {
             ANSWER_LIMIT
@@ -204,7 +194,7 @@ impl Transport {
                 // The status is known; a page cut short does not change it.
                 Err(_) if !status.is_success() => break,
                 Err(error) => {
-                    return Err(Failure::from_transport(url, self.base.host(), &error));
+                    return Err(from_transport(url, self.base.host(), &error));
                 }
             }
         }

@@ -31,10 +31,10 @@ use fh_api::{CommitSummary, FlakeName, PathStatus, PushPlan, PushRequest};
 use fh_nix::PublicKey;
 use uuid::Uuid;
 
-use crate::client::{Client, DEFAULT_RETRIES};
+use crate::client::Client;
 use crate::closure::Closure;
 use crate::error::{Error, Result};
-use crate::http::RetryEvent;
+use crate::retry::{DEFAULT_RETRIES, RetryEvent};
 
 pub use observer::{NoObserver, PlanTotals, PushEvent, PushObserver};
 pub use report::{FailedPath, FailureKind, PlannedPath, PushReport};
