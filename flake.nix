@@ -1,7 +1,7 @@
 {
   description = "A Nix binary cache with access control per flake: the command line and the server";
 
-  inputs.nixpkgs.url = "nixpkgs";
+  inputs.nixpkgs.url = "github:NixOS/nixpkgs/nixos-unstable";
 
   outputs =
     { self, nixpkgs }:
@@ -13,49 +13,55 @@
         "aarch64-darwin"
       ];
       forEachSystem = f: nixpkgs.lib.genAttrs systems (system: f nixpkgs.legacyPackages.${system});
-      version = (builtins.fromTOML (builtins.readFile ./Cargo.toml)).workspace.package.version;
+      package = pkgs: pkgs.callPackage ./nix/package.nix { };
+      modules = {
+        client = import ./nix/nixos/client.nix { inherit (self) packages; };
+        server = import ./nix/nixos/server.nix { inherit (self) packages; };
+        home = import ./nix/home-manager.nix { inherit (self) packages; };
+      };
     in
     {
       packages = forEachSystem (pkgs: {
-        default = self.packages.${pkgs.stdenv.hostPlatform.system}.fh;
-        fh = pkgs.rustPlatform.buildRustPackage {
-          pname = "fh";
-          inherit version;
-          src = self;
-          cargoLock.lockFile = ./Cargo.lock;
-          cargoBuildFlags = [ "--package=fh" ];
-          # The whole suite wants several versions of Nix and a store of its own: `cargo xtask test`.
-          cargoTestFlags = [
-            "--package=fh-nix"
-            "--package=fh-auth"
-            "--package=fh-api"
-          ];
-          nativeBuildInputs = [ pkgs.installShellFiles ];
-          postInstall = ''
-            installManPage man/*.1
-            installShellCompletion completions/fh.bash completions/_fh completions/fh.fish
-          '';
-          meta = {
-            description = "A Nix binary cache with access control per flake";
-            license = with pkgs.lib.licenses; [
-              mit
-              asl20
-            ];
-            mainProgram = "fh";
-          };
-        };
+        default = package pkgs;
+        fh = package pkgs;
+        fh-client = (package pkgs).override { withServer = false; };
       });
+
+      overlays.default = final: prev: {
+        fh = package final;
+        fh-client = (package final).override { withServer = false; };
+      };
+
+      nixosModules = {
+        inherit (modules) client server;
+        default = {
+          imports = [
+            modules.client
+            modules.server
+          ];
+        };
+      };
+
+      # The output has had both names in home-manager's own documentation.
+      homeModules.default = modules.home;
+      homeManagerModules.default = modules.home;
 
       devShells = forEachSystem (pkgs: {
         default = pkgs.mkShell {
-          inputsFrom = [ self.packages.${pkgs.stdenv.hostPlatform.system}.fh ];
+          inputsFrom = [ (package pkgs) ];
           packages = [
             pkgs.cargo-deny
             pkgs.clippy
             pkgs.nginx
+            pkgs.rust-analyzer
             pkgs.rustfmt
           ];
         };
+      });
+
+      checks = forEachSystem (pkgs: {
+        package = package pkgs;
+        client = (package pkgs).override { withServer = false; };
       });
 
       formatter = forEachSystem (pkgs: pkgs.nixfmt-rfc-style);

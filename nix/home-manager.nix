@@ -1,0 +1,95 @@
+# `programs.fh` of home-manager: the user's Nix substitutes from a server of `fh`.
+#
+# Where a Nix daemon does not trust the user, it takes no substituters from them: then the machine
+# has to be set up, on NixOS with the module of the same name.
+{ packages }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.programs.fh;
+  inherit (lib) mkOption types;
+in
+{
+  options.programs.fh = {
+    enable = lib.mkEnableOption "fh, and substitution from the server it names";
+
+    package = mkOption {
+      type = types.package;
+      default = packages.${pkgs.stdenv.hostPlatform.system}.fh-client;
+      defaultText = lib.literalExpression "fh.packages.\${system}.fh-client";
+      description = "The package that has `fh`.";
+    };
+
+    server = mkOption {
+      type = types.str;
+      example = "https://cache.example.org";
+      description = "The address of the server: what `fh` uses where no other is named, and the host of the netrc entry.";
+    };
+
+    substituters = mkOption {
+      type = types.listOf types.str;
+      default = [ cfg.server ];
+      defaultText = lib.literalExpression "[ config.programs.fh.server ]";
+      description = "What Nix substitutes from: the server's address, or narrower, `…/cache/ORG` or `…/cache/ORG/PROJECT`.";
+    };
+
+    publicKeys = mkOption {
+      type = types.listOf types.str;
+      description = "Both public keys of the server, which `fh login --print` prints.";
+    };
+
+    tokenFile = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "/run/user/1000/secrets/fh-token";
+      description = "A file with the token, outside of the Nix store. Without it, `fh login` stays to be run by hand.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = cfg.tokenFile == null || !(lib.hasPrefix builtins.storeDir cfg.tokenFile);
+        message = "programs.fh.tokenFile is in the Nix store, which everybody can read: name a file outside of it, as a string";
+      }
+      {
+        assertion = cfg.publicKeys != [ ];
+        message = "programs.fh.publicKeys is empty: Nix would refuse everything that ${cfg.server} serves";
+      }
+    ];
+
+    home.packages = [ cfg.package ];
+    home.sessionVariables.FH_SERVER = lib.mkDefault cfg.server;
+
+    nix.settings = {
+      extra-substituters = cfg.substituters;
+      extra-trusted-public-keys = cfg.publicKeys;
+      netrc-file = "${config.xdg.configHome}/nix/netrc";
+    };
+
+    # Asks no server, and never fails the activation: a token that is not there yet is no reason to
+    # leave a person without the rest of their home.
+    home.activation.fhLogin = lib.mkIf (cfg.tokenFile != null) (
+      lib.hm.dag.entryAfter [ "linkGeneration" ] ''
+        if [ -r ${lib.escapeShellArg cfg.tokenFile} ]; then
+          run ${cfg.package}/bin/fh login ${
+            lib.escapeShellArgs [
+              "--server=${cfg.server}"
+              "--token-file=${cfg.tokenFile}"
+              "--scope=user"
+              "--no-nix-conf"
+              "--offline"
+              "--yes"
+            ]
+          } || warnEcho "fh: the netrc was not written; run fh login by hand"
+        else
+          warnEcho ${lib.escapeShellArg "fh: there is no ${cfg.tokenFile} yet, so the netrc was not written"}
+        fi
+      ''
+    );
+  };
+}

@@ -1,0 +1,143 @@
+# `programs.fh`: Nix on this machine substitutes from a server of `fh`.
+#
+# On NixOS nix.conf lies in the store, so the module says what `fh login` would write there, and a
+# service puts the token into the netrc that Nix reads. That service asks no server and uses no
+# network: it cannot keep a machine from booting, and it may run again at any time.
+{ packages }:
+{
+  config,
+  lib,
+  pkgs,
+  ...
+}:
+let
+  cfg = config.programs.fh;
+  inherit (lib) mkOption types;
+  netrcDirectory = builtins.dirOf cfg.netrcFile;
+in
+{
+  options.programs.fh = {
+    enable = lib.mkEnableOption "fh, and substitution from the server it names";
+
+    package = mkOption {
+      type = types.package;
+      default = packages.${pkgs.stdenv.hostPlatform.system}.fh-client;
+      defaultText = lib.literalExpression "fh.packages.\${system}.fh-client";
+      description = "The package that has `fh`.";
+    };
+
+    server = mkOption {
+      type = types.str;
+      example = "https://cache.example.org";
+      description = ''
+        The address of the server. It is what `fh` uses where no other is named (`FH_SERVER`), and
+        the host of the netrc entry.
+      '';
+    };
+
+    substituters = mkOption {
+      type = types.listOf types.str;
+      default = [ cfg.server ];
+      defaultText = lib.literalExpression "[ config.programs.fh.server ]";
+      example = [ "https://cache.example.org/cache/acme/app" ];
+      description = ''
+        What Nix substitutes from: the server's address for all that the token may read, or
+        narrower, `…/cache/ORG` for one organisation and `…/cache/ORG/PROJECT` for one flake.
+      '';
+    };
+
+    publicKeys = mkOption {
+      type = types.listOf types.str;
+      example = [
+        "cache.example.org-1:AAAA…"
+        "cache.example.org-2:BBBB…"
+      ];
+      description = ''
+        Both public keys of the server, which `fh login --print` prints: the active one and the
+        standby, so that a rotation of the server's keys needs no change here on that day.
+      '';
+    };
+
+    tokenFile = mkOption {
+      type = types.nullOr types.str;
+      default = null;
+      example = "/run/secrets/fh-token";
+      description = ''
+        A file with the machine's token, readable by root. It must not be in the Nix store, which
+        everybody can read. When it changes, the netrc follows. Without it, only public flakes are
+        substituted.
+      '';
+    };
+
+    netrcFile = mkOption {
+      type = types.str;
+      default = "/etc/nix/netrc";
+      description = "The netrc that Nix reads. Entries of other hosts in it stay as they are.";
+    };
+  };
+
+  config = lib.mkIf cfg.enable {
+    assertions = [
+      {
+        assertion = cfg.tokenFile == null || !(lib.hasPrefix builtins.storeDir cfg.tokenFile);
+        message = "programs.fh.tokenFile is in the Nix store, which everybody can read: name a file outside of it, as a string";
+      }
+      {
+        assertion = cfg.publicKeys != [ ];
+        message = "programs.fh.publicKeys is empty: Nix would refuse everything that ${cfg.server} serves";
+      }
+    ];
+
+    environment.systemPackages = [ cfg.package ];
+    environment.variables.FH_SERVER = lib.mkDefault cfg.server;
+
+    nix.settings = {
+      extra-substituters = cfg.substituters;
+      extra-trusted-public-keys = cfg.publicKeys;
+      netrc-file = cfg.netrcFile;
+    };
+
+    systemd.services.fh-login = lib.mkIf (cfg.tokenFile != null) {
+      description = "Token of fh in the netrc that Nix reads";
+      # Wanted, not required: if it fails, Nix works on without this server's private flakes.
+      wantedBy = [
+        "multi-user.target"
+        "nix-daemon.service"
+      ];
+      before = [ "nix-daemon.service" ];
+      unitConfig.ConditionPathExists = cfg.tokenFile;
+      environment = {
+        NIX_CONF_DIR = "/etc/nix";
+        XDG_CONFIG_HOME = "/var/lib/fh-login";
+      };
+      serviceConfig = {
+        Type = "oneshot";
+        ExecStart = lib.escapeShellArgs [
+          "${cfg.package}/bin/fh"
+          "login"
+          "--server=${cfg.server}"
+          "--token-file=${cfg.tokenFile}"
+          "--scope=system"
+          "--no-nix-conf"
+          "--offline"
+          "--yes"
+        ];
+        StateDirectory = "fh-login";
+        StateDirectoryMode = "0700";
+        UMask = "0077";
+        ProtectSystem = "strict";
+        ReadWritePaths = [ netrcDirectory ];
+        PrivateNetwork = true;
+        PrivateTmp = true;
+        NoNewPrivileges = true;
+      };
+    };
+
+    # A token that is renewed (by a secret manager, by hand) reaches the netrc without a reboot.
+    systemd.paths.fh-login = lib.mkIf (cfg.tokenFile != null) {
+      description = "Changes of the token of fh";
+      wantedBy = [ "multi-user.target" ];
+      pathConfig.PathChanged = cfg.tokenFile;
+    };
+  };
+}
