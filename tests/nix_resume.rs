@@ -9,12 +9,12 @@ use std::fs;
 use std::sync::{Arc, Mutex, Weak};
 
 use fh_testkit::nix::ScratchStore;
+use fh_testkit::proxy::{Proxy, Seen, Verdict};
 use fh_testkit::server::TestServer;
 use nix::built::newest;
 use nix::process::Running;
-use nix::proxy::{Proxy, Seen, Verdict};
 use nix::served::Served;
-use nix::{Built, Person, Site, counts, shared};
+use nix::{Built, Person, Site, counts, proxy, shared};
 use rustix::process::Signal;
 use serde_json::Value;
 
@@ -50,7 +50,7 @@ fn received_parts(seen: &[Seen]) -> Vec<u64> {
 /// again.
 fn interrupted(signal: Signal, check: impl FnOnce(Running)) {
     let (site, built) = (site_of_parts(), closure());
-    let first = Proxy::start(site.url(), |request, _| match request.part() {
+    let first = proxy(site.url(), |request, _| match request.part() {
         Some(4..) => Verdict::Hold,
         _ => Verdict::Pass,
     });
@@ -74,7 +74,7 @@ fn interrupted(signal: Signal, check: impl FnOnce(Running)) {
     assert_eq!(site.paths_in("acme/app"), 0);
     site.assert_invisible(&built.paths());
 
-    let second = Proxy::start(site.url(), |_, _| Verdict::Pass);
+    let second = proxy(site.url(), |_, _| Verdict::Pass);
     let pushed = push(&second).wait().ok().json();
     assert_eq!(
         counts(&pushed, ["paths", "uploaded", "received"]),
@@ -112,7 +112,7 @@ fn a_push_that_was_killed_goes_on_where_it_was() {
 /// Two pushes at the same time, none of which sends a large NAR before both are to. Gives back both
 /// summaries.
 fn at_the_same_time(site: &Site, built: &Built, pushes: [(&Person, &str); 2]) -> [Value; 2] {
-    let proxy = Proxy::start(site.url(), |request, _| match request.part() {
+    let proxy = proxy(site.url(), |request, _| match request.part() {
         Some(_) => Verdict::Hold,
         None => Verdict::Pass,
     });
@@ -176,7 +176,7 @@ fn a_server_that_is_killed_loses_nothing_and_the_push_goes_on() {
         shown.json()["paths"].as_u64().unwrap()
     };
 
-    let proxy = Proxy::start(&served.url(), |request, _| match request.part() {
+    let proxy = proxy(&served.url(), |request, _| match request.part() {
         Some(4..) => Verdict::Hold,
         _ if request.path.ends_with("/commit") => Verdict::Hold,
         _ => Verdict::Pass,

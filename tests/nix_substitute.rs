@@ -8,10 +8,10 @@ mod nix;
 use std::sync::{Arc, Mutex, Weak};
 
 use fh_testkit::nix::{Daemon, Home, Nix, ScratchStore, versions};
+use fh_testkit::proxy::Verdict;
 use fh_testkit::server::TestServer;
 use nix::built::newest;
-use nix::proxy::{Proxy, Verdict};
-use nix::{Built, Person, Site, process, shared};
+use nix::{Built, Person, Site, process, proxy, shared};
 
 /// A server with one private flake, which has a closure, and somebody who may read it.
 struct World {
@@ -274,7 +274,7 @@ fn a_download_that_breaks_twice_goes_on_where_it_was() {
     let world = http();
     for nix in versions() {
         let alice = world.reader(nix);
-        let proxy = Proxy::start(world.site.url(), |request, before| {
+        let proxy = proxy(world.site.url(), |request, before| {
             let again = before.iter().filter(|seen| seen.path == request.path);
             if request.is_nar() && again.count() < 2 {
                 Verdict::Cut(PIECE)

@@ -5,7 +5,7 @@
 //!   └─ Person ── a home of their own, `fh login` done, any version of Nix
 //! Served ── the same as a process, which can be killed
 //! Built ── a closure in the machine's store, deleted afterwards
-//! Proxy ── stands between a client and the server: records, cuts and holds
+//! proxy ── stands between a client and the server: records, cuts and holds requests
 //! ```
 //!
 //! Invariants: nobody's own files are touched, every child process has a time limit, and nothing
@@ -18,13 +18,14 @@
 
 pub(crate) mod built;
 pub(crate) mod process;
-pub(crate) mod proxy;
 pub(crate) mod served;
 pub(crate) mod site;
 
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use fh_testkit::proxy::{Proxy, Seen, Verdict};
 use serde_json::Value;
 
 pub(crate) use built::Built;
@@ -61,4 +62,17 @@ pub(crate) fn counts<const N: usize>(summary: &Value, names: [&str; N]) -> [u64;
             .as_u64()
             .unwrap_or_else(|| panic!("{summary}"))
     })
+}
+
+/// A proxy before the server at `url` that judges requests: given each and those before it.
+pub(crate) fn proxy(
+    url: &str,
+    judge: impl Fn(&Seen, &[Seen]) -> Verdict + Send + Sync + 'static,
+) -> Proxy {
+    Proxy::requests(address(url), judge).unwrap()
+}
+
+/// The address in an `http` URL.
+pub(crate) fn address(url: &str) -> SocketAddr {
+    url.strip_prefix("http://").unwrap().parse().unwrap()
 }

@@ -2,6 +2,8 @@
 //!
 //! - [`nix`]: real Nix in several versions, scratch stores, daemons and generated closures.
 //! - [`debian`]: Debian packages used without being installed.
+//! - [`proxy`]: a TCP proxy that counts, delays, throttles, stalls, cuts and refuses.
+//! - [`random`]: random choices that can be made again.
 //! - `server` (feature of that name): real fh servers in this process.
 //!
 //! Invariants: nothing here touches the files of the person who runs it (every child gets a home of
@@ -10,6 +12,8 @@
 
 pub mod debian;
 pub mod nix;
+pub mod proxy;
+pub mod random;
 #[cfg(feature = "server")]
 pub mod server;
 

@@ -1,0 +1,263 @@
+//! A TCP proxy on loopback, which stands between a client and a server and counts, delays, throttles,
+//! stalls, cuts and refuses.
+//!
+//! ```text
+//! Proxy::start      by bytes: each connection gets a Plan, for each direction a Line
+//! Proxy::requests   by requests of HTTP/1.1, one to a connection: a judge lets each pass, cuts its
+//!                   answer short, or holds it back until the test says otherwise
+//! ```
+//!
+//! It has threads of its own and needs no asynchronous runtime; on drop all connections end.
+//!
+//! ```no_run
+//! # fn main() -> std::io::Result<()> {
+//! use std::time::Duration;
+//! use fh_testkit::proxy::{Plan, Proxy};
+//!
+//! let server = "127.0.0.1:8080".parse().unwrap();
+//! let proxy = Proxy::start(server, |_| Plan::round_trip(Duration::from_millis(50)))?;
+//! // … let a client work with proxy.url() …
+//! println!("{:?}", proxy.counts());
+//! # Ok(())
+//! # }
+//! ```
+
+mod count;
+mod plan;
+mod requests;
+#[cfg(test)]
+mod tests;
+mod wire;
+
+use std::io;
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+
+use socket2::{Domain, SockRef, Socket, Type};
+
+pub use count::Counts;
+pub use plan::{End, Fault, Line, Plan};
+pub use requests::{Seen, Verdict};
+
+use count::Tally;
+use requests::{Judge, Requests};
+use wire::Link;
+
+type Plans = Mutex<Box<dyn FnMut(u64) -> Plan + Send>>;
+
+/// How connections are carried.
+enum Carriage {
+    Bytes(Plans),
+    Requests(Judge),
+}
+
+/// What the proxy and its threads share.
+struct Shared {
+    server: SocketAddr,
+    carriage: Carriage,
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    closed: bool,
+    tallies: Vec<Arc<Tally>>,
+    links: Vec<Weak<Link>>,
+    requests: Requests,
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Carries one connection to its end.
+    fn serve(&self, client: TcpStream) -> io::Result<()> {
+        let (number, tally) = {
+            let mut state = self.lock();
+            let tally = Arc::new(Tally::default());
+            state.tallies.push(Arc::clone(&tally));
+            (state.tallies.len() as u64 - 1, tally)
+        };
+        let plans = match &self.carriage {
+            Carriage::Requests(judge) => return self.serve_request(judge, client, &tally),
+            Carriage::Bytes(plans) => plans,
+        };
+        let plan = plans.lock().unwrap_or_else(PoisonError::into_inner)(number);
+        let server = match TcpStream::connect(self.server) {
+            Ok(server) => server,
+            Err(error) => {
+                // As if it had been refused, as nearly as one that was accepted can be.
+                SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO))?;
+                return Err(error);
+            }
+        };
+        let link = Link::new(client, server, tally)?;
+        {
+            let mut state = self.lock();
+            if state.closed {
+                return Ok(());
+            }
+            state.links.retain(|link| link.strong_count() > 0);
+            state.links.push(Arc::downgrade(&link));
+        }
+        wire::carry(&link, plan)
+    }
+}
+
+/// The proxy.
+pub struct Proxy {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    /// Keeps the port while nobody listens on it.
+    _placeholder: Socket,
+    listener: Mutex<Option<TcpListener>>,
+}
+
+impl std::fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Proxy")
+            .field("address", &self.address)
+            .field("server", &self.shared.server)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Proxy {
+    /// Starts one before a server on this machine. `plans` is asked for each connection, by its number
+    /// from 0.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub fn start(
+        server: SocketAddr,
+        plans: impl FnMut(u64) -> Plan + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::with(server, Carriage::Bytes(Mutex::new(Box::new(plans))))
+    }
+
+    /// Starts one that looks at requests of HTTP/1.1. `judge` is given each and those before it.
+    ///
+    /// # Errors
+    /// When there is no port.
+    pub fn requests(
+        server: SocketAddr,
+        judge: impl Fn(&Seen, &[Seen]) -> Verdict + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        Self::with(server, Carriage::Requests(Box::new(judge)))
+    }
+
+    fn with(server: SocketAddr, carriage: Carriage) -> io::Result<Self> {
+        let placeholder = bound(SocketAddr::from(([127, 0, 0, 1], 0)))?;
+        let address = placeholder
+            .local_addr()?
+            .as_socket()
+            .ok_or_else(|| io::Error::other("the port has no address"))?;
+        let proxy = Self {
+            address,
+            shared: Arc::new(Shared {
+                server,
+                carriage,
+                state: Mutex::default(),
+                changed: Condvar::new(),
+            }),
+            _placeholder: placeholder,
+            listener: Mutex::new(None),
+        };
+        proxy.accept()?;
+        Ok(proxy)
+    }
+
+    /// What clients take for the server.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The same as an address of HTTP, without a final slash.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// What has passed on all connections so far.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.counts_by_connection().into_iter().sum()
+    }
+
+    /// What has passed on each connection, in the order in which they came.
+    #[must_use]
+    pub fn counts_by_connection(&self) -> Vec<Counts> {
+        let state = self.shared.lock();
+        state.tallies.iter().map(|tally| tally.counts()).collect()
+    }
+
+    /// Ends all connections there are. New ones are accepted.
+    pub fn cut_all(&self, end: End) {
+        for link in self.shared.lock().links.iter().filter_map(Weak::upgrade) {
+            link.end(end);
+        }
+    }
+
+    /// From now on connections are refused, as by a machine on which no server runs. Those there are
+    /// stay.
+    ///
+    /// # Errors
+    /// When the system does not do it.
+    pub fn refuse(&self) -> io::Result<()> {
+        let mut listener = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(listener) = listener.take() {
+            // Ends the thread that accepts; Linux refuses from then on.
+            SockRef::from(&listener).shutdown(Shutdown::Both)?;
+        }
+        Ok(())
+    }
+
+    /// Connections are accepted again after [`Self::refuse`].
+    ///
+    /// # Errors
+    /// When the port cannot be listened on.
+    pub fn accept(&self) -> io::Result<()> {
+        let mut slot = self.listener.lock().unwrap_or_else(PoisonError::into_inner);
+        if slot.is_some() {
+            return Ok(());
+        }
+        let socket = bound(self.address)?;
+        socket.listen(1024)?;
+        let listener = TcpListener::from(socket);
+        let accepting = listener.try_clone()?;
+        let shared = Arc::clone(&self.shared);
+        let thread = std::thread::Builder::new().name("proxy-accept".to_owned());
+        thread.spawn(move || {
+            while let Ok((client, _)) = accepting.accept() {
+                let shared = Arc::clone(&shared);
+                std::thread::spawn(move || {
+                    // What breaks here breaks for the client, who says so.
+                    let _ = shared.serve(client);
+                });
+            }
+        })?;
+        *slot = Some(listener);
+        Ok(())
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.shared.lock().closed = true;
+        self.shared.changed.notify_all();
+        // Nobody can be told here.
+        let _ = self.refuse();
+        self.cut_all(End::Reset);
+    }
+}
+
+/// A socket that has the port and does not listen.
+fn bound(address: SocketAddr) -> io::Result<Socket> {
+    let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    Ok(socket)
+}
