@@ -9,7 +9,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use fh_api::{ErrorBody, ErrorCode};
-use fh_nix::StorePath;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -177,6 +176,17 @@ pub enum Error {
         stderr: String,
     },
 
+    /// nix did not end in time.
+    #[error("`{command}` did not end within {} s{}", limit.as_secs_f64(), output_clause(stderr))]
+    NixHangs {
+        /// The command line, shortened.
+        command: String,
+        /// How long was waited.
+        limit: std::time::Duration,
+        /// The end of what it wrote to stderr.
+        stderr: String,
+    },
+
     /// nix printed something that cannot be understood.
     #[error("the output of `{command}` cannot be understood: {reason}")]
     NixOutput {
@@ -240,14 +250,11 @@ pub enum Error {
         reason: String,
     },
 
-    /// An upload that cannot succeed, which ends the push.
-    #[error("cannot upload {}", paths_clause(paths))]
-    Upload {
-        /// The paths that were under way in the request.
-        paths: Vec<StorePath>,
-        /// Why.
-        #[source]
-        source: Box<Error>,
+    /// Something was not done within the time that it was given.
+    #[error("the time allowed is over ({} s)", allowed.as_secs_f64())]
+    OutOfTime {
+        /// How much that was.
+        allowed: std::time::Duration,
     },
 
     /// The worker threads of a push could not be started or ended early.
@@ -271,7 +278,6 @@ impl Error {
         match self {
             Self::Unauthorized { .. } => Some(401),
             Self::Api { status, .. } | Self::Status { status, .. } => Some(*status),
-            Self::Upload { source, .. } => source.status(),
             _ => None,
         }
     }
@@ -282,7 +288,6 @@ impl Error {
         match self {
             Self::Unauthorized { .. } => Some(ErrorCode::Unauthorized),
             Self::Api { body, .. } => Some(body.error),
-            Self::Upload { source, .. } => source.code(),
             _ => None,
         }
     }
@@ -292,7 +297,6 @@ impl Error {
     pub fn request_id(&self) -> Option<&str> {
         match self {
             Self::Api { body, .. } => body.request_id.as_deref(),
-            Self::Upload { source, .. } => source.request_id(),
             _ => None,
         }
     }
@@ -364,10 +368,6 @@ fn list(paths: impl ExactSizeIterator<Item = String>) -> String {
         text.push_str(&format!(" and {} more", count - NAMED_PATHS));
     }
     text
-}
-
-fn paths_clause(paths: &[StorePath]) -> String {
-    list(paths.iter().map(ToString::to_string))
 }
 
 fn invalid_paths_sentence(paths: &[String]) -> String {

@@ -13,6 +13,7 @@
 mod client;
 pub mod closure;
 pub mod credentials;
+mod deadline;
 mod error;
 mod http;
 pub mod push;
@@ -24,6 +25,7 @@ mod text;
 pub use client::{Client, ClientBuilder};
 pub use closure::{Closure, ClosurePath, NixTools};
 pub use credentials::{CredentialStore, ServerEntry};
+pub use deadline::Deadline;
 pub use error::{Error, Result, UnreachableCause};
 pub use http::UploadBody;
 pub use push::{PushEvent, PushObserver, PushOptions, PushReport, push};

@@ -1,7 +1,8 @@
 //! What is to be pushed: the closure of what the user named, asked of nix.
 //!
 //! Invariants: what nix prints is parsed, never pasted; no argument of the user's can become an
-//! option of nix; a nix that is running dies with the future that waits for it; the network is not
+//! option of nix; a nix that is running dies with the future that waits for it, and one that is asked has a
+//! limited time; the network is not
 //! asked about paths that are not here.
 
 mod argument;
@@ -14,6 +15,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fh_nix::{PathInfo, StoreDir, StorePath, parse_path_infos};
 
@@ -53,6 +55,10 @@ impl Closure {
 /// control characters.
 pub type NixMessages = Arc<dyn Fn(&str) + Send + Sync>;
 
+/// Nix tells of a hundred thousand paths within seconds; it may also wait for a daemon that is
+/// starting, or for a lock.
+const PATIENCE: Duration = Duration::from_secs(10 * 60);
+
 /// How to run nix, and about which store.
 #[derive(Clone)]
 pub struct NixTools {
@@ -69,6 +75,8 @@ pub struct NixTools {
     pub roots: Vec<PathBuf>,
     /// Hears nix's stderr while it builds.
     pub messages: Option<NixMessages>,
+    /// How long a nix may take that is asked about paths; one that builds may take any time.
+    pub patience: Duration,
 }
 
 impl Default for NixTools {
@@ -80,6 +88,7 @@ impl Default for NixTools {
             store_dir: StoreDir::default(),
             roots: Vec::new(),
             messages: None,
+            patience: PATIENCE,
         }
     }
 }
@@ -106,7 +115,8 @@ impl NixTools {
     /// # Errors
     ///
     /// [`Error::NothingGiven`], [`Error::NoSuchPath`], [`Error::NotInStore`], [`Error::OptionLike`],
-    /// [`Error::CannotRun`], [`Error::NixFailed`], [`Error::NixOutput`], [`Error::PathInfos`],
+    /// [`Error::CannotRun`], [`Error::NixFailed`], [`Error::NixHangs`],
+    /// [`Error::NixOutput`], [`Error::PathInfos`],
     /// [`Error::InvalidPaths`], [`Error::NoStoreFiles`].
     pub async fn closure(&self, arguments: &[OsString], whole: bool) -> Result<Closure> {
         let named = self.resolve(arguments).await?;

@@ -3,12 +3,13 @@
 use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::process::Stdio;
+use std::process::{ExitStatus, Stdio};
+use std::time::Duration;
 
 use fh_nix::StorePath;
 use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
-use tokio::process::Command;
+use tokio::process::{Child, Command};
 
 use super::{NixMessages, NixTools};
 use crate::error::{Error, Result};
@@ -20,6 +21,13 @@ const KEPT_STDERR: usize = 8 * 1024;
 /// Bytes of paths in one command line. Linux takes a quarter of the stack limit, 2 MiB by default,
 /// for arguments and environment together.
 const CHUNK: usize = 256 * 1024;
+
+/// The most that nix may print: the path infos of about a million paths.
+const MOST_OUTPUT: u64 = 1024 * 1024 * 1024;
+
+/// How long what nix has left behind, such as a connection to another machine, may keep its output
+/// open after nix has ended.
+const LINGERING: Duration = Duration::from_secs(1);
 
 /// How much of a command line is shown.
 const SHOWN_COMMAND: usize = 160;
@@ -42,7 +50,7 @@ impl Nix<'_> {
             arguments
         };
         let lines = with("--print-out-paths");
-        let paths = match self.run(&lines, messages).await {
+        let paths = match self.run(&lines, messages, None).await {
             Ok(output) => {
                 let text = String::from_utf8_lossy(&output).into_owned();
                 text.lines().map(str::to_owned).collect()
@@ -50,7 +58,7 @@ impl Nix<'_> {
             // Before 2.9 there is only JSON, which has since changed its shape.
             Err(Error::NixFailed { stderr, .. }) if rejects(&stderr, "--print-out-paths") => {
                 let arguments = with("--json");
-                let output = self.run(&arguments, messages).await?;
+                let output = self.run(&arguments, messages, None).await?;
                 built_paths(&output).map_err(|reason| self.output_error(&arguments, reason))?
             }
             Err(error) => return Err(error),
@@ -101,7 +109,7 @@ impl Nix<'_> {
                 arguments.extend(["--json-format", format].map(OsString::from));
             }
             arguments.extend_from_slice(chunk);
-            match self.run(&arguments, None).await {
+            match self.run(&arguments, None, Some(self.0.patience)).await {
                 Err(Error::NixFailed { stderr, .. })
                     if format.is_none() && stderr.contains("--json-format") =>
                 {
@@ -150,13 +158,18 @@ impl Nix<'_> {
         arguments
     }
 
-    /// Runs nix to its end. It is killed when the future is dropped.
-    async fn run(&self, arguments: &[OsString], messages: Option<&NixMessages>) -> Result<Output> {
+    /// Runs nix to its end, or as long as it may take. It is killed when the future is dropped.
+    async fn run(
+        &self,
+        arguments: &[OsString],
+        messages: Option<&NixMessages>,
+        patience: Option<Duration>,
+    ) -> Result<Output> {
         let cannot_run = |source: io::Error| Error::CannotRun {
             program: self.0.program.clone(),
             source,
         };
-        let mut child = Command::new(&self.0.program)
+        let child = Command::new(&self.0.program)
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -164,21 +177,33 @@ impl Nix<'_> {
             .kill_on_drop(true)
             .spawn()
             .map_err(cannot_run)?;
-        let stdout = child.stdout.take();
-        let stderr = child.stderr.take();
-        let (output, stderr, status) =
-            tokio::join!(read_all(stdout), read_end(stderr, messages), child.wait());
-        let output = output.map_err(cannot_run)?;
-        let stderr = stderr.map_err(cannot_run)?;
-        let status = status.map_err(cannot_run)?;
-        if status.success() {
-            return Ok(output);
+        let mut said = Said::default();
+        let ended = match patience {
+            Some(limit) => tokio::time::timeout(limit, to_its_end(child, &mut said, messages))
+                .await
+                .map_err(|_| limit),
+            None => Ok(to_its_end(child, &mut said, messages).await),
+        };
+        let stderr = safe_lines(&said.stderr, KEPT_STDERR);
+        let command = || self.command_line(arguments);
+        match ended {
+            Err(limit) => Err(Error::NixHangs {
+                command: command(),
+                limit,
+                stderr,
+            }),
+            Ok(Err(error)) => Err(cannot_run(error)),
+            Ok(Ok(_)) if said.output.len() as u64 > MOST_OUTPUT => {
+                let reason = format!("it is longer than {MOST_OUTPUT} bytes");
+                Err(self.output_error(arguments, reason))
+            }
+            Ok(Ok(status)) if status.success() => Ok(said.output),
+            Ok(Ok(status)) => Err(Error::NixFailed {
+                command: command(),
+                status: status.to_string(),
+                stderr,
+            }),
         }
-        Err(Error::NixFailed {
-            command: self.command_line(arguments),
-            status: status.to_string(),
-            stderr: safe_lines(&stderr, KEPT_STDERR),
-        })
     }
 
     fn output_error(&self, arguments: &[OsString], reason: String) -> Error {
@@ -203,22 +228,63 @@ impl Nix<'_> {
     }
 }
 
-async fn read_all(stream: Option<impl AsyncRead + Unpin>) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    if let Some(mut stream) = stream {
-        stream.read_to_end(&mut bytes).await?;
+/// What a nix has printed.
+#[derive(Default)]
+struct Said {
+    output: Vec<u8>,
+    /// The end of it.
+    stderr: Vec<u8>,
+}
+
+/// Waits for nix and reads what it prints.
+async fn to_its_end(
+    mut child: Child,
+    said: &mut Said,
+    messages: Option<&NixMessages>,
+) -> io::Result<ExitStatus> {
+    let stdout = child.stdout.take();
+    let stderr = child.stderr.take();
+    let reading = async {
+        let output = read_output(stdout, &mut said.output);
+        let stderr = read_end(stderr, messages, &mut said.stderr);
+        tokio::try_join!(output, stderr).map(|_| ())
+    };
+    tokio::pin!(reading);
+    tokio::select! {
+        biased;
+        read = &mut reading => {
+            read?;
+            child.wait().await
+        }
+        status = child.wait() => {
+            // All that nix itself wrote lies in the pipes: it takes no time to read that.
+            if let Ok(read) = tokio::time::timeout(LINGERING, reading).await {
+                read?;
+            }
+            status
+        }
     }
-    Ok(bytes)
+}
+
+/// Reads to the end, or one byte further than is allowed.
+async fn read_output(
+    stream: Option<impl AsyncRead + Unpin>,
+    bytes: &mut Vec<u8>,
+) -> io::Result<()> {
+    if let Some(stream) = stream {
+        stream.take(MOST_OUTPUT + 1).read_to_end(bytes).await?;
+    }
+    Ok(())
 }
 
 /// Reads stderr to its end and keeps the last of it.
 async fn read_end(
     stream: Option<impl AsyncRead + Unpin>,
     messages: Option<&NixMessages>,
-) -> io::Result<Vec<u8>> {
-    let mut kept = Vec::new();
+    kept: &mut Vec<u8>,
+) -> io::Result<()> {
     let Some(stream) = stream else {
-        return Ok(kept);
+        return Ok(());
     };
     let mut stream = BufReader::new(stream);
     let mut line = Vec::new();
@@ -227,7 +293,7 @@ async fn read_end(
         // A line without an end is cut, so that memory stays bounded.
         let mut limited = (&mut stream).take(KEPT_STDERR as u64);
         if limited.read_until(b'\n', &mut line).await? == 0 {
-            return Ok(kept);
+            return Ok(());
         }
         if let Some(messages) = messages {
             messages(&safe_lines(&line, KEPT_STDERR));

@@ -395,3 +395,38 @@ async fn nix_dies_with_the_future() {
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
 }
+
+#[tokio::test]
+async fn a_nix_that_hangs_is_given_up_and_what_it_said_is_told() {
+    let mut scene = Scene::new("echo 'waiting for the big lock' >&2; exec sleep 60");
+    scene.tools.patience = Duration::from_millis(300);
+    let begin = Instant::now();
+    let error = scene.closure(&[&full(A)]).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("did not end within 0.3 s"), "{text}");
+    assert!(text.contains("waiting for the big lock"), "{text}");
+    assert!(begin.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn what_nix_leaves_behind_is_not_waited_for() {
+    let script = format!("{}; sleep 60 & exit", two());
+    let scene = Scene::new(&script);
+    let begin = Instant::now();
+    let closure = scene.closure(&[&full(A)]).await.unwrap();
+    assert_eq!(bases(&closure), [A, B]);
+    assert!(begin.elapsed() < Duration::from_secs(30));
+}
+
+#[tokio::test]
+async fn a_flood_on_stderr_does_not_stop_nix_nor_fill_memory() {
+    // 64 MiB without a line break, and then what was asked for.
+    let script = format!("head -c 67108864 /dev/zero >&2; {}", two());
+    let scene = Scene::new(&script);
+    assert_eq!(bases(&scene.closure(&[&full(A)]).await.unwrap()), [A, B]);
+    let scene =
+        Scene::new("head -c 67108864 /dev/zero | tr '\\0' x >&2; echo 'error: no' >&2; exit 1");
+    let text = scene.closure(&[&full(A)]).await.unwrap_err().to_string();
+    assert!(text.ends_with("error: no"), "{}", text.len());
+    assert!(text.len() < 20_000, "{}", text.len());
+}

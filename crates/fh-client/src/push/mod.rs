@@ -33,6 +33,7 @@ use uuid::Uuid;
 
 use crate::client::Client;
 use crate::closure::Closure;
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::retry::{DEFAULT_RETRIES, RetryEvent};
 
@@ -63,6 +64,8 @@ pub struct PushOptions {
     pub dry_run: bool,
     /// Attempts after the first, of every request.
     pub retries: u32,
+    /// When the push is given up, wherever it is.
+    pub deadline: Deadline,
 }
 
 impl Default for PushOptions {
@@ -73,6 +76,7 @@ impl Default for PushOptions {
             skip_signed_by: Vec::new(),
             dry_run: false,
             retries: DEFAULT_RETRIES,
+            deadline: Deadline::default(),
         }
     }
 }
@@ -86,13 +90,14 @@ pub fn default_jobs() -> NonZeroUsize {
 
 /// Pushes a closure: one plan, the uploads, one commit.
 ///
-/// Paths that could not be read or that the server refused are in [`PushReport::failed`]; where
-/// there is one, nothing was committed, and what was uploaded is kept for the next push. Dropping
-/// the future stops the push the same way.
+/// Paths that could not be read, that the server refused or whose upload kept failing are in
+/// [`PushReport::failed`], while the others go on; where it makes no sense to go on, because the
+/// server is gone or the time is over, [`PushReport::stopped`] says why. Then nothing was committed,
+/// and what was uploaded is kept for the next push. Dropping the future stops the push the same way.
 ///
 /// # Errors
 ///
-/// Those of a request; [`Error::Upload`] where the uploads cannot go on; [`Error::InvalidPlan`];
+/// Before anything was sent, those of a request and [`Error::OutOfTime`]; [`Error::InvalidPlan`];
 /// [`Error::Threads`]; [`Error::CompressionLevel`]; [`Error::NothingGiven`].
 pub async fn push(
     client: &Client,
@@ -150,8 +155,18 @@ impl Push<'_> {
             dry_run,
             ..PushReport::default()
         };
+        let mut again = Vec::new();
         for round in 1..=ROUNDS {
-            let plan = self.plan(&request).await?;
+            let plan = match self.options.deadline.hold(self.plan(&request)).await {
+                Ok(plan) => plan,
+                Err(error) if round == 1 => return Err(error),
+                Err(error) => {
+                    self.tell_failed(&again);
+                    report.failed.append(&mut again);
+                    report.stopped = Some(error);
+                    break;
+                }
+            };
             let work = plan::work(self.closure, &plan)?;
             if round == 1 {
                 report.planned = work.totals;
@@ -178,17 +193,22 @@ impl Push<'_> {
             // What failed before fails again; the rest is worth sending, for the push after this.
             let mut nars = work.nars;
             nars.retain(|nar| !report.failed.iter().any(|f| nar.paths.contains(&f.path)));
-            let again = self.upload(&plan, nars, &mut report).await?;
-            if !again.is_empty() && round < ROUNDS {
+            again = self.upload(&plan, nars, &mut report).await?;
+            if !again.is_empty() && round < ROUNDS && report.stopped.is_none() {
                 tracing::debug!(paths = again.len(), "planning again");
                 continue;
             }
             self.tell_failed(&again);
-            report.failed.extend(again);
-            if report.failed.is_empty() {
-                let summary = self.commit(&plan, &request).await?;
-                self.observer.event(&PushEvent::Committed(&summary));
-                report.committed = Some(summary);
+            report.failed.append(&mut again);
+            if report.is_complete() {
+                let commit = self.commit(&plan, &request);
+                match self.options.deadline.hold(commit).await {
+                    Ok(summary) => {
+                        self.observer.event(&PushEvent::Committed(&summary));
+                        report.committed = Some(summary);
+                    }
+                    Err(error) => report.stopped = Some(error),
+                }
             }
             break;
         }
@@ -231,13 +251,16 @@ impl Push<'_> {
             Arc::clone(&workers.shared),
             Arc::clone(&self.observer),
         )
-        .run(made)
+        .run(made, self.options.deadline)
         .await?;
-        workers.join()?;
+        if outcome.stopped.is_none() {
+            workers.join()?;
+        }
         report.uploaded += outcome.uploaded;
         report.nar_bytes += outcome.nar_bytes;
         report.sent_bytes += outcome.sent_bytes;
         report.failed.extend(outcome.failed);
+        report.stopped = outcome.stopped;
         Ok(outcome.again)
     }
 

@@ -6,6 +6,7 @@ use fh_api::CommitSummary;
 use fh_nix::StorePath;
 
 use super::PlanTotals;
+use crate::error::Error;
 
 /// A path that was not pushed.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,10 +38,14 @@ pub enum FailureKind {
     Unreadable,
     /// The server does not take it.
     Refused,
+    /// Its upload failed, also when it was tried again.
+    Unsent,
+    /// The push ended before its turn came.
+    NotTried,
 }
 
 /// What became of a push.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 #[must_use = "a push may have failed paths"]
 pub struct PushReport {
     /// What the plan came to.
@@ -57,6 +62,9 @@ pub struct PushReport {
     pub duration: Duration,
     /// Paths that were not pushed, by path. Where there is one, nothing was committed.
     pub failed: Vec<FailedPath>,
+    /// Why the push ended before all was tried, or why what was sent could not be committed. Where
+    /// there is something, nothing was committed, as far as is known.
+    pub stopped: Option<Error>,
     /// Whether nothing was to be sent because it was only asked what would be.
     pub dry_run: bool,
     /// After a dry run, what would be sent, by path.
@@ -67,7 +75,7 @@ impl PushReport {
     /// Whether everything that was to be pushed is in the slice (or would be, in a dry run).
     #[must_use]
     pub fn is_complete(&self) -> bool {
-        self.failed.is_empty()
+        self.failed.is_empty() && self.stopped.is_none()
     }
 
     /// Paths that needed no upload because the caller can read their content elsewhere.

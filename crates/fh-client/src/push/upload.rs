@@ -21,11 +21,16 @@ use super::report::{FailedPath, FailureKind};
 use super::threads::{Made, ReadyPart, Shared};
 use super::{PushEvent, PushObserver, listener};
 use crate::client::Client;
+use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::http::UploadBody;
 
 /// Requests under way at a time: enough to hide a round trip and the server's writing to disk.
 const MOST_REQUESTS: usize = 8;
+
+/// Requests that fail one after the other before the push is given up. Each has been tried again as
+/// often as is allowed, so a server that is gone is not asked for every path that is left.
+const MOST_FAILURES: usize = MOST_REQUESTS;
 
 /// What the uploads of one round came to.
 #[derive(Debug, Default)]
@@ -40,6 +45,8 @@ pub(super) struct Outcome {
     /// Paths whose NAR has to be planned again, with the reason: the server had parts of it from an
     /// earlier push that were wrong and that it has now forgotten, or it lost the order of parts.
     pub(super) again: Vec<FailedPath>,
+    /// Why not everything was tried.
+    pub(super) stopped: Option<Error>,
 }
 
 /// A request that has ended, or is on its way.
@@ -106,6 +113,8 @@ pub(super) struct Uploads<'a> {
     running: FuturesUnordered<Running<'a>>,
     /// Requests among `running`.
     requests: usize,
+    /// Requests that have failed since one succeeded.
+    failures: usize,
     outcome: Outcome,
 }
 
@@ -128,14 +137,21 @@ impl<'a> Uploads<'a> {
             startable: VecDeque::new(),
             running: FuturesUnordered::new(),
             requests: 0,
+            failures: 0,
             outcome: Outcome::default(),
         }
     }
 
-    /// Sends until nothing more is made and everything was answered.
-    pub(super) async fn run(mut self, mut made: UnboundedReceiver<Made>) -> Result<Outcome> {
+    /// Sends until nothing more is made and everything was answered, or it makes no sense any more.
+    pub(super) async fn run(
+        mut self,
+        mut made: UnboundedReceiver<Made>,
+        deadline: Deadline,
+    ) -> Result<Outcome> {
+        let out_of_time = deadline.passed();
+        tokio::pin!(out_of_time);
         let mut more = true;
-        loop {
+        while self.outcome.stopped.is_none() {
             self.start();
             // What is left in `running` then only waits for bodies of requests that were answered
             // before they were read: the connection holds them as long as it likes.
@@ -144,11 +160,12 @@ impl<'a> Uploads<'a> {
             }
             tokio::select! {
                 biased;
-                Some(ended) = self.running.next() => self.ended(ended)?,
+                Some(ended) = self.running.next() => self.ended(ended),
                 thing = made.recv(), if more => match thing {
                     Some(thing) => self.made(thing),
                     None => more = false,
                 },
+                error = &mut out_of_time => self.stop(error),
             }
         }
         if (0..self.states.len()).any(|nar| self.is_undecided(nar)) {
@@ -283,7 +300,7 @@ impl<'a> Uploads<'a> {
         UploadBody::with_progress(pieces, Arc::new(progress))
     }
 
-    fn ended(&mut self, ended: Ended) -> Result<()> {
+    fn ended(&mut self, ended: Ended) {
         match ended {
             Ended::Abandoned => self.requests -= 1,
             Ended::HandedOver { nar, number } => self.handed_over(nar, number),
@@ -298,9 +315,9 @@ impl<'a> Uploads<'a> {
                     Ok(answer) => {
                         self.outcome.sent_bytes += sent_bytes;
                         self.outcome.nar_bytes += nar_bytes;
-                        self.batch_answered(&nars, &answer)?;
+                        self.batch_answered(&nars, &answer);
                     }
-                    Err(error) => self.refused(&nars, error)?,
+                    Err(error) => self.request_failed(&nars, error),
                 }
             }
             Ended::Part {
@@ -322,12 +339,11 @@ impl<'a> Uploads<'a> {
                         self.part_answered(nar, number, &answer);
                     }
                     Err(error) if error.status() == Some(409) => self.conflict(nar, number, &error),
-                    Err(error) => self.refused(&[nar], error)?,
+                    Err(error) => self.request_failed(&[nar], error),
                 }
                 self.resolve_conflict(nar);
             }
         }
-        Ok(())
     }
 
     fn handed_over(&mut self, nar: usize, number: u64) {
@@ -339,21 +355,20 @@ impl<'a> Uploads<'a> {
         }
     }
 
-    fn batch_answered(&mut self, nars: &[usize], answer: &BatchAnswer) -> Result<()> {
+    fn batch_answered(&mut self, nars: &[usize], answer: &BatchAnswer) {
         let fits = answer.nars.len() == nars.len()
             && nars
                 .iter()
                 .zip(&answer.nars)
                 .all(|(&nar, answer)| answer.nar_hash == self.shared.nars[nar].hash.to_base32());
         if !fits {
-            return Err(self.upload_error(
-                nars,
-                Error::InvalidAnswer {
-                    url: self.client.base_url().to_string(),
-                    reason: "it does not answer for the NARs of the batch, in order".to_owned(),
-                },
-            ));
+            let error = Error::InvalidAnswer {
+                url: self.client.base_url().to_string(),
+                reason: "it does not answer for the NARs of the batch, in order".to_owned(),
+            };
+            return self.request_failed(nars, error);
         }
+        self.failures = 0;
         for (&nar, answer) in nars.iter().zip(&answer.nars) {
             match &answer.rejected {
                 None => self.finish(nar),
@@ -363,10 +378,10 @@ impl<'a> Uploads<'a> {
                 }
             }
         }
-        Ok(())
     }
 
     fn part_answered(&mut self, nar: usize, number: u64, answer: &PartAnswer) {
+        self.failures = 0;
         if answer.complete {
             self.finish(nar);
         } else if number + 1 == self.shared.nars[nar].parts {
@@ -378,28 +393,46 @@ impl<'a> Uploads<'a> {
         }
     }
 
-    /// A request failed for good: its NARs are named and the others go on, or the push ends.
-    fn refused(&mut self, nars: &[usize], error: Error) -> Result<()> {
+    /// A request failed for good: its NARs are named and the others go on, unless it is clear that
+    /// they would fail as well.
+    fn request_failed(&mut self, nars: &[usize], error: Error) {
         let concerns_content = matches!(error.status(), Some(400 | 413 | 422));
-        if !concerns_content {
-            // Where the NAR is done with, a late part of it has nothing to say.
-            let matters = nars.iter().any(|&nar| self.is_undecided(nar));
-            return if matters {
-                Err(self.upload_error(nars, error))
-            } else {
-                Ok(())
-            };
+        // Where the NAR is done with, a late part of it has nothing to say.
+        if !concerns_content && !nars.iter().any(|&nar| self.is_undecided(nar)) {
+            return;
         }
         let reason = error.to_string();
         for &nar in nars {
             let resumed = self.shared.nars[nar].parts_received > 0;
             if resumed && error.status() == Some(422) {
                 self.plan_again(nar, &reason);
-            } else {
+            } else if concerns_content {
                 self.fail(nar, FailureKind::Refused, &reason);
+            } else {
+                self.fail(nar, FailureKind::Unsent, &reason);
             }
         }
-        Ok(())
+        if !concerns_content {
+            self.failures += 1;
+            if self.failures >= MOST_FAILURES || concerns_all(&error) {
+                self.stop(error);
+            }
+        }
+    }
+
+    /// Ends the push here; what is not decided has failed.
+    fn stop(&mut self, error: Error) {
+        self.shared.stop();
+        self.startable.clear();
+        self.running.clear();
+        for nar in 0..self.states.len() {
+            self.fail(
+                nar,
+                FailureKind::NotTried,
+                "the push ended before it was sent",
+            );
+        }
+        self.outcome.stopped = Some(error);
     }
 
     /// The server cannot go on with this part of a NAR. A part before it may have been refused, which
@@ -440,17 +473,6 @@ impl<'a> Uploads<'a> {
 
     fn is_undecided(&self, nar: usize) -> bool {
         matches!(self.states[nar], NarState::Open | NarState::Conflict)
-    }
-
-    fn upload_error(&self, nars: &[usize], source: Error) -> Error {
-        let paths: Vec<StorePath> = nars
-            .iter()
-            .flat_map(|&nar| self.shared.nars[nar].paths.iter().cloned())
-            .collect();
-        Error::Upload {
-            paths,
-            source: Box::new(source),
-        }
     }
 
     fn finish(&mut self, nar: usize) {
@@ -498,6 +520,13 @@ impl<'a> Uploads<'a> {
             self.outcome.failed.push(failed);
         }
     }
+}
+
+/// Whether a refusal says nothing of the NAR but of who pushes, and so will meet every other one:
+/// no right (any more), a push that the server has forgotten, an address that is another's.
+fn concerns_all(error: &Error) -> bool {
+    let refused = matches!(error.status(), Some(status) if (400..500).contains(&status) && !matches!(status, 408 | 429));
+    refused || matches!(error, Error::Redirected { .. })
 }
 
 fn failures<'a>(

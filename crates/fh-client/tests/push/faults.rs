@@ -3,8 +3,8 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fh_client::Error;
 use fh_client::push::FailureKind;
+use fh_client::{Deadline, Error};
 
 use super::server::{Fault, TestServer};
 use super::store::{TestStore, noise, prose};
@@ -67,28 +67,113 @@ async fn a_push_that_is_gone_is_an_error() {
         (path == "/commit").then_some(Fault::Refuse(404, "this push is gone"))
     })
     .await;
-    let error = push(&server, &store.closure()).await.0.unwrap_err();
+    let report = push(&server, &store.closure()).await.0.unwrap();
+    assert!(report.failed.is_empty() && report.committed.is_none() && !report.is_complete());
+    let error = report.stopped.unwrap();
     assert_eq!(error.status(), Some(404));
     assert_eq!(error.to_string(), "this push is gone");
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_server_that_stays_busy_ends_the_push_and_names_the_paths() {
+async fn a_path_whose_upload_keeps_failing_is_named_and_the_rest_goes_on() {
     let mut store = TestStore::new();
     let small = store.add("small", b"content");
-    let server = TestServer::with_faults(|_, path, _| {
-        (path == "/nars").then_some(Fault::Refuse(503, "still busy"))
+    let bad = store.add("bad", &prose(1, 1_000_000));
+    let good = store.add("good", &prose(2, 1_000_000));
+    let hash = bad.nar_hash.to_base32();
+    let server = TestServer::with_faults(move |_, path, _| {
+        (path.contains(&hash) && path.ends_with("/parts/1"))
+            .then_some(Fault::Refuse(503, "still busy"))
     })
     .await;
-    let (result, heard) = push(&server, &store.closure()).await;
-    let Error::Upload { paths, source } = result.unwrap_err() else {
-        panic!("no upload error");
-    };
-    assert_eq!(paths, [small.path]);
-    assert_eq!(source.to_string(), "still busy");
-    assert_eq!(source.request_id(), Some("r-1"));
-    assert_eq!(server.count("POST /nars"), 6);
+    let (report, heard) = push(&server, &store.closure()).await;
+    let report = report.unwrap();
+    assert!(!report.is_complete());
+    assert!(report.stopped.is_none());
+    assert_eq!(report.failed.len(), 1);
+    assert_eq!(report.failed[0].path, bad.path);
+    assert_eq!(report.failed[0].kind, FailureKind::Unsent);
+    assert_eq!(report.failed[0].reason, "still busy");
+    assert_eq!(heard.failed, ["bad"]);
     assert_eq!(heard.retries, 5);
+    assert!(server.has(good.nar_hash) && server.has(small.nar_hash));
+    assert_eq!(server.count("POST /commit"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_is_gone_ends_the_push_and_each_path_is_named() {
+    let mut store = TestStore::new();
+    for index in 0..60 {
+        store.add(&format!("large-{index:02}"), &noise(index, 400_000));
+    }
+    let server = TestServer::with_faults(|_, path, _| {
+        path.starts_with("/nars/")
+            .then_some(Fault::Refuse(502, "bad gateway"))
+    })
+    .await;
+    let mut options = options();
+    options.retries = 1;
+    let listener = Arc::new(Listener::default());
+    let (client, closure) = (client(&server), store.closure());
+    let report = fh_client::push(&client, &flake(), &closure, &options, listener.clone())
+        .await
+        .unwrap();
+    assert_eq!(report.stopped.unwrap().to_string(), "bad gateway");
+    let named: Vec<&str> = report.failed.iter().map(|f| f.path.name()).collect();
+    let all: Vec<&str> = closure.paths.iter().map(|p| p.info.path.name()).collect();
+    assert_eq!(named, all);
+    let of_kind = |kind| report.failed.iter().filter(|f| f.kind == kind).count();
+    assert_eq!(of_kind(FailureKind::Unsent), 8);
+    assert_eq!(of_kind(FailureKind::NotTried), 52);
+    assert_eq!(listener.heard().failed.len(), 60);
+    assert_eq!(server.count("POST /commit"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn when_the_time_is_over_what_is_missing_is_named_and_the_next_push_sends_only_that() {
+    let mut store = TestStore::new();
+    let small = store.add("small", b"content");
+    let large = store.add("large", &noise(1, 1_000_000));
+    let server = TestServer::with_faults(|_, path, number| {
+        (path.ends_with("/parts/2") && number == 0).then_some(Fault::Hang)
+    })
+    .await;
+    let mut options = options();
+    options.deadline = Deadline::after(Duration::from_millis(1500));
+    let (client, closure) = (client(&server), store.closure());
+    let begin = Instant::now();
+    let listener = Arc::new(Listener::default());
+    let report = fh_client::push(&client, &flake(), &closure, &options, listener)
+        .await
+        .unwrap();
+    assert!(begin.elapsed() < Duration::from_secs(30));
+    assert!(matches!(report.stopped, Some(Error::OutOfTime { .. })));
+    assert_eq!(report.failed.len(), 1);
+    assert_eq!(report.failed[0].path, large.path);
+    assert_eq!(report.failed[0].kind, FailureKind::NotTried);
+    assert!(server.has(small.nar_hash));
+    server.content().seen.clear();
+
+    let (report, _) = push(&server, &closure).await;
+    let report = report.unwrap();
+    assert!(report.is_complete());
+    assert_eq!((report.planned.received, report.planned.upload), (1, 1));
+    assert_eq!(server.count("PUT"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_takes_the_plan_and_never_answers_is_given_up_in_time() {
+    let mut store = TestStore::new();
+    store.add("small", b"content");
+    let server = TestServer::with_faults(|_, _, _| Some(Fault::Hang)).await;
+    let mut options = options();
+    options.deadline = Deadline::after(Duration::from_millis(200));
+    let (client, closure) = (client(&server), store.closure());
+    let listener = Arc::new(Listener::default());
+    let error = fh_client::push(&client, &flake(), &closure, &options, listener)
+        .await
+        .unwrap_err();
+    assert!(matches!(error, Error::OutOfTime { .. }), "{error}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -139,8 +224,9 @@ async fn a_token_that_is_revoked_ends_the_push_at_once() {
             .then_some(Fault::Refuse(401, "the token was revoked"))
     })
     .await;
-    let error = push(&server, &store.closure()).await.0.unwrap_err();
-    assert_eq!(error.status(), Some(401));
+    let report = push(&server, &store.closure()).await.0.unwrap();
+    assert_eq!(report.stopped.unwrap().status(), Some(401));
+    assert_eq!(report.failed.len(), 30);
     // Not retried, and not many more after the first.
     assert!(server.count("PUT") <= 16, "{}", server.count("PUT"));
     assert_eq!(server.count("POST /commit"), 0);
@@ -184,16 +270,12 @@ async fn a_server_that_hangs_is_given_up() {
     let mut options = options();
     options.retries = 1;
     let listener = Arc::new(Listener::default());
-    let error = fh_client::push(&client, &flake(), &store.closure(), &options, listener)
+    let report = fh_client::push(&client, &flake(), &store.closure(), &options, listener)
         .await
-        .unwrap_err();
-    let Error::Upload { source, .. } = error else {
-        panic!("{error}");
-    };
-    assert!(
-        source.to_string().ends_with("it did not answer in time"),
-        "{source}"
-    );
+        .unwrap();
+    assert_eq!(report.failed[0].kind, FailureKind::Unsent);
+    let reason = &report.failed[0].reason;
+    assert!(reason.ends_with("it did not answer in time"), "{reason}");
     assert_eq!(server.count("POST /nars"), 2);
 }
 

@@ -19,14 +19,17 @@ async fn only_the_missing_parts_are_sent() {
         (path.ends_with("/parts/3") && number == 0).then_some(Fault::Refuse(401, "revoked"))
     })
     .await;
-    let (result, _) = push(&server, &store.closure()).await;
-    let error = result.unwrap_err();
-    assert_eq!(error.status(), Some(401));
-    let Error::Upload { paths, source } = error else {
-        panic!("{error}");
-    };
-    assert_eq!(paths, std::slice::from_ref(&large.path));
-    assert!(matches!(*source, Error::Unauthorized { message, .. } if message == "revoked"));
+    let (report, _) = push(&server, &store.closure()).await;
+    let report = report.unwrap();
+    let of_large: Vec<_> = report
+        .failed
+        .iter()
+        .filter(|f| f.path == large.path)
+        .collect();
+    assert_eq!(of_large.len(), 1);
+    assert_eq!(of_large[0].kind, FailureKind::Unsent);
+    let stopped = report.stopped.unwrap();
+    assert!(matches!(stopped, Error::Unauthorized { message, .. } if message == "revoked"));
     // What the first push had under way still arrives.
     tokio::time::sleep(Duration::from_millis(200)).await;
     let received = server.content().parts[&large.nar_hash].len();
