@@ -103,6 +103,8 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]')
             [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]')
             [CompletionResult]::new('--compression-level', '--compression-level', [CompletionResultType]::ParameterName, 'How hard to compress: 1 is fast, 19 is small')
+            [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a request that failed is tried again')
+            [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long all of it may take, such as 30m or 2h, building included [default: any time, as long as something moves]')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
             [CompletionResult]::new('--stdin', '--stdin', [CompletionResultType]::ParameterName, 'Read what to push from stdin too, one a line')

@@ -1321,7 +1321,7 @@ _fh() {
             return 0
             ;;
         fh__subcmd__push)
-            opts="-j -v -h --stdin --no-closure --skip-signed-by --dry-run --jobs --compression-level --store --server --json --verbose --help"
+            opts="-j -v -h --stdin --no-closure --skip-signed-by --dry-run --jobs --compression-level --retries --timeout --store --server --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -1340,6 +1340,14 @@ _fh() {
                     return 0
                     ;;
                 --compression-level)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --retries)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -92,6 +92,8 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand -j 'How many threads read and compress [default: one for each core]'
             cand --jobs 'How many threads read and compress [default: one for each core]'
             cand --compression-level 'How hard to compress: 1 is fast, 19 is small'
+            cand --retries 'How often a request that failed is tried again'
+            cand --timeout 'How long all of it may take, such as 30m or 2h, building included [default: any time, as long as something moves]'
             cand --store 'The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
             cand --stdin 'Read what to push from stdin too, one a line'

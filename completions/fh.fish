@@ -69,6 +69,8 @@ complete -c fh -n "__fish_fh_using_subcommand list; and __fish_seen_subcommand_f
 complete -c fh -n "__fish_fh_using_subcommand push" -l skip-signed-by -d 'Leave out what this key (NAME:BASE64) has signed, which people get from its own cache; the signature is verified; may be repeated; `none` leaves out nothing [default: the key of cache.nixos.org]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -s j -l jobs -d 'How many threads read and compress [default: one for each core]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l compression-level -d 'How hard to compress: 1 is fast, 19 is small' -r
+complete -c fh -n "__fish_fh_using_subcommand push" -l retries -d 'How often a request that failed is tried again' -r
+complete -c fh -n "__fish_fh_using_subcommand push" -l timeout -d 'How long all of it may take, such as 30m or 2h, building included [default: any time, as long as something moves]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l store -d 'The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l server -d 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l stdin -d 'Read what to push from stdin too, one a line'

@@ -34,8 +34,12 @@ pub(crate) enum Status {
     LoggedOut,
     /// 4: `fh status` could not find out.
     CannotTell,
+    /// 124: the time that was given is over; as of timeout(1).
+    OutOfTime,
     /// 130: Ctrl-C.
     Interrupted,
+    /// 143: SIGTERM.
+    Terminated,
 }
 
 impl Status {
@@ -47,7 +51,9 @@ impl Status {
             Self::Usage => 2,
             Self::LoggedOut => 3,
             Self::CannotTell => 4,
+            Self::OutOfTime => 124,
             Self::Interrupted => 130,
+            Self::Terminated => 143,
         }
     }
 }
@@ -80,7 +86,16 @@ impl CommandError {
 
     /// Ctrl-C, and what there is to know about what was not finished; empty where nothing is.
     pub(crate) fn interrupted(hint: impl Into<String>) -> Self {
-        let error = Self::new(Status::Interrupted, anyhow::anyhow!("interrupted"));
+        Self::ended(Status::Interrupted, "interrupted", hint)
+    }
+
+    /// SIGTERM, and what there is to know about what was not finished; empty where nothing is.
+    pub(crate) fn terminated(hint: impl Into<String>) -> Self {
+        Self::ended(Status::Terminated, "ended by SIGTERM", hint)
+    }
+
+    fn ended(status: Status, what: &'static str, hint: impl Into<String>) -> Self {
+        let error = Self::new(status, anyhow::anyhow!(what));
         match hint.into() {
             hint if hint.is_empty() => error,
             hint => error.hint(hint),

@@ -1,9 +1,12 @@
-//! Running what waits for the network, until it is done or Ctrl-C is pressed.
+//! Running what waits for the network, until it is done, Ctrl-C is pressed, or the process is to end
+//! (SIGTERM, which is how CI calls off a job).
 
 use std::future::Future;
+use std::io;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::error::CommandError;
 
@@ -19,7 +22,23 @@ pub(crate) enum Threads {
     AllCores,
 }
 
-/// Runs a future to its end. On Ctrl-C it is dropped where it stands, and the error hints at what `hint` says.
+/// What asked for the end.
+enum Interruption {
+    ControlC,
+    Termination,
+}
+
+/// Waits for somebody to ask for the end.
+async fn interruption() -> io::Result<Interruption> {
+    let mut termination = signal(SignalKind::terminate())?;
+    tokio::select! {
+        result = tokio::signal::ctrl_c() => result.map(|()| Interruption::ControlC),
+        _ = termination.recv() => Ok(Interruption::Termination),
+    }
+}
+
+/// Runs a future to its end. On Ctrl-C it is dropped where it stands, and the error hints at what
+/// `hint` says, which is asked for at once.
 pub(crate) fn run<T>(
     threads: Threads,
     hint: impl FnOnce() -> &'static str,
@@ -38,11 +57,12 @@ pub(crate) fn run<T>(
     let result = runtime.block_on(async {
         tokio::select! {
             result = future => result,
-            signal = tokio::signal::ctrl_c() => match signal {
-                Ok(()) => Err(CommandError::interrupted(hint())),
+            end = interruption() => match end {
+                Ok(Interruption::ControlC) => Err(CommandError::interrupted(hint())),
+                Ok(Interruption::Termination) => Err(CommandError::terminated(hint())),
                 Err(error) => Err(CommandError::new(
                     crate::error::Status::Failed,
-                    anyhow::Error::new(error).context("cannot listen for Ctrl-C"),
+                    anyhow::Error::new(error).context("cannot listen for signals"),
                 )),
             },
         }

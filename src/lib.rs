@@ -10,6 +10,7 @@
 mod cli;
 mod commands;
 mod context;
+mod duration;
 mod error;
 mod interrupt;
 mod logging;

@@ -28,12 +28,14 @@ const RESULT: &str = "./result";
 
 pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCode, CommandError> {
     let client = context.client_with_token()?;
+    let deadline = arguments.deadline();
     let options = PushOptions {
         jobs: arguments.jobs.unwrap_or(PushOptions::default().jobs),
         compression_level: arguments.compression_level,
         skip_signed_by: arguments.trusted_upstreams(),
         dry_run: arguments.dry_run,
-        ..PushOptions::default()
+        retries: arguments.retries,
+        deadline,
     };
     let named = named(arguments)?;
     let progress = Arc::new(Progress::new(&arguments.flake, options.dry_run, context));
@@ -41,6 +43,8 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
 
     let started = AtomicBool::new(false);
     let hint = || {
+        // At once: the threads go on for a moment, and the bar must not come back.
+        progress.finish();
         if started.load(Ordering::Relaxed) {
             "What was sent is kept on the server for a while: run the same command again, and the \
              push goes on from there."
@@ -50,20 +54,34 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     };
     let result = interrupt::run(Threads::AllCores, hint, async {
         progress.looking();
-        let closure = tools.closure(&named, !arguments.no_closure).await?;
+        let closure = deadline.hold(tools.closure(&named, !arguments.no_closure));
+        let closure = progress.shown_during(closure).await.map_err(|error| {
+            let out_of_time = matches!(error, fh_client::Error::OutOfTime { .. });
+            let error = CommandError::from(error);
+            if out_of_time {
+                error.context("cannot learn from Nix what to push")
+            } else {
+                error
+            }
+        })?;
         started.store(!options.dry_run, Ordering::Relaxed);
         progress.planning(closure.paths.len());
         let flake = &arguments.flake;
-        let report = fh_client::push(&client, flake, &closure, &options, progress.clone())
-            .await
-            .map_err(|error| {
-                CommandError::from(error).context(format!("cannot push to {flake}"))
-            })?;
+        let push = fh_client::push(&client, flake, &closure, &options, progress.clone());
+        let report = progress.shown_during(push).await.map_err(|error| {
+            CommandError::from(error).context(format!("cannot push to {flake}"))
+        })?;
         Ok((report, closure.store_dir))
     });
     progress.finish();
     let (report, store_dir) = result?;
-    report::print(&arguments.flake, &report, &store_dir, context)
+    report::print(
+        &arguments.flake,
+        report,
+        progress.retries(),
+        &store_dir,
+        context,
+    )
 }
 
 /// What to push: the arguments, then the lines of stdin, else `./result`.

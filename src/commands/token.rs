@@ -1,7 +1,6 @@
 //! `fh token`: minting, looking at and revoking tokens.
 
 mod create;
-mod duration;
 mod inspect;
 
 use clap::{Args, Subcommand};

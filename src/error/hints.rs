@@ -11,6 +11,7 @@ impl From<ClientError> for CommandError {
             ClientError::InvalidServerUrl { .. }
             | ClientError::OptionLike { .. }
             | ClientError::CompressionLevel { .. } => Status::Usage,
+            ClientError::OutOfTime { .. } => Status::OutOfTime,
             _ => Status::Failed,
         };
         let hint = client_hint(&error);
@@ -80,7 +81,10 @@ fn client_hint(error: &ClientError) -> Option<String> {
             "Give a store path, a link into the store such as ./result, or an installable such as .#app."
         }
         ClientError::NothingGiven => "Build something (`nix build`), or name what to push.",
-        ClientError::Upload { source, .. } => return client_hint(source),
+        ClientError::OutOfTime { .. } => "Give it more time: `--timeout`",
+        ClientError::NixHangs { .. } => {
+            "Is the Nix daemon running, and does `nix path-info` answer when you ask it yourself?"
+        }
         _ => return None,
     };
     Some(hint.to_owned())

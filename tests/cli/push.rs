@@ -281,6 +281,76 @@ fn a_path_that_was_corrupted_is_named_and_nothing_is_visible() {
 }
 
 #[test]
+fn each_path_that_fails_is_named_and_the_next_push_sends_what_is_missing() {
+    let server = TestServer::start().unwrap();
+    let (world, store, app) = three_paths(&server);
+    let lib = fs::read(store.file(1)).unwrap();
+    fs::write(store.file(1), "x".repeat(lib.len())).unwrap();
+    fs::rename(store.file(2), world.path("away")).unwrap();
+    let root = store.root.to_str().unwrap();
+    let push = ["push", "acme/app", &app, "--store", root];
+    let run = world.fh(&push).code(1);
+    insta::assert_snapshot!(run.said(&server), @r"
+    Pushing 3 paths to acme/app: 3 to send (127 KiB)
+    Error: 2 of 3 paths could not be pushed, so nothing new is visible in acme/app
+      /nix/store/00000000000000000000000000000002-lib: its files are not what Nix recorded: the NAR hash is sha256:0fmqw3183dxhn69h04v2sqzhd0g4lyjd61i5zxq3afh7i4w22ldl, recorded is sha256:0p49riiagszv982l19kv70bny72lyir6ldlh6307zll3c7hf8avv
+      /nix/store/00000000000000000000000000000003-app: cannot read ~/root/nix/store/00000000000000000000000000000003-app: No such file or directory (os error 2)
+    Hint: What is on the disk is not what Nix built: `nix-store --repair-path PATH` gets it anew.
+    Hint: What was sent is kept for a while: the same command again sends only what is missing.
+    ");
+    let report = world.fh(&[&push[..], &["--json"]].concat()).code(1).json();
+    assert_eq!(report["complete"], false);
+    assert_eq!(report["error"], Value::Null);
+    assert_eq!(report["received"], 1);
+    let failed = report["failed"].as_array().unwrap();
+    let kinds: Vec<&str> = failed.iter().map(|f| f["kind"].as_str().unwrap()).collect();
+    assert_eq!(kinds, ["corrupted", "unreadable"]);
+    assert_eq!(failed[1]["path"], app);
+    assert_eq!(pushed(&server), 0);
+
+    fs::write(store.file(1), lib).unwrap();
+    fs::rename(world.path("away"), store.file(2)).unwrap();
+    let run = world.fh(&push).success();
+    assert!(run.stderr.contains("2 sent"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("1 sent before an interruption"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(pushed(&server), 3);
+}
+
+#[test]
+fn a_push_whose_time_is_over_says_so() {
+    let server = TestServer::start().unwrap();
+    let (mut world, store, app) = three_paths(&server);
+    let root = store.root.to_str().unwrap();
+    let push = ["push", "acme/app", &app, "--store", root, "--timeout", "1s"];
+    // It takes connections and never answers.
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    world.set(
+        "FH_SERVER",
+        format!("http://{}", listener.local_addr().unwrap()),
+    );
+    world.set("FH_TOKEN", "fh1_x");
+    let mut said = world.fh(&push).code(124).said(&server);
+    // By itself, so that it dies with the shell that it replaces.
+    world.program("nix", "#!/bin/sh\nexec /bin/sleep 60\n");
+    said.push_str(&world.fh(&push).code(124).said(&server));
+    insta::assert_snapshot!(said, @r"
+    Error: cannot push to acme/app
+    Caused by: the time allowed is over (1 s)
+    Hint: Give it more time: `--timeout`
+    Error: cannot learn from Nix what to push
+    Caused by: the time allowed is over (1 s)
+    Hint: Give it more time: `--timeout`
+    ");
+    for wrong in ["0s", "1", "soon"] {
+        world.fh(&["push", "acme/app", "--timeout", wrong]).code(2);
+    }
+}
+
+#[test]
 fn each_failure_has_its_own_words() {
     let server = TestServer::start().unwrap();
     let (world, store, app) = three_paths(&server);
@@ -359,7 +429,7 @@ fn control_c_says_whether_something_was_sent() {
     );
     world.set("FH_TOKEN", "fh1_x");
     let root = store.root.to_str().unwrap().to_owned();
-    let interrupted = |world: &World, wait: &dyn Fn(&mut dyn std::io::BufRead)| {
+    let interrupted = |world: &World, signal, code, wait: &dyn Fn(&mut dyn std::io::BufRead)| {
         let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
             .env_clear()
             .envs(world.variables())
@@ -371,13 +441,13 @@ fn control_c_says_whether_something_was_sent() {
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         wait(&mut stderr);
         let pid = Pid::from_child(&child);
-        kill_process(pid, Signal::INT).unwrap();
+        kill_process(pid, signal).unwrap();
         let mut said = String::new();
         std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
-        assert_eq!(child.wait().unwrap().code(), Some(130), "{said}");
+        assert_eq!(child.wait().unwrap().code(), Some(code), "{said}");
         said
     };
-    let said = interrupted(&world, &|_| {
+    let said = interrupted(&world, Signal::INT, 130, &|_| {
         let (stream, _) = listener.accept().unwrap();
         let mut first = String::new();
         BufReader::new(&stream).read_line(&mut first).unwrap();
@@ -399,7 +469,8 @@ fn control_c_says_whether_something_was_sent() {
             started.display()
         ),
     );
-    let said = interrupted(&world, &|_| {
+    // What CI sends to a job that is called off.
+    let said = interrupted(&world, Signal::TERM, 143, &|_| {
         let patience = Instant::now() + Duration::from_secs(60);
         while !started.exists() {
             assert!(Instant::now() < patience, "nix was not started");

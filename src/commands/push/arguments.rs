@@ -3,11 +3,15 @@
 use std::ffi::OsString;
 use std::num::NonZeroUsize;
 use std::str::FromStr;
+use std::time::Duration;
 
 use clap::{Args, ValueHint};
 use fh_api::FlakeName;
 use fh_client::push::DEFAULT_COMPRESSION_LEVEL;
+use fh_client::{DEFAULT_RETRIES, Deadline};
 use fh_nix::PublicKey;
+
+use crate::duration;
 
 /// The key that cache.nixos.org signs with: what it has, everybody can get from there.
 const NIXOS_CACHE_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
@@ -29,8 +33,10 @@ Examples:
   fh push acme/app --dry-run                    what would be sent
   fh push acme/app --skip-signed-by none        send also what cache.nixos.org has
 
-Exit status: 0 all of it is there; 1 something of it is not, and then nothing new
-is visible; 2 usage; 130 interrupted.")]
+Exit status: 0 all of it is there; 1 something of it is not; 2 usage; 124 the time
+of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM). Unless it is 0,
+nothing new is visible. Each path that failed is named with the reason, and what was
+sent is kept for a while: the same command again sends only what is missing.")]
 pub(crate) struct PushArguments {
     /// The flake to push to
     #[arg(value_name = "ORG/PROJECT")]
@@ -66,12 +72,34 @@ pub(crate) struct PushArguments {
     #[arg(long, value_name = "LEVEL", default_value_t = DEFAULT_COMPRESSION_LEVEL, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub(super) compression_level: i32,
 
+    /// How often a request that failed is tried again
+    ///
+    /// Where the connection is refused, breaks or times out, and after the statuses 408, 429, 502,
+    /// 503 and 504. The waits double, from a quarter of a second to 20 seconds, with up to as much
+    /// again added by chance, or are what the server asks for (two minutes at most). After a
+    /// time-out, which is a minute in which nothing moved (five in an upload), a request is tried
+    /// twice again at most.
+    #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_RETRIES, value_parser = clap::value_parser!(u32).range(0..=100))]
+    pub(super) retries: u32,
+
+    /// How long all of it may take, such as 30m or 2h, building included [default: any time, as
+    /// long as something moves]
+    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    pub(super) timeout: Option<u64>,
+
     /// The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]
     #[arg(long, value_name = "STORE")]
     pub(super) store: Option<String>,
 }
 
 impl PushArguments {
+    /// When the time is over, counted from now.
+    pub(super) fn deadline(&self) -> Deadline {
+        self.timeout.map_or_else(Deadline::default, |seconds| {
+            Deadline::after(Duration::from_secs(seconds))
+        })
+    }
+
     /// The keys whose paths are left out.
     pub(super) fn trusted_upstreams(&self) -> Vec<PublicKey> {
         if self.skip_signed_by.is_empty() {

@@ -16,7 +16,8 @@ use crate::output::{human, printable};
 /// How often a line is printed where there is no terminal.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often it is told that a request is tried again: several at once say the same.
+/// How often it is told that a request is tried again: several at once say the same, and are
+/// counted.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 const BAR: &str = "{bytes} of {total_bytes} [{bar:24}] {binary_bytes_per_sec}, {eta} left, {msg}";
@@ -35,11 +36,18 @@ struct State {
     totals: PlanTotals,
     /// When the uploads began.
     began: Option<Instant>,
+    /// What is waited for before anything is sent, and since when.
+    waiting: Option<(String, Instant)>,
     /// Uncompressed bytes sent.
     sent: u64,
     paths: u64,
-    last_line: Option<Instant>,
+    /// What the last line told of `sent`, and when that had changed.
+    told: Option<(u64, Instant)>,
     last_retry: Option<Instant>,
+    /// Retries since then.
+    untold_retries: u64,
+    /// All retries.
+    retries: u64,
     /// Threads that are still at work must not bring the bar back.
     finished: bool,
 }
@@ -71,10 +79,38 @@ impl Progress {
     }
 
     fn wait_for(&self, what: &str) {
+        self.state().waiting = Some((what.to_owned(), Instant::now()));
         if let Some(bar) = &self.bar {
             bar.set_message(what.to_owned());
             bar.enable_steady_tick(Duration::from_millis(100));
         }
+    }
+
+    /// Runs a future, and where there is no terminal tells now and then how it goes.
+    pub(super) async fn shown_during<T>(&self, future: impl Future<Output = T>) -> T {
+        tokio::pin!(future);
+        loop {
+            tokio::select! {
+                biased;
+                output = &mut future => return output,
+                () = tokio::time::sleep(INTERVAL) => self.tick(),
+            }
+        }
+    }
+
+    fn tick(&self) {
+        if self.bar.is_some() {
+            return;
+        }
+        let mut state = self.state();
+        if let Some(line) = state.line(Instant::now()) {
+            self.line(&line);
+        }
+    }
+
+    /// How often a request was tried again.
+    pub(super) fn retries(&self) -> u64 {
+        self.state().retries
     }
 
     /// A line of a nix that builds.
@@ -111,7 +147,8 @@ impl Progress {
         state.totals = *totals;
         let now = Instant::now();
         state.began = Some(now);
-        state.last_line = Some(now);
+        state.waiting = None;
+        state.told = Some((0, now));
         if totals.upload == 0 || self.dry_run {
             return;
         }
@@ -139,30 +176,28 @@ impl Progress {
         }
     }
 
-    fn moved(&self, state: &mut State) {
+    fn moved(&self, state: &State) {
         if let Some(bar) = &self.bar {
             bar.set_position(state.sent);
             bar.set_message(paths_done(state));
-            return;
-        }
-        if state.last_line.is_some_and(|at| at.elapsed() >= INTERVAL) {
-            state.last_line = Some(Instant::now());
-            self.line(&state.line());
         }
     }
 
     fn retrying(&self, state: &mut State, error: &fh_client::Error, wait: Duration) {
-        if state
-            .last_retry
-            .is_some_and(|at| at.elapsed() < RETRY_INTERVAL)
-        {
+        state.retries += 1;
+        let told = state.last_retry.map(|at| at.elapsed());
+        if told.is_some_and(|ago| ago < RETRY_INTERVAL) {
+            state.untold_retries += 1;
             return;
         }
+        let mut line = format!("Trying again in {}: {error}", human::elapsed(wait));
+        if state.untold_retries > 0 {
+            let requests = human::count(state.untold_retries, "other request");
+            line.push_str(&format!(" ({requests} since the last such line)"));
+        }
         state.last_retry = Some(Instant::now());
-        self.line(&format!(
-            "Trying again in {}: {error}",
-            human::elapsed(wait)
-        ));
+        state.untold_retries = 0;
+        self.line(&line);
     }
 }
 
@@ -176,11 +211,11 @@ impl PushObserver for Progress {
             PushEvent::Planned(totals) => self.planned(&mut state, totals),
             PushEvent::Sent { nar_bytes, .. } => {
                 state.sent += nar_bytes;
-                self.moved(&mut state);
+                self.moved(&state);
             }
             PushEvent::PathFinished { .. } => {
                 state.paths += 1;
-                self.moved(&mut state);
+                self.moved(&state);
             }
             PushEvent::Retrying { error, wait } => self.retrying(&mut state, error, *wait),
             // Failed paths are named in the end, and the rest is told by what is sent.
@@ -190,10 +225,18 @@ impl PushObserver for Progress {
 }
 
 impl State {
-    /// What stands for a bar where there is none.
-    fn line(&self) -> String {
+    /// What stands for a bar where there is none. None where nothing is under way.
+    fn line(&mut self, now: Instant) -> Option<String> {
+        if let Some((what, since)) = &self.waiting {
+            let time = human::elapsed(now.duration_since(*since));
+            return Some(format!("Still {what} ({time})"));
+        }
+        let began = self.began?;
         let total = self.totals.upload_bytes;
-        let elapsed = self.began.map(|at| at.elapsed()).unwrap_or_default();
+        if total == 0 {
+            return None;
+        }
+        let elapsed = now.duration_since(began);
         let mut line = format!(
             "{} of {} ({} %), {}",
             human::bytes(self.sent),
@@ -205,6 +248,19 @@ impl State {
             paths_done(self),
         );
         let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let told = self.told.filter(|&(sent, _)| sent == self.sent);
+        let moved = told.map_or(now, |(_, at)| at);
+        self.told = Some((self.sent, moved));
+        if moved < now {
+            let time = human::elapsed(now.duration_since(moved));
+            let what = if self.sent < total {
+                "nothing was sent"
+            } else {
+                "waiting for the server"
+            };
+            line.push_str(&format!(", {what} for {time}"));
+            return Some(line);
+        }
         let rate = self.sent.saturating_mul(1000).checked_div(milliseconds);
         if let Some(rate) = rate.filter(|&rate| rate > 0) {
             let left = Duration::from_secs(total.saturating_sub(self.sent) / rate);
@@ -214,7 +270,7 @@ impl State {
                 human::elapsed(left)
             ));
         }
-        line
+        Some(line)
     }
 }
 
@@ -249,20 +305,40 @@ mod tests {
 
     #[test]
     fn a_line_tells_how_far_how_fast_and_how_long() {
-        let state = State {
+        let now = Instant::now();
+        let mut state = State {
             totals: PlanTotals {
                 upload: 40,
                 upload_bytes: 400 << 20,
                 ..PlanTotals::default()
             },
-            began: Instant::now().checked_sub(Duration::from_secs(10)),
+            began: now.checked_sub(Duration::from_secs(10)),
             sent: 100 << 20,
             paths: 7,
             ..State::default()
         };
+        let later = |seconds| now + Duration::from_secs(seconds);
         assert_eq!(
-            state.line(),
+            state.line(now).unwrap(),
             "100 MiB of 400 MiB (25 %), 7 of 40 paths, 10.0 MiB/s, 30 s left"
+        );
+        assert_eq!(
+            state.line(later(20)).unwrap(),
+            "100 MiB of 400 MiB (25 %), 7 of 40 paths, nothing was sent for 20 s"
+        );
+        state.sent = 400 << 20;
+        assert_eq!(
+            state.line(later(30)).unwrap(),
+            "400 MiB of 400 MiB (100 %), 7 of 40 paths, 10.0 MiB/s, 0.0 s left"
+        );
+        assert_eq!(
+            state.line(later(40)).unwrap(),
+            "400 MiB of 400 MiB (100 %), 7 of 40 paths, waiting for the server for 10 s"
+        );
+        state.waiting = Some(("asking Nix for the closure".to_owned(), now));
+        assert_eq!(
+            state.line(later(61)).unwrap(),
+            "Still asking Nix for the closure (1 min 1 s)"
         );
     }
 }

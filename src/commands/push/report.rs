@@ -1,5 +1,6 @@
 //! What became of a push.
 
+use std::collections::HashMap;
 use std::process::ExitCode;
 
 use fh_api::FlakeName;
@@ -42,7 +43,11 @@ struct Summary<'a> {
     /// Bytes that went over the line.
     sent: u64,
     seconds: f64,
+    /// Requests that were tried again.
+    retries: u64,
     failed: Vec<Failed>,
+    /// Why the push ended before all was tried or committed.
+    error: Option<String>,
     /// What would be sent, after a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     would_send: Vec<Planned>,
@@ -57,13 +62,17 @@ struct Planned {
 #[derive(Debug, Serialize)]
 struct Failed {
     path: String,
+    /// `corrupted` and `unreadable` are of this machine; `refused` is the server's; `unsent` is the
+    /// line's; `not_tried` is what `error` says.
+    kind: &'static str,
     reason: String,
 }
 
 /// Prints the summary; the error, where a path failed, names each.
 pub(super) fn print(
     flake: &FlakeName,
-    report: &PushReport,
+    mut report: PushReport,
+    retries: u64,
     store_dir: &StoreDir,
     context: &Context,
 ) -> Result<ExitCode, CommandError> {
@@ -84,12 +93,15 @@ pub(super) fn print(
         to_upload_nar_size: planned.upload_bytes,
         uploaded_nar_size: report.nar_bytes,
         sent: report.sent_bytes,
+        retries,
+        error: report.stopped.as_ref().map(with_causes),
         seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
         failed: report
             .failed
             .iter()
             .map(|failed| Failed {
                 path: full(&failed.path),
+                kind: kind_word(failed.kind),
                 reason: failed.reason.clone(),
             })
             .collect(),
@@ -106,7 +118,7 @@ pub(super) fn print(
         context.output.json(&summary)?;
     }
     if !summary.complete {
-        return Err(failure(&summary, report));
+        return Err(failure(&summary, report.stopped.take()));
     }
     if report.dry_run && !context.output.is_json() {
         let columns = [
@@ -119,9 +131,19 @@ pub(super) fn print(
         context.output.list(&columns, &summary.would_send)?;
     }
     if !context.output.is_json() {
-        context.output.remark(&sentence(&summary, report));
+        context.output.remark(&sentence(&summary, &report));
     }
     Ok(ExitCode::SUCCESS)
+}
+
+fn with_causes(error: &fh_client::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = std::error::Error::source(error);
+    while let Some(cause) = source {
+        text.push_str(&format!(": {cause}"));
+        source = cause.source();
+    }
+    text
 }
 
 fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
@@ -159,6 +181,11 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
             parts.push(format!("{count} {what}"));
         }
     }
+    if summary.retries > 0 {
+        let requests = human::count(summary.retries, "request");
+        let verb = if summary.retries == 1 { "was" } else { "were" };
+        parts.push(format!("{requests} {verb} tried again"));
+    }
     let parts = parts.join("; ");
     if summary.dry_run {
         return format!("Would push {paths} to {flake}: {parts}. Nothing was sent.");
@@ -170,21 +197,42 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
     format!("Pushed {paths} to {flake} in {time}: {parts}.")
 }
 
-fn failure(summary: &Summary<'_>, report: &PushReport) -> CommandError {
-    let mut message = format!(
-        "{} of {} could not be pushed, so nothing new is visible in {}",
-        summary.failed.len(),
-        human::count(summary.paths, "path"),
-        summary.flake
-    );
-    for failed in &summary.failed {
-        message.push_str(&format!("\n{}: {}", failed.path, failed.reason));
+/// The error that names each path that failed, with the reason.
+fn failure(summary: &Summary<'_>, stopped: Option<fh_client::Error>) -> CommandError {
+    let flake = summary.flake;
+    let failed = summary.failed.len();
+    let paths = human::count(summary.paths, "path");
+    let mut message = match &stopped {
+        None => {
+            format!("{failed} of {paths} could not be pushed, so nothing new is visible in {flake}")
+        }
+        Some(_) if failed == 0 => {
+            format!("all that was to be sent is sent, but cannot be made visible in {flake}")
+        }
+        Some(_) => format!(
+            "the push to {flake} ended early: {failed} of {paths} are missing, so nothing new is \
+             visible"
+        ),
+    };
+    for (reason, paths) in by_reason(&summary.failed) {
+        match paths.as_slice() {
+            [path] => message.push_str(&format!("\n{path}: {reason}")),
+            paths => {
+                message.push_str(&format!("\n{reason}:"));
+                for path in paths {
+                    message.push_str(&format!("\n  {path}"));
+                }
+            }
+        }
     }
-    let corrupted = report
+    let error = match stopped {
+        None => CommandError::failed(message),
+        Some(error) => CommandError::from(error).context(message),
+    };
+    let corrupted = summary
         .failed
         .iter()
-        .any(|failed| failed.kind == FailureKind::Corrupted);
-    let error = CommandError::failed(message);
+        .any(|failed| failed.kind == kind_word(FailureKind::Corrupted));
     let error = if corrupted {
         error.hint(
             "What is on the disk is not what Nix built: `nix-store --repair-path PATH` gets it anew.",
@@ -192,5 +240,35 @@ fn failure(summary: &Summary<'_>, report: &PushReport) -> CommandError {
     } else {
         error
     };
-    error.hint("What was sent is kept for a while: a push of the same goes on from there.")
+    error.hint(
+        "What was sent is kept for a while: the same command again sends only what is missing.",
+    )
+}
+
+/// The paths of each reason, in the order of their first path.
+fn by_reason(failed: &[Failed]) -> Vec<(&str, Vec<&str>)> {
+    let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
+    let mut places: HashMap<&str, usize> = HashMap::new();
+    for failed in failed {
+        let place = *places.entry(&failed.reason).or_insert_with(|| {
+            groups.push((&failed.reason, Vec::new()));
+            groups.len() - 1
+        });
+        if let Some((_, paths)) = groups.get_mut(place) {
+            paths.push(&failed.path);
+        }
+    }
+    groups
+}
+
+fn kind_word(kind: FailureKind) -> &'static str {
+    match kind {
+        FailureKind::Corrupted => "corrupted",
+        FailureKind::Unreadable => "unreadable",
+        FailureKind::Refused => "refused",
+        FailureKind::Unsent => "unsent",
+        FailureKind::NotTried => "not_tried",
+        // A kind that is newer than this table.
+        _ => "other",
+    }
 }

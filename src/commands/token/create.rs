@@ -6,7 +6,6 @@ use fh_client::ServerUrl;
 use time::OffsetDateTime;
 
 use super::super::joined;
-use super::duration;
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -34,7 +33,7 @@ pub(crate) struct CreateArguments {
     description: Option<String>,
 
     /// How long it is good: a number and s, m, h, d, w or y [default: the server's, 90d]
-    #[arg(long, value_name = "TIME", value_parser = duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
     expires: Option<u64>,
 
     /// What it may be used for; may be repeated [default: pull]

@@ -130,7 +130,7 @@ impl NixTools {
             })
             .collect::<Vec<_>>();
         Ok(Closure {
-            real_store_dir: self.real_store_dir(&named)?,
+            real_store_dir: self.real_store_dir(&paths)?,
             store_dir: self.store_dir.clone(),
             paths,
         })
@@ -217,14 +217,16 @@ impl NixTools {
         (path != "/").then(|| PathBuf::from(path))
     }
 
-    /// The place that has the files of these paths.
-    fn real_store_dir(&self, named: &BTreeSet<StorePath>) -> Result<PathBuf> {
+    /// The place that has the files of these paths, or of one of them: what is missing beside it
+    /// was lost, and is told path by path.
+    fn real_store_dir(&self, paths: &[ClosurePath]) -> Result<PathBuf> {
         let candidates = self.real_store_dirs();
-        let Some(first) = named.first() else {
+        let Some(first) = paths.first().map(|path| &path.info.path) else {
             return Err(Error::NothingGiven);
         };
         let has = |directory: &&PathBuf| {
-            std::fs::symlink_metadata(directory.join(first.to_string())).is_ok()
+            let mut files = paths.iter().map(|path| path.info.path.to_string());
+            files.any(|file| directory.join(file).symlink_metadata().is_ok())
         };
         candidates
             .iter()

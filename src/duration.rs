@@ -1,9 +1,9 @@
-//! How long a token lives, as it is typed: `90d`, `12h`, `1y`.
+//! A length of time as it is typed: `90d`, `12h`, `30m`.
 
 /// Seconds in a text such as `90d`.
 ///
 /// A month would be of no certain length, so there is none.
-pub(super) fn parse(text: &str) -> Result<u64, String> {
+pub(crate) fn parse(text: &str) -> Result<u64, String> {
     let malformed =
         || "expected a number and a unit: s, m, h, d, w or y, such as 90d or 12h".to_owned();
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -18,7 +18,7 @@ pub(super) fn parse(text: &str) -> Result<u64, String> {
         _ => return Err(malformed()),
     };
     match number.checked_mul(unit) {
-        Some(0) => Err("a token that is over at once is of no use".to_owned()),
+        Some(0) => Err("this is over at once".to_owned()),
         Some(seconds) => Ok(seconds),
         None => Err("this is longer than time lasts".to_owned()),
     }
