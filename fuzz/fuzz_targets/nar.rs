@@ -42,7 +42,9 @@ fn describe(pieces: &mut dyn Iterator<Item = &[u8]>) -> Result<Vec<u8>> {
                     depth -= 1;
                     close(&mut nar, depth);
                 }
-                Event::RegularStart { executable, size } => {
+                Event::RegularStart {
+                    executable, size, ..
+                } => {
                     nar.extend(strings(&[b"(", b"type", b"regular"]));
                     if executable {
                         nar.extend(strings(&[b"executable", b""]));

@@ -30,7 +30,7 @@ mod text_form;
 pub use content_address::ContentAddress;
 pub use error::{Error, Result};
 pub use hash::{Hasher, NarHash};
-pub use nar::{Event, Limits, NarDecoder, NarReader, NarValidator, pack, unpack};
+pub use nar::{Event, Limits, ListingWriter, NarDecoder, NarReader, NarValidator, pack, unpack};
 pub use narinfo::{Compression, NarInfo};
 pub use path_info::PathInfo;
 pub use path_info_json::{PathInfos, parse_path_infos};

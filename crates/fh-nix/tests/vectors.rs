@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fh_nix::{
-    Compression, NarHash, NarInfo, NarValidator, PathInfo, PathInfos, PublicKey, SecretKey,
-    StoreDir, pack, parse_path_infos, unpack,
+    Compression, ListingWriter, NarDecoder, NarHash, NarInfo, NarValidator, PathInfo, PathInfos,
+    PublicKey, SecretKey, StoreDir, pack, parse_path_infos, unpack,
 };
 
 const VERSIONS: [&str; 3] = ["2.8.0", "2.26.3", "2.34.8"];
@@ -232,6 +232,32 @@ fn a_tree_is_packed_as_nix_packed_it() {
             let mut nar = Vec::new();
             pack(&path, &mut nar).unwrap();
             assert!(nar == bytes(version, name), "{version}: {name}");
+        }
+    }
+}
+
+#[test]
+fn listings_are_those_of_nix() {
+    for version in VERSIONS {
+        let mut listing = ListingWriter::new();
+        let mut out = Vec::new();
+        let mut decoder = NarDecoder::default();
+        decoder
+            .feed(&bytes(version, "listed.nar"), &mut |event| {
+                listing.write(event, &mut out);
+                Ok(())
+            })
+            .unwrap();
+        decoder.finish().unwrap();
+        assert!(listing.is_complete(), "{version}");
+        let ours = String::from_utf8(out).unwrap();
+        let theirs = text(version, "listed.ls");
+        // Nix 2.8 puts the keys in another order, and the rest is the same.
+        if version == "2.8.0" {
+            let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap();
+            assert_eq!(json(&ours), json(&theirs), "{version}");
+        } else {
+            assert_eq!(ours, theirs, "{version}");
         }
     }
 }

@@ -253,6 +253,7 @@ impl NarDecoder {
             report(Event::RegularStart {
                 executable,
                 size: length,
+                offset: self.offset + 8,
             })?;
             self.offset += 8;
             self.contents = length;

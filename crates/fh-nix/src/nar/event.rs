@@ -44,6 +44,8 @@ pub enum Event<'a> {
         executable: bool,
         /// How many bytes follow, if the NAR is not cut short.
         size: u64,
+        /// Where in the NAR the first of them stands, counted from its start.
+        offset: u64,
     },
     /// More bytes of the current file; never empty.
     Data(&'a [u8]),

@@ -20,12 +20,14 @@ mod decode;
 mod directory;
 mod encode;
 mod event;
+mod listing;
 mod unpack;
 mod validate;
 
 pub use decode::NarDecoder;
 pub use encode::{NarReader, pack};
 pub use event::{Event, Limits};
+pub use listing::ListingWriter;
 pub use unpack::unpack;
 pub use validate::NarValidator;
 

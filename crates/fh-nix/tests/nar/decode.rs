@@ -78,6 +78,7 @@ fn events_in_order() {
         Event::RegularStart {
             executable: false,
             size: 2,
+            offset: 232,
         },
         Event::Data(b"12"),
         Event::RegularEnd,

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod decode;
+mod listing;
 mod pack;
 mod tree;
 mod unpack;

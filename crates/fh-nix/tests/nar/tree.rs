@@ -170,7 +170,9 @@ impl Builder {
                 self.name = name;
                 self.add(Tree::Directory(entries));
             }
-            Event::RegularStart { executable, size } => {
+            Event::RegularStart {
+                executable, size, ..
+            } => {
                 self.file = Some((executable, size, Vec::new()));
             }
             Event::Data(data) => {

@@ -25,6 +25,16 @@ nix-store --dump "$work/tree/dangling" > "$out/symlink.nar"
 nix-hash --type sha256 "$work/tree" > "$out/tree.base16"
 nix-hash --type sha256 --base32 "$work/tree" > "$out/tree.base32"
 
+# A listing: of the tree without the name that is not UTF-8, which newer versions refuse to list, and
+# with one that has to be escaped.
+cp -a "$work/tree" "$work/listed"
+rm "$work/listed/$(printf '\377\376\n\052')"
+printf x > "$work/listed/$(printf '"\\\t\n\001\037\177')"
+listed=$(nix store add-path --name listed "$work/listed")
+nix-store --dump "$listed" > "$out/listed.nar"
+nix copy --to "file://$work/listing?compression=none&write-nar-listing=true" "$listed"
+cp "$work"/listing/*.ls "$out/listed.ls"
+
 # A closure, signed by two keys.
 mkdir "$work/recursive"
 printf 'flat %s' "$version" > "$work/recursive/file"
