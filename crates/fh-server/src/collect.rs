@@ -9,6 +9,7 @@
 //! | received parts | nobody added to them for as long as an upload is kept | file |
 //!
 //! Invariants:
+//! - the listing of a NAR goes with its file;
 //! - a file goes after its row: a crash in between leaves a file without a row, which a later
 //!   collection finds; never a row without a file;
 //! - whatever removes an object holds the [turn](crate::receive::Publisher::turn) and looks at the

@@ -19,6 +19,7 @@ mod database;
 mod error;
 mod keys;
 mod listen;
+mod listing;
 mod lookup;
 mod push;
 mod receive;

@@ -9,6 +9,7 @@ use crate::bootstrap::DataDirectoryLock;
 use crate::config::Settings;
 use crate::database::Database;
 use crate::keys::Keys;
+use crate::listing::Listings;
 use crate::lookup::Lookup;
 use crate::push::Pushes;
 use crate::storage::FileStorage;
@@ -28,6 +29,7 @@ struct Shared {
     keys: Arc<Keys>,
     access: Access,
     lookup: Lookup,
+    listings: Listings,
     pushes: Pushes,
     metrics: Metrics,
     /// The last field: dropped when nothing uses the data directory any more.
@@ -69,6 +71,12 @@ impl AppState {
             lookup.clone(),
             parts.metrics.clone(),
         );
+        // Half of the processors stay with those who want something else.
+        let listings = Listings::new(
+            parts.storage.clone(),
+            parts.metrics.clone(),
+            parts.settings.limits.verifications / 2,
+        );
         Self {
             shared: Arc::new(Shared {
                 settings: parts.settings,
@@ -78,6 +86,7 @@ impl AppState {
                 keys,
                 access,
                 lookup,
+                listings,
                 pushes,
                 metrics: parts.metrics,
                 _lock: parts.lock,
@@ -118,6 +127,11 @@ impl AppState {
     /// Who holds what.
     pub(crate) fn lookup(&self) -> &Lookup {
         &self.shared.lookup
+    }
+
+    /// What is in the NARs.
+    pub(crate) fn listings(&self) -> &Listings {
+        &self.shared.listings
     }
 
     /// The pushes.

@@ -171,6 +171,21 @@ pub(crate) fn served(
     )
 }
 
+/// The NAR of a row of a slice, if the row is still that of this path.
+pub(crate) fn nar_of_row(
+    connection: &Connection,
+    row_id: i64,
+    hash: &StorePathHash,
+) -> Result<Option<Nar>, DatabaseError> {
+    first(
+        connection,
+        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
+         FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id WHERE s.id = ?1 AND s.path_hash = ?2",
+        params![row_id, hash.as_bytes()],
+        Nar::from_row,
+    )
+}
+
 /// Adds a path to a slice that does not hold it: whether it did not.
 pub(crate) fn insert(
     connection: &Connection,

@@ -161,6 +161,26 @@ impl Lookup {
         Ok(text.map(|text| text.found(false)))
     }
 
+    /// The NAR of a path as a view has it: of the slice that [`Self::narinfo`] takes.
+    pub(crate) async fn nar_of_path(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+    ) -> Result<Option<Nar>, DatabaseError> {
+        let shared = &self.shared;
+        let entry = match shared.paths.get(&shared.database, &hash) {
+            Some(entry) => entry,
+            None => self.load_path(hash).await?,
+        };
+        let Some(row_id) = shared.best(view, &entry) else {
+            return Ok(None);
+        };
+        shared
+            .database
+            .read(move |connection| slices::nar_of_row(connection, row_id, &hash))
+            .await
+    }
+
     /// A NAR, if a slice of the view holds it.
     pub(crate) async fn nar(
         &self,

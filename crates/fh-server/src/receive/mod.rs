@@ -35,6 +35,7 @@ use fh_api::{BatchAnswer, PartAnswer};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 pub(crate) use self::body::BodyReader;
+pub(crate) use self::frames::{FrameDecoder, FrameFault, Step};
 pub(crate) use self::publish::Publisher;
 pub(crate) use self::uploads::Uploads;
 pub(crate) use self::verify::Expected;

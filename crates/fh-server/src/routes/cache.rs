@@ -1,8 +1,8 @@
-//! What Nix asks of a binary cache: `nix-cache-info`, narinfos and NARs; the whole view at the root,
-//! and narrowed to an organisation or a flake below `/cache`.
+//! What Nix asks of a binary cache: `nix-cache-info`, narinfos, NARs and what is in them; the whole
+//! view at the root, and narrowed to an organisation or a flake below `/cache`.
 //!
 //! ```text
-//! /nix-cache-info   /<hash>.narinfo   /nar/<nar hash>.nar.zst
+//! /nix-cache-info   /<hash>.narinfo   /nar/<nar hash>.nar.zst   /<hash>.ls
 //! /cache/<org>/…    /cache/<org>/<project>/…
 //! ```
 //!
@@ -18,7 +18,7 @@ use fh_nix::{NarHash, StorePathHash};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue};
 
-use super::nar;
+use super::{listing, nar};
 use crate::access::{Caller, Scope};
 use crate::error::ApiError;
 use crate::lookup::NAR_SUFFIX;
@@ -36,6 +36,7 @@ struct Question<'a> {
 enum Item {
     CacheInfo,
     NarInfo(StorePathHash),
+    Listing(StorePathHash),
     Nar(NarHash),
 }
 
@@ -66,6 +67,9 @@ impl Item {
         if let Some(hash) = path.strip_suffix(".narinfo") {
             return StorePathHash::from_str(hash).ok().map(Self::NarInfo);
         }
+        if let Some(hash) = path.strip_suffix(".ls") {
+            return StorePathHash::from_str(hash).ok().map(Self::Listing);
+        }
         let hash = path.strip_prefix("nar/")?.strip_suffix(NAR_SUFFIX)?;
         NarHash::from_base32(hash).ok().map(Self::Nar)
     }
@@ -93,6 +97,14 @@ pub(crate) async fn answer(
             state.metrics().cache_answered(CacheRoute::NarInfo, answer);
             let text = found.ok_or(ApiError::NotFound)?.text;
             Ok((narinfo_headers(shared), text).into_response())
+        }
+        Item::Listing(hash) => {
+            let nar = state.lookup().nar_of_path(&view, hash).await?;
+            let answer = nar.map_or(CacheAnswer::Absent, |_| CacheAnswer::Stored);
+            state.metrics().cache_answered(CacheRoute::Listing, answer);
+            let nar = nar.ok_or(ApiError::NotFound)?;
+            let (method, headers) = (request.method(), request.headers());
+            listing::serve(&state, nar, method, headers, freshness(shared)).await
         }
         Item::Nar(nar_hash) => {
             let nar = state.lookup().nar(&view, nar_hash).await?;

@@ -10,6 +10,8 @@ mod flakes;
 mod grants;
 mod health;
 pub(crate) mod json;
+mod kept;
+mod listing;
 mod metrics;
 mod nar;
 mod organizations;

@@ -100,7 +100,7 @@ pub(super) async fn serve(
 }
 
 /// Whether the client has this very file already (`If-None-Match`, compared weakly).
-fn matches_any(request: &HeaderMap, tag: &str) -> bool {
+pub(super) fn matches_any(request: &HeaderMap, tag: &str) -> bool {
     request
         .get_all(IF_NONE_MATCH)
         .iter()

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! <data>/objects/nar/<first 2 characters>/<52 of base32>.nar.zst   an object: the compressed NAR, as it is served
+//! <data>/objects/nar/<first 2 characters>/<52 of base32>.ls.zst    its listing, where somebody has asked for it
 //! <data>/objects/staging/<number>.tmp                              a NAR on its way to be an object
 //! <data>/objects/staging/<flake>-<account>-<nar hash>-<size>.parts a large NAR as far as its parts were received
 //! ```
@@ -15,11 +16,13 @@
 //! - all functions block: they are called on blocking threads. The only names that go into paths are
 //!   made here, from hashes and numbers.
 
+mod listing;
 mod partial;
 mod staged;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -29,6 +32,7 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fh_nix::NarHash;
 
+use self::listing::LISTING_SUFFIX;
 pub(crate) use self::partial::{OpenPartial, PartialFile, PartialKey};
 pub(crate) use self::staged::StagedFile;
 
@@ -228,9 +232,10 @@ impl FileStorage {
         }
     }
 
-    /// Removes an object; one that is not there is no error.
+    /// Removes an object and its listing; what is not there is no error.
     pub(crate) fn remove(&self, nar_hash: &NarHash) -> Result<(), StorageError> {
-        remove_if_there(&self.object_path(nar_hash))
+        remove_if_there(&self.object_path(nar_hash))?;
+        self.remove_listing(nar_hash)
     }
 
     /// The directories that objects lie in, for a walk through all of them.
@@ -246,27 +251,31 @@ impl FileStorage {
         Ok(directories)
     }
 
-    /// The objects in one of [`Self::object_directories`] that were written at least so long ago.
+    /// The objects in one of [`Self::object_directories`] that were written at least so long ago, each
+    /// once; those too of which there is nothing but the listing.
     pub(crate) fn objects_older_than(
         &self,
         directory: &Path,
         age: Duration,
     ) -> Result<Vec<NarHash>, StorageError> {
-        let mut objects = Vec::new();
+        let mut objects = BTreeSet::new();
         for entry in fs::read_dir(directory).context("list", directory)? {
             let entry = entry.context("list", directory)?;
             let name = entry.file_name();
             let nar_hash = name
                 .to_str()
-                .and_then(|name| name.strip_suffix(OBJECT_SUFFIX))
+                .and_then(|name| {
+                    name.strip_suffix(OBJECT_SUFFIX)
+                        .or_else(|| name.strip_suffix(LISTING_SUFFIX))
+                })
                 .and_then(|name| NarHash::from_base32(name).ok());
             // A name that is no hash was put there by a person, and is left to that person.
             let Some(nar_hash) = nar_hash else { continue };
             if is_older(&entry, age)? {
-                objects.push(nar_hash);
+                objects.insert(nar_hash);
             }
         }
-        Ok(objects)
+        Ok(objects.into_iter().collect())
     }
 
     /// Whether the storage takes data: writes a file, waits until it is on disk, and removes it.

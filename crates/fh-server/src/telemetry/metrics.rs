@@ -32,6 +32,8 @@ pub(crate) enum CacheRoute {
     NarInfo,
     /// `/nar/<nar hash>.nar.zst`
     Nar,
+    /// `/<hash>.ls`
+    Listing,
 }
 
 /// How it was answered.
@@ -64,6 +66,7 @@ struct Shared {
     nars_refused: Counter,
     verification: Histogram,
     paths_committed: Counter,
+    listings_made: Counter,
     bytes_received: Counter,
     bytes_sent: Counter,
 }
@@ -131,6 +134,7 @@ impl Metrics {
                 verification: recorder
                     .register_histogram(&Key::from_name("fh_nar_verification_seconds"), &METADATA),
                 paths_committed: counter("fh_paths_committed_total"),
+                listings_made: counter("fh_listings_made_total"),
                 bytes_received: counter("fh_http_received_bytes_total"),
                 bytes_sent: counter("fh_http_sent_bytes_total"),
                 handle: recorder.handle(),
@@ -212,6 +216,11 @@ impl Metrics {
         self.shared.file_bytes_stored.increment(file_size);
     }
 
+    /// The listing of a NAR was made and is kept.
+    pub(crate) fn listing_made(&self) {
+        self.shared.listings_made.increment(1);
+    }
+
     /// A push became visible.
     pub(crate) fn paths_committed(&self, paths: u64) {
         self.shared.paths_committed.increment(paths);
@@ -222,6 +231,7 @@ impl Metrics {
         let route = match route {
             CacheRoute::NarInfo => "narinfo",
             CacheRoute::Nar => "nar",
+            CacheRoute::Listing => "listing",
         };
         let answer = match answer {
             CacheAnswer::Memory => "memory",
@@ -254,6 +264,10 @@ fn describe(recorder: &PrometheusRecorder) {
         ),
         ("fh_nars_refused_total", "NARs that were not."),
         ("fh_paths_committed_total", "Store paths added to slices."),
+        (
+            "fh_listings_made_total",
+            "Listings made of NARs because somebody asked for one.",
+        ),
         (
             "fh_cache_answers_total",
             "Answers to Nix, by where they came from.",

@@ -59,6 +59,37 @@ async fn what_is_needed_stays() {
 }
 
 #[tokio::test]
+async fn a_listing_goes_with_its_nar() {
+    let scene = Scene::new().await;
+    let item = Item::new("x", b"x");
+    let listing = format!("/{}.ls", item.hash());
+    scene.push(&[&item]).await;
+    scene.server.get(&listing, &scene.ann).await.expect(200);
+    let files = scene.files();
+    assert_eq!(files.len(), 2, "{files:?}");
+    age(&scene, DAY).await;
+    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    assert_eq!((collected.nars, collected.orphans), (0, 0));
+    assert_eq!(scene.files(), files);
+
+    // One that is left behind alone, as by a crash in between, is found too.
+    let objects = scene.server.directory.path().join("data/objects");
+    let kept = std::fs::read(objects.join(&files[0])).unwrap();
+    let flake = "/api/v1/flakes/acme/app";
+    scene.server.delete(flake, &scene.ann).await.expect(204);
+    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    assert_eq!((collected.nars, collected.orphans), (1, 0));
+    assert_eq!(scene.files(), Vec::<String>::new());
+    std::fs::write(objects.join(&files[0]), kept).unwrap();
+    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    assert_eq!(collected.orphans, 0);
+    age(&scene, HOUR).await;
+    let collected = collect(&scene.server.state, HOUR).await.unwrap();
+    assert_eq!(collected.orphans, 1);
+    assert_eq!(scene.files(), Vec::<String>::new());
+}
+
+#[tokio::test]
 async fn a_push_that_was_given_up_is_gone_in_the_end() {
     let scene = Scene::new().await;
     let small = Item::new("small", b"small");

@@ -1,0 +1,167 @@
+//! The listings of stored NARs: `<path hash>.ls`, made when somebody first asks for one, and then kept.
+//!
+//! ```text
+//! request ─▶ kept? ─▶ yes: served
+//!              └────▶ no: stored NAR ─ zstd ─▶ decode, hash ─▶ JSON ─▶ zstd ─▶ kept beside the NAR
+//! ```
+//!
+//! Hardly anybody asks for a listing, and then for those of a few paths. Making them while NARs come in
+//! would cost every push a second file for each path, flushed to the disk, to save a reader one
+//! decompression. So a push knows nothing of them.
+//!
+//! Invariants:
+//! - a listing is kept only if it was made of all of a NAR whose hash and size were right: what is
+//!   damaged gives an error, never half a listing;
+//! - a listing depends on the NAR's content alone, so it holds for everybody who may read a path with
+//!   that NAR, however the NAR is compressed now or will be;
+//! - each is made once at a time, however many ask; few are made at once; memory does not depend on the
+//!   NAR;
+//! - a kept listing can be removed at any time: it is made again.
+
+mod make;
+#[cfg(test)]
+mod tests;
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fh_nix::NarHash;
+use tokio::sync::{Semaphore, watch};
+
+use self::make::Fault;
+use crate::database::nars::Nar;
+use crate::error::{ApiError, chain};
+use crate::storage::FileStorage;
+use crate::telemetry::Metrics;
+
+/// The listings; clones share them.
+#[derive(Clone)]
+pub(crate) struct Listings {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    storage: FileStorage,
+    metrics: Metrics,
+    places: Semaphore,
+    /// Those that are being made, and how it went.
+    making: Mutex<HashMap<NarHash, watch::Receiver<Option<Outcome>>>>,
+}
+
+/// How the making of a listing ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Outcome {
+    Kept,
+    /// There is no such NAR, or not all of it.
+    NoNar,
+    /// The reason is in the log.
+    Failed,
+}
+
+/// A listing that is kept: one zstd frame of JSON.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    /// At its start.
+    pub(crate) file: File,
+    /// Bytes of the file.
+    pub(crate) file_size: u64,
+    /// Bytes of the JSON.
+    pub(crate) size: u64,
+}
+
+impl Listings {
+    /// With so many made at a time.
+    pub(crate) fn new(storage: FileStorage, metrics: Metrics, places: usize) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                storage,
+                metrics,
+                places: Semaphore::new(places.max(1)),
+                making: Mutex::default(),
+            }),
+        }
+    }
+
+    /// The listing of a NAR that the caller may read; `None` where the NAR is not there.
+    ///
+    /// # Errors
+    /// Where the NAR is damaged, or this machine fails.
+    pub(crate) async fn of(&self, nar: Nar) -> Result<Option<Listing>, ApiError> {
+        if let Some(listing) = self.kept(nar.nar_hash).await? {
+            return Ok(Some(listing));
+        }
+        match self.made(nar).await? {
+            Outcome::Kept => self.kept(nar.nar_hash).await,
+            Outcome::NoNar => Ok(None),
+            Outcome::Failed => Err(ApiError::internal("a listing could not be made")),
+        }
+    }
+
+    async fn kept(&self, nar_hash: NarHash) -> Result<Option<Listing>, ApiError> {
+        let storage = self.shared.storage.clone();
+        tokio::task::spawn_blocking(move || make::open(&storage, &nar_hash))
+            .await
+            .map_err(ApiError::internal)?
+            .map_err(ApiError::from)
+    }
+
+    /// Waits until the listing was made, by whoever asked first.
+    async fn made(&self, nar: Nar) -> Result<Outcome, ApiError> {
+        let mut outcome = {
+            let mut making = self.shared.making();
+            match making.get(&nar.nar_hash) {
+                Some(outcome) => outcome.clone(),
+                None => {
+                    let (done, outcome) = watch::channel(None);
+                    making.insert(nar.nar_hash, outcome.clone());
+                    // It is made to its end even if nobody waits for it any more.
+                    tokio::spawn(make_one(Arc::clone(&self.shared), nar, done));
+                    outcome
+                }
+            }
+        };
+        let ended = outcome.wait_for(Option::is_some).await;
+        Ok(ended
+            .map_err(ApiError::internal)?
+            .unwrap_or(Outcome::Failed))
+    }
+}
+
+impl Shared {
+    fn making(&self) -> MutexGuard<'_, HashMap<NarHash, watch::Receiver<Option<Outcome>>>> {
+        self.making.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outcome>>) {
+    let outcome = {
+        let _place = shared.places.acquire().await;
+        let storage = shared.storage.clone();
+        let made = tokio::task::spawn_blocking(move || make::make(&storage, &nar)).await;
+        match made.map_err(|error| Fault::Broke(error.into())).flatten() {
+            Ok(()) => {
+                shared.metrics.listing_made();
+                Outcome::Kept
+            }
+            Err(Fault::NoNar) => {
+                tracing::error!(
+                    nar_hash = %nar.nar_hash.to_base32(),
+                    "a stored NAR is missing or has another size"
+                );
+                Outcome::NoNar
+            }
+            Err(fault) => {
+                tracing::error!(
+                    nar_hash = %nar.nar_hash.to_base32(),
+                    error = %chain(&fault),
+                    "the listing of a NAR cannot be made"
+                );
+                Outcome::Failed
+            }
+        }
+    };
+    // First forgotten, so that whoever comes now finds it kept, or tries again.
+    shared.making().remove(&nar.nar_hash);
+    let _ = done.send(Some(outcome));
+}
