@@ -55,6 +55,23 @@ impl Client {
     }
 }
 
+impl Client {
+    /// The same client, as nobody.
+    #[must_use]
+    pub fn without_token(&self) -> Self {
+        let mut client = self.clone();
+        client.transport.authorization = None;
+        client
+    }
+
+    /// The same client below another path of the same server; it shares the connections.
+    pub(crate) fn below(&self, base: ServerUrl) -> Self {
+        let mut client = self.clone();
+        client.transport.base = base;
+        client
+    }
+}
+
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")

@@ -10,6 +10,8 @@ use std::path::{Path, PathBuf};
 
 use fh_api::{ErrorBody, ErrorCode};
 
+use crate::targets::Protocol;
+
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -69,6 +71,40 @@ pub enum Error {
         url: String,
         /// How it was found out.
         reason: String,
+    },
+
+    /// Something answers at this address, and it speaks none of the protocols that are known.
+    #[error("{url} answers neither as an fh server nor as an attic server")]
+    UnknownProtocol {
+        /// The server's address.
+        url: String,
+    },
+
+    /// A flake was named where the server has caches, or the other way round.
+    #[error("{target} cannot be on {server}, which {}", protocol_clause(*protocol))]
+    WrongTarget {
+        /// The server's address.
+        server: String,
+        /// What it speaks.
+        protocol: Protocol,
+        /// What was named.
+        target: String,
+    },
+
+    /// FlakeHub has no such project, or does not show it.
+    #[error("FlakeHub knows no flake {flake}, or your token may not see it")]
+    NoSuchProject {
+        /// The flake.
+        flake: String,
+    },
+
+    /// A cache for another store directory.
+    #[error("the cache holds paths of {theirs}, and these are of {ours}")]
+    OtherStoreDir {
+        /// The cache's.
+        theirs: String,
+        /// That of the paths to push.
+        ours: String,
     },
 
     /// The server does not accept the credentials, or wants some (401).
@@ -376,6 +412,14 @@ fn invalid_paths_sentence(paths: &[String]) -> String {
         "{} {verb} not valid in the local store",
         list(paths.iter().cloned())
     )
+}
+
+fn protocol_clause(protocol: Protocol) -> &'static str {
+    match protocol {
+        Protocol::Fh => "is an fh server and holds flakes, ORG/PROJECT",
+        Protocol::Attic => "is an attic server and holds caches, whose names have no slash",
+        Protocol::FlakeHub => "is FlakeHub and holds flakes, ORG/PROJECT",
+    }
 }
 
 fn excerpt_clause(excerpt: &str) -> String {

@@ -20,6 +20,7 @@ pub mod push;
 pub mod retry;
 mod routes;
 mod server_url;
+pub mod targets;
 mod text;
 
 pub use client::{Client, ClientBuilder};

@@ -6,6 +6,7 @@
 
 mod body;
 mod failure;
+mod stream;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 pub use body::UploadBody;
+pub(crate) use stream::{Pieces, StreamSource};
 
 use crate::error::{Error, Result, UnreachableCause};
 use crate::retry::{Failure, Repeat, RetryListener, RetryPolicy, Sent};
@@ -49,6 +51,15 @@ pub(crate) enum Content {
     Json(Bytes),
     /// NARs or a part of one.
     Upload(&'static str, UploadBody),
+    /// A NAR that is read anew for each attempt.
+    Stream(Arc<dyn StreamSource>),
+}
+
+impl Content {
+    /// Whether it cannot be made, so that another attempt would fail as well.
+    fn is_broken(&self) -> bool {
+        matches!(self, Self::Stream(source) if source.is_broken())
+    }
 }
 
 /// One request of the API.
@@ -141,6 +152,13 @@ impl Transport {
                     .body(body.to_http(activity.clone())),
                 self.read_timeout * UPLOAD_PATIENCE,
             ),
+            Content::Stream(source) => (
+                builder
+                    .headers(source.headers())
+                    .header(header::CONTENT_TYPE, "application/octet-stream")
+                    .body(stream::to_http(source, activity.clone())),
+                self.read_timeout * UPLOAD_PATIENCE,
+            ),
         };
         tracing::debug!(method = %request.method, url, "request");
         let exchange = async {
@@ -152,6 +170,7 @@ impl Transport {
             self.read(&url, response, &activity).await
         };
         match unless_stalled(exchange, &activity, limit).await {
+            Some(Err(failure)) if request.content.is_broken() => Err(Failure::end(failure.error)),
             Some(result) => result,
             None => Err(Failure::unreachable(
                 &url,

@@ -1,0 +1,131 @@
+//! What travels: attic's JSON, as its server reads and writes it (`attic/src/api/v1/`).
+
+use bytes::Bytes;
+use fh_nix::{PathInfo, StoreDir};
+use serde::{Deserialize, Serialize};
+
+use super::super::CacheName;
+use crate::error::{Error, Result};
+
+/// `GET /_api/v1/cache-config/{cache}`: what of it a push needs. All of it may be missing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct CacheConfig {
+    /// Where the cache is read from.
+    pub(super) substituter_endpoint: Option<String>,
+    /// Where the server wants to be talked to.
+    pub(super) api_endpoint: Option<String>,
+    /// The cache's key.
+    public_key: Option<String>,
+    /// The store directory of its paths.
+    pub(super) store_dir: Option<String>,
+    /// Names of keys; what they signed need not be sent.
+    pub(super) upstream_cache_key_names: Option<Vec<String>>,
+}
+
+impl CacheConfig {
+    /// Whether anything in it is attic's, so that it is no other server's JSON.
+    pub(crate) fn is_of_attic(&self) -> bool {
+        self.substituter_endpoint.is_some()
+            || self.api_endpoint.is_some()
+            || self.public_key.is_some()
+    }
+}
+
+/// `POST /_api/v1/get-missing-paths`.
+#[derive(Debug, Serialize)]
+pub(super) struct MissingPathsQuestion<'a> {
+    pub(super) cache: &'a str,
+    pub(super) store_path_hashes: Vec<String>,
+}
+
+/// Its answer.
+#[derive(Debug, Deserialize)]
+pub(super) struct MissingPathsAnswer {
+    pub(super) missing_paths: Vec<String>,
+}
+
+/// What is told of a NAR with its upload: `UploadPathNarInfo`.
+#[derive(Debug, Serialize)]
+struct NarDescription<'a> {
+    cache: &'a str,
+    store_path_hash: String,
+    /// In full.
+    store_path: String,
+    /// Base names.
+    references: Vec<String>,
+    /// Nobody tells, not even the server's own client.
+    system: Option<&'a str>,
+    /// A base name.
+    deriver: Option<String>,
+    sigs: Vec<String>,
+    ca: Option<&'a str>,
+    /// `sha256:` and 64 hexadecimal digits: every version of the server reads that.
+    nar_hash: String,
+    nar_size: u64,
+}
+
+/// The JSON that describes a NAR.
+pub(super) fn describe(cache: &CacheName, info: &PathInfo, store_dir: &StoreDir) -> Result<Bytes> {
+    let description = NarDescription {
+        cache: cache.as_str(),
+        store_path_hash: hash_part(info),
+        store_path: store_dir.display(&info.path),
+        references: info.references.iter().map(ToString::to_string).collect(),
+        system: None,
+        deriver: info.deriver.as_ref().map(ToString::to_string),
+        sigs: info.signatures.iter().map(ToString::to_string).collect(),
+        ca: info.ca.as_ref().map(fh_nix::ContentAddress::as_str),
+        nar_hash: format!("sha256:{}", info.nar_hash.to_hex()),
+        nar_size: info.nar_size,
+    };
+    to_json(&description)
+}
+
+/// The part of a store path by which the server knows it.
+pub(super) fn hash_part(info: &PathInfo) -> String {
+    info.path.hash().to_string()
+}
+
+pub(super) fn to_json(value: &impl Serialize) -> Result<Bytes> {
+    serde_json::to_vec(value)
+        .map(Bytes::from)
+        .map_err(|error| Error::InvalidRequest {
+            reason: error.to_string(),
+        })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nar_is_described_as_the_server_reads_it() {
+        let path = "0123456789abcdfghijklmnpqrsvwxyz-app-1.0";
+        let info = PathInfo {
+            path: path.parse().unwrap(),
+            nar_hash: fh_nix::NarHash::of(b""),
+            nar_size: 120,
+            references: [path.parse().unwrap()].into(),
+            deriver: Some(
+                "0123456789abcdfghijklmnpqrsvwxyz-app-1.0.drv"
+                    .parse()
+                    .unwrap(),
+            ),
+            signatures: Vec::new(),
+            ca: None,
+        };
+        let cache = "main".parse().unwrap();
+        let json = describe(&cache, &info, &StoreDir::default()).unwrap();
+        insta::assert_snapshot!(String::from_utf8_lossy(&json), @"");
+    }
+
+    #[test]
+    fn other_json_is_none_of_attic() {
+        let read = |text: &str| serde_json::from_str::<CacheConfig>(text).unwrap();
+        assert!(!read("{}").is_of_attic());
+        assert!(!read(r#"{"status": "ok"}"#).is_of_attic());
+        assert!(
+            read(r#"{"api_endpoint": "http://a/", "retention_period": "Global"}"#).is_of_attic()
+        );
+    }
+}

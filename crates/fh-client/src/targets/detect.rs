@@ -1,0 +1,200 @@
+//! Which protocol a server speaks.
+
+use std::fmt;
+use std::str::FromStr;
+
+use fh_api::ErrorCode;
+
+use super::PushTarget;
+use super::attic::wire::CacheConfig;
+use super::flakehub::FlakeHub;
+use crate::client::Client;
+use crate::error::{Error, Result};
+use crate::http::{Content, Request};
+use crate::retry::Repeat;
+use crate::server_url::ServerUrl;
+
+/// How a server is pushed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Protocol {
+    /// An fh server: one plan, few large requests, all visible at once.
+    Fh,
+    /// An attic server.
+    Attic,
+    /// FlakeHub and its cache.
+    FlakeHub,
+}
+
+impl Protocol {
+    /// All words that [`str::parse`] takes, in the order of their importance.
+    pub const WORDS: &'static [&'static str] = &["fh", "attic", "flakehub"];
+
+    /// The word for it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Fh => "fh",
+            Self::Attic => "attic",
+            Self::FlakeHub => "flakehub",
+        }
+    }
+}
+
+impl fmt::Display for Protocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// A word that names no protocol.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("a protocol is one of fh, attic and flakehub")]
+pub struct UnknownProtocol;
+
+impl FromStr for Protocol {
+    type Err = UnknownProtocol;
+
+    fn from_str(word: &str) -> Result<Self, Self::Err> {
+        match word {
+            "fh" => Ok(Self::Fh),
+            "attic" => Ok(Self::Attic),
+            "flakehub" => Ok(Self::FlakeHub),
+            _ => Err(UnknownProtocol),
+        }
+    }
+}
+
+/// What tells a protocol without asking anybody.
+#[derive(Debug, Clone, Copy)]
+pub struct Known<'a> {
+    /// The server.
+    pub server: &'a ServerUrl,
+    /// What was remembered of it.
+    pub remembered: Option<Protocol>,
+    /// Whether the token for it is one of an fh server, as [`fh_api::TOKEN_PREFIX`] says.
+    pub fh_token: bool,
+    /// Where FlakeHub is.
+    pub flakehub: &'a FlakeHub,
+}
+
+impl Known<'_> {
+    /// The protocol, where it is known.
+    #[must_use]
+    pub fn protocol(&self) -> Option<Protocol> {
+        if self.remembered.is_some() {
+            self.remembered
+        } else if self.flakehub.is_at(self.server) {
+            Some(Protocol::FlakeHub)
+        } else {
+            self.fh_token.then_some(Protocol::Fh)
+        }
+    }
+}
+
+/// Asks a server what it speaks: `/.well-known/fh`, which only an fh server has, then attic's
+/// `cache-config`, to which an atticd answers with JSON of its own form whatever it thinks of the
+/// caller. The client's token is not sent.
+///
+/// # Errors
+///
+/// [`Error::UnknownProtocol`] where neither answers, and those of a request.
+pub async fn detect(client: &Client, target: &PushTarget) -> Result<Protocol> {
+    let anonymous = client.without_token();
+    match anonymous.discovery().await {
+        Ok(_) => return Ok(Protocol::Fh),
+        Err(Error::NotAnFhServer { .. }) => {}
+        Err(error) => return Err(error),
+    }
+    // Any name will do where the target is none: what counts is the form of the answer.
+    let cache = match target {
+        PushTarget::Cache(cache) => cache.as_str(),
+        PushTarget::Flake(_) => "main",
+    };
+    if answers_like_attic(&anonymous, cache).await? {
+        return Ok(Protocol::Attic);
+    }
+    Err(Error::UnknownProtocol {
+        url: client.base_url().to_string(),
+    })
+}
+
+async fn answers_like_attic(anonymous: &Client, cache: &str) -> Result<bool> {
+    let request = Request {
+        method: http::Method::GET,
+        path: format!("/_api/v1/cache-config/{cache}"),
+        content: Content::Empty,
+        repeat: Repeat::Safe,
+    };
+    match anonymous.transport.send(&request).await {
+        Ok(answer) => {
+            let config = serde_json::from_slice::<CacheConfig>(&answer.body);
+            Ok(config.is_ok_and(|config| config.is_of_attic()))
+        }
+        // Its error names are none of ours.
+        Err(Error::Api { body, status, .. }) => {
+            Ok(body.error == ErrorCode::Unknown && body.code == status)
+        }
+        Err(Error::Unauthorized { message, .. }) => Ok(message == "Unauthorized."),
+        Err(Error::Status { status, .. }) if status < 500 => Ok(false),
+        Err(Error::Redirected { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+/// A server's kind that does not fit what was named, in words.
+///
+/// # Errors
+///
+/// [`Error::WrongTarget`].
+pub fn flake_or_cache(protocol: Protocol, server: &ServerUrl, target: &PushTarget) -> Result<()> {
+    let fits = match (protocol, target) {
+        (Protocol::Attic, PushTarget::Cache(_))
+        | (Protocol::Fh | Protocol::FlakeHub, PushTarget::Flake(_)) => true,
+        (Protocol::Attic, PushTarget::Flake(_))
+        | (Protocol::Fh | Protocol::FlakeHub, PushTarget::Cache(_)) => false,
+    };
+    if fits {
+        return Ok(());
+    }
+    Err(Error::WrongTarget {
+        server: server.to_string(),
+        protocol,
+        target: target.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn known(server: &str, remembered: Option<Protocol>, fh_token: bool) -> Option<Protocol> {
+        Known {
+            server: &server.parse().unwrap(),
+            remembered,
+            fh_token,
+            flakehub: &FlakeHub::default(),
+        }
+        .protocol()
+    }
+
+    #[test]
+    fn what_can_be_known_is_not_asked() {
+        assert_eq!(known("https://a.org", None, false), None);
+        assert_eq!(known("https://a.org", None, true), Some(Protocol::Fh));
+        for host in ["flakehub.com", "api.flakehub.com", "cache.flakehub.com"] {
+            assert_eq!(known(host, None, false), Some(Protocol::FlakeHub), "{host}");
+        }
+        // Over plain HTTP it is not FlakeHub, whatever its name.
+        assert_eq!(known("http://flakehub.com", None, false), None);
+        let remembered = Some(Protocol::Attic);
+        assert_eq!(known("https://a.org", remembered, true), remembered);
+    }
+
+    #[test]
+    fn words_are_read_as_they_are_written() {
+        for word in Protocol::WORDS {
+            assert_eq!(word.parse::<Protocol>().unwrap().as_str(), *word);
+        }
+        assert!("Attic".parse::<Protocol>().is_err());
+    }
+}
