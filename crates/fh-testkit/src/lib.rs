@@ -5,11 +5,14 @@
 //! - [`proxy`]: a TCP proxy that counts, delays, throttles, stalls, cuts and refuses.
 //! - [`random`]: random choices that can be made again.
 //! - `server` (feature of that name): real fh servers in this process.
+//! - `attic` (same feature): a model of atticd and of FlakeHub's cache.
 //!
 //! Invariants: nothing here touches the files of the person who runs it (every child gets a home of
 //! its own), everything that lasts lives below `<workspace>/target`, and what cannot be had on this
 //! machine is reported in a sentence that says what to do, never passed over in silence.
 
+#[cfg(feature = "server")]
+pub mod attic;
 pub mod debian;
 pub mod nix;
 pub mod proxy;

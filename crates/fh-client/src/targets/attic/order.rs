@@ -255,7 +255,7 @@ mod tests {
             }
             let all: Vec<(u64, &[usize])> = references.iter().map(|r| (1, r.as_slice())).collect();
             let mut order = order(&infos(&all));
-            let mut there = vec![false; 12];
+            let mut there = [false; 12];
             let mut withheld = 0;
             let mut begun = 0;
             let mut under_way = Vec::new();
