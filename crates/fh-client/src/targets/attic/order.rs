@@ -220,7 +220,7 @@ mod tests {
     fn what_refers_to_a_failed_path_is_withheld() {
         let infos = infos(&[(1, &[]), (1, &[0]), (1, &[1]), (1, &[])]);
         let mut order = order(&infos);
-        assert_eq!((order.next(), order.next()), (Some(3), Some(0)));
+        assert_eq!((order.next(), order.next()), (Some(0), Some(3)));
         assert_eq!(order.failed(0), [1, 2]);
         assert_eq!(order.next(), None);
         order.finished(3);

@@ -96,7 +96,14 @@ impl Uploads<'_> {
                 }
                 Outcome::End(error) => {
                     let reason = error.to_string();
-                    self.fail(work, &mut order, index, FailureKind::Refused, &reason, report);
+                    self.fail(
+                        work,
+                        &mut order,
+                        index,
+                        FailureKind::Refused,
+                        &reason,
+                        report,
+                    );
                     if report.stopped.is_none() {
                         self.stop(work, order.give_up(), error, report);
                     }
@@ -106,13 +113,7 @@ impl Uploads<'_> {
     }
 
     /// Names these as not tried, and why.
-    fn stop(
-        &self,
-        work: &[&PathInfo],
-        paths: Vec<usize>,
-        error: Error,
-        report: &mut PushReport,
-    ) {
+    fn stop(&self, work: &[&PathInfo], paths: Vec<usize>, error: Error, report: &mut PushReport) {
         for index in paths {
             let reason = "the push ended before it was sent";
             self.tell(work[index], FailureKind::NotTried, reason, report);

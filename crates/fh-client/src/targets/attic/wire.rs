@@ -116,7 +116,7 @@ mod tests {
         };
         let cache = "main".parse().unwrap();
         let json = describe(&cache, &info, &StoreDir::default()).unwrap();
-        insta::assert_snapshot!(String::from_utf8_lossy(&json), @"");
+        insta::assert_snapshot!(String::from_utf8_lossy(&json), @r#"{"cache":"main","store_path_hash":"0123456789abcdfghijklmnpqrsvwxyz","store_path":"/nix/store/0123456789abcdfghijklmnpqrsvwxyz-app-1.0","references":["0123456789abcdfghijklmnpqrsvwxyz-app-1.0"],"system":null,"deriver":"0123456789abcdfghijklmnpqrsvwxyz-app-1.0.drv","sigs":[],"ca":null,"nar_hash":"sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855","nar_size":120}"#);
     }
 
     #[test]
