@@ -5,6 +5,8 @@
 //!   └─ Person ── a home of their own, `fh login` done, any version of Nix
 //! Served ── the same as a process, which can be killed
 //! Built ── a closure in the machine's store, deleted afterwards
+//! Stock ── a scratch store full of random paths, made in no time
+//! Watcher, stored ── whether a server and its files are as they must be, whatever happened
 //! proxy ── stands between a client and the server: records, cuts and holds requests
 //! ```
 //!
@@ -13,13 +15,17 @@
 
 #![allow(
     dead_code,
+    unused_imports,
     reason = "every test binary compiles this module and uses a part of it"
 )]
 
 pub(crate) mod built;
+pub(crate) mod http;
+pub(crate) mod invariants;
 pub(crate) mod process;
 pub(crate) mod served;
 pub(crate) mod site;
+pub(crate) mod stock;
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -30,7 +36,7 @@ use serde_json::Value;
 
 pub(crate) use built::Built;
 
-pub(crate) use site::{Person, Site};
+pub(crate) use site::{Person, Site, hash_part};
 
 /// What several tests use at the same time, made when the first asks and removed after the last: a
 /// static itself would never be removed.

@@ -2,13 +2,14 @@
 
 use std::ffi::OsStr;
 use std::fmt;
+use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open, pidfd_send_signal};
 use serde_json::Value;
 
 /// For one child. The slowest takes a few seconds on a machine with nothing else to do.
@@ -106,6 +107,7 @@ fn words(command: &Command) -> String {
 pub(crate) struct Running {
     words: String,
     pid: Pid,
+    descriptor: OwnedFd,
     output: mpsc::Receiver<std::io::Result<Output>>,
     waited: bool,
 }
@@ -121,6 +123,7 @@ impl Running {
             .spawn()
             .unwrap_or_else(|error| panic!("{words}: {error}"));
         let pid = Pid::from_child(&child);
+        let descriptor = pidfd_open(pid, PidfdFlags::empty()).unwrap();
         let (sender, output) = mpsc::channel();
         std::thread::spawn(move || {
             let child: Child = child;
@@ -130,6 +133,7 @@ impl Running {
         Self {
             words,
             pid,
+            descriptor,
             output,
             waited: false,
         }
@@ -138,6 +142,12 @@ impl Running {
     /// Sends it a signal.
     pub(crate) fn signal(&self, signal: Signal) {
         kill_process(self.pid, signal).unwrap();
+    }
+
+    /// Kills it, unless it has come to its end.
+    pub(crate) fn kill(&self) {
+        // By descriptor, since the number may be another's by now; the end that `wait` finds says which.
+        let _ = pidfd_send_signal(&self.descriptor, Signal::KILL);
     }
 
     /// Waits for its end.
@@ -161,7 +171,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         // Its end would be in the channel.
         if !self.waited && self.output.try_recv().is_err() {
-            let _ = kill_process(self.pid, Signal::KILL);
+            self.kill();
         }
     }
 }

@@ -10,6 +10,8 @@ use std::time::Duration;
 use fh_testkit::nix::Home;
 use serde_json::Value;
 
+use super::http::Http;
+
 /// For a start.
 const LIMIT: Duration = Duration::from_secs(60);
 
@@ -41,13 +43,53 @@ impl Served {
 
     /// The file with the administrator's token.
     pub(crate) fn admin_token(&self) -> PathBuf {
-        self.home.path().join(".local/share/fh-server/admin.token")
+        self.data().join("admin.token")
+    }
+
+    /// Where all that it has is.
+    pub(crate) fn data(&self) -> PathBuf {
+        self.home.path().join(".local/share/fh-server")
+    }
+
+    /// The administrator, by HTTP.
+    pub(crate) fn admin(&self) -> Http {
+        let token = std::fs::read_to_string(self.admin_token()).unwrap();
+        Http {
+            address: self.address.parse().unwrap(),
+            token: Some(token.trim().to_owned()),
+        }
+    }
+
+    /// Of the process.
+    pub(crate) fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// What it has logged, and all that were started before it in the same place.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.home.path().join("serve.log")).unwrap_or_default()
     }
 
     /// Kills it as a power cut would, and starts it again in the same place.
     pub(crate) fn kill_and_start_again(&mut self) {
+        self.kill();
+        self.start_again();
+    }
+
+    /// Kills it as a power cut would.
+    pub(crate) fn kill(&mut self) {
         self.process.kill().unwrap();
         self.process.wait().unwrap();
+    }
+
+    /// Starts it in the same place, with other options from now on.
+    pub(crate) fn start_again_with(&mut self, options: &[&str]) {
+        self.options = options.iter().map(|&option| option.to_owned()).collect();
+        self.start_again();
+    }
+
+    /// Starts it in the same place after it was killed.
+    pub(crate) fn start_again(&mut self) {
         let (process, address) = start(&self.home, &self.options, &self.address);
         assert_eq!(address, self.address);
         self.process = process;
