@@ -29,7 +29,10 @@ fn ended_in_mid_upload(ending: &Ending) {
     grant("write");
     let mint = || {
         let body = json!({ "user": "writer", "permissions": ["pull", "push"] });
-        admin.send("POST", "/api/v1/tokens", &body).expect(201).json()
+        admin
+            .send("POST", "/api/v1/tokens", &body)
+            .expect(201)
+            .json()
     };
     let minted = mint();
     let token = scene.person.token_file();
@@ -57,7 +60,9 @@ fn ended_in_mid_upload(ending: &Ending) {
     assert!(!ended.stderr.contains("panicked"), "{ended}");
     // Not tried again: there is nothing to hope for.
     let refused = proxy.seen();
-    let refused = refused.iter().filter(|seen| seen.status == Some(401) || seen.status == Some(404) || seen.status == Some(403));
+    let refused = refused.iter().filter(|seen| {
+        seen.status == Some(401) || seen.status == Some(404) || seen.status == Some(403)
+    });
     assert!(refused.count() <= 8, "{:#?}", proxy.seen());
     assert_eq!(scene.watcher.visible(FLAKE, &scene.stock.paths()), 0);
     scene.check();
@@ -84,7 +89,10 @@ fn a_token_that_is_revoked_in_mid_upload_ends_the_push() {
         end: |scene, minted| {
             let id = minted["info"]["id"].as_str().or(minted["id"].as_str());
             let path = format!("/api/v1/tokens/{}", id.unwrap());
-            scene.admin().send("DELETE", &path, &Value::Null).expect(204);
+            scene
+                .admin()
+                .send("DELETE", &path, &Value::Null)
+                .expect(204);
         },
         told: &["Error: ", "revoked"],
     });
@@ -95,7 +103,10 @@ fn a_grant_that_is_taken_away_in_mid_upload_ends_the_push() {
     ended_in_mid_upload(&Ending {
         end: |scene, _| {
             let path = format!("/api/v1/flakes/{FLAKE}/grants/writer");
-            scene.admin().send("DELETE", &path, &Value::Null).expect(204);
+            scene
+                .admin()
+                .send("DELETE", &path, &Value::Null)
+                .expect(204);
         },
         told: &["Error: "],
     });

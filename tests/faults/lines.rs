@@ -96,17 +96,25 @@ fn a_line_that_stands_still_is_given_up() {
         let new = scene.stock.add(&mut scene.random, &SIZES);
         let paths = [new.last().unwrap().clone()];
         let bytes = scene.stock.nar_size(&new) / 2;
-        let line = |scene: &mut Scene| {
-            Line::stalled(scene.random.magnitude_below(bytes), None)
-        };
+        let line = |scene: &mut Scene| Line::stalled(scene.random.magnitude_below(bytes), None);
         let stalled = if round % 2 == 0 {
-            Plan { to_server: line(&mut scene), ..Plan::CLEAR }
+            Plan {
+                to_server: line(&mut scene),
+                ..Plan::CLEAR
+            }
         } else {
             // So that the answer to the plan does not come.
-            Plan { to_client: Line::stalled(scene.random.below(100), None), ..Plan::CLEAR }
+            Plan {
+                to_client: Line::stalled(scene.random.below(100), None),
+                ..Plan::CLEAR
+            }
         };
         let proxy = Proxy::start(address(&scene.served.url()), move |number| {
-            if forever || number == 0 { stalled } else { Plan::CLEAR }
+            if forever || number == 0 {
+                stalled
+            } else {
+                Plan::CLEAR
+            }
         })
         .unwrap();
         let result = push_impatiently(&scene, &proxy.url(), &new);
@@ -160,11 +168,13 @@ fn push_impatiently(scene: &Scene, url: &str, new: &[String]) -> Result<(), Stri
     let flake = FLAKE.parse().unwrap();
     let pushing = fh_client::push(&client, &flake, &closure, &options, Arc::new(NoObserver));
     let report = runtime.block_on(pushing).map_err(|error| {
-        let sources = std::iter::successors(
-            Some(&error as &dyn std::error::Error),
-            |error| error.source(),
-        );
-        sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+        let sources = std::iter::successors(Some(&error as &dyn std::error::Error), |error| {
+            error.source()
+        });
+        sources
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+            .join(": ")
     })?;
     match report.failed.first() {
         Some(failed) => Err(failed.reason.clone()),
@@ -186,9 +196,15 @@ fn a_connection_that_is_cut_once_is_got_over_wherever_it_is_cut() {
         let end = *scene.random.pick(&[End::Close, End::Reset]);
         let line = Line::cut(at, end);
         let plan = if bytes < 3000 && scene.random.one_in(2) {
-            Plan { to_client: line, ..Plan::CLEAR }
+            Plan {
+                to_client: line,
+                ..Plan::CLEAR
+            }
         } else {
-            Plan { to_server: line, ..Plan::CLEAR }
+            Plan {
+                to_server: line,
+                ..Plan::CLEAR
+            }
         };
         let proxy = Proxy::start(address(&scene.served.url()), move |number| {
             if number == 0 { plan } else { Plan::CLEAR }
@@ -218,7 +234,13 @@ fn a_push_over_a_slow_line_is_not_taken_for_a_dead_one() {
 
 /// What a version of Nix has in a store is whole: it hashes all files again.
 fn assert_sound(nix: &Nix, store: &ScratchStore) {
-    in_store(nix, &store.uri(), "nix-store", &["--verify", "--check-contents"]).ok();
+    in_store(
+        nix,
+        &store.uri(),
+        "nix-store",
+        &["--verify", "--check-contents"],
+    )
+    .ok();
 }
 
 /// Every version of Nix reads over bad lines: all of it or an error, and the next time all of it.

@@ -17,12 +17,11 @@ fn push_at_once(pushes: usize, flakes: &[&'static str]) {
     admin
         .send("POST", "/api/v1/users", &json!({ "name": "writer" }))
         .expect(201);
-    admin
-        .send(
-            "PUT",
-            "/api/v1/flakes/acme/one/grants/writer",
-            &json!({ "role": "write" }),
-        );
+    admin.send(
+        "PUT",
+        "/api/v1/flakes/acme/one/grants/writer",
+        &json!({ "role": "write" }),
+    );
     let body = json!({ "user": "writer", "permissions": ["pull", "push"] });
     let minted = admin.send("POST", "/api/v1/tokens", &body).expect(201);
     let token = scene.person.token_file();
