@@ -45,12 +45,14 @@ pub enum Error {
         host: String,
     },
     /// A line of nix.conf, or of a file included from it, that Nix would not accept either.
-    #[error("{} not understood at line {line}: {reason}", path.display())]
+    #[error("{} not understood at line {line}, column {column}: {reason}", path.display())]
     NixConfSyntax {
         /// The file, as it is named in the configuration.
         path: PathBuf,
         /// Line, counted from 1.
         line: usize,
+        /// Column in bytes, counted from 1.
+        column: usize,
         /// What is wrong there, without the line's text.
         reason: &'static str,
     },
@@ -89,6 +91,17 @@ pub enum Error {
         name: String,
         /// Why not, without the value.
         reason: &'static str,
+    },
+    /// What was to be added would have no effect: the setting is set again further on, in a file
+    /// that is not the one to edit.
+    #[error("what is added to {name} would have no effect: {} sets it at line {line}", path.display())]
+    NixConfUndone {
+        /// The setting.
+        name: String,
+        /// The file that sets it again.
+        path: PathBuf,
+        /// Line, counted from 1.
+        line: usize,
     },
     /// An operation on a file or directory failed.
     #[error("cannot {action} {}", path.display())]

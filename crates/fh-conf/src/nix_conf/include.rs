@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 
 use super::line::{self, Line, Setting};
 use super::value::split_name;
+use crate::text::place;
 use crate::{Error, Result};
 
 /// How deep includes may be nested. Real configurations have two or three levels.
@@ -20,7 +22,7 @@ const MOST: usize = 512;
 pub(super) enum Included {
     Missing,
     Unreadable,
-    Text(Vec<u8>),
+    Text(Arc<[u8]>),
 }
 
 /// One `NAME = …` or `extra-NAME = …`, wherever it stands.
@@ -31,8 +33,19 @@ pub(super) struct Assignment {
     /// Whether it adds to the value.
     pub(super) extra: bool,
     pub(super) words: Vec<String>,
-    /// The index among the file's own settings, if it is not from an included file.
+    /// The index among the edited file's own settings, if it is one of them.
     pub(super) own: Option<usize>,
+    /// The file that it stands in.
+    pub(super) path: Arc<Path>,
+    /// Line, counted from 1.
+    pub(super) line: usize,
+}
+
+/// The file that is edited, of which the text is given and not loaded.
+#[derive(Clone, Copy)]
+pub(super) struct Edited<'a> {
+    pub(super) path: &'a Path,
+    pub(super) text: &'a [u8],
 }
 
 /// Reads an included file from the file system, for [`super::NixConf::parse`].
@@ -55,9 +68,14 @@ pub fn read_include(path: &Path) -> io::Result<Option<Vec<u8>>> {
     }
 }
 
-/// Reads a file and what it includes.
+/// Reads files and what they include.
 pub(super) struct Reader<'a> {
     load: &'a mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
+    edited: Edited<'a>,
+    /// The normalized path of the edited file.
+    edited_path: PathBuf,
+    /// Its own settings, once it was read.
+    own: Option<Vec<Setting>>,
     known: BTreeMap<PathBuf, Included>,
     assignments: Vec<Assignment>,
     /// The files being read, from the outermost.
@@ -65,14 +83,28 @@ pub(super) struct Reader<'a> {
     count: usize,
 }
 
+/// What was read.
+pub(super) struct Read {
+    /// The settings of the edited file.
+    pub(super) own: Vec<Setting>,
+    /// All settings, in the order in which they count.
+    pub(super) assignments: Vec<Assignment>,
+    /// All files but the edited one.
+    pub(super) known: BTreeMap<PathBuf, Included>,
+}
+
 impl<'a> Reader<'a> {
     /// `known` files are not loaded again.
     pub(super) fn new(
+        edited: Edited<'a>,
         known: BTreeMap<PathBuf, Included>,
         load: &'a mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
     ) -> Self {
         Self {
             load,
+            edited,
+            edited_path: normalized(edited.path),
+            own: None,
             known,
             assignments: Vec::new(),
             open: Vec::new(),
@@ -80,32 +112,67 @@ impl<'a> Reader<'a> {
         }
     }
 
-    pub(super) fn finish(self) -> (Vec<Assignment>, BTreeMap<PathBuf, Included>) {
-        (self.assignments, self.known)
+    /// Reads the files with which Nix begins, in its order, of which those that are missing or
+    /// cannot be read count as empty; if none of them leads to the edited file, that one last.
+    pub(super) fn read(mut self, roots: &[PathBuf]) -> Result<Read> {
+        for root in roots {
+            let path = normalized(root);
+            if path == self.edited_path {
+                self.read_edited()?;
+            } else if let Included::Text(text) = self.look(&path) {
+                self.read_text(&path, &text, false)?;
+            }
+        }
+        if self.own.is_none() {
+            self.read_edited()?;
+        }
+        Ok(Read {
+            own: self.own.unwrap_or_default(),
+            assignments: self.assignments,
+            known: self.known,
+        })
     }
 
-    /// Reads a file and gives back its own settings.
-    pub(super) fn read(&mut self, path: &Path, text: &[u8]) -> Result<Vec<Setting>> {
+    fn read_edited(&mut self) -> Result<()> {
+        let Edited { path, text } = self.edited;
+        self.own = Some(self.read_text(path, text, true)?);
+        Ok(())
+    }
+
+    /// Reads one text and gives back its settings.
+    fn read_text(&mut self, path: &Path, text: &[u8], is_edited: bool) -> Result<Vec<Setting>> {
         self.open.push(normalized(path));
-        let outermost = self.open.len() == 1;
-        let mut own = Vec::new();
+        let shared: Arc<Path> = path.into();
+        let mut settings = Vec::new();
         let mut position = 0;
         let mut number = 0;
         while position < text.len() {
             number += 1;
             let (line, next) = line::read(text, position);
             position = next;
-            let understood = line.map_err(|reason| Error::NixConfSyntax {
-                path: path.to_owned(),
-                line: number,
-                reason,
+            let understood = line.map_err(|fault| {
+                let (line, column) = place(text, fault.position);
+                Error::NixConfSyntax {
+                    path: path.to_owned(),
+                    line,
+                    column,
+                    reason: fault.reason,
+                }
             })?;
             match understood {
                 Line::Nothing => {}
                 Line::Setting(setting) => {
-                    let assignment = assignment(text, &setting, outermost.then_some(own.len()));
-                    self.assignments.push(assignment);
-                    own.push(setting);
+                    let name = String::from_utf8_lossy(&text[setting.name.clone()]);
+                    let (base, extra) = split_name(&name);
+                    self.assignments.push(Assignment {
+                        base: base.to_owned(),
+                        extra,
+                        words: setting.words(text),
+                        own: is_edited.then_some(settings.len()),
+                        path: Arc::clone(&shared),
+                        line: number,
+                    });
+                    settings.push(setting);
                 }
                 Line::Include {
                     file,
@@ -118,7 +185,7 @@ impl<'a> Reader<'a> {
             }
         }
         self.open.pop();
-        Ok(own)
+        Ok(settings)
     }
 
     fn include(
@@ -142,17 +209,11 @@ impl<'a> Reader<'a> {
                 line,
             });
         }
-        let known = match self.known.get(&included) {
-            Some(known) => known.clone(),
-            None => match (self.load)(&included) {
-                Ok(Some(text)) => Included::Text(text),
-                Ok(None) => Included::Missing,
-                Err(_) => Included::Unreadable,
-            },
-        };
-        self.known.insert(included.clone(), known.clone());
-        match known {
-            Included::Text(text) => self.read(&included, &text).map(drop),
+        if included == self.edited_path {
+            return self.read_edited();
+        }
+        match self.look(&included) {
+            Included::Text(text) => self.read_text(&included, &text, false).map(drop),
             Included::Missing if !may_be_missing => Err(Error::IncludeMissing {
                 path: path.to_owned(),
                 line,
@@ -161,25 +222,24 @@ impl<'a> Reader<'a> {
             Included::Missing | Included::Unreadable => Ok(()),
         }
     }
-}
 
-fn assignment(text: &[u8], setting: &Setting, own: Option<usize>) -> Assignment {
-    let name = String::from_utf8_lossy(&text[setting.name.clone()]);
-    let (base, extra) = split_name(&name);
-    let words = setting
-        .words
-        .iter()
-        .map(|word| String::from_utf8_lossy(&text[word.clone()]).into_owned());
-    Assignment {
-        base: base.to_owned(),
-        extra,
-        words: words.collect(),
-        own,
+    /// What is known of a file, after a look at it if it is a new one.
+    fn look(&mut self, path: &Path) -> Included {
+        if let Some(known) = self.known.get(path) {
+            return known.clone();
+        }
+        let found = match (self.load)(path) {
+            Ok(Some(text)) => Included::Text(text.into()),
+            Ok(None) => Included::Missing,
+            Err(_) => Included::Unreadable,
+        };
+        self.known.insert(path.to_owned(), found.clone());
+        found
     }
 }
 
 /// Takes `.` and `..` out of a path by its text alone, as Nix does.
-fn normalized(path: &Path) -> PathBuf {
+pub(super) fn normalized(path: &Path) -> PathBuf {
     let mut result = PathBuf::new();
     for component in path.components() {
         match component {

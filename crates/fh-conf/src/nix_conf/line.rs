@@ -25,13 +25,23 @@ impl Setting {
         whole_line(text, self.equals_end, line_stop(text, self.equals_end))
     }
 
+    /// The words behind the `=`.
+    pub(super) fn words(&self, text: &[u8]) -> Vec<String> {
+        let words = self.words.iter();
+        words
+            .map(|word| String::from_utf8_lossy(&text[word.clone()]).into_owned())
+            .collect()
+    }
+
     /// The value as Nix takes it: the words, joined by single spaces.
     pub(super) fn value(&self, text: &[u8]) -> String {
-        let words = self
-            .words
-            .iter()
-            .map(|word| String::from_utf8_lossy(&text[word.clone()]));
-        words.collect::<Vec<_>>().join(" ")
+        self.words(text).join(" ")
+    }
+
+    /// Whether the line adds to a list: such a line without values does nothing, while `NAME =`
+    /// makes the list empty.
+    pub(super) fn is_extra(&self, text: &[u8]) -> bool {
+        super::value::split_name(&String::from_utf8_lossy(&text[self.name.clone()])).1
     }
 }
 
@@ -45,8 +55,16 @@ pub(super) enum Line {
     },
 }
 
+/// What is wrong with a line.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fault {
+    /// Where the word begins that is wrong.
+    pub(super) position: usize,
+    pub(super) reason: &'static str,
+}
+
 /// Reads the line that begins at `start`; gives back where the next one begins.
-pub(super) fn read(text: &[u8], start: usize) -> (Result<Line, &'static str>, usize) {
+pub(super) fn read(text: &[u8], start: usize) -> (Result<Line, Fault>, usize) {
     let stop = line_stop(text, start);
     let comment = text[start..stop]
         .iter()
@@ -59,30 +77,32 @@ pub(super) fn read(text: &[u8], start: usize) -> (Result<Line, &'static str>, us
     )
 }
 
-fn understand(
-    text: &[u8],
-    words: &[Range<usize>],
-    has_comment: bool,
-) -> Result<Line, &'static str> {
-    let (first, rest) = match words {
+fn understand(text: &[u8], words: &[Range<usize>], has_comment: bool) -> Result<Line, Fault> {
+    let fault = |word: &Range<usize>, reason| {
+        Err(Fault {
+            position: word.start,
+            reason,
+        })
+    };
+    let (first, second, rest) = match words {
         [] => return Ok(Line::Nothing),
-        [_] => return Err("a word alone"),
-        [first, rest @ ..] => (first, rest),
+        [alone] => return fault(alone, "a word alone"),
+        [first, second, rest @ ..] => (first, second, rest),
     };
     let keyword = &text[first.clone()];
     match (keyword, rest) {
-        (b"include" | b"!include", [file]) => Ok(Line::Include {
-            file: file.clone(),
+        (b"include" | b"!include", []) => Ok(Line::Include {
+            file: second.clone(),
             may_be_missing: keyword == b"!include",
         }),
-        (b"include" | b"!include", _) => Err("an include of more than one word"),
-        (_, [equals, values @ ..]) if &text[equals.clone()] == b"=" => Ok(Line::Setting(Setting {
+        (b"include" | b"!include", [third, ..]) => fault(third, "an include of more than one word"),
+        (_, values) if &text[second.clone()] == b"=" => Ok(Line::Setting(Setting {
             name: first.clone(),
-            equals_end: equals.end,
+            equals_end: second.end,
             words: values.to_vec(),
             has_comment,
         })),
-        _ => Err("the second word is not '='"),
+        _ => fault(second, "the second word is not '='"),
     }
 }
 

@@ -12,12 +12,16 @@
 //!
 //! - Only lines of the file itself are edited, never included ones, and only where they have an
 //!   effect: an addition goes behind everything that would undo it, in every version of Nix.
-//! - What has an effect already is not added again: aliases (`binary-caches`) count, as do URLs
-//!   that differ by a closing slash.
+//! - What has an effect already is not added again: files that Nix reads before and around this one
+//!   count ([`NixConf::parse_among`]), as do aliases (`binary-caches`), and addresses that differ by
+//!   a closing slash, the case of the host or the scheme's own port.
+//! - What would have no effect, because a file that is not the one to edit undoes it, is an
+//!   [`Error::NixConfUndone`].
 //! - Taking back what was added to a file that has not changed since gives back the bytes from
 //!   before.
 //! - The text of a line is never part of `Debug` output or of an error: it may be an access token.
 
+mod edit;
 mod include;
 mod line;
 #[cfg(test)]
@@ -34,22 +38,22 @@ pub use include::read_include;
 #[cfg(doc)]
 use crate::Error;
 use crate::Result;
-use crate::text::{append_line, splice};
-use include::{Assignment, Included, Reader};
+use include::{Assignment, Edited, Included, Reader};
 use line::Setting;
-use value::{
-    base_name, check_list_name, check_list_value, check_value, same_substituter, same_value,
-};
+use value::{base_name, key_name, same_cache};
 
-/// The text of a `nix.conf`, with what its includes say.
+/// The text of a `nix.conf`, with what its includes and the files around it say.
 #[derive(Clone)]
 pub struct NixConf {
     path: PathBuf,
     text: Vec<u8>,
+    /// The files with which Nix begins.
+    roots: Vec<PathBuf>,
     /// The file's own settings.
     own: Vec<Setting>,
     /// All settings in the order in which they count.
     assignments: Vec<Assignment>,
+    /// All files but the edited one.
     included: BTreeMap<PathBuf, Included>,
 }
 
@@ -64,7 +68,7 @@ pub enum SetIfUnset {
 
 impl NixConf {
     /// Reads the text of a configuration file (an absent file is the empty text) and of the files
-    /// that it includes.
+    /// that it includes, as if Nix read no other.
     ///
     /// `path` is the name by which Nix opens the file: names of included files are relative to its
     /// directory, which for a symbolic link is that of the link. `load` gets the paths of included
@@ -81,44 +85,69 @@ impl NixConf {
         path: &Path,
         load: &mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
     ) -> Result<Self> {
-        Self::read(text.to_vec(), path.to_owned(), BTreeMap::new(), load)
+        Self::parse_among(text, path, &[], load)
     }
 
-    fn read(
-        text: Vec<u8>,
-        path: PathBuf,
-        included: BTreeMap<PathBuf, Included>,
+    /// The same among all the files that Nix reads, so that what *they* say decides what is there
+    /// already and what has an effect: `roots` are the files with which Nix begins, the one that it
+    /// heeds most last (`/etc/nix/nix.conf`, then those of the user). The edited file is one of
+    /// them, or is included by one; if neither, it counts as the last of them. Roots that do not
+    /// exist or cannot be read count as empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::parse`], for the other files too: Nix would refuse them.
+    pub fn parse_among(
+        text: &[u8],
+        path: &Path,
+        roots: &[PathBuf],
         load: &mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
     ) -> Result<Self> {
-        let mut reader = Reader::new(included, load);
-        let own = reader.read(&path, &text)?;
-        let (assignments, included) = reader.finish();
+        let edited = Edited { path, text };
+        let read = Reader::new(edited, BTreeMap::new(), load).read(roots)?;
         Ok(Self {
-            path,
-            text,
-            own,
-            assignments,
-            included,
+            path: path.to_owned(),
+            text: text.to_vec(),
+            roots: roots.to_vec(),
+            own: read.own,
+            assignments: read.assignments,
+            included: read.known,
         })
     }
 
-    /// Reads an edited text again; the included files are remembered.
-    fn replace(&mut self, text: Vec<u8>) -> Result<()> {
-        let included = self.included.clone();
-        *self = Self::read(text, self.path.clone(), included, &mut |_| Ok(None))?;
-        Ok(())
+    /// The file with another text; the other files are remembered.
+    fn with_text(&self, text: Vec<u8>) -> Result<Self> {
+        let edited = Edited {
+            path: &self.path,
+            text: &text,
+        };
+        let known = self.included.clone();
+        let read = Reader::new(edited, known, &mut |_| Ok(None)).read(&self.roots)?;
+        Ok(Self {
+            path: self.path.clone(),
+            text,
+            roots: self.roots.clone(),
+            own: read.own,
+            assignments: read.assignments,
+            included: read.known,
+        })
     }
 
-    /// The value that this file, with its includes, gives a setting; `None` if it says nothing
-    /// about it (then Nix's own default or another file counts). For a list, what `NAME` and
-    /// `extra-NAME` make together, separated by spaces. `extra-NAME` and aliases ask the same
-    /// question as `NAME`.
+    /// The name by which Nix opens the file.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The value that a setting gets; `None` if nothing that was read says anything about it (then
+    /// Nix's own default counts). For a list, what `NAME` and `extra-NAME` make together, separated
+    /// by spaces. `extra-NAME` and aliases ask the same question as `NAME`.
     #[must_use]
     pub fn effective(&self, name: &str) -> Option<String> {
         self.effective_words(name).map(|words| words.join(" "))
     }
 
-    /// The words of [`NixConf::effective`]; none if the file says nothing about the setting.
+    /// The words of [`NixConf::effective`]; none if nothing is said about the setting.
     #[must_use]
     pub fn effective_list(&self, name: &str) -> Vec<String> {
         self.effective_words(name)
@@ -129,13 +158,8 @@ impl NixConf {
     }
 
     fn effective_words(&self, name: &str) -> Option<Vec<&str>> {
-        let name = base_name(name);
         let mut value: Option<Vec<&str>> = None;
-        for assignment in self
-            .assignments
-            .iter()
-            .filter(|assignment| assignment.base == name)
-        {
+        for assignment in self.assignments_of(name) {
             let words = assignment.words.iter().map(String::as_str);
             match &mut value {
                 Some(value) if assignment.extra => value.extend(words),
@@ -145,153 +169,42 @@ impl NixConf {
         value
     }
 
-    /// Whether a list has a value; URLs are compared without a closing slash and without `?…`
-    /// options.
+    /// What sets this setting or adds to it, in the order in which it counts.
+    fn assignments_of(&self, name: &str) -> impl DoubleEndedIterator<Item = &Assignment> {
+        let base = base_name(name);
+        self.assignments
+            .iter()
+            .filter(move |assignment| assignment.base == base)
+    }
+
+    /// Whether a list has a value. Addresses of caches are compared without closing slash, case of
+    /// the host, the scheme's own port and `?…` options.
     #[must_use]
     pub fn list_contains(&self, name: &str, value: &str) -> bool {
         let words = self.effective_words(name).unwrap_or_default();
         words
             .into_iter()
-            .any(|present| same_substituter(present, value))
+            .any(|present| same_cache(name, present, value))
     }
 
-    /// Adds values to a list setting, given as `extra-NAME`: those that [`NixConf::list_contains`]
-    /// does not find go to the end of an own `extra-NAME` line that has an effect, or else on a new
-    /// line at the end. Gives back what was added; with nothing to add, no byte changes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NixConfValue`] for a name that is not `extra-…` or a value that is not one word;
-    /// nothing is changed then.
-    pub fn add_to_list<V: AsRef<str>>(&mut self, name: &str, values: &[V]) -> Result<Vec<String>> {
-        check_list_name(name)?;
-        let mut added: Vec<String> = Vec::new();
-        for value in values.iter().map(AsRef::as_ref) {
-            check_list_value(name, value)?;
-            let twice = added.iter().any(|other| same_substituter(other, value));
-            if !twice && !self.list_contains(name, value) {
-                added.push(value.to_owned());
-            }
-        }
-        if added.is_empty() {
-            return Ok(added);
-        }
-        let words = added.join(" ");
-        let text = if let Some(end) = self.effective_extra_line(base_name(name)) {
-            splice(&self.text, &[(end..end, format!(" {words}").into_bytes())])
-        } else {
-            let mut text = self.text.clone();
-            append_line(&mut text, format!("{name} = {words}").as_bytes());
-            text
-        };
-        self.replace(text)?;
-        Ok(added)
-    }
-
-    /// The end of the last word of the last own `extra-…` line that no later `NAME = …` undoes and
-    /// that is not empty.
-    fn effective_extra_line(&self, base: &str) -> Option<usize> {
-        let of_list = self
-            .assignments
-            .iter()
-            .rev()
-            .filter(|assignment| assignment.base == base);
-        let mut counting = of_list.take_while(|assignment| assignment.extra);
-        let own = counting
-            .find_map(|assignment| assignment.own.filter(|_| !assignment.words.is_empty()))?;
-        self.own.get(own)?.words.last().map(|word| word.end)
-    }
-
-    /// Removes values from the file's own lines of a list setting (`NAME` or `extra-NAME`, or its
-    /// alias, as given), and a line that has no value left, unless a comment stands on it; also
-    /// where they have no effect. Gives back what was removed.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NixConfValue`] for a name or value that cannot be in the file; nothing is changed
-    /// then.
-    pub fn remove_from_list<V: AsRef<str>>(
-        &mut self,
-        name: &str,
-        values: &[V],
-    ) -> Result<Vec<String>> {
-        for value in values {
-            check_list_value(name, value.as_ref())?;
-        }
-        let mut removed = Vec::new();
-        let mut text = self.text.clone();
-        // From the end, so that places further up stay right.
-        for setting in self
-            .own
-            .iter()
-            .rev()
-            .filter(|setting| setting.is(&self.text, name))
-        {
-            let mut cuts = Vec::new();
-            let mut before = setting.equals_end;
-            for word in &setting.words {
-                let present = String::from_utf8_lossy(&self.text[word.clone()]);
-                if values
+    /// The public keys that count and have the name of one of these, but are another key: Nix goes
+    /// by the name and takes the first, so that the second has no effect.
+    #[must_use]
+    pub fn other_keys_of_these_names<K: AsRef<str>>(&self, keys: &[K]) -> Vec<String> {
+        let mut others = self.effective_list("trusted-public-keys");
+        others.retain(|present| {
+            key_name(present).is_some()
+                && keys
                     .iter()
-                    .any(|value| same_value(&present, value.as_ref()))
-                {
-                    cuts.push((before..word.end, Vec::new()));
-                    removed.push(present.into_owned());
-                }
-                before = word.end;
-            }
-            if !cuts.is_empty() && cuts.len() == setting.words.len() && !setting.has_comment {
-                cuts = vec![(setting.lines(&text), Vec::new())];
-            }
-            text = splice(&text, &cuts);
-        }
-        if !removed.is_empty() {
-            self.replace(text)?;
-        }
-        Ok(removed)
+                    .map(AsRef::as_ref)
+                    .any(|key| key_name(key) == key_name(present))
+                && keys.iter().all(|key| key.as_ref() != present)
+        });
+        others
     }
 
-    /// Gives a setting a value on a new line at the end, if nothing in the file and its includes
-    /// sets it.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NixConfValue`] for what cannot stand in the file; nothing is changed then.
-    pub fn set_if_unset(&mut self, name: &str, value: &str) -> Result<SetIfUnset> {
-        check_value(name, value)?;
-        if let Some(present) = self.effective(name) {
-            return Ok(SetIfUnset::AlreadySet(present));
-        }
-        let mut text = self.text.clone();
-        append_line(&mut text, format!("{name} = {value}").as_bytes());
-        self.replace(text)?;
-        Ok(SetIfUnset::Set)
-    }
-
-    /// Removes the file's own lines that give a setting exactly this value; whether there was one.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NixConfValue`] for what cannot stand in the file; nothing is changed then.
-    pub fn unset(&mut self, name: &str, value: &str) -> Result<bool> {
-        check_value(name, value)?;
-        let mut text = self.text.clone();
-        for setting in self
-            .own
-            .iter()
-            .rev()
-            .filter(|setting| setting.is(&self.text, name))
-        {
-            if setting.value(&self.text) == value {
-                text = splice(&text, &[(setting.lines(&text), Vec::new())]);
-            }
-        }
-        let changed = text != self.text;
-        self.replace(text)?;
-        Ok(changed)
-    }
-
-    /// The files that are included, directly or through others, and exist.
+    /// The other files that were found: those that are included, directly or through others, and
+    /// the roots.
     pub fn included(&self) -> impl Iterator<Item = &Path> {
         let present = self
             .included
@@ -300,8 +213,8 @@ impl NixConf {
         present.map(|(path, _)| path.as_path())
     }
 
-    /// The included files that exist but could not be read, so that what they set is not known
-    /// here. Root may well read them: a file with access tokens is often included this way.
+    /// The files that exist but could not be read, so that what they set is not known here. Root
+    /// may well read them: a file with access tokens is often included this way.
     pub fn unreadable(&self) -> impl Iterator<Item = &Path> {
         let unreadable = self
             .included

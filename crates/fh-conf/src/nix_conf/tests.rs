@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 use super::{NixConf, SetIfUnset};
 use crate::Error;
 
+mod among;
+
 const KEY: &str = "cache.example-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 
 fn read(text: &str, included: &[(&str, &str)]) -> Result<NixConf, Error> {
@@ -62,16 +64,17 @@ fn assert_added(conf: NixConf, after: &str) {
 }
 
 #[track_caller]
-fn assert_refused(text: &str, line: usize, reason: &str) {
+fn assert_refused(text: &str, place: (usize, usize), reason: &str) {
     match read(text, &[]) {
         Err(Error::NixConfSyntax {
             path,
-            line: at,
+            line,
+            column,
             reason: why,
         }) => {
             assert_eq!(
-                (path.as_path(), at, why),
-                (Path::new("/etc/nix/nix.conf"), line, reason)
+                (path.as_path(), (line, column), why),
+                (Path::new("/etc/nix/nix.conf"), place, reason)
             );
         }
         other => panic!("not refused: {other:?}"),
@@ -149,6 +152,7 @@ fn what_has_an_effect_already_is_not_added() {
         "substituters = https://x/ https://a",
         "extra-substituters = HTTPS://X# glued\n",
         "binary-caches = https://x\r\n",
+        "substituters = https://x:443/\n",
         "extra-binary-caches = https://x//",
         "substituters = https://b\nextra-substituters = https://x?priority=10\n",
         "extra-substituters = https://b\nextra-substituters = https://x\n",
@@ -171,7 +175,8 @@ fn what_has_an_effect_already_is_not_added() {
         "https://x/y",
         "https://x.y",
         "http://x",
-        "https://x:443",
+        "https://x:444",
+        "https://me@x",
         "x",
     ] {
         let before = format!("extra-substituters = {other}\n");
@@ -368,15 +373,19 @@ fn effective_values_are_those_of_nix() {
 
 #[test]
 fn what_nix_refuses_is_refused_with_its_line() {
-    assert_refused("cores = 3\n\nhello # world\n", 3, "a word alone");
-    assert_refused("cores=3\n", 1, "a word alone");
-    assert_refused("# x\r\ncores 3\r\n", 2, "the second word is not '='");
-    assert_refused("cores =3\n", 1, "the second word is not '='");
-    assert_refused("substituters = https://a\n  https://b", 2, "a word alone");
-    assert_refused("include a b\n", 1, "an include of more than one word");
-    assert_refused("include = b\n", 1, "an include of more than one word");
-    assert_refused("include # b\n", 1, "a word alone");
-    assert_refused("cores\u{b}= 3", 1, "the second word is not '='");
+    assert_refused("cores = 3\n\nhello # world\n", (3, 1), "a word alone");
+    assert_refused("cores=3\n", (1, 1), "a word alone");
+    assert_refused("# x\r\ncores 3\r\n", (2, 7), "the second word is not '='");
+    assert_refused("cores =3\n", (1, 7), "the second word is not '='");
+    assert_refused(
+        "substituters = https://a\n  https://b",
+        (2, 3),
+        "a word alone",
+    );
+    assert_refused("include a b\n", (1, 11), "an include of more than one word");
+    assert_refused("include = b\n", (1, 11), "an include of more than one word");
+    assert_refused("include # b\n", (1, 1), "a word alone");
+    assert_refused("cores\u{b}= 3", (1, 9), "the second word is not '='");
     // An unknown setting is only warned of, here as there.
     parse("hello = world\n\u{feff}cores = 3\n= = =\n");
 }

@@ -32,33 +32,76 @@ pub(super) fn same_name(left: &str, right: &str) -> bool {
     split_name(left) == split_name(right)
 }
 
-/// Whether two values of a list are the same: equal, or URLs that differ by slashes at the end of
-/// the path.
-pub(super) fn same_value(left: &str, right: &str) -> bool {
-    left == right || url(left).is_some_and(|left| Some(left) == url(right))
+/// Lists whose values are the addresses of caches.
+const ADDRESS_LISTS: [&str; 2] = ["substituters", "trusted-substituters"];
+
+/// Whether two values of the list `name` are the same: equal, or addresses that [`Address`] finds
+/// equal, with the same options.
+pub(super) fn same_value(name: &str, left: &str, right: &str) -> bool {
+    left == right || same_addresses(name, left, right, |left, right| left == right)
 }
 
-/// Whether two values stand for the same cache: also with other options, `?priority=10`, which a
-/// person may have added.
-pub(super) fn same_substituter(left: &str, right: &str) -> bool {
-    let cache = |value| url(value).map(|(scheme, address, _)| (scheme, address));
-    left == right || cache(left).is_some_and(|left| Some(left) == cache(right))
+/// Whether two values of the list `name` stand for the same cache: also with other options,
+/// `?priority=10`, which a person may have added.
+pub(super) fn same_cache(name: &str, left: &str, right: &str) -> bool {
+    let without_options = |left: &Address<'_>, right: &Address<'_>| left.cache == right.cache;
+    left == right || same_addresses(name, left, right, without_options)
 }
 
-/// Scheme, address without closing slashes, and options of a URL. Scheme and host have no case.
-fn url(value: &str) -> Option<(String, String, Option<&str>)> {
-    let (scheme, rest) = value.split_once("://")?;
-    let (address, options) = match rest.split_once('?') {
-        Some((address, options)) => (address, Some(options)),
-        None => (rest, None),
-    };
-    let address = address.trim_end_matches('/');
-    let (host, path) = address.split_at(address.find('/').unwrap_or(address.len()));
-    Some((
-        scheme.to_ascii_lowercase(),
-        host.to_ascii_lowercase() + path,
-        options,
-    ))
+fn same_addresses(
+    name: &str,
+    left: &str,
+    right: &str,
+    same: impl Fn(&Address<'_>, &Address<'_>) -> bool,
+) -> bool {
+    // A public key has no address in it, though its base64 may look like one.
+    ADDRESS_LISTS.contains(&base_name(name))
+        && Address::parse(left)
+            .is_some_and(|left| Address::parse(right).is_some_and(|right| same(&left, &right)))
+}
+
+/// The address of a cache, in the one form that all ways of writing it share: scheme and host have
+/// no case, the scheme's own port need not be named, and Nix itself takes a slash off the end.
+#[derive(PartialEq, Eq)]
+struct Address<'a> {
+    /// Scheme, host and path.
+    cache: (String, String),
+    /// What stands behind `?`.
+    options: Option<&'a str>,
+}
+
+impl<'a> Address<'a> {
+    fn parse(value: &'a str) -> Option<Self> {
+        let (scheme, rest) = value.split_once("://")?;
+        let scheme = scheme.to_ascii_lowercase();
+        let (address, options) = match rest.split_once('?') {
+            Some((address, options)) => (address, Some(options)),
+            None => (rest, None),
+        };
+        let address = address.trim_end_matches('/');
+        let (authority, path) = address.split_at(address.find('/').unwrap_or(address.len()));
+        let (user, host) = match authority.rsplit_once('@') {
+            Some((user, host)) => (Some(user), host),
+            None => (None, authority),
+        };
+        let host = host.to_ascii_lowercase();
+        let own_port = match scheme.as_str() {
+            "http" => ":80",
+            "https" => ":443",
+            _ => "",
+        };
+        let host = host.strip_suffix(own_port).unwrap_or(&host);
+        let user = user.map(|user| format!("{user}@")).unwrap_or_default();
+        Some(Self {
+            cache: (scheme, format!("{user}{host}{path}")),
+            options,
+        })
+    }
+}
+
+/// The name of a public key, `NAME:BASE64`.
+pub(super) fn key_name(key: &str) -> Option<&str> {
+    key.split_once(':').map(|(name, _)| name)
 }
 
 /// A list is added to by `extra-NAME` only: `NAME` would drop Nix's defaults.
