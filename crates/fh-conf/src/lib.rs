@@ -4,6 +4,8 @@
 //! - [`netrc`]: finds, sets and removes the entry of one host in a netrc file.
 //! - [`nix_conf`]: reads `nix.conf` with its includes as Nix does, and adds to or takes from its
 //!   settings.
+//! - [`ledger`]: what logins have added to these files, so that a logout takes back exactly that.
+//! - [`diff`]: what an edit changes, for a person to look at, without secrets.
 //! - [`atomic`]: locked, atomic, mode-keeping replacement of a file.
 //!
 //! # Invariants
@@ -17,7 +19,9 @@
 //! - Nothing here prints, and nothing reads the process environment: paths are passed in.
 
 pub mod atomic;
+pub mod diff;
 mod error;
+pub mod ledger;
 pub mod netrc;
 pub mod nix_conf;
 mod text;

@@ -28,9 +28,19 @@
 //! [`Error::Locked`]. Programs that do not know this lock are noticed as far as possible: a file
 //! that has changed between reading and renaming is left alone ([`Error::ChangedMeanwhile`]).
 //!
-//! Hard links to the old file go on leading to the old content, as for every atomic replacement.
+//! [`hold`] is the same lock for a longer act, such as a login: what one `fh` plans while it holds
+//! it stays true for every other `fh` that does so too, until it has been carried out.
+//!
+//! # What is kept of the old file
+//!
+//! Owner and group (or the edit is refused: [`Error::Owner`]), permission bits, access list (where
+//! the permission bits stay), security label and `user.*` attributes; the last three as far as the
+//! file system and our rights allow. Not kept: `trusted.*` and `security.capability`, which no file
+//! of text has, and hard links, which go on leading to the old content, as for every atomic
+//! replacement.
 
 mod attributes;
+mod exact;
 mod lock;
 mod private;
 mod resolve;
@@ -43,7 +53,9 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+pub use exact::{Held, hold, missing_directories, remove_empty_directories, replace_exactly};
 pub use private::{PrivateFile, read_private, remove_file, write_private};
+pub use resolve::resolve;
 
 use crate::Error;
 use lock::Lock;
@@ -127,6 +139,8 @@ pub enum Outcome {
     Created,
     /// The file has new content.
     Replaced,
+    /// The file is gone ([`replace_exactly`]).
+    Removed,
 }
 
 /// What [`edit_file`] did.

@@ -61,6 +61,28 @@ pub fn write_private(path: &Path, content: &[u8]) -> Result<Edited> {
 /// [`Error::Io`], [`Error::InStore`], [`Error::Locked`], [`Error::LinkLoop`],
 /// [`Error::NotRegular`].
 pub fn remove_file(path: &Path, options: &EditOptions) -> Result<bool> {
+    remove_under_lock(path, options, |_| Ok(()))
+}
+
+/// The same, if `check` agrees to the content that is there under the lock.
+pub(super) fn remove_file_if(
+    path: &Path,
+    options: &EditOptions,
+    check: impl FnOnce(&[u8]) -> Result<()>,
+) -> Result<bool> {
+    remove_under_lock(path, options, |target| {
+        match write::read_regular(target, LARGEST_FILE)? {
+            Some((content, _)) => check(&content),
+            None => Ok(()),
+        }
+    })
+}
+
+fn remove_under_lock(
+    path: &Path,
+    options: &EditOptions,
+    check: impl FnOnce(&Path) -> Result<()>,
+) -> Result<bool> {
     let target = resolve::resolve(path)?;
     match target.symlink_metadata() {
         Ok(metadata) if !metadata.is_file() => return Err(Error::NotRegular { path: target }),
@@ -76,5 +98,6 @@ pub fn remove_file(path: &Path, options: &EditOptions) -> Result<bool> {
     }
     resolve::refuse_store(path, &target, &options.store)?;
     let _lock = Lock::take(&target, options.lock_timeout)?;
+    check(&target)?;
     write::remove(&target)
 }

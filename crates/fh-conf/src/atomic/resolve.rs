@@ -8,8 +8,13 @@ use crate::{Error, Result};
 /// As many links in a row as Linux follows.
 const MOST_LINKS: usize = 40;
 
-/// Follows symbolic links to the file itself, which need not exist, nor its directory.
-pub(super) fn resolve(path: &Path) -> Result<PathBuf> {
+/// Follows symbolic links to the file itself, which need not exist, nor its directory: the path by
+/// which a file is best remembered.
+///
+/// # Errors
+///
+/// [`Error::Io`], [`Error::NotRegular`] for a path without a name, [`Error::LinkLoop`].
+pub fn resolve(path: &Path) -> Result<PathBuf> {
     let mut target = path.to_owned();
     for _ in 0..=MOST_LINKS {
         target = resolve_directory(&target)?;

@@ -1,5 +1,7 @@
 //! Tests of the atomic writer, on the real file system.
 
+mod exact;
+
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};

@@ -8,6 +8,21 @@ use super::value::LONGEST_LINE;
 use crate::text::{append_line, line_end, line_start, line_stop, splice, whole_line};
 use crate::{Error, Result};
 
+/// The first item behind which some reader does not find an entry.
+fn barrier(items: &[Item]) -> Option<usize> {
+    items
+        .iter()
+        .position(|item| item.hides_rest || item.kind == Kind::Default)
+}
+
+/// Which item is the entry of `host`, if every reader finds it.
+pub(super) fn place_in_reach(items: &[Item], host: &str) -> Option<usize> {
+    let own = items.iter().position(|item| item.is_machine(host))?;
+    barrier(items)
+        .is_none_or(|barrier| own <= barrier)
+        .then_some(own)
+}
+
 /// The text with the entry of `host` set. The values are checked already.
 pub(super) fn set(
     text: &[u8],
@@ -16,11 +31,7 @@ pub(super) fn set(
     login: &str,
     password: &str,
 ) -> (Vec<u8>, Change) {
-    let barrier = items
-        .iter()
-        .position(|item| item.hides_rest || item.kind == Kind::Default);
-    let own = items.iter().position(|item| item.is_machine(host));
-    if let Some(own) = own.filter(|&own| barrier.is_none_or(|barrier| own <= barrier)) {
+    if let Some(own) = place_in_reach(items, host) {
         let edits = update(&items[own], login, password);
         let change = if edits.is_empty() {
             Change::Unchanged
@@ -30,7 +41,7 @@ pub(super) fn set(
         return (splice(text, &edits), change);
     }
     let entry = format!("machine {host} login {login} password {password}").into_bytes();
-    let Some(barrier) = barrier else {
+    let Some(barrier) = barrier(items) else {
         let mut text = text.to_vec();
         append_line(&mut text, &entry);
         return (text, Change::Added);
@@ -99,6 +110,40 @@ fn update(item: &Item, login: &str, password: &str) -> Vec<(Range<usize>, Vec<u8
     }
     edits.sort_by_key(|edit| edit.0.start);
     edits
+}
+
+/// The text with an entry as it was before [`update`]: `earlier` is that entry alone, read from
+/// `before`.
+pub(super) fn put_back(text: &[u8], item: &Item, before: &[u8], earlier: &Item) -> Vec<u8> {
+    let whole = (item.range.clone(), before.to_vec());
+    let now = &text[item.range.clone()];
+    let is_untouched = match item.credentials() {
+        (Some(login), Some(password)) => {
+            let values = [login, password].map(String::from_utf8_lossy);
+            splice(before, &update(earlier, &values[0], &values[1])) == now
+        }
+        _ => false,
+    };
+    let fields = |item: &Item| -> Vec<Key> {
+        let keys = item.fields.iter().map(|field| field.key);
+        keys.filter(|key| *key != Key::Account).collect()
+    };
+    let both = [Key::Login, Key::Password];
+    let keys = fields(earlier);
+    if is_untouched || keys != fields(item) || !both.iter().all(|key| keys.contains(key)) {
+        return splice(text, &[whole]);
+    }
+    // Somebody has changed the entry since, but not what it consists of: the values alone.
+    let values = |item: &Item| -> Vec<Range<usize>> {
+        let fields = item.fields.iter().filter(|field| field.key != Key::Account);
+        fields.map(|field| field.range.clone()).collect()
+    };
+    let edits: Vec<_> = values(item)
+        .into_iter()
+        .zip(values(earlier))
+        .map(|(now, then)| (now, before[then].to_vec()))
+        .collect();
+    splice(text, &edits)
 }
 
 /// Refuses an entry with a line that some curl would skip.

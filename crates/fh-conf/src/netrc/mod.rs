@@ -29,6 +29,7 @@ mod tests;
 mod value;
 
 use std::fmt;
+use std::ops::Range;
 
 pub use value::check;
 
@@ -83,16 +84,33 @@ impl Netrc {
     /// file.
     #[must_use]
     pub fn get(&self, host: &str) -> Option<Entry> {
-        let reachable = self
-            .items
-            .iter()
-            .take_while(|item| item.kind != Kind::Default);
-        let item = reachable.into_iter().find(|item| item.is_machine(host))?;
-        let (login, password) = item.credentials();
+        let (login, password) = self.item(host)?.credentials();
         Some(Entry {
             login: login.map(<[u8]>::to_vec),
             password: password.map(<[u8]>::to_vec),
         })
+    }
+
+    /// The entry of [`Netrc::get`] as it stands in the file, from `machine` to its last word: what
+    /// [`Netrc::put_back`] puts back.
+    #[must_use]
+    pub fn entry_text(&self, host: &str) -> Option<&[u8]> {
+        Some(&self.text[self.item(host)?.range.clone()])
+    }
+
+    /// Whether every reader finds the entry of [`Netrc::get`]. If not, [`Netrc::set`] adds another
+    /// one above what hides it.
+    #[must_use]
+    pub fn is_in_reach(&self, host: &str) -> bool {
+        edit::place_in_reach(&self.items, host).is_some()
+    }
+
+    fn item(&self, host: &str) -> Option<&Item> {
+        let mut reachable = self
+            .items
+            .iter()
+            .take_while(|item| item.kind != Kind::Default);
+        reachable.find(|item| item.is_machine(host))
     }
 
     /// The names of all machines, in the file's order, repeated if they are in the file.
@@ -158,6 +176,39 @@ impl Netrc {
         Ok(removed)
     }
 
+    /// Undoes [`Netrc::set`]: the entry of [`Netrc::get`] becomes what it was before, given as
+    /// [`Netrc::entry_text`] gave it, or goes away if there was none. Byte for byte, if nobody has
+    /// changed the entry since; what was changed around its login and password stays, where both
+    /// stood in it before. Other entries of the host stay too. Whether there was an entry.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NetrcAmbiguous`] if the rest could not be read any more, or if what is given is not
+    /// the text of one entry of this host; nothing is changed then.
+    pub fn put_back(&mut self, host: &str, before: Option<&[u8]>) -> Result<bool> {
+        let ambiguous = || Error::NetrcAmbiguous {
+            host: host.to_owned(),
+        };
+        let Some(item) = self.item(host) else {
+            return Ok(false);
+        };
+        let text = match before {
+            None => edit::remove(&self.text, item),
+            Some(before) => {
+                let earlier = scan::scan(before).map_err(|_| ambiguous())?;
+                let [earlier] = earlier.as_slice() else {
+                    return Err(ambiguous());
+                };
+                if !earlier.is_machine(host) || earlier.range != (0..before.len()) {
+                    return Err(ambiguous());
+                }
+                edit::put_back(&self.text, item, before, earlier)
+            }
+        };
+        *self = Self::parse(&text).map_err(|_| ambiguous())?;
+        Ok(true)
+    }
+
     /// The text.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
@@ -169,6 +220,15 @@ impl Netrc {
     pub fn to_bytes(&self) -> Vec<u8> {
         self.text.clone()
     }
+}
+
+/// The words of a netrc that are no secret: keywords, hosts, logins and the names of macros, as
+/// places in the text. `None` for a text that is not understood.
+pub(crate) fn public_words(text: &[u8]) -> Option<Vec<Range<usize>>> {
+    let items = scan::scan(text).ok()?;
+    let mut words: Vec<_> = items.into_iter().flat_map(|item| item.public).collect();
+    words.sort_by_key(|word| word.start);
+    Some(words)
 }
 
 impl fmt::Debug for Netrc {

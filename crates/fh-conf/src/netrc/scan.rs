@@ -5,6 +5,9 @@ use std::ops::Range;
 use crate::text::{line_start, line_stop, place};
 use crate::{Error, Result};
 
+/// A longer login may be a token: some services take it there.
+const LONGEST_PUBLIC_LOGIN: usize = 16;
+
 /// What an item of the file is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -17,7 +20,7 @@ pub(super) enum Kind {
 }
 
 /// The keyword of a value.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Key {
     Login,
     Password,
@@ -44,6 +47,8 @@ pub(super) struct Item {
     /// End of the word after which a missing field can be added: the name, or `default`.
     pub(super) head_end: usize,
     pub(super) fields: Vec<Field>,
+    /// The places of the words that are no secret: keywords, hosts, logins, names of macros.
+    pub(super) public: Vec<Range<usize>>,
     /// Some reader may not find what stands behind this item.
     pub(super) hides_rest: bool,
 }
@@ -155,14 +160,12 @@ impl Scanner<'_> {
                 return Err(self.error(word.range.start, "machine without a name"));
             };
             let misleads = name.starts_remark();
-            self.open(
-                Kind::Machine(name.text),
-                word.range.start,
-                name.range.end,
-                misleads,
-            );
+            let public = vec![word.range.clone(), name.range.clone()];
+            let range = word.range.start..name.range.end;
+            self.open(Kind::Machine(name.text), range, public, misleads);
         } else if word.is("default") {
-            self.open(Kind::Default, word.range.start, word.range.end, false);
+            let range = word.range.clone();
+            self.open(Kind::Default, range.clone(), vec![range], false);
         } else if word.is("macdef") {
             self.macro_definition(word)?;
         } else if word.is("login") {
@@ -199,12 +202,19 @@ impl Scanner<'_> {
         Ok(())
     }
 
-    fn open(&mut self, kind: Kind, start: usize, end: usize, hides_rest: bool) {
+    fn open(
+        &mut self,
+        kind: Kind,
+        range: Range<usize>,
+        public: Vec<Range<usize>>,
+        hides_rest: bool,
+    ) {
         let item = Item {
             kind,
-            range: start..end,
-            head_end: end,
+            head_end: range.end,
+            range,
             fields: Vec::new(),
+            public,
             hides_rest,
         };
         self.items.push(item);
@@ -233,6 +243,10 @@ impl Scanner<'_> {
         };
         item.hides_rest |= value.misleads();
         item.range.end = value.range.end;
+        item.public.push(word.range.clone());
+        if key == Key::Login && value.text.len() <= LONGEST_PUBLIC_LOGIN {
+            item.public.push(value.range.clone());
+        }
         item.fields.push(Field {
             key,
             range: value.range,
@@ -256,7 +270,9 @@ impl Scanner<'_> {
             position = (stop + 1).min(self.text.len());
         }
         self.position = position;
-        self.open(Kind::Macro, word.range.start, position, !closed);
+        let head = word.range.start..end_of_line;
+        let range = word.range.start..position;
+        self.open(Kind::Macro, range, vec![head], !closed);
         Ok(())
     }
 

@@ -7,7 +7,6 @@ use std::sync::Arc;
 
 use super::line::{self, Line, Setting};
 use super::value::split_name;
-use crate::text::place;
 use crate::{Error, Result};
 
 /// How deep includes may be nested. Real configurations have two or three levels.
@@ -150,15 +149,7 @@ impl<'a> Reader<'a> {
             number += 1;
             let (line, next) = line::read(text, position);
             position = next;
-            let understood = line.map_err(|fault| {
-                let (line, column) = place(text, fault.position);
-                Error::NixConfSyntax {
-                    path: path.to_owned(),
-                    line,
-                    column,
-                    reason: fault.reason,
-                }
-            })?;
+            let understood = line.map_err(|fault| fault.error(path, text))?;
             match understood {
                 Line::Nothing => {}
                 Line::Setting(setting) => {
@@ -179,7 +170,7 @@ impl<'a> Reader<'a> {
                     may_be_missing,
                 } => {
                     let name = path_from_bytes(&text[file]);
-                    let included = normalized(&path.parent().unwrap_or(Path::new("/")).join(name));
+                    let included = included_from(path, &name);
                     self.include(path, number, included, may_be_missing)?;
                 }
             }
@@ -239,7 +230,7 @@ impl<'a> Reader<'a> {
 }
 
 /// Takes `.` and `..` out of a path by its text alone, as Nix does.
-pub(super) fn normalized(path: &Path) -> PathBuf {
+fn normalized(path: &Path) -> PathBuf {
     let mut result = PathBuf::new();
     for component in path.components() {
         match component {
@@ -253,7 +244,12 @@ pub(super) fn normalized(path: &Path) -> PathBuf {
     result
 }
 
-fn path_from_bytes(bytes: &[u8]) -> PathBuf {
+/// What a name in a file means: it is relative to the directory of the file.
+pub(super) fn included_from(path: &Path, name: &Path) -> PathBuf {
+    normalized(&path.parent().unwrap_or(Path::new("/")).join(name))
+}
+
+pub(super) fn path_from_bytes(bytes: &[u8]) -> PathBuf {
     use std::os::unix::ffi::OsStrExt;
     PathBuf::from(std::ffi::OsStr::from_bytes(bytes))
 }

@@ -1,8 +1,10 @@
 //! One line of `nix.conf`, and where its words are.
 
 use std::ops::Range;
+use std::path::Path;
 
-use crate::text::{line_stop, whole_line};
+use crate::Error;
+use crate::text::{line_stop, place, whole_line};
 
 /// `NAME = WORDS…`, as places in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +63,19 @@ pub(super) struct Fault {
     /// Where the word begins that is wrong.
     pub(super) position: usize,
     pub(super) reason: &'static str,
+}
+
+impl Fault {
+    /// The error that names the place in a file's text.
+    pub(super) fn error(self, path: &Path, text: &[u8]) -> Error {
+        let (line, column) = place(text, self.position);
+        Error::NixConfSyntax {
+            path: path.to_owned(),
+            line,
+            column,
+            reason: self.reason,
+        }
+    }
 }
 
 /// Reads the line that begins at `start`; gives back where the next one begins.

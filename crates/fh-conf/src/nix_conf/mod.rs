@@ -23,6 +23,7 @@
 
 mod edit;
 mod include;
+mod layout;
 mod line;
 #[cfg(test)]
 mod tests;
@@ -34,6 +35,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 pub use include::read_include;
+pub use layout::{
+    Decision, FileToEdit, Generator, ModuleValue, Seen, file_to_edit, module_settings,
+};
 
 #[cfg(doc)]
 use crate::Error;

@@ -9,6 +9,7 @@ use super::{NixConf, SetIfUnset};
 use crate::Error;
 
 mod among;
+mod layout;
 
 const KEY: &str = "cache.example-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 

@@ -1,0 +1,264 @@
+//! Netrc entries: who put a token there, and what stood there before.
+//!
+//! The servers of one host share its one entry. Their records lie on each other in the order of
+//! their logins: the uppermost has its token in the file; when it goes, the next one's token comes
+//! back, and when the last goes, what was there before all of them.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Ledger;
+use super::secret::{Secret, digest};
+use crate::Result;
+use crate::netrc::{Change, Entry, Netrc};
+
+/// Whose the entry of a host is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// There is no entry that a reader would find.
+    Free,
+    /// It has the token that this owner's login put there.
+    Owned(String),
+    /// No login that is known here wrote it, or somebody has changed it since.
+    Foreign,
+}
+
+/// What became of a host's entry when an owner went.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TakenBack {
+    /// The entry is gone, as it was before.
+    Removed,
+    /// The entry is again what it was before the first login.
+    GivenBack,
+    /// The token of another owner, which this one's had replaced, is there again.
+    HandedTo(String),
+    /// Another owner's token had replaced this one's: nothing changed.
+    NotInUse,
+    /// Somebody has put another password there since: it is theirs, and nothing changed.
+    Foreign,
+    /// There was no entry any more.
+    Gone,
+}
+
+/// The entry of one host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HostRecord {
+    host: String,
+    /// The text of the entry that was there before the first login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    before: Option<Secret>,
+    /// Who has logged in, the last one last; never empty.
+    holders: Vec<Holder>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Holder {
+    owner: String,
+    login: String,
+    /// The [`digest`] of the token.
+    token: String,
+    /// The token itself, while another one's has taken its place in the file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    replaced: Option<Secret>,
+}
+
+impl HostRecord {
+    pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
+        self.holders.iter().map(|holder| holder.owner.as_str())
+    }
+
+    fn is_of(&self, host: &str) -> bool {
+        self.host.eq_ignore_ascii_case(host)
+    }
+
+    /// Whether the entry of a netrc is the one noted here.
+    fn holds(&self, netrc: &Netrc) -> bool {
+        let entry = netrc.get(&self.host);
+        entry.is_some_and(|entry| self.holder_of(&entry).is_some())
+    }
+
+    /// Whose token an entry has: that of the last who logged in, or nobody's.
+    fn holder_of(&self, entry: &Entry) -> Option<&Holder> {
+        let token = digest(entry.password()?);
+        self.holders.last().filter(|last| last.token == token)
+    }
+}
+
+impl Ledger {
+    /// Whose the entry of a host in a netrc is now, so that a person can be asked before another
+    /// server's token or somebody's password is replaced.
+    #[must_use]
+    pub fn netrc_standing(&self, path: &Path, netrc: &Netrc, host: &str) -> Standing {
+        let Some(entry) = netrc.get(host) else {
+            return Standing::Free;
+        };
+        let hosts = self.known_file(path).map_or(&[][..], |file| &file.hosts);
+        let record = hosts.iter().find(|record| record.is_of(host));
+        match record.and_then(|record| record.holder_of(&entry)) {
+            Some(holder) => Standing::Owned(holder.owner.clone()),
+            None => Standing::Foreign,
+        }
+    }
+
+    /// [`Netrc::set`] for an owner, with a note of what it replaces. An entry that is right already
+    /// without a login is the person's own, and stays when the owner goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Netrc::set`]; neither text nor ledger is changed then.
+    pub fn set_netrc_entry(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        netrc: &mut Netrc,
+        host: &str,
+        login: &str,
+        password: &str,
+    ) -> Result<Change> {
+        let mut hosts = self.file(path).hosts.clone();
+        let mut edited = netrc.clone();
+        if let Some(index) = hosts.iter().position(|record| record.is_of(host)) {
+            bring_into_reach(&mut hosts[index], &mut edited)?;
+            if !hosts[index].holds(&edited) {
+                // What was noted is not what is there: somebody else has changed it.
+                hosts.remove(index);
+            }
+        }
+        let entry = edited.get(host);
+        let before = edited.entry_text(host).map(<[u8]>::to_vec);
+        let change = edited.set(host, login, password)?;
+        let known = hosts.iter().position(|record| record.is_of(host));
+        let index = match known {
+            Some(index) => index,
+            // Right already, and not by us.
+            None if change == Change::Unchanged => {
+                self.prune();
+                return Ok(change);
+            }
+            None => {
+                hosts.push(HostRecord {
+                    host: host.to_owned(),
+                    before: before.filter(|_| change == Change::Updated).map(Secret),
+                    holders: Vec::new(),
+                });
+                hosts.len() - 1
+            }
+        };
+        let holders = &mut hosts[index].holders;
+        if let Some(last) = holders.last_mut().filter(|last| last.owner != owner) {
+            let token = entry.as_ref().and_then(Entry::password);
+            last.replaced = token.map(|token| Secret(token.to_vec()));
+        }
+        holders.retain(|holder| holder.owner != owner);
+        holders.push(Holder {
+            owner: owner.to_owned(),
+            login: login.to_owned(),
+            token: digest(password.as_bytes()),
+            replaced: None,
+        });
+        self.file(path).hosts = hosts;
+        *netrc = edited;
+        Ok(change)
+    }
+
+    /// Takes back what an owner's logins did to a netrc, for each host.
+    ///
+    /// # Errors
+    ///
+    /// As [`Netrc::put_back`] and [`Netrc::set`]; neither text nor ledger is changed then.
+    pub fn take_back_netrc(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        netrc: &mut Netrc,
+    ) -> Result<Vec<(String, TakenBack)>> {
+        let Some(index) = self.files.iter().position(|file| file.path == path) else {
+            return Ok(Vec::new());
+        };
+        let mut hosts = self.files[index].hosts.clone();
+        let mut edited = netrc.clone();
+        let mut results = Vec::new();
+        // The last entry first, as it is undone the other way round.
+        for record in hosts.iter_mut().rev() {
+            if let Some(result) = take_back(record, owner, &mut edited)? {
+                results.push((record.host.clone(), result));
+            }
+        }
+        hosts.retain(|record| !record.holders.is_empty());
+        // What was given back may hide other entries of ours from some reader.
+        for record in &mut hosts {
+            bring_into_reach(record, &mut edited)?;
+        }
+        self.files[index].hosts = hosts;
+        *netrc = edited;
+        results.reverse();
+        Ok(results)
+    }
+}
+
+/// Moves an entry of ours above what hides it from some reader, if there is anything.
+fn bring_into_reach(record: &mut HostRecord, netrc: &mut Netrc) -> Result<()> {
+    let host = record.host.clone();
+    if netrc.is_in_reach(&host) || !record.holds(netrc) {
+        return Ok(());
+    }
+    let Some(holder) = record.holders.last() else {
+        return Ok(());
+    };
+    let password = netrc.get(&host).and_then(|entry| {
+        let password = entry.password()?;
+        Some(String::from_utf8_lossy(password).into_owned())
+    });
+    let mut edited = netrc.clone();
+    let before = record.before.as_ref().map(|before| before.0.as_slice());
+    edited.put_back(&host, before)?;
+    edited.set(&host, &holder.login, &password.unwrap_or_default())?;
+    // What was there before is behind what hides it, and stays as it is.
+    record.before = None;
+    *netrc = edited;
+    Ok(())
+}
+
+/// Takes an owner out of the record of a host; `None` if it is not in there.
+fn take_back(record: &mut HostRecord, owner: &str, netrc: &mut Netrc) -> Result<Option<TakenBack>> {
+    let Some(place) = record.owners().position(|holder| holder == owner) else {
+        return Ok(None);
+    };
+    let is_last = place + 1 == record.holders.len();
+    let standing = netrc
+        .get(&record.host)
+        .map(|entry| record.holder_of(&entry).is_some());
+    record.holders.remove(place);
+    let result = match (is_last, standing) {
+        (false, _) => TakenBack::NotInUse,
+        (true, None) => TakenBack::Gone,
+        (true, Some(false)) => TakenBack::Foreign,
+        (true, Some(true)) => {
+            let host = record.host.clone();
+            let next = record.holders.last_mut();
+            let token = next.and_then(|next| {
+                let token = next.replaced.take()?;
+                Some((next.owner.clone(), next.login.clone(), token))
+            });
+            match token {
+                Some((owner, login, token)) => {
+                    netrc.set(&host, &login, &String::from_utf8_lossy(&token.0))?;
+                    TakenBack::HandedTo(owner)
+                }
+                None => {
+                    let before = record.before.as_ref().map(|before| before.0.as_slice());
+                    netrc.put_back(&host, before)?;
+                    if before.is_some() {
+                        TakenBack::GivenBack
+                    } else {
+                        TakenBack::Removed
+                    }
+                }
+            }
+        }
+    };
+    Ok(Some(result))
+}

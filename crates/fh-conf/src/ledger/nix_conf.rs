@@ -1,0 +1,162 @@
+//! Settings in nix.conf: which values stand there because of whom.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+
+use super::Ledger;
+use crate::Result;
+use crate::nix_conf::{NixConf, SetIfUnset};
+
+/// A value that we added to a list, or gave a setting.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ValueRecord {
+    /// The setting, as it was written.
+    name: String,
+    value: String,
+    /// Never empty.
+    owners: BTreeSet<String>,
+}
+
+impl ValueRecord {
+    pub(super) fn owners(&self) -> impl Iterator<Item = &str> {
+        self.owners.iter().map(String::as_str)
+    }
+}
+
+impl Ledger {
+    /// [`NixConf::add_to_list`] for an owner. A value that stands there because of another owner
+    /// gets this one too; one that stands there anyway is the person's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::add_to_list`]; neither text nor ledger is changed then.
+    pub fn add_to_list<V: AsRef<str>>(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        conf: &mut NixConf,
+        name: &str,
+        values: &[V],
+    ) -> Result<Vec<String>> {
+        let added = conf.add_to_list(name, values)?;
+        let records = &mut self.file(path).lists;
+        for value in values.iter().map(AsRef::as_ref) {
+            note(
+                records,
+                owner,
+                name,
+                value,
+                added.iter().any(|new| new == value),
+            );
+        }
+        self.prune();
+        Ok(added)
+    }
+
+    /// [`NixConf::set_if_unset`] for an owner. A value that stands there because of another owner
+    /// gets this one too; one that stands there anyway is the person's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::set_if_unset`]; neither text nor ledger is changed then.
+    pub fn set_if_unset(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        conf: &mut NixConf,
+        name: &str,
+        value: &str,
+    ) -> Result<SetIfUnset> {
+        let outcome = conf.set_if_unset(name, value)?;
+        let records = &mut self.file(path).settings;
+        match &outcome {
+            SetIfUnset::Set => note(records, owner, name, value, true),
+            SetIfUnset::AlreadySet(present) => note(records, owner, name, present, false),
+        }
+        self.prune();
+        Ok(outcome)
+    }
+
+    /// [`NixConf::remove_public_keys`]: keys that a server has retired. They do not come back.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::remove_public_keys`]; neither text nor ledger is changed then.
+    pub fn remove_public_keys<K: AsRef<str>>(
+        &mut self,
+        path: &Path,
+        conf: &mut NixConf,
+        keys: &[K],
+    ) -> Result<Vec<String>> {
+        let removed = conf.remove_public_keys(keys)?;
+        if let Some(file) = self.files.iter_mut().find(|file| file.path == path) {
+            file.lists.retain(|record| !removed.contains(&record.value));
+        }
+        Ok(removed)
+    }
+
+    /// Takes back what an owner's logins did to a nix.conf, as far as no other owner has a part in
+    /// it. Gives back the settings that changed, as they are written.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::take_from_list`]; neither text nor ledger is changed then.
+    pub fn take_back_nix_conf(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        conf: &mut NixConf,
+    ) -> Result<Vec<String>> {
+        let Some(index) = self.files.iter().position(|file| file.path == path) else {
+            return Ok(Vec::new());
+        };
+        let mut file = self.files[index].clone();
+        let mut edited = conf.clone();
+        let mut changed = Vec::new();
+        for record in let_go(&mut file.lists, owner).iter().rev() {
+            if edited.take_from_list(&record.name, &record.value)? {
+                changed.push(record.name.clone());
+            }
+        }
+        for record in let_go(&mut file.settings, owner).iter().rev() {
+            if edited.unset(&record.name, &record.value)? {
+                changed.push(record.name.clone());
+            }
+        }
+        changed.reverse();
+        changed.dedup();
+        self.files[index] = file;
+        *conf = edited;
+        Ok(changed)
+    }
+}
+
+/// Notes that a value has this owner, if it is new or stands there because of another one.
+fn note(records: &mut Vec<ValueRecord>, owner: &str, name: &str, value: &str, is_new: bool) {
+    let known = records
+        .iter_mut()
+        .find(|record| record.name == name && record.value == value);
+    match known {
+        Some(known) => {
+            known.owners.insert(owner.to_owned());
+        }
+        None if is_new => records.push(ValueRecord {
+            name: name.to_owned(),
+            value: value.to_owned(),
+            owners: BTreeSet::from([owner.to_owned()]),
+        }),
+        None => {}
+    }
+}
+
+/// Takes an owner out of the records; gives back those that have no other.
+fn let_go(records: &mut Vec<ValueRecord>, owner: &str) -> Vec<ValueRecord> {
+    for record in records.iter_mut() {
+        record.owners.remove(owner);
+    }
+    let is_ownerless = |record: &mut ValueRecord| record.owners.is_empty();
+    records.extract_if(.., is_ownerless).collect()
+}

@@ -1,0 +1,146 @@
+//! Random logins and logouts on random files: when the last is gone, all is as it was.
+
+#[path = "../netrc/files.rs"]
+mod netrc_files;
+#[path = "../nix_conf/files.rs"]
+mod nix_conf_files;
+
+use std::path::Path;
+
+use fh_conf::ledger::{Ledger, Standing};
+use fh_conf::netrc::Netrc;
+use fh_conf::nix_conf::NixConf;
+use proptest::prelude::*;
+
+const NETRC: &str = "/etc/nix/netrc";
+const NIX_CONF: &str = "/etc/nix/nix.conf";
+
+/// What a server does.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    /// Its login with the token of this number.
+    In(usize),
+    Out,
+}
+
+/// Acts of ten servers.
+fn acts() -> impl Strategy<Value = Vec<(usize, Act)>> {
+    let act = prop_oneof![3 => (0..3_usize).prop_map(Act::In), 2 => Just(Act::Out)];
+    prop::collection::vec((0..10_usize, act), 0..40)
+}
+
+fn name(server: usize) -> String {
+    format!("server{server}")
+}
+
+/// The host of a server: of ten servers, some share one, and some have one that is in the file.
+fn host(server: usize) -> &'static str {
+    [
+        "new0.example",
+        "new1.example",
+        "new2.example",
+        "a",
+        "b.example",
+    ][server % 5]
+}
+
+fn token(server: usize, number: usize) -> String {
+    format!("fh1_{server}_{number}")
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn netrc_is_as_before_when_the_last_is_gone(
+        before in netrc_files::file(true),
+        acts in acts(),
+        rest in Just((0..10_usize).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let Ok(mut netrc) = Netrc::parse(before.as_bytes()) else { return Ok(()) };
+        let path = Path::new(NETRC);
+        let mut ledger = Ledger::default();
+        // Who is logged in, the last one last, with the token.
+        let mut inside: Vec<(usize, usize)> = Vec::new();
+        for (server, act) in acts {
+            let owner = name(server);
+            match act {
+                Act::In(number) => {
+                    ledger.set_netrc_entry(path, &owner, &mut netrc, host(server), "fh", &token(server, number)).unwrap();
+                    inside.retain(|(other, _)| *other != server);
+                    inside.push((server, number));
+                }
+                Act::Out => {
+                    ledger.take_back_netrc(path, &owner, &mut netrc).unwrap();
+                    inside.retain(|(other, _)| *other != server);
+                }
+            }
+            let json = serde_json::to_string(&ledger).unwrap();
+            ledger = serde_json::from_str(&json).unwrap();
+            for of_host in 0..5 {
+                let last = inside.iter().rfind(|(server, _)| server % 5 == of_host);
+                let standing = ledger.netrc_standing(path, &netrc, host(of_host));
+                match last {
+                    Some(&(server, number)) => {
+                        prop_assert_eq!(standing, Standing::Owned(name(server)));
+                        prop_assert!(netrc.get(host(server)).unwrap().is("fh", &token(server, number)));
+                    }
+                    None => prop_assert!(!matches!(standing, Standing::Owned(_))),
+                }
+            }
+        }
+        for server in rest {
+            ledger.take_back_netrc(path, &name(server), &mut netrc).unwrap();
+        }
+        prop_assert_eq!(netrc.as_bytes(), before.as_bytes());
+        prop_assert!(ledger.owners().is_empty());
+    }
+
+    #[test]
+    fn nix_conf_is_as_before_when_the_last_is_gone(
+        before in nix_conf_files::file(true),
+        included in nix_conf_files::file(false),
+        acts in acts(),
+        rest in Just((0..10_usize).collect::<Vec<_>>()).prop_shuffle(),
+    ) {
+        let path = Path::new(NIX_CONF);
+        let mut load = |path: &Path| {
+            let is_included = path.ends_with(nix_conf_files::INCLUDED);
+            Ok(is_included.then(|| included.as_bytes().to_vec()))
+        };
+        let mut conf = NixConf::parse(before.as_bytes(), path, &mut load).unwrap();
+        let original = conf.clone();
+        let mut ledger = Ledger::default();
+        for (server, act) in acts {
+            let owner = name(server);
+            match act {
+                Act::In(number) => {
+                    // Some servers share a cache, some caches are in the file already.
+                    let cache = ["https://new.example", "https://x.example", "https://other.example/cache"][server % 3];
+                    ledger.set_if_unset(path, &owner, &mut conf, "netrc-file", "/new/netrc").unwrap();
+                    let list = ["extra-substituters", "extra-trusted-substituters"][server % 2];
+                    ledger.add_to_list(path, &owner, &mut conf, list, &[cache]).unwrap();
+                    prop_assert!(conf.list_contains(list, cache));
+                    // A server moves from key to key.
+                    let keys = [0, 1].map(|next| format!("new-{}:KEY{}", number + next, server % 4));
+                    ledger.add_to_list(path, &owner, &mut conf, "extra-trusted-public-keys", &keys).unwrap();
+                    let retired: Vec<_> = (0..number).map(|old| format!("new-{old}:KEY{}", server % 4)).collect();
+                    ledger.remove_public_keys(path, &mut conf, &retired).unwrap();
+                    for key in &keys {
+                        prop_assert!(conf.list_contains("trusted-public-keys", key));
+                    }
+                }
+                Act::Out => {
+                    ledger.take_back_nix_conf(path, &owner, &mut conf).unwrap();
+                }
+            }
+            let json = serde_json::to_string(&ledger).unwrap();
+            ledger = serde_json::from_str(&json).unwrap();
+        }
+        for server in rest {
+            ledger.take_back_nix_conf(path, &name(server), &mut conf).unwrap();
+        }
+        prop_assert_eq!(conf.as_bytes(), original.as_bytes());
+        prop_assert!(ledger.owners().is_empty());
+    }
+}
