@@ -46,7 +46,7 @@ impl Parameters {
 }
 
 /// A compression context, kept from one frame to the next for its memory.
-pub(super) struct Compressor {
+pub struct Compressor {
     context: CCtx<'static>,
     level: i32,
     applied: Option<Parameters>,
@@ -54,7 +54,7 @@ pub(super) struct Compressor {
 
 /// Why nothing was compressed: zstd's words. With enough room, it can only be want of memory.
 #[derive(Debug)]
-pub(super) struct CompressError(pub(super) String);
+pub struct CompressError(pub String);
 
 impl From<usize> for CompressError {
     fn from(code: usize) -> Self {
@@ -64,7 +64,10 @@ impl From<usize> for CompressError {
 
 impl Compressor {
     /// A compressor of this level.
-    pub(super) fn new(level: i32) -> Result<Self, CompressError> {
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub fn new(level: i32) -> Result<Self, CompressError> {
         let mut context =
             CCtx::try_create().ok_or_else(|| CompressError("zstd: out of memory".to_owned()))?;
         context.set_parameter(CParameter::ChecksumFlag(true))?;
@@ -77,11 +80,10 @@ impl Compressor {
     }
 
     /// Makes one frame of the content and says how long it is. There must be [`frame_bound`] of room.
-    pub(super) fn frame(
-        &mut self,
-        content: &[u8],
-        room: &mut [u8],
-    ) -> Result<usize, CompressError> {
+    ///
+    /// # Errors
+    /// When there is no memory for it, or no room.
+    pub fn frame(&mut self, content: &[u8], room: &mut [u8]) -> Result<usize, CompressError> {
         let parameters = Parameters::for_content(self.level, content.len());
         if self.applied != Some(parameters) {
             self.context
@@ -97,7 +99,8 @@ impl Compressor {
 }
 
 /// The most bytes that a frame of so much content can have.
-pub(super) fn frame_bound(content: usize) -> usize {
+#[must_use]
+pub fn frame_bound(content: usize) -> usize {
     compress_bound(content)
 }
 

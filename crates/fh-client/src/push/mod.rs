@@ -37,6 +37,7 @@ use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::retry::{DEFAULT_RETRIES, RetryEvent};
 
+pub use compress::{CompressError, Compressor, frame_bound};
 pub use observer::{NoObserver, PlanTotals, PushEvent, PushObserver};
 pub use report::{FailedPath, FailureKind, PlannedPath, PushReport};
 
