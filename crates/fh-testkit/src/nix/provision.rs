@@ -178,7 +178,8 @@ pub fn one(install: Install, report: &mut dyn FnMut(&str)) -> Result<Nix> {
 fn base() -> Result<PathBuf> {
     let base = crate::target().join("nix-versions");
     fs::create_dir_all(&base).with_context(|| format!("cannot create {}", base.display()))?;
-    Ok(base)
+    // Where several worktrees share one directory through links, its scripts name it the same way.
+    Ok(base.canonicalize()?)
 }
 
 /// Held until the file is dropped.

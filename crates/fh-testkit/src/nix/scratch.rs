@@ -61,6 +61,12 @@ impl ScratchStore {
             .path()
             .join(store_path.trim_start_matches('/'))
     }
+
+    /// Leaves the store where it is, for whoever removes the directory that it is in.
+    pub fn keep(mut self) {
+        make_writable(&self.root().join("nix/store"));
+        self.directory.disable_cleanup(true);
+    }
 }
 
 impl Drop for ScratchStore {

@@ -7,10 +7,12 @@
 //! - [`small()`]: eight paths of every shape a NAR can have, different for each seed.
 //! - [`large`]: 400 paths, 1.25 GiB, most of them tiny and a few huge, from the machine's own files.
 //! - [`many_small`]: 500 paths of 1 to 20 KiB.
+//! - [`huge()`]: one path of gigabytes, a single file.
 //!
-//! The last two take a while, are the same every time, and are kept below `target/closures`.
+//! [`large`] and [`many_small`] take a while, are the same every time, and are kept below `target/closures`.
 
 mod expression;
+mod huge;
 mod plan;
 mod small;
 #[cfg(test)]
@@ -28,6 +30,7 @@ use super::{Home, Nix};
 use expression::Node;
 use plan::Profile;
 
+pub use huge::huge;
 pub use small::small;
 
 /// A closure in the machine's `/nix/store`.
