@@ -25,9 +25,26 @@ pub(crate) enum Profile {
 
 /// Builds the binary `fh` and says where it is.
 pub(crate) fn build_fh(profile: Profile) -> Result<PathBuf> {
+    build("fh", &["--bin", "fh"], "fh", profile)
+}
+
+/// Builds the program that measures what a push has to compute, as it is released.
+pub(crate) fn build_limit() -> Result<PathBuf> {
+    build(
+        "fh-client",
+        &["--bench", "limit"],
+        "limit",
+        Profile::Release,
+    )
+}
+
+/// Builds one target of a package and says where it is.
+fn build(package: &str, selection: &[&str], target: &str, profile: Profile) -> Result<PathBuf> {
     let mut command = cargo();
-    command.args(["build", "--package", "fh", "--bin", "fh"]);
-    command.arg("--message-format=json-render-diagnostics");
+    command
+        .args(["build", "--package", package])
+        .args(selection)
+        .arg("--message-format=json-render-diagnostics");
     if profile == Profile::Release {
         command.arg("--release");
     }
@@ -36,13 +53,13 @@ pub(crate) fn build_fh(profile: Profile) -> Result<PathBuf> {
         .stderr(Stdio::inherit())
         .output()
         .context("could not start cargo")?;
-    ensure!(output.status.success(), "fh does not build");
+    ensure!(output.status.success(), "{target} does not build");
     String::from_utf8_lossy(&output.stdout)
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok())
-        .filter(|message| message["target"]["name"] == "fh")
+        .filter(|message| message["target"]["name"] == target)
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .context("cargo built fh but did not say where")
+        .with_context(|| format!("cargo built {target} but did not say where"))
 }
 
 /// What `cargo metadata` says about the workspace's own packages.

@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Result, ensure};
+use fh_testkit::nix::closure::Closure;
 use fh_testkit::nix::{Home, Nix};
 
+use super::setting::{Setting, ensure_complete};
 use crate::process::finish;
 use crate::server::Server;
 
@@ -23,9 +25,10 @@ pub(super) struct Installation<'a> {
 
 impl<'a> Installation<'a> {
     /// Starts the server in an empty directory, logs in, and makes the flake.
-    pub(super) fn start(fh: &'a Path, nix: &'a Nix, directory: &Path) -> Result<Self> {
+    pub(super) fn start(setting: &'a Setting, directory: &Path) -> Result<Self> {
         let home = Home::at(&directory.join("home"))?;
         let data = directory.join("data");
+        let (fh, nix) = (setting.fh(), setting.nix());
         let server = Server::start(fh, &data, nix, &home)?;
         let installation = Self {
             server,
@@ -34,28 +37,28 @@ impl<'a> Installation<'a> {
             nix,
             fh,
         };
-        let token = installation.server.admin_token()?;
-        let url = installation.server.url();
-        for arguments in [
-            &[
-                "login",
-                "--server",
-                &url,
-                "--token-file",
-                &token.to_string_lossy(),
-            ][..],
-            &["org", "create", "bench"],
-            &["flake", "create", FLAKE],
-        ] {
-            let finished = finish(installation.command().args(arguments))?;
-            ensure!(
-                finished.status.success(),
-                "fh {}: {}",
-                arguments.join(" "),
-                finished.stderr
-            );
-        }
+        installation.login(&installation.server.url())?;
+        installation.succeed(&["org", "create", "bench"])?;
+        installation.succeed(&["flake", "create", FLAKE])?;
         Ok(installation)
+    }
+
+    /// Logs in to the server under another address: what is pushed from then on goes there.
+    pub(super) fn login(&self, url: &str) -> Result<()> {
+        let token = self.server.admin_token()?;
+        let token = token.to_string_lossy();
+        self.succeed(&["login", "--server", url, "--token-file", &token])
+    }
+
+    fn succeed(&self, arguments: &[&str]) -> Result<()> {
+        let finished = finish(self.command().args(arguments))?;
+        ensure!(
+            finished.status.success(),
+            "fh {}: {}",
+            arguments.join(" "),
+            finished.stderr
+        );
+        Ok(())
     }
 
     /// An `fh` of the administrator.
@@ -65,9 +68,32 @@ impl<'a> Installation<'a> {
         command
     }
 
+    /// `fh push` of a closure.
+    pub(super) fn push(&self, closure: &Closure) -> Command {
+        let mut command = self.command();
+        command.args(["push", FLAKE, &closure.top]);
+        command
+    }
+
+    /// The home of whoever is logged in, where `nix` finds its netrc and its settings.
+    pub(super) fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// Where the paths of the flake are, below the server's root.
+    pub(super) fn cache() -> String {
+        format!("/cache/{FLAKE}")
+    }
+
     /// The administrator's token.
     pub(super) fn token(&self) -> Result<String> {
         let token = std::fs::read_to_string(self.server.admin_token()?)?;
         Ok(token.trim().to_owned())
+    }
+
+    /// Fails unless every path of the closure is in the cache.
+    pub(super) fn ensure_has(&self, closure: &Closure) -> Result<()> {
+        let token = self.token()?;
+        ensure_complete(closure, self.server.port(), &Self::cache(), Some(&token))
     }
 }

@@ -3,11 +3,15 @@
 //! A process counts with all of its descendants: `fh push` starts Nix, nginx has workers.
 
 use std::fs;
-use std::process::Command;
+use std::ops::Range;
+use std::os::fd::OwnedFd;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
-use rustix::process::{Pid, WaitId, WaitIdOptions, waitid};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
 
 use crate::interrupt;
 use crate::process::Running;
@@ -21,6 +25,16 @@ pub(super) struct Cost {
     pub(super) peak_memory: u64,
 }
 
+impl Cost {
+    /// From what a process that goes on has cost before and after. Its peak is that of its life.
+    pub(super) fn between(before: Self, after: Self) -> Self {
+        Self {
+            cpu: after.cpu.saturating_sub(before.cpu),
+            peak_memory: after.peak_memory,
+        }
+    }
+}
+
 /// A program that ran to its end.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Measured {
@@ -30,31 +44,33 @@ pub(super) struct Measured {
 
 /// How often memory is looked at. What is larger for a shorter time is still seen if it is in the
 /// main process, whose peak the kernel keeps.
-const SAMPLE_EVERY: Duration = Duration::from_millis(20);
+const SAMPLE_EVERY: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
 
 /// Runs `command` to its end, which has to be a good one; its output goes to the file `log`.
 pub(super) fn run(command: &mut Command, log: &std::path::Path) -> Result<Measured> {
     let file = fs::File::create(log)?;
     command
-        .stdin(std::process::Stdio::null())
+        .stdin(Stdio::null())
         .stdout(file.try_clone()?)
         .stderr(file);
     let begin = Instant::now();
     let mut child = Running::start(command)?;
     let number = child.0.id();
-    let pid = i32::try_from(number)
+    let process = i32::try_from(number)
         .ok()
         .and_then(Pid::from_raw)
         .context("a process number that is none")?;
+    let process = pidfd_open(process, PidfdFlags::empty())?;
     let mut peak_memory = 0;
-    // NOWAIT leaves the ended process in place, and its CPU time readable.
-    let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT | WaitIdOptions::NOHANG;
-    while waitid(WaitId::Pid(pid), options)?.is_none() {
+    while !has_ended(&process)? {
         peak_memory = peak_memory.max(memory(number));
         interrupt::check()?;
-        std::thread::sleep(SAMPLE_EVERY);
     }
     let wall = begin.elapsed();
+    // It was not waited for yet: its CPU time can still be read.
     let cpu = stat(number).map(|stat| stat.cpu).unwrap_or_default();
     let status = child.wait()?;
     ensure!(
@@ -66,6 +82,37 @@ pub(super) fn run(command: &mut Command, log: &std::path::Path) -> Result<Measur
         wall,
         cost: Cost { cpu, peak_memory },
     })
+}
+
+/// Waits until the process has ended, and not longer than it is time to look at its memory.
+fn has_ended(process: &OwnedFd) -> Result<bool> {
+    let mut events = [PollFd::new(process, PollFlags::IN)];
+    match poll(&mut events, Some(&SAMPLE_EVERY)) {
+        Ok(ready) => Ok(ready > 0),
+        Err(Errno::INTR) => Ok(false),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Runs a short program to its end, however that is, with its output thrown away; how long it took.
+pub(super) fn wall_of(command: &mut Command) -> Result<Duration> {
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    let begin = Instant::now();
+    let mut child = Running::start(command)?;
+    child.0.wait()?;
+    let wall = begin.elapsed();
+    interrupt::check()?;
+    Ok(wall)
+}
+
+/// The CPU time of all children that were waited for. Its steps are of 10 ms, its sum is exact.
+pub(super) fn cpu_of_children() -> Result<Duration> {
+    let text = fs::read_to_string("/proc/self/stat")?;
+    let ticks = ticks(&text, 13..15).context("/proc/self/stat is not as proc(5) says")?;
+    Ok(from_ticks(ticks))
 }
 
 /// What a process that still runs has cost so far, with its descendants.
@@ -129,20 +176,21 @@ struct Stat {
 
 fn stat(pid: u32) -> Option<Stat> {
     let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    let ticks = cpu_ticks(&text)?;
-    let per_second = rustix::param::clock_ticks_per_second();
     Some(Stat {
-        cpu: Duration::from_secs_f64(ticks as f64 / per_second as f64),
+        cpu: from_ticks(ticks(&text, 11..15)?),
     })
 }
 
-/// `utime`, `stime`, `cutime` and `cstime`: the fields 14 to 17, where the second is the program's
-/// name in parentheses and may hold anything.
-fn cpu_ticks(stat: &str) -> Option<u64> {
+fn from_ticks(ticks: u64) -> Duration {
+    Duration::from_secs_f64(ticks as f64 / rustix::param::clock_ticks_per_second() as f64)
+}
+
+/// The sum of some of `utime`, `stime`, `cutime` and `cstime`: the fields 14 to 17, or 11 to 14 where
+/// those up to the second, which is the program's name in parentheses and may hold anything, are left out.
+fn ticks(stat: &str, fields: Range<usize>) -> Option<u64> {
     let (_, rest) = stat.rsplit_once(')')?;
-    let fields: Vec<&str> = rest.split_whitespace().collect();
-    fields
-        .get(11..15)?
+    let all: Vec<&str> = rest.split_whitespace().collect();
+    all.get(fields)?
         .iter()
         .map(|field| field.parse::<u64>().ok())
         .sum()
@@ -155,8 +203,9 @@ mod tests {
     #[test]
     fn cpu_time_is_found_behind_a_name_with_blanks_and_parentheses() {
         let stat = "42 (a ) b) S 1 2 3 4 5 6 7 8 9 10 100 20 3 4 20 0 1 0 5 6";
-        assert_eq!(cpu_ticks(stat), Some(127));
-        assert_eq!(cpu_ticks("nothing"), None);
+        assert_eq!(ticks(stat, 11..15), Some(127));
+        assert_eq!(ticks(stat, 13..15), Some(7));
+        assert_eq!(ticks("nothing", 11..15), None);
     }
 
     #[test]

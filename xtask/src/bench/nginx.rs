@@ -112,6 +112,10 @@ impl Nginx {
         }
     }
 
+    pub(super) fn url(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+
     pub(super) fn port(&self) -> u16 {
         self.port
     }
@@ -130,8 +134,9 @@ impl Nginx {
     }
 }
 
-/// As somebody would set it up who wants it quick: as many workers as cores, no access log, bodies
-/// written to the disk that the cache is on, so that storing one is a rename.
+/// As somebody would set it up who wants it quick: as many workers as cores, no access log,
+/// connections that stay, bodies written to the disk that the cache is on, so that storing one is a
+/// rename.
 fn configuration_text(directory: &Path, port: u16) -> String {
     let user = if rustix::process::geteuid().is_root() {
         "user root;\n"
@@ -149,6 +154,7 @@ fn configuration_text(directory: &Path, port: u16) -> String {
            access_log off;\n\
            sendfile on;\n\
            tcp_nopush on;\n\
+           keepalive_requests 100000000;\n\
            client_max_body_size 0;\n\
            client_body_temp_path {directory}/body;\n\
            proxy_temp_path {directory}/proxy;\n\

@@ -1,194 +1,164 @@
-//! `cargo xtask bench push`: a cold push of a system-sized closure, against `nix copy` into nginx.
+//! A cold push of a system-sized closure.
 
-use std::path::Path;
+use anyhow::Result;
 
-use anyhow::{Result, ensure};
-use fh_testkit::nix::closure::{self, Closure};
-use fh_testkit::nix::{Home, Install, Nix, provision};
+use super::limit::{self, Limit};
+use super::report::{Peer, Row, Section, Target, Unit};
+use super::rounds::{Side, in_turns};
+use super::setting::Setting;
+use super::statistics::median;
+use super::transfer::{self, Transfer, row};
+use crate::say;
 
-use super::fh::{FLAKE, Installation};
-use super::nginx::{Nginx, Program};
-use super::report::{Report, Sample};
-use super::scratch::{Scratch, bytes_below};
-use super::{Contestant, in_turns, measure};
-use crate::cargo::{Profile, build_fh};
-use crate::{http, say};
+const MIB: f64 = 1_048_576.0;
 
-/// A cold push of about 400 paths and 1.25 GiB, against `nix copy --to http://…` into nginx with DAV
-#[derive(clap::Args)]
-pub(super) struct Arguments {
-    /// How often each side runs
-    #[arg(long, value_name = "N", default_value_t = 3, value_parser = clap::value_parser!(u16).range(1..))]
-    runs: u16,
-
-    /// Print JSON instead of a table
-    #[arg(long)]
-    json: bool,
-
-    /// Use this `fh` instead of a release build of the workspace
-    #[arg(long, value_name = "FILE")]
-    fh: Option<std::path::PathBuf>,
-
-    /// Run the peer alone
-    #[arg(long, hide = true)]
-    peer_only: bool,
+/// What one turn gives: a push, or the limit.
+enum Turn {
+    Push(Transfer),
+    Limit(Limit),
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<()> {
-    let mut progress = |text: &str| say::note(text);
-    let provisioned = provision(Install::Allowed, &mut progress)?;
-    let nix = provisioned.newest()?;
-    let program = Program::find(&mut progress)?;
-    let closure = closure::large(nix, &Home::new()?, &mut progress)?;
-    let scratch = Scratch::new()?;
-    warm(&closure)?;
-
-    let peer = NixCopy {
-        nix,
-        program: &program,
-        closure: &closure,
-    };
-    let ours;
-    let fh;
-    let mut contestants: Vec<&dyn Contestant> = Vec::new();
-    if !arguments.peer_only {
-        fh = match &arguments.fh {
-            Some(fh) => std::path::absolute(fh)?,
-            None => build_fh(Profile::Release)?,
-        };
-        ours = FhPush {
-            nix,
-            fh: &fh,
-            closure: &closure,
-        };
-        contestants.push(&ours);
-    }
-    contestants.push(&peer);
-
-    let samples = in_turns(
-        &contestants,
-        usize::from(arguments.runs),
-        &scratch,
-        &mut progress,
-    )?;
-    let report = Report {
-        title: format!(
-            "cold push of {} paths, {} ({}, {}, {} cores; medians of {})",
-            closure.paths.len(),
-            say::bytes(closure.nar_bytes),
-            format_args!("Nix {}", nix.version()),
-            program.version()?,
-            std::thread::available_parallelism()?,
-            arguments.runs,
-        ),
-        sides: contestants
-            .iter()
-            .map(|contestant| contestant.name())
-            .zip(samples)
-            .collect(),
-    };
-    say::line(&if arguments.json {
-        report.json(&closure)
-    } else {
-        report.table()
-    });
-    Ok(())
-}
-
-/// Reads every file of the closure once: all runs, the first too, find it in the page cache.
-fn warm(closure: &Closure) -> Result<()> {
-    for path in &closure.paths {
-        let mut pending = vec![Path::new(path).to_owned()];
-        while let Some(current) = pending.pop() {
-            let metadata = current.symlink_metadata()?;
-            if metadata.is_dir() {
-                for entry in std::fs::read_dir(&current)? {
-                    pending.push(entry?.path());
-                }
-            } else if metadata.is_file() {
-                let mut file = std::fs::File::open(&current)?;
-                std::io::copy(&mut file, &mut std::io::sink())?;
-            }
+impl Turn {
+    fn text(&self) -> String {
+        match self {
+            Self::Push(transfer) => transfer.text(),
+            Self::Limit(limit) => format!("{:.2} CPU-seconds", limit.cpu_seconds()),
         }
     }
-    Ok(())
-}
 
-/// Fails unless every path of the closure can be asked for below `prefix`.
-fn ensure_complete(closure: &Closure, port: u16, prefix: &str, token: Option<&str>) -> Result<()> {
-    for path in &closure.paths {
-        let hash = path
-            .strip_prefix("/nix/store/")
-            .and_then(|base| base.get(..32))
-            .unwrap_or_default();
-        let answer = http::get(port, &format!("{prefix}/{hash}.narinfo"), token)?;
-        ensure!(
-            answer.status == 200,
-            "{path} was not pushed: the server says {}",
-            answer.status
-        );
-    }
-    Ok(())
-}
-
-/// Ours.
-struct FhPush<'a> {
-    nix: &'a Nix,
-    fh: &'a Path,
-    closure: &'a Closure,
-}
-
-impl Contestant for FhPush<'_> {
-    fn name(&self) -> String {
-        "fh push".to_owned()
+    fn push(self) -> Option<Transfer> {
+        match self {
+            Self::Push(transfer) => Some(transfer),
+            Self::Limit(_) => None,
+        }
     }
 
-    fn run(&self, scratch: &Scratch) -> Result<Sample> {
-        let directory = scratch.directory()?;
-        let installation = Installation::start(self.fh, self.nix, &directory)?;
-        let before = measure::so_far(installation.server.pid());
-        let mut command = installation.command();
-        command.args(["push", FLAKE, &self.closure.top]);
-        let client = measure::run(&mut command, &directory.join("push.log"))?;
-        let after = measure::so_far(installation.server.pid());
-        let port = installation.server.port();
-        let token = installation.token()?;
-        ensure_complete(self.closure, port, &format!("/cache/{FLAKE}"), Some(&token))?;
-        let data = installation.data.clone();
-        installation.server.stop()?;
-        Ok(Sample::new(client, before, after, bytes_below(&data)?))
+    fn limit(self) -> Option<Limit> {
+        match self {
+            Self::Push(_) => None,
+            Self::Limit(limit) => Some(limit),
+        }
     }
 }
 
-/// The peer: Nix's own upload into a web server that stores files.
-struct NixCopy<'a> {
-    nix: &'a Nix,
-    program: &'a Program,
-    closure: &'a Closure,
+/// `fh push`, `nix copy` and the limit, in turns.
+pub(super) fn run(setting: &Setting) -> Result<Section> {
+    let closure = setting.large()?;
+    setting.limit()?;
+    let runs = setting.runs(5);
+    let sides = [
+        Side::new("fh push", |directory| {
+            transfer::push(setting, closure, directory, None).map(Turn::Push)
+        }),
+        Side::new("nix copy → nginx", |directory| {
+            transfer::nix_copy(setting, closure, directory, None).map(Turn::Push)
+        }),
+        Side::new("the machine's limit", |_| {
+            limit::run(setting, closure).map(Turn::Limit)
+        }),
+    ];
+    let [ours, peer, limits] = in_turns(setting, runs, sides, Turn::text)?;
+    let pushes = |turns: Vec<Turn>| turns.into_iter().filter_map(Turn::push);
+    let (ours, peer): (Vec<_>, Vec<_>) = (pushes(ours).collect(), pushes(peer).collect());
+    let limits: Vec<Limit> = limits.into_iter().filter_map(Turn::limit).collect();
+
+    let cores = std::thread::available_parallelism()?.get();
+    let both = (&ours[..], &peer[..]);
+    let mut rows = vec![
+        row(
+            "push.wall",
+            "cold push, wall time",
+            Unit::Seconds,
+            Some(Target::RatioAtMost(0.85)),
+            both,
+            |transfer| transfer.wall,
+        ),
+        against_limit(&ours, &limits, cores),
+    ];
+    rows.extend([
+        row(
+            "push.client_cpu",
+            "CPU time of the client",
+            Unit::Seconds,
+            None,
+            both,
+            |transfer| transfer.client.cpu.as_secs_f64(),
+        ),
+        row(
+            "push.server_cpu",
+            "CPU time of the server",
+            Unit::Seconds,
+            None,
+            both,
+            |transfer| transfer.server.cpu.as_secs_f64(),
+        ),
+        row(
+            "push.client_memory",
+            "peak memory of the client",
+            Unit::Bytes,
+            Some(Target::AtMost(150.0 * MIB)),
+            both,
+            |transfer| transfer.client.peak_memory as f64,
+        ),
+        row(
+            "push.server_memory",
+            "peak memory of the server",
+            Unit::Bytes,
+            Some(Target::AtMost(200.0 * MIB)),
+            both,
+            |transfer| transfer.server.peak_memory as f64,
+        ),
+        row(
+            "push.stored",
+            "stored",
+            Unit::Bytes,
+            Some(Target::RatioAtMost(1.05)),
+            both,
+            |transfer| transfer.stored as f64,
+        ),
+    ]);
+    Ok(Section {
+        name: "push",
+        title: format!(
+            "{} paths, {}, cold, against nix copy (Nix {}) into {} with DAV, zstd, and against the \
+             machine's own limit; medians of {runs}",
+            closure.paths.len(),
+            say::bytes(closure.nar_bytes),
+            setting.nix().version(),
+            setting.nginx.version()?,
+        ),
+        rows,
+        notes: vec![limit_text(&limits, cores)],
+    })
 }
 
-impl Contestant for NixCopy<'_> {
-    fn name(&self) -> String {
-        "nix copy → nginx".to_owned()
+/// Our wall time by the CPU time that cannot be saved, spread over all cores.
+fn against_limit(ours: &[Transfer], limits: &[Limit], cores: usize) -> Row {
+    Row {
+        key: "push.limit",
+        what: "cold push, against the machine's own limit".to_owned(),
+        unit: Unit::Seconds,
+        fh: ours.iter().map(|transfer| transfer.wall).collect(),
+        peer: Some(Peer {
+            name: "limit".to_owned(),
+            samples: limits
+                .iter()
+                .map(|limit| limit.cpu_seconds() / cores as f64)
+                .collect(),
+        }),
+        target: None,
     }
+}
 
-    fn run(&self, scratch: &Scratch) -> Result<Sample> {
-        let directory = scratch.directory()?;
-        let home = Home::at(&directory.join("home"))?;
-        let nginx = Nginx::start(self.program, &directory)?;
-        let before = measure::so_far(nginx.pid());
-        let mut command = self.nix.command("nix", &home);
-        command.args([
-            "copy",
-            "--to",
-            &format!("http://127.0.0.1:{}?compression=zstd", nginx.port()),
-            &self.closure.top,
-        ]);
-        let client = measure::run(&mut command, &directory.join("copy.log"))?;
-        let after = measure::so_far(nginx.pid());
-        ensure_complete(self.closure, nginx.port(), "", None)?;
-        let stored = bytes_below(nginx.storage())?;
-        nginx.stop()?;
-        Ok(Sample::new(client, before, after, stored))
-    }
+fn limit_text(limits: &[Limit], cores: usize) -> String {
+    let of = |step: fn(&Limit) -> f64| median(&limits.iter().map(step).collect::<Vec<_>>());
+    format!(
+        "the limit is (compressing {:.2} + decompressing {:.2} + SHA-256 {:.2}) CPU-seconds over \
+         {cores} cores, by the client's own library code on the same bytes; packing the NARs would \
+         take {:.2} more",
+        of(|limit| limit.compress),
+        of(|limit| limit.decompress),
+        of(|limit| limit.hash),
+        of(|limit| limit.pack),
+    )
 }

@@ -1,248 +1,289 @@
-//! Samples to medians, medians to a table or JSON.
+//! What was measured, as a table for a terminal, as Markdown for docs/PERFORMANCE.md, and as JSON.
 
 use std::fmt::Write as _;
-use std::time::Duration;
 
-use fh_testkit::nix::closure::Closure;
 use serde_json::{Value, json};
 
-use super::measure::{Cost, Measured};
+use super::machine::Machine;
+use super::statistics::{median, ratios};
 use crate::say;
 
-/// One run of one side.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Sample {
-    pub(super) wall: Duration,
-    pub(super) client: Cost,
-    pub(super) server: Cost,
-    /// Bytes on the server's disk afterwards.
-    pub(super) stored: u64,
+#[cfg(test)]
+mod tests;
+
+/// What a number counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Unit {
+    Seconds,
+    Bytes,
+    BytesPerSecond,
+    PerSecond,
+    Count,
 }
 
-impl Sample {
-    /// From the client's measurement and the server's state before and after.
-    pub(super) fn new(client: Measured, before: Cost, after: Cost, stored: u64) -> Self {
-        Self {
-            wall: client.wall,
-            client: client.cost,
-            server: Cost {
-                cpu: after.cpu.saturating_sub(before.cpu),
-                peak_memory: after.peak_memory,
-            },
-            stored,
+impl Unit {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "seconds",
+            Self::Bytes => "bytes",
+            Self::BytesPerSecond => "bytes per second",
+            Self::PerSecond => "per second",
+            Self::Count => "count",
+        }
+    }
+
+    /// For people.
+    pub(super) fn text(self, value: f64) -> String {
+        match self {
+            Self::Seconds if value < 0.001 => format!("{:.0} µs", value * 1e6),
+            Self::Seconds if value < 1.0 => format!("{:.1} ms", value * 1e3),
+            Self::Seconds => format!("{value:.2} s"),
+            Self::Bytes => say::bytes(value as u64),
+            Self::BytesPerSecond => format!("{:.0} MB/s", value / 1e6),
+            Self::PerSecond => format!("{value:.0}/s"),
+            Self::Count => format!("{value:.0}"),
         }
     }
 }
 
-/// A line of the table: its title, what it takes from a sample, and how it is written.
-struct Row {
-    title: &'static str,
-    key: &'static str,
-    value: fn(&Sample) -> f64,
-    text: fn(f64) -> String,
+/// What was promised.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Target {
+    /// Ours by the peer's is at most this.
+    RatioAtMost(f64),
+    /// Ours by the peer's is at least this.
+    RatioAtLeast(f64),
+    /// Ours is at most this, in the row's unit.
+    AtMost(f64),
+    /// Ours is at most the peer's, times the first, plus the second in the row's unit.
+    TimesPlus(f64, f64),
 }
 
-const ROWS: &[Row] = &[
-    Row {
-        title: "wall time",
-        key: "wall_seconds",
-        value: |sample| sample.wall.as_secs_f64(),
-        text: seconds,
-    },
-    Row {
-        title: "client CPU time",
-        key: "client_cpu_seconds",
-        value: |sample| sample.client.cpu.as_secs_f64(),
-        text: seconds,
-    },
-    Row {
-        title: "client peak memory",
-        key: "client_peak_bytes",
-        value: |sample| sample.client.peak_memory as f64,
-        text: bytes,
-    },
-    Row {
-        title: "server CPU time",
-        key: "server_cpu_seconds",
-        value: |sample| sample.server.cpu.as_secs_f64(),
-        text: seconds,
-    },
-    Row {
-        title: "server peak memory",
-        key: "server_peak_bytes",
-        value: |sample| sample.server.peak_memory as f64,
-        text: bytes,
-    },
-    Row {
-        title: "stored",
-        key: "stored_bytes",
-        value: |sample| sample.stored as f64,
-        text: bytes,
-    },
-];
-
-/// The result of a benchmark. The first side is ours, the second is what it is compared to.
-pub(super) struct Report {
-    pub(super) title: String,
-    pub(super) sides: Vec<(String, Vec<Sample>)>,
+/// Who ours is compared to.
+#[derive(Clone, Debug)]
+pub(super) struct Peer {
+    pub(super) name: String,
+    /// One a round, as ours.
+    pub(super) samples: Vec<f64>,
 }
 
-impl Report {
-    /// For people. A ratio below 1 means that ours needs less.
-    pub(super) fn table(&self) -> String {
-        let mut table = format!("{}\n\n{:<20}", self.title, "");
-        for (name, _) in &self.sides {
-            let _ = write!(table, " {name:>18}");
-        }
-        if self.sides.len() == 2 {
-            table.push_str("    ratio");
-        }
-        table.push('\n');
-        for row in ROWS {
-            let _ = write!(table, "{:<20}", row.title);
-            let medians: Vec<f64> = self
-                .sides
-                .iter()
-                .map(|(_, samples)| row.median(samples))
-                .collect();
-            for median in &medians {
-                let _ = write!(table, " {:>18}", (row.text)(*median));
-            }
-            if let [ours, peer] = medians[..] {
-                let _ = write!(table, " {:>8.2}", ours / peer);
-            }
-            table.push('\n');
-        }
-        table.push('\n');
-        for (name, samples) in &self.sides {
-            let all: Vec<String> = samples
-                .iter()
-                .map(|sample| format!("{:.2}", sample.wall.as_secs_f64()))
-                .collect();
-            let _ = writeln!(table, "wall times of {name}: {} s", all.join(", "));
-        }
-        if let [(_, ours), (_, peer)] = &self.sides[..] {
-            let all: Vec<String> = ours
-                .iter()
-                .zip(peer)
-                .map(|(ours, peer)| format!("{:.2}", ours.wall.div_duration_f64(peer.wall)))
-                .collect();
-            let _ = writeln!(table, "their ratio, run by run: {}", all.join(", "));
-        }
-        table.truncate(table.trim_end().len());
-        table
-    }
-
-    /// For programs: medians, ratios and every sample.
-    pub(super) fn json(&self, closure: &Closure) -> String {
-        let sides: Vec<Value> = self
-            .sides
-            .iter()
-            .map(|(name, samples)| {
-                let median: serde_json::Map<String, Value> = ROWS
-                    .iter()
-                    .map(|row| (row.key.to_owned(), json!(row.median(samples))))
-                    .collect();
-                let runs: Vec<Value> = samples
-                    .iter()
-                    .map(|sample| {
-                        ROWS.iter()
-                            .map(|row| (row.key.to_owned(), json!((row.value)(sample))))
-                            .collect::<serde_json::Map<_, _>>()
-                            .into()
-                    })
-                    .collect();
-                json!({"name": name, "median": median, "runs": runs})
-            })
-            .collect();
-        let mut report = json!({
-            "title": self.title,
-            "paths": closure.paths.len(),
-            "nar_bytes": closure.nar_bytes,
-            "sides": sides,
-        });
-        if let [(_, ours), (_, peer)] = &self.sides[..] {
-            let ratio: serde_json::Map<String, Value> = ROWS
-                .iter()
-                .map(|row| {
-                    let ratio = row.median(ours) / row.median(peer);
-                    (row.key.to_owned(), json!(ratio))
-                })
-                .collect();
-            report["ratio"] = ratio.into();
-        }
-        format!("{report:#}")
-    }
+/// A line of the table.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    /// What scripts know it by; does not change.
+    pub(super) key: &'static str,
+    pub(super) what: String,
+    pub(super) unit: Unit,
+    /// Ours, one a round.
+    pub(super) fh: Vec<f64>,
+    pub(super) peer: Option<Peer>,
+    pub(super) target: Option<Target>,
 }
 
 impl Row {
-    fn median(&self, samples: &[Sample]) -> f64 {
-        let mut values: Vec<f64> = samples.iter().map(self.value).collect();
-        values.sort_by(f64::total_cmp);
-        let middle = values.len() / 2;
-        match (values.get(middle), values.len() % 2) {
-            (None, _) => f64::NAN,
-            (Some(upper), 0) => f64::midpoint(values[middle - 1], *upper),
-            (Some(value), _) => *value,
+    fn ratio(&self) -> Option<f64> {
+        let peer = self.peer.as_ref()?;
+        Some(median(&self.fh) / median(&peer.samples))
+    }
+
+    /// Whether the target is met, by the medians.
+    pub(super) fn met(&self) -> Option<bool> {
+        let ours = median(&self.fh);
+        Some(match self.target? {
+            Target::RatioAtMost(most) => self.ratio()? <= most,
+            Target::RatioAtLeast(least) => self.ratio()? >= least,
+            Target::AtMost(most) => ours <= most,
+            Target::TimesPlus(times, plus) => {
+                ours <= median(&self.peer.as_ref()?.samples) * times + plus
+            }
+        })
+    }
+
+    fn target_text(&self) -> String {
+        match self.target {
+            None => String::new(),
+            Some(Target::RatioAtMost(most)) => format!("≤ {most:.2}"),
+            Some(Target::RatioAtLeast(least)) => format!("≥ {least:.2}"),
+            Some(Target::AtMost(most)) => format!("≤ {}", self.unit.text(most)),
+            Some(Target::TimesPlus(times, plus)) => {
+                format!("≤ {times} × + {}", self.unit.text(plus))
+            }
         }
     }
-}
 
-fn seconds(value: f64) -> String {
-    format!("{value:.2} s")
-}
-
-fn bytes(value: f64) -> String {
-    say::bytes(value as u64)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn sample(seconds: u64) -> Sample {
-        Sample {
-            wall: Duration::from_secs(seconds),
-            client: Cost {
-                cpu: Duration::from_secs(1),
-                peak_memory: 3 << 20,
+    /// What, ours, the peer's, the ratio with those of the single rounds, the target, the verdict.
+    fn cells(&self) -> [String; COLUMNS] {
+        let peer = self.peer.as_ref();
+        let single = peer.map(|peer| ratios(&self.fh, &peer.samples));
+        let range = single.filter(|single| single.len() > 1).map(|single| {
+            let least = single.iter().copied().fold(f64::INFINITY, f64::min);
+            let most = single.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            format!(" ({} to {})", ratio_text(least), ratio_text(most))
+        });
+        [
+            self.what.clone(),
+            self.unit.text(median(&self.fh)),
+            peer.map(|peer| format!("{} {}", peer.name, self.unit.text(median(&peer.samples))))
+                .unwrap_or_default(),
+            self.ratio()
+                .map(|ratio| ratio_text(ratio) + &range.unwrap_or_default())
+                .unwrap_or_default(),
+            self.target_text(),
+            match self.met() {
+                None => String::new(),
+                Some(true) => "met".to_owned(),
+                Some(false) => "missed".to_owned(),
             },
-            server: Cost::default(),
-            stored: 5,
-        }
+        ]
     }
 
-    #[test]
-    fn medians_and_ratios() {
-        let report = Report {
-            title: "title".to_owned(),
-            sides: vec![
-                ("ours".to_owned(), vec![sample(9), sample(1), sample(2)]),
-                ("peer".to_owned(), vec![sample(4), sample(6)]),
-            ],
+    fn json(&self) -> Value {
+        let peer = self.peer.as_ref().map(|peer| {
+            json!({
+                "name": peer.name,
+                "median": median(&peer.samples),
+                "samples": peer.samples,
+                "ratios": ratios(&self.fh, &peer.samples),
+            })
+        });
+        let target = self.target.map(|target| match target {
+            Target::RatioAtMost(most) => json!({"ratio_at_most": most}),
+            Target::RatioAtLeast(least) => json!({"ratio_at_least": least}),
+            Target::AtMost(most) => json!({"at_most": most}),
+            Target::TimesPlus(times, plus) => json!({"times": times, "plus": plus}),
+        });
+        json!({
+            "key": self.key,
+            "what": self.what,
+            "unit": self.unit.name(),
+            "fh": {"median": median(&self.fh), "samples": self.fh},
+            "peer": peer,
+            "ratio": self.ratio(),
+            "target": target,
+            "met": self.met(),
+        })
+    }
+}
+
+/// Two digits, or more where those would say nothing.
+fn ratio_text(ratio: f64) -> String {
+    if ratio < 0.1 {
+        format!("{ratio:.3}")
+    } else {
+        format!("{ratio:.2}")
+    }
+}
+
+const COLUMNS: usize = 6;
+const HEAD: [&str; COLUMNS] = ["", "fh", "peer", "ratio (rounds)", "target", ""];
+
+/// The result of one benchmark.
+#[derive(Clone, Debug)]
+pub(super) struct Section {
+    pub(super) name: &'static str,
+    /// What was done, to what, how often.
+    pub(super) title: String,
+    pub(super) rows: Vec<Row>,
+    /// What has to be known besides.
+    pub(super) notes: Vec<String>,
+}
+
+/// All that was measured in one run of the program.
+pub(super) struct Report {
+    pub(super) machine: Machine,
+    pub(super) sections: Vec<Section>,
+}
+
+impl Report {
+    /// The rows whose target is missed.
+    pub(super) fn missed(&self) -> Vec<&Row> {
+        let rows = self.sections.iter().flat_map(|section| &section.rows);
+        rows.filter(|row| row.met() == Some(false)).collect()
+    }
+
+    /// For a terminal.
+    pub(super) fn table(&self) -> String {
+        let lines: Vec<[String; COLUMNS]> = self
+            .sections
+            .iter()
+            .flat_map(|section| &section.rows)
+            .map(Row::cells)
+            .collect();
+        let mut widths = HEAD.map(|title| title.chars().count());
+        for cells in &lines {
+            for (width, cell) in widths.iter_mut().zip(cells) {
+                *width = (*width).max(cell.chars().count());
+            }
+        }
+        let line = |table: &mut String, cells: &[String; COLUMNS]| {
+            let mut text = String::new();
+            for (width, cell) in widths.iter().zip(cells) {
+                let blanks = width - cell.chars().count() + 2;
+                let _ = write!(text, "{cell}{:blanks$}", "");
+            }
+            let _ = writeln!(table, "{}", text.trim_end());
         };
-        let table = report.table();
-        let wall = table
-            .lines()
-            .find(|line| line.starts_with("wall time "))
-            .unwrap();
-        assert_eq!(
-            wall.split_whitespace().collect::<Vec<_>>(),
-            ["wall", "time", "2.00", "s", "5.00", "s", "0.40"]
-        );
-        assert!(
-            table.contains("wall times of peer: 4.00, 6.00 s"),
-            "{table}"
-        );
-        assert!(table.ends_with("run by run: 2.25, 0.17"), "{table}");
-        let closure = Closure {
-            top: String::new(),
-            paths: vec![],
-            nar_bytes: 7,
+        let mut table = format!("{}\n", self.machine.text());
+        for section in &self.sections {
+            let _ = writeln!(table, "\n{}: {}", section.name, section.title);
+            line(&mut table, &HEAD.map(str::to_owned));
+            for row in &section.rows {
+                line(&mut table, &row.cells());
+            }
+            for note in &section.notes {
+                let _ = writeln!(table, "note: {note}");
+            }
+        }
+        let _ = writeln!(table, "\n{}", self.machine.others().join("\n"));
+        table.trim_end().to_owned()
+    }
+
+    /// One table, to be pasted.
+    pub(super) fn markdown(&self) -> String {
+        let mut text = format!("{}\n", self.machine.text());
+        let line = |text: &mut String, cells: &[String; COLUMNS]| {
+            let escaped = cells.clone().map(|cell| cell.replace('|', "\\|"));
+            let _ = writeln!(text, "| {} |", escaped.join(" | "));
         };
-        let json: Value = serde_json::from_str(&report.json(&closure)).unwrap();
-        assert_eq!(json["ratio"]["wall_seconds"], 0.4);
-        assert_eq!(json["sides"][0]["median"]["client_peak_bytes"], 3_145_728.0);
-        assert_eq!(json["sides"][1]["runs"][1]["wall_seconds"], 6.0);
+        text.push('\n');
+        line(&mut text, &HEAD.map(str::to_owned));
+        text.push_str("|---|---|---|---|---|---|\n");
+        for section in &self.sections {
+            let mut heading = [const { String::new() }; COLUMNS];
+            heading[0] = format!("**{}**", section.name);
+            line(&mut text, &heading);
+            for row in &section.rows {
+                line(&mut text, &row.cells());
+            }
+        }
+        text.push('\n');
+        for section in &self.sections {
+            let _ = writeln!(text, "- **{}**: {}.", section.name, section.title);
+            for note in &section.notes {
+                let _ = writeln!(text, "  {note}.");
+            }
+        }
+        for other in self.machine.others() {
+            let _ = writeln!(text, "- {other}.");
+        }
+        text.trim_end().to_owned()
+    }
+
+    /// For programs: every sample.
+    pub(super) fn json(&self) -> String {
+        let sections: Vec<Value> = self
+            .sections
+            .iter()
+            .map(|section| {
+                json!({
+                    "name": section.name,
+                    "title": section.title,
+                    "rows": section.rows.iter().map(Row::json).collect::<Vec<_>>(),
+                    "notes": section.notes,
+                })
+            })
+            .collect();
+        let report = json!({"machine": self.machine.json(), "sections": sections});
+        format!("{report:#}")
     }
 }

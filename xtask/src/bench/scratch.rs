@@ -28,6 +28,11 @@ impl Scratch {
         })
     }
 
+    /// The directory that holds them all.
+    pub(super) fn root(&self) -> &Path {
+        self.directory.path()
+    }
+
     /// A new, empty directory for one run.
     pub(super) fn directory(&self) -> Result<PathBuf> {
         let number = self.next.fetch_add(1, Ordering::Relaxed);

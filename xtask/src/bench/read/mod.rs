@@ -1,0 +1,221 @@
+//! Reading: narinfos and NARs, asked for as Nix asks, and Nix itself. The peer is nginx with the same
+//! bytes as files, the least that a web server can do.
+//!
+//! Both servers run all the time, and are asked in turns; both are sent the same credentials, which
+//! only ours looks at.
+
+mod copy;
+mod download;
+mod stage;
+mod wrk;
+
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+
+use super::measure::{self, Cost};
+use super::report::{Peer, Row, Section, Target, Unit};
+use super::rounds::{Side, in_turns};
+use super::setting::Setting;
+use crate::say;
+use download::{File, Source};
+use stage::Stage;
+use wrk::{Load, Wrk};
+
+/// The peer's name in tables.
+const PEER: &str = "nginx";
+
+/// Of each run of wrk.
+const SECONDS: u32 = 3;
+
+/// Bytes to be downloaded in a run at least, so that it takes long enough to be measured.
+const DOWNLOAD: u64 = 2 << 30;
+
+/// All of it.
+pub(super) fn run(setting: &Setting) -> Result<Section> {
+    let closure = setting.large()?;
+    let stage = Stage::set(setting, closure)?;
+    let mut rows = Vec::new();
+    let mut notes = vec![format!(
+        "NARs are downloaded by a client of our own that drops what it reads; the largest is {}",
+        say::bytes(stage.nars.first().map_or(0, |nar| nar.bytes))
+    )];
+    match Wrk::find()? {
+        Ok(wrk) => rows.extend(narinfos(setting, &stage, &wrk)?),
+        Err(missing) => notes.push(missing),
+    }
+    rows.extend(nars(setting, &stage)?);
+    let (row, note) = copy::run(setting, &stage, closure)?;
+    rows.push(row);
+    notes.push(note);
+    stage.strike()?;
+    Ok(Section {
+        name: "read",
+        title: format!(
+            "authorised reads over connections that stay, against {} with the same bytes as files; {} \
+             narinfos asked for in turn by wrk; nix copy --from with Nix {}; medians of {}",
+            setting.nginx.version()?,
+            closure.paths.len(),
+            setting.nix().version(),
+            setting.runs(5),
+        ),
+        rows,
+        notes,
+    })
+}
+
+fn row(
+    key: &'static str,
+    what: &str,
+    unit: Unit,
+    target: Option<Target>,
+    (ours, peer): (Vec<f64>, Vec<f64>),
+) -> Row {
+    Row {
+        key,
+        what: what.to_owned(),
+        unit,
+        fh: ours,
+        peer: Some(Peer {
+            name: PEER.to_owned(),
+            samples: peer,
+        }),
+        target,
+    }
+}
+
+/// Latency over one connection, rate over sixteen.
+fn narinfos(setting: &Setting, stage: &Stage<'_>, wrk: &Wrk) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    let script = |name: &str, root: &str| -> Result<_> {
+        let file = stage.directory.join(name);
+        let paths: Vec<String> = stage
+            .narinfos
+            .iter()
+            .map(|name| format!("{root}{name}"))
+            .collect();
+        wrk::write_script(&file, &paths, &stage.authorization)?;
+        Ok(file)
+    };
+    let (ours, ours_root) = stage.ours();
+    let (peer, peer_root) = stage.peer();
+    let ours_script = script("fh.lua", &ours_root)?;
+    let peer_script = script("nginx.lua", &peer_root)?;
+    for connections in [1, 16] {
+        let ask = |source: Source<'_>, script: &Path, server: u32| -> Result<Asked> {
+            let url = format!("http://127.0.0.1:{}", source.port);
+            let before = measure::so_far(server);
+            let load = wrk.run(&url, script, connections, SECONDS)?;
+            let cost = Cost::between(before, measure::so_far(server));
+            Ok(Asked {
+                load,
+                cpu: cost.cpu.as_secs_f64() / load.requests,
+            })
+        };
+        let words = format!("narinfo over {connections}");
+        let sides = [
+            Side::new(format!("fh, {words}"), |_| {
+                ask(ours, &ours_script, stage.installation.server.pid())
+            }),
+            Side::new(format!("nginx, {words}"), |_| {
+                ask(peer, &peer_script, stage.nginx.pid())
+            }),
+        ];
+        let [ours, peer] = in_turns(setting, setting.runs(5), sides, Asked::text)?;
+        let values = |value: fn(&Asked) -> f64| {
+            let of = |asked: &[Asked]| asked.iter().map(value).collect();
+            (of(&ours), of(&peer))
+        };
+        if connections == 1 {
+            rows.push(row(
+                "read.narinfo_latency",
+                "narinfo, 1 connection, latency",
+                Unit::Seconds,
+                Some(Target::RatioAtMost(1.5)),
+                values(|asked| asked.load.latency),
+            ));
+        } else {
+            rows.push(row(
+                "read.narinfo_rate",
+                "narinfo, 16 connections",
+                Unit::PerSecond,
+                Some(Target::RatioAtLeast(0.5)),
+                values(|asked| asked.load.requests_per_second),
+            ));
+            rows.push(row(
+                "read.narinfo_cpu",
+                "the server's CPU time for a narinfo",
+                Unit::Seconds,
+                None,
+                values(|asked| asked.cpu),
+            ));
+        }
+    }
+    Ok(rows)
+}
+
+/// What a run of wrk found, and what it cost the server.
+struct Asked {
+    load: Load,
+    /// Seconds for a request.
+    cpu: f64,
+}
+
+impl Asked {
+    fn text(&self) -> String {
+        format!(
+            "{}, {:.0}/s, {} of CPU time each",
+            Unit::Seconds.text(self.load.latency),
+            self.load.requests_per_second,
+            Unit::Seconds.text(self.cpu)
+        )
+    }
+}
+
+/// A large NAR and all NARs, over one connection and eight.
+fn nars(setting: &Setting, stage: &Stage<'_>) -> Result<Vec<Row>> {
+    let large = stage.nars.first().context("there are no NARs")?;
+    let large = vec![large.clone()];
+    let mut rows = Vec::new();
+    for (key, what, files, connections) in [
+        ("read.large_1", "one large NAR, 1 connection", &large, 1),
+        ("read.large_8", "one large NAR, 8 connections", &large, 8),
+        ("read.all_1", "all NARs, 1 connection", &stage.nars, 1),
+        ("read.all_8", "all NARs, 8 connections", &stage.nars, 8),
+    ] {
+        let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+        let times = usize::try_from(DOWNLOAD.div_ceil(bytes))?;
+        let rate = |(source, root): (Source<'_>, String)| {
+            let files: Vec<File> = files
+                .iter()
+                .map(|file| File {
+                    path: format!("{root}{}", file.path),
+                    bytes: file.bytes,
+                })
+                .collect();
+            let files: Vec<File> = files
+                .iter()
+                .cycle()
+                .take(files.len() * times)
+                .cloned()
+                .collect();
+            let time = download::all(source, &files, connections)?;
+            Ok(bytes as f64 * times as f64 / time.as_secs_f64())
+        };
+        let sides = [
+            Side::new(format!("fh, {what}"), |_| rate(stage.ours())),
+            Side::new(format!("nginx, {what}"), |_| rate(stage.peer())),
+        ];
+        let [ours, peer] = in_turns(setting, setting.runs(5), sides, |rate| {
+            Unit::BytesPerSecond.text(*rate)
+        })?;
+        rows.push(row(
+            key,
+            what,
+            Unit::BytesPerSecond,
+            Some(Target::RatioAtLeast(0.8)),
+            (ours, peer),
+        ));
+    }
+    Ok(rows)
+}
