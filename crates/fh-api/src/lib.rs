@@ -26,9 +26,9 @@ pub use management::{
 };
 pub use names::{FlakeName, FlakePattern, InvalidName, Name};
 pub use push::{
-    BatchAnswer, CommitSummary, NAR_BATCH_MEDIA_TYPE, NAR_BATCH_RECORD_HEADER, NarAnswer,
-    NarRejection, PartAnswer, PathAnswer, PathStatus, PushLimits, PushPath, PushPlan, PushRequest,
-    UploadNeed, part_count,
+    BatchAnswer, CommitSummary, LOG_RECORD, LogAnswer, NAR_BATCH_MEDIA_TYPE,
+    NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
+    PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
 };
 
 /// The prefix of every API route of this version.

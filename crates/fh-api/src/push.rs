@@ -16,6 +16,11 @@
 //! the server stores the parts as they come, a client can compress parts on all cores, and an
 //! interrupted upload resumes at a part, whatever compression level either run used.
 //!
+//! Build logs travel in the same batches, one record for each: where a NAR has its hash there stand
+//! [`LOG_RECORD`] and the 20 bytes of the derivation's path hash, and what follows is the log as zstd
+//! frames. A log becomes visible with the push; where the plan says that the push is committed
+//! already and gives an id all the same, that id is for logs alone, and each is visible at once.
+//!
 //! Parts are numbered from 0 and are taken in order: the server answers a part that is early only
 //! once its predecessors have come, so a client may have several under way, sent in order.
 //! Resuming is planning again: the new plan says which parts the server has already.
@@ -29,6 +34,10 @@ pub const NAR_BATCH_MEDIA_TYPE: &str = "application/vnd.fh.nar-batch";
 
 /// Bytes before each NAR in a batch: 32 of the NAR's SHA-256, 8 of the compressed length (LE).
 pub const NAR_BATCH_RECORD_HEADER: usize = 40;
+
+/// What a record's hash begins with where the record is a build log. The 20 bytes of the derivation's
+/// path hash follow. No NAR's hash begins so but by a chance of 1 in 2^96.
+pub const LOG_RECORD: [u8; 12] = *b"fh build log";
 
 /// How many parts a NAR of `nar_size` bytes is cut into.
 #[must_use]
@@ -49,6 +58,9 @@ pub struct PushRequest {
     /// Answer what would happen and begin nothing.
     #[serde(default)]
     pub dry_run: bool,
+    /// Base names of derivations whose build logs could be sent.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<String>,
 }
 
 /// A path info, as `nix path-info` tells it. Text, parsed by the server field by field.
@@ -99,8 +111,13 @@ pub struct PushPlan {
     /// Until when what was uploaded is kept for this push.
     #[serde(with = "time::serde::rfc3339::option")]
     pub expires_at: Option<OffsetDateTime>,
-    /// Present where nothing had to be uploaded: the push is done, no commit is needed.
+    /// Present where nothing had to be uploaded: the push is done, no commit is needed. An `id` beside
+    /// it is for logs.
     pub committed: Option<CommitSummary>,
+    /// Those of the request's logs that are to be sent: the slice has none of that derivation, which is
+    /// the deriver of a path of the push.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<String>,
 }
 
 /// One path of a plan.
@@ -149,13 +166,29 @@ pub struct PushLimits {
     pub body_size: u64,
     /// Largest NAR at all, uncompressed bytes.
     pub nar_size: u64,
+    /// Longest build log, uncompressed bytes; 0 where the server takes none.
+    #[serde(default)]
+    pub log_size: u64,
 }
 
-/// The answer to a batch: one entry a record, in order.
+/// The answer to a batch: one entry a record, in order, NARs and logs apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BatchAnswer {
     /// What became of each NAR.
     pub nars: Vec<NarAnswer>,
+    /// What became of each log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub logs: Vec<LogAnswer>,
+}
+
+/// What became of one build log of a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LogAnswer {
+    /// The derivation's path hash, 32 characters.
+    pub derivation: String,
+    /// Why it was refused; absent when it was verified and is on disk.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rejected: Option<NarRejection>,
 }
 
 /// What became of one NAR of a batch.
@@ -168,7 +201,7 @@ pub struct NarAnswer {
     pub rejected: Option<NarRejection>,
 }
 
-/// Why a NAR was refused.
+/// Why a NAR or a log was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NarRejection {
     /// One sentence for a person.
@@ -199,4 +232,7 @@ pub struct CommitSummary {
     pub nar_size: u64,
     /// Bytes of the added paths' NARs as stored.
     pub file_size: u64,
+    /// Build logs that became visible with it.
+    #[serde(default)]
+    pub logs: u64,
 }

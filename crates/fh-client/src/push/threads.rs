@@ -217,6 +217,7 @@ mod tests {
             batched_nar_size: 4 * MIB,
             body_size: 30 * MIB,
             nar_size: u64::MAX,
+            log_size: 0,
         };
         for (jobs, benches) in [(1, 1), (2, 2), (4, 3), (16, 3)] {
             let division = Division::of(&limits, jobs);
@@ -240,6 +241,7 @@ mod tests {
             batched_nar_size: 64 * MIB,
             body_size: u64::MAX,
             nar_size: u64::MAX,
+            log_size: 0,
         };
         let division = Division::of(&limits, 16);
         assert_eq!(division.benches, 1);

@@ -21,6 +21,7 @@ async fn what_is_not_taken_is_not_read_ahead_without_bound() {
         batched_nar_size: 20_000,
         body_size: 3_000_000,
         nar_size: 1 << 40,
+        log_size: 0,
     };
     let server = TestServer::with(limits, |_, path, _| {
         path.starts_with("/nars").then_some(Fault::Hang)

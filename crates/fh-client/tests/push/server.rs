@@ -26,6 +26,7 @@ pub(crate) const LIMITS: PushLimits = PushLimits {
     batched_nar_size: 20_000,
     body_size: 400_000,
     nar_size: 100_000_000,
+    log_size: 100_000,
 };
 
 /// What to do with a request instead of serving it.
@@ -338,6 +339,7 @@ fn plan(inner: &Inner, body: &[u8]) -> Response {
         uploads,
         limits: inner.limits,
         expires_at: None,
+        logs: Vec::new(),
     };
     if let Some(spoil) = *inner.spoil.lock().unwrap() {
         spoil(&mut plan);
@@ -381,7 +383,11 @@ fn batch(inner: &Inner, body: Bytes) -> Response {
             }),
         });
     }
-    axum::Json(BatchAnswer { nars }).into_response()
+    axum::Json(BatchAnswer {
+        nars,
+        logs: Vec::new(),
+    })
+    .into_response()
 }
 
 async fn part(inner: &Inner, hash: NarHash, number: usize, body: Bytes) -> Response {

@@ -7,7 +7,10 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::DatabaseError;
 
 /// Each takes the schema from version `index` to `index + 1`.
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_initial.sql")];
+const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_initial.sql"),
+    include_str!("migrations/0002_logs.sql"),
+];
 
 /// Brings the schema up to date, each version in its own transaction.
 pub(super) fn run(connection: &mut Connection) -> Result<(), DatabaseError> {

@@ -18,6 +18,7 @@ pub(crate) mod audit;
 pub(crate) mod flakes;
 pub(crate) mod grants;
 pub(crate) mod keys;
+pub(crate) mod logs;
 mod migrations;
 pub(crate) mod nars;
 mod open;

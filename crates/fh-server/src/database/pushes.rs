@@ -44,6 +44,35 @@ pub(crate) fn insert(
     Ok(())
 }
 
+/// Notes a push that is committed, for which logs may still come. Its plan names the paths that they
+/// are of.
+pub(crate) fn insert_committed(
+    connection: &Connection,
+    uuid: Uuid,
+    flake_id: i64,
+    account_id: i64,
+    plan: &[u8],
+    summary: &str,
+    expires_at: Timestamp,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "INSERT INTO push \
+         (uuid, flake_id, account_id, state, plan, summary, created_at, expires_at, committed_at) \
+         VALUES (?1, ?2, ?3, 'committed', ?4, ?5, ?6, ?7, ?6)",
+        params![
+            uuid.to_string(),
+            flake_id,
+            account_id,
+            plan,
+            summary,
+            now(),
+            expires_at
+        ],
+    )?;
+    Ok(())
+}
+
 /// The push of an account to a flake, of that id, if it has not expired.
 pub(crate) fn find(
     connection: &Connection,

@@ -17,6 +17,7 @@
 //! - memory is bounded, whatever is asked for and however many slices hold a path.
 
 mod fresh;
+mod logs;
 #[cfg(test)]
 mod tests;
 
@@ -264,16 +265,7 @@ impl Shared {
     }
 
     fn best(&self, view: &View, entry: &PathHolders) -> Option<i64> {
-        let decide = || {
-            let ranked = entry
-                .holders
-                .iter()
-                .filter_map(|holder| view.rank(holder.flake_id).map(|rank| (rank, holder.row_id)));
-            // Of equal ranks the first, which is the oldest.
-            ranked
-                .min_by_key(|(rank, _)| *rank)
-                .map(|(_, row_id)| row_id)
-        };
+        let decide = || best_of(view, &entry.holders);
         if entry.holders.len() < MANY_HOLDERS {
             return decide();
         }
@@ -313,6 +305,16 @@ impl Shared {
             text: narinfo.to_text(&self.store_dir).into(),
         }
     }
+}
+
+/// The row that a view has: that of the lowest rank. Of equal ranks the first, which is the oldest.
+fn best_of(view: &View, holders: &[Holder]) -> Option<i64> {
+    let ranked = holders
+        .iter()
+        .filter_map(|holder| view.rank(holder.flake_id).map(|rank| (rank, holder.row_id)));
+    ranked
+        .min_by_key(|(rank, _)| *rank)
+        .map(|(_, row_id)| row_id)
 }
 
 /// Where a NAR is, relative to the root of the cache.

@@ -11,7 +11,7 @@ use super::examine::{Available, Target};
 use super::open::Pushes;
 use crate::database::audit::{self, Actor, Event};
 use crate::database::slices::Present;
-use crate::database::{pushes, slices};
+use crate::database::{logs, pushes, slices};
 use crate::error::ApiError;
 
 /// How many of something a message or an event lists.
@@ -41,8 +41,10 @@ impl Pushes {
                         let summary = serde_json::from_str(&summary).map_err(ApiError::internal)?;
                         return Ok(Committed::nothing(summary));
                     }
-                    let committed = add(transaction, &target, &paths)?;
+                    let mut committed = add(transaction, &target, &paths)?;
                     if let Some(row_id) = row_id {
+                        committed.summary.logs =
+                            logs::commit(transaction, row_id, target.flake_id)?;
                         let summary = serde_json::to_string(&committed.summary)
                             .map_err(ApiError::internal)?;
                         pushes::set_committed(transaction, row_id, &summary)?;
@@ -163,7 +165,7 @@ fn record(
         subject: &target.flake,
         detail,
     };
-    if committed.summary.added > 0 {
+    if committed.summary.added > 0 || committed.summary.logs > 0 {
         audit::record(connection, &event("push.commit", json!(committed.summary)))?;
     }
     if !committed.clashes.is_empty() {

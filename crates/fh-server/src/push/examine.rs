@@ -10,6 +10,7 @@ use fh_api::PathStatus;
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
 use rusqlite::Connection;
 
+use super::logs;
 use super::parse::Wanted;
 use super::upstream::Upstream;
 use crate::access::View;
@@ -37,6 +38,8 @@ pub(super) struct Examined {
     pub(super) statuses: Vec<PathStatus>,
     /// NARs that the push may count on because they were received, by internal id.
     pub(super) received: Vec<i64>,
+    /// Derivations whose logs the slice lacks and the push has.
+    pub(super) logs: Vec<StorePath>,
 }
 
 /// Examines a push.
@@ -70,9 +73,11 @@ pub(super) fn examine(
         }
     }
     if missing.is_empty() {
+        let logs = logs::lacking(connection, target, wanted, &statuses)?;
         return Ok(Examined {
             statuses,
             received: Vec::new(),
+            logs,
         });
     }
     let missing_paths: Vec<&PathInfo> = missing.iter().map(|&index| &wanted.paths[index]).collect();
@@ -93,7 +98,12 @@ pub(super) fn examine(
             None => PathStatus::Upload,
         };
     }
-    Ok(Examined { statuses, received })
+    let logs = logs::lacking(connection, target, wanted, &statuses)?;
+    Ok(Examined {
+        statuses,
+        received,
+        logs,
+    })
 }
 
 /// A NAR that a caller may use without sending it, for at least one of two reasons.

@@ -13,11 +13,14 @@
 //! - a slice keeps the first content of a path. Builds that are not reproducible are pushed again
 //!   and again: what is there already counts as present whatever its content, and the clash is
 //!   written to the audit log;
+//! - a build log is of the deriver of a path of its push. It is seen when the push is, and the first one
+//!   that a slice has stays;
 //! - what a slice holds is closed: each reference of a path is met by the slice, or by an upstream
 //!   cache whose key the pusher trusts.
 
 mod commit;
 mod examine;
+mod logs;
 mod open;
 mod parse;
 mod plan;
@@ -25,4 +28,5 @@ mod plan;
 pub(crate) mod tests;
 mod upstream;
 
+pub(crate) use self::logs::LOG_SIZE;
 pub(crate) use self::open::{OpenPush, Pushes};

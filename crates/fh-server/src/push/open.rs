@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPath, PushPlan, PushRequest};
-use fh_nix::{NarHash, PathInfo, StoreDir, StorePath};
+use fh_nix::{NarHash, PathInfo, StoreDir, StorePath, StorePathHash};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use super::examine::Target;
+use super::logs::{LOG_SIZE, derivers};
 use super::parse::parse;
 use super::upstream::Upstream;
 use crate::access::{Caller, FlakeRef};
@@ -51,6 +52,8 @@ struct Shared {
 /// A push between its plan and its commit, as uploads need it.
 #[derive(Debug)]
 pub(crate) struct OpenPush {
+    /// Its public id.
+    pub(crate) id: Uuid,
     /// The slice that it is for.
     pub(crate) flake_id: i64,
     /// Whose it is.
@@ -58,11 +61,15 @@ pub(crate) struct OpenPush {
     expires_at: Timestamp,
     /// What it may send: of each NAR its size, and a path for messages.
     nars: HashMap<NarHash, (u64, StorePath)>,
+    /// The derivations whose logs may come.
+    derivers: HashMap<StorePathHash, StorePath>,
 }
 
 impl OpenPush {
-    fn new(target: &Target, paths: &[PathInfo], expires_at: Timestamp) -> Self {
+    fn new(id: Uuid, target: &Target, paths: &[PathInfo], expires_at: Timestamp) -> Self {
         Self {
+            id,
+            derivers: derivers(paths),
             flake_id: target.flake_id,
             account_id: target.account_id,
             expires_at,
@@ -71,6 +78,19 @@ impl OpenPush {
                 .map(|info| (info.nar_hash, (info.nar_size, info.path.clone())))
                 .collect(),
         }
+    }
+
+    /// A push that is committed, as far as logs may still come for it.
+    fn for_logs(id: Uuid, target: &Target, paths: &[PathInfo], expires_at: Timestamp) -> Self {
+        Self {
+            nars: HashMap::new(),
+            ..Self::new(id, target, paths, expires_at)
+        }
+    }
+
+    /// The derivation of that hash, if it is the deriver of a path of the push.
+    pub(crate) fn deriver(&self, hash: &StorePathHash) -> Option<&StorePath> {
+        self.derivers.get(hash)
     }
 
     /// What a NAR must be, if it is one of the push.
@@ -123,12 +143,15 @@ impl Pushes {
                     batched_nar_size: limits.batched_nar_size,
                     body_size: limits.body_size,
                     nar_size: limits.nar_size,
+                    log_size: LOG_SIZE,
                 },
                 upload_lifetime: settings.upload_lifetime,
                 open: Cache::builder()
                     .max_capacity(REMEMBERED_NARS)
                     .weigher(|_, push: &Arc<OpenPush>| {
-                        u32::try_from(push.nars.len()).unwrap_or(u32::MAX).max(1)
+                        u32::try_from(push.nars.len() + push.derivers.len())
+                            .unwrap_or(u32::MAX)
+                            .max(1)
                     })
                     .time_to_idle(settings.upload_lifetime)
                     .build(),
@@ -281,7 +304,7 @@ impl Pushes {
         paths: &[PathInfo],
         expires_at: Timestamp,
     ) {
-        let push = OpenPush::new(target, paths, expires_at);
+        let push = OpenPush::new(id, target, paths, expires_at);
         self.shared.open.insert(id, Arc::new(push));
     }
 
@@ -306,6 +329,11 @@ impl Pushes {
             }
         }
         let push = self.find(target, id).await?;
+        if push.summary.is_some() && !push.plan.is_empty() {
+            let paths = self.stored_paths(push.plan).await?;
+            let push = OpenPush::for_logs(id, target, &paths, push.expires_at);
+            return Ok(Arc::new(push));
+        }
         if push.summary.is_some() {
             return Err(ApiError::Conflict(
                 "the push is committed, nothing can be added to it".to_owned(),
@@ -325,7 +353,7 @@ impl Pushes {
         }
         let paths = self.stored_paths(push.plan).await?;
         self.remember(id, target, &paths, expires_at);
-        Ok(Arc::new(OpenPush::new(target, &paths, expires_at)))
+        Ok(Arc::new(OpenPush::new(id, target, &paths, expires_at)))
     }
 
     /// The paths of a stored plan. They were accepted once, so no limit applies.
@@ -337,6 +365,7 @@ impl Pushes {
                 paths,
                 skip_signed_by: Vec::new(),
                 dry_run: false,
+                logs: Vec::new(),
             };
             let wanted = parse(request, &store_dir, u64::MAX).map_err(ApiError::internal)?;
             Ok(wanted.paths)

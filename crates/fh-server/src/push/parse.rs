@@ -21,6 +21,8 @@ pub(super) struct Wanted {
     pub(super) upstream_keys: Vec<PublicKey>,
     /// Only tell.
     pub(super) dry_run: bool,
+    /// Derivations whose build logs could be sent, each once.
+    pub(super) logs: BTreeSet<StorePath>,
 }
 
 /// Parses a request.
@@ -43,6 +45,7 @@ pub(super) fn parse(
         .map(|key| key.parse())
         .collect::<Result<_, fh_nix::Error>>()
         .map_err(|error| ApiError::BadRequest(format!("skip_signed_by: {error}")))?;
+    let logs = parse_logs(&request)?;
     let mut seen = HashSet::with_capacity(request.paths.len());
     let mut sizes: HashMap<NarHash, u64> = HashMap::with_capacity(request.paths.len());
     let mut wanted = Wanted {
@@ -50,6 +53,7 @@ pub(super) fn parse(
         context: HashMap::new(),
         upstream_keys,
         dry_run: request.dry_run,
+        logs,
     };
     for path in request.paths {
         let context = path.context;
@@ -69,6 +73,22 @@ pub(super) fn parse(
         wanted.paths.push(info);
     }
     Ok(wanted)
+}
+
+fn parse_logs(request: &PushRequest) -> Result<BTreeSet<StorePath>, ApiError> {
+    if request.logs.len() > request.paths.len() {
+        return Err(ApiError::BadRequest(
+            "logs: there are more of them than paths".to_owned(),
+        ));
+    }
+    let parse = |name: &String| match name.parse::<StorePath>() {
+        Ok(path) if path.is_derivation() => Ok(path),
+        Ok(path) => Err(ApiError::BadRequest(format!(
+            "logs: {path} is not the name of a derivation"
+        ))),
+        Err(error) => Err(ApiError::BadRequest(format!("logs: {error}"))),
+    };
+    request.logs.iter().map(parse).collect()
 }
 
 fn parse_path(
@@ -160,6 +180,7 @@ mod tests {
             paths,
             skip_signed_by: Vec::new(),
             dry_run: false,
+            logs: Vec::new(),
         };
         match parse(request, &StoreDir::default(), 1000) {
             Err(ApiError::BadRequest(message)) => message,
@@ -252,6 +273,7 @@ mod tests {
             paths: vec![full, context],
             skip_signed_by: Vec::new(),
             dry_run: true,
+            logs: Vec::new(),
         };
         let wanted = parse(request, &StoreDir::default(), 1000).unwrap();
         assert_eq!(wanted.paths.len(), 1);

@@ -47,6 +47,7 @@ impl Pushes {
             limits: self.limits(),
             expires_at: None,
             committed: None,
+            logs: examined.logs.iter().map(ToString::to_string).collect(),
         };
         if wanted.dry_run {
             return Ok(plan);
@@ -68,10 +69,20 @@ impl Pushes {
                 ..CommitSummary::default()
             });
         } else if plan.uploads.is_empty() {
-            plan.committed = Some(self.commit_paths(target, actor, kept, None).await?);
+            let paths = kept.clone();
+            let committed = self
+                .commit_paths(target.clone(), actor, paths, None)
+                .await?;
+            plan.committed = Some(committed);
         } else {
             self.begin(&target, &kept, examined.received, &mut plan)
                 .await?;
+        }
+        if let Some(summary) = &plan.committed
+            && !examined.logs.is_empty()
+        {
+            let id = self.begin_logs(&target, &kept, &examined.logs, summary);
+            plan.id = Some(id.await?);
         }
         Ok(plan)
     }
@@ -148,7 +159,7 @@ fn answers(wanted: &Wanted, examined: &Examined) -> Vec<PathAnswer> {
 }
 
 /// A path info in the words of the API, which are also those of a stored plan.
-fn as_text(info: &PathInfo) -> PushPath {
+pub(super) fn as_text(info: &PathInfo) -> PushPath {
     PushPath {
         path: info.path.to_string(),
         nar_hash: info.nar_hash.to_string(),

@@ -15,9 +15,11 @@ use fh_nix::NarHash;
 
 use super::body::{BodyReader, PIECE};
 use super::frames::FrameDecoder;
+use super::log::{LogRecord, ReceivedLogs};
 use super::parser::{BatchFault, BatchParser, Token};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers, verify};
+use crate::database::Database;
 use crate::error::ApiError;
 use crate::push::OpenPush;
 use crate::storage::{FileStorage, StagedFile, StorageError};
@@ -54,7 +56,10 @@ async fn publish(
         });
     }
     publisher.publish(arrivals).await?;
-    Ok(BatchAnswer { nars })
+    Ok(BatchAnswer {
+        nars,
+        logs: Vec::new(),
+    })
 }
 
 /// What became of one record; in the latter case, a sentence that says why.
@@ -96,6 +101,9 @@ pub(super) struct Receiver {
     seen: HashSet<NarHash>,
     strangers: usize,
     current: Option<Current>,
+    /// The record that has begun, where it is a log.
+    current_log: Option<LogRecord>,
+    logs: ReceivedLogs,
     outcomes: Vec<Outcome>,
 }
 
@@ -117,6 +125,8 @@ impl Receiver {
             seen: HashSet::new(),
             strangers: 0,
             current: None,
+            current_log: None,
+            logs: ReceivedLogs::default(),
             outcomes: Vec::new(),
         }
     }
@@ -127,8 +137,10 @@ impl Receiver {
         body: &mut BodyReader,
         verifiers: &Verifiers,
         publisher: &Publisher,
+        database: &Database,
     ) -> Result<BatchAnswer, ApiError> {
         let push = Arc::clone(&self.push);
+        let mut logs = Vec::new();
         let mut receiver = self;
         let failure = loop {
             let pieces = match body.gather().await {
@@ -146,9 +158,14 @@ impl Receiver {
             if let Err(error) = fed {
                 break Some(error);
             }
+            if receiver.logs.is_much() {
+                logs.extend(receiver.logs.store(&push, database).await?);
+            }
         };
+        logs.extend(receiver.logs.store(&push, database).await?);
         let (outcomes, ended) = receiver.finish();
-        let answer = publish(&push, outcomes, publisher).await?;
+        let mut answer = publish(&push, outcomes, publisher).await?;
+        answer.logs = logs;
         match failure.or(ended.err()) {
             Some(error) => Err(error),
             None => Ok(answer),
@@ -174,15 +191,16 @@ impl Receiver {
     }
 
     fn start(&mut self, nar_hash: NarHash, length: u64) -> Result<(), ApiError> {
+        if let Some(log) = LogRecord::begin(&nar_hash, length, &self.push, &self.storage)? {
+            if log.is_stranger() {
+                self.count_stranger("a log that it is not for")?;
+            }
+            self.current_log = Some(log);
+            return Ok(());
+        }
         let intake = match self.admit(nar_hash) {
             Err(message) => {
-                self.strangers += 1;
-                if self.strangers > STRANGERS {
-                    return Err(ApiError::BadRequest(format!(
-                        "more than {STRANGERS} records of the batch do not belong into it; \
-                         the last one: {message}"
-                    )));
-                }
+                self.count_stranger(&message)?;
                 Intake::Refused(message)
             }
             Ok(expected) if length <= PIECE as u64 => Intake::Memory(expected, Vec::new()),
@@ -193,6 +211,17 @@ impl Receiver {
             length,
             intake,
         });
+        Ok(())
+    }
+
+    fn count_stranger(&mut self, message: &str) -> Result<(), ApiError> {
+        self.strangers += 1;
+        if self.strangers > STRANGERS {
+            return Err(ApiError::BadRequest(format!(
+                "more than {STRANGERS} records of the batch do not belong into it; \
+                 the last one: {message}"
+            )));
+        }
         Ok(())
     }
 
@@ -218,6 +247,9 @@ impl Receiver {
     }
 
     fn take(&mut self, data: &[u8], decoder: &mut FrameDecoder) -> Result<(), ApiError> {
+        if let Some(log) = &mut self.current_log {
+            return Ok(log.take(data)?);
+        }
         let Some(current) = &mut self.current else {
             return Ok(());
         };
@@ -239,6 +271,9 @@ impl Receiver {
     }
 
     fn end(&mut self, decoder: &mut FrameDecoder) -> Result<(), ApiError> {
+        if let Some(log) = self.current_log.take() {
+            return self.logs.end(log, decoder);
+        }
         let Some(current) = self.current.take() else {
             return Ok(());
         };

@@ -22,6 +22,7 @@ mod batch;
 mod body;
 mod early;
 mod frames;
+mod log;
 mod parser;
 mod partial;
 mod publish;
@@ -55,6 +56,7 @@ const BODIES: usize = 64;
 #[derive(Clone)]
 pub(crate) struct Receiving {
     storage: FileStorage,
+    database: Database,
     verifiers: Verifiers,
     publisher: Publisher,
     uploads: Uploads,
@@ -77,7 +79,7 @@ impl Receiving {
         let publisher = Publisher::new(storage.clone(), database.clone(), lookup, metrics.clone());
         let uploads = Uploads::new(
             storage.clone(),
-            database,
+            database.clone(),
             verifiers.clone(),
             publisher.clone(),
             metrics.clone(),
@@ -86,6 +88,7 @@ impl Receiving {
         );
         Self {
             storage,
+            database,
             verifiers,
             publisher,
             uploads,
@@ -127,7 +130,7 @@ impl Receiving {
             body,
         );
         receiver
-            .receive(body, &self.verifiers, &self.publisher)
+            .receive(body, &self.verifiers, &self.publisher, &self.database)
             .await
     }
 

@@ -1,8 +1,8 @@
-//! What Nix asks of a binary cache: `nix-cache-info`, narinfos, NARs and what is in them; the whole
-//! view at the root, and narrowed to an organisation or a flake below `/cache`.
+//! What Nix asks of a binary cache: `nix-cache-info`, narinfos, NARs, what is in them and how they were
+//! built; the whole view at the root, and narrowed to an organisation or a flake below `/cache`.
 //!
 //! ```text
-//! /nix-cache-info   /<hash>.narinfo   /nar/<nar hash>.nar.zst   /<hash>.ls
+//! /nix-cache-info   /<hash>.narinfo   /nar/<nar hash>.nar.zst   /<hash>.ls   /log/<derivation>
 //! /cache/<org>/…    /cache/<org>/<project>/…
 //! ```
 //!
@@ -14,11 +14,11 @@ use std::str::FromStr as _;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use fh_api::NixCacheInfo;
-use fh_nix::{NarHash, StorePathHash};
+use fh_nix::{NarHash, StorePath, StorePathHash};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue};
 
-use super::{listing, nar};
+use super::{listing, log, nar};
 use crate::access::{Caller, Scope};
 use crate::error::ApiError;
 use crate::lookup::NAR_SUFFIX;
@@ -26,41 +26,42 @@ use crate::state::AppState;
 use crate::telemetry::{CacheAnswer, CacheRoute};
 
 /// An address of the cache, taken apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 struct Question<'a> {
     scope: Scope<'a>,
     item: Item,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 enum Item {
     CacheInfo,
     NarInfo(StorePathHash),
     Listing(StorePathHash),
     Nar(NarHash),
+    Log(StorePath),
 }
 
 impl<'a> Question<'a> {
-    fn parse(path: &'a str) -> Option<Self> {
+    fn parse(path: &'a str, query: Option<&str>) -> Option<Self> {
         let path = path.strip_prefix('/')?;
         let Some(path) = path.strip_prefix("cache/") else {
-            let (scope, item) = (Scope::All, Item::parse(path)?);
+            let (scope, item) = (Scope::All, Item::parse(path, query)?);
             return Some(Self { scope, item });
         };
         let (org, path) = path.split_once('/')?;
         // A project may be called "nar": what follows tells it from the NARs of an organisation.
-        if let Some(item) = Item::parse(path) {
+        if let Some(item) = Item::parse(path, query) {
             let scope = Scope::Organization(org);
             return Some(Self { scope, item });
         }
         let (project, path) = path.split_once('/')?;
-        let (scope, item) = (Scope::Flake(org, project), Item::parse(path)?);
+        let (scope, item) = (Scope::Flake(org, project), Item::parse(path, query)?);
         Some(Self { scope, item })
     }
 }
 
 impl Item {
-    fn parse(path: &str) -> Option<Self> {
+    fn parse(path: &str, query: Option<&str>) -> Option<Self> {
         if path == "nix-cache-info" {
             return Some(Self::CacheInfo);
         }
@@ -69,6 +70,9 @@ impl Item {
         }
         if let Some(hash) = path.strip_suffix(".ls") {
             return StorePathHash::from_str(hash).ok().map(Self::Listing);
+        }
+        if let Some(name) = path.strip_prefix("log/") {
+            return log::derivation(name, query).map(Self::Log);
         }
         let hash = path.strip_prefix("nar/")?.strip_suffix(NAR_SUFFIX)?;
         NarHash::from_base32(hash).ok().map(Self::Nar)
@@ -81,7 +85,8 @@ pub(crate) async fn answer(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
-    let question = Question::parse(request.uri().path()).ok_or(ApiError::NotFound)?;
+    let uri = request.uri();
+    let question = Question::parse(uri.path(), uri.query()).ok_or(ApiError::NotFound)?;
     let view = caller.view().narrow(question.scope);
     let view = view.ok_or(ApiError::NotFound)?;
     let shared = caller.is_anonymous();
@@ -105,6 +110,17 @@ pub(crate) async fn answer(
             let nar = nar.ok_or(ApiError::NotFound)?;
             let (method, headers) = (request.method(), request.headers());
             listing::serve(&state, nar, method, headers, freshness(shared)).await
+        }
+        Item::Log(derivation) => {
+            let found = state.lookup().log(&view, derivation).await?;
+            let answer = match &found {
+                None => CacheAnswer::Absent,
+                Some(_) => CacheAnswer::Stored,
+            };
+            state.metrics().cache_answered(CacheRoute::Log, answer);
+            let found = found.ok_or(ApiError::NotFound)?;
+            let (method, headers) = (request.method(), request.headers());
+            log::serve(found, method, headers, freshness(shared)).await
         }
         Item::Nar(nar_hash) => {
             let nar = state.lookup().nar(&view, nar_hash).await?;
@@ -159,11 +175,35 @@ mod tests {
         let path = "00000000000000000000000000000000";
         let nar = "0".repeat(52);
         let narinfo = Item::NarInfo(path.parse().unwrap());
+        let listing = Item::Listing(path.parse().unwrap());
+        let log = Item::Log(format!("{path}-x.drv").parse().unwrap());
         let whole = Item::Nar(NarHash::from_base32(&nar).unwrap());
         for (address, scope, item) in [
             ("/nix-cache-info".to_owned(), Scope::All, Item::CacheInfo),
-            (format!("/{path}.narinfo"), Scope::All, narinfo),
-            (format!("/nar/{nar}.nar.zst"), Scope::All, whole),
+            (format!("/{path}.narinfo"), Scope::All, narinfo.clone()),
+            (format!("/nar/{nar}.nar.zst"), Scope::All, whole.clone()),
+            (format!("/{path}.ls"), Scope::All, listing.clone()),
+            (format!("/log/{path}-x.drv"), Scope::All, log.clone()),
+            (
+                format!("/cache/acme/{path}.ls"),
+                Scope::Organization("acme"),
+                listing.clone(),
+            ),
+            (
+                format!("/cache/acme/log/{path}-x.drv"),
+                Scope::Organization("acme"),
+                log.clone(),
+            ),
+            (
+                format!("/cache/acme/log/log/{path}-x.drv"),
+                Scope::Flake("acme", "log"),
+                log.clone(),
+            ),
+            (
+                format!("/cache/acme/log/{path}.ls"),
+                Scope::Flake("acme", "log"),
+                listing.clone(),
+            ),
             (
                 "/cache/acme/nix-cache-info".to_owned(),
                 Scope::Organization("acme"),
@@ -172,17 +212,17 @@ mod tests {
             (
                 format!("/cache/acme/nar/{nar}.nar.zst"),
                 Scope::Organization("acme"),
-                whole,
+                whole.clone(),
             ),
             (
                 format!("/cache/acme/app/{path}.narinfo"),
                 Scope::Flake("acme", "app"),
-                narinfo,
+                narinfo.clone(),
             ),
             (
                 format!("/cache/acme/nar/{path}.narinfo"),
                 Scope::Flake("acme", "nar"),
-                narinfo,
+                narinfo.clone(),
             ),
             (
                 "/cache/acme/nar/nix-cache-info".to_owned(),
@@ -192,11 +232,11 @@ mod tests {
             (
                 format!("/cache/acme/nar/nar/{nar}.nar.zst"),
                 Scope::Flake("acme", "nar"),
-                whole,
+                whole.clone(),
             ),
         ] {
             assert_eq!(
-                Question::parse(&address),
+                Question::parse(&address, None),
                 Some(Question { scope, item }),
                 "{address}"
             );
@@ -206,6 +246,11 @@ mod tests {
             "/",
             "/favicon.ico",
             "/0.narinfo",
+            "/0.ls",
+            "/log/x.drv",
+            "/log/../nix-cache-info",
+            "/log/00000000000000000000000000000000-x",
+            "/log/%2e%2e/00000000000000000000000000000000-x.drv",
             "//nix-cache-info",
             "/nar/x.nar.zst",
             "/nar/../nix-cache-info",
@@ -214,10 +259,10 @@ mod tests {
             "/cache/acme/app/../../nix-cache-info",
             "/cache/a/b/c/nix-cache-info",
         ] {
-            assert_eq!(Question::parse(address), None, "{address}");
+            assert_eq!(Question::parse(address, None), None, "{address}");
         }
         // What looks like a name goes on as one, and is the name of nothing.
-        let odd = Question::parse("/cache/../nix-cache-info").unwrap();
+        let odd = Question::parse("/cache/../nix-cache-info", None).unwrap();
         assert_eq!(odd.scope, Scope::Organization(".."));
     }
 }

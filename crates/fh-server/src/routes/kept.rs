@@ -11,7 +11,7 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
-use bytes::Bytes;
+use bytes::{Buf as _, Bytes};
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, ETAG, VARY,
     X_CONTENT_TYPE_OPTIONS,
@@ -49,6 +49,8 @@ pub(super) struct Kept {
 pub(super) enum Content {
     /// In a file, which stands at its start.
     File(File),
+    /// In memory.
+    Memory(Bytes),
 }
 
 /// What is the same whatever the text is.
@@ -121,7 +123,11 @@ impl<'a> Answering<'a> {
             .insert(CONTENT_LENGTH, HeaderValue::from(length));
         let body = match (self.method, self.encoding, kept.content) {
             (&Method::HEAD, _, _) => Body::empty(),
+            (_, Encoding::Zstd, Content::Memory(bytes)) => Body::from(bytes),
             (_, Encoding::Zstd, Content::File(file)) => body(file, length).await?,
+            (_, Encoding::Identity, Content::Memory(bytes)) => {
+                body(decompressed(bytes.reader())?, length).await?
+            }
             (_, Encoding::Identity, Content::File(file)) => {
                 body(decompressed(file)?, length).await?
             }

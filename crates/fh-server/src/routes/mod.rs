@@ -12,6 +12,7 @@ mod health;
 pub(crate) mod json;
 mod kept;
 mod listing;
+mod log;
 mod metrics;
 mod nar;
 mod organizations;
@@ -98,6 +99,7 @@ fn cache() -> Router<AppState> {
     Router::new()
         .route("/{file}", get(cache::answer))
         .route("/nar/{file}", get(cache::answer))
+        .route("/log/{file}", get(cache::answer))
         .route("/cache/{*path}", get(cache::answer))
         .layer(from_fn(as_plain_text))
 }

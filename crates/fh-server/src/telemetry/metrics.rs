@@ -34,6 +34,8 @@ pub(crate) enum CacheRoute {
     Nar,
     /// `/<hash>.ls`
     Listing,
+    /// `/log/<derivation>`
+    Log,
 }
 
 /// How it was answered.
@@ -232,6 +234,7 @@ impl Metrics {
             CacheRoute::NarInfo => "narinfo",
             CacheRoute::Nar => "nar",
             CacheRoute::Listing => "listing",
+            CacheRoute::Log => "log",
         };
         let answer = match answer {
             CacheAnswer::Memory => "memory",

@@ -3,6 +3,7 @@
 mod access;
 mod bad_input;
 mod collection;
+mod logs;
 mod parts;
 mod protocol;
 mod reading;
@@ -143,6 +144,7 @@ pub(crate) fn request(items: &[&Item]) -> PushRequest {
         paths: items.iter().map(|item| item.info.clone()).collect(),
         skip_signed_by: Vec::new(),
         dry_run: false,
+        logs: Vec::new(),
     }
 }
 

@@ -1,0 +1,243 @@
+//! Receiving build logs, which travel as records of the batches of NARs. See `fh_api::push`.
+//!
+//! A log that cannot be taken is named in the answer like a NAR that cannot, and nothing else fails for
+//! it.
+
+use std::io::{BufRead, BufReader, Read as _};
+
+use fh_api::{LOG_RECORD, LogAnswer, NarRejection};
+use fh_nix::{Hasher, NarHash, StorePath, StorePathHash};
+
+use super::body::PIECE;
+use super::frames::{FrameDecoder, FrameFault, Step};
+use crate::database::Database;
+use crate::database::logs::{self, Log};
+use crate::error::ApiError;
+use crate::push::{LOG_SIZE, OpenPush};
+use crate::storage::{FileStorage, StagedFile, StorageError};
+
+/// Compressed bytes of logs that wait in memory or in files before they are stored.
+const WAITING: u64 = 1 << 20;
+
+/// Why a log is not taken. The messages are for the one who sent it.
+#[derive(Debug, thiserror::Error)]
+enum LogFault {
+    /// Where this is noticed, nothing further is decompressed.
+    #[error("it is longer than {LOG_SIZE} bytes")]
+    TooLong,
+    /// It is not zstd, or cannot be read.
+    #[error(transparent)]
+    Frames(#[from] FrameFault),
+}
+
+/// A record that is a log, as far as it has come.
+pub(super) struct LogRecord {
+    /// The derivation's path hash.
+    hash: StorePathHash,
+    /// Which derivation it is of; else a sentence.
+    derivation: Result<StorePath, String>,
+    content: Content,
+}
+
+/// Compressed bytes.
+enum Content {
+    Memory(Vec<u8>),
+    File(StagedFile),
+}
+
+/// A log that has come to its end.
+struct Arrived {
+    hash: StorePathHash,
+    /// Why it is refused, else what it is.
+    verdict: Result<Good, String>,
+}
+
+struct Good {
+    derivation: StorePath,
+    log_hash: NarHash,
+    log_size: u64,
+    content: Content,
+}
+
+impl LogRecord {
+    /// The record that begins with this hash and has so many bytes, if it is a log.
+    pub(super) fn begin(
+        record: &NarHash,
+        length: u64,
+        push: &OpenPush,
+        storage: &FileStorage,
+    ) -> Result<Option<Self>, ApiError> {
+        let Some(hash) = record.as_bytes().strip_prefix(&LOG_RECORD) else {
+            return Ok(None);
+        };
+        let hash = <[u8; 20]>::try_from(hash).map_err(ApiError::internal)?;
+        let hash = StorePathHash::from_bytes(hash);
+        let derivation = match push.deriver(&hash) {
+            None => Err("no path of the push was built by this derivation".to_owned()),
+            // What does not compress at all grows by less than this.
+            Some(derivation) if length > LOG_SIZE + LOG_SIZE / 64 => Err(format!(
+                "the log of {derivation} was refused: {}",
+                LogFault::TooLong
+            )),
+            Some(derivation) => Ok(derivation.clone()),
+        };
+        let content = if length <= PIECE as u64 || derivation.is_err() {
+            Content::Memory(Vec::new())
+        } else {
+            Content::File(storage.stage()?)
+        };
+        Ok(Some(Self {
+            hash,
+            derivation,
+            content,
+        }))
+    }
+
+    /// Whether it is refused whatever it says.
+    pub(super) fn is_stranger(&self) -> bool {
+        self.derivation.is_err()
+    }
+
+    /// Takes more of its bytes.
+    pub(super) fn take(&mut self, data: &[u8]) -> Result<(), StorageError> {
+        match &mut self.content {
+            _ if self.derivation.is_err() => Ok(()),
+            Content::Memory(memory) => {
+                memory.extend_from_slice(data);
+                Ok(())
+            }
+            Content::File(file) => file.append(data),
+        }
+    }
+}
+
+/// The logs of one batch.
+#[derive(Default)]
+pub(super) struct ReceivedLogs {
+    arrived: Vec<Arrived>,
+    waiting: u64,
+}
+
+impl ReceivedLogs {
+    /// Checks a log that is here as a whole.
+    pub(super) fn end(
+        &mut self,
+        record: LogRecord,
+        decoder: &mut FrameDecoder,
+    ) -> Result<(), ApiError> {
+        let LogRecord {
+            hash,
+            derivation,
+            mut content,
+        } = record;
+        let verdict = match derivation {
+            Err(message) => Err(message),
+            Ok(derivation) => {
+                let (checked, length) = match &mut content {
+                    Content::Memory(memory) => {
+                        (check(decoder, memory.as_slice()), memory.len() as u64)
+                    }
+                    Content::File(file) => {
+                        file.close();
+                        let reader = BufReader::with_capacity(PIECE, file.reader()?);
+                        (check(decoder, reader), file.length())
+                    }
+                };
+                match checked {
+                    Ok((log_hash, log_size)) => {
+                        self.waiting += length;
+                        Ok(Good {
+                            derivation,
+                            log_hash,
+                            log_size,
+                            content,
+                        })
+                    }
+                    Err(LogFault::Frames(FrameFault::Read(error))) => {
+                        return Err(ApiError::internal(error));
+                    }
+                    Err(fault) => Err(format!("the log of {derivation} was refused: {fault}")),
+                }
+            }
+        };
+        self.arrived.push(Arrived { hash, verdict });
+        Ok(())
+    }
+
+    /// Whether so much waits that it should be stored before more comes.
+    pub(super) fn is_much(&self) -> bool {
+        self.waiting >= WAITING
+    }
+
+    /// Stores what has come, and answers for it. One log at a time is in memory as a whole.
+    pub(super) async fn store(
+        &mut self,
+        push: &OpenPush,
+        database: &Database,
+    ) -> Result<Vec<LogAnswer>, ApiError> {
+        self.waiting = 0;
+        let arrived = std::mem::take(&mut self.arrived);
+        if arrived.is_empty() {
+            return Ok(Vec::new());
+        }
+        let id = push.id;
+        database
+            .write(move |transaction| {
+                let target = logs::target(transaction, id)?.ok_or(ApiError::NotFound)?;
+                let mut answers = Vec::with_capacity(arrived.len());
+                for Arrived { hash, verdict } in arrived {
+                    let rejected = match verdict {
+                        Ok(good) => {
+                            let (derivation, log) = good.into_log()?;
+                            logs::receive(transaction, target, &derivation, &log)?;
+                            None
+                        }
+                        Err(message) => Some(NarRejection { message }),
+                    };
+                    answers.push(LogAnswer {
+                        derivation: hash.to_string(),
+                        rejected,
+                    });
+                }
+                Ok::<_, ApiError>(answers)
+            })
+            .await
+    }
+}
+
+impl Good {
+    fn into_log(self) -> Result<(StorePath, Log), ApiError> {
+        let content = match self.content {
+            Content::Memory(memory) => memory,
+            Content::File(file) => {
+                let mut content = Vec::new();
+                let read = file.reader()?.read_to_end(&mut content);
+                read.map_err(ApiError::internal)?;
+                content
+            }
+        };
+        let log = Log {
+            log_hash: self.log_hash,
+            log_size: self.log_size,
+            content,
+        };
+        Ok((self.derivation, log))
+    }
+}
+
+/// Reads through a log: its hash and its size.
+fn check(decoder: &mut FrameDecoder, compressed: impl BufRead) -> Result<(NarHash, u64), LogFault> {
+    let mut hasher = Hasher::new();
+    let mut size = 0;
+    let mut frames = decoder.frames(compressed);
+    while let Some(step) = frames.next()? {
+        if let Step::Data(bytes) = step {
+            size += bytes.len() as u64;
+            if size > LOG_SIZE {
+                return Err(LogFault::TooLong);
+            }
+            hasher.update(bytes);
+        }
+    }
+    Ok((hasher.finish(), size))
+}
