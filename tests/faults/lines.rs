@@ -249,7 +249,7 @@ fn nix_reads_over_bad_lines_and_never_takes_a_part_for_the_whole() {
     let mut scene = Scene::new(&[FLAKE], &[]);
     let new = scene.stock.add(&mut scene.random, &SIZES);
     let top = new.last().unwrap().clone();
-    scene.push_rest(FLAKE, &[top.clone()]);
+    scene.push_rest(FLAKE, std::slice::from_ref(&top));
     let bytes = scene.stock.nar_size(&new);
     let mut faults = 0;
     for nix in versions() {

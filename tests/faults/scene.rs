@@ -35,7 +35,11 @@ impl Scene {
     /// With these private flakes, which are empty.
     pub(crate) fn new(flakes: &[&str], options: &[&str]) -> Self {
         let options: Vec<&str> = SMALL_PARTS.iter().chain(options).copied().collect();
-        let served = Served::start(&options);
+        Self::with(Served::start(&options), flakes)
+    }
+
+    /// Before this server, which has nothing yet.
+    pub(crate) fn with(served: Served, flakes: &[&str]) -> Self {
         let admin = served.admin();
         let mut organizations = BTreeSet::new();
         for flake in flakes {

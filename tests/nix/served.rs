@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
@@ -21,19 +21,31 @@ pub(crate) struct Served {
     process: Child,
     address: String,
     home: Home,
+    data: PathBuf,
 }
 
 impl Served {
     /// Starts it with these options, besides those that say where.
     pub(crate) fn start(options: &[&str]) -> Self {
         let home = Home::new().unwrap();
+        let data = home.path().join(".local/share/fh-server");
+        Self::start_at(home, data, options)
+    }
+
+    /// As [`Self::start`], with all that it has in this directory.
+    pub(crate) fn start_in(data: &Path, options: &[&str]) -> Self {
+        Self::start_at(Home::new().unwrap(), data.to_owned(), options)
+    }
+
+    fn start_at(home: Home, data: PathBuf, options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (process, address) = start(&home, &options, "127.0.0.1:0");
+        let (process, address) = start(&home, &data, &options, "127.0.0.1:0");
         Self {
             options,
             process,
             address,
             home,
+            data,
         }
     }
 
@@ -48,7 +60,7 @@ impl Served {
 
     /// Where all that it has is.
     pub(crate) fn data(&self) -> PathBuf {
-        self.home.path().join(".local/share/fh-server")
+        self.data.clone()
     }
 
     /// The administrator, by HTTP.
@@ -90,7 +102,7 @@ impl Served {
 
     /// Starts it in the same place after it was killed.
     pub(crate) fn start_again(&mut self) {
-        let (process, address) = start(&self.home, &self.options, &self.address);
+        let (process, address) = start(&self.home, &self.data, &self.options, &self.address);
         assert_eq!(address, self.address);
         self.process = process;
     }
@@ -104,12 +116,14 @@ impl Drop for Served {
 }
 
 /// Starts it, and reads its log until it says that it listens.
-fn start(home: &Home, options: &[String], listen: &str) -> (Child, String) {
+fn start(home: &Home, data: &Path, options: &[String], listen: &str) -> (Child, String) {
     let log = home.path().join("serve.log");
     let mut process = Command::new(env!("CARGO_BIN_EXE_fh"))
         .env_clear()
         .envs(home.environment())
         .args(["serve", "--log-format", "json", "--listen", listen])
+        .arg("--data-dir")
+        .arg(data)
         .args(options)
         .stdin(Stdio::null())
         .stdout(Stdio::null())

@@ -154,6 +154,10 @@ impl From<DatabaseError> for ApiError {
             tracing::warn!(error = %chain(&error), "the database is busy");
             return Self::Unavailable("the database is busy, try again".to_owned());
         }
+        if error.is_full() {
+            tracing::error!(error = %chain(&error), "the disk is full");
+            return Self::Unavailable("the server has no room left".to_owned());
+        }
         Self::Internal(error.into())
     }
 }

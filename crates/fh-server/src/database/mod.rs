@@ -96,6 +96,17 @@ impl DatabaseError {
         )
     }
 
+    /// Whether there is no room left on the disk.
+    pub(crate) fn is_full(&self) -> bool {
+        // Extended code of https://sqlite.org/rescode.html: SQLITE_IOERR_SHMSIZE, where the file beside
+        // the write-ahead log cannot grow.
+        matches!(
+            self,
+            Self::Sqlite(rusqlite::Error::SqliteFailure(error, _))
+                if error.code == rusqlite::ErrorCode::DiskFull || error.extended_code == 4874
+        )
+    }
+
     /// Whether a value that must be unique is there already.
     pub(crate) fn is_unique_violation(&self) -> bool {
         // Extended codes of https://sqlite.org/rescode.html: SQLITE_CONSTRAINT_UNIQUE, _PRIMARYKEY.
