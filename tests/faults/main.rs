@@ -10,6 +10,7 @@
 mod nix;
 
 mod access;
+mod bombs;
 mod disks;
 mod kills;
 mod lines;

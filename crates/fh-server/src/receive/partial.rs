@@ -125,6 +125,14 @@ impl PartialNar {
         self.file.open_at(self.good.length)
     }
 
+    /// Gives back the room of what was added and not counted.
+    pub(crate) fn cut_off(&self) -> Result<(), StorageError> {
+        if self.good.length == 0 {
+            return self.file.remove();
+        }
+        self.open().map(drop)
+    }
+
     /// Checks the part that was added since [`Self::open`], and counts it. After a fault it is as if
     /// the part had not come.
     pub(crate) fn accept(

@@ -21,7 +21,7 @@ use super::partial::{PartFault, PartialNar};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers};
 use crate::database::{Database, nars};
-use crate::error::ApiError;
+use crate::error::{ApiError, chain};
 use crate::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
 use crate::telemetry::Metrics;
 
@@ -320,6 +320,7 @@ impl Uploads {
         let open = match fed {
             Ok(open) => open,
             Err(error) => {
+                let partial = cut_off(partial).await?;
                 self.put_back(upload, state, partial);
                 return Err(error);
             }
@@ -340,6 +341,7 @@ impl Uploads {
             self.shared.metrics.nar_verified(since.elapsed(), whole);
         }
         if let Err(fault) = result {
+            let partial = cut_off(partial).await?;
             self.put_back(upload, state, partial);
             return Err(refusal(fault, &upload.expected, Some(number)));
         }
@@ -473,6 +475,18 @@ fn refusal(fault: PartFault, expected: &Expected, part: Option<u64>) -> ApiError
             None => format!("the NAR of {} was refused: {fault}", expected.path),
         }),
     }
+}
+
+/// Removes from an upload's file what was added and not counted. That it cannot be removed now is told
+/// in the log alone: the next part removes it.
+async fn cut_off(partial: PartialNar) -> Result<PartialNar, ApiError> {
+    blocking(move || {
+        if let Err(error) = partial.cut_off() {
+            tracing::warn!(error = %chain(&error), "a refused part takes up room");
+        }
+        Ok(partial)
+    })
+    .await
 }
 
 /// Does something with files on a blocking thread.
