@@ -17,6 +17,7 @@ mod collect;
 pub mod config;
 mod database;
 mod error;
+mod integrity;
 mod keys;
 mod listen;
 mod listing;

@@ -20,6 +20,7 @@ use crate::collect;
 use crate::config::{PublicUrl, Settings};
 use crate::database::Database;
 use crate::error::{ServerError, chain};
+use crate::integrity;
 use crate::listen::{BoundAddress, Certificates, InheritedSocket, Service, Serving, Sockets};
 use crate::routes;
 use crate::state::{AppState, Parts};
@@ -211,6 +212,7 @@ impl Background {
         };
         background.spawn(note_last_used(state.clone()));
         background.spawn(collect::run(state.clone()));
+        background.spawn(integrity::watch(state.clone()));
         background.tasks.close();
         background
     }

@@ -8,6 +8,7 @@ use crate::access::Access;
 use crate::bootstrap::DataDirectoryLock;
 use crate::config::Settings;
 use crate::database::Database;
+use crate::integrity::Integrity;
 use crate::keys::Keys;
 use crate::listing::Listings;
 use crate::lookup::Lookup;
@@ -30,6 +31,7 @@ struct Shared {
     access: Access,
     lookup: Lookup,
     listings: Listings,
+    integrity: Integrity,
     pushes: Pushes,
     metrics: Metrics,
     /// The last field: dropped when nothing uses the data directory any more.
@@ -64,6 +66,12 @@ impl AppState {
             Arc::clone(&keys),
             parts.settings.store_dir.clone(),
         );
+        let integrity = Integrity::new(
+            parts.storage.clone(),
+            parts.database.clone(),
+            lookup.clone(),
+            parts.metrics.clone(),
+        );
         let pushes = Pushes::new(
             &parts.settings,
             parts.storage.clone(),
@@ -87,6 +95,7 @@ impl AppState {
                 access,
                 lookup,
                 listings,
+                integrity,
                 pushes,
                 metrics: parts.metrics,
                 _lock: parts.lock,
@@ -132,6 +141,11 @@ impl AppState {
     /// What is in the NARs.
     pub(crate) fn listings(&self) -> &Listings {
         &self.shared.listings
+    }
+
+    /// That what is served is what was stored.
+    pub(crate) fn integrity(&self) -> &Integrity {
+        &self.shared.integrity
     }
 
     /// The pushes.

@@ -10,7 +10,13 @@ use super::DatabaseError;
 const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_logs.sql"),
+    include_str!("migrations/0003_integrity.sql"),
 ];
+
+/// The newest version of the schema that this program knows.
+pub(super) fn known() -> i64 {
+    i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX)
+}
 
 /// Brings the schema up to date, each version in its own transaction.
 pub(super) fn run(connection: &mut Connection) -> Result<(), DatabaseError> {

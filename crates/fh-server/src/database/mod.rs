@@ -34,7 +34,7 @@ mod values;
 use std::cell::Cell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -139,6 +139,8 @@ struct Shared {
     free_readers: Arc<Semaphore>,
     access: AtomicU64,
     directory: AtomicU64,
+    /// What SQLite said last of changes by others.
+    seen_version: AtomicI64,
 }
 
 impl Database {
@@ -152,6 +154,7 @@ impl Database {
         let path = data_dir.join(FILE_NAME);
         let mut writer = open::writer(&path)?;
         migrations::run(&mut writer)?;
+        let seen_version = AtomicI64::new(data_version(&writer)?);
         let readers = (0..open::READERS)
             .map(|_| open::reader(&path))
             .collect::<Result<Vec<_>, _>>()?;
@@ -162,6 +165,7 @@ impl Database {
                 readers: Mutex::new(readers),
                 access: AtomicU64::new(0),
                 directory: AtomicU64::new(0),
+                seen_version,
             }),
         })
     }
@@ -251,6 +255,27 @@ impl Database {
         .unwrap_or_else(|_| Err(DatabaseError::Task.into()))
     }
 
+    /// Looks whether another process has written to the database since the last look, such as `fh serve
+    /// --check`: whether it has. What was copied is then read anew.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub(crate) async fn notice_others(&self) -> Result<bool, DatabaseError> {
+        let shared = Arc::clone(&self.shared);
+        let writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        tokio::task::spawn_blocking(move || {
+            let version = data_version(&writer)?;
+            let changed = shared.seen_version.swap(version, Ordering::SeqCst) != version;
+            if changed {
+                shared.directory.fetch_add(1, Ordering::SeqCst);
+                shared.access.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(changed)
+        })
+        .await
+        .map_err(|_| DatabaseError::Task)?
+    }
+
     /// The present generation. Who copies facts asks for it *before* reading them.
     pub(crate) fn generation(&self) -> Generation {
         Generation {
@@ -258,6 +283,12 @@ impl Database {
             directory: self.shared.directory.load(Ordering::SeqCst),
         }
     }
+}
+
+/// A number that changes when another connection than this one has committed something; and only the
+/// writing connection of a process does.
+fn data_version(writer: &Connection) -> Result<i64, DatabaseError> {
+    Ok(writer.pragma_query_value(None, "data_version", |row| row.get(0))?)
 }
 
 fn begin(writer: &mut Connection) -> Result<Transaction<'_>, DatabaseError> {

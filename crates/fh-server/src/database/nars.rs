@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::values::{all, execute, first, now};
 use super::{DatabaseError, Timestamp};
+use crate::storage::Checksum;
 
 /// A row of `nar`: an object that is verified and on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +20,10 @@ pub(crate) struct Nar {
     pub(crate) nar_size: u64,
     /// Bytes as stored.
     pub(crate) file_size: u64,
+    /// Of the bytes as stored; none where the row is older than checksums.
+    pub(crate) checksum: Option<Checksum>,
+    /// The object was found missing or altered: until it is sent again it is as if it were not there.
+    pub(crate) damaged: bool,
 }
 
 impl Nar {
@@ -28,6 +33,10 @@ impl Nar {
             nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
             nar_size: super::slices::size(row, "nar_size")?,
             file_size: super::slices::size(row, "file_size")?,
+            checksum: row
+                .get::<_, Option<i64>>("checksum")?
+                .map(Checksum::from_column),
+            damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
         })
     }
 }
@@ -51,10 +60,10 @@ pub(super) fn hex_list<T: AsRef<[u8]>>(blobs: impl IntoIterator<Item = T>) -> St
     list
 }
 
-pub(super) const STORED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
+pub(super) const STORED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at \
      FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value)";
 
-pub(super) const RECEIVED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
+pub(super) const RECEIVED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at \
      FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value) \
      CROSS JOIN received_nar AS r ON r.flake_id = ?2 AND r.account_id = ?3 AND r.nar_id = n.id";
 
@@ -92,25 +101,122 @@ pub(crate) fn received<'a>(
     Ok(rows.into_iter().map(|nar| (nar.nar_hash, nar)).collect())
 }
 
-/// Records an object that is on disk now: its id. One that was recorded before gets the new size.
-pub(crate) fn record(
-    connection: &Connection,
-    nar_hash: &NarHash,
-    nar_size: u64,
-    file_size: u64,
-) -> Result<(), DatabaseError> {
+/// An object that is on disk now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// SHA-256 of the NAR.
+    pub(crate) nar_hash: NarHash,
+    /// Bytes of the NAR, uncompressed.
+    pub(crate) nar_size: u64,
+    /// Bytes as stored.
+    pub(crate) file_size: u64,
+    /// Of these bytes.
+    pub(crate) checksum: Checksum,
+}
+
+/// Records an object that is on disk now. One that was recorded before is what is there now, and no
+/// longer damaged.
+pub(crate) fn record(connection: &Connection, stored: &Stored) -> Result<(), DatabaseError> {
     execute(
         connection,
-        "INSERT INTO nar (nar_hash, nar_size, file_size, created_at) VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT (nar_hash) DO UPDATE SET file_size = excluded.file_size",
+        "INSERT INTO nar (nar_hash, nar_size, file_size, checksum, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5) \
+         ON CONFLICT (nar_hash) DO UPDATE SET file_size = excluded.file_size, \
+         checksum = excluded.checksum, damaged_at = NULL",
         params![
-            nar_hash.as_bytes(),
-            signed(nar_size),
-            signed(file_size),
+            stored.nar_hash.as_bytes(),
+            signed(stored.nar_size),
+            signed(stored.file_size),
+            stored.checksum.to_column(),
             now()
         ],
     )?;
     Ok(())
+}
+
+/// Marks an object as damaged: whether it was not so before. Not if the row tells of other bytes than
+/// those that were looked at, or is gone.
+pub(crate) fn mark_damaged(connection: &Connection, nar: &Nar) -> Result<bool, DatabaseError> {
+    let marked = execute(
+        connection,
+        "UPDATE nar SET damaged_at = ?5 WHERE id = ?1 AND nar_hash = ?2 AND file_size = ?3 \
+         AND checksum IS NOT DISTINCT FROM ?4 AND damaged_at IS NULL",
+        params![
+            nar.id,
+            nar.nar_hash.as_bytes(),
+            signed(nar.file_size),
+            nar.checksum.map(Checksum::to_column),
+            now()
+        ],
+    )?;
+    Ok(marked == 1)
+}
+
+/// Notes what the bytes of an object are that was found to be good; a mark goes. Not if the row tells
+/// of another object than the one that was looked at, or is gone.
+pub(crate) fn mark_good(
+    connection: &Connection,
+    nar: &Nar,
+    file_size: u64,
+    checksum: Checksum,
+) -> Result<bool, DatabaseError> {
+    let marked = execute(
+        connection,
+        "UPDATE nar SET file_size = ?5, checksum = ?6, damaged_at = NULL \
+         WHERE id = ?1 AND nar_hash = ?2 AND file_size = ?3 \
+         AND checksum IS NOT DISTINCT FROM ?4",
+        params![
+            nar.id,
+            nar.nar_hash.as_bytes(),
+            signed(nar.file_size),
+            nar.checksum.map(Checksum::to_column),
+            signed(file_size),
+            checksum.to_column()
+        ],
+    )?;
+    Ok(marked == 1)
+}
+
+/// The next rows by id, in whatever state.
+pub(crate) fn after(
+    connection: &Connection,
+    id: i64,
+    limit: u32,
+) -> Result<Vec<Nar>, DatabaseError> {
+    all(
+        connection,
+        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at \
+         FROM nar WHERE id > ?1 ORDER BY id LIMIT ?2",
+        params![id, limit],
+        Nar::from_row,
+    )
+}
+
+/// How many objects there should be, and of how many bytes in all.
+pub(crate) fn totals(connection: &Connection) -> Result<(u64, u64), DatabaseError> {
+    let totals = first(
+        connection,
+        "SELECT COUNT(*) AS objects, COALESCE(SUM(file_size), 0) AS bytes FROM nar",
+        params![],
+        |row| {
+            Ok((
+                super::slices::size(row, "objects")?,
+                super::slices::size(row, "bytes")?,
+            ))
+        },
+    )?;
+    Ok(totals.unwrap_or_default())
+}
+
+/// How many objects are marked as damaged.
+pub(crate) fn count_damaged(connection: &Connection) -> Result<u64, DatabaseError> {
+    let count = first(
+        connection,
+        "SELECT COUNT(*) AS damaged FROM nar WHERE damaged_at IS NOT NULL",
+        params![],
+        |row| super::slices::size(row, "damaged"),
+    )?;
+    Ok(count.unwrap_or_default())
 }
 
 /// Records that an account has sent all of a NAR to a slice. Where the flake or the account is gone
@@ -231,6 +337,6 @@ pub(crate) fn delete_unreferenced(
 }
 
 /// A size as a column holds it. Limits keep it far below where this would cut it.
-pub(super) fn signed(size: u64) -> i64 {
+pub(crate) fn signed(size: u64) -> i64 {
     i64::try_from(size).unwrap_or(i64::MAX)
 }

@@ -20,6 +20,10 @@ pub(crate) struct Present {
     pub(crate) name: String,
     /// The content.
     pub(crate) nar_hash: NarHash,
+    /// Bytes of the content, uncompressed.
+    pub(crate) nar_size: u64,
+    /// The content was lost: see [`Nar::damaged`].
+    pub(crate) damaged: bool,
 }
 
 /// A slice that holds a path.
@@ -40,13 +44,22 @@ pub(crate) struct Served {
     pub(crate) file_size: u64,
 }
 
-const PRESENT: &str = "SELECT s.path_hash, s.name, n.nar_hash FROM json_each(?1) AS wanted \
+const PRESENT: &str = "SELECT s.path_hash, s.name, n.nar_hash, n.nar_size, n.damaged_at \
+     FROM json_each(?1) AS wanted \
      CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
      CROSS JOIN nar AS n ON n.id = s.nar_id";
 
 /// Answered from the unique index alone, which holds the row ids; ids ascend with time.
 const HOLDERS_OF_PATH: &str =
     "SELECT flake_id, id FROM slice_path WHERE path_hash = ?1 ORDER BY id";
+
+/// The same where some objects are damaged, which is rare, so that the former need not look at them.
+const SOUND_HOLDERS_OF_PATH: &str = "SELECT flake_id, id FROM slice_path AS s \
+     WHERE path_hash = ?1 AND NOT EXISTS \
+     (SELECT 1 FROM nar AS n WHERE n.id = s.nar_id AND n.damaged_at IS NOT NULL) ORDER BY id";
+
+/// Answered from an index that is empty as a rule.
+const ANY_DAMAGED: &str = "SELECT 1 AS damaged FROM nar WHERE damaged_at IS NOT NULL LIMIT 1";
 
 const HOLDERS_OF_NAR: &str = "SELECT DISTINCT flake_id FROM slice_path WHERE nar_id = ?1";
 
@@ -70,6 +83,8 @@ pub(crate) fn present<'a>(
             let present = Present {
                 name: row.get("name")?,
                 nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
+                nar_size: size(row, "nar_size")?,
+                damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
             };
             Ok((StorePathHash::from_bytes(row.get("path_hash")?), present))
         },
@@ -77,22 +92,24 @@ pub(crate) fn present<'a>(
     Ok(rows.into_iter().collect())
 }
 
-/// The slices that hold a path, the oldest first.
+/// The slices that hold a path whose content is not lost, the oldest first.
 pub(crate) fn holders_of_path(
     connection: &Connection,
     hash: &StorePathHash,
 ) -> Result<Vec<Holder>, DatabaseError> {
-    all(
-        connection,
-        HOLDERS_OF_PATH,
-        params![hash.as_bytes()],
-        |row| {
-            Ok(Holder {
-                flake_id: row.get("flake_id")?,
-                row_id: row.get("id")?,
-            })
-        },
-    )
+    let any_damaged: Option<i64> = first(connection, ANY_DAMAGED, params![], |row| {
+        Ok(row.get("damaged")?)
+    })?;
+    let question = match any_damaged {
+        None => HOLDERS_OF_PATH,
+        Some(_) => SOUND_HOLDERS_OF_PATH,
+    };
+    all(connection, question, params![hash.as_bytes()], |row| {
+        Ok(Holder {
+            flake_id: row.get("flake_id")?,
+            row_id: row.get("id")?,
+        })
+    })
 }
 
 /// A NAR and the flakes whose slices hold it.
@@ -102,7 +119,8 @@ pub(crate) fn holders_of_nar(
 ) -> Result<Option<(Nar, Vec<i64>)>, DatabaseError> {
     let nar = first(
         connection,
-        "SELECT id AS nar_id, nar_hash, nar_size, file_size FROM nar WHERE nar_hash = ?1",
+        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at \
+         FROM nar WHERE nar_hash = ?1",
         params![nar_hash.as_bytes()],
         Nar::from_row,
     )?;
@@ -137,7 +155,7 @@ pub(crate) fn any_holds_nar(
     Ok(false)
 }
 
-/// What a row of a slice says, for a narinfo.
+/// What a row of a slice says, for a narinfo. None where its content was lost.
 pub(crate) fn served(
     connection: &Connection,
     row_id: i64,
@@ -146,7 +164,8 @@ pub(crate) fn served(
         connection,
         "SELECT s.path_hash, s.name, s.path_refs, s.deriver, s.signatures, s.ca, \
          n.nar_hash, n.nar_size, n.file_size \
-         FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id WHERE s.id = ?1",
+         FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
+         WHERE s.id = ?1 AND n.damaged_at IS NULL",
         params![row_id],
         |row| {
             let hash = StorePathHash::from_bytes(row.get("path_hash")?);
@@ -214,18 +233,61 @@ pub(crate) fn insert(
     Ok(added == 1)
 }
 
-/// Counts paths that were added to a slice, and notes that somebody pushed to it.
+/// Gives a path that a slice holds another content, whose own was lost.
+pub(crate) fn replace(
+    connection: &Connection,
+    flake_id: i64,
+    info: &PathInfo,
+    nar_id: i64,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "UPDATE slice_path SET nar_id = ?3, path_refs = ?4, deriver = ?5, signatures = ?6, ca = ?7 \
+         WHERE path_hash = ?1 AND flake_id = ?2",
+        params![
+            info.path.hash().as_bytes(),
+            flake_id,
+            nar_id,
+            joined(&info.references),
+            info.deriver.as_ref().map(ToString::to_string),
+            joined(&info.signatures),
+            info.ca.as_ref().map(ToString::to_string),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Some paths that the slices hold with this content, for a person who looks after the server.
+pub(crate) fn some_paths_of_nar(
+    connection: &Connection,
+    nar_id: i64,
+    limit: u32,
+) -> Result<Vec<String>, DatabaseError> {
+    all(
+        connection,
+        "SELECT DISTINCT path_hash, name FROM slice_path WHERE nar_id = ?1 LIMIT ?2",
+        params![nar_id, limit],
+        |row| {
+            let hash = StorePathHash::from_bytes(row.get("path_hash")?);
+            let name: String = row.get("name")?;
+            Ok(format!("{hash}-{name}"))
+        },
+    )
+}
+
+/// Counts paths that were added to a slice and by how many bytes its content grew (or shrank, where
+/// what was lost was replaced), and notes that somebody pushed to it.
 pub(crate) fn count_added(
     connection: &Connection,
     flake_id: i64,
     paths: u64,
-    nar_size: u64,
+    nar_size: i64,
 ) -> Result<(), DatabaseError> {
     execute(
         connection,
         "UPDATE flake SET path_count = path_count + ?2, nar_size = nar_size + ?3, \
          last_push_at = ?4 WHERE id = ?1",
-        params![flake_id, signed(paths), signed(nar_size), now()],
+        params![flake_id, signed(paths), nar_size, now()],
     )?;
     Ok(())
 }

@@ -182,7 +182,7 @@ impl Lookup {
             .await
     }
 
-    /// A NAR, if a slice of the view holds it.
+    /// A NAR, if a slice of the view holds it, and its content is not lost.
     pub(crate) async fn nar(
         &self,
         view: &View,
@@ -194,7 +194,7 @@ impl Lookup {
             None => self.load_nar(nar_hash).await?,
         };
         Ok(entry
-            .filter(|entry| shared.may_read(view, entry))
+            .filter(|entry| !entry.nar.damaged && shared.may_read(view, entry))
             .map(|entry| entry.nar))
     }
 
@@ -212,10 +212,19 @@ impl Lookup {
             .for_each(|hash| self.shared.nars.forget(hash));
     }
 
-    /// Forgets what was known of a NAR whose object was replaced, its size in narinfos included.
+    /// Forgets what was known of a NAR whose object was lost or replaced: which paths are offered, and
+    /// its size in their narinfos.
     pub(crate) fn forget_object(&self, nar_hash: &NarHash) {
         self.shared.nars.forget(nar_hash);
-        // Which texts tell its size is not known here; and this hardly ever happens.
+        // Which paths have it is not known here; and this hardly ever happens.
+        self.shared.paths.forget_all();
+        self.shared.texts.forget_all();
+    }
+
+    /// Forgets everything: somebody else has written to the database.
+    pub(crate) fn forget_all(&self) {
+        self.shared.nars.forget_all();
+        self.shared.paths.forget_all();
         self.shared.texts.forget_all();
     }
 

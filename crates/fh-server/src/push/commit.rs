@@ -11,7 +11,7 @@ use super::examine::{Available, Target};
 use super::open::Pushes;
 use crate::database::audit::{self, Actor, Event};
 use crate::database::slices::Present;
-use crate::database::{logs, pushes, slices};
+use crate::database::{logs, nars, pushes, slices};
 use crate::error::ApiError;
 
 /// How many of something a message or an event lists.
@@ -55,6 +55,9 @@ impl Pushes {
                 .await?
         };
         self.lookup().forget(&committed.paths, &committed.nars);
+        if committed.replaced > 0 {
+            self.lookup().forget_all();
+        }
         self.metrics().paths_committed(committed.paths.len() as u64);
         Ok(committed.summary)
     }
@@ -66,6 +69,9 @@ struct Committed {
     /// The paths that are new to the slice, and their NARs.
     paths: Vec<StorePathHash>,
     nars: Vec<NarHash>,
+    /// How many of the paths the slice had with a content that was lost, and of how many bytes.
+    replaced: u64,
+    lost_size: u64,
     /// Paths that the slice has with another content, which it keeps.
     clashes: Vec<Clash>,
 }
@@ -76,6 +82,8 @@ impl Committed {
             summary,
             paths: Vec::new(),
             nars: Vec::new(),
+            replaced: 0,
+            lost_size: 0,
             clashes: Vec::new(),
         }
     }
@@ -94,9 +102,12 @@ fn add(
 ) -> Result<Committed, ApiError> {
     let hashes: Vec<StorePathHash> = paths.iter().map(|info| info.path.hash()).collect();
     let present = slices::present(connection, target.flake_id, &hashes)?;
-    let (there, missing): (Vec<_>, Vec<_>) = paths
-        .iter()
-        .partition(|info| present.contains_key(&info.path.hash()));
+    // A path whose content was lost takes what is pushed now, be it another content.
+    let (there, missing): (Vec<_>, Vec<_>) = paths.iter().partition(|info| {
+        present
+            .get(&info.path.hash())
+            .is_some_and(|present| !present.damaged)
+    });
     let available = Available::of(
         connection,
         target,
@@ -116,7 +127,13 @@ fn add(
             lacking.push(info.path.to_string());
             continue;
         };
-        slices::insert(connection, target.flake_id, info, usable.nar.id)?;
+        if let Some(lost) = present.get(&info.path.hash()) {
+            slices::replace(connection, target.flake_id, info, usable.nar.id)?;
+            committed.replaced += 1;
+            committed.lost_size += lost.nar_size;
+        } else {
+            slices::insert(connection, target.flake_id, info, usable.nar.id)?;
+        }
         let summary = &mut committed.summary;
         summary.added += 1;
         if usable.received {
@@ -138,7 +155,12 @@ fn add(
     }
     if committed.summary.added > 0 {
         let summary = &committed.summary;
-        slices::count_added(connection, target.flake_id, summary.added, summary.nar_size)?;
+        slices::count_added(
+            connection,
+            target.flake_id,
+            summary.added - committed.replaced,
+            nars::signed(summary.nar_size) - nars::signed(committed.lost_size),
+        )?;
     }
     Ok(committed)
 }

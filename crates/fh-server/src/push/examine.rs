@@ -64,7 +64,10 @@ pub(super) fn examine(
                     info.path, target.flake, there.name
                 )));
             }
-            continue;
+            // What was lost is as good as not there, and can be sent again.
+            if !there.damaged {
+                continue;
+            }
         }
         if upstream.signed(info, &wanted.upstream_keys) {
             statuses[index] = PathStatus::Upstream;
@@ -146,6 +149,9 @@ impl Available {
         }
         let mut nars = HashMap::new();
         for (nar_hash, nar) in stored {
+            if nar.damaged {
+                continue;
+            }
             let usable = Usable {
                 nar,
                 readable: slices::any_holds_nar(connection, nar.id, &slices)?,

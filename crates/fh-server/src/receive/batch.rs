@@ -22,7 +22,7 @@ use super::verify::{Expected, Verifiers, verify};
 use crate::database::Database;
 use crate::error::ApiError;
 use crate::push::OpenPush;
-use crate::storage::{FileStorage, StagedFile, StorageError};
+use crate::storage::{Checksum, FileStorage, StagedFile, StorageError};
 use crate::telemetry::Metrics;
 
 /// Records that are not of the push, or there twice, before the rest of a batch is not looked at.
@@ -38,12 +38,17 @@ async fn publish(
     let mut nars = Vec::with_capacity(outcomes.len());
     for Outcome { nar_hash, verdict } in outcomes {
         let rejected = match verdict {
-            Ok(Good { nar_size, file }) => {
+            Ok(Good {
+                nar_size,
+                checksum,
+                file,
+            }) => {
                 arrivals.push(Arrival {
                     flake_id: push.flake_id,
                     account_id: push.account_id,
                     nar_hash,
                     nar_size,
+                    checksum,
                     file,
                 });
                 None
@@ -71,6 +76,7 @@ struct Outcome {
 /// A verified NAR.
 struct Good {
     nar_size: u64,
+    checksum: Checksum,
     file: StagedFile,
 }
 
@@ -286,7 +292,12 @@ impl Receiver {
                 file.close();
                 let reader = BufReader::with_capacity(PIECE, file.reader()?);
                 let nar_size = expected.nar_size;
-                check(decoder, reader, &expected, &self.metrics)?.map(|()| Good { nar_size, file })
+                let checked = check(decoder, reader, &expected, &self.metrics)?;
+                checked.map(|checksum| Good {
+                    nar_size,
+                    checksum,
+                    file,
+                })
             }
         };
         self.outcomes.push(Outcome {
@@ -305,14 +316,16 @@ fn keep(
     decoder: &mut FrameDecoder,
     metrics: &Metrics,
 ) -> Result<Result<Good, String>, ApiError> {
-    if let Err(message) = check(decoder, compressed, expected, metrics)? {
-        return Ok(Err(message));
-    }
+    let checksum = match check(decoder, compressed, expected, metrics)? {
+        Ok(checksum) => checksum,
+        Err(message) => return Ok(Err(message)),
+    };
     let mut file = storage.stage()?;
     file.append(compressed)?;
     file.close();
     Ok(Ok(Good {
         nar_size: expected.nar_size,
+        checksum,
         file,
     }))
 }
@@ -323,12 +336,12 @@ fn check(
     compressed: impl BufRead,
     expected: &Expected,
     metrics: &Metrics,
-) -> Result<Result<(), String>, ApiError> {
+) -> Result<Result<Checksum, String>, ApiError> {
     let since = Instant::now();
-    let result = verify(decoder, compressed, expected);
+    let result = verify(decoder, compressed, expected.nar_hash, expected.nar_size);
     metrics.nar_verified(since.elapsed(), result.is_ok());
     match result {
-        Ok(()) => Ok(Ok(())),
+        Ok(checksum) => Ok(Ok(checksum)),
         Err(fault) if fault.is_senders() => Ok(Err(format!(
             "the NAR of {} was refused: {fault}",
             expected.path

@@ -8,6 +8,8 @@ use std::io::{self, BufRead};
 
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
 
+use crate::storage::RunningChecksum;
+
 /// The first bytes of each frame.
 const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 
@@ -63,11 +65,21 @@ impl FrameDecoder {
 
     /// Decompresses what `input` holds.
     pub(crate) fn frames<R: BufRead>(&mut self, input: R) -> Frames<'_, R> {
+        self.frames_after(RunningChecksum::new(), input)
+    }
+
+    /// Decompresses what `input` holds, where `sum` is the checksum of what stands before it.
+    pub(crate) fn frames_after<R: BufRead>(
+        &mut self,
+        sum: RunningChecksum,
+        input: R,
+    ) -> Frames<'_, R> {
         // Whatever the last stream left behind.
         let _ = self.context.reset(ResetDirective::SessionOnly);
         Frames {
             decoder: self,
             input,
+            sum,
             consumed: 0,
             frame_start: 0,
             unfinished: false,
@@ -98,6 +110,8 @@ pub(crate) enum Step<'a> {
 pub(crate) struct Frames<'d, R> {
     decoder: &'d mut FrameDecoder,
     input: R,
+    /// Of the compressed bytes consumed.
+    sum: RunningChecksum,
     consumed: u64,
     frame_start: u64,
     /// Bytes of the present frame were consumed, and it is not complete.
@@ -109,6 +123,11 @@ pub(crate) struct Frames<'d, R> {
 }
 
 impl<R: BufRead> Frames<'_, R> {
+    /// The checksum of the compressed bytes so far, of those before the stream too.
+    pub(crate) fn sum(&self) -> &RunningChecksum {
+        &self.sum
+    }
+
     /// The next step; `None` where the input ends with the end of a frame.
     pub(crate) fn next(&mut self) -> Result<Option<Step<'_>>, FrameFault> {
         loop {
@@ -146,6 +165,7 @@ impl<R: BufRead> Frames<'_, R> {
                     problem: get_error_name(code),
                 })?;
             let (taken, made) = (from.pos(), to.pos());
+            self.sum.update(&input[..taken]);
             self.input.consume(taken);
             self.consumed += taken as u64;
             self.ended = hint == 0;

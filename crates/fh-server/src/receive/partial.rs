@@ -6,11 +6,14 @@
 //! carry checksums, and else when the whole is compared with its hash: then it is begun anew.
 
 use std::io::BufReader;
+use std::time::{Duration, Instant};
 
 use super::body::PIECE;
 use super::frames::{FrameDecoder, FrameFault, Step};
 use super::verify::{Expected, NarCheck, NarFault};
-use crate::storage::{FileStorage, OpenPartial, PartialFile, PartialKey, StorageError};
+use crate::storage::{
+    Checksum, FileStorage, OpenPartial, PartialFile, PartialKey, RunningChecksum, StorageError,
+};
 
 /// Why a part does not go on.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +41,8 @@ pub(crate) struct PartialNar {
     part_size: u64,
     file: PartialFile,
     good: Good,
+    /// How long it took to decompress and check what came, all in all.
+    verifying: Duration,
 }
 
 /// The parts that were checked: all that counts.
@@ -46,7 +51,20 @@ struct Good {
     parts: u64,
     /// Bytes of the file that they fill.
     length: u64,
+    /// Of these bytes.
+    sum: RunningChecksum,
     check: NarCheck,
+}
+
+impl Good {
+    fn nothing(nar_size: u64) -> Self {
+        Self {
+            parts: 0,
+            length: 0,
+            sum: RunningChecksum::new(),
+            check: NarCheck::new(nar_size),
+        }
+    }
 }
 
 impl PartialNar {
@@ -60,14 +78,11 @@ impl PartialNar {
     ) -> Result<Self, StorageError> {
         let file = storage.partial(key);
         let mut partial = Self {
-            good: Good {
-                parts: 0,
-                length: 0,
-                check: NarCheck::new(expected.nar_size),
-            },
+            good: Good::nothing(expected.nar_size),
             expected,
             part_size,
             file,
+            verifying: Duration::ZERO,
         };
         if partial.file.length()? > 0 {
             partial.read_again(decoder)?;
@@ -98,6 +113,7 @@ impl PartialNar {
                         self.good = Good {
                             parts,
                             length: consumed,
+                            sum: frames.sum().clone(),
                             check: check.clone(),
                         };
                     }
@@ -120,6 +136,11 @@ impl PartialNar {
         self.good.parts
     }
 
+    /// How long it took to decompress and check what came, all in all.
+    pub(crate) fn verifying(&self) -> Duration {
+        self.verifying
+    }
+
     /// Opens the file for the next part. What a part that broke off left there is cut away.
     pub(crate) fn open(&self) -> Result<OpenPartial, StorageError> {
         self.file.open_at(self.good.length)
@@ -140,12 +161,23 @@ impl PartialNar {
         open: &OpenPartial,
         decoder: &mut FrameDecoder,
     ) -> Result<(), PartFault> {
+        let since = Instant::now();
+        let accepted = self.check_part(open, decoder);
+        self.verifying += since.elapsed();
+        accepted
+    }
+
+    fn check_part(
+        &mut self,
+        open: &OpenPartial,
+        decoder: &mut FrameDecoder,
+    ) -> Result<(), PartFault> {
         let left = self.expected.nar_size - self.good.check.taken();
         let expected = left.min(self.part_size);
         let mut check = self.good.check.clone();
         let start = check.taken();
         let reader = BufReader::with_capacity(PIECE, open.reader(self.good.length));
-        let mut frames = decoder.frames(reader);
+        let mut frames = decoder.frames_after(self.good.sum.clone(), reader);
         let mut found = 0;
         while let Some(step) = frames.next().map_err(NarFault::from)? {
             if let Step::Data(bytes) = step {
@@ -162,23 +194,21 @@ impl PartialNar {
         self.good = Good {
             parts: self.good.parts + 1,
             length: open.length(),
+            sum: frames.sum().clone(),
             check,
         };
         Ok(())
     }
 
-    /// Compares the whole with what was announced, when all parts are there.
-    pub(crate) fn check_whole(&self) -> Result<(), NarFault> {
-        self.good.check.clone().finish(&self.expected)
+    /// Compares the whole with what was announced, when all parts are there: the checksum of its file.
+    pub(crate) fn check_whole(&self) -> Result<Checksum, NarFault> {
+        self.good.check.clone().finish(self.expected.nar_hash)?;
+        Ok(self.good.sum.value())
     }
 
     /// Forgets all parts.
     pub(crate) fn reset(&mut self) -> Result<(), StorageError> {
-        self.good = Good {
-            parts: 0,
-            length: 0,
-            check: NarCheck::new(self.expected.nar_size),
-        };
+        self.good = Good::nothing(self.expected.nar_size);
         self.file.remove()
     }
 }

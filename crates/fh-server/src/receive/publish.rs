@@ -10,7 +10,8 @@
 //!
 //! Invariants:
 //! - a row is written when its object is on disk for good, never before;
-//! - an object that has a row is not replaced, unless it is not there any more or has another size;
+//! - an object that has a row is not replaced, unless it is damaged, is not there any more or has
+//!   another size;
 //! - the collection removes objects only while it holds the [turn](Publisher::turn).
 //!
 //! A NAR that is stored already is received in full all the same, since whoever sends it may not be
@@ -24,11 +25,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fh_nix::NarHash;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use crate::database::nars::{self, Nar};
+use crate::database::nars::{self, Nar, Stored};
 use crate::database::{Database, DatabaseError};
 use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
-use crate::storage::{FileStorage, StagedFile, StorageError};
+use crate::storage::{Checksum, FileStorage, StagedFile, StorageError};
 use crate::telemetry::Metrics;
 
 /// A verified NAR, and who has sent it to which slice.
@@ -42,6 +43,8 @@ pub(crate) struct Arrival {
     pub(crate) nar_hash: NarHash,
     /// Bytes, uncompressed.
     pub(crate) nar_size: u64,
+    /// Of its compressed bytes.
+    pub(crate) checksum: Checksum,
     /// Its compressed bytes.
     pub(crate) file: StagedFile,
 }
@@ -146,14 +149,16 @@ impl Publisher {
             replaced,
             senders,
         } = placed;
-        for (_, nar_size, file_size) in &objects {
-            self.shared.metrics.nar_stored(*nar_size, *file_size);
+        for stored in &objects {
+            self.shared
+                .metrics
+                .nar_stored(stored.nar_size, stored.file_size);
         }
         self.shared
             .database
             .write(move |transaction| {
-                for (nar_hash, nar_size, file_size) in objects {
-                    nars::record(transaction, &nar_hash, nar_size, file_size)?;
+                for stored in &objects {
+                    nars::record(transaction, stored)?;
                 }
                 for (flake_id, account_id, nar_hash) in senders {
                     nars::record_received(transaction, flake_id, account_id, &nar_hash)?;
@@ -162,7 +167,11 @@ impl Publisher {
             })
             .await?;
         for nar_hash in &replaced {
-            tracing::warn!(nar_hash = %nar_hash.to_base32(), "a missing or cut object was replaced");
+            tracing::warn!(
+                nar_hash = %nar_hash.to_base32(),
+                "a damaged NAR was sent again, and is whole"
+            );
+            self.shared.metrics.nar_healed();
             self.shared.lookup.forget_object(nar_hash);
         }
         Ok(())
@@ -177,8 +186,8 @@ impl Shared {
 
 /// What is on disk and is to be recorded.
 struct Placed {
-    /// New objects: hash, size, size as stored.
-    objects: Vec<(NarHash, u64, u64)>,
+    /// New objects.
+    objects: Vec<Stored>,
     /// Those of them that had a row.
     replaced: Vec<NarHash>,
     /// Flake, account, NAR.
@@ -204,6 +213,7 @@ fn place(
             .push((arrival.flake_id, arrival.account_id, nar_hash));
         let row = stored.get(&nar_hash);
         let sound = match row {
+            Some(nar) if nar.damaged => false,
             Some(nar) => storage.object_size(&nar_hash)? == Some(nar.file_size),
             None => false,
         };
@@ -214,9 +224,12 @@ fn place(
         if row.is_some() {
             placed.replaced.push(nar_hash);
         }
-        placed
-            .objects
-            .push((nar_hash, arrival.nar_size, arrival.file.length()));
+        placed.objects.push(Stored {
+            nar_hash,
+            nar_size: arrival.nar_size,
+            file_size: arrival.file.length(),
+            checksum: arrival.checksum,
+        });
         files.insert(nar_hash, arrival.file);
     }
     storage.place(files)?;

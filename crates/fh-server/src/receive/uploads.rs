@@ -264,7 +264,7 @@ impl Uploads {
             .await?;
         let complete = received
             .get(&key.nar_hash)
-            .is_some_and(|nar| nar.nar_size == key.nar_size);
+            .is_some_and(|nar| nar.nar_size == key.nar_size && !nar.damaged);
         let (storage, expected) = (self.shared.storage.clone(), upload.expected.clone());
         let part_size = self.shared.part_size;
         let partial = self
@@ -325,7 +325,6 @@ impl Uploads {
                 return Err(error);
             }
         };
-        let since = Instant::now();
         let (result, open, partial) = self
             .shared
             .verifiers
@@ -337,10 +336,8 @@ impl Uploads {
             .await?;
         upload.touch();
         let whole = partial.parts() == partial.part_count();
-        if whole || result.is_err() {
-            self.shared.metrics.nar_verified(since.elapsed(), whole);
-        }
         if let Err(fault) = result {
+            self.shared.metrics.nar_verified(partial.verifying(), false);
             let partial = cut_off(partial).await?;
             self.put_back(upload, state, partial);
             return Err(refusal(fault, &upload.expected, Some(number)));
@@ -366,18 +363,25 @@ impl Uploads {
         open: OpenPartial,
     ) -> Result<PartAnswer, ApiError> {
         let parts_received = partial.part_count();
-        if let Err(fault) = partial.check_whole() {
-            let partial = blocking(move || {
-                partial.reset()?;
-                Ok(partial)
-            })
-            .await?;
-            upload
-                .progress
-                .send_modify(|progress| progress.attempt += 1);
-            self.put_back(upload, state, partial);
-            return Err(refusal(fault.into(), &upload.expected, None));
-        }
+        let checked = partial.check_whole();
+        self.shared
+            .metrics
+            .nar_verified(partial.verifying(), checked.is_ok());
+        let checksum = match checked {
+            Ok(checksum) => checksum,
+            Err(fault) => {
+                let partial = blocking(move || {
+                    partial.reset()?;
+                    Ok(partial)
+                })
+                .await?;
+                upload
+                    .progress
+                    .send_modify(|progress| progress.attempt += 1);
+                self.put_back(upload, state, partial);
+                return Err(refusal(fault.into(), &upload.expected, None));
+            }
+        };
         if let Some(flushing) = state.flushing.take() {
             flushing.await.map_err(ApiError::internal)??;
         }
@@ -390,6 +394,7 @@ impl Uploads {
                 account_id: key.account_id,
                 nar_hash: key.nar_hash,
                 nar_size: key.nar_size,
+                checksum,
                 file,
             }])
             .await?;

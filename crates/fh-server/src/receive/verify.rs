@@ -8,6 +8,7 @@ use tokio::sync::Semaphore;
 
 use super::frames::{FrameDecoder, FrameFault, Step};
 use crate::error::ApiError;
+use crate::storage::Checksum;
 
 /// What a NAR was announced to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,38 +102,37 @@ impl NarCheck {
     }
 
     /// Compares the whole with what was announced.
-    pub(crate) fn finish(self, expected: &Expected) -> Result<(), NarFault> {
-        if self.taken != expected.nar_size {
+    pub(crate) fn finish(self, announced: NarHash) -> Result<(), NarFault> {
+        if self.taken != self.announced {
             return Err(NarFault::TooShort {
-                announced: expected.nar_size,
+                announced: self.announced,
                 found: self.taken,
             });
         }
         let found = self.hasher.finish();
-        if found != expected.nar_hash {
-            return Err(NarFault::Hash {
-                announced: expected.nar_hash,
-                found,
-            });
+        if found != announced {
+            return Err(NarFault::Hash { announced, found });
         }
         Ok(self.structure.finish()?)
     }
 }
 
-/// Checks a NAR that is here as a whole, compressed.
+/// Checks a NAR that is here as a whole, compressed: the checksum of its compressed bytes.
 pub(crate) fn verify(
     decoder: &mut FrameDecoder,
     compressed: impl BufRead,
-    expected: &Expected,
-) -> Result<(), NarFault> {
-    let mut check = NarCheck::new(expected.nar_size);
+    nar_hash: NarHash,
+    nar_size: u64,
+) -> Result<Checksum, NarFault> {
+    let mut check = NarCheck::new(nar_size);
     let mut frames = decoder.frames(compressed);
     while let Some(step) = frames.next()? {
         if let Step::Data(bytes) = step {
             check.take(bytes)?;
         }
     }
-    check.finish(expected)
+    check.finish(nar_hash)?;
+    Ok(frames.sum().value())
 }
 
 /// The places where NARs are decompressed and hashed: as many at a time as there are processors.

@@ -1,11 +1,16 @@
-//! A stretch of a file as the body of an answer.
+//! A stretch of an object as the body of an answer.
 //!
-//! Read on blocking threads in large chunks, one ahead of the network, so that disk and network work
-//! at the same time and two chunks are all that an answer holds.
+//! Bytes that the system has in memory are read where the answer is written: going to another thread for
+//! them would cost more than reading them. For the others a blocking thread waits for the disk.
+//!
+//! Where the whole object is served its checksum is taken as the bytes go by, and the last chunk is
+//! handed over only if it is right: a client that got all that was announced got what was stored. Else
+//! the answer breaks off, and the object is marked as damaged before it does. A part is taken from a
+//! file that was found good as a whole before, and is still the same.
 
-use std::fs::File;
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
@@ -13,62 +18,147 @@ use bytes::Bytes;
 use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
+use crate::database::nars::Nar;
+use crate::integrity::{Damage, Integrity};
+use crate::storage::{OpenObject, RunningChecksum};
+
 /// Bytes that are read at once: they fit into the second level cache of a processor between being
 /// read and being sent.
 const CHUNK: u64 = 256 << 10;
 
-/// The bytes of a file, in chunks.
+/// The bytes of an object, in chunks.
 pub(super) struct FileBody {
-    /// The first chunk, until it is handed over.
-    first: Option<Bytes>,
-    /// The next chunk; absent after the last.
-    reading: Option<JoinHandle<io::Result<(Bytes, Source)>>>,
+    state: State,
     /// Bytes that were not handed over yet.
     left: u64,
+    object: Arc<OpenObject>,
+    watch: Watch,
 }
 
-/// A file at the position of the next chunk.
+/// What to do about damage.
+#[derive(Clone)]
+struct Watch {
+    nar: Nar,
+    integrity: Integrity,
+}
+
+enum State {
+    /// The first chunk is here already.
+    First(Bytes, Source),
+    /// The next chunk is to be read.
+    Next(Source),
+    /// A blocking thread reads it.
+    Reading(JoinHandle<(Result<Bytes, Damage>, Source)>),
+    /// Something is wrong, which is being noted.
+    Failing(JoinHandle<()>),
+    Ended,
+}
+
+/// Where the next chunk begins.
 struct Source {
-    file: File,
+    object: Arc<OpenObject>,
+    offset: u64,
     left: u64,
+    /// Of all bytes so far, where the whole object is served.
+    sum: Option<RunningChecksum>,
+    nar: Nar,
 }
 
 impl Source {
-    /// Reads the next chunk. A file that is shorter than it was is an error: the length was promised.
-    fn read(mut self) -> io::Result<(Bytes, Self)> {
+    /// Reads the next chunk; the last one of a whole object only if all of it is right.
+    fn read(&mut self) -> Result<Bytes, Damage> {
         let length = self.left.min(CHUNK);
-        let mut chunk = Vec::with_capacity(usize::try_from(length).unwrap_or(0));
-        (&self.file).take(length).read_to_end(&mut chunk)?;
-        if chunk.len() as u64 != length {
-            return Err(io::ErrorKind::UnexpectedEof.into());
+        let mut chunk = vec![0; usize::try_from(length).unwrap_or(0)];
+        match self.object.read_exact_at(&mut chunk, self.offset) {
+            Ok(()) => self.took(&chunk)?,
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(Damage::Size {
+                    found: self.offset,
+                    stored: self.nar.file_size,
+                });
+            }
+            Err(error) => return Err(Damage::Unreadable(error)),
         }
-        self.left -= length;
-        Ok((chunk.into(), self))
+        Ok(chunk.into())
+    }
+
+    fn took(&mut self, chunk: &[u8]) -> Result<(), Damage> {
+        self.offset += chunk.len() as u64;
+        self.left -= chunk.len() as u64;
+        let good = match &mut self.sum {
+            Some(sum) => {
+                sum.update(chunk);
+                self.left > 0 || Some(sum.value()) == self.nar.checksum
+            }
+            // The file was good when it was opened, and nobody has touched it since.
+            None => self.object.is_untouched().map_err(Damage::Unreadable)?,
+        };
+        if good { Ok(()) } else { Err(Damage::Altered) }
     }
 }
 
 impl FileBody {
     /// A body of the bytes from `start` to `end`. Blocks, and reads the first chunk: for most NARs
     /// that is all.
-    pub(super) fn open(mut file: File, start: u64, end: u64) -> io::Result<Body> {
-        if start > 0 {
-            file.seek(SeekFrom::Start(start))?;
-        }
-        let left = end - start;
-        let (first, source) = Source { file, left }.read()?;
+    pub(super) fn open(
+        nar: Nar,
+        object: Arc<OpenObject>,
+        integrity: &Integrity,
+        start: u64,
+        end: u64,
+    ) -> Result<Body, Damage> {
+        let whole = start == 0 && end == nar.file_size && nar.checksum.is_some();
+        let mut source = Source {
+            object: Arc::clone(&object),
+            offset: start,
+            left: end - start,
+            sum: whole.then(RunningChecksum::new),
+            nar,
+        };
+        let first = source.read()?;
         if source.left == 0 {
+            if whole {
+                integrity.remember_good(&nar, &object);
+            }
             return Ok(Body::from(first));
         }
         Ok(Body::new(Self {
-            first: Some(first),
-            reading: Some(read_ahead(source)),
-            left,
+            state: State::First(first, source),
+            left: end - start,
+            object,
+            watch: Watch {
+                nar,
+                integrity: integrity.clone(),
+            },
         }))
     }
-}
 
-fn read_ahead(source: Source) -> JoinHandle<io::Result<(Bytes, Source)>> {
-    tokio::task::spawn_blocking(move || source.read())
+    /// Hands over a chunk.
+    fn hand_over(
+        &mut self,
+        chunk: Bytes,
+        source: Source,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        self.left -= chunk.len() as u64;
+        if source.left > 0 {
+            self.state = State::Next(source);
+        } else {
+            if source.sum.is_some() {
+                let Watch { nar, integrity } = &self.watch;
+                integrity.remember_good(nar, &self.object);
+            }
+            self.state = State::Ended;
+        }
+        Poll::Ready(Some(Ok(Frame::data(chunk))))
+    }
+
+    fn fail(&mut self, damage: Damage) {
+        let Watch { nar, integrity } = self.watch.clone();
+        let object = Arc::clone(&self.object);
+        self.state = State::Failing(tokio::spawn(async move {
+            integrity.report(nar, Some(object), damage).await;
+        }));
+    }
 }
 
 impl http_body::Body for FileBody {
@@ -79,27 +169,39 @@ impl http_body::Body for FileBody {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(first) = self.first.take() {
-            self.left -= first.len() as u64;
-            return Poll::Ready(Some(Ok(Frame::data(first))));
-        }
-        let Some(reading) = &mut self.reading else {
-            return Poll::Ready(None);
-        };
-        let read = ready!(Pin::new(reading).poll(context));
-        self.reading = None;
-        let (chunk, source) = match read.map_err(io::Error::other) {
-            Ok(Ok(read)) => read,
-            Ok(Err(error)) | Err(error) => {
-                tracing::error!(%error, "a stored NAR could not be read to its end");
-                return Poll::Ready(Some(Err(error)));
+        loop {
+            match &mut self.state {
+                State::Reading(reading) => {
+                    let read = ready!(Pin::new(reading).poll(context));
+                    match read {
+                        Ok((Ok(chunk), source)) => return self.hand_over(chunk, source),
+                        Ok((Err(damage), _)) => self.fail(damage),
+                        Err(error) => {
+                            self.state = State::Ended;
+                            return Poll::Ready(Some(Err(io::Error::other(error))));
+                        }
+                    }
+                }
+                State::Failing(noted) => {
+                    // Whether it could be noted or not, the log has it.
+                    let _ = ready!(Pin::new(noted).poll(context));
+                    self.state = State::Ended;
+                    return Poll::Ready(Some(Err(io::Error::other("a stored NAR is damaged"))));
+                }
+                State::Ended => return Poll::Ready(None),
+                State::First(..) | State::Next(_) => {}
             }
-        };
-        self.left -= chunk.len() as u64;
-        if source.left > 0 {
-            self.reading = Some(read_ahead(source));
+            match std::mem::replace(&mut self.state, State::Ended) {
+                State::First(chunk, source) => return self.hand_over(chunk, source),
+                State::Next(mut source) => {
+                    self.state = State::Reading(tokio::task::spawn_blocking(move || {
+                        let read = source.read();
+                        (read, source)
+                    }));
+                }
+                state => self.state = state,
+            }
         }
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
     }
 
     fn is_end_stream(&self) -> bool {

@@ -3,6 +3,8 @@
 //! Conditional and range requests: RFC 9110, sections 13 and 14. What is served under a NAR hash and
 //! a size never changes, so the tag is strong and a copy is good for ever.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
 use http::header::{
@@ -14,7 +16,9 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode};
 use super::file_body::FileBody;
 use crate::database::nars::Nar;
 use crate::error::ApiError;
+use crate::integrity::{Damage, Integrity, Opened};
 use crate::state::AppState;
+use crate::storage::{OpenObject, StorageError};
 
 /// Answers a request for a NAR that the caller may read.
 pub(super) async fn serve(
@@ -24,7 +28,7 @@ pub(super) async fn serve(
     request: &HeaderMap,
     shared: bool,
 ) -> Result<Response, ApiError> {
-    let tag = format!("\"{}-{:x}\"", nar.nar_hash.to_base32(), nar.file_size);
+    let tag = entity_tag(&nar);
     let mut headers = HeaderMap::with_capacity(8);
     headers.insert(
         CACHE_CONTROL,
@@ -71,32 +75,87 @@ pub(super) async fn serve(
         HeaderValue::from_static("application/x-nix-nar"),
     );
     headers.insert(CONTENT_LENGTH, HeaderValue::from(end - start));
-    let storage = state.storage().clone();
     let head = method == Method::HEAD;
-    let opened = tokio::task::spawn_blocking(move || {
-        let Some((file, found)) = storage.object(&nar.nar_hash)? else {
-            return Ok(None);
-        };
-        if found != size {
-            return Ok(None);
+    let body = match open(state, nar, head, start, end).await? {
+        Ok(body) => body,
+        Err((object, damage)) => {
+            // Nix asks elsewhere; the next push of it puts it back.
+            state.integrity().report(nar, object, damage).await;
+            return Err(ApiError::NotFound);
         }
-        if head {
-            return Ok(Some(Body::empty()));
-        }
-        let body = FileBody::open(file, start, end).map_err(ApiError::internal)?;
-        Ok::<_, ApiError>(Some(body))
-    });
-    let body = opened.await.map_err(ApiError::internal)??;
-    let body = body.ok_or_else(|| {
-        // Somebody took it away behind the server's back. Nix asks elsewhere; the next push of it
-        // puts it back.
-        tracing::error!(
-            nar_hash = %nar.nar_hash.to_base32(),
-            "a stored NAR is missing or has another size"
-        );
-        ApiError::NotFound
-    })?;
+    };
     Ok((status, headers, body).into_response())
+}
+
+/// What tells the bytes of an object from those of another one of the same NAR, which was compressed in
+/// another way: their checksum, and where the row has none their number.
+fn entity_tag(nar: &Nar) -> String {
+    let name = nar.nar_hash.to_base32();
+    match nar.checksum {
+        Some(checksum) => format!("\"{name}-{checksum:x}\""),
+        None => format!("\"{name}-{}\"", nar.file_size),
+    }
+}
+
+/// An object that cannot be served, if there is one, and what is wrong with it.
+type Spoiled = (Option<Arc<OpenObject>>, Damage);
+
+/// The bytes of an object, which is found good before they are handed over, or while.
+async fn open(
+    state: &AppState,
+    nar: Nar,
+    head: bool,
+    start: u64,
+    end: u64,
+) -> Result<Result<Body, Spoiled>, ApiError> {
+    let whole = start == 0 && end == nar.file_size;
+    let integrity = state.integrity().clone();
+    let step = tokio::task::spawn_blocking(move || {
+        let object = match integrity.open(&nar)? {
+            Opened::Good(object) => Arc::new(object),
+            Opened::Damaged(object, damage) => {
+                return Ok(Step::Ready(Err((object.map(Arc::new), damage))));
+            }
+        };
+        if head {
+            return Ok(Step::Ready(Ok(Body::empty())));
+        }
+        let checked_while_sent = whole && nar.checksum.is_some();
+        if !checked_while_sent && !integrity.is_known_good(&nar, &object) {
+            return Ok(Step::Check(object));
+        }
+        let body = body(nar, object, &integrity, start, end);
+        Ok::<_, StorageError>(Step::Ready(body))
+    });
+    let object = match step.await.map_err(ApiError::internal)?? {
+        Step::Ready(body) => return Ok(body),
+        Step::Check(object) => object,
+    };
+    let integrity = state.integrity().clone();
+    if let Err(damage) = integrity.check(nar, Arc::clone(&object)).await? {
+        return Ok(Err((Some(object), damage)));
+    }
+    tokio::task::spawn_blocking(move || body(nar, object, &integrity, start, end))
+        .await
+        .map_err(ApiError::internal)
+}
+
+/// How far an object is from being served.
+enum Step {
+    Ready(Result<Body, Spoiled>),
+    /// All of it has to be read first.
+    Check(Arc<OpenObject>),
+}
+
+fn body(
+    nar: Nar,
+    object: Arc<OpenObject>,
+    integrity: &Integrity,
+    start: u64,
+    end: u64,
+) -> Result<Body, Spoiled> {
+    let body = FileBody::open(nar, Arc::clone(&object), integrity, start, end);
+    body.map_err(|damage| (Some(object), damage))
 }
 
 /// Whether the client has this very file already (`If-None-Match`, compared weakly).

@@ -17,6 +17,8 @@
 //!   made here, from hashes and numbers.
 
 mod listing;
+mod checksum;
+mod object;
 mod partial;
 mod staged;
 #[cfg(test)]
@@ -33,6 +35,8 @@ use std::time::{Duration, Instant, SystemTime};
 use fh_nix::NarHash;
 
 use self::listing::LISTING_SUFFIX;
+pub(crate) use self::checksum::{Checksum, RunningChecksum};
+pub(crate) use self::object::{FileIdentity, OpenObject};
 pub(crate) use self::partial::{OpenPartial, PartialFile, PartialKey};
 pub(crate) use self::staged::StagedFile;
 
@@ -212,15 +216,30 @@ impl FileStorage {
         directories.iter().try_for_each(|path| sync_directory(path))
     }
 
-    /// Opens an object for reading, and tells its size in bytes; `None` where there is none.
-    pub(crate) fn object(&self, nar_hash: &NarHash) -> Result<Option<(File, u64)>, StorageError> {
+    /// Opens an object for reading; `None` where there is none.
+    pub(crate) fn object(&self, nar_hash: &NarHash) -> Result<Option<OpenObject>, StorageError> {
         let path = self.object_path(nar_hash);
         let file = match File::open(&path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
             result => result.context("open", &path)?,
         };
-        let size = file.metadata().context("examine", &path)?.len();
-        Ok(Some((file, size)))
+        OpenObject::new(file).context("examine", &path).map(Some)
+    }
+
+    /// Whether what is there under an object's name is still that file; with `None`, still nothing.
+    pub(crate) fn is_still(
+        &self,
+        nar_hash: &NarHash,
+        object: Option<&OpenObject>,
+    ) -> Result<bool, StorageError> {
+        let path = self.object_path(nar_hash);
+        match fs::metadata(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(object.is_none()),
+            result => {
+                let metadata = result.context("examine", &path)?;
+                Ok(object.is_some_and(|object| object.is_same_file(&metadata)))
+            }
+        }
     }
 
     /// The size of an object in bytes; `None` where there is none.

@@ -66,6 +66,9 @@ struct Shared {
     file_bytes_stored: Counter,
     nars_verified: Counter,
     nars_refused: Counter,
+    nars_damaged: Counter,
+    nars_healed: Counter,
+    damaged_now: Gauge,
     verification: Histogram,
     paths_committed: Counter,
     listings_made: Counter,
@@ -133,6 +136,9 @@ impl Metrics {
                 file_bytes_stored: counter("fh_file_bytes_stored_total"),
                 nars_verified: counter("fh_nars_verified_total"),
                 nars_refused: counter("fh_nars_refused_total"),
+                nars_damaged: counter("fh_nars_damaged_total"),
+                nars_healed: counter("fh_nars_healed_total"),
+                damaged_now: gauge("fh_nars_damaged"),
                 verification: recorder
                     .register_histogram(&Key::from_name("fh_nar_verification_seconds"), &METADATA),
                 paths_committed: counter("fh_paths_committed_total"),
@@ -223,6 +229,22 @@ impl Metrics {
         self.shared.listings_made.increment(1);
     }
 
+    /// A stored NAR was found to be missing or altered.
+    pub(crate) fn nar_damaged(&self) {
+        self.shared.nars_damaged.increment(1);
+    }
+
+    /// One that was damaged is whole again.
+    pub(crate) fn nar_healed(&self) {
+        self.shared.nars_healed.increment(1);
+    }
+
+    /// So many stored NARs are damaged at present.
+    pub(crate) fn damaged_now(&self, count: u64) {
+        #[expect(clippy::cast_precision_loss, reason = "nobody has 2^53 of them")]
+        self.shared.damaged_now.set(count as f64);
+    }
+
     /// A push became visible.
     pub(crate) fn paths_committed(&self, paths: u64) {
         self.shared.paths_committed.increment(paths);
@@ -266,6 +288,11 @@ fn describe(recorder: &PrometheusRecorder) {
             "NARs that were what they were said to be.",
         ),
         ("fh_nars_refused_total", "NARs that were not."),
+        (
+            "fh_nars_damaged_total",
+            "Stored NARs that were found to be missing or altered.",
+        ),
+        ("fh_nars_healed_total", "Damaged NARs that were sent again."),
         ("fh_paths_committed_total", "Store paths added to slices."),
         (
             "fh_listings_made_total",
@@ -286,6 +313,10 @@ fn describe(recorder: &PrometheusRecorder) {
         ),
         ("fh_connections", "Connections that are open."),
         ("fh_uploads_in_progress", "Uploads that are being received."),
+        (
+            "fh_nars_damaged",
+            "Stored NARs that are known to be damaged.",
+        ),
         ("fh_build_info", "The server's version."),
         (
             "process_start_time_seconds",

@@ -1,0 +1,271 @@
+//! That what is served is what was stored.
+//!
+//! Each object has a checksum of its stored bytes, taken while they were verified. Whoever serves an
+//! object compares: a whole one while its bytes go out, whose last ones are held back until the sum is
+//! right; a range of one after all of it was read once, which is remembered as long as the file looks
+//! the same. What is found to be missing or altered is marked in its row:
+//!
+//! ```text
+//!            good ── missing, cut, altered, unreadable ──▶ damaged
+//!             ▲                                               │  404; no narinfo tells of it;
+//!             └── the same NAR is sent, or `--check` finds ───┘  plans say "upload"
+//!                 the file whole again
+//! ```
+//!
+//! Invariants:
+//! - a client that has been given all bytes of an answer has been given what was stored;
+//! - a mark is set only where the row tells of the bytes that were looked at and the file that was
+//!   looked at is still the one of that name: objects are replaced by renaming, and the row after, so
+//!   a mark never lands on what has been healed meanwhile;
+//! - what is damaged stays where it is until it is replaced: nothing is thrown away here.
+
+use std::io::{self, BufReader};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fh_nix::NarHash;
+use moka::sync::Cache;
+use tokio::sync::Semaphore;
+
+use crate::database::nars::{self, Nar};
+use crate::database::{Database, DatabaseError};
+use crate::error::{ApiError, chain};
+use crate::lookup::Lookup;
+use crate::receive::{FrameDecoder, NarFault, verify};
+use crate::state::AppState;
+use crate::storage::{Checksum, FileIdentity, FileStorage, OpenObject, StorageError};
+use crate::telemetry::Metrics;
+
+/// Objects of which it is remembered that they were read and found good.
+const REMEMBERED: u64 = 100_000;
+
+/// Objects that are read as a whole at the same time before a part of them is served.
+const CHECKS: usize = 2;
+
+/// The buffer of a reader whose content is decompressed.
+const BUFFER: usize = 256 << 10;
+
+/// How often it is looked whether `fh serve --check`, or a person, has written to the database.
+const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// What is wrong with an object.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Damage {
+    /// There is no file.
+    #[error("its file is missing")]
+    Missing,
+    /// The file has another size.
+    #[error("its file has {found} bytes, and {stored} were stored")]
+    Size {
+        /// Bytes of the file.
+        found: u64,
+        /// Bytes that were stored.
+        stored: u64,
+    },
+    /// The file has other bytes.
+    #[error("its file does not hold the bytes that were stored")]
+    Altered,
+    /// The content is not the NAR; where there is no checksum that would tell it sooner.
+    #[error("its file does not hold the NAR: {0}")]
+    Content(NarFault),
+    /// The disk does not give them.
+    #[error("its file cannot be read: {0}")]
+    Unreadable(io::Error),
+}
+
+/// Watches over the objects; clones share what is remembered.
+#[derive(Clone)]
+pub(crate) struct Integrity {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    storage: FileStorage,
+    database: Database,
+    lookup: Lookup,
+    metrics: Metrics,
+    good: Cache<NarHash, FileIdentity>,
+    places: Semaphore,
+}
+
+impl Integrity {
+    /// Nothing was read yet.
+    pub(crate) fn new(
+        storage: FileStorage,
+        database: Database,
+        lookup: Lookup,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            shared: Arc::new(Shared {
+                storage,
+                database,
+                lookup,
+                metrics,
+                good: Cache::new(REMEMBERED),
+                places: Semaphore::new(CHECKS),
+            }),
+        }
+    }
+
+    /// Opens the object of a row, if there is one of the right size. Blocks.
+    pub(crate) fn open(&self, nar: &Nar) -> Result<Opened, StorageError> {
+        let Some(object) = self.shared.storage.object(&nar.nar_hash)? else {
+            return Ok(Opened::Damaged(None, Damage::Missing));
+        };
+        if object.size() == nar.file_size {
+            return Ok(Opened::Good(object));
+        }
+        let damage = Damage::Size {
+            found: object.size(),
+            stored: nar.file_size,
+        };
+        Ok(Opened::Damaged(Some(object), damage))
+    }
+
+    /// Whether all of this very file was read and found good.
+    pub(crate) fn is_known_good(&self, nar: &Nar, object: &OpenObject) -> bool {
+        self.shared.good.get(&nar.nar_hash) == Some(object.identity())
+    }
+
+    /// Remembers that all of this file was read and found good, as it was when it was opened.
+    pub(crate) fn remember_good(&self, nar: &Nar, object: &OpenObject) {
+        self.shared.good.insert(nar.nar_hash, object.identity());
+    }
+
+    /// Reads all of an object to see whether it is good, unless that is known. Where the row has no
+    /// checksum the NAR itself is checked, and the row gets one.
+    pub(crate) async fn check(
+        &self,
+        nar: Nar,
+        object: Arc<OpenObject>,
+    ) -> Result<Result<(), Damage>, ApiError> {
+        let place = self.shared.places.acquire().await;
+        let _place = place.map_err(ApiError::internal)?;
+        if self.is_known_good(&nar, &object) {
+            return Ok(Ok(()));
+        }
+        let read = Arc::clone(&object);
+        let found = tokio::task::spawn_blocking(move || examine(&nar, &read, |_| {}))
+            .await
+            .map_err(ApiError::internal)?;
+        let checksum = match found {
+            Ok(checksum) => checksum,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        if nar.checksum.is_none() {
+            let file_size = nar.file_size;
+            self.shared
+                .database
+                .write(move |transaction| nars::mark_good(transaction, &nar, file_size, checksum))
+                .await?;
+            self.shared.lookup.forget([], [&nar.nar_hash]);
+        }
+        self.remember_good(&nar, &object);
+        Ok(Ok(()))
+    }
+
+    /// Marks an object as damaged, unless it has been replaced meanwhile. When this returns, nobody is
+    /// offered it any more.
+    pub(crate) async fn report(&self, nar: Nar, object: Option<Arc<OpenObject>>, damage: Damage) {
+        let storage = self.shared.storage.clone();
+        let marked = self.shared.database.write(move |transaction| {
+            // Within the transaction: whoever replaces the object writes to its row after that.
+            let same = storage
+                .is_still(&nar.nar_hash, object.as_deref())
+                .map_err(ApiError::internal)?;
+            Ok::<_, ApiError>(same && nars::mark_damaged(transaction, &nar)?)
+        });
+        let name = nar.nar_hash.to_base32();
+        match marked.await {
+            Ok(true) => {
+                tracing::error!(
+                    nar_hash = name,
+                    %damage,
+                    "a stored NAR is damaged: it is not offered until it is sent again"
+                );
+                self.shared.metrics.nar_damaged();
+            }
+            Ok(false) => {}
+            Err(error) => {
+                tracing::error!(
+                    nar_hash = name,
+                    %damage,
+                    error = %chain(&error),
+                    "a stored NAR is damaged, and cannot be marked"
+                );
+            }
+        }
+        self.shared.lookup.forget_object(&nar.nar_hash);
+    }
+
+    /// Counts the damaged ones for the metrics.
+    async fn count(&self) -> Result<u64, DatabaseError> {
+        let damaged = self.shared.database.read(nars::count_damaged).await?;
+        self.shared.metrics.damaged_now(damaged);
+        Ok(damaged)
+    }
+}
+
+/// Notices what another process has marked, and counts; never returns.
+pub(crate) async fn watch(state: AppState) {
+    let mut clock = tokio::time::interval(WATCH_INTERVAL);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let mut known = 0;
+    loop {
+        clock.tick().await;
+        let looked = async {
+            state.database().notice_others().await?;
+            state.integrity().count().await
+        };
+        match looked.await {
+            Ok(damaged) => {
+                if damaged > known {
+                    tracing::warn!(
+                        damaged,
+                        "stored NARs are damaged; `fh serve --check` names them"
+                    );
+                }
+                known = damaged;
+            }
+            Err(error) => {
+                tracing::warn!(error = %chain(&error), "cannot count the damaged NARs");
+            }
+        }
+    }
+}
+
+/// What there is of an object.
+#[derive(Debug)]
+pub(crate) enum Opened {
+    /// A file of the right size.
+    Good(OpenObject),
+    /// Something else, or nothing.
+    Damaged(Option<OpenObject>, Damage),
+}
+
+/// Reads all of an object and compares it with its row: its checksum. Blocks.
+pub(crate) fn examine(
+    nar: &Nar,
+    object: &OpenObject,
+    progress: impl FnMut(u64),
+) -> Result<Checksum, Damage> {
+    let Some(expected) = nar.checksum else {
+        return examine_content(nar, object);
+    };
+    let found = object.checksum(progress).map_err(Damage::Unreadable)?;
+    if found == expected {
+        Ok(found)
+    } else {
+        Err(Damage::Altered)
+    }
+}
+
+/// Decompresses all of an object and checks its NAR hash: the checksum of its bytes. Blocks.
+pub(crate) fn examine_content(nar: &Nar, object: &OpenObject) -> Result<Checksum, Damage> {
+    let Some(mut decoder) = FrameDecoder::new() else {
+        return Err(Damage::Unreadable(io::ErrorKind::OutOfMemory.into()));
+    };
+    let reader = BufReader::with_capacity(BUFFER, object.reader());
+    verify(&mut decoder, reader, nar.nar_hash, nar.nar_size).map_err(Damage::Content)
+}

@@ -1,0 +1,113 @@
+//! An object that is open for reading, and how it is told from another one of the same name.
+
+use std::fs::{File, Metadata};
+use std::io;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+
+use super::{Checksum, RunningChecksum};
+
+/// Bytes that are read at once where a whole object is read to check it.
+const CHECKED_AT_ONCE: usize = 256 << 10;
+
+/// What a file looks like from outside. As long as it stays the same, nobody has written to the file:
+/// the time of the last change cannot be set by a program.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct FileIdentity {
+    device: u64,
+    inode: u64,
+    size: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl FileIdentity {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            device: metadata.dev(),
+            inode: metadata.ino(),
+            size: metadata.size(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+}
+
+/// An object that is open for reading.
+#[derive(Debug)]
+pub(crate) struct OpenObject {
+    file: File,
+    identity: FileIdentity,
+}
+
+impl OpenObject {
+    pub(super) fn new(file: File) -> io::Result<Self> {
+        let identity = FileIdentity::of(&file.metadata()?);
+        Ok(Self { file, identity })
+    }
+
+    /// Its size in bytes, when it was opened.
+    pub(crate) fn size(&self) -> u64 {
+        self.identity.size
+    }
+
+    /// What it looked like when it was opened.
+    pub(crate) fn identity(&self) -> FileIdentity {
+        self.identity
+    }
+
+    /// Whether nobody has written to it since it was opened.
+    pub(crate) fn is_untouched(&self) -> io::Result<bool> {
+        Ok(FileIdentity::of(&self.file.metadata()?) == self.identity)
+    }
+
+    /// Whether that is the same file, whatever was written to it since.
+    pub(super) fn is_same_file(&self, metadata: &Metadata) -> bool {
+        (self.identity.device, self.identity.inode) == (metadata.dev(), metadata.ino())
+    }
+
+    /// Fills the buffer from a place in the file.
+    pub(crate) fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
+
+    /// A reader of it from its start, which does not share its position with others.
+    pub(crate) fn reader(&self) -> ObjectReader<'_> {
+        ObjectReader {
+            object: self,
+            offset: 0,
+        }
+    }
+
+    /// Reads all of it, for its checksum; `progress` hears of the bytes as they are read.
+    pub(crate) fn checksum(&self, mut progress: impl FnMut(u64)) -> io::Result<Checksum> {
+        let mut buffer = vec![0; CHECKED_AT_ONCE];
+        let mut sum = RunningChecksum::new();
+        let mut reader = self.reader();
+        loop {
+            match io::Read::read(&mut reader, &mut buffer) {
+                Ok(0) => return Ok(sum.value()),
+                Ok(read) => {
+                    sum.update(&buffer[..read]);
+                    progress(read as u64);
+                }
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+/// Reads an object from its start.
+#[derive(Debug)]
+pub(crate) struct ObjectReader<'a> {
+    object: &'a OpenObject,
+    offset: u64,
+}
+
+impl io::Read for ObjectReader<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let read = self.object.file.read_at(buffer, self.offset)?;
+        self.offset += read as u64;
+        Ok(read)
+    }
+}
