@@ -429,6 +429,7 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;serve' {
             [CompletionResult]::new('--config', '--config', [CompletionResultType]::ParameterName, 'A TOML file with any of these options [env: FH_SERVE_CONFIG]')
+            [CompletionResult]::new('--check', '--check', [CompletionResultType]::ParameterName, 'Check the settings and what is stored, and end; also beside a server')
             [CompletionResult]::new('--data-dir', '--data-dir', [CompletionResultType]::ParameterName, 'Where the database, the stored NARs and the first administrator''s token are [env: FH_SERVE_DATA_DIR]')
             [CompletionResult]::new('--listen', '--listen', [CompletionResultType]::ParameterName, 'Where to answer requests: IP:PORT or unix:/PATH. May be given several times [env: FH_SERVE_LISTEN] [default: 127.0.0.1:8484]')
             [CompletionResult]::new('--public-url', '--public-url', [CompletionResultType]::ParameterName, 'The address that clients, tokens and nix.conf know this server by [env: FH_SERVE_PUBLIC_URL]')
@@ -457,7 +458,6 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How log lines look on stderr: text, or json (one object a line) [env: FH_SERVE_LOG_FORMAT] [default: text]')
             [CompletionResult]::new('--log-filter', '--log-filter', [CompletionResultType]::ParameterName, 'Which log lines are written: a level (error, warn, info, debug), or levels by part: warn,fh_server=debug [env: FH_SERVE_LOG_FILTER] [default: info]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'server')
-            [CompletionResult]::new('--check', '--check', [CompletionResultType]::ParameterName, 'Try out the configuration, print what would be used, and end')
             [CompletionResult]::new('--print-example', '--print-example', [CompletionResultType]::ParameterName, 'Print a configuration file with every option explained, and end')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'json')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')

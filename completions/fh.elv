@@ -372,6 +372,7 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;serve'= {
             cand --config 'A TOML file with any of these options [env: FH_SERVE_CONFIG]'
+            cand --check 'Check the settings and what is stored, and end; also beside a server'
             cand --data-dir 'Where the database, the stored NARs and the first administrator''s token are [env: FH_SERVE_DATA_DIR]'
             cand --listen 'Where to answer requests: IP:PORT or unix:/PATH. May be given several times [env: FH_SERVE_LISTEN] [default: 127.0.0.1:8484]'
             cand --public-url 'The address that clients, tokens and nix.conf know this server by [env: FH_SERVE_PUBLIC_URL]'
@@ -400,7 +401,6 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand --log-format 'How log lines look on stderr: text, or json (one object a line) [env: FH_SERVE_LOG_FORMAT] [default: text]'
             cand --log-filter 'Which log lines are written: a level (error, warn, info, debug), or levels by part: warn,fh_server=debug [env: FH_SERVE_LOG_FILTER] [default: info]'
             cand --server 'server'
-            cand --check 'Try out the configuration, print what would be used, and end'
             cand --print-example 'Print a configuration file with every option explained, and end'
             cand --json 'json'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'

@@ -224,6 +224,9 @@ complete -c fh -n "__fish_fh_using_subcommand user; and __fish_seen_subcommand_f
 complete -c fh -n "__fish_fh_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "list" -d 'List all accounts'
 complete -c fh -n "__fish_fh_using_subcommand user; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c fh -n "__fish_fh_using_subcommand serve" -l config -d 'A TOML file with any of these options [env: FH_SERVE_CONFIG]' -r -F
+complete -c fh -n "__fish_fh_using_subcommand serve" -l check -d 'Check the settings and what is stored, and end; also beside a server' -r -f -a "settings\t'The settings, the addresses, the certificate'
+files\t'And the database, and that every stored file is there'
+contents\t'And every byte of every stored file'"
 complete -c fh -n "__fish_fh_using_subcommand serve" -l data-dir -d 'Where the database, the stored NARs and the first administrator\'s token are [env: FH_SERVE_DATA_DIR]' -r -F
 complete -c fh -n "__fish_fh_using_subcommand serve" -l listen -d 'Where to answer requests: IP:PORT or unix:/PATH. May be given several times [env: FH_SERVE_LISTEN] [default: 127.0.0.1:8484]' -r -f
 complete -c fh -n "__fish_fh_using_subcommand serve" -l public-url -d 'The address that clients, tokens and nix.conf know this server by [env: FH_SERVE_PUBLIC_URL]' -r -f
@@ -252,7 +255,6 @@ complete -c fh -n "__fish_fh_using_subcommand serve" -l stop-timeout -d 'How lon
 complete -c fh -n "__fish_fh_using_subcommand serve" -l log-format -d 'How log lines look on stderr: text, or json (one object a line) [env: FH_SERVE_LOG_FORMAT] [default: text]' -r -f
 complete -c fh -n "__fish_fh_using_subcommand serve" -l log-filter -d 'Which log lines are written: a level (error, warn, info, debug), or levels by part: warn,fh_server=debug [env: FH_SERVE_LOG_FILTER] [default: info]' -r -f
 complete -c fh -n "__fish_fh_using_subcommand serve" -l server -r
-complete -c fh -n "__fish_fh_using_subcommand serve" -l check -d 'Try out the configuration, print what would be used, and end'
 complete -c fh -n "__fish_fh_using_subcommand serve" -l print-example -d 'Print a configuration file with every option explained, and end'
 complete -c fh -n "__fish_fh_using_subcommand serve" -l json
 complete -c fh -n "__fish_fh_using_subcommand serve" -s v -l verbose -d 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'

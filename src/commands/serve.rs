@@ -11,6 +11,7 @@
 //! at once; SIGHUP reads the TLS certificate again.
 
 mod arguments;
+mod check;
 mod logging;
 mod service_manager;
 #[cfg(test)]
@@ -46,8 +47,8 @@ pub(crate) fn run(arguments: ServeArguments, context: &Context) -> Result<(), Co
         resolved.settings.listen.clear();
         resolved.given.retain(|given| given.option.key != "listen");
     }
-    if check {
-        return report(resolved, inherited.len(), context);
+    if let Some(level) = check {
+        return check::run(level, resolved, inherited.len(), context);
     }
 
     let settings = resolved.settings;
@@ -128,31 +129,6 @@ fn config_error(error: ConfigError) -> CommandError {
     };
     CommandError::new(status, error)
         .hint("`fh help serve` tells what each option takes; `fh serve --check` tries them out.")
-}
-
-fn report(resolved: Resolved, inherited: usize, context: &Context) -> Result<(), CommandError> {
-    let report = config::check(resolved, inherited);
-    context.output.text(&report.to_string())?;
-    if inherited > 0 {
-        context.output.remark(&format!(
-            "Sockets handed over by the service manager: {inherited}"
-        ));
-    }
-    for note in &report.notes {
-        context.output.warning(note);
-    }
-    let count = report.errors.len();
-    let mut errors = report.errors.into_iter();
-    let Some(first) = errors.next() else {
-        context.output.remark("A server would start with this.");
-        return Ok(());
-    };
-    for error in errors {
-        CommandError::new(Status::Failed, error).report(context.settings.terminals.color);
-    }
-    Err(CommandError::new(Status::Failed, first).context(format!(
-        "a server would not start with this, for {count} reason(s)"
-    )))
 }
 
 async fn serve(

@@ -13,6 +13,7 @@ mod manage;
 mod output;
 mod prompt;
 mod push;
+mod serve_check;
 mod status;
 mod token;
 mod world;

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use crate::world::World;
 
 /// A store below the home directory, and what `nix path-info` says of it.
-struct Store {
+pub(crate) struct Store {
     root: PathBuf,
     infos: Vec<(PathInfo, Value)>,
 }
@@ -65,6 +65,11 @@ impl Store {
         full
     }
 
+    /// Where the store is.
+    pub(crate) fn root(&self) -> &std::path::Path {
+        &self.root
+    }
+
     fn sign(&mut self, index: usize, key: &SecretKey) {
         let (info, json) = &mut self.infos[index];
         json["signatures"] = json!([info.sign(&StoreDir::default(), key).to_string()]);
@@ -90,7 +95,7 @@ impl Store {
 }
 
 /// Somebody who may push to acme/app, three paths, and their `nix`.
-fn three_paths(server: &TestServer) -> (World, Store, String) {
+pub(crate) fn three_paths(server: &TestServer) -> (World, Store, String) {
     server.create_flake("acme/app", "private").unwrap();
     let world = World::logged_in(server, server.admin_token());
     let mut store = Store::new(&world);

@@ -130,7 +130,9 @@ impl Integrity {
 
     /// Remembers that all of this file was read and found good, as it was when it was opened.
     pub(crate) fn remember_good(&self, nar: &Nar, object: &OpenObject) {
-        self.shared.good.insert(nar.nar_hash, object.identity());
+        if object.identity().is_settled() {
+            self.shared.good.insert(nar.nar_hash, object.identity());
+        }
     }
 
     /// Reads all of an object to see whether it is good, unless that is known. Where the row has no
@@ -163,6 +165,25 @@ impl Integrity {
         }
         self.remember_good(&nar, &object);
         Ok(Ok(()))
+    }
+
+    /// Looks at an object that somebody could not use, and marks it if it is damaged.
+    pub(crate) async fn suspect(&self, nar: Nar) {
+        let integrity = self.clone();
+        let opened = tokio::task::spawn_blocking(move || integrity.open(&nar)).await;
+        let (object, damage) = match opened {
+            Ok(Ok(Opened::Good(object))) => {
+                let object = Arc::new(object);
+                match self.check(nar, Arc::clone(&object)).await {
+                    Ok(Err(damage)) => (Some(object), damage),
+                    Ok(Ok(())) | Err(_) => return,
+                }
+            }
+            Ok(Ok(Opened::Damaged(object, damage))) => (object.map(Arc::new), damage),
+            // Whoever could not use it has said why.
+            Ok(Err(_)) | Err(_) => return,
+        };
+        self.report(nar, object, damage).await;
     }
 
     /// Marks an object as damaged, unless it has been replaced meanwhile. When this returns, nobody is

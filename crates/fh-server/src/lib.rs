@@ -13,6 +13,7 @@
 
 mod access;
 mod bootstrap;
+pub mod check;
 mod collect;
 pub mod config;
 mod database;

@@ -83,6 +83,7 @@ impl AppState {
         let listings = Listings::new(
             parts.storage.clone(),
             parts.metrics.clone(),
+            integrity.clone(),
             parts.settings.limits.verifications / 2,
         );
         Self {

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches};
+use clap::{Arg, ArgAction, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use fh_server::config::{Given, OPTIONS, OptionSpec, Origin};
 
 const ABOUT: &str = "Run the cache server in the foreground";
@@ -21,18 +21,30 @@ const EXAMPLES: &str = "\
 Examples:
   fh serve                                        on 127.0.0.1:8484, data below ~/.local/share
   fh serve --print-example > fh-server.toml       a configuration file to begin with
-  fh serve --config fh-server.toml --check        try out a configuration
+  fh serve --config fh-server.toml --check=settings    try out a configuration
+  fh serve --config fh-server.toml --check        and look through all that is stored
   fh serve --listen 0.0.0.0:443 --public-url https://cache.example.org \\
            --tls-certificate cert.pem --tls-key key.pem
   fh serve --listen unix:/run/fh/http.sock --public-url https://cache.example.org";
+
+/// How much `--check` looks at.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
+pub(super) enum CheckLevel {
+    /// The settings, the addresses, the certificate
+    Settings,
+    /// And the database, and that every stored file is there
+    Files,
+    /// And every byte of every stored file
+    Contents,
+}
 
 /// What was typed after `fh serve`.
 #[derive(Debug)]
 pub(crate) struct ServeArguments {
     /// A TOML file.
     pub(super) config: Option<PathBuf>,
-    /// Only try out.
-    pub(super) check: bool,
+    /// Only check, and how much.
+    pub(super) check: Option<CheckLevel>,
     /// Only print a commented file.
     pub(super) print_example: bool,
     /// The options of the table.
@@ -55,8 +67,12 @@ impl Args for ServeArguments {
             .arg(
                 Arg::new("check")
                     .long("check")
-                    .action(ArgAction::SetTrue)
-                    .help("Try out the configuration, print what would be used, and end"),
+                    .value_name("WHAT")
+                    .num_args(0..=1)
+                    .require_equals(true)
+                    .default_missing_value("contents")
+                    .value_parser(clap::builder::EnumValueParser::<CheckLevel>::new())
+                    .help("Check the settings and what is stored, and end; also beside a server"),
             )
             .arg(
                 Arg::new("print-example")
@@ -85,7 +101,7 @@ impl FromArgMatches for ServeArguments {
         });
         Ok(Self {
             config: matches.get_one("config").cloned(),
-            check: matches.get_flag("check"),
+            check: matches.get_one("check").copied(),
             print_example: matches.get_flag("print-example"),
             given: given.collect(),
         })

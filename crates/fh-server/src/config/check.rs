@@ -1,4 +1,4 @@
-//! `fh serve --check`: tries out what [`resolve`](super::resolve()) can only parse.
+//! `fh serve --check`, of the settings: tries out what [`resolve`](super::resolve()) can only parse.
 //!
 //! Invariant: nothing that was there is changed, and nothing stays behind; so it may be run beside
 //! the server that it is about.

@@ -17,6 +17,7 @@ pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod flakes;
 pub(crate) mod grants;
+mod inspect;
 pub(crate) mod keys;
 pub(crate) mod logs;
 mod migrations;
@@ -40,6 +41,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::Semaphore;
 
+pub(crate) use self::inspect::{open_existing, problems};
 pub(crate) use self::values::{Timestamp, now};
 
 /// The name of the database file in the data directory.
@@ -66,6 +68,16 @@ pub enum DatabaseError {
         /// The version found in the file.
         found: i64,
         /// The newest version that this program knows.
+        known: i64,
+    },
+    /// An older version of fh has made it, and this one was never started on it.
+    #[error(
+        "the database is of schema version {found}, and only a start of the server brings it to {known}"
+    )]
+    Older {
+        /// The version found in the file.
+        found: i64,
+        /// The version that this program works with.
         known: i64,
     },
     /// What SQLite said.

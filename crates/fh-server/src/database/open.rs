@@ -48,6 +48,20 @@ pub(super) fn reader(path: &Path) -> Result<Connection, DatabaseError> {
     Ok(connection)
 }
 
+/// Opens a database for one who looks at it, perhaps beside a server; `None` where there is none.
+pub(super) fn existing(path: &Path) -> Result<Option<Connection>, DatabaseError> {
+    if !path.exists() {
+        return Ok(None);
+    }
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    prepare(&connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    Ok(Some(connection))
+}
+
 fn prepare(connection: &Connection) -> Result<(), DatabaseError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);

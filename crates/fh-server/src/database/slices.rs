@@ -198,8 +198,9 @@ pub(crate) fn nar_of_row(
 ) -> Result<Option<Nar>, DatabaseError> {
     first(
         connection,
-        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size \
-         FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id WHERE s.id = ?1 AND s.path_hash = ?2",
+        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at \
+         FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
+         WHERE s.id = ?1 AND s.path_hash = ?2 AND n.damaged_at IS NULL",
         params![row_id, hash.as_bytes()],
         Nar::from_row,
     )

@@ -48,6 +48,16 @@ pub(super) enum Fault {
     Broke(#[source] Source),
 }
 
+impl Fault {
+    /// Whether the stored NAR is to blame.
+    pub(super) fn is_of_the_nar(&self) -> bool {
+        match self {
+            Self::NoNar | Self::Altered | Self::Structure(_) | Self::Frames(_) => true,
+            Self::Storage(_) | Self::Compress(_) | Self::Broke(_) => false,
+        }
+    }
+}
+
 /// Opens a listing that is kept, and reads through it: what is damaged is removed, to be made again.
 pub(super) fn open(
     storage: &FileStorage,
@@ -107,15 +117,15 @@ pub(super) fn make(storage: &FileStorage, nar: &Nar) -> Result<(), Fault> {
 
 /// Decodes the NAR to its end, and writes its listing as it goes.
 fn write_json(storage: &FileStorage, nar: &Nar, plain: &mut StagedFile) -> Result<(), Fault> {
-    let Some((file, found)) = storage.object(&nar.nar_hash)? else {
+    let Some(object) = storage.object(&nar.nar_hash)? else {
         return Err(Fault::NoNar);
     };
-    if found != nar.file_size {
+    if object.size() != nar.file_size {
         return Err(Fault::NoNar);
     }
     let no_memory = || Fault::Compress(io::ErrorKind::OutOfMemory.into());
     let mut frames = FrameDecoder::new().ok_or_else(no_memory)?;
-    let mut frames = frames.frames(BufReader::with_capacity(PIECE, file));
+    let mut frames = frames.frames(BufReader::with_capacity(PIECE, object.reader()));
     let mut nar_decoder = NarDecoder::new(Limits {
         size: nar.nar_size,
         ..Limits::default()

@@ -32,6 +32,7 @@ use tokio::sync::{Semaphore, watch};
 use self::make::Fault;
 use crate::database::nars::Nar;
 use crate::error::{ApiError, chain};
+use crate::integrity::Integrity;
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
 
@@ -44,6 +45,7 @@ pub(crate) struct Listings {
 struct Shared {
     storage: FileStorage,
     metrics: Metrics,
+    integrity: Integrity,
     places: Semaphore,
     /// Those that are being made, and how it went.
     making: Mutex<HashMap<NarHash, watch::Receiver<Option<Outcome>>>>,
@@ -72,11 +74,17 @@ pub(crate) struct Listing {
 
 impl Listings {
     /// With so many made at a time.
-    pub(crate) fn new(storage: FileStorage, metrics: Metrics, places: usize) -> Self {
+    pub(crate) fn new(
+        storage: FileStorage,
+        metrics: Metrics,
+        integrity: Integrity,
+        places: usize,
+    ) -> Self {
         Self {
             shared: Arc::new(Shared {
                 storage,
                 metrics,
+                integrity,
                 places: Semaphore::new(places.max(1)),
                 making: Mutex::default(),
             }),
@@ -145,10 +153,7 @@ async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outc
                 Outcome::Kept
             }
             Err(Fault::NoNar) => {
-                tracing::error!(
-                    nar_hash = %nar.nar_hash.to_base32(),
-                    "a stored NAR is missing or has another size"
-                );
+                shared.integrity.suspect(nar).await;
                 Outcome::NoNar
             }
             Err(fault) => {
@@ -157,6 +162,9 @@ async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outc
                     error = %chain(&fault),
                     "the listing of a NAR cannot be made"
                 );
+                if fault.is_of_the_nar() {
+                    shared.integrity.suspect(nar).await;
+                }
                 Outcome::Failed
             }
         }

@@ -289,8 +289,12 @@ async fn of_a_damaged_nar_there_is_no_listing_and_then_there_is() {
         let kept = scene.files();
         assert_eq!(kept.len(), 1, "{kept:?}");
         assert_eq!(made(&scene), 0);
+        // It was noticed: from then on it is as if the NAR were not there, until it is sent again.
+        let answer = ask(&scene, "GET", &address(&item), &scene.ann, &[]).await;
+        assert_eq!(answer.status, 404);
+        scene.push(&[&item]).await;
+        assert_eq!(std::fs::read(&object).unwrap(), good);
     }
-    std::fs::write(&object, good).unwrap();
     ask(&scene, "GET", &address(&item), &scene.ann, &[])
         .await
         .expect(200);

@@ -16,15 +16,15 @@
 //! - all functions block: they are called on blocking threads. The only names that go into paths are
 //!   made here, from hashes and numbers.
 
-mod listing;
 mod checksum;
+mod listing;
 mod object;
 mod partial;
 mod staged;
 #[cfg(test)]
 mod tests;
+mod walk;
 
-use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,7 +34,6 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fh_nix::NarHash;
 
-use self::listing::LISTING_SUFFIX;
 pub(crate) use self::checksum::{Checksum, RunningChecksum};
 pub(crate) use self::object::{FileIdentity, OpenObject};
 pub(crate) use self::partial::{OpenPartial, PartialFile, PartialKey};
@@ -126,15 +125,29 @@ impl FileStorage {
                 fs::remove_file(&path).context("remove", &path)?;
             }
         }
+        let storage = Self::of(data_dir)?;
+        storage.shared.root.sync_all().context("flush", &root)?;
+        sync_directory(data_dir)?;
+        Ok(storage)
+    }
+
+    /// The storage of a data directory for one who only looks at objects; `None` where there is none.
+    pub(crate) fn existing(data_dir: &Path) -> Result<Option<Self>, StorageError> {
+        match Self::of(data_dir) {
+            Err(error) if error.source.kind() == io::ErrorKind::NotFound => Ok(None),
+            result => result.map(Some),
+        }
+    }
+
+    fn of(data_dir: &Path) -> Result<Self, StorageError> {
+        let root = data_dir.join("objects");
         let shared = Shared {
             root: File::open(&root).context("open", &root)?,
-            objects,
-            staging,
+            objects: root.join("nar"),
+            staging: root.join("staging"),
             next_name: AtomicU64::new(0),
             probed: Mutex::new(None),
         };
-        shared.root.sync_all().context("flush", &root)?;
-        sync_directory(data_dir)?;
         Ok(Self {
             shared: Arc::new(shared),
         })
@@ -161,7 +174,13 @@ impl FileStorage {
                 .to_str()
                 .and_then(PartialKey::from_file_name);
             let Some(key) = key else { continue };
-            if is_older(&entry, age)? {
+            let path = entry.path();
+            let metadata = match entry.metadata() {
+                // Somebody was faster.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                result => result.context("examine", &path)?,
+            };
+            if is_older(&metadata, age).context("examine", &path)? {
                 stale.push(key);
             }
         }
@@ -257,46 +276,6 @@ impl FileStorage {
         self.remove_listing(nar_hash)
     }
 
-    /// The directories that objects lie in, for a walk through all of them.
-    pub(crate) fn object_directories(&self) -> Result<Vec<PathBuf>, StorageError> {
-        let objects = &self.shared.objects;
-        let mut directories = Vec::new();
-        for entry in fs::read_dir(objects).context("list", objects)? {
-            let path = entry.context("list", objects)?.path();
-            if path.is_dir() {
-                directories.push(path);
-            }
-        }
-        Ok(directories)
-    }
-
-    /// The objects in one of [`Self::object_directories`] that were written at least so long ago, each
-    /// once; those too of which there is nothing but the listing.
-    pub(crate) fn objects_older_than(
-        &self,
-        directory: &Path,
-        age: Duration,
-    ) -> Result<Vec<NarHash>, StorageError> {
-        let mut objects = BTreeSet::new();
-        for entry in fs::read_dir(directory).context("list", directory)? {
-            let entry = entry.context("list", directory)?;
-            let name = entry.file_name();
-            let nar_hash = name
-                .to_str()
-                .and_then(|name| {
-                    name.strip_suffix(OBJECT_SUFFIX)
-                        .or_else(|| name.strip_suffix(LISTING_SUFFIX))
-                })
-                .and_then(|name| NarHash::from_base32(name).ok());
-            // A name that is no hash was put there by a person, and is left to that person.
-            let Some(nar_hash) = nar_hash else { continue };
-            if is_older(&entry, age)? {
-                objects.insert(nar_hash);
-            }
-        }
-        Ok(objects.into_iter().collect())
-    }
-
     /// Whether the storage takes data: writes a file, waits until it is on disk, and removes it.
     ///
     /// A success is remembered for some seconds, so that asking often costs nothing.
@@ -347,13 +326,8 @@ fn remove_if_there(path: &Path) -> Result<(), StorageError> {
 }
 
 /// Whether a file was last written at least so long ago. What is of the future is young: clocks jump.
-fn is_older(entry: &fs::DirEntry, age: Duration) -> Result<bool, StorageError> {
-    let metadata = match entry.metadata() {
-        // Somebody was faster.
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
-        result => result.context("examine", &entry.path())?,
-    };
-    let modified = metadata.modified().context("examine", &entry.path())?;
+fn is_older(metadata: &fs::Metadata, age: Duration) -> io::Result<bool> {
+    let modified = metadata.modified()?;
     Ok(SystemTime::now()
         .duration_since(modified)
         .is_ok_and(|elapsed| elapsed >= age))

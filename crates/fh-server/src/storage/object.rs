@@ -3,14 +3,20 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::time::{Duration, SystemTime};
 
 use super::{Checksum, RunningChecksum};
 
 /// Bytes that are read at once where a whole object is read to check it.
 const CHECKED_AT_ONCE: usize = 256 << 10;
 
+/// A file that was changed less long ago may be changed again without its times telling: many kernels
+/// count them in steps of a clock that ticks every few milliseconds, some file systems in seconds.
+const SETTLED: Duration = Duration::from_secs(1);
+
 /// What a file looks like from outside. As long as it stays the same, nobody has written to the file:
-/// the time of the last change cannot be set by a program.
+/// the time of the last change cannot be set by a program. Only for files that [are
+/// settled](Self::is_settled).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FileIdentity {
     device: u64,
@@ -21,6 +27,17 @@ pub(crate) struct FileIdentity {
 }
 
 impl FileIdentity {
+    /// Whether any further change would show. Not where the clock was set back since the last one.
+    pub(crate) fn is_settled(&self) -> bool {
+        let (seconds, nanoseconds) = self.changed;
+        let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u32::try_from(nanoseconds))
+        else {
+            return false;
+        };
+        let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
+        changed.elapsed().is_ok_and(|elapsed| elapsed > SETTLED)
+    }
+
     fn of(metadata: &Metadata) -> Self {
         Self {
             device: metadata.dev(),

@@ -18,10 +18,10 @@ fn staged(storage: &FileStorage, bytes: &[u8]) -> StagedFile {
 }
 
 fn read(storage: &FileStorage, nar_hash: &NarHash) -> Option<Vec<u8>> {
-    let (mut file, size) = storage.object(nar_hash).unwrap()?;
+    let object = storage.object(nar_hash).unwrap()?;
     let mut bytes = Vec::new();
-    file.read_to_end(&mut bytes).unwrap();
-    assert_eq!(bytes.len() as u64, size);
+    object.reader().read_to_end(&mut bytes).unwrap();
+    assert_eq!(bytes.len() as u64, object.size());
     Some(bytes)
 }
 
@@ -66,14 +66,18 @@ fn an_object_is_replaced_and_removed() {
     assert_eq!(read(&storage, &hash), None);
     storage.remove(&hash).unwrap();
     storage.place([(hash, staged(&storage, b"one"))]).unwrap();
-    let (mut open, _) = storage.object(&hash).unwrap().unwrap();
+    let open = storage.object(&hash).unwrap().unwrap();
+    assert!(storage.is_still(&hash, Some(&open)).unwrap());
+    assert!(!storage.is_still(&hash, None).unwrap());
     storage.place([(hash, staged(&storage, b"two"))]).unwrap();
     assert_eq!(read(&storage, &hash).unwrap(), b"two");
     // Who has begun to read the old one reads it to its end.
     let mut old = Vec::new();
-    open.read_to_end(&mut old).unwrap();
+    open.reader().read_to_end(&mut old).unwrap();
+    assert!(!storage.is_still(&hash, Some(&open)).unwrap());
     assert_eq!(old, b"one");
     storage.remove(&hash).unwrap();
+    assert!(storage.is_still(&hash, None).unwrap());
     assert_eq!(storage.object_size(&hash).unwrap(), None);
 }
 

@@ -3,6 +3,7 @@
 mod access;
 mod bad_input;
 mod collection;
+mod damage;
 mod logs;
 mod parts;
 mod protocol;
@@ -21,6 +22,7 @@ use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
 
+use crate::config::Settings;
 use crate::testing::{Answer, TestServer};
 
 /// Bytes of a part in these tests, uncompressed.
@@ -156,27 +158,57 @@ pub(crate) struct Scene {
 
 impl Scene {
     pub(crate) async fn new() -> Self {
-        let server = Self::start(TempDir::new().unwrap()).await;
+        Self::with(|_| {}).await
+    }
+
+    /// With other settings than those of these tests.
+    pub(crate) async fn with(adjust: impl FnOnce(&mut Settings)) -> Self {
+        let server = Self::start(TempDir::new().unwrap(), adjust).await;
         let ann = server.user("ann").await;
         server.organization("acme", &ann).await;
         server.flake("acme/app", "private", &ann).await;
         Self { server, ann }
     }
 
-    async fn start(directory: TempDir) -> TestServer {
+    /// Where the object of an item lies.
+    pub(crate) fn object(&self, item: &Item) -> std::path::PathBuf {
+        let name = item.nar_name();
+        let objects = self.server.directory.path().join("data/objects/nar");
+        objects.join(&name[..2]).join(format!("{name}.nar.zst"))
+    }
+
+    /// Writes to the object of an item behind the server's back, into the same file.
+    pub(crate) fn alter(&self, item: &Item, change: impl FnOnce(&mut Vec<u8>)) {
+        let path = self.object(item);
+        let mut bytes = std::fs::read(&path).unwrap();
+        change(&mut bytes);
+        std::fs::write(&path, bytes).unwrap();
+    }
+
+    /// Makes the rows what they were before there were checksums.
+    pub(crate) async fn forget_checksums(&self) {
+        let changed = self.server.state.database().write(|transaction| {
+            transaction.execute("UPDATE nar SET checksum = NULL", [])?;
+            Ok::<_, crate::DatabaseError>(())
+        });
+        changed.await.unwrap();
+    }
+
+    async fn start(directory: TempDir, adjust: impl FnOnce(&mut Settings)) -> TestServer {
         TestServer::start_with(directory, |settings| {
             settings.limits.part_size = PART;
             settings.limits.batched_nar_size = BATCHED;
             settings.limits.body_size = 1 << 20;
             settings.limits.nar_size = 4 << 20;
             settings.timeouts.stall = std::time::Duration::from_millis(300);
+            adjust(settings);
         })
         .await
     }
 
     /// Stops the server and starts it again on the same data.
     pub(crate) async fn restarted(self) -> Self {
-        let server = Self::start(self.server.stop()).await;
+        let server = Self::start(self.server.stop(), |_| {}).await;
         Self {
             server,
             ann: self.ann,
