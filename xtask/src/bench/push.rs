@@ -77,8 +77,16 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
     ];
     rows.extend([
         row(
+            "push.cpu",
+            "CPU time of client and server",
+            Unit::Seconds,
+            None,
+            both,
+            |transfer| (transfer.client.cpu + transfer.server.cpu).as_secs_f64(),
+        ),
+        row(
             "push.client_cpu",
-            "CPU time of the client",
+            "of which the client",
             Unit::Seconds,
             None,
             both,
@@ -86,7 +94,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
         ),
         row(
             "push.server_cpu",
-            "CPU time of the server",
+            "of which the server",
             Unit::Seconds,
             None,
             both,
