@@ -11,6 +11,7 @@ mod nix;
 
 mod access;
 mod bombs;
+mod clocks;
 mod disks;
 mod kills;
 mod lines;

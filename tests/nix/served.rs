@@ -37,7 +37,8 @@ impl Served {
         Self::start_at(Home::new().unwrap(), data.to_owned(), options)
     }
 
-    fn start_at(home: Home, data: PathBuf, options: &[&str]) -> Self {
+    /// As [`Self::start`], with a home that is prepared.
+    pub(crate) fn start_at(home: Home, data: PathBuf, options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let (process, address) = start(&home, &data, &options, "127.0.0.1:0");
         Self {

@@ -66,8 +66,8 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     result.context("the tests did not pass")
 }
 
-/// Other programs that some tests compare with, and the Debian package of each.
-const PROGRAMS: &[(&str, &str)] = &[("curl", "curl")];
+/// Other programs that some tests use or compare with, and the Debian package of each.
+const PROGRAMS: &[(&str, &str)] = &[("curl", "curl"), ("faketime", "faketime")];
 
 /// Installs what is missing of [`PROGRAMS`], or says what that is.
 fn programs() -> Result<()> {

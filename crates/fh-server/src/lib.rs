@@ -14,6 +14,7 @@
 mod access;
 mod bootstrap;
 pub mod check;
+mod clock;
 mod collect;
 pub mod config;
 mod database;

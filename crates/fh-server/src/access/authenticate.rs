@@ -15,6 +15,7 @@ use super::directory::Directory;
 use super::last_used::LastUsed;
 use super::principal::{self, Standing};
 use super::{Caller, credentials};
+use crate::clock;
 use crate::database::{Database, DatabaseError, Timestamp};
 use crate::error::ApiError;
 use crate::keys::Keys;
@@ -75,7 +76,7 @@ impl Access {
         let Some(token) = token else {
             return self.anonymous().await;
         };
-        let now = OffsetDateTime::now_utc();
+        let now = clock::now();
         let claims = self.verify(&token, now)?;
         let principal = match self.standing(&claims).await? {
             Standing::Good(principal) => principal,

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::DatabaseError;
+use crate::clock;
 
 /// Microseconds since 1970, UTC: how every time is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -14,7 +15,7 @@ pub(crate) struct Timestamp(i64);
 
 /// The present.
 pub(crate) fn now() -> Timestamp {
-    Timestamp::from(OffsetDateTime::now_utc())
+    Timestamp::from(clock::now())
 }
 
 impl Timestamp {

@@ -7,8 +7,8 @@ use fh_api::Discovery;
 use fh_auth::Jwk;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
-use time::OffsetDateTime;
 
+use crate::clock;
 use crate::state::AppState;
 
 /// How long the key set may be kept, with room for a rotation of the token key.
@@ -27,7 +27,7 @@ pub(crate) async fn discovery(State(state): State<AppState>) -> impl IntoRespons
         store_dir: state.store_dir().as_str().to_owned(),
         public_keys: state.keys().public(),
         login: vec!["token".to_owned()],
-        now: OffsetDateTime::now_utc(),
+        now: clock::now(),
     };
     // It tells the server's clock.
     ([(CACHE_CONTROL, "no-store")], Json(body))

@@ -34,6 +34,8 @@ use std::time::{Duration, Instant, SystemTime};
 
 use fh_nix::NarHash;
 
+use crate::clock;
+
 pub(crate) use self::checksum::{Checksum, RunningChecksum};
 pub(crate) use self::object::{FileIdentity, OpenObject};
 pub(crate) use self::partial::{OpenPartial, PartialFile, PartialKey};
@@ -328,7 +330,7 @@ fn remove_if_there(path: &Path) -> Result<(), StorageError> {
 /// Whether a file was last written at least so long ago. What is of the future is young: clocks jump.
 fn is_older(metadata: &fs::Metadata, age: Duration) -> io::Result<bool> {
     let modified = metadata.modified()?;
-    Ok(SystemTime::now()
+    Ok(SystemTime::from(clock::now())
         .duration_since(modified)
         .is_ok_and(|elapsed| elapsed >= age))
 }
