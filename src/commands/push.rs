@@ -1,6 +1,7 @@
 //! `fh push`: the closure of what was built, into a flake.
 
 mod arguments;
+mod bar;
 mod progress;
 mod report;
 

@@ -47,19 +47,24 @@ pub(crate) struct Terminals {
     pub(crate) stdin: bool,
     /// Tables, and not CSV.
     pub(crate) stdout: bool,
-    /// Moving progress bars, and not lines.
+    /// A person reads what is asked.
     pub(crate) stderr: bool,
+    /// stderr can move its cursor: bars, and not lines.
+    pub(crate) moving: bool,
     /// Colours on stderr.
     pub(crate) color: bool,
 }
 
 /// Whether stderr shows colours.
 pub(crate) fn stderr_color(environment: &Environment) -> bool {
-    let plain = environment.get(&variables::NO_COLOR).is_some()
-        || environment
-            .get(&variables::TERM)
-            .is_some_and(|term| term == "dumb");
+    let plain = environment.get(&variables::NO_COLOR).is_some() || is_dumb(environment);
     !plain && std::io::stderr().is_terminal()
+}
+
+fn is_dumb(environment: &Environment) -> bool {
+    environment
+        .get(&variables::TERM)
+        .is_some_and(|term| term == "dumb")
 }
 
 /// Everything that outlives the parsing of the command line.
@@ -128,6 +133,7 @@ impl Settings {
                 stdin: std::io::stdin().is_terminal(),
                 stdout: std::io::stdout().is_terminal(),
                 stderr: std::io::stderr().is_terminal(),
+                moving: !is_dumb(&environment) && std::io::stderr().is_terminal(),
                 color: stderr_color(&environment),
             },
             environment,

@@ -40,7 +40,7 @@ variables! {
     FH_VERBOSITY,
     /// Not empty: no colours.
     NO_COLOR,
-    /// `dumb`: no colours.
+    /// `dumb`: no colours, and no bars.
     TERM,
     /// The home directory.
     HOME,

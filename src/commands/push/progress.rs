@@ -8,8 +8,9 @@ use std::time::{Duration, Instant};
 use fh_api::FlakeName;
 use fh_client::push::PlanTotals;
 use fh_client::{PushEvent, PushObserver};
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::ProgressBar;
 
+use super::bar;
 use crate::context::Context;
 use crate::output::{human, printable};
 
@@ -19,8 +20,6 @@ const INTERVAL: Duration = Duration::from_secs(10);
 /// How often it is told that a request is tried again: several at once say the same, and are
 /// counted.
 const RETRY_INTERVAL: Duration = Duration::from_secs(5);
-
-const BAR: &str = "{bytes} of {total_bytes} [{bar:24}] {binary_bytes_per_sec}, {eta} left, {msg}";
 
 /// Hears of the push, and shows it.
 pub(super) struct Progress {
@@ -54,11 +53,7 @@ struct State {
 
 impl Progress {
     pub(super) fn new(flake: &FlakeName, dry_run: bool, context: &Context) -> Self {
-        let bar = context
-            .settings
-            .terminals
-            .stderr
-            .then(|| ProgressBar::new_spinner().with_style(spinner()));
+        let bar = context.settings.terminals.moving.then(bar::new);
         Self {
             flake: flake.to_string(),
             dry_run,
@@ -82,11 +77,10 @@ impl Progress {
         self.state().waiting = Some((what.to_owned(), Instant::now()));
         if let Some(bar) = &self.bar {
             bar.set_message(what.to_owned());
-            bar.enable_steady_tick(Duration::from_millis(100));
         }
     }
 
-    /// Runs a future, and where there is no terminal tells now and then how it goes.
+    /// Runs a future, and tells now and then how it goes, also where nothing happens.
     pub(super) async fn shown_during<T>(&self, future: impl Future<Output = T>) -> T {
         tokio::pin!(future);
         loop {
@@ -99,12 +93,11 @@ impl Progress {
     }
 
     fn tick(&self) {
-        if self.bar.is_some() {
-            return;
-        }
         let mut state = self.state();
-        if let Some(line) = state.line(Instant::now()) {
-            self.line(&line);
+        match (state.line(Instant::now()), &self.bar) {
+            (Some(line), Some(bar)) => bar.set_message(line),
+            (Some(line), None) => self.line(&line),
+            (None, _) => {}
         }
     }
 
@@ -168,18 +161,15 @@ impl Progress {
         }
         self.line(&text);
         if let Some(bar) = &self.bar {
-            bar.set_style(bar_style());
-            bar.set_length(totals.upload_bytes);
-            bar.set_position(0);
-            bar.reset_eta();
-            bar.set_message(paths_done(state));
+            bar::begin(bar, totals.upload_bytes);
+            bar.set_message(state.so_far(now));
         }
     }
 
     fn moved(&self, state: &State) {
         if let Some(bar) = &self.bar {
             bar.set_position(state.sent);
-            bar.set_message(paths_done(state));
+            bar.set_message(state.so_far(Instant::now()));
         }
     }
 
@@ -225,83 +215,64 @@ impl PushObserver for Progress {
 }
 
 impl State {
-    /// What stands for a bar where there is none. None where nothing is under way.
+    /// What is to be told now and then. None where nothing is under way.
     fn line(&mut self, now: Instant) -> Option<String> {
         if let Some((what, since)) = &self.waiting {
             let time = human::elapsed(now.duration_since(*since));
             return Some(format!("Still {what} ({time})"));
         }
-        let began = self.began?;
-        let total = self.totals.upload_bytes;
-        if total == 0 {
-            return None;
-        }
-        let elapsed = now.duration_since(began);
-        let mut line = format!(
-            "{} of {} ({} %), {}",
-            human::bytes(self.sent),
-            human::bytes(total),
-            self.sent
-                .saturating_mul(100)
-                .checked_div(total)
-                .unwrap_or(100),
-            paths_done(self),
-        );
-        let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        self.began.filter(|_| self.totals.upload_bytes > 0)?;
         let told = self.told.filter(|&(sent, _)| sent == self.sent);
         let moved = told.map_or(now, |(_, at)| at);
         self.told = Some((self.sent, moved));
-        if moved < now {
-            let time = human::elapsed(now.duration_since(moved));
-            let what = if self.sent < total {
-                "nothing was sent"
-            } else {
-                "waiting for the server"
-            };
-            line.push_str(&format!(", {what} for {time}"));
-            return Some(line);
+        if moved == now {
+            return Some(self.so_far(now));
         }
+        let time = human::elapsed(now.duration_since(moved));
+        let what = if self.sent < self.totals.upload_bytes {
+            "nothing was sent"
+        } else {
+            "waiting for the server"
+        };
+        Some(format!("{}, {what} for {time}", self.position()))
+    }
+
+    /// How far the push is, how fast it goes and how long it will take.
+    fn so_far(&self, now: Instant) -> String {
+        let mut text = self.position();
+        let elapsed = self
+            .began
+            .map_or(Duration::ZERO, |at| now.duration_since(at));
+        let milliseconds = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let rate = self.sent.saturating_mul(1000).checked_div(milliseconds);
         if let Some(rate) = rate.filter(|&rate| rate > 0) {
-            let left = Duration::from_secs(total.saturating_sub(self.sent) / rate);
-            line.push_str(&format!(
+            let left = self.totals.upload_bytes.saturating_sub(self.sent);
+            text.push_str(&format!(
                 ", {}/s, {} left",
                 human::bytes(rate),
-                human::elapsed(left)
+                human::elapsed(Duration::from_secs(left / rate))
             ));
         }
-        Some(line)
+        text
     }
-}
 
-fn paths_done(state: &State) -> String {
-    format!(
-        "{} of {}",
-        state.paths,
-        human::count(state.totals.upload, "path")
-    )
-}
-
-fn spinner() -> ProgressStyle {
-    ProgressStyle::with_template("{spinner} {msg}")
-        .unwrap_or_else(|_| ProgressStyle::default_spinner())
-}
-
-fn bar_style() -> ProgressStyle {
-    ProgressStyle::with_template(BAR)
-        .unwrap_or_else(|_| ProgressStyle::default_bar())
-        .progress_chars("=> ")
+    fn position(&self) -> String {
+        let total = self.totals.upload_bytes;
+        let percent = self.sent.saturating_mul(100).checked_div(total);
+        format!(
+            "{} of {} ({} %), {} of {}",
+            human::bytes(self.sent),
+            human::bytes(total),
+            percent.unwrap_or(100),
+            self.paths,
+            human::count(self.totals.upload, "path"),
+        )
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn templates_are_understood() {
-        assert!(ProgressStyle::with_template(BAR).is_ok());
-        assert!(ProgressStyle::with_template("{spinner} {msg}").is_ok());
-    }
 
     #[test]
     fn a_line_tells_how_far_how_fast_and_how_long() {
