@@ -11,7 +11,8 @@ pub(crate) fn line_end(text: &[u8]) -> &'static [u8] {
     if has_crlf(text) { b"\r\n" } else { b"\n" }
 }
 
-fn has_crlf(text: &[u8]) -> bool {
+/// Whether any line ends with CRLF.
+pub(crate) fn has_crlf(text: &[u8]) -> bool {
     text.windows(2).any(|pair| pair == b"\r\n")
 }
 
@@ -40,7 +41,11 @@ pub(crate) fn place(text: &[u8], position: usize) -> (usize, usize) {
 
 /// Appends a line without disturbing what is there, be the last line ended or not.
 pub(crate) fn append_line(text: &mut Vec<u8>, line: &[u8]) {
-    let end = line_end(text);
+    let end = match text.last() {
+        // Some readers of netrc give up at a CR behind a blank.
+        Some(b' ' | b'\t' | b'\x0b' | b'\x0c') => b"\n",
+        _ => line_end(text),
+    };
     if text.is_empty() || text.ends_with(b"\n") {
         text.extend_from_slice(line);
         text.extend_from_slice(end);

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use super::Change;
-use super::scan::{Item, Key, Kind, is_blank};
+use super::scan::{Item, Key, Kind, Scanned, is_blank};
 use super::value::LONGEST_LINE;
 use crate::text::{append_line, line_end, line_start, line_stop, splice, whole_line};
 use crate::{Error, Result};
@@ -16,22 +16,25 @@ fn barrier(items: &[Item]) -> Option<usize> {
 }
 
 /// Which item is the entry of `host`, if every reader finds it.
-pub(super) fn place_in_reach(items: &[Item], host: &str) -> Option<usize> {
+pub(super) fn place_in_reach(scanned: &Scanned, host: &str) -> Option<usize> {
+    let items = &scanned.items;
     let own = items.iter().position(|item| item.is_machine(host))?;
-    barrier(items)
-        .is_none_or(|barrier| own <= barrier)
-        .then_some(own)
+    let in_reach = barrier(items).is_none_or(|barrier| own <= barrier)
+        && scanned.top_barrier.is_none()
+        && !items[own].hides_itself;
+    in_reach.then_some(own)
 }
 
 /// The text with the entry of `host` set. The values are checked already.
 pub(super) fn set(
     text: &[u8],
-    items: &[Item],
+    scanned: &Scanned,
     host: &str,
     login: &str,
     password: &str,
 ) -> (Vec<u8>, Change) {
-    if let Some(own) = place_in_reach(items, host) {
+    let items = &scanned.items;
+    if let Some(own) = place_in_reach(scanned, host) {
         let edits = update(&items[own], login, password);
         let change = if edits.is_empty() {
             Change::Unchanged
@@ -41,7 +44,14 @@ pub(super) fn set(
         return (splice(text, &edits), change);
     }
     let entry = format!("machine {host} login {login} password {password}").into_bytes();
-    let Some(barrier) = barrier(items) else {
+    if let Some(top) = scanned.top_barrier {
+        let at = above_comments(text, top, 0);
+        let line = [entry.as_slice(), line_end(text)].concat();
+        return (splice(text, &[(at..at, line)]), Change::Added);
+    }
+    // Also above an entry of the host that some reader does not understand.
+    let own = items.iter().position(|item| item.is_machine(host));
+    let Some(barrier) = barrier(items).into_iter().chain(own).min() else {
         let mut text = text.to_vec();
         append_line(&mut text, &entry);
         return (text, Change::Added);

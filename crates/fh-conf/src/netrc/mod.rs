@@ -34,7 +34,7 @@ use std::ops::Range;
 pub use value::check;
 
 use crate::{Error, Result};
-use scan::{Item, Kind};
+use scan::{Item, Kind, Scanned};
 
 /// The largest file, in bytes, that every curl reads whole (its dynamic buffer of 128 KiB counts a
 /// closing NUL).
@@ -44,7 +44,7 @@ const LARGEST_FILE: usize = 128 * 1024 - 1;
 #[derive(Clone, PartialEq, Eq)]
 pub struct Netrc {
     text: Vec<u8>,
-    items: Vec<Item>,
+    scanned: Scanned,
 }
 
 /// What [`Netrc::set`] did.
@@ -75,7 +75,7 @@ impl Netrc {
     pub fn parse(text: &[u8]) -> Result<Self> {
         Ok(Self {
             text: text.to_vec(),
-            items: scan::scan(text)?,
+            scanned: scan::scan(text)?,
         })
     }
 
@@ -102,12 +102,16 @@ impl Netrc {
     /// one above what hides it.
     #[must_use]
     pub fn is_in_reach(&self, host: &str) -> bool {
-        edit::place_in_reach(&self.items, host).is_some()
+        edit::place_in_reach(&self.scanned, host).is_some()
+    }
+
+    fn items(&self) -> &[Item] {
+        &self.scanned.items
     }
 
     fn item(&self, host: &str) -> Option<&Item> {
         let mut reachable = self
-            .items
+            .items()
             .iter()
             .take_while(|item| item.kind != Kind::Default);
         reachable.find(|item| item.is_machine(host))
@@ -116,7 +120,7 @@ impl Netrc {
     /// The names of all machines, in the file's order, repeated if they are in the file.
     #[must_use]
     pub fn hosts(&self) -> Vec<String> {
-        let machines = self.items.iter().filter_map(|item| match &item.kind {
+        let machines = self.items().iter().filter_map(|item| match &item.kind {
             Kind::Machine(name) => Some(String::from_utf8_lossy(name).into_owned()),
             Kind::Default | Kind::Macro => None,
         });
@@ -135,7 +139,7 @@ impl Netrc {
         let ambiguous = || Error::NetrcAmbiguous {
             host: host.to_owned(),
         };
-        let (text, change) = edit::set(&self.text, &self.items, host, login, password);
+        let (text, change) = edit::set(&self.text, &self.scanned, host, login, password);
         if change == Change::Unchanged {
             return Ok(change);
         }
@@ -146,13 +150,13 @@ impl Netrc {
             });
         }
         let edited = Self::parse(&text).map_err(|_| ambiguous())?;
-        if !edited
+        let found = edited
             .get(host)
-            .is_some_and(|entry| entry.is(login, password))
-        {
+            .is_some_and(|entry| entry.is(login, password));
+        if !found || !edited.is_in_reach(host) {
             return Err(ambiguous());
         }
-        edit::check_line_lengths(&edited.text, &edited.items, host)?;
+        edit::check_line_lengths(&edited.text, edited.items(), host)?;
         *self = edited;
         Ok(change)
     }
@@ -165,13 +169,13 @@ impl Netrc {
     /// [`Error::NetrcAmbiguous`] if the rest could not be read any more; nothing is changed then.
     pub fn remove(&mut self, host: &str) -> Result<bool> {
         let mut edited = self.clone();
-        while let Some(item) = edited.items.iter().find(|item| item.is_machine(host)) {
+        while let Some(item) = edited.items().iter().find(|item| item.is_machine(host)) {
             let text = edit::remove(&edited.text, item);
             edited = Self::parse(&text).map_err(|_| Error::NetrcAmbiguous {
                 host: host.to_owned(),
             })?;
         }
-        let removed = edited.items.len() != self.items.len();
+        let removed = edited.items().len() != self.items().len();
         *self = edited;
         Ok(removed)
     }
@@ -196,7 +200,7 @@ impl Netrc {
             None => edit::remove(&self.text, item),
             Some(before) => {
                 let earlier = scan::scan(before).map_err(|_| ambiguous())?;
-                let [earlier] = earlier.as_slice() else {
+                let [earlier] = earlier.items.as_slice() else {
                     return Err(ambiguous());
                 };
                 if !earlier.is_machine(host) || earlier.range != (0..before.len()) {
@@ -225,8 +229,12 @@ impl Netrc {
 /// The words of a netrc that are no secret: keywords, hosts, logins and the names of macros, as
 /// places in the text. `None` for a text that is not understood.
 pub(crate) fn public_words(text: &[u8]) -> Option<Vec<Range<usize>>> {
-    let items = scan::scan(text).ok()?;
-    let mut words: Vec<_> = items.into_iter().flat_map(|item| item.public).collect();
+    let scanned = scan::scan(text).ok()?;
+    let mut words: Vec<_> = scanned
+        .items
+        .into_iter()
+        .flat_map(|item| item.public)
+        .collect();
     words.sort_by_key(|word| word.start);
     Some(words)
 }

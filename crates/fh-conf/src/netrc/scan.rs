@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use crate::text::{line_start, line_stop, place};
+use crate::text::{has_crlf, line_start, line_stop, place};
 use crate::{Error, Result};
 
 /// A longer login may be a token: some services take it there.
@@ -51,6 +51,18 @@ pub(super) struct Item {
     pub(super) public: Vec<Range<usize>>,
     /// Some reader may not find what stands behind this item.
     pub(super) hides_rest: bool,
+    /// A remark with keywords stands behind a word of it.
+    has_remark: bool,
+    /// Some reader may not find the item itself, or read it otherwise.
+    pub(super) hides_itself: bool,
+}
+
+/// What the text consists of.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Scanned {
+    pub(super) items: Vec<Item>,
+    /// The begin of the line at which some reader gives up, before there is any item.
+    pub(super) top_barrier: Option<usize>,
 }
 
 impl Item {
@@ -124,7 +136,7 @@ struct Scanner<'a> {
 }
 
 /// Reads the whole text.
-pub(super) fn scan(text: &[u8]) -> Result<Vec<Item>> {
+pub(super) fn scan(text: &[u8]) -> Result<Scanned> {
     let mut scanner = Scanner {
         text,
         position: 0,
@@ -136,7 +148,48 @@ pub(super) fn scan(text: &[u8]) -> Result<Vec<Item>> {
     while let Some(word) = scanner.word(false)? {
         scanner.item(&word)?;
     }
-    Ok(scanner.items)
+    let mut scanned = Scanned {
+        items: scanner.items,
+        top_barrier: None,
+    };
+    if let Some(stray) = stray_return(text) {
+        // Behind it, curl from 8.11 to 8.16 or so finds nothing.
+        match scanned
+            .items
+            .iter_mut()
+            .rfind(|item| item.range.start < stray)
+        {
+            Some(item) => {
+                item.hides_rest = true;
+                item.hides_itself |= item.kind != Kind::Macro && stray < item.range.end;
+            }
+            None => scanned.top_barrier = Some(line_start(text, stray)),
+        }
+    }
+    Ok(scanned)
+}
+
+/// The first CR (or other blank that is neither space nor tab) that is not directly behind a word:
+/// on an empty line, or behind a space. Comment lines do not count.
+fn stray_return(text: &[u8]) -> Option<usize> {
+    let mut start = 0;
+    for line in text.split_inclusive(|&byte| byte == b'\n') {
+        let first = line.iter().find(|byte| !matches!(byte, b' ' | b'\t'));
+        if first != Some(&b'#') {
+            let stray = line.iter().enumerate().position(|(index, byte)| {
+                matches!(byte, b'\r' | b'\x0b' | b'\x0c')
+                    && index
+                        .checked_sub(1)
+                        .is_none_or(|before| is_blank(line[before]))
+            });
+            if let Some(stray) = stray {
+                return Some(start + stray);
+            }
+        }
+        start += line.len();
+    }
+    // With a line behind it, a last CR without LF would be one.
+    (text.ends_with(b"\r") && has_crlf(text)).then(|| text.len() - 1)
 }
 
 impl Scanner<'_> {
@@ -159,10 +212,14 @@ impl Scanner<'_> {
             let Some(name) = self.word(true)? else {
                 return Err(self.error(word.range.start, "machine without a name"));
             };
-            let misleads = name.starts_remark();
+            let apart = self.is_apart(word, &name);
+            let misleads = name.starts_remark() || apart;
             let public = vec![word.range.clone(), name.range.clone()];
             let range = word.range.start..name.range.end;
             self.open(Kind::Machine(name.text), range, public, misleads);
+            if let Some(item) = self.items.last_mut() {
+                item.hides_itself = apart;
+            }
         } else if word.is("default") {
             let range = word.range.clone();
             self.open(Kind::Default, range.clone(), vec![range], false);
@@ -216,6 +273,8 @@ impl Scanner<'_> {
             fields: Vec::new(),
             public,
             hides_rest,
+            has_remark: false,
+            hides_itself: false,
         };
         self.items.push(item);
     }
@@ -238,10 +297,14 @@ impl Scanner<'_> {
         // value.
         let value = self.word(true)?;
         let value = value.filter(|value| value.quoted || !value.is("machine"));
+        let apart = value
+            .as_ref()
+            .is_some_and(|value| self.is_apart(word, value));
         let (Some(value), Some(item)) = (value, self.items.last_mut()) else {
             return Err(self.error(word.range.start, no_value));
         };
-        item.hides_rest |= value.misleads();
+        item.hides_rest |= value.misleads() || apart;
+        item.hides_itself |= apart || item.has_remark;
         item.range.end = value.range.end;
         item.public.push(word.range.clone());
         if key == Key::Login && value.text.len() <= LONGEST_PUBLIC_LOGIN {
@@ -253,6 +316,16 @@ impl Scanner<'_> {
             value: value.text,
         });
         Ok(())
+    }
+
+    /// Whether a value stands on a later line than its keyword, with more in between than that line
+    /// end and an indent: curl from 7.84 to 8.10 then takes an empty word for the value.
+    fn is_apart(&self, keyword: &Word, value: &Word) -> bool {
+        let between = &self.text[keyword.range.end..value.range.start];
+        between.contains(&b'\n')
+            && !between
+                .strip_prefix(b"\n")
+                .is_some_and(|indent| indent.iter().all(|byte| matches!(byte, b' ' | b'\t')))
     }
 
     /// `macdef NAME`, then a body up to and with the next empty line.
@@ -321,11 +394,17 @@ impl Scanner<'_> {
             .iter()
             .all(|&byte| is_blank(byte));
         let mut words = self.text[self.position..stop].split(|&byte| is_blank(byte));
+        let opens_only = words
+            .clone()
+            .all(|word| (is_opening(word) || !is_keyword(word)) && !word.contains(&b'"'));
         if !whole_line
             && words.any(|word| is_keyword(word) || word.contains(&b'"'))
             && let Some(item) = self.items.last_mut()
         {
             item.hides_rest = true;
+            item.has_remark = true;
+            // A value in it would count; anything else harms only what comes behind.
+            item.hides_itself |= !opens_only;
         }
         self.position = stop;
     }

@@ -87,6 +87,32 @@ fn a_new_host_goes_to_the_end() {
     );
 }
 
+/// For it, some curl takes something else for the value.
+#[test]
+fn an_entry_that_some_reader_misreads_gets_another_above_it() {
+    let entry = "machine new.example login fh password secret";
+    for before in [
+        "machine new.example login\r\nold password old\n",
+        "machine new.example login old password\n\n old\n",
+        "machine new.example login old #a password b\n",
+    ] {
+        let mut netrc = parse(&format!("machine a login b\n{before}"));
+        assert!(!netrc.is_in_reach("new.example"));
+        assert_eq!(
+            netrc.set("new.example", "fh", "secret").unwrap(),
+            Change::Added
+        );
+        let end = if before.contains('\r') { "\r\n" } else { "\n" };
+        assert_eq!(
+            text(&netrc),
+            format!("machine a login b\n{entry}{end}{before}")
+        );
+        assert!(netrc.is_in_reach("new.example"));
+        assert!(netrc.put_back("new.example", None).unwrap());
+        assert_eq!(text(&netrc), format!("machine a login b\n{before}"));
+    }
+}
+
 #[test]
 fn the_line_ends_of_the_file_are_kept() {
     let entry = "machine new.example login fh password secret";
@@ -157,7 +183,17 @@ fn a_new_host_goes_before_what_hides_the_rest() {
     );
     assert_added(
         "machine a login b\r\nmacdef init\r\ncd /pub\r\n\r\n",
-        &format!("machine a login b\r\nmacdef init\r\ncd /pub\r\n\r\n{entry}\r\n"),
+        // curl 8.11 and some later ones give up at the CR of an empty line.
+        &format!("{entry}\r\nmachine a login b\r\nmacdef init\r\ncd /pub\r\n\r\n"),
+    );
+    assert_added(
+        "machine a login b\r\nmachine c login d\r\n\r\nmachine e login f\r\n",
+        &format!("machine a login b\r\n{entry}\r\nmachine c login d\r\n\r\nmachine e login f\r\n"),
+    );
+    assert_added("# top\r\n\r\n", &format!("# top\r\n{entry}\r\n\r\n"));
+    assert_added(
+        "machine a login b password c \r\n",
+        &format!("{entry}\r\nmachine a login b password c \r\n"),
     );
     // Values that curl takes for keywords when it looks for another host.
     assert_added(

@@ -1,12 +1,9 @@
-//! The real readers, curl and Nix, asked over a loopback server what they send.
-//!
-//! A test whose program is not installed says so and passes.
+//! The program curl, asked over a loopback server what it sends. Where it is not installed, the
+//! tests say so and pass.
 
-use std::io::{BufRead, BufReader, Write};
-use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::sync::mpsc::{Receiver, channel};
 
 use fh_conf::netrc::Netrc;
 use proptest::strategy::{Strategy, ValueTree};
@@ -14,51 +11,7 @@ use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
 
 use crate::files::file;
 use crate::readers::{Age, read};
-
-/// Answers every request and tells its `Authorization` header.
-struct Server {
-    address: SocketAddr,
-    headers: Receiver<Option<String>>,
-}
-
-impl Server {
-    fn start() -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let address = listener.local_addr().expect("an address");
-        let (sender, headers) = channel();
-        std::thread::spawn(move || {
-            for connection in listener.incoming().flatten() {
-                let mut authorization = None;
-                for line in BufReader::new(&connection).lines().map_while(Result::ok) {
-                    if line.is_empty() {
-                        break;
-                    }
-                    if let Some((name, value)) = line.split_once(": ")
-                        && name.eq_ignore_ascii_case("authorization")
-                    {
-                        authorization = Some(value.to_owned());
-                    }
-                }
-                let body = "StoreDir: /nix/store\n";
-                let length = body.len();
-                let answer = format!(
-                    "HTTP/1.1 200 OK\r\nContent-Length: {length}\r\nConnection: close\r\n\r\n{body}"
-                );
-                // First: who asked may look as soon as it has its answer.
-                if sender.send(authorization).is_err() {
-                    return;
-                }
-                let _ = (&connection).write_all(answer.as_bytes());
-            }
-        });
-        Self { address, headers }
-    }
-
-    /// What was sent since the last question.
-    fn sent(&self) -> Vec<Option<String>> {
-        self.headers.try_iter().collect()
-    }
-}
+use crate::server::{Server, basic};
 
 fn installed(program: &str) -> bool {
     let found = Command::new(program)
@@ -99,34 +52,6 @@ fn ask_curl(server: &Server, host: &str, netrc: &Path) -> Option<String> {
     server.sent().into_iter().flatten().next()
 }
 
-fn basic(login: &[u8], password: &[u8]) -> String {
-    format!("Basic {}", base64(&[login, b":", password].concat()))
-}
-
-fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::new();
-    for chunk in bytes.chunks(3) {
-        let padded = [
-            chunk[0],
-            chunk.get(1).copied().unwrap_or(0),
-            chunk.get(2).copied().unwrap_or(0),
-        ];
-        let number = padded
-            .iter()
-            .fold(0_usize, |number, &byte| number << 8 | usize::from(byte));
-        for place in 0..4 {
-            let letter = LETTERS[number >> (18 - 6 * place) & 63];
-            text.push(if place > chunk.len() {
-                '='
-            } else {
-                char::from(letter)
-            });
-        }
-    }
-    text
-}
-
 #[test]
 fn curl_sends_what_was_set() {
     if !installed("curl") {
@@ -134,7 +59,7 @@ fn curl_sends_what_was_set() {
     }
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("netrc");
-    let server = Server::start();
+    let server = Server::start(Ipv4Addr::LOCALHOST);
     let fixed = "machine new.example login fh password ".len();
     let longest = "p".repeat(4094 - fixed - " # remark".len());
     let files = [
@@ -192,7 +117,7 @@ fn the_model_reads_as_curl_does() {
     let age = Age::Fixed;
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("netrc");
-    let server = Server::start();
+    let server = Server::start(Ipv4Addr::LOCALHOST);
     let random = TestRng::from_seed(RngAlgorithm::ChaCha, &[7; 32]);
     let mut runner = TestRunner::new_with_rng(Config::default(), random);
     let mut asked = 0;
@@ -227,55 +152,4 @@ fn the_model_reads_as_curl_does() {
         }
         asked += 1;
     }
-}
-
-#[test]
-fn nix_sends_what_was_set() {
-    if !installed("nix") {
-        return;
-    }
-    let home = tempfile::tempdir().expect("a directory");
-    let path = home.path().join("the netrc");
-    let server = Server::start();
-    let before = "machine other.example login a password b\ndefault login x password y\n";
-    let mut netrc = Netrc::parse(before.as_bytes()).expect("understood");
-    netrc.set("127.0.0.1", "fh", "fh1_secret").expect("set");
-    std::fs::write(&path, netrc.as_bytes()).expect("written");
-    std::fs::write(
-        home.path().join("nix.conf"),
-        format!("netrc-file = {}\n", path.display()),
-    )
-    .expect("written");
-    let mut command = Command::new("nix");
-    command
-        .env_clear()
-        .env("PATH", std::env::var_os("PATH").unwrap_or_default());
-    for variable in [
-        "HOME",
-        "NIX_CONF_DIR",
-        "XDG_CACHE_HOME",
-        "NIX_STATE_DIR",
-        "NIX_LOG_DIR",
-        "NIX_LOCALSTATE_DIR",
-    ] {
-        command.env(variable, home.path());
-    }
-    command
-        .env("NIX_STORE_DIR", home.path().join("store"))
-        .env("NIX_USER_CONF_FILES", "");
-    command.args([
-        "--extra-experimental-features",
-        "nix-command",
-        "store",
-        "ping",
-        "--store",
-    ]);
-    let output = run(command.arg(format!("http://{}", server.address)));
-    let sent: Vec<_> = server.sent().into_iter().flatten().collect();
-    assert_eq!(
-        sent.first(),
-        Some(&basic(b"fh", b"fh1_secret")),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
 }

@@ -9,5 +9,7 @@
 
 mod curl;
 mod files;
+mod nix;
 mod properties;
 mod readers;
+mod server;
