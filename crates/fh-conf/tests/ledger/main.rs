@@ -144,3 +144,65 @@ proptest! {
         prop_assert!(ledger.owners().is_empty());
     }
 }
+
+/// The examples that the fuzz targets begin with.
+fn seeds(kind: &str) -> Vec<Vec<u8>> {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/seeds")
+        .join(kind);
+    let files = std::fs::read_dir(directory).unwrap();
+    let texts: Vec<_> = files
+        .map(|file| std::fs::read(file.unwrap().path()).unwrap())
+        .collect();
+    assert!(texts.len() > 5);
+    texts
+}
+
+#[test]
+fn the_seeds_are_accepted_and_given_back() {
+    for text in seeds("netrc") {
+        let path = Path::new(NETRC);
+        let mut netrc = Netrc::parse(&text).unwrap();
+        let mut ledger = Ledger::default();
+        for server in [0, 3, 4, 5] {
+            ledger
+                .set_netrc_entry(
+                    path,
+                    &name(server),
+                    &mut netrc,
+                    host(server),
+                    "fh",
+                    &token(server, 0),
+                )
+                .unwrap();
+            assert!(netrc.is_in_reach(host(server)));
+        }
+        for server in [3, 5, 4, 0] {
+            ledger
+                .take_back_netrc(path, &name(server), &mut netrc)
+                .unwrap();
+        }
+        assert_eq!(netrc.as_bytes(), text);
+    }
+    for seed in seeds("nix_conf") {
+        let path = Path::new(NIX_CONF);
+        let mut parts = seed.splitn(2, |&byte| byte == 0xff);
+        let (text, included) = (parts.next().unwrap(), parts.next());
+        let mut load =
+            |path: &Path| Ok(included.filter(|_| path.ends_with("i")).map(<[u8]>::to_vec));
+        let mut conf = NixConf::parse(text, path, &mut load).unwrap();
+        let mut ledger = Ledger::default();
+        ledger
+            .add_to_list(
+                path,
+                "one",
+                &mut conf,
+                "extra-substituters",
+                &["https://new.example"],
+            )
+            .unwrap();
+        assert!(conf.list_contains("substituters", "https://new.example"));
+        ledger.take_back_nix_conf(path, "one", &mut conf).unwrap();
+        assert_eq!(conf.as_bytes(), text);
+    }
+}
