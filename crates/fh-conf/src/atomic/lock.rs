@@ -29,7 +29,7 @@ impl Lock {
         let path = target.with_file_name(name);
         let begin = Instant::now();
         loop {
-            if let Some(file) = attempt(&path)? {
+            if let Some(file) = attempt(target, &path)? {
                 return Ok(Self { path, _file: file });
             }
             let waited = begin.elapsed();
@@ -50,11 +50,23 @@ impl Drop for Lock {
 }
 
 /// Tries once; `None` if another process has the lock, or had it and removed the lock file.
-fn attempt(path: &Path) -> Result<Option<File>> {
-    let failed = |errno: Errno| Error::Io {
-        action: "lock",
-        path: path.to_owned(),
-        source: errno.into(),
+fn attempt(target: &Path, path: &Path) -> Result<Option<File>> {
+    let failed = |errno: Errno| {
+        // Where no lock file can be made, neither can the file itself, which is what a person knows.
+        let is_of_directory = matches!(
+            errno,
+            Errno::ACCESS | Errno::PERM | Errno::ROFS | Errno::NOSPC | Errno::DQUOT
+        );
+        let (action, path) = if is_of_directory {
+            ("write", target)
+        } else {
+            ("lock", path)
+        };
+        Error::Io {
+            action,
+            path: path.to_owned(),
+            source: errno.into(),
+        }
     };
     // Never through a link, which could make a file elsewhere.
     let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
