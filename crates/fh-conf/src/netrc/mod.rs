@@ -9,16 +9,22 @@
 //! | curl | differs in |
 //! |---|---|
 //! | up to 7.83 | no quotes, no `macdef`; only a line that begins with `#` is a comment |
-//! | 7.84 to 8.10 | `#` before a word makes the rest of the line a comment; longer lines than 4095 bytes are skipped |
-//! | from 8.11 | only whole lines are comments again; a larger file than 128 KiB, a longer word than 4095 bytes or, in some versions, a byte outside of ASCII is a syntax error that loses every entry |
+//! | 7.84 to 8.10 (Nix 2.8 of Debian 12: 7.88.1) | `#` before a word makes the rest of the line a comment; longer lines than 4095 bytes are skipped; where a value stands on a later line than its keyword, a CR, blank or empty line between them is taken for an empty value |
+//! | from 8.11 (Nix 2.26 of Debian 13: 8.14.1) | only whole lines are comments again; a larger file than 128 KiB, a longer word than 4095 bytes or, in some versions, a byte outside of ASCII is a syntax error that loses every entry; so is, for what stands behind it, a CR that does not directly follow a word: on an empty line, or behind a space |
+//! | the latest (Nix 2.34 of Debian sid: 8.23.0) | of repeated values the last counts, elsewhere the first that make a pair |
 //! | all but the latest | in the entries of *other* hosts, values are taken for keywords: a login named `default` opens a default entry |
+//!
+//! What Nix itself makes of `netrc-file` is the same in all versions. The tests ask curl and the three
+//! versions of Nix, by their own downloads, and hold models of the readers to them.
 //!
 //! # Invariants
 //!
 //! - [`Netrc::set`] changes the values of the one entry, or adds one line; no other byte.
 //! - A new entry goes to the end, or before the first thing behind which a reader might not find
 //!   it: `default`, a macro that runs to the end of the file, a value or remark that some curl
-//!   takes for one of these.
+//!   takes for one of these, a CR at which some curl gives up. So does the entry of a host that has
+//!   one already, if some reader would not find that or take it otherwise
+//!   ([`Netrc::is_in_reach`]).
 //! - [`Netrc::remove`] after a [`Netrc::set`] that added gives back the bytes from before.
 //! - A password is never part of `Debug` output or of an error.
 

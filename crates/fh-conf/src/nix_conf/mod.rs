@@ -6,7 +6,9 @@
 //! = WORDS…`; anything else is an error, there and here. `NAME = …` replaces what was set before,
 //! `extra-NAME = …` adds to it, so `extra-NAME` *above* a `NAME` is lost. An included file counts
 //! at the place of its `include` line (Nix 2.9 to 2.19: before the whole file); its name is
-//! relative to the directory of the including file.
+//! relative to the directory of the including file. Nix 2.8, 2.26 and 2.34, which the tests ask
+//! (`show-config`, from 2.20 on `config show`), agree on all of this, and on what they refuse; they
+//! differ only in which settings they know, and in whether a list names a value twice.
 //!
 //! # Invariants
 //!

@@ -1,5 +1,10 @@
 //! Random logins and logouts on random files: when the last is gone, all is as it was.
 
+#![allow(
+    clippy::unwrap_used,
+    reason = "test code, also outside of test functions"
+)]
+
 #[path = "../netrc/files.rs"]
 mod netrc_files;
 #[path = "../nix_conf/files.rs"]
