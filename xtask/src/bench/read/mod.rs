@@ -37,7 +37,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
     let stage = Stage::set(setting, closure)?;
     let mut rows = Vec::new();
     let mut notes = vec![format!(
-        "NARs are downloaded by a client of our own that drops what it reads; the largest is {}",
+        "NARs are downloaded by a client of our own that drops what it reads; the largest is {} compressed",
         say::bytes(stage.nars.first().map_or(0, |nar| nar.bytes))
     )];
     match Wrk::find()? {
