@@ -109,6 +109,7 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
             [CompletionResult]::new('--stdin', '--stdin', [CompletionResultType]::ParameterName, 'Read what to push from stdin too, one a line')
             [CompletionResult]::new('--no-closure', '--no-closure', [CompletionResultType]::ParameterName, 'Push the paths named and not what they need, which must be on the server already')
+            [CompletionResult]::new('--no-logs', '--no-logs', [CompletionResultType]::ParameterName, 'Send no build logs; else those that this machine has go along, for `nix log`')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be sent, and send nothing')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')

@@ -98,6 +98,7 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
             cand --stdin 'Read what to push from stdin too, one a line'
             cand --no-closure 'Push the paths named and not what they need, which must be on the server already'
+            cand --no-logs 'Send no build logs; else those that this machine has go along, for `nix log`'
             cand --dry-run 'Show what would be sent, and send nothing'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'

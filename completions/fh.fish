@@ -75,6 +75,7 @@ complete -c fh -n "__fish_fh_using_subcommand push" -l store -d 'The Nix store t
 complete -c fh -n "__fish_fh_using_subcommand push" -l server -d 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l stdin -d 'Read what to push from stdin too, one a line'
 complete -c fh -n "__fish_fh_using_subcommand push" -l no-closure -d 'Push the paths named and not what they need, which must be on the server already'
+complete -c fh -n "__fish_fh_using_subcommand push" -l no-logs -d 'Send no build logs; else those that this machine has go along, for `nix log`'
 complete -c fh -n "__fish_fh_using_subcommand push" -l dry-run -d 'Show what would be sent, and send nothing'
 complete -c fh -n "__fish_fh_using_subcommand push" -l json -d 'Print JSON [env: FH_OUTPUT_JSON]'
 complete -c fh -n "__fish_fh_using_subcommand push" -s v -l verbose -d 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'

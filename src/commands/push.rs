@@ -14,7 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fh_client::closure::NixMessages;
-use fh_client::{NixTools, PushOptions};
+use fh_client::{LogDirectory, NixTools, PushOptions};
 use fh_nix::StoreDir;
 
 pub(crate) use arguments::PushArguments;
@@ -30,13 +30,14 @@ const RESULT: &str = "./result";
 pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCode, CommandError> {
     let client = context.client_with_token()?;
     let deadline = arguments.deadline();
-    let options = PushOptions {
+    let mut options = PushOptions {
         jobs: arguments.jobs.unwrap_or(PushOptions::default().jobs),
         compression_level: arguments.compression_level,
         skip_signed_by: arguments.trusted_upstreams(),
         dry_run: arguments.dry_run,
         retries: arguments.retries,
         deadline,
+        logs: None,
     };
     let named = named(arguments)?;
     let progress = Arc::new(Progress::new(&arguments.flake, options.dry_run, context));
@@ -65,6 +66,11 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
                 error
             }
         })?;
+        if !arguments.no_logs {
+            let configured = context.settings.nix_log_dir();
+            let logs = LogDirectory::of(&closure, tools.store.as_deref(), configured);
+            options.logs = Some(logs);
+        }
         started.store(!options.dry_run, Ordering::Relaxed);
         progress.planning(closure.paths.len());
         let flake = &arguments.flake;

@@ -169,6 +169,11 @@ impl Settings {
         Ok(directory.map(str::to_owned))
     }
 
+    /// The directory of Nix's build logs, where it is not the usual one.
+    pub(crate) fn nix_log_dir(&self) -> Option<PathBuf> {
+        self.environment.path(&variables::NIX_LOG_DIR)
+    }
+
     /// The environment, for `fh serve`, which has options of its own.
     #[cfg(feature = "server")]
     pub(crate) fn environment(&self) -> &Environment {

@@ -73,4 +73,6 @@ variables! {
     NIX_REMOTE,
     /// The directory that Nix names store paths by; /nix/store by default.
     NIX_STORE_DIR,
+    /// The directory of Nix's build logs, which `fh push` sends along; /nix/var/log/nix by default.
+    NIX_LOG_DIR,
 }

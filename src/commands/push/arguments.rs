@@ -60,6 +60,10 @@ pub(crate) struct PushArguments {
     #[arg(long, value_name = "KEY")]
     pub(super) skip_signed_by: Vec<UpstreamKey>,
 
+    /// Send no build logs; else those that this machine has go along, for `nix log`
+    #[arg(long)]
+    pub(super) no_logs: bool,
+
     /// Show what would be sent, and send nothing
     #[arg(long)]
     pub(super) dry_run: bool,

@@ -42,6 +42,7 @@ struct Summary<'a> {
     uploaded_nar_size: u64,
     /// Bytes that went over the line.
     sent: u64,
+    logs: Logs,
     seconds: f64,
     /// Requests that were tried again.
     retries: u64,
@@ -51,6 +52,26 @@ struct Summary<'a> {
     /// What would be sent, after a dry run.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     would_send: Vec<Planned>,
+}
+
+/// Build logs. That one is missing makes no push incomplete.
+#[derive(Debug, Serialize)]
+struct Logs {
+    /// That this machine has, of the derivations of the push.
+    found: u64,
+    /// That the server had not.
+    to_send: u64,
+    /// Sent.
+    sent: u64,
+    /// Of the sent, those that were too long and are without their middle.
+    shortened: u64,
+    failed: Vec<FailedLog>,
+}
+
+#[derive(Debug, Serialize)]
+struct FailedLog {
+    derivation: String,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -93,6 +114,21 @@ pub(super) fn print(
         to_upload_nar_size: planned.upload_bytes,
         uploaded_nar_size: report.nar_bytes,
         sent: report.sent_bytes,
+        logs: Logs {
+            found: report.logs.found,
+            to_send: report.logs.wanted,
+            sent: report.logs.sent,
+            shortened: report.logs.shortened,
+            failed: report
+                .logs
+                .failed
+                .iter()
+                .map(|failed| FailedLog {
+                    derivation: full(&failed.derivation),
+                    reason: failed.reason.clone(),
+                })
+                .collect(),
+        },
         retries,
         error: report.stopped.as_ref().map(with_causes),
         seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
@@ -132,6 +168,9 @@ pub(super) fn print(
     }
     if !context.output.is_json() {
         context.output.remark(&sentence(&summary, &report));
+        if let Some(warning) = lost_logs(&summary.logs.failed) {
+            context.output.warning(&warning);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -144,6 +183,24 @@ fn with_causes(error: &fh_client::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// What to say of build logs that did not go along.
+fn lost_logs(failed: &[FailedLog]) -> Option<String> {
+    const SHOWN: usize = 5;
+    if failed.is_empty() {
+        return None;
+    }
+    let logs = human::count(failed.len() as u64, "build log");
+    let verb = if failed.len() == 1 { "was" } else { "were" };
+    let mut text = format!("{logs} {verb} not sent; the paths are complete without");
+    for FailedLog { derivation, reason } in failed.iter().take(SHOWN) {
+        text.push_str(&format!("\n{derivation}: {reason}"));
+    }
+    if failed.len() > SHOWN {
+        text.push_str(&format!("\nand {} more", failed.len() - SHOWN));
+    }
+    Some(text)
 }
 
 fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
@@ -180,6 +237,20 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
         if count > 0 {
             parts.push(format!("{count} {what}"));
         }
+    }
+    let logs = &summary.logs;
+    if summary.dry_run && logs.to_send > 0 {
+        parts.push(format!(
+            "{} to send",
+            human::count(logs.to_send, "build log")
+        ));
+    }
+    if logs.sent > 0 {
+        let mut part = format!("{} sent", human::count(logs.sent, "build log"));
+        if logs.shortened > 0 {
+            part.push_str(&format!(" ({} without the middle)", logs.shortened));
+        }
+        parts.push(part);
     }
     if summary.retries > 0 {
         let requests = human::count(summary.retries, "request");

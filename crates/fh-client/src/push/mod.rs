@@ -14,6 +14,7 @@
 
 mod batch;
 mod compress;
+mod logs;
 mod memory;
 mod observer;
 mod plan;
@@ -35,9 +36,11 @@ use crate::client::Client;
 use crate::closure::Closure;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
+use crate::logs::LogDirectory;
 use crate::retry::{DEFAULT_RETRIES, RetryEvent};
 
 pub use compress::{CompressError, Compressor, frame_bound};
+pub use logs::{FailedLog, LogReport};
 pub use observer::{NoObserver, PlanTotals, PushEvent, PushObserver};
 pub use report::{FailedPath, FailureKind, PlannedPath, PushReport};
 
@@ -67,6 +70,8 @@ pub struct PushOptions {
     pub retries: u32,
     /// When the push is given up, wherever it is.
     pub deadline: Deadline,
+    /// Where the build logs are that go along; none where none shall.
+    pub logs: Option<LogDirectory>,
 }
 
 impl Default for PushOptions {
@@ -78,6 +83,7 @@ impl Default for PushOptions {
             dry_run: false,
             retries: DEFAULT_RETRIES,
             deadline: Deadline::default(),
+            logs: None,
         }
     }
 }
@@ -151,7 +157,9 @@ impl Push<'_> {
     async fn run(&self) -> Result<PushReport> {
         let begin = Instant::now();
         let dry_run = self.options.dry_run;
-        let request = plan::request(self.closure, &self.options.skip_signed_by, dry_run);
+        let mut request = plan::request(self.closure, &self.options.skip_signed_by, dry_run);
+        let logs = logs::Logs::of(self.closure, self.options.logs.as_ref()).await;
+        request.logs = logs.names();
         let mut report = PushReport {
             dry_run,
             ..PushReport::default()
@@ -187,6 +195,8 @@ impl Push<'_> {
                     reason,
                 });
             }
+            report.logs.found = logs.count();
+            report.logs.wanted = plan.logs.len() as u64;
             if dry_run {
                 report.would_send = planned_paths(&work.nars);
                 break;
@@ -194,7 +204,12 @@ impl Push<'_> {
             // What failed before fails again; the rest is worth sending, for the push after this.
             let mut nars = work.nars;
             nars.retain(|nar| !report.failed.iter().any(|f| nar.paths.contains(&f.path)));
-            again = self.upload(&plan, nars, &mut report).await?;
+            let (uploaded, sent) = tokio::join!(
+                self.upload(&plan, nars, &mut report),
+                self.send_logs(&plan, &logs),
+            );
+            again = uploaded?;
+            report.logs = sent?;
             if !again.is_empty() && round < ROUNDS && report.stopped.is_none() {
                 tracing::debug!(paths = again.len(), "planning again");
                 continue;
@@ -263,6 +278,16 @@ impl Push<'_> {
         report.failed.extend(outcome.failed);
         report.stopped = outcome.stopped;
         Ok(outcome.again)
+    }
+
+    /// Sends the build logs that are wanted. Where the time is over the uploads say so, or nothing else
+    /// was to be sent.
+    async fn send_logs(&self, plan: &PushPlan, logs: &logs::Logs) -> Result<logs::LogReport> {
+        let sent = logs::send(&self.client, self.flake, plan, logs, &self.observer);
+        match self.options.deadline.hold(sent).await {
+            Err(error @ Error::OutOfTime { .. }) => Ok(logs.unsent(plan, &error)),
+            sent => sent,
+        }
     }
 
     fn tell_failed(&self, failed: &[FailedPath]) {

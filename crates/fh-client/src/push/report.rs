@@ -6,6 +6,7 @@ use fh_api::CommitSummary;
 use fh_nix::StorePath;
 
 use super::PlanTotals;
+use super::logs::LogReport;
 use crate::error::Error;
 
 /// A path that was not pushed.
@@ -67,6 +68,8 @@ pub struct PushReport {
     pub stopped: Option<Error>,
     /// Whether nothing was to be sent because it was only asked what would be.
     pub dry_run: bool,
+    /// The build logs that went along.
+    pub logs: LogReport,
     /// After a dry run, what would be sent, by path.
     pub would_send: Vec<PlannedPath>,
 }

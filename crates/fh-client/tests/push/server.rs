@@ -12,10 +12,11 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use fh_api::{
-    BatchAnswer, CommitSummary, ErrorBody, ErrorCode, NarAnswer, NarRejection, PartAnswer,
-    PathAnswer, PathStatus, PushLimits, PushPlan, PushRequest, UploadNeed,
+    BatchAnswer, CommitSummary, ErrorBody, ErrorCode, LOG_RECORD, LogAnswer, NarAnswer,
+    NarRejection, PartAnswer, PathAnswer, PathStatus, PushLimits, PushPlan, PushRequest,
+    UploadNeed,
 };
-use fh_nix::NarHash;
+use fh_nix::{NarHash, StorePathHash};
 use http::{HeaderMap, Method, StatusCode};
 use http_body_util::BodyExt;
 use uuid::Uuid;
@@ -71,6 +72,8 @@ pub(crate) struct Content {
     pub(crate) request: Option<PushRequest>,
     /// The slice: base names.
     pub(crate) slice: Vec<String>,
+    /// Build logs that came, decompressed, by the derivation's path hash.
+    pub(crate) logs: Vec<(StorePathHash, Vec<u8>)>,
     /// Whether a push is open.
     pub(crate) open: bool,
 }
@@ -325,9 +328,20 @@ fn plan(inner: &Inner, body: &[u8]) -> Response {
             status,
         });
     }
+    let logs: Vec<String> = request
+        .logs
+        .iter()
+        .filter(|log| {
+            content
+                .logs
+                .iter()
+                .all(|(hash, _)| !log.starts_with(&hash.to_string()))
+        })
+        .cloned()
+        .collect();
     let done = paths.iter().all(|path| path.status == PathStatus::Present);
-    let begun = !done && !request.dry_run;
-    content.open |= begun;
+    let begun = (!done || !logs.is_empty()) && !request.dry_run;
+    content.open |= begun && !done;
     content.request = Some(request);
     let mut plan = PushPlan {
         id: begun.then(|| Uuid::from_u128(7)),
@@ -339,7 +353,7 @@ fn plan(inner: &Inner, body: &[u8]) -> Response {
         uploads,
         limits: inner.limits,
         expires_at: None,
-        logs: Vec::new(),
+        logs,
     };
     if let Some(spoil) = *inner.spoil.lock().unwrap() {
         spoil(&mut plan);
@@ -364,6 +378,7 @@ fn decompress(frames: &[u8]) -> Option<Vec<u8>> {
 fn batch(inner: &Inner, body: Bytes) -> Response {
     let mut content = inner.content.lock().unwrap();
     let mut nars = Vec::new();
+    let mut logs = Vec::new();
     let mut rest = body;
     while !rest.is_empty() {
         let header = rest.split_to(40);
@@ -371,6 +386,20 @@ fn batch(inner: &Inner, body: Bytes) -> Response {
         let length = u64::from_le_bytes(header[32..].try_into().unwrap());
         let frame = rest.split_to(usize::try_from(length).unwrap());
         let nar = decompress(&frame).unwrap();
+        if let Some(derivation) = header[..32].strip_prefix(&LOG_RECORD) {
+            let derivation = StorePathHash::from_bytes(derivation.try_into().unwrap());
+            let refused = nar.starts_with(b"refuse");
+            logs.push(LogAnswer {
+                derivation: derivation.to_string(),
+                rejected: refused.then(|| NarRejection {
+                    message: "no such log".to_owned(),
+                }),
+            });
+            if !refused {
+                content.logs.push((derivation, nar));
+            }
+            continue;
+        }
         let right = NarHash::of(&nar) == hash;
         if right {
             content.nars.insert(hash, nar);
@@ -383,11 +412,7 @@ fn batch(inner: &Inner, body: Bytes) -> Response {
             }),
         });
     }
-    axum::Json(BatchAnswer {
-        nars,
-        logs: Vec::new(),
-    })
-    .into_response()
+    axum::Json(BatchAnswer { nars, logs }).into_response()
 }
 
 async fn part(inner: &Inner, hash: NarHash, number: usize, body: Bytes) -> Response {

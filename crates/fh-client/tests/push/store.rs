@@ -66,6 +66,20 @@ impl TestStore {
         info
     }
 
+    /// Says that a path was built by a derivation of that name: the derivation.
+    pub(crate) fn derive(&mut self, path: &StorePath, name: &str) -> StorePath {
+        let mut hash = *path.hash().as_bytes();
+        hash[0] = 1;
+        let hash = StorePathHash::from_bytes(hash);
+        let derivation = StorePath::new(hash, &format!("{name}.drv")).unwrap();
+        for known in &mut self.paths {
+            if known.info.path == *path {
+                known.info.deriver = Some(derivation.clone());
+            }
+        }
+        derivation
+    }
+
     /// The place of a path's files.
     pub(crate) fn file(&self, path: &StorePath) -> PathBuf {
         self.directory.path().join(path.to_string())

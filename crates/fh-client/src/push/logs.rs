@@ -1,0 +1,319 @@
+//! The build logs that a push brings along.
+//!
+//! They go out beside the NARs, in batches of their own: the plan asks about them, the commit makes them
+//! visible, so that they cost no round trip that the push waits for. Where the plan has committed
+//! already they are all that is sent.
+//!
+//! Invariants: what is not wanted is not read; a log that cannot be read or is refused is named in the
+//! report, and the push goes on: builds are not worth less without their logs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fh_api::{BatchAnswer, FlakeName, LOG_RECORD, NAR_BATCH_RECORD_HEADER, PushPlan};
+use fh_nix::{NarHash, StorePath};
+use uuid::Uuid;
+
+use super::compress::record_header;
+use super::{PushObserver, listener};
+use crate::client::Client;
+use crate::closure::Closure;
+use crate::error::{Error, Result};
+use crate::http::UploadBody;
+use crate::logs::{LogDirectory, LogFile};
+use crate::text::safe_line;
+
+/// How hard a log is compressed: text is small at any level.
+const LEVEL: i32 = 3;
+
+/// Compressed bytes from which on a batch is sent.
+const TARGET: u64 = 1024 * 1024;
+
+/// Logs that are longer are not asked for, whatever a server says: one is in memory as a whole.
+const LONGEST: u64 = 64 * 1024 * 1024;
+
+/// What became of the build logs of a push.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogReport {
+    /// Derivations of the push that this machine has a log of.
+    pub found: u64,
+    /// Of these, those that the server had none of, which were to be sent.
+    pub wanted: u64,
+    /// Sent and taken.
+    pub sent: u64,
+    /// Of the sent, those whose middle was left out, because they were longer than the server takes.
+    pub shortened: u64,
+    /// Compressed bytes of the sent.
+    pub sent_bytes: u64,
+    /// Those that were not sent, by derivation. The push is whole without them.
+    pub failed: Vec<FailedLog>,
+}
+
+/// A log that was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedLog {
+    /// The derivation.
+    pub derivation: StorePath,
+    /// One sentence.
+    pub reason: String,
+}
+
+/// The logs that this machine has of a closure.
+#[derive(Debug, Default)]
+pub(super) struct Logs {
+    files: BTreeMap<StorePath, LogFile>,
+}
+
+impl Logs {
+    /// Looks for the logs of the paths that are to be pushed.
+    pub(super) async fn of(closure: &Closure, directory: Option<&LogDirectory>) -> Self {
+        let Some(directory) = directory.cloned() else {
+            return Self::default();
+        };
+        let mut derivers: Vec<StorePath> = closure
+            .paths
+            .iter()
+            .filter(|path| !path.context)
+            .filter_map(|path| path.info.deriver.clone())
+            .filter(StorePath::is_derivation)
+            .collect();
+        derivers.sort_unstable();
+        derivers.dedup();
+        let found = tokio::task::spawn_blocking(move || {
+            let with_log = |derivation: StorePath| {
+                let file = directory.find(&derivation)?;
+                Some((derivation, file))
+            };
+            derivers.into_iter().filter_map(with_log).collect()
+        });
+        match found.await {
+            Ok(files) => Self { files },
+            // Only a panic ends it, and a push is none the worse without logs.
+            Err(error) => {
+                tracing::warn!(%error, "build logs could not be looked for");
+                Self::default()
+            }
+        }
+    }
+
+    /// As the plan's request names them.
+    pub(super) fn names(&self) -> Vec<String> {
+        self.files.keys().map(ToString::to_string).collect()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.files.len() as u64
+    }
+
+    /// The report where the time was over before all were sent.
+    pub(super) fn unsent(&self, plan: &PushPlan, error: &Error) -> LogReport {
+        let unsent = |name: &String| {
+            let (derivation, _) = self.files.get_key_value(&name.parse::<StorePath>().ok()?)?;
+            Some(FailedLog {
+                derivation: derivation.clone(),
+                reason: error.to_string(),
+            })
+        };
+        LogReport {
+            found: self.count(),
+            wanted: plan.logs.len() as u64,
+            failed: plan.logs.iter().filter_map(unsent).collect(),
+            ..LogReport::default()
+        }
+    }
+
+    /// Those that the server wants.
+    ///
+    /// # Errors
+    ///
+    /// Where it wants one that was not offered.
+    fn wanted(&self, plan: &PushPlan) -> Result<Vec<(StorePath, LogFile)>> {
+        plan.logs
+            .iter()
+            .map(|name| {
+                let derivation: Option<StorePath> = name.parse().ok();
+                derivation
+                    .and_then(|derivation| self.files.get_key_value(&derivation))
+                    .map(|(derivation, file)| (derivation.clone(), file.clone()))
+                    .ok_or_else(|| Error::InvalidPlan {
+                        reason: format!(
+                            "it asks for the log of {}, which was not offered",
+                            safe_line(name, 80)
+                        ),
+                    })
+            })
+            .collect()
+    }
+}
+
+/// A log that is compressed.
+struct Packed {
+    derivation: StorePath,
+    record: Vec<u8>,
+    shortened: bool,
+}
+
+/// What came of reading some logs.
+#[derive(Default)]
+struct Batch {
+    packed: Vec<Packed>,
+    failed: Vec<FailedLog>,
+}
+
+/// Sends the logs that a plan asks for.
+///
+/// # Errors
+///
+/// Where the plan is wrong. What becomes of each log is in the report.
+pub(super) async fn send(
+    client: &Client,
+    flake: &FlakeName,
+    plan: &PushPlan,
+    logs: &Logs,
+    observer: &Arc<dyn PushObserver>,
+) -> Result<LogReport> {
+    let wanted = logs.wanted(plan)?;
+    let mut report = LogReport {
+        found: logs.count(),
+        wanted: wanted.len() as u64,
+        ..LogReport::default()
+    };
+    if wanted.is_empty() {
+        return Ok(report);
+    }
+    let push = super::begun(plan)?;
+    let limit = plan.limits.log_size.min(LONGEST);
+    let body_size = plan.limits.body_size;
+    let mut rest = wanted;
+    while !rest.is_empty() {
+        let read = tokio::task::spawn_blocking(move || {
+            let batch = pack(&mut rest, limit, body_size);
+            (batch, rest)
+        });
+        let batch;
+        // A thread that broke off takes what was left along.
+        (batch, rest) = read
+            .await
+            .map_err(|error| Error::Threads(std::io::Error::other(error)))?;
+        report.failed.extend(batch.failed);
+        if !batch.packed.is_empty() {
+            upload(client, flake, push, batch.packed, observer, &mut report).await;
+        }
+    }
+    report
+        .failed
+        .sort_by(|a, b| a.derivation.cmp(&b.derivation));
+    Ok(report)
+}
+
+/// Reads and compresses the next logs, as many as make a batch.
+fn pack(rest: &mut Vec<(StorePath, LogFile)>, limit: u64, body_size: u64) -> Batch {
+    let mut batch = Batch::default();
+    let mut length = 0;
+    while let Some((derivation, file)) = rest.pop() {
+        let packed = match pack_one(&derivation, &file, limit) {
+            Ok(packed) => packed,
+            Err(error) => {
+                let reason = format!("its log cannot be read: {error}");
+                batch.failed.push(FailedLog { derivation, reason });
+                continue;
+            }
+        };
+        let record = packed.record.len() as u64;
+        if record > body_size {
+            let reason = format!(
+                "its log needs a request of {record} bytes, and the server takes {body_size} at most"
+            );
+            batch.failed.push(FailedLog { derivation, reason });
+            continue;
+        }
+        if length > 0 && length + record > body_size {
+            // Read once more for the next batch: hardly ever, and better than two in memory.
+            rest.push((derivation, file));
+            break;
+        }
+        length += record;
+        batch.packed.push(packed);
+        if length >= TARGET {
+            break;
+        }
+    }
+    batch
+}
+
+fn pack_one(derivation: &StorePath, file: &LogFile, limit: u64) -> std::io::Result<Packed> {
+    let text = file.read(usize::try_from(limit).unwrap_or(usize::MAX))?;
+    let mut compressor = zstd::bulk::Compressor::new(LEVEL)?;
+    compressor.include_checksum(true)?;
+    let frame = compressor.compress(&text.bytes)?;
+    let mut hash = [0; 32];
+    let (kind, path) = hash.split_at_mut(LOG_RECORD.len());
+    kind.copy_from_slice(&LOG_RECORD);
+    path.copy_from_slice(derivation.hash().as_bytes());
+    let mut record = Vec::with_capacity(NAR_BATCH_RECORD_HEADER + frame.len());
+    let length = frame.len() as u64;
+    record.extend_from_slice(&record_header(NarHash::from_bytes(hash), length));
+    record.extend_from_slice(&frame);
+    Ok(Packed {
+        derivation: derivation.clone(),
+        record,
+        shortened: text.shortened,
+    })
+}
+
+/// Sends a batch, and notes what became of each log in it.
+async fn upload(
+    client: &Client,
+    flake: &FlakeName,
+    push: Uuid,
+    packed: Vec<Packed>,
+    observer: &Arc<dyn PushObserver>,
+    report: &mut LogReport,
+) {
+    let mut sent = Vec::with_capacity(packed.len());
+    let mut pieces = Vec::with_capacity(packed.len());
+    for log in packed {
+        sent.push((log.derivation, log.shortened, log.record.len() as u64));
+        pieces.push(Bytes::from(log.record));
+    }
+    let listen = listener(&**observer);
+    let answer = client
+        .upload_batch(flake, push, UploadBody::new(pieces), &listen)
+        .await;
+    let reasons: Vec<Option<String>> = match answer {
+        Ok(answer) if fits(&answer, &sent) => answer
+            .logs
+            .into_iter()
+            .map(|log| {
+                log.rejected
+                    .map(|rejection| safe_line(&rejection.message, 2000))
+            })
+            .collect(),
+        Ok(_) => {
+            let reason = "the server did not answer for its log".to_owned();
+            vec![Some(reason); sent.len()]
+        }
+        Err(error) => vec![Some(super::work::with_causes(&error)); sent.len()],
+    };
+    for ((derivation, shortened, bytes), reason) in sent.into_iter().zip(reasons) {
+        match reason {
+            None => {
+                report.sent += 1;
+                report.shortened += u64::from(shortened);
+                report.sent_bytes += bytes;
+            }
+            Some(reason) => report.failed.push(FailedLog { derivation, reason }),
+        }
+    }
+}
+
+/// Whether an answer is for these logs, in order.
+fn fits(answer: &BatchAnswer, sent: &[(StorePath, bool, u64)]) -> bool {
+    answer.logs.len() == sent.len()
+        && sent
+            .iter()
+            .zip(&answer.logs)
+            .all(|((derivation, ..), log)| log.derivation == derivation.hash().to_string())
+}
