@@ -60,6 +60,14 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
                 |transfer| transfer.wall,
             ),
             row(
+                "small.cpu",
+                "CPU time of client and server",
+                Unit::Seconds,
+                None,
+                near,
+                |transfer| (transfer.client.cpu + transfer.server.cpu).as_secs_f64(),
+            ),
+            row(
                 "small.delayed_wall",
                 "small paths, 50 ms round trip",
                 Unit::Seconds,
