@@ -7,13 +7,13 @@ use fh_client::closure::{Closure, ClosurePath};
 use fh_client::push::NoObserver;
 use fh_client::{Client, PushOptions};
 use fh_nix::StoreDir;
-use fh_testkit::nix::{Nix, ScratchStore, versions};
+use fh_testkit::nix::{ScratchStore, versions};
 use fh_testkit::proxy::{End, Fault, Line, Plan, Proxy};
 
 use crate::nix::built::in_store;
 use crate::nix::process::{Running, run};
 use crate::nix::{Person, address};
-use crate::scene::{SIZES, Scene};
+use crate::scene::{SIZES, Scene, assert_sound};
 
 const FLAKE: &str = "acme/app";
 
@@ -230,17 +230,6 @@ fn a_push_over_a_slow_line_is_not_taken_for_a_dead_one() {
     push_impatiently(&scene, &proxy.url(), &new).unwrap();
     scene.acknowledge(FLAKE, &paths);
     scene.check();
-}
-
-/// What a version of Nix has in a store is whole: it hashes all files again.
-fn assert_sound(nix: &Nix, store: &ScratchStore) {
-    in_store(
-        nix,
-        &store.uri(),
-        "nix-store",
-        &["--verify", "--check-contents"],
-    )
-    .ok();
 }
 
 /// Every version of Nix reads over bad lines: all of it or an error, and the next time all of it.

@@ -12,6 +12,7 @@ mod nix;
 mod access;
 mod bombs;
 mod clocks;
+mod damage;
 mod disks;
 mod kills;
 mod lines;

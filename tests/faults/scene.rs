@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::process::Command;
 
+use fh_testkit::nix::{Nix, ScratchStore};
 use fh_testkit::random::Random;
 use serde_json::json;
 
-use crate::nix::built::newest;
+use crate::nix::built::{in_store, newest};
 use crate::nix::http::Http;
 use crate::nix::invariants::{self, Acknowledged, Hashed, Watcher, assert_none};
 use crate::nix::process::{Ended, run};
@@ -20,6 +21,12 @@ pub(crate) const SMALL_PARTS: [&str; 4] = ["--part-size", "128KiB", "--batched-n
 
 /// One push needs about this many requests and bytes.
 pub(crate) const SIZES: [usize; 5] = [300, 20_000, 40_000, 700_000, 500];
+
+/// What a version of Nix has in a store is whole: it hashes all files again.
+pub(crate) fn assert_sound(nix: &Nix, store: &ScratchStore) {
+    let verify = ["--verify", "--check-contents"];
+    in_store(nix, &store.uri(), "nix-store", &verify).ok();
+}
 
 /// The server, who pushes to it and what, and what it has acknowledged.
 pub(crate) struct Scene {
@@ -175,6 +182,8 @@ impl Scene {
                 && invariants::rows_beyond(&data, &needed, &self.stock).is_empty()
         });
         self.check();
+        // The server's own check agrees.
+        self.served.check().ok();
         self.served.kill();
         self.check_stored();
         assert_none(&invariants::files_without_row(&data));

@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fh_nix::{Hasher, NarHash, NarInfo, PublicKey, StoreDir};
 use rusqlite::Connection;
@@ -217,10 +217,10 @@ pub(crate) fn stored(data: &Path, hashed: &mut Hashed) -> Vec<String> {
 pub(crate) fn files_without_row(data: &Path) -> Vec<String> {
     let database = Copy::of(data);
     let rows = rows(&database.connection);
-    let mut orphans: Vec<String> = objects(data)
-        .into_keys()
-        .filter(|nar_hash| !rows.contains_key(nar_hash))
-        .map(|nar_hash| nar_hash.to_base32())
+    let mut orphans: Vec<String> = files(data)
+        .into_iter()
+        .filter(|(nar_hash, _)| !rows.contains_key(nar_hash))
+        .map(|(_, path)| path.display().to_string())
         .collect();
     let staging = fs::read_dir(data.join("objects/staging")).unwrap();
     orphans.extend(staging.map(|entry| entry.unwrap().file_name().into_string().unwrap()));
@@ -332,15 +332,21 @@ fn rows(connection: &Connection) -> BTreeMap<NarHash, (u64, u64)> {
 }
 
 /// The files of objects.
-fn objects(data: &Path) -> BTreeMap<NarHash, std::path::PathBuf> {
-    let mut objects = BTreeMap::new();
+pub(crate) fn objects(data: &Path) -> BTreeMap<NarHash, PathBuf> {
+    let is_object = |(_, path): &(NarHash, PathBuf)| path.to_str().unwrap().ends_with(".nar.zst");
+    files(data).into_iter().filter(is_object).collect()
+}
+
+/// All files that stand for NARs, such as their listings, by the NAR in their name.
+fn files(data: &Path) -> Vec<(NarHash, PathBuf)> {
+    let mut files = Vec::new();
     for directory in fs::read_dir(data.join("objects/nar")).unwrap() {
         for file in fs::read_dir(directory.unwrap().path()).unwrap() {
             let path = file.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
-            let hash = name.strip_suffix(".nar.zst").unwrap();
-            objects.insert(NarHash::from_base32(hash).unwrap(), path);
+            let hash = name.split('.').next().unwrap();
+            files.push((NarHash::from_base32(hash).unwrap(), path.clone()));
         }
     }
-    objects
+    files
 }

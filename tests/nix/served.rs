@@ -11,6 +11,7 @@ use fh_testkit::nix::Home;
 use serde_json::Value;
 
 use super::http::Http;
+use super::process::{Ended, run};
 
 /// For a start.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -81,6 +82,17 @@ impl Served {
     /// What it has logged, and all that were started before it in the same place.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.home.path().join("serve.log")).unwrap_or_default()
+    }
+
+    /// `fh serve --check` of all that it has, beside it.
+    pub(crate) fn check(&self) -> Ended {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_fh"));
+        command
+            .env_clear()
+            .envs(self.home.environment())
+            .args(["serve", "--check", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(&self.data);
+        run(command)
     }
 
     /// Kills it as a power cut would, and starts it again in the same place.
