@@ -13,6 +13,7 @@ mod manage;
 mod output;
 mod prompt;
 mod push;
+mod push_limits;
 mod serve_check;
 mod status;
 mod token;

@@ -11,7 +11,7 @@ use fh_testkit::server::TestServer;
 use crate::world::World;
 
 /// Runs `fh` on a terminal that shows what is typed, as terminals do.
-fn on_a_terminal(world: &World, arguments: &[&str]) -> OsSession {
+pub(crate) fn on_a_terminal(world: &World, arguments: &[&str]) -> OsSession {
     let mut command = Command::new("/bin/sh");
     command
         .env_clear()
@@ -31,7 +31,7 @@ fn on_a_terminal(world: &World, arguments: &[&str]) -> OsSession {
 }
 
 /// What is still to come, up to the end.
-fn rest(session: &mut OsSession) -> String {
+pub(crate) fn rest(session: &mut OsSession) -> String {
     let captured = session.expect(Eof).unwrap();
     String::from_utf8_lossy(captured.as_bytes()).into_owned()
 }

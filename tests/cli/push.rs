@@ -16,7 +16,7 @@ use crate::world::World;
 
 /// A store below the home directory, and what `nix path-info` says of it.
 pub(crate) struct Store {
-    root: PathBuf,
+    pub(crate) root: PathBuf,
     infos: Vec<(PathInfo, Value)>,
 }
 
@@ -31,7 +31,12 @@ impl Store {
     }
 
     /// Adds a file; gives back its full store path.
-    fn add(&mut self, name: &str, content: &str, references: &[&str]) -> String {
+    pub(crate) fn add(
+        &mut self,
+        name: &str,
+        content: impl AsRef<[u8]>,
+        references: &[&str],
+    ) -> String {
         let seed = format!("{:0>32}", self.infos.len() + 1);
         let path: StorePath = format!("{seed}-{name}").parse().unwrap();
         let file = self.root.join("nix/store").join(path.to_string());
@@ -82,7 +87,7 @@ impl Store {
     }
 
     /// Puts a `nix` into the search path that knows all paths.
-    fn install(&self, world: &World) {
+    pub(crate) fn install(&self, world: &World) {
         let infos: Vec<&Value> = self.infos.iter().map(|(_, json)| json).collect();
         world.program(
             "nix",
@@ -100,7 +105,7 @@ pub(crate) fn three_paths(server: &TestServer) -> (World, Store, String) {
     let world = World::logged_in(server, server.admin_token());
     let mut store = Store::new(&world);
     let glibc = store.add("glibc", "a library", &[]);
-    let lib = store.add("lib", &"compressible ".repeat(10_000), &[&glibc]);
+    let lib = store.add("lib", "compressible ".repeat(10_000), &[&glibc]);
     let app = store.add("app", "the program", &[&lib, &glibc]);
     store.install(&world);
     (world, store, app)
