@@ -1,7 +1,8 @@
-//! `fh push`: the closure of what was built, into a flake.
+//! `fh push`: the closure of what was built, into a flake or a cache.
 
 mod arguments;
 mod bar;
+mod destination;
 mod progress;
 mod report;
 
@@ -13,11 +14,12 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use fh_client::NixTools;
 use fh_client::closure::NixMessages;
-use fh_client::{LogDirectory, NixTools, PushOptions};
 use fh_nix::StoreDir;
 
 pub(crate) use arguments::PushArguments;
+use destination::{Destination, Manner};
 use progress::Progress;
 
 use crate::context::Context;
@@ -28,19 +30,12 @@ use crate::interrupt::{self, Threads};
 const RESULT: &str = "./result";
 
 pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCode, CommandError> {
-    let client = context.client_with_token()?;
-    let deadline = arguments.deadline();
-    let mut options = PushOptions {
-        jobs: arguments.jobs.unwrap_or(PushOptions::default().jobs),
-        compression_level: arguments.compression_level,
-        skip_signed_by: arguments.trusted_upstreams(),
-        dry_run: arguments.dry_run,
-        retries: arguments.retries,
-        deadline,
-        logs: None,
-    };
+    let destination = Destination::resolve(arguments, context)?;
+    let manner = Manner::new(arguments, context);
+    let Manner { push: options, .. } = &manner;
+    let deadline = options.deadline;
     let named = named(arguments)?;
-    let progress = Arc::new(Progress::new(&arguments.flake, options.dry_run, context));
+    let progress = Arc::new(Progress::new(&arguments.target, options.dry_run, context));
     let tools = tools(arguments, &progress, context)?;
 
     let started = AtomicBool::new(false);
@@ -56,34 +51,39 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     };
     let result = interrupt::run(Threads::AllCores, hint, async {
         progress.looking();
-        let closure = deadline.hold(tools.closure(&named, !arguments.no_closure));
-        let closure = progress.shown_during(closure).await.map_err(|error| {
-            let out_of_time = matches!(error, fh_client::Error::OutOfTime { .. });
-            let error = CommandError::from(error);
-            if out_of_time {
-                error.context("cannot learn from Nix what to push")
-            } else {
-                error
+        let closure = async {
+            let closure = deadline.hold(tools.closure(&named, !arguments.no_closure));
+            closure.await.map_err(|error| {
+                let out_of_time = matches!(error, fh_client::Error::OutOfTime { .. });
+                let error = CommandError::from(error);
+                if out_of_time {
+                    error.context("cannot learn from Nix what to push")
+                } else {
+                    error
+                }
+            })
+        };
+        let opened = async {
+            tokio::select! {
+                biased;
+                opened = destination.open(&*progress, |text| progress.line(text)) => opened,
+                error = deadline.passed() => Err(error.into()),
             }
-        })?;
-        if !arguments.no_logs {
-            let configured = context.settings.nix_log_dir();
-            let logs = LogDirectory::of(&closure, tools.store.as_deref(), configured);
-            options.logs = Some(logs);
-        }
+        };
+        let both = async { tokio::try_join!(closure, opened) };
+        let (closure, opened) = progress.shown_during(both).await?;
         started.store(!options.dry_run, Ordering::Relaxed);
         progress.planning(closure.paths.len());
-        let flake = &arguments.flake;
-        let push = fh_client::push(&client, flake, &closure, &options, progress.clone());
-        let report = progress.shown_during(push).await.map_err(|error| {
-            CommandError::from(error).context(format!("cannot push to {flake}"))
-        })?;
-        Ok((report, closure.store_dir))
+        let push = opened.push(&closure, &manner, tools.store.as_deref(), progress.clone());
+        let report = progress.shown_during(push).await;
+        let report = report.map_err(|error| opened.explain(error, &arguments.target))?;
+        Ok((report, closure.store_dir, opened.is_atomic()))
     });
     progress.finish();
-    let (report, store_dir) = result?;
+    let (report, store_dir, atomic) = result?;
     report::print(
-        &arguments.flake,
+        &arguments.target,
+        atomic,
         report,
         progress.retries(),
         &store_dir,

@@ -1,6 +1,7 @@
 //! What to do next, for every failure of the libraries.
 
 use fh_api::ErrorCode;
+use fh_client::targets::Protocol;
 use fh_client::{Error as ClientError, UnreachableCause};
 
 use super::{CommandError, Status};
@@ -10,6 +11,7 @@ impl From<ClientError> for CommandError {
         let status = match error {
             ClientError::InvalidServerUrl { .. }
             | ClientError::OptionLike { .. }
+            | ClientError::WrongTarget { .. }
             | ClientError::CompressionLevel { .. } => Status::Usage,
             ClientError::OutOfTime { .. } => Status::OutOfTime,
             _ => Status::Failed,
@@ -59,6 +61,18 @@ fn client_hint(error: &ClientError) -> Option<String> {
         }
         ClientError::NotAnFhServer { .. } => {
             "Check the address; a server's own is what `fh serve --public-url` says."
+        }
+        ClientError::UnknownProtocol { .. } => {
+            "Check the address; `--protocol` says what a server speaks that does not tell."
+        }
+        ClientError::WrongTarget { protocol, .. } => {
+            return Some(match protocol {
+                Protocol::Attic => "Name the cache: `fh push CACHE`".to_owned(),
+                _ => "Name the flake: `fh push ORG/PROJECT`".to_owned(),
+            });
+        }
+        ClientError::NoSuchProject { .. } => {
+            "FlakeHub knows a flake once it was published there, and shows private ones to members."
         }
         ClientError::Unauthorized { .. } => "Log in with a token that is good: `fh login`",
         ClientError::Api { body, .. } => return api_hint(body.error),

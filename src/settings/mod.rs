@@ -157,6 +157,16 @@ impl Settings {
         )
     }
 
+    /// The address of FlakeHub's API, where it is not the public one.
+    pub(crate) fn api_address(&self) -> Result<Option<&str>, CommandError> {
+        self.environment.text(&variables::FH_API_ADDR)
+    }
+
+    /// The address of FlakeHub's cache, where it is not the public one.
+    pub(crate) fn cache_address(&self) -> Result<Option<&str>, CommandError> {
+        self.environment.text(&variables::FH_CACHE_ADDR)
+    }
+
     /// The store that Nix works with, where it is not the usual one.
     pub(crate) fn nix_remote(&self) -> Result<Option<String>, CommandError> {
         let store = self.environment.text(&variables::NIX_REMOTE)?;

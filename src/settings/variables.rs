@@ -36,6 +36,10 @@ variables! {
     FH_TOKEN_FILE,
     /// Print JSON, as `--json`. Empty, 0, false, no and off mean no.
     FH_OUTPUT_JSON,
+    /// The address of FlakeHub's API, as `--api-addr` of `fh push`.
+    FH_API_ADDR,
+    /// The address of FlakeHub's cache, as `--cache-addr` of `fh push`.
+    FH_CACHE_ADDR,
     /// How much to tell of what is being done, 0 to 3, as that many `-v`.
     FH_VERBOSITY,
     /// Not empty: no colours.

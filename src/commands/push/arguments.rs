@@ -6,11 +6,12 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
-use fh_api::FlakeName;
 use fh_client::push::DEFAULT_COMPRESSION_LEVEL;
+use fh_client::targets::{Protocol, PushTarget};
 use fh_client::{DEFAULT_RETRIES, Deadline};
 use fh_nix::PublicKey;
 
+use crate::cli::words;
 use crate::duration;
 
 /// The key that cache.nixos.org signs with: what it has, everybody can get from there.
@@ -32,15 +33,17 @@ Examples:
   nix build --print-out-paths | fh push acme/app --stdin
   fh push acme/app --dry-run                    what would be sent
   fh push acme/app --skip-signed-by none        send also what cache.nixos.org has
+  fh push team --server https://attic.example.org     to the cache `team` of an attic server
+  fh push acme/app --protocol flakehub          to FlakeHub Cache
 
 Exit status: 0 all of it is there; 1 something of it is not; 2 usage; 124 the time
 of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM). Unless it is 0,
 nothing new is visible. Each path that failed is named with the reason, and what was
 sent is kept for a while: the same command again sends only what is missing.")]
 pub(crate) struct PushArguments {
-    /// The flake to push to
-    #[arg(value_name = "ORG/PROJECT")]
-    pub(super) flake: FlakeName,
+    /// The flake to push to, or the name of a cache on an attic server
+    #[arg(value_name = "ORG/PROJECT|CACHE")]
+    pub(super) target: PushTarget,
 
     /// What to push: store paths, links into the store, or installables [default: ./result]
     #[arg(value_name = "PATH|INSTALLABLE", value_hint = ValueHint::AnyPath)]
@@ -68,7 +71,8 @@ pub(crate) struct PushArguments {
     #[arg(long)]
     pub(super) dry_run: bool,
 
-    /// How many threads read and compress [default: one for each core]
+    /// How many threads read and compress [default: one for each core]; on an attic server, how many
+    /// paths are sent at a time [default: 8]
     #[arg(short, long, value_name = "NUMBER")]
     pub(super) jobs: Option<NonZeroUsize>,
 
@@ -90,6 +94,19 @@ pub(crate) struct PushArguments {
     /// long as something moves]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(super) timeout: Option<u64>,
+
+    /// What the server speaks: `fh`, `attic` or `flakehub` (which needs no --server) [default: what
+    /// `fh login` or the address tells, else it is asked, without the token]
+    #[arg(long, value_name = "PROTOCOL", value_parser = words::<Protocol>(Protocol::WORDS))]
+    pub(super) protocol: Option<Protocol>,
+
+    /// The address of FlakeHub's API [env: FH_API_ADDR] [default: https://api.flakehub.com]
+    #[arg(long, value_name = "URL")]
+    pub(super) api_addr: Option<String>,
+
+    /// The address of FlakeHub's cache [env: FH_CACHE_ADDR] [default: https://cache.flakehub.com]
+    #[arg(long, value_name = "URL")]
+    pub(super) cache_addr: Option<String>,
 
     /// The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]
     #[arg(long, value_name = "STORE")]

@@ -5,8 +5,8 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use fh_api::FlakeName;
 use fh_client::push::PlanTotals;
+use fh_client::targets::PushTarget;
 use fh_client::{PushEvent, PushObserver};
 use indicatif::ProgressBar;
 
@@ -23,7 +23,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 
 /// Hears of the push, and shows it.
 pub(super) struct Progress {
-    flake: String,
+    target: String,
     dry_run: bool,
     bar: Option<ProgressBar>,
     state: Mutex<State>,
@@ -52,10 +52,10 @@ struct State {
 }
 
 impl Progress {
-    pub(super) fn new(flake: &FlakeName, dry_run: bool, context: &Context) -> Self {
+    pub(super) fn new(target: &PushTarget, dry_run: bool, context: &Context) -> Self {
         let bar = context.settings.terminals.moving.then(bar::new);
         Self {
-            flake: flake.to_string(),
+            target: target.to_string(),
             dry_run,
             bar,
             state: Mutex::default(),
@@ -123,7 +123,8 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn line(&self, text: &str) {
+    /// Something that people ought to know.
+    pub(super) fn line(&self, text: &str) {
         let text = printable(text);
         let print = || {
             // Nobody can be told where stderr is gone.
@@ -148,7 +149,7 @@ impl Progress {
         let mut text = format!(
             "Pushing {} to {}: {} to send ({})",
             human::count(totals.paths, "path"),
-            self.flake,
+            self.target,
             totals.upload,
             human::bytes(totals.upload_bytes),
         );

@@ -6,9 +6,11 @@ use std::process::ExitCode;
 use fh_api::FlakeName;
 use fh_client::PushReport;
 use fh_client::push::FailureKind;
+use fh_client::targets::PushTarget;
 use fh_nix::{StoreDir, StorePath};
 use serde::Serialize;
 
+use super::destination::attic_error;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{column, human, number};
@@ -16,7 +18,17 @@ use crate::output::{column, human, number};
 /// The one object of `--json`. Sizes in bytes.
 #[derive(Debug, Serialize)]
 struct Summary<'a> {
-    flake: &'a FlakeName,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flake: Option<&'a FlakeName>,
+    /// On an attic server.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache: Option<&'a str>,
+    /// Either of them.
+    #[serde(skip)]
+    target: &'a PushTarget,
+    /// Whether all becomes visible at once, or nothing.
+    #[serde(skip)]
+    atomic: bool,
     dry_run: bool,
     /// The flake has all of it (or would have, after a dry run).
     complete: bool,
@@ -91,7 +103,8 @@ struct Failed {
 
 /// Prints the summary; the error, where a path failed, names each.
 pub(super) fn print(
-    flake: &FlakeName,
+    target: &PushTarget,
+    atomic: bool,
     mut report: PushReport,
     retries: u64,
     store_dir: &StoreDir,
@@ -100,7 +113,16 @@ pub(super) fn print(
     let full = |path: &StorePath| store_dir.display(path);
     let planned = &report.planned;
     let summary = Summary {
-        flake,
+        flake: match target {
+            PushTarget::Flake(flake) => Some(flake),
+            PushTarget::Cache(_) => None,
+        },
+        cache: match target {
+            PushTarget::Flake(_) => None,
+            PushTarget::Cache(cache) => Some(cache.as_str()),
+        },
+        target,
+        atomic,
         dry_run: report.dry_run,
         complete: report.is_complete(),
         paths: planned.paths,
@@ -204,7 +226,7 @@ fn lost_logs(failed: &[FailedLog]) -> Option<String> {
 }
 
 fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
-    let flake = summary.flake;
+    let flake = summary.target;
     let paths = human::count(summary.paths, "path");
     let mut parts = Vec::new();
     if summary.dry_run && summary.to_upload > 0 {
@@ -215,12 +237,13 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
         ));
     }
     if summary.uploaded > 0 {
-        parts.push(format!(
-            "{} sent ({}, {} compressed)",
-            summary.uploaded,
-            human::bytes(summary.uploaded_nar_size),
-            human::bytes(summary.sent)
-        ));
+        let size = human::bytes(summary.uploaded_nar_size);
+        let size = if summary.atomic {
+            format!("{size}, {} compressed", human::bytes(summary.sent))
+        } else {
+            size
+        };
+        parts.push(format!("{} sent ({size})", summary.uploaded));
     }
     for (count, what) in [
         (summary.received, "sent before an interruption"),
@@ -270,10 +293,16 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
 
 /// The error that names each path that failed, with the reason.
 fn failure(summary: &Summary<'_>, stopped: Option<fh_client::Error>) -> CommandError {
-    let flake = summary.flake;
+    let flake = summary.target;
     let failed = summary.failed.len();
     let paths = human::count(summary.paths, "path");
     let mut message = match &stopped {
+        None if !summary.atomic => {
+            format!("{failed} of {paths} could not be pushed to {flake}; the others are there")
+        }
+        Some(_) if !summary.atomic => format!(
+            "the push to {flake} ended early: {failed} of {paths} are missing, the others are there"
+        ),
         None => {
             format!("{failed} of {paths} could not be pushed, so nothing new is visible in {flake}")
         }
@@ -298,6 +327,7 @@ fn failure(summary: &Summary<'_>, stopped: Option<fh_client::Error>) -> CommandE
     }
     let error = match stopped {
         None => CommandError::failed(message),
+        Some(error) if !summary.atomic => attic_error(error).context(message),
         Some(error) => CommandError::from(error).context(message),
     };
     let corrupted = summary
@@ -311,9 +341,11 @@ fn failure(summary: &Summary<'_>, stopped: Option<fh_client::Error>) -> CommandE
     } else {
         error
     };
-    error.hint(
-        "What was sent is kept for a while: the same command again sends only what is missing.",
-    )
+    error.hint(if summary.atomic {
+        "What was sent is kept for a while: the same command again sends only what is missing."
+    } else {
+        "The same command again sends only what is missing."
+    })
 }
 
 /// The paths of each reason, in the order of their first path.

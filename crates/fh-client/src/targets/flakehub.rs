@@ -49,10 +49,15 @@ impl FlakeHub {
         *server == self.api || *server == self.cache || [API, CACHE, WEB].contains(&server.as_str())
     }
 
-    /// Whether it is the public one, whose tokens other programs keep too.
+    /// The addresses that a token for it may be kept under, the API's first. Those of the public one
+    /// are not among them where another is meant.
     #[must_use]
-    pub fn is_public(&self) -> bool {
-        self.api.as_str() == API && self.cache.as_str() == CACHE
+    pub fn addresses(&self) -> Vec<ServerUrl> {
+        let mut addresses = vec![self.api.clone(), self.cache.clone()];
+        if self.api.as_str() == API && self.cache.as_str() == CACHE {
+            addresses.extend(WEB.parse());
+        }
+        addresses
     }
 }
 
@@ -116,7 +121,7 @@ mod tests {
     #[test]
     fn the_public_one_is_known_by_any_of_its_hosts() {
         let flakehub = FlakeHub::default();
-        assert!(flakehub.is_public());
+        assert_eq!(flakehub.addresses().len(), 3);
         for host in [API, CACHE, WEB] {
             assert!(flakehub.is_at(&host.parse().unwrap()), "{host}");
         }
@@ -127,7 +132,7 @@ mod tests {
             assert!(!flakehub.is_at(&other.parse().unwrap()), "{other}");
         }
         let other = FlakeHub::at(Some("http://127.0.0.1:1"), None).unwrap();
-        assert!(!other.is_public());
+        assert_eq!(other.addresses().len(), 2);
         assert!(other.is_at(&"http://127.0.0.1:1/".parse().unwrap()));
     }
 }

@@ -244,6 +244,14 @@ impl AtticModel {
     }
 }
 
+/// A secret key of this name, as `nix store sign` reads it.
+///
+/// # Errors
+/// When the name cannot name a key.
+pub fn new_key(name: &str) -> Result<String> {
+    Ok(SecretKey::generate(name)?.to_secret_string().to_string())
+}
+
 impl Drop for AtticModel {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {

@@ -1,0 +1,332 @@
+//! Where a push goes: which server, which protocol, with which token.
+//!
+//! Invariants: nothing is asked of the network before it is needed, and nothing at all for an fh
+//! server that is known as one; a token goes to the address that it was given for; a server whose
+//! protocol is not known is asked for it without a token.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use fh_api::FlakeName;
+use fh_client::push::PushObserver;
+use fh_client::retry::RetryEvent;
+use fh_client::targets::attic::{AtticCache, AtticOptions, LeaveOut};
+use fh_client::targets::flakehub::{self, FlakeHub};
+use fh_client::targets::{CacheName, Known, Protocol, PushTarget, detect, flake_or_cache};
+use fh_client::{
+    Client, Closure, Error as ClientError, LogDirectory, PushEvent, PushOptions, PushReport, ServerUrl,
+};
+use secrecy::ExposeSecret as _;
+
+use super::PushArguments;
+use super::arguments::UpstreamKey;
+use crate::context::{Context, no_server};
+use crate::error::CommandError;
+
+/// A destination as the arguments and files tell it.
+pub(super) enum Destination {
+    /// An fh server.
+    Fh { client: Client, flake: FlakeName },
+    /// A cache of an attic server.
+    Attic { client: Client, cache: CacheName },
+    /// A flake on FlakeHub.
+    FlakeHub {
+        api: Client,
+        cache: Client,
+        flake: FlakeName,
+    },
+    /// The server has to be asked what it is.
+    Unknown { client: Client, target: PushTarget },
+}
+
+/// A destination that is ready to take paths.
+pub(super) enum Opened {
+    Fh { client: Client, flake: FlakeName },
+    Attic { cache: Box<AtticCache> },
+}
+
+/// What a push is to be, whatever it goes to.
+#[derive(Debug, Clone)]
+pub(super) struct Manner {
+    pub(super) push: PushOptions,
+    uploads: AtticOptions,
+    /// Whether build logs go along.
+    logs: bool,
+    /// Where they are, where the environment says it.
+    log_directory: Option<PathBuf>,
+}
+
+impl Manner {
+    pub(super) fn new(arguments: &PushArguments, context: &Context) -> Self {
+        let push = PushOptions {
+            jobs: arguments.jobs.unwrap_or(PushOptions::default().jobs),
+            compression_level: arguments.compression_level,
+            skip_signed_by: arguments.trusted_upstreams(),
+            dry_run: arguments.dry_run,
+            retries: arguments.retries,
+            deadline: arguments.deadline(),
+            logs: None,
+        };
+        let given = &arguments.skip_signed_by;
+        let leave_out = if given.iter().any(|key| matches!(key, UpstreamKey::None)) {
+            LeaveOut::Nothing
+        } else {
+            LeaveOut::Named {
+                known: push.skip_signed_by.clone(),
+                always: if given.is_empty() {
+                    Vec::new()
+                } else {
+                    push.skip_signed_by.clone()
+                },
+            }
+        };
+        let uploads = AtticOptions {
+            uploads: arguments.jobs.unwrap_or(AtticOptions::default().uploads),
+            leave_out,
+            dry_run: push.dry_run,
+            retries: push.retries,
+            deadline: push.deadline,
+        };
+        Self {
+            push,
+            uploads,
+            logs: !arguments.no_logs,
+            log_directory: context.settings.nix_log_dir(),
+        }
+    }
+}
+
+impl Destination {
+    /// Finds out as much as the arguments, the environment and the user's files tell.
+    pub(super) fn resolve(
+        arguments: &PushArguments,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        let flakehub = FlakeHub::at(
+            arguments
+                .api_addr
+                .as_deref()
+                .or(context.settings.api_address()?),
+            arguments
+                .cache_addr
+                .as_deref()
+                .or(context.settings.cache_address()?),
+        )?;
+        let target = &arguments.target;
+        let server = match context.server()? {
+            // FlakeHub needs no address: it is known.
+            Some(server)
+                if arguments.protocol != Some(Protocol::FlakeHub)
+                    || context.settings.server.is_some() =>
+            {
+                server
+            }
+            _ if arguments.protocol == Some(Protocol::FlakeHub) => flakehub.api.clone(),
+            _ => return Err(no_server()),
+        };
+        let found = token(&server, &flakehub, arguments.protocol, context)?;
+        let known = Known {
+            server: &server,
+            remembered: remembered(&server, context)?,
+            fh_token: found.as_ref().is_some_and(|token| {
+                token
+                    .expose_secret()
+                    .trim()
+                    .starts_with(fh_api::TOKEN_PREFIX)
+            }),
+            flakehub: &flakehub,
+        };
+        let protocol = arguments.protocol.or_else(|| known.protocol());
+        if let Some(protocol) = protocol {
+            flake_or_cache(protocol, &server, target)?;
+        }
+        let Some(token) = found else {
+            return Err(not_logged_in(&server, protocol));
+        };
+        let client = |server: &ServerUrl| -> Result<Client, CommandError> {
+            let builder = context.client_builder(server.clone())?;
+            Ok(builder.token(token.clone()).build()?)
+        };
+        match (protocol, target.clone()) {
+            (Some(Protocol::FlakeHub), PushTarget::Flake(flake)) => {
+                if !flakehub.is_at(&server) {
+                    return Err(CommandError::usage(format!("{server} is not FlakeHub"))
+                        .hint("`--api-addr` and `--cache-addr` say where another FlakeHub is."));
+                }
+                Ok(Self::FlakeHub {
+                    api: client(&flakehub.api)?,
+                    cache: client(&flakehub.cache)?,
+                    flake,
+                })
+            }
+            (Some(_), PushTarget::Flake(flake)) => Ok(Self::Fh {
+                client: client(&server)?,
+                flake,
+            }),
+            (Some(_), PushTarget::Cache(cache)) => Ok(Self::Attic {
+                client: client(&server)?,
+                cache,
+            }),
+            (None, target) => Ok(Self::Unknown {
+                client: client(&server)?,
+                target,
+            }),
+        }
+    }
+
+    /// Asks what has to be asked before a push. `remark` hears what people ought to know.
+    pub(super) async fn open(
+        self,
+        observer: &dyn PushObserver,
+        remark: impl Fn(&str),
+    ) -> Result<Opened, CommandError> {
+        match self {
+            Self::Fh { client, flake } => Ok(Opened::Fh { client, flake }),
+            Self::Attic { client, cache } => open_cache(&client, &cache, observer, remark).await,
+            Self::FlakeHub { api, cache, flake } => {
+                let listen = |event: &RetryEvent<'_>| {
+                    observer.event(&PushEvent::Retrying {
+                        error: event.error,
+                        wait: event.wait,
+                    });
+                };
+                let name = flakehub::cache_of(&api, &flake, &listen)
+                    .await
+                    .map_err(|error| {
+                        CommandError::from(error)
+                            .context(format!("cannot learn which cache {flake} has on FlakeHub"))
+                    })?;
+                open_cache(&cache, &name, observer, remark).await
+            }
+            Self::Unknown { client, target } => {
+                let server = client.base_url().clone();
+                let protocol = detect(&client, &target).await.map_err(|error| {
+                    CommandError::from(error).context(format!("cannot tell what {server} is"))
+                })?;
+                flake_or_cache(protocol, &server, &target)?;
+                match target {
+                    PushTarget::Flake(flake) => Ok(Opened::Fh { client, flake }),
+                    PushTarget::Cache(cache) => open_cache(&client, &cache, observer, remark).await,
+                }
+            }
+        }
+    }
+}
+
+impl Opened {
+    /// Pushes a closure of this store of Nix's, the default one where none is named.
+    pub(super) async fn push(
+        &self,
+        closure: &Closure,
+        manner: &Manner,
+        store: Option<&str>,
+        observer: Arc<dyn PushObserver>,
+    ) -> Result<PushReport, ClientError> {
+        match self {
+            Self::Fh { client, flake } => {
+                let configured = manner.log_directory.clone();
+                let logs = manner
+                    .logs
+                    .then(|| LogDirectory::of(closure, store, configured));
+                let options = PushOptions {
+                    logs,
+                    ..manner.push.clone()
+                };
+                fh_client::push(client, flake, closure, &options, observer).await
+            }
+            // Attic knows nothing of logs.
+            Self::Attic { cache } => cache.push(closure, &manner.uploads, observer).await,
+        }
+    }
+
+    /// A failed push, in words and with what to do about it.
+    pub(super) fn explain(&self, error: ClientError, target: &PushTarget) -> CommandError {
+        let error = match self {
+            Self::Fh { .. } => CommandError::from(error),
+            Self::Attic { .. } => attic_error(error),
+        };
+        error.context(format!("cannot push to {target}"))
+    }
+
+    /// Whether a push becomes visible as a whole or not at all.
+    pub(super) fn is_atomic(&self) -> bool {
+        matches!(self, Self::Fh { .. })
+    }
+}
+
+async fn open_cache(
+    client: &Client,
+    name: &CacheName,
+    observer: &dyn PushObserver,
+    remark: impl Fn(&str),
+) -> Result<Opened, CommandError> {
+    let server = client.base_url();
+    let cache = AtticCache::open(client, name, observer)
+        .await
+        .map_err(|error| attic_error(error).context(format!("cannot use {name} on {server}")))?;
+    if let Some(elsewhere) = cache.elsewhere() {
+        remark(&format!(
+            "{server} says that its API is at {elsewhere}. Your token is not sent there, and the push \
+             goes to {server}; if you trust that address, name it with --server."
+        ));
+    }
+    Ok(Opened::Attic {
+        cache: Box::new(cache),
+    })
+}
+
+/// An error of a server that speaks attic's protocol, with what to do about it.
+pub(super) fn attic_error(error: ClientError) -> CommandError {
+    let hint = match error.status() {
+        Some(401) => {
+            "The token is not good there (any more), or grants nothing on this cache, or there is no \
+             such cache: attic does not tell these apart."
+        }
+        Some(403) => "The token may not push there: on attic it has to grant `w` on the cache.",
+        Some(404) => "Check the name of the cache, and the server's address.",
+        Some(413) => {
+            "Something before the server limits how large a request may be; attic takes a path in one \
+             request (nginx: client_max_body_size 0)."
+        }
+        Some(status) if status >= 500 => "Try again in a while; the server's log has more.",
+        _ => return error.into(),
+    };
+    CommandError::from(error).replace_hints(hint)
+}
+
+/// The token for a server: any of FlakeHub's addresses will do for all of them.
+fn token(
+    server: &ServerUrl,
+    flakehub: &FlakeHub,
+    protocol: Option<Protocol>,
+    context: &Context,
+) -> Result<Option<secrecy::SecretString>, CommandError> {
+    if let Some(found) = context.token(server)? {
+        return Ok(Some(found.token));
+    }
+    if flakehub.is_at(server) && protocol.is_none_or(|protocol| protocol == Protocol::FlakeHub) {
+        for address in flakehub.addresses() {
+            if let Some(found) = context.token(&address)? {
+                return Ok(Some(found.token));
+            }
+        }
+    }
+    Ok(None)
+}
+
+/// What `fh login` has learnt of a server.
+fn remembered(server: &ServerUrl, context: &Context) -> Result<Option<Protocol>, CommandError> {
+    let entry = context.credentials()?.find(server.as_str())?;
+    // A login asks the server for what only an fh server has.
+    Ok(entry.map(|_| Protocol::Fh))
+}
+
+fn not_logged_in(server: &ServerUrl, protocol: Option<Protocol>) -> CommandError {
+    let error = CommandError::failed(format!("you are not logged in to {server}"));
+    match protocol {
+        Some(Protocol::Attic | Protocol::FlakeHub) => {
+            error.hint("Let FH_TOKEN_FILE name a file with the token, or FH_TOKEN be it.")
+        }
+        _ => error.hint(format!("Log in: `fh login --server {server}`")),
+    }
+}
