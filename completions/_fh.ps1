@@ -99,14 +99,21 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             break
         }
         'fh;push' {
+            [CompletionResult]::new('--watch-by', '--watch-by', [CompletionResultType]::ParameterName, 'With --watch-exec, how it is learnt what is built')
+            [CompletionResult]::new('--drain-timeout', '--drain-timeout', [CompletionResultType]::ParameterName, 'With --watch-exec, how long to go on pushing after the command''s end; `none` is as long as it takes')
             [CompletionResult]::new('--skip-signed-by', '--skip-signed-by', [CompletionResultType]::ParameterName, 'Leave out what this key (NAME:BASE64) has signed, which people get from its own cache; the signature is verified; may be repeated; `none` leaves out nothing [default: the key of cache.nixos.org]')
-            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]')
-            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]')
+            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]; on an attic server, how many paths are sent at a time [default: 8]')
+            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]; on an attic server, how many paths are sent at a time [default: 8]')
             [CompletionResult]::new('--compression-level', '--compression-level', [CompletionResultType]::ParameterName, 'How hard to compress: 1 is fast, 19 is small')
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a request that failed is tried again')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long all of it may take, such as 30m or 2h, building included [default: any time, as long as something moves]')
+            [CompletionResult]::new('--protocol', '--protocol', [CompletionResultType]::ParameterName, 'What the server speaks: `fh`, `attic` or `flakehub` (which needs no --server) [default: what `fh login` or the address tells, else it is asked, without the token]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR] [default: https://api.flakehub.com]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR] [default: https://cache.flakehub.com]')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--watch-exec', '--watch-exec', [CompletionResultType]::ParameterName, 'Run a command, given after `--`, and push what it builds while it builds on')
+            [CompletionResult]::new('--fail-on-push-error', '--fail-on-push-error', [CompletionResultType]::ParameterName, 'With --watch-exec, exit with 1 where the command succeeded and something it built could not be pushed')
             [CompletionResult]::new('--stdin', '--stdin', [CompletionResultType]::ParameterName, 'Read what to push from stdin too, one a line')
             [CompletionResult]::new('--no-closure', '--no-closure', [CompletionResultType]::ParameterName, 'Push the paths named and not what they need, which must be on the server already')
             [CompletionResult]::new('--no-logs', '--no-logs', [CompletionResultType]::ParameterName, 'Send no build logs; else those that this machine has go along, for `nix log`')

@@ -1321,12 +1321,20 @@ _fh() {
             return 0
             ;;
         fh__subcmd__push)
-            opts="-j -v -h --stdin --no-closure --skip-signed-by --no-logs --dry-run --jobs --compression-level --retries --timeout --store --server --json --verbose --help"
+            opts="-j -v -h --watch-exec --watch-by --drain-timeout --fail-on-push-error --stdin --no-closure --skip-signed-by --dry-run --jobs --compression-level --retries --timeout --protocol --api-addr --cache-addr --store --server --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --watch-by)
+                    COMPREPLY=($(compgen -W "auto hook store" -- "${cur}"))
+                    return 0
+                    ;;
+                --drain-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --skip-signed-by)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1348,6 +1356,18 @@ _fh() {
                     return 0
                     ;;
                 --timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --protocol)
+                    COMPREPLY=($(compgen -W "fh attic flakehub" -- "${cur}"))
+                    return 0
+                    ;;
+                --api-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --cache-addr)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

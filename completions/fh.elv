@@ -88,14 +88,21 @@ set edit:completion:arg-completer[fh] = {|@words|
         &'fh;list;help;help'= {
         }
         &'fh;push'= {
+            cand --watch-by 'With --watch-exec, how it is learnt what is built'
+            cand --drain-timeout 'With --watch-exec, how long to go on pushing after the command''s end; `none` is as long as it takes'
             cand --skip-signed-by 'Leave out what this key (NAME:BASE64) has signed, which people get from its own cache; the signature is verified; may be repeated; `none` leaves out nothing [default: the key of cache.nixos.org]'
-            cand -j 'How many threads read and compress [default: one for each core]'
-            cand --jobs 'How many threads read and compress [default: one for each core]'
+            cand -j 'How many threads read and compress [default: one for each core]; on an attic server, how many paths are sent at a time [default: 8]'
+            cand --jobs 'How many threads read and compress [default: one for each core]; on an attic server, how many paths are sent at a time [default: 8]'
             cand --compression-level 'How hard to compress: 1 is fast, 19 is small'
             cand --retries 'How often a request that failed is tried again'
             cand --timeout 'How long all of it may take, such as 30m or 2h, building included [default: any time, as long as something moves]'
+            cand --protocol 'What the server speaks: `fh`, `attic` or `flakehub` (which needs no --server) [default: what `fh login` or the address tells, else it is asked, without the token]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR] [default: https://api.flakehub.com]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR] [default: https://cache.flakehub.com]'
             cand --store 'The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --watch-exec 'Run a command, given after `--`, and push what it builds while it builds on'
+            cand --fail-on-push-error 'With --watch-exec, exit with 1 where the command succeeded and something it built could not be pushed'
             cand --stdin 'Read what to push from stdin too, one a line'
             cand --no-closure 'Push the paths named and not what they need, which must be on the server already'
             cand --no-logs 'Send no build logs; else those that this machine has go along, for `nix log`'

@@ -33,6 +33,9 @@ use crate::settings::{Environment, Settings};
 #[must_use]
 pub fn main() -> ExitCode {
     let environment = Environment::from_process();
+    if let Some(code) = hook(&environment) {
+        return code;
+    }
     let color = settings::stderr_color(&environment);
     match run(std::env::args_os(), environment) {
         Ok(code) => code,
@@ -41,6 +44,27 @@ pub fn main() -> ExitCode {
             error.exit_code()
         }
     }
+}
+
+/// Where this is the hook of a `fh push --watch-exec`: tells it what Nix has built. A build waits for
+/// this, so nothing else is done; and it must not fail of it.
+fn hook(environment: &Environment) -> Option<ExitCode> {
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next()? != commands::HOOK {
+        return None;
+    }
+    let spool = arguments.next()?;
+    let variables = [
+        &settings::variables::OUT_PATHS,
+        &settings::variables::DRV_PATH,
+    ];
+    let built = variables
+        .iter()
+        .find_map(|variable| environment.get(variable))
+        .unwrap_or_default();
+    // Where it cannot be told, nobody is there to hear of that either.
+    let _ = commands::tell_built(&spool, built);
+    Some(ExitCode::SUCCESS)
 }
 
 fn run(

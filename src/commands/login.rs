@@ -7,7 +7,7 @@
 //! ```
 
 mod check;
-mod daemon;
+pub(super) mod daemon;
 mod files;
 mod netrc;
 mod nix_conf;

@@ -23,6 +23,8 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::logging;
 
+pub(crate) use push::{RELAY as HOOK, relay as tell_built};
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Login(login::LoginArguments),

@@ -5,6 +5,7 @@ mod bar;
 mod destination;
 mod progress;
 mod report;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, BufRead as _};
@@ -21,6 +22,7 @@ use fh_nix::StoreDir;
 pub(crate) use arguments::PushArguments;
 use destination::{Destination, Manner};
 use progress::Progress;
+pub(crate) use watch::{RELAY, relay};
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -30,6 +32,9 @@ use crate::interrupt::{self, Threads};
 const RESULT: &str = "./result";
 
 pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCode, CommandError> {
+    if arguments.watch_exec {
+        return watch::run(arguments, context);
+    }
     let destination = Destination::resolve(arguments, context)?;
     let manner = Manner::new(arguments, context);
     let Manner { push: options, .. } = &manner;
@@ -121,7 +126,7 @@ fn named(arguments: &PushArguments) -> Result<Vec<OsString>, CommandError> {
     Ok(named)
 }
 
-/// The Nix that is asked, and about which store.
+/// The Nix that is asked, and about which store; what it says while it builds is shown.
 fn tools(
     arguments: &PushArguments,
     progress: &Arc<Progress>,
@@ -129,9 +134,16 @@ fn tools(
 ) -> Result<NixTools, CommandError> {
     let said = progress.clone();
     let messages: NixMessages = Arc::new(move |line: &str| said.nix(line));
+    Ok(NixTools {
+        messages: Some(messages),
+        ..silent_tools(arguments, context)?
+    })
+}
+
+/// The Nix that is asked, and about which store.
+fn silent_tools(arguments: &PushArguments, context: &Context) -> Result<NixTools, CommandError> {
     let mut tools = NixTools {
         store: arguments.store.clone().or(context.settings.nix_remote()?),
-        messages: Some(messages),
         ..NixTools::default()
     };
     if let Some(directory) = context.settings.nix_store_dir()? {

@@ -34,7 +34,7 @@ pub(crate) enum Format {
 }
 
 /// Where results and remarks go.
-#[derive(Debug)]
+#[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     format: Format,
     color: bool,

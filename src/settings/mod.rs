@@ -9,6 +9,7 @@ mod environment;
 mod tests;
 pub(crate) mod variables;
 
+use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
@@ -165,6 +166,37 @@ impl Settings {
     /// The address of FlakeHub's cache, where it is not the public one.
     pub(crate) fn cache_address(&self) -> Result<Option<&str>, CommandError> {
         self.environment.text(&variables::FH_CACHE_ADDR)
+    }
+
+    /// The settings of Nix that the environment holds.
+    pub(crate) fn nix_config(&self) -> Option<&OsStr> {
+        self.environment.get(&variables::NIX_CONFIG)
+    }
+
+    /// Where Nix's daemon listens.
+    pub(crate) fn nix_daemon_socket(&self) -> Result<PathBuf, CommandError> {
+        let store = self.nix_remote()?;
+        let named = store
+            .as_deref()
+            .and_then(|store| store.strip_prefix("unix://"));
+        if let Some(path) = named.and_then(|named| named.split('?').next()) {
+            return Ok(PathBuf::from(path));
+        }
+        let socket = self.environment.path(&variables::NIX_DAEMON_SOCKET_PATH);
+        Ok(socket.unwrap_or_else(|| PathBuf::from("/nix/var/nix/daemon-socket/socket")))
+    }
+
+    /// Where private files of a running program may be, the best place first.
+    pub(crate) fn runtime_directories(&self) -> Vec<PathBuf> {
+        [
+            self.environment.path(&variables::XDG_RUNTIME_DIR),
+            self.environment.path(&variables::TMPDIR),
+            Some(PathBuf::from("/tmp")),
+        ]
+        .into_iter()
+        .flatten()
+        .filter(|directory| directory.is_absolute())
+        .collect()
     }
 
     /// The store that Nix works with, where it is not the usual one.

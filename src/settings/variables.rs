@@ -73,8 +73,20 @@ variables! {
     /// The nix.conf files of the user, separated by colons, instead of those below XDG_CONFIG_HOME.
     /// `fh login` edits the first.
     NIX_USER_CONF_FILES,
+    /// Settings of Nix; `fh push --watch-exec` adds its hook to them for its command.
+    NIX_CONFIG,
+    /// Where `fh push --watch-exec` keeps its hook while it runs.
+    XDG_RUNTIME_DIR,
+    /// The same, where XDG_RUNTIME_DIR is not set; /tmp by default.
+    TMPDIR,
+    /// What was built: Nix tells it to the hook of `fh push --watch-exec`.
+    OUT_PATHS,
+    /// By which derivation, where Nix does not tell what.
+    DRV_PATH,
     /// The Nix store that `fh push` takes paths from, as its `--store`.
     NIX_REMOTE,
+    /// Where Nix's daemon listens, where it is not the usual place.
+    NIX_DAEMON_SOCKET_PATH,
     /// The directory that Nix names store paths by; /nix/store by default.
     NIX_STORE_DIR,
     /// The directory of Nix's build logs, which `fh push` sends along; /nix/var/log/nix by default.

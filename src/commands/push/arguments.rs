@@ -11,6 +11,7 @@ use fh_client::targets::{Protocol, PushTarget};
 use fh_client::{DEFAULT_RETRIES, Deadline};
 use fh_nix::PublicKey;
 
+use super::watch::WatchBy;
 use crate::cli::words;
 use crate::duration;
 
@@ -35,19 +36,50 @@ Examples:
   fh push acme/app --skip-signed-by none        send also what cache.nixos.org has
   fh push team --server https://attic.example.org     to the cache `team` of an attic server
   fh push acme/app --protocol flakehub          to FlakeHub Cache
+  fh push acme/app --watch-exec -- nix build .#app    push what a command builds
 
 Exit status: 0 all of it is there; 1 something of it is not; 2 usage; 124 the time
 of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM). Unless it is 0,
 nothing new is visible. Each path that failed is named with the reason, and what was
-sent is kept for a while: the same command again sends only what is missing.")]
+sent is kept for a while: the same command again sends only what is missing.
+With --watch-exec it is that of the command, 128 and the number of the signal that
+ended it, 127 where it was not found, 126 where it cannot be run.")]
 pub(crate) struct PushArguments {
     /// The flake to push to, or the name of a cache on an attic server
     #[arg(value_name = "ORG/PROJECT|CACHE")]
     pub(super) target: PushTarget,
 
-    /// What to push: store paths, links into the store, or installables [default: ./result]
+    /// What to push: store paths, links into the store, or installables [default: ./result]; with
+    /// --watch-exec, the command
     #[arg(value_name = "PATH|INSTALLABLE", value_hint = ValueHint::AnyPath)]
     pub(super) paths: Vec<OsString>,
+
+    /// Run a command, given after `--`, and push what it builds while it builds on
+    ///
+    /// The command has the terminal to itself, and its exit status is that of `fh`, also where a push
+    /// failed: that is told at the end. What it built before it failed is pushed as well. Ctrl-C goes
+    /// to the command; what was built is then still pushed, and a second Ctrl-C gives that up.
+    #[arg(long, conflicts_with_all = ["stdin", "no_closure", "dry_run", "timeout"])]
+    pub(super) watch_exec: bool,
+
+    /// With --watch-exec, how it is learnt what is built
+    #[arg(
+        long,
+        value_name = "WAY",
+        default_value = "auto",
+        requires = "watch_exec"
+    )]
+    pub(super) watch_by: WatchBy,
+
+    /// With --watch-exec, how long to go on pushing after the command's end; `none` is as long as it
+    /// takes
+    #[arg(long, value_name = "TIME", default_value = "10m", value_parser = limit, requires = "watch_exec")]
+    pub(super) drain_timeout: Limit,
+
+    /// With --watch-exec, exit with 1 where the command succeeded and something it built could not be
+    /// pushed
+    #[arg(long, requires = "watch_exec")]
+    pub(super) fail_on_push_error: bool,
 
     /// Read what to push from stdin too, one a line
     #[arg(long)]
@@ -134,6 +166,17 @@ impl PushArguments {
             })
             .collect()
     }
+}
+
+/// A length of time, or none.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Limit(pub(super) Option<Duration>);
+
+fn limit(text: &str) -> Result<Limit, String> {
+    if text == "none" {
+        return Ok(Limit(None));
+    }
+    duration::parse(text).map(|seconds| Limit(Some(Duration::from_secs(seconds))))
 }
 
 /// A key, or the word that there is none.

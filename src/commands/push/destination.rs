@@ -14,7 +14,8 @@ use fh_client::targets::attic::{AtticCache, AtticOptions, LeaveOut};
 use fh_client::targets::flakehub::{self, FlakeHub};
 use fh_client::targets::{CacheName, Known, Protocol, PushTarget, detect, flake_or_cache};
 use fh_client::{
-    Client, Closure, Error as ClientError, LogDirectory, PushEvent, PushOptions, PushReport, ServerUrl,
+    Client, Closure, Error as ClientError, LogDirectory, PushEvent, PushOptions, PushReport,
+    ServerUrl,
 };
 use secrecy::ExposeSecret as _;
 
@@ -24,6 +25,7 @@ use crate::context::{Context, no_server};
 use crate::error::CommandError;
 
 /// A destination as the arguments and files tell it.
+#[derive(Clone)]
 pub(super) enum Destination {
     /// An fh server.
     Fh { client: Client, flake: FlakeName },

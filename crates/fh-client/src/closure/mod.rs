@@ -6,6 +6,7 @@
 //! asked about paths that are not here.
 
 mod argument;
+mod built;
 mod process;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,7 @@ use fh_nix::{PathInfo, StoreDir, StorePath, parse_path_infos};
 
 use crate::error::{Error, Result};
 use argument::{Argument, classify};
+pub use built::BuiltPaths;
 use process::Nix;
 
 /// A set of store paths with what Nix knows of them.
@@ -190,6 +192,14 @@ impl NixTools {
                 .map(|path| self.store_dir.display(path))
                 .collect(),
         })
+    }
+
+    /// Where the files of the store are.
+    #[must_use]
+    pub fn store_directory(&self) -> PathBuf {
+        let mut directories = self.real_store_dirs();
+        let there = directories.iter().position(|directory| directory.is_dir());
+        directories.swap_remove(there.unwrap_or(0))
     }
 
     /// The places where the store's files may be.

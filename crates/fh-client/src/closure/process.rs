@@ -85,8 +85,45 @@ impl Nix<'_> {
         let mut format: Option<&str> = None;
         for (paths, derivation) in [(others, false), (derivations, true)] {
             for chunk in self.chunks(&paths) {
-                documents.push(self.path_info(&chunk, derivation, &mut format).await?);
+                let flags: &[&str] = if derivation {
+                    &["-r", "--derivation"]
+                } else {
+                    &["-r"]
+                };
+                documents.push(self.path_info(&chunk, flags, &mut format).await?);
             }
+        }
+        Ok(documents)
+    }
+
+    /// What `nix path-info` tells of these paths alone, in one or several documents.
+    pub(super) async fn path_infos_alone(&self, paths: &[&StorePath]) -> Result<Vec<Output>> {
+        let mut documents = Vec::new();
+        let mut format = None;
+        for chunk in self.chunks(paths) {
+            documents.push(self.path_info(&chunk, &[], &mut format).await?);
+        }
+        Ok(documents)
+    }
+
+    /// The outputs of derivations, one a line. Versions of nix differ in how that is asked of `nix`
+    /// itself, and not in how it is of the older tool beside it.
+    pub(super) async fn outputs(&self, derivations: &[&StorePath]) -> Result<Vec<Output>> {
+        let program = self.0.program.with_file_name("nix-store");
+        let tools = NixTools {
+            program,
+            ..self.0.clone()
+        };
+        let mut documents = Vec::new();
+        for chunk in self.chunks(derivations) {
+            let mut arguments: Vec<OsString> = self.0.extra_args.clone();
+            if let Some(store) = &self.0.store {
+                arguments.extend([OsStr::new("--store"), OsStr::new(store)].map(OsStr::to_owned));
+            }
+            arguments.extend(["--query", "--outputs"].map(OsString::from));
+            arguments.extend(chunk);
+            let patience = Some(self.0.patience);
+            documents.push(Nix(&tools).run(&arguments, None, patience).await?);
         }
         Ok(documents)
     }
@@ -96,15 +133,14 @@ impl Nix<'_> {
     async fn path_info(
         &self,
         chunk: &[OsString],
-        derivation: bool,
+        flags: &[&str],
         format: &mut Option<&str>,
     ) -> Result<Output> {
         loop {
             let mut arguments = self.arguments("path-info");
-            arguments.extend(["--json", "-r", "--option", "substituters", ""].map(OsString::from));
-            if derivation {
-                arguments.push("--derivation".into());
-            }
+            arguments.push("--json".into());
+            arguments.extend(flags.iter().map(OsString::from));
+            arguments.extend(["--option", "substituters", ""].map(OsString::from));
             if let Some(format) = format {
                 arguments.extend(["--json-format", format].map(OsString::from));
             }
