@@ -158,7 +158,7 @@ fn a_nix_conf_that_is_not_understood_is_left_alone() {
     let run = refused(&world, server.url(), server.admin_token());
     assert!(!run.stderr.contains("secret"));
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: ~/.config/nix/nix.conf not understood at line 2: the second word is not '='
+    Error: ~/.config/nix/nix.conf not understood at line 2, column 15: the second word is not '='
     Hint: Correct the file by hand, and try again.
     ");
 }
