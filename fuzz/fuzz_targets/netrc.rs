@@ -25,7 +25,10 @@ fuzz_target!(|text: &[u8]| {
         assert!(netrc.is_in_reach(host) && netrc.get(host).unwrap().is("fh", &token));
         assert_eq!(netrc.clone().set(host, "fh", &token).unwrap(), Change::Unchanged);
     }
-    assert!(!unified(path, FileKind::Netrc, Some(text), Some(netrc.as_bytes())).contains("verysecret"));
+    let shown = unified(path, FileKind::Netrc, Some(text), Some(netrc.as_bytes()));
+    // Unless the file has it for the name of a host.
+    let is_named = text.windows(10).any(|part| part == b"verysecret");
+    assert!(is_named || !shown.contains("verysecret"));
     for number in [1, 0, 2] {
         ledger.take_back_netrc(path, &number.to_string(), &mut netrc).unwrap();
     }

@@ -336,16 +336,20 @@ impl Scanner<'_> {
             return Err(self.error(word.range.start, "macdef without a name"));
         }
         let mut closed = false;
+        // Some curl takes a line of blanks for an empty one.
+        let mut may_end_before = false;
         let mut position = (end_of_line + 1).min(self.text.len());
         while position < self.text.len() && !closed {
             let stop = line_stop(self.text, position);
-            closed = stop < self.text.len() && matches!(&self.text[position..stop], b"" | b"\r");
+            let line = &self.text[position..stop];
+            closed = stop < self.text.len() && matches!(line, b"" | b"\r");
+            may_end_before |= !closed && line.iter().all(|&byte| is_blank(byte));
             position = (stop + 1).min(self.text.len());
         }
         self.position = position;
         let head = word.range.start..end_of_line;
         let range = word.range.start..position;
-        self.open(Kind::Macro, range, vec![head], !closed);
+        self.open(Kind::Macro, range, vec![head], !closed || may_end_before);
         Ok(())
     }
 

@@ -195,6 +195,11 @@ fn a_new_host_goes_before_what_hides_the_rest() {
         "machine a login b password c \r\n",
         &format!("{entry}\r\nmachine a login b password c \r\n"),
     );
+    // A line of blanks ends a macro for curl 8.11.
+    assert_added(
+        "macdef init\ncd /pub\n \ndefault login x password y\n\n",
+        &format!("{entry}\nmacdef init\ncd /pub\n \ndefault login x password y\n\n"),
+    );
     // Values that curl takes for keywords when it looks for another host.
     assert_added(
         "machine a login default password c\n",
