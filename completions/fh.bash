@@ -1321,7 +1321,7 @@ _fh() {
             return 0
             ;;
         fh__subcmd__push)
-            opts="-j -v -h --watch-exec --watch-by --drain-timeout --fail-on-push-error --stdin --no-closure --skip-signed-by --dry-run --jobs --compression-level --retries --timeout --protocol --api-addr --cache-addr --store --server --json --verbose --help"
+            opts="-j -v -h --watch-exec --watch-by --drain-timeout --fail-on-push-error --stdin --no-closure --skip-signed-by --no-logs --dry-run --jobs --compression-level --retries --timeout --protocol --api-addr --cache-addr --store --server --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
