@@ -55,7 +55,7 @@ fn wait_by_chance(scene: &mut Scene, time: Duration) {
 fn kill_clients(times: usize) {
     // Collections in between find nothing that is still needed.
     let mut scene = Scene::new(&FLAKES, &["--collect-interval", "100ms"]);
-    let time = undisturbed(&mut scene);
+    let mut time = undisturbed(&mut scene);
     let mut killed = 0;
     for _ in 0..times {
         let (flake, paths) = choose(&mut scene);
@@ -66,6 +66,8 @@ fn kill_clients(times: usize) {
         let ended = running.wait();
         if ended.status.success() {
             scene.acknowledge(flake, &paths);
+            // The one that was measured may have been slow by chance.
+            time = time * 3 / 4;
         } else {
             killed += 1;
             scene.settle(flake, &paths);
@@ -109,7 +111,7 @@ fn kill_servers(times: usize) {
         scene.check_flake(flake, &paths);
     }
     assert!(
-        went_on > 0,
+        went_on > 0 || times < LONG,
         "no push of {times} got over a restart of the server"
     );
     scene.check();

@@ -71,7 +71,10 @@ fn push_over_bad_lines(times: usize) {
         scene.check_flake(FLAKE, &paths);
     }
     assert!(faults > 0, "nothing went wrong in {times} pushes");
-    assert!(succeeded > 0, "no push of {times} got over what went wrong");
+    assert!(
+        succeeded > 0 || times < LONG,
+        "no push of {times} got over what went wrong"
+    );
     scene.check();
     scene.check_storage();
 }
