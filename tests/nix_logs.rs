@@ -85,9 +85,17 @@ impl Logged {
 impl Drop for Logged {
     fn drop(&mut self) {
         let _ = std::fs::remove_file(self.directory.path().join("result"));
-        let derivations = [&self.derivation[..]];
-        let paths = [&self.app[..], &self.library[..]];
-        let delete = ["--delete"].iter().chain(&paths).chain(&derivations);
+        let library = ["--query", "--deriver", &self.library];
+        let library = self.nix.run("nix-store", &self.home, library);
+        let library = library.unwrap_or_default();
+        // Each before what it refers to.
+        let delete = [
+            "--delete",
+            &self.app,
+            &self.library,
+            &self.derivation,
+            library.trim(),
+        ];
         let deleted = self.nix.run("nix-store", &self.home, delete);
         if let Err(error) = deleted
             && !std::thread::panicking()
