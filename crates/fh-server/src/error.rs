@@ -11,8 +11,6 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::Request;
-use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use fh_api::{ErrorBody, ErrorCode};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
@@ -24,7 +22,7 @@ use crate::listen::ListenError;
 /// Any error with its chain of causes.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
 
-/// The header that carries a request's id, in the request as seen by handlers and in the answer.
+/// The header that carries a request's id.
 pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Why the server did not start, or stopped.
@@ -212,9 +210,8 @@ const RETRY_AFTER_UNAVAILABLE: Duration = Duration::from_secs(5);
 #[derive(Debug, Clone)]
 struct Sentence(String);
 
-/// A layer for routes that Nix asks: it shows an error's body to a person, so that is plain text.
-pub(crate) async fn as_plain_text(request: Request, next: Next) -> Response {
-    let response = next.run(request).await;
+/// For routes that Nix asks: it shows an error's body to a person, so that is plain text.
+pub(crate) fn as_plain_text(response: Response) -> Response {
     let Some(Sentence(sentence)) = response.extensions().get().cloned() else {
         return response;
     };
@@ -228,21 +225,17 @@ pub(crate) async fn as_plain_text(request: Request, next: Next) -> Response {
 }
 
 tokio::task_local! {
-    static CURRENT_REQUEST_ID: Option<String>;
+    static CURRENT_REQUEST_ID: HeaderValue;
 }
 
-/// A layer that lets errors name the request that they belong to.
-pub(crate) async fn remember_request_id(request: Request, next: Next) -> Response {
-    let id = request
-        .headers()
-        .get(REQUEST_ID)
-        .and_then(|value| value.to_str().ok())
-        .map(str::to_owned);
-    CURRENT_REQUEST_ID.scope(id, next.run(request)).await
+/// Lets the errors of a request name it.
+pub(crate) async fn within_request<T>(id: HeaderValue, handling: impl Future<Output = T>) -> T {
+    CURRENT_REQUEST_ID.scope(id, handling).await
 }
 
 fn current_request_id() -> Option<String> {
-    CURRENT_REQUEST_ID.try_with(Clone::clone).ok().flatten()
+    let id = CURRENT_REQUEST_ID.try_with(|id| id.to_str().map(str::to_owned).ok());
+    id.ok().flatten()
 }
 
 /// An error and its causes on one line, for the log.

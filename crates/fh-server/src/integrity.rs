@@ -33,7 +33,7 @@ use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
 use crate::receive::{FrameDecoder, NarFault, verify};
 use crate::state::AppState;
-use crate::storage::{Checksum, FileIdentity, FileStorage, OpenObject, StorageError};
+use crate::storage::{Buffers, Checksum, FileIdentity, FileStorage, OpenObject, StorageError};
 use crate::telemetry::Metrics;
 
 /// Objects of which it is remembered that they were read and found good.
@@ -121,6 +121,11 @@ impl Integrity {
             stored: nar.file_size,
         };
         Ok(Opened::Damaged(Some(object), damage))
+    }
+
+    /// Buffers to read objects into.
+    pub(crate) fn buffers(&self) -> &Buffers {
+        self.shared.storage.buffers()
     }
 
     /// Whether all of this very file was read and found good.

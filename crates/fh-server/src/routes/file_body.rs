@@ -20,11 +20,7 @@ use tokio::task::JoinHandle;
 
 use crate::database::nars::Nar;
 use crate::integrity::{Damage, Integrity};
-use crate::storage::{OpenObject, RunningChecksum};
-
-/// Bytes that are read at once: they fit into the second level cache of a processor between being
-/// read and being sent.
-const CHUNK: u64 = 256 << 10;
+use crate::storage::{BUFFER, Buffer, Buffers, OpenObject, RunningChecksum};
 
 /// The bytes of an object, in chunks.
 pub(super) struct FileBody {
@@ -62,38 +58,56 @@ struct Source {
     /// Of all bytes so far, where the whole object is served.
     sum: Option<RunningChecksum>,
     nar: Nar,
+    buffers: Buffers,
 }
 
 impl Source {
     /// Reads the next chunk; the last one of a whole object only if all of it is right.
     fn read(&mut self) -> Result<Bytes, Damage> {
-        let length = self.left.min(CHUNK);
-        let mut chunk = vec![0; usize::try_from(length).unwrap_or(0)];
+        let mut chunk = self.buffer();
         match self.object.read_exact_at(&mut chunk, self.offset) {
-            Ok(()) => self.took(&chunk)?,
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-                return Err(Damage::Size {
-                    found: self.offset,
-                    stored: self.nar.file_size,
-                });
-            }
-            Err(error) => return Err(Damage::Unreadable(error)),
+            Ok(()) => self.took(chunk),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Err(Damage::Size {
+                found: self.offset,
+                stored: self.nar.file_size,
+            }),
+            Err(error) => Err(Damage::Unreadable(error)),
         }
-        Ok(chunk.into())
     }
 
-    fn took(&mut self, chunk: &[u8]) -> Result<(), Damage> {
+    /// As [`Self::read`], of what is in memory; none where nothing is.
+    fn read_cached(&mut self) -> Option<Result<Bytes, Damage>> {
+        let mut chunk = self.buffer();
+        let read = self.object.read_cached_at(&mut chunk, self.offset);
+        if read == 0 {
+            return None;
+        }
+        chunk.truncate(read);
+        Some(self.took(chunk))
+    }
+
+    fn buffer(&self) -> Buffer {
+        let mut buffer = self.buffers.take();
+        buffer.truncate(usize::try_from(self.left).map_or(BUFFER, |left| left.min(BUFFER)));
+        buffer
+    }
+
+    fn took(&mut self, chunk: Buffer) -> Result<Bytes, Damage> {
         self.offset += chunk.len() as u64;
         self.left -= chunk.len() as u64;
         let good = match &mut self.sum {
             Some(sum) => {
-                sum.update(chunk);
+                sum.update(&chunk);
                 self.left > 0 || Some(sum.value()) == self.nar.checksum
             }
             // The file was good when it was opened, and nobody has touched it since.
             None => self.object.is_untouched().map_err(Damage::Unreadable)?,
         };
-        if good { Ok(()) } else { Err(Damage::Altered) }
+        if good {
+            Ok(Bytes::from_owner(chunk))
+        } else {
+            Err(Damage::Altered)
+        }
     }
 }
 
@@ -114,6 +128,7 @@ impl FileBody {
             left: end - start,
             sum: whole.then(RunningChecksum::new),
             nar,
+            buffers: integrity.buffers().clone(),
         };
         let first = source.read()?;
         if source.left == 0 {
@@ -194,6 +209,14 @@ impl http_body::Body for FileBody {
             match std::mem::replace(&mut self.state, State::Ended) {
                 State::First(chunk, source) => return self.hand_over(chunk, source),
                 State::Next(mut source) => {
+                    match source.read_cached() {
+                        Some(Ok(chunk)) => return self.hand_over(chunk, source),
+                        Some(Err(damage)) => {
+                            self.fail(damage);
+                            continue;
+                        }
+                        None => {}
+                    }
                     self.state = State::Reading(tokio::task::spawn_blocking(move || {
                         let read = source.read();
                         (read, source)

@@ -32,6 +32,7 @@ use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
+use tower::util::MapResponseLayer;
 
 use crate::error::{ApiError, as_plain_text};
 use crate::state::AppState;
@@ -101,7 +102,7 @@ fn cache() -> Router<AppState> {
         .route("/nar/{file}", get(cache::answer))
         .route("/log/{file}", get(cache::answer))
         .route("/cache/{*path}", get(cache::answer))
-        .layer(from_fn(as_plain_text))
+        .layer(MapResponseLayer::new(as_plain_text))
 }
 
 /// What the API answers is for one caller at one moment.

@@ -16,6 +16,7 @@
 //! - all functions block: they are called on blocking threads. The only names that go into paths are
 //!   made here, from hashes and numbers.
 
+mod buffers;
 mod checksum;
 mod listing;
 mod object;
@@ -36,6 +37,7 @@ use fh_nix::NarHash;
 
 use crate::clock;
 
+pub(crate) use self::buffers::{BUFFER, Buffer, Buffers};
 pub(crate) use self::checksum::{Checksum, RunningChecksum};
 pub(crate) use self::object::{FileIdentity, OpenObject};
 pub(crate) use self::partial::{OpenPartial, PartialFile, PartialKey};
@@ -104,6 +106,7 @@ struct Shared {
     root: File,
     next_name: AtomicU64,
     probed: Mutex<Option<Instant>>,
+    buffers: Buffers,
 }
 
 impl FileStorage {
@@ -149,10 +152,16 @@ impl FileStorage {
             staging: root.join("staging"),
             next_name: AtomicU64::new(0),
             probed: Mutex::new(None),
+            buffers: Buffers::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
         })
+    }
+
+    /// Buffers to read objects into.
+    pub(crate) fn buffers(&self) -> &Buffers {
+        &self.shared.buffers
     }
 
     /// A new, empty file on its way to be an object.

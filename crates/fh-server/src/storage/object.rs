@@ -3,16 +3,18 @@
 use std::fs::{File, Metadata};
 use std::io;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
-use std::time::{Duration, SystemTime};
+
+use time::Duration;
 
 use super::{Checksum, RunningChecksum};
+use crate::clock;
 
 /// Bytes that are read at once where a whole object is read to check it.
 const CHECKED_AT_ONCE: usize = 256 << 10;
 
 /// A file that was changed less long ago may be changed again without its times telling: many kernels
 /// count them in steps of a clock that ticks every few milliseconds, some file systems in seconds.
-const SETTLED: Duration = Duration::from_secs(1);
+const SETTLED: Duration = Duration::seconds(1);
 
 /// What a file looks like from outside. As long as it stays the same, nobody has written to the file:
 /// the time of the last change cannot be set by a program. Only for files that [are
@@ -30,12 +32,8 @@ impl FileIdentity {
     /// Whether any further change would show. Not where the clock was set back since the last one.
     pub(crate) fn is_settled(&self) -> bool {
         let (seconds, nanoseconds) = self.changed;
-        let (Ok(seconds), Ok(nanoseconds)) = (u64::try_from(seconds), u32::try_from(nanoseconds))
-        else {
-            return false;
-        };
-        let changed = SystemTime::UNIX_EPOCH + Duration::new(seconds, nanoseconds);
-        changed.elapsed().is_ok_and(|elapsed| elapsed > SETTLED)
+        let changed = i128::from(seconds) * 1_000_000_000 + i128::from(nanoseconds);
+        clock::now().unix_timestamp_nanos() - changed > SETTLED.whole_nanoseconds()
     }
 
     fn of(metadata: &Metadata) -> Self {
@@ -85,6 +83,23 @@ impl OpenObject {
     /// Fills the buffer from a place in the file.
     pub(crate) fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
+    }
+
+    /// Reads what the system has in memory of a place in the file: how many bytes; 0 where it would have to
+    /// wait for the disk, or cannot tell.
+    pub(crate) fn read_cached_at(&self, buffer: &mut [u8], offset: u64) -> usize {
+        #[cfg(target_os = "linux")]
+        {
+            use rustix::io::{ReadWriteFlags, preadv2};
+            let buffers = &mut [io::IoSliceMut::new(buffer)];
+            // Whatever is wrong is found again by whoever waits.
+            preadv2(&self.file, buffers, offset, ReadWriteFlags::NOWAIT).unwrap_or(0)
+        }
+        #[cfg(not(target_os = "linux"))]
+        {
+            let _ = (buffer, offset);
+            0
+        }
     }
 
     /// A reader of it from its start, which does not share its position with others.

@@ -3,7 +3,8 @@
 //! One [`Metrics`] a server, handed to whoever counts; there is no global recorder, so that several
 //! servers in one process (tests) do not count for each other.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use metrics::{
@@ -74,6 +75,10 @@ struct Shared {
     listings_made: Counter,
     bytes_received: Counter,
     bytes_sent: Counter,
+    /// By [`CacheRoute`] and [`CacheAnswer`], registered when first counted.
+    cache_answers: [[OnceLock<Counter>; 3]; 4],
+    /// By route. Routes, methods and statuses are few, and none is a client's choice.
+    series: RwLock<HashMap<String, Vec<Series>>>,
 }
 
 /// A request that is over.
@@ -84,6 +89,22 @@ pub(super) struct Finished<'a> {
     pub(super) duration: Duration,
     pub(super) received: u64,
     pub(super) sent: u64,
+}
+
+/// The metrics of requests with the same labels: looking them up by their labels costs more than
+/// counting.
+#[derive(Clone)]
+struct Series {
+    method: &'static str,
+    status: Option<u16>,
+    requests: Counter,
+    duration: Histogram,
+}
+
+fn find<'a>(route: &'a [Series], finished: &Finished<'_>) -> Option<&'a Series> {
+    route
+        .iter()
+        .find(|series| series.method == finished.method && series.status == finished.status)
 }
 
 /// Something that a gauge counts as long as this lives.
@@ -145,6 +166,8 @@ impl Metrics {
                 listings_made: counter("fh_listings_made_total"),
                 bytes_received: counter("fh_http_received_bytes_total"),
                 bytes_sent: counter("fh_http_sent_bytes_total"),
+                cache_answers: Default::default(),
+                series: RwLock::default(),
                 handle: recorder.handle(),
                 recorder,
             }),
@@ -172,29 +195,52 @@ impl Metrics {
 
     /// A request is over.
     pub(super) fn request_finished(&self, finished: &Finished<'_>) {
+        let known = self
+            .series()
+            .get(finished.route)
+            .and_then(|route| find(route, finished))
+            .cloned();
+        let series = known.unwrap_or_else(|| self.new_series(finished));
+        series.requests.increment(1);
+        series.duration.record(finished.duration.as_secs_f64());
+        self.shared.bytes_received.increment(finished.received);
+        self.shared.bytes_sent.increment(finished.sent);
+    }
+
+    /// The metrics of requests that end like this one, registered.
+    fn new_series(&self, finished: &Finished<'_>) -> Series {
         let method = Label::from_static_parts("method", finished.method);
         let route = Label::new("route", finished.route.to_owned());
         let status = finished
             .status
             .map_or_else(|| "aborted".to_owned(), |status| status.to_string());
+        let labels = vec![method.clone(), route.clone(), Label::new("status", status)];
         let recorder = &self.shared.recorder;
-        recorder
-            .register_counter(
-                &Key::from_parts(
-                    "fh_http_requests_total",
-                    vec![method.clone(), route.clone(), Label::new("status", status)],
-                ),
-                &METADATA,
-            )
-            .increment(1);
-        recorder
-            .register_histogram(
-                &Key::from_parts("fh_http_request_duration_seconds", vec![method, route]),
-                &METADATA,
-            )
-            .record(finished.duration.as_secs_f64());
-        self.shared.bytes_received.increment(finished.received);
-        self.shared.bytes_sent.increment(finished.sent);
+        let requests = Key::from_parts("fh_http_requests_total", labels);
+        let duration = Key::from_parts("fh_http_request_duration_seconds", vec![method, route]);
+        let series = Series {
+            method: finished.method,
+            status: finished.status,
+            requests: recorder.register_counter(&requests, &METADATA),
+            duration: recorder.register_histogram(&duration, &METADATA),
+        };
+        let mut all = self
+            .shared
+            .series
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        let of_route = all.entry(finished.route.to_owned()).or_default();
+        if find(of_route, finished).is_none() {
+            of_route.push(series.clone());
+        }
+        series
+    }
+
+    fn series(&self) -> RwLockReadGuard<'_, HashMap<String, Vec<Series>>> {
+        self.shared
+            .series
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// A connection was accepted.
@@ -252,26 +298,27 @@ impl Metrics {
 
     /// Nix was answered.
     pub(crate) fn cache_answered(&self, route: CacheRoute, answer: CacheAnswer) {
-        let route = match route {
-            CacheRoute::NarInfo => "narinfo",
-            CacheRoute::Nar => "nar",
-            CacheRoute::Listing => "listing",
-            CacheRoute::Log => "log",
-        };
-        let answer = match answer {
-            CacheAnswer::Memory => "memory",
-            CacheAnswer::Stored => "stored",
-            CacheAnswer::Absent => "absent",
-        };
-        let labels = vec![
-            Label::from_static_parts("kind", route),
-            Label::from_static_parts("answer", answer),
-        ];
-        let key = Key::from_parts("fh_cache_answers_total", labels);
-        self.shared
-            .recorder
-            .register_counter(&key, &METADATA)
-            .increment(1);
+        let counter =
+            self.shared.cache_answers[route as usize][answer as usize].get_or_init(|| {
+                let route = match route {
+                    CacheRoute::NarInfo => "narinfo",
+                    CacheRoute::Nar => "nar",
+                    CacheRoute::Listing => "listing",
+                    CacheRoute::Log => "log",
+                };
+                let answer = match answer {
+                    CacheAnswer::Memory => "memory",
+                    CacheAnswer::Stored => "stored",
+                    CacheAnswer::Absent => "absent",
+                };
+                let labels = vec![
+                    Label::from_static_parts("kind", route),
+                    Label::from_static_parts("answer", answer),
+                ];
+                let key = Key::from_parts("fh_cache_answers_total", labels);
+                self.shared.recorder.register_counter(&key, &METADATA)
+            });
+        counter.increment(1);
     }
 }
 

@@ -5,10 +5,11 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use axum::body::{Body, Bytes};
-use axum::http::Method;
+use axum::extract::MatchedPath;
+use axum::http::{HeaderValue, Method};
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
 
@@ -54,9 +55,9 @@ impl Traffic {
 pub(super) struct Record {
     pub(super) method: &'static str,
     /// The template; none where no route took the request.
-    pub(super) route: Option<String>,
+    pub(super) route: Option<MatchedPath>,
     pub(super) path: Option<String>,
-    pub(super) request_id: String,
+    pub(super) request_id: HeaderValue,
     pub(super) principal: PrincipalSlot,
     pub(super) traffic: Traffic,
     pub(super) metrics: Metrics,
@@ -73,7 +74,7 @@ pub(super) struct Record {
 impl Drop for Record {
     fn drop(&mut self) {
         let duration = self.started.elapsed();
-        let route = self.route.as_deref().unwrap_or("unmatched");
+        let route = self.route.as_ref().map_or("unmatched", MatchedPath::as_str);
         let received = self.traffic.total();
         self.metrics.request_finished(&super::metrics::Finished {
             method: self.method,
@@ -91,11 +92,11 @@ impl Drop for Record {
             // 499 as nginx has it: the client went before there was an answer.
             status = self.status.unwrap_or(499),
             complete = self.complete,
-            duration_ms = duration.as_secs_f64() * 1000.0,
+            duration_ms = in_milliseconds(duration),
             received,
             sent = self.sent,
             principal = self.principal.name(),
-            request_id = self.request_id,
+            request_id = super::readable(&self.request_id),
             "request"
         );
     }
@@ -168,5 +169,10 @@ pub(super) fn readable_path(path: &str) -> String {
         return "(withheld: it looks as if it held a token)".to_owned();
     }
     // A request's path is ASCII.
-    path.chars().take(MAX_PATH).collect()
+    path.get(..MAX_PATH).unwrap_or(path).to_owned()
+}
+
+/// A duration as the log has it: milliseconds, to the microsecond.
+fn in_milliseconds(duration: Duration) -> f64 {
+    (duration.as_secs_f64() * 1_000_000.0).round() / 1000.0
 }

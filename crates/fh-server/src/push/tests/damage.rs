@@ -94,6 +94,8 @@ async fn large(contents: usize) -> (Scene, Item) {
         settings.limits.body_size = 64 << 20;
         settings.limits.nar_size = 64 << 20;
         settings.limits.batched_nar_size = 64 << 20;
+        // What breaks off here must do so for its content, however busy the machine is.
+        settings.timeouts.stall = Duration::from_secs(60);
     })
     .await;
     let item = Item::new("large", &noise(77, contents));
