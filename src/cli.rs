@@ -16,6 +16,18 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "URL", id = "server")]
     pub(crate) server: Option<String>,
 
+    /// The address of FlakeHub's API [env: FH_API_ADDR]
+    #[arg(long, global = true, value_name = "URL", hide = true)]
+    pub(crate) api_addr: Option<String>,
+
+    /// The address of FlakeHub's cache [env: FH_CACHE_ADDR]
+    #[arg(long, global = true, value_name = "URL", hide = true)]
+    pub(crate) cache_addr: Option<String>,
+
+    /// The address of FlakeHub's web site [env: FH_FRONTEND_ADDR]
+    #[arg(long, global = true, value_name = "URL", hide = true)]
+    pub(crate) frontend_addr: Option<String>,
+
     /// Print JSON [env: FH_OUTPUT_JSON]
     #[arg(long, global = true, id = "json")]
     pub(crate) json: bool,

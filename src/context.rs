@@ -4,13 +4,17 @@ use std::fs;
 use std::future::Future;
 use std::path::PathBuf;
 
-use fh_client::{Client, ClientBuilder, CredentialStore, ServerUrl};
+use fh_client::{
+    Client, ClientBuilder, CredentialStore, FlakeHub, ServerEntry, ServerKind, ServerUrl,
+    TokenStore,
+};
 use secrecy::SecretString;
 
 use crate::error::CommandError;
 use crate::interrupt::{self, Threads};
+use crate::keyring;
 use crate::output::Output;
-use crate::settings::{Settings, TokenInEnvironment, variables};
+use crate::settings::{Chosen, Settings, TokenInEnvironment, variables};
 use crate::token_source;
 
 /// Retries of a request for which somebody waits at a terminal: enough for a hiccup. A push has its
@@ -22,6 +26,40 @@ const RETRIES: u32 = 2;
 pub(crate) struct Context {
     pub(crate) settings: Settings,
     pub(crate) output: Output,
+}
+
+/// The name of FlakeHub, also where it is not known yet.
+const FLAKEHUB: &str = "flakehub";
+
+/// The server that is meant.
+#[derive(Debug, Clone)]
+pub(crate) enum Selected {
+    /// FlakeHub, which needs no introduction.
+    FlakeHub(FlakeHub),
+    /// One of `config.toml`.
+    Known(ServerEntry),
+    /// An address of which nothing is known yet.
+    New(ServerUrl),
+}
+
+impl Selected {
+    /// The address by which it is known here.
+    pub(crate) fn url(&self) -> &ServerUrl {
+        match self {
+            Self::FlakeHub(addresses) => &addresses.api,
+            Self::Known(entry) => &entry.url,
+            Self::New(url) => url,
+        }
+    }
+
+    /// What it speaks, where that is known.
+    pub(crate) fn kind(&self) -> Option<ServerKind> {
+        match self {
+            Self::FlakeHub(_) => Some(ServerKind::FlakeHub),
+            Self::Known(entry) => Some(entry.kind),
+            Self::New(_) => None,
+        }
+    }
 }
 
 /// A token and where it came from.
@@ -38,8 +76,10 @@ pub(crate) enum TokenOrigin {
     Variable(&'static str),
     /// A file that a variable names.
     VariableFile(PathBuf),
-    /// What `fh login` stored.
+    /// What `fh login` stored in a file.
     Stored(PathBuf),
+    /// What `fh login` stored in the system's keyring.
+    Keyring,
 }
 
 impl std::fmt::Display for TokenOrigin {
@@ -48,6 +88,7 @@ impl std::fmt::Display for TokenOrigin {
             Self::Variable(name) => write!(f, "the variable {name}"),
             Self::VariableFile(path) => write!(f, "{} (FH_TOKEN_FILE)", path.display()),
             Self::Stored(path) => write!(f, "{}", path.display()),
+            Self::Keyring => f.write_str("the system's keyring"),
         }
     }
 }
@@ -62,28 +103,89 @@ impl Context {
 
     /// What `fh login` stored.
     pub(crate) fn credentials(&self) -> Result<CredentialStore, CommandError> {
+        let directories = self.settings.directories()?;
         Ok(CredentialStore::new(
-            self.settings.directories()?.fh_config.clone(),
+            directories.fh_config,
+            directories.flakehub_token,
         ))
     }
 
-    /// The server that `--server` or `FH_SERVER` names, else the one logged in to last.
-    pub(crate) fn server(&self) -> Result<Option<ServerUrl>, CommandError> {
-        match &self.settings.server {
-            Some(chosen) => self.named_server(&chosen.value, chosen.origin).map(Some),
-            None => Ok(self.credentials()?.default_server()?.map(|entry| entry.url)),
+    /// The server that `--server` or `FH_SERVER` names, or the addresses of a FlakeHub, else the one
+    /// logged in to last.
+    pub(crate) fn selected(&self) -> Result<Option<Selected>, CommandError> {
+        if let Some(chosen) = &self.settings.server {
+            return self.named_server(&chosen.value, chosen.origin).map(Some);
         }
+        if self.settings.flakehub.iter().any(Option::is_some) {
+            return Ok(Some(Selected::FlakeHub(self.flakehub()?)));
+        }
+        let default = self.credentials()?.default_server()?;
+        default.map(|entry| self.known(entry)).transpose()
+    }
+
+    /// The address of [`Self::selected`].
+    pub(crate) fn server(&self) -> Result<Option<ServerUrl>, CommandError> {
+        Ok(self.selected()?.map(|selected| selected.url().clone()))
     }
 
     /// An address, or the name of a server in `config.toml`.
-    fn named_server(&self, given: &str, origin: &str) -> Result<ServerUrl, CommandError> {
-        if !given.contains("://")
-            && let Some(entry) = self.credentials()?.find(given)?
-        {
-            return Ok(entry.url);
+    fn named_server(&self, given: &str, origin: &str) -> Result<Selected, CommandError> {
+        let address = given.parse::<ServerUrl>();
+        let is_flakehub = |url: &ServerUrl| {
+            [FlakeHub::API, FlakeHub::CACHE, FlakeHub::WEB].contains(&url.as_str())
+        };
+        if given == FLAKEHUB || address.as_ref().is_ok_and(is_flakehub) {
+            return Ok(Selected::FlakeHub(self.flakehub()?));
         }
-        given.parse().map_err(|error: fh_client::Error| {
+        if let Some(entry) = self.credentials()?.find(given)? {
+            return self.known(entry);
+        }
+        let is_bare_word = given
+            .trim()
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+        let url = address.map_err(|error| {
             CommandError::from(error).context(format!("{origin} names no server"))
+        })?;
+        // A bare word would become an address; a server of that name was meant.
+        if is_bare_word && given.trim() != "localhost" {
+            return Err(CommandError::usage(format!(
+                "{origin} names {given:?}, and no server of that name is known"
+            ))
+            .hint("`fh server list` shows those that are; a new one is named by its address."));
+        }
+        Ok(Selected::New(url))
+    }
+
+    /// A server of `config.toml`.
+    pub(crate) fn known(&self, entry: ServerEntry) -> Result<Selected, CommandError> {
+        if entry.kind != ServerKind::FlakeHub {
+            return Ok(Selected::Known(entry));
+        }
+        let mut addresses = self.flakehub()?;
+        if entry.url.as_str() != FlakeHub::API {
+            addresses = FlakeHub {
+                cache: entry.substituter.unwrap_or_else(|| entry.url.clone()),
+                web: entry.url.clone(),
+                api: entry.url,
+            };
+        }
+        Ok(Selected::FlakeHub(addresses))
+    }
+
+    /// FlakeHub, at the addresses of options and environment, else at its own.
+    pub(crate) fn flakehub(&self) -> Result<FlakeHub, CommandError> {
+        let [api, cache, web] = &self.settings.flakehub;
+        let address = |chosen: &Option<Chosen<String>>, usual: &str| match chosen {
+            None => Ok(usual.parse::<ServerUrl>()?),
+            Some(chosen) => chosen.value.parse::<ServerUrl>().map_err(|error| {
+                CommandError::from(error).context(format!("{} names no server", chosen.origin))
+            }),
+        };
+        Ok(FlakeHub {
+            api: address(api, FlakeHub::API)?,
+            cache: address(cache, FlakeHub::CACHE)?,
+            web: address(web, FlakeHub::WEB)?,
         })
     }
 
@@ -92,14 +194,25 @@ impl Context {
         if let Some(found) = self.environment_token()? {
             return Ok(Some(found));
         }
+        self.stored_token(server)
+    }
+
+    /// The token that `fh login` stored for a server.
+    pub(crate) fn stored_token(
+        &self,
+        server: &ServerUrl,
+    ) -> Result<Option<FoundToken>, CommandError> {
         let credentials = self.credentials()?;
-        let Some(token) = credentials.get_token(server)? else {
-            return Ok(None);
+        let (token, origin) = match credentials.load()?.entry(server) {
+            Some(entry) if entry.store == TokenStore::Keyring => {
+                (keyring::get(server)?, TokenOrigin::Keyring)
+            }
+            _ => (
+                credentials.get_token(server)?,
+                TokenOrigin::Stored(credentials.token_path(server)?),
+            ),
         };
-        Ok(Some(FoundToken {
-            token,
-            origin: TokenOrigin::Stored(credentials.token_path(server)?),
-        }))
+        Ok(token.map(|token| FoundToken { token, origin }))
     }
 
     /// `FH_TOKEN`, else what is in `FH_TOKEN_FILE`.

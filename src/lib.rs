@@ -13,9 +13,11 @@ mod context;
 mod duration;
 mod error;
 mod interrupt;
+mod keyring;
 mod logging;
 mod output;
 mod settings;
+mod setup;
 mod terminal;
 mod token_source;
 

@@ -1,12 +1,16 @@
-//! Asking for a secret on the terminal, whatever its length.
+//! Asking on the terminal: for a secret, whatever its length, and for a yes or no.
 //!
 //! A terminal in line mode takes 4095 bytes at most (1024 on macOS) and drops the rest in silence,
 //! which is shorter than some tokens. So the line is read byte by byte, with echo and signals off.
-//! The terminal is put back as it was on every way out, Ctrl-C included.
+//!
+//! Invariant: the terminal is put back as it was on every way out. The future holds the settings
+//! from before; whoever ends it, Ctrl-C or SIGTERM by [`crate::interrupt`], drops it, and that puts
+//! them back. A thread of its own waits for keys, because nothing else ends a read from a terminal.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
+use std::sync::Arc;
 
 use rustix::termios::{self, LocalModes, OptionalActions, SpecialCodeIndex, Termios};
 use secrecy::SecretString;
@@ -28,22 +32,21 @@ const DELETE: u8 = 0x7f;
 /// # Errors
 /// An interruption where Ctrl-C was pressed; a failure where there is no terminal to ask on, or
 /// it was closed.
-pub(crate) fn read_secret(prompt: &str) -> Result<SecretString, CommandError> {
-    // The terminal itself: stdout or stderr may lead elsewhere.
-    let terminal = File::options()
-        .read(true)
-        .write(true)
-        .open("/dev/tty")
-        .map_err(CommandError::asking)?;
-    let quiet = Quiet::enter(&terminal).map_err(CommandError::asking)?;
+pub(crate) async fn read_secret(prompt: &str) -> Result<SecretString, CommandError> {
+    let terminal = open()?;
+    let quiet = Quiet::enter(Arc::clone(&terminal)).map_err(CommandError::asking)?;
     // Only now: whoever answers at once must not see the answer.
-    let line = (&terminal)
+    (&*terminal)
         .write_all(prompt.as_bytes())
-        .and_then(|()| read_line(&mut &terminal));
+        .map_err(CommandError::asking)?;
+    let keys = Arc::clone(&terminal);
+    let line = elsewhere(move || read_line(&mut &*keys)).await;
     drop(quiet);
     // Nobody pressed Enter in the eyes of the terminal.
-    (&terminal).write_all(b"\n").map_err(CommandError::asking)?;
-    match line.map_err(CommandError::asking)? {
+    (&*terminal)
+        .write_all(b"\n")
+        .map_err(CommandError::asking)?;
+    match line? {
         Line::Entered(secret) => Ok(secret),
         Line::Interrupted => Err(CommandError::interrupted("Nothing was changed.")),
         Line::TooLong => Err(CommandError::failed(
@@ -52,15 +55,68 @@ pub(crate) fn read_secret(prompt: &str) -> Result<SecretString, CommandError> {
     }
 }
 
+/// Asks a question that can be answered with yes or no; Enter alone is `default`.
+///
+/// # Errors
+/// A failure where there is no terminal to ask on, or it was closed.
+pub(crate) async fn confirm(question: &str, default: bool) -> Result<bool, CommandError> {
+    let terminal = open()?;
+    let choice = if default { "[Y/n]" } else { "[y/N]" };
+    loop {
+        (&*terminal)
+            .write_all(format!("{question} {choice} ").as_bytes())
+            .map_err(CommandError::asking)?;
+        let keys = Arc::clone(&terminal);
+        let answer = elsewhere(move || read_answer(&mut &*keys)).await?;
+        match answer.trim().to_lowercase().as_str() {
+            "" => return Ok(default),
+            "y" | "yes" => return Ok(true),
+            "n" | "no" => return Ok(false),
+            _ => {}
+        }
+    }
+}
+
+/// The terminal itself: stdin, stdout and stderr may lead elsewhere.
+fn open() -> Result<Arc<File>, CommandError> {
+    let terminal = File::options().read(true).write(true).open("/dev/tty");
+    terminal.map(Arc::new).map_err(CommandError::asking)
+}
+
+/// Waits for keys on a thread that may be left waiting when the program ends.
+async fn elsewhere<T: Send + 'static>(
+    read: impl FnOnce() -> io::Result<T> + Send + 'static,
+) -> Result<T, CommandError> {
+    match tokio::task::spawn_blocking(read).await {
+        Ok(answer) => answer.map_err(CommandError::asking),
+        Err(error) => Err(CommandError::asking(io::Error::other(error))),
+    }
+}
+
+/// One line, in line mode, which corrects and echoes it.
+fn read_answer(terminal: &mut impl Read) -> io::Result<String> {
+    let mut line = Vec::new();
+    loop {
+        let mut byte = [0];
+        match terminal.read(&mut byte) {
+            Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+            Ok(_) if byte == *b"\n" => return Ok(String::from_utf8_lossy(&line).into_owned()),
+            Ok(_) => line.push(byte[0]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
 /// The terminal without echo, line mode and signals, until dropped.
-struct Quiet<'a> {
-    terminal: &'a File,
+struct Quiet {
+    terminal: Arc<File>,
     before: Termios,
 }
 
-impl<'a> Quiet<'a> {
-    fn enter(terminal: &'a File) -> io::Result<Self> {
-        let before = termios::tcgetattr(terminal)?;
+impl Quiet {
+    fn enter(terminal: Arc<File>) -> io::Result<Self> {
+        let before = termios::tcgetattr(&*terminal)?;
         let mut quiet = before.clone();
         quiet.local_modes.remove(
             LocalModes::ECHO
@@ -76,7 +132,7 @@ impl<'a> Quiet<'a> {
     }
 }
 
-impl Drop for Quiet<'_> {
+impl Drop for Quiet {
     fn drop(&mut self) {
         // Flushing drops what was pasted behind the first line: it must not end up in the shell.
         // Where this fails the terminal is gone.

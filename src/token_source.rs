@@ -24,15 +24,19 @@ pub(crate) fn from_file(path: &Path) -> Result<SecretString, CommandError> {
 
 /// The token on stdin.
 pub(crate) fn from_stdin() -> Result<SecretString, CommandError> {
-    let failed = |error| {
+    from_filled_stdin()?.ok_or_else(|| {
+        CommandError::failed("there is no token on stdin")
+            .hint("Pipe it in, or name a file: `--token-file FILE`")
+    })
+}
+
+/// The token on stdin; none where it ends without one.
+pub(crate) fn from_filled_stdin() -> Result<Option<SecretString>, CommandError> {
+    read(io::stdin().lock()).map_err(|error| {
         CommandError::new(
             crate::error::Status::Failed,
             anyhow::Error::new(error).context("cannot read the token from stdin"),
         )
-    };
-    read(io::stdin().lock()).map_err(failed)?.ok_or_else(|| {
-        CommandError::failed("there is no token on stdin")
-            .hint("Pipe it in, or name a file: `--token-file FILE`")
     })
 }
 

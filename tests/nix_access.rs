@@ -360,6 +360,8 @@ fn an_expired_token_is_refused_and_nix_copes() {
     std::fs::write(late.token_file(), token).unwrap();
     late.fh([
         "login",
+        "--scope",
+        "user",
         "--server",
         world.site.url(),
         "--token-file",

@@ -176,7 +176,7 @@ fn the_advice_for_a_daemon_that_does_not_trust_is_good() {
     for nix in versions() {
         let (daemon, user) = distrusting_daemon(&world, nix, Home::new().unwrap());
         std::fs::write(user.token_file(), &token).unwrap();
-        let login = ["login", "--server", world.site.url()];
+        let login = ["login", "--scope", "user", "--server", world.site.url()];
         let login = user.fh(login.iter().chain(&["--token-file", "token"])).ok();
         // It does say so from 2.15 on; before, what Nix told left the question open.
         if nix.is_at_least(2, 15) {
@@ -262,7 +262,15 @@ fn a_server_whose_authority_is_not_known_is_not_believed() {
     let stranger = Person::new(None, &versions()[0]);
     std::fs::write(stranger.token_file(), world.site.server.admin_token()).unwrap();
     stranger
-        .fh(["login", "--server", url, "--token-file", "token"])
+        .fh([
+            "login",
+            "--scope",
+            "user",
+            "--server",
+            url,
+            "--token-file",
+            "token",
+        ])
         .code(1)
         .says(&["certificate", "NIX_SSL_CERT_FILE"]);
     assert!(!stranger.nix_conf().exists());

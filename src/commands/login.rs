@@ -1,153 +1,265 @@
 //! `fh login`: one command between a token and a Nix that substitutes.
 //!
 //! ```text
-//! server's address → /.well-known/fh → token → whoami        nothing is written before these
-//!     → netrc, nix.conf and token store worked out           … nor before each is known to work
-//!     → written one after the other; a failure takes the earlier ones back
+//! which server → what it is → token → whose it is       nothing is written before these
+//!     → what is there → the plan                        … nor before all of it is worked out
+//!     → shown, asked for → carried out, or taken back
 //! ```
 
 mod check;
-pub(super) mod daemon;
-mod files;
-mod netrc;
-mod nix_conf;
+mod plan;
+mod recognise;
 mod report;
-mod steps;
+mod site;
+mod token;
 
-use std::path::PathBuf;
+pub(super) use plan::{ledger_of, ledger_text};
+pub(super) use recognise::attic_cache;
 
 use clap::Args;
-use fh_client::{Client, ServerUrl};
+use fh_client::TokenStore;
 use secrecy::SecretString;
+use time::OffsetDateTime;
 
-use crate::context::Context;
-use crate::error::{CommandError, Status};
-use crate::{terminal, token_source};
+use crate::cli::words;
+use crate::commands::login::check::Identity;
+use crate::commands::login::plan::{Plan, Wanted};
+use crate::commands::login::report::Report;
+use crate::commands::login::site::Site;
+use crate::context::{Context, Selected};
+use crate::error::CommandError;
+use crate::setup::daemon::{self, Daemon};
+use crate::setup::{self, Applied, Machine, Scope};
+use crate::{keyring, terminal};
 
 /// Log in to a server, and set up Nix to substitute from it
 ///
-/// The token is taken from `--token-file`, else from FH_TOKEN or FH_TOKEN_FILE, else from stdin where
-/// that is no terminal, else it is asked for. It is checked with the server before anything is
-/// written. Then it goes to a file that only you can read, an entry goes to the netrc that Nix
-/// reads, and the server's substituter and its two public keys go to your nix.conf. What is there
-/// stays; if one of these files cannot be written, the others are as they were. A second run changes
-/// nothing.
+/// Without `--server` this is the server logged in to last, and FlakeHub where there is none. The
+/// token is taken from `--token-file`, else from stdin where that is no terminal, else from FH_TOKEN
+/// or FH_TOKEN_FILE, else it is asked for. It is checked with the server before anything is written.
+/// Then all changes are worked out, shown and, on a terminal, asked for: the token goes to a file that
+/// only you can read, an entry to the netrc that Nix reads, the server's substituter and its public
+/// keys to nix.conf. What is there stays; either all of it is written or nothing. A second run changes
+/// nothing. `fh logout` takes back what was added.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh login --server https://cache.example.org
   fh login --server http://localhost:8484 --token-file ~/.local/share/fh-server/admin.token
-  echo \"$TOKEN\" | fh login --server https://cache.example.org
+  fh login --token-file token.txt                     FlakeHub, or the server logged in to last
+  fh login --server https://attic.example.org/cache   a cache of an attic server
+  echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
 
 Files (with XDG_CONFIG_HOME in place of ~/.config where that is set):
   ~/.config/fh/config.toml     the servers, and which one is meant where none is named
-  ~/.config/fh/tokens/         their tokens, mode 0600
+  ~/.config/fh/tokens/         their tokens, mode 0600; FlakeHub's is ~/.config/flakehub/auth
+  ~/.config/fh/ledger.json     what was added to which file, for `fh logout`
+  --scope user:
   ~/.config/nix/nix.conf       netrc-file, extra-substituters, extra-trusted-public-keys
-  ~/.config/nix/netrc          what Nix authenticates with; another file where netrc-file names one")]
-pub(crate) struct LoginArguments {
-    /// A file with the token, or `-` for stdin
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+  ~/.config/nix/netrc          what Nix authenticates with; another file where netrc-file names one
+  --scope system:
+  /etc/nix/nix.conf            or the nix.custom.conf that it includes
+  /etc/nix/netrc
 
-    /// Accepted and without effect: the existing fh has it
-    #[arg(long, hide = true)]
-    skip_status: bool,
+FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
+FH_FRONTEND_ADDR.")]
+pub(crate) struct LoginArguments {
+    #[command(flatten)]
+    token: token::TokenOptions,
+
+    /// Whose files are set up: yours, or the machine's, which takes root [default: system for root,
+    /// else user]
+    #[arg(long, value_name = "SCOPE", value_parser = ["auto", "user", "system"], hide_default_value = true, default_value = "auto")]
+    scope: String,
+
+    /// Where the token is kept; later logins do the same [default: file]
+    #[arg(long, value_name = "STORE", value_parser = words::<TokenStore>(&["file", "keyring"]))]
+    store: Option<TokenStore>,
+
+    /// Do not ask before files are changed
+    #[arg(short, long)]
+    yes: bool,
+
+    /// Show what would be changed, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+
+    /// Print the lines for netrc (with the token) and nix.conf, and change nothing
+    #[arg(long, conflicts_with_all = ["dry_run", "json"])]
+    print: bool,
+
+    /// Leave the netrc as it is
+    #[arg(long)]
+    no_netrc: bool,
+
+    /// Leave nix.conf as it is
+    #[arg(long)]
+    no_nix_conf: bool,
+
+    /// Ask no server anything: the token is taken as it is, the keys from an earlier login
+    #[arg(long, alias = "skip-status")]
+    offline: bool,
+}
+
+impl LoginArguments {
+    fn scope(&self) -> Scope {
+        match self.scope.as_str() {
+            "user" => Scope::User,
+            "system" => Scope::System,
+            _ => Scope::automatic(),
+        }
+    }
 }
 
 pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<(), CommandError> {
-    let server = server(context)?;
     // One runtime for all requests, on this thread: while it writes, Ctrl-C is not heard, so that
     // it cannot end the program between two files.
     let report = context.wait("Nothing was changed.", async {
-        log_in(arguments, &server, context).await
+        log_in(arguments, context).await
     })?;
-    report.print(context)
+    match report {
+        Some(report) => report.print(context),
+        None => Ok(()),
+    }
 }
 
 async fn log_in(
     arguments: &LoginArguments,
-    server: &ServerUrl,
     context: &Context,
-) -> Result<report::Report, CommandError> {
-    let public: Client = context.client_builder(server.clone())?.build()?;
-    let discovery = public.discovery().await?;
-    let facts = check::server(server, discovery)?;
-    let token = token(arguments, server, context).await?;
-    let whoami = check::token(&facts, &token, context).await?;
+) -> Result<Option<Report>, CommandError> {
+    // Where nothing is said and nothing is known: what the existing fh would do.
+    let selected = match context.selected()? {
+        Some(selected) => selected,
+        None => Selected::FlakeHub(context.flakehub()?),
+    };
+    let mut site = if arguments.offline {
+        recognise::offline(&selected)
+    } else {
+        recognise::recognise(&selected, context).await?
+    };
+    let token = token::get(&arguments.token, &site, context).await?;
+    let identity = if arguments.offline {
+        Identity {
+            expires_at: check::shape(&site, &token, OffsetDateTime::now_utc())?,
+            ..Identity::default()
+        }
+    } else {
+        check::token(&mut site, &token, context).await?
+    };
+    if arguments.offline && !arguments.no_nix_conf && site.public_keys.is_empty() {
+        return Err(CommandError::usage(format!(
+            "the public keys of {} are not known, and --offline asks nobody",
+            site.server
+        ))
+        .hint(
+            "Leave nix.conf to somebody else: `--no-nix-conf`; or log in once without --offline.",
+        ));
+    }
+    let scope = arguments.scope();
     // Before the files: behind them Ctrl-C must not find anything to wait for, or it would say
     // that nothing was changed.
-    let daemon = daemon::look().await;
-    let login = files::Login {
-        server,
-        facts: &facts,
-        whoami: &whoami,
-        token: &token,
+    let daemon = match scope {
+        Scope::User => daemon::look().await,
+        Scope::System => Daemon::None,
     };
-    let done = files::write(&login, context)?;
-    Ok(report::Report::new(facts, whoami, done, daemon))
+    let asked = Asked {
+        arguments,
+        site: &site,
+        identity: &identity,
+        token: &token,
+        scope,
+        daemon,
+    };
+    let (plan, machine) = asked.plan(context)?;
+    if arguments.print {
+        report::lines(&plan, context)?;
+        return Ok(None);
+    }
+    let done = if arguments.dry_run {
+        None
+    } else {
+        Some(asked.act(&plan, &machine, context).await?)
+    };
+    Ok(Some(Report {
+        scope,
+        daemon,
+        plan,
+        done,
+        site,
+        identity,
+        machine,
+    }))
 }
 
-/// The server to log in to: asked for where nothing names one.
-fn server(context: &Context) -> Result<ServerUrl, CommandError> {
-    if let Some(server) = context.server()? {
-        return Ok(server);
-    }
-    let terminals = context.settings.terminals;
-    if !(terminals.stdin && terminals.stderr) {
-        return Err(
-            CommandError::usage("it is not said which server to log in to")
-                .hint("Name it: `fh login --server URL`"),
-        );
-    }
-    let answer: String = dialoguer::Input::new()
-        .with_prompt("Address of the server")
-        .interact_text()
-        .map_err(|dialoguer::Error::IO(error)| match error.kind() {
-            std::io::ErrorKind::Interrupted => CommandError::interrupted("Nothing was changed."),
-            _ => CommandError::asking(error),
+/// All that a plan is made of but the files.
+struct Asked<'a> {
+    arguments: &'a LoginArguments,
+    site: &'a Site,
+    identity: &'a Identity,
+    token: &'a SecretString,
+    scope: Scope,
+    daemon: Daemon,
+}
+
+impl Asked<'_> {
+    /// Looks at what is there, and works out what to change.
+    fn plan(&self, context: &Context) -> Result<(Plan, Machine), CommandError> {
+        let credentials = context.credentials()?;
+        let mut machine = Machine::look(&context.settings.directories()?, self.scope, self.daemon)?;
+        let wanted = Wanted {
+            site: self.site,
+            user: self.identity.user.as_deref(),
+            token: self.token,
+            netrc: !self.arguments.no_netrc,
+            nix_conf: !self.arguments.no_nix_conf,
+            store: self.arguments.store,
+        };
+        let keeping = plan::keeping(&wanted, &machine, |entry| {
+            credentials.token_file(&entry.name, entry.kind)
         })?;
-    Ok(answer.parse()?)
-}
-
-/// The token, from the first place that has one.
-async fn token(
-    arguments: &LoginArguments,
-    server: &ServerUrl,
-    context: &Context,
-) -> Result<SecretString, CommandError> {
-    let terminal = context.settings.terminals.stdin;
-    match &arguments.token_file {
-        // A terminal would cut a long token in line mode.
-        Some(file) if file.as_os_str() == "-" && terminal => ask(server),
-        Some(file) if file.as_os_str() == "-" => read(token_source::from_stdin).await,
-        Some(file) => {
-            let file = file.clone();
-            read(move || token_source::from_file(&file)).await
-        }
-        None => match context.environment_token()? {
-            Some(found) => Ok(found.token),
-            None if terminal => ask(server),
-            None => read(token_source::from_stdin).await,
-        },
+        machine.files.look(&keeping.token_file)?;
+        // Also for a plan that is only shown: a keyring that is not there would fail it.
+        let in_keyring = if keeping.uses_keyring && !self.arguments.print {
+            keyring::get(&keeping.entry.url)?
+        } else {
+            None
+        };
+        let plan = plan::plan(&wanted, &machine, &keeping, in_keyring.as_ref())?;
+        Ok((plan, machine))
     }
-}
 
-/// Reads elsewhere than on this thread, so that Ctrl-C ends a wait for a pipe.
-async fn read(
-    source: impl FnOnce() -> Result<SecretString, CommandError> + Send + 'static,
-) -> Result<SecretString, CommandError> {
-    match tokio::task::spawn_blocking(source).await {
-        Ok(token) => token,
-        Err(error) => {
-            Err(CommandError::new(Status::Failed, error).context("cannot read the token"))
+    /// Asks where there is somebody to ask, and does what was planned.
+    async fn act(
+        &self,
+        plan: &Plan,
+        machine: &Machine,
+        context: &Context,
+    ) -> Result<Vec<Applied>, CommandError> {
+        if plan.changes.is_nothing() {
+            return Ok(Vec::new());
         }
+        let terminals = context.settings.terminals;
+        let asks =
+            !self.arguments.yes && terminals.stdin && terminals.stderr && !context.output.is_json();
+        if asks {
+            context.output.remark(&report::difference(&plan.changes));
+            for warning in &plan.warnings {
+                context.output.warning(warning);
+            }
+            if !terminal::confirm("Make these changes?", true).await? {
+                return Err(CommandError::failed("not confirmed").hint("Nothing was changed."));
+            }
+        }
+        let _held = setup::hold(context)?;
+        // Under the lock: another fh may have been here.
+        let (now, _) = self.plan(context)?;
+        if asks && !now.changes.is_same(&plan.changes) {
+            return Err(CommandError::failed(format!(
+                "the files of {} were changed while you were asked",
+                machine.scope.as_str()
+            ))
+            .hint("Nothing was changed by this login: try again."));
+        }
+        now.changes.apply()
     }
-}
-
-fn ask(server: &ServerUrl) -> Result<SecretString, CommandError> {
-    let token = terminal::read_secret(&format!("Token for {server} (it is not shown): "))?;
-    token_source::cleaned(&token).ok_or_else(|| {
-        CommandError::failed("no token was typed")
-            .hint("`fh token create` prints one, or an administrator of the server does.")
-    })
 }

@@ -6,11 +6,13 @@ mod flake;
 mod grant;
 mod list;
 mod login;
+mod logout;
 mod man;
 mod org;
 mod push;
 #[cfg(feature = "server")]
 mod serve;
+mod server;
 mod status;
 mod token;
 mod user;
@@ -28,7 +30,10 @@ pub(crate) use push::{RELAY as HOOK, relay as tell_built};
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     Login(login::LoginArguments),
+    Logout(logout::LogoutArguments),
     Status(status::StatusArguments),
+    #[command(subcommand)]
+    Server(server::ServerCommand),
     #[command(subcommand)]
     List(list::ListCommand),
     Push(push::PushArguments),
@@ -64,6 +69,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
     }
     match command {
         Command::Login(arguments) => login::run(&arguments, context)?,
+        Command::Logout(arguments) => logout::run(&arguments, context)?,
+        Command::Server(command) => server::run(&command, context)?,
         Command::Status(arguments) => return status::run(&arguments, context),
         Command::List(command) => list::run(command, context)?,
         Command::Push(arguments) => return push::run(&arguments, context),

@@ -1,72 +1,124 @@
-//! `fh status`: who one is to the server.
+//! `fh status`: who one is to each server.
+//!
+//! 'Cannot tell' is not 'logged out': the two have words and exit codes of their own.
 
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_api::Whoami;
-use fh_client::{Error as ClientError, ServerUrl};
-use serde_json::json;
+use fh_auth::UnverifiedTimes;
+use fh_client::{Error as ClientError, ServerEntry, ServerKind, ServerUrl};
+use secrecy::ExposeSecret;
+use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use crate::context::{Context, TokenOrigin, no_server};
+use super::login::attic_cache;
+use crate::context::{Context, Selected, TokenOrigin, no_server};
 use crate::error::{CommandError, Status};
 use crate::output::human;
 
 /// Show which server you are logged in to, as whom, until when, and what your token may do
+///
+/// With `--all`, every server that is known.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh status
+  fh status --all
   fh status --json | jq -r .expires_at
 
 Exit status: 0 logged in; 3 logged out: there is no token, or the server does not accept it;
-4 cannot tell: the server was not reached or failed; 1 a file cannot be read; 2 usage.")]
-pub(crate) struct StatusArguments {}
+4 cannot tell: the server was not reached or failed, or the keyring does not answer; 1 a file cannot
+be read; 2 usage. With `--all`, 4 where one cannot be told, else 3 where one is logged out.")]
+pub(crate) struct StatusArguments {
+    /// All servers that are known
+    #[arg(long, conflicts_with = "server")]
+    all: bool,
+}
 
 pub(crate) fn run(
-    StatusArguments {}: &StatusArguments,
+    arguments: &StatusArguments,
     context: &Context,
 ) -> Result<ExitCode, CommandError> {
-    let Some(server) = context.server()? else {
+    if arguments.all {
+        return all(context);
+    }
+    let Some(selected) = context.selected()? else {
         return finish(
             None,
             Err(no_server().with_status(Status::LoggedOut)),
             context,
         );
     };
-    let answer = ask(&server, context);
-    finish(Some(&server), answer, context)
+    let answer = ask(&selected, context);
+    finish(Some(selected.url()), answer, context)
 }
 
 /// A login that works.
 struct Login {
-    whoami: Whoami,
+    kind: ServerKind,
+    user: Option<String>,
+    expires_at: Option<OffsetDateTime>,
+    /// All that our own server says.
+    whoami: Option<fh_api::Whoami>,
     origin: TokenOrigin,
 }
 
-fn ask(server: &ServerUrl, context: &Context) -> Result<Login, CommandError> {
-    let Some(found) = context.token(server)? else {
+fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
+    let server = selected.url();
+    let kind = selected.kind().unwrap_or_default();
+    let found = context.token(server).map_err(|error| {
+        // A keyring that does not answer keeps to itself whether there is a token.
+        match error.downcast_ref::<crate::keyring::KeyringError>() {
+            Some(_) => error.with_status(Status::CannotTell),
+            None => error,
+        }
+    })?;
+    let Some(found) = found else {
         return Err(
             CommandError::failed(format!("you are not logged in to {server}"))
                 .hint(format!("Log in: `fh login --server {server}`"))
                 .with_status(Status::LoggedOut),
         );
     };
+    let mut login = Login {
+        kind,
+        user: None,
+        expires_at: UnverifiedTimes::read(found.token.expose_secret())
+            .and_then(|times| OffsetDateTime::from_unix_timestamp(times.exp?).ok()),
+        whoami: None,
+        origin: found.origin,
+    };
+    let attic = attic_cache(server).filter(|_| kind == ServerKind::Attic);
+    let base = attic.as_ref().map_or(server, |(base, _)| base).clone();
     let client = context
-        .client_builder(server.clone())?
+        .client_builder(base)?
         .token(found.token)
         // Somebody waits for a word on how things are, not for things to get better.
         .retries(1)
         .build()?;
-    let whoami = context
+    context
         .wait("", async {
-            client.whoami().await.map_err(CommandError::from)
+            match (kind, attic) {
+                (ServerKind::FlakeHub, _) => {
+                    if let Some(status) = client.flakehub_status().await? {
+                        login.user = Some(status.name);
+                        login.expires_at = Some(status.expires_at);
+                    }
+                }
+                (ServerKind::Attic, Some((_, cache))) => {
+                    client.attic_cache(cache).await?;
+                }
+                _ => {
+                    let whoami = client.whoami().await?;
+                    login.user = Some(whoami.user.to_string());
+                    login.expires_at = Some(whoami.expires_at);
+                    login.whoami = Some(whoami);
+                }
+            }
+            Ok(())
         })
         .map_err(classified)?;
-    Ok(Login {
-        whoami,
-        origin: found.origin,
-    })
+    Ok(login)
 }
 
 /// Tells 'logged out' from 'cannot tell'.
@@ -89,57 +141,140 @@ fn finish(
 ) -> Result<ExitCode, CommandError> {
     let server = server.map(ServerUrl::as_str);
     match answer {
+        Ok(login) if context.output.is_json() => {
+            context
+                .output
+                .json(&record(server.unwrap_or_default(), &login)?)?;
+            Ok(ExitCode::SUCCESS)
+        }
         Ok(login) => {
             print(server.unwrap_or_default(), &login, context)?;
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if context.output.is_json() => {
-            let logged_in = match error.status() {
-                Status::LoggedOut => Some(false),
-                Status::CannotTell => None,
-                _ => return Err(error),
+            let Some(record) = refusal(server, &error) else {
+                return Err(error);
             };
-            context.output.json(&json!({
-                "server": server,
-                "logged_in": logged_in,
-                "reason": error.sentence(),
-            }))?;
+            context.output.json(&record)?;
             Ok(error.exit_code())
         }
         Err(error) => Err(error),
     }
 }
 
-fn print(server: &str, login: &Login, context: &Context) -> Result<(), CommandError> {
-    let Login { whoami, origin } = login;
-    let now = OffsetDateTime::now_utc();
+/// All servers: what can be told of each, whatever is wrong with another.
+fn all(context: &Context) -> Result<ExitCode, CommandError> {
+    let servers = context.credentials()?.list()?;
+    if servers.is_empty() {
+        return finish(
+            None,
+            Err(no_server().with_status(Status::LoggedOut)),
+            context,
+        );
+    }
+    let mut worst = None;
+    let mut records = Vec::new();
+    for (index, entry) in servers.into_iter().enumerate() {
+        let ServerEntry { name, url, .. } = entry.clone();
+        let answer = ask(&context.known(entry)?, context);
+        if let Err(error) = &answer {
+            let status = error.status();
+            if refusal(Some(url.as_str()), error).is_none() {
+                return answer.map(|_| ExitCode::SUCCESS);
+            }
+            if worst != Some(Status::CannotTell) {
+                worst = Some(status);
+            }
+        }
+        if context.output.is_json() {
+            let mut record = match &answer {
+                Ok(login) => record(url.as_str(), login)?,
+                Err(error) => refusal(Some(url.as_str()), error).unwrap_or_default(),
+            };
+            record["name"] = json!(name);
+            records.push(record);
+            continue;
+        }
+        if index > 0 {
+            context.output.text("\n")?;
+        }
+        match answer {
+            Ok(login) => print(url.as_str(), &login, context)?,
+            Err(error) => context.output.details(
+                &(),
+                &[("Server", url.to_string()), ("Login", error.sentence())],
+            )?,
+        }
+    }
     if context.output.is_json() {
-        let mut report = serde_json::to_value(whoami)
-            .map_err(|error| CommandError::output(std::io::Error::other(error)))?;
-        report["server"] = json!(server);
-        report["logged_in"] = json!(true);
-        report["token_source"] = json!(origin.to_string());
-        return context.output.json(&report);
+        context.output.json(&records)?;
     }
-    let mut user = format!("{} ({}", whoami.user, whoami.kind);
-    if whoami.server_admin {
-        user.push_str(", server administrator");
+    Ok(ExitCode::from(worst.map_or(0, Status::code)))
+}
+
+/// What a program is told where there is no login that works; none for what is no answer at all.
+fn refusal(server: Option<&str>, error: &CommandError) -> Option<Value> {
+    let logged_in = match error.status() {
+        Status::LoggedOut => Some(false),
+        Status::CannotTell => None,
+        _ => return None,
+    };
+    Some(json!({
+        "server": server,
+        "logged_in": logged_in,
+        "reason": error.sentence(),
+    }))
+}
+
+fn record(server: &str, login: &Login) -> Result<Value, CommandError> {
+    let mut report = match &login.whoami {
+        Some(whoami) => serde_json::to_value(whoami)
+            .map_err(|error| CommandError::output(std::io::Error::other(error)))?,
+        None => json!({
+            "user": login.user,
+            "expires_at": login.expires_at.map(human::timestamp),
+        }),
+    };
+    report["server"] = json!(server);
+    report["server_kind"] = json!(login.kind.as_str());
+    report["logged_in"] = json!(true);
+    report["token_source"] = json!(login.origin.to_string());
+    Ok(report)
+}
+
+fn print(server: &str, login: &Login, context: &Context) -> Result<(), CommandError> {
+    let now = OffsetDateTime::now_utc();
+    let mut lines = vec![("Server", server.to_owned())];
+    let expires = login
+        .expires_at
+        .map_or_else(|| "not known".to_owned(), |end| human::date(end, now));
+    match &login.whoami {
+        Some(whoami) => {
+            let mut user = format!("{} ({}", whoami.user, whoami.kind);
+            if whoami.server_admin {
+                user.push_str(", server administrator");
+            }
+            user.push(')');
+            let mut token = whoami.token_id.to_string();
+            if let Some(description) = &whoami.token_description {
+                token.push_str(&format!(" ({description})"));
+            }
+            lines.extend([
+                ("User", user),
+                ("Token", token),
+                ("May", super::joined(&whoami.permissions)),
+                ("Flakes", super::joined(&whoami.flakes)),
+                ("Expires", expires),
+            ]);
+        }
+        None => {
+            lines.push(("Kind", login.kind.to_string()));
+            if let Some(user) = &login.user {
+                lines.push(("User", user.clone()));
+            }
+            lines.push(("Expires", expires));
+        }
     }
-    user.push(')');
-    let mut token = whoami.token_id.to_string();
-    if let Some(description) = &whoami.token_description {
-        token.push_str(&format!(" ({description})"));
-    }
-    context.output.details(
-        whoami,
-        &[
-            ("Server", server.to_owned()),
-            ("User", user),
-            ("Token", token),
-            ("May", super::joined(&whoami.permissions)),
-            ("Flakes", super::joined(&whoami.flakes)),
-            ("Expires", human::date(whoami.expires_at, now)),
-            ("Token from", origin.to_string()),
-        ],
-    )
+    lines.push(("Token from", login.origin.to_string()));
+    context.output.details(&(), &lines)
 }

@@ -15,6 +15,8 @@ use crate::error::CommandError;
 pub(crate) struct Directories {
     /// `$XDG_CONFIG_HOME/fh`: what `fh login` stores.
     pub(crate) fh_config: PathBuf,
+    /// Where the existing `fh` keeps FlakeHub's token.
+    pub(crate) flakehub_token: PathBuf,
     /// The nix.conf of the user that Nix heeds most.
     pub(crate) user_nix_conf: PathBuf,
     /// Those that Nix reads before it, in that order; the first is the system's.
@@ -26,6 +28,16 @@ pub(crate) struct Directories {
 }
 
 impl Directories {
+    /// What logins have added to which files.
+    pub(crate) fn ledger(&self) -> PathBuf {
+        self.fh_config.join("ledger.json")
+    }
+
+    /// The machine's nix.conf.
+    pub(crate) fn system_nix_conf(&self) -> PathBuf {
+        self.system_netrc.with_file_name("nix.conf")
+    }
+
     pub(super) fn resolve(environment: &Environment) -> Result<Self, CommandError> {
         let config = config_home(environment)?;
         let system = absolute(environment, &variables::NIX_CONF_DIR)?
@@ -36,6 +48,7 @@ impl Directories {
         earlier_nix_confs.extend(user_files.into_iter().rev());
         Ok(Self {
             fh_config: config.join("fh"),
+            flakehub_token: config.join("flakehub/auth"),
             user_netrc: config.join("nix/netrc"),
             system_netrc: system.join("netrc"),
             user_nix_conf,

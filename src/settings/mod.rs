@@ -20,6 +20,7 @@ pub(crate) use directories::Directories;
 pub(crate) use directories::home;
 pub(crate) use environment::Environment;
 
+use self::variables::Variable;
 use crate::cli::GlobalOptions;
 use crate::error::CommandError;
 
@@ -76,6 +77,8 @@ pub(crate) struct Settings {
     pub(crate) server: Option<Chosen<String>>,
     /// A token of the environment, which goes before the stored one.
     pub(crate) token: Option<TokenInEnvironment>,
+    /// Addresses of FlakeHub other than the usual ones: API, cache, web.
+    pub(crate) flakehub: [Option<Chosen<String>>; 3],
     /// A PEM file with certificate authorities.
     pub(crate) ca_file: Option<PathBuf>,
     /// Print JSON.
@@ -95,18 +98,27 @@ impl Settings {
         options: GlobalOptions,
         environment: Environment,
     ) -> Result<Self, CommandError> {
-        let server = match options.server {
-            Some(value) => Some(Chosen {
-                value,
-                origin: "--server",
-            }),
-            None => environment
-                .text(&variables::FH_SERVER)?
-                .map(|value| Chosen {
-                    value: value.to_owned(),
-                    origin: variables::FH_SERVER.name,
-                }),
+        let chosen = |option: Option<String>, origin, variable: &Variable| match option {
+            Some(value) => Ok::<_, CommandError>(Some(Chosen { value, origin })),
+            None => Ok(environment.text(variable)?.map(|value| Chosen {
+                value: value.to_owned(),
+                origin: variable.name,
+            })),
         };
+        let server = chosen(options.server, "--server", &variables::FH_SERVER)?;
+        let flakehub = [
+            chosen(options.api_addr, "--api-addr", &variables::FH_API_ADDR)?,
+            chosen(
+                options.cache_addr,
+                "--cache-addr",
+                &variables::FH_CACHE_ADDR,
+            )?,
+            chosen(
+                options.frontend_addr,
+                "--frontend-addr",
+                &variables::FH_FRONTEND_ADDR,
+            )?,
+        ];
         let token = match environment.text(&variables::FH_TOKEN)? {
             Some(token) => Some(TokenInEnvironment::Value(SecretString::from(token))),
             None => environment
@@ -124,6 +136,7 @@ impl Settings {
         };
         Ok(Self {
             server,
+            flakehub,
             token,
             ca_file: environment
                 .path(&variables::NIX_SSL_CERT_FILE)
@@ -147,6 +160,15 @@ impl Settings {
     /// Where there is no home directory, or a variable names a relative one.
     pub(crate) fn directories(&self) -> Result<Directories, CommandError> {
         Directories::resolve(&self.environment)
+    }
+
+    /// Whether a page can be opened in a browser.
+    pub(crate) fn has_browser(&self) -> bool {
+        let display = [&variables::DISPLAY, &variables::WAYLAND_DISPLAY];
+        cfg!(target_os = "macos")
+            || display
+                .iter()
+                .any(|variable| self.environment.get(variable).is_some())
     }
 
     /// The name of the user of this machine, for advice.

@@ -16,6 +16,9 @@ fn environment(pairs: &[(&str, &str)]) -> Environment {
 fn resolve(pairs: &[(&str, &str)]) -> Result<Settings, CommandError> {
     let options = GlobalOptions {
         server: None,
+        api_addr: None,
+        cache_addr: None,
+        frontend_addr: None,
         json: false,
         verbose: 0,
     };
@@ -26,6 +29,9 @@ fn resolve(pairs: &[(&str, &str)]) -> Result<Settings, CommandError> {
 fn options_win_over_the_environment() {
     let options = GlobalOptions {
         server: Some("https://a.org".to_owned()),
+        api_addr: None,
+        cache_addr: None,
+        frontend_addr: None,
         json: true,
         verbose: 2,
     };

@@ -34,6 +34,12 @@ variables! {
     FH_TOKEN,
     /// A file with the token to use instead of the stored one.
     FH_TOKEN_FILE,
+    /// FlakeHub's API, as `--api-addr`.
+    FH_API_ADDR,
+    /// FlakeHub's cache, as `--cache-addr`.
+    FH_CACHE_ADDR,
+    /// FlakeHub's web site, as `--frontend-addr`.
+    FH_FRONTEND_ADDR,
     /// Print JSON, as `--json`. Empty, 0, false, no and off mean no.
     FH_OUTPUT_JSON,
     /// The address of FlakeHub's API, as `--api-addr` of `fh push`.
@@ -46,6 +52,10 @@ variables! {
     NO_COLOR,
     /// `dumb`: no colours, and no bars.
     TERM,
+    /// An X display: there is a browser.
+    DISPLAY,
+    /// A Wayland display: there is a browser.
+    WAYLAND_DISPLAY,
     /// The home directory.
     HOME,
     /// The user's name, for advice that has to name it.

@@ -6,7 +6,12 @@ use crate::world::World;
 const COMMANDS: &[&str] = &[
     "",
     "login",
+    "logout",
     "status",
+    "server",
+    "server list",
+    "server use",
+    "server remove",
     "list",
     "list flakes",
     "push",
@@ -112,7 +117,10 @@ fn what_cannot_be_understood_is_a_usage_error() {
         (&["grant", "add", "acme/a", "alice", "owner"], "write"),
         (&["token", "create", "--expires", "90"], "90d"),
         (&["token", "revoke", "1"], "ID"),
-        (&["login", "--server", "ftp://x"], "https://"),
+        (
+            &["login", "--scope", "user", "--server", "ftp://x"],
+            "https://",
+        ),
         (&["list", "flakes", "--limit", "-1"], "-1"),
     ] {
         let run = world.fh(arguments).code(2);

@@ -11,14 +11,23 @@ fn the_first_login_sets_everything_up_and_the_second_changes_nothing() {
     let server = TestServer::start().unwrap();
     let world = World::new();
     world.write("token", server.admin_token());
-    let login = ["login", "--server", server.url(), "--token-file", "token"];
+    let login = [
+        "login",
+        "--scope",
+        "user",
+        "--server",
+        server.url(),
+        "--token-file",
+        "token",
+    ];
     let run = world.fh(&login).success();
     insta::assert_snapshot!(run.said(&server), @r"
     Logged in to [SERVER] as admin, until [DATE] (in 730 days).
+      ~/.config/fh/tokens/[SERVER-FILE]  the token
+      ~/.config/fh/config.toml             the server [SERVER-FILE]
       ~/.config/nix/netrc                  an entry for 127.0.0.1
       ~/.config/nix/nix.conf               netrc-file, extra-substituters, extra-trusted-public-keys
-      ~/.config/fh/tokens/[SERVER-FILE]  the token
-    See what you may read: `fh list flakes`
+    To take it back: `fh logout`
     ");
     assert_eq!(run.stdout, "");
 
@@ -53,12 +62,20 @@ fn the_first_login_sets_everything_up_and_the_second_changes_nothing() {
     let run = world.fh(&login).success();
     insta::assert_snapshot!(run.said(&server), @r"
     Logged in to [SERVER] as admin, until [DATE] (in 730 days).
-    Everything was set up already: nothing was changed.
+    Already set up: nothing was changed.
     ");
     assert_eq!(world.everything(), before);
     // As scripts for the existing fh call it, and for the server that is known by now.
     let run = world
-        .fh(&["login", "--token-file", "token", "--skip-status", "--json"])
+        .fh(&[
+            "login",
+            "--scope",
+            "user",
+            "--token-file",
+            "token",
+            "--skip-status",
+            "--json",
+        ])
         .success();
     assert_eq!(run.json()["changed"], false);
     assert_eq!(world.everything(), before);
@@ -81,7 +98,10 @@ fn what_is_there_stays_byte_for_byte() {
     world.write(".config/nix/netrc", netrc);
     world.write(".config/nix/nix.conf", conf);
     world
-        .with_stdin(&["login", "--server", server.url()], server.admin_token())
+        .with_stdin(
+            &["login", "--scope", "user", "--server", server.url()],
+            server.admin_token(),
+        )
         .success();
     let entry = format!(
         "machine 127.0.0.1 login admin password {}\n",
@@ -107,7 +127,10 @@ fn the_netrc_that_nix_reads_is_the_one_that_is_written() {
         &format!("netrc-file = {}\n", netrc.display()),
     );
     world
-        .with_stdin(&["login", "--server", server.url()], server.admin_token())
+        .with_stdin(
+            &["login", "--scope", "user", "--server", server.url()],
+            server.admin_token(),
+        )
         .success();
     assert!(
         std::fs::read_to_string(&netrc)
@@ -131,7 +154,10 @@ fn what_the_system_has_set_already_is_not_repeated() {
     );
     world.write("etc-nix/nix.conf", &system);
     world
-        .with_stdin(&["login", "--server", server.url()], server.admin_token())
+        .with_stdin(
+            &["login", "--scope", "user", "--server", server.url()],
+            server.admin_token(),
+        )
         .success();
     let netrc = world.config("nix/netrc");
     assert_eq!(
@@ -150,7 +176,10 @@ fn a_list_that_replaces_the_system_s_gets_what_it_took_away() {
     );
     world.write(".config/nix/nix.conf", "substituters = https://a.org\n");
     world
-        .with_stdin(&["login", "--server", server.url()], server.admin_token())
+        .with_stdin(
+            &["login", "--scope", "user", "--server", server.url()],
+            server.admin_token(),
+        )
         .success();
     let conf = world.read("nix/nix.conf");
     assert!(
@@ -174,7 +203,10 @@ fn files_that_nix_is_told_to_read_are_meant() {
         format!("{}:{}", first.display(), second.display()),
     );
     world
-        .with_stdin(&["login", "--server", server.url()], server.admin_token())
+        .with_stdin(
+            &["login", "--scope", "user", "--server", server.url()],
+            server.admin_token(),
+        )
         .success();
     let conf = std::fs::read_to_string(&first).unwrap();
     assert!(
@@ -202,18 +234,27 @@ fn a_token_comes_from_the_first_place_that_has_one() {
     world.write("file", &format!("  {file}\r\n"));
     world.write("named", named);
     let who = |world: &World, arguments: &[&str], stdin: &str| {
-        let mut all = vec!["login", "--json", "--server", server.url()];
+        let mut all = vec![
+            "login",
+            "--scope",
+            "user",
+            "--json",
+            "--server",
+            server.url(),
+        ];
         all.extend(arguments);
         let json = world.with_stdin(&all, stdin).success().json();
         json["user"].as_str().unwrap().to_owned()
     };
     assert_eq!(who(&world, &[], piped), "four");
     world.set("FH_TOKEN_FILE", world.path("named"));
-    assert_eq!(who(&world, &[], piped), "three");
+    assert_eq!(who(&world, &[], ""), "three");
     world.set("FH_TOKEN", variable);
-    assert_eq!(who(&world, &[], piped), "two");
+    assert_eq!(who(&world, &[], ""), "two");
+    assert_eq!(who(&world, &[], piped), "four");
     assert_eq!(who(&world, &["--token-file", "file"], piped), "one");
     assert_eq!(who(&world, &["--token-file", "-"], piped), "four");
+    assert_eq!(who(&world, &["--token-stdin"], piped), "four");
     // The last one is what is stored, and one entry is left of the five.
     let netrc = world.read("nix/netrc");
     assert_eq!(netrc.matches("machine").count(), 1, "{netrc}");
@@ -232,7 +273,10 @@ fn an_address_has_one_form() {
         server.url().to_uppercase().replace("HTTP", "http")
     );
     world
-        .with_stdin(&["login", "--server", &spelt], server.admin_token())
+        .with_stdin(
+            &["login", "--scope", "user", "--server", &spelt],
+            server.admin_token(),
+        )
         .success();
     let status = world.fh(&["status", "--json"]).success().json();
     assert_eq!(status["server"], server.url());
@@ -242,7 +286,7 @@ fn an_address_has_one_form() {
 fn over_tls_with_an_authority_of_one_s_own() {
     let server = TestServer::builder().tls().start().unwrap();
     let mut world = World::new();
-    let login = ["login", "--server", server.url()];
+    let login = ["login", "--scope", "user", "--server", server.url()];
     let run = world.with_stdin(&login, server.admin_token()).code(1);
     assert!(
         run.stderr.contains("certificate is not trusted"),
@@ -260,7 +304,10 @@ fn several_servers_stand_side_by_side_and_the_last_is_meant() {
     let (first, second) = (TestServer::start().unwrap(), TestServer::start().unwrap());
     let world = World::logged_in(&first, first.admin_token());
     let run = world
-        .with_stdin(&["login", "--server", second.url()], second.admin_token())
+        .with_stdin(
+            &["login", "--scope", "user", "--server", second.url()],
+            second.admin_token(),
+        )
         .success();
     // One host has one entry, and that is said.
     assert!(
@@ -294,7 +341,10 @@ fn logins_at_the_same_time_do_not_lose_each_other() {
         for server in &servers {
             scope.spawn(|| {
                 world
-                    .with_stdin(&["login", "--server", server.url()], server.admin_token())
+                    .with_stdin(
+                        &["login", "--scope", "user", "--server", server.url()],
+                        server.admin_token(),
+                    )
                     .success();
             });
         }
@@ -322,7 +372,10 @@ fn a_netrc_that_others_can_read_is_tightened_and_that_is_said() {
     let world = World::new();
     world.write(".config/nix/netrc", "machine a.org login me password x\n");
     let run = world
-        .with_stdin(&["login", "--server", server.url()], server.admin_token())
+        .with_stdin(
+            &["login", "--scope", "user", "--server", server.url()],
+            server.admin_token(),
+        )
         .success();
     assert!(run.stderr.contains("now they cannot"), "{}", run.stderr);
     assert_eq!(mode(&world.config("nix/netrc")), 0o600);
@@ -336,7 +389,10 @@ fn a_daemon_that_does_not_trust_the_user_is_told_of() {
     let answer = |world: &World, json: &str| {
         world.program("nix", &format!("#!/bin/sh\necho '{json}'\n"));
         world
-            .with_stdin(&["login", "--server", server.url()], server.admin_token())
+            .with_stdin(
+                &["login", "--scope", "user", "--server", server.url()],
+                server.admin_token(),
+            )
             .success()
             .said(&server)
     };
@@ -348,20 +404,71 @@ fn a_daemon_that_does_not_trust_the_user_is_told_of() {
     let said = answer(&world, r#"{"trusted":1,"url":"local","version":"2.34.8"}"#);
     assert!(!said.contains("Warning"), "{said}");
     let said = answer(&world, r#"{"trusted":0,"url":"daemon","version":"2.18.1"}"#);
-    let keys = public_keys(&server).join(" ");
-    insta::assert_snapshot!(said.replace(&keys, "[KEYS]"), @r"
-    Logged in to [SERVER] as admin, until [DATE] (in 730 days).
-    Everything was set up already: nothing was changed.
-    Warning: the Nix daemon does not trust you, and so ignores your nix.conf and netrc.
-      An administrator can let everybody on this machine read this cache. In /etc/nix/nix.conf:
-          extra-substituters = [SERVER]
-          extra-trusted-public-keys = [KEYS]
-      in /etc/nix/netrc, readable by root alone (with your token, or a better one, for TOKEN):
-          machine 127.0.0.1 login admin password TOKEN
-      Or let the daemon trust you, which makes you as mighty as root, in /etc/nix/nix.conf:
-          extra-trusted-users = alice
-      Then: `sudo systemctl restart nix-daemon`
-    ");
+    // The program is no installed one, so that it is named whole.
+    let fh = assert_cmd::cargo::cargo_bin!("fh").display().to_string();
+    insta::assert_snapshot!(said.replace(&fh, "[FH]"), @"");
+    // An administrator has run that command: the daemon has it all from the machine's files.
+    let conf = format!(
+        "extra-substituters = {}\nextra-trusted-public-keys = {}\n",
+        server.url(),
+        public_keys(&server).join(" ")
+    );
+    world.write("etc-nix/nix.conf", &conf);
+    let said = answer(&world, r#"{"trusted":0,"url":"daemon","version":"2.18.1"}"#);
+    assert!(!said.contains("Warning"), "{said}");
+}
+
+#[test]
+fn what_a_daemon_would_ignore_is_not_written() {
+    let server = TestServer::start().unwrap();
+    let world = World::new();
+    world.program(
+        "nix",
+        "#!/bin/sh\necho '{\"trusted\":false,\"url\":\"daemon\"}'\n",
+    );
+    let login = [
+        "login",
+        "--scope",
+        "user",
+        "--server",
+        server.url(),
+        "--json",
+    ];
+    let report = world
+        .with_stdin(&login, server.admin_token())
+        .success()
+        .json();
+    let command = report["administrator_command"].as_str().unwrap();
+    assert!(
+        command.contains("login --scope system --server http://127.0.0.1")
+            && command.contains("--token-file")
+            && !command.contains(server.admin_token()),
+        "{command}"
+    );
+    let conf = world.read("nix/nix.conf");
+    assert!(
+        conf.starts_with("netrc-file = ") && conf.lines().count() == 1,
+        "{conf}"
+    );
+    // Where an administrator allows the substituter, a user can choose it; keys nobody can bring.
+    world.write(
+        "etc-nix/nix.conf",
+        &format!(
+            "trusted-substituters = {}\ntrusted-public-keys = {}\n",
+            server.url(),
+            public_keys(&server).join(" ")
+        ),
+    );
+    let report = world
+        .with_stdin(&login, server.admin_token())
+        .success()
+        .json();
+    assert!(report["administrator_command"].is_null());
+    let conf = world.read("nix/nix.conf");
+    assert!(
+        conf.contains("extra-substituters") && !conf.contains("keys"),
+        "{conf}"
+    );
 }
 
 #[test]
@@ -370,7 +477,10 @@ fn a_system_netrc_that_goes_out_of_sight_is_told_of() {
     let world = World::new();
     world.write("etc-nix/netrc", "machine a.org login me password x\n");
     let run = world
-        .with_stdin(&["login", "--server", server.url()], server.admin_token())
+        .with_stdin(
+            &["login", "--scope", "user", "--server", server.url()],
+            server.admin_token(),
+        )
         .success();
     assert!(
         run.stderr.contains("has entries for a.org"),

@@ -15,7 +15,7 @@ use crate::world::{Run, World};
 fn refused(world: &World, address: &str, token: &str) -> Run {
     let before = world.everything();
     let run = world
-        .with_stdin(&["login", "--server", address], token)
+        .with_stdin(&["login", "--scope", "user", "--server", address], token)
         .code(1);
     assert_eq!(run.stdout, "");
     assert!(
@@ -174,28 +174,10 @@ fn somebody_s_password_is_not_replaced() {
     let run = refused(&world, server.url(), server.admin_token());
     assert!(!run.stderr.contains("hunter2"));
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: ~/.config/nix/netrc has an entry for 127.0.0.1 that is not a token of an fh server
+    Error: ~/.config/nix/netrc has an entry for 127.0.0.1 that is not a token
     Hint: A netrc has one entry for each host, whatever the port. If this one is not needed, remove it and try again.
     Hint: Nothing was changed.
     ");
-}
-
-#[test]
-fn a_nix_conf_of_the_store_is_left_alone_and_the_lines_are_told() {
-    let server = TestServer::start().unwrap();
-    let world = World::new();
-    std::fs::create_dir_all(world.config("nix")).unwrap();
-    std::os::unix::fs::symlink(
-        "/nix/store/00000000000000000000000000000000-home-manager-files/nix.conf",
-        world.config("nix/nix.conf"),
-    )
-    .unwrap();
-    let run = refused(&world, server.url(), server.admin_token());
-    assert!(run.stderr.contains("home-manager"), "{}", run.stderr);
-    assert!(
-        run.stderr
-            .contains(&format!("extra-substituters = [ \"{}\" ]", server.url()))
-    );
 }
 
 #[test]
@@ -203,9 +185,12 @@ fn a_failure_half_way_takes_back_what_was_written() {
     let server = TestServer::start().unwrap();
     let world = World::new();
     world.write(".config/nix/netrc", "# mine\n");
-    // The token store comes last, and finds a file where its directory should be.
-    world.write(".config/fh/tokens", "in the way");
+    // nix.conf comes last, and somebody holds its lock by a link that leads nowhere.
+    let lock = world.config("nix/.nix.conf.fh-lock");
+    std::os::unix::fs::symlink("/nonexistent/lock", &lock).unwrap();
     let run = refused_ignoring_times(&world, server.url(), server.admin_token());
+    std::fs::remove_file(&lock).unwrap();
+    assert!(!world.config("fh/tokens").exists());
     assert!(
         run.stderr.contains("Nothing was changed."),
         "{}",
@@ -225,23 +210,37 @@ fn refused_ignoring_times(world: &World, address: &str, token: &str) -> Run {
     };
     let before = contents();
     let run = world
-        .with_stdin(&["login", "--server", address], token)
+        .with_stdin(&["login", "--scope", "user", "--server", address], token)
         .code(1);
     assert_eq!(contents(), before);
     run
 }
 
 #[test]
-fn without_a_server_or_a_token_one_is_asked_for() {
+fn without_a_server_flakehub_is_meant() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let run = world.with_stdin(&["login"], server.admin_token()).code(2);
+    // FlakeHub, as for the existing fh: a token of another server is not even sent there.
+    let run = world.with_stdin(&["login"], server.admin_token()).code(1);
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: it is not said which server to log in to
-    Hint: Name it: `fh login --server URL`
+    Error: this token is for another server, [SERVER]
+    Hint: Log in there, or get a token of https://api.flakehub.com. If the server was set up anew, its earlier tokens are void.
     ");
+    let run = world.fh(&["login", "--server", "nosuchname"]).code(2);
+    insta::assert_snapshot!(run.said(&server), @r#"
+    Error: --server names "nosuchname", and no server of that name is known
+    Hint: `fh server list` shows those that are; a new one is named by its address.
+    "#);
     let run = world
-        .fh(&["login", "--server", server.url(), "--token-file", "missing"])
+        .fh(&[
+            "login",
+            "--scope",
+            "user",
+            "--server",
+            server.url(),
+            "--token-file",
+            "missing",
+        ])
         .code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: cannot read the token in missing
@@ -256,7 +255,7 @@ fn control_c_ends_the_wait_for_a_token() {
     let mut child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
         .env_clear()
         .envs(world.variables())
-        .args(["login", "--server", server.url(), "-vv"])
+        .args(["login", "--scope", "user", "--server", server.url(), "-vv"])
         .stdin(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()

@@ -6,15 +6,20 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod foreign;
 mod help;
+mod keyring;
 mod login;
 mod login_refused;
+mod logout;
 mod manage;
 mod output;
 mod prompt;
 mod push;
 mod push_limits;
+mod scopes;
 mod serve_check;
 mod status;
 mod token;
+mod trouble;
 mod world;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use expectrl::session::OsSession;
 use expectrl::{ControlCode, Eof, Expect as _, Session};
 use fh_testkit::server::TestServer;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::World;
 
@@ -40,15 +41,20 @@ pub(crate) fn rest(session: &mut OsSession) -> String {
 fn a_token_of_any_length_is_taken_and_not_shown() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut session = on_a_terminal(&world, &["login", "--server", server.url()]);
+    let mut session = on_a_terminal(
+        &world,
+        &["login", "--scope", "user", "--server", server.url()],
+    );
     session.expect("it is not shown").unwrap();
     // Longer than a line that a terminal takes in line mode: blanks around a token do not count.
     let padding = " ".repeat(6000);
     session
         .send(format!("{padding}{}\r", server.admin_token()))
         .unwrap();
-    session.expect("Logged in to").unwrap();
+    session.expect("Make these changes?").unwrap();
+    session.send("\r").unwrap();
     let rest = rest(&mut session);
+    assert!(rest.contains("Logged in to"), "{rest}");
     assert!(!rest.contains(server.admin_token()), "{rest}");
     assert!(world.read("nix/netrc").contains(server.admin_token()));
 }
@@ -57,7 +63,10 @@ fn a_token_of_any_length_is_taken_and_not_shown() {
 fn control_c_leaves_everything_as_it_was() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut session = on_a_terminal(&world, &["login", "--server", server.url()]);
+    let mut session = on_a_terminal(
+        &world,
+        &["login", "--scope", "user", "--server", server.url()],
+    );
     session.expect("it is not shown").unwrap();
     assert!(!session.get_process().get_echo().unwrap());
     session.send("fh1_half").unwrap();
@@ -72,15 +81,105 @@ fn control_c_leaves_everything_as_it_was() {
 }
 
 #[test]
-fn the_address_is_asked_for_where_nothing_names_one() {
+fn sigterm_leaves_the_terminal_and_the_files_as_they_were() {
     let server = TestServer::start().unwrap();
     let world = World::new();
-    let mut session = on_a_terminal(&world, &["login"]);
-    session.expect("Address of the server").unwrap();
-    session.send(format!("{}\r", server.url())).unwrap();
+    let mut session = on_a_terminal(
+        &world,
+        &["login", "--scope", "user", "--server", server.url()],
+    );
+    session.expect("it is not shown").unwrap();
+    assert!(!session.get_process().get_echo().unwrap());
+    session.send("fh1_half").unwrap();
+    // What has not arrived yet would be typed after the end.
+    std::thread::sleep(Duration::from_millis(300));
+    let pid = Pid::from_raw(session.get_process().pid().as_raw()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    let said = rest(&mut session);
+    assert!(said.contains("Nothing was changed."), "{said}");
+    assert!(!said.contains("half"), "{said}");
+    assert!(session.get_process().get_echo().unwrap());
+    let status = session.get_process_mut().wait().unwrap();
+    assert!(format!("{status:?}").contains("143"), "{status:?}");
+    assert!(world.everything().is_empty());
+}
+
+#[test]
+fn all_changes_are_shown_without_secrets_and_asked_for() {
+    let server = TestServer::start().unwrap();
+    let world = World::new();
+    world.write(
+        ".config/nix/netrc",
+        "machine a.org login me password hunter2\n",
+    );
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let mut session = on_a_terminal(&world, &login);
+    session.expect("it is not shown").unwrap();
+    session.send(format!("{}\r", server.admin_token())).unwrap();
+    let shown = session.expect("Make these changes?").unwrap();
+    let shown = String::from_utf8_lossy(shown.as_bytes()).into_owned();
+    for line in [
+        "+machine 127.0.0.1 login admin password [hidden, new]",
+        "+extra-substituters",
+        "+url = ",
+    ] {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert!(
+        !shown.contains("hunter2") && !shown.contains(server.admin_token()),
+        "{shown}"
+    );
+    session.send("no\r").unwrap();
+    let said = rest(&mut session);
+    assert!(said.contains("Nothing was changed."), "{said}");
+    assert!(!world.config("fh").exists());
+
+    // Ctrl-C is another way to say no.
+    let mut session = on_a_terminal(&world, &login);
+    session.expect("it is not shown").unwrap();
+    session.send(format!("{}\r", server.admin_token())).unwrap();
+    session.expect("Make these changes?").unwrap();
+    session.send(ControlCode::EndOfText).unwrap();
+    let said = rest(&mut session);
+    assert!(said.contains("Nothing was changed."), "{said}");
+    assert!(!world.config("fh").exists());
+
+    // With `--yes` nobody is asked.
+    let mut session = on_a_terminal(&world, &[&login[..], &["--yes"]].concat());
     session.expect("it is not shown").unwrap();
     session.send(format!("{}\r", server.admin_token())).unwrap();
     session.expect("Logged in to").unwrap();
+}
+
+#[test]
+fn the_page_of_the_token_is_shown_and_opened_if_one_likes() {
+    let mut world = World::new();
+    world.set("DISPLAY", ":0");
+    world.program(
+        "xdg-open",
+        "#!/bin/sh\necho \"$1\" > opened.tmp\n/bin/mv opened.tmp opened\n",
+    );
+    let mut session = on_a_terminal(&world, &["login"]);
+    session
+        .expect("https://flakehub.com/user/settings?editview=tokens")
+        .unwrap();
+    session.expect("Open this page in a browser?").unwrap();
+    session.send("y\r").unwrap();
+    session.expect("it is not shown").unwrap();
+    session.send(ControlCode::EndOfText).unwrap();
+    rest(&mut session);
+    for _ in 0..200 {
+        if world.path("opened").exists() {
+            break;
+        }
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let opened = std::fs::read_to_string(world.path("opened")).unwrap();
+    assert_eq!(
+        opened,
+        "https://flakehub.com/user/settings?editview=tokens\n"
+    );
+    assert!(world.everything().is_empty());
 }
 
 #[test]

@@ -50,7 +50,10 @@ impl World {
     pub(crate) fn logged_in(server: &TestServer, token: &str) -> Self {
         let world = Self::new();
         world
-            .with_stdin(&["login", "--server", server.url()], token)
+            .with_stdin(
+                &["login", "--scope", "user", "--server", server.url()],
+                token,
+            )
             .success();
         world
     }
@@ -130,7 +133,12 @@ impl World {
     }
 
     pub(crate) fn with_stdin(&self, arguments: &[&str], stdin: &str) -> Run {
-        let output = self.command(arguments).write_stdin(stdin).output().unwrap();
+        self.finish(self.command(arguments).write_stdin(stdin))
+    }
+
+    /// Runs something to its end.
+    pub(crate) fn finish(&self, command: &mut Command) -> Run {
+        let output = command.output().unwrap();
         Run {
             stdout: String::from_utf8(output.stdout).unwrap(),
             stderr: String::from_utf8(output.stderr).unwrap(),

@@ -139,7 +139,7 @@ impl Person {
     /// `fh login`.
     #[track_caller]
     pub(crate) fn log_in(&self, url: &str, token_file: &Path) {
-        let login = ["login", "--server", url, "--token-file"].map(OsStr::new);
+        let login = ["login", "--scope", "user", "--server", url, "--token-file"].map(OsStr::new);
         self.fh(login.iter().copied().chain([token_file.as_os_str()]))
             .ok();
     }

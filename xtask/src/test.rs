@@ -67,7 +67,14 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
 }
 
 /// Other programs that some tests use or compare with, and the Debian package of each.
-const PROGRAMS: &[(&str, &str)] = &[("curl", "curl"), ("faketime", "faketime")];
+const PROGRAMS: &[(&str, &str)] = &[
+    ("curl", "curl"),
+    ("faketime", "faketime"),
+    // The system's keyring, for `fh login --store keyring`.
+    ("dbus-run-session", "dbus"),
+    ("gnome-keyring-daemon", "gnome-keyring"),
+    ("secret-tool", "libsecret-tools"),
+];
 
 /// Installs what is missing of [`PROGRAMS`], or says what that is.
 fn programs() -> Result<()> {

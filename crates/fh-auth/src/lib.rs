@@ -15,4 +15,6 @@ mod token;
 
 pub use decide::{FlakeFacts, Holdings, OrganizationRole, Rank};
 pub use scope::{ScopeError, TokenScope};
-pub use token::{Claims, Jwk, TokenError, TokenKey, read_unverified, strip_prefix};
+pub use token::{
+    Claims, Jwk, TokenError, TokenKey, UnverifiedTimes, read_unverified, strip_prefix,
+};

@@ -247,6 +247,32 @@ pub fn read_unverified(token: &str) -> Result<Claims, TokenError> {
     serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)
 }
 
+/// When any JWT says of itself that it is good, *not verified*: to choose words, never to decide.
+/// Seconds since 1970.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub struct UnverifiedTimes {
+    /// From when.
+    pub nbf: Option<i64>,
+    /// Until when.
+    pub exp: Option<i64>,
+}
+
+impl UnverifiedTimes {
+    /// Reads them; none where the text is no JWT. A prefix of letters and digits up to an underscore,
+    /// such as ours or FlakeHub's, does not count.
+    #[must_use]
+    pub fn read(token: &str) -> Option<Self> {
+        let (header, rest) = token.split_once('.')?;
+        let (payload, _signature) = rest.split_once('.')?;
+        // The header is a JSON object, whose encoding begins like that.
+        if !(header.starts_with("ey") || header.contains("_ey")) {
+            return None;
+        }
+        let payload = BASE64URL_NOPAD.decode(payload.as_bytes()).ok()?;
+        serde_json::from_slice(&payload).ok()
+    }
+}
+
 /// Text from an unverified token, fit for a terminal and a log.
 fn printable(text: &str) -> String {
     text.chars()
@@ -260,6 +286,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn the_times_of_any_jwt_can_be_read() {
+        let payload = BASE64URL_NOPAD.encode(br#"{"exp":12,"aud":["x"]}"#);
+        let times = UnverifiedTimes {
+            nbf: None,
+            exp: Some(12),
+        };
+        for prefix in ["", "flakehub1_", "fh1_"] {
+            let token = format!("{prefix}eyJh.{payload}.c2ln");
+            assert_eq!(UnverifiedTimes::read(&token), Some(times), "{token}");
+        }
+        for none in ["", "a.b", "eyJh.!!.x", "word", &format!("xx.{payload}.x")] {
+            assert_eq!(UnverifiedTimes::read(none), None, "{none}");
+        }
+    }
 
     const AUDIENCE: &str = "urn:fh:0192f0c1-0000-7000-8000-000000000001";
 

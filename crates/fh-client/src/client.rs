@@ -248,6 +248,15 @@ fn authorization(token: &SecretString) -> Result<HeaderValue> {
     Ok(value)
 }
 
+/// Checks that a text can be a token at all: one word that can stand in a header.
+///
+/// # Errors
+///
+/// [`Error::InvalidToken`].
+pub fn check_token(token: &SecretString) -> Result<()> {
+    checked_token(token).map(drop)
+}
+
 /// The token without blanks around it, if it can be one at all.
 pub(crate) fn checked_token(token: &SecretString) -> Result<&str> {
     let token = token.expose_secret().trim();

@@ -1,98 +1,188 @@
-//! What a login says in the end: what was done where, and what may keep it from having an effect.
+//! What a login says: what would be or was done where, and what may keep it from having an effect.
 
-use fh_api::{Permission, Whoami};
+use fh_api::Permission;
+use fh_conf::diff::{FileKind, unified};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::check::Facts;
-use super::daemon::Daemon;
-use super::files::{Done, FileReport};
+use super::check::Identity;
+use super::plan::{Plan, server_argument};
+use super::site::Site;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
+use crate::setup::daemon::Daemon;
+use crate::setup::{Applied, Changes, LEDGER, Machine, Scope};
 
 /// All that is known after a login.
 #[derive(Debug)]
 pub(super) struct Report {
-    facts: Facts,
-    whoami: Whoami,
-    done: Done,
-    daemon: Daemon,
+    pub(super) scope: Scope,
+    pub(super) daemon: Daemon,
+    pub(super) plan: Plan,
+    /// What was done; none where it is only shown.
+    pub(super) done: Option<Vec<Applied>>,
+    pub(super) site: Site,
+    pub(super) identity: Identity,
+    pub(super) machine: Machine,
+}
+
+/// The differences of all files, secrets hidden.
+pub(crate) fn difference(changes: &Changes) -> String {
+    let mut text = String::new();
+    if let Some(keyring) = &changes.keyring {
+        let what = match keyring.after {
+            Some(_) => "the token goes to the system's keyring",
+            None => "the token goes out of the system's keyring",
+        };
+        text.push_str(&format!("{what} ({})\n", keyring.server));
+    }
+    for change in &changes.files {
+        // How it notes what it has done is nobody's business.
+        if change.kind == LEDGER {
+            continue;
+        }
+        let kind = match change.kind {
+            "netrc" => FileKind::Netrc,
+            "nix.conf" => FileKind::NixConf,
+            "token" => FileKind::Secret,
+            _ => FileKind::Plain,
+        };
+        text.push_str(&unified(
+            &change.path,
+            kind,
+            change.before.as_deref(),
+            change.after.as_deref(),
+        ));
+        if let Some(mode) = change.tightened_from() {
+            text.push_str(&format!(
+                "{}: others can read it (mode {mode:03o}), and will not any more\n",
+                change.path.display()
+            ));
+        }
+    }
+    text
+}
+
+/// `--print`: what is to stand in the files, on stdout, to copy and paste.
+pub(super) fn lines(plan: &Plan, context: &Context) -> Result<(), CommandError> {
+    let mut text = String::from("# netrc\n");
+    for line in &plan.netrc_lines {
+        text.push_str(&format!("{line}\n"));
+    }
+    text.push_str("\n# nix.conf\n");
+    for line in &plan.nix_conf_lines {
+        text.push_str(&format!("{line}\n"));
+    }
+    context.output.text(&text)
 }
 
 impl Report {
-    pub(super) fn new(facts: Facts, whoami: Whoami, done: Done, daemon: Daemon) -> Self {
-        Self {
-            facts,
-            whoami,
-            done,
-            daemon,
-        }
-    }
-
     pub(super) fn print(&self, context: &Context) -> Result<(), CommandError> {
-        let warnings = self.warnings(&context.settings.user_name());
+        let warnings = self.warnings(context);
         if context.output.is_json() {
             return self.print_json(&warnings, context);
         }
         context.output.remark(&self.text(OffsetDateTime::now_utc()));
+        if let Some(snippet) = &self.plan.snippet {
+            context.output.remark(&format!(
+                "{} is made from a configuration, and was left alone. Add this there:\n{snippet}",
+                self.machine.nix_conf_path().display()
+            ));
+        }
         for warning in &warnings {
             context.output.warning(warning);
         }
         Ok(())
     }
 
+    /// Whether anything was, or would be, changed.
     fn changed(&self) -> bool {
-        let touched = |file: &FileReport| !file.changes.is_empty() || file.tightened_from.is_some();
-        self.done.files.iter().any(touched)
+        match &self.done {
+            None => !self.plan.changes.is_nothing(),
+            Some(done) => {
+                self.plan.changes.keyring.is_some()
+                    || done
+                        .iter()
+                        .any(|file| !file.what.is_empty() || file.tightened_from.is_some())
+            }
+        }
     }
 
     fn text(&self, now: OffsetDateTime) -> String {
-        let Whoami {
-            user, expires_at, ..
-        } = &self.whoami;
-        let mut lines = vec![format!(
-            "Logged in to {} as {user}, until {}.",
-            self.facts.server,
-            human::date(*expires_at, now)
-        )];
+        let who = match &self.identity.user {
+            Some(user) => format!(" as {user}"),
+            None => String::new(),
+        };
+        let until = match self.identity.expires_at {
+            Some(end) => format!(", until {}", human::date(end, now)),
+            None => String::new(),
+        };
+        let server = &self.site.server;
+        let Some(done) = &self.done else {
+            if !self.changed() {
+                return format!("Already set up for {server}: nothing would be changed.");
+            }
+            return format!(
+                "{}Nothing was changed: `--dry-run` only shows.",
+                difference(&self.plan.changes)
+            );
+        };
+        let mut lines = vec![format!("Logged in to {server}{who}{until}.")];
         if !self.changed() {
-            lines.push("Everything was set up already: nothing was changed.".to_owned());
+            lines.push("Already set up: nothing was changed.".to_owned());
             return lines.join("\n");
         }
-        let width = |file: &FileReport| file.path.display().to_string().chars().count();
-        let width = self.done.files.iter().map(width).max().unwrap_or(0);
-        for file in &self.done.files {
-            let path = file.path.display().to_string();
-            let mut what = if file.changes.is_empty() {
-                "as it was".to_owned()
-            } else {
-                file.changes.join(", ")
-            };
+        let shown: Vec<(String, String)> = self.shown(done);
+        let width = shown
+            .iter()
+            .map(|(path, _)| path.chars().count())
+            .max()
+            .unwrap_or(0);
+        for (path, what) in shown {
+            lines.push(format!("  {path:<width$}  {what}"));
+        }
+        lines.push("To take it back: `fh logout`".to_owned());
+        lines.join("\n")
+    }
+
+    fn shown(&self, done: &[Applied]) -> Vec<(String, String)> {
+        let mut shown = Vec::new();
+        if self.plan.changes.keyring.is_some() {
+            shown.push(("the system's keyring".to_owned(), "the token".to_owned()));
+        }
+        for file in done {
+            let mut what = file.what.join(", ");
             if let Some(mode) = file.tightened_from {
+                if what.is_empty() {
+                    what.push_str("as it was");
+                }
                 what.push_str(&format!(
                     "; others could read it (mode {mode:03o}), now they cannot"
                 ));
             }
-            lines.push(format!("  {path:<width$}  {what}"));
+            if !what.is_empty() {
+                shown.push((file.path.display().to_string(), what));
+            }
         }
-        lines.push("See what you may read: `fh list flakes`".to_owned());
-        lines.join("\n")
+        shown
     }
 
-    fn warnings(&self, user: &str) -> Vec<String> {
-        let mut warnings = self.done.warnings.clone();
-        if let Some(directory) = &self.facts.other_store_dir {
+    fn warnings(&self, context: &Context) -> Vec<String> {
+        let mut warnings = self.plan.warnings.clone();
+        if let Some(directory) = &self.site.other_store_dir {
             warnings.push(format!(
                 "this server serves paths of {directory}: a Nix with another store directory refuses them."
             ));
         }
-        if !self.whoami.permissions.contains(&Permission::Pull) {
+        if let Some(whoami) = &self.identity.whoami
+            && !whoami.permissions.contains(&Permission::Pull)
+        {
             warnings.push(
                 "this token may not pull: Nix gets nothing but public flakes with it.".to_owned(),
             );
         }
-        if let Some(skew) = self.facts.clock_skew() {
+        if let Some(skew) = self.site.clock_skew() {
             let direction = if skew.is_positive() {
                 "ahead of"
             } else {
@@ -103,70 +193,105 @@ impl Report {
                 human::elapsed(skew.unsigned_abs())
             ));
         }
-        warnings.extend(self.daemon_warning(user));
+        if self.plan.needs_administrator {
+            warnings.push(format!(
+                "the Nix daemon does not trust {}, and would ignore the substituter and its keys in your \
+                 nix.conf: they were left out.\n\
+                 What was set up serves `nix copy`, and fetching by Nix itself, but not what the daemon \
+                 builds and substitutes. For that an administrator has to run this one command:\n\
+                 \x20   {}",
+                context.settings.user_name(),
+                self.administrator_command()
+            ));
+        } else if self.daemon == Daemon::Silent && self.machine.scope == Scope::User {
+            warnings.push(format!(
+                "there is a Nix daemon, and this version of Nix does not tell whether it trusts {}. If it \
+                 does not, it ignores your nix.conf and netrc; then an administrator has to run:\n\
+                 \x20   {}",
+                context.settings.user_name(),
+                self.administrator_command()
+            ));
+        }
         warnings
     }
 
-    /// What an administrator has to do so that the login has an effect.
-    fn daemon_warning(&self, user: &str) -> Option<String> {
-        let beginning = match self.daemon {
-            Daemon::Unknown | Daemon::None | Daemon::Trusting => return None,
-            Daemon::Distrusting => {
-                "the Nix daemon does not trust you, and so ignores your nix.conf and netrc."
-            }
-            Daemon::Silent => {
-                "there is a Nix daemon; if it does not trust you, it ignores your nix.conf and netrc."
-            }
-        };
-        let netrc: String = self
-            .facts
-            .hosts
+    /// The one command that sets up the machine for everybody.
+    fn administrator_command(&self) -> String {
+        let token = self
+            .plan
+            .changes
+            .files
             .iter()
-            .map(|host| {
-                format!(
-                    "    machine {host} login {} password TOKEN\n",
-                    self.whoami.user
-                )
-            })
-            .collect();
-        Some(format!(
-            "{beginning}\n\
-             An administrator can let everybody on this machine read this cache. In /etc/nix/nix.conf:\n\
-             \x20   extra-substituters = {}\n\
-             \x20   extra-trusted-public-keys = {}\n\
-             in /etc/nix/netrc, readable by root alone (with your token, or a better one, for TOKEN):\n\
-             {netrc}\
-             Or let the daemon trust you, which makes you as mighty as root, in /etc/nix/nix.conf:\n\
-             \x20   extra-trusted-users = {user}\n\
-             Then: `sudo systemctl restart nix-daemon`",
-            self.facts.cache,
-            self.facts.public_keys.join(" "),
-        ))
+            .find(|change| change.kind == "token" && change.after.is_some());
+        let mut command = format!(
+            "sudo {} login --scope system --server {}",
+            program(),
+            server_argument(&self.site.server)
+        );
+        if let Some(file) = token {
+            command.push_str(&format!(" --token-file {}", quoted(&file.path)));
+        }
+        command
     }
 
     fn print_json(&self, warnings: &[String], context: &Context) -> Result<(), CommandError> {
         let files: Vec<_> = self
-            .done
+            .plan
+            .changes
             .files
             .iter()
-            .map(|file| {
+            .filter(|change| change.kind != LEDGER)
+            .map(|change| {
                 json!({
-                    "kind": file.kind,
-                    "path": file.path.to_string_lossy(),
-                    "changes": file.changes,
-                    "mode_before": file.tightened_from.map(|mode| format!("{mode:03o}")),
+                    "kind": change.kind,
+                    "path": change.path.to_string_lossy(),
+                    "changes": change.what,
+                    "mode_before": change.tightened_from().map(|mode| format!("{mode:03o}")),
                 })
             })
             .collect();
+        let administrator = self
+            .plan
+            .needs_administrator
+            .then(|| self.administrator_command());
         context.output.json(&json!({
-            "server": self.facts.server.as_str(),
-            "substituter": self.facts.cache.as_str(),
-            "public_keys": self.facts.public_keys,
-            "user": self.whoami.user,
-            "expires_at": human::timestamp(self.whoami.expires_at),
+            "server": self.site.server.as_str(),
+            "kind": self.site.kind.as_str(),
+            "scope": self.scope.as_str(),
+            "substituter": self.site.substituter.as_ref().map(fh_client::ServerUrl::as_str),
+            "public_keys": self.site.public_keys,
+            "user": self.identity.user,
+            "expires_at": self.identity.expires_at.map(human::timestamp),
             "changed": self.changed(),
+            "dry_run": self.done.is_none(),
             "files": files,
+            "snippet": self.plan.snippet,
+            "administrator_command": administrator,
             "warnings": warnings,
         }))
+    }
+}
+
+/// How to call this program from root's shell, whose search path is another.
+fn program() -> String {
+    let Ok(path) = std::env::current_exe() else {
+        return "fh".to_owned();
+    };
+    let everybody = ["/usr/bin/fh", "/usr/local/bin/fh", "/bin/fh"];
+    if everybody.iter().any(|usual| path.as_os_str() == *usual) {
+        "fh".to_owned()
+    } else {
+        quoted(&path)
+    }
+}
+
+/// A path as a word of a shell.
+fn quoted(path: &std::path::Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
+    if text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }

@@ -47,7 +47,15 @@ impl<'a> Installation<'a> {
     pub(super) fn login(&self, url: &str) -> Result<()> {
         let token = self.server.admin_token()?;
         let token = token.to_string_lossy();
-        self.succeed(&["login", "--server", url, "--token-file", &token])
+        self.succeed(&[
+            "login",
+            "--scope",
+            "user",
+            "--server",
+            url,
+            "--token-file",
+            &token,
+        ])
     }
 
     fn succeed(&self, arguments: &[&str]) -> Result<()> {

@@ -125,6 +125,8 @@ impl Stage<'_> {
         let token = token.strip_prefix(self.scratch).unwrap_or(&token);
         owner.fh(&[
             "login",
+            "--scope",
+            "user",
             "--server",
             &server.url(),
             "--token-file",
@@ -163,6 +165,8 @@ impl Stage<'_> {
         builder.enter("The other machine logs in; that writes what Nix needs to know");
         builder.fh(&[
             "login",
+            "--scope",
+            "user",
             "--server",
             &server.url(),
             "--token-file",
@@ -222,6 +226,8 @@ impl Stage<'_> {
         stranger.enter("The stranger logs in, sees nothing and gets nothing");
         stranger.fh(&[
             "login",
+            "--scope",
+            "user",
             "--server",
             &server.url(),
             "--token-file",

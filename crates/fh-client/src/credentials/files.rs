@@ -29,23 +29,42 @@ pub(super) fn create_private_directory(path: &Path) -> Result<()> {
         .map_err(|source| Error::file("create the directory", path, source))
 }
 
-/// Held while the store is changed; another process that wants to change it waits.
-pub(super) struct Lock {
+/// Held while the store is changed; another process that wants to change it waits. The file of the
+/// lock goes with it.
+#[derive(Debug)]
+pub struct StoreLock {
+    path: PathBuf,
     _file: File,
 }
 
+impl Drop for StoreLock {
+    fn drop(&mut self) {
+        // Still locked, so it is our own, not that of the next process, which notices that the file
+        // it waited for is gone. If it cannot be removed it stays, and locks nothing.
+        let _ = fs::remove_file(&self.path);
+    }
+}
+
 /// Waits for the other processes that change the store below `directory`.
-pub(super) fn lock(directory: &Path) -> Result<Lock> {
+pub(super) fn lock(directory: &Path) -> Result<StoreLock> {
     let path = directory.join(".lock");
-    let file = File::options()
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(&path)
-        .map_err(|source| Error::file("open", &path, source))?;
-    rustix::fs::flock(&file, FlockOperation::LockExclusive)
-        .map_err(|source| Error::file("lock", &path, source))?;
-    Ok(Lock { _file: file })
+    let failed = |source: io::Error| Error::file("lock", &path, source);
+    loop {
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(failed)?;
+        rustix::fs::flock(&file, FlockOperation::LockExclusive)
+            .map_err(|errno| failed(errno.into()))?;
+        let locked = file.metadata().map_err(failed)?;
+        let is_named = fs::symlink_metadata(&path)
+            .is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino()));
+        if is_named {
+            return Ok(StoreLock { path, _file: file });
+        }
+    }
 }
 
 /// The text of a file, none where there is no such file.

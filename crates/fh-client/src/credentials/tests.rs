@@ -1,5 +1,6 @@
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+use std::path::Path;
 
 use secrecy::ExposeSecret;
 
@@ -14,9 +15,10 @@ struct Scratch {
 fn scratch() -> Scratch {
     let directory = tempfile::tempdir().unwrap();
     let base = directory.path().join("config/fh");
+    let flakehub = directory.path().join("config/flakehub/auth");
     Scratch {
         _directory: directory,
-        store: CredentialStore::new(&base),
+        store: CredentialStore::new(&base, flakehub),
         base,
     }
 }
@@ -272,6 +274,100 @@ fn writers_at_the_same_time_lose_nothing() {
 proptest::proptest! {
     #[test]
     fn any_config_is_read_without_panic(text in "[a-z\"=\\[\\]\\.\n# {}:/1]{0,200}") {
-        let _ = Config::parse(Path::new("config.toml"), &text);
+        let _ = ServerList::parse(Path::new("config.toml"), Some(&text));
     }
+}
+
+#[test]
+fn what_a_login_learnt_is_remembered_and_the_text_around_it_stays() {
+    let text = "# mine\ntoken-store = \"keyring\" # safer\n\n[servers.a] # first\nurl = \"https://A.org/\"\n";
+    let path = Path::new("config.toml");
+    let mut servers = ServerList::parse(path, Some(text)).unwrap();
+    assert_eq!(servers.preferred_store(), Some(TokenStore::Keyring));
+    let mut entry = servers.entry(&url("https://a.org")).unwrap().clone();
+    assert_eq!(
+        (entry.kind, entry.store),
+        (ServerKind::Fh, TokenStore::File)
+    );
+    servers.record(&entry);
+    assert_eq!(servers.to_text(), text, "nothing new, nothing written");
+
+    entry.kind = ServerKind::Attic;
+    entry.store = TokenStore::Keyring;
+    entry.substituter = Some(url("https://a.org/cache"));
+    entry.public_keys = vec!["k:x".to_owned()];
+    entry.is_default = true;
+    servers.record(&entry);
+    let written = servers.to_text();
+    assert!(
+        written.contains("# mine\ntoken-store = \"keyring\" # safer\n"),
+        "{written}"
+    );
+    assert!(
+        written.contains("[servers.a] # first\nurl = \"https://A.org/\"\n"),
+        "{written}"
+    );
+    let again = ServerList::parse(path, Some(&written)).unwrap();
+    assert_eq!(again.entries(), [entry.clone()]);
+    // Back to the defaults, which are not written.
+    entry.kind = ServerKind::Fh;
+    entry.store = TokenStore::File;
+    servers.record(&entry);
+    assert!(
+        !servers.to_text().contains("kind ="),
+        "{}",
+        servers.to_text()
+    );
+}
+
+#[test]
+fn the_beginning_of_a_name_is_enough_where_it_is_clear() {
+    let Scratch { store, .. } = scratch();
+    for server in [
+        "https://cache.example.org",
+        "https://other.example.org",
+        "http://localhost:1",
+        "http://localhost:2",
+    ] {
+        store.set(&url(server), &token("fh1_x")).unwrap();
+    }
+    let find = |given: &str| {
+        store
+            .find(given)
+            .unwrap()
+            .map(|entry| entry.url.to_string())
+    };
+    assert_eq!(find("cache").as_deref(), Some("https://cache.example.org"));
+    assert_eq!(
+        find("cache.example").as_deref(),
+        Some("https://cache.example.org")
+    );
+    assert_eq!(find("localhost-2").as_deref(), Some("http://localhost:2"));
+    assert_eq!(find("localhost"), None, "two begin like that");
+    assert_eq!(find("cac"), None, "names end at a dot or a dash");
+}
+
+#[test]
+fn a_login_of_the_existing_fh_is_known() {
+    let Scratch { base, store, .. } = scratch();
+    let auth = base.with_file_name("flakehub").join("auth");
+    fs::create_dir_all(auth.parent().unwrap()).unwrap();
+    fs::write(&auth, "flakehub1_x\n").unwrap();
+    let entry = store.default_server().unwrap().unwrap();
+    assert_eq!(
+        (entry.name.as_str(), entry.kind),
+        ("flakehub", ServerKind::FlakeHub)
+    );
+    assert_eq!(
+        get(&store, "https://api.flakehub.com").as_deref(),
+        Some("flakehub1_x")
+    );
+    assert!(!base.exists(), "looking writes nothing");
+    // A server that one has chosen goes before it.
+    store.set(&url("https://a.org"), &token("fh1_a")).unwrap();
+    assert_eq!(store.default_server().unwrap().unwrap().name, "a.org");
+    assert_eq!(store.list().unwrap().len(), 2);
+    store.remove(&entry.url).unwrap();
+    assert!(!auth.exists());
+    assert_eq!(store.list().unwrap().len(), 1);
 }

@@ -16,7 +16,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How Nix works on this machine for this user.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::commands) enum Daemon {
+pub(crate) enum Daemon {
     /// There is no Nix, or it does not say.
     Unknown,
     /// Nix works without one: all settings of the user count.
@@ -30,7 +30,7 @@ pub(in crate::commands) enum Daemon {
 }
 
 /// Asks Nix, each version in the way that it understands.
-pub(in crate::commands) async fn look() -> Daemon {
+pub(crate) async fn look() -> Daemon {
     for arguments in [
         ["store", "info", "--json"].as_slice(),
         &["store", "ping", "--json"],

@@ -1,0 +1,478 @@
+//! `config.toml`: as text that keeps its form, and as what it says.
+
+use std::path::Path;
+use std::str::FromStr;
+
+use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
+
+use crate::error::{Error, Result};
+use crate::server_url::ServerUrl;
+use crate::text::safe_line;
+
+const DEFAULT_KEY: &str = "default-server";
+const STORE_KEY: &str = "token-store";
+const SERVERS_KEY: &str = "servers";
+const URL_KEY: &str = "url";
+const KIND_KEY: &str = "kind";
+const SUBSTITUTER_KEY: &str = "substituter";
+const KEYS_KEY: &str = "public-keys";
+
+/// The name of FlakeHub itself.
+pub(super) const FLAKEHUB_NAME: &str = "flakehub";
+
+/// What a new `config.toml` begins with.
+const PREAMBLE: &str = "\
+# The servers that this user has logged in to. `fh login` writes here and keeps your comments.
+# Tokens stand in tokens/, one file a server, readable by you alone, or in the system's keyring.
+";
+
+/// What a server speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum ServerKind {
+    /// This project's own API.
+    #[default]
+    Fh,
+    /// FlakeHub's API.
+    FlakeHub,
+    /// An attic server; the address ends with the name of a cache.
+    Attic,
+}
+
+/// Where a token is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Hash)]
+pub enum TokenStore {
+    /// In a file that only its owner can read.
+    #[default]
+    File,
+    /// In the system's keyring.
+    Keyring,
+}
+
+/// A word that is none of those known.
+#[derive(Debug, thiserror::Error)]
+#[error("it must be one of {expected}")]
+pub struct UnknownWord {
+    /// The words that are known.
+    expected: &'static str,
+}
+
+macro_rules! words {
+    ($type:ident, $expected:literal, $($variant:ident = $word:literal),+) => {
+        impl $type {
+            /// The word in `config.toml` and on the command line.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $word,)+
+                }
+            }
+        }
+
+        impl std::fmt::Display for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl FromStr for $type {
+            type Err = UnknownWord;
+
+            fn from_str(word: &str) -> Result<Self, UnknownWord> {
+                match word {
+                    $($word => Ok(Self::$variant),)+
+                    _ => Err(UnknownWord { expected: $expected }),
+                }
+            }
+        }
+    };
+}
+
+words!(
+    ServerKind,
+    "fh, flakehub, attic",
+    Fh = "fh",
+    FlakeHub = "flakehub",
+    Attic = "attic"
+);
+words!(
+    TokenStore,
+    "file, keyring",
+    File = "file",
+    Keyring = "keyring"
+);
+
+/// A server that is known.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ServerEntry {
+    /// Its name in `config.toml`, and that of its token's file.
+    pub name: String,
+    /// Its address.
+    pub url: ServerUrl,
+    /// What it speaks.
+    pub kind: ServerKind,
+    /// Where its token is kept.
+    pub store: TokenStore,
+    /// Its substituter, where a login has learnt it.
+    pub substituter: Option<ServerUrl>,
+    /// Its public keys as nix.conf wants them, where a login has learnt them.
+    pub public_keys: Vec<String>,
+    /// Whether it is the one meant where none is named.
+    pub is_default: bool,
+}
+
+impl ServerEntry {
+    /// A server of which only this is known; its token is kept in a file.
+    #[must_use]
+    pub fn new(name: String, url: ServerUrl, kind: ServerKind) -> Self {
+        Self {
+            name,
+            url,
+            kind,
+            store: TokenStore::File,
+            substituter: None,
+            public_keys: Vec::new(),
+            is_default: false,
+        }
+    }
+}
+
+/// The servers of a `config.toml`, and its text.
+#[derive(Debug, Clone)]
+pub struct ServerList {
+    document: DocumentMut,
+    entries: Vec<ServerEntry>,
+    preferred_store: Option<TokenStore>,
+}
+
+impl ServerList {
+    /// Reads the text of the file; without one, there are no servers. `path` is for messages.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidConfig`].
+    pub fn parse(path: &Path, text: Option<&str>) -> Result<Self> {
+        let invalid = |reason: String| Error::InvalidConfig {
+            path: path.to_owned(),
+            reason,
+        };
+        let document: DocumentMut = text
+            .unwrap_or(PREAMBLE)
+            .parse()
+            .map_err(|error: toml_edit::TomlError| invalid(safe_line(&error.to_string(), 300)))?;
+        let default = text_of(document.as_table(), DEFAULT_KEY).map_err(invalid)?;
+        let preferred_store = word_of(document.as_table(), STORE_KEY).map_err(invalid)?;
+        let mut entries = Vec::new();
+        if let Some(item) = document.get(SERVERS_KEY) {
+            let table = item
+                .as_table_like()
+                .ok_or_else(|| invalid(format!("{SERVERS_KEY} must be a table")))?;
+            for (name, server) in table.iter() {
+                let mut entry = entry(name, server)
+                    .map_err(|reason| invalid(format!("the server {name}: {reason}")))?;
+                entry.is_default = default == Some(name);
+                entries.push(entry);
+            }
+        }
+        Ok(Self {
+            preferred_store,
+            entries,
+            document,
+        })
+    }
+
+    /// The servers, in the order of the file.
+    #[must_use]
+    pub fn entries(&self) -> &[ServerEntry] {
+        &self.entries
+    }
+
+    /// Where tokens of new servers are kept, if that was chosen: by a person in the file, or for the
+    /// default server.
+    #[must_use]
+    pub fn preferred_store(&self) -> Option<TokenStore> {
+        let default = self.entries.iter().find(|entry| entry.is_default);
+        self.preferred_store.or(default.map(|entry| entry.store))
+    }
+
+    /// The server at this address.
+    #[must_use]
+    pub fn entry(&self, server: &ServerUrl) -> Option<&ServerEntry> {
+        self.entries.iter().find(|entry| entry.url == *server)
+    }
+
+    /// The server of this name or address; see [`super::CredentialStore::find`].
+    #[must_use]
+    pub fn find(&self, name_or_url: &str) -> Option<&ServerEntry> {
+        let url = name_or_url.parse::<ServerUrl>().ok();
+        let by_url = url.and_then(|url| self.entry(&url));
+        let by_name = || self.entries.iter().find(|entry| entry.name == name_or_url);
+        by_url.or_else(by_name).or_else(|| {
+            let mut begun = self.entries.iter().filter(|entry| {
+                entry
+                    .name
+                    .strip_prefix(name_or_url)
+                    .is_some_and(|rest| rest.starts_with(['.', '-', '_']))
+            });
+            begun.next().filter(|_| begun.next().is_none())
+        })
+    }
+
+    /// The name that the server has, or a free one made from its address.
+    #[must_use]
+    pub fn name_for(&self, server: &ServerUrl) -> String {
+        if let Some(entry) = self.entry(server) {
+            return entry.name.clone();
+        }
+        let base = if *server.as_str() == *FLAKEHUB_API {
+            FLAKEHUB_NAME.to_owned()
+        } else {
+            name_from(server)
+        };
+        let taken = |name: &str| self.entries.iter().any(|entry| entry.name == name);
+        if !taken(&base) {
+            return base;
+        }
+        (2..)
+            .map(|number| format!("{base}-{number}"))
+            .find(|name| !taken(name))
+            .unwrap_or(base)
+    }
+
+    /// Lists FlakeHub, whose token is there, where the file does not. It is the one that is meant
+    /// where there is no other.
+    pub(super) fn know_flakehub(&mut self) {
+        let Ok(url) = FLAKEHUB_API.parse::<ServerUrl>() else {
+            return;
+        };
+        let known = |entry: &ServerEntry| entry.url == url || entry.name == FLAKEHUB_NAME;
+        if !self.entries.iter().any(known) {
+            let mut entry = ServerEntry::new(FLAKEHUB_NAME.to_owned(), url, ServerKind::FlakeHub);
+            entry.is_default = self.entries.is_empty();
+            self.entries.push(entry);
+        }
+    }
+
+    /// Writes down a server, replacing what is known of it; the rest of the text stays.
+    pub fn record(&mut self, entry: &ServerEntry) {
+        let servers = self.document.entry(SERVERS_KEY).or_insert_with(|| {
+            let mut table = Table::new();
+            // Only [servers.NAME] is written, not an empty [servers] before it.
+            table.set_implicit(true);
+            Item::Table(table)
+        });
+        if let Some(servers) = servers.as_table_like_mut() {
+            if servers
+                .get(&entry.name)
+                .is_none_or(|item| !item.is_table_like())
+            {
+                servers.insert(&entry.name, Item::Table(Table::new()));
+            }
+            if let Some(table) = servers
+                .get_mut(&entry.name)
+                .and_then(Item::as_table_like_mut)
+            {
+                write_entry(table, entry);
+            }
+        }
+        match self
+            .entries
+            .iter_mut()
+            .find(|known| known.name == entry.name)
+        {
+            Some(known) => known.clone_from(entry),
+            None => self.entries.push(entry.clone()),
+        }
+        if entry.is_default {
+            self.set_default(Some(&entry.name));
+        }
+    }
+
+    fn set_default(&mut self, name: Option<&str>) {
+        for entry in &mut self.entries {
+            entry.is_default = Some(entry.name.as_str()) == name;
+        }
+        match name {
+            Some(name) => put(self.document.as_table_mut(), DEFAULT_KEY, name.into()),
+            None => {
+                self.document.remove(DEFAULT_KEY);
+            }
+        }
+    }
+
+    /// Forgets a server. The default, if it was this one, becomes the server that is left, if only
+    /// one is.
+    pub fn remove(&mut self, name: &str) {
+        if let Some(servers) = self
+            .document
+            .get_mut(SERVERS_KEY)
+            .and_then(Item::as_table_like_mut)
+        {
+            servers.remove(name);
+        }
+        let was_default = self.entries.iter().any(|e| e.name == name && e.is_default);
+        self.entries.retain(|entry| entry.name != name);
+        if was_default {
+            let only = match self.entries.as_slice() {
+                [only] => Some(only.name.clone()),
+                _ => None,
+            };
+            self.set_default(only.as_deref());
+        }
+    }
+
+    /// Whether nothing is left but what every new file begins with.
+    #[must_use]
+    pub fn is_blank(&self) -> bool {
+        self.entries.is_empty() && self.to_text().trim() == PREAMBLE.trim()
+    }
+
+    /// The text of the file.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        self.document.to_string()
+    }
+}
+
+/// The address by which FlakeHub is known.
+pub(crate) const FLAKEHUB_API: &str = "https://api.flakehub.com";
+
+fn text_of<'a>(table: &'a dyn TableLike, key: &str) -> Result<Option<&'a str>, String> {
+    match table.get(key) {
+        None => Ok(None),
+        Some(item) => item
+            .as_str()
+            .map(Some)
+            .ok_or_else(|| format!("{key} must be a string")),
+    }
+}
+
+fn word_of<T: FromStr>(table: &dyn TableLike, key: &str) -> Result<Option<T>, String>
+where
+    T::Err: std::fmt::Display,
+{
+    text_of(table, key)?
+        .map(|word| {
+            word.parse()
+                .map_err(|error| format!("{key} is {word:?}: {error}"))
+        })
+        .transpose()
+}
+
+fn entry(name: &str, item: &Item) -> Result<ServerEntry, String> {
+    if !is_file_name(name) {
+        return Err(format!(
+            "{name:?} cannot name a server: letters, digits, '.', '-' and '_' can, beginning with a \
+             letter or a digit"
+        ));
+    }
+    let missing = || format!("it has no {URL_KEY}");
+    let table = item.as_table_like().ok_or_else(missing)?;
+    let url = text_of(table, URL_KEY)?.ok_or_else(missing)?;
+    let mut public_keys = Vec::new();
+    if let Some(keys) = table.get(KEYS_KEY) {
+        let wrong = || format!("{KEYS_KEY} must be a list of strings");
+        for key in keys.as_array().ok_or_else(wrong)? {
+            public_keys.push(key.as_str().ok_or_else(wrong)?.to_owned());
+        }
+    }
+    Ok(ServerEntry {
+        name: name.to_owned(),
+        url: url.parse().map_err(|error| format!("{error}"))?,
+        kind: word_of(table, KIND_KEY)?.unwrap_or_default(),
+        store: word_of(table, STORE_KEY)?.unwrap_or_default(),
+        substituter: text_of(table, SUBSTITUTER_KEY)?
+            .map(|url| url.parse().map_err(|error| format!("{error}")))
+            .transpose()?,
+        public_keys,
+        is_default: false,
+    })
+}
+
+/// Writes what differs; what says the same in other words stays.
+fn write_entry(table: &mut dyn TableLike, entry: &ServerEntry) {
+    let is = |table: &dyn TableLike, key: &str, meant: &ServerUrl| {
+        table
+            .get(key)
+            .and_then(Item::as_str)
+            .is_some_and(|url| url.parse::<ServerUrl>().is_ok_and(|url| url == *meant))
+    };
+    if !is(table, URL_KEY, &entry.url) {
+        put(table, URL_KEY, entry.url.as_str().into());
+    }
+    let kind = Some(entry.kind.as_str()).filter(|_| entry.kind != ServerKind::default());
+    put_or_remove(table, KIND_KEY, kind);
+    let store = Some(entry.store.as_str()).filter(|_| entry.store != TokenStore::default());
+    put_or_remove(table, STORE_KEY, store);
+    if let Some(substituter) = &entry.substituter
+        && !is(table, SUBSTITUTER_KEY, substituter)
+    {
+        put(table, SUBSTITUTER_KEY, substituter.as_str().into());
+    }
+    let present: Option<Vec<&str>> = table
+        .get(KEYS_KEY)
+        .and_then(Item::as_array)
+        .map(|keys| keys.iter().filter_map(Value::as_str).collect());
+    if !entry.public_keys.is_empty() && present.is_none_or(|keys| keys != entry.public_keys) {
+        let keys: Array = entry.public_keys.iter().map(String::as_str).collect();
+        put(table, KEYS_KEY, keys.into());
+    }
+}
+
+fn put_or_remove(table: &mut dyn TableLike, key: &str, word: Option<&str>) {
+    if table.get(key).and_then(Item::as_str) == word {
+        return;
+    }
+    match word {
+        Some(word) => put(table, key, word.into()),
+        None => {
+            table.remove(key);
+        }
+    }
+}
+
+/// Assigns a value and keeps the comments around it.
+fn put(table: &mut dyn TableLike, key: &str, new: Value) {
+    match table.get_mut(key).and_then(Item::as_value_mut) {
+        Some(current) => {
+            let decor = current.decor().clone();
+            *current = new;
+            *current.decor_mut() = decor;
+        }
+        None => {
+            table.insert(key, value(new));
+        }
+    }
+}
+
+/// Whether a name can be that of a token's file: no hidden file, no other directory.
+fn is_file_name(name: &str) -> bool {
+    name.len() <= 200
+        && name.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && name
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
+/// `fh.example.org`, `localhost-8484`, `example.org-fh`.
+fn name_from(server: &ServerUrl) -> String {
+    let address = server.as_str();
+    let after_scheme = address.split_once("://").map_or(address, |(_, rest)| rest);
+    let mut name = String::new();
+    for c in after_scheme.chars() {
+        if c.is_ascii_alphanumeric() || matches!(c, '.' | '_') {
+            name.push(c);
+        } else if !name.is_empty() && !name.ends_with('-') {
+            name.push('-');
+        }
+    }
+    let name: String = name
+        .trim_matches(['-', '.', '_'])
+        .chars()
+        .take(180)
+        .collect();
+    if name.is_empty() {
+        "server".to_owned()
+    } else {
+        name
+    }
+}

@@ -1,0 +1,156 @@
+//! Plans over machines that exist as values alone.
+
+use fh_client::ServerKind;
+
+use super::*;
+use crate::setup::Files;
+
+const CONF: &str = "/home/me/.config/nix/nix.conf";
+const NETRC: &str = "/home/me/.config/nix/netrc";
+
+fn machine(scope: Scope, daemon: Daemon, files: Files) -> Machine {
+    Machine {
+        scope,
+        roots: vec!["/etc/nix/nix.conf".into(), CONF.into()],
+        nix_conf: FileToEdit::Path {
+            path: CONF.into(),
+            included_by: None,
+        },
+        default_netrc: NETRC.into(),
+        system_netrc: "/etc/nix/netrc".into(),
+        config: "/home/me/.config/fh/config.toml".into(),
+        ledger: "/home/me/.config/fh/ledger.json".into(),
+        daemon,
+        files,
+    }
+}
+
+fn planned(machine: &Machine, token: &str) -> Result<Plan, CommandError> {
+    let entry = ServerEntry::new("a.org".to_owned(), "https://a.org".parse()?, ServerKind::Fh);
+    let mut site = Site::remembered(&entry);
+    site.substituter = Some("https://a.org".parse()?);
+    site.public_keys = vec!["k:new".to_owned()];
+    site.retired_keys = vec!["k:old".to_owned()];
+    let token = SecretString::from(token);
+    let wanted = Wanted {
+        site: &site,
+        user: Some("me"),
+        token: &token,
+        netrc: true,
+        nix_conf: true,
+        store: None,
+    };
+    let keeping = keeping(&wanted, machine, |entry| {
+        Path::new("/home/me/.config/fh/tokens").join(&entry.name)
+    })?;
+    plan(&wanted, machine, &keeping, None)
+}
+
+/// What a file of this kind will hold.
+fn after(plan: &Plan, kind: &str) -> Option<String> {
+    let change = plan
+        .changes
+        .files
+        .iter()
+        .find(|change| change.kind == kind)?;
+    let text = change.after.clone()?;
+    Some(String::from_utf8(text).unwrap())
+}
+
+#[test]
+fn what_was_done_is_not_planned_again() {
+    let empty = machine(Scope::User, Daemon::None, Files::default());
+    let first = planned(&empty, "fh1_x").unwrap();
+    assert!(!first.changes.is_nothing());
+    let mut files = Files::default();
+    for change in &first.changes.files {
+        if let Some(after) = &change.after {
+            let text = std::str::from_utf8(after).unwrap();
+            files = files.with(change.path.to_str().unwrap(), text, 0o600);
+        }
+    }
+    let second = planned(&machine(Scope::User, Daemon::None, files.clone()), "fh1_x").unwrap();
+    assert!(second.changes.is_nothing(), "{:?}", second.changes);
+    // Access for others alone is a reason to act.
+    let netrc = after(&first, "netrc").unwrap();
+    let open = files.with(NETRC, &netrc, 0o644);
+    let third = planned(&machine(Scope::User, Daemon::None, open), "fh1_x").unwrap();
+    assert!(!third.changes.is_nothing());
+}
+
+#[test]
+fn keys_that_the_server_retired_come_out() {
+    let conf = "extra-trusted-public-keys = k:old mine:x\n";
+    let files = Files::default().with(CONF, conf, 0o644);
+    let plan = planned(&machine(Scope::User, Daemon::None, files), "fh1_x").unwrap();
+    let conf = after(&plan, "nix.conf").unwrap();
+    assert!(
+        conf.starts_with("extra-trusted-public-keys = mine:x k:new\n"),
+        "{conf}"
+    );
+}
+
+#[test]
+fn a_daemon_that_does_not_trust_gets_only_what_it_heeds() {
+    let plan = planned(
+        &machine(Scope::User, Daemon::Distrusting, Files::default()),
+        "fh1_x",
+    )
+    .unwrap();
+    assert!(plan.needs_administrator);
+    assert_eq!(
+        after(&plan, "nix.conf").unwrap(),
+        format!("netrc-file = {NETRC}\n")
+    );
+    // The machine's own files are always heeded.
+    let plan = planned(
+        &machine(Scope::System, Daemon::Distrusting, Files::default()),
+        "fh1_x",
+    )
+    .unwrap();
+    assert!(!plan.needs_administrator);
+    assert!(
+        after(&plan, "nix.conf")
+            .unwrap()
+            .contains("extra-substituters = https://a.org")
+    );
+}
+
+#[test]
+fn only_tokens_are_replaced() {
+    for (password, replaced) in [
+        ("hunter2", false),
+        ("fh1_other", true),
+        ("flakehub1_x", true),
+        ("eyJh.b.c", true),
+        ("eye", false),
+    ] {
+        let netrc = format!("machine a.org login x password {password}\n");
+        let files = Files::default().with(NETRC, &netrc, 0o600);
+        let plan = planned(&machine(Scope::User, Daemon::None, files), "fh1_x");
+        assert_eq!(plan.is_ok(), replaced, "{password}");
+        if let Err(error) = plan {
+            assert!(!error.to_text().contains(password));
+        }
+    }
+}
+
+#[test]
+fn a_generated_nix_conf_gets_a_snippet_and_no_change() {
+    let mut machine = machine(Scope::System, Daemon::None, Files::default());
+    machine.nix_conf = FileToEdit::Generated {
+        path: CONF.into(),
+        target: "/nix/store/x".into(),
+        by: fh_conf::nix_conf::Generator::NixOs,
+    };
+    let plan = planned(&machine, "fh1_x").unwrap();
+    assert_eq!(after(&plan, "nix.conf"), None);
+    assert_eq!(
+        plan.snippet.as_deref(),
+        Some(
+            "nix.settings = {\n  extra-substituters = [ \"https://a.org\" ];\n  \
+             extra-trusted-public-keys = [ \"k:new\" ];\n};"
+        )
+    );
+    assert!(after(&plan, "netrc").unwrap().contains("fh1_x"));
+}

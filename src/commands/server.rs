@@ -1,0 +1,132 @@
+//! `fh server`: which servers are known here, and which one is meant where none is named.
+
+use clap::{Args, Subcommand};
+use fh_client::ServerEntry;
+use serde::Serialize;
+
+use super::logout;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column};
+use crate::setup;
+
+/// List the servers that you have logged in to, choose one, or forget one
+#[derive(Debug, Subcommand)]
+pub(crate) enum ServerCommand {
+    List(ListArguments),
+    Use(UseArguments),
+    Remove(RemoveArguments),
+}
+
+/// List the servers that you have logged in to
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh server list
+  fh server list --json | jq -r '.[] | select(.default).url'")]
+pub(crate) struct ListArguments {}
+
+/// Choose the server that is meant where none is named
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh server use cache.example.org
+  fh server use flakehub")]
+pub(crate) struct UseArguments {
+    /// Its name, the beginning of its name, or its address
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+/// Log out of a server: the same as `fh logout --server NAME`
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh server remove cache.example.org")]
+pub(crate) struct RemoveArguments {
+    /// Its name, the beginning of its name, or its address
+    #[arg(value_name = "NAME")]
+    name: String,
+}
+
+/// One line of the list.
+#[derive(Debug, Serialize)]
+struct Line {
+    name: String,
+    url: String,
+    kind: &'static str,
+    token_store: &'static str,
+    default: bool,
+}
+
+pub(crate) fn run(command: &ServerCommand, context: &Context) -> Result<(), CommandError> {
+    match command {
+        ServerCommand::List(ListArguments {}) => list(context),
+        ServerCommand::Use(arguments) => choose(&arguments.name, context),
+        ServerCommand::Remove(arguments) => {
+            let entry = find(&arguments.name, context)?;
+            logout::one(&entry, context)
+        }
+    }
+}
+
+fn find(name: &str, context: &Context) -> Result<ServerEntry, CommandError> {
+    context.credentials()?.find(name)?.ok_or_else(|| {
+        CommandError::failed(format!("no server called {name:?} is known"))
+            .hint("`fh server list` shows those that are, `fh login --server URL` adds one.")
+    })
+}
+
+fn list(context: &Context) -> Result<(), CommandError> {
+    let lines: Vec<Line> = context
+        .credentials()?
+        .list()?
+        .into_iter()
+        .map(|entry| Line {
+            name: entry.name,
+            url: entry.url.to_string(),
+            kind: entry.kind.as_str(),
+            token_store: entry.store.as_str(),
+            default: entry.is_default,
+        })
+        .collect();
+    context.output.list(&columns(), &lines)?;
+    context.output.when_empty(
+        &lines,
+        "You have not logged in to any server. Log in: `fh login --server URL`",
+    );
+    Ok(())
+}
+
+fn columns() -> Vec<Column<Line>> {
+    vec![
+        column("name", "NAME", |line: &Line| line.name.clone()),
+        column("url", "ADDRESS", |line: &Line| line.url.clone()),
+        column("kind", "KIND", |line: &Line| line.kind.to_owned()),
+        column("token_store", "TOKEN IN", |line: &Line| {
+            line.token_store.to_owned()
+        }),
+        column("default", "DEFAULT", |line: &Line| {
+            if line.default { "yes" } else { "" }.to_owned()
+        }),
+    ]
+}
+
+fn choose(name: &str, context: &Context) -> Result<(), CommandError> {
+    let mut entry = find(name, context)?;
+    // A login writes the same file.
+    let _held = setup::hold(context)?;
+    context.credentials()?.set_default(&entry.url)?;
+    entry.is_default = true;
+    if context.output.is_json() {
+        return context.output.json(&serde_json::json!({
+            "name": entry.name,
+            "url": entry.url.as_str(),
+        }));
+    }
+    context.output.remark(&format!(
+        "Where no server is named, {} is meant from now on.",
+        entry.url
+    ));
+    Ok(())
+}

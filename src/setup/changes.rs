@@ -1,0 +1,272 @@
+//! Changing several files and the keyring, or nothing.
+//!
+//! Invariants: a file is only replaced if it is still as the plan saw it; what was written before
+//! something failed is taken back, the last first, and what another program has written since
+//! stays.
+
+use std::path::{Path, PathBuf};
+
+use fh_client::ServerUrl;
+use fh_conf::atomic::{self, Access, EditOptions};
+use secrecy::SecretString;
+
+use super::files::Files;
+use crate::error::CommandError;
+use crate::keyring;
+
+/// Who may read a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Privacy {
+    /// Its owner alone: a token, the ledger.
+    Secret,
+    /// Its owner, and a group to whom somebody has given it: a netrc.
+    Private,
+    /// Whoever could; a new one is its owner's alone: config.toml.
+    Kept,
+    /// Everybody: nix.conf.
+    Public,
+}
+
+impl Privacy {
+    fn options(self) -> EditOptions {
+        match self {
+            Self::Secret => EditOptions {
+                access: Access::OwnerOnly,
+                ..EditOptions::private()
+            },
+            Self::Private => EditOptions::private(),
+            Self::Kept => EditOptions {
+                access: Access::Keep,
+                ..EditOptions::private()
+            },
+            Self::Public => EditOptions::shared(),
+        }
+    }
+
+    /// Whether a file with these permission bits has to be closed to others.
+    fn is_open(self, mode: u32) -> bool {
+        match self {
+            Self::Secret => mode & 0o077 != 0,
+            Self::Private => mode & 0o007 != 0,
+            Self::Kept | Self::Public => false,
+        }
+    }
+}
+
+/// The kind of the file that notes what was added.
+pub(crate) const LEDGER: &str = "ledger";
+
+/// What becomes of one file.
+#[derive(Clone)]
+pub(crate) struct Change {
+    /// `token`, `config`, `netrc`, `nix.conf` or `ledger`.
+    pub(crate) kind: &'static str,
+    pub(crate) path: PathBuf,
+    pub(crate) privacy: Privacy,
+    /// What is there; none where there is no file.
+    pub(crate) before: Option<Vec<u8>>,
+    pub(crate) after: Option<Vec<u8>>,
+    /// Its permission bits.
+    pub(crate) mode: Option<u32>,
+    /// What changes, in words.
+    pub(crate) what: Vec<String>,
+    /// Directories that are made for the file, and go with it if nothing else is in them.
+    pub(crate) directories: Vec<PathBuf>,
+}
+
+impl std::fmt::Debug for Change {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Change")
+            .field("path", &self.path)
+            .field("what", &self.what)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Change {
+    /// What becomes of a file that was looked at.
+    pub(crate) fn new(
+        files: &Files,
+        kind: &'static str,
+        path: &Path,
+        privacy: Privacy,
+        after: Option<Vec<u8>>,
+    ) -> Self {
+        Self {
+            kind,
+            path: path.to_owned(),
+            privacy,
+            before: files.content(path).map(<[u8]>::to_vec),
+            after,
+            mode: files.mode(path),
+            what: Vec::new(),
+            directories: files.missing_directories(path).to_vec(),
+        }
+    }
+
+    /// Whether the content changes.
+    pub(crate) fn is_new(&self) -> bool {
+        self.before != self.after
+    }
+
+    /// The permission bits from before, if others lose their access.
+    pub(crate) fn tightened_from(&self) -> Option<u32> {
+        self.mode
+            .filter(|&mode| self.after.is_some() && self.privacy.is_open(mode))
+    }
+
+    /// Whether there is nothing to do.
+    pub(crate) fn is_nothing(&self) -> bool {
+        !self.is_new() && self.tightened_from().is_none()
+    }
+}
+
+/// What becomes of a token in the keyring.
+#[derive(Debug, Clone)]
+pub(crate) struct KeyringChange {
+    pub(crate) server: ServerUrl,
+    pub(crate) before: Option<SecretString>,
+    pub(crate) after: Option<SecretString>,
+}
+
+/// All that is to be done, in its order.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Changes {
+    /// Comes first: a keyring fails more often than a file.
+    pub(crate) keyring: Option<KeyringChange>,
+    pub(crate) files: Vec<Change>,
+}
+
+/// What was done to a file.
+#[derive(Debug)]
+pub(crate) struct Applied {
+    pub(crate) path: PathBuf,
+    pub(crate) what: Vec<String>,
+    pub(crate) tightened_from: Option<u32>,
+}
+
+impl Changes {
+    /// Whether there is nothing to do.
+    pub(crate) fn is_nothing(&self) -> bool {
+        self.keyring.is_none() && self.files.iter().all(Change::is_nothing)
+    }
+
+    /// Whether the same would be done: a plan that was shown is still the plan. How it is noted is
+    /// no part of what was shown.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        let shown = |changes: &Self| -> Vec<Change> {
+            let files = changes.files.iter().filter(|change| change.kind != LEDGER);
+            files.cloned().collect()
+        };
+        let (ours, theirs) = (shown(self), shown(other));
+        self.keyring.is_some() == other.keyring.is_some()
+            && ours.len() == theirs.len()
+            && ours.iter().zip(&theirs).all(|(ours, theirs)| {
+                ours.path == theirs.path
+                    && ours.before == theirs.before
+                    && ours.after == theirs.after
+            })
+    }
+
+    /// Does all of it, or, where something fails, nothing.
+    pub(crate) fn apply(&self) -> Result<Vec<Applied>, CommandError> {
+        if let Some(change) = &self.keyring {
+            change.apply()?;
+        }
+        let mut applied = Vec::new();
+        for (index, change) in self.files.iter().enumerate() {
+            match change.apply() {
+                Ok(done) => applied.push(done),
+                Err(error) => return Err(self.take_back(index, error)),
+            }
+        }
+        for change in self.files.iter().filter(|change| change.after.is_none()) {
+            atomic::remove_empty_directories(&change.directories);
+        }
+        Ok(applied)
+    }
+
+    /// Takes back the first `count` changes of files, and that of the keyring, and adds to the error
+    /// what could not be.
+    fn take_back(&self, count: usize, error: CommandError) -> CommandError {
+        let mut left = Vec::new();
+        // The one that failed may have made directories, or be in its place with a sync that failed.
+        for change in self.files[..=count].iter().rev() {
+            if change.take_back().is_err() {
+                left.push(change.path.display().to_string());
+            }
+        }
+        if let Some(change) = &self.keyring
+            && change.take_back().is_err()
+        {
+            left.push("the keyring".to_owned());
+        }
+        if left.is_empty() {
+            return error.hint("Nothing was changed.");
+        }
+        error.hint(format!(
+            "This was changed and could not be taken back: {}",
+            left.join(", ")
+        ))
+    }
+}
+
+impl Change {
+    fn apply(&self) -> Result<Applied, CommandError> {
+        if self.is_nothing() {
+            return Ok(Applied {
+                path: self.path.clone(),
+                what: Vec::new(),
+                tightened_from: None,
+            });
+        }
+        let edited = atomic::replace_exactly(
+            &self.path,
+            &self.privacy.options(),
+            self.before.as_deref(),
+            self.after.as_deref(),
+        )?;
+        Ok(Applied {
+            path: edited.path,
+            what: self.what.clone(),
+            tightened_from: edited.tightened_from,
+        })
+    }
+
+    fn take_back(&self) -> Result<(), CommandError> {
+        if !self.is_new() {
+            return Ok(());
+        }
+        let now = atomic::read_private(&self.path)?.map(|file| file.content);
+        if now != self.before {
+            atomic::replace_exactly(
+                &self.path,
+                &self.privacy.options(),
+                self.after.as_deref(),
+                self.before.as_deref(),
+            )?;
+        }
+        if self.before.is_none() {
+            atomic::remove_empty_directories(&self.directories);
+        }
+        Ok(())
+    }
+}
+
+impl KeyringChange {
+    fn put(&self, token: Option<&SecretString>) -> Result<(), CommandError> {
+        match token {
+            Some(token) => keyring::set(&self.server, token),
+            None => keyring::remove(&self.server).map(drop),
+        }
+    }
+
+    fn apply(&self) -> Result<(), CommandError> {
+        self.put(self.after.as_ref())
+            .map_err(|error| error.hint("Nothing was changed."))
+    }
+
+    fn take_back(&self) -> Result<(), CommandError> {
+        self.put(self.before.as_ref())
+    }
+}

@@ -1,0 +1,124 @@
+//! What was seen of the files, so that a plan needs no file system.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+
+use fh_conf::atomic;
+use fh_conf::nix_conf::read_include;
+
+use crate::error::CommandError;
+
+/// One file as it was seen.
+#[derive(Clone)]
+enum Seen {
+    Missing,
+    /// It exists, and this user cannot read it.
+    Unreadable(io::ErrorKind),
+    File {
+        content: Vec<u8>,
+        mode: u32,
+    },
+}
+
+/// The files that were looked at. What was not looked at does not exist.
+#[derive(Clone, Default)]
+pub(crate) struct Files {
+    seen: BTreeMap<PathBuf, Seen>,
+    missing_directories: BTreeMap<PathBuf, Vec<PathBuf>>,
+}
+
+impl std::fmt::Debug for Files {
+    /// Names only: the content is made of secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.seen.keys()).finish()
+    }
+}
+
+impl Files {
+    /// Looks at a file that is to be edited.
+    pub(crate) fn look(&mut self, path: &Path) -> Result<Option<&[u8]>, CommandError> {
+        if !self.seen.contains_key(path) {
+            let seen = match atomic::read_private(path)? {
+                None => Seen::Missing,
+                Some(file) => Seen::File {
+                    content: file.content,
+                    mode: std::fs::metadata(path)
+                        .map_err(|error| CommandError::file("read", path, error))?
+                        .permissions()
+                        .mode()
+                        & 0o7777,
+                },
+            };
+            if matches!(seen, Seen::Missing) {
+                let missing = atomic::missing_directories(path)?;
+                self.missing_directories.insert(path.to_owned(), missing);
+            }
+            self.seen.insert(path.to_owned(), seen);
+        }
+        Ok(self.content(path))
+    }
+
+    /// Looks at a file that Nix reads, and that is not to be edited: whether it can be read is
+    /// Nix's business.
+    pub(crate) fn look_included(&mut self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        if !self.seen.contains_key(path) {
+            let seen = match read_include(path) {
+                Ok(None) => Seen::Missing,
+                Ok(Some(content)) => Seen::File {
+                    content,
+                    mode: 0o644,
+                },
+                Err(error) => Seen::Unreadable(error.kind()),
+            };
+            self.seen.insert(path.to_owned(), seen);
+        }
+        self.included(path)
+    }
+
+    /// A file that was looked at, as an editor of nix.conf asks for it.
+    pub(crate) fn included(&self, path: &Path) -> io::Result<Option<Vec<u8>>> {
+        match self.seen.get(path) {
+            Some(Seen::Unreadable(kind)) => Err((*kind).into()),
+            Some(Seen::File { content, .. }) => Ok(Some(content.clone())),
+            Some(Seen::Missing) | None => Ok(None),
+        }
+    }
+
+    /// The content of a file.
+    pub(crate) fn content(&self, path: &Path) -> Option<&[u8]> {
+        match self.seen.get(path) {
+            Some(Seen::File { content, .. }) => Some(content),
+            _ => None,
+        }
+    }
+
+    /// The permission bits of a file.
+    pub(crate) fn mode(&self, path: &Path) -> Option<u32> {
+        match self.seen.get(path) {
+            Some(Seen::File { mode, .. }) => Some(*mode),
+            _ => None,
+        }
+    }
+
+    /// The directories that would have to be made for a file.
+    pub(crate) fn missing_directories(&self, path: &Path) -> &[PathBuf] {
+        self.missing_directories
+            .get(path)
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// A file that is there, for plans of tests.
+    #[cfg(test)]
+    pub(crate) fn with(mut self, path: &str, content: &str, mode: u32) -> Self {
+        self.seen.insert(
+            path.into(),
+            Seen::File {
+                content: content.into(),
+                mode,
+            },
+        );
+        self
+    }
+}

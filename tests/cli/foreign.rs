@@ -1,0 +1,215 @@
+//! Logging in to servers of other kinds: FlakeHub, and attic.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Write as _};
+use std::net::TcpListener;
+use std::sync::Arc;
+
+use crate::world::{World, mode};
+
+const KEY: &str = "main:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
+/// A server that answers some paths to who brings its token, and a few to everybody.
+struct Foreign {
+    url: String,
+}
+
+impl Foreign {
+    /// `paths`: path → (needs the token, JSON). What else is asked for is not found.
+    fn start(token: &str, paths: &[(&str, bool, &str)]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let paths: Arc<BTreeMap<String, (bool, String)>> = Arc::new(
+            paths
+                .iter()
+                .map(|(path, closed, json)| ((*path).to_owned(), (*closed, (*json).to_owned())))
+                .collect(),
+        );
+        let expected = format!("Bearer {token}");
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let (paths, expected) = (Arc::clone(&paths), expected.clone());
+                std::thread::spawn(move || {
+                    let mut stream = stream.unwrap();
+                    let mut reader = BufReader::new(stream.try_clone().unwrap());
+                    let mut request = String::new();
+                    let mut authorized = false;
+                    loop {
+                        let mut line = String::new();
+                        if reader.read_line(&mut line).unwrap_or(0) == 0 {
+                            return;
+                        }
+                        if request.is_empty() {
+                            request.clone_from(&line);
+                        }
+                        if let Some((name, value)) = line.split_once(':')
+                            && name.eq_ignore_ascii_case("authorization")
+                        {
+                            authorized = value.trim() == expected;
+                        }
+                        if line == "\r\n" {
+                            break;
+                        }
+                    }
+                    let path = request.split(' ').nth(1).unwrap_or_default();
+                    let (status, body) = match paths.get(path) {
+                        None => (404, r#"{"code":404,"error":"NotFound","message":"no"}"#),
+                        Some((true, _)) if !authorized => (
+                            401,
+                            r#"{"code":401,"error":"Unauthorized","message":"no token"}"#,
+                        ),
+                        Some((_, json)) => (200, json.as_str()),
+                    };
+                    let _ = write!(
+                        stream,
+                        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}",
+                        body.len()
+                    );
+                });
+            }
+        });
+        Self { url }
+    }
+}
+
+fn attic(token: &str) -> Foreign {
+    let config = format!(r#"{{"public_key":"{KEY}","is_public":false,"more":1}}"#);
+    Foreign::start(token, &[("/_api/v1/cache-config/main", true, &config)])
+}
+
+#[test]
+fn an_attic_server_is_recognised_and_set_up() {
+    let attic = attic("eyJ.attic.token");
+    let world = World::new();
+    let server = format!("{}/main", attic.url);
+    let login = ["login", "--scope", "user", "--server", &server];
+    let report = world
+        .with_stdin(&[&login[..], &["--json"]].concat(), "eyJ.attic.token")
+        .success()
+        .json();
+    assert_eq!(report["kind"], "attic");
+    assert_eq!(report["substituter"], server.as_str());
+    assert_eq!(
+        world.read("nix/netrc"),
+        "machine 127.0.0.1 login attic password eyJ.attic.token\n"
+    );
+    let conf = world.read("nix/nix.conf");
+    assert!(conf.contains(&server) && conf.contains(KEY), "{conf}");
+    world.fh(&["status"]).success();
+    let run = world.with_stdin(&login, "eyJ.attic.token").success();
+    assert!(run.stderr.contains("Already set up"), "{}", run.stderr);
+    world.fh(&["logout"]).success();
+    assert!(world.everything().is_empty());
+
+    let run = world.with_stdin(&login, "eyJ.another.token").code(1);
+    assert!(
+        run.stderr.contains("does not accept this token"),
+        "{}",
+        run.stderr
+    );
+    let run = world
+        .with_stdin(&["login", "--server", &attic.url], "eyJ.attic.token")
+        .code(1);
+    assert!(run.stderr.contains("which of its caches"), "{}", run.stderr);
+    assert!(world.everything().is_empty());
+}
+
+#[test]
+fn a_token_of_5000_characters_is_no_problem() {
+    let token = format!("eyJ{}.b.c", "x".repeat(4993));
+    assert_eq!(token.len(), 5000);
+    let attic = attic(&token);
+    let world = World::new();
+    let server = format!("{}/main", attic.url);
+    let login = [
+        "login",
+        "--scope",
+        "user",
+        "--server",
+        &server,
+        "--no-netrc",
+    ];
+    world.with_stdin(&login, &token).success();
+    world.fh(&["status"]).success();
+    // A netrc cannot carry it to every reader; nothing is written then.
+    let world = World::new();
+    let run = world.with_stdin(&login[..5], &token).code(1);
+    assert!(run.stderr.contains("netrc"), "{}", run.stderr);
+    assert!(world.everything().is_empty());
+}
+
+#[test]
+fn flakehub_as_scripts_for_the_existing_fh_use_it() {
+    let status = r#"{"gh_name":"alice","expires_at":4102444800}"#;
+    let hub = Foreign::start("flakehub1_ey.x.y", &[("/cli/status", true, status)]);
+    let mut world = World::new();
+    for variable in ["FH_API_ADDR", "FH_CACHE_ADDR", "FH_FRONTEND_ADDR"] {
+        world.set(variable, hub.url.clone());
+    }
+    world.write("token", "flakehub1_ey.x.y\n");
+    let login = ["login", "--scope", "user", "--token-file", "token"];
+    let report = world
+        .fh(&[&login[..], &["--json"]].concat())
+        .success()
+        .json();
+    assert_eq!(report["kind"], "flakehub");
+    assert_eq!(report["user"], "alice");
+    assert_eq!(
+        world.read("nix/netrc"),
+        "machine 127.0.0.1 login flakehub password flakehub1_ey.x.y\n"
+    );
+    let conf = world.read("nix/nix.conf");
+    assert!(
+        conf.contains("cache.flakehub.com-3:") && conf.contains("cache.flakehub.com-10:"),
+        "{conf}"
+    );
+    let status = world.fh(&["status", "--json"]).success().json();
+    assert_eq!(
+        (&status["user"], &status["server_kind"]),
+        (&"alice".into(), &"flakehub".into())
+    );
+
+    world.write("token", "flakehub1_ey.other.y\n");
+    let run = world.fh(&login).code(1);
+    assert!(run.stderr.contains("editview=tokens"), "{}", run.stderr);
+}
+
+#[test]
+fn flakehub_s_token_stands_where_the_existing_fh_looks_for_it() {
+    let world = World::new();
+    world.write("token", "flakehub1_ey.x.y");
+    world.write(
+        ".config/nix/netrc",
+        "machine flakehub.com login flakehub password flakehub1_old\n",
+    );
+    let skip = [
+        "login",
+        "--scope",
+        "user",
+        "--token-file",
+        "token",
+        "--skip-status",
+    ];
+    world.fh(&skip).success();
+    let auth = world.config("flakehub/auth");
+    assert_eq!(
+        std::fs::read_to_string(&auth).unwrap(),
+        "flakehub1_ey.x.y\n"
+    );
+    assert_eq!(mode(&auth), 0o600);
+    let netrc = world.read("nix/netrc");
+    for host in ["flakehub.com", "api.flakehub.com", "cache.flakehub.com"] {
+        let line = format!("machine {host} login flakehub password flakehub1_ey.x.y\n");
+        assert!(netrc.contains(&line), "{netrc}");
+    }
+    assert!(
+        world
+            .read("nix/nix.conf")
+            .contains("https://cache.flakehub.com")
+    );
+    let list = world.fh(&["server", "list", "--json"]).success().json();
+    assert_eq!(list[0]["name"], "flakehub");
+    world.fh(&["logout"]).success();
+    assert!(!auth.exists());
+    assert!(world.read("nix/netrc").contains("flakehub1_old"));
+}

@@ -1,0 +1,177 @@
+//! `fh logout` and `fh server`: what logins have added goes, and nothing else.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use fh_testkit::server::TestServer;
+
+use crate::world::World;
+
+fn contents(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {
+    let all = world.everything().into_iter();
+    all.map(|(path, (content, _, _))| (path, content)).collect()
+}
+
+#[test]
+fn a_logout_takes_back_a_login_byte_for_byte() {
+    let server = TestServer::start().unwrap();
+    for (netrc, conf) in [
+        (None, None),
+        (Some(""), Some("")),
+        (
+            Some("# mine\nmachine a.org login me password x\n\ndefault login any password y"),
+            Some("max-jobs = 2 # two\r\nextra-substituters = https://a.org\r\n# end"),
+        ),
+        // A token of ours that somebody put there by hand comes back.
+        (
+            Some("machine 127.0.0.1\n  login me\n  password fh1_old # mine\n"),
+            None,
+        ),
+    ] {
+        let world = World::new();
+        if let Some(netrc) = netrc {
+            world.write(".config/nix/netrc", netrc);
+        }
+        if let Some(conf) = conf {
+            world.write(".config/nix/nix.conf", conf);
+        }
+        let before = contents(&world);
+        world
+            .with_stdin(
+                &["login", "--scope", "user", "--server", server.url()],
+                server.admin_token(),
+            )
+            .success();
+        assert_ne!(contents(&world), before);
+        let run = world.fh(&["logout"]).success();
+        assert!(
+            run.stderr.starts_with("Logged out of http://"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(contents(&world), before);
+        assert!(!world.config("fh").exists());
+        // A second one finds nothing.
+        let run = world.fh(&["logout"]).success();
+        assert!(run.stderr.contains("nothing was changed"), "{}", run.stderr);
+        world.fh(&["status"]).code(3);
+    }
+}
+
+#[test]
+fn what_was_changed_since_stays() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let netrc = world.read("nix/netrc");
+    world.write(
+        ".config/nix/netrc",
+        &(netrc.replace(server.admin_token(), "theirs") + "machine b.org login me password z\n"),
+    );
+    let conf = world.read("nix/nix.conf");
+    world.write(
+        ".config/nix/nix.conf",
+        &conf.replace(server.url(), &format!("{} https://b.org", server.url())),
+    );
+    let run = world.fh(&["logout"]).success();
+    assert!(run.stderr.contains("was changed since"), "{}", run.stderr);
+    assert_eq!(
+        world.read("nix/netrc"),
+        "machine 127.0.0.1 login admin password theirs\nmachine b.org login me password z\n"
+    );
+    assert_eq!(
+        world.read("nix/nix.conf"),
+        "extra-substituters = https://b.org\n"
+    );
+}
+
+#[test]
+fn servers_that_share_a_host_and_files_go_one_after_the_other() {
+    let (first, second) = (TestServer::start().unwrap(), TestServer::start().unwrap());
+    let world = World::new();
+    world.write(".config/nix/nix.conf", "max-jobs = 1\n");
+    let before = contents(&world);
+    for server in [&first, &second] {
+        world
+            .with_stdin(
+                &["login", "--scope", "user", "--server", server.url()],
+                server.admin_token(),
+            )
+            .success();
+    }
+    let list = world.fh(&["server", "list", "--json"]).success().json();
+    assert_eq!(list.as_array().unwrap().len(), 2);
+    assert_eq!(list[1]["url"], second.url());
+    assert_eq!(list[1]["default"], true);
+
+    world
+        .fh(&["server", "use", list[0]["name"].as_str().unwrap()])
+        .success();
+    let status = world.fh(&["status", "--json"]).success().json();
+    assert_eq!(status["server"], first.url());
+    let all = world.fh(&["status", "--all", "--json"]).success().json();
+    assert_eq!(all.as_array().unwrap().len(), 2);
+
+    let run = world.fh(&["logout", "--server", second.url()]).success();
+    assert!(run.stderr.contains("again"), "{}", run.stderr);
+    assert!(world.read("nix/netrc").contains(first.admin_token()));
+    let conf = world.read("nix/nix.conf");
+    assert!(
+        conf.contains(first.url()) && !conf.contains(second.url()),
+        "{conf}"
+    );
+    world.fh(&["status"]).success();
+    world
+        .fh(&["server", "remove", list[0]["name"].as_str().unwrap()])
+        .success();
+    assert_eq!(contents(&world), before);
+    world.fh(&["server", "use", "nosuch"]).code(1);
+}
+
+#[test]
+fn all_logins_go_at_once() {
+    let servers: Vec<TestServer> = (0..3).map(|_| TestServer::start().unwrap()).collect();
+    let world = World::new();
+    for server in &servers {
+        world
+            .with_stdin(
+                &["login", "--scope", "user", "--server", server.url()],
+                server.admin_token(),
+            )
+            .success();
+    }
+    let gone = world.fh(&["logout", "--all", "--json"]).success().json();
+    assert_eq!(gone.as_array().unwrap().len(), 3);
+    assert!(
+        world.everything().is_empty(),
+        "{:?}",
+        world.everything().keys()
+    );
+}
+
+#[test]
+fn a_revoked_token_is_useless_everywhere() {
+    let mut server = TestServer::start().unwrap();
+    let token = server.mint(&serde_json::json!({})).unwrap();
+    let world = World::logged_in(&server, &token);
+    let run = world.fh(&["logout", "--revoke"]).success();
+    assert!(
+        run.stderr.contains("the token is revoked"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(
+        server.get("/api/v1/whoami", Some(&token)).unwrap().status,
+        401
+    );
+    assert!(world.everything().is_empty());
+
+    // A token that cannot be revoked is not forgotten.
+    let world = World::logged_in(&server, server.admin_token());
+    server.stop().unwrap();
+    let before = world.everything();
+    let run = world.fh(&["logout", "--revoke"]).code(1);
+    assert!(run.stderr.contains("did not forget it"), "{}", run.stderr);
+    assert_eq!(world.everything(), before);
+    world.fh(&["logout"]).success();
+    assert!(world.everything().is_empty());
+}

@@ -1,0 +1,127 @@
+//! `fh login` by somebody whom a real Nix daemon does not trust, and what an administrator then does.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
+use std::path::Path;
+use std::process::{Command, Output};
+
+use fh_testkit::nix::{Daemon, Home, Nix, versions};
+use fh_testkit::server::TestServer;
+use serde_json::Value;
+
+/// `nobody`, on every Linux.
+const NOBODY: u32 = 65534;
+
+fn give_away(directory: &Path) {
+    std::os::unix::fs::chown(directory, Some(NOBODY), Some(NOBODY)).unwrap();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            give_away(&path);
+        } else {
+            std::os::unix::fs::chown(&path, Some(NOBODY), Some(NOBODY)).unwrap();
+        }
+    }
+}
+
+fn open(path: &Path, mode: u32) {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
+}
+
+/// Runs `fh` as nobody, against the daemon, with the machine's files that the daemon has.
+fn as_nobody(nix: &Nix, home: &Home, daemon: &Daemon, arguments: &[&str]) -> Output {
+    Command::new(assert_cmd::cargo::cargo_bin!("fh"))
+        .env_clear()
+        .envs(home.environment())
+        .env("PATH", nix.search_path())
+        .env("NIX_REMOTE", daemon.uri())
+        .env("NIX_CONF_DIR", daemon.home().system_configuration())
+        .current_dir(home.path())
+        .args(arguments)
+        .uid(NOBODY)
+        .gid(NOBODY)
+        .output()
+        .unwrap()
+}
+
+fn json(output: &Output) -> Value {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{said}");
+    serde_json::from_slice(&output.stdout).unwrap()
+}
+
+#[test]
+fn a_user_whom_the_daemon_does_not_trust_is_told_the_one_command() {
+    if !rustix::process::geteuid().is_root() {
+        fh_testkit::skipped(
+            "a user whom the daemon does not trust: only root can be somebody else",
+        );
+        return;
+    }
+    let server = TestServer::start().unwrap();
+    for nix in versions() {
+        let daemon = Daemon::start(nix, "trusted-users = root\nallowed-users = *").unwrap();
+        open(daemon.store().root(), 0o755);
+        open(daemon.home().path(), 0o755);
+        let home = Home::new().unwrap();
+        std::fs::write(home.path().join("token"), server.admin_token()).unwrap();
+        give_away(home.path());
+        let login = [
+            "login",
+            "--server",
+            server.url(),
+            "--token-file",
+            "token",
+            "--json",
+        ];
+
+        let report = json(&as_nobody(nix, &home, &daemon, &login));
+        assert_eq!(report["scope"], "user");
+        let conf = home.config().join("nix/nix.conf");
+        let text = std::fs::read_to_string(&conf).unwrap();
+        if !nix.is_at_least(2, 15) {
+            // This version does not tell, and that is said.
+            let warnings = report["warnings"].to_string();
+            assert!(
+                warnings.contains("does not tell whether it trusts"),
+                "{report}"
+            );
+            continue;
+        }
+        assert!(!text.contains("extra-substituters"), "{text}");
+        let command = report["administrator_command"].as_str().unwrap();
+        let words: Vec<&str> = command.split(' ').collect();
+        assert_eq!(words[0], "sudo");
+
+        // The administrator runs it, word for word.
+        let ran = Command::new(words[1])
+            .env_clear()
+            .envs(daemon.home().environment())
+            .args(&words[2..])
+            .output()
+            .unwrap();
+        assert!(
+            ran.status.success(),
+            "{}",
+            String::from_utf8_lossy(&ran.stderr)
+        );
+        let machine = daemon.home().system_configuration();
+        let netrc = std::fs::read_to_string(machine.join("netrc")).unwrap();
+        assert!(netrc.contains(server.admin_token()));
+        let shown = nix
+            .command("nix", daemon.home())
+            .args(["show-config", "--json"])
+            .output()
+            .unwrap();
+        let shown: Value = serde_json::from_slice(&shown.stdout).unwrap();
+        let substituters = shown["substituters"]["value"].to_string();
+        assert!(substituters.contains(server.url()), "{substituters}");
+
+        // From then on there is nothing to tell.
+        let report = json(&as_nobody(nix, &home, &daemon, &login));
+        assert_eq!(report["administrator_command"], Value::Null);
+        assert_eq!(report["warnings"].as_array().unwrap().len(), 0, "{report}");
+    }
+}
