@@ -230,7 +230,7 @@ fn a_client_whose_clock_is_wrong_pushes_and_is_told_when_it_logs_in() {
         scene.push_rest(FLAKE, &paths);
         scene.check();
         let url = scene.served.url();
-        let login = ["login", "--server", &url, "--token-file"];
+        let login = ["login", "--scope", "user", "--server", &url, "--token-file"];
         let mut login = scene.person.fh_command(login);
         login.arg(scene.served.admin_token());
         run(login).ok().says(&["clock"]);

@@ -149,7 +149,7 @@ fn a_client_whose_disk_is_full_pushes_and_logs_in_or_leaves_everything_as_it_was
     disk.fill();
 
     let token = scene.served.admin_token();
-    let login = ["login", "--server", &url, "--token-file"];
+    let login = ["login", "--scope", "user", "--server", &url, "--token-file"];
     let mut command = scene.person.fh_command(login);
     command.arg(&token);
     run(command)
