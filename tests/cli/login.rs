@@ -406,7 +406,13 @@ fn a_daemon_that_does_not_trust_the_user_is_told_of() {
     let said = answer(&world, r#"{"trusted":0,"url":"daemon","version":"2.18.1"}"#);
     // The program is no installed one, so that it is named whole.
     let fh = assert_cmd::cargo::cargo_bin!("fh").display().to_string();
-    insta::assert_snapshot!(said.replace(&fh, "[FH]"), @"");
+    insta::assert_snapshot!(said.replace(&fh, "[FH]"), @r"
+    Logged in to [SERVER] as admin, until [DATE] (in 730 days).
+    Already set up: nothing was changed.
+    Warning: the Nix daemon does not trust alice, and would ignore the substituter and its keys in your nix.conf: they were left out.
+      What was set up serves `nix copy`, and fetching by Nix itself, but not what the daemon builds and substitutes. For that an administrator has to run this one command:
+          sudo [FH] login --scope system --server [SERVER] --token-file ~/.config/fh/tokens/[SERVER-FILE]
+    ");
     // An administrator has run that command: the daemon has it all from the machine's files.
     let conf = format!(
         "extra-substituters = {}\nextra-trusted-public-keys = {}\n",
