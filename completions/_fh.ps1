@@ -22,6 +22,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
     $completions = @(switch ($command) {
         'fh' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -30,7 +33,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('login', 'login', [CompletionResultType]::ParameterValue, 'Log in to a server, and set up Nix to substitute from it')
+            [CompletionResult]::new('logout', 'logout', [CompletionResultType]::ParameterValue, 'Log out of a server: take back what `fh login` added to your files, and forget the token')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show which server you are logged in to, as whom, until when, and what your token may do')
+            [CompletionResult]::new('server', 'server', [CompletionResultType]::ParameterValue, 'List the servers that you have logged in to, choose one, or forget one')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List what you may read')
             [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Push store paths with all that they need')
             [CompletionResult]::new('org', 'org', [CompletionResultType]::ParameterValue, 'Organisations: what flakes belong to')
@@ -46,8 +51,34 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;login' {
             [CompletionResult]::new('--token-file', '--token-file', [CompletionResultType]::ParameterName, 'A file with the token, or `-` for stdin')
+            [CompletionResult]::new('--scope', '--scope', [CompletionResultType]::ParameterName, 'Whose files are set up: yours, or the machine''s, which takes root [default: system for root, else user]')
+            [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'Where the token is kept; later logins do the same [default: file]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
-            [CompletionResult]::new('--skip-status', '--skip-status', [CompletionResultType]::ParameterName, 'Accepted and without effect: the existing fh has it')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
+            [CompletionResult]::new('--token-stdin', '--token-stdin', [CompletionResultType]::ParameterName, 'Read the token from stdin, also where FH_TOKEN or FH_TOKEN_FILE is set')
+            [CompletionResult]::new('-y', '-y', [CompletionResultType]::ParameterName, 'Do not ask before files are changed')
+            [CompletionResult]::new('--yes', '--yes', [CompletionResultType]::ParameterName, 'Do not ask before files are changed')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be changed, and change nothing')
+            [CompletionResult]::new('--print', '--print', [CompletionResultType]::ParameterName, 'Print the lines for netrc (with the token) and nix.conf, and change nothing')
+            [CompletionResult]::new('--no-netrc', '--no-netrc', [CompletionResultType]::ParameterName, 'Leave the netrc as it is')
+            [CompletionResult]::new('--no-nix-conf', '--no-nix-conf', [CompletionResultType]::ParameterName, 'Leave nix.conf as it is')
+            [CompletionResult]::new('--offline', '--offline', [CompletionResultType]::ParameterName, 'Ask no server anything: the token is taken as it is, the keys from an earlier login')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'fh;logout' {
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Of all servers')
+            [CompletionResult]::new('--revoke', '--revoke', [CompletionResultType]::ParameterName, 'Make the token useless everywhere, too')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -57,6 +88,38 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;status' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'All servers that are known')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'fh;server' {
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the servers that you have logged in to')
+            [CompletionResult]::new('use', 'use', [CompletionResultType]::ParameterValue, 'Choose the server that is meant where none is named')
+            [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Log out of a server: the same as `fh logout --server NAME`')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'fh;server;list' {
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -64,8 +127,54 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
             break
         }
+        'fh;server;use' {
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'fh;server;remove' {
+            [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
+            [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help')
+            break
+        }
+        'fh;server;help' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the servers that you have logged in to')
+            [CompletionResult]::new('use', 'use', [CompletionResultType]::ParameterValue, 'Choose the server that is meant where none is named')
+            [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Log out of a server: the same as `fh logout --server NAME`')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'fh;server;help;list' {
+            break
+        }
+        'fh;server;help;use' {
+            break
+        }
+        'fh;server;help;remove' {
+            break
+        }
+        'fh;server;help;help' {
+            break
+        }
         'fh;list' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -80,6 +189,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'At most this many')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'At most this many')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -99,21 +211,17 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             break
         }
         'fh;push' {
-            [CompletionResult]::new('--watch-by', '--watch-by', [CompletionResultType]::ParameterName, 'With --watch-exec, how it is learnt what is built')
-            [CompletionResult]::new('--drain-timeout', '--drain-timeout', [CompletionResultType]::ParameterName, 'With --watch-exec, how long to go on pushing after the command''s end; `none` is as long as it takes')
             [CompletionResult]::new('--skip-signed-by', '--skip-signed-by', [CompletionResultType]::ParameterName, 'Leave out what this key (NAME:BASE64) has signed, which people get from its own cache; the signature is verified; may be repeated; `none` leaves out nothing [default: the key of cache.nixos.org]')
-            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]; on an attic server, how many paths are sent at a time [default: 8]')
-            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]; on an attic server, how many paths are sent at a time [default: 8]')
+            [CompletionResult]::new('-j', '-j', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]')
+            [CompletionResult]::new('--jobs', '--jobs', [CompletionResultType]::ParameterName, 'How many threads read and compress [default: one for each core]')
             [CompletionResult]::new('--compression-level', '--compression-level', [CompletionResultType]::ParameterName, 'How hard to compress: 1 is fast, 19 is small')
             [CompletionResult]::new('--retries', '--retries', [CompletionResultType]::ParameterName, 'How often a request that failed is tried again')
             [CompletionResult]::new('--timeout', '--timeout', [CompletionResultType]::ParameterName, 'How long all of it may take, such as 30m or 2h, building included [default: any time, as long as something moves]')
-            [CompletionResult]::new('--protocol', '--protocol', [CompletionResultType]::ParameterName, 'What the server speaks: `fh`, `attic` or `flakehub` (which needs no --server) [default: what `fh login` or the address tells, else it is asked, without the token]')
-            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR] [default: https://api.flakehub.com]')
-            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR] [default: https://cache.flakehub.com]')
             [CompletionResult]::new('--store', '--store', [CompletionResultType]::ParameterName, 'The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
-            [CompletionResult]::new('--watch-exec', '--watch-exec', [CompletionResultType]::ParameterName, 'Run a command, given after `--`, and push what it builds while it builds on')
-            [CompletionResult]::new('--fail-on-push-error', '--fail-on-push-error', [CompletionResultType]::ParameterName, 'With --watch-exec, exit with 1 where the command succeeded and something it built could not be pushed')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--stdin', '--stdin', [CompletionResultType]::ParameterName, 'Read what to push from stdin too, one a line')
             [CompletionResult]::new('--no-closure', '--no-closure', [CompletionResultType]::ParameterName, 'Push the paths named and not what they need, which must be on the server already')
             [CompletionResult]::new('--no-logs', '--no-logs', [CompletionResultType]::ParameterName, 'Send no build logs; else those that this machine has go along, for `nix log`')
@@ -127,6 +235,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;org' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -139,6 +250,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;org;create' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -148,6 +262,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;org;list' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -172,6 +289,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;flake' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -188,6 +308,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('--visibility', '--visibility', [CompletionResultType]::ParameterName, 'Who may read it without a grant')
             [CompletionResult]::new('--description', '--description', [CompletionResultType]::ParameterName, 'One line on what it is')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -197,6 +320,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;flake;show' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -208,6 +334,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('--visibility', '--visibility', [CompletionResultType]::ParameterName, 'Who may read it without a grant')
             [CompletionResult]::new('--description', '--description', [CompletionResultType]::ParameterName, 'One line on what it is; empty removes it')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -220,6 +349,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'At most this many')
             [CompletionResult]::new('--limit', '--limit', [CompletionResultType]::ParameterName, 'At most this many')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -252,6 +384,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;grant' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -265,6 +400,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;grant;add' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -274,6 +412,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;grant;remove' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -283,6 +424,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;grant;list' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -311,6 +455,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;token' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -331,6 +478,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('--flake', '--flake', [CompletionResultType]::ParameterName, 'Which flakes it reaches: ORG/PROJECT, ''ORG/*'' or ''*''; may be repeated [default: all that the token which makes it reaches]')
             [CompletionResult]::new('--output', '--output', [CompletionResultType]::ParameterName, 'What to print: the token alone, JSON with what is kept of it, or lines for a netrc file')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -340,6 +490,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;token;list' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Those of everybody (server administrators)')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -350,6 +503,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;token;inspect' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -359,6 +515,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;token;revoke' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -391,6 +550,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;user' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -404,6 +566,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         'fh;user;create' {
             [CompletionResult]::new('--kind', '--kind', [CompletionResultType]::ParameterName, 'What it stands for: a person or a machine')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -413,6 +578,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;user;list' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'Print JSON [env: FH_OUTPUT_JSON]')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -466,6 +634,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
             [CompletionResult]::new('--log-format', '--log-format', [CompletionResultType]::ParameterName, 'How log lines look on stderr: text, or json (one object a line) [env: FH_SERVE_LOG_FORMAT] [default: text]')
             [CompletionResult]::new('--log-filter', '--log-filter', [CompletionResultType]::ParameterName, 'Which log lines are written: a level (error, warn, info, debug), or levels by part: warn,fh_server=debug [env: FH_SERVE_LOG_FILTER] [default: info]')
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'server')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--print-example', '--print-example', [CompletionResultType]::ParameterName, 'Print a configuration file with every option explained, and end')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'json')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -476,6 +647,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;completion' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'server')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'json')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -485,6 +659,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;man' {
             [CompletionResult]::new('--server', '--server', [CompletionResultType]::ParameterName, 'server')
+            [CompletionResult]::new('--api-addr', '--api-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s API [env: FH_API_ADDR]')
+            [CompletionResult]::new('--cache-addr', '--cache-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]')
+            [CompletionResult]::new('--frontend-addr', '--frontend-addr', [CompletionResultType]::ParameterName, 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]')
             [CompletionResult]::new('--json', '--json', [CompletionResultType]::ParameterName, 'json')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
             [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]')
@@ -494,7 +671,9 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         }
         'fh;help' {
             [CompletionResult]::new('login', 'login', [CompletionResultType]::ParameterValue, 'Log in to a server, and set up Nix to substitute from it')
+            [CompletionResult]::new('logout', 'logout', [CompletionResultType]::ParameterValue, 'Log out of a server: take back what `fh login` added to your files, and forget the token')
             [CompletionResult]::new('status', 'status', [CompletionResultType]::ParameterValue, 'Show which server you are logged in to, as whom, until when, and what your token may do')
+            [CompletionResult]::new('server', 'server', [CompletionResultType]::ParameterValue, 'List the servers that you have logged in to, choose one, or forget one')
             [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List what you may read')
             [CompletionResult]::new('push', 'push', [CompletionResultType]::ParameterValue, 'Push store paths with all that they need')
             [CompletionResult]::new('org', 'org', [CompletionResultType]::ParameterValue, 'Organisations: what flakes belong to')
@@ -511,7 +690,25 @@ Register-ArgumentCompleter -Native -CommandName 'fh' -ScriptBlock {
         'fh;help;login' {
             break
         }
+        'fh;help;logout' {
+            break
+        }
         'fh;help;status' {
+            break
+        }
+        'fh;help;server' {
+            [CompletionResult]::new('list', 'list', [CompletionResultType]::ParameterValue, 'List the servers that you have logged in to')
+            [CompletionResult]::new('use', 'use', [CompletionResultType]::ParameterValue, 'Choose the server that is meant where none is named')
+            [CompletionResult]::new('remove', 'remove', [CompletionResultType]::ParameterValue, 'Log out of a server: the same as `fh logout --server NAME`')
+            break
+        }
+        'fh;help;server;list' {
+            break
+        }
+        'fh;help;server;use' {
+            break
+        }
+        'fh;help;server;remove' {
             break
         }
         'fh;help;list' {

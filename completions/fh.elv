@@ -19,6 +19,9 @@ set edit:completion:arg-completer[fh] = {|@words|
     var completions = [
         &'fh'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -27,7 +30,9 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand login 'Log in to a server, and set up Nix to substitute from it'
+            cand logout 'Log out of a server: take back what `fh login` added to your files, and forget the token'
             cand status 'Show which server you are logged in to, as whom, until when, and what your token may do'
+            cand server 'List the servers that you have logged in to, choose one, or forget one'
             cand list 'List what you may read'
             cand push 'Push store paths with all that they need'
             cand org 'Organisations: what flakes belong to'
@@ -42,8 +47,33 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;login'= {
             cand --token-file 'A file with the token, or `-` for stdin'
+            cand --scope 'Whose files are set up: yours, or the machine''s, which takes root [default: system for root, else user]'
+            cand --store 'Where the token is kept; later logins do the same [default: file]'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
-            cand --skip-status 'Accepted and without effect: the existing fh has it'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
+            cand --token-stdin 'Read the token from stdin, also where FH_TOKEN or FH_TOKEN_FILE is set'
+            cand -y 'Do not ask before files are changed'
+            cand --yes 'Do not ask before files are changed'
+            cand --dry-run 'Show what would be changed, and change nothing'
+            cand --print 'Print the lines for netrc (with the token) and nix.conf, and change nothing'
+            cand --no-netrc 'Leave the netrc as it is'
+            cand --no-nix-conf 'Leave nix.conf as it is'
+            cand --offline 'Ask no server anything: the token is taken as it is, the keys from an earlier login'
+            cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
+            cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'fh;logout'= {
+            cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
+            cand --all 'Of all servers'
+            cand --revoke 'Make the token useless everywhere, too'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -52,14 +82,83 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;status'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
+            cand --all 'All servers that are known'
+            cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
+            cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'fh;server'= {
+            cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
+            cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
+            cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+            cand list 'List the servers that you have logged in to'
+            cand use 'Choose the server that is meant where none is named'
+            cand remove 'Log out of a server: the same as `fh logout --server NAME`'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'fh;server;list'= {
+            cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand -h 'Print help'
             cand --help 'Print help'
         }
+        &'fh;server;use'= {
+            cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
+            cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
+            cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'fh;server;remove'= {
+            cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
+            cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
+            cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
+            cand -h 'Print help'
+            cand --help 'Print help'
+        }
+        &'fh;server;help'= {
+            cand list 'List the servers that you have logged in to'
+            cand use 'Choose the server that is meant where none is named'
+            cand remove 'Log out of a server: the same as `fh logout --server NAME`'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'fh;server;help;list'= {
+        }
+        &'fh;server;help;use'= {
+        }
+        &'fh;server;help;remove'= {
+        }
+        &'fh;server;help;help'= {
+        }
         &'fh;list'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -73,6 +172,9 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand -l 'At most this many'
             cand --limit 'At most this many'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -88,21 +190,17 @@ set edit:completion:arg-completer[fh] = {|@words|
         &'fh;list;help;help'= {
         }
         &'fh;push'= {
-            cand --watch-by 'With --watch-exec, how it is learnt what is built'
-            cand --drain-timeout 'With --watch-exec, how long to go on pushing after the command''s end; `none` is as long as it takes'
             cand --skip-signed-by 'Leave out what this key (NAME:BASE64) has signed, which people get from its own cache; the signature is verified; may be repeated; `none` leaves out nothing [default: the key of cache.nixos.org]'
-            cand -j 'How many threads read and compress [default: one for each core]; on an attic server, how many paths are sent at a time [default: 8]'
-            cand --jobs 'How many threads read and compress [default: one for each core]; on an attic server, how many paths are sent at a time [default: 8]'
+            cand -j 'How many threads read and compress [default: one for each core]'
+            cand --jobs 'How many threads read and compress [default: one for each core]'
             cand --compression-level 'How hard to compress: 1 is fast, 19 is small'
             cand --retries 'How often a request that failed is tried again'
             cand --timeout 'How long all of it may take, such as 30m or 2h, building included [default: any time, as long as something moves]'
-            cand --protocol 'What the server speaks: `fh`, `attic` or `flakehub` (which needs no --server) [default: what `fh login` or the address tells, else it is asked, without the token]'
-            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR] [default: https://api.flakehub.com]'
-            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR] [default: https://cache.flakehub.com]'
             cand --store 'The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
-            cand --watch-exec 'Run a command, given after `--`, and push what it builds while it builds on'
-            cand --fail-on-push-error 'With --watch-exec, exit with 1 where the command succeeded and something it built could not be pushed'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --stdin 'Read what to push from stdin too, one a line'
             cand --no-closure 'Push the paths named and not what they need, which must be on the server already'
             cand --no-logs 'Send no build logs; else those that this machine has go along, for `nix log`'
@@ -115,6 +213,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;org'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -126,6 +227,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;org;create'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -134,6 +238,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;org;list'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -153,6 +260,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;flake'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -168,6 +278,9 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand --visibility 'Who may read it without a grant'
             cand --description 'One line on what it is'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -176,6 +289,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;flake;show'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -186,6 +302,9 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand --visibility 'Who may read it without a grant'
             cand --description 'One line on what it is; empty removes it'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -197,6 +316,9 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand -l 'At most this many'
             cand --limit 'At most this many'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -222,6 +344,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;grant'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -234,6 +359,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;grant;add'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -242,6 +370,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;grant;remove'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -250,6 +381,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;grant;list'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -272,6 +406,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;token'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -291,6 +428,9 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand --flake 'Which flakes it reaches: ORG/PROJECT, ''ORG/*'' or ''*''; may be repeated [default: all that the token which makes it reaches]'
             cand --output 'What to print: the token alone, JSON with what is kept of it, or lines for a netrc file'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -299,6 +439,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;token;list'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --all 'Those of everybody (server administrators)'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -308,6 +451,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;token;inspect'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -316,6 +462,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;token;revoke'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -341,6 +490,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;user'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -353,6 +505,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         &'fh;user;create'= {
             cand --kind 'What it stands for: a person or a machine'
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -361,6 +516,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;user;list'= {
             cand --server 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'Print JSON [env: FH_OUTPUT_JSON]'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -409,6 +567,9 @@ set edit:completion:arg-completer[fh] = {|@words|
             cand --log-format 'How log lines look on stderr: text, or json (one object a line) [env: FH_SERVE_LOG_FORMAT] [default: text]'
             cand --log-filter 'Which log lines are written: a level (error, warn, info, debug), or levels by part: warn,fh_server=debug [env: FH_SERVE_LOG_FILTER] [default: info]'
             cand --server 'server'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --print-example 'Print a configuration file with every option explained, and end'
             cand --json 'json'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -418,6 +579,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;completion'= {
             cand --server 'server'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'json'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -426,6 +590,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;man'= {
             cand --server 'server'
+            cand --api-addr 'The address of FlakeHub''s API [env: FH_API_ADDR]'
+            cand --cache-addr 'The address of FlakeHub''s cache [env: FH_CACHE_ADDR]'
+            cand --frontend-addr 'The address of FlakeHub''s web site [env: FH_FRONTEND_ADDR]'
             cand --json 'json'
             cand -v 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
             cand --verbose 'Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]'
@@ -434,7 +601,9 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;help'= {
             cand login 'Log in to a server, and set up Nix to substitute from it'
+            cand logout 'Log out of a server: take back what `fh login` added to your files, and forget the token'
             cand status 'Show which server you are logged in to, as whom, until when, and what your token may do'
+            cand server 'List the servers that you have logged in to, choose one, or forget one'
             cand list 'List what you may read'
             cand push 'Push store paths with all that they need'
             cand org 'Organisations: what flakes belong to'
@@ -449,7 +618,20 @@ set edit:completion:arg-completer[fh] = {|@words|
         }
         &'fh;help;login'= {
         }
+        &'fh;help;logout'= {
+        }
         &'fh;help;status'= {
+        }
+        &'fh;help;server'= {
+            cand list 'List the servers that you have logged in to'
+            cand use 'Choose the server that is meant where none is named'
+            cand remove 'Log out of a server: the same as `fh logout --server NAME`'
+        }
+        &'fh;help;server;list'= {
+        }
+        &'fh;help;server;use'= {
+        }
+        &'fh;help;server;remove'= {
         }
         &'fh;help;list'= {
             cand flakes 'List the flakes that you may read: your view of the cache'
