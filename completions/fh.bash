@@ -1690,7 +1690,7 @@ _fh() {
             return 0
             ;;
         fh__subcmd__push)
-            opts="-j -v -h --stdin --no-closure --skip-signed-by --dry-run --jobs --compression-level --retries --timeout --store --server --api-addr --cache-addr --frontend-addr --json --verbose --help"
+            opts="-j -v -h --stdin --no-closure --skip-signed-by --no-logs --dry-run --jobs --compression-level --retries --timeout --store --server --api-addr --cache-addr --frontend-addr --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
