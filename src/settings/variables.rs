@@ -34,10 +34,6 @@ variables! {
     FH_TOKEN,
     /// A file with the token to use instead of the stored one.
     FH_TOKEN_FILE,
-    /// FlakeHub's API, as `--api-addr`.
-    FH_API_ADDR,
-    /// FlakeHub's cache, as `--cache-addr`.
-    FH_CACHE_ADDR,
     /// FlakeHub's web site, as `--frontend-addr`.
     FH_FRONTEND_ADDR,
     /// Print JSON, as `--json`. Empty, 0, false, no and off mean no.

@@ -34,10 +34,10 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::PushArguments;
 use super::destination::{Destination, Manner};
-use crate::commands::login::daemon::{self, Daemon};
 use crate::context::Context;
 use crate::error::{CommandError, Status};
 use crate::output::human;
+use crate::setup::daemon::{self, Daemon};
 use command::{Came, Signals};
 use hook::Hook;
 pub(crate) use hook::{RELAY, relay};
