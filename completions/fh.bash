@@ -1690,12 +1690,20 @@ _fh() {
             return 0
             ;;
         fh__subcmd__push)
-            opts="-j -v -h --stdin --no-closure --skip-signed-by --no-logs --dry-run --jobs --compression-level --retries --timeout --store --server --api-addr --cache-addr --frontend-addr --json --verbose --help"
+            opts="-j -v -h --watch-exec --watch-by --drain-timeout --fail-on-push-error --stdin --no-closure --skip-signed-by --no-logs --dry-run --jobs --compression-level --retries --timeout --protocol --api-addr --cache-addr --store --server --frontend-addr --json --verbose --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --watch-by)
+                    COMPREPLY=($(compgen -W "auto hook store" -- "${cur}"))
+                    return 0
+                    ;;
+                --drain-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --skip-signed-by)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -1720,12 +1728,8 @@ _fh() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
-                --store)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --server)
-                    COMPREPLY=($(compgen -f "${cur}"))
+                --protocol)
+                    COMPREPLY=($(compgen -W "fh attic flakehub" -- "${cur}"))
                     return 0
                     ;;
                 --api-addr)
@@ -1733,6 +1737,14 @@ _fh() {
                     return 0
                     ;;
                 --cache-addr)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --store)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --server)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -140,16 +140,25 @@ complete -c fh -n "__fish_fh_using_subcommand list; and __fish_seen_subcommand_f
 complete -c fh -n "__fish_fh_using_subcommand list; and __fish_seen_subcommand_from flakes" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c fh -n "__fish_fh_using_subcommand list; and __fish_seen_subcommand_from help" -f -a "flakes" -d 'List the flakes that you may read: your view of the cache'
 complete -c fh -n "__fish_fh_using_subcommand list; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c fh -n "__fish_fh_using_subcommand push" -l watch-by -d 'With --watch-exec, how it is learnt what is built' -r -f -a "auto\t'The hook where Nix takes it from this user, else the store'
+hook\t'Nix\'s post-build hook: exactly what the command builds'
+store\t'The store\'s directory: all that is built on this machine meanwhile'"
+complete -c fh -n "__fish_fh_using_subcommand push" -l drain-timeout -d 'With --watch-exec, how long to go on pushing after the command\'s end; `none` is as long as it takes' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l skip-signed-by -d 'Leave out what this key (NAME:BASE64) has signed, which people get from its own cache; the signature is verified; may be repeated; `none` leaves out nothing [default: the key of cache.nixos.org]' -r
-complete -c fh -n "__fish_fh_using_subcommand push" -s j -l jobs -d 'How many threads read and compress [default: one for each core]' -r
+complete -c fh -n "__fish_fh_using_subcommand push" -s j -l jobs -d 'How many threads read and compress [default: one for each core]; on an attic server, how many paths are sent at a time [default: 8]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l compression-level -d 'How hard to compress: 1 is fast, 19 is small' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l retries -d 'How often a request that failed is tried again' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l timeout -d 'How long all of it may take, such as 30m or 2h, building included [default: any time, as long as something moves]' -r
+complete -c fh -n "__fish_fh_using_subcommand push" -l protocol -d 'What the server speaks: `fh`, `attic` or `flakehub` (which needs no --server) [default: what `fh login` or the address tells, else it is asked, without the token]' -r -f -a "fh\t''
+attic\t''
+flakehub\t''"
+complete -c fh -n "__fish_fh_using_subcommand push" -l api-addr -d 'The address of FlakeHub\'s API [env: FH_API_ADDR] [default: https://api.flakehub.com]' -r
+complete -c fh -n "__fish_fh_using_subcommand push" -l cache-addr -d 'The address of FlakeHub\'s cache [env: FH_CACHE_ADDR] [default: https://cache.flakehub.com]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l store -d 'The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l server -d 'The server to talk to [env: FH_SERVER] [default: the one logged in to last]' -r
-complete -c fh -n "__fish_fh_using_subcommand push" -l api-addr -d 'The address of FlakeHub\'s API [env: FH_API_ADDR]' -r
-complete -c fh -n "__fish_fh_using_subcommand push" -l cache-addr -d 'The address of FlakeHub\'s cache [env: FH_CACHE_ADDR]' -r
 complete -c fh -n "__fish_fh_using_subcommand push" -l frontend-addr -d 'The address of FlakeHub\'s web site [env: FH_FRONTEND_ADDR]' -r
+complete -c fh -n "__fish_fh_using_subcommand push" -l watch-exec -d 'Run a command, given after `--`, and push what it builds while it builds on'
+complete -c fh -n "__fish_fh_using_subcommand push" -l fail-on-push-error -d 'With --watch-exec, exit with 1 where the command succeeded and something it built could not be pushed'
 complete -c fh -n "__fish_fh_using_subcommand push" -l stdin -d 'Read what to push from stdin too, one a line'
 complete -c fh -n "__fish_fh_using_subcommand push" -l no-closure -d 'Push the paths named and not what they need, which must be on the server already'
 complete -c fh -n "__fish_fh_using_subcommand push" -l no-logs -d 'Send no build logs; else those that this machine has go along, for `nix log`'
