@@ -13,7 +13,7 @@ use crate::commands::Command;
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct GlobalOptions {
     /// The server to talk to [env: FH_SERVER] [default: the one logged in to last]
-    #[arg(long, global = true, value_name = "URL", id = "server")]
+    #[arg(long, global = true, value_name = "URL", id = "server", add = crate::completion::servers())]
     pub(crate) server: Option<String>,
 
     /// The address of FlakeHub's API [env: FH_API_ADDR]

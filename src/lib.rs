@@ -9,6 +9,7 @@
 
 mod cli;
 mod commands;
+mod completion;
 mod context;
 mod duration;
 mod error;
@@ -36,6 +37,9 @@ use crate::settings::{Environment, Settings};
 pub fn main() -> ExitCode {
     let environment = Environment::from_process();
     if let Some(code) = hook(&environment) {
+        return code;
+    }
+    if let Some(code) = completion::respond(&environment) {
         return code;
     }
     let color = settings::stderr_color(&environment);

@@ -1,13 +1,16 @@
 //! `fh completion`: completions for shells.
 
 use clap::Args;
-use clap_complete::Shell;
+use clap::builder::PossibleValuesParser;
 
-use crate::cli;
+use crate::completion;
 use crate::context::Context;
 use crate::error::CommandError;
 
 /// Print the completions of a shell
+///
+/// The shell then asks `fh` itself at TAB, so they stay right when `fh` is updated. Names of flakes
+/// are asked of the server, at most once a minute; if it does not answer at once, there are none.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -18,12 +21,11 @@ Examples:
   fh completion powershell >> $PROFILE")]
 pub(crate) struct CompletionArguments {
     /// The shell
-    #[arg(value_name = "SHELL")]
-    shell: Shell,
+    #[arg(value_name = "SHELL", value_parser = PossibleValuesParser::new(completion::SHELLS))]
+    shell: String,
 }
 
 pub(crate) fn run(arguments: &CompletionArguments, context: &Context) -> Result<(), CommandError> {
-    let mut script = Vec::new();
-    clap_complete::generate(arguments.shell, &mut cli::command(), "fh", &mut script);
+    let script = completion::script(&arguments.shell)?;
     context.output.text(&String::from_utf8_lossy(&script))
 }

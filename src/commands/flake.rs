@@ -56,7 +56,7 @@ Examples:
   fh flake show acme/app --json | jq .nar_size")]
 pub(crate) struct ShowArguments {
     /// The flake
-    #[arg(value_name = "ORG/PROJECT")]
+    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
     flake: FlakeName,
 }
 
@@ -68,7 +68,7 @@ Examples:
   fh flake set acme/app --description ''           remove the description")]
 pub(crate) struct SetArguments {
     /// The flake
-    #[arg(value_name = "ORG/PROJECT")]
+    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
     flake: FlakeName,
 
     #[command(flatten)]

@@ -28,7 +28,7 @@ Examples:
   fh grant add acme/app builder-1 write")]
 pub(crate) struct AddArguments {
     /// The flake
-    #[arg(value_name = "ORG/PROJECT")]
+    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
     flake: FlakeName,
 
     /// The account
@@ -49,7 +49,7 @@ Examples:
   fh grant remove acme/app alice")]
 pub(crate) struct RemoveArguments {
     /// The flake
-    #[arg(value_name = "ORG/PROJECT")]
+    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
     flake: FlakeName,
 
     /// The account
@@ -64,7 +64,7 @@ Examples:
   fh grant list acme/app")]
 pub(crate) struct ListArguments {
     /// The flake
-    #[arg(value_name = "ORG/PROJECT")]
+    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
     flake: FlakeName,
 }
 

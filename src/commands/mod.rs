@@ -51,7 +51,12 @@ pub(crate) enum Command {
     Serve(serve::ServeArguments),
     Completion(completion::CompletionArguments),
     Man(man::ManArguments),
+    #[command(name = REMEMBER_NAMES, hide = true)]
+    RememberNames(crate::completion::Refresh),
 }
+
+/// What completions start to ask the server.
+pub(crate) const REMEMBER_NAMES: &str = "__remember-names";
 
 impl Command {
     fn has_own_log(&self) -> bool {
@@ -83,6 +88,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         Command::Serve(arguments) => serve::run(arguments, context)?,
         Command::Completion(arguments) => completion::run(&arguments, context)?,
         Command::Man(arguments) => man::run(&arguments)?,
+        Command::RememberNames(_) => return crate::completion::refresh(context),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -17,6 +17,8 @@ pub(crate) struct Directories {
     pub(crate) fh_config: PathBuf,
     /// Where the existing `fh` keeps FlakeHub's token.
     pub(crate) flakehub_token: PathBuf,
+    /// `$XDG_CACHE_HOME/fh`: what can be asked for again.
+    pub(crate) fh_cache: PathBuf,
     /// The nix.conf of the user that Nix heeds most.
     pub(crate) user_nix_conf: PathBuf,
     /// Those that Nix reads before it, in that order; the first is the system's.
@@ -49,6 +51,7 @@ impl Directories {
         Ok(Self {
             fh_config: config.join("fh"),
             flakehub_token: config.join("flakehub/auth"),
+            fh_cache: cache_home(environment)?.join("fh"),
             user_netrc: config.join("nix/netrc"),
             system_netrc: system.join("netrc"),
             user_nix_conf,
@@ -61,6 +64,13 @@ fn config_home(environment: &Environment) -> Result<PathBuf, CommandError> {
     match absolute(environment, &variables::XDG_CONFIG_HOME)? {
         Some(directory) => Ok(directory),
         None => Ok(home(environment)?.join(".config")),
+    }
+}
+
+fn cache_home(environment: &Environment) -> Result<PathBuf, CommandError> {
+    match absolute(environment, &variables::XDG_CACHE_HOME)? {
+        Some(directory) => Ok(directory),
+        None => Ok(home(environment)?.join(".cache")),
     }
 }
 

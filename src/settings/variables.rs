@@ -61,6 +61,8 @@ variables! {
     /// Directories whose nix/nix.conf Nix reads before the user's, separated by colons; /etc/xdg by
     /// default.
     XDG_CONFIG_DIRS,
+    /// Where names for completions are remembered; ~/.cache by default.
+    XDG_CACHE_HOME,
     /// Where data is kept; ~/.local/share by default.
     XDG_DATA_HOME,
     /// The data directory of `fh serve` under systemd.
@@ -68,6 +70,8 @@ variables! {
     /// The configuration file of `fh serve`, as `--config`. Each of its options has a variable too:
     /// see fh-serve(1).
     FH_SERVE_CONFIG,
+    /// The shell that asks what can be typed next; set by the scripts of `fh completion`.
+    FH_COMPLETE,
     /// The socket on which `fh serve` tells systemd that it serves, and that it is stopping.
     NOTIFY_SOCKET,
     /// Certificate authorities to trust, a PEM file; Nix reads it too.

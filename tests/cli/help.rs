@@ -142,7 +142,7 @@ fn completions_and_manual_pages_need_no_home() {
     world.set("HOME", "");
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let script = world.fh(&["completion", shell]).success().stdout;
-        assert!(script.contains("no-closure"), "{shell}");
+        assert!(script.contains("FH_COMPLETE"), "{shell}");
     }
     world.fh(&["man", "pages"]).success();
     let page = |name: &str| std::fs::read_to_string(world.path("pages").join(name)).unwrap();

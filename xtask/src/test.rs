@@ -74,6 +74,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("dbus-run-session", "dbus"),
     ("gnome-keyring-daemon", "gnome-keyring"),
     ("secret-tool", "libsecret-tools"),
+    ("fish", "fish"),
+    ("zsh", "zsh"),
 ];
 
 /// Installs what is missing of [`PROGRAMS`], or says what that is.

@@ -46,7 +46,7 @@ With --watch-exec it is that of the command, 128 and the number of the signal th
 ended it, 127 where it was not found, 126 where it cannot be run.")]
 pub(crate) struct PushArguments {
     /// The flake to push to, or the name of a cache on an attic server
-    #[arg(value_name = "ORG/PROJECT|CACHE")]
+    #[arg(value_name = "ORG/PROJECT|CACHE", add = crate::completion::flakes())]
     pub(super) target: PushTarget,
 
     /// What to push: store paths, links into the store, or installables [default: ./result]; with

@@ -42,7 +42,7 @@ pub(crate) struct CreateArguments {
 
     /// Which flakes it reaches: ORG/PROJECT, 'ORG/*' or '*'; may be repeated
     /// [default: all that the token which makes it reaches]
-    #[arg(long = "flake", value_name = "PATTERN")]
+    #[arg(long = "flake", value_name = "PATTERN", add = crate::completion::flakes())]
     flakes: Vec<FlakePattern>,
 
     /// What to print: the token alone, JSON with what is kept of it, or lines for a netrc file
