@@ -21,8 +21,8 @@ pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};
 pub use error::{ErrorBody, ErrorCode};
 pub use management::{
     CreateFlake, CreateGrant, CreateOrganization, CreateToken, CreateUser, FlakeInfo, FlakeList,
-    GrantInfo, GrantList, MintedToken, OrganizationInfo, OrganizationList, TokenInfo, TokenList,
-    UpdateFlake, UserInfo, UserList,
+    GrantInfo, GrantList, MAX_LISTED_PATHS, MintedToken, OrganizationInfo, OrganizationList,
+    PathList, PathSummary, TokenInfo, TokenList, UpdateFlake, UserInfo, UserList,
 };
 pub use names::{FlakeName, FlakePattern, InvalidName, Name};
 pub use push::{

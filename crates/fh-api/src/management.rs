@@ -95,6 +95,30 @@ pub struct FlakeList {
     pub flakes: Vec<FlakeInfo>,
 }
 
+/// A store path of a flake.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PathSummary {
+    /// Base name: `<hash>-<name>`.
+    pub path: String,
+    /// Bytes of its NAR, uncompressed.
+    pub nar_size: u64,
+    /// How many other paths it refers to.
+    pub references: usize,
+    /// When it came to the flake.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// `GET /api/v1/flakes/{org}/{project}/paths`: what a flake's slice holds, the newest first.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PathList {
+    /// At most as many as `?limit=` says, and never more than [`MAX_LISTED_PATHS`].
+    pub paths: Vec<PathSummary>,
+}
+
+/// Paths in one [`PathList`].
+pub const MAX_LISTED_PATHS: usize = 1000;
+
 /// `POST /api/v1/users`, for server administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

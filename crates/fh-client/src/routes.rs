@@ -9,7 +9,8 @@ use fh_api::{
     API_PREFIX, BatchAnswer, CommitSummary, CreateFlake, CreateGrant, CreateOrganization,
     CreateToken, CreateUser, Discovery, FlakeInfo, FlakeList, FlakeName, GrantInfo, GrantList,
     MintedToken, NAR_BATCH_MEDIA_TYPE, Name, OrganizationInfo, OrganizationList, PartAnswer,
-    PushPlan, PushRequest, Role, TokenInfo, TokenList, UpdateFlake, UserInfo, UserList, Whoami,
+    PathList, PushPlan, PushRequest, Role, TokenInfo, TokenList, UpdateFlake, UserInfo, UserList,
+    Whoami,
 };
 use fh_nix::NarHash;
 use http::Method;
@@ -107,6 +108,12 @@ impl Client {
     /// One flake.
     pub async fn flake(&self, flake: &FlakeName) -> Result<FlakeInfo> {
         self.get(&flake_path(flake)).await
+    }
+
+    /// The newest paths of a flake.
+    pub async fn flake_paths(&self, flake: &FlakeName, limit: usize) -> Result<PathList> {
+        self.get(&format!("{}/paths?limit={limit}", flake_path(flake)))
+            .await
     }
 
     /// Changes a flake's visibility or description.

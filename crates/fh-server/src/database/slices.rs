@@ -6,12 +6,13 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use fh_api::PathSummary;
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
 use rusqlite::{Connection, Row, params};
 
 use super::DatabaseError;
 use super::nars::{Nar, hex_list, signed};
-use super::values::{all, execute, first, now, parse, words};
+use super::values::{Timestamp, all, execute, first, now, parse, words};
 
 /// What a slice holds under a path's hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -204,6 +205,33 @@ pub(crate) fn nar_of_row(
         params![row_id, hash.as_bytes()],
         Nar::from_row,
     )
+}
+
+/// The newest paths of a slice whose content is there; ids ascend with time.
+const NEWEST: &str = "SELECT s.path_hash, s.name, s.path_refs, s.created_at, n.nar_size \
+     FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id \
+     WHERE s.flake_id = ?1 AND n.damaged_at IS NULL ORDER BY s.id DESC LIMIT ?2";
+
+/// What a slice holds, the newest first.
+pub(crate) fn newest(
+    connection: &Connection,
+    flake_id: i64,
+    limit: usize,
+) -> Result<Vec<PathSummary>, DatabaseError> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    all(connection, NEWEST, params![flake_id, limit], |row| {
+        let hash = StorePathHash::from_bytes(row.get("path_hash")?);
+        let name: String = row.get("name")?;
+        let path = format!("{hash}-{name}");
+        let references: String = row.get("path_refs")?;
+        let others = references.split_whitespace().filter(|name| **name != path);
+        Ok(PathSummary {
+            nar_size: size(row, "nar_size")?,
+            references: others.count(),
+            created_at: row.get::<_, Timestamp>("created_at")?.to_date_time(),
+            path,
+        })
+    })
 }
 
 /// Adds a path to a slice that does not hold it: whether it did not.

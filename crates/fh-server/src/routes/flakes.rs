@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
-    CreateFlake, FlakeInfo, FlakeList, FlakePattern, Permission, Role, UpdateFlake, Visibility,
+    CreateFlake, FlakeInfo, FlakeList, FlakePattern, MAX_LISTED_PATHS, PathList, Permission, Role,
+    UpdateFlake, Visibility,
 };
 use http::StatusCode;
 use serde::Deserialize;
@@ -14,7 +15,7 @@ use super::path::{FlakePath, Query};
 use super::text::line;
 use crate::access::{Caller, Scope};
 use crate::database::audit::{self, Event};
-use crate::database::{DatabaseError, flakes};
+use crate::database::{DatabaseError, flakes, slices};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -118,6 +119,33 @@ pub(crate) async fn show(
         .await?
         .ok_or(ApiError::NotFound)?;
     Ok(Json(found.info(flake.role)))
+}
+
+/// How many paths are listed.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PathsQuery {
+    #[serde(default)]
+    limit: Option<usize>,
+}
+
+/// `GET /api/v1/flakes/{org}/{project}/paths`: the newest paths of a slice that can be read.
+pub(crate) async fn paths(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: FlakePath,
+    Query(query): Query<PathsQuery>,
+) -> Result<Json<PathList>, ApiError> {
+    let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
+    let limit = query
+        .limit
+        .unwrap_or(MAX_LISTED_PATHS)
+        .min(MAX_LISTED_PATHS);
+    let paths = state
+        .database()
+        .read(move |connection| slices::newest(connection, flake.id, limit))
+        .await?;
+    Ok(Json(PathList { paths }))
 }
 
 /// `PATCH /api/v1/flakes/{org}/{project}`: for its administrators.

@@ -73,6 +73,7 @@ fn api() -> Router<AppState> {
             "/flakes/{org}/{project}/grants/{user}",
             put(grants::set).delete(grants::remove),
         )
+        .route("/flakes/{org}/{project}/paths", get(flakes::paths))
         .route("/flakes/{org}/{project}/pushes", post(pushes::plan))
         .route(
             "/flakes/{org}/{project}/pushes/{id}",

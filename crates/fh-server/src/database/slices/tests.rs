@@ -67,6 +67,7 @@ async fn every_question_is_a_search_of_an_index() {
                 transaction.execute_batch("ANALYZE")?;
             }
             for sql in [
+                NEWEST,
                 PRESENT,
                 HOLDERS_OF_PATH,
                 HOLDERS_OF_NAR,

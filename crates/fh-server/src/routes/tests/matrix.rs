@@ -117,6 +117,11 @@ fn rows() -> Vec<Row> {
             needs: "pull",
             ..on_flake(Method::GET, flake, None)
         },
+        Row {
+            reader: 200,
+            needs: "pull",
+            ..on_flake(Method::GET, "/api/v1/flakes/{flake}/paths", None)
+        },
         on_flake(Method::PATCH, flake, Some(json!({ "description": "x" }))),
         on_flake(Method::GET, "/api/v1/flakes/{flake}/grants", None),
         on_flake(

@@ -1,0 +1,239 @@
+//! `fh doctor`: would Nix substitute from the server, and if not, what to do about it.
+//!
+//! ```text
+//! server → clock → TLS → token → daemon → netrc → substituter → keys → a substitution by real Nix
+//! ```
+//!
+//! Every link of that chain is a check of its own, so that the first one that is broken is named and
+//! not its consequences. Nothing is changed, but for one small path that the last check may add to the
+//! Nix store.
+
+mod finding;
+mod nix;
+mod probe;
+mod setup;
+
+use std::process::ExitCode;
+
+use clap::Args;
+use fh_client::{Client, Error as ClientError, ServerKind};
+use serde_json::json;
+use time::{Duration, OffsetDateTime};
+
+use self::finding::{Finding, Outcome};
+use super::login::{Site, attic_cache, recognise};
+use crate::context::{Context, FoundToken, Selected};
+use crate::error::CommandError;
+use crate::output::human;
+use crate::setup::daemon::{self, Daemon};
+
+/// A token that ends within this time is worth a word.
+const SOON: Duration = Duration::days(7);
+
+/// Find out whether Nix can substitute from the server, and what keeps it from doing so
+///
+/// Looks at the server, this machine's clock, TLS, the token, the netrc and the settings that Nix
+/// really uses, and at last lets Nix substitute a small path. Each line is one check; where something
+/// is wrong, the line after it is the command that puts it right.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh doctor
+  fh doctor --server https://cache.example.org
+  sudo fh doctor                         what the Nix daemon may read, too
+  fh doctor --json | jq '.checks[] | select(.outcome == \"failed\")'
+
+Exit status: 0 Nix can substitute from the server; 1 it cannot, or that could not be found out;
+2 usage.")]
+pub(crate) struct DoctorArguments {}
+
+pub(crate) fn run(context: &Context) -> Result<ExitCode, CommandError> {
+    let findings = context.wait("", async { Ok(examine(context).await) })?;
+    let works = findings
+        .iter()
+        .all(|finding| finding.outcome != Outcome::Failed)
+        && findings
+            .last()
+            .is_some_and(|last| last.check == probe::NAME && last.outcome == Outcome::Ok);
+    if context.output.is_json() {
+        context
+            .output
+            .json(&json!({ "works": works, "checks": findings }))?;
+    } else {
+        for finding in &findings {
+            context.output.text(&finding.to_text())?;
+        }
+    }
+    Ok(if works {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// All checks that can be made, the most fundamental first.
+async fn examine(context: &Context) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let selected = match context.selected() {
+        Ok(Some(selected)) => selected,
+        Ok(None) => {
+            let missing = Finding::failed("server", "you are not logged in to any server")
+                .fix("fh login --server URL");
+            return vec![missing];
+        }
+        Err(error) => return vec![Finding::from_error("server", &error)],
+    };
+    let site = match recognise(&selected, context).await {
+        Ok(site) => site,
+        Err(error) => return vec![Finding::from_error("server", &error)],
+    };
+    findings.push(Finding::ok(
+        "server",
+        format!("{} answers; it is {}", site.server, kind_in_words(site.kind)),
+    ));
+    findings.extend(clock(&site));
+    findings.push(transport(&site));
+
+    let daemon = daemon::look().await;
+    let (found, token) = token(context, &selected, &site).await;
+    findings.push(found);
+    findings.push(trust(daemon));
+    match nix::settings(daemon).await {
+        Err(finding) => findings.push(finding),
+        Ok(settings) => {
+            findings.push(setup::netrc(&settings, &site, token.as_ref(), daemon));
+            findings.push(setup::substituter(&settings, &site, daemon));
+            findings.push(setup::keys(&settings, &site, daemon));
+            findings.push(probe::substitute(context, &site, token.as_ref(), daemon).await);
+        }
+    }
+    findings
+}
+
+fn kind_in_words(kind: ServerKind) -> &'static str {
+    match kind {
+        ServerKind::Fh => "an fh server",
+        ServerKind::FlakeHub => "FlakeHub",
+        ServerKind::Attic => "an attic server",
+    }
+}
+
+fn clock(site: &Site) -> Option<Finding> {
+    site.now?;
+    Some(match site.clock_skew() {
+        None => Finding::ok("clock", "this machine's clock agrees with the server's"),
+        Some(skew) => {
+            let ahead = if skew.is_positive() { "ahead of" } else { "behind" };
+            Finding::failed(
+                "clock",
+                format!(
+                    "this machine's clock is {} seconds {ahead} the server's: tokens look expired, or \
+                     not yet valid",
+                    skew.whole_seconds().abs()
+                ),
+            )
+            .fix("timedatectl set-ntp true")
+        }
+    })
+}
+
+fn transport(site: &Site) -> Finding {
+    if site.server.is_secure() {
+        // That it answered says that its certificate is one that this machine trusts.
+        Finding::ok("tls", "the server's certificate is trusted")
+    } else if site.server.is_loopback() {
+        Finding::ok("tls", "not needed: the server is on this machine")
+    } else {
+        Finding::warning(
+            "tls",
+            "the token travels unencrypted: whoever is on the way can read it",
+        )
+        .fix("docs/server.md, \"In front of the world\": give the server a certificate")
+    }
+}
+
+/// Whether there is a token, and what the server makes of it.
+async fn token(
+    context: &Context,
+    selected: &Selected,
+    site: &Site,
+) -> (Finding, Option<FoundToken>) {
+    let log_in = format!("fh login --server {}", site.server);
+    let found = match context.token(selected.url()) {
+        Ok(Some(found)) => found,
+        Ok(None) => {
+            let none = Finding::warning(
+                "token",
+                "there is none: what is public can be read, and nothing else",
+            );
+            return (none.fix(log_in), None);
+        }
+        Err(error) => return (Finding::from_error("token", &error), None),
+    };
+    let finding = match accepted(context, site, &found).await {
+        Ok(about) => about,
+        Err(error) => match error.downcast_ref::<ClientError>() {
+            Some(ClientError::Unauthorized { .. }) => {
+                Finding::from_error("token", &error).fix(log_in)
+            }
+            _ => Finding::from_error("token", &error),
+        },
+    };
+    (finding, Some(found))
+}
+
+async fn accepted(
+    context: &Context,
+    site: &Site,
+    found: &FoundToken,
+) -> Result<Finding, CommandError> {
+    let origin = &found.origin;
+    let attic = attic_cache(&site.server).filter(|_| site.kind == ServerKind::Attic);
+    let base = attic.as_ref().map_or(&site.server, |(base, _)| base);
+    let client: Client = context
+        .client_builder(base.clone())?
+        .token(found.token.clone())
+        .build()?;
+    if let Some((_, cache)) = attic {
+        client.attic_cache(cache).await?;
+        return Ok(Finding::ok("token", format!("accepted (from {origin})")));
+    }
+    if site.kind == ServerKind::FlakeHub {
+        client.flakehub_status().await?;
+        return Ok(Finding::ok("token", format!("accepted (from {origin})")));
+    }
+    let whoami = client.whoami().await?;
+    let now = OffsetDateTime::now_utc();
+    let about = format!(
+        "the server knows you as {} until {} (from {origin})",
+        whoami.user,
+        human::date(whoami.expires_at, now)
+    );
+    if !whoami.permissions.contains(&fh_api::Permission::Pull) {
+        return Ok(Finding::failed("token", format!("{about}, but may not pull"))
+            .fix("fh token create --permission pull"));
+    }
+    if whoami.expires_at - now < SOON {
+        return Ok(Finding::warning("token", about)
+            .fix("fh token create, and fh login with the new one, before it ends"));
+    }
+    Ok(Finding::ok("token", about))
+}
+
+fn trust(daemon: Daemon) -> Finding {
+    const NAME: &str = "daemon";
+    match daemon {
+        Daemon::None => Finding::ok(NAME, "there is none: Nix uses your own settings"),
+        Daemon::Trusting => Finding::ok(NAME, "the Nix daemon trusts you: your own settings count"),
+        Daemon::Distrusting => Finding::ok(
+            NAME,
+            "the Nix daemon does not trust you: only the machine's settings count",
+        ),
+        Daemon::Silent => Finding::warning(
+            NAME,
+            "there is a Nix daemon, and this version of Nix does not tell whether it trusts you",
+        ),
+        Daemon::Unknown => Finding::failed(NAME, "there is no Nix here, or it does not answer")
+            .fix("install Nix, or put it into PATH"),
+    }
+}

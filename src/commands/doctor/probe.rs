@@ -1,0 +1,199 @@
+//! The proof: real Nix substitutes a path from the server.
+//!
+//! Where a daemon does the work, it is asked for a path that is not there yet, because only that shows
+//! what the daemon may and can. Otherwise, and where every path that could be tried is there already,
+//! Nix does it into a store of its own below a temporary directory, with the settings that count.
+
+use std::path::Path;
+use std::time::Duration;
+
+use fh_api::PathSummary;
+use fh_client::ServerKind;
+use fh_nix::StorePath;
+use tempfile::TempDir;
+use tokio::process::Command;
+
+use super::finding::Finding;
+use super::nix;
+use crate::commands::login::Site;
+use crate::context::{Context, FoundToken};
+use crate::error::CommandError;
+use crate::setup::daemon::Daemon;
+
+pub(super) const NAME: &str = "substitution";
+
+/// For all of it: a path of a few kilobytes, and connections that may be slow.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// Flakes that are looked at for a path to try, those first that were pushed to last.
+const FLAKES: usize = 5;
+
+/// Newest paths of each that are looked at.
+const PATHS: usize = 200;
+
+/// Lets Nix substitute something.
+pub(super) async fn substitute(
+    context: &Context,
+    site: &Site,
+    token: Option<&FoundToken>,
+    daemon: Daemon,
+) -> Finding {
+    if site.kind != ServerKind::Fh {
+        return ping(site, daemon).await;
+    }
+    let candidates = match candidates(context, site, token).await {
+        Ok(candidates) => candidates,
+        Err(error) => return Finding::from_error(NAME, &error),
+    };
+    let store = site.other_store_dir.as_deref().unwrap_or("/nix/store");
+    let Some(smallest) = candidates.first() else {
+        return Finding::skipped(
+            NAME,
+            "there is nothing yet that you may read, so it could not be tried",
+        )
+        .fix("push something, or ask for a grant: `fh list flakes` shows what you may read");
+    };
+    let has_daemon = matches!(
+        daemon,
+        Daemon::Trusting | Daemon::Distrusting | Daemon::Silent
+    );
+    let absent = candidates
+        .iter()
+        .find(|candidate| !Path::new(store).join(&candidate.path).exists());
+    match absent {
+        Some(absent) if has_daemon => {
+            let mut command = nix::command("nix-store", daemon);
+            command.args(["--realise", &format!("{store}/{}", absent.path)]);
+            let through = format!("the Nix daemon substituted {store}/{}", absent.path);
+            outcome(command, &through).await
+        }
+        _ => {
+            let scratch = match TempDir::with_prefix("fh-doctor-") {
+                Ok(scratch) => scratch,
+                Err(error) => {
+                    return Finding::skipped(NAME, format!("no temporary directory: {error}"));
+                }
+            };
+            let command = into_scratch(&scratch, site, &format!("{store}/{}", smallest.path), daemon);
+            let by = if has_daemon {
+                "(all that could be tried is in your store: tried by itself, not through the daemon)"
+            } else {
+                "into a temporary store"
+            };
+            let said = outcome(command, &format!("Nix substituted {} {by}", smallest.path)).await;
+            make_removable(scratch.path());
+            said
+        }
+    }
+}
+
+/// Substitution into a store that goes again, remembering nothing.
+fn into_scratch(scratch: &TempDir, site: &Site, path: &str, daemon: Daemon) -> Command {
+    let mut command = nix::command("nix-store", daemon);
+    command
+        .env("XDG_CACHE_HOME", scratch.path().join("cache"))
+        .arg("--store")
+        .arg(scratch.path().join("root"))
+        // This server, and no other that might have the path too.
+        .args(["--option", "substitute", "true"])
+        .args(["--option", "extra-substituters", ""]);
+    if let Some(substituter) = &site.substituter {
+        command.args(["--option", "substituters", substituter.as_str()]);
+    }
+    command.args(["--realise", path]);
+    command
+}
+
+/// Nix makes what it writes unwritable, directories included.
+fn make_removable(directory: &Path) {
+    use std::os::unix::fs::PermissionsExt as _;
+    let Ok(metadata) = directory.symlink_metadata() else {
+        return;
+    };
+    if !metadata.is_dir() {
+        return;
+    }
+    let writable = std::fs::Permissions::from_mode(0o700);
+    if std::fs::set_permissions(directory, writable).is_err() {
+        return;
+    }
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        make_removable(&entry.path());
+    }
+}
+
+/// Small paths that need no others, from what the caller may read.
+async fn candidates(
+    context: &Context,
+    site: &Site,
+    token: Option<&FoundToken>,
+) -> Result<Vec<PathSummary>, CommandError> {
+    let mut builder = context.client_builder(site.server.clone())?;
+    if let Some(found) = token {
+        builder = builder.token(found.token.clone());
+    }
+    let client = builder.build()?;
+    let mut flakes = client.flakes().await?.flakes;
+    flakes.retain(|flake| flake.paths > 0);
+    flakes.sort_by_key(|flake| std::cmp::Reverse(flake.last_push_at));
+    let mut found = Vec::new();
+    for flake in flakes.iter().take(FLAKES) {
+        let listed = client.flake_paths(&flake.flake, PATHS).await?.paths;
+        // What a server says goes to a command line: only as a store path.
+        found.extend(
+            listed
+                .into_iter()
+                .filter(|path| path.path.parse::<StorePath>().is_ok()),
+        );
+    }
+    found.sort_by_key(|path| (path.references, path.nar_size));
+    Ok(found)
+}
+
+/// A server of another kind names no path to try: Nix asks it for what it is.
+async fn ping(site: &Site, daemon: Daemon) -> Finding {
+    let Some(substituter) = &site.substituter else {
+        return Finding::skipped(NAME, "the server does not say where it serves");
+    };
+    let mut command = nix::command("nix", daemon);
+    command
+        .args(["--extra-experimental-features", "nix-command"])
+        .args(["store", "ping", "--store", substituter.as_str()]);
+    outcome(command, &format!("Nix reads from {substituter} (no path was tried)")).await
+}
+
+async fn outcome(mut command: Command, success: &str) -> Finding {
+    match tokio::time::timeout(PATIENCE, command.output()).await {
+        Ok(Ok(output)) if output.status.success() => Finding::ok(NAME, success),
+        Ok(Ok(output)) => Finding::failed(
+            NAME,
+            format!("Nix could not: {}", complaint(&output.stderr)),
+        ),
+        Ok(Err(error)) => Finding::failed(NAME, format!("Nix could not be started: {error}")),
+        Err(_) => Finding::failed(
+            NAME,
+            format!("Nix did not come to an end within {} seconds", PATIENCE.as_secs()),
+        ),
+    }
+}
+
+/// What Nix says first counts more than that it then cannot build the path either.
+fn complaint(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let line = text
+        .lines()
+        .find(|line| line.contains("warning:") || line.contains("error:"));
+    line.map_or_else(|| nix::last_line(stderr), |line| line.trim().to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_cause_is_told_and_not_its_consequence() {
+        let said = b"don't know how\nwarning: ignoring substitute: not signed\nerror: cannot build\n";
+        assert_eq!(complaint(said), "warning: ignoring substitute: not signed");
+        assert_eq!(complaint(b"odd\n"), "odd");
+    }
+}
