@@ -9,7 +9,7 @@ use clap::{Arg, ArgAction, Args, CommandFactory, Parser};
 use crate::commands::Command;
 
 /// The options that every command takes.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 #[command(next_help_heading = "Options of every command")]
 pub(crate) struct GlobalOptions {
     /// The server to talk to [env: FH_SERVER] [default: the one logged in to last]

@@ -14,7 +14,8 @@ mod site;
 mod token;
 
 pub(super) use plan::{ledger_of, ledger_text};
-pub(super) use recognise::attic_cache;
+pub(super) use recognise::{attic_cache, recognise};
+pub(super) use site::Site;
 
 use clap::Args;
 use fh_client::TokenStore;
@@ -25,7 +26,6 @@ use crate::cli::words;
 use crate::commands::login::check::Identity;
 use crate::commands::login::plan::{Plan, Wanted};
 use crate::commands::login::report::Report;
-use crate::commands::login::site::Site;
 use crate::context::{Context, Selected};
 use crate::error::CommandError;
 use crate::setup::daemon::{self, Daemon};
@@ -135,7 +135,7 @@ async fn log_in(
     let mut site = if arguments.offline {
         recognise::offline(&selected)
     } else {
-        recognise::recognise(&selected, context).await?
+        recognise(&selected, context).await?
     };
     let token = token::get(&arguments.token, &site, context).await?;
     let identity = if arguments.offline {

@@ -2,6 +2,7 @@
 //! arguments is the help text.
 
 mod completion;
+mod doctor;
 mod flake;
 mod grant;
 mod list;
@@ -32,6 +33,7 @@ pub(crate) enum Command {
     Login(login::LoginArguments),
     Logout(logout::LogoutArguments),
     Status(status::StatusArguments),
+    Doctor(doctor::DoctorArguments),
     #[command(subcommand)]
     Server(server::ServerCommand),
     #[command(subcommand)]
@@ -77,6 +79,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         Command::Logout(arguments) => logout::run(&arguments, context)?,
         Command::Server(command) => server::run(&command, context)?,
         Command::Status(arguments) => return status::run(&arguments, context),
+        Command::Doctor(_) => return doctor::run(context),
         Command::List(command) => list::run(command, context)?,
         Command::Push(arguments) => return push::run(&arguments, context),
         Command::Org(command) => org::run(command, context)?,

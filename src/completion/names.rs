@@ -66,8 +66,7 @@ pub(super) fn flakes() -> Vec<Named> {
 fn try_flakes(server: Option<String>) -> Option<Vec<Named>> {
     let options = GlobalOptions {
         server: server.clone(),
-        json: false,
-        verbose: 0,
+        ..GlobalOptions::default()
     };
     let settings = Settings::resolve(options, Environment::from_process()).ok()?;
     let context = Context::new(settings);
@@ -85,12 +84,7 @@ fn try_flakes(server: Option<String>) -> Option<Vec<Named>> {
 
 /// The servers that `fh login` knows.
 pub(super) fn servers() -> Vec<Named> {
-    let options = GlobalOptions {
-        server: None,
-        json: false,
-        verbose: 0,
-    };
-    let entries = Settings::resolve(options, Environment::from_process())
+    let entries = Settings::resolve(GlobalOptions::default(), Environment::from_process())
         .and_then(|settings| Ok(Context::new(settings).credentials()?.list()?));
     entries
         .unwrap_or_default()

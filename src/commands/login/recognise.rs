@@ -12,7 +12,7 @@ use crate::context::{Context, Selected};
 use crate::error::CommandError;
 
 /// Finds out what is at the address that is meant.
-pub(super) async fn recognise(
+pub(crate) async fn recognise(
     selected: &Selected,
     context: &Context,
 ) -> Result<Site, CommandError> {
