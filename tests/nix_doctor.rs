@@ -60,11 +60,21 @@ fn after_a_login_every_version_substitutes_and_it_says_so() {
         let name = format!("u{}", nix.version().replace('.', "-"));
         let person = reader(&site, nix, &name);
         let report = works(person.fh(["doctor", "--json"]));
-        for name in ["server", "token", "netrc", "substituter", "keys", "substitution"] {
+        for name in [
+            "server",
+            "token",
+            "netrc",
+            "substituter",
+            "keys",
+            "substitution",
+        ] {
             assert_eq!(check(&report, name).0, "ok", "{report:#}");
         }
         let said = person.fh(["doctor"]).ok().stdout;
-        assert!(said.contains("ok       substitution Nix substituted"), "{said}");
+        assert!(
+            said.contains("ok       substitution Nix substituted"),
+            "{said}"
+        );
         assert!(!said.contains(&person.token()), "{said}");
     }
 }
@@ -101,7 +111,9 @@ fn every_link_that_breaks_is_named_with_what_puts_it_right() {
     std::fs::write(&conf, without("extra-substituters")).unwrap();
     let report = broken(doctor(), "substituter", "does not ask");
     let fix = report["checks"].as_array().unwrap().iter();
-    let fix: Vec<&Value> = fix.filter(|check| check["check"] == "substituter").collect();
+    let fix: Vec<&Value> = fix
+        .filter(|check| check["check"] == "substituter")
+        .collect();
     assert_eq!(fix[0]["fix"], format!("fh login --server {}", site.url()));
 
     std::fs::write(&conf, without("extra-trusted-public-keys")).unwrap();
@@ -126,7 +138,9 @@ fn what_is_revoked_or_empty_or_gone_is_told_apart() {
 
     let revoked = reader(&site, nix, "revoked");
     let id = revoked.fh(["status", "--json"]).ok().json()["token_id"].clone();
-    site.admin.fh(["token", "revoke", id.as_str().unwrap()]).ok();
+    site.admin
+        .fh(["token", "revoke", id.as_str().unwrap()])
+        .ok();
     broken(revoked.fh(["doctor", "--json"]), "token", "revoked");
 
     let nobody = site.stranger(nix);
@@ -146,7 +160,7 @@ fn a_daemon_is_asked_itself() {
         let name = format!("d{}", nix.version().replace('.', "-"));
         let alice = reader(&site, nix, &name);
         let lines = std::fs::read_to_string(alice.nix_conf()).unwrap();
-        let mut home = Home::new().unwrap();
+        let home = Home::new().unwrap();
         home.configure(&format!("{lines}trusted-users = root\nmax-jobs = 0"))
             .unwrap();
         let daemon = Daemon::start_in(nix, home).unwrap();

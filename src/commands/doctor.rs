@@ -89,7 +89,11 @@ async fn examine(context: &Context) -> Vec<Finding> {
     };
     findings.push(Finding::ok(
         "server",
-        format!("{} answers; it is {}", site.server, kind_in_words(site.kind)),
+        format!(
+            "{} answers; it is {}",
+            site.server,
+            kind_in_words(site.kind)
+        ),
     ));
     findings.extend(clock(&site));
     findings.push(transport(&site));
@@ -123,7 +127,11 @@ fn clock(site: &Site) -> Option<Finding> {
     Some(match site.clock_skew() {
         None => Finding::ok("clock", "this machine's clock agrees with the server's"),
         Some(skew) => {
-            let ahead = if skew.is_positive() { "ahead of" } else { "behind" };
+            let ahead = if skew.is_positive() {
+                "ahead of"
+            } else {
+                "behind"
+            };
             Finding::failed(
                 "clock",
                 format!(
@@ -210,8 +218,10 @@ async fn accepted(
         human::date(whoami.expires_at, now)
     );
     if !whoami.permissions.contains(&fh_api::Permission::Pull) {
-        return Ok(Finding::failed("token", format!("{about}, but may not pull"))
-            .fix("fh token create --permission pull"));
+        return Ok(
+            Finding::failed("token", format!("{about}, but may not pull"))
+                .fix("fh token create --permission pull"),
+        );
     }
     if whoami.expires_at - now < SOON {
         return Ok(Finding::warning("token", about)

@@ -100,9 +100,7 @@ fn starting_with(current: &OsStr, names: Vec<names::Named>) -> Vec<CompletionCan
     names
         .into_iter()
         .filter(|named| named.name.starts_with(current))
-        .map(|named| {
-            CompletionCandidate::new(named.name).help(named.about.map(|about| about.into()))
-        })
+        .map(|named| CompletionCandidate::new(named.name).help(named.about.map(Into::into)))
         .collect()
 }
 

@@ -58,14 +58,14 @@ pub(super) fn flakes() -> Vec<Named> {
     // On a thread of its own: whatever takes its time, a keyring or a file on the network, is left
     // behind when this process ends.
     let (send, receive) = mpsc::channel();
-    std::thread::spawn(move || send.send(try_flakes(typed)));
+    std::thread::spawn(move || send.send(try_flakes(typed.as_deref())));
     let found = receive.recv_timeout(PATIENCE).ok().flatten();
     found.unwrap_or_default()
 }
 
-fn try_flakes(server: Option<String>) -> Option<Vec<Named>> {
+fn try_flakes(server: Option<&str>) -> Option<Vec<Named>> {
     let options = GlobalOptions {
-        server: server.clone(),
+        server: server.map(str::to_owned),
         ..GlobalOptions::default()
     };
     let settings = Settings::resolve(options, Environment::from_process()).ok()?;
@@ -73,7 +73,7 @@ fn try_flakes(server: Option<String>) -> Option<Vec<Named>> {
     let file = remembered(&context).ok()??;
     if !is_fresh(&file) {
         let start = Instant::now();
-        start_refresh(server.as_deref()).ok();
+        start_refresh(server).ok();
         // A little less than all of it, so that what is remembered from before can still be offered.
         while !is_fresh(&file) && start.elapsed() < PATIENCE * 8 / 10 {
             std::thread::sleep(Duration::from_millis(5));

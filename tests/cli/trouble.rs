@@ -83,7 +83,6 @@ fn killed_at_random(times: u32) {
     let begin = Instant::now();
     world.with_stdin(&login, server.admin_token()).success();
     let length = begin.elapsed();
-    let mut mid = 0;
     for round in 0..times {
         let world = World::new();
         world.write("token", server.admin_token());
@@ -109,7 +108,6 @@ fn killed_at_random(times: u32) {
         let _ = child.kill();
         child.wait().unwrap();
         assert_whole(&world, netrc, conf, &server);
-        mid += u32::from(world.config("fh").exists() && world.read("nix/nix.conf") == conf);
         // The next login repairs, and a logout takes all of it back.
         world.with_stdin(&login, server.admin_token()).success();
         world.fh(&["status"]).success();
@@ -125,8 +123,6 @@ fn killed_at_random(times: u32) {
             .collect();
         assert!(left.is_empty(), "{left:?}");
     }
-    // Not asserted: where the kills fall is the machine's business.
-    eprintln!("{mid} of {times} were killed between the first file and the last");
 }
 
 #[test]

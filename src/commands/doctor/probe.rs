@@ -74,7 +74,12 @@ pub(super) async fn substitute(
                     return Finding::skipped(NAME, format!("no temporary directory: {error}"));
                 }
             };
-            let command = into_scratch(&scratch, site, &format!("{store}/{}", smallest.path), daemon);
+            let command = into_scratch(
+                &scratch,
+                site,
+                &format!("{store}/{}", smallest.path),
+                daemon,
+            );
             let by = if has_daemon {
                 "(all that could be tried is in your store: tried by itself, not through the daemon)"
             } else {
@@ -159,7 +164,11 @@ async fn ping(site: &Site, daemon: Daemon) -> Finding {
     command
         .args(["--extra-experimental-features", "nix-command"])
         .args(["store", "ping", "--store", substituter.as_str()]);
-    outcome(command, &format!("Nix reads from {substituter} (no path was tried)")).await
+    outcome(
+        command,
+        &format!("Nix reads from {substituter} (no path was tried)"),
+    )
+    .await
 }
 
 async fn outcome(mut command: Command, success: &str) -> Finding {
@@ -172,7 +181,10 @@ async fn outcome(mut command: Command, success: &str) -> Finding {
         Ok(Err(error)) => Finding::failed(NAME, format!("Nix could not be started: {error}")),
         Err(_) => Finding::failed(
             NAME,
-            format!("Nix did not come to an end within {} seconds", PATIENCE.as_secs()),
+            format!(
+                "Nix did not come to an end within {} seconds",
+                PATIENCE.as_secs()
+            ),
         ),
     }
 }
@@ -192,7 +204,8 @@ mod tests {
 
     #[test]
     fn the_cause_is_told_and_not_its_consequence() {
-        let said = b"don't know how\nwarning: ignoring substitute: not signed\nerror: cannot build\n";
+        let said =
+            b"don't know how\nwarning: ignoring substitute: not signed\nerror: cannot build\n";
         assert_eq!(complaint(said), "warning: ignoring substitute: not signed");
         assert_eq!(complaint(b"odd\n"), "odd");
     }

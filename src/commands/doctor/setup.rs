@@ -102,8 +102,9 @@ pub(super) fn substituter(settings: &Settings, site: &Site, daemon: Daemon) -> F
         .find(|url| *url == wanted || url.starts_with(&part));
     match found {
         Some(url) => Finding::ok(NAME, format!("Nix asks {url}")),
-        None => Finding::failed(NAME, format!("Nix does not ask {wanted}"))
-            .fix(log_in(site, daemon)),
+        None => {
+            Finding::failed(NAME, format!("Nix does not ask {wanted}")).fix(log_in(site, daemon))
+        }
     }
 }
 
@@ -122,11 +123,17 @@ pub(super) fn keys(settings: &Settings, site: &Site, daemon: Daemon) -> Finding 
     if !missing.is_empty() {
         return Finding::failed(
             NAME,
-            format!("Nix does not trust the server's key {}", missing.join(" and ")),
+            format!(
+                "Nix does not trust the server's key {}",
+                missing.join(" and ")
+            ),
         )
         .fix(log_in);
     }
-    let retired = site.retired_keys.iter().find(|key| trusted.contains(&key.as_str()));
+    let retired = site
+        .retired_keys
+        .iter()
+        .find(|key| trusted.contains(&key.as_str()));
     if let Some(key) = retired {
         return Finding::warning(
             NAME,

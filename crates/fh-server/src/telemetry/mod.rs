@@ -81,10 +81,7 @@ async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Nex
     let started = Instant::now();
     let id = request_id(&request);
     let principal = PrincipalSlot::default();
-    let route = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map(MatchedPath::clone);
+    let route = request.extensions().get::<MatchedPath>().cloned();
     let record = Record {
         path: route.as_ref().map(|_| readable_path(request.uri().path())),
         route,
