@@ -129,6 +129,25 @@ fn a_private_cache_is_read_with_the_same_token() {
 }
 
 #[test]
+fn after_a_login_to_a_cache_neither_server_nor_token_is_named() {
+    let (built, model) = (closure(), model());
+    let token = model.token(&[("team", "rw")]).unwrap();
+    let person = Person::new(None, newest());
+    std::fs::write(person.token_file(), &token).unwrap();
+    let cache = format!("{}/team", model.url());
+    person.log_in(&cache, &person.token_file());
+    let before = model.seen().len();
+    person.fh(["push", "team", built.top()]).ok();
+    assert_eq!(model.paths_in("team"), built.paths());
+    // What it is was learnt at the login.
+    assert_eq!(requests(&model.seen()[before..])[..2], [CONFIG, MISSING]);
+    // And Nix reads it through what the login wrote.
+    let store = ScratchStore::new().unwrap();
+    person.copy(&cache, &store.uri(), built.top()).ok();
+    built.assert_arrived(newest(), &store);
+}
+
+#[test]
 fn a_server_is_asked_what_it_is_without_a_token_and_only_where_it_is_not_said() {
     let (built, model) = (closure(), model());
     let token = model.token(&[("team", "rw")]).unwrap();

@@ -227,6 +227,66 @@ fn the_server_takes_the_configuration_it_is_given() {
     }
 }
 
+/// The command of the service, with the real program, on a machine without a network.
+#[test]
+fn the_service_puts_the_token_into_the_netrc_and_changes_nothing_the_second_time() {
+    let machine = tempfile::tempdir().unwrap();
+    let path = |below: &str| machine.path().join(below);
+    for directory in ["bin", "etc-nix", "state"] {
+        fs::create_dir(path(directory)).unwrap();
+    }
+    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fh"), path("bin/fh")).unwrap();
+    let others = "machine other.example login me password mine\n";
+    fs::write(path("etc-nix/netrc"), others).unwrap();
+    let token = "fh1_of.this.machine";
+    fs::write(path("token"), token).unwrap();
+    let module = CLIENT.replace("/run/secrets/fh-token", path("token").to_str().unwrap());
+    let module = format!(
+        "{module} programs.fh.netrcFile = \"{}\"; programs.fh.package = {{ outPath = \"{}\"; }};",
+        path("etc-nix/netrc").display(),
+        machine.path().display()
+    );
+    let wanted = "{ inherit (config.nix) settings; \
+        start = config.systemd.services.fh-login.serviceConfig.ExecStart; }";
+    let config = evaluate(newest(), "nixos", &module, wanted).unwrap();
+    // As NixOS writes it, beside the netrc.
+    let mut conf = String::new();
+    for (name, value) in config["settings"].as_object().unwrap() {
+        let words: Vec<&str> = match value {
+            Value::Array(words) => words.iter().filter_map(Value::as_str).collect(),
+            word => vec![word.as_str().unwrap()],
+        };
+        writeln!(conf, "{name} = {}", words.join(" ")).unwrap();
+    }
+    fs::write(path("etc-nix/nix.conf"), conf).unwrap();
+    let run = || {
+        let output = Command::new("/bin/sh")
+            .arg("-c")
+            .arg(config["start"].as_str().unwrap())
+            .env_clear()
+            .env("NIX_CONF_DIR", path("etc-nix"))
+            .env("XDG_CONFIG_HOME", path("state"))
+            .output()
+            .unwrap();
+        assert!(output.status.success(), "{output:?}");
+        let said = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(!said.contains(token), "{said}");
+        let netrc = path("etc-nix/netrc");
+        (
+            fs::read_to_string(&netrc).unwrap(),
+            fs::metadata(&netrc).unwrap().modified().unwrap(),
+        )
+    };
+    let first = run();
+    assert!(first.0.starts_with(others), "{}", first.0);
+    assert!(
+        first.0.contains("machine cache.example.org") && first.0.contains(token),
+        "{}",
+        first.0
+    );
+    assert_eq!(run(), first);
+}
+
 /// One unit as systemd's own text, written below `directory`.
 fn write_unit(directory: &Path, name: &str, unit: &Value, program: &str) -> PathBuf {
     let mut text = String::from("[Unit]\n");

@@ -180,16 +180,6 @@ impl Settings {
         )
     }
 
-    /// The address of FlakeHub's API, where it is not the public one.
-    pub(crate) fn api_address(&self) -> Result<Option<&str>, CommandError> {
-        self.environment.text(&variables::FH_API_ADDR)
-    }
-
-    /// The address of FlakeHub's cache, where it is not the public one.
-    pub(crate) fn cache_address(&self) -> Result<Option<&str>, CommandError> {
-        self.environment.text(&variables::FH_CACHE_ADDR)
-    }
-
     /// The settings of Nix that the environment holds.
     pub(crate) fn nix_config(&self) -> Option<&OsStr> {
         self.environment.get(&variables::NIX_CONFIG)

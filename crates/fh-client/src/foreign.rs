@@ -48,6 +48,35 @@ impl FlakeHub {
         "cache.flakehub.com-9:wChaSeTI6TeCuV/Sg2513ZIM9i0qJaYsF+lZCXg0J6o=",
         "cache.flakehub.com-10:2GqeNlIp6AKp4EF2MVbE1kBOp9iBSyo0UPR9KoR0o1Y=",
     ];
+
+    /// Whether this server is FlakeHub, or a part of it.
+    #[must_use]
+    pub fn is_at(&self, server: &ServerUrl) -> bool {
+        self.addresses().contains(server)
+            || [Self::API, Self::CACHE, Self::WEB].contains(&server.as_str())
+    }
+
+    /// The addresses that a token for it may be kept under, the API's first.
+    #[must_use]
+    pub fn addresses(&self) -> [ServerUrl; 3] {
+        [self.api.clone(), self.cache.clone(), self.web.clone()]
+    }
+}
+
+impl Default for FlakeHub {
+    /// The public one.
+    #[expect(
+        clippy::expect_used,
+        reason = "the addresses are constants, and a test parses them"
+    )]
+    fn default() -> Self {
+        let address = |text: &str| text.parse().expect("FlakeHub's addresses are addresses");
+        Self {
+            api: address(Self::API),
+            cache: address(Self::CACHE),
+            web: address(Self::WEB),
+        }
+    }
 }
 
 /// Whose token it is, as FlakeHub says.
@@ -120,5 +149,29 @@ impl Client {
         };
         let answer = self.transport.send(&request).await?;
         Ok((answer.url, answer.body))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_public_one_is_known_by_any_of_its_hosts() {
+        let flakehub = FlakeHub::default();
+        for host in [FlakeHub::API, FlakeHub::CACHE, FlakeHub::WEB] {
+            assert!(flakehub.is_at(&host.parse().unwrap()), "{host}");
+        }
+        for other in [
+            "https://flakehub.com.example.org",
+            "http://api.flakehub.com",
+        ] {
+            assert!(!flakehub.is_at(&other.parse().unwrap()), "{other}");
+        }
+        let other = FlakeHub {
+            api: "http://127.0.0.1:1".parse().unwrap(),
+            ..FlakeHub::default()
+        };
+        assert!(other.is_at(&"http://127.0.0.1:1/".parse().unwrap()));
     }
 }

@@ -132,14 +132,6 @@ pub(crate) struct PushArguments {
     #[arg(long, value_name = "PROTOCOL", value_parser = words::<Protocol>(Protocol::WORDS))]
     pub(super) protocol: Option<Protocol>,
 
-    /// The address of FlakeHub's API [env: FH_API_ADDR] [default: https://api.flakehub.com]
-    #[arg(long, value_name = "URL")]
-    pub(super) api_addr: Option<String>,
-
-    /// The address of FlakeHub's cache [env: FH_CACHE_ADDR] [default: https://cache.flakehub.com]
-    #[arg(long, value_name = "URL")]
-    pub(super) cache_addr: Option<String>,
-
     /// The Nix store to push from, as `nix --store` takes it [env: NIX_REMOTE]
     #[arg(long, value_name = "STORE")]
     pub(super) store: Option<String>,

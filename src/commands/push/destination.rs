@@ -11,17 +11,18 @@ use fh_api::FlakeName;
 use fh_client::push::PushObserver;
 use fh_client::retry::RetryEvent;
 use fh_client::targets::attic::{AtticCache, AtticOptions, LeaveOut};
-use fh_client::targets::flakehub::{self, FlakeHub};
+use fh_client::targets::flakehub;
 use fh_client::targets::{CacheName, Known, Protocol, PushTarget, detect, flake_or_cache};
 use fh_client::{
-    Client, Closure, Error as ClientError, LogDirectory, PushEvent, PushOptions, PushReport,
-    ServerUrl,
+    Client, Closure, Error as ClientError, FlakeHub, LogDirectory, PushEvent, PushOptions,
+    PushReport, ServerKind, ServerUrl,
 };
 use secrecy::ExposeSecret as _;
 
 use super::PushArguments;
 use super::arguments::UpstreamKey;
-use crate::context::{Context, no_server};
+use crate::commands::login::attic_cache;
+use crate::context::{Context, Selected, no_server};
 use crate::error::CommandError;
 
 /// A destination as the arguments and files tell it.
@@ -104,32 +105,26 @@ impl Destination {
         arguments: &PushArguments,
         context: &Context,
     ) -> Result<Self, CommandError> {
-        let flakehub = FlakeHub::at(
-            arguments
-                .api_addr
-                .as_deref()
-                .or(context.settings.api_address()?),
-            arguments
-                .cache_addr
-                .as_deref()
-                .or(context.settings.cache_address()?),
-        )?;
+        let flakehub = context.flakehub()?;
         let target = &arguments.target;
-        let server = match context.server()? {
+        let selected = match context.selected()? {
             // FlakeHub needs no address: it is known.
-            Some(server)
+            Some(selected)
                 if arguments.protocol != Some(Protocol::FlakeHub)
                     || context.settings.server.is_some() =>
             {
-                server
+                selected
             }
-            _ if arguments.protocol == Some(Protocol::FlakeHub) => flakehub.api.clone(),
+            _ if arguments.protocol == Some(Protocol::FlakeHub) => {
+                Selected::FlakeHub(flakehub.clone())
+            }
             _ => return Err(no_server()),
         };
+        let server = selected.url().clone();
         let found = token(&server, &flakehub, arguments.protocol, context)?;
         let known = Known {
             server: &server,
-            remembered: remembered(&server, context)?,
+            remembered: selected.kind().map(protocol_of),
             fh_token: found.as_ref().is_some_and(|token| {
                 token
                     .expose_secret()
@@ -166,7 +161,11 @@ impl Destination {
                 flake,
             }),
             (Some(_), PushTarget::Cache(cache)) => Ok(Self::Attic {
-                client: client(&server)?,
+                // A login is to one cache, whose name its address ends with.
+                client: match attic_cache(&server) {
+                    Some((base, _)) if selected.kind() == Some(ServerKind::Attic) => client(&base)?,
+                    _ => client(&server)?,
+                },
                 cache,
             }),
             (None, target) => Ok(Self::Unknown {
@@ -316,19 +315,21 @@ fn token(
     Ok(None)
 }
 
-/// What `fh login` has learnt of a server.
-fn remembered(server: &ServerUrl, context: &Context) -> Result<Option<Protocol>, CommandError> {
-    let entry = context.credentials()?.find(server.as_str())?;
-    // A login asks the server for what only an fh server has.
-    Ok(entry.map(|_| Protocol::Fh))
+/// What a server of a kind speaks.
+fn protocol_of(kind: ServerKind) -> Protocol {
+    match kind {
+        ServerKind::Fh => Protocol::Fh,
+        ServerKind::FlakeHub => Protocol::FlakeHub,
+        ServerKind::Attic => Protocol::Attic,
+    }
 }
 
 fn not_logged_in(server: &ServerUrl, protocol: Option<Protocol>) -> CommandError {
     let error = CommandError::failed(format!("you are not logged in to {server}"));
     match protocol {
-        Some(Protocol::Attic | Protocol::FlakeHub) => {
-            error.hint("Let FH_TOKEN_FILE name a file with the token, or FH_TOKEN be it.")
-        }
+        Some(Protocol::Attic) => error.hint(format!(
+            "Log in: `fh login --server {server}/CACHE`, or let FH_TOKEN_FILE name a file with the token."
+        )),
         _ => error.hint(format!("Log in: `fh login --server {server}`")),
     }
 }

@@ -7,9 +7,9 @@ use fh_api::ErrorCode;
 
 use super::PushTarget;
 use super::attic::wire::CacheConfig;
-use super::flakehub::FlakeHub;
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::foreign::FlakeHub;
 use crate::http::{Content, Request};
 use crate::retry::Repeat;
 use crate::server_url::ServerUrl;

@@ -9,67 +9,7 @@ use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::http::{Content, Request};
 use crate::retry::{Repeat, RetryListener};
-use crate::server_url::ServerUrl;
 use crate::text::safe_line;
-
-/// The API.
-pub const API: &str = "https://api.flakehub.com";
-
-/// The cache.
-pub const CACHE: &str = "https://cache.flakehub.com";
-
-/// Where people look, and tarballs are.
-pub const WEB: &str = "https://flakehub.com";
-
-/// Where FlakeHub is: the public one, unless another was named.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FlakeHub {
-    /// The API's address.
-    pub api: ServerUrl,
-    /// The cache's address.
-    pub cache: ServerUrl,
-}
-
-impl FlakeHub {
-    /// These addresses, or the public one's where none is given.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::InvalidServerUrl`].
-    pub fn at(api: Option<&str>, cache: Option<&str>) -> Result<Self> {
-        Ok(Self {
-            api: api.unwrap_or(API).parse()?,
-            cache: cache.unwrap_or(CACHE).parse()?,
-        })
-    }
-
-    /// Whether this server is FlakeHub, or a part of it.
-    #[must_use]
-    pub fn is_at(&self, server: &ServerUrl) -> bool {
-        *server == self.api || *server == self.cache || [API, CACHE, WEB].contains(&server.as_str())
-    }
-
-    /// The addresses that a token for it may be kept under, the API's first. Those of the public one
-    /// are not among them where another is meant.
-    #[must_use]
-    pub fn addresses(&self) -> Vec<ServerUrl> {
-        let mut addresses = vec![self.api.clone(), self.cache.clone()];
-        if self.api.as_str() == API && self.cache.as_str() == CACHE {
-            addresses.extend(WEB.parse());
-        }
-        addresses
-    }
-}
-
-impl Default for FlakeHub {
-    #[expect(
-        clippy::expect_used,
-        reason = "the addresses are constants, and a test parses them"
-    )]
-    fn default() -> Self {
-        Self::at(None, None).expect("FlakeHub's addresses are addresses")
-    }
-}
 
 /// The answer of `/project/{org}/{project}`; it may hold more.
 #[derive(Debug, Deserialize)]
@@ -112,27 +52,4 @@ pub async fn cache_of(
         project.organization_uuid_v7,
         project.project_uuid_v7,
     ))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_public_one_is_known_by_any_of_its_hosts() {
-        let flakehub = FlakeHub::default();
-        assert_eq!(flakehub.addresses().len(), 3);
-        for host in [API, CACHE, WEB] {
-            assert!(flakehub.is_at(&host.parse().unwrap()), "{host}");
-        }
-        for other in [
-            "https://flakehub.com.example.org",
-            "http://api.flakehub.com",
-        ] {
-            assert!(!flakehub.is_at(&other.parse().unwrap()), "{other}");
-        }
-        let other = FlakeHub::at(Some("http://127.0.0.1:1"), None).unwrap();
-        assert_eq!(other.addresses().len(), 2);
-        assert!(other.is_at(&"http://127.0.0.1:1/".parse().unwrap()));
-    }
 }
