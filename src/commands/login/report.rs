@@ -212,6 +212,21 @@ impl Report {
                 self.administrator_command()
             ));
         }
+        let files = &self.plan.changes.files;
+        if self.machine.scope == Scope::System
+            && files
+                .iter()
+                .any(|change| change.kind == "nix.conf" && change.is_new())
+        {
+            let restart = if cfg!(target_os = "macos") {
+                "launchctl kickstart -k system/org.nixos.nix-daemon"
+            } else {
+                "systemctl restart nix-daemon"
+            };
+            warnings.push(format!(
+                "a Nix daemon reads nix.conf when it starts. Where one runs: `{restart}`"
+            ));
+        }
         warnings
     }
 
