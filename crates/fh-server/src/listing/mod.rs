@@ -146,10 +146,19 @@ async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outc
     let outcome = {
         let _place = shared.places.acquire().await;
         let storage = shared.storage.clone();
-        let made = tokio::task::spawn_blocking(move || make::make(&storage, &nar)).await;
+        let made = tokio::task::spawn_blocking(move || {
+            // Whoever made it may have ended between our looking for it and our entry in the map.
+            if make::open(&storage, &nar.nar_hash)?.is_some() {
+                return Ok(false);
+            }
+            make::make(&storage, &nar).map(|()| true)
+        });
+        let made = made.await;
         match made.map_err(|error| Fault::Broke(error.into())).flatten() {
-            Ok(()) => {
-                shared.metrics.listing_made();
+            Ok(is_new) => {
+                if is_new {
+                    shared.metrics.listing_made();
+                }
                 Outcome::Kept
             }
             Err(Fault::NoNar) => {
