@@ -2,11 +2,10 @@
 //! (SIGTERM, which is how CI calls off a job).
 
 use std::future::Future;
-use std::io;
 use std::time::Duration;
 
 use tokio::runtime::Builder;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::error::CommandError;
 
@@ -28,12 +27,33 @@ enum Interruption {
     Termination,
 }
 
-/// Waits for somebody to ask for the end.
-async fn interruption() -> io::Result<Interruption> {
-    let mut termination = signal(SignalKind::terminate())?;
-    tokio::select! {
-        result = tokio::signal::ctrl_c() => result.map(|()| Interruption::ControlC),
-        _ = termination.recv() => Ok(Interruption::Termination),
+/// Hears who asks for the end, from when it was made.
+struct Listener {
+    control_c: Signal,
+    termination: Signal,
+}
+
+impl Listener {
+    fn start() -> Result<Self, CommandError> {
+        let listen = |kind| {
+            signal(kind).map_err(|error| {
+                CommandError::new(
+                    crate::error::Status::Failed,
+                    anyhow::Error::new(error).context("cannot listen for signals"),
+                )
+            })
+        };
+        Ok(Self {
+            control_c: listen(SignalKind::interrupt())?,
+            termination: listen(SignalKind::terminate())?,
+        })
+    }
+
+    async fn heard(&mut self) -> Interruption {
+        tokio::select! {
+            _ = self.control_c.recv() => Interruption::ControlC,
+            _ = self.termination.recv() => Interruption::Termination,
+        }
     }
 }
 
@@ -55,16 +75,14 @@ pub(crate) fn run<T>(
         )
     })?;
     let result = runtime.block_on(async {
+        // Before the future does or shows anything: until then a signal ends the process where it is.
+        let mut listener = Listener::start()?;
         tokio::select! {
             result = future => result,
-            end = interruption() => match end {
-                Ok(Interruption::ControlC) => Err(CommandError::interrupted(hint())),
-                Ok(Interruption::Termination) => Err(CommandError::terminated(hint())),
-                Err(error) => Err(CommandError::new(
-                    crate::error::Status::Failed,
-                    anyhow::Error::new(error).context("cannot listen for signals"),
-                )),
-            },
+            end = listener.heard() => Err(match end {
+                Interruption::ControlC => CommandError::interrupted(hint()),
+                Interruption::Termination => CommandError::terminated(hint()),
+            }),
         }
     });
     runtime.shutdown_timeout(PATIENCE);

@@ -56,8 +56,11 @@ fn interrupted(signal: Signal, check: impl FnOnce(Running)) {
     });
     let push = |proxy: &Proxy| {
         let url = proxy.url();
-        let push = ["push", "acme/app", "--server", &url, built.top(), "--json"];
-        let mut command = site.admin.fh_command(push);
+        // Logs travel in a request of their own, which is not what is counted here.
+        let push = ["push", "acme/app", "--server", &url, built.top()];
+        let mut command = site
+            .admin
+            .fh_command(push.iter().chain(&["--json", "--no-logs"]));
         command.env("FH_TOKEN_FILE", site.server.data_dir().join("admin.token"));
         Running::start(command)
     };

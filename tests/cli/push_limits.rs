@@ -83,7 +83,9 @@ fn control_c_leaves_nothing_of_the_bar() {
     for line in drawn.split("\r\x1b[2K") {
         assert!(line.chars().count() + 2 < WIDTH, "{line:?}");
     }
-    let (_, last) = after.rsplit_once("\r\x1b[2K").unwrap();
+    let (_, last) = after
+        .rsplit_once("\r\x1b[2K")
+        .unwrap_or_else(|| panic!("not cleared: {said:?}"));
     assert!(last.contains("interrupted"), "{said:?}");
     assert!(!last.contains("asking"), "{said:?}");
 }

@@ -1,6 +1,7 @@
 //! Where the token comes from. Never from the command line, where everybody on the machine can see
 //! it.
 
+use std::os::unix::process::CommandExt as _;
 use std::path::PathBuf;
 use std::process::Stdio;
 use std::time::Duration;
@@ -115,6 +116,8 @@ fn open(page: &str, context: &Context) {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        // Ctrl-C at the prompt that follows is not meant for the browser.
+        .process_group(0)
         .spawn();
     if let Err(error) = started {
         context
