@@ -87,8 +87,13 @@ async fn every_question_is_a_search_of_an_index() {
                     .filter(|step| step.starts_with("SCAN") && !step.starts_with("SCAN wanted"))
                     .collect();
                 assert!(scans.is_empty(), "{sql}: {steps:?}");
-                let by_slice = steps.iter().any(|step| step.contains("slice_path_flake"));
-                assert!(!by_slice, "{sql}: {steps:?}");
+                let has = |words| steps.iter().any(|step: &String| step.contains(words));
+                if sql == NEWEST {
+                    // It walks a slice from its end, and stops: nothing is sorted.
+                    assert!(!has("TEMP B-TREE"), "{sql}: {steps:?}");
+                } else {
+                    assert!(!has("slice_path_flake"), "{sql}: {steps:?}");
+                }
                 if sql.contains("json_each") {
                     assert!(steps[0].starts_with("SCAN wanted"), "{sql}: {steps:?}");
                 }
