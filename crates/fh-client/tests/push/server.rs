@@ -32,7 +32,7 @@ pub(crate) const LIMITS: PushLimits = PushLimits {
 
 /// What to do with a request instead of serving it.
 pub(crate) enum Fault {
-    /// Answer with this status and these words.
+    /// Answer with this status and these words, once the body was read.
     Refuse(u16, &'static str),
     /// Answer 503 and ask to wait so many seconds.
     Busy(&'static str),
@@ -247,7 +247,12 @@ async fn serve(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let is_upload = path.starts_with("/nars");
     let _under_way = is_upload.then(|| UnderWay::new(&inner));
     let rest = match &fault {
-        Some(Fault::Refuse(status, message)) => return error(*status, message),
+        Some(Fault::Refuse(status, message)) => {
+            // All of it first: whoever is answered while it still sends may see the end of the
+            // connection before the answer.
+            let _ = collect(body, Duration::ZERO).await;
+            return error(*status, message);
+        }
         Some(Fault::Busy(seconds)) => {
             let mut response = error(503, "busy");
             let headers = response.headers_mut();
