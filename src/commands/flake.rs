@@ -99,6 +99,7 @@ pub(crate) fn run(command: FlakeCommand, context: &Context) -> Result<(), Comman
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let new = CreateFlake {
+        exist_ok: false,
         flake: arguments.flake,
         visibility: arguments.visibility,
         description: arguments.description,

@@ -96,7 +96,7 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
             Role::Write => "read and push to",
             Role::Admin => "read, push to and manage",
         };
-        format!("{} may now {what} {}.", grant.user, grant.flake)
+        format!("{} may now {what} {}.", grant.subject, grant.on)
     })
 }
 
@@ -138,11 +138,11 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
 
 fn columns() -> Vec<Column<GrantInfo>> {
     vec![
-        column("user", "USER", |grant: &GrantInfo| grant.user.to_string()),
-        column("role", "ROLE", |grant: &GrantInfo| grant.role.to_string()),
-        column("flake", "FLAKE", |grant: &GrantInfo| {
-            grant.flake.to_string()
+        column("subject", "WHO", |grant: &GrantInfo| {
+            grant.subject.to_string()
         }),
+        column("role", "ROLE", |grant: &GrantInfo| grant.role.to_string()),
+        column("on", "ON", |grant: &GrantInfo| grant.on.to_string()),
         column("created_at", "SINCE", |grant: &GrantInfo| {
             human::timestamp(grant.created_at)
         })

@@ -141,6 +141,8 @@ fn revoke(entry: &ServerEntry, context: &Context) -> Result<bool, CommandError> 
                     Err(ClientError::Unauthorized { .. }) => return Ok(false),
                     Err(error) => return Err(error.into()),
                 };
+                // A workload's own identity ends by itself.
+                let Some(id) = id else { return Ok(false) };
                 client.revoke_token(id).await?;
                 Ok(true)
             },

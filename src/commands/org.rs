@@ -48,6 +48,7 @@ pub(crate) fn run(command: OrgCommand, context: &Context) -> Result<(), CommandE
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let new = CreateOrganization {
+        exist_ok: false,
         name: arguments.name,
     };
     let made = context

@@ -255,7 +255,10 @@ fn print(server: &str, login: &Login, context: &Context) -> Result<(), CommandEr
                 user.push_str(", server administrator");
             }
             user.push(')');
-            let mut token = whoami.token_id.to_string();
+            let mut token = whoami.token_id.map_or_else(
+                || "the workload's own identity".to_owned(),
+                |id| id.to_string(),
+            );
             if let Some(description) = &whoami.token_description {
                 token.push_str(&format!(" ({description})"));
             }

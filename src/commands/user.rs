@@ -55,6 +55,7 @@ pub(crate) fn run(command: UserCommand, context: &Context) -> Result<(), Command
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let new = CreateUser {
+        exist_ok: false,
         name: arguments.name,
         kind: arguments.kind,
     };

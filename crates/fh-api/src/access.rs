@@ -113,6 +113,53 @@ vocabulary! {
     }
 }
 
+vocabulary! {
+    /// What a member is in an organisation. Each includes those before it.
+    OrganizationRole, "organisation role", {
+        /// Holds what was granted to all members, and what was granted to them.
+        Member = "member",
+        /// Administers every flake of the organisation, its teams, members and trust policies.
+        Admin = "admin",
+        /// As an administrator, and decides about the organisation and its owners; there is always at
+        /// least one.
+        Owner = "owner",
+    }
+}
+
+vocabulary! {
+    /// Who may push to the flakes of an organisation.
+    PushRule, "push rule", {
+        /// Whoever holds `write` on the flake.
+        Writers = "writers",
+        /// Trusted workloads alone: tokens of people and of service accounts never push.
+        Builders = "builders",
+    }
+}
+
+vocabulary! {
+    /// Who vouches for workloads, and so which claims theirs have and which traps they set.
+    Provider, "provider", {
+        /// GitHub Actions, also of a GitHub Enterprise Server.
+        Github = "github",
+        /// GitLab CI, also self-managed.
+        Gitlab = "gitlab",
+        /// Buildkite.
+        Buildkite = "buildkite",
+        /// CircleCI.
+        Circleci = "circleci",
+        /// Semaphore.
+        Semaphore = "semaphore",
+        /// Service accounts of Google Cloud.
+        Gcp = "gcp",
+        /// Service accounts of a Kubernetes cluster.
+        Kubernetes = "kubernetes",
+        /// AWS, by a signed `sts:GetCallerIdentity` instead of a JWT.
+        Aws = "aws",
+        /// Any other issuer of OpenID Connect.
+        Oidc = "oidc",
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{FlakePattern, Name, Permission, UserKind};
+use crate::{FlakePattern, Name, Network, Permission, UserKind, WorkloadInfo};
 
 /// `GET /.well-known/fh`, public: all that `fh login --server URL` needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,7 +25,7 @@ pub struct Discovery {
     pub store_dir: String,
     /// The public keys for nix.conf, active first, then standby.
     pub public_keys: Vec<SigningKeyInfo>,
-    /// How one can log in; known words: `token`.
+    /// How one can log in; known words: `token`, `workload`.
     pub login: Vec<String>,
     /// The server's clock, to tell skew from expiry.
     #[serde(with = "time::serde::rfc3339")]
@@ -50,14 +50,26 @@ pub struct Whoami {
     pub kind: UserKind,
     /// May manage the whole server.
     pub server_admin: bool,
-    /// The token's id.
-    pub token_id: Uuid,
+    /// The token's id; none for a workload that shows its own identity.
+    pub token_id: Option<Uuid>,
     /// What the token was said to be for.
     pub token_description: Option<String>,
     /// What the token may be used for.
     pub permissions: Vec<Permission>,
     /// Which flakes the token reaches.
     pub flakes: Vec<FlakePattern>,
+    /// Store paths whose closures alone the token reads; empty: no such limit.
+    #[serde(default)]
+    pub closures: Vec<String>,
+    /// Public keys of which one must have signed what the token reads; empty: no such limit.
+    #[serde(default)]
+    pub signed_by: Vec<String>,
+    /// Networks from which alone the token may be used; empty: from everywhere.
+    #[serde(default)]
+    pub networks: Vec<Network>,
+    /// The workload, where it is one.
+    #[serde(default)]
+    pub workload: Option<WorkloadInfo>,
     /// When the token ends.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,

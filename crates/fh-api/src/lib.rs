@@ -10,25 +10,50 @@
 //! client can talk to an older server.
 
 mod access;
+mod audit;
 mod discovery;
 mod error;
+mod explain;
+mod grants;
+mod keys;
 mod management;
 mod names;
+mod network;
+pub mod oauth;
+mod organizations;
 mod push;
+mod tokens;
+mod trust;
 
-pub use access::{Permission, Role, UnknownWord, UserKind, Visibility};
+pub use access::{
+    OrganizationRole, Permission, Provider, PushRule, Role, UnknownWord, UserKind, Visibility,
+};
+pub use audit::{AuditEvent, AuditList};
 pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};
 pub use error::{ErrorBody, ErrorCode};
+pub use explain::{AccessExplanation, AccessReason, SliceAccess};
+pub use grants::{CreateGrant, GrantInfo, GrantList, Subject};
+pub use keys::{KeyInfo, KeyList};
 pub use management::{
-    CreateFlake, CreateGrant, CreateOrganization, CreateToken, CreateUser, FlakeInfo, FlakeList,
-    GrantInfo, GrantList, MAX_LISTED_PATHS, MintedToken, OrganizationInfo, OrganizationList,
-    PathList, PathSummary, TokenInfo, TokenList, UpdateFlake, UserInfo, UserList,
+    CreateFlake, CreateUser, FlakeInfo, FlakeList, MAX_LISTED_PATHS, PathList, PathSummary,
+    UpdateFlake, UpdateUser, UserInfo, UserList,
 };
 pub use names::{FlakeName, FlakePattern, InvalidName, Name};
+pub use network::{InvalidNetwork, Network};
+pub use organizations::{
+    CreateOrganization, CreateServiceAccount, CreateTeam, MemberInfo, MemberList, OrganizationInfo,
+    OrganizationList, SetMember, TeamDetails, TeamInfo, TeamList, TeamMemberInfo,
+    UpdateOrganization,
+};
 pub use push::{
     BatchAnswer, CommitSummary, LOG_RECORD, LogAnswer, NAR_BATCH_MEDIA_TYPE,
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
     PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
+};
+pub use tokens::{CreateToken, MintedToken, RotateToken, TokenInfo, TokenList, WorkloadInfo};
+pub use trust::{
+    ConditionSpec, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo,
+    TrustPolicyList, TrustTest,
 };
 
 /// The prefix of every API route of this version.

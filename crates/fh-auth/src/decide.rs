@@ -5,47 +5,7 @@
 
 use std::collections::HashMap;
 
-use fh_api::{Role, UnknownWord, Visibility};
-
-/// What a member is in an organisation.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum OrganizationRole {
-    /// Holds what was granted to all members, and what was granted to them.
-    Member,
-    /// Administers every flake of the organisation.
-    Admin,
-    /// As an administrator; there is always at least one.
-    Owner,
-}
-
-impl OrganizationRole {
-    /// The word as it stands in the database and in the API.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::Admin => "admin",
-            Self::Owner => "owner",
-        }
-    }
-}
-
-impl std::str::FromStr for OrganizationRole {
-    type Err = UnknownWord;
-
-    fn from_str(word: &str) -> Result<Self, UnknownWord> {
-        match word {
-            "member" => Ok(Self::Member),
-            "admin" => Ok(Self::Admin),
-            "owner" => Ok(Self::Owner),
-            _ => Err(UnknownWord {
-                what: "organisation role",
-                given: word.chars().take(40).collect(),
-                known: &["member", "admin", "owner"],
-            }),
-        }
-    }
-}
+use fh_api::{OrganizationRole, Role, Visibility};
 
 /// What a decision needs to know of a flake.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

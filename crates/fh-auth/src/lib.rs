@@ -13,8 +13,8 @@ mod decide;
 mod scope;
 mod token;
 
-pub use decide::{FlakeFacts, Holdings, OrganizationRole, Rank};
-pub use scope::{ScopeError, TokenScope};
+pub use decide::{FlakeFacts, Holdings, Rank};
+pub use scope::{Narrowing, ScopeError, TokenScope};
 pub use token::{
     Claims, Jwk, TokenError, TokenKey, UnverifiedTimes, read_unverified, strip_prefix,
 };

@@ -225,6 +225,7 @@ fn administrator_token(
             parent_id: None,
             description: Some("made by the server for its administrator"),
             scope: &TokenScope::unrestricted(),
+            claims: None,
             created_at,
             created_by: None,
             expires_at: created_at.plus_seconds(lifetime.as_secs()),

@@ -169,7 +169,7 @@ impl IntoResponse for ApiError {
         // The answer to what is not there is constant to the byte, so it carries no id.
         let request_id = match &self {
             Self::NotFound => None,
-            _ => current_request_id(),
+            _ => request_id(),
         };
         let body = ErrorBody {
             code: status.as_u16(),
@@ -233,7 +233,8 @@ pub(crate) async fn within_request<T>(id: HeaderValue, handling: impl Future<Out
     CURRENT_REQUEST_ID.scope(id, handling).await
 }
 
-fn current_request_id() -> Option<String> {
+/// The id of the request that is being handled.
+pub(crate) fn request_id() -> Option<String> {
     let id = CURRENT_REQUEST_ID.try_with(|id| id.to_str().map(str::to_owned).ok());
     id.ok().flatten()
 }

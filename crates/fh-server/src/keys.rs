@@ -3,7 +3,7 @@
 use data_encoding::BASE64;
 use fh_api::SigningKeyInfo;
 use fh_auth::TokenKey;
-use fh_nix::SecretKey;
+use fh_nix::{PublicKey, SecretKey};
 use rusqlite::Connection;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -72,6 +72,13 @@ impl Keys {
     /// The audience of the server's tokens, `urn:fh:<server id>`.
     pub(crate) fn audience(&self) -> &str {
         &self.audience
+    }
+
+    /// Whether a public key is one of this server's.
+    pub(crate) fn is_own(&self, key: &PublicKey) -> bool {
+        [&self.active, &self.standby]
+            .iter()
+            .any(|own| own.public() == *key)
     }
 
     /// The public keys for nix.conf, active first.

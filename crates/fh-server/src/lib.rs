@@ -28,6 +28,7 @@ mod push;
 mod receive;
 mod routes;
 mod server;
+mod signatures;
 mod state;
 mod storage;
 mod telemetry;

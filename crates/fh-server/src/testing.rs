@@ -245,6 +245,7 @@ impl TestServer {
                     parent_id: Some(like.id),
                     description: None,
                     scope: &like.scope,
+                    claims: None,
                     created_at: ago(60).whole_seconds(),
                     created_by: None,
                     expires_at: ago(1).whole_seconds(),

@@ -72,6 +72,9 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         expires_in: arguments.expires,
         permissions: some(arguments.permissions),
         flakes: some(arguments.flakes),
+        closures: None,
+        signed_by: None,
+        networks: None,
     };
     let client = context.client_with_token()?;
     let (minted, discovery) = context.change("cannot make the token", async {

@@ -65,7 +65,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "fh-server",
         ours: &["fh-api", "fh-auth", "fh-nix"],
-        others: Others::Without(&[TERMINAL, &["reqwest"]]),
+        others: Others::Without(&[TERMINAL]),
     },
     Layer {
         name: "fh-client",
@@ -85,7 +85,7 @@ const LAYERS: &[Layer] = &[
     Layer {
         name: "fh-api",
         ours: &["fh-nix"],
-        others: Others::Only(&["serde", "time", "uuid"]),
+        others: Others::Only(&["serde", "serde_json", "time", "utoipa", "uuid"]),
     },
     Layer {
         name: "fh-nix",

@@ -14,6 +14,7 @@ use uuid::Uuid;
 use super::directory::Directory;
 use super::last_used::LastUsed;
 use super::principal::{self, Standing};
+use super::source::Source;
 use super::{Caller, credentials};
 use crate::clock;
 use crate::database::{Database, DatabaseError, Timestamp};
@@ -70,11 +71,15 @@ impl Access {
     ///
     /// # Errors
     /// 401 with what is wrong with the credentials, if there are any.
-    pub(crate) async fn authenticate(&self, headers: &HeaderMap) -> Result<Caller, ApiError> {
+    pub(crate) async fn authenticate(
+        &self,
+        headers: &HeaderMap,
+        source: Source,
+    ) -> Result<Caller, ApiError> {
         let token = credentials::token(headers)
             .map_err(|sentence| ApiError::Unauthorized(sentence.to_owned()))?;
         let Some(token) = token else {
-            return self.anonymous().await;
+            return self.anonymous(source).await;
         };
         let now = clock::now();
         let claims = self.verify(&token, now)?;
@@ -86,16 +91,32 @@ impl Access {
             let at = principal.expires_at;
             return Err(ApiError::Unauthorized(format!("the token expired at {at}")));
         }
-        self.last_used.note(principal.token_id);
-        Ok(Caller::new(self.directory().await?, Some(principal)))
+        if !principal.scope.usable_from(source.address) {
+            return Err(ApiError::Forbidden(match source.address {
+                Some(address) => format!("this token may not be used from {address}"),
+                None => {
+                    "this token may be used from certain networks only, and your address is not \
+                         known"
+                        .to_owned()
+                }
+            }));
+        }
+        if let Some(token) = &principal.token {
+            self.last_used.note(token.id);
+        }
+        Ok(Caller::new(
+            self.directory().await?,
+            Some(principal),
+            source,
+        ))
     }
 
     /// The caller of a request without credentials.
     ///
     /// # Errors
     /// When the database fails.
-    pub(crate) async fn anonymous(&self) -> Result<Caller, ApiError> {
-        Ok(Caller::new(self.directory().await?, None))
+    pub(crate) async fn anonymous(&self, source: Source) -> Result<Caller, ApiError> {
+        Ok(Caller::new(self.directory().await?, None, source))
     }
 
     /// Writes when tokens were used last.
@@ -131,7 +152,7 @@ impl Access {
         let standing = cell
             .get_or_try_init(|| {
                 self.database
-                    .read(move |connection| principal::load(connection, token, account, generation))
+                    .read(move |connection| principal::load(connection, token, account))
             })
             .await?
             .clone();

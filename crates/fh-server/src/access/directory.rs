@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use fh_api::{FlakeName, Name, Visibility};
+use fh_api::{FlakeName, Name, PushRule, Visibility};
 use fh_auth::FlakeFacts;
 use rusqlite::Connection;
 
@@ -43,6 +43,8 @@ pub(crate) struct OrganizationEntry {
     pub(crate) id: i64,
     /// Its name.
     pub(crate) name: Name,
+    /// Who may push to its flakes.
+    pub(crate) push: PushRule,
 }
 
 /// A copy of all names.
@@ -66,6 +68,7 @@ impl Directory {
                 let entry = OrganizationEntry {
                     id: organization.id,
                     name: organization.name,
+                    push: organization.push,
                 };
                 (entry.id, entry)
             })
@@ -126,6 +129,12 @@ impl Directory {
     /// The organisation of that name, in whatever case.
     pub(super) fn find_organization(&self, name: &str) -> Option<&OrganizationEntry> {
         self.organizations.get(&name.to_ascii_lowercase())
+    }
+
+    /// Who may push to a flake.
+    pub(super) fn push_rule(&self, flake: &FlakeEntry) -> PushRule {
+        self.find_organization(flake.name.org.as_str())
+            .map_or(PushRule::Builders, |organization| organization.push)
     }
 
     /// The flakes of an organisation, sorted by name.

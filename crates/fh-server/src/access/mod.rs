@@ -22,6 +22,7 @@ mod credentials;
 mod directory;
 mod last_used;
 mod principal;
+mod source;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -29,16 +30,18 @@ mod view;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use fh_api::{FlakeName, FlakePattern, Permission, Role, Visibility};
-use fh_auth::OrganizationRole;
+use fh_api::{FlakeName, FlakePattern, OrganizationRole, Permission, PushRule, Role, Visibility};
 use http::request::Parts;
 
 pub(crate) use self::authenticate::Access;
 use self::directory::{Directory, FlakeEntry};
 pub(crate) use self::last_used::FLUSH_INTERVAL;
 pub(crate) use self::principal::Principal;
-pub(crate) use self::view::{Scope, View, ViewIdentity};
-use crate::error::ApiError;
+pub(crate) use self::source::Source;
+pub(crate) use self::view::{PathLimits, Scope, View, ViewIdentity};
+use crate::database::audit::Actor;
+use crate::error::{ApiError, request_id};
+use crate::listen::Peer;
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
 
@@ -48,6 +51,7 @@ pub(crate) struct Caller {
     directory: Arc<Directory>,
     principal: Option<Arc<Principal>>,
     view: View,
+    source: Source,
 }
 
 /// A flake that the caller was found to have the asked role on.
@@ -65,7 +69,9 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let caller = state.access().authenticate(&parts.headers).await?;
+        let proxies = &state.settings().trusted_proxies;
+        let source = Source::of(parts.extensions.get::<Peer>(), &parts.headers, proxies);
+        let caller = state.access().authenticate(&parts.headers, source).await?;
         if let (Some(principal), Some(slot)) =
             (&caller.principal, parts.extensions.get::<PrincipalSlot>())
         {
@@ -76,8 +82,9 @@ impl FromRequestParts<AppState> for Caller {
 }
 
 impl Caller {
-    fn new(directory: Arc<Directory>, principal: Option<Arc<Principal>>) -> Self {
+    fn new(directory: Arc<Directory>, principal: Option<Arc<Principal>>, source: Source) -> Self {
         Self {
+            source,
             view: View::new(Arc::clone(&directory), principal.clone()),
             directory,
             principal,
@@ -101,6 +108,25 @@ impl Caller {
     pub(crate) fn principal(&self) -> Result<&Principal, ApiError> {
         self.principal.as_deref().ok_or_else(|| {
             ApiError::Unauthorized("this needs a token, and the request has none".to_owned())
+        })
+    }
+
+    /// Who it is, for the audit log.
+    ///
+    /// # Errors
+    /// 401 for the anonymous.
+    pub(crate) fn actor(&self) -> Result<Actor, ApiError> {
+        let principal = self.principal()?;
+        Ok(Actor {
+            account_id: principal.account_id,
+            user: principal.name.to_string(),
+            token_uuid: principal.token.as_ref().map(|token| token.uuid),
+            workload: principal
+                .workload
+                .as_ref()
+                .map(|workload| Arc::clone(&workload.audited)),
+            address: self.source.address,
+            request_id: request_id(),
         })
     }
 
@@ -169,7 +195,16 @@ impl Caller {
         if open && needed == Role::Read && permission == Permission::Pull {
             return Ok(found);
         }
-        self.require(permission)?;
+        let principal = self.require(permission)?;
+        if permission == Permission::Push
+            && principal.workload.is_none()
+            && self.directory.push_rule(entry) == PushRule::Builders
+        {
+            return Err(ApiError::Forbidden(format!(
+                "{} takes pushes from its trusted builders alone, by their workload identity",
+                entry.name.org
+            )));
+        }
         if role < Some(needed) {
             let name = &entry.name;
             return Err(ApiError::Forbidden(match role {

@@ -1,12 +1,14 @@
 //! Who a valid token makes the caller, and what that one holds.
 
-use fh_api::{Name, UserKind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use fh_api::{Name, UserKind, WorkloadInfo};
 use fh_auth::{Holdings, TokenScope};
 use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::directory::FlakeEntry;
-use crate::database::audit::Actor;
 use crate::database::{DatabaseError, Timestamp, accounts, grants, tokens};
 
 /// The account behind a token, the token's narrowing, and all that the account holds, as they were
@@ -21,20 +23,46 @@ pub(crate) struct Principal {
     pub(crate) kind: UserKind,
     /// Whether the account may manage the server; the token may be narrower.
     pub(crate) server_admin: bool,
-    /// The token's internal id.
-    pub(crate) token_id: i64,
-    /// The token's public id.
-    pub(crate) token_uuid: Uuid,
-    /// What the token is for.
-    pub(crate) token_description: Option<String>,
+    /// The token; none for a workload that shows its own identity.
+    pub(crate) token: Option<TokenFacts>,
+    /// The workload, where it is one that a trust policy has let in.
+    pub(crate) workload: Option<WorkloadFacts>,
     /// How far the token narrows.
     pub(crate) scope: TokenScope,
     /// When the token ends.
     pub(crate) expires_at: Timestamp,
     /// What the account holds, not narrowed.
     pub(crate) holdings: Holdings,
-    /// Of which state this is a copy.
-    pub(crate) generation: u64,
+    /// No two copies have the same.
+    pub(crate) serial: u64,
+}
+
+/// What a principal knows of its token's row.
+#[derive(Debug, Clone)]
+pub(crate) struct TokenFacts {
+    /// The internal id.
+    pub(crate) id: i64,
+    /// The public id.
+    pub(crate) uuid: Uuid,
+    /// What the token is for.
+    pub(crate) description: Option<String>,
+}
+
+/// What is known of a workload.
+#[derive(Debug, Clone)]
+pub(crate) struct WorkloadFacts {
+    /// For its owner.
+    pub(crate) info: WorkloadInfo,
+    /// For the audit log: issuer, subject and the claims that matter, JSON.
+    pub(crate) audited: Arc<str>,
+}
+
+/// Numbers for copies of principals.
+static SERIALS: AtomicU64 = AtomicU64::new(0);
+
+/// A number that no other copy has.
+pub(super) fn next_serial() -> u64 {
+    SERIALS.fetch_add(1, Ordering::Relaxed)
 }
 
 impl Principal {
@@ -42,14 +70,6 @@ impl Principal {
     pub(crate) fn reaches(&self, flake: &FlakeEntry) -> bool {
         self.scope
             .reaches(flake.name.org.as_str(), flake.name.project.as_str())
-    }
-
-    /// For the audit log.
-    pub(crate) fn actor(&self) -> Actor {
-        Actor {
-            account_id: self.account_id,
-            token_uuid: self.token_uuid,
-        }
     }
 
     /// How much memory it takes, roughly, in units of one small principal.
@@ -63,7 +83,7 @@ impl Principal {
 #[derive(Debug, Clone)]
 pub(super) enum Standing {
     /// It is good.
-    Good(std::sync::Arc<Principal>),
+    Good(Arc<Principal>),
     /// It is not, and why, for a person.
     Refused(String),
 }
@@ -73,7 +93,6 @@ pub(super) fn load(
     connection: &Connection,
     token: Uuid,
     account: Uuid,
-    generation: u64,
 ) -> Result<Standing, DatabaseError> {
     let unknown = || {
         Standing::Refused(
@@ -100,17 +119,20 @@ pub(super) fn load(
         )));
     }
     let holdings = grants::holdings(connection, account.id)?;
-    Ok(Standing::Good(std::sync::Arc::new(Principal {
+    Ok(Standing::Good(Arc::new(Principal {
         account_id: account.id,
         name: account.name,
         kind: account.kind,
         server_admin: account.server_admin,
-        token_id: token.id,
-        token_uuid: token.uuid,
-        token_description: token.description,
+        token: Some(TokenFacts {
+            id: token.id,
+            uuid: token.uuid,
+            description: token.description,
+        }),
+        workload: None,
         scope: token.scope,
         expires_at: token.expires_at,
         holdings,
-        generation,
+        serial: next_serial(),
     })))
 }

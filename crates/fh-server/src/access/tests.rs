@@ -12,7 +12,12 @@ async fn caller(server: &TestServer, token: &str) -> Caller {
     if !token.is_empty() {
         headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
     }
-    server.state.access().authenticate(&headers).await.unwrap()
+    server
+        .state
+        .access()
+        .authenticate(&headers, Source::default())
+        .await
+        .unwrap()
 }
 
 /// `acme` with a flake of each visibility, `open/lib` public, all of Ann's.

@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use fh_api::{Permission, Role};
 use fh_auth::{Holdings, Rank};
+use fh_nix::{PublicKey, StorePath};
 
 use super::Principal;
 use super::directory::{Directory, FlakeEntry};
@@ -33,10 +34,19 @@ enum Narrowing {
 /// Equal where two views answer alike for certain; a key for caches of answers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) struct ViewIdentity {
-    token_id: Option<i64>,
-    access: u64,
+    /// Of the copy of the principal, which is of one token and one generation.
+    principal: Option<u64>,
     directory: u64,
     narrowing: Narrowing,
+}
+
+/// How a token narrows its view to certain paths. `None` is no limit.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct PathLimits<'a> {
+    /// Paths whose closures alone are read.
+    pub(crate) closures: Option<&'a [StorePath]>,
+    /// Keys of which one must have signed what is read.
+    pub(crate) signed_by: Option<&'a [PublicKey]>,
 }
 
 /// What a caller may read. Clones are cheap.
@@ -102,14 +112,27 @@ impl View {
             .map(|flake| (flake, self.role(flake)))
     }
 
+    /// Which paths of its slices alone it holds, where it does not hold all of them.
+    pub(crate) fn limits(&self) -> Option<PathLimits<'_>> {
+        let scope = &self.principal.as_ref()?.scope;
+        scope.is_for_certain_paths().then(|| PathLimits {
+            closures: scope.closures(),
+            signed_by: scope.signed_by(),
+        })
+    }
+
+    /// The same view where no address narrows it.
+    pub(crate) fn whole(&self) -> Self {
+        Self {
+            narrowing: Narrowing::All,
+            ..self.clone()
+        }
+    }
+
     /// A key for caches of what was answered from this view.
     pub(crate) fn identity(&self) -> ViewIdentity {
         ViewIdentity {
-            token_id: self.principal.as_ref().map(|principal| principal.token_id),
-            access: self
-                .principal
-                .as_ref()
-                .map_or(0, |principal| principal.generation),
+            principal: self.principal.as_ref().map(|principal| principal.serial),
             directory: self.directory.generation(),
             narrowing: self.narrowing,
         }

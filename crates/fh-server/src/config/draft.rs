@@ -26,6 +26,7 @@ impl Draft {
                 listen: Vec::new(),
                 metrics_listen: None,
                 public_url: None,
+                trusted_proxies: Vec::new(),
                 tls: None,
                 store_dir: fh_nix::StoreDir::default(),
                 priority: 0,

@@ -66,6 +66,8 @@ pub struct Settings {
     pub limits: Limits,
     /// How long it waits.
     pub timeouts: Timeouts,
+    /// Proxies that are believed when they say whom they speak for.
+    pub trusted_proxies: Vec<fh_api::Network>,
     /// How long tokens last.
     pub tokens: TokenSettings,
     /// How long what an unfinished push has sent is kept.

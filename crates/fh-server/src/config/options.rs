@@ -144,6 +144,25 @@ pub static OPTIONS: &[OptionSpec] = &[
         ..BLANK
     },
     OptionSpec {
+        key: "trusted-proxy",
+        variable: "FH_SERVE_TRUSTED_PROXY",
+        value_name: "NETWORK",
+        help: "Proxies whose X-Forwarded-For is believed: networks such as 10.0.0.0/8. May be given \
+               several times.\n\n\
+               A client's address counts for tokens that are narrowed to networks, for limits and in \
+               the audit log. What connects to a Unix socket is always believed.",
+        example: "10.0.0.0/8",
+        repeated: true,
+        set: |draft, text| {
+            let network = text
+                .parse()
+                .map_err(|error: fh_api::InvalidNetwork| error.to_string())?;
+            draft.settings.trusted_proxies.push(network);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
         key: "metrics-listen",
         variable: "FH_SERVE_METRICS_LISTEN",
         value_name: "ADDRESS",

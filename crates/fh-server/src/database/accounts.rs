@@ -4,7 +4,7 @@ use fh_api::{Name, UserInfo, UserKind};
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parsed};
+use super::values::{all, execute, first, new_id, now, parse, parsed};
 use super::{DatabaseError, Timestamp};
 
 /// A row of `account`.
@@ -20,13 +20,21 @@ pub(crate) struct Account {
     pub(crate) kind: UserKind,
     /// Whether it may manage the server.
     pub(crate) server_admin: bool,
+    /// The organisation that a service account belongs to.
+    pub(crate) organization: Option<Name>,
+    /// The internal id of that organisation.
+    pub(crate) organization_id: Option<i64>,
+    /// The trust policy whose workloads it stands for.
+    pub(crate) trust_policy_id: Option<i64>,
     /// When it was made.
     pub(crate) created_at: Timestamp,
     /// Since when its tokens are good for nothing.
     pub(crate) disabled_at: Option<Timestamp>,
 }
 
-const COLUMNS: &str = "id, uuid, name, kind, server_admin, created_at, disabled_at";
+const SELECT: &str = "SELECT a.id, a.uuid, a.name, a.kind, a.server_admin, a.organization_id, \
+     o.name AS organization, a.trust_policy_id, a.created_at, a.disabled_at \
+     FROM account a LEFT JOIN organization o ON o.id = a.organization_id";
 
 impl Account {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
@@ -36,6 +44,12 @@ impl Account {
             name: parsed(row, "name", "account name")?,
             kind: parsed(row, "kind", "kind of account")?,
             server_admin: row.get("server_admin")?,
+            organization: row
+                .get::<_, Option<String>>("organization")?
+                .map(|name| parse(&name, "organisation name"))
+                .transpose()?,
+            organization_id: row.get("organization_id")?,
+            trust_policy_id: row.get("trust_policy_id")?,
             created_at: row.get("created_at")?,
             disabled_at: row.get("disabled_at")?,
         })
@@ -48,26 +62,28 @@ impl Account {
             name: self.name.clone(),
             kind: self.kind,
             server_admin: self.server_admin,
+            organization: self.organization.clone(),
+            disabled_at: self.disabled_at.map(Timestamp::to_date_time),
             created_at: self.created_at.to_date_time(),
         }
     }
 }
 
-/// Every account, sorted by name.
+/// Every account of a person or a service, sorted by name; not those of trust policies.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Account>, DatabaseError> {
-    let sql = format!("SELECT {COLUMNS} FROM account ORDER BY folded");
+    let sql = format!("{SELECT} WHERE a.trust_policy_id IS NULL ORDER BY a.folded");
     all(connection, &sql, [], Account::from_row)
 }
 
 /// The account of that name, in whatever case.
 pub(crate) fn find(connection: &Connection, name: &Name) -> Result<Option<Account>, DatabaseError> {
-    let sql = format!("SELECT {COLUMNS} FROM account WHERE folded = ?1");
+    let sql = format!("{SELECT} WHERE a.folded = ?1");
     first(connection, &sql, params![name.folded()], Account::from_row)
 }
 
 /// The account of that id.
 pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Account>, DatabaseError> {
-    let sql = format!("SELECT {COLUMNS} FROM account WHERE id = ?1");
+    let sql = format!("{SELECT} WHERE a.id = ?1");
     first(connection, &sql, params![id], Account::from_row)
 }
 
@@ -100,6 +116,9 @@ pub(crate) fn insert(
         name: name.clone(),
         kind,
         server_admin,
+        organization: None,
+        organization_id: None,
+        trust_policy_id: None,
         created_at,
         disabled_at: None,
     })

@@ -1,6 +1,6 @@
 //! Grants, and all that an account holds by them and by membership.
 
-use fh_api::{FlakeName, GrantInfo, Name, Role};
+use fh_api::{FlakeName, FlakePattern, GrantInfo, Name, Role, Subject};
 use fh_auth::Holdings;
 use rusqlite::{Connection, params};
 
@@ -69,8 +69,8 @@ impl Grant {
     /// As the API tells it.
     pub(crate) fn info(&self, flake: &FlakeName) -> GrantInfo {
         GrantInfo {
-            user: self.user.clone(),
-            flake: flake.clone(),
+            subject: Subject::User(self.user.clone()),
+            on: FlakePattern::Flake(flake.clone()),
             role: self.role,
             created_at: self.created_at.to_date_time(),
         }

@@ -11,6 +11,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0001_initial.sql"),
     include_str!("migrations/0002_logs.sql"),
     include_str!("migrations/0003_integrity.sql"),
+    include_str!("migrations/0004_access.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

@@ -1,7 +1,6 @@
 //! Organisations and their members.
 
-use fh_api::{Name, OrganizationInfo};
-use fh_auth::OrganizationRole;
+use fh_api::{Name, OrganizationInfo, OrganizationRole, PushRule};
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
@@ -17,6 +16,8 @@ pub(crate) struct Organization {
     pub(crate) uuid: Uuid,
     /// Its name.
     pub(crate) name: Name,
+    /// Who may push to its flakes.
+    pub(crate) push: PushRule,
     /// When it was made.
     pub(crate) created_at: Timestamp,
 }
@@ -27,15 +28,18 @@ impl Organization {
             id: row.get("id")?,
             uuid: parsed(row, "uuid", "organisation id")?,
             name: parsed(row, "name", "organisation name")?,
+            push: parsed(row, "push_rule", "push rule")?,
             created_at: row.get("created_at")?,
         })
     }
 
-    /// As the API tells it.
-    pub(crate) fn info(&self) -> OrganizationInfo {
+    /// As the API tells it to someone who is that there.
+    pub(crate) fn info(&self, role: Option<OrganizationRole>) -> OrganizationInfo {
         OrganizationInfo {
             id: self.uuid,
             name: self.name.clone(),
+            push: self.push,
+            role,
             created_at: self.created_at.to_date_time(),
         }
     }
@@ -43,7 +47,7 @@ impl Organization {
 
 /// Every organisation, sorted by name.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Organization>, DatabaseError> {
-    let sql = "SELECT id, uuid, name, created_at FROM organization ORDER BY folded";
+    let sql = "SELECT id, uuid, name, push_rule, created_at FROM organization ORDER BY folded";
     all(connection, sql, [], Organization::from_row)
 }
 
@@ -52,7 +56,7 @@ pub(crate) fn list_of_member(
     connection: &Connection,
     account_id: i64,
 ) -> Result<Vec<Organization>, DatabaseError> {
-    let sql = "SELECT o.id, o.uuid, o.name, o.created_at FROM organization o \
+    let sql = "SELECT o.id, o.uuid, o.name, o.push_rule, o.created_at FROM organization o \
                JOIN membership m ON m.organization_id = o.id \
                WHERE m.account_id = ?1 ORDER BY o.folded";
     all(connection, sql, params![account_id], Organization::from_row)
@@ -74,6 +78,7 @@ pub(crate) fn insert(
         id: change.last_insert_rowid(),
         uuid,
         name: name.clone(),
+        push: PushRule::Writers,
         created_at,
     })
 }

@@ -118,14 +118,9 @@ pub(crate) fn holders_of_nar(
     connection: &Connection,
     nar_hash: &NarHash,
 ) -> Result<Option<(Nar, Vec<i64>)>, DatabaseError> {
-    let nar = first(
-        connection,
-        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at \
-         FROM nar WHERE nar_hash = ?1",
-        params![nar_hash.as_bytes()],
-        Nar::from_row,
-    )?;
-    let Some(nar) = nar else { return Ok(None) };
+    let Some(nar) = nar_of_hash(connection, nar_hash)? else {
+        return Ok(None);
+    };
     let flakes = all(connection, HOLDERS_OF_NAR, params![nar.id], |row| {
         Ok(row.get("flake_id")?)
     })?;
@@ -203,6 +198,49 @@ pub(crate) fn nar_of_row(
          FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
          WHERE s.id = ?1 AND s.path_hash = ?2 AND n.damaged_at IS NULL",
         params![row_id, hash.as_bytes()],
+        Nar::from_row,
+    )
+}
+
+/// What a row of a slice refers to.
+pub(crate) fn references(
+    connection: &Connection,
+    row_id: i64,
+) -> Result<Vec<StorePath>, DatabaseError> {
+    let found = first(
+        connection,
+        "SELECT path_refs FROM slice_path WHERE id = ?1",
+        params![row_id],
+        |row| words(row, "path_refs", "reference"),
+    )?;
+    Ok(found.unwrap_or_default())
+}
+
+/// A NAR and every row that has it, the oldest first.
+pub(crate) fn rows_of_nar(
+    connection: &Connection,
+    nar_hash: &NarHash,
+) -> Result<Option<(Nar, Vec<(StorePathHash, Holder)>)>, DatabaseError> {
+    let Some(nar) = nar_of_hash(connection, nar_hash)? else {
+        return Ok(None);
+    };
+    let sql = "SELECT path_hash, flake_id, id FROM slice_path WHERE nar_id = ?1 ORDER BY id";
+    let rows = all(connection, sql, params![nar.id], |row| {
+        let holder = Holder {
+            flake_id: row.get("flake_id")?,
+            row_id: row.get("id")?,
+        };
+        Ok((StorePathHash::from_bytes(row.get("path_hash")?), holder))
+    })?;
+    Ok(Some((nar, rows)))
+}
+
+fn nar_of_hash(connection: &Connection, nar_hash: &NarHash) -> Result<Option<Nar>, DatabaseError> {
+    first(
+        connection,
+        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at \
+         FROM nar WHERE nar_hash = ?1",
+        params![nar_hash.as_bytes()],
         Nar::from_row,
     )
 }

@@ -1,8 +1,9 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
 
+use fh_api::OrganizationRole;
 use fh_api::{Name, Role, UserKind, Visibility};
-use fh_auth::{OrganizationRole, TokenScope};
+use fh_auth::TokenScope;
 use tempfile::TempDir;
 
 use super::*;
@@ -276,6 +277,7 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
                     parent_id,
                     description: None,
                     scope: &scope,
+                    claims: None,
                     created_at: now(),
                     created_by: None,
                     expires_at: now().plus_seconds(60),

@@ -24,6 +24,8 @@ pub(crate) struct Token {
     pub(crate) description: Option<String>,
     /// How far it is narrowed.
     pub(crate) scope: TokenScope,
+    /// The claims of the workload whose identity was exchanged for it, JSON.
+    pub(crate) claims: Option<String>,
     /// The token that it was minted with.
     pub(crate) parent: Option<Uuid>,
     /// When it was minted.
@@ -37,7 +39,7 @@ pub(crate) struct Token {
 }
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS user, t.description, \
-     t.permissions, t.flakes, p.uuid AS parent, t.created_at, t.expires_at, t.last_used_at, \
+     t.permissions, t.flakes, t.closures, t.signed_by, t.networks, t.claims, p.uuid AS parent, t.created_at, t.expires_at, t.last_used_at, \
      t.revoked_at \
      FROM token t JOIN account a ON a.id = t.account_id LEFT JOIN token p ON p.id = t.parent_id";
 
@@ -52,7 +54,11 @@ impl Token {
             scope: TokenScope::new(
                 words(row, "permissions", "permission")?,
                 words(row, "flakes", "flake pattern")?,
-            ),
+            )
+            .with_closures(limit(row, "closures", "store path")?)
+            .with_signed_by(limit(row, "signed_by", "public key")?)
+            .with_networks(limit(row, "networks", "network")?),
+            claims: row.get("claims")?,
             parent: row
                 .get::<_, Option<String>>("parent")?
                 .map(|uuid| parse(&uuid, "token id"))
@@ -72,6 +78,10 @@ impl Token {
             description: self.description.clone(),
             permissions: self.scope.permissions().collect(),
             flakes: self.scope.flakes().to_vec(),
+            closures: texts(self.scope.closures()),
+            signed_by: texts(self.scope.signed_by()),
+            networks: self.scope.networks().unwrap_or_default().to_vec(),
+            workload: None,
             parent: self.parent,
             created_at: self.created_at.to_date_time(),
             expires_at: self.expires_at.to_date_time(),
@@ -79,6 +89,32 @@ impl Token {
             revoked_at: self.revoked_at.map(Timestamp::to_date_time),
         }
     }
+}
+
+/// A column of values separated by spaces, or none.
+fn limit<T>(
+    row: &Row<'_>,
+    column: &'static str,
+    what: &'static str,
+) -> Result<Option<Vec<T>>, DatabaseError>
+where
+    T: std::str::FromStr,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    match row.get_ref(column)? {
+        rusqlite::types::ValueRef::Null => Ok(None),
+        _ => words(row, column, what).map(Some),
+    }
+}
+
+/// The items of a limit as the API tells them; none where there is no limit.
+pub(crate) fn texts<T: ToString>(limit: Option<&[T]>) -> Vec<String> {
+    let items = limit.unwrap_or_default();
+    items.iter().map(ToString::to_string).collect()
+}
+
+fn joined<T: ToString>(items: &[T]) -> String {
+    texts(Some(items)).join(" ")
 }
 
 /// The token of that public id.
@@ -115,6 +151,8 @@ pub(crate) struct NewToken<'a> {
     pub(crate) description: Option<&'a str>,
     /// How far it is narrowed.
     pub(crate) scope: &'a TokenScope,
+    /// The claims of the workload whose identity is exchanged for it, JSON.
+    pub(crate) claims: Option<&'a str>,
     /// When it is minted; whole seconds, as the token itself tells it.
     pub(crate) created_at: Timestamp,
     /// Who minted it.
@@ -136,7 +174,8 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
     execute(
         connection,
         "INSERT INTO token (uuid, account_id, parent_id, description, permissions, flakes, \
-         created_at, created_by, expires_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+         closures, signed_by, networks, claims, created_at, created_by, expires_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
         params![
             uuid.to_string(),
             token.account_id,
@@ -144,6 +183,10 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
             token.description,
             permissions.join(" "),
             flakes.join(" "),
+            token.scope.closures().map(joined),
+            token.scope.signed_by().map(joined),
+            token.scope.networks().map(joined),
+            token.claims,
             token.created_at,
             token.created_by,
             token.expires_at

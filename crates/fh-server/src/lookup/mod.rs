@@ -17,6 +17,7 @@
 //! - memory is bounded, whatever is asked for and however many slices hold a path.
 
 mod fresh;
+mod limited;
 mod logs;
 #[cfg(test)]
 mod tests;
@@ -25,15 +26,17 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use fh_nix::{Compression, NarHash, NarInfo, StoreDir, StorePathHash};
+use fh_nix::{Compression, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
 use moka::sync::Cache;
 
 use self::fresh::FreshCache;
+use self::limited::Closures;
 use crate::access::{View, ViewIdentity};
 use crate::database::nars::Nar;
 use crate::database::slices::{self, Holder, Served};
 use crate::database::{Database, DatabaseError};
 use crate::keys::Keys;
+use crate::signatures::Signatures;
 
 /// Memory for lists of holders, in bytes, of paths and of NARs each.
 const HOLDERS_MEMORY: u64 = 16 << 20;
@@ -67,6 +70,10 @@ struct Shared {
     rows: Cache<(ViewIdentity, u64), Option<i64>>,
     readable: Cache<(ViewIdentity, u64), bool>,
     next_serial: AtomicU64,
+    closures: Closures,
+    signatures: Signatures,
+    /// Grows with whatever a slice gains or loses.
+    commits: AtomicU64,
 }
 
 /// The slices that hold a path, the oldest first.
@@ -120,6 +127,7 @@ impl Lookup {
         let texts = |_: &_, entry: &Option<Text>| {
             ENTRY + entry.as_ref().map_or(0, |entry| entry.text.len())
         };
+        let signed_store_dir = store_dir.clone();
         Self {
             shared: Arc::new(Shared {
                 database,
@@ -131,6 +139,9 @@ impl Lookup {
                 rows: Cache::new(DECISIONS),
                 readable: Cache::new(DECISIONS),
                 next_serial: AtomicU64::new(0),
+                closures: Closures::new(),
+                signatures: Signatures::new(signed_store_dir),
+                commits: AtomicU64::new(0),
             }),
         }
     }
@@ -142,14 +153,10 @@ impl Lookup {
         view: &View,
         hash: StorePathHash,
     ) -> Result<Option<Found>, DatabaseError> {
-        let shared = &self.shared;
-        let entry = match shared.paths.get(&shared.database, &hash) {
-            Some(entry) => entry,
-            None => self.load_path(hash).await?,
-        };
-        let Some(row_id) = shared.best(view, &entry) else {
+        let Some(row_id) = self.row(view, hash).await? else {
             return Ok(None);
         };
+        let shared = &self.shared;
         let signed_by = shared.keys.active().name();
         if let Some(text) = shared.texts.get(&shared.database, &row_id)
             && text
@@ -168,18 +175,56 @@ impl Lookup {
         view: &View,
         hash: StorePathHash,
     ) -> Result<Option<Nar>, DatabaseError> {
+        let Some(row_id) = self.row(view, hash).await? else {
+            return Ok(None);
+        };
+        self.shared
+            .database
+            .read(move |connection| slices::nar_of_row(connection, row_id, &hash))
+            .await
+    }
+
+    /// A path as a view has it: of the slice that [`Self::narinfo`] takes.
+    pub(crate) async fn path_info(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+    ) -> Result<Option<PathInfo>, DatabaseError> {
+        let Some(row_id) = self.row(view, hash).await? else {
+            return Ok(None);
+        };
+        let served = self
+            .shared
+            .database
+            .read(move |connection| slices::served(connection, row_id));
+        Ok(served.await?.map(|served| served.info))
+    }
+
+    /// Whether a view has a path.
+    pub(crate) async fn holds(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+    ) -> Result<bool, DatabaseError> {
+        Ok(self.row(view, hash).await?.is_some())
+    }
+
+    /// The row of a path that a view has.
+    async fn row(&self, view: &View, hash: StorePathHash) -> Result<Option<i64>, DatabaseError> {
         let shared = &self.shared;
         let entry = match shared.paths.get(&shared.database, &hash) {
             Some(entry) => entry,
             None => self.load_path(hash).await?,
         };
-        let Some(row_id) = shared.best(view, &entry) else {
-            return Ok(None);
-        };
-        shared
-            .database
-            .read(move |connection| slices::nar_of_row(connection, row_id, &hash))
-            .await
+        match view.limits() {
+            None => Ok(shared.best(view, &entry)),
+            Some(limits) => self.limited_row(view, &limits, hash, &entry).await,
+        }
+    }
+
+    /// Signatures that were verified.
+    pub(crate) fn signatures(&self) -> &Signatures {
+        &self.shared.signatures
     }
 
     /// A NAR, if a slice of the view holds it, and its content is not lost.
@@ -188,6 +233,9 @@ impl Lookup {
         view: &View,
         nar_hash: NarHash,
     ) -> Result<Option<Nar>, DatabaseError> {
+        if let Some(limits) = view.limits() {
+            return self.limited_nar(view, &limits, nar_hash).await;
+        }
         let shared = &self.shared;
         let entry = match shared.nars.get(&shared.database, &nar_hash) {
             Some(entry) => entry,
@@ -205,6 +253,7 @@ impl Lookup {
         paths: impl IntoIterator<Item = &'a StorePathHash>,
         nars: impl IntoIterator<Item = &'a NarHash>,
     ) {
+        self.shared.commits.fetch_add(1, Ordering::SeqCst);
         paths
             .into_iter()
             .for_each(|hash| self.shared.paths.forget(hash));
@@ -223,6 +272,7 @@ impl Lookup {
 
     /// Forgets everything: somebody else has written to the database.
     pub(crate) fn forget_all(&self) {
+        self.shared.commits.fetch_add(1, Ordering::SeqCst);
         self.shared.nars.forget_all();
         self.shared.paths.forget_all();
         self.shared.texts.forget_all();

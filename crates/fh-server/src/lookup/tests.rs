@@ -48,7 +48,12 @@ async fn a_narinfo_is_read_and_signed_once() {
     let item = Item::new("x", b"x");
     scene.push(&[&item]).await;
     let headers = headers(&scene.ann);
-    let caller = scene.server.state.access().authenticate(&headers).await;
+    let caller = scene
+        .server
+        .state
+        .access()
+        .authenticate(&headers, crate::access::Source::default())
+        .await;
     let caller = caller.unwrap();
     let hash = item.hash().parse().unwrap();
     let lookup = scene.server.state.lookup();

@@ -49,7 +49,7 @@ impl Pushes {
                             .map_err(ApiError::internal)?;
                         pushes::set_committed(transaction, row_id, &summary)?;
                     }
-                    record(transaction, &target, actor, &committed)?;
+                    record(transaction, &target, &actor, &committed)?;
                     Ok::<_, ApiError>(committed)
                 })
                 .await?
@@ -177,15 +177,16 @@ fn clash(info: &PathInfo, present: &Present) -> Option<Clash> {
 fn record(
     connection: &Connection,
     target: &Target,
-    actor: Actor,
+    actor: &Actor,
     committed: &Committed,
 ) -> Result<(), ApiError> {
     let event = |action, detail| Event {
         action,
-        actor: Some(actor),
+        actor: Some(actor.clone()),
         flake_id: Some(target.flake_id),
         subject: &target.flake,
         detail,
+        ..Event::default()
     };
     if committed.summary.added > 0 || committed.summary.logs > 0 {
         audit::record(connection, &event("push.commit", json!(committed.summary)))?;

@@ -12,11 +12,11 @@ use rusqlite::Connection;
 
 use super::logs;
 use super::parse::Wanted;
-use super::upstream::Upstream;
 use crate::access::View;
 use crate::database::nars::{self, Nar};
 use crate::database::slices::{self, Present};
 use crate::error::ApiError;
+use crate::signatures::Signatures;
 
 /// The slice that is pushed to, and who pushes.
 #[derive(Debug, Clone)]
@@ -50,7 +50,7 @@ pub(super) fn examine(
     connection: &Connection,
     target: &Target,
     wanted: &Wanted,
-    upstream: &Upstream,
+    upstream: &Signatures,
 ) -> Result<Examined, ApiError> {
     let hashes: Vec<StorePathHash> = wanted.paths.iter().map(|info| info.path.hash()).collect();
     let present = slices::present(connection, target.flake_id, &hashes)?;
@@ -186,7 +186,7 @@ fn check_references(
     target: &Target,
     wanted: &Wanted,
     added: &[&PathInfo],
-    upstream: &Upstream,
+    upstream: &Signatures,
 ) -> Result<(), ApiError> {
     let pushed: HashMap<StorePathHash, &StorePath> = wanted
         .paths

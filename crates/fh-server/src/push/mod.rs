@@ -26,7 +26,6 @@ mod parse;
 mod plan;
 #[cfg(test)]
 pub(crate) mod tests;
-mod upstream;
 
 pub(crate) use self::logs::LOG_SIZE;
 pub(crate) use self::open::{OpenPush, Pushes};

@@ -13,7 +13,6 @@ use uuid::Uuid;
 use super::examine::Target;
 use super::logs::{LOG_SIZE, derivers};
 use super::parse::parse;
-use super::upstream::Upstream;
 use crate::access::{Caller, FlakeRef};
 use crate::config::Settings;
 use crate::database::pushes::{self, Push};
@@ -21,6 +20,7 @@ use crate::database::{Database, DatabaseError, Timestamp, nars, now};
 use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::receive::{BodyReader, Expected, Receiving};
+use crate::signatures::Signatures;
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
 
@@ -41,7 +41,7 @@ struct Shared {
     lookup: Lookup,
     receiving: Receiving,
     metrics: Metrics,
-    upstream: Upstream,
+    upstream: Signatures,
     store_dir: StoreDir,
     limits: PushLimits,
     upload_lifetime: Duration,
@@ -133,10 +133,10 @@ impl Pushes {
         Self {
             shared: Arc::new(Shared {
                 database,
+                upstream: lookup.signatures().clone(),
                 lookup,
                 receiving,
                 metrics,
-                upstream: Upstream::new(settings.store_dir.clone()),
                 store_dir: settings.store_dir.clone(),
                 limits: PushLimits {
                     part_size: limits.part_size,
@@ -181,7 +181,7 @@ impl Pushes {
             .map_err(ApiError::internal)
     }
 
-    pub(super) fn upstream(&self) -> &Upstream {
+    pub(super) fn upstream(&self) -> &Signatures {
         &self.shared.upstream
     }
 
@@ -213,7 +213,7 @@ impl Pushes {
         flake: &FlakeRef,
         request: PushRequest,
     ) -> Result<PushPlan, ApiError> {
-        let actor = caller.principal()?.actor();
+        let actor = caller.actor()?;
         self.plan_for(target(caller, flake)?, actor, request).await
     }
 
@@ -264,7 +264,7 @@ impl Pushes {
         flake: &FlakeRef,
         id: Uuid,
     ) -> Result<CommitSummary, ApiError> {
-        let actor = caller.principal()?.actor();
+        let actor = caller.actor()?;
         let target = target(caller, flake)?;
         let push = self.find(&target, id).await?;
         if let Some(summary) = push.summary {

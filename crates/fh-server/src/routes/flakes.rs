@@ -1,11 +1,14 @@
 //! Flakes: the caller's view as a list, and making, changing and removing one.
 
+use std::str::FromStr as _;
+
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
     CreateFlake, FlakeInfo, FlakeList, FlakePattern, MAX_LISTED_PATHS, PathList, Permission, Role,
     UpdateFlake, Visibility,
 };
+use fh_nix::StorePathHash;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -70,8 +73,8 @@ pub(crate) async fn create(
     let wanted: CreateFlake = json_body(request, state.settings().limits.json_size).await?;
     let description = line("description", wanted.description)?;
     let organization_id = caller.organization_to_manage(wanted.flake.org.as_str())?;
-    let principal = caller.require_reach(&FlakePattern::Flake(wanted.flake.clone()))?;
-    let (actor, name) = (principal.actor(), wanted.flake);
+    caller.require_reach(&FlakePattern::Flake(wanted.flake.clone()))?;
+    let (actor, name) = (caller.actor()?, wanted.flake);
     let flake = state
         .database()
         .change_access(move |change| {
@@ -91,6 +94,7 @@ pub(crate) async fn create(
                     flake_id: Some(id),
                     subject: &name.to_string(),
                     detail: json!({ "visibility": wanted.visibility }),
+                    ..Event::default()
                 },
             )?;
             flakes::get(change, id)?.ok_or(ApiError::NotFound)
@@ -145,7 +149,22 @@ pub(crate) async fn paths(
         .database()
         .read(move |connection| slices::newest(connection, flake.id, limit))
         .await?;
-    Ok(Json(PathList { paths }))
+    let scope = Scope::Flake(&path.org, &path.project);
+    let view = caller.view().narrow(scope).ok_or(ApiError::NotFound)?;
+    if view.limits().is_none() {
+        return Ok(Json(PathList { paths }));
+    }
+    // A token for certain paths is shown those of them that are among the newest.
+    let mut shown = Vec::new();
+    for summary in paths {
+        let hash = summary.path.split('-').next().map(StorePathHash::from_str);
+        if let Some(Ok(hash)) = hash
+            && state.lookup().holds(&view, hash).await?
+        {
+            shown.push(summary);
+        }
+    }
+    Ok(Json(PathList { paths: shown }))
 }
 
 /// `PATCH /api/v1/flakes/{org}/{project}`: for its administrators.
@@ -156,7 +175,7 @@ pub(crate) async fn update(
     request: Request,
 ) -> Result<Json<FlakeInfo>, ApiError> {
     let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
-    let actor = caller.principal()?.actor();
+    let actor = caller.actor()?;
     let wanted: UpdateFlake = json_body(request, state.settings().limits.json_size).await?;
     let describes = wanted.description.is_some();
     let description = line("description", wanted.description)?;
@@ -180,6 +199,7 @@ pub(crate) async fn update(
                     flake_id: Some(flake.id),
                     subject: &name,
                     detail: change_of(before.visibility, wanted.visibility, describes),
+                    ..Event::default()
                 },
             )?;
             flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)
@@ -208,12 +228,11 @@ pub(crate) async fn remove(
     path: FlakePath,
 ) -> Result<StatusCode, ApiError> {
     let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
-    let actor = caller.principal()?.actor();
+    let actor = caller.actor()?;
     state
         .database()
         .change_access(move |change| {
             let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
-            flakes::delete(change, flake.id)?;
             audit::record(
                 change,
                 &Event {
@@ -226,8 +245,10 @@ pub(crate) async fn remove(
                         "paths": before.path_count,
                         "nar_size": before.nar_size,
                     }),
+                    ..Event::default()
                 },
             )?;
+            flakes::delete(change, flake.id)?;
             Ok::<_, ApiError>(())
         })
         .await?;

@@ -39,7 +39,7 @@ pub(crate) async fn set(
     request: Request,
 ) -> Result<Json<GrantInfo>, ApiError> {
     let flake = administered(&caller, &path.org, &path.project)?;
-    let actor = caller.principal()?.actor();
+    let actor = caller.actor()?;
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
     let info = state
         .database()
@@ -61,6 +61,7 @@ pub(crate) async fn set(
                         "from": before,
                         "to": wanted.role,
                     }),
+                    ..Event::default()
                 },
             )?;
             let grant = Grant {
@@ -82,7 +83,7 @@ pub(crate) async fn remove(
     path: GrantPath,
 ) -> Result<StatusCode, ApiError> {
     let flake = administered(&caller, &path.org, &path.project)?;
-    let actor = caller.principal()?.actor();
+    let actor = caller.actor()?;
     state
         .database()
         .change_access(move |change| {
@@ -101,6 +102,7 @@ pub(crate) async fn remove(
                             "user": account.uuid,
                             "from": before,
                         }),
+                        ..Event::default()
                     },
                 )?;
             }

@@ -15,6 +15,7 @@ mod listing;
 mod log;
 mod metrics;
 mod nar;
+mod narrowing;
 mod organizations;
 pub(crate) mod path;
 mod pushes;

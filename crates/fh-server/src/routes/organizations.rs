@@ -2,8 +2,10 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{CreateOrganization, FlakePattern, OrganizationInfo, OrganizationList, Permission};
-use fh_auth::OrganizationRole;
+use fh_api::{
+    CreateOrganization, FlakePattern, OrganizationInfo, OrganizationList, OrganizationRole,
+    Permission,
+};
 use http::StatusCode;
 use serde_json::json;
 
@@ -44,7 +46,7 @@ pub(crate) async fn list(
     let orgs = found
         .iter()
         .filter(touched)
-        .map(Organization::info)
+        .map(|organization| organization.info(principal.holdings.membership(organization.id)))
         .collect();
     Ok(Json(OrganizationList { orgs }))
 }
@@ -58,7 +60,7 @@ pub(crate) async fn create(
     caller.require(Permission::Admin)?;
     let wanted: CreateOrganization = json_body(request, state.settings().limits.json_size).await?;
     let owner = caller.require_reach(&FlakePattern::Organization(wanted.name.clone()))?;
-    let (actor, owner) = (owner.actor(), owner.account_id);
+    let (actor, owner) = (caller.actor()?, owner.account_id);
     let organization = state
         .database()
         .change_access(move |change| {
@@ -75,6 +77,7 @@ pub(crate) async fn create(
                 &Event {
                     action: "organization.create",
                     actor: Some(actor),
+                    organization_id: Some(organization.id),
                     subject: wanted.name.as_str(),
                     detail: json!({ "organization": organization.uuid }),
                     ..Event::default()
@@ -83,5 +86,8 @@ pub(crate) async fn create(
             Ok::<_, ApiError>(organization)
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(organization.info())))
+    Ok((
+        StatusCode::CREATED,
+        Json(organization.info(Some(OrganizationRole::Owner))),
+    ))
 }

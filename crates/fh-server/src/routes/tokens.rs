@@ -10,8 +10,10 @@ use http::StatusCode;
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::json;
+use uuid::Uuid;
 
 use super::json::json_body;
+use super::narrowing::narrowing;
 use super::path::{IdPath, Query};
 use super::text::line;
 use crate::access::{Caller, Principal};
@@ -23,9 +25,6 @@ use crate::database::tokens::{self, NewToken, Token};
 use crate::database::{Timestamp, now};
 use crate::error::ApiError;
 use crate::state::AppState;
-
-/// The most patterns that a token's flakes may be told with.
-const MAX_PATTERNS: usize = 100;
 
 /// How the list is widened.
 #[derive(Debug, Deserialize)]
@@ -86,7 +85,7 @@ pub(crate) async fn revoke(
     path: IdPath,
 ) -> Result<StatusCode, ApiError> {
     let principal = caller.principal()?;
-    let actor = principal.actor();
+    let actor = caller.actor()?;
     let found = state
         .database()
         .read(move |connection| tokens::find(connection, path.id))
@@ -123,19 +122,9 @@ pub(crate) async fn mint(
 ) -> Result<(StatusCode, Json<MintedToken>), ApiError> {
     let principal = caller.require(Permission::Mint)?;
     let wanted: CreateToken = json_body(request, state.settings().limits.json_size).await?;
-    let description = line("description", wanted.description)?;
-    if wanted
-        .flakes
-        .as_ref()
-        .is_some_and(|flakes| flakes.len() > MAX_PATTERNS)
-    {
-        return Err(ApiError::BadRequest(format!(
-            "the field flakes must have at most {MAX_PATTERNS} patterns"
-        )));
-    }
-    let user = wanted
-        .user
-        .filter(|name| name.folded() != principal.name.folded());
+    let description = line("description", wanted.description.clone())?;
+    let asked_for = wanted.user.clone();
+    let user = asked_for.filter(|name| name.folded() != principal.name.folded());
     if user.is_some() {
         caller.server_administrator().map_err(|_| {
             ApiError::Forbidden(
@@ -145,9 +134,10 @@ pub(crate) async fn mint(
             )
         })?;
     }
+    let asked = narrowing(&state, &caller, &wanted).await?;
     let scope = principal
         .scope
-        .narrow(wanted.permissions.as_deref(), wanted.flakes.as_deref())
+        .narrow(asked)
         .map_err(|error| ApiError::Forbidden(error.to_string()))?;
     let created_at = now().whole_seconds();
     let expires_at = end(
@@ -156,8 +146,8 @@ pub(crate) async fn mint(
         principal.expires_at,
         &state.settings().tokens,
     )?;
-    let (actor, parent) = (principal.actor(), principal.token_uuid);
-    let own_name = principal.name.clone();
+    let parent = minting_token(principal)?;
+    let actor = caller.actor()?;
     let (token, account) = state
         .database()
         .write(move |transaction| {
@@ -165,7 +155,11 @@ pub(crate) async fn mint(
             let parent = tokens::find(transaction, parent)?
                 .filter(|parent| parent.revoked_at.is_none())
                 .ok_or_else(|| ApiError::Unauthorized("the token was revoked".to_owned()))?;
-            let account = owner(transaction, user.as_ref().unwrap_or(&own_name))?;
+            let own = user.is_none();
+            let account = match &user {
+                None => accounts::get(transaction, parent.account_id)?.ok_or(ApiError::NotFound)?,
+                Some(name) => owner(transaction, name)?,
+            };
             let uuid = tokens::insert(
                 transaction,
                 &NewToken {
@@ -173,6 +167,8 @@ pub(crate) async fn mint(
                     parent_id: Some(parent.id),
                     description: description.as_deref(),
                     scope: &scope,
+                    // What a workload holds, its derived tokens hold through its claims.
+                    claims: parent.claims.as_deref().filter(|_| own),
                     created_at,
                     created_by: Some(actor.account_id),
                     expires_at,
@@ -191,6 +187,9 @@ pub(crate) async fn mint(
                         "parent": info.parent,
                         "permissions": info.permissions,
                         "flakes": info.flakes,
+                        "closures": info.closures,
+                        "signed_by": info.signed_by,
+                        "networks": info.networks,
                         "expires_at": expires_at.to_string(),
                     }),
                     ..Event::default()
@@ -253,9 +252,24 @@ fn end(
     Ok(end)
 }
 
+/// The token that a new one is minted with.
+fn minting_token(principal: &Principal) -> Result<Uuid, ApiError> {
+    let token = principal.token.as_ref().ok_or_else(|| {
+        ApiError::Forbidden(
+            "a workload's own identity mints no tokens: exchange it at /oauth/token, and mint with \
+             the token that this answers"
+                .to_owned(),
+        )
+    })?;
+    Ok(token.uuid)
+}
+
 /// Whether the caller may see and revoke a token.
 fn deals_with(caller: &Caller, principal: &Principal, token: &Token) -> bool {
-    let itself = token.id == principal.token_id;
+    let itself = principal
+        .token
+        .as_ref()
+        .is_some_and(|own| own.id == token.id);
     let manages =
         principal.scope.allows(Permission::Mint) || principal.scope.allows(Permission::Admin);
     let narrower = token.account_id == principal.account_id

@@ -30,7 +30,8 @@ pub(crate) async fn create(
     caller: Caller,
     request: Request,
 ) -> Result<(StatusCode, Json<UserInfo>), ApiError> {
-    let actor = caller.server_administrator()?.actor();
+    caller.server_administrator()?;
+    let actor = caller.actor()?;
     let wanted: CreateUser = json_body(request, state.settings().limits.json_size).await?;
     let account = state
         .database()

@@ -4,6 +4,7 @@ use axum::Json;
 use fh_api::Whoami;
 
 use crate::access::Caller;
+use crate::database::tokens::texts;
 use crate::error::ApiError;
 
 /// Needs a token, and no permission: a token may always be asked what it is.
@@ -13,10 +14,20 @@ pub(crate) async fn show(caller: Caller) -> Result<Json<Whoami>, ApiError> {
         user: principal.name.clone(),
         kind: principal.kind,
         server_admin: principal.server_admin,
-        token_id: principal.token_uuid,
-        token_description: principal.token_description.clone(),
+        token_id: principal.token.as_ref().map(|token| token.uuid),
+        token_description: principal
+            .token
+            .as_ref()
+            .and_then(|token| token.description.clone()),
         permissions: principal.scope.permissions().collect(),
         flakes: principal.scope.flakes().to_vec(),
+        closures: texts(principal.scope.closures()),
+        signed_by: texts(principal.scope.signed_by()),
+        networks: principal.scope.networks().unwrap_or_default().to_vec(),
+        workload: principal
+            .workload
+            .as_ref()
+            .map(|workload| workload.info.clone()),
         expires_at: principal.expires_at.to_date_time(),
     }))
 }

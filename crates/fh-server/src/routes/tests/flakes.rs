@@ -153,8 +153,8 @@ async fn grants_are_set_listed_and_removed() {
         .expect(200)
         .json();
     assert_eq!(
-        (grant.user.as_str(), grant.role.as_str()),
-        ("Cleo", "write")
+        (grant.subject.to_string(), grant.role.as_str()),
+        ("Cleo".to_owned(), "write")
     );
     server.grant("acme/app", "bob", "read", &ann).await;
     let again: GrantInfo = server
@@ -167,9 +167,12 @@ async fn grants_are_set_listed_and_removed() {
     let shown: Vec<_> = list
         .grants
         .iter()
-        .map(|g| (g.user.as_str(), g.role.as_str()))
+        .map(|g| (g.subject.to_string(), g.role.as_str()))
         .collect();
-    assert_eq!(shown, [("bob", "read"), ("Cleo", "admin")]);
+    assert_eq!(
+        shown,
+        [("bob".to_owned(), "read"), ("Cleo".to_owned(), "admin")]
+    );
 
     for user in ["nobody", "%2e%2e", "a%20b"] {
         let path = format!("{base}/{user}");

@@ -121,7 +121,12 @@ async fn managing_the_server_is_not_reading() {
     let mut headers = http::HeaderMap::new();
     let credentials = format!("Bearer {}", server.admin);
     headers.insert("authorization", credentials.parse().unwrap());
-    let caller = server.state.access().authenticate(&headers).await.unwrap();
+    let caller = server
+        .state
+        .access()
+        .authenticate(&headers, crate::access::Source::default())
+        .await
+        .unwrap();
     assert_eq!(caller.view().rank(id), None);
 }
 

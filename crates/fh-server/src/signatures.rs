@@ -1,5 +1,5 @@
-//! Signatures of upstream caches, verified once and remembered: most pushes of a project carry the
-//! same upstream paths, and a signature costs fifty microseconds.
+//! Signatures of others, verified once and remembered: most pushes of a project carry the same upstream
+//! paths, what a token for signed paths reads is read again, and a signature costs fifty microseconds.
 
 use std::sync::Arc;
 
@@ -12,15 +12,15 @@ const VERDICTS: u64 = 50_000;
 
 /// Verifies signatures; clones share what is remembered.
 #[derive(Clone)]
-pub(super) struct Upstream {
+pub(crate) struct Signatures {
     store_dir: StoreDir,
     /// By digest of all that the verdict depends on.
     verdicts: Arc<Cache<[u8; 32], bool>>,
 }
 
-impl Upstream {
+impl Signatures {
     /// For paths of that store directory.
-    pub(super) fn new(store_dir: StoreDir) -> Self {
+    pub(crate) fn new(store_dir: StoreDir) -> Self {
         Self {
             store_dir,
             verdicts: Arc::new(Cache::new(VERDICTS)),
@@ -28,7 +28,7 @@ impl Upstream {
     }
 
     /// Whether one of the keys has signed this path, cryptographically and not by name alone.
-    pub(super) fn signed(&self, info: &PathInfo, keys: &[PublicKey]) -> bool {
+    pub(crate) fn signed(&self, info: &PathInfo, keys: &[PublicKey]) -> bool {
         keys.iter().any(|key| {
             let named = info
                 .signatures

@@ -1,0 +1,59 @@
+//! The audit log, as it is told.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{FlakeName, Name};
+
+/// Something that was done, or refused.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditEvent {
+    /// Its number; later events have higher ones.
+    pub id: u64,
+    /// When.
+    #[serde(with = "time::serde::rfc3339")]
+    pub at: OffsetDateTime,
+    /// What was done, `noun.verb`.
+    pub action: String,
+    /// Whether it was refused.
+    pub denied: bool,
+    /// By whom, as they were called then; absent where it was the server itself, or nobody known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<String>,
+    /// With which token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<Uuid>,
+    /// Which workload it was: issuer, subject and the claims that matter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub workload: Option<Value>,
+    /// From which address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
+    /// In which request; the server's log has more under it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
+    /// In which organisation.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Name>,
+    /// On which flake.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flake: Option<FlakeName>,
+    /// What it was done to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub subject: Option<String>,
+    /// The rest; never a secret.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub detail: Option<Value>,
+}
+
+/// `GET /api/v1/audit`: of the whole server for server administrators, else of one organisation
+/// (`?org=`) for its administrators.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct AuditList {
+    /// Oldest first.
+    pub events: Vec<AuditEvent>,
+    /// What to ask for next with `?after=`: the number of the last event that was looked at.
+    pub next: u64,
+}

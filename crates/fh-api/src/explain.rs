@@ -1,0 +1,53 @@
+//! Why somebody can read a path, or cannot.
+
+use serde::{Deserialize, Serialize};
+
+use crate::{FlakeName, Name, Role, Subject, Visibility};
+
+/// `GET /api/v1/access?path=PATH[&user=NAME]`: which slices hold a path and who reads them by what.
+///
+/// Only slices that the caller may know of stand here: for somebody else (`user`) and for everybody's
+/// grants, those that the caller administers; for the caller alone, those of their view.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessExplanation {
+    /// The base name, where the caller may know it, else the hash that was asked for.
+    pub path: String,
+    /// Of whom this tells; none: of everybody.
+    pub user: Option<Name>,
+    /// Whether they can read the path; of everybody: whether anybody without a token can.
+    pub readable: bool,
+    /// The slices that hold it.
+    pub slices: Vec<SliceAccess>,
+    /// How the caller's token narrows what they see, one sentence each.
+    pub narrowed_by: Vec<String>,
+    /// What it comes to, for a person.
+    pub message: String,
+}
+
+/// A slice that holds a path.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SliceAccess {
+    /// The flake.
+    pub flake: FlakeName,
+    /// Who may read it without a grant.
+    pub visibility: Visibility,
+    /// The slice that the person is served from.
+    pub served: bool,
+    /// What lets somebody read it.
+    pub reasons: Vec<AccessReason>,
+}
+
+/// One thing that lets somebody read a slice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AccessReason {
+    /// What it is: `visibility`, `grant`, `membership` or `trust policy`.
+    pub by: String,
+    /// Whom it was given to; absent for visibility.
+    pub subject: Option<Subject>,
+    /// What it allows.
+    pub role: Option<Role>,
+    /// Whether it is on the whole organisation.
+    pub organization_wide: bool,
+    /// Accounts that hold it by this, sorted; at most 100 of them.
+    pub users: Vec<Name>,
+}

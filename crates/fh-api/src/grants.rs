@@ -1,0 +1,119 @@
+//! Grants: who may do what on a flake, or on every flake of an organisation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{FlakePattern, InvalidName, Name, Role};
+
+/// Whom a grant is given to. As text: `ann` or `user:ann`, `team:builders`, `@members`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Subject {
+    /// An account, a person's or a service's.
+    User(Name),
+    /// A team of the organisation.
+    Team(Name),
+    /// Every member of the organisation.
+    Members,
+}
+
+/// How [`Subject::Members`] is written. No name begins like that.
+const MEMBERS: &str = "@members";
+
+impl FromStr for Subject {
+    type Err = InvalidName;
+
+    fn from_str(text: &str) -> Result<Self, InvalidName> {
+        if text == MEMBERS {
+            return Ok(Self::Members);
+        }
+        if let Some(team) = text.strip_prefix("team:") {
+            return Ok(Self::Team(team.parse()?));
+        }
+        Ok(Self::User(
+            text.strip_prefix("user:").unwrap_or(text).parse()?,
+        ))
+    }
+}
+
+impl TryFrom<String> for Subject {
+    type Error = InvalidName;
+
+    fn try_from(text: String) -> Result<Self, InvalidName> {
+        text.parse()
+    }
+}
+
+impl From<Subject> for String {
+    fn from(subject: Subject) -> Self {
+        subject.to_string()
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::User(name) => f.pad(name.as_str()),
+            Self::Team(name) => f.pad(&format!("team:{name}")),
+            Self::Members => f.pad(MEMBERS),
+        }
+    }
+}
+
+/// `PUT /api/v1/flakes/{org}/{project}/grants/{subject}` and `PUT /api/v1/orgs/{org}/grants/{subject}`:
+/// sets the role, whatever it was.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateGrant {
+    /// The role to hold from now on.
+    pub role: Role,
+}
+
+/// A grant.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GrantInfo {
+    /// Whom it was given to.
+    pub subject: Subject,
+    /// On what: `org/project`, or `org/*` for every flake of the organisation.
+    pub on: FlakePattern,
+    /// What it allows.
+    pub role: Role,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// `GET /api/v1/flakes/{org}/{project}/grants`, for administrators of the flake, and
+/// `GET /api/v1/orgs/{org}/grants`, for those of the organisation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct GrantList {
+    /// Accounts, then teams, then all members, each sorted by name.
+    pub grants: Vec<GrantInfo>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn subjects_are_written_as_they_are_read() {
+        for text in ["ann", "team:builders", "@members"] {
+            assert_eq!(text.parse::<Subject>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            "user:ann".parse(),
+            Ok(Subject::User("ann".parse().unwrap()))
+        );
+        // A user may be called so.
+        assert_eq!(
+            "members".parse(),
+            Ok(Subject::User("members".parse().unwrap()))
+        );
+        for bad in ["", "@all", "team:", "team:a/b", "user:user:ann", "a:b"] {
+            assert!(bad.parse::<Subject>().is_err(), "{bad}");
+        }
+    }
+}

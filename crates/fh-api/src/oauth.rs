@@ -1,0 +1,106 @@
+//! Exchanging the identity of a workload for a token of ours (RFC 8693), and what AWS needs for that.
+
+use serde::{Deserialize, Serialize};
+
+/// `grant_type` of the exchange.
+pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
+
+/// `subject_token_type` of a JWT.
+pub const JWT_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
+
+/// `subject_token_type` of a JWT that is an OpenID Connect ID token; taken as a JWT.
+pub const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
+
+/// `issued_token_type` of the answer.
+pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+
+/// `subject_token_type` of a signed `sts:GetCallerIdentity` of AWS: base64url without padding of the
+/// JSON of [`SignedCallerIdentity`].
+pub const AWS_TOKEN_TYPE: &str = "urn:fh:token-type:aws-caller-identity";
+
+/// The signed header that binds a request of AWS to one server: its audience.
+pub const AWS_SERVER_HEADER: &str = "x-fh-server";
+
+/// The signed header that binds a request of AWS to one exchange: a nonce of the server.
+pub const AWS_NONCE_HEADER: &str = "x-fh-nonce";
+
+/// The one body that a request of AWS may have.
+pub const AWS_BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
+
+/// `POST /oauth/token`, form-encoded.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ExchangeRequest {
+    /// [`TOKEN_EXCHANGE`].
+    pub grant_type: String,
+    /// The identity. A secret.
+    pub subject_token: String,
+    /// What kind of identity.
+    pub subject_token_type: String,
+    /// Permissions, separated by spaces; all that the workload holds where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+    /// Seconds that the token shall last; as long as the policies allow where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+}
+
+impl std::fmt::Debug for ExchangeRequest {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExchangeRequest")
+            .field("subject_token_type", &self.subject_token_type)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer to an exchange.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct ExchangeAnswer {
+    /// The token, prefixed. A secret.
+    pub access_token: String,
+    /// [`ACCESS_TOKEN_TYPE`].
+    pub issued_token_type: String,
+    /// `Bearer`.
+    pub token_type: String,
+    /// Seconds until it ends.
+    pub expires_in: u64,
+    /// Its permissions, separated by spaces.
+    pub scope: String,
+}
+
+impl std::fmt::Debug for ExchangeAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ExchangeAnswer")
+            .field("expires_in", &self.expires_in)
+            .field("scope", &self.scope)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The answer to `POST /oauth/nonce`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NonceAnswer {
+    /// Goes into [`AWS_NONCE_HEADER`]; good for one exchange.
+    pub nonce: String,
+    /// Seconds for which it is good.
+    pub expires_in: u64,
+}
+
+/// A request to AWS's Security Token Service that its owner has signed and not sent.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignedCallerIdentity {
+    /// Where it would be sent: `https://sts.<region>.amazonaws.com/`.
+    pub url: String,
+    /// Its headers, names in lower case.
+    pub headers: std::collections::BTreeMap<String, String>,
+    /// [`AWS_BODY`].
+    pub body: String,
+}
+
+impl std::fmt::Debug for SignedCallerIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SignedCallerIdentity")
+            .field("url", &self.url)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,143 @@
+//! Organisations, their members and teams.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{Name, OrganizationRole, PushRule, UserKind};
+
+/// `POST /api/v1/orgs`. The caller becomes its owner.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateOrganization {
+    /// The new organisation's name.
+    pub name: Name,
+    /// Answer with the organisation that is there where the caller owns one of that name.
+    #[serde(default)]
+    pub exist_ok: bool,
+}
+
+/// `PATCH /api/v1/orgs/{org}`, for its owners: what is absent stays.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct UpdateOrganization {
+    /// Who may push to its flakes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub push: Option<PushRule>,
+}
+
+/// An organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrganizationInfo {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: Name,
+    /// Who may push to its flakes.
+    pub push: PushRule,
+    /// What the caller is there; none for a server administrator who is no member.
+    pub role: Option<OrganizationRole>,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// `GET /api/v1/orgs`: those the caller is a member of; all, for a server administrator.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct OrganizationList {
+    /// Sorted by name.
+    pub orgs: Vec<OrganizationInfo>,
+}
+
+/// `PUT /api/v1/orgs/{org}/members/{user}`: makes a member, or changes what one is.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetMember {
+    /// What the account is from now on.
+    pub role: OrganizationRole,
+}
+
+/// A member of an organisation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MemberInfo {
+    /// The account.
+    pub user: Name,
+    /// A person or a service.
+    pub kind: UserKind,
+    /// What it is there.
+    pub role: OrganizationRole,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// `GET /api/v1/orgs/{org}/members`, for its members.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct MemberList {
+    /// Sorted by name.
+    pub members: Vec<MemberInfo>,
+}
+
+/// `POST /api/v1/orgs/{org}/service-accounts`, for its administrators: an account that belongs to the
+/// organisation, whose tokens they mint. It holds nothing until it is granted something.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateServiceAccount {
+    /// The new account's name, unique on the server.
+    pub name: Name,
+    /// Answer with the account that is there where the organisation has one of that name.
+    #[serde(default)]
+    pub exist_ok: bool,
+}
+
+/// `POST /api/v1/orgs/{org}/teams`, for its administrators.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateTeam {
+    /// The new team's name, unique in the organisation.
+    pub name: Name,
+    /// Answer with the team that is there where the name is taken.
+    #[serde(default)]
+    pub exist_ok: bool,
+}
+
+/// A team.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamInfo {
+    /// Its id.
+    pub id: Uuid,
+    /// Its name.
+    pub name: Name,
+    /// How many accounts are in it.
+    pub members: u64,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// `GET /api/v1/orgs/{org}/teams`, for its members.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TeamList {
+    /// Sorted by name.
+    pub teams: Vec<TeamInfo>,
+}
+
+/// A member of a team. Grants to the team count for them only while they are a member of the
+/// organisation as well.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TeamMemberInfo {
+    /// The account.
+    pub user: Name,
+    /// Since when.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+}
+
+/// `GET /api/v1/orgs/{org}/teams/{team}`, for the organisation's members.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TeamDetails {
+    /// The team.
+    pub team: TeamInfo,
+    /// Sorted by name.
+    pub members: Vec<TeamMemberInfo>,
+}

@@ -1,0 +1,130 @@
+//! Tokens: what is asked for, what is kept of them, and the workloads that have one.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{FlakePattern, Name, Network, Permission};
+
+/// `POST /api/v1/tokens`.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreateToken {
+    /// For whom; the caller where nothing is said. Another user only by a server administrator,
+    /// a service account of an organisation also by its administrators.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user: Option<Name>,
+    /// What it is for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub description: Option<String>,
+    /// Seconds from now; the server's default (90 days) where nothing is said, its maximum at most.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+    /// Pull alone where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub permissions: Option<Vec<Permission>>,
+    /// All that the minting token reaches where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub flakes: Option<Vec<FlakePattern>>,
+    /// Store paths whose closures alone may be read: base names, or full paths in the server's store
+    /// directory. Each must be readable with the minting token.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closures: Option<Vec<String>>,
+    /// Public keys (`name:base64`): only paths that carry a valid signature of one of them, which came
+    /// with the push, may be read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed_by: Option<Vec<String>>,
+    /// Networks from which alone the token may be used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub networks: Option<Vec<Network>>,
+}
+
+/// The answer to `POST /api/v1/tokens`: the only time that the token itself is shown.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct MintedToken {
+    /// The token, prefixed. A secret.
+    pub token: String,
+    /// What is kept of it.
+    pub info: TokenInfo,
+}
+
+impl std::fmt::Debug for MintedToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("MintedToken")
+            .field("token", &"***")
+            .field("info", &self.info)
+            .finish()
+    }
+}
+
+/// What is kept of a token; never the token itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenInfo {
+    /// The claim `jti`.
+    pub id: Uuid,
+    /// Whose it is.
+    pub user: Name,
+    /// What it is for.
+    pub description: Option<String>,
+    /// What it may be used for.
+    pub permissions: Vec<Permission>,
+    /// Which flakes it reaches.
+    pub flakes: Vec<FlakePattern>,
+    /// Store paths whose closures alone it reads; empty: no such limit.
+    #[serde(default)]
+    pub closures: Vec<String>,
+    /// Public keys of which one must have signed what it reads; empty: no such limit.
+    #[serde(default)]
+    pub signed_by: Vec<String>,
+    /// Networks from which alone it may be used; empty: from everywhere.
+    #[serde(default)]
+    pub networks: Vec<Network>,
+    /// The workload whose identity was exchanged for it.
+    #[serde(default)]
+    pub workload: Option<WorkloadInfo>,
+    /// The token that it was minted with.
+    pub parent: Option<Uuid>,
+    /// When it was minted.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it ends.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
+    /// When it was used last, within about a minute.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_used_at: Option<OffsetDateTime>,
+    /// Since when it is good for nothing.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub revoked_at: Option<OffsetDateTime>,
+}
+
+/// `GET /api/v1/tokens`: the caller's own; of everybody with `?all=true`, for server administrators.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TokenList {
+    /// Newest first.
+    pub tokens: Vec<TokenInfo>,
+}
+
+/// `POST /api/v1/tokens/{id}/rotate`: a new token like that one, which ends; answered by
+/// [`MintedToken`].
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RotateToken {
+    /// Seconds from now; where nothing is said, as long as the former one was made for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_in: Option<u64>,
+    /// Seconds for which the former token goes on; it is revoked at once where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace: Option<u64>,
+}
+
+/// A workload that was let in by its own identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct WorkloadInfo {
+    /// Who vouches for it: the claim `iss`.
+    pub issuer: String,
+    /// What it is: the claim `sub`.
+    pub subject: String,
+    /// The trust policies that let it in, as `org/policy`.
+    pub policies: Vec<String>,
+}

@@ -1,0 +1,160 @@
+//! Trust policies: which workloads are let in by the identity that somebody else gives them.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{FlakePattern, Name, Provider, Role};
+
+/// What a claim has to be: exactly one of the tests is given.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ConditionSpec {
+    /// The claim: its name, or where it begins with `/` a JSON Pointer (RFC 6901) to a nested one.
+    pub claim: String,
+    /// It is this text. Numbers and booleans are compared as JSON writes them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub equals: Option<String>,
+    /// It matches: `*` stands for anything but a slash, `**` for anything, `?` for one character.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub glob: Option<String>,
+    /// It is one of these texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub one_of: Option<Vec<String>>,
+    /// It is a list that holds all of these texts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub all_of: Option<Vec<String>>,
+}
+
+/// `PUT /api/v1/orgs/{org}/trust/{policy}`, for the organisation's administrators: makes a policy, or
+/// replaces the one of that name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SetTrustPolicy {
+    /// Who vouches.
+    pub provider: Provider,
+    /// The exact claim `iss`; the provider's usual one where nothing is said. None for AWS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub issuer: Option<String>,
+    /// Audiences, of which the token must carry one; this server's own where nothing is said.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub audiences: Vec<String>,
+    /// All must hold. At least one has to bind the tenant.
+    pub conditions: Vec<ConditionSpec>,
+    /// Claims that never change for one workload (ids): each is remembered at the first use, and must be
+    /// the same from then on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub pin: Vec<String>,
+    /// What is granted on: flakes of this organisation, `org/project` or `org/*`.
+    pub flakes: Vec<FlakePattern>,
+    /// What is granted.
+    pub role: Role,
+    /// Whether the workload may derive narrower tokens from an exchanged one.
+    #[serde(default)]
+    pub mint: bool,
+    /// Whether workloads of pull requests and forks hold the role too; otherwise they hold `read` at
+    /// most.
+    #[serde(default)]
+    pub pull_requests: bool,
+    /// Seconds that an exchanged token lasts at most; one hour where nothing is said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_lifetime: Option<u64>,
+    /// The issuer's keys (RFC 7517), for one that the server cannot reach.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwks: Option<Value>,
+}
+
+/// A claim that is remembered at the first use.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinnedClaim {
+    /// The claim.
+    pub claim: String,
+    /// What it was at the first use; none before that.
+    pub value: Option<String>,
+}
+
+/// A trust policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustPolicyInfo {
+    /// Its id.
+    pub id: Uuid,
+    /// The organisation that trusts.
+    pub organization: Name,
+    /// Its name in the organisation.
+    pub name: Name,
+    /// Who vouches.
+    pub provider: Provider,
+    /// The exact claim `iss`; for AWS `aws`.
+    pub issuer: String,
+    /// Audiences, of which the token must carry one.
+    pub audiences: Vec<String>,
+    /// All must hold.
+    pub conditions: Vec<ConditionSpec>,
+    /// Claims that are remembered at the first use.
+    pub pins: Vec<PinnedClaim>,
+    /// What is granted on.
+    pub flakes: Vec<FlakePattern>,
+    /// What is granted.
+    pub role: Role,
+    /// Whether narrower tokens may be derived.
+    pub mint: bool,
+    /// Whether pull requests and forks hold the role too.
+    pub pull_requests: bool,
+    /// Seconds that an exchanged token lasts at most.
+    pub max_lifetime: u64,
+    /// Whether the keys were given with the policy, and are not fetched.
+    pub inline_keys: bool,
+    /// When it was made.
+    #[serde(with = "time::serde::rfc3339")]
+    pub created_at: OffsetDateTime,
+    /// When it let somebody in last, within about a minute.
+    #[serde(with = "time::serde::rfc3339::option")]
+    pub last_used_at: Option<OffsetDateTime>,
+}
+
+/// `GET /api/v1/orgs/{org}/trust`, for the organisation's administrators.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct TrustPolicyList {
+    /// Sorted by name.
+    pub policies: Vec<TrustPolicyInfo>,
+}
+
+/// `POST /api/v1/orgs/{org}/trust-test`, for the organisation's administrators: what the policies make
+/// of an identity. Nobody is let in by it, and nothing is remembered.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TestTrust {
+    /// The identity token, a JWT. A secret.
+    pub token: String,
+}
+
+impl std::fmt::Debug for TestTrust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TestTrust").finish_non_exhaustive()
+    }
+}
+
+/// What the policies of an organisation make of an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TrustTest {
+    /// Why the identity itself is refused (signature, times, issuer); absent where it is good.
+    pub refused: Option<String>,
+    /// The claims, unverified where `refused` says so.
+    pub claims: Value,
+    /// What each policy makes of it.
+    pub policies: Vec<PolicyVerdict>,
+}
+
+/// What one policy makes of an identity.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicyVerdict {
+    /// The policy.
+    pub policy: Name,
+    /// What the workload holds by it; none where something fails.
+    pub role: Option<Role>,
+    /// Each thing that fails, as a sentence that names the claim, what was wanted and what it is.
+    pub failures: Vec<String>,
+    /// What is worth knowing though nothing fails, such as that a pull request only reads.
+    pub remarks: Vec<String>,
+}

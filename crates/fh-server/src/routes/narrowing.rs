@@ -1,0 +1,94 @@
+//! How a new token is to be narrowed, as it is asked for: parsed, bounded, and checked against what the
+//! minting token can read.
+
+use fh_api::CreateToken;
+use fh_auth::Narrowing;
+use fh_nix::{PublicKey, StorePath};
+
+use crate::access::Caller;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// The most items that each limit of a token may have.
+const MAX_ITEMS: usize = 100;
+
+/// The narrowing that a request asks for.
+///
+/// # Errors
+/// 400 for what cannot be understood or is too much; 422 for a path that the minting token cannot read,
+/// and for a key of this server, whose signatures say nothing.
+pub(super) async fn narrowing(
+    state: &AppState,
+    caller: &Caller,
+    wanted: &CreateToken,
+) -> Result<Narrowing, ApiError> {
+    bounded("permissions", wanted.permissions.as_deref())?;
+    bounded("flakes", wanted.flakes.as_deref())?;
+    bounded("networks", wanted.networks.as_deref())?;
+    Ok(Narrowing {
+        permissions: wanted.permissions.clone(),
+        flakes: wanted.flakes.clone(),
+        closures: match &wanted.closures {
+            None => None,
+            Some(paths) => Some(closures(state, caller, paths).await?),
+        },
+        signed_by: wanted
+            .signed_by
+            .as_deref()
+            .map(|keys| signed_by(state, keys))
+            .transpose()?,
+        networks: wanted.networks.clone(),
+    })
+}
+
+fn bounded<T>(field: &str, items: Option<&[T]>) -> Result<(), ApiError> {
+    if items.is_some_and(|items| items.len() > MAX_ITEMS) {
+        return Err(ApiError::BadRequest(format!(
+            "the field {field} must have at most {MAX_ITEMS} entries"
+        )));
+    }
+    Ok(())
+}
+
+async fn closures(
+    state: &AppState,
+    caller: &Caller,
+    paths: &[String],
+) -> Result<Vec<StorePath>, ApiError> {
+    bounded("closures", Some(paths))?;
+    let mut parsed = Vec::with_capacity(paths.len());
+    for text in paths {
+        let path = state
+            .store_dir()
+            .parse_path(text)
+            .or_else(|_| text.parse::<StorePath>())
+            .map_err(|error| ApiError::BadRequest(format!("the field closures: {error}")))?;
+        let found = state.lookup().path_info(caller.view(), path.hash()).await?;
+        if found.is_none_or(|info| info.path != path) {
+            return Err(ApiError::InvalidContent(format!(
+                "the field closures: no flake that this token reads holds {path}"
+            )));
+        }
+        parsed.push(path);
+    }
+    Ok(parsed)
+}
+
+fn signed_by(state: &AppState, keys: &[String]) -> Result<Vec<PublicKey>, ApiError> {
+    bounded("signed_by", Some(keys))?;
+    keys.iter()
+        .map(|text| {
+            let key: PublicKey = text
+                .parse()
+                .map_err(|error| ApiError::BadRequest(format!("the field signed_by: {error}")))?;
+            if state.keys().is_own(&key) {
+                return Err(ApiError::InvalidContent(format!(
+                    "the field signed_by: {} is a key of this server, which signs whatever it \
+                     serves; name the key that the builder signs with",
+                    key.name()
+                )));
+            }
+            Ok(key)
+        })
+        .collect()
+}
