@@ -34,6 +34,9 @@ use crate::settings::{Environment, home, variables};
 const DATA_DIRECTORY: &str = "fh-server";
 
 pub(crate) fn run(arguments: ServeArguments, context: &Context) -> Result<(), CommandError> {
+    if arguments.print_openapi {
+        return context.output.text(&fh_server::openapi());
+    }
     if arguments.print_example {
         return context.output.text(&config::example_file());
     }

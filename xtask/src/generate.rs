@@ -1,5 +1,6 @@
-//! `cargo xtask gen`: completions and man pages, which come from the definition of the command line
-//! and are committed, so that packagers need not run anything.
+//! `cargo xtask gen`: completions and man pages, which come from the definition of the command line, and
+//! the OpenAPI document and the example of a configuration file, which come from the server's tables. They
+//! are committed, so that packagers and readers need not run anything.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,7 +12,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use crate::cargo::{Profile, build_fh};
 use crate::{process, say};
 
-/// Writes completions/ and man/ anew from the definition of the command line
+/// Writes completions/, man/, docs/openapi.json and docs/fh-server.toml anew
 #[derive(clap::Args)]
 pub(crate) struct Arguments {
     /// Write nothing; fail if a committed file is not what would be written
@@ -30,6 +31,12 @@ const COMPLETIONS: &[(&str, &str)] = &[
 
 /// Directories that hold generated files and nothing else.
 const DIRECTORIES: &[&str] = &["completions", "man"];
+
+/// Other generated files, and what `fh serve` prints them with.
+const PRINTED: &[(&str, &str)] = &[
+    ("docs/openapi.json", "--print-openapi"),
+    ("docs/fh-server.toml", "--print-example"),
+];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     let fh = build_fh(Profile::Development)?;
@@ -102,6 +109,15 @@ fn generate(fh: &Path) -> Result<Files> {
         );
         files.insert(format!("completions/{file}"), finished.stdout.into_bytes());
     }
+    for (file, option) in PRINTED {
+        let finished = process::finish(&mut hermetic(fh, scratch.path(), &["serve", option]))?;
+        ensure!(
+            finished.status.success() && !finished.stdout.is_empty(),
+            "`fh serve {option}` failed: {}",
+            finished.stderr.trim()
+        );
+        files.insert((*file).to_owned(), finished.stdout.into_bytes());
+    }
     let man = scratch.path().join("man");
     fs::create_dir(&man)?;
     let target = man.to_string_lossy();
@@ -124,9 +140,14 @@ fn hermetic(fh: &Path, home: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-/// The files of the generated directories below `base`, by their relative names.
+/// The generated files below `base`, by their relative names.
 fn read(base: &Path) -> Result<Files> {
     let mut files = Files::new();
+    for (file, _) in PRINTED {
+        if let Ok(content) = fs::read(base.join(file)) {
+            files.insert((*file).to_owned(), content);
+        }
+    }
     for directory in DIRECTORIES {
         let Ok(entries) = fs::read_dir(base.join(directory)) else {
             continue;

@@ -9,6 +9,7 @@ use crate::{FlakeName, Name};
 
 /// Something that was done, or refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AuditEvent {
     /// Its number; later events have higher ones.
     pub id: u64,
@@ -51,6 +52,7 @@ pub struct AuditEvent {
 /// `GET /api/v1/audit`: of the whole server for server administrators, else of one organisation
 /// (`?org=`) for its administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AuditList {
     /// Oldest first.
     pub events: Vec<AuditEvent>,

@@ -8,6 +8,7 @@ use crate::{FlakePattern, Name, Network, Permission, UserKind, WorkloadInfo};
 
 /// `GET /.well-known/fh`, public: all that `fh login --server URL` needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Discovery {
     /// The product: always `fh`.
     pub name: String,
@@ -34,6 +35,7 @@ pub struct Discovery {
 
 /// A public signing key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SigningKeyInfo {
     /// As nix.conf wants it: `name:base64`.
     pub public_key: String,
@@ -43,6 +45,7 @@ pub struct SigningKeyInfo {
 
 /// `GET /api/v1/whoami`: the caller as the server sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Whoami {
     /// The account.
     pub user: Name,

@@ -9,6 +9,7 @@ use crate::{FlakeName, Name, Role, Subject, Visibility};
 /// Only slices that the caller may know of stand here: for somebody else (`user`) and for everybody's
 /// grants, those that the caller administers; for the caller alone, those of their view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AccessExplanation {
     /// The base name, where the caller may know it, else the hash that was asked for.
     pub path: String,
@@ -26,6 +27,7 @@ pub struct AccessExplanation {
 
 /// A slice that holds a path.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct SliceAccess {
     /// The flake.
     pub flake: FlakeName,
@@ -39,6 +41,7 @@ pub struct SliceAccess {
 
 /// One thing that lets somebody read a slice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AccessReason {
     /// What it is: `visibility`, `grant`, `membership` or `trust policy`.
     pub by: String,

@@ -66,6 +66,7 @@ impl fmt::Display for Subject {
 /// `PUT /api/v1/flakes/{org}/{project}/grants/{subject}` and `PUT /api/v1/orgs/{org}/grants/{subject}`:
 /// sets the role, whatever it was.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateGrant {
     /// The role to hold from now on.
@@ -74,6 +75,7 @@ pub struct CreateGrant {
 
 /// A grant.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GrantInfo {
     /// Whom it was given to.
     pub subject: Subject,
@@ -89,6 +91,7 @@ pub struct GrantInfo {
 /// `GET /api/v1/flakes/{org}/{project}/grants`, for administrators of the flake, and
 /// `GET /api/v1/orgs/{org}/grants`, for those of the organisation.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GrantList {
     /// Accounts, then teams, then all members, each sorted by name.
     pub grants: Vec<GrantInfo>,

@@ -5,6 +5,7 @@ use time::OffsetDateTime;
 
 /// A public signing key and its life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct KeyInfo {
     /// As nix.conf wants it: `name:base64`.
     pub public_key: String,
@@ -20,6 +21,7 @@ pub struct KeyInfo {
 
 /// `GET /api/v1/keys`, public; and the answer to `POST /api/v1/keys/rotate`, for server administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct KeyList {
     /// Active, standby, then the retired ones, the newest first.
     pub keys: Vec<KeyInfo>,

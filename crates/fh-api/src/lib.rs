@@ -22,6 +22,8 @@ mod network;
 pub mod oauth;
 mod organizations;
 mod push;
+#[cfg(feature = "schema")]
+mod schema;
 mod tokens;
 mod trust;
 

@@ -8,6 +8,7 @@ use crate::{FlakeName, Name, Role, UserKind, Visibility};
 
 /// `POST /api/v1/flakes`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateFlake {
     /// `org/project`.
@@ -29,6 +30,7 @@ fn private() -> Visibility {
 
 /// `PATCH /api/v1/flakes/{org}/{project}`: what is absent stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateFlake {
     /// The new visibility.
@@ -41,6 +43,7 @@ pub struct UpdateFlake {
 
 /// A flake as the caller may see it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FlakeInfo {
     /// Its id, which is also that of its slice.
     pub id: Uuid,
@@ -66,6 +69,7 @@ pub struct FlakeInfo {
 
 /// `GET /api/v1/flakes`: the caller's view.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FlakeList {
     /// Sorted by name.
     pub flakes: Vec<FlakeInfo>,
@@ -73,6 +77,7 @@ pub struct FlakeList {
 
 /// A store path of a flake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PathSummary {
     /// Base name: `<hash>-<name>`.
     pub path: String,
@@ -87,6 +92,7 @@ pub struct PathSummary {
 
 /// `GET /api/v1/flakes/{org}/{project}/paths`: what a flake's slice holds, the newest first.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PathList {
     /// At most as many as `?limit=` says, and never more than [`MAX_LISTED_PATHS`].
     pub paths: Vec<PathSummary>,
@@ -97,6 +103,7 @@ pub const MAX_LISTED_PATHS: usize = 1000;
 
 /// `POST /api/v1/users`, for server administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateUser {
     /// The login name.
@@ -111,6 +118,7 @@ pub struct CreateUser {
 
 /// `PATCH /api/v1/users/{user}`, for server administrators: what is absent stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateUser {
     /// Whether all tokens of the account are good for nothing.
@@ -127,6 +135,7 @@ fn human() -> UserKind {
 
 /// An account.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UserInfo {
     /// Its id.
     pub id: Uuid,
@@ -148,6 +157,7 @@ pub struct UserInfo {
 
 /// `GET /api/v1/users`, for server administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UserList {
     /// Sorted by name.
     pub users: Vec<UserInfo>,

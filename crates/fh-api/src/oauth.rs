@@ -29,6 +29,7 @@ pub const AWS_BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
 /// `POST /oauth/token`, form-encoded.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeRequest {
     /// [`TOKEN_EXCHANGE`].
     pub grant_type: String,
@@ -54,6 +55,7 @@ impl std::fmt::Debug for ExchangeRequest {
 
 /// The answer to an exchange.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeAnswer {
     /// The token, prefixed. A secret.
     pub access_token: String,
@@ -78,6 +80,7 @@ impl std::fmt::Debug for ExchangeAnswer {
 
 /// The answer to `POST /oauth/nonce`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NonceAnswer {
     /// Goes into [`AWS_NONCE_HEADER`]; good for one exchange.
     pub nonce: String,
@@ -87,6 +90,7 @@ pub struct NonceAnswer {
 
 /// A request to AWS's Security Token Service that its owner has signed and not sent.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignedCallerIdentity {
     /// Where it would be sent: `https://sts.<region>.amazonaws.com/`.

@@ -8,6 +8,7 @@ use crate::{Name, OrganizationRole, PushRule, UserKind};
 
 /// `POST /api/v1/orgs`. The caller becomes its owner.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateOrganization {
     /// The new organisation's name.
@@ -19,6 +20,7 @@ pub struct CreateOrganization {
 
 /// `PATCH /api/v1/orgs/{org}`, for its owners: what is absent stays.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateOrganization {
     /// Who may push to its flakes.
@@ -28,6 +30,7 @@ pub struct UpdateOrganization {
 
 /// An organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OrganizationInfo {
     /// Its id.
     pub id: Uuid,
@@ -44,6 +47,7 @@ pub struct OrganizationInfo {
 
 /// `GET /api/v1/orgs`: those the caller is a member of; all, for a server administrator.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OrganizationList {
     /// Sorted by name.
     pub orgs: Vec<OrganizationInfo>,
@@ -51,6 +55,7 @@ pub struct OrganizationList {
 
 /// `PUT /api/v1/orgs/{org}/members/{user}`: makes a member, or changes what one is.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetMember {
     /// What the account is from now on.
@@ -59,6 +64,7 @@ pub struct SetMember {
 
 /// A member of an organisation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberInfo {
     /// The account.
     pub user: Name,
@@ -73,6 +79,7 @@ pub struct MemberInfo {
 
 /// `GET /api/v1/orgs/{org}/members`, for its members.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberList {
     /// Sorted by name.
     pub members: Vec<MemberInfo>,
@@ -81,6 +88,7 @@ pub struct MemberList {
 /// `POST /api/v1/orgs/{org}/service-accounts`, for its administrators: an account that belongs to the
 /// organisation, whose tokens they mint. It holds nothing until it is granted something.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateServiceAccount {
     /// The new account's name, unique on the server.
@@ -92,6 +100,7 @@ pub struct CreateServiceAccount {
 
 /// `POST /api/v1/orgs/{org}/teams`, for its administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateTeam {
     /// The new team's name, unique in the organisation.
@@ -103,6 +112,7 @@ pub struct CreateTeam {
 
 /// A team.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TeamInfo {
     /// Its id.
     pub id: Uuid,
@@ -117,6 +127,7 @@ pub struct TeamInfo {
 
 /// `GET /api/v1/orgs/{org}/teams`, for its members.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TeamList {
     /// Sorted by name.
     pub teams: Vec<TeamInfo>,
@@ -125,6 +136,7 @@ pub struct TeamList {
 /// A member of a team. Grants to the team count for them only while they are a member of the
 /// organisation as well.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TeamMemberInfo {
     /// The account.
     pub user: Name,
@@ -135,6 +147,7 @@ pub struct TeamMemberInfo {
 
 /// `GET /api/v1/orgs/{org}/teams/{team}`, for the organisation's members.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TeamDetails {
     /// The team.
     pub team: TeamInfo,

@@ -47,6 +47,7 @@ pub fn part_count(nar_size: u64, part_size: u64) -> u64 {
 
 /// The plan asked for: what the slice shall hold.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PushRequest {
     /// Every path of the closure, in any order. One that is only named by others (`context`) is
     /// not pushed, but says how a reference is met.
@@ -65,6 +66,7 @@ pub struct PushRequest {
 
 /// A path info, as `nix path-info` tells it. Text, parsed by the server field by field.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PushPath {
     /// The base name, `<hash>-<name>`, or the full path in this server's store directory.
     pub path: String,
@@ -99,6 +101,7 @@ fn is_false(value: &bool) -> bool {
 
 /// What the server knows of each path, and what is to be sent.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PushPlan {
     /// The push; absent where nothing has to be uploaded or `dry_run` was asked.
     pub id: Option<Uuid>,
@@ -122,6 +125,7 @@ pub struct PushPlan {
 
 /// One path of a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PathAnswer {
     /// The path's hash part, 32 characters.
     pub hash: String,
@@ -131,6 +135,7 @@ pub struct PathAnswer {
 
 /// What a push does with a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(rename_all = "kebab-case")]
 pub enum PathStatus {
     /// In the slice already, with the same content.
@@ -147,6 +152,7 @@ pub enum PathStatus {
 
 /// A NAR to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct UploadNeed {
     /// 52 characters of Nix base32, the NAR's SHA-256.
     pub nar_hash: String,
@@ -157,6 +163,7 @@ pub struct UploadNeed {
 
 /// What the server takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PushLimits {
     /// Uncompressed bytes of a part, but for the last.
     pub part_size: u64,
@@ -173,6 +180,7 @@ pub struct PushLimits {
 
 /// The answer to a batch: one entry a record, in order, NARs and logs apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct BatchAnswer {
     /// What became of each NAR.
     pub nars: Vec<NarAnswer>,
@@ -183,6 +191,7 @@ pub struct BatchAnswer {
 
 /// What became of one build log of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct LogAnswer {
     /// The derivation's path hash, 32 characters.
     pub derivation: String,
@@ -193,6 +202,7 @@ pub struct LogAnswer {
 
 /// What became of one NAR of a batch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NarAnswer {
     /// 52 characters of Nix base32.
     pub nar_hash: String,
@@ -203,6 +213,7 @@ pub struct NarAnswer {
 
 /// Why a NAR or a log was refused.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NarRejection {
     /// One sentence for a person.
     pub message: String,
@@ -210,6 +221,7 @@ pub struct NarRejection {
 
 /// The answer to a part.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PartAnswer {
     /// Parts that the server has now, counted from the first.
     pub parts_received: u64,
@@ -219,6 +231,7 @@ pub struct PartAnswer {
 
 /// What a commit did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct CommitSummary {
     /// Paths of the push that the slice now holds.
     pub paths: u64,

@@ -8,6 +8,7 @@ use crate::{FlakePattern, Name, Network, Permission};
 
 /// `POST /api/v1/tokens`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateToken {
     /// For whom; the caller where nothing is said. Another user only by a server administrator,
@@ -41,6 +42,7 @@ pub struct CreateToken {
 
 /// The answer to `POST /api/v1/tokens`: the only time that the token itself is shown.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MintedToken {
     /// The token, prefixed. A secret.
     pub token: String,
@@ -59,6 +61,7 @@ impl std::fmt::Debug for MintedToken {
 
 /// What is kept of a token; never the token itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenInfo {
     /// The claim `jti`.
     pub id: Uuid,
@@ -100,6 +103,7 @@ pub struct TokenInfo {
 
 /// `GET /api/v1/tokens`: the caller's own; of everybody with `?all=true`, for server administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenList {
     /// Newest first.
     pub tokens: Vec<TokenInfo>,
@@ -108,6 +112,7 @@ pub struct TokenList {
 /// `POST /api/v1/tokens/{id}/rotate`: a new token like that one, which ends; answered by
 /// [`MintedToken`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateToken {
     /// Seconds from now; where nothing is said, as long as the former one was made for.
@@ -120,6 +125,7 @@ pub struct RotateToken {
 
 /// A workload that was let in by its own identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct WorkloadInfo {
     /// Who vouches for it: the claim `iss`.
     pub issuer: String,

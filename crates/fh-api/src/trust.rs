@@ -9,6 +9,7 @@ use crate::{FlakePattern, Name, Provider, Role};
 
 /// What a claim has to be: exactly one of the tests is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct ConditionSpec {
     /// The claim: its name, or where it begins with `/` a JSON Pointer (RFC 6901) to a nested one.
@@ -30,6 +31,7 @@ pub struct ConditionSpec {
 /// `PUT /api/v1/orgs/{org}/trust/{policy}`, for the organisation's administrators: makes a policy, or
 /// replaces the one of that name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SetTrustPolicy {
     /// Who vouches.
@@ -67,6 +69,7 @@ pub struct SetTrustPolicy {
 
 /// A claim that is remembered at the first use.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PinnedClaim {
     /// The claim.
     pub claim: String,
@@ -76,6 +79,7 @@ pub struct PinnedClaim {
 
 /// A trust policy.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TrustPolicyInfo {
     /// Its id.
     pub id: Uuid,
@@ -115,6 +119,7 @@ pub struct TrustPolicyInfo {
 
 /// `GET /api/v1/orgs/{org}/trust`, for the organisation's administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TrustPolicyList {
     /// Sorted by name.
     pub policies: Vec<TrustPolicyInfo>,
@@ -123,6 +128,7 @@ pub struct TrustPolicyList {
 /// `POST /api/v1/orgs/{org}/trust-test`, for the organisation's administrators: what the policies make
 /// of an identity. Nobody is let in by it, and nothing is remembered.
 #[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TestTrust {
     /// The identity token, a JWT. A secret.
@@ -137,6 +143,7 @@ impl std::fmt::Debug for TestTrust {
 
 /// What the policies of an organisation make of an identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TrustTest {
     /// Why the identity itself is refused (signature, times, issuer); absent where it is good.
     pub refused: Option<String>,
@@ -148,6 +155,7 @@ pub struct TrustTest {
 
 /// What one policy makes of an identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PolicyVerdict {
     /// The policy.
     pub policy: Name,

@@ -39,4 +39,5 @@ pub use config::Settings;
 pub use database::DatabaseError;
 pub use error::ServerError;
 pub use listen::{BoundAddress, InheritedSocket, ListenError, Peer};
+pub use routes::openapi;
 pub use server::{RunningServer, Server, run};

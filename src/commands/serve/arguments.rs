@@ -47,6 +47,8 @@ pub(crate) struct ServeArguments {
     pub(super) check: Option<CheckLevel>,
     /// Only print a commented file.
     pub(super) print_example: bool,
+    /// Only print the OpenAPI document.
+    pub(super) print_openapi: bool,
     /// The options of the table.
     pub(super) given: Vec<Given>,
 }
@@ -80,6 +82,13 @@ impl Args for ServeArguments {
                     .action(ArgAction::SetTrue)
                     .conflicts_with("check")
                     .help("Print a configuration file with every option explained, and end"),
+            )
+            .arg(
+                Arg::new("print-openapi")
+                    .long("print-openapi")
+                    .action(ArgAction::SetTrue)
+                    .conflicts_with_all(["check", "print-example"])
+                    .help("Print the OpenAPI document of the HTTP API, and end"),
             );
         command.args(OPTIONS.iter().map(argument))
     }
@@ -103,6 +112,7 @@ impl FromArgMatches for ServeArguments {
             config: matches.get_one("config").cloned(),
             check: matches.get_one("check").copied(),
             print_example: matches.get_flag("print-example"),
+            print_openapi: matches.get_flag("print-openapi"),
             given: given.collect(),
         })
     }

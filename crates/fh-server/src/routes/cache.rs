@@ -18,12 +18,34 @@ use fh_nix::{NarHash, StorePath, StorePathHash};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue};
 
+use super::table::{Asks, Route, get};
 use super::{listing, log, nar};
 use crate::access::{Caller, Scope};
 use crate::error::ApiError;
 use crate::lookup::NAR_SUFFIX;
 use crate::state::AppState;
 use crate::telemetry::{CacheAnswer, CacheRoute};
+
+/// What Nix asks.
+pub(super) fn routes() -> Vec<Route> {
+    let route = |path, summary| {
+        get(path, summary, answer)
+            .asks(Asks::Anybody)
+            .answers_text(200, "application/octet-stream")
+    };
+    vec![
+        route(
+            "/{file}",
+            "nix-cache-info, <path hash>.narinfo and <path hash>.ls, of the caller's whole view",
+        ),
+        route("/nar/{file}", "A NAR: <NAR hash>.nar.zst"),
+        route("/log/{file}", "The build log of a derivation: <derivation>"),
+        route(
+            "/cache/{*path}",
+            "The same below an organisation or a flake: <org>/…, <org>/<project>/…",
+        ),
+    ]
+}
 
 /// An address of the cache, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,18 +1,56 @@
 //! What anybody may know: where the server's parts are, and its public keys.
 
+use std::sync::LazyLock;
+
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use fh_api::Discovery;
 use fh_auth::Jwk;
-use http::header::CACHE_CONTROL;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Serialize;
 
+use super::table::{Asks, Route, get};
 use crate::clock;
 use crate::state::AppState;
 
 /// How long the key set may be kept, with room for a rotation of the token key.
 const KEY_SET_CACHING: &str = "public, max-age=300";
+
+/// What anybody may know.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get(
+            "/.well-known/fh",
+            "What the server is and where its parts are",
+            discovery,
+        )
+        .asks(Asks::Nobody)
+        .answers::<Discovery>(200),
+        get(
+            "/.well-known/jwks.json",
+            "The public keys of the server's tokens",
+            key_set,
+        )
+        .asks(Asks::Nobody)
+        .answers_text(200, "application/json"),
+    ]
+}
+
+/// The document that describes all of it.
+pub(super) fn document_routes() -> Vec<Route> {
+    vec![
+        get("/openapi.json", "This document", document)
+            .asks(Asks::Nobody)
+            .answers_text(200, "application/json"),
+    ]
+}
+
+/// `GET /api/v1/openapi.json`.
+async fn document() -> impl IntoResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(super::openapi);
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}
 
 /// `GET /.well-known/fh`.
 pub(crate) async fn discovery(State(state): State<AppState>) -> impl IntoResponse {

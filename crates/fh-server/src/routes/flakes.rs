@@ -15,12 +15,45 @@ use serde_json::json;
 
 use super::json::json_body;
 use super::path::{FlakePath, Query};
+use super::table::{Asks, Route, delete, get, patch, post};
 use super::text::line;
 use crate::access::{Caller, Scope};
 use crate::database::audit::{self, Event};
 use crate::database::{DatabaseError, flakes, slices};
 use crate::error::ApiError;
 use crate::state::AppState;
+
+/// Flakes.
+pub(super) fn routes() -> Vec<Route> {
+    const FLAKE: &str = "/flakes/{org}/{project}";
+    vec![
+        get("/flakes", "The caller's view", list)
+            .asks(Asks::Anybody)
+            .queries(&[
+                ("org", "Only the flakes of this organisation"),
+                ("limit", "At most this many, the first by name"),
+            ])
+            .answers::<FlakeList>(200),
+        post("/flakes", "Make a flake", create)
+            .takes::<CreateFlake>()
+            .answers::<FlakeInfo>(201),
+        get(FLAKE, "A flake", show)
+            .asks(Asks::Anybody)
+            .answers::<FlakeInfo>(200),
+        patch(FLAKE, "Change a flake", update)
+            .takes::<UpdateFlake>()
+            .answers::<FlakeInfo>(200),
+        delete(FLAKE, "Remove a flake with its slice", remove).answers_nothing(204),
+        get(
+            "/flakes/{org}/{project}/paths",
+            "The newest paths of a flake's slice",
+            paths,
+        )
+        .asks(Asks::Anybody)
+        .queries(&[("limit", "At most this many")])
+        .answers::<PathList>(200),
+    ]
+}
 
 /// How the list is narrowed.
 #[derive(Debug, Deserialize)]

@@ -9,12 +9,30 @@ use serde_json::json;
 
 use super::json::json_body;
 use super::path::{FlakePath, GrantPath};
+use super::table::{Route, delete, get, put};
 use crate::access::{Caller, FlakeRef};
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Event};
 use crate::database::grants::{self, Grant};
 use crate::error::ApiError;
 use crate::state::AppState;
+
+/// Grants.
+pub(super) fn routes() -> Vec<Route> {
+    const GRANT: &str = "/flakes/{org}/{project}/grants/{user}";
+    vec![
+        get(
+            "/flakes/{org}/{project}/grants",
+            "The grants on a flake, for its administrators",
+            list,
+        )
+        .answers::<GrantList>(200),
+        put(GRANT, "Give a role on a flake, whatever it was", set)
+            .takes::<CreateGrant>()
+            .answers::<GrantInfo>(200),
+        delete(GRANT, "Take a role on a flake away", remove).answers_nothing(204),
+    ]
+}
 
 /// `GET /api/v1/flakes/{org}/{project}/grants`.
 pub(crate) async fn list(

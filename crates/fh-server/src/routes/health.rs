@@ -7,11 +7,29 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 
+use super::table::{Asks, Route, get};
 use crate::error::chain;
 use crate::state::AppState;
 
 /// How long the database and the storage may take to answer.
 const READY_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// For whoever watches over the server.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/healthz", "Whether the process answers", healthy)
+            .asks(Asks::Nobody)
+            .answers_text(200, "text/plain"),
+        get(
+            "/readyz",
+            "Whether the database and the storage answer too",
+            ready,
+        )
+        .asks(Asks::Nobody)
+        .answers_text(200, "text/plain")
+        .answers_text(503, "text/plain"),
+    ]
+}
 
 /// `GET /healthz`: the process answers. It asks nothing else, so that nobody restarts a server for a
 /// fault that a restart does not mend.

@@ -3,10 +3,18 @@
 use axum::extract::State;
 use axum::response::Response;
 
+use super::table::{Route, get};
 use crate::access::Caller;
 use crate::error::ApiError;
 use crate::state::AppState;
 use crate::telemetry::rendered;
+
+/// Counters and sizes.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/metrics", "Metrics, for server administrators", show).answers_text(200, "text/plain"),
+    ]
+}
 
 /// For server administrators; on an address of its own it is open.
 pub(crate) async fn show(

@@ -19,6 +19,7 @@ mod narrowing;
 mod organizations;
 pub(crate) mod path;
 mod pushes;
+mod table;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -30,81 +31,79 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::response::Response;
-use axum::routing::{delete, get, post, put};
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
 use tower::util::MapResponseLayer;
 
+use self::table::Group;
 use crate::error::{ApiError, as_plain_text};
 use crate::state::AppState;
 
 /// Every route of the server.
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
-        .route("/.well-known/fh", get(discovery::discovery))
-        .route("/.well-known/jwks.json", get(discovery::key_set))
-        .route("/healthz", get(health::healthy))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::show))
-        .nest(fh_api::API_PREFIX, api())
-        .merge(cache())
+        .merge(table::router(public()))
+        .nest(
+            fh_api::API_PREFIX,
+            table::router(api()).layer(from_fn(never_stored)),
+        )
+        .merge(table::router(cache()).layer(MapResponseLayer::new(as_plain_text)))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(state)
 }
 
+/// The OpenAPI document of every route, as JSON for people: what `/api/v1/openapi.json` answers.
+#[must_use]
+pub fn openapi() -> String {
+    let parts = vec![("", public()), (fh_api::API_PREFIX, api()), ("", cache())];
+    // A document that was made of values can always be written.
+    let mut text = table::document(parts).to_pretty_json().unwrap_or_default();
+    text.push('\n');
+    text
+}
+
+/// What is the same for everybody, and what a machine asks of the server itself.
+fn public() -> Vec<Group> {
+    vec![
+        Group {
+            name: "Discovery",
+            routes: discovery::routes(),
+        },
+        Group {
+            name: "Health",
+            routes: health::routes(),
+        },
+        Group {
+            name: "Metrics",
+            routes: metrics::routes(),
+        },
+    ]
+}
+
 /// What stands below the prefix of the API.
-fn api() -> Router<AppState> {
-    Router::new()
-        .route("/whoami", get(whoami::show))
-        .route(
-            "/orgs",
-            get(organizations::list).post(organizations::create),
-        )
-        .route("/users", get(users::list).post(users::create))
-        .route("/flakes", get(flakes::list).post(flakes::create))
-        .route(
-            "/flakes/{org}/{project}",
-            get(flakes::show)
-                .patch(flakes::update)
-                .delete(flakes::remove),
-        )
-        .route("/flakes/{org}/{project}/grants", get(grants::list))
-        .route(
-            "/flakes/{org}/{project}/grants/{user}",
-            put(grants::set).delete(grants::remove),
-        )
-        .route("/flakes/{org}/{project}/paths", get(flakes::paths))
-        .route("/flakes/{org}/{project}/pushes", post(pushes::plan))
-        .route(
-            "/flakes/{org}/{project}/pushes/{id}",
-            delete(pushes::forget),
-        )
-        .route(
-            "/flakes/{org}/{project}/pushes/{id}/nars",
-            post(pushes::batch),
-        )
-        .route(
-            "/flakes/{org}/{project}/pushes/{id}/nars/{nar_hash}/parts/{number}",
-            put(pushes::part),
-        )
-        .route(
-            "/flakes/{org}/{project}/pushes/{id}/commit",
-            post(pushes::commit),
-        )
-        .route("/tokens", get(tokens::list).post(tokens::mint))
-        .route("/tokens/{id}", get(tokens::show).delete(tokens::revoke))
-        .layer(from_fn(never_stored))
+fn api() -> Vec<Group> {
+    [
+        ("Discovery", discovery::document_routes()),
+        ("Caller", whoami::routes()),
+        ("Organisations", organizations::routes()),
+        ("Users", users::routes()),
+        ("Flakes", flakes::routes()),
+        ("Grants", grants::routes()),
+        ("Pushes", pushes::routes()),
+        ("Tokens", tokens::routes()),
+    ]
+    .into_iter()
+    .map(|(name, routes)| Group { name, routes })
+    .collect()
 }
 
 /// What Nix asks. It shows a person the body of an error as it is.
-fn cache() -> Router<AppState> {
-    Router::new()
-        .route("/{file}", get(cache::answer))
-        .route("/nar/{file}", get(cache::answer))
-        .route("/log/{file}", get(cache::answer))
-        .route("/cache/{*path}", get(cache::answer))
-        .layer(MapResponseLayer::new(as_plain_text))
+fn cache() -> Vec<Group> {
+    vec![Group {
+        name: "Cache",
+        routes: cache::routes(),
+    }]
 }
 
 /// What the API answers is for one caller at one moment.

@@ -10,11 +10,31 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
+use super::table::{Route, get, post};
 use crate::access::Caller;
 use crate::database::audit::{self, Event};
 use crate::database::organizations::{self, Organization};
 use crate::error::ApiError;
 use crate::state::AppState;
+
+/// Organisations.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get(
+            "/orgs",
+            "The organisations that the caller is a member of; all, for a server administrator",
+            list,
+        )
+        .answers::<OrganizationList>(200),
+        post(
+            "/orgs",
+            "Make an organisation; the caller becomes its owner",
+            create,
+        )
+        .takes::<CreateOrganization>()
+        .answers::<OrganizationInfo>(201),
+    ]
+}
 
 /// `GET /api/v1/orgs`: those of which the caller is a member and that the token reaches; all, for
 /// server administrators.

@@ -20,10 +20,43 @@ use tracing::Instrument as _;
 
 use super::json::json_body;
 use super::path::{FlakePath, PartPath, PushPath};
+use super::table::{Route, delete, post, put};
 use crate::access::{Caller, FlakeRef};
 use crate::error::ApiError;
 use crate::receive::BodyReader;
 use crate::state::AppState;
+
+/// Pushes.
+pub(super) fn routes() -> Vec<Route> {
+    const PUSH: &str = "/flakes/{org}/{project}/pushes/{id}";
+    vec![
+        post("/flakes/{org}/{project}/pushes", "Plan a push", plan)
+            .takes::<PushRequest>()
+            .answers::<PushPlan>(200)
+            .answers::<PushPlan>(201),
+        delete(PUSH, "Give a push up", forget).answers_nothing(204),
+        post(
+            "/flakes/{org}/{project}/pushes/{id}/nars",
+            "Send small NARs and logs",
+            batch,
+        )
+        .takes_bytes(NAR_BATCH_MEDIA_TYPE, "Records, see the push protocol.")
+        .answers::<BatchAnswer>(200),
+        put(
+            "/flakes/{org}/{project}/pushes/{id}/nars/{nar_hash}/parts/{number}",
+            "Send a part of a large NAR",
+            part,
+        )
+        .takes_bytes("application/zstd", "Whole zstd frames.")
+        .answers::<PartAnswer>(200),
+        post(
+            "/flakes/{org}/{project}/pushes/{id}/commit",
+            "Make a push visible, all of it or nothing",
+            commit,
+        )
+        .answers::<CommitSummary>(200),
+    ]
+}
 
 /// `POST /api/v1/flakes/{org}/{project}/pushes`: 201 where a push was begun, else 200.
 pub(crate) async fn plan(

@@ -15,6 +15,7 @@ use uuid::Uuid;
 use super::json::json_body;
 use super::narrowing::narrowing;
 use super::path::{IdPath, Query};
+use super::table::{Route, delete, get, post};
 use super::text::line;
 use crate::access::{Caller, Principal};
 use crate::bootstrap::sign;
@@ -25,6 +26,26 @@ use crate::database::tokens::{self, NewToken, Token};
 use crate::database::{Timestamp, now};
 use crate::error::ApiError;
 use crate::state::AppState;
+
+/// Tokens.
+pub(super) fn routes() -> Vec<Route> {
+    const TOKEN: &str = "/tokens/{id}";
+    vec![
+        get("/tokens", "The caller's tokens", list)
+            .queries(&[("all", "true: those of everybody, for server administrators")])
+            .answers::<TokenList>(200),
+        post("/tokens", "Mint a token", mint)
+            .takes::<CreateToken>()
+            .answers::<MintedToken>(201),
+        get(TOKEN, "What is kept of a token", show).answers::<TokenInfo>(200),
+        delete(
+            TOKEN,
+            "Revoke a token and all that were minted with it",
+            revoke,
+        )
+        .answers_nothing(204),
+    ]
+}
 
 /// How the list is widened.
 #[derive(Debug, Deserialize)]

@@ -7,11 +7,26 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
+use super::table::{Route, get, post};
 use crate::access::Caller;
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Event};
 use crate::error::ApiError;
 use crate::state::AppState;
+
+/// Accounts.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get("/users", "Every account, for server administrators", list).answers::<UserList>(200),
+        post(
+            "/users",
+            "Make an account, for server administrators",
+            create,
+        )
+        .takes::<CreateUser>()
+        .answers::<UserInfo>(201),
+    ]
+}
 
 /// `GET /api/v1/users`.
 pub(crate) async fn list(

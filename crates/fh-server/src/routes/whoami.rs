@@ -3,9 +3,15 @@
 use axum::Json;
 use fh_api::Whoami;
 
+use super::table::{Route, get};
 use crate::access::Caller;
 use crate::database::tokens::texts;
 use crate::error::ApiError;
+
+/// Who the caller is.
+pub(super) fn routes() -> Vec<Route> {
+    vec![get("/whoami", "The caller as the server sees it", show).answers::<Whoami>(200)]
+}
 
 /// Needs a token, and no permission: a token may always be asked what it is.
 pub(crate) async fn show(caller: Caller) -> Result<Json<Whoami>, ApiError> {
