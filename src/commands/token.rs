@@ -2,6 +2,7 @@
 
 mod create;
 mod inspect;
+mod rotate;
 
 use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, TokenInfo};
@@ -20,6 +21,7 @@ pub(crate) enum TokenCommand {
     List(ListArguments),
     Inspect(inspect::InspectArguments),
     Revoke(RevokeArguments),
+    Rotate(rotate::RotateArguments),
 }
 
 /// List your tokens, newest first
@@ -38,7 +40,7 @@ pub(crate) struct ListArguments {
 
 /// Make tokens useless, at once and for good
 ///
-/// Tokens that were made with a revoked one stay good: revoke them too.
+/// Tokens that were made with a revoked one, and with those, are revoked with it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -56,6 +58,7 @@ pub(crate) fn run(command: TokenCommand, context: &Context) -> Result<(), Comman
         TokenCommand::List(arguments) => list(&arguments, context),
         TokenCommand::Inspect(arguments) => inspect::run(&arguments, context),
         TokenCommand::Revoke(arguments) => revoke(&arguments, context),
+        TokenCommand::Rotate(arguments) => rotate::run(&arguments, context),
     }
 }
 
@@ -104,6 +107,26 @@ fn state(token: &TokenInfo, now: OffsetDateTime) -> &'static str {
     }
 }
 
+/// Which paths a token reads and from where it may be used, where that is not all and everywhere.
+fn limits(token: &TokenInfo) -> String {
+    let mut limits = Vec::new();
+    if !token.closures.is_empty() {
+        limits.push(format!("closure of {}", joined(&token.closures)));
+    }
+    if !token.signed_by.is_empty() {
+        let names: Vec<&str> = token
+            .signed_by
+            .iter()
+            .map(|key| key.split(':').next().unwrap_or(key))
+            .collect();
+        limits.push(format!("signed by {}", names.join(" ")));
+    }
+    if !token.networks.is_empty() {
+        limits.push(format!("from {}", joined(&token.networks)));
+    }
+    limits.join("; ")
+}
+
 fn columns() -> Vec<Column<TokenInfo>> {
     vec![
         column("id", "ID", |token: &TokenInfo| token.id.to_string()),
@@ -118,6 +141,7 @@ fn columns() -> Vec<Column<TokenInfo>> {
             joined(&token.flakes)
         })
         .flexible(),
+        column("limits", "LIMITED TO", limits).flexible(),
         column("created_at", "MADE", |token: &TokenInfo| {
             human::timestamp(token.created_at)
         })

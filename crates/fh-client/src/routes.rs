@@ -9,8 +9,8 @@ use fh_api::{
     API_PREFIX, BatchAnswer, CommitSummary, CreateFlake, CreateGrant, CreateOrganization,
     CreateToken, CreateUser, Discovery, FlakeInfo, FlakeList, FlakeName, GrantInfo, GrantList,
     MintedToken, NAR_BATCH_MEDIA_TYPE, Name, OrganizationInfo, OrganizationList, PartAnswer,
-    PathList, PushPlan, PushRequest, Role, TokenInfo, TokenList, UpdateFlake, UserInfo, UserList,
-    Whoami,
+    PathList, PushPlan, PushRequest, Role, RotateToken, TokenInfo, TokenList, UpdateFlake,
+    UserInfo, UserList, Whoami,
 };
 use fh_nix::NarHash;
 use http::Method;
@@ -169,6 +169,11 @@ impl Client {
     /// Mints a token: the only time that it is shown.
     pub async fn create_token(&self, new: &CreateToken) -> Result<MintedToken> {
         self.create("/tokens", new).await
+    }
+
+    /// Mints a token like that one, which ends.
+    pub async fn rotate_token(&self, id: Uuid, rotate: &RotateToken) -> Result<MintedToken> {
+        self.create(&format!("/tokens/{id}/rotate"), rotate).await
     }
 
     /// What the server keeps of a token.

@@ -1,14 +1,19 @@
 //! `fh token create`.
 
+use std::ffi::OsString;
+
 use clap::{Args, ValueEnum};
-use fh_api::{CreateToken, Discovery, FlakePattern, MintedToken, Name, Permission};
-use fh_client::ServerUrl;
+use fh_api::{CreateToken, Discovery, FlakePattern, MintedToken, Name, Network, Permission};
+use fh_client::{NixTools, ServerUrl, TokenStore};
+use fh_nix::PublicKey;
+use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::super::joined;
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::keyring;
 use crate::output::human;
 
 /// Make a token, and print it: the only time that it is shown
@@ -21,6 +26,11 @@ Examples:
   fh token create > my.token
   fh token create --user builder-1 --permission pull --permission push --flake 'acme/*' > ci.token
   fh token create --expires 12h --flake acme/app --output netrc >> /etc/nix/netrc
+  fh token create --closure ./result --network 10.0.0.0/8 > deploy.token
+  fh token create --signed-by 'ci.example.org:mVd…=' --expires 1y > fleet.token
+
+With --closure and --signed-by a token reads certain paths only: the closures of those named, and what
+carries a valid signature of one of those keys that came with the push. Such a token can only pull.
 
 Protect the file that you write one to: `umask 077` before, or `chmod 600 FILE` after.")]
 pub(crate) struct CreateArguments {
@@ -45,9 +55,27 @@ pub(crate) struct CreateArguments {
     #[arg(long = "flake", value_name = "PATTERN", add = crate::completion::flakes())]
     flakes: Vec<FlakePattern>,
 
-    /// What to print: the token alone, JSON with what is kept of it, or lines for a netrc file
+    /// Read the closure of this alone: a store path, a link to one such as ./result, or an installable
+    /// such as .#hello, which is built; may be repeated
+    #[arg(long = "closure", value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
+    closures: Vec<OsString>,
+
+    /// Read only what this public key (NAME:BASE64) has signed; may be repeated
+    #[arg(long = "signed-by", value_name = "KEY")]
+    signed_by: Vec<PublicKey>,
+
+    /// Be good in this network alone, such as 10.0.0.0/8; may be repeated
+    #[arg(long = "network", value_name = "CIDR")]
+    networks: Vec<Network>,
+
+    /// What to print: the token alone, JSON with what is kept of it, lines for a netrc file, or those
+    /// for nix.conf and netrc
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Raw)]
     output: Form,
+
+    /// Keep it as the token that fh uses for this server from now on, and print nothing
+    #[arg(long, conflicts_with = "output")]
+    store: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -55,6 +83,7 @@ enum Form {
     Raw,
     Json,
     Netrc,
+    NixConf,
 }
 
 fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
@@ -72,21 +101,29 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         expires_in: arguments.expires,
         permissions: some(arguments.permissions),
         flakes: some(arguments.flakes),
-        closures: None,
-        signed_by: None,
-        networks: None,
+        closures: some(closures(&arguments.closures, context)?),
+        signed_by: some(
+            arguments
+                .signed_by
+                .iter()
+                .map(ToString::to_string)
+                .collect(),
+        ),
+        networks: some(arguments.networks),
     };
     let client = context.client_with_token()?;
     let (minted, discovery) = context.change("cannot make the token", async {
         // First what can fail without leaving a token behind that nobody has seen.
         let discovery = match form {
-            Form::Netrc => Some(client.discovery().await?),
+            Form::Netrc | Form::NixConf => Some(client.discovery().await?),
             Form::Raw | Form::Json => None,
         };
         Ok((client.create_token(&new).await?, discovery))
     })?;
     let printed = match discovery {
-        Some(discovery) => netrc(&minted, &discovery, context),
+        _ if arguments.store => keep(&minted, client.base_url(), context),
+        Some(discovery) if form == Form::NixConf => nix_conf(&minted, &discovery, context),
+        Some(discovery) => netrc(&minted, &discovery).and_then(|text| context.output.text(&text)),
         None if form == Form::Json => context.output.json(&minted),
         None => context.output.text(&format!("{}\n", minted.token)),
     };
@@ -100,12 +137,57 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
     Ok(())
 }
 
-/// An entry for each host that Nix and the API are at.
-fn netrc(
+/// The store paths that the arguments mean, as full paths.
+fn closures(arguments: &[OsString], context: &Context) -> Result<Vec<String>, CommandError> {
+    if arguments.is_empty() {
+        return Ok(Vec::new());
+    }
+    let tools = NixTools {
+        store: context.settings.nix_remote()?,
+        ..NixTools::default()
+    };
+    let paths = context.ask(
+        "cannot tell which paths are meant",
+        tools.resolve(arguments),
+    )?;
+    Ok(paths
+        .iter()
+        .map(|path| tools.store_dir.display(path))
+        .collect())
+}
+
+/// Puts the token where `fh login` puts it.
+fn keep(minted: &MintedToken, server: &ServerUrl, context: &Context) -> Result<(), CommandError> {
+    let token = SecretString::from(minted.token.as_str());
+    let credentials = context.credentials()?;
+    match credentials.load()?.entry(server) {
+        Some(entry) if entry.store == TokenStore::Keyring => keyring::set(server, &token),
+        _ => Ok(credentials.set(server, &token).map(drop)?),
+    }
+}
+
+/// The lines for both files, as `fh login --print` has them: nix.conf itself can hold no token.
+fn nix_conf(
     minted: &MintedToken,
     discovery: &Discovery,
     context: &Context,
 ) -> Result<(), CommandError> {
+    let keys: Vec<&str> = discovery
+        .public_keys
+        .iter()
+        .map(|key| key.public_key.as_str())
+        .collect();
+    context.output.text(&format!(
+        "# nix.conf\nextra-substituters = {}\nextra-trusted-public-keys = {}\n\n\
+         # the file that netrc-file names; only its owner may read it\n{}",
+        discovery.cache_url,
+        keys.join(" "),
+        netrc(minted, discovery)?
+    ))
+}
+
+/// An entry for each host that Nix and the API are at.
+fn netrc(minted: &MintedToken, discovery: &Discovery) -> Result<String, CommandError> {
     let mut hosts: Vec<String> = Vec::new();
     for address in [&discovery.cache_url, &discovery.api_url] {
         let address: ServerUrl = address.parse()?;
@@ -114,7 +196,7 @@ fn netrc(
             hosts.push(host);
         }
     }
-    let lines: String = hosts
+    Ok(hosts
         .iter()
         .map(|host| {
             format!(
@@ -122,8 +204,7 @@ fn netrc(
                 minted.info.user, minted.token
             )
         })
-        .collect();
-    context.output.text(&lines)
+        .collect())
 }
 
 fn describe(minted: &MintedToken, context: &Context) {

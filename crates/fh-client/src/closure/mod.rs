@@ -138,8 +138,12 @@ impl NixTools {
         })
     }
 
-    /// The store paths that the arguments mean; installables are built.
-    async fn resolve(&self, arguments: &[OsString]) -> Result<BTreeSet<StorePath>> {
+    /// The store paths that the arguments mean, as for [`Self::closure`]; installables are built.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::closure`] about arguments and builds.
+    pub async fn resolve(&self, arguments: &[OsString]) -> Result<BTreeSet<StorePath>> {
         let mut named = BTreeSet::new();
         let mut installables = Vec::new();
         let roots = self.real_store_dirs();

@@ -1,6 +1,8 @@
 //! Tokens: never the token itself, but whose it is, how far it is narrowed, and whether it was
 //! revoked.
 
+use std::collections::HashSet;
+
 use fh_api::{Name, Permission, TokenInfo};
 use fh_auth::TokenScope;
 use rusqlite::{Connection, Row, params};
@@ -42,6 +44,10 @@ const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS user, t.descr
      t.permissions, t.flakes, t.closures, t.signed_by, t.networks, t.claims, p.uuid AS parent, t.created_at, t.expires_at, t.last_used_at, \
      t.revoked_at \
      FROM token t JOIN account a ON a.id = t.account_id LEFT JOIN token p ON p.id = t.parent_id";
+
+/// The token `?1` and all that were minted with it, and with those.
+const DESCENDANTS: &str = "WITH RECURSIVE descendant (id) AS ( \
+     SELECT ?1 UNION SELECT t.id FROM token t JOIN descendant d ON t.parent_id = d.id)";
 
 impl Token {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
@@ -197,15 +203,31 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
 
 /// Revokes a token and all that were minted with it, and with those: how many were good before.
 pub(crate) fn revoke(change: &AccessChange<'_>, id: i64) -> Result<usize, DatabaseError> {
-    execute(
-        change,
-        "WITH RECURSIVE descendant (id) AS ( \
-             SELECT ?1 UNION SELECT t.id FROM token t JOIN descendant d ON t.parent_id = d.id \
-         ) \
-         UPDATE token SET revoked_at = ?2 \
-         WHERE revoked_at IS NULL AND id IN (SELECT id FROM descendant)",
-        params![id, now()],
-    )
+    let sql = format!(
+        "{DESCENDANTS} UPDATE token SET revoked_at = ?2 \
+         WHERE revoked_at IS NULL AND id IN (SELECT id FROM descendant)"
+    );
+    execute(change, &sql, params![id, now()])
+}
+
+/// Ends a token and all that were minted with it at a time, where they would last longer.
+pub(crate) fn end(
+    change: &AccessChange<'_>,
+    id: i64,
+    at: Timestamp,
+) -> Result<usize, DatabaseError> {
+    let sql = format!(
+        "{DESCENDANTS} UPDATE token SET expires_at = MIN(expires_at, ?2) \
+         WHERE id IN (SELECT id FROM descendant)"
+    );
+    execute(change, &sql, params![id, at])
+}
+
+/// The internal ids of a token and of all that were minted with it, and with those.
+pub(crate) fn descendants(connection: &Connection, id: i64) -> Result<HashSet<i64>, DatabaseError> {
+    let sql = format!("{DESCENDANTS} SELECT id FROM descendant");
+    let found = all(connection, &sql, params![id], |row| Ok(row.get("id")?))?;
+    Ok(found.into_iter().collect())
 }
 
 /// Notes when tokens were used last. Times only move forward.

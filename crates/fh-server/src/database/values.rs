@@ -35,6 +35,11 @@ impl Timestamp {
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
+    /// Whole seconds from an earlier time to this one; none where that is later.
+    pub(crate) fn seconds_since(self, earlier: Self) -> u64 {
+        u64::try_from(self.0.saturating_sub(earlier.0) / 1_000_000).unwrap_or(0)
+    }
+
     /// This time less so many seconds, at least the beginning of time.
     pub(crate) fn minus_seconds(self, seconds: u64) -> Self {
         let micros = i64::try_from(seconds)

@@ -19,6 +19,7 @@ mod narrowing;
 mod organizations;
 pub(crate) mod path;
 mod pushes;
+mod rotation;
 mod table;
 #[cfg(test)]
 mod tests;

@@ -3,9 +3,11 @@
 //! A token deals only with tokens that are no wider than itself, of its own account; with all others
 //! deals an unnarrowed token of a server administrator. Every token may inspect and revoke itself.
 
+use std::collections::HashSet;
+
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{CreateToken, MintedToken, Name, Permission, TokenInfo, TokenList};
+use fh_api::{CreateToken, MintedToken, Name, Permission, RotateToken, TokenInfo, TokenList};
 use http::StatusCode;
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -15,6 +17,7 @@ use uuid::Uuid;
 use super::json::json_body;
 use super::narrowing::narrowing;
 use super::path::{IdPath, Query};
+use super::rotation;
 use super::table::{Route, delete, get, post};
 use super::text::line;
 use crate::access::{Caller, Principal};
@@ -44,6 +47,13 @@ pub(super) fn routes() -> Vec<Route> {
             revoke,
         )
         .answers_nothing(204),
+        post(
+            "/tokens/{id}/rotate",
+            "A new token like that one, which ends",
+            rotation::rotate,
+        )
+        .takes::<RotateToken>()
+        .answers::<MintedToken>(201),
     ]
 }
 
@@ -73,9 +83,10 @@ pub(crate) async fn list(
         .database()
         .read(move |connection| tokens::list(connection, account_id))
         .await?;
+    let descendants = descendants_of_caller(&state, principal).await?;
     let tokens = found
         .iter()
-        .filter(|token| deals_with(&caller, principal, token))
+        .filter(|token| deals_with(&caller, principal, token, &descendants))
         .map(Token::info)
         .collect();
     Ok(Json(TokenList { tokens }))
@@ -92,10 +103,11 @@ pub(crate) async fn show(
         .database()
         .read(move |connection| tokens::find(connection, path.id))
         .await?;
-    match found {
-        Some(token) if deals_with(&caller, principal, &token) => Ok(Json(token.info())),
-        Some(_) | None => Err(ApiError::NotFound),
-    }
+    let descendants = descendants_of_caller(&state, principal).await?;
+    let token = found.filter(|token| deals_with(&caller, principal, token, &descendants));
+    token
+        .map(|token| Json(token.info()))
+        .ok_or(ApiError::NotFound)
 }
 
 /// `DELETE /api/v1/tokens/{id}`: from now on it is good for nothing, and so is every token that was
@@ -107,11 +119,12 @@ pub(crate) async fn revoke(
 ) -> Result<StatusCode, ApiError> {
     let principal = caller.principal()?;
     let actor = caller.actor()?;
+    let descendants = descendants_of_caller(&state, principal).await?;
     let found = state
         .database()
         .read(move |connection| tokens::find(connection, path.id))
         .await?
-        .filter(|token| deals_with(&caller, principal, token))
+        .filter(|token| deals_with(&caller, principal, token, &descendants))
         .ok_or(ApiError::NotFound)?;
     state
         .database()
@@ -219,20 +232,28 @@ pub(crate) async fn mint(
             Ok::<_, ApiError>((token, account))
         })
         .await?;
+    Ok((StatusCode::CREATED, Json(minted(&state, &token, &account)?)))
+}
+
+/// A token that was just made, with its text.
+pub(super) fn minted(
+    state: &AppState,
+    token: &Token,
+    account: &Account,
+) -> Result<MintedToken, ApiError> {
     let keys = state.keys();
     let text = sign(
         keys.token(),
         keys.audience(),
         state.public_url(),
-        &token,
+        token,
         account.uuid,
     )
     .map_err(ApiError::internal)?;
-    let minted = MintedToken {
+    Ok(MintedToken {
         token: text.to_string(),
         info: token.info(),
-    };
-    Ok((StatusCode::CREATED, Json(minted)))
+    })
 }
 
 fn owner(connection: &Connection, name: &Name) -> Result<Account, ApiError> {
@@ -250,20 +271,10 @@ fn end(
     settings: &TokenSettings,
 ) -> Result<Timestamp, ApiError> {
     let longest = settings.max_lifetime.as_secs();
-    let Some(asked) = asked else {
+    let Some(asked) = lifetime(asked, longest)? else {
         let lifetime = settings.default_lifetime.as_secs().min(longest);
         return Ok(created_at.plus_seconds(lifetime).min(parent));
     };
-    if asked == 0 {
-        return Err(ApiError::BadRequest(
-            "the field expires_in must be at least 1 second".to_owned(),
-        ));
-    }
-    if asked > longest {
-        return Err(ApiError::BadRequest(format!(
-            "the field expires_in must be at most {longest} seconds, this server's maximum"
-        )));
-    }
     let end = created_at.plus_seconds(asked);
     if end > parent {
         return Err(ApiError::Forbidden(format!(
@@ -271,6 +282,19 @@ fn end(
         )));
     }
     Ok(end)
+}
+
+/// How many seconds a token was asked to last, if that is possible at all.
+pub(super) fn lifetime(asked: Option<u64>, longest: u64) -> Result<Option<u64>, ApiError> {
+    match asked {
+        Some(0) => Err(ApiError::BadRequest(
+            "the field expires_in must be at least 1 second".to_owned(),
+        )),
+        Some(asked) if asked > longest => Err(ApiError::BadRequest(format!(
+            "the field expires_in must be at most {longest} seconds, this server's maximum"
+        ))),
+        asked => Ok(asked),
+    }
 }
 
 /// The token that a new one is minted with.
@@ -285,16 +309,37 @@ fn minting_token(principal: &Principal) -> Result<Uuid, ApiError> {
     Ok(token.uuid)
 }
 
+/// The caller's own token and all that were minted with it, by internal id; they are narrower whatever
+/// paths they are for.
+pub(super) async fn descendants_of_caller(
+    state: &AppState,
+    principal: &Principal,
+) -> Result<HashSet<i64>, ApiError> {
+    let Some(token) = &principal.token else {
+        return Ok(HashSet::new());
+    };
+    let id = token.id;
+    let found = state
+        .database()
+        .read(move |connection| tokens::descendants(connection, id));
+    Ok(found.await?)
+}
+
 /// Whether the caller may see and revoke a token.
-fn deals_with(caller: &Caller, principal: &Principal, token: &Token) -> bool {
+pub(super) fn deals_with(
+    caller: &Caller,
+    principal: &Principal,
+    token: &Token,
+    descendants: &HashSet<i64>,
+) -> bool {
     let itself = principal
         .token
         .as_ref()
         .is_some_and(|own| own.id == token.id);
     let manages =
         principal.scope.allows(Permission::Mint) || principal.scope.allows(Permission::Admin);
-    let narrower = token.account_id == principal.account_id
-        && principal.scope.includes(&token.scope)
-        && manages;
+    let narrower = manages
+        && (descendants.contains(&token.id)
+            || token.account_id == principal.account_id && principal.scope.includes(&token.scope));
     itself || narrower || caller.server_administrator().is_ok()
 }

@@ -1,0 +1,108 @@
+//! Replacing a token by a new one like it.
+//!
+//! The new token is minted with the caller's, as any other: it holds no more and lasts no longer than
+//! that one, nor than the one that the former token was minted with. The former one ends with those that
+//! were derived from it, at once or after a time of grace in which both are good.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use fh_api::{MintedToken, Permission, RotateToken};
+use http::StatusCode;
+use serde_json::json;
+
+use super::json::json_body;
+use super::path::IdPath;
+use super::tokens::{deals_with, descendants_of_caller, lifetime, minted};
+use crate::access::Caller;
+use crate::database::audit::{self, Event};
+use crate::database::tokens::{self, NewToken};
+use crate::database::{accounts, now};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// `POST /api/v1/tokens/{id}/rotate`.
+pub(super) async fn rotate(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: IdPath,
+    request: Request,
+) -> Result<(StatusCode, Json<MintedToken>), ApiError> {
+    let principal = caller.require(Permission::Mint)?;
+    let wanted: RotateToken = json_body(request, state.settings().limits.json_size).await?;
+    let descendants = descendants_of_caller(&state, principal).await?;
+    let former = state
+        .database()
+        .read(move |connection| tokens::find(connection, path.id))
+        .await?
+        .filter(|token| deals_with(&caller, principal, token, &descendants))
+        .ok_or(ApiError::NotFound)?;
+    if former.revoked_at.is_some() || former.expires_at <= now() {
+        return Err(ApiError::Conflict(
+            "the token has ended already: make a new one".to_owned(),
+        ));
+    }
+    let created_at = now().whole_seconds();
+    let longest = state.settings().tokens.max_lifetime.as_secs();
+    let usual = former.expires_at.seconds_since(former.created_at);
+    let asked = lifetime(wanted.expires_in, longest)?;
+    let expires_at = created_at
+        .plus_seconds(asked.unwrap_or(usual.min(longest)))
+        .min(principal.expires_at);
+    let ends_at = now()
+        .plus_seconds(wanted.grace.unwrap_or(0))
+        .whole_seconds();
+    let actor = caller.actor()?;
+    let (token, account) = state
+        .database()
+        .change_access(move |change| {
+            // It may have ended since.
+            let former = tokens::find(change, former.uuid)?
+                .filter(|token| token.revoked_at.is_none())
+                .ok_or(ApiError::NotFound)?;
+            let account = accounts::get(change, former.account_id)?.ok_or(ApiError::NotFound)?;
+            let mut expires_at = expires_at;
+            let mut parent_id = None;
+            if let Some(parent) = former.parent {
+                let parent = tokens::find(change, parent)?.ok_or(ApiError::NotFound)?;
+                expires_at = expires_at.min(parent.expires_at);
+                parent_id = Some(parent.id);
+            }
+            let uuid = tokens::insert(
+                change,
+                &NewToken {
+                    account_id: former.account_id,
+                    parent_id,
+                    description: former.description.as_deref(),
+                    scope: &former.scope,
+                    claims: former.claims.as_deref(),
+                    created_at,
+                    created_by: Some(actor.account_id),
+                    expires_at,
+                },
+            )?;
+            if wanted.grace.is_some_and(|grace| grace > 0) {
+                tokens::end(change, former.id, ends_at)?;
+            } else {
+                tokens::revoke(change, former.id)?;
+            }
+            audit::record(
+                change,
+                &Event {
+                    action: "token.rotate",
+                    actor: Some(actor),
+                    subject: account.name.as_str(),
+                    detail: json!({
+                        "token": uuid,
+                        "former": former.uuid,
+                        "grace": wanted.grace,
+                        "expires_at": expires_at.to_string(),
+                    }),
+                    ..Event::default()
+                },
+            )?;
+            let token = tokens::find(change, uuid)?.ok_or(ApiError::NotFound)?;
+            Ok::<_, ApiError>((token, account))
+        })
+        .await?;
+    Ok((StatusCode::CREATED, Json(minted(&state, &token, &account)?)))
+}

@@ -1,0 +1,73 @@
+//! `fh token rotate`.
+
+use clap::Args;
+use fh_api::{ErrorCode, RotateToken};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::human;
+
+/// Make a token like one that there is, which ends, and print the new one
+///
+/// It may do the same, under the same description, for as long as the former one was made for; never
+/// longer than the token that you are logged in with. The former one ends at once, with all that were
+/// made with it, or after a time of grace in which both are good.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh token list
+  fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 > ci.token
+  fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --grace 1h > ci.token")]
+pub(super) struct RotateArguments {
+    /// The id of the former token, as `fh token list` shows it
+    #[arg(value_name = "ID")]
+    id: Uuid,
+
+    /// How long the new token is good [default: as long as the former one was made for]
+    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    expires: Option<u64>,
+
+    /// How long the former one goes on [default: not at all]
+    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    grace: Option<u64>,
+}
+
+pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), CommandError> {
+    let id = arguments.id;
+    let rotate = RotateToken {
+        expires_in: arguments.expires,
+        grace: arguments.grace,
+    };
+    let client = context.client_with_token()?;
+    let minted = context
+        .change(format_args!("cannot rotate the token {id}"), async {
+            client.rotate_token(id, &rotate).await
+        })
+        .map_err(|error| {
+            error.hint_for(ErrorCode::NotFound, "`fh token list` shows your tokens.")
+        })?;
+    let printed = if context.output.is_json() {
+        context.output.json(&minted)
+    } else {
+        context.output.text(&format!("{}\n", minted.token))
+    };
+    printed.map_err(|error| {
+        error.hint(format!(
+            "The new token was made and is lost: `fh token revoke {}`",
+            minted.info.id
+        ))
+    })?;
+    let end = if arguments.grace.is_some() {
+        "ends after the time of grace"
+    } else {
+        "is good for nothing any more"
+    };
+    context.output.remark(&format!(
+        "Made the token {} until {}; {id} {end}.",
+        minted.info.id,
+        human::date(minted.info.expires_at, OffsetDateTime::now_utc())
+    ));
+    Ok(())
+}
