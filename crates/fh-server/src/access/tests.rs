@@ -267,15 +267,16 @@ async fn a_view_lists_what_it_ranks() {
         .map_err(crate::database::DatabaseError::from)
     });
     granted.await.unwrap();
-    for token in tokens[1..].to_vec() {
+    let whole = tokens[1..].to_vec();
+    for token in &whole {
         for flakes in [
             &["acme/*"][..],
             &["open/*", "acme/private", "OPEN/app"],
             &["acme/unlisted", "acme/absent", "absent/*"],
         ] {
-            tokens.push(server.narrow(&token, &["pull"], flakes).await);
+            tokens.push(server.narrow(token, &["pull"], flakes).await);
         }
-        tokens.push(server.narrow(&token, &["push"], &["*"]).await);
+        tokens.push(server.narrow(token, &["push"], &["*"]).await);
     }
     let (mut listed, mut ranks_seen) = (0, std::collections::BTreeSet::new());
     for token in &tokens {
