@@ -72,6 +72,24 @@ impl Holdings {
         self.organizations.get(&organization).copied()
     }
 
+    /// The flakes with a grant of their own, in no order: all that are readable with [`Rank::Flake`].
+    #[must_use]
+    pub fn granted_flakes(&self) -> impl ExactSizeIterator<Item = i64> + '_ {
+        self.flakes.keys().copied()
+    }
+
+    /// The organisations of which every flake is held, in no order, some perhaps twice: those of all
+    /// flakes that are readable with [`Rank::Organization`].
+    pub fn whole_organizations(&self) -> impl Iterator<Item = i64> + '_ {
+        let administered = self
+            .memberships
+            .iter()
+            .filter(|(_, role)| **role >= OrganizationRole::Admin);
+        administered
+            .map(|(organization, _)| *organization)
+            .chain(self.organizations.keys().copied())
+    }
+
     /// How many facts are held: what this takes in memory is in proportion.
     #[must_use]
     pub fn size(&self) -> usize {

@@ -128,6 +128,11 @@ pub(super) fn so_far(pid: u32) -> Cost {
     }
 }
 
+/// What a process holds of its own now: not what it has mapped of files.
+pub(super) fn anonymous(pid: u32) -> u64 {
+    status_field(pid, "RssAnon")
+}
+
 /// The peak of the process itself, or what all of the tree hold now, whichever is more.
 fn memory(pid: u32) -> u64 {
     let now: u64 = tree(pid)

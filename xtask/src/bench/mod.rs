@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: ratios against a peer, measured in the same run on the same machine.
 //!
 //! ```text
-//! push, small, warm, read, start, memory ─► Section ─► Report: table, Markdown, JSON
+//! push, small, warm, read, start, memory, access ─► Section ─► Report: table, Markdown, JSON
 //!        │ in turns, medians (rounds, statistics)
 //!        └─ measure (wall, CPU, memory) · transfer (fh push, nix copy) · limit · fh · nginx
 //! ```
@@ -12,6 +12,7 @@
 //! home and so empty Nix caches) and both read the same warm page cache; what earlier runs wrote is
 //! flushed to disk before the clock starts, and nothing of it is deleted before the last run has ended.
 
+mod access;
 mod fh;
 mod limit;
 mod machine;
@@ -29,6 +30,7 @@ mod start;
 mod statistics;
 mod transfer;
 mod warm;
+mod wrk;
 
 use std::path::PathBuf;
 
@@ -81,7 +83,10 @@ enum What {
     Start,
     /// Peaks while one NAR of 5 GiB is pushed, and over a slow line; takes minutes, and 10 GiB of disk
     Memory,
-    /// All but `memory`
+    /// Authorised narinfos among 2 million paths in 10 000 slices, by the size of the view and the number
+    /// of slices that hold the path, against nginx; takes minutes, and 2 GiB of disk
+    Access,
+    /// All but `memory` and `access`
     All,
 }
 
@@ -97,6 +102,7 @@ impl What {
             Self::Read => ("read", read::run),
             Self::Start => ("start", start::run),
             Self::Memory => ("memory", memory::run),
+            Self::Access => ("access", access::run),
             Self::All => {
                 let each = Self::ALL.iter().map(|what| what.run(setting));
                 return Ok(each.collect::<Result<Vec<_>>>()?.concat());

@@ -57,6 +57,7 @@ pub(crate) struct Directory {
     flake_ids: HashMap<String, i64>,
     organizations: HashMap<String, OrganizationEntry>,
     organization_flakes: HashMap<i64, Vec<i64>>,
+    public_flakes: Vec<i64>,
 }
 
 impl Directory {
@@ -87,6 +88,9 @@ impl Directory {
                 .entry(organization.id)
                 .or_default()
                 .push(row.id);
+            if row.visibility == Visibility::Public {
+                directory.public_flakes.push(row.id);
+            }
             let name = FlakeName {
                 org: organization.name.clone(),
                 project: row.project,
@@ -139,11 +143,18 @@ impl Directory {
 
     /// The flakes of an organisation, sorted by name.
     pub(super) fn of_organization(&self, id: i64) -> impl Iterator<Item = &FlakeEntry> {
-        let ids = self
-            .organization_flakes
-            .get(&id)
-            .map_or(&[][..], Vec::as_slice);
-        ids.iter().filter_map(|id| self.flakes.get(id))
+        let ids = self.ids_of_organization(id).iter();
+        ids.filter_map(|id| self.flakes.get(id))
+    }
+
+    /// The internal ids of the same.
+    pub(super) fn ids_of_organization(&self, id: i64) -> &[i64] {
+        self.organization_flakes.get(&id).map_or(&[], Vec::as_slice)
+    }
+
+    /// The internal ids of the flakes that everybody may read.
+    pub(super) fn ids_of_public(&self) -> &[i64] {
+        &self.public_flakes
     }
 
     /// Every flake, in no order.

@@ -18,6 +18,7 @@
 //!   looked up in the database before it was found readable.
 
 mod authenticate;
+mod candidates;
 mod credentials;
 mod directory;
 mod last_used;
@@ -34,6 +35,7 @@ use fh_api::{FlakeName, FlakePattern, OrganizationRole, Permission, PushRule, Ro
 use http::request::Parts;
 
 pub(crate) use self::authenticate::Access;
+pub(crate) use self::candidates::Candidates;
 use self::directory::{Directory, FlakeEntry};
 pub(crate) use self::last_used::FLUSH_INTERVAL;
 pub(crate) use self::principal::Principal;

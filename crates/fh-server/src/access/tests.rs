@@ -220,3 +220,91 @@ async fn ranking_does_not_grow_with_the_number_of_flakes() {
         began.elapsed()
     );
 }
+
+/// What [`View::by_rank`] lists is what [`View::rank`] says, for every way to hold something, each token
+/// and each address.
+#[tokio::test]
+async fn a_view_lists_what_it_ranks() {
+    let (server, ann) = world().await;
+    for flake in ["open/app", "open/tool", "acme/more"] {
+        server.flake(flake, "private", &ann).await;
+    }
+    let mut tokens = vec![String::new(), ann.clone()];
+    for name in [
+        "by-flake",
+        "by-organization",
+        "by-team",
+        "by-membership",
+        "nobody",
+    ] {
+        tokens.push(server.user(name).await);
+    }
+    for flake in ["acme/private", "acme/public", "open/tool"] {
+        server.grant(flake, "by-flake", "read", &ann).await;
+    }
+    server
+        .grant("acme/more", "by-organization", "read", &ann)
+        .await;
+    let granted = server.state.database().change_access(|change| {
+        change.execute_batch(
+            "INSERT INTO team (id, uuid, organization_id, name, folded, created_at) \
+             SELECT 1, 't', id, 't', 't', 0 FROM organization WHERE folded = 'open'; \
+             INSERT INTO membership (organization_id, account_id, role, created_at) \
+             SELECT o.id, a.id, 'member', 0 FROM organization o, account a \
+             WHERE o.folded = 'open' AND a.folded = 'by-team'; \
+             INSERT INTO membership (organization_id, account_id, role, created_at) \
+             SELECT o.id, a.id, 'admin', 0 FROM organization o, account a \
+             WHERE o.folded = 'open' AND a.folded = 'by-membership'; \
+             INSERT INTO team_member (team_id, account_id, created_at) \
+             SELECT 1, id, 0 FROM account WHERE folded = 'by-team'; \
+             INSERT INTO access_grant (uuid, organization_id, flake_id, subject, team_id, role, created_at) \
+             SELECT 'g' || id, organization_id, id, 'team', 1, 'read', 0 FROM flake \
+             WHERE folded IN ('app', 'lib'); \
+             INSERT INTO access_grant (uuid, organization_id, subject, account_id, role, created_at) \
+             SELECT 'o', o.id, 'account', a.id, 'read', 0 FROM organization o, account a \
+             WHERE o.folded = 'open' AND a.folded = 'by-organization'",
+        )
+        .map_err(crate::database::DatabaseError::from)
+    });
+    granted.await.unwrap();
+    let whole = tokens[1..].to_vec();
+    for token in &whole {
+        for flakes in [
+            &["acme/*"][..],
+            &["open/*", "acme/private", "OPEN/app"],
+            &["acme/unlisted", "acme/absent", "absent/*"],
+        ] {
+            tokens.push(server.narrow(token, &["pull"], flakes).await);
+        }
+        tokens.push(server.narrow(token, &["push"], &["*"]).await);
+    }
+    let (mut listed, mut ranks_seen) = (0, std::collections::BTreeSet::new());
+    for token in &tokens {
+        let caller = caller(&server, token).await;
+        for scope in [
+            Scope::All,
+            Scope::Organization("acme"),
+            Scope::Organization("open"),
+            Scope::Flake("acme", "private"),
+            Scope::Flake("acme", "unlisted"),
+            Scope::Flake("open", "app"),
+            Scope::Flake("open", "lib"),
+        ] {
+            let Some(view) = caller.view().narrow(scope) else {
+                continue;
+            };
+            let mut all: Vec<i64> = caller.directory.all().map(|flake| flake.id).collect();
+            all.sort_unstable();
+            for (rank, candidates) in (0..).zip(view.by_rank()) {
+                let mut ranked = all.clone();
+                ranked.retain(|id| view.rank(*id) == Some(rank));
+                assert_eq!(candidates.flake_ids(), ranked, "{scope:?}, rank {rank}");
+                assert!(candidates.len() >= ranked.len());
+                listed += ranked.len();
+                ranks_seen.extend((!ranked.is_empty()).then_some(rank));
+            }
+        }
+    }
+    assert!(listed > 100, "{listed}");
+    assert_eq!(ranks_seen.len(), 3);
+}

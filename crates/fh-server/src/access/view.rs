@@ -25,7 +25,7 @@ pub(crate) enum Scope<'a> {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Narrowing {
+pub(super) enum Narrowing {
     All,
     Organization(i64),
     Flake(i64),
@@ -52,9 +52,9 @@ pub(crate) struct PathLimits<'a> {
 /// What a caller may read. Clones are cheap.
 #[derive(Debug, Clone)]
 pub(crate) struct View {
-    directory: Arc<Directory>,
-    principal: Option<Arc<Principal>>,
-    narrowing: Narrowing,
+    pub(super) directory: Arc<Directory>,
+    pub(super) principal: Option<Arc<Principal>>,
+    pub(super) narrowing: Narrowing,
 }
 
 impl View {
@@ -68,12 +68,16 @@ impl View {
 
     /// The rank of a slice, lower is more specific and served first; `None`: not in this view.
     pub(crate) fn rank(&self, flake_id: i64) -> Option<u32> {
-        let flake = self.directory.flake(flake_id)?;
-        self.reason(flake).map(|rank| match rank {
+        self.reason_for(flake_id).map(|rank| match rank {
             Rank::Flake => 0,
             Rank::Organization => 1,
             Rank::Public => 2,
         })
+    }
+
+    /// Why the view holds a slice, if it does.
+    pub(super) fn reason_for(&self, flake_id: i64) -> Option<Rank> {
+        self.reason(self.directory.flake(flake_id)?)
     }
 
     /// This view narrowed further; `None` where nothing that exists for this caller is named.

@@ -12,6 +12,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0002_logs.sql"),
     include_str!("migrations/0003_integrity.sql"),
     include_str!("migrations/0004_access.sql"),
+    include_str!("migrations/0005_lookup.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

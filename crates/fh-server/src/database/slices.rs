@@ -50,19 +50,32 @@ const PRESENT: &str = "SELECT s.path_hash, s.name, n.nar_hash, n.nar_size, n.dam
      CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
      CROSS JOIN nar AS n ON n.id = s.nar_id";
 
-/// Answered from the unique index alone, which holds the row ids; ids ascend with time.
-const HOLDERS_OF_PATH: &str =
-    "SELECT flake_id, id FROM slice_path WHERE path_hash = ?1 ORDER BY id";
+/// Answered from the index `slice_path_oldest` alone; ids ascend with time.
+const OLDEST_HOLDERS: &str = "SELECT flake_id, id FROM slice_path \
+     WHERE path_hash = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
 
 /// The same where some objects are damaged, which is rare, so that the former need not look at them.
-const SOUND_HOLDERS_OF_PATH: &str = "SELECT flake_id, id FROM slice_path AS s \
-     WHERE path_hash = ?1 AND NOT EXISTS \
-     (SELECT 1 FROM nar AS n WHERE n.id = s.nar_id AND n.damaged_at IS NOT NULL) ORDER BY id";
+const OLDEST_SOUND_HOLDERS: &str = "SELECT flake_id, id FROM slice_path AS s \
+     WHERE path_hash = ?1 AND id > ?2 AND NOT EXISTS \
+     (SELECT 1 FROM nar AS n WHERE n.id = s.nar_id AND n.damaged_at IS NOT NULL) ORDER BY id LIMIT ?3";
+
+/// The oldest row in some slices, each looked up in the unique index.
+const OLDEST_OF: &str = "SELECT MIN(s.id) AS id FROM json_each(?2) AS wanted \
+     CROSS JOIN slice_path AS s ON s.path_hash = ?1 AND s.flake_id = wanted.value";
+
+const OLDEST_SOUND_OF: &str = "SELECT MIN(s.id) AS id FROM json_each(?2) AS wanted \
+     CROSS JOIN slice_path AS s ON s.path_hash = ?1 AND s.flake_id = wanted.value \
+     CROSS JOIN nar AS n ON n.id = s.nar_id WHERE n.damaged_at IS NULL";
 
 /// Answered from an index that is empty as a rule.
 const ANY_DAMAGED: &str = "SELECT 1 AS damaged FROM nar WHERE damaged_at IS NOT NULL LIMIT 1";
 
-const HOLDERS_OF_NAR: &str = "SELECT DISTINCT flake_id FROM slice_path WHERE nar_id = ?1";
+/// Answered from the index `slice_path_nar` alone, as are the next two.
+const HOLDERS_OF_NAR: &str = "SELECT DISTINCT flake_id FROM slice_path \
+     WHERE nar_id = ?1 AND flake_id > ?2 ORDER BY flake_id LIMIT ?3";
+
+const NAR_IS_IN: &str = "SELECT 1 AS found FROM json_each(?2) AS wanted \
+     CROSS JOIN slice_path AS s ON s.nar_id = ?1 AND s.flake_id = wanted.value LIMIT 1";
 
 const NEXT_HOLDER: &str = "SELECT flake_id FROM slice_path WHERE nar_id = ?1 AND flake_id >= ?2 \
      ORDER BY flake_id LIMIT 1";
@@ -93,38 +106,96 @@ pub(crate) fn present<'a>(
     Ok(rows.into_iter().collect())
 }
 
-/// The slices that hold a path whose content is not lost, the oldest first.
-pub(crate) fn holders_of_path(
-    connection: &Connection,
-    hash: &StorePathHash,
-) -> Result<Vec<Holder>, DatabaseError> {
-    let any_damaged: Option<i64> = first(connection, ANY_DAMAGED, params![], |row| {
+/// Whether the content of a path may be lost at all: as a rule there is none that is.
+pub(crate) fn any_damaged(connection: &Connection) -> Result<bool, DatabaseError> {
+    let found: Option<i64> = first(connection, ANY_DAMAGED, params![], |row| {
         Ok(row.get("damaged")?)
     })?;
-    let question = match any_damaged {
-        None => HOLDERS_OF_PATH,
-        Some(_) => SOUND_HOLDERS_OF_PATH,
-    };
-    all(connection, question, params![hash.as_bytes()], |row| {
-        Ok(Holder {
-            flake_id: row.get("flake_id")?,
-            row_id: row.get("id")?,
-        })
-    })
+    Ok(found.is_some())
 }
 
-/// A NAR and the flakes whose slices hold it.
+/// The oldest slices that hold a path whose content is not lost, from behind a row on, and not more than
+/// so many. `damaged`: what [`any_damaged`] says.
+pub(crate) fn oldest_holders(
+    connection: &Connection,
+    hash: &StorePathHash,
+    damaged: bool,
+    after: i64,
+    most: usize,
+) -> Result<Vec<Holder>, DatabaseError> {
+    let question = if damaged {
+        OLDEST_SOUND_HOLDERS
+    } else {
+        OLDEST_HOLDERS
+    };
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    all(
+        connection,
+        question,
+        params![hash.as_bytes(), after, most],
+        // By index: these are read by the thousand.
+        |row| {
+            Ok(Holder {
+                flake_id: row.get(0)?,
+                row_id: row.get(1)?,
+            })
+        },
+    )
+}
+
+/// The oldest row of a path in some slices, of those whose content is not lost.
+pub(crate) fn oldest_row_in(
+    connection: &Connection,
+    hash: &StorePathHash,
+    damaged: bool,
+    flake_ids: &[i64],
+) -> Result<Option<i64>, DatabaseError> {
+    let question = if damaged { OLDEST_SOUND_OF } else { OLDEST_OF };
+    let oldest = first(
+        connection,
+        question,
+        params![hash.as_bytes(), id_list(flake_ids)],
+        |row| Ok(row.get("id")?),
+    )?;
+    Ok(oldest.flatten())
+}
+
+/// The flakes whose slices hold a NAR, in the order of their ids, from behind one on, and not more than
+/// so many.
 pub(crate) fn holders_of_nar(
     connection: &Connection,
-    nar_hash: &NarHash,
-) -> Result<Option<(Nar, Vec<i64>)>, DatabaseError> {
-    let Some(nar) = nar_of_hash(connection, nar_hash)? else {
-        return Ok(None);
-    };
-    let flakes = all(connection, HOLDERS_OF_NAR, params![nar.id], |row| {
-        Ok(row.get("flake_id")?)
-    })?;
-    Ok(Some((nar, flakes)))
+    nar_id: i64,
+    after: i64,
+    most: usize,
+) -> Result<Vec<i64>, DatabaseError> {
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    all(
+        connection,
+        HOLDERS_OF_NAR,
+        params![nar_id, after, most],
+        |row| Ok(row.get(0)?),
+    )
+}
+
+/// Whether one of some slices holds a NAR.
+pub(crate) fn nar_is_in(
+    connection: &Connection,
+    nar_id: i64,
+    flake_ids: &[i64],
+) -> Result<bool, DatabaseError> {
+    let found: Option<i64> = first(
+        connection,
+        NAR_IS_IN,
+        params![nar_id, id_list(flake_ids)],
+        |row| Ok(row.get("found")?),
+    )?;
+    Ok(found.is_some())
+}
+
+/// Ids as the JSON that a question takes.
+fn id_list(ids: &[i64]) -> String {
+    let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!("[{}]", words.join(","))
 }
 
 /// Whether one of these flakes, in ascending order, holds a NAR. Takes as many steps as the shorter
@@ -235,7 +306,11 @@ pub(crate) fn rows_of_nar(
     Ok(Some((nar, rows)))
 }
 
-fn nar_of_hash(connection: &Connection, nar_hash: &NarHash) -> Result<Option<Nar>, DatabaseError> {
+/// A NAR.
+pub(crate) fn nar_of_hash(
+    connection: &Connection,
+    nar_hash: &NarHash,
+) -> Result<Option<Nar>, DatabaseError> {
     first(
         connection,
         "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at \

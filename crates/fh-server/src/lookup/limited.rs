@@ -12,16 +12,19 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use fh_nix::{NarHash, StorePath, StorePathHash};
+use fh_nix::{NarHash, PublicKey, StorePath, StorePathHash};
 use moka::sync::Cache;
 use rusqlite::Connection;
 use tokio::sync::OnceCell;
 
-use super::{Lookup, PathHolders, best_of};
+use super::Lookup;
+use super::holders::OfPath;
+use super::search::{Holders as _, search};
 use crate::access::{PathLimits, View, ViewIdentity};
 use crate::database::DatabaseError;
 use crate::database::nars::Nar;
 use crate::database::slices::{self, Holder};
+use crate::signatures::Signatures;
 
 /// Paths in all closures that are remembered, some 50 bytes each.
 const REMEMBERED: u64 = 1_000_000;
@@ -70,28 +73,27 @@ impl Lookup {
         view: &View,
         limits: &PathLimits<'_>,
         hash: StorePathHash,
-        entry: &PathHolders,
     ) -> Result<Option<i64>, DatabaseError> {
         if !self.in_closure(view, limits, hash).await? {
             return Ok(None);
         }
-        let mut ranked: Vec<(u32, Holder)> = entry
-            .holders
-            .iter()
-            .filter_map(|holder| view.rank(holder.flake_id).map(|rank| (rank, *holder)))
-            .collect();
-        // Stable: of equal ranks the oldest stays first.
-        ranked.sort_by_key(|(rank, _)| *rank);
         let Some(keys) = limits.signed_by else {
-            return Ok(ranked.first().map(|(_, holder)| holder.row_id));
+            return self.row_of_view(view, hash).await;
         };
-        let (keys, signatures) = (keys.to_vec(), self.shared.signatures.clone());
+        let (view, keys) = (view.clone(), keys.to_vec());
+        let signatures = self.shared.signatures.clone();
         self.shared
             .database
             .read(move |connection| {
+                let holders = OfPath::new(connection, hash)?.oldest(i64::MIN, usize::MAX)?;
+                let mut ranked: Vec<(u32, Holder)> = holders
+                    .into_iter()
+                    .filter_map(|holder| view.rank(holder.flake_id).map(|rank| (rank, holder)))
+                    .collect();
+                // Stable: of equal ranks the oldest stays first.
+                ranked.sort_by_key(|(rank, _)| *rank);
                 for (_, holder) in ranked {
-                    let served = slices::served(connection, holder.row_id)?;
-                    if served.is_some_and(|served| signatures.signed(&served.info, &keys)) {
+                    if is_signed(connection, &signatures, &keys, holder)? {
                         return Ok(Some(holder.row_id));
                     }
                 }
@@ -116,15 +118,18 @@ impl Lookup {
             return Ok(None);
         };
         for (hash, holder) in rows {
-            if view.rank(holder.flake_id).is_none() {
+            if view.rank(holder.flake_id).is_none() || !self.in_closure(view, limits, hash).await? {
                 continue;
             }
-            let alone = PathHolders {
-                serial: 0,
-                holders: Arc::new([holder]),
+            let Some(keys) = limits.signed_by else {
+                return Ok(Some(nar));
             };
-            let row = self.limited_row(view, limits, hash, &alone).await?;
-            if row.is_some() {
+            let (keys, signatures) = (keys.to_vec(), self.shared.signatures.clone());
+            let signed = self
+                .shared
+                .database
+                .read(move |connection| is_signed(connection, &signatures, &keys, holder));
+            if signed.await? {
                 return Ok(Some(nar));
             }
         }
@@ -193,6 +198,17 @@ impl Lookup {
     }
 }
 
+/// Whether what a row says is signed with one of these keys.
+fn is_signed(
+    connection: &Connection,
+    signatures: &Signatures,
+    keys: &[PublicKey],
+    holder: Holder,
+) -> Result<bool, DatabaseError> {
+    let served = slices::served(connection, holder.row_id)?;
+    Ok(served.is_some_and(|served| signatures.signed(&served.info, keys)))
+}
+
 /// Every path that the roots refer to, directly or not, and they themselves, as the view has them.
 fn walk(
     connection: &Connection,
@@ -202,9 +218,8 @@ fn walk(
     let mut hashes: HashSet<StorePathHash> = roots.iter().map(StorePath::hash).collect();
     let mut unseen: Vec<StorePathHash> = hashes.iter().copied().collect();
     while let Some(hash) = unseen.pop() {
-        let holders = slices::holders_of_path(connection, &hash)?;
         // What the view does not hold is not read, and leads nowhere.
-        let Some(row_id) = best_of(view, &holders) else {
+        let Some(row_id) = search(view, &OfPath::new(connection, hash)?)? else {
             continue;
         };
         for reference in slices::references(connection, row_id)? {

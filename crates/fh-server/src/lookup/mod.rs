@@ -1,8 +1,9 @@
 //! Who holds what: the questions of the read path, answered from memory.
 //!
 //! ```text
-//! path hash ─▶ holders (slices, oldest first) ─┐            row ─▶ signed narinfo text
-//! NAR hash  ─▶ NAR and holders                 ├─ view ─▶ row / yes or no
+//! path hash ─▶ oldest holders (slices)   ─┐            row ─▶ signed narinfo text
+//! NAR hash  ─▶ NAR and its first holders ─┼─ view ─▶ row / yes or no
+//!       where these do not decide: search ┘
 //! ```
 //!
 //! What is remembered is the same for all callers, so that a path that everybody asks for is read and
@@ -17,8 +18,10 @@
 //! - memory is bounded, whatever is asked for and however many slices hold a path.
 
 mod fresh;
+mod holders;
 mod limited;
 mod logs;
+mod search;
 #[cfg(test)]
 mod tests;
 
@@ -30,6 +33,7 @@ use fh_nix::{Compression, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
 use moka::sync::Cache;
 
 use self::fresh::FreshCache;
+use self::holders::{NarHolders, PathHolders};
 use self::limited::Closures;
 use crate::access::{View, ViewIdentity};
 use crate::database::nars::Nar;
@@ -47,10 +51,7 @@ const TEXTS_MEMORY: u64 = 32 << 20;
 /// What an entry costs beside its content, roughly.
 const ENTRY: usize = 200;
 
-/// From how many holders on, what a view makes of them is remembered too.
-const MANY_HOLDERS: usize = 64;
-
-/// How many such answers are remembered.
+/// How many answers are remembered that views have of what very many slices hold.
 const DECISIONS: u64 = 50_000;
 
 /// The answers in memory; clones share them.
@@ -66,7 +67,7 @@ struct Shared {
     paths: FreshCache<StorePathHash, PathHolders>,
     nars: FreshCache<NarHash, Option<NarHolders>>,
     texts: FreshCache<i64, Option<Text>>,
-    /// What views make of long lists, by the list's serial number.
+    /// What views have of what very many slices hold, by the serial number of the holders.
     rows: Cache<(ViewIdentity, u64), Option<i64>>,
     readable: Cache<(ViewIdentity, u64), bool>,
     next_serial: AtomicU64,
@@ -74,21 +75,6 @@ struct Shared {
     signatures: Signatures,
     /// Grows with whatever a slice gains or loses.
     commits: AtomicU64,
-}
-
-/// The slices that hold a path, the oldest first.
-#[derive(Clone)]
-struct PathHolders {
-    serial: u64,
-    holders: Arc<[Holder]>,
-}
-
-/// A NAR and the flakes that hold it.
-#[derive(Clone)]
-struct NarHolders {
-    serial: u64,
-    nar: Nar,
-    flake_ids: Arc<[i64]>,
 }
 
 /// A narinfo as it is served, and the name of the key that signed it.
@@ -117,13 +103,9 @@ impl Text {
 impl Lookup {
     /// Remembers nothing yet.
     pub(crate) fn new(database: Database, keys: Arc<Keys>, store_dir: StoreDir) -> Self {
-        let paths = |_: &_, entry: &PathHolders| ENTRY + size_of_val(&*entry.holders);
-        let nars = |_: &_, entry: &Option<NarHolders>| {
-            ENTRY
-                + entry
-                    .as_ref()
-                    .map_or(0, |entry| size_of_val(&*entry.flake_ids))
-        };
+        let paths = |_: &_, entry: &PathHolders| ENTRY + entry.size();
+        let nars =
+            |_: &_, entry: &Option<NarHolders>| ENTRY + entry.as_ref().map_or(0, NarHolders::size);
         let texts = |_: &_, entry: &Option<Text>| {
             ENTRY + entry.as_ref().map_or(0, |entry| entry.text.len())
         };
@@ -211,14 +193,9 @@ impl Lookup {
 
     /// The row of a path that a view has.
     async fn row(&self, view: &View, hash: StorePathHash) -> Result<Option<i64>, DatabaseError> {
-        let shared = &self.shared;
-        let entry = match shared.paths.get(&shared.database, &hash) {
-            Some(entry) => entry,
-            None => self.load_path(hash).await?,
-        };
         match view.limits() {
-            None => Ok(shared.best(view, &entry)),
-            Some(limits) => self.limited_row(view, &limits, hash, &entry).await,
+            None => self.row_of_view(view, hash).await,
+            Some(limits) => self.limited_row(view, &limits, hash).await,
         }
     }
 
@@ -236,14 +213,8 @@ impl Lookup {
         if let Some(limits) = view.limits() {
             return self.limited_nar(view, &limits, nar_hash).await;
         }
-        let shared = &self.shared;
-        let entry = match shared.nars.get(&shared.database, &nar_hash) {
-            Some(entry) => entry,
-            None => self.load_nar(nar_hash).await?,
-        };
-        Ok(entry
-            .filter(|entry| !entry.nar.damaged && shared.may_read(view, entry))
-            .map(|entry| entry.nar))
+        let nar = self.nar_of_view(view, nar_hash).await?;
+        Ok(nar.filter(|nar| !nar.damaged))
     }
 
     /// Forgets what was known of these paths and NARs. A commit calls this when its transaction is
@@ -278,34 +249,6 @@ impl Lookup {
         self.shared.texts.forget_all();
     }
 
-    async fn load_path(&self, hash: StorePathHash) -> Result<PathHolders, DatabaseError> {
-        let shared = Arc::clone(&self.shared);
-        self.shared
-            .paths
-            .load(&self.shared.database, hash, move |connection| {
-                Ok(PathHolders {
-                    serial: shared.serial(),
-                    holders: slices::holders_of_path(connection, &hash)?.into(),
-                })
-            })
-            .await
-    }
-
-    async fn load_nar(&self, nar_hash: NarHash) -> Result<Option<NarHolders>, DatabaseError> {
-        let shared = Arc::clone(&self.shared);
-        self.shared
-            .nars
-            .load(&self.shared.database, nar_hash, move |connection| {
-                let found = slices::holders_of_nar(connection, &nar_hash)?;
-                Ok(found.map(|(nar, flake_ids)| NarHolders {
-                    serial: shared.serial(),
-                    nar,
-                    flake_ids: flake_ids.into(),
-                }))
-            })
-            .await
-    }
-
     async fn load_text(&self, row_id: i64) -> Result<Option<Text>, DatabaseError> {
         let shared = Arc::clone(&self.shared);
         self.shared
@@ -321,23 +264,6 @@ impl Lookup {
 impl Shared {
     fn serial(&self) -> u64 {
         self.next_serial.fetch_add(1, Ordering::Relaxed)
-    }
-
-    fn best(&self, view: &View, entry: &PathHolders) -> Option<i64> {
-        let decide = || best_of(view, &entry.holders);
-        if entry.holders.len() < MANY_HOLDERS {
-            return decide();
-        }
-        self.rows.get_with((view.identity(), entry.serial), decide)
-    }
-
-    fn may_read(&self, view: &View, entry: &NarHolders) -> bool {
-        let decide = || entry.flake_ids.iter().any(|id| view.rank(*id).is_some());
-        if entry.flake_ids.len() < MANY_HOLDERS {
-            return decide();
-        }
-        self.readable
-            .get_with((view.identity(), entry.serial), decide)
     }
 
     /// Signs a path info and writes its narinfo. Signatures that came with the push follow ours.
@@ -368,12 +294,7 @@ impl Shared {
 
 /// The row that a view has: that of the lowest rank. Of equal ranks the first, which is the oldest.
 fn best_of(view: &View, holders: &[Holder]) -> Option<i64> {
-    let ranked = holders
-        .iter()
-        .filter_map(|holder| view.rank(holder.flake_id).map(|rank| (rank, holder.row_id)));
-    ranked
-        .min_by_key(|(rank, _)| *rank)
-        .map(|(_, row_id)| row_id)
+    search::best_of(view, holders).map(|best| best.row_id)
 }
 
 /// Where a NAR is, relative to the root of the cache.

@@ -7,7 +7,6 @@
 mod copy;
 mod download;
 mod stage;
-mod wrk;
 
 use std::path::Path;
 
@@ -17,10 +16,10 @@ use super::measure::{self, Cost};
 use super::report::{Peer, Row, Section, Target, Unit};
 use super::rounds::{Side, in_turns};
 use super::setting::Setting;
+use super::wrk::{self, Expected, Load, Wrk};
 use crate::say;
 use download::{File, Source};
 use stage::Stage;
-use wrk::{Load, Wrk};
 
 /// The peer's name in tables.
 const PEER: &str = "nginx";
@@ -105,7 +104,7 @@ fn narinfos(setting: &Setting, stage: &Stage<'_>, wrk: &Wrk) -> Result<Vec<Row>>
         let ask = |source: Source<'_>, script: &Path, server: u32| -> Result<Asked> {
             let url = format!("http://127.0.0.1:{}", source.port);
             let before = measure::so_far(server);
-            let load = wrk.run(&url, script, connections, SECONDS)?;
+            let load = wrk.run(&url, script, connections, SECONDS, Expected::Found)?;
             let cost = Cost::between(before, measure::so_far(server));
             Ok(Asked {
                 load,

@@ -35,7 +35,7 @@ impl<'a> Stage<'a> {
         installation.ensure_has(closure)?;
         let nginx = Nginx::start(&setting.nginx, &directory.join("nginx"))?;
         let mut stage = Self {
-            authorization: format!("Basic {}", base64(&format!("fh:{}", installation.token()?))),
+            authorization: http::basic(&installation.token()?),
             installation,
             nginx,
             narinfos: Vec::new(),
@@ -108,46 +108,5 @@ impl<'a> Stage<'a> {
     pub(super) fn strike(self) -> Result<()> {
         self.nginx.stop()?;
         self.installation.server.stop()
-    }
-}
-
-/// Base64 with padding, RFC 4648 section 4.
-fn base64(text: &str) -> String {
-    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut encoded = String::new();
-    for three in text.as_bytes().chunks(3) {
-        let mut word = [0; 4];
-        word[1..=three.len()].copy_from_slice(three);
-        let word = u32::from_be_bytes(word);
-        for place in 0..4 {
-            let digit = (word >> (18 - 6 * place)) as usize % 64;
-            encoded.push(if place <= three.len() {
-                char::from(DIGITS[digit])
-            } else {
-                '='
-            });
-        }
-    }
-    encoded
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// From RFC 4648, section 10.
-    #[test]
-    fn base64_is_padded() {
-        for (text, encoded) in [
-            ("", ""),
-            ("f", "Zg=="),
-            ("fo", "Zm8="),
-            ("foo", "Zm9v"),
-            ("foob", "Zm9vYg=="),
-            ("fooba", "Zm9vYmE="),
-            ("foobar", "Zm9vYmFy"),
-        ] {
-            assert_eq!(base64(text), encoded);
-        }
     }
 }

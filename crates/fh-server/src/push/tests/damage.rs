@@ -326,7 +326,7 @@ async fn objects_of_before_there_were_checksums_are_checked_when_they_are_read_f
             .server
             .state
             .database()
-            .read(move |connection| Ok(slices::holders_of_nar(connection, &hash)?.unwrap().0));
+            .read(move |connection| Ok(slices::nar_of_hash(connection, &hash)?.unwrap()));
         assert!(nar.await.unwrap().checksum.is_some());
     }
 }

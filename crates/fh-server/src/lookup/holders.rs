@@ -1,0 +1,265 @@
+//! Who holds a path or a NAR: the first few holders of each are remembered, the same for all callers, and
+//! decide for most of them. What they do not decide is searched, and remembered for the view that asked.
+//!
+//! Invariants:
+//! - what is remembered of a path or a NAR has a bounded size, however many slices hold it;
+//! - a decision belongs to the serial number of the holders that it was made for. Those are forgotten with
+//!   whatever changes, and what is loaded next has another number, so the decision is never found again:
+//!   also one that was searched before a change and is remembered after it.
+
+use std::sync::Arc;
+
+use fh_nix::{NarHash, StorePathHash};
+use rusqlite::Connection;
+
+use super::search::{Class, FIRST, Holders, Ranking, decided_by_oldest, search};
+use super::{Lookup, Shared};
+use crate::access::{Candidates, View};
+use crate::database::DatabaseError;
+use crate::database::nars::Nar;
+use crate::database::slices::{self, Holder};
+
+/// The slices that hold a path, the oldest first.
+#[derive(Clone)]
+pub(super) struct PathHolders {
+    serial: u64,
+    oldest: Arc<[Holder]>,
+}
+
+/// A NAR and the flakes that hold it, in the order of their ids.
+#[derive(Clone)]
+pub(super) struct NarHolders {
+    serial: u64,
+    pub(super) nar: Nar,
+    /// The flake is its own row.
+    first: Arc<[Holder]>,
+}
+
+/// Whether there may be more than these.
+fn may_be_more(holders: &[Holder]) -> bool {
+    holders.len() == FIRST
+}
+
+impl PathHolders {
+    /// What it takes in memory, in bytes.
+    pub(super) fn size(&self) -> usize {
+        size_of_val(&*self.oldest)
+    }
+
+    fn load(
+        connection: &Connection,
+        hash: StorePathHash,
+        serial: u64,
+    ) -> Result<Self, DatabaseError> {
+        let oldest = OfPath::new(connection, hash)?.oldest(i64::MIN, FIRST)?;
+        Ok(Self {
+            serial,
+            oldest: oldest.into(),
+        })
+    }
+}
+
+impl NarHolders {
+    /// What it takes in memory, in bytes.
+    pub(super) fn size(&self) -> usize {
+        size_of_val(&*self.first)
+    }
+
+    fn load(
+        connection: &Connection,
+        nar_hash: NarHash,
+        serial: u64,
+    ) -> Result<Option<Self>, DatabaseError> {
+        let Some(nar) = slices::nar_of_hash(connection, &nar_hash)? else {
+            return Ok(None);
+        };
+        let first = OfNar {
+            connection,
+            nar_id: nar.id,
+        }
+        .oldest(i64::MIN, FIRST)?;
+        Ok(Some(Self {
+            serial,
+            nar,
+            first: first.into(),
+        }))
+    }
+}
+
+impl Lookup {
+    /// The row that the slices of a view have of a path: of the slice with the lowest rank, then the oldest.
+    pub(super) async fn row_of_view(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+    ) -> Result<Option<i64>, DatabaseError> {
+        let shared = &self.shared;
+        let PathHolders { serial, oldest } = match shared.paths.get(&shared.database, &hash) {
+            Some(holders) => holders,
+            None => self.load_path(hash).await?,
+        };
+        if !may_be_more(&oldest) {
+            return Ok(super::best_of(view, &oldest));
+        }
+        let key = (view.identity(), serial);
+        if let Some(row_id) = shared.rows.get(&key) {
+            return Ok(row_id);
+        }
+        let row_id = match decided_by_oldest(view, &oldest) {
+            Some(row_id) => row_id,
+            None => {
+                let view = view.clone();
+                let searched = shared
+                    .database
+                    .read(move |connection| search(&view, &OfPath::new(connection, hash)?));
+                searched.await?
+            }
+        };
+        shared.rows.insert(key, row_id);
+        Ok(row_id)
+    }
+
+    /// A NAR, if a slice of the view holds it.
+    pub(super) async fn nar_of_view(
+        &self,
+        view: &View,
+        nar_hash: NarHash,
+    ) -> Result<Option<Nar>, DatabaseError> {
+        let shared = &self.shared;
+        let holders = match shared.nars.get(&shared.database, &nar_hash) {
+            Some(holders) => holders,
+            None => self.load_nar(nar_hash).await?,
+        };
+        let Some(NarHolders { serial, nar, first }) = holders else {
+            return Ok(None);
+        };
+        let found = |readable: bool| Ok(readable.then_some(nar));
+        if first
+            .iter()
+            .any(|holder| view.rank(holder.flake_id).is_some())
+        {
+            return found(true);
+        }
+        if !may_be_more(&first) {
+            return found(false);
+        }
+        let key = (view.identity(), serial);
+        if let Some(readable) = shared.readable.get(&key) {
+            return found(readable);
+        }
+        let readable = match decided_by_oldest(&Readable(view), &first) {
+            Some(row) => row.is_some(),
+            None => {
+                let view = view.clone();
+                let nar_id = nar.id;
+                let searched = shared.database.read(move |connection| {
+                    search(&Readable(&view), &OfNar { connection, nar_id })
+                });
+                searched.await?.is_some()
+            }
+        };
+        shared.readable.insert(key, readable);
+        found(readable)
+    }
+
+    async fn load_path(&self, hash: StorePathHash) -> Result<PathHolders, DatabaseError> {
+        let serial = self.shared.serial();
+        let load = move |connection: &Connection| PathHolders::load(connection, hash, serial);
+        let Shared {
+            paths, database, ..
+        } = &*self.shared;
+        paths.load(database, hash, load).await
+    }
+
+    async fn load_nar(&self, nar_hash: NarHash) -> Result<Option<NarHolders>, DatabaseError> {
+        let serial = self.shared.serial();
+        let load = move |connection: &Connection| NarHolders::load(connection, nar_hash, serial);
+        let Shared { nars, database, .. } = &*self.shared;
+        nars.load(database, nar_hash, load).await
+    }
+}
+
+/// The holders of a path whose content is not lost.
+pub(super) struct OfPath<'a> {
+    connection: &'a Connection,
+    hash: StorePathHash,
+    damaged: bool,
+}
+
+impl<'a> OfPath<'a> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        hash: StorePathHash,
+    ) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            connection,
+            hash,
+            damaged: slices::any_damaged(connection)?,
+        })
+    }
+}
+
+impl Holders for OfPath<'_> {
+    type Error = DatabaseError;
+
+    fn oldest(&self, after: i64, most: usize) -> Result<Vec<Holder>, DatabaseError> {
+        slices::oldest_holders(self.connection, &self.hash, self.damaged, after, most)
+    }
+
+    fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, DatabaseError> {
+        slices::oldest_row_in(self.connection, &self.hash, self.damaged, flake_ids)
+    }
+}
+
+/// The holders of a NAR; one is as good as the other, and the flake's id stands for its age.
+pub(super) struct OfNar<'a> {
+    pub(super) connection: &'a Connection,
+    pub(super) nar_id: i64,
+}
+
+impl Holders for OfNar<'_> {
+    type Error = DatabaseError;
+
+    fn oldest(&self, after: i64, most: usize) -> Result<Vec<Holder>, DatabaseError> {
+        let flake_ids = slices::holders_of_nar(self.connection, self.nar_id, after, most)?;
+        let holder = |flake_id| Holder {
+            flake_id,
+            row_id: flake_id,
+        };
+        Ok(flake_ids.into_iter().map(holder).collect())
+    }
+
+    fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, DatabaseError> {
+        let found = slices::nar_is_in(self.connection, self.nar_id, flake_ids)?;
+        Ok(flake_ids.first().copied().filter(|_| found))
+    }
+}
+
+/// A view where nothing counts but whether something is in it.
+pub(super) struct Readable<'a>(pub(super) &'a View);
+
+impl Ranking for Readable<'_> {
+    fn rank(&self, flake_id: i64) -> Option<u32> {
+        self.0.rank(flake_id).map(|_| 0)
+    }
+
+    fn classes(&self) -> [impl Class; 3] {
+        [
+            Several(self.0.by_rank().into()),
+            Several(Vec::new()),
+            Several(Vec::new()),
+        ]
+    }
+}
+
+struct Several<'a>(Vec<Candidates<'a>>);
+
+impl Class for Several<'_> {
+    fn len(&self) -> usize {
+        self.0.iter().map(Candidates::len).sum()
+    }
+
+    fn flake_ids(&self) -> Vec<i64> {
+        self.0.iter().flat_map(Candidates::flake_ids).collect()
+    }
+}

@@ -1,0 +1,149 @@
+//! The search among very many slices, at a price that hardly grows with their number or with the view's.
+//!
+//! Wanted is the holder of the lowest rank, and of equal ranks the oldest. It can be searched from either
+//! end: holders are read, the oldest first, until one of the lowest rank comes; or the flakes of the lowest
+//! rank are looked up one by one. The first is quick where a view holds much of what holds the path, the
+//! second where the view is small. Which of them it is shows only on the way, so both are done, and as much
+//! is spent on the one as on the other: it never costs much more than twice the better of them.
+//!
+//! ```text
+//! holders, oldest first   ████░░░░████████░░░░░░░░████████████████ …   twice as many each time
+//! flakes of rank 0, 1, 2              └ looked up as soon as they are cheaper than what was read so far
+//! ```
+
+use crate::access::{Candidates, View};
+use crate::database::slices::Holder;
+
+/// How many holders are remembered, and decide most of what is asked.
+pub(super) const FIRST: usize = 64;
+
+/// So many can be read in the time that a question takes anyway.
+const UNNOTICED: usize = 256;
+
+/// So many are read with one question at most: what is read beyond the one that is wanted is in vain.
+const MOST: usize = 2048;
+
+/// How many holders can be read in the time in which one flake is looked up.
+const READ_PER_LOOKUP: usize = 4;
+
+/// Who holds something, as the database says at one instant.
+pub(super) trait Holders {
+    /// What may go wrong.
+    type Error;
+
+    /// The oldest holders whose row comes after this one, not more than so many.
+    fn oldest(&self, after: i64, most: usize) -> Result<Vec<Holder>, Self::Error>;
+
+    /// The oldest row of some flakes.
+    fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, Self::Error>;
+}
+
+/// What decides between holders: a [`View`], but for tests.
+pub(super) trait Ranking {
+    /// The rank of a flake; `None`: not seen.
+    fn rank(&self, flake_id: i64) -> Option<u32>;
+
+    /// The flakes of each rank, those of rank 0 first.
+    fn classes(&self) -> [impl Class; 3];
+}
+
+/// The flakes of one rank.
+pub(super) trait Class {
+    /// How many they are at most; cheaper than to list them.
+    fn len(&self) -> usize;
+
+    /// Exactly these.
+    fn flake_ids(&self) -> Vec<i64>;
+}
+
+impl Ranking for View {
+    fn rank(&self, flake_id: i64) -> Option<u32> {
+        Self::rank(self, flake_id)
+    }
+
+    fn classes(&self) -> [impl Class; 3] {
+        self.by_rank()
+    }
+}
+
+impl Class for Candidates<'_> {
+    fn len(&self) -> usize {
+        Self::len(self)
+    }
+
+    fn flake_ids(&self) -> Vec<i64> {
+        Self::flake_ids(self)
+    }
+}
+
+/// The row of the lowest rank. Of equal ranks the first, which is the oldest.
+pub(super) fn best_of(ranking: &impl Ranking, holders: &[Holder]) -> Option<Ranked> {
+    let ranked = holders.iter().filter_map(|holder| {
+        let rank = ranking.rank(holder.flake_id)?;
+        let row_id = holder.row_id;
+        Some(Ranked { rank, row_id })
+    });
+    ranked.min_by_key(|ranked| ranked.rank)
+}
+
+/// A row that a view has.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Ranked {
+    pub(super) rank: u32,
+    pub(super) row_id: i64,
+}
+
+/// What the oldest holders alone tell: `None` where the others have to be looked at.
+pub(super) fn decided_by_oldest(ranking: &impl Ranking, oldest: &[Holder]) -> Option<Option<i64>> {
+    let best = best_of(ranking, oldest);
+    if best.is_some_and(|best| best.rank == 0) {
+        return Some(best.map(|best| best.row_id));
+    }
+    let possible = ranking.classes().iter().position(|class| class.len() > 0);
+    match (best, possible) {
+        (_, None) => Some(None),
+        (Some(best), Some(lowest)) if best.rank as usize <= lowest => Some(Some(best.row_id)),
+        _ => None,
+    }
+}
+
+/// The row that a view has, among any number of holders.
+pub(super) fn search<H: Holders>(
+    ranking: &impl Ranking,
+    holders: &H,
+) -> Result<Option<i64>, H::Error> {
+    let classes = ranking.classes();
+    let mut classes = (0..).zip(&classes).filter(|(_, class)| class.len() > 0);
+    // All of lower ranks were looked up, and found to hold nothing.
+    let mut lowest = classes.next();
+    let mut best: Option<Ranked> = None;
+    let (mut after, mut read) = (i64::MIN, UNNOTICED);
+    while let Some((rank, class)) = lowest {
+        if best.is_some_and(|best| best.rank <= rank) {
+            break;
+        }
+        if class.len() * READ_PER_LOOKUP <= read {
+            if let Some(row_id) = holders.oldest_of(&class.flake_ids())? {
+                return Ok(Some(row_id));
+            }
+            lowest = classes.next();
+            continue;
+        }
+        let most = read.min(MOST);
+        let found = holders.oldest(after, most)?;
+        // Those of before are older.
+        best = best
+            .into_iter()
+            .chain(best_of(ranking, &found))
+            .min_by_key(|ranked| ranked.rank);
+        let Some(last) = found.last().filter(|_| found.len() == most) else {
+            break;
+        };
+        after = last.row_id;
+        read += found.len();
+    }
+    Ok(best.map(|best| best.row_id))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,92 @@
+//! One connection that stays, on which one question follows the other: for what may be asked once only,
+//! since the second time it is remembered.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+
+/// Longest answer.
+const ROOM: usize = 64 << 10;
+
+/// A connection, and who asks.
+pub(super) struct Asker {
+    stream: TcpStream,
+    authorization: String,
+    buffer: Vec<u8>,
+}
+
+impl Asker {
+    /// Connects. `authorization` is the value of that header.
+    pub(super) fn connect(port: u16, authorization: &str) -> Result<Self> {
+        let stream = TcpStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+        Ok(Self {
+            stream,
+            authorization: authorization.to_owned(),
+            buffer: vec![0; ROOM],
+        })
+    }
+
+    /// Asks for a path: how long the answer took, which must have this status.
+    pub(super) fn get(&mut self, path: &str, status: u16) -> Result<Duration> {
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {}\r\n\r\n",
+            self.authorization
+        );
+        let begin = Instant::now();
+        self.stream.write_all(request.as_bytes())?;
+        let mut filled = 0;
+        loop {
+            let count = self.stream.read(&mut self.buffer[filled..])?;
+            ensure!(
+                count > 0,
+                "GET {path}: the answer breaks off, or is too long"
+            );
+            filled += count;
+            if let Some(answered) = whole(&self.buffer[..filled]) {
+                let elapsed = begin.elapsed();
+                let found = answered.with_context(|| format!("GET {path}: no HTTP answer"))?;
+                ensure!(found == status, "GET {path}: {found} instead of {status}");
+                return Ok(elapsed);
+            }
+        }
+    }
+}
+
+/// The status of an answer that has come to its end; of what is none, an error.
+fn whole(bytes: &[u8]) -> Option<Result<u16>> {
+    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let read = || -> Option<(u16, usize)> {
+        let head = std::str::from_utf8(&bytes[..end]).ok()?;
+        let mut lines = head.split("\r\n");
+        let status = lines.next()?.split(' ').nth(1)?.parse().ok()?;
+        let length = lines.find_map(|line| {
+            let (name, value) = line.split_once(':')?;
+            let named = name.eq_ignore_ascii_case("content-length");
+            named.then(|| value.trim().parse().ok()).flatten()
+        })?;
+        Some((status, length))
+    };
+    match read() {
+        Some((status, length)) => (bytes.len() >= end + length).then_some(Ok(status)),
+        None => Some(Err(anyhow::anyhow!("no status, or no length"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_has_ended_with_its_body() {
+        let head = "HTTP/1.1 404 Not Found\r\nContent-Length: 3\r\n\r\n";
+        assert!(whole(b"HTTP/1.1 404 Not").is_none());
+        assert!(whole(format!("{head}ab").as_bytes()).is_none());
+        let status = whole(format!("{head}abc").as_bytes()).unwrap();
+        assert_eq!(status.unwrap(), 404);
+        assert!(whole(b"HTTP/1.1 200 OK\r\n\r\n").unwrap().is_err());
+    }
+}

@@ -1,0 +1,128 @@
+//! The first time that somebody asks: a server that was just started, and paths that are asked for once
+//! each, so that nothing is remembered but the caller and the names of the flakes.
+
+use anyhow::Result;
+
+use super::super::report::{Row, Target, Unit};
+use super::super::rounds::{Side, in_turns};
+use super::super::statistics::median;
+use super::ask::Asker;
+use super::plan::{FLAKES, NEWEST, NEWEST_FEW, NOTHING, USUAL};
+use super::stage::{Stage, address, nowhere};
+use super::{FACTOR, FEW, row};
+
+/// Of the paths that are asked for in one run.
+const PATHS: usize = 100;
+
+/// By how many slices hold the path, and by how large the view is; the worst order; and in vain. All against
+/// a path in ten slices.
+pub(super) fn run(stage: &Stage<'_>) -> Result<Vec<Row>> {
+    let sides = CASES.map(|case| {
+        let paths = stage.inside(case.holders, PATHS);
+        Side::new(format!("cold, {}", case.what), move |_| {
+            ask(stage, &case, &paths)
+        })
+    });
+    let runs = stage.setting.runs(5);
+    let samples = in_turns(stage.setting, runs, sides, |latency| {
+        Unit::Seconds.text(*latency)
+    })?;
+    let [fewest, ..] = &samples;
+    let rows = CASES.iter().zip(&samples).skip(1);
+    let rows = rows.map(|(case, ours)| {
+        row(
+            case.key,
+            &format!("asked for once, {}", case.what),
+            Unit::Seconds,
+            Some(Target::RatioAtMost(FACTOR)),
+            (ours.clone(), FEW, fewest.clone()),
+        )
+    });
+    Ok(rows.collect())
+}
+
+/// What is asked for, and by whom.
+#[derive(Clone, Copy, Debug)]
+struct Case {
+    key: &'static str,
+    what: &'static str,
+    holders: u32,
+    view: &'static str,
+}
+
+const fn case(key: &'static str, what: &'static str, holders: u32, view: &'static str) -> Case {
+    Case {
+        key,
+        what,
+        holders,
+        view,
+    }
+}
+
+/// What all others are compared to comes first.
+const CASES: [Case; 11] = [
+    case("access.cold_10", "path in 10 slices", 10, USUAL),
+    case("access.cold_100", "path in 100 slices", 100, USUAL),
+    case("access.cold_1000", "path in 1000 slices", 1_000, USUAL),
+    case("access.cold_10000", "path in 10000 slices", FLAKES, USUAL),
+    case(
+        "access.cold_view_10",
+        "path in 10000 slices, view of 10",
+        FLAKES,
+        "view-10",
+    ),
+    case(
+        "access.cold_view_100",
+        "path in 10000 slices, view of 100",
+        FLAKES,
+        "view-100",
+    ),
+    case(
+        "access.cold_view_1000",
+        "path in 10000 slices, view of 1000",
+        FLAKES,
+        "view-1000",
+    ),
+    case(
+        "access.cold_view_10000",
+        "path in 10000 slices, view of 10000",
+        FLAKES,
+        "view-10000",
+    ),
+    case(
+        "access.cold_newest_100",
+        "path in 10000 slices, view of the newest 100",
+        FLAKES,
+        NEWEST_FEW,
+    ),
+    case(
+        "access.cold_newest_5000",
+        "path in 10000 slices, view of the newest 5000",
+        FLAKES,
+        NEWEST,
+    ),
+    case(
+        "access.cold_nothing",
+        "path in 10000 slices, view of nothing",
+        FLAKES,
+        NOTHING,
+    ),
+];
+
+/// The median of the latencies.
+fn ask(stage: &Stage<'_>, case: &Case, paths: &[u32]) -> Result<f64> {
+    let status = if case.view == NOTHING { 404 } else { 200 };
+    let server = stage.serve()?;
+    let mut asker = Asker::connect(server.port(), &stage.authorization(case.view)?)?;
+    // The caller and the flakes become known, and the connections to the database get used.
+    for path in nowhere(50) {
+        asker.get(&path, 404)?;
+    }
+    let latencies = paths
+        .iter()
+        .map(|path| Ok(asker.get(&address(*path), status)?.as_secs_f64()))
+        .collect::<Result<Vec<_>>>()?;
+    drop(asker);
+    server.stop()?;
+    Ok(median(&latencies))
+}

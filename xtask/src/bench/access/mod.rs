@@ -1,0 +1,138 @@
+//! Access control at scale: what a narinfo costs where there are 10 000 flakes, 1 000 teams, and 2 million
+//! paths in their slices, to somebody who may read 5 000 of these.
+//!
+//! ```text
+//! plan: numbers ─▶ data: a server's database, filled ─▶ stage: fh serve, and nginx with the same bytes
+//!                      cold · hot · change ─▶ rows
+//! ```
+//!
+//! Two kinds of peer: nginx, for what a narinfo costs at all; and fh itself on a path in 10 slices, or
+//! with a view of 10, for how that grows.
+
+mod ask;
+mod change;
+mod cold;
+mod data;
+mod hot;
+mod plan;
+mod stage;
+
+use anyhow::Result;
+
+use super::measure;
+use super::report::{Peer, Row, Section, Target, Unit};
+use super::setting::Setting;
+use super::wrk::Wrk;
+use stage::Stage;
+
+/// The peer's name in tables.
+const PEER: &str = "nginx";
+
+/// The peer of paths in more slices.
+const FEW: &str = "in 10";
+
+/// How much more than with 10 slices an answer may cost with any number.
+const FACTOR: f64 = 2.0;
+
+/// All of it.
+pub(super) fn run(setting: &Setting) -> Result<Section> {
+    let stage = Stage::set(setting)?;
+    let mut notes = vec![
+        "the database is generated: no slice is public; 150 paths are in all 10 000 slices, 100 in 1 000, \
+         500 in 100, 5 000 in 10, the others in one"
+            .to_owned(),
+        "what is asked for once is asked of a server that was just started, 100 paths, one after the other \
+         over one connection; the newest 5000 slices are those that got every path last"
+            .to_owned(),
+    ];
+    let mut rows = cold::run(&stage)?;
+    let server = stage.serve()?;
+    match Wrk::find()? {
+        Ok(wrk) => rows.extend(hot::run(&stage, &server, &wrk)?),
+        Err(missing) => notes.push(missing),
+    }
+    rows.extend(change::run(&stage, &server)?);
+    let pid = server.pid();
+    for (key, what, bytes) in [
+        (
+            "access.memory",
+            "peak memory of the server after all that",
+            measure::so_far(pid).peak_memory,
+        ),
+        (
+            "access.memory_own",
+            "of which not the mapped database, in the end",
+            measure::anonymous(pid),
+        ),
+    ] {
+        rows.push(Row {
+            key,
+            what: what.to_owned(),
+            unit: Unit::Bytes,
+            fh: vec![bytes as f64],
+            peer: None,
+            target: None,
+        });
+    }
+    server.stop()?;
+    let nginx = setting.nginx.version()?;
+    stage.nginx.stop()?;
+    Ok(Section {
+        name: "access",
+        title: format!(
+            "authorised narinfos among 10 000 flakes, 1 000 teams and 2 million paths, with a view of 5 000 \
+             slices where nothing else is said, against {nginx} with the same bytes as files and against \
+             fewer slices; medians of {}, cold ones of {}",
+            setting.runs(3),
+            setting.runs(5)
+        ),
+        rows,
+        notes,
+    })
+}
+
+fn row(
+    key: &'static str,
+    what: &str,
+    unit: Unit,
+    target: Option<Target>,
+    (ours, name, peer): (Vec<f64>, &str, Vec<f64>),
+) -> Row {
+    Row {
+        key,
+        what: what.to_owned(),
+        unit,
+        fh: ours,
+        peer: Some(Peer {
+            name: name.to_owned(),
+            samples: peer,
+        }),
+        target,
+    }
+}
+
+/// Latencies with more and more slices against those with the fewest, which come first. The last number
+/// of a key is that of the slices.
+fn compared<const KEYS: usize, const SIDES: usize>(
+    keys: [&'static str; KEYS],
+    what: impl Fn(&str) -> String,
+    peer: &str,
+    samples: &[Vec<f64>; SIDES],
+) -> Vec<Row> {
+    let [fewest, more @ ..] = samples.as_slice() else {
+        return Vec::new();
+    };
+    keys.into_iter()
+        .zip(more)
+        .map(|(key, ours)| {
+            let size = key.rsplit('_').next().unwrap_or_default();
+            row(
+                key,
+                &what(size),
+                Unit::Seconds,
+                Some(Target::RatioAtMost(FACTOR)),
+                (ours.clone(), peer, fewest.clone()),
+            )
+        })
+        .collect()
+}
