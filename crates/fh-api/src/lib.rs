@@ -14,6 +14,7 @@ mod discovery;
 mod error;
 mod management;
 mod names;
+pub mod oauth;
 mod push;
 
 pub use access::{Permission, Role, UnknownWord, UserKind, Visibility};
