@@ -1,6 +1,7 @@
 //! One file per command: its arguments, what they mean, and what it does. The doc comment of the
 //! arguments is the help text.
 
+pub(crate) mod child;
 mod completion;
 mod doctor;
 mod flake;
