@@ -4,6 +4,7 @@ use std::fs;
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fh_auth::UnverifiedTimes;
 use fh_client::workload::{Connections, Manner, Provider, Workload, WorkloadSource};
@@ -19,11 +20,15 @@ use crate::interrupt::{self, Threads};
 use crate::keyring;
 use crate::output::Output;
 use crate::settings::{Chosen, Settings, TokenInEnvironment, WorkloadChoice, variables};
+use crate::stored_token::StoredToken;
 use crate::token_source;
 
 /// Retries of a request for which somebody waits at a terminal: enough for a hiccup. A push has its
 /// own patience.
 const RETRIES: u32 = 2;
+
+/// A token that ends within this time is looked at again in its file before it ends.
+const SHORT_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// What this program calls itself.
 const USER_AGENT: &str = concat!("fh/", env!("CARGO_PKG_VERSION"));
@@ -70,13 +75,19 @@ impl Selected {
 }
 
 /// A token and where it came from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct FoundToken {
     pub(crate) token: SecretString,
     pub(crate) origin: TokenOrigin,
 }
 
 impl FoundToken {
+    /// Whether it is one that `fh login --workload --keep-fresh` may be about to replace in its file.
+    fn is_replaced_soon(&self) -> bool {
+        matches!(self.origin, TokenOrigin::Stored(_))
+            && fh_client::left_of(&self.token).is_some_and(|left| left < SHORT_LIFE)
+    }
+
     /// Whether it was stored and has ended since, as it says itself.
     fn has_ended(&self) -> bool {
         let stored = matches!(self.origin, TokenOrigin::Stored(_) | TokenOrigin::Keyring);
@@ -102,7 +113,7 @@ pub(crate) enum TokenOrigin {
 #[derive(Debug, Clone)]
 pub(crate) enum Speaker {
     /// Whose token it is.
-    Token(SecretString),
+    Token(FoundToken),
     /// This CI job, machine or pod.
     Workload(Workload),
 }
@@ -336,7 +347,7 @@ impl Context {
             ));
             return Ok(Some(Speaker::Workload(workload)));
         }
-        Ok(found.map(|found| Speaker::Token(found.token)))
+        Ok(found.map(Speaker::Token))
     }
 
     /// The workload as which this runs, where it may be used with a server of this kind.
@@ -382,7 +393,18 @@ impl Context {
     ) -> Result<ClientBuilder, CommandError> {
         Ok(match speaker {
             None => builder,
-            Some(Speaker::Token(token)) => builder.token(token.clone()),
+            Some(Speaker::Token(found)) => {
+                let stored = StoredToken {
+                    credentials: self.credentials()?,
+                    server: server.clone(),
+                };
+                // It may be stored under another of the server's addresses.
+                if found.is_replaced_soon() && stored.credentials.get_token(server)?.is_some() {
+                    builder.token_source(Arc::new(stored))
+                } else {
+                    builder.token(found.token.clone())
+                }
+            }
             Some(Speaker::Workload(workload)) => {
                 let source = self.workload_source(server, workload.clone(), Manner::Direct)?;
                 builder.token_source(Arc::new(source))
