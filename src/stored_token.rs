@@ -26,7 +26,6 @@ impl TokenSource for StoredToken {
 
 #[cfg(test)]
 mod tests {
-    use fh_client::ServerEntry;
     use secrecy::{ExposeSecret as _, SecretString};
 
     use super::*;
@@ -39,19 +38,15 @@ mod tests {
             directory.path().join("fh"),
             directory.path().join("flakehub"),
         );
-        let entry = ServerEntry::new("cache".to_owned(), server.clone(), Default::default());
-        let store = |token: &str| {
-            credentials
-                .store(&entry, &SecretString::from(token))
-                .unwrap();
-        };
         let source = StoredToken {
             credentials: credentials.clone(),
-            server,
+            server: server.clone(),
         };
         source.fetch().await.unwrap_err();
         for token in ["first", "second"] {
-            store(token);
+            credentials
+                .set(&server, &SecretString::from(token))
+                .unwrap();
             let issued = source.fetch().await.unwrap();
             assert_eq!(issued.token.expose_secret(), token);
         }

@@ -89,7 +89,7 @@ pub struct ClientBuilder {
     base: ServerUrl,
     token: Option<SecretString>,
     source: Option<Arc<dyn TokenSource>>,
-    headers: HeaderMap,
+    headers: Option<Arc<HeaderMap>>,
     ca_certificates: Vec<Vec<u8>>,
     connect_timeout: Duration,
     read_timeout: Duration,
@@ -107,7 +107,7 @@ impl ClientBuilder {
             base,
             token: None,
             source: None,
-            headers: HeaderMap::new(),
+            headers: None,
             ca_certificates: Vec::new(),
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             read_timeout: DEFAULT_READ_TIMEOUT,
@@ -135,7 +135,7 @@ impl ClientBuilder {
     /// What each request carries besides. Values that are secret have to be marked so.
     #[must_use]
     pub(crate) fn headers(mut self, headers: HeaderMap) -> Self {
-        self.headers = headers;
+        self.headers = Some(Arc::new(headers));
         self
     }
 

@@ -110,7 +110,7 @@ pub(crate) struct Transport {
     pub(crate) base: ServerUrl,
     pub(crate) authorization: Authorization,
     /// What each request carries besides.
-    pub(crate) headers: HeaderMap,
+    pub(crate) headers: Option<Arc<HeaderMap>>,
     pub(crate) read_timeout: Duration,
     pub(crate) retry: RetryPolicy,
 }
@@ -157,8 +157,8 @@ impl Transport {
         let url = format!("{}{}", self.base, request.path);
         let activity = Activity::new();
         let mut builder = self.http.request(request.method.clone(), &url);
-        if !self.headers.is_empty() {
-            builder = builder.headers(self.headers.clone());
+        if let Some(headers) = &self.headers {
+            builder = builder.headers(HeaderMap::clone(headers));
         }
         if let Some(authorization) = authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);

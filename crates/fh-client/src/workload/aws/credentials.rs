@@ -7,7 +7,7 @@
 
 use std::fmt;
 
-use secrecy::{ExposeSecret as _, SecretString};
+use secrecy::{ExposeSecret, SecretString};
 
 use super::{metadata, profile};
 use crate::error::Result;
@@ -97,7 +97,7 @@ fn from_environment(environment: &AwsEnvironment) -> Result<Option<AwsCredential
             environment
                 .session_token
                 .as_ref()
-                .map(|token| token.expose_secret()),
+                .map(ExposeSecret::expose_secret),
         )
         .map(Some),
         (None, None) => Ok(None),
