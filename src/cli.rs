@@ -28,6 +28,10 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, value_name = "URL", hide = true)]
     pub(crate) frontend_addr: Option<String>,
 
+    /// Without a token, do not use the identity of the CI job or the machine [env: FH_WORKLOAD=off]
+    #[arg(long, global = true, hide = true)]
+    pub(crate) no_workload: bool,
+
     /// Print JSON [env: FH_OUTPUT_JSON]
     #[arg(long, global = true, id = "json")]
     pub(crate) json: bool,

@@ -3,23 +3,35 @@
 use std::fs;
 use std::future::Future;
 use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
 
+use fh_auth::UnverifiedTimes;
+use fh_client::workload::{Connections, Manner, Provider, Workload, WorkloadSource};
 use fh_client::{
-    Client, ClientBuilder, CredentialStore, FlakeHub, ServerEntry, ServerKind, ServerUrl,
-    TokenStore,
+    Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, FlakeHub, ServerEntry, ServerKind,
+    ServerUrl, TokenStore,
 };
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
+use time::OffsetDateTime;
 
 use crate::error::CommandError;
 use crate::interrupt::{self, Threads};
 use crate::keyring;
 use crate::output::Output;
-use crate::settings::{Chosen, Settings, TokenInEnvironment, variables};
+use crate::settings::{Chosen, Settings, TokenInEnvironment, WorkloadChoice, variables};
+use crate::stored_token::StoredToken;
 use crate::token_source;
 
 /// Retries of a request for which somebody waits at a terminal: enough for a hiccup. A push has its
 /// own patience.
 const RETRIES: u32 = 2;
+
+/// A token that ends within this time is looked at again in its file before it ends.
+const SHORT_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// What this program calls itself.
+const USER_AGENT: &str = concat!("fh/", env!("CARGO_PKG_VERSION"));
 
 /// Handed to every command.
 #[derive(Debug)]
@@ -63,10 +75,25 @@ impl Selected {
 }
 
 /// A token and where it came from.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct FoundToken {
     pub(crate) token: SecretString,
     pub(crate) origin: TokenOrigin,
+}
+
+impl FoundToken {
+    /// Whether it is one that `fh login --workload --keep-fresh` may be about to replace in its file.
+    fn is_replaced_soon(&self) -> bool {
+        matches!(self.origin, TokenOrigin::Stored(_))
+            && fh_client::left_of(&self.token).is_some_and(|left| left < SHORT_LIFE)
+    }
+
+    /// Whether it was stored and has ended since, as it says itself.
+    fn has_ended(&self) -> bool {
+        let stored = matches!(self.origin, TokenOrigin::Stored(_) | TokenOrigin::Keyring);
+        let end = UnverifiedTimes::read(self.token.expose_secret()).and_then(|times| times.exp);
+        stored && end.is_some_and(|end| end <= OffsetDateTime::now_utc().unix_timestamp())
+    }
 }
 
 /// Where a token came from.
@@ -80,6 +107,15 @@ pub(crate) enum TokenOrigin {
     Stored(PathBuf),
     /// What `fh login` stored in the system's keyring.
     Keyring,
+}
+
+/// For whom a client speaks.
+#[derive(Debug, Clone)]
+pub(crate) enum Speaker {
+    /// Whose token it is.
+    Token(FoundToken),
+    /// This CI job, machine or pod.
+    Workload(Workload),
 }
 
 impl std::fmt::Display for TokenOrigin {
@@ -234,33 +270,34 @@ impl Context {
     /// A client for a server, without a token.
     pub(crate) fn client_builder(&self, server: ServerUrl) -> Result<ClientBuilder, CommandError> {
         let mut builder = ClientBuilder::new(server)
-            .user_agent(concat!("fh/", env!("CARGO_PKG_VERSION")))
+            .user_agent(USER_AGENT)
             .retries(RETRIES);
-        if let Some(path) = &self.settings.ca_file {
-            let pem = fs::read(path).map_err(|error| {
-                CommandError::file("read the certificate authorities in", path, error)
-                    .hint("NIX_SSL_CERT_FILE or SSL_CERT_FILE names this file.")
-            })?;
+        if let Some(pem) = self.ca_certificates()? {
             builder = builder.ca_certificates(pem);
         }
         Ok(builder)
     }
 
+    /// The certificate authorities that are trusted besides the system's.
+    fn ca_certificates(&self) -> Result<Option<Vec<u8>>, CommandError> {
+        let Some(path) = &self.settings.ca_file else {
+            return Ok(None);
+        };
+        fs::read(path).map(Some).map_err(|error| {
+            CommandError::file("read the certificate authorities in", path, error)
+                .hint("NIX_SSL_CERT_FILE or SSL_CERT_FILE names this file.")
+        })
+    }
+
     /// A client for the server that is meant, with its token where there is one.
     pub(crate) fn client(&self) -> Result<Client, CommandError> {
-        let Some(server) = self.server()? else {
-            return Err(no_server());
-        };
-        let mut builder = self.client_builder(server.clone())?;
-        if let Some(found) = self.token(&server)? {
-            builder = builder.token(found.token);
-        }
-        Ok(builder.build()?)
+        let named = matches!(self.settings.workload, WorkloadChoice::Named(_));
+        self.client_speaking(named)
     }
 
     /// A client for what nobody may do without a token.
     pub(crate) fn client_with_token(&self) -> Result<Client, CommandError> {
-        let client = self.client()?;
+        let client = self.client_speaking(true)?;
         if client.has_token() {
             return Ok(client);
         }
@@ -269,6 +306,124 @@ impl Context {
             CommandError::failed(format!("you are not logged in to {server}"))
                 .hint(format!("Log in: `fh login --server {server}`")),
         )
+    }
+
+    fn client_speaking(&self, eager: bool) -> Result<Client, CommandError> {
+        let Some(selected) = self.selected()? else {
+            return Err(no_server());
+        };
+        let server = selected.url();
+        let speaker = self.speaker(self.token(server)?, selected.kind(), eager)?;
+        let builder = self.client_builder(server.clone())?;
+        Ok(self.speaking(builder, server, speaker.as_ref())?.build()?)
+    }
+
+    /// Who speaks to a server of this kind: whose token was found, else, where the server takes it,
+    /// the workload as which this runs. A stored token that has ended counts as none where there is a
+    /// workload. Without `eager` a workload only speaks in place of such a token.
+    pub(crate) fn speaker(
+        &self,
+        found: Option<FoundToken>,
+        kind: Option<ServerKind>,
+        eager: bool,
+    ) -> Result<Option<Speaker>, CommandError> {
+        let ended = match &found {
+            Some(found) if !found.has_ended() => false,
+            Some(_) => true,
+            None if eager => false,
+            None => return Ok(None),
+        };
+        if (found.is_none() || ended)
+            && let Some(workload) = self.workload(kind)?
+        {
+            let begin = if ended {
+                "The stored token has ended: using"
+            } else {
+                "Using"
+            };
+            self.output.remark(&format!(
+                "{begin} the identity of this {}.",
+                workload.provider()
+            ));
+            return Ok(Some(Speaker::Workload(workload)));
+        }
+        Ok(found.map(Speaker::Token))
+    }
+
+    /// The workload as which this runs, where it may be used with a server of this kind.
+    pub(crate) fn workload(
+        &self,
+        kind: Option<ServerKind>,
+    ) -> Result<Option<Workload>, CommandError> {
+        if kind.is_some_and(|kind| kind != ServerKind::Fh) {
+            return Ok(None);
+        }
+        match self.settings.workload {
+            WorkloadChoice::Off => Ok(None),
+            WorkloadChoice::Detected => self.detected_workload(),
+            WorkloadChoice::Named(provider) => self.workload_of(provider).map(Some),
+        }
+    }
+
+    /// The workload that this looks like.
+    pub(crate) fn detected_workload(&self) -> Result<Option<Workload>, CommandError> {
+        let environment = Arc::new(self.settings.workload_environment()?);
+        Ok(Workload::detect(&environment, &self.connections()?))
+    }
+
+    /// The workload of a platform.
+    pub(crate) fn workload_of(&self, provider: Provider) -> Result<Workload, CommandError> {
+        let environment = Arc::new(self.settings.workload_environment()?);
+        Ok(Workload::of(provider, &environment, &self.connections()?))
+    }
+
+    fn connections(&self) -> Result<Connections, CommandError> {
+        Ok(Connections {
+            ca_certificates: self.ca_certificates()?,
+            user_agent: Some(USER_AGENT.to_owned()),
+        })
+    }
+
+    /// Lets a client of a server speak for somebody.
+    pub(crate) fn speaking(
+        &self,
+        builder: ClientBuilder,
+        server: &ServerUrl,
+        speaker: Option<&Speaker>,
+    ) -> Result<ClientBuilder, CommandError> {
+        Ok(match speaker {
+            None => builder,
+            Some(Speaker::Token(found)) => {
+                let stored = StoredToken {
+                    credentials: self.credentials()?,
+                    server: server.clone(),
+                };
+                // It may be stored under another of the server's addresses.
+                if found.is_replaced_soon() && stored.credentials.get_token(server)?.is_some() {
+                    builder.token_source(Arc::new(stored))
+                } else {
+                    builder.token(found.token.clone())
+                }
+            }
+            Some(Speaker::Workload(workload)) => {
+                let source = self.workload_source(server, workload.clone(), Manner::Direct)?;
+                builder.token_source(Arc::new(source))
+            }
+        })
+    }
+
+    /// Tokens for a server from the identity of a workload.
+    pub(crate) fn workload_source(
+        &self,
+        server: &ServerUrl,
+        workload: Workload,
+        manner: Manner,
+    ) -> Result<WorkloadSource, CommandError> {
+        let server = self
+            .client_builder(server.clone())?
+            .retries(DEFAULT_RETRIES)
+            .build()?;
+        Ok(WorkloadSource::new(workload, &server, manner))
     }
 
     /// Waits for the answer to a question. An error says first `what` could not be done.

@@ -19,6 +19,7 @@ mod logging;
 mod output;
 mod settings;
 mod setup;
+mod stored_token;
 mod terminal;
 mod token_source;
 

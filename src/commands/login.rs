@@ -7,15 +7,20 @@
 //! ```
 
 mod check;
+mod keep_fresh;
 mod plan;
 mod recognise;
 mod report;
 mod site;
 mod token;
+mod workload;
 
 pub(super) use plan::{ledger_of, ledger_text};
 pub(super) use recognise::{attic_cache, recognise};
 pub(super) use site::Site;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
 
 use clap::Args;
 use fh_client::TokenStore;
@@ -26,6 +31,8 @@ use crate::cli::words;
 use crate::commands::login::check::Identity;
 use crate::commands::login::plan::{Plan, Wanted};
 use crate::commands::login::report::Report;
+use crate::commands::login::workload::{Granted, WorkloadOptions};
+use crate::commands::logout;
 use crate::context::{Context, Selected};
 use crate::error::CommandError;
 use crate::setup::daemon::{self, Daemon};
@@ -41,6 +48,10 @@ use crate::{keyring, terminal};
 /// only you can read, an entry to the netrc that Nix reads, the server's substituter and its public
 /// keys to nix.conf. What is there stays; either all of it is written or nothing. A second run changes
 /// nothing. `fh logout` takes back what was added.
+///
+/// A CI job, a machine in a cloud or a pod needs no token: with `--workload` it logs in as itself,
+/// where a trust policy of the server knows it. `--keep-fresh` keeps that login good for as long as a
+/// command runs, and takes it back then.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -49,6 +60,25 @@ Examples:
   fh login --token-file token.txt                     FlakeHub, or the server logged in to last
   fh login --server https://attic.example.org/cache   a cache of an attic server
   echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
+  fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
+
+In a workflow of GitHub Actions:
+  permissions:
+    contents: read
+    id-token: write
+  steps:
+    - run: fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
+    - run: fh push acme/app --server https://cache.example.org
+
+In a job of GitLab CI; the audience is in https://cache.example.org/.well-known/fh:
+  build:
+    id_tokens:
+      FH_ID_TOKEN:
+        aud: urn:fh:0192f0c1-0000-7000-8000-000000000001
+    script:
+      - fh login --server https://cache.example.org --workload
+      - nix build .#app
+      - fh push acme/app
 
 Files (with XDG_CONFIG_HOME in place of ~/.config where that is set):
   ~/.config/fh/config.toml     the servers, and which one is meant where none is named
@@ -62,10 +92,28 @@ Files (with XDG_CONFIG_HOME in place of ~/.config where that is set):
   /etc/nix/netrc
 
 FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
-FH_FRONTEND_ADDR.")]
+FH_FRONTEND_ADDR.
+
+Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command, 128 and the
+number of the signal that ended it, 127 where it was not found, 126 where it cannot be run.")]
 pub(crate) struct LoginArguments {
     #[command(flatten)]
     token: token::TokenOptions,
+
+    #[command(flatten)]
+    workload: WorkloadOptions,
+
+    /// With --workload, run a command, given after `--`, and renew the token while it runs
+    ///
+    /// The command has the terminal to itself, and its exit status is that of `fh`. The netrc that Nix
+    /// reads, and the stored token, are rewritten before a token ends. At the command's end the login is
+    /// taken back as `fh logout` would, unless there was one before.
+    #[arg(long, requires_all = ["workload", "command"], conflicts_with_all = ["dry_run", "print", "json"])]
+    keep_fresh: bool,
+
+    /// The command of --keep-fresh
+    #[arg(last = true, value_name = "COMMAND", requires = "keep_fresh")]
+    command: Vec<OsString>,
 
     /// Whose files are set up: yours, or the machine's, which takes root [default: system for root,
     /// else user]
@@ -111,22 +159,36 @@ impl LoginArguments {
     }
 }
 
-pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<(), CommandError> {
+pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<ExitCode, CommandError> {
+    let was_there = match context.selected()? {
+        Some(selected) if arguments.keep_fresh => logout::is_known(selected.url(), context)?,
+        _ => false,
+    };
     // One runtime for all requests, on this thread: while it writes, Ctrl-C is not heard, so that
     // it cannot end the program between two files.
     let report = context.wait("Nothing was changed.", async {
         log_in(arguments, context).await
     })?;
-    match report {
-        Some(report) => report.print(context),
-        None => Ok(()),
+    let Some((report, granted)) = report else {
+        return Ok(ExitCode::SUCCESS);
+    };
+    report.print(context)?;
+    match granted {
+        Some(granted) if arguments.keep_fresh => keep_fresh::Session {
+            arguments,
+            context,
+            report: &report,
+            was_there,
+        }
+        .run(&granted),
+        _ => Ok(ExitCode::SUCCESS),
     }
 }
 
 async fn log_in(
     arguments: &LoginArguments,
     context: &Context,
-) -> Result<Option<Report>, CommandError> {
+) -> Result<Option<(Report, Option<Granted>)>, CommandError> {
     // Where nothing is said and nothing is known: what the existing fh would do.
     let selected = match context.selected()? {
         Some(selected) => selected,
@@ -137,7 +199,15 @@ async fn log_in(
     } else {
         recognise(&selected, context).await?
     };
-    let token = token::get(&arguments.token, &site, context).await?;
+    let granted = if arguments.workload.workload {
+        Some(workload::exchange(&arguments.workload, &site, context).await?)
+    } else {
+        None
+    };
+    let token = match &granted {
+        Some(granted) => granted.exchanged.token.clone(),
+        None => token::get(&arguments.token, &site, context).await?,
+    };
     let identity = if arguments.offline {
         Identity {
             expires_at: check::shape(&site, &token, OffsetDateTime::now_utc())?,
@@ -180,7 +250,7 @@ async fn log_in(
     } else {
         Some(asked.act(&plan, &machine, context).await?)
     };
-    Ok(Some(Report {
+    let report = Report {
         scope,
         daemon,
         plan,
@@ -188,7 +258,8 @@ async fn log_in(
         site,
         identity,
         machine,
-    }))
+    };
+    Ok(Some((report, granted)))
 }
 
 /// All that a plan is made of but the files.
@@ -261,5 +332,12 @@ impl Asked<'_> {
             .hint("Nothing was changed by this login: try again."));
         }
         now.changes.apply()
+    }
+
+    /// Does what is to be done now, whatever was shown.
+    fn write(&self, context: &Context) -> Result<Vec<Applied>, CommandError> {
+        let _held = setup::hold(context)?;
+        let (plan, _) = self.plan(context)?;
+        plan.changes.apply()
     }
 }

@@ -4,7 +4,7 @@
 //! none; what somebody else has changed since is theirs and stays.
 
 use clap::Args;
-use fh_client::{Error as ClientError, ServerEntry, ServerKind, ServerList, TokenStore};
+use fh_client::{Error as ClientError, ServerEntry, ServerKind, ServerList, ServerUrl, TokenStore};
 use fh_conf::atomic;
 use fh_conf::ledger::{Ledger, TakenBack};
 use fh_conf::netrc::Netrc;
@@ -86,6 +86,36 @@ pub(super) fn one(entry: &ServerEntry, context: &Context) -> Result<(), CommandE
     };
     forget(&target, context, &mut gone)?;
     print(&[gone], context)
+}
+
+/// Whether there is anything to log out of.
+pub(super) fn is_known(server: &ServerUrl, context: &Context) -> Result<bool, CommandError> {
+    if context.credentials()?.load()?.entry(server).is_some() {
+        return Ok(true);
+    }
+    let mut files = Files::default();
+    let path = context.settings.directories()?.ledger();
+    files.look(&path)?;
+    let ledger = ledger_of(&files, &path)?;
+    Ok(ledger.owners().contains(server.as_str()))
+}
+
+/// Takes a login back without a word, but for what a person may not expect.
+pub(super) fn take_back(server: &ServerUrl, context: &Context) -> Result<(), CommandError> {
+    let target = Target {
+        owner: server.to_string(),
+        entry: context.credentials()?.load()?.entry(server).cloned(),
+    };
+    let mut gone = Gone {
+        server: target.owner.clone(),
+        revoked: false,
+        remarks: Vec::new(),
+    };
+    forget(&target, context, &mut gone)?;
+    for remark in &gone.remarks {
+        context.output.remark(remark);
+    }
+    Ok(())
 }
 
 /// The servers that are meant.

@@ -1,6 +1,7 @@
 //! One file per command: its arguments, what they mean, and what it does. The doc comment of the
 //! arguments is the help text.
 
+pub(crate) mod child;
 mod completion;
 mod doctor;
 mod flake;
@@ -75,7 +76,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         logging::start(&context.settings);
     }
     match command {
-        Command::Login(arguments) => login::run(&arguments, context)?,
+        Command::Login(arguments) => return login::run(&arguments, context),
         Command::Logout(arguments) => logout::run(&arguments, context)?,
         Command::Server(command) => server::run(&command, context)?,
         Command::Status(arguments) => return status::run(&arguments, context),

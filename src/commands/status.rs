@@ -74,11 +74,15 @@ fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
         }
     })?;
     let Some(found) = found else {
-        return Err(
-            CommandError::failed(format!("you are not logged in to {server}"))
-                .hint(format!("Log in: `fh login --server {server}`"))
-                .with_status(Status::LoggedOut),
-        );
+        let mut error = CommandError::failed(format!("you are not logged in to {server}"))
+            .hint(format!("Log in: `fh login --server {server}`"));
+        if let Some(workload) = context.workload(selected.kind())? {
+            error = error.hint(format!(
+                "What takes a token, such as `fh push`, uses the identity of this {}.",
+                workload.provider()
+            ));
+        }
+        return Err(error.with_status(Status::LoggedOut));
     };
     let mut login = Login {
         kind,

@@ -74,6 +74,19 @@ fn client_hint(error: &ClientError) -> Option<String> {
         ClientError::NoSuchProject { .. } => {
             "FlakeHub knows a flake once it was published there, and shows private ones to members."
         }
+        ClientError::NoIdentity { advice, .. } => {
+            return Some(if advice.is_empty() {
+                OTHER_THAN_IDENTITY.to_owned()
+            } else {
+                format!("{advice}\n{OTHER_THAN_IDENTITY}")
+            });
+        }
+        ClientError::ExchangeRefused { .. } => {
+            return Some(format!(
+                "A trust policy of the server has to fit this workload; its administrator can add one.\n\
+                 {OTHER_THAN_IDENTITY}"
+            ));
+        }
         ClientError::Unauthorized { .. } => "Log in with a token that is good: `fh login`",
         ClientError::Api { body, .. } => return api_hint(body.error),
         ClientError::Status { status, .. } if *status >= 500 => "Try again in a while.",
@@ -103,6 +116,10 @@ fn client_hint(error: &ClientError) -> Option<String> {
     };
     Some(hint.to_owned())
 }
+
+/// What there is besides the identity of a workload.
+const OTHER_THAN_IDENTITY: &str =
+    "Or use a token: `fh login`, or FH_TOKEN_FILE. With FH_WORKLOAD=off no identity is looked for.";
 
 fn unreachable_hint(cause: &UnreachableCause) -> Option<String> {
     let hint = match cause {

@@ -12,6 +12,8 @@ use crate::error::CommandError;
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
     values: BTreeMap<&'static str, OsString>,
+    /// The variable that FH_WORKLOAD_TOKEN_VARIABLE names.
+    named: Option<OsString>,
 }
 
 impl fmt::Debug for Environment {
@@ -30,20 +32,30 @@ impl Environment {
 
     /// Reads from any source, such as a map in a test.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
-        let values = variables::ALL
+        let values: BTreeMap<&'static str, OsString> = variables::ALL
             .iter()
             .map(|variable| variable.name)
             .chain(serve_variables())
             .filter_map(|name| Some((name, lookup(name)?)))
             .filter(|(_, value)| !value.is_empty())
             .collect();
-        Self { values }
+        let named = values
+            .get(variables::FH_WORKLOAD_TOKEN_VARIABLE.name)
+            .and_then(|name| lookup(name.to_str()?))
+            .filter(|value| !value.is_empty());
+        Self { values, named }
     }
 
     /// The value of a variable that is set and not empty.
     #[must_use]
     pub(crate) fn get(&self, variable: &Variable) -> Option<&OsStr> {
         self.values.get(variable.name).map(OsString::as_os_str)
+    }
+
+    /// The value of the variable that FH_WORKLOAD_TOKEN_VARIABLE names.
+    #[must_use]
+    pub(crate) fn named_token(&self) -> Option<&OsStr> {
+        self.named.as_deref()
     }
 
     /// The value as a path.

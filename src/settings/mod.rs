@@ -8,17 +8,20 @@ mod environment;
 #[cfg(test)]
 mod tests;
 pub(crate) mod variables;
+mod workload;
 
 use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use fh_client::workload::WorkloadEnvironment;
 use secrecy::SecretString;
 
 pub(crate) use directories::Directories;
 #[cfg(feature = "server")]
 pub(crate) use directories::home;
 pub(crate) use environment::Environment;
+pub(crate) use workload::WorkloadChoice;
 
 use self::variables::Variable;
 use crate::cli::GlobalOptions;
@@ -77,6 +80,8 @@ pub(crate) struct Settings {
     pub(crate) server: Option<Chosen<String>>,
     /// A token of the environment, which goes before the stored one.
     pub(crate) token: Option<TokenInEnvironment>,
+    /// Whose identity is used where there is no token.
+    pub(crate) workload: WorkloadChoice,
     /// Addresses of FlakeHub other than the usual ones: API, cache, web.
     pub(crate) flakehub: [Option<Chosen<String>>; 3],
     /// A PEM file with certificate authorities.
@@ -138,6 +143,11 @@ impl Settings {
             server,
             flakehub,
             token,
+            workload: if options.no_workload {
+                WorkloadChoice::Off
+            } else {
+                WorkloadChoice::resolve(&environment)?
+            },
             ca_file: environment
                 .path(&variables::NIX_SSL_CERT_FILE)
                 .or_else(|| environment.path(&variables::SSL_CERT_FILE)),
@@ -160,6 +170,14 @@ impl Settings {
     /// Where there is no home directory, or a variable names a relative one.
     pub(crate) fn directories(&self) -> Result<Directories, CommandError> {
         Directories::resolve(&self.environment)
+    }
+
+    /// What the surroundings say of a workload's identity.
+    ///
+    /// # Errors
+    /// Where a variable is not UTF-8.
+    pub(crate) fn workload_environment(&self) -> Result<WorkloadEnvironment, CommandError> {
+        workload::environment(&self.environment)
     }
 
     /// Whether a page can be opened in a browser.

@@ -19,6 +19,7 @@ fn resolve(pairs: &[(&str, &str)]) -> Result<Settings, CommandError> {
         api_addr: None,
         cache_addr: None,
         frontend_addr: None,
+        no_workload: false,
         json: false,
         verbose: 0,
     };
@@ -32,6 +33,7 @@ fn options_win_over_the_environment() {
         api_addr: None,
         cache_addr: None,
         frontend_addr: None,
+        no_workload: false,
         json: true,
         verbose: 2,
     };
@@ -135,4 +137,54 @@ fn directories_are_those_that_nix_means() {
 
     let error = directories(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "relative")]).unwrap_err();
     assert_eq!(error.status(), crate::error::Status::Usage);
+}
+
+#[test]
+fn a_workload_is_chosen_by_a_word() {
+    use fh_client::workload::Provider;
+
+    let choice = |word| resolve(&[("FH_WORKLOAD", word)]).map(|settings| settings.workload);
+    assert_eq!(resolve(&[]).unwrap().workload, WorkloadChoice::Detected);
+    assert_eq!(choice("auto").unwrap(), WorkloadChoice::Detected);
+    for off in ["off", "no", "0", "false"] {
+        assert_eq!(choice(off).unwrap(), WorkloadChoice::Off);
+    }
+    let gcp = WorkloadChoice::Named(Provider::GoogleCloud);
+    assert_eq!(choice(" gcp ").unwrap(), gcp);
+    insta::assert_snapshot!(choice("azure").unwrap_err().sentence(), @r#"FH_WORKLOAD is "azure", and must be off, auto, or one of github, gitlab, buildkite, circleci, semaphore, gcp, kubernetes, aws, token"#);
+    let options = GlobalOptions {
+        no_workload: true,
+        ..GlobalOptions::default()
+    };
+    let settings = Settings::resolve(options, environment(&[("FH_WORKLOAD", "gcp")])).unwrap();
+    assert_eq!(settings.workload, WorkloadChoice::Off);
+}
+
+#[test]
+fn the_surroundings_of_a_workload_are_read_from_the_environment() {
+    let settings = resolve(&[
+        ("HOME", "/home/ann"),
+        ("GITHUB_ACTIONS", "true"),
+        ("CIRCLECI", "false"),
+        ("FH_WORKLOAD_TOKEN_VARIABLE", "MY_TOKEN"),
+        ("MY_TOKEN", "jwt"),
+        ("AWS_DEFAULT_REGION", "eu-central-1"),
+        ("AWS_EC2_METADATA_DISABLED", "true"),
+    ])
+    .unwrap();
+    let workload = settings.workload_environment().unwrap();
+    assert!(workload.github.present);
+    assert!(!workload.circleci && !workload.gitlab);
+    let (name, value) = workload.token_variable.unwrap();
+    assert_eq!(
+        (name.as_str(), value.unwrap().expose_secret()),
+        ("MY_TOKEN", "jwt")
+    );
+    assert_eq!(workload.aws.region.as_deref(), Some("eu-central-1"));
+    assert!(workload.aws.metadata_disabled);
+    assert_eq!(
+        workload.aws.credentials_file.as_deref(),
+        Some(Path::new("/home/ann/.aws/credentials"))
+    );
+    assert!(!format!("{settings:?}").contains("jwt"));
 }

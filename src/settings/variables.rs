@@ -34,6 +34,16 @@ variables! {
     FH_TOKEN,
     /// A file with the token to use instead of the stored one.
     FH_TOKEN_FILE,
+    /// Whose identity is used where there is no token: `off` for none, `auto` (the default) for that of
+    /// the CI job, the machine or the pod that this is, or one of github, gitlab, buildkite, circleci,
+    /// semaphore, gcp, kubernetes, aws and token, whatever this looks like.
+    FH_WORKLOAD,
+    /// A file with the identity token of this workload, a JWT, which is read anew for each use.
+    FH_WORKLOAD_TOKEN_FILE,
+    /// The name of a variable with the identity token of this workload; FH_ID_TOKEN by default.
+    FH_WORKLOAD_TOKEN_VARIABLE,
+    /// The identity token of this workload: what `id_tokens:` of a GitLab job should fill.
+    FH_ID_TOKEN,
     /// FlakeHub's web site, as `--frontend-addr`.
     FH_FRONTEND_ADDR,
     /// Print JSON, as `--json`. Empty, 0, false, no and off mean no.
@@ -101,4 +111,64 @@ variables! {
     NIX_STORE_DIR,
     /// The directory of Nix's build logs, which `fh push` sends along; /nix/var/log/nix by default.
     NIX_LOG_DIR,
+    /// This is a job of GitHub Actions.
+    GITHUB_ACTIONS,
+    /// Where such a job asks for an identity token; set where it has `permissions: id-token: write`.
+    ACTIONS_ID_TOKEN_REQUEST_URL,
+    /// With which token it asks.
+    ACTIONS_ID_TOKEN_REQUEST_TOKEN,
+    /// This is a job of GitLab CI.
+    GITLAB_CI,
+    /// This is a job of Buildkite, whose `buildkite-agent` is asked for an identity token.
+    BUILDKITE,
+    /// This is a job of CircleCI, whose `circleci` is asked for an identity token.
+    CIRCLECI,
+    /// The identity token of such a job, where it cannot be asked for.
+    CIRCLE_OIDC_TOKEN_V2,
+    /// This is a job of Semaphore.
+    SEMAPHORE,
+    /// The identity token of such a job.
+    SEMAPHORE_OIDC_TOKEN,
+    /// This runs in a cluster of Kubernetes.
+    KUBERNETES_SERVICE_HOST,
+    /// Where Google Cloud's metadata server is, where it is not the usual place.
+    GCE_METADATA_HOST,
+    /// This is a service of Google Cloud Run.
+    K_SERVICE,
+    /// This is a job of Google Cloud Run.
+    CLOUD_RUN_JOB,
+    /// This is a function of AWS Lambda.
+    AWS_LAMBDA_FUNCTION_NAME,
+    /// With the next two: keys that tell AWS who this is.
+    AWS_ACCESS_KEY_ID,
+    /// See AWS_ACCESS_KEY_ID.
+    AWS_SECRET_ACCESS_KEY,
+    /// See AWS_ACCESS_KEY_ID.
+    AWS_SESSION_TOKEN,
+    /// The profile whose keys are taken from AWS's shared files.
+    AWS_PROFILE,
+    /// AWS's file of keys; ~/.aws/credentials by default.
+    AWS_SHARED_CREDENTIALS_FILE,
+    /// AWS's file of settings; ~/.aws/config by default.
+    AWS_CONFIG_FILE,
+    /// The region of AWS whose Security Token Service the server asks.
+    AWS_REGION,
+    /// The same, where AWS_REGION is not set.
+    AWS_DEFAULT_REGION,
+    /// The address of the Security Token Service, where it is not the region's.
+    AWS_ENDPOINT_URL_STS,
+    /// Where a container on ECS has its keys from.
+    AWS_CONTAINER_CREDENTIALS_RELATIVE_URI,
+    /// Where another container has its keys from, such as a pod on EKS.
+    AWS_CONTAINER_CREDENTIALS_FULL_URI,
+    /// With which token.
+    AWS_CONTAINER_AUTHORIZATION_TOKEN,
+    /// With the token in which file.
+    AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE,
+    /// Do not ask the metadata service of an EC2 machine for keys.
+    AWS_EC2_METADATA_DISABLED,
+    /// Where that service is, where it is not the usual place.
+    AWS_EC2_METADATA_SERVICE_ENDPOINT,
+    /// Another way to keys, which `fh` does not go; an error says so.
+    AWS_WEB_IDENTITY_TOKEN_FILE,
 }

@@ -23,4 +23,5 @@ mod serve_check;
 mod status;
 mod token;
 mod trouble;
+mod workload;
 mod world;

@@ -21,7 +21,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    fn new(world: &World) -> Self {
+    pub(crate) fn new(world: &World) -> Self {
         let root = world.path("root");
         fs::create_dir_all(root.join("nix/store")).unwrap();
         Self {

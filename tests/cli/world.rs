@@ -43,6 +43,8 @@ impl World {
         world.set("NIX_CONF_DIR", nix);
         world.set("XDG_CONFIG_DIRS", "/nonexistent");
         world.set("PATH", bin);
+        // The machine that the tests run on may have an identity of its own.
+        world.set("FH_WORKLOAD", "off");
         world
     }
 

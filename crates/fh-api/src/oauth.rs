@@ -2,6 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+/// Where a nonce is asked for: `POST`, no credentials, no body.
+pub const NONCE_PATH: &str = "/oauth/nonce";
+
+/// Where identities are exchanged: `POST`, an [`ExchangeRequest`] as a form.
+pub const TOKEN_PATH: &str = "/oauth/token";
+
 /// `grant_type` of the exchange.
 pub const TOKEN_EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 
@@ -66,6 +72,7 @@ pub struct ExchangeAnswer {
     /// Seconds until it ends.
     pub expires_in: u64,
     /// Its permissions, separated by spaces.
+    #[serde(default)]
     pub scope: String,
 }
 
@@ -89,7 +96,7 @@ pub struct NonceAnswer {
 }
 
 /// A request to AWS's Security Token Service that its owner has signed and not sent.
-#[derive(Clone, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SignedCallerIdentity {
@@ -107,4 +114,17 @@ impl std::fmt::Debug for SignedCallerIdentity {
             .field("url", &self.url)
             .finish_non_exhaustive()
     }
+}
+
+/// The body of a refused exchange (RFC 6749, 5.2).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct OAuthErrorBody {
+    /// `invalid_request`, `invalid_grant`, `invalid_scope`, `unsupported_grant_type`, …
+    pub error: String,
+    /// One sentence for a person.
+    pub error_description: String,
+    /// Under which the server's log has more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<String>,
 }

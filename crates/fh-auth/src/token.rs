@@ -251,6 +251,8 @@ pub fn read_unverified(token: &str) -> Result<Claims, TokenError> {
 /// Seconds since 1970.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub struct UnverifiedTimes {
+    /// When it was made.
+    pub iat: Option<i64>,
     /// From when.
     pub nbf: Option<i64>,
     /// Until when.
@@ -291,6 +293,7 @@ mod tests {
     fn the_times_of_any_jwt_can_be_read() {
         let payload = BASE64URL_NOPAD.encode(br#"{"exp":12,"aud":["x"]}"#);
         let times = UnverifiedTimes {
+            iat: None,
             nbf: None,
             exp: Some(12),
         };

@@ -1,11 +1,13 @@
 //! The client of one server: how it is set up.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HeaderValue;
+use http::header::HeaderMap;
 use secrecy::{ExposeSecret, SecretString};
 
+use crate::authorization::{Authorization, TokenSource};
 use crate::error::{Error, Result};
 use crate::http::Transport;
 use crate::retry::{DEFAULT_RETRIES, RetryPolicy};
@@ -60,7 +62,7 @@ impl Client {
     #[must_use]
     pub fn without_token(&self) -> Self {
         let mut client = self.clone();
-        client.transport.authorization = None;
+        client.transport.authorization = Authorization::None;
         client
     }
 
@@ -86,6 +88,8 @@ impl fmt::Debug for Client {
 pub struct ClientBuilder {
     base: ServerUrl,
     token: Option<SecretString>,
+    source: Option<Arc<dyn TokenSource>>,
+    headers: Option<Arc<HeaderMap>>,
     ca_certificates: Vec<Vec<u8>>,
     connect_timeout: Duration,
     read_timeout: Duration,
@@ -102,6 +106,8 @@ impl ClientBuilder {
         Self {
             base,
             token: None,
+            source: None,
+            headers: None,
             ca_certificates: Vec::new(),
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             read_timeout: DEFAULT_READ_TIMEOUT,
@@ -116,6 +122,20 @@ impl ClientBuilder {
     #[must_use]
     pub fn token(mut self, token: SecretString) -> Self {
         self.token = Some(token);
+        self
+    }
+
+    /// Where the tokens come from, instead of one token: each attempt shows one that is good then.
+    #[must_use]
+    pub fn token_source(mut self, source: Arc<dyn TokenSource>) -> Self {
+        self.source = Some(source);
+        self
+    }
+
+    /// What each request carries besides. Values that are secret have to be marked so.
+    #[must_use]
+    pub(crate) fn headers(mut self, headers: HeaderMap) -> Self {
+        self.headers = Some(Arc::new(headers));
         self
     }
 
@@ -178,7 +198,11 @@ impl ClientBuilder {
     /// [`Error::InvalidToken`], [`Error::CaCertificate`], and [`Error::HttpSetup`] where the
     /// system has no certificate authorities and none was given.
     pub fn build(self) -> Result<Client> {
-        let authorization = self.token.as_ref().map(authorization).transpose()?;
+        let authorization = match (&self.token, &self.source) {
+            (_, Some(source)) => Authorization::renewing(source.clone()),
+            (Some(token), None) => Authorization::fixed(token)?,
+            (None, None) => Authorization::None,
+        };
         let certificates = self.certificates()?;
         let mut http = reqwest::Client::builder()
             .connect_timeout(self.connect_timeout)
@@ -212,6 +236,7 @@ impl ClientBuilder {
                 http,
                 base: self.base,
                 authorization,
+                headers: self.headers,
                 read_timeout: self.read_timeout,
                 retry,
             },
@@ -235,17 +260,6 @@ impl ClientBuilder {
         }
         Ok(all)
     }
-}
-
-fn authorization(token: &SecretString) -> Result<HeaderValue> {
-    let mut value =
-        HeaderValue::try_from(format!("Bearer {}", checked_token(token)?)).map_err(|_| {
-            Error::InvalidToken {
-                reason: "it cannot stand in a header",
-            }
-        })?;
-    value.set_sensitive(true);
-    Ok(value)
 }
 
 /// Checks that a text can be a token at all: one word that can stand in a header.

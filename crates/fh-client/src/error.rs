@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use fh_api::{ErrorBody, ErrorCode};
 
 use crate::targets::Protocol;
+use crate::workload::Provider;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -116,6 +117,33 @@ pub enum Error {
         message: String,
     },
 
+    /// The server does not exchange an identity for a token.
+    #[error("{url} refuses the exchange: {message}")]
+    ExchangeRefused {
+        /// What was asked.
+        url: String,
+        /// The HTTP status.
+        status: u16,
+        /// The code of RFC 6749, such as `invalid_grant`.
+        code: String,
+        /// The server's sentence.
+        message: String,
+    },
+
+    /// A workload's identity could not be found where it runs.
+    #[error("{reason}")]
+    NoIdentity {
+        /// Where it runs.
+        provider: Provider,
+        /// What was looked for, and what there was.
+        reason: String,
+        /// What to set or to do; may have lines to copy.
+        advice: String,
+        /// What failed on the way.
+        #[source]
+        source: Option<Box<Error>>,
+    },
+
     /// The server refused or failed, and said why.
     #[error("{}", body.message)]
     Api {
@@ -199,6 +227,17 @@ pub enum Error {
         /// What the system said.
         #[source]
         source: io::Error,
+    },
+
+    /// Another program ran and failed.
+    #[error("`{command}` failed ({status}){}", output_clause(stderr))]
+    ProgramFailed {
+        /// The command line.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// The end of what it wrote to stderr.
+        stderr: String,
     },
 
     /// nix ran and failed.
@@ -313,7 +352,9 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Unauthorized { .. } => Some(401),
-            Self::Api { status, .. } | Self::Status { status, .. } => Some(*status),
+            Self::Api { status, .. }
+            | Self::Status { status, .. }
+            | Self::ExchangeRefused { status, .. } => Some(*status),
             _ => None,
         }
     }

@@ -3,6 +3,7 @@
 //! - [`Client`] speaks the HTTP API of one server, one method per route.
 //! - [`credentials`] keeps the servers that the user logged in to and their tokens.
 //! - [`closure`] asks nix what a closure consists of.
+//! - [`workload`] finds the identity that a CI job, a machine or a pod has where it runs.
 //! - [`push()`] sends a closure to a server.
 //!
 //! Invariants: nothing here prints, reads the process's environment or knows a command line; what
@@ -10,6 +11,7 @@
 //! the server that it was given for and nowhere else. Memory stays bounded whatever is sent and
 //! however slow the line is.
 
+mod authorization;
 mod client;
 pub mod closure;
 pub mod credentials;
@@ -24,7 +26,9 @@ mod routes;
 mod server_url;
 pub mod targets;
 mod text;
+pub mod workload;
 
+pub use authorization::{IssuedToken, TokenSource, left_of, renew_after};
 pub use client::{Client, ClientBuilder, check_token};
 pub use closure::{Closure, ClosurePath, NixTools};
 pub use credentials::{CredentialStore, ServerEntry, ServerKind, ServerList, TokenStore};

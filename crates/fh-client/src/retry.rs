@@ -2,7 +2,7 @@
 //!
 //! This is the only place that decides it, for every kind of request and of server. Tried again are
 //! connections that are refused, reset or do not come about, time-outs, and the statuses 408, 429,
-//! 502, 503 and 504; nothing else. Waits double, with as much again added by chance, and are never
+//! 502, 503 and 504; nothing else, but for a 401 where another token can be had, once and at once. Waits double, with as much again added by chance, and are never
 //! shorter than what a server asks for by `Retry-After`.
 
 use std::time::Duration;
@@ -109,6 +109,12 @@ impl Failure {
             Some(Sent::No) => true,
             Some(Sent::Perhaps) => repeat == Repeat::Safe,
         }
+    }
+
+    /// Whether the same request may succeed at once with another token, where there is one.
+    #[must_use]
+    pub fn wants_another_token(&self) -> bool {
+        matches!(self.error, Error::Unauthorized { .. })
     }
 
     fn is_timeout(&self) -> bool {

@@ -22,7 +22,7 @@ use secrecy::ExposeSecret as _;
 use super::PushArguments;
 use super::arguments::UpstreamKey;
 use crate::commands::login::attic_cache;
-use crate::context::{Context, Selected, no_server};
+use crate::context::{Context, FoundToken, Selected, no_server};
 use crate::error::CommandError;
 
 /// A destination as the arguments and files tell it.
@@ -122,11 +122,17 @@ impl Destination {
         };
         let server = selected.url().clone();
         let found = token(&server, &flakehub, arguments.protocol, context)?;
+        // Only an fh server knows workloads, and only an fh server has flakes but FlakeHub.
+        let may_be_fh = matches!(target, PushTarget::Flake(_))
+            && arguments
+                .protocol
+                .is_none_or(|protocol| protocol == Protocol::Fh);
         let known = Known {
             server: &server,
             remembered: selected.kind().map(protocol_of),
-            fh_token: found.as_ref().is_some_and(|token| {
-                token
+            fh_token: found.as_ref().is_some_and(|found| {
+                found
+                    .token
                     .expose_secret()
                     .trim()
                     .starts_with(fh_api::TOKEN_PREFIX)
@@ -137,12 +143,17 @@ impl Destination {
         if let Some(protocol) = protocol {
             flake_or_cache(protocol, &server, target)?;
         }
-        let Some(token) = found else {
+        let kind = match protocol {
+            _ if !may_be_fh => Some(ServerKind::Attic),
+            Some(Protocol::FlakeHub) => Some(ServerKind::FlakeHub),
+            _ => selected.kind(),
+        };
+        let Some(speaker) = context.speaker(found, kind, true)? else {
             return Err(not_logged_in(&server, protocol));
         };
         let client = |server: &ServerUrl| -> Result<Client, CommandError> {
             let builder = context.client_builder(server.clone())?;
-            Ok(builder.token(token.clone()).build()?)
+            Ok(context.speaking(builder, server, Some(&speaker))?.build()?)
         };
         match (protocol, target.clone()) {
             (Some(Protocol::FlakeHub), PushTarget::Flake(flake)) => {
@@ -301,14 +312,14 @@ fn token(
     flakehub: &FlakeHub,
     protocol: Option<Protocol>,
     context: &Context,
-) -> Result<Option<secrecy::SecretString>, CommandError> {
+) -> Result<Option<FoundToken>, CommandError> {
     if let Some(found) = context.token(server)? {
-        return Ok(Some(found.token));
+        return Ok(Some(found));
     }
     if flakehub.is_at(server) && protocol.is_none_or(|protocol| protocol == Protocol::FlakeHub) {
         for address in flakehub.addresses() {
             if let Some(found) = context.token(&address)? {
-                return Ok(Some(found.token));
+                return Ok(Some(found));
             }
         }
     }

@@ -13,13 +13,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use fh_api::ErrorBody;
+use fh_api::oauth::OAuthErrorBody;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
+use secrecy::{ExposeSecret, SecretString};
 use tokio::time::Instant;
 
 pub use body::UploadBody;
 pub(crate) use stream::{Pieces, StreamSource};
 
+use crate::authorization::Authorization;
 use crate::error::{Error, Result, UnreachableCause};
 use crate::retry::{Failure, Repeat, RetryListener, RetryPolicy, Sent};
 use crate::server_url::ServerUrl;
@@ -49,6 +52,8 @@ pub(crate) enum Content {
     Empty,
     /// JSON, already serialised so that a retry sends the same bytes.
     Json(Bytes),
+    /// A form that may hold secrets, already encoded.
+    Form(SecretString),
     /// NARs or a part of one.
     Upload(&'static str, UploadBody),
     /// A NAR that is read anew for each attempt.
@@ -76,6 +81,7 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) url: String,
+    pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
 
@@ -102,8 +108,9 @@ impl Activity {
 pub(crate) struct Transport {
     pub(crate) http: reqwest::Client,
     pub(crate) base: ServerUrl,
-    /// Marked sensitive, so that Debug does not show it.
-    pub(crate) authorization: Option<HeaderValue>,
+    pub(crate) authorization: Authorization,
+    /// What each request carries besides.
+    pub(crate) headers: Option<Arc<HeaderMap>>,
     pub(crate) read_timeout: Duration,
     pub(crate) retry: RetryPolicy,
 }
@@ -125,15 +132,39 @@ impl Transport {
             .await
     }
 
-    async fn attempt(&self, request: &Request) -> Result<Answer, Failure> {
+    /// One attempt; a second one at once where the token had become bad since it was got.
+    pub(crate) async fn attempt(&self, request: &Request) -> Result<Answer, Failure> {
+        let shown = self.authorization.show().await.map_err(Failure::end)?;
+        let header = shown.as_ref().map(|shown| &shown.header);
+        let failure = match self.exchange(request, header).await {
+            Err(failure) if failure.wants_another_token() => failure,
+            result => return result,
+        };
+        let Some(refused) = shown else {
+            return Err(failure);
+        };
+        match self.authorization.instead_of(&refused).await {
+            Some(another) => self.exchange(request, Some(&another.header)).await,
+            None => Err(failure),
+        }
+    }
+
+    async fn exchange(
+        &self,
+        request: &Request,
+        authorization: Option<&HeaderValue>,
+    ) -> Result<Answer, Failure> {
         let url = format!("{}{}", self.base, request.path);
         let activity = Activity::new();
         let mut builder = self.http.request(request.method.clone(), &url);
-        if let Some(authorization) = &self.authorization {
+        if let Some(headers) = &self.headers {
+            builder = builder.headers(HeaderMap::clone(headers));
+        }
+        if let Some(authorization) = authorization {
             builder = builder.header(header::AUTHORIZATION, authorization);
         }
         let (builder, limit) = match &request.content {
-            Content::Empty if request.method == Method::POST => (
+            Content::Empty if matches!(request.method, Method::POST | Method::PUT) => (
                 // Some proxies insist on it.
                 builder.header(header::CONTENT_LENGTH, 0),
                 self.read_timeout,
@@ -145,6 +176,12 @@ impl Transport {
                     .body(json.clone()),
                 // A large plan goes up a slow line as an upload does.
                 self.read_timeout * UPLOAD_PATIENCE,
+            ),
+            Content::Form(form) => (
+                builder
+                    .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded")
+                    .body(form.expose_secret().to_owned()),
+                self.read_timeout,
             ),
             Content::Upload(media_type, body) => (
                 builder
@@ -220,6 +257,7 @@ impl Transport {
         if status.is_success() {
             return Ok(Answer {
                 url: url.to_owned(),
+                headers: std::mem::take(response.headers_mut()),
                 body: body.into(),
             });
         }
@@ -237,6 +275,14 @@ fn refusal(url: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> E
         return Error::Redirected {
             url,
             location: safe_line(&String::from_utf8_lossy(location.as_bytes()), EXCERPT_LIMIT),
+        };
+    }
+    if let Ok(refused) = serde_json::from_slice::<OAuthErrorBody>(body) {
+        return Error::ExchangeRefused {
+            url,
+            status: status.as_u16(),
+            code: safe_line(&refused.error, EXCERPT_LIMIT),
+            message: safe_line(&refused.error_description, MESSAGE_LIMIT),
         };
     }
     let sentence = serde_json::from_slice::<ErrorBody>(body)

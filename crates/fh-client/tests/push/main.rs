@@ -7,6 +7,7 @@ mod faults;
 mod logs;
 mod memory;
 mod plan;
+mod renewal;
 mod resume;
 mod server;
 mod store;

@@ -42,7 +42,12 @@ pub(crate) enum Fault {
     Hang,
     /// Read the body slowly: so long a rest for each piece of it.
     Slow(Duration),
+    /// Serve it after so long a rest, and no other such request meanwhile: a line that is slow.
+    Queue(Duration),
 }
+
+/// Whether a request with these headers may be served; it is asked when the request arrives.
+pub(crate) type Gate = Box<dyn Fn(&HeaderMap) -> bool + Send + Sync>;
 
 /// Decides on each request; the number counts requests of the same method and path, from 0.
 pub(crate) type Faults = Box<dyn Fn(&Method, &str, usize) -> Option<Fault> + Send + Sync>;
@@ -81,6 +86,8 @@ pub(crate) struct Content {
 pub(crate) struct Inner {
     pub(crate) content: Mutex<Content>,
     faults: Faults,
+    gate: Mutex<Option<Gate>>,
+    line: tokio::sync::Mutex<()>,
     limits: PushLimits,
     counts: Mutex<BTreeMap<(String, String), usize>>,
     under_way: AtomicUsize,
@@ -115,6 +122,8 @@ impl TestServer {
         let inner = Arc::new(Inner {
             content: Mutex::default(),
             faults: Box::new(faults),
+            gate: Mutex::default(),
+            line: tokio::sync::Mutex::default(),
             limits,
             counts: Mutex::default(),
             under_way: AtomicUsize::new(0),
@@ -141,6 +150,11 @@ impl TestServer {
 
     pub(crate) fn content(&self) -> std::sync::MutexGuard<'_, Content> {
         self.inner.content.lock().unwrap()
+    }
+
+    /// Serves nobody else from now on.
+    pub(crate) fn guard(&self, gate: impl Fn(&HeaderMap) -> bool + Send + Sync + 'static) {
+        *self.inner.gate.lock().unwrap() = Some(Box::new(gate));
     }
 
     /// Changes every plan before it is given out.
@@ -217,6 +231,9 @@ impl Drop for UnderWay<'_> {
 async fn serve(State(inner): State<Arc<Inner>>, request: Request) -> Response {
     let (head, body) = request.into_parts();
     let path = head.uri.path().to_owned();
+    if path == "/.well-known/fh" {
+        return axum::Json(super::renewal::discovery()).into_response();
+    }
     let Some(path) = path.strip_prefix("/api/v1/flakes/acme/app/pushes") else {
         return error(404, "there is no such thing here");
     };
@@ -243,6 +260,14 @@ async fn serve(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         });
         content.seen.len() - 1
     };
+    let refused = {
+        let gate = inner.gate.lock().unwrap();
+        gate.as_ref().is_some_and(|gate| !gate(&head.headers))
+    };
+    if refused {
+        let _ = collect(body, Duration::ZERO).await;
+        return error(401, "the token expired");
+    }
     let fault = (inner.faults)(&head.method, &path, number);
     let is_upload = path.starts_with("/nars");
     let _under_way = is_upload.then(|| UnderWay::new(&inner));
@@ -267,6 +292,10 @@ async fn serve(State(inner): State<Arc<Inner>>, request: Request) -> Response {
         return error(400, "the body broke off");
     };
     inner.content.lock().unwrap().seen[index].body_length = body.len();
+    if let Some(Fault::Queue(rest)) = fault {
+        let _alone = inner.line.lock().await;
+        tokio::time::sleep(rest).await;
+    }
     let response = answer(&inner, &head.method, &path, body).await;
     if matches!(fault, Some(Fault::CutAnswer)) {
         let pieces: Vec<Result<Bytes, std::io::Error>> = vec![

@@ -11,7 +11,6 @@
 //! `--fail-on-push-error` asks otherwise); after its end nothing is waited for longer than
 //! `--drain-timeout`; what it built before it failed is pushed as well.
 
-mod command;
 mod hook;
 mod pusher;
 mod store;
@@ -34,11 +33,11 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::PushArguments;
 use super::destination::{Destination, Manner};
+use crate::commands::child::{self, Came, Signals};
 use crate::context::Context;
 use crate::error::{CommandError, Status};
 use crate::output::human;
 use crate::setup::daemon::{self, Daemon};
-use command::{Came, Signals};
 use hook::Hook;
 pub(crate) use hook::{RELAY, relay};
 use pusher::{Outcome, Pusher};
@@ -291,8 +290,8 @@ impl Session<'_> {
     async fn run(mut self, watch: Watch, pusher: Pusher) -> Result<ExitCode, CommandError> {
         let before = self.context.settings.nix_config();
         let nix_config = watch.hook.as_ref().map(|hook| hook.nix_config(before));
-        let mut child = match command::start(&self.arguments.paths, nix_config) {
-            Ok(child) => child,
+        let mut running = match child::start(&self.arguments.paths, nix_config) {
+            Ok(running) => running,
             Err(error) => return Ok(self.cannot_start(error)),
         };
         let (sender, built) = unbounded_channel();
@@ -301,7 +300,7 @@ impl Session<'_> {
             watching: tokio::spawn(watch.run(sender, ended)),
             pushing: tokio::spawn(pusher.run(built)),
         };
-        let (status, given_up) = self.attend(&mut child, &work).await?;
+        let (status, given_up) = self.attend(&mut running, &work).await?;
         // It is gone only where it was called off.
         let _ = end.send(());
         let ended = if given_up {
@@ -314,7 +313,7 @@ impl Session<'_> {
     }
 
     fn cannot_start(&self, error: std::io::Error) -> ExitCode {
-        let code = command::code_of_failed_start(&error);
+        let code = child::code_of_failed_start(&error);
         let program = Path::new(self.arguments.paths.first().map_or(OsStr::new(""), |c| c));
         CommandError::file("run", program, error).report(self.context.settings.terminals.color);
         ExitCode::from(code)
@@ -324,18 +323,18 @@ impl Session<'_> {
     /// somebody has lost patience with the push meanwhile.
     async fn attend(
         &mut self,
-        child: &mut Child,
+        running: &mut Child,
         work: &Work,
     ) -> Result<(ExitStatus, bool), CommandError> {
         let mut ends = 0;
         loop {
             let came: Came = tokio::select! {
-                status = child.wait() => {
+                status = running.wait() => {
                     let status = status.map_err(|error| {
                         CommandError::new(Status::Failed, error)
                             .context("cannot learn how the command ended")
                     })?;
-                    if ends == 0 && command::was_interrupted(status) {
+                    if ends == 0 && child::was_interrupted(status) {
                         // The same Ctrl-C is about to reach us: it must not count as the second.
                         let _ = tokio::time::timeout(SAME_INTERRUPT, self.signals.next()).await;
                     }
@@ -343,7 +342,7 @@ impl Session<'_> {
                 }
                 came = self.signals.next() => came,
             };
-            came.pass_on(child);
+            came.pass_on(running);
             if came.is_end() {
                 ends += 1;
             }
@@ -395,7 +394,7 @@ impl Session<'_> {
     fn conclude(&self, status: ExitStatus, ended: Ended) -> Result<ExitCode, CommandError> {
         let outcome = pusher::lock(&self.outcome).clone();
         let target = &self.arguments.target;
-        let code = command::code_of(status);
+        let code = child::code_of(status);
         let built = outcome.pushed.len() + outcome.missing.len();
         if outcome.missing.is_empty() && outcome.failure.is_none() && ended == Ended::Done {
             let text = if built == 0 {

@@ -1,5 +1,5 @@
-//! The command that builds: started with our streams as they are, its signals passed on, its exit
-//! status taken over.
+//! A command that is run for the user: started with our streams as they are, its signals passed on,
+//! its exit status taken over.
 
 use std::ffi::OsString;
 use std::io;
@@ -11,7 +11,7 @@ use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
 /// Starts it.
-pub(super) fn start(words: &[OsString], nix_config: Option<OsString>) -> io::Result<Child> {
+pub(crate) fn start(words: &[OsString], nix_config: Option<OsString>) -> io::Result<Child> {
     let (program, arguments) = words
         .split_first()
         .ok_or_else(|| io::Error::other("there is no command"))?;
@@ -24,7 +24,7 @@ pub(super) fn start(words: &[OsString], nix_config: Option<OsString>) -> io::Res
 }
 
 /// The exit code of a command that could not be started, as shells have it.
-pub(super) fn code_of_failed_start(error: &io::Error) -> u8 {
+pub(crate) fn code_of_failed_start(error: &io::Error) -> u8 {
     match error.kind() {
         io::ErrorKind::NotFound => 127,
         _ => 126,
@@ -32,7 +32,7 @@ pub(super) fn code_of_failed_start(error: &io::Error) -> u8 {
 }
 
 /// The exit code that stands for how a command ended: its own, or 128 and the signal's number.
-pub(super) fn code_of(status: ExitStatus) -> u8 {
+pub(crate) fn code_of(status: ExitStatus) -> u8 {
     let code = status
         .code()
         .or_else(|| status.signal().map(|signal| 128 + signal));
@@ -40,22 +40,22 @@ pub(super) fn code_of(status: ExitStatus) -> u8 {
 }
 
 /// Whether Ctrl-C ended it.
-pub(super) fn was_interrupted(status: ExitStatus) -> bool {
+pub(crate) fn was_interrupted(status: ExitStatus) -> bool {
     status.signal() == Some(Signal::INT.as_raw()) || status.code() == Some(130)
 }
 
 /// A signal that came to this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Came(Signal);
+pub(crate) struct Came(Signal);
 
 impl Came {
     /// Whether whoever sent it wants things to end.
-    pub(super) fn is_end(self) -> bool {
+    pub(crate) fn is_end(self) -> bool {
         self.0 != Signal::USR1 && self.0 != Signal::USR2
     }
 
     /// Passes it on to the command, unless the terminal has sent it to both.
-    pub(super) fn pass_on(self, child: &Child) {
+    pub(crate) fn pass_on(self, child: &Child) {
         let from_terminal = self.0 == Signal::INT || self.0 == Signal::QUIT;
         if from_terminal && in_foreground() {
             return;
@@ -77,7 +77,7 @@ fn in_foreground() -> bool {
 }
 
 /// The signals that end a program, or that a command may have a meaning for.
-pub(super) struct Signals {
+pub(crate) struct Signals {
     interrupt: Stream,
     quit: Stream,
     terminate: Stream,
@@ -88,7 +88,7 @@ pub(super) struct Signals {
 
 impl Signals {
     /// From now on none of them ends this process.
-    pub(super) fn listen() -> io::Result<Self> {
+    pub(crate) fn listen() -> io::Result<Self> {
         Ok(Self {
             interrupt: signal(SignalKind::interrupt())?,
             quit: signal(SignalKind::quit())?,
@@ -100,7 +100,7 @@ impl Signals {
     }
 
     /// The next one.
-    pub(super) async fn next(&mut self) -> Came {
+    pub(crate) async fn next(&mut self) -> Came {
         Came(tokio::select! {
             _ = self.interrupt.recv() => Signal::INT,
             _ = self.quit.recv() => Signal::QUIT,

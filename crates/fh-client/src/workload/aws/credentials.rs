@@ -1,0 +1,137 @@
+//! Credentials of AWS, found where and in the order in which AWS's SDKs find them: environment, shared
+//! files, container, instance.
+//!
+//! Left out are what takes other requests to AWS or runs other programs: `credential_process`,
+//! `source_profile` with `role_arn`, single sign-on, and `AWS_WEB_IDENTITY_TOKEN_FILE`; where one of
+//! these is all there is, the error says so.
+
+use std::fmt;
+
+use secrecy::{ExposeSecret, SecretString};
+
+use super::{metadata, profile};
+use crate::error::Result;
+use crate::workload::{AwsEnvironment, Connections, Provider, no_identity};
+
+/// Keys that sign requests to AWS.
+#[derive(Clone)]
+pub struct AwsCredentials {
+    /// Which key; no secret.
+    pub access_key_id: String,
+    /// The key.
+    pub secret_access_key: SecretString,
+    /// With temporary keys, what belongs to them.
+    pub session_token: Option<SecretString>,
+}
+
+impl fmt::Debug for AwsCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsCredentials")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Credentials, and what was said of the region beside them.
+pub(super) struct Found {
+    pub(super) credentials: AwsCredentials,
+    pub(super) region: Option<String>,
+}
+
+pub(super) async fn find(environment: &AwsEnvironment, connections: &Connections) -> Result<Found> {
+    if let Some(credentials) = from_environment(environment)? {
+        // Whatever is wrong with the files does not matter then.
+        let files = profile::read(environment).unwrap_or_default();
+        return Ok(Found {
+            credentials,
+            region: files.region,
+        });
+    }
+    let files = profile::read(environment)?;
+    let region = files.region;
+    let found = |credentials| {
+        Ok(Found {
+            credentials,
+            region,
+        })
+    };
+    if let Some(credentials) = files.credentials {
+        return found(credentials);
+    }
+    if let Some(reason) = files.unusable {
+        return Err(no_identity(
+            Provider::Aws,
+            reason,
+            "fh takes static keys from profiles. Put the keys into the environment instead: \
+             `eval \"$(aws configure export-credentials --format env)\"`",
+        ));
+    }
+    if environment.container_relative_uri.is_some() || environment.container_full_uri.is_some() {
+        return found(metadata::container(environment, connections).await?);
+    }
+    if environment.web_identity {
+        return Err(no_identity(
+            Provider::Aws,
+            "fh does not exchange the token of AWS_WEB_IDENTITY_TOKEN_FILE",
+            "In Kubernetes a projected token identifies the pod without AWS: `--provider kubernetes`. \
+             Or let EKS Pod Identity give the pod its role.",
+        ));
+    }
+    if environment.metadata_disabled {
+        return Err(no_identity(
+            Provider::Aws,
+            "there are no credentials of AWS: not in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor in \
+             the shared files, nor of a container, and AWS_EC2_METADATA_DISABLED is set",
+            "Give the job or the machine a role.",
+        ));
+    }
+    found(metadata::instance(environment, connections).await?)
+}
+
+fn from_environment(environment: &AwsEnvironment) -> Result<Option<AwsCredentials>> {
+    match (&environment.access_key_id, &environment.secret_access_key) {
+        (Some(id), Some(secret)) => AwsCredentials::new(
+            "the environment",
+            id,
+            secret.expose_secret(),
+            environment
+                .session_token
+                .as_ref()
+                .map(ExposeSecret::expose_secret),
+        )
+        .map(Some),
+        (None, None) => Ok(None),
+        (Some(_), None) => Err(half("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")),
+        (None, Some(_)) => Err(half("AWS_SECRET_ACCESS_KEY", "AWS_ACCESS_KEY_ID")),
+    }
+}
+
+fn half(there: &str, missing: &str) -> crate::Error {
+    no_identity(
+        Provider::Aws,
+        format!("{there} is set and {missing} is not"),
+        "Set both or none.",
+    )
+}
+
+impl AwsCredentials {
+    /// Credentials of texts that can be sent.
+    pub(super) fn new(place: &str, id: &str, secret: &str, session: Option<&str>) -> Result<Self> {
+        let is_word =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let (id, secret) = (id.trim(), secret.trim());
+        let session = session.map(str::trim).filter(|token| !token.is_empty());
+        if !is_word(id) || !is_word(secret) || !session.is_none_or(is_word) {
+            return Err(no_identity(
+                Provider::Aws,
+                format!("the credentials of AWS in {place} are malformed"),
+                "Each of them is one word of printable ASCII characters.",
+            ));
+        }
+        Ok(Self {
+            access_key_id: id.to_owned(),
+            secret_access_key: SecretString::from(secret),
+            session_token: session.map(SecretString::from),
+        })
+    }
+}

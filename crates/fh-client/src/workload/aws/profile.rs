@@ -1,0 +1,214 @@
+//! The shared files of AWS: `~/.aws/credentials` and `~/.aws/config`.
+//!
+//! Sections are `[name]` in the first and `[profile name]` (but `[default]`) in the second; the first
+//! wins. Lines that are indented belong to the setting above them, and none of those is needed here.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::Path;
+
+use secrecy::zeroize::Zeroizing;
+
+use super::AwsCredentials;
+use crate::error::{Error, Result};
+use crate::workload::{AwsEnvironment, Provider, failed, files, no_identity};
+
+const DEFAULT: &str = "default";
+
+/// What the profile says.
+#[derive(Default)]
+pub(super) struct Profile {
+    pub(super) credentials: Option<AwsCredentials>,
+    pub(super) region: Option<String>,
+    /// Why there are no credentials, though the profile says how to get some.
+    pub(super) unusable: Option<String>,
+}
+
+/// The settings of one profile in one file.
+type Settings = HashMap<String, Zeroizing<String>>;
+
+/// What settings look like that lead to credentials by ways that are not gone here.
+const OTHER_WAYS: [&str; 5] = [
+    "credential_process",
+    "role_arn",
+    "sso_session",
+    "sso_start_url",
+    "login_session",
+];
+
+/// Reads the profile that is named, else the default one.
+pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
+    let name = environment.profile.as_deref().unwrap_or(DEFAULT);
+    let text = |path: Option<&Path>| match path.map(files::read) {
+        None => Ok(None),
+        Some(Ok(text)) => Ok(Some(text)),
+        Some(Err(Error::File { source, .. })) if source.kind() == io::ErrorKind::NotFound => {
+            Ok(None)
+        }
+        Some(Err(error)) => Err(failed(
+            Provider::Aws,
+            "cannot look for credentials of AWS",
+            "AWS_SHARED_CREDENTIALS_FILE and AWS_CONFIG_FILE name the files.",
+            error,
+        )),
+    };
+    let credentials = text(environment.credentials_file.as_deref())?;
+    let config = text(environment.config_file.as_deref())?;
+    let of = |text: &Option<Zeroizing<String>>, in_config| {
+        text.as_ref()
+            .and_then(|text| section(text, name, in_config))
+    };
+    let (keys, config) = (of(&credentials, false), of(&config, true));
+    if environment.profile.is_some() && keys.is_none() && config.is_none() {
+        return Err(no_identity(
+            Provider::Aws,
+            format!(
+                "AWS_PROFILE names the profile {name:?}, which is in neither of the shared files"
+            ),
+            "They are ~/.aws/credentials and ~/.aws/config, or what AWS_SHARED_CREDENTIALS_FILE and \
+             AWS_CONFIG_FILE name.",
+        ));
+    }
+    let (keys, config) = (keys.unwrap_or_default(), config.unwrap_or_default());
+    let mut profile = Profile {
+        region: config
+            .get("region")
+            .or_else(|| keys.get("region"))
+            .map(|region| region.as_str().to_owned()),
+        ..Profile::default()
+    };
+    for settings in [&keys, &config] {
+        let get = |key: &str| settings.get(key).map(|value| value.as_str());
+        if let (Some(id), Some(secret)) = (get("aws_access_key_id"), get("aws_secret_access_key")) {
+            let place = format!("the profile {name:?}");
+            let token = get("aws_session_token");
+            profile.credentials = Some(AwsCredentials::new(&place, id, secret, token)?);
+            return Ok(profile);
+        }
+    }
+    profile.unusable = OTHER_WAYS
+        .iter()
+        .find(|way| config.contains_key(**way) || keys.contains_key(**way))
+        .map(|way| format!("the profile {name:?} has no keys but {way}, which fh does not go by"));
+    Ok(profile)
+}
+
+/// The settings of a profile; none where it is not there.
+fn section(text: &str, name: &str, in_config: bool) -> Option<Settings> {
+    let mut found: Option<Settings> = None;
+    let mut inside = false;
+    for line in text.lines() {
+        let trimmed = line.trim();
+        if trimmed.is_empty() || trimmed.starts_with(['#', ';']) {
+            continue;
+        }
+        if let Some(title) = trimmed.strip_prefix('[') {
+            let title = title.split(']').next().unwrap_or_default().trim();
+            inside = is_profile(title, name, in_config);
+            if inside {
+                found.get_or_insert_default();
+            }
+            continue;
+        }
+        if !inside || line.starts_with([' ', '\t']) {
+            continue;
+        }
+        if let (Some((key, value)), Some(settings)) = (trimmed.split_once('='), &mut found) {
+            settings.insert(
+                key.trim().to_ascii_lowercase(),
+                Zeroizing::new(value.trim().to_owned()),
+            );
+        }
+    }
+    found
+}
+
+fn is_profile(title: &str, name: &str, in_config: bool) -> bool {
+    if !in_config {
+        return title == name;
+    }
+    match title.split_once([' ', '\t']) {
+        Some(("profile", profile)) => profile.trim() == name,
+        Some(_) => false,
+        None => title == name && name == DEFAULT,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::ExposeSecret as _;
+
+    use super::*;
+
+    fn environment(
+        credentials: &str,
+        config: &str,
+        profile: Option<&str>,
+    ) -> (tempfile::TempDir, AwsEnvironment) {
+        let directory = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = directory.path().join(name);
+            std::fs::write(&path, text).unwrap();
+            Some(path)
+        };
+        let environment = AwsEnvironment {
+            credentials_file: write("credentials", credentials),
+            config_file: write("config", config),
+            profile: profile.map(str::to_owned),
+            ..AwsEnvironment::default()
+        };
+        (directory, environment)
+    }
+
+    const CREDENTIALS: &str = "\
+# a comment
+[default]
+aws_access_key_id = AKIA1
+aws_secret_access_key=one
+
+[ci]
+aws_access_key_id=AKIA2
+aws_secret_access_key = t=wo
+aws_session_token = session
+";
+
+    const CONFIG: &str = "\
+[default]
+region = us-west-2
+[profile ci]
+region = eu-west-1
+s3 =
+  region = not-this
+[profile other]
+role_arn = arn:aws:iam::1:role/x
+[ci]
+region = nor-this
+";
+
+    #[test]
+    fn profiles_are_found_by_name_in_both_files() {
+        let (_directory, named) = environment(CREDENTIALS, CONFIG, Some("ci"));
+        let profile = read(&named).unwrap();
+        let keys = profile.credentials.unwrap();
+        assert_eq!(keys.access_key_id, "AKIA2");
+        assert_eq!(keys.secret_access_key.expose_secret(), "t=wo");
+        assert_eq!(keys.session_token.unwrap().expose_secret(), "session");
+        assert_eq!(profile.region.as_deref(), Some("eu-west-1"));
+        let (_directory, usual) = environment(CREDENTIALS, CONFIG, None);
+        let profile = read(&usual).unwrap();
+        assert_eq!(profile.credentials.unwrap().access_key_id, "AKIA1");
+        assert_eq!(profile.region.as_deref(), Some("us-west-2"));
+    }
+
+    #[test]
+    fn what_is_not_gone_by_is_named() {
+        let (_directory, other) = environment("", CONFIG, Some("other"));
+        let profile = read(&other).unwrap();
+        assert!(profile.credentials.is_none());
+        assert!(profile.unusable.unwrap().contains("role_arn"));
+        let (_directory, missing) = environment(CREDENTIALS, CONFIG, Some("nobody"));
+        assert!(read(&missing).is_err());
+        let nothing = AwsEnvironment::default();
+        assert!(read(&nothing).unwrap().credentials.is_none());
+    }
+}

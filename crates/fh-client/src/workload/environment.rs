@@ -1,0 +1,172 @@
+//! What a workload's surroundings say, as plain values: whoever starts this reads them.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use secrecy::SecretString;
+
+/// Where the kubelet puts the token for fh, where nothing else is said.
+pub const KUBERNETES_TOKEN_FILE: &str = "/var/run/secrets/fh/token";
+
+/// The surroundings of a workload. Empty ones are of a machine like any other.
+#[derive(Debug, Clone)]
+pub struct WorkloadEnvironment {
+    /// A variable that holds a JWT: its name, and what is in it.
+    pub token_variable: Option<(String, Option<SecretString>)>,
+    /// A file that holds a JWT.
+    pub token_file: Option<PathBuf>,
+    /// `FH_ID_TOKEN`: a JWT.
+    pub id_token: Option<SecretString>,
+    /// GitHub Actions.
+    pub github: GitHubEnvironment,
+    /// This is a job of GitLab CI.
+    pub gitlab: bool,
+    /// This is a job of Buildkite.
+    pub buildkite: bool,
+    /// The program of Buildkite's agent.
+    pub buildkite_agent: PathBuf,
+    /// This is a job of CircleCI.
+    pub circleci: bool,
+    /// CircleCI's program in its jobs.
+    pub circleci_program: PathBuf,
+    /// `CIRCLE_OIDC_TOKEN_V2`.
+    pub circleci_token: Option<SecretString>,
+    /// This is a job of Semaphore.
+    pub semaphore: bool,
+    /// `SEMAPHORE_OIDC_TOKEN`.
+    pub semaphore_token: Option<SecretString>,
+    /// This runs in a cluster of Kubernetes.
+    pub kubernetes: bool,
+    /// Where a pod's token is, where nobody names a file.
+    pub kubernetes_token_file: PathBuf,
+    /// Google Cloud.
+    pub google: GoogleEnvironment,
+    /// AWS.
+    pub aws: AwsEnvironment,
+    /// What the firmware says of the machine.
+    pub firmware: Firmware,
+}
+
+impl Default for WorkloadEnvironment {
+    fn default() -> Self {
+        Self {
+            token_variable: None,
+            token_file: None,
+            id_token: None,
+            github: GitHubEnvironment::default(),
+            gitlab: false,
+            buildkite: false,
+            buildkite_agent: PathBuf::from("buildkite-agent"),
+            circleci: false,
+            circleci_program: PathBuf::from("circleci"),
+            circleci_token: None,
+            semaphore: false,
+            semaphore_token: None,
+            kubernetes: false,
+            kubernetes_token_file: PathBuf::from(KUBERNETES_TOKEN_FILE),
+            google: GoogleEnvironment::default(),
+            aws: AwsEnvironment::default(),
+            firmware: Firmware::default(),
+        }
+    }
+}
+
+/// GitHub Actions.
+#[derive(Debug, Clone, Default)]
+pub struct GitHubEnvironment {
+    /// This is a job of GitHub Actions.
+    pub present: bool,
+    /// `ACTIONS_ID_TOKEN_REQUEST_URL`.
+    pub request_url: Option<String>,
+    /// `ACTIONS_ID_TOKEN_REQUEST_TOKEN`.
+    pub request_token: Option<SecretString>,
+}
+
+/// Google Cloud.
+#[derive(Debug, Clone, Default)]
+pub struct GoogleEnvironment {
+    /// `GCE_METADATA_HOST`: the metadata server, as `host` or `host:port`.
+    pub metadata_host: Option<String>,
+    /// A variable of Cloud Run is set.
+    pub cloud_run: bool,
+}
+
+/// AWS, as its SDKs read it.
+#[derive(Clone, Default)]
+pub struct AwsEnvironment {
+    /// `AWS_ACCESS_KEY_ID`.
+    pub access_key_id: Option<String>,
+    /// `AWS_SECRET_ACCESS_KEY`.
+    pub secret_access_key: Option<SecretString>,
+    /// `AWS_SESSION_TOKEN`.
+    pub session_token: Option<SecretString>,
+    /// `AWS_PROFILE`.
+    pub profile: Option<String>,
+    /// `AWS_SHARED_CREDENTIALS_FILE`, else the usual place.
+    pub credentials_file: Option<PathBuf>,
+    /// `AWS_CONFIG_FILE`, else the usual place.
+    pub config_file: Option<PathBuf>,
+    /// `AWS_REGION`, else `AWS_DEFAULT_REGION`.
+    pub region: Option<String>,
+    /// `AWS_ENDPOINT_URL_STS`.
+    pub sts_endpoint: Option<String>,
+    /// `AWS_CONTAINER_CREDENTIALS_RELATIVE_URI`.
+    pub container_relative_uri: Option<String>,
+    /// `AWS_CONTAINER_CREDENTIALS_FULL_URI`.
+    pub container_full_uri: Option<String>,
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN`.
+    pub container_token: Option<SecretString>,
+    /// `AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE`.
+    pub container_token_file: Option<PathBuf>,
+    /// `AWS_EC2_METADATA_DISABLED`.
+    pub metadata_disabled: bool,
+    /// `AWS_EC2_METADATA_SERVICE_ENDPOINT`.
+    pub metadata_endpoint: Option<String>,
+    /// A variable of Lambda is set.
+    pub lambda: bool,
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE` is set, which is not made use of.
+    pub web_identity: bool,
+}
+
+impl fmt::Debug for AwsEnvironment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsEnvironment")
+            .field("profile", &self.profile)
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What a machine's firmware says it is, on Linux: below `/sys/class/dmi/id`.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Firmware {
+    /// `product_name`.
+    pub product: String,
+    /// `sys_vendor`.
+    pub vendor: String,
+}
+
+impl Firmware {
+    /// What this machine's says; nothing where it says nothing.
+    #[must_use]
+    pub fn of_this_machine() -> Self {
+        let read = |name: &str| {
+            let text = std::fs::read_to_string(format!("/sys/class/dmi/id/{name}"));
+            text.map(|text| text.trim().to_owned()).unwrap_or_default()
+        };
+        Self {
+            product: read("product_name"),
+            vendor: read("sys_vendor"),
+        }
+    }
+
+    /// A machine of Google Cloud.
+    pub(super) fn is_google(&self) -> bool {
+        self.product.contains("Google")
+    }
+
+    /// A machine of AWS EC2.
+    pub(super) fn is_amazon(&self) -> bool {
+        self.vendor == "Amazon EC2"
+    }
+}

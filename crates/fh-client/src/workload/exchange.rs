@@ -1,0 +1,180 @@
+//! Exchanging an identity for a token of the server (RFC 8693).
+
+use std::time::Duration;
+
+use data_encoding::BASE64URL_NOPAD;
+use fh_api::oauth::{
+    AWS_TOKEN_TYPE, ExchangeAnswer, JWT_TOKEN_TYPE, NONCE_PATH, NonceAnswer, TOKEN_EXCHANGE,
+    TOKEN_PATH,
+};
+use http::Method;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::de::DeserializeOwned;
+
+use super::{IdentityToken, Provider, Workload, aws, no_identity};
+use crate::client::{Client, check_token};
+use crate::error::{Error, Result};
+use crate::http::{Answer, Content, Request};
+use crate::retry::{Failure, Repeat};
+use crate::text::safe_line;
+
+/// The longest life of a token that is believed: ten years.
+const LONGEST_LIFE: u64 = 10 * 366 * 24 * 3600;
+
+/// A token of the server, for an identity.
+#[derive(Debug, Clone)]
+pub struct Exchanged {
+    /// The token.
+    pub token: SecretString,
+    /// For how long it is good.
+    pub expires_in: Duration,
+    /// What it may be used for, separated by spaces, where the server says so.
+    pub scope: Option<String>,
+}
+
+impl Workload {
+    /// Exchanges the identity, asked for anew, for a token of this server.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoIdentity`], [`Error::ExchangeRefused`], and those of a request.
+    pub async fn exchange(&self, server: &Client, audience: &str) -> Result<Exchanged> {
+        self.exchange_with(server, audience, None).await
+    }
+
+    /// Exchanges this identity, or where there is none, one that is asked for at each attempt: a JWT
+    /// and a nonce may be good for one attempt only.
+    pub(super) async fn exchange_with(
+        &self,
+        server: &Client,
+        audience: &str,
+        identity: Option<&IdentityToken>,
+    ) -> Result<Exchanged> {
+        let attempt = || async {
+            let form = self
+                .form(server, audience, identity)
+                .await
+                .map_err(Failure::end)?;
+            let request = post(TOKEN_PATH, Content::Form(form));
+            server.transport.attempt(&request).await
+        };
+        let answer = server
+            .transport
+            .retry
+            .run(Repeat::Safe, &|_| {}, attempt)
+            .await
+            .map_err(|error| self.unless_unknown(server, error))?;
+        let parsed: ExchangeAnswer = parse(&answer)?;
+        let token = SecretString::from(parsed.access_token);
+        check_token(&token)?;
+        Ok(Exchanged {
+            token,
+            expires_in: Duration::from_secs(parsed.expires_in.min(LONGEST_LIFE)),
+            scope: (!parsed.scope.is_empty()).then(|| safe_line(&parsed.scope, 200)),
+        })
+    }
+
+    async fn form(
+        &self,
+        server: &Client,
+        audience: &str,
+        identity: Option<&IdentityToken>,
+    ) -> Result<SecretString> {
+        let asked;
+        let identity = match identity {
+            Some(identity) => Some(identity),
+            None => {
+                asked = self.identity(audience).await?;
+                asked.as_ref()
+            }
+        };
+        if let Some(identity) = identity {
+            return Ok(form(identity.token.expose_secret(), JWT_TOKEN_TYPE));
+        }
+        let nonce = nonce(server)
+            .await
+            .map_err(|error| self.unless_unknown(server, error))?;
+        let environment = &self.environment.aws;
+        let signed = aws::caller_identity(environment, &self.connections, audience, &nonce).await?;
+        let json = serde_json::to_vec(&signed).map_err(|error| Error::InvalidRequest {
+            reason: error.to_string(),
+        })?;
+        let json = Zeroizing::new(json);
+        let subject = Zeroizing::new(BASE64URL_NOPAD.encode(&json));
+        Ok(form(&subject, AWS_TOKEN_TYPE))
+    }
+
+    /// An error in better words where the server has no such route.
+    fn unless_unknown(&self, server: &Client, error: Error) -> Error {
+        match error.status() {
+            Some(404 | 405 | 501) => no_identity(
+                self.provider,
+                format!("{} takes no identities of workloads", server.base_url()),
+                "It may be of an older version: use a token (FH_TOKEN_FILE, `fh login`) until it is not.",
+            ),
+            _ => error,
+        }
+    }
+}
+
+async fn nonce(server: &Client) -> Result<String> {
+    let request = post(NONCE_PATH, Content::Empty);
+    let answer = server.transport.send(&request).await?;
+    let parsed: NonceAnswer = parse(&answer)?;
+    let is_word = !parsed.nonce.is_empty()
+        && parsed.nonce.len() <= 512
+        && parsed.nonce.bytes().all(|byte| byte.is_ascii_graphic());
+    if !is_word {
+        return Err(Error::InvalidAnswer {
+            url: answer.url,
+            reason: "the nonce is no word".to_owned(),
+        });
+    }
+    Ok(parsed.nonce)
+}
+
+fn form(subject: &str, kind: &str) -> SecretString {
+    let text = url::form_urlencoded::Serializer::new(String::with_capacity(subject.len() * 2))
+        .append_pair("grant_type", TOKEN_EXCHANGE)
+        .append_pair("subject_token", subject)
+        .append_pair("subject_token_type", kind)
+        .finish();
+    SecretString::from(text)
+}
+
+fn post(path: &str, content: Content) -> Request {
+    Request {
+        method: Method::POST,
+        path: path.to_owned(),
+        content,
+        repeat: Repeat::Safe,
+    }
+}
+
+fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
+    serde_json::from_slice(&answer.body).map_err(|_| Error::InvalidAnswer {
+        url: answer.url.clone(),
+        reason: "it is not what an exchange is answered with".to_owned(),
+    })
+}
+
+/// Whether a server's word for its audience can be one of an fh server. What a server says here is
+/// what identities are asked for, and one for somebody else must not be had for the asking.
+pub(super) fn checked_audience(provider: Provider, server: &Client, audience: &str) -> Result<()> {
+    let is_ours = audience
+        .strip_prefix("urn:fh:")
+        .is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
+    if is_ours {
+        return Ok(());
+    }
+    Err(no_identity(
+        provider,
+        format!(
+            "{} calls itself {:?}, which is no name of an fh server",
+            server.base_url(),
+            safe_line(audience, 100)
+        ),
+        "No identity was asked for.",
+    ))
+}

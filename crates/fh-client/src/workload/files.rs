@@ -1,0 +1,171 @@
+//! Identity tokens that are there already: in a variable of the job, or in a file that the platform
+//! keeps fresh.
+
+use std::fs::File;
+use std::io::Read as _;
+use std::path::Path;
+
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret as _, SecretString};
+
+use super::{IdentityToken, Origin, Provider, WorkloadEnvironment, failed, no_identity, word};
+use crate::error::{Error, Result};
+
+/// More than any token has.
+const LONGEST: u64 = 64 * 1024;
+
+/// The lines of a job that lets GitLab fill a variable.
+fn gitlab_lines(audience: &str) -> String {
+    format!(
+        "Let GitLab give the job a token, in .gitlab-ci.yml:\n\
+         \x20 id_tokens:\n\
+         \x20   FH_ID_TOKEN:\n\
+         \x20     aud: {audience}\n\
+         A variable of another name is named by FH_WORKLOAD_TOKEN_VARIABLE."
+    )
+}
+
+pub(super) fn gitlab(environment: &WorkloadEnvironment, audience: &str) -> Result<IdentityToken> {
+    let advice = || gitlab_lines(audience);
+    match named(Provider::GitLab, environment, &advice)? {
+        Some(identity) => Ok(identity),
+        None => Err(no_identity(
+            Provider::GitLab,
+            "this GitLab CI job has no identity token: FH_ID_TOKEN is not set",
+            advice(),
+        )),
+    }
+}
+
+pub(super) fn semaphore(environment: &WorkloadEnvironment) -> Result<IdentityToken> {
+    let Some(token) = &environment.semaphore_token else {
+        return Err(no_identity(
+            Provider::Semaphore,
+            "this Semaphore job has no identity token: SEMAPHORE_OIDC_TOKEN is not set",
+            "Semaphore sets it where OpenID Connect is a part of the organization's plan.",
+        ));
+    };
+    only_one(Provider::Semaphore, "SEMAPHORE_OIDC_TOKEN", token)
+}
+
+pub(super) fn kubernetes(
+    environment: &WorkloadEnvironment,
+    audience: &str,
+) -> Result<IdentityToken> {
+    let file = environment
+        .token_file
+        .as_deref()
+        .unwrap_or(&environment.kubernetes_token_file);
+    let advice = || {
+        let directory = file.parent().unwrap_or(file).display();
+        let name = file.file_name().unwrap_or_default().to_string_lossy();
+        format!(
+            "Project a token into the pod, and mount the volume at {directory}:\n\
+             \x20 volumes:\n\
+             \x20 - name: fh\n\
+             \x20   projected:\n\
+             \x20     sources:\n\
+             \x20     - serviceAccountToken:\n\
+             \x20         path: {name}\n\
+             \x20         audience: {audience}\n\
+             \x20         expirationSeconds: 3600\n\
+             A file in another place is named by FH_WORKLOAD_TOKEN_FILE."
+        )
+    };
+    kept_fresh(Provider::Kubernetes, file, &advice)
+}
+
+pub(super) fn token(environment: &WorkloadEnvironment) -> Result<IdentityToken> {
+    let advice = || {
+        "Name a file that holds a JWT by FH_WORKLOAD_TOKEN_FILE, or a variable by \
+         FH_WORKLOAD_TOKEN_VARIABLE, or put it into FH_ID_TOKEN."
+            .to_owned()
+    };
+    match named(Provider::Token, environment, &advice)? {
+        Some(identity) => Ok(identity),
+        None => Err(no_identity(
+            Provider::Token,
+            "there is no identity token: none of FH_WORKLOAD_TOKEN_FILE, FH_WORKLOAD_TOKEN_VARIABLE \
+             and FH_ID_TOKEN is set",
+            advice(),
+        )),
+    }
+}
+
+/// The token that was named, if one was.
+fn named(
+    provider: Provider,
+    environment: &WorkloadEnvironment,
+    advice: &dyn Fn() -> String,
+) -> Result<Option<IdentityToken>> {
+    if let Some((name, value)) = &environment.token_variable {
+        return match value {
+            Some(token) => only_one(provider, name, token).map(Some),
+            None => Err(no_identity(
+                provider,
+                format!(
+                    "there is no identity token: FH_WORKLOAD_TOKEN_VARIABLE names {name}, which is not set"
+                ),
+                advice(),
+            )),
+        };
+    }
+    if let Some(file) = &environment.token_file {
+        return kept_fresh(provider, file, advice).map(Some);
+    }
+    let token = environment.id_token.as_ref();
+    token
+        .map(|token| only_one(provider, "FH_ID_TOKEN", token))
+        .transpose()
+}
+
+/// The token in a variable: no process can change it.
+pub(super) fn only_one(
+    provider: Provider,
+    name: &str,
+    token: &SecretString,
+) -> Result<IdentityToken> {
+    Ok(IdentityToken {
+        token: word(provider, name, token.expose_secret())?,
+        origin: Origin::OnlyOne,
+    })
+}
+
+fn kept_fresh(
+    provider: Provider,
+    file: &Path,
+    advice: &dyn Fn() -> String,
+) -> Result<IdentityToken> {
+    let text = read(file).map_err(|error| {
+        failed(
+            provider,
+            "there is no identity token".to_owned(),
+            advice(),
+            error,
+        )
+    })?;
+    Ok(IdentityToken {
+        token: word(provider, &file.display().to_string(), &text)?,
+        origin: Origin::KeptFresh,
+    })
+}
+
+/// A small file with a secret.
+pub(super) fn read(path: &Path) -> Result<Zeroizing<String>> {
+    let failed = |error| Error::file("read", path, error);
+    let room = usize::try_from(LONGEST).unwrap_or(usize::MAX);
+    // Room for all of it at once: growing would leave copies behind.
+    let mut text = Zeroizing::new(String::with_capacity(room.saturating_add(1)));
+    let file = File::open(path).map_err(failed)?;
+    file.take(LONGEST + 1)
+        .read_to_string(&mut text)
+        .map_err(failed)?;
+    if text.len() as u64 > LONGEST {
+        let reason = "it is longer than 64 KiB";
+        return Err(failed(std::io::Error::new(
+            std::io::ErrorKind::InvalidData,
+            reason,
+        )));
+    }
+    Ok(text)
+}

@@ -1,0 +1,122 @@
+//! The platforms that give identities to what runs on them, and the words for them.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// Where a workload has its identity from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Provider {
+    /// A job of GitHub Actions, also on GitHub Enterprise Server.
+    GitHub,
+    /// A job of GitLab CI, also on a server of one's own.
+    GitLab,
+    /// A job of Buildkite.
+    Buildkite,
+    /// A job of CircleCI.
+    CircleCi,
+    /// A job of Semaphore.
+    Semaphore,
+    /// A machine, a job or a service on Google Cloud.
+    GoogleCloud,
+    /// A pod with a projected token.
+    Kubernetes,
+    /// Whatever has credentials of AWS.
+    Aws,
+    /// A JWT in a file or a variable, whoever put it there.
+    Token,
+}
+
+impl Provider {
+    /// All of them, in the order in which they are looked for.
+    pub const ALL: [Self; 9] = [
+        Self::Token,
+        Self::GitHub,
+        Self::GitLab,
+        Self::Buildkite,
+        Self::CircleCi,
+        Self::Semaphore,
+        Self::Kubernetes,
+        Self::Aws,
+        Self::GoogleCloud,
+    ];
+
+    /// Their words, in the order of the manual.
+    pub const WORDS: [&str; 9] = [
+        "github",
+        "gitlab",
+        "buildkite",
+        "circleci",
+        "semaphore",
+        "gcp",
+        "kubernetes",
+        "aws",
+        "token",
+    ];
+
+    /// The word for it, in options and variables.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::GitHub => "github",
+            Self::GitLab => "gitlab",
+            Self::Buildkite => "buildkite",
+            Self::CircleCi => "circleci",
+            Self::Semaphore => "semaphore",
+            Self::GoogleCloud => "gcp",
+            Self::Kubernetes => "kubernetes",
+            Self::Aws => "aws",
+            Self::Token => "token",
+        }
+    }
+}
+
+impl fmt::Display for Provider {
+    /// What runs there, as in "the identity of this GitHub Actions job".
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::GitHub => "GitHub Actions job",
+            Self::GitLab => "GitLab CI job",
+            Self::Buildkite => "Buildkite job",
+            Self::CircleCi => "CircleCI job",
+            Self::Semaphore => "Semaphore job",
+            Self::GoogleCloud => "Google Cloud service account",
+            Self::Kubernetes => "Kubernetes pod",
+            Self::Aws => "AWS role",
+            Self::Token => "identity token",
+        })
+    }
+}
+
+/// A word that names no provider.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} is none of {}", Provider::WORDS.join(", "))]
+pub struct UnknownProvider {
+    given: String,
+}
+
+impl FromStr for Provider {
+    type Err = UnknownProvider;
+
+    fn from_str(word: &str) -> Result<Self, UnknownProvider> {
+        Self::ALL
+            .into_iter()
+            .find(|provider| provider.as_str() == word)
+            .ok_or_else(|| UnknownProvider {
+                given: crate::text::safe_line(word, 60),
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_word_is_one_provider() {
+        for word in Provider::WORDS {
+            assert_eq!(word.parse::<Provider>().unwrap().as_str(), word);
+        }
+        assert!("GitHub".parse::<Provider>().is_err());
+    }
+}

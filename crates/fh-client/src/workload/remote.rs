@@ -1,0 +1,180 @@
+//! Asking a platform over HTTP: requests to addresses that it names itself, and GitHub's tokens.
+
+use std::time::Duration;
+
+use http::Method;
+use http::header::HeaderMap;
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use url::{Position, Url};
+
+use super::{
+    Connections, GitHubEnvironment, IdentityToken, Origin, Provider, failed, no_identity, word,
+};
+use crate::client::{Client, ClientBuilder};
+use crate::error::{Error, Result};
+use crate::http::{Answer, Content, Request};
+use crate::retry::Repeat;
+use crate::text::safe_line;
+
+/// How long a connection to a metadata server may take: it is on this machine, or next to it.
+const NEAR_CONNECT: Duration = Duration::from_secs(2);
+
+/// How long a metadata server may take for an answer.
+const NEAR_READ: Duration = Duration::from_secs(10);
+
+/// Attempts at a metadata server after the first: it may be starting itself.
+const NEAR_RETRIES: u32 = 3;
+
+/// Attempts after the first at a platform's service.
+const RETRIES: u32 = 5;
+
+/// An address of a platform.
+pub(super) struct Remote {
+    client: Client,
+    path: String,
+}
+
+impl Remote {
+    /// A service of a platform, which takes this token.
+    pub(super) fn service(
+        url: &str,
+        token: &SecretString,
+        connections: &Connections,
+    ) -> Result<Self> {
+        Self::new(url, |builder| {
+            let mut builder = builder.token(token.clone()).retries(RETRIES);
+            if let Some(pem) = &connections.ca_certificates {
+                builder = builder.ca_certificates(pem.clone());
+            }
+            agent(builder, connections)
+        })
+    }
+
+    /// A metadata server: near, and never behind a proxy.
+    pub(super) fn near(url: &str, headers: HeaderMap, connections: &Connections) -> Result<Self> {
+        Self::new(url, |builder| {
+            let builder = builder
+                .headers(headers)
+                .proxies(false)
+                .connect_timeout(NEAR_CONNECT)
+                .read_timeout(NEAR_READ)
+                .retries(NEAR_RETRIES);
+            agent(builder, connections)
+        })
+    }
+
+    fn new(url: &str, set_up: impl FnOnce(ClientBuilder) -> ClientBuilder) -> Result<Self> {
+        let refuse = |reason: String| Error::InvalidServerUrl {
+            given: safe_line(url.rsplit('@').next().unwrap_or_default(), 120),
+            reason,
+        };
+        let parsed = Url::parse(url.trim()).map_err(|error| refuse(error.to_string()))?;
+        let base = parsed[..Position::BeforePath].parse()?;
+        Ok(Self {
+            client: set_up(ClientBuilder::new(base)).build()?,
+            path: parsed[Position::BeforePath..Position::AfterQuery].to_owned(),
+        })
+    }
+
+    pub(super) async fn get(&self) -> Result<Answer> {
+        self.ask(Method::GET).await
+    }
+
+    pub(super) async fn ask(&self, method: Method) -> Result<Answer> {
+        let request = Request {
+            method,
+            path: self.path.clone(),
+            content: Content::Empty,
+            repeat: Repeat::Safe,
+        };
+        self.client.transport.send(&request).await
+    }
+}
+
+fn agent(builder: ClientBuilder, connections: &Connections) -> ClientBuilder {
+    match &connections.user_agent {
+        Some(name) => builder.user_agent(name),
+        None => builder,
+    }
+}
+
+/// GitHub's answer.
+#[derive(Deserialize)]
+struct GitHubAnswer {
+    value: String,
+}
+
+const GITHUB_LINES: &str = "\
+Give the job the permission to ask for one, in the workflow:
+  permissions:
+    contents: read
+    id-token: write
+Pull requests from forks do not get it.";
+
+pub(super) async fn github(
+    environment: &GitHubEnvironment,
+    connections: &Connections,
+    audience: &str,
+) -> Result<IdentityToken> {
+    let provider = Provider::GitHub;
+    let missing = |name: &str| {
+        no_identity(
+            provider,
+            format!("this GitHub Actions job may not ask for an identity token: {name} is not set"),
+            GITHUB_LINES,
+        )
+    };
+    let url = environment.request_url.as_deref();
+    let url = url.ok_or_else(|| missing("ACTIONS_ID_TOKEN_REQUEST_URL"))?;
+    let token = environment.request_token.as_ref();
+    let token = token.ok_or_else(|| missing("ACTIONS_ID_TOKEN_REQUEST_TOKEN"))?;
+    let broken = |error: Error| {
+        failed(
+            provider,
+            "GitHub gives this job no identity token",
+            GITHUB_LINES,
+            error,
+        )
+    };
+    let remote =
+        Remote::service(&with_audience(url, audience), token, connections).map_err(broken)?;
+    let answer = remote.get().await.map_err(broken)?;
+    let parsed: GitHubAnswer = serde_json::from_slice(&answer.body).map_err(|_| {
+        broken(Error::InvalidAnswer {
+            url: safe_line(&answer.url, 300),
+            reason: "it holds no `value`".to_owned(),
+        })
+    })?;
+    let value = SecretString::from(parsed.value);
+    Ok(IdentityToken {
+        token: word(provider, "GitHub's answer", value.expose_secret())?,
+        origin: Origin::Made,
+    })
+}
+
+/// An address with the audience in its query.
+fn with_audience(url: &str, audience: &str) -> String {
+    let separator = if url.contains('?') { '&' } else { '?' };
+    let query = url::form_urlencoded::Serializer::new(String::new())
+        .append_pair("audience", audience)
+        .finish();
+    format!("{url}{separator}{query}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_audience_is_added_to_what_is_there() {
+        assert_eq!(
+            with_audience("https://a.example/b?c=d", "urn:fh:1 2"),
+            "https://a.example/b?c=d&audience=urn%3Afh%3A1+2"
+        );
+        assert_eq!(
+            with_audience("https://a.example/b", "x"),
+            "https://a.example/b?audience=x"
+        );
+    }
+}

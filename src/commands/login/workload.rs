@@ -1,0 +1,94 @@
+//! `fh login --workload`: the token is exchanged for the identity of the CI job, the machine or the
+//! pod as which this runs.
+
+use std::time::Instant;
+
+use clap::Args;
+use fh_client::workload::{Exchanged, Manner, Provider, Workload, WorkloadSource};
+use fh_client::{ServerKind, ServerUrl};
+
+use super::site::Site;
+use crate::cli::words;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::settings::WorkloadChoice;
+
+/// The options that let a workload log in as itself.
+#[derive(Debug, Args)]
+pub(super) struct WorkloadOptions {
+    /// Log in as the CI job, the machine or the pod that this is: no token is needed
+    ///
+    /// The platform's word for who this is, is exchanged for a token of the server, which a trust
+    /// policy of the server has to allow. How long it is good is the server's decision.
+    #[arg(long, conflicts_with_all = ["token_file", "token_stdin", "offline"])]
+    pub(super) workload: bool,
+
+    /// With --workload, where the identity is from [env: FH_WORKLOAD] [default: what this looks like]
+    #[arg(long, value_name = "NAME", requires = "workload", value_parser = words::<Provider>(&Provider::WORDS))]
+    pub(super) provider: Option<Provider>,
+}
+
+/// A token for an identity.
+pub(super) struct Granted {
+    pub(super) exchanged: Exchanged,
+    /// When it was asked for.
+    pub(super) asked: Instant,
+}
+
+/// Exchanges the identity for a token.
+pub(super) async fn exchange(
+    options: &WorkloadOptions,
+    site: &Site,
+    context: &Context,
+) -> Result<Granted, CommandError> {
+    if site.kind != ServerKind::Fh {
+        return Err(CommandError::usage(format!(
+            "{} is no fh server, and knows no workloads",
+            site.server
+        ))
+        .hint("Log in with a token: `--token-file FILE`"));
+    }
+    let workload = workload(options, context)?;
+    context.output.remark(&format!(
+        "Using the identity of this {}.",
+        workload.provider()
+    ));
+    grant(&source(&site.server, workload, context)?).await
+}
+
+/// Asks for a token now.
+pub(super) async fn grant(source: &WorkloadSource) -> Result<Granted, CommandError> {
+    let asked = Instant::now();
+    Ok(Granted {
+        exchanged: source.exchange().await?,
+        asked,
+    })
+}
+
+/// Where tokens for the identity come from.
+pub(super) fn source(
+    server: &ServerUrl,
+    workload: Workload,
+    context: &Context,
+) -> Result<WorkloadSource, CommandError> {
+    context.workload_source(server, workload, Manner::Exchanged)
+}
+
+/// The workload that is meant. FH_WORKLOAD=off does not forbid what is asked for in so many words.
+pub(super) fn workload(
+    options: &WorkloadOptions,
+    context: &Context,
+) -> Result<Workload, CommandError> {
+    if let Some(provider) = options.provider {
+        return context.workload_of(provider);
+    }
+    if let WorkloadChoice::Named(provider) = context.settings.workload {
+        return context.workload_of(provider);
+    }
+    context.detected_workload()?.ok_or_else(|| {
+        CommandError::failed("this looks like no workload that has an identity").hint(format!(
+            "`--provider NAME` says what it is: {}.",
+            Provider::WORDS.join(", ")
+        ))
+    })
+}
