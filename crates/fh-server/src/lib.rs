@@ -21,6 +21,7 @@ mod database;
 mod error;
 mod integrity;
 mod keys;
+mod limits;
 mod listen;
 mod listing;
 mod lookup;

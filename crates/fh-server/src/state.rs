@@ -10,6 +10,7 @@ use crate::config::Settings;
 use crate::database::Database;
 use crate::integrity::Integrity;
 use crate::keys::Keys;
+use crate::limits::Limiter;
 use crate::listing::Listings;
 use crate::lookup::Lookup;
 use crate::push::Pushes;
@@ -28,6 +29,7 @@ struct Shared {
     database: Database,
     storage: FileStorage,
     keys: Arc<Keys>,
+    limiter: Arc<Limiter>,
     access: Access,
     lookup: Lookup,
     listings: Listings,
@@ -60,7 +62,12 @@ impl AppState {
     /// Puts a state together.
     pub(crate) fn new(parts: Parts) -> Self {
         let keys = Arc::new(parts.keys);
-        let access = Access::new(parts.database.clone(), Arc::clone(&keys));
+        let limiter = Arc::new(Limiter::new(&parts.settings.limits));
+        let access = Access::new(
+            parts.database.clone(),
+            Arc::clone(&keys),
+            Arc::clone(&limiter),
+        );
         let lookup = Lookup::new(
             parts.database.clone(),
             Arc::clone(&keys),
@@ -93,6 +100,7 @@ impl AppState {
                 database: parts.database,
                 storage: parts.storage,
                 keys,
+                limiter,
                 access,
                 lookup,
                 listings,
@@ -157,6 +165,11 @@ impl AppState {
     /// The counters.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// How much callers may ask.
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.shared.limiter
     }
 
     /// Who is asking.

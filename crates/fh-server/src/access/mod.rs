@@ -41,6 +41,7 @@ pub(crate) use self::source::Source;
 pub(crate) use self::view::{PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;
 use crate::error::{ApiError, request_id};
+use crate::limits::Origin;
 use crate::listen::Peer;
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
@@ -71,7 +72,15 @@ impl FromRequestParts<AppState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let proxies = &state.settings().trusted_proxies;
         let source = Source::of(parts.extensions.get::<Peer>(), &parts.headers, proxies);
-        let caller = state.access().authenticate(&parts.headers, source).await?;
+        let limiter = state.limiter();
+        let caller = match state.access().authenticate(&parts.headers, source).await {
+            Ok(caller) => caller,
+            Err(error) => {
+                limiter.request(Origin::of(None, source))?;
+                return Err(error);
+            }
+        };
+        limiter.request(Origin::of(caller.principal.as_deref(), source))?;
         if let (Some(principal), Some(slot)) =
             (&caller.principal, parts.extensions.get::<PrincipalSlot>())
         {

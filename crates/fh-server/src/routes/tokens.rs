@@ -148,6 +148,7 @@ pub(crate) async fn mint(
     )?;
     let parent = minting_token(principal)?;
     let actor = caller.actor()?;
+    let most = state.settings().limits.tokens;
     let (token, account) = state
         .database()
         .write(move |transaction| {
@@ -160,6 +161,7 @@ pub(crate) async fn mint(
                 None => accounts::get(transaction, parent.account_id)?.ok_or(ApiError::NotFound)?,
                 Some(name) => owner(transaction, name)?,
             };
+            room_for_one_more(transaction, &account, most)?;
             let uuid = tokens::insert(
                 transaction,
                 &NewToken {
@@ -212,6 +214,26 @@ pub(crate) async fn mint(
         info: token.info(),
     };
     Ok((StatusCode::CREATED, Json(minted)))
+}
+
+/// Whether an account may have another token.
+fn room_for_one_more(
+    connection: &Connection,
+    account: &Account,
+    most: u32,
+) -> Result<(), ApiError> {
+    let good = tokens::count_good(connection, account.id, now())?;
+    if good < u64::from(most) {
+        return Ok(());
+    }
+    let name = &account.name;
+    Err(ApiError::TooMany(
+        format!(
+            "the account {name} has {good} tokens that are good, and may have no more: revoke one first"
+        ),
+        // Nobody knows when one will be.
+        None,
+    ))
 }
 
 fn owner(connection: &Connection, name: &Name) -> Result<Account, ApiError> {
