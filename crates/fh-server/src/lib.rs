@@ -18,6 +18,7 @@ mod clock;
 mod collect;
 pub mod config;
 mod database;
+mod denials;
 mod error;
 mod integrity;
 mod keys;

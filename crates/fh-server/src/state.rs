@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use fh_nix::StoreDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::bootstrap::DataDirectoryLock;
 use crate::config::Settings;
 use crate::database::Database;
+use crate::denials::Denials;
 use crate::integrity::Integrity;
-use crate::keys::Keys;
+use crate::error::ServerError;
+use crate::keys::{Keys, SigningKeys};
 use crate::limits::Limiter;
 use crate::listing::Listings;
 use crate::lookup::Lookup;
@@ -30,6 +33,8 @@ struct Shared {
     storage: FileStorage,
     keys: Arc<Keys>,
     limiter: Arc<Limiter>,
+    denials: Denials,
+    stopping: CancellationToken,
     access: Access,
     lookup: Lookup,
     listings: Listings,
@@ -68,6 +73,7 @@ impl AppState {
             Arc::clone(&keys),
             Arc::clone(&limiter),
         );
+        let denials = Denials::new(parts.database.clone());
         let lookup = Lookup::new(
             parts.database.clone(),
             Arc::clone(&keys),
@@ -101,6 +107,8 @@ impl AppState {
                 storage: parts.storage,
                 keys,
                 limiter,
+                denials,
+                stopping: CancellationToken::new(),
                 access,
                 lookup,
                 listings,
@@ -167,9 +175,33 @@ impl AppState {
         &self.shared.metrics
     }
 
+    /// Reads the keys for path infos anew: another process has written to the database.
+    ///
+    /// # Errors
+    /// When they cannot be read; then the former ones stay.
+    pub(crate) async fn reload_keys(&self) -> Result<(), ServerError> {
+        let read = async {
+            self.database()
+                .read(|connection| Ok(SigningKeys::load(connection)))
+                .await?
+                .map_err(|error| ServerError::Keys(error.into()))
+        };
+        self.keys().replace(read).await
+    }
+
     /// How much callers may ask.
     pub(crate) fn limiter(&self) -> &Limiter {
         &self.shared.limiter
+    }
+
+    /// What was refused.
+    pub(crate) fn denials(&self) -> &Denials {
+        &self.shared.denials
+    }
+
+    /// Cancelled when the server begins to stop: who waits for something that may not come, ends then.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.shared.stopping
     }
 
     /// Who is asking.

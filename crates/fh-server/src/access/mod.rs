@@ -40,6 +40,7 @@ pub(crate) use self::principal::Principal;
 pub(crate) use self::source::Source;
 pub(crate) use self::view::{PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;
+use crate::denials::ActorSlot;
 use crate::error::{ApiError, request_id};
 use crate::limits::Origin;
 use crate::listen::Peer;
@@ -86,6 +87,11 @@ impl FromRequestParts<AppState> for Caller {
         {
             slot.set(principal.name.as_str());
         }
+        if let Some(slot) = parts.extensions.get::<ActorSlot>()
+            && let Ok(actor) = caller.actor()
+        {
+            slot.set(actor);
+        }
         Ok(caller)
     }
 }
@@ -108,6 +114,11 @@ impl Caller {
     /// Whether the request came without credentials: then the answer is the same for everybody.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.principal.is_none()
+    }
+
+    /// Where the request comes from.
+    pub(crate) fn source(&self) -> Source {
+        self.source
     }
 
     /// Who it is.

@@ -3,7 +3,9 @@
 //! Invariants: every handler that is not public takes a [`crate::access::Caller`] and asks it before
 //! it reads a body or the database; what is not routed is 404, constant to the byte.
 
+mod audit;
 mod cache;
+mod denied;
 mod discovery;
 mod file_body;
 mod flakes;
@@ -19,6 +21,7 @@ mod narrowing;
 mod organizations;
 pub(crate) mod path;
 mod pushes;
+mod signing_keys;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -28,7 +31,7 @@ mod whoami;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use axum::routing::{delete, get, post, put};
 use http::HeaderValue;
@@ -46,7 +49,10 @@ pub(crate) fn router(state: AppState) -> Router {
         .route("/healthz", get(health::healthy))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::show))
-        .nest(fh_api::API_PREFIX, api())
+        .nest(
+            fh_api::API_PREFIX,
+            api().layer(from_fn_with_state(state.clone(), denied::note_denied)),
+        )
         .merge(cache())
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
@@ -92,6 +98,9 @@ fn api() -> Router<AppState> {
             "/flakes/{org}/{project}/pushes/{id}/commit",
             post(pushes::commit),
         )
+        .route("/audit", get(audit::list))
+        .route("/keys", get(signing_keys::list))
+        .route("/keys/rotate", post(signing_keys::rotate))
         .route("/tokens", get(tokens::list).post(tokens::mint))
         .route("/tokens/{id}", get(tokens::show).delete(tokens::revoke))
         .layer(from_fn(never_stored))
