@@ -30,7 +30,7 @@ use crate::database::keys::{KeyState, Purpose};
 use crate::database::tokens::{self, NewToken, Token};
 use crate::database::{AccessChange, Database, DatabaseError, accounts, keys, now, settings};
 use crate::error::ServerError;
-use crate::keys::{Keys, token_secret};
+use crate::keys::{KeyError, Keys, SigningKeys, token_secret};
 
 /// The administrator's token in the data directory.
 const ADMIN_TOKEN_FILE: &str = "admin.token";
@@ -139,6 +139,50 @@ fn make_keys(
         keys::insert(connection, Purpose::Token, &id, &secret, KeyState::Active)?;
     }
     Ok(())
+}
+
+/// Rotates the keys for path infos: the standby signs from now on, the active one retires, and a new
+/// standby is made. What there is afterwards.
+pub(crate) fn rotate_keys(
+    connection: &Connection,
+    key_name: Option<&str>,
+    host: &str,
+) -> Result<SigningKeys, ServerError> {
+    let unusable = |error: KeyError| ServerError::Keys(error.into());
+    let before = SigningKeys::load(connection).map_err(unusable)?;
+    let names = keys::list(connection, Purpose::NarInfo)?;
+    // One more than any number that was used, so that no name comes twice, whatever it begins with.
+    let number = names
+        .iter()
+        .filter_map(|key| key.name.rsplit_once('-'))
+        .filter_map(|(_, number)| number.parse::<u64>().ok())
+        .max()
+        .unwrap_or(0)
+        .saturating_add(1);
+    let base = match key_name {
+        Some(name) => name.to_owned(),
+        None => {
+            let id = settings::get(connection, settings::SERVER_ID)?;
+            default_key_name(host, &id.unwrap_or_default())
+        }
+    };
+    let new = SecretKey::generate(&format!("{base}-{number}"))
+        .map_err(|error| ServerError::Keys(error.into()))?;
+    keys::promote(
+        connection,
+        before.active().name(),
+        &before.active().public().to_string(),
+        before.standby().name(),
+    )?;
+    let secret = new.to_secret_string();
+    keys::insert(
+        connection,
+        Purpose::NarInfo,
+        new.name(),
+        &secret,
+        KeyState::Standby,
+    )?;
+    SigningKeys::load(connection).map_err(unusable)
 }
 
 /// The host's name; where that names no server in particular (an address, `localhost`), a name of

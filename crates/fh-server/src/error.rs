@@ -93,6 +93,9 @@ pub(crate) enum ApiError {
     /// The client was too slow (408).
     #[error("{0}")]
     Timeout(String),
+    /// A limit on how often, or how many (429); and when it is worth to come again, where that is known.
+    #[error("{0}")]
+    TooMany(String, Option<Duration>),
     /// The server cannot serve now; the text is for the caller (503).
     #[error("{0}")]
     Unavailable(String),
@@ -121,6 +124,7 @@ impl ApiError {
             Self::Conflict(_) => (StatusCode::CONFLICT, ErrorCode::Conflict),
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge),
             Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, ErrorCode::Timeout),
+            Self::TooMany(..) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests),
             Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
         }
@@ -141,6 +145,7 @@ impl ApiError {
             | Self::Conflict(_)
             | Self::TooLarge(_)
             | Self::Timeout(_)
+            | Self::TooMany(..)
             | Self::Unavailable(_) => self.to_string(),
         }
     }
@@ -189,6 +194,11 @@ impl IntoResponse for ApiError {
                 for scheme in schemes {
                     headers.append(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
                 }
+            }
+            Self::TooMany(_, Some(wait)) => {
+                // Whole seconds, rounded up.
+                let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+                headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
             }
             Self::Unavailable(_) => {
                 headers.insert(

@@ -241,7 +241,11 @@ pub(crate) async fn watch(state: AppState) {
     loop {
         clock.tick().await;
         let looked = async {
-            state.database().notice_others().await?;
+            if state.database().notice_others().await?
+                && let Err(error) = state.reload_keys().await
+            {
+                tracing::error!(error = %chain(&error), "cannot read the signing keys anew");
+            }
             state.integrity().count().await
         };
         match looked.await {

@@ -19,6 +19,7 @@ use crate::bootstrap::{self, DataDirectoryLock};
 use crate::collect;
 use crate::config::{PublicUrl, Settings};
 use crate::database::Database;
+use crate::denials;
 use crate::error::{ServerError, chain};
 use crate::integrity;
 use crate::listen::{BoundAddress, Certificates, InheritedSocket, Service, Serving, Sockets};
@@ -142,8 +143,12 @@ impl RunningServer {
 
     /// As [`RunningServer::stop`], and ends running requests when `at_once` completes.
     pub async fn stop_or(self, at_once: impl Future<Output = ()>) {
+        self.state.stopping().cancel();
         self.serving.stop(self.stop_timeout, at_once).await;
         self.background.stop().await;
+        if let Err(error) = self.state.denials().flush(true).await {
+            tracing::warn!(error = %chain(&error), "cannot write to the audit log what was refused");
+        }
         if let Err(error) = self.state.access().flush_last_used().await {
             tracing::warn!(error = %chain(&error), "cannot note when tokens were used last");
         }
@@ -211,6 +216,7 @@ impl Background {
             stop: CancellationToken::new(),
         };
         background.spawn(note_last_used(state.clone()));
+        background.spawn(note_denials(state.clone()));
         background.spawn(collect::run(state.clone()));
         background.spawn(integrity::watch(state.clone()));
         background.tasks.close();
@@ -249,6 +255,17 @@ async fn note_last_used(state: AppState) {
         clock.tick().await;
         if let Err(error) = state.access().flush_last_used().await {
             tracing::warn!(error = %chain(&error), "cannot note when tokens were used last");
+        }
+    }
+}
+
+async fn note_denials(state: AppState) {
+    let mut clock = tokio::time::interval(denials::FLUSH_INTERVAL);
+    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        clock.tick().await;
+        if let Err(error) = state.denials().flush(false).await {
+            tracing::warn!(error = %chain(&error), "cannot write to the audit log what was refused");
         }
     }
 }

@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use fh_nix::StoreDir;
+use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
 use crate::bootstrap::DataDirectoryLock;
 use crate::config::Settings;
 use crate::database::Database;
+use crate::denials::Denials;
+use crate::error::ServerError;
 use crate::integrity::Integrity;
-use crate::keys::Keys;
+use crate::keys::{Keys, SigningKeys};
+use crate::limits::Limiter;
 use crate::listing::Listings;
 use crate::lookup::Lookup;
 use crate::push::Pushes;
@@ -28,6 +32,9 @@ struct Shared {
     database: Database,
     storage: FileStorage,
     keys: Arc<Keys>,
+    limiter: Arc<Limiter>,
+    denials: Denials,
+    stopping: CancellationToken,
     access: Access,
     lookup: Lookup,
     listings: Listings,
@@ -60,7 +67,13 @@ impl AppState {
     /// Puts a state together.
     pub(crate) fn new(parts: Parts) -> Self {
         let keys = Arc::new(parts.keys);
-        let access = Access::new(parts.database.clone(), Arc::clone(&keys));
+        let limiter = Arc::new(Limiter::new(&parts.settings.limits));
+        let access = Access::new(
+            parts.database.clone(),
+            Arc::clone(&keys),
+            Arc::clone(&limiter),
+        );
+        let denials = Denials::new(parts.database.clone());
         let lookup = Lookup::new(
             parts.database.clone(),
             Arc::clone(&keys),
@@ -93,6 +106,9 @@ impl AppState {
                 database: parts.database,
                 storage: parts.storage,
                 keys,
+                limiter,
+                denials,
+                stopping: CancellationToken::new(),
                 access,
                 lookup,
                 listings,
@@ -157,6 +173,35 @@ impl AppState {
     /// The counters.
     pub(crate) fn metrics(&self) -> &Metrics {
         &self.shared.metrics
+    }
+
+    /// Reads the keys for path infos anew: another process has written to the database.
+    ///
+    /// # Errors
+    /// When they cannot be read; then the former ones stay.
+    pub(crate) async fn reload_keys(&self) -> Result<(), ServerError> {
+        let read = async {
+            self.database()
+                .read(|connection| Ok(SigningKeys::load(connection)))
+                .await?
+                .map_err(|error| ServerError::Keys(error.into()))
+        };
+        self.keys().replace(read).await
+    }
+
+    /// How much callers may ask.
+    pub(crate) fn limiter(&self) -> &Limiter {
+        &self.shared.limiter
+    }
+
+    /// What was refused.
+    pub(crate) fn denials(&self) -> &Denials {
+        &self.shared.denials
+    }
+
+    /// Cancelled when the server begins to stop: who waits for something that may not come, ends then.
+    pub(crate) fn stopping(&self) -> &CancellationToken {
+        &self.shared.stopping
     }
 
     /// Who is asking.

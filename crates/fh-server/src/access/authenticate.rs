@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use fh_auth::{Claims, TokenKey, strip_prefix};
+use fh_auth::{Claims, TokenError, TokenKey, strip_prefix};
 use http::HeaderMap;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
@@ -20,6 +20,7 @@ use crate::clock;
 use crate::database::{Database, DatabaseError, Timestamp};
 use crate::error::ApiError;
 use crate::keys::Keys;
+use crate::limits::Limiter;
 
 /// Verified tokens that are remembered, so that Ed25519 is paid once for each.
 const VERIFIED_TOKENS: u64 = 20_000;
@@ -36,6 +37,7 @@ type StandingCell = Arc<OnceCell<Standing>>;
 pub(crate) struct Access {
     database: Database,
     keys: Arc<Keys>,
+    limiter: Arc<Limiter>,
     /// By SHA-256 of the token without prefix: the token itself is not kept.
     verified: Cache<[u8; 32], Arc<Claims>>,
     /// By token and generation. A cell lets many requests at once wait for one reading.
@@ -47,7 +49,7 @@ pub(crate) struct Access {
 
 impl Access {
     /// With empty caches.
-    pub(crate) fn new(database: Database, keys: Arc<Keys>) -> Self {
+    pub(crate) fn new(database: Database, keys: Arc<Keys>, limiter: Arc<Limiter>) -> Self {
         let weigh = |_: &(Uuid, u64), cell: &StandingCell| match cell.get() {
             Some(Standing::Good(principal)) => principal.weight(),
             Some(Standing::Refused(_)) | None => 1,
@@ -55,6 +57,7 @@ impl Access {
         Self {
             database,
             keys,
+            limiter,
             verified: Cache::new(VERIFIED_TOKENS),
             standings: Cache::builder()
                 .max_capacity(PRINCIPALS)
@@ -70,19 +73,23 @@ impl Access {
     /// Who sent a request with these headers.
     ///
     /// # Errors
-    /// 401 with what is wrong with the credentials, if there are any.
+    /// 401 with what is wrong with the credentials, if there are any; 429 where too many bad ones came
+    /// from there.
     pub(crate) async fn authenticate(
         &self,
         headers: &HeaderMap,
         source: Source,
     ) -> Result<Caller, ApiError> {
-        let token = credentials::token(headers)
-            .map_err(|sentence| ApiError::Unauthorized(sentence.to_owned()))?;
+        let token = credentials::token(headers).or_else(|sentence| {
+            self.limiter.login(source)?;
+            self.limiter.login_failed(source);
+            Err(ApiError::Unauthorized(sentence.to_owned()))
+        })?;
         let Some(token) = token else {
             return self.anonymous(source).await;
         };
         let now = clock::now();
-        let claims = self.verify(&token, now)?;
+        let claims = self.verify(&token, now, source)?;
         let principal = match self.standing(&claims).await? {
             Standing::Good(principal) => principal,
             Standing::Refused(sentence) => return Err(ApiError::Unauthorized(sentence)),
@@ -127,16 +134,31 @@ impl Access {
         self.last_used.flush(&self.database).await
     }
 
-    fn verify(&self, token: &str, now: OffsetDateTime) -> Result<Arc<Claims>, ApiError> {
-        let refused = |error: fh_auth::TokenError| ApiError::Unauthorized(error.to_string());
+    fn verify(
+        &self,
+        token: &str,
+        now: OffsetDateTime,
+        source: Source,
+    ) -> Result<Arc<Claims>, ApiError> {
+        let refused = |error: TokenError| ApiError::Unauthorized(error.to_string());
         let digest: [u8; 32] = Sha256::digest(strip_prefix(token).as_bytes()).into();
         if let Some(claims) = self.verified.get(&digest) {
             claims.check_time(now).map_err(refused)?;
             return Ok(claims);
         }
+        self.limiter.login(source)?;
         let key: &TokenKey = self.keys.token();
         let claims = key.verify(token, self.keys.audience(), now);
-        let claims = Arc::new(claims.map_err(refused)?);
+        let claims = Arc::new(claims.map_err(|error| {
+            // What was signed here and is over is no guess: a fleet may go on showing it.
+            if !matches!(
+                error,
+                TokenError::Expired { .. } | TokenError::NotYetValid { .. }
+            ) {
+                self.limiter.login_failed(source);
+            }
+            refused(error)
+        })?);
         self.verified.insert(digest, Arc::clone(&claims));
         Ok(claims)
     }

@@ -42,7 +42,9 @@ pub(crate) use self::principal::Principal;
 pub(crate) use self::source::Source;
 pub(crate) use self::view::{PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;
+use crate::denials::ActorSlot;
 use crate::error::{ApiError, request_id};
+use crate::limits::Origin;
 use crate::listen::Peer;
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
@@ -73,11 +75,24 @@ impl FromRequestParts<AppState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let proxies = &state.settings().trusted_proxies;
         let source = Source::of(parts.extensions.get::<Peer>(), &parts.headers, proxies);
-        let caller = state.access().authenticate(&parts.headers, source).await?;
+        let limiter = state.limiter();
+        let caller = match state.access().authenticate(&parts.headers, source).await {
+            Ok(caller) => caller,
+            Err(error) => {
+                limiter.request(Origin::of(None, source))?;
+                return Err(error);
+            }
+        };
+        limiter.request(Origin::of(caller.principal.as_deref(), source))?;
         if let (Some(principal), Some(slot)) =
             (&caller.principal, parts.extensions.get::<PrincipalSlot>())
         {
             slot.set(principal.name.as_str());
+        }
+        if let Some(slot) = parts.extensions.get::<ActorSlot>()
+            && let Ok(actor) = caller.actor()
+        {
+            slot.set(actor);
         }
         Ok(caller)
     }
@@ -101,6 +116,11 @@ impl Caller {
     /// Whether the request came without credentials: then the answer is the same for everybody.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.principal.is_none()
+    }
+
+    /// Where the request comes from.
+    pub(crate) fn source(&self) -> Source {
+        self.source
     }
 
     /// Who it is.

@@ -24,7 +24,7 @@ pub(crate) struct Source {
 
 impl Source {
     /// The source of the request that is being handled.
-    pub(super) fn of(peer: Option<&Peer>, headers: &HeaderMap, proxies: &[Network]) -> Self {
+    pub(crate) fn of(peer: Option<&Peer>, headers: &HeaderMap, proxies: &[Network]) -> Self {
         Self {
             address: peer.and_then(|peer| client(*peer, headers, proxies)),
         }

@@ -40,6 +40,9 @@ impl Draft {
                     batched_nar_size: 0,
                     verifications: 0,
                     connections: 0,
+                    request_rate: 0,
+                    login_failures: 0,
+                    tokens: 0,
                 },
                 timeouts: Timeouts {
                     header: never,

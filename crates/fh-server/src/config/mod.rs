@@ -108,6 +108,12 @@ pub struct Limits {
     pub verifications: usize,
     /// Connections open at the same time, over all addresses.
     pub connections: usize,
+    /// Requests a second of one principal, or without one of one address; 0: any number.
+    pub request_rate: u32,
+    /// Bad credentials a minute from one address; 0: any number.
+    pub login_failures: u32,
+    /// Tokens of one account that are good at the same time.
+    pub tokens: u32,
 }
 
 /// How long the server waits, and for what.

@@ -382,6 +382,51 @@ pub static OPTIONS: &[OptionSpec] = &[
         ..BLANK
     },
     OptionSpec {
+        key: "request-rate",
+        variable: "FH_SERVE_REQUEST_RATE",
+        section: Section::Limits,
+        value_name: "N",
+        help: "How many requests a second one token or workload may send, and without either one \
+               address; 0: any number.\n\n\
+               Twice as many may come at once. More are answered with 429 and when to come again. Nix \
+               asks for thousands of paths in a second.",
+        default: Some("50000"),
+        set: |draft, text| {
+            draft.settings.limits.request_rate = count(text, 0, 1_000_000)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "login-failures",
+        variable: "FH_SERVE_LOGIN_FAILURES",
+        section: Section::Limits,
+        value_name: "N",
+        help: "How many bad credentials a minute are looked at from one address (of IPv6: from one /64); \
+               0: any number.\n\n\
+               Beyond that, credentials that the server does not know already are answered with 429. \
+               Behind a proxy, name it with `trusted-proxy`, or all clients are one address.",
+        default: Some("30"),
+        set: |draft, text| {
+            draft.settings.limits.login_failures = count(text, 0, 1_000_000)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "max-tokens",
+        variable: "FH_SERVE_MAX_TOKENS",
+        section: Section::Limits,
+        value_name: "N",
+        help: "How many tokens of one account may be good at the same time.",
+        default: Some("1000"),
+        set: |draft, text| {
+            draft.settings.limits.tokens = count(text, 1, 1_000_000)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
         key: "upload-lifetime",
         variable: "FH_SERVE_UPLOAD_LIFETIME",
         section: Section::Limits,

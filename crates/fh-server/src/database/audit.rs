@@ -8,8 +8,8 @@ use rusqlite::{Connection, params};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::DatabaseError;
 use super::values::{execute, now};
+use super::{DatabaseError, Timestamp};
 
 /// Who did it, as they were called then.
 #[derive(Debug, Clone)]
@@ -80,6 +80,63 @@ pub(crate) fn record(connection: &Connection, event: &Event<'_>) -> Result<(), D
             event.organization_id,
             event.subject,
             detail
+        ],
+    )?;
+    Ok(())
+}
+
+/// Something that was refused before anything was looked up for it, as the address names it.
+#[derive(Debug, Clone)]
+pub(crate) struct Denial {
+    /// When.
+    pub(crate) at: Timestamp,
+    /// What was asked for.
+    pub(crate) action: String,
+    /// By whom, where they are known.
+    pub(crate) actor: Option<Actor>,
+    /// From where, as far as it is known.
+    pub(crate) address: Option<IpAddr>,
+    /// In which request, where it was one.
+    pub(crate) request_id: Option<String>,
+    /// The organisation that the address names, folded; it may be none.
+    pub(crate) organization: Option<String>,
+    /// The project that the address names, folded; it may be none.
+    pub(crate) project: Option<String>,
+    /// The names that the address has, for a person.
+    pub(crate) subject: String,
+    /// The rest, an object.
+    pub(crate) detail: Value,
+}
+
+const INSERT_DENIAL: &str = "INSERT INTO audit_event \
+     (at, action, denied, account_id, user_name, token_uuid, workload, address, request_id, \
+      organization_uuid, organization_name, flake_id, flake_name, subject, detail) \
+     SELECT ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, o.uuid, o.name, f.id, o.name || '/' || f.name, ?11, \
+     ?12 FROM (SELECT 1) \
+     LEFT JOIN organization o ON o.folded = ?9 \
+     LEFT JOIN flake f ON f.organization_id = o.id AND f.folded = ?10";
+
+/// Appends what was refused. What it names is looked up here, for those who read the log.
+pub(crate) fn record_denial(connection: &Connection, denial: &Denial) -> Result<(), DatabaseError> {
+    let actor = denial.actor.as_ref();
+    execute(
+        connection,
+        INSERT_DENIAL,
+        params![
+            denial.at,
+            denial.action,
+            actor.map(|actor| actor.account_id),
+            actor.map(|actor| &actor.user),
+            actor
+                .and_then(|actor| actor.token_uuid)
+                .map(|id| id.to_string()),
+            actor.and_then(|actor| actor.workload.as_deref()),
+            denial.address.map(|at| at.to_string()),
+            denial.request_id,
+            denial.organization,
+            denial.project,
+            denial.subject,
+            denial.detail.to_string()
         ],
     )?;
     Ok(())

@@ -15,6 +15,7 @@
 
 pub(crate) mod accounts;
 pub(crate) mod audit;
+pub(crate) mod audit_log;
 pub(crate) mod flakes;
 pub(crate) mod grants;
 mod inspect;
@@ -39,7 +40,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::Semaphore;
+use tokio::sync::{Semaphore, watch};
 
 pub(crate) use self::inspect::{open_existing, problems};
 pub(crate) use self::values::{Timestamp, now};
@@ -153,6 +154,8 @@ struct Shared {
     directory: AtomicU64,
     /// What SQLite said last of changes by others.
     seen_version: AtomicI64,
+    /// Told of each commit.
+    commits: watch::Sender<()>,
 }
 
 impl Database {
@@ -178,6 +181,7 @@ impl Database {
                 access: AtomicU64::new(0),
                 directory: AtomicU64::new(0),
                 seen_version,
+                commits: watch::Sender::new(()),
             }),
         })
     }
@@ -217,11 +221,13 @@ impl Database {
         T: Send + 'static,
         E: From<DatabaseError> + Send + 'static,
     {
+        let shared = Arc::clone(&self.shared);
         let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
         tokio::task::spawn_blocking(move || {
             let transaction = begin(&mut writer)?;
             let value = f(&transaction)?;
             commit(transaction)?;
+            shared.commits.send_replace(());
             Ok(value)
         })
         .await
@@ -260,6 +266,7 @@ impl Database {
                 shared.directory.fetch_add(1, Ordering::SeqCst);
             }
             shared.access.fetch_add(1, Ordering::SeqCst);
+            shared.commits.send_replace(());
             committed?;
             Ok(value)
         })
@@ -281,11 +288,17 @@ impl Database {
             if changed {
                 shared.directory.fetch_add(1, Ordering::SeqCst);
                 shared.access.fetch_add(1, Ordering::SeqCst);
+                shared.commits.send_replace(());
             }
             Ok(changed)
         })
         .await
         .map_err(|_| DatabaseError::Task)?
+    }
+
+    /// Tells of commits from now on.
+    pub(crate) fn commits(&self) -> watch::Receiver<()> {
+        self.shared.commits.subscribe()
     }
 
     /// The present generation. Who copies facts asks for it *before* reading them.

@@ -4,7 +4,7 @@ use fh_api::{Name, OrganizationInfo, OrganizationRole, PushRule};
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, new_id, now, parsed};
+use super::values::{all, execute, first, new_id, now, parsed};
 use super::{AccessChange, DatabaseError, Timestamp};
 
 /// A row of `organization`.
@@ -49,6 +49,14 @@ impl Organization {
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Organization>, DatabaseError> {
     let sql = "SELECT id, uuid, name, push_rule, created_at FROM organization ORDER BY folded";
     all(connection, sql, [], Organization::from_row)
+}
+
+/// The public id of an organisation.
+pub(crate) fn uuid(connection: &Connection, id: i64) -> Result<Option<Uuid>, DatabaseError> {
+    let sql = "SELECT uuid FROM organization WHERE id = ?1";
+    first(connection, sql, params![id], |row| {
+        parsed(row, "uuid", "organisation id")
+    })
 }
 
 /// Those that an account is a member of, sorted by name.

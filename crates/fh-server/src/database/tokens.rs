@@ -146,6 +146,20 @@ pub(crate) fn list(
     }
 }
 
+/// How many tokens of an account are good at a time: neither revoked nor over.
+pub(crate) fn count_good(
+    connection: &Connection,
+    account_id: i64,
+    at: Timestamp,
+) -> Result<u64, DatabaseError> {
+    let sql = "SELECT COUNT(*) FROM token \
+               WHERE account_id = ?1 AND revoked_at IS NULL AND expires_at > ?2";
+    let count = first(connection, sql, params![account_id, at], |row| {
+        Ok(row.get::<_, i64>(0)?)
+    })?;
+    Ok(count.map_or(0, i64::unsigned_abs))
+}
+
 /// What a new token's row says.
 #[derive(Debug)]
 pub(crate) struct NewToken<'a> {

@@ -139,7 +139,8 @@ impl Lookup {
             return Ok(None);
         };
         let shared = &self.shared;
-        let signed_by = shared.keys.active().name();
+        let signing = shared.keys.signing();
+        let signed_by = signing.active().name();
         if let Some(text) = shared.texts.get(&shared.database, &row_id)
             && text
                 .as_ref()
@@ -272,7 +273,8 @@ impl Shared {
             mut info,
             file_size,
         } = served;
-        let key = self.keys.active();
+        let signing = self.keys.signing();
+        let key = signing.active();
         let ours = info.sign(&self.store_dir, key);
         info.signatures.retain(|kept| kept.key_name() != key.name());
         info.signatures.insert(0, ours);

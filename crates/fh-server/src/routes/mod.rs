@@ -3,7 +3,9 @@
 //! Invariants: every handler that is not public takes a [`crate::access::Caller`] and asks it before
 //! it reads a body or the database; what is not routed is 404, constant to the byte.
 
+mod audit;
 mod cache;
+mod denied;
 mod discovery;
 mod file_body;
 mod flakes;
@@ -20,6 +22,7 @@ mod organizations;
 pub(crate) mod path;
 mod pushes;
 mod rotation;
+mod signing_keys;
 mod table;
 #[cfg(test)]
 mod tests;
@@ -30,7 +33,7 @@ mod whoami;
 
 use axum::Router;
 use axum::extract::Request;
-use axum::middleware::{Next, from_fn};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use http::HeaderValue;
 use http::header::CACHE_CONTROL;
@@ -46,7 +49,9 @@ pub(crate) fn router(state: AppState) -> Router {
         .merge(table::router(public()))
         .nest(
             fh_api::API_PREFIX,
-            table::router(api()).layer(from_fn(never_stored)),
+            table::router(api())
+                .layer(from_fn(never_stored))
+                .layer(from_fn_with_state(state.clone(), denied::note_denied)),
         )
         .merge(table::router(cache()).layer(MapResponseLayer::new(as_plain_text)))
         .fallback(async || ApiError::NotFound)
@@ -93,6 +98,8 @@ fn api() -> Vec<Group> {
         ("Grants", grants::routes()),
         ("Pushes", pushes::routes()),
         ("Tokens", tokens::routes()),
+        ("Keys", signing_keys::routes()),
+        ("Audit", audit::routes()),
     ]
     .into_iter()
     .map(|(name, routes)| Group { name, routes })

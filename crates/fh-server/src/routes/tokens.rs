@@ -182,6 +182,7 @@ pub(crate) async fn mint(
     )?;
     let parent = minting_token(principal)?;
     let actor = caller.actor()?;
+    let most = state.settings().limits.tokens;
     let (token, account) = state
         .database()
         .write(move |transaction| {
@@ -194,6 +195,7 @@ pub(crate) async fn mint(
                 None => accounts::get(transaction, parent.account_id)?.ok_or(ApiError::NotFound)?,
                 Some(name) => owner(transaction, name)?,
             };
+            room_for_one_more(transaction, &account, most)?;
             let uuid = tokens::insert(
                 transaction,
                 &NewToken {
@@ -254,6 +256,26 @@ pub(super) fn minted(
         token: text.to_string(),
         info: token.info(),
     })
+}
+
+/// Whether an account may have another token.
+fn room_for_one_more(
+    connection: &Connection,
+    account: &Account,
+    most: u32,
+) -> Result<(), ApiError> {
+    let good = tokens::count_good(connection, account.id, now())?;
+    if good < u64::from(most) {
+        return Ok(());
+    }
+    let name = &account.name;
+    Err(ApiError::TooMany(
+        format!(
+            "the account {name} has {good} tokens that are good, and may have no more: revoke one first"
+        ),
+        // Nobody knows when one will be.
+        None,
+    ))
 }
 
 fn owner(connection: &Connection, name: &Name) -> Result<Account, ApiError> {

@@ -55,7 +55,7 @@ async fn a_closure_is_pushed_and_read() {
             .map(ToString::to_string)
             .collect();
         assert_eq!(references.as_slice(), std::slice::from_ref(&library.base));
-        let key = scene.server.state.keys().active().public();
+        let key = scene.server.state.keys().signing().active().public();
         assert!(narinfo.info.verify(scene.server.state.store_dir(), &key));
     }
     assert_eq!(scene.nar(&program, &scene.ann).await.unwrap(), program.nar);
@@ -249,7 +249,10 @@ async fn what_upstream_has_signed_is_left_out_and_meets_references() {
         .collect();
     assert_eq!(
         names,
-        [scene.server.state.keys().active().name(), "upstream-1"]
+        [
+            scene.server.state.keys().signing().active().name(),
+            "upstream-1"
+        ]
     );
 
     // Without the key, nobody vouches for them.
@@ -262,6 +265,27 @@ async fn what_upstream_has_signed_is_left_out_and_meets_references() {
         .plan_answer("acme/app", &scene.ann, &wanted)
         .await
         .expect(201);
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_new_key_signs_what_was_signed_before() {
+    let scene = Scene::new().await;
+    let app = Item::new("app", b"app");
+    scene.push(&[&app]).await;
+    let server = &scene.server;
+    for _ in 0..2 {
+        // The second time from memory.
+        scene.narinfo("", &app, &scene.ann).await.unwrap();
+        let retired = server.state.keys().signing().active().public();
+        let path = "/api/v1/keys/rotate";
+        let body = serde_json::json!({});
+        server.post(path, &server.admin, body).await.expect(200);
+        let active = server.state.keys().signing().active().public();
+        let narinfo = scene.narinfo("", &app, &scene.ann).await.unwrap();
+        let store_dir = server.state.store_dir();
+        assert!(narinfo.info.verify(store_dir, &active));
+        assert!(!narinfo.info.verify(store_dir, &retired));
+    }
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! The routes as a client meets them, in process.
 
+mod audit;
 mod flakes;
 mod matrix;
 mod requests;
 mod revocation;
 mod secrecy;
+mod signing_keys;
 mod tokens;

@@ -1,0 +1,122 @@
+//! Reading the audit log.
+
+use fh_api::AuditEvent;
+use rusqlite::types::ToSql;
+use rusqlite::{Connection, Row};
+use uuid::Uuid;
+
+use super::values::{all, first, parse};
+use super::{DatabaseError, Timestamp};
+
+/// Which events are looked for. Each field that is there narrows further.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Filter {
+    /// Of the organisation of that public id.
+    pub(crate) organization: Option<Uuid>,
+    /// Of organisations that were called so, in whatever case.
+    pub(crate) organization_name: Option<String>,
+    /// On the flake of that name, in whatever case.
+    pub(crate) flake: Option<String>,
+    /// By whom, in whatever case.
+    pub(crate) user: Option<String>,
+    /// With which token.
+    pub(crate) token: Option<Uuid>,
+    /// What the action begins with.
+    pub(crate) action: Option<String>,
+    /// Whether it was refused.
+    pub(crate) denied: Option<bool>,
+    /// Not before.
+    pub(crate) since: Option<Timestamp>,
+    /// Before.
+    pub(crate) until: Option<Timestamp>,
+}
+
+const SELECT: &str = "SELECT id, at, action, denied, user_name, token_uuid, workload, address, \
+     request_id, organization_name, flake_name, subject, detail FROM audit_event";
+
+/// At most `limit` events, oldest first: with `after` the ones that follow that number, else the newest.
+/// And the number of the last one that was looked at.
+pub(crate) fn list(
+    connection: &Connection,
+    filter: &Filter,
+    after: Option<u64>,
+    limit: u32,
+) -> Result<(Vec<AuditEvent>, u64), DatabaseError> {
+    // Both readings are of one instant.
+    let last = first(
+        connection,
+        "SELECT COALESCE(MAX(id), 0) FROM audit_event",
+        [],
+        |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()),
+    )?
+    .unwrap_or(0);
+    let organization = filter.organization.map(|id| id.to_string());
+    let token = filter.token.map(|id| id.to_string());
+    let after_id = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
+    let narrowings: [(&str, Option<&dyn ToSql>); 10] = [
+        ("organization_uuid = ?", given(&organization)),
+        (
+            "organization_name = ? COLLATE NOCASE",
+            given(&filter.organization_name),
+        ),
+        ("flake_name = ? COLLATE NOCASE", given(&filter.flake)),
+        ("user_name = ? COLLATE NOCASE", given(&filter.user)),
+        ("token_uuid = ?", given(&token)),
+        ("instr(action, ?) = 1", given(&filter.action)),
+        ("denied = ?", given(&filter.denied)),
+        ("at >= ?", given(&filter.since)),
+        ("at < ?", given(&filter.until)),
+        ("id > ?", given(&after_id)),
+    ];
+    let (conditions, values): (Vec<&str>, Vec<&dyn ToSql>) = narrowings
+        .into_iter()
+        .filter_map(|(condition, value)| Some((condition, value?)))
+        .unzip();
+    let clause = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    };
+    let order = if after.is_some() { "ASC" } else { "DESC" };
+    let sql = format!("{SELECT}{clause} ORDER BY id {order} LIMIT {limit}");
+    let mut events = all(connection, &sql, values.as_slice(), event)?;
+    if after.is_none() {
+        events.reverse();
+    }
+    let next = match (after, events.last()) {
+        // There may be more behind it.
+        (Some(_), Some(event)) if events.len() == limit as usize => event.id,
+        _ => last.max(after.unwrap_or(0)),
+    };
+    Ok((events, next))
+}
+
+fn given<T: ToSql>(value: &Option<T>) -> Option<&dyn ToSql> {
+    value.as_ref().map(|value| value as &dyn ToSql)
+}
+
+fn event(row: &Row<'_>) -> Result<AuditEvent, DatabaseError> {
+    fn text<T>(row: &Row<'_>, column: &str, what: &'static str) -> Result<Option<T>, DatabaseError>
+    where
+        T: std::str::FromStr,
+        T::Err: std::error::Error + Send + Sync + 'static,
+    {
+        let text: Option<String> = row.get(column)?;
+        text.map(|text| parse(&text, what)).transpose()
+    }
+    Ok(AuditEvent {
+        id: row.get::<_, i64>("id")?.unsigned_abs(),
+        at: row.get::<_, Timestamp>("at")?.to_date_time(),
+        action: row.get("action")?,
+        denied: row.get("denied")?,
+        user: row.get("user_name")?,
+        token: text(row, "token_uuid", "token id")?,
+        workload: text(row, "workload", "description of a workload")?,
+        address: row.get("address")?,
+        request_id: row.get("request_id")?,
+        organization: text(row, "organization_name", "organisation name")?,
+        flake: text(row, "flake_name", "flake name")?,
+        subject: row.get("subject")?,
+        detail: text(row, "detail", "detail of an event")?,
+    })
+}

@@ -1,0 +1,192 @@
+//! How much one caller may ask of the server: requests by principal, failed logins by address.
+//!
+//! Both are token buckets, kept as the one number of the generic cell rate algorithm: the time at which
+//! the bucket would be full again. Nothing is told to the database, and a restart forgets it all.
+//!
+//! Invariants:
+//! - memory is bounded, whatever principals and addresses come;
+//! - a request that is let through takes no lock and allocates nothing;
+//! - credentials that were verified before are never refused because of what others at the same
+//!   address send: a whole company may sit behind one.
+
+mod bucket;
+#[cfg(test)]
+mod tests;
+
+use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, Instant};
+
+use moka::sync::Cache;
+
+use self::bucket::Rate;
+use crate::access::{Principal, Source};
+use crate::config::Limits;
+use crate::error::ApiError;
+
+/// Buckets of requests: half a megabyte.
+const BUCKETS: usize = 1 << 16;
+
+/// So many seconds' worth of requests may come at once.
+const BURST_SECONDS: u32 = 2;
+
+/// In which time so many logins may fail.
+const FAILURE_PERIOD: Duration = Duration::from_secs(60);
+
+/// Addresses whose failures are remembered, some 150 bytes each.
+const ADDRESSES: u64 = 50_000;
+
+/// Whose request it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum Origin<'a> {
+    /// That of a token, by internal id.
+    Token(i64),
+    /// That of a workload that shows its own identity: its account, and what it is.
+    Workload(i64, &'a str),
+    /// Somebody's at an address, or, without one, anybody's.
+    Address(Option<IpAddr>),
+}
+
+impl<'a> Origin<'a> {
+    /// By the one who was recognised, else by where the request comes from.
+    pub(crate) fn of(principal: Option<&'a Principal>, source: Source) -> Self {
+        let Some(principal) = principal else {
+            return Self::Address(source.address.map(neighbourhood));
+        };
+        match (&principal.token, &principal.workload) {
+            (Some(token), _) => Self::Token(token.id),
+            (None, Some(workload)) => Self::Workload(principal.account_id, &workload.audited),
+            (None, None) => Self::Workload(principal.account_id, ""),
+        }
+    }
+}
+
+/// An address as far as it stands for one customer of a network: of IPv6 the first 64 bits, since
+/// everybody has all the rest.
+pub(crate) fn neighbourhood(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        IpAddr::V4(address) => address.into(),
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
+    }
+}
+
+/// Counts, and refuses.
+pub(crate) struct Limiter {
+    started: Instant,
+    requests: Option<Requests>,
+    failures: Option<Failures>,
+}
+
+struct Requests {
+    rate: Rate,
+    per_second: u32,
+    hasher: RandomState,
+    /// Each origin has two, which it may share with others: it is refused where both are empty.
+    /// Which two, nobody outside can know.
+    buckets: Box<[AtomicU64]>,
+}
+
+struct Failures {
+    rate: Rate,
+    buckets: Cache<IpAddr, Arc<AtomicU64>>,
+}
+
+impl Limiter {
+    /// With what the settings allow; 0 allows everything.
+    pub(crate) fn new(limits: &Limits) -> Self {
+        let requests = (limits.request_rate > 0).then(|| Requests {
+            rate: Rate::new(
+                limits.request_rate,
+                Duration::from_secs(1),
+                limits.request_rate.saturating_mul(BURST_SECONDS),
+            ),
+            per_second: limits.request_rate,
+            hasher: RandomState::new(),
+            buckets: (0..BUCKETS).map(|_| AtomicU64::new(0)).collect(),
+        });
+        let failures = (limits.login_failures > 0).then(|| Failures {
+            rate: Rate::new(limits.login_failures, FAILURE_PERIOD, limits.login_failures),
+            buckets: Cache::builder()
+                .max_capacity(ADDRESSES)
+                // By then the bucket is full again.
+                .time_to_idle(FAILURE_PERIOD * 2)
+                .build(),
+        });
+        Self {
+            started: Instant::now(),
+            requests,
+            failures,
+        }
+    }
+
+    /// Lets a request pass.
+    ///
+    /// # Errors
+    /// 429 where its origin has sent too many.
+    pub(crate) fn request(&self, origin: Origin<'_>) -> Result<(), ApiError> {
+        let Some(requests) = &self.requests else {
+            return Ok(());
+        };
+        requests.take(origin, self.now()).map_err(|wait| {
+            let per_second = requests.per_second;
+            ApiError::TooMany(
+                format!(
+                    "too many requests: this server takes {per_second} a second from one caller"
+                ),
+                Some(wait),
+            )
+        })
+    }
+
+    /// Lets credentials that were never verified be looked at.
+    ///
+    /// # Errors
+    /// 429 where too many from the same address were bad. Where no address is known, as behind a proxy
+    /// that does not tell it, nobody is refused for what others do.
+    pub(crate) fn login(&self, source: Source) -> Result<(), ApiError> {
+        let (Some(failures), Some(address)) = (&self.failures, source.address) else {
+            return Ok(());
+        };
+        let Some(bucket) = failures.buckets.get(&neighbourhood(address)) else {
+            return Ok(());
+        };
+        failures.rate.look(&bucket, self.now()).map_err(|wait| {
+            ApiError::TooMany(
+                "too many bad credentials came from your address: new ones are not looked at for now"
+                    .to_owned(),
+                Some(wait),
+            )
+        })
+    }
+
+    /// Notes that credentials were bad.
+    pub(crate) fn login_failed(&self, source: Source) {
+        let (Some(failures), Some(address)) = (&self.failures, source.address) else {
+            return;
+        };
+        let bucket = failures
+            .buckets
+            .get_with(neighbourhood(address), Arc::default);
+        // Where it is empty already there is nothing to take.
+        let _ = failures.rate.take(&bucket, self.now());
+    }
+
+    fn now(&self) -> Duration {
+        self.started.elapsed()
+    }
+}
+
+impl Requests {
+    fn take(&self, origin: Origin<'_>, now: Duration) -> Result<(), Duration> {
+        let hash = self.hasher.hash_one(origin);
+        let index = |bits: u64| (bits % BUCKETS as u64) as usize;
+        let first = self.rate.take(&self.buckets[index(hash)], now);
+        let second = self.rate.take(&self.buckets[index(hash >> 32)], now);
+        match (first, second) {
+            (Err(first), Err(second)) => Err(first.min(second)),
+            _ => Ok(()),
+        }
+    }
+}

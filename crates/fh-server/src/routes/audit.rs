@@ -1,0 +1,173 @@
+//! The audit log: all of it for server administrators, that of an organisation for its administrators.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use fh_api::{AuditList, FlakeName, FlakePattern};
+use http::HeaderMap;
+use serde::Deserialize;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use super::path::Query;
+use super::table::{Route, get};
+use crate::access::Caller;
+use crate::database::audit_log::{self, Filter};
+use crate::database::{Timestamp, organizations};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// How many events are answered where nothing is said.
+const DEFAULT_LIMIT: u32 = 100;
+
+/// How many at most.
+const MAX_LIMIT: u32 = 1000;
+
+/// How long is waited for an event at most, in seconds.
+const MAX_WAIT: u64 = 30;
+
+/// The log is not looked at more often than this because something was committed.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
+/// The audit log.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get(
+            "/audit",
+            "What was done and refused: all, for server administrators; of one organisation, for its \
+             administrators",
+            list,
+        )
+        .queries(&[
+            ("org", "Only of this organisation"),
+            ("flake", "Only on this flake, org/project"),
+            ("user", "Only by this user"),
+            ("token", "Only with the token of this id"),
+            ("action", "Only actions that begin like this"),
+            ("denied", "true: only what was refused; false: only what was done"),
+            ("since", "Only from this time on (RFC 3339)"),
+            ("until", "Only before this time (RFC 3339)"),
+            ("after", "Only events with a higher number than this"),
+            ("limit", "At most this many, 100 where nothing is said, 1000 at most"),
+            ("wait", "Seconds to wait for an event where there is none, 30 at most"),
+        ])
+        .answers::<AuditList>(200),
+    ]
+}
+
+/// Which events, how many, and whether to wait for one.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AuditQuery {
+    org: Option<String>,
+    flake: Option<FlakeName>,
+    user: Option<String>,
+    token: Option<Uuid>,
+    action: Option<String>,
+    denied: Option<bool>,
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    since: Option<OffsetDateTime>,
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    until: Option<OffsetDateTime>,
+    after: Option<u64>,
+    limit: Option<u32>,
+    wait: Option<u64>,
+}
+
+/// `GET /api/v1/audit`.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    headers: HeaderMap,
+    Query(query): Query<AuditQuery>,
+) -> Result<Json<AuditList>, ApiError> {
+    let mut filter = filter(&state, &caller, &query).await?;
+    let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
+    bounded("limit", limit.into(), 1, MAX_LIMIT.into())?;
+    let wait = query.wait.unwrap_or(0);
+    bounded("wait", wait, 0, MAX_WAIT)?;
+    let deadline = tokio::time::Instant::now() + Duration::from_secs(wait);
+    let mut after = query.after;
+    let mut commits = state.database().commits();
+    loop {
+        commits.mark_unchanged();
+        let wanted = filter.clone();
+        let (events, next) = state
+            .database()
+            .read(move |connection| audit_log::list(connection, &wanted, after, limit))
+            .await?;
+        let list = AuditList { events, next };
+        if !list.events.is_empty() || tokio::time::Instant::now() >= deadline {
+            return Ok(Json(list));
+        }
+        after = Some(next);
+        tokio::select! {
+            changed = commits.changed() => {
+                changed.map_err(ApiError::internal)?;
+                tokio::time::sleep(LOOK_AGAIN).await;
+            }
+            () = tokio::time::sleep_until(deadline) => {}
+            () = state.stopping().cancelled() => return Ok(Json(list)),
+        }
+        // Who waits may have lost meanwhile what let them in.
+        let caller = state
+            .access()
+            .authenticate(&headers, caller.source())
+            .await?;
+        filter = self::filter(&state, &caller, &query).await?;
+    }
+}
+
+fn bounded(field: &str, value: u64, least: u64, most: u64) -> Result<(), ApiError> {
+    if (least..=most).contains(&value) {
+        return Ok(());
+    }
+    Err(ApiError::BadRequest(format!(
+        "{field} must be between {least} and {most}"
+    )))
+}
+
+/// What is asked for, as far as the caller may know it.
+///
+/// # Errors
+/// 401 for the anonymous, 403 for those who may not read the log, 404 for an organisation that the caller
+/// may not know of, or whose log the token does not reach.
+async fn filter(state: &AppState, caller: &Caller, query: &AuditQuery) -> Result<Filter, ApiError> {
+    let asked = Filter {
+        flake: query.flake.as_ref().map(ToString::to_string),
+        user: query.user.clone(),
+        token: query.token,
+        action: query.action.clone(),
+        denied: query.denied,
+        since: query.since.map(Timestamp::from),
+        until: query.until.map(Timestamp::from),
+        ..Filter::default()
+    };
+    let Some(org) = &query.org else {
+        caller.server_administrator()?;
+        return Ok(asked);
+    };
+    if caller.server_administrator().is_ok() {
+        // Also of one that is there no more.
+        return Ok(Filter {
+            organization_name: Some(org.clone()),
+            ..asked
+        });
+    }
+    let id = caller.organization_to_manage(org)?;
+    let name = org.parse().map_err(|_| ApiError::NotFound)?;
+    caller
+        .require_reach(&FlakePattern::Organization(name))
+        .map_err(|_| ApiError::NotFound)?;
+    let uuid = state
+        .database()
+        .read(move |connection| organizations::uuid(connection, id))
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    // Not by name: what a former organisation of that name did is not theirs to see.
+    Ok(Filter {
+        organization: Some(uuid),
+        ..asked
+    })
+}
