@@ -10,6 +10,7 @@
 //! the server that it was given for and nowhere else. Memory stays bounded whatever is sent and
 //! however slow the line is.
 
+mod audit;
 mod client;
 pub mod closure;
 pub mod credentials;
@@ -25,6 +26,7 @@ mod server_url;
 pub mod targets;
 mod text;
 
+pub use audit::AuditFilter;
 pub use client::{Client, ClientBuilder, check_token};
 pub use closure::{Closure, ClosurePath, NixTools};
 pub use credentials::{CredentialStore, ServerEntry, ServerKind, ServerList, TokenStore};

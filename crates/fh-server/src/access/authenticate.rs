@@ -151,7 +151,10 @@ impl Access {
         let claims = key.verify(token, self.keys.audience(), now);
         let claims = Arc::new(claims.map_err(|error| {
             // What was signed here and is over is no guess: a fleet may go on showing it.
-            if !matches!(error, TokenError::Expired { .. } | TokenError::NotYetValid { .. }) {
+            if !matches!(
+                error,
+                TokenError::Expired { .. } | TokenError::NotYetValid { .. }
+            ) {
                 self.limiter.login_failed(source);
             }
             refused(error)

@@ -8,8 +8,8 @@ use rusqlite::{Connection, params};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::{DatabaseError, Timestamp};
 use super::values::{execute, now};
+use super::{DatabaseError, Timestamp};
 
 /// Who did it, as they were called then.
 #[derive(Debug, Clone)]
@@ -117,10 +117,7 @@ const INSERT_DENIAL: &str = "INSERT INTO audit_event \
      LEFT JOIN flake f ON f.organization_id = o.id AND f.folded = ?10";
 
 /// Appends what was refused. What it names is looked up here, for those who read the log.
-pub(crate) fn record_denial(
-    connection: &Connection,
-    denial: &Denial,
-) -> Result<(), DatabaseError> {
+pub(crate) fn record_denial(connection: &Connection, denial: &Denial) -> Result<(), DatabaseError> {
     let actor = denial.actor.as_ref();
     execute(
         connection,

@@ -4,8 +4,8 @@ use fh_api::UnknownWord;
 use rusqlite::{Connection, params};
 use zeroize::Zeroizing;
 
-use super::{DatabaseError, Timestamp};
 use super::values::{all, execute, now, parsed};
+use super::{DatabaseError, Timestamp};
 
 /// What a key signs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -122,8 +122,8 @@ pub(crate) fn promote(
 ) -> Result<(), DatabaseError> {
     // Else SQLite leaves the old bytes in the page until something else needs the room.
     connection.pragma_update(None, "secure_delete", true)?;
-    let changed = retire(connection, active, active_public)
-        .and_then(|()| activate(connection, standby));
+    let changed =
+        retire(connection, active, active_public).and_then(|()| activate(connection, standby));
     connection.pragma_update(None, "secure_delete", false)?;
     changed
 }

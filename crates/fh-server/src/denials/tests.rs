@@ -117,9 +117,15 @@ async fn whatever_is_refused_is_told_with_who_and_what() {
 
     // None of these are noted: they are allowed, unknown to everybody, or ask for what is not there.
     server.get("/api/v1/flakes", &bob).await.expect(200);
-    server.get("/api/v1/flakes/acme/app", &bob).await.expect(404);
+    server
+        .get("/api/v1/flakes/acme/app", &bob)
+        .await
+        .expect(404);
     server.get("/api/v1/users", "").await.expect(401);
-    server.delete("/api/v1/flakes/acme/app", "").await.expect(404);
+    server
+        .delete("/api/v1/flakes/acme/app", "")
+        .await
+        .expect(404);
     server
         .post("/api/v1/orgs", &bob, json!({ "name": "-" }))
         .await
@@ -127,12 +133,18 @@ async fn whatever_is_refused_is_told_with_who_and_what() {
     assert_eq!(denied(&server).await, Vec::<Value>::new());
 
     server.get("/api/v1/users", &bob).await.expect(403);
-    server.delete("/api/v1/flakes/ACME/app", &bob).await.expect(404);
+    server
+        .delete("/api/v1/flakes/ACME/app", &bob)
+        .await
+        .expect(404);
     server
         .patch("/api/v1/flakes/acme/open", &bob, json!({}))
         .await
         .expect(403);
-    server.delete("/api/v1/flakes/no/where", &bob).await.expect(404);
+    server
+        .delete("/api/v1/flakes/no/where", &bob)
+        .await
+        .expect(404);
     server.get("/api/v1/whoami", &revoked).await.expect(401);
     server.get("/api/v1/whoami", "garbage").await.expect(401);
     assert_eq!(
@@ -194,7 +206,10 @@ async fn an_event_tells_from_where_and_never_a_token_or_a_query() {
     let id = fh_auth::read_unverified(&bob).unwrap().jti;
     assert_eq!(event.token, Some(id));
     assert!(event.request_id.is_some());
-    assert_eq!(answer.headers["x-request-id"], event.request_id.clone().unwrap());
+    assert_eq!(
+        answer.headers["x-request-id"],
+        event.request_id.clone().unwrap()
+    );
     assert_eq!(
         event.subject.as_deref(),
         Some("(withheld: it looks like a token)")

@@ -132,7 +132,9 @@ impl Limiter {
         requests.take(origin, self.now()).map_err(|wait| {
             let per_second = requests.per_second;
             ApiError::TooMany(
-                format!("too many requests: this server takes {per_second} a second from one caller"),
+                format!(
+                    "too many requests: this server takes {per_second} a second from one caller"
+                ),
                 Some(wait),
             )
         })

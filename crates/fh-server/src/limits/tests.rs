@@ -152,12 +152,21 @@ async fn an_address_that_guesses_is_locked_out_and_those_beside_it_go_on() {
         // Each address of the network once: it is one customer's.
         let address = at(&format!("2001:db8::1:{number}"));
         let forged = format!("{}x", &fresh[..fresh.len() - 1 - number]);
-        statuses.push(from(&server, &address, WHOAMI, &forged).await.status.as_u16());
+        statuses.push(
+            from(&server, &address, WHOAMI, &forged)
+                .await
+                .status
+                .as_u16(),
+        );
     }
     assert_eq!(statuses, [401, 401, 401, 401, 401, 429, 429, 429]);
     // Not even good credentials are looked at, but what is known is known.
     let refused = from(&server, &at(near), WHOAMI, &fresh).await.expect(429);
-    let wait: u64 = refused.headers["retry-after"].to_str().unwrap().parse().unwrap();
+    let wait: u64 = refused.headers["retry-after"]
+        .to_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!((1..=12).contains(&wait), "{wait}");
     assert!(refused.message().contains("bad credentials"));
     from(&server, &at(near), WHOAMI, &known).await.expect(200);
@@ -173,7 +182,9 @@ async fn tokens_that_have_ended_are_no_guesses() {
     let server = TestServer::start_with(TempDir::new().unwrap(), adjust).await;
     let expired = server.expired(&server.admin).await;
     for _ in 0..6 {
-        from(&server, "192.0.2.1", WHOAMI, &expired).await.expect(401);
+        from(&server, "192.0.2.1", WHOAMI, &expired)
+            .await
+            .expect(401);
     }
     from(&server, "192.0.2.1", WHOAMI, &server.admin)
         .await

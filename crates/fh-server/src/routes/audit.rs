@@ -84,7 +84,10 @@ pub(crate) async fn list(
             () = state.stopping().cancelled() => return Ok(Json(list)),
         }
         // Who waits may have lost meanwhile what let them in.
-        let caller = state.access().authenticate(&headers, caller.source()).await?;
+        let caller = state
+            .access()
+            .authenticate(&headers, caller.source())
+            .await?;
         filter = self::filter(&state, &caller, &query).await?;
     }
 }
@@ -103,11 +106,7 @@ fn bounded(field: &str, value: u64, least: u64, most: u64) -> Result<(), ApiErro
 /// # Errors
 /// 401 for the anonymous, 403 for those who may not read the log, 404 for an organisation that the caller
 /// may not know of, or whose log the token does not reach.
-async fn filter(
-    state: &AppState,
-    caller: &Caller,
-    query: &AuditQuery,
-) -> Result<Filter, ApiError> {
+async fn filter(state: &AppState, caller: &Caller, query: &AuditQuery) -> Result<Filter, ApiError> {
     let asked = Filter {
         flake: query.flake.as_ref().map(ToString::to_string),
         user: query.user.clone(),

@@ -15,9 +15,15 @@ use crate::error::ApiError;
 use crate::keys::{SigningKeys, public_half};
 use crate::state::AppState;
 
-/// `GET /api/v1/keys`: for everybody.
-pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<KeyList>, ApiError> {
-    let keys = state.database().read(|connection| Ok(all(connection))).await?;
+/// `GET /api/v1/keys`: for everybody; but bad credentials are refused here too.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    _caller: Caller,
+) -> Result<Json<KeyList>, ApiError> {
+    let keys = state
+        .database()
+        .read(|connection| Ok(all(connection)))
+        .await?;
     Ok(Json(KeyList { keys: keys? }))
 }
 
@@ -31,7 +37,10 @@ pub(crate) async fn rotate(
     // Of its own, so that what is committed counts also where the caller has gone.
     let rotation = tokio::spawn(async move {
         state.keys().replace(change(&state, actor)).await?;
-        let keys = state.database().read(|connection| Ok(all(connection))).await?;
+        let keys = state
+            .database()
+            .read(|connection| Ok(all(connection)))
+            .await?;
         Ok::<_, ApiError>(keys?)
     });
     let keys = rotation.await.map_err(ApiError::internal)??;
@@ -41,14 +50,17 @@ pub(crate) async fn rotate(
 async fn change(state: &AppState, actor: Actor) -> Result<SigningKeys, ApiError> {
     let settings = state.settings();
     let key_name = settings.signing_key_name.clone();
-    let host = settings.public_url.as_ref().map(|url| url.host().to_owned());
+    let host = settings
+        .public_url
+        .as_ref()
+        .map(|url| url.host().to_owned());
     state
         .database()
         .write(move |transaction| {
             let before = SigningKeys::load(transaction).map_err(ApiError::internal)?;
             let host = host.unwrap_or_default();
-            let after = rotate_keys(transaction, key_name.as_deref(), &host)
-                .map_err(ApiError::internal)?;
+            let after =
+                rotate_keys(transaction, key_name.as_deref(), &host).map_err(ApiError::internal)?;
             let name = after.active().name();
             audit::record(
                 transaction,

@@ -249,7 +249,10 @@ async fn what_upstream_has_signed_is_left_out_and_meets_references() {
         .collect();
     assert_eq!(
         names,
-        [scene.server.state.keys().signing().active().name(), "upstream-1"]
+        [
+            scene.server.state.keys().signing().active().name(),
+            "upstream-1"
+        ]
     );
 
     // Without the key, nobody vouches for them.

@@ -49,11 +49,21 @@ async fn the_standby_takes_over_at_once_and_for_good() {
     assert_eq!(after.keys[0].public_key, before.keys[1].public_key);
     assert_eq!(after.keys[2].public_key, before.keys[0].public_key);
     let signing = server.state.keys().signing();
-    assert_eq!(signing.active().public().to_string(), after.keys[0].public_key);
+    assert_eq!(
+        signing.active().public().to_string(),
+        after.keys[0].public_key
+    );
     // New clients learn what signs and what will, never what is over.
     let discovery: Discovery = server.get("/.well-known/fh", "").await.json();
-    let public: Vec<_> = discovery.public_keys.iter().map(|key| &key.public_key).collect();
-    assert_eq!(public, [&after.keys[0].public_key, &after.keys[1].public_key]);
+    let public: Vec<_> = discovery
+        .public_keys
+        .iter()
+        .map(|key| &key.public_key)
+        .collect();
+    assert_eq!(
+        public,
+        [&after.keys[0].public_key, &after.keys[1].public_key]
+    );
     assert_eq!(server.audited("key.rotate").await, 1);
 
     let server = TestServer::start_in(server.stop()).await;
@@ -78,7 +88,9 @@ async fn what_is_left_of_a_retired_key_cannot_sign() {
     let file = server.state.settings().data_dir.join("fh.sqlite");
     let holds = || {
         let bytes = std::fs::read(&file).unwrap();
-        bytes.windows(secret.len()).any(|part| part == secret.as_bytes())
+        bytes
+            .windows(secret.len())
+            .any(|part| part == secret.as_bytes())
     };
     let checkpoint = async || {
         let done = server.state.database().write(|transaction| {
@@ -121,7 +133,9 @@ async fn server_administrators_alone_rotate() {
     server.post(path, &ann, json!({})).await.expect(403);
     let narrow = server.narrow(&server.admin, &["admin"], &["acme/*"]).await;
     server.post(path, &narrow, json!({})).await.expect(403);
-    let without = server.narrow(&server.admin, &["pull", "push", "mint"], &["*"]).await;
+    let without = server
+        .narrow(&server.admin, &["pull", "push", "mint"], &["*"])
+        .await;
     server.post(path, &without, json!({})).await.expect(403);
     assert_eq!(keys(&server).await.keys, before.keys);
 }
@@ -132,7 +146,11 @@ async fn a_token_cannot_rely_on_signatures_of_a_retired_key() {
     let retired = server.state.keys().signing().active().public().to_string();
     rotate(&server).await;
     server
-        .post("/api/v1/tokens", &server.admin, json!({ "signed_by": [retired] }))
+        .post(
+            "/api/v1/tokens",
+            &server.admin,
+            json!({ "signed_by": [retired] }),
+        )
         .await
         .expect(422);
 }
