@@ -1,11 +1,13 @@
 //! One file per command: its arguments, what they mean, and what it does. The doc comment of the
 //! arguments is the help text.
 
+mod audit;
 pub(crate) mod child;
 mod completion;
 mod doctor;
 mod flake;
 mod grant;
+mod key;
 mod list;
 mod login;
 mod logout;
@@ -50,6 +52,9 @@ pub(crate) enum Command {
     Token(token::TokenCommand),
     #[command(subcommand)]
     User(user::UserCommand),
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    Audit(audit::AuditArguments),
     #[cfg(feature = "server")]
     Serve(serve::ServeArguments),
     Completion(completion::CompletionArguments),
@@ -88,6 +93,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         Command::Grant(command) => grant::run(command, context)?,
         Command::Token(command) => token::run(command, context)?,
         Command::User(command) => user::run(command, context)?,
+        Command::Key(command) => key::run(&command, context)?,
+        Command::Audit(arguments) => audit::run(arguments, context)?,
         #[cfg(feature = "server")]
         Command::Serve(arguments) => serve::run(arguments, context)?,
         Command::Completion(arguments) => completion::run(&arguments, context)?,

@@ -78,6 +78,38 @@ impl Output {
         write_stdout(text.as_bytes())
     }
 
+    /// Prints what has come to a list that goes on; the `first` time with the columns' names. JSON is one
+    /// object a line.
+    pub(crate) fn more<R: Serialize>(
+        &self,
+        columns: &[Column<R>],
+        records: &[R],
+        first: bool,
+    ) -> Result<(), CommandError> {
+        let text = match self.format {
+            Format::Json => {
+                let mut lines = Vec::new();
+                for record in records {
+                    serde_json::to_writer(&mut lines, record)
+                        .map_err(|error| CommandError::output(io::Error::other(error)))?;
+                    lines.push(b'\n');
+                }
+                return write_stdout(&lines);
+            }
+            Format::Csv => table::csv(columns, records)?,
+            Format::Table if records.is_empty() => return Ok(()),
+            Format::Table => table::table(
+                columns,
+                records,
+                OffsetDateTime::now_utc(),
+                terminal_width(),
+            ),
+        };
+        // No column's name holds a line feed.
+        let rows = text.split_once('\n').map_or("", |(_, rows)| rows);
+        write_stdout(if first { &text } else { rows }.as_bytes())
+    }
+
     /// Says what an empty list means, where it is shown to a person.
     pub(crate) fn when_empty<R>(&self, records: &[R], sentence: &str) {
         if records.is_empty() && self.format == Format::Table {

@@ -11,6 +11,7 @@
 //! the server that it was given for and nowhere else. Memory stays bounded whatever is sent and
 //! however slow the line is.
 
+mod audit;
 mod authorization;
 mod client;
 pub mod closure;
@@ -28,6 +29,7 @@ pub mod targets;
 mod text;
 pub mod workload;
 
+pub use audit::AuditFilter;
 pub use authorization::{IssuedToken, TokenSource, left_of, renew_after};
 pub use client::{Client, ClientBuilder, check_token};
 pub use closure::{Closure, ClosurePath, NixTools};

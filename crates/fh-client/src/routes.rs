@@ -6,11 +6,11 @@
 
 use bytes::Bytes;
 use fh_api::{
-    API_PREFIX, BatchAnswer, CommitSummary, CreateFlake, CreateGrant, CreateOrganization,
-    CreateToken, CreateUser, Discovery, FlakeInfo, FlakeList, FlakeName, GrantInfo, GrantList,
-    MintedToken, NAR_BATCH_MEDIA_TYPE, Name, OrganizationInfo, OrganizationList, PartAnswer,
-    PathList, PushPlan, PushRequest, Role, RotateToken, TokenInfo, TokenList, UpdateFlake,
-    UserInfo, UserList, Whoami,
+    API_PREFIX, AuditList, BatchAnswer, CommitSummary, CreateFlake, CreateGrant,
+    CreateOrganization, CreateToken, CreateUser, Discovery, FlakeInfo, FlakeList, FlakeName,
+    GrantInfo, GrantList, KeyList, MintedToken, NAR_BATCH_MEDIA_TYPE, Name, OrganizationInfo,
+    OrganizationList, PartAnswer, PathList, PushPlan, PushRequest, Role, RotateToken, TokenInfo,
+    TokenList, UpdateFlake, UserInfo, UserList, Whoami,
 };
 use fh_nix::NarHash;
 use http::Method;
@@ -18,6 +18,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use uuid::Uuid;
 
+use crate::audit::AuditFilter;
 use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::http::{Answer, Content, Request, UploadBody};
@@ -154,6 +155,32 @@ impl Client {
     /// Makes an account; for server administrators.
     pub async fn create_user(&self, new: &CreateUser) -> Result<UserInfo> {
         self.create("/users", new).await
+    }
+}
+
+/// The audit log and the signing keys.
+#[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
+impl Client {
+    /// What was done and what was refused; for administrators.
+    pub async fn audit(&self, filter: &AuditFilter) -> Result<AuditList> {
+        self.get(&format!("/audit?{}", filter.query())).await
+    }
+
+    /// The keys that sign path infos; needs no token.
+    pub async fn keys(&self) -> Result<KeyList> {
+        self.get("/keys").await
+    }
+
+    /// Lets the standby key sign from now on; for server administrators.
+    pub async fn rotate_keys(&self) -> Result<KeyList> {
+        // Twice would be one rotation too many.
+        self.call(
+            Method::POST,
+            "/keys/rotate",
+            Content::Empty,
+            Repeat::IfUnsent,
+        )
+        .await
     }
 }
 

@@ -67,6 +67,8 @@ fn prepare(connection: &Connection) -> Result<(), DatabaseError> {
     connection.set_prepared_statement_cache_capacity(PREPARED);
     connection.pragma_update(None, "foreign_keys", true)?;
     connection.pragma_update(None, "trusted_schema", false)?;
+    // Else a row that replaces another is not asked about by the triggers that keep the audit log.
+    connection.pragma_update(None, "recursive_triggers", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     // KiB, for each connection.
     connection.pragma_update(None, "cache_size", -16384)?;

@@ -24,7 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
             "The public keys that sign, will sign and have signed",
             list,
         )
-        .asks(Asks::Nobody)
+        .asks(Asks::Anybody)
         .answers::<KeyList>(200),
         post(
             "/keys/rotate",
@@ -35,8 +35,11 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// `GET /api/v1/keys`: for everybody.
-pub(crate) async fn list(State(state): State<AppState>) -> Result<Json<KeyList>, ApiError> {
+/// `GET /api/v1/keys`: for everybody; but bad credentials are refused here too.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    _caller: Caller,
+) -> Result<Json<KeyList>, ApiError> {
     let keys = state
         .database()
         .read(|connection| Ok(all(connection)))

@@ -40,9 +40,12 @@ async fn an_administrator_of_an_organisation_reads_what_happened_in_it_alone() {
         actions(&mine),
         ["organization.create", "flake.create", "grant.set"]
     );
+    let cleo = server.user("cleo").await;
     for (token, query, status) in [
         ("", "?org=acme", 401),
-        (bob.as_str(), "?org=acme", 404),
+        // Bob reads something there, so he may know of it.
+        (bob.as_str(), "?org=acme", 403),
+        (cleo.as_str(), "?org=acme", 404),
         (bob.as_str(), "?org=absent", 404),
         (ann.as_str(), "", 403),
         (ann.as_str(), "?org=other", 404),

@@ -163,6 +163,17 @@ fn rows() -> Vec<Row> {
             ..own(Method::DELETE, "/api/v1/tokens/{id}", None, 204)
         },
         for_administrator(Method::GET, "/metrics", None),
+        for_administrator(Method::GET, "/api/v1/audit", None),
+        Row {
+            anonymous: 401,
+            ..on_flake(Method::GET, "/api/v1/audit?org=acme", None)
+        },
+        for_administrator(Method::POST, "/api/v1/keys/rotate", None),
+        Row {
+            anonymous: 200,
+            wrong_permission: 200,
+            ..own(Method::GET, "/api/v1/keys", None, 200)
+        },
         Row {
             right: 204,
             ..on_flake(Method::DELETE, flake, None)

@@ -1,0 +1,215 @@
+//! `fh audit`: what was done on a server, and what was refused.
+
+use std::time::Duration;
+
+use clap::Args;
+use fh_api::{AuditEvent, ErrorCode, FlakeName, Name};
+use fh_client::{AuditFilter, Client};
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column, human, number};
+
+/// How long the server is asked to wait for a further event.
+const WAIT: Duration = Duration::from_secs(25);
+
+/// Show what was done on the server, and what was refused, by whom and from where
+///
+/// Administrators of the server see everything; administrators of an organisation see, with --org, what
+/// happened in it. Nothing in the log is a secret, and nobody can change it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh audit --since 1h                           the newest events of the last hour
+  fh audit --org acme --action grant            who was granted what in acme
+  fh audit --denied --user ci -n 20             what was refused to ci
+  fh audit --follow --json | tee -a audit.log   one JSON object a line, as it happens")]
+pub(crate) struct AuditArguments {
+    /// Go on: show events as they happen, until Ctrl-C
+    #[arg(long)]
+    follow: bool,
+
+    /// Of one organisation only
+    #[arg(long, value_name = "ORG")]
+    org: Option<Name>,
+
+    /// On one flake only
+    #[arg(long, value_name = "ORG/PROJECT", add = crate::completion::flakes())]
+    flake: Option<FlakeName>,
+
+    /// By one user only
+    #[arg(long, value_name = "USER")]
+    user: Option<Name>,
+
+    /// With one token only
+    #[arg(long, value_name = "ID")]
+    token: Option<Uuid>,
+
+    /// Whose action begins so, such as `grant` or `token.revoke`
+    #[arg(long, value_name = "WORD")]
+    action: Option<String>,
+
+    /// Only what was refused
+    #[arg(long)]
+    denied: bool,
+
+    /// Not before: a length of time ago, such as 1h or 7d, or a time such as 2026-01-31T12:00:00Z
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    since: Option<OffsetDateTime>,
+
+    /// Before: as --since
+    #[arg(long, value_name = "TIME", value_parser = moment)]
+    until: Option<OffsetDateTime>,
+
+    /// How many events at most: the newest ones
+    #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 100,
+          value_parser = clap::value_parser!(u32).range(1..=1000))]
+    number: u32,
+}
+
+/// A time as it is typed.
+fn moment(text: &str) -> Result<OffsetDateTime, String> {
+    if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
+        return Ok(at);
+    }
+    let seconds = crate::duration::parse(text).map_err(|_| {
+        "expected a length of time such as 1h or 7d, or a time such as 2026-01-31T12:00:00Z"
+            .to_owned()
+    })?;
+    let ago = time::Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
+    OffsetDateTime::now_utc()
+        .checked_sub(ago)
+        .ok_or_else(|| "this is longer ago than time goes back".to_owned())
+}
+
+pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let follow = arguments.follow;
+    let asked_for_one = arguments.org.is_some();
+    let filter = AuditFilter {
+        org: arguments.org,
+        flake: arguments.flake,
+        user: arguments.user,
+        token: arguments.token,
+        action: arguments.action,
+        denied: arguments.denied.then_some(true),
+        since: arguments.since,
+        until: arguments.until,
+        after: None,
+        limit: Some(arguments.number),
+        wait: None,
+    };
+    let explained = |error: CommandError| {
+        if asked_for_one {
+            return error;
+        }
+        error.hint_for(
+            ErrorCode::Forbidden,
+            "With `--org ORG`, administrators of an organisation see what happened in it.",
+        )
+    };
+    if follow {
+        return self::follow(&client, filter, context).map_err(explained);
+    }
+    let found = context
+        .ask("cannot read the audit log", async {
+            client.audit(&filter).await
+        })
+        .map_err(explained)?
+        .events;
+    context.output.list(&columns(), &found)?;
+    context.output.when_empty(&found, "No event is like that.");
+    Ok(())
+}
+
+fn follow(client: &Client, mut filter: AuditFilter, context: &Context) -> Result<(), CommandError> {
+    let columns = columns();
+    context.wait("", async {
+        let mut first = true;
+        loop {
+            let list = client
+                .audit(&filter)
+                .await
+                .map_err(|error| CommandError::from(error).context("cannot read the audit log"))?;
+            context.output.more(&columns, &list.events, first)?;
+            first = false;
+            filter.after = Some(list.next);
+            filter.wait = Some(WAIT);
+        }
+    })
+}
+
+fn columns() -> Vec<Column<AuditEvent>> {
+    fn text<T: ToString>(value: Option<&T>) -> String {
+        value.map(ToString::to_string).unwrap_or_default()
+    }
+    vec![
+        number("id", "ID", |event: &AuditEvent| event.id.to_string()).hidden(),
+        column("at", "WHEN", |event: &AuditEvent| {
+            human::timestamp(event.at)
+        }),
+        column("action", "ACTION", |event: &AuditEvent| {
+            event.action.clone()
+        }),
+        column("denied", "RESULT", |event: &AuditEvent| {
+            event.denied.to_string()
+        })
+        .shown(|event, _| if event.denied { "refused" } else { "done" }.to_owned()),
+        column("user", "WHO", |event: &AuditEvent| {
+            text(event.user.as_ref())
+        }),
+        column("address", "FROM", |event: &AuditEvent| {
+            text(event.address.as_ref())
+        }),
+        column("organization", "ORG", |event: &AuditEvent| {
+            text(event.organization.as_ref())
+        })
+        .hidden(),
+        column("flake", "ON", |event: &AuditEvent| {
+            text(event.flake.as_ref())
+        })
+        .shown(|event, _| match (&event.flake, &event.organization) {
+            (Some(flake), _) => flake.to_string(),
+            (None, organization) => text(organization.as_ref()),
+        }),
+        column("subject", "WHAT", |event: &AuditEvent| {
+            text(event.subject.as_ref())
+        })
+        .flexible(),
+        column("token", "TOKEN", |event: &AuditEvent| {
+            text(event.token.as_ref())
+        })
+        .hidden(),
+        column("workload", "WORKLOAD", |event: &AuditEvent| {
+            text(event.workload.as_ref())
+        })
+        .hidden(),
+        column("request_id", "REQUEST", |event: &AuditEvent| {
+            text(event.request_id.as_ref())
+        })
+        .hidden(),
+        column("detail", "DETAIL", |event: &AuditEvent| {
+            text(event.detail.as_ref())
+        })
+        .hidden(),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_is_a_moment_or_so_long_ago() {
+        let at = moment("2026-01-31T12:00:00+01:00").unwrap();
+        assert_eq!(at, moment("2026-01-31T11:00:00Z").unwrap());
+        let hour = OffsetDateTime::now_utc() - moment("1h").unwrap();
+        assert!((3600..3610).contains(&hour.whole_seconds()), "{hour}");
+        for bad in ["", "yesterday", "1", "2026-01-31", "-1h", "99999999999y"] {
+            assert!(moment(bad).is_err(), "{bad}");
+        }
+    }
+}
