@@ -41,16 +41,21 @@ pub struct IssuedToken {
 }
 
 impl IssuedToken {
-    /// A JWT that was made just now. Its life is what it says of itself, whatever the clock of this
-    /// machine says.
+    /// A JWT that was made just now, as far as is known: Google's metadata server gives out what it
+    /// made before while that is good. By a clock that is far ahead it has ended already, and then its
+    /// life is what counts.
     #[must_use]
     pub fn fresh(token: SecretString) -> Self {
         let times = UnverifiedTimes::read(token.expose_secret());
         let life = times.and_then(|times| Some(times.exp? - times.iat?));
-        let good_for = life
+        let life = life
             .and_then(|seconds| u64::try_from(seconds).ok())
-            .map(Duration::from_secs)
-            .or_else(|| left_of(&token));
+            .map(Duration::from_secs);
+        let left = left_of(&token).filter(|left| !left.is_zero());
+        let good_for = match (life, left) {
+            (Some(life), Some(left)) => Some(life.min(left)),
+            (one, other) => one.or(other),
+        };
         Self { token, good_for }
     }
 
@@ -292,6 +297,36 @@ mod tests {
             let seconds = Duration::from_secs;
             assert_eq!(renew_after(seconds(life)), seconds(after), "{life}");
         }
+    }
+
+    #[test]
+    fn the_life_of_a_jwt_is_judged_by_what_it_says_and_by_the_clock() {
+        let now = OffsetDateTime::now_utc().unix_timestamp();
+        let good_for = |claims: String| {
+            let payload = data_encoding::BASE64URL_NOPAD.encode(claims.as_bytes());
+            let token = SecretString::from(format!("eyJh.{payload}.c2ln"));
+            let seconds = IssuedToken::fresh(token)
+                .good_for
+                .map(|life| life.as_secs());
+            // The clock may have gone on.
+            seconds.map(|seconds| seconds.next_multiple_of(10))
+        };
+        let claims =
+            |made: i64, end: i64| format!(r#"{{"iat":{},"exp":{}}}"#, now + made, now + end);
+        assert_eq!(good_for(claims(0, 300)), Some(300));
+        assert_eq!(good_for(claims(-3000, 600)), Some(600), "made before");
+        assert_eq!(
+            good_for(claims(5000, 5300)),
+            Some(300),
+            "our clock is behind"
+        );
+        assert_eq!(
+            good_for(claims(-5000, -4700)),
+            Some(300),
+            "our clock is ahead"
+        );
+        assert_eq!(good_for(format!(r#"{{"exp":{}}}"#, now + 300)), Some(300));
+        assert_eq!(good_for("{}".to_owned()), None);
     }
 
     #[test]

@@ -25,6 +25,12 @@ const NIXOS_CACHE_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZP
 /// may link is not sent, nor what cache.nixos.org has signed. The push becomes visible as a whole
 /// once it is complete, or not at all; one that was interrupted goes on where it was when it is run
 /// again.
+///
+/// Without a token, a CI job (GitHub Actions, GitLab, Buildkite, CircleCI, Semaphore), a machine in a
+/// cloud (Google Cloud, AWS) or a pod pushes to an fh server as itself, where a trust policy of the server
+/// lets it; that is said once. In a workflow of GitHub Actions it takes `permissions: id-token: write`,
+/// in a job of GitLab `id_tokens:` with FH_ID_TOKEN: `fh login --help` has both. `--no-workload` and
+/// FH_WORKLOAD=off keep it from doing so.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
