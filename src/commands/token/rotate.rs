@@ -20,7 +20,7 @@ Examples:
   fh token list
   fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 > ci.token
   fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --grace 1h > ci.token")]
-pub(super) struct RotateArguments {
+pub(crate) struct RotateArguments {
     /// The id of the former token, as `fh token list` shows it
     #[arg(value_name = "ID")]
     id: Uuid,
