@@ -206,7 +206,8 @@ mod tests {
     fn a_time_is_a_moment_or_so_long_ago() {
         let at = moment("2026-01-31T12:00:00+01:00").unwrap();
         assert_eq!(at, moment("2026-01-31T11:00:00Z").unwrap());
-        let hour = OffsetDateTime::now_utc() - moment("1h").unwrap();
+        let ago = moment("1h").unwrap();
+        let hour = OffsetDateTime::now_utc() - ago;
         assert!((3600..3610).contains(&hour.whole_seconds()), "{hour}");
         for bad in ["", "yesterday", "1", "2026-01-31", "-1h", "99999999999y"] {
             assert!(moment(bad).is_err(), "{bad}");
