@@ -94,8 +94,8 @@ Files (with XDG_CONFIG_HOME in place of ~/.config where that is set):
 FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
 FH_FRONTEND_ADDR.
 
-Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command, 128 and the
-number of the signal that ended it, 127 where it was not found, 126 where it cannot be run.")]
+Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command, 128
+and the number of the signal that ended it, 127 where it was not found, 126 where it cannot be run.")]
 pub(crate) struct LoginArguments {
     #[command(flatten)]
     token: token::TokenOptions,
