@@ -1,12 +1,18 @@
-//! Every route × every kind of credentials.
+//! Every operation of the OpenAPI document × every kind of credentials. An operation without a row, and
+//! a row without an operation, fail.
 
+use std::collections::BTreeSet;
+
+use data_encoding::BASE64URL_NOPAD;
+use fh_auth::Claims;
 use http::Method;
 use serde_json::{Value, json};
+use uuid::Uuid;
 
 use crate::testing::TestServer;
 
-/// What a route answers to whom. `{flake}` is a private flake that Ann administers, `{id}` a token
-/// of Ann's.
+/// What an operation answers to whom. `{flake}` is a private flake that Ann administers, `{id}` a token
+/// of Ann's, `{nobody}` an id of nothing.
 struct Row {
     method: Method,
     path: &'static str,
@@ -25,6 +31,19 @@ struct Row {
     needs: &'static str,
     right: u16,
 }
+
+/// What looks at no credentials.
+const OPEN: &[&str] = &[
+    "GET /.well-known/fh",
+    "GET /.well-known/jwks.json",
+    "GET /api/v1/openapi.json",
+    "GET /healthz",
+    "GET /readyz",
+];
+
+/// A part of a NAR of no push.
+const PART: &str = "/api/v1/flakes/{flake}/pushes/{nobody}/nars/\
+                    0000000000000000000000000000000000000000000000000000/parts/0";
 
 const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];
 
@@ -65,6 +84,12 @@ fn rows() -> Vec<Row> {
         reader: right,
         right,
         ..row(method, path, body)
+    };
+    // The same for everybody whose credentials are good.
+    let anybody = |path, status| Row {
+        anonymous: status,
+        wrong_permission: status,
+        ..own(Method::GET, path, None, status)
     };
     vec![
         Row {
@@ -134,6 +159,46 @@ fn rows() -> Vec<Row> {
             ..on_flake(Method::DELETE, "/api/v1/flakes/{flake}/grants/dan", None)
         },
         Row {
+            needs: "push",
+            ..on_flake(
+                Method::POST,
+                "/api/v1/flakes/{flake}/pushes",
+                Some(json!({ "paths": [], "dry_run": true })),
+            )
+        },
+        Row {
+            needs: "push",
+            right: 404,
+            ..on_flake(
+                Method::POST,
+                "/api/v1/flakes/{flake}/pushes/{nobody}/commit",
+                None,
+            )
+        },
+        Row {
+            needs: "push",
+            right: 400,
+            ..on_flake(
+                Method::POST,
+                "/api/v1/flakes/{flake}/pushes/{nobody}/nars",
+                None,
+            )
+        },
+        Row {
+            needs: "push",
+            right: 404,
+            ..on_flake(Method::PUT, PART, None)
+        },
+        Row {
+            needs: "push",
+            right: 404,
+            ..on_flake(
+                Method::DELETE,
+                "/api/v1/flakes/{flake}/pushes/{nobody}",
+                None,
+            )
+        },
+        Row {
             wrong_permission: 200,
             ..own(Method::GET, "/api/v1/tokens", None, 200)
         },
@@ -156,11 +221,37 @@ fn rows() -> Vec<Row> {
             ..own(Method::GET, "/api/v1/tokens/{id}", None, 200)
         },
         Row {
+            needs: "mint",
+            wrong_permission: 403,
+            wrong_flake: 404,
+            stranger: 404,
+            reader: 404,
+            ..own(
+                Method::POST,
+                "/api/v1/tokens/{id}/rotate",
+                Some(json!({ "grace": 600 })),
+                201,
+            )
+        },
+        Row {
             wrong_permission: 404,
             wrong_flake: 404,
             stranger: 404,
             reader: 404,
             ..own(Method::DELETE, "/api/v1/tokens/{id}", None, 204)
+        },
+        anybody("/nix-cache-info", 200),
+        anybody(
+            "/nar/0000000000000000000000000000000000000000000000000000.nar.zst",
+            404,
+        ),
+        anybody("/log/00000000000000000000000000000000-x.drv", 404),
+        Row {
+            anonymous: 404,
+            wrong_permission: 404,
+            reader: 200,
+            needs: "pull",
+            ..on_flake(Method::GET, "/cache/{flake}/nix-cache-info", None)
         },
         for_administrator(Method::GET, "/metrics", None),
         for_administrator(Method::GET, "/api/v1/audit", None),
@@ -210,14 +301,58 @@ async fn people(server: &TestServer, other: &TestServer) -> People {
         "A"
     };
     forged.replace_range(signature..=signature, other_letter);
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let claims = Claims {
+        nbf: now + 3600,
+        exp: now + 7200,
+        ..fh_auth::read_unverified(&ann).unwrap()
+    };
+    let early = server.state.keys().token().sign(&claims).unwrap();
+    let claims = fh_auth::read_unverified(&ann).unwrap();
+    // Another server's key under everything that is ours.
+    let foreign = other.state.keys().token().sign(&claims).unwrap();
+    let payload = BASE64URL_NOPAD.encode(&serde_json::to_vec(&claims).unwrap());
+    let header = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
+    let unsigned = format!("{}.{payload}.", header(json!({ "alg": "none", "typ": "JWT" })));
+    let public = server.state.keys().token().jwk();
+    let hs256 = jsonwebtoken::encode(
+        &jsonwebtoken::Header {
+            kid: Some(public.kid.clone()),
+            ..jsonwebtoken::Header::new(jsonwebtoken::Algorithm::HS256)
+        },
+        &claims,
+        &jsonwebtoken::EncodingKey::from_secret(
+            &BASE64URL_NOPAD.decode(public.x.as_bytes()).unwrap(),
+        ),
+    )
+    .unwrap();
+    let stranger_issuer = format!(
+        "{}.{}.c2ln",
+        header(json!({ "alg": "RS256", "typ": "JWT", "kid": "1" })),
+        BASE64URL_NOPAD.encode(
+            json!({
+                "iss": "https://issuer.example.org",
+                "aud": server.state.keys().audience(),
+                "sub": "x",
+                "exp": now + 600,
+            })
+            .to_string()
+            .as_bytes()
+        )
+    );
     let bad = vec![
         (server.expired(&ann).await, "the token expired at "),
+        (early.to_string(), "the token is not valid before "),
         (revoked, "the token was revoked at "),
         (
             other.admin.clone(),
             "the token is for another server (https://cache.example.org)",
         ),
         (forged, "the token's signature is not valid"),
+        (foreign.to_string(), "the token's signature is not valid"),
+        (unsigned, "the token's signature is not valid"),
+        (hs256, "the token's signature is not valid"),
+        (stranger_issuer, ""),
         ("garbage".to_owned(), "this is not a token"),
         ("fh1_a.b.c".to_owned(), "this is not a token"),
     ];
@@ -231,9 +366,74 @@ async fn people(server: &TestServer, other: &TestServer) -> People {
     }
 }
 
+/// The operations of the document that look at credentials, and those that do not.
+fn operations() -> [BTreeSet<(String, String)>; 2] {
+    let document: Value = serde_json::from_str(&crate::openapi()).unwrap();
+    let mut found = [BTreeSet::new(), BTreeSet::new()];
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            let looks = operation.get("security").is_some();
+            found[usize::from(!looks)].insert((method.to_uppercase(), path.clone()));
+        }
+    }
+    found
+}
+
+/// The template that an address is of: that with the most segments that are the same.
+fn template(address: &str, operations: &BTreeSet<(String, String)>, method: &Method) -> String {
+    let address = address.split('?').next().unwrap();
+    let fits = |template: &str| {
+        let mut same = 0;
+        let mut given = address.split('/');
+        for segment in template.split('/') {
+            let Some(value) = given.next() else { return None };
+            if segment == "{path}" {
+                return Some(same);
+            }
+            if segment == value {
+                same += 1;
+            } else if !segment.starts_with('{') {
+                return None;
+            }
+        }
+        given.next().is_none().then_some(same)
+    };
+    operations
+        .iter()
+        .filter(|(of, _)| of == method.as_str())
+        .filter_map(|(_, template)| fits(template).map(|same| (same, template.clone())))
+        .max()
+        .unwrap_or_else(|| panic!("{method} {address} is no operation"))
+        .1
+}
+
+#[test]
+fn every_operation_has_a_row() {
+    let [looking, open] = operations();
+    let covered: BTreeSet<(String, String)> = rows()
+        .iter()
+        .map(|row| {
+            let address = row.path.replace("{flake}", "acme/app");
+            let template = template(&address, &looking, &row.method);
+            (row.method.to_string(), template)
+        })
+        .collect();
+    let missing: Vec<_> = looking.difference(&covered).collect();
+    assert!(missing.is_empty(), "no row says who may do {missing:?}");
+    let open: Vec<String> = open
+        .into_iter()
+        .map(|(method, path)| format!("{method} {path}"))
+        .collect();
+    assert_eq!(open, OPEN, "what asks for no credentials is listed");
+}
+
 #[tokio::test]
 async fn every_route_answers_each_kind_of_caller() {
-    let server = TestServer::start().await;
+    let server = TestServer::start_with(tempfile::TempDir::new().unwrap(), |settings| {
+        // Each row shows a dozen bad credentials.
+        settings.limits.login_failures = 0;
+    })
+    .await;
     let other = TestServer::start().await;
     let people = people(&server, &other).await;
     let victim = fh_auth::read_unverified(&people.victim).unwrap().jti;
@@ -242,13 +442,15 @@ async fn every_route_answers_each_kind_of_caller() {
         let path = row
             .path
             .replace("{flake}", "acme/app")
-            .replace("{id}", &victim.to_string());
+            .replace("{id}", &victim.to_string())
+            .replace("{nobody}", &Uuid::now_v7().to_string());
         let mut call = async |token: &str| {
             number += 1;
             let body = row.body.as_ref().map(|body| {
                 let text = body.to_string().replace("{n}", &number.to_string());
                 serde_json::from_str(&text).unwrap()
             });
+            let path = path.replace("{n}", &number.to_string());
             server.call(row.method.clone(), &path, token, body).await
         };
         let what = format!("{} {}", row.method, row.path);
@@ -256,12 +458,11 @@ async fn every_route_answers_each_kind_of_caller() {
         for (token, sentence) in &people.bad {
             let answer = call(token).await;
             assert_eq!(answer.status, 401, "{what}: {sentence}");
-            assert!(
-                answer.message().starts_with(sentence),
-                "{what}: {}",
-                answer.message()
-            );
-            assert!(!answer.message().contains(token.as_str()), "{what}");
+            let text = String::from_utf8_lossy(&answer.body).into_owned();
+            let message = serde_json::from_str::<fh_api::ErrorBody>(&text)
+                .map_or(text, |body| body.message);
+            assert!(message.starts_with(sentence), "{what}: {message}");
+            assert!(!message.contains(token.as_str()), "{what}");
             let schemes: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();
             assert_eq!(schemes.len(), 2, "{what}: {schemes:?}");
         }
@@ -293,12 +494,10 @@ async fn every_route_answers_each_kind_of_caller() {
 #[tokio::test]
 async fn what_is_public_asks_for_nothing() {
     let server = TestServer::start().await;
-    for path in [
-        "/.well-known/fh",
-        "/.well-known/jwks.json",
-        "/healthz",
-        "/readyz",
-    ] {
+    for path in OPEN
+        .iter()
+        .filter_map(|operation| operation.strip_prefix("GET "))
+    {
         for token in ["", "garbage"] {
             server.get(path, token).await.expect(200);
         }

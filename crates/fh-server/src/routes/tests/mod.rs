@@ -3,6 +3,7 @@
 mod audit;
 mod flakes;
 mod matrix;
+mod model;
 mod requests;
 mod revocation;
 mod secrecy;

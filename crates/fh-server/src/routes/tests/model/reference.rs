@@ -1,0 +1,221 @@
+//! What the rules of access come to, written down a second time and as plainly as possible: lists that
+//! are searched from one end to the other, no caches, no generations, no sharing with the product.
+
+use std::collections::BTreeSet;
+
+pub(super) const PERMISSIONS: [&str; 4] = ["pull", "push", "mint", "admin"];
+pub(super) const ROLES: [&str; 3] = ["read", "write", "admin"];
+pub(super) const VISIBILITIES: [&str; 3] = ["public", "unlisted", "private"];
+
+/// What a grant is given on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum On {
+    Flake(usize),
+    Organization(usize),
+}
+
+/// Whom a grant is given to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Whom {
+    User(usize),
+    /// The one team of the organisation.
+    Team,
+    Members,
+}
+
+/// Which flakes a token reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    All,
+    Organization(usize),
+    Flake(usize),
+}
+
+/// A store path of the scene: one that a flake alone holds, or the one that all hold, to which each of
+/// the former refers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Path {
+    Own(usize),
+    Common,
+}
+
+#[derive(Debug, Clone)]
+pub(super) struct Token {
+    pub(super) user: usize,
+    pub(super) parent: Option<usize>,
+    pub(super) permissions: BTreeSet<usize>,
+    pub(super) reach: Vec<Reach>,
+    pub(super) closure: Option<Path>,
+    pub(super) revoked: bool,
+}
+
+/// The facts. Flake `f` belongs to the organisation `f / 2`; organisation `o` is owned by user `o`.
+#[derive(Debug, Clone)]
+pub(super) struct Model {
+    /// Organisation, user, role as an index: member, admin, owner.
+    pub(super) members: Vec<(usize, usize, usize)>,
+    pub(super) team: Vec<(usize, usize)>,
+    pub(super) grants: Vec<(On, usize, Whom, usize)>,
+    pub(super) visibility: Vec<usize>,
+    pub(super) builders_only: Vec<bool>,
+    pub(super) tokens: Vec<Token>,
+}
+
+pub(super) fn organization_of(flake: usize) -> usize {
+    flake / 2
+}
+
+fn includes(mine: Reach, asked: Reach) -> bool {
+    match (mine, asked) {
+        (Reach::All, _) => true,
+        (Reach::Organization(mine), Reach::Organization(asked)) => mine == asked,
+        (Reach::Organization(mine), Reach::Flake(asked)) => mine == organization_of(asked),
+        (Reach::Flake(mine), Reach::Flake(asked)) => mine == asked,
+        _ => false,
+    }
+}
+
+impl Model {
+    fn is_member(&self, organization: usize, user: usize) -> bool {
+        self.members
+            .iter()
+            .any(|(of, who, _)| *of == organization && *who == user)
+    }
+
+    /// The role of a user on a flake: the strongest of all that hold, as an index.
+    pub(super) fn role(&self, user: usize, flake: usize) -> Option<usize> {
+        let organization = organization_of(flake);
+        let by_membership = self
+            .members
+            .iter()
+            .any(|(of, who, role)| *of == organization && *who == user && *role >= 1)
+            .then_some(2);
+        let by_grants = self
+            .grants
+            .iter()
+            .filter(|(on, of, whom, _)| {
+                let here = match on {
+                    On::Flake(on) => *on == flake,
+                    On::Organization(on) => *on == organization,
+                };
+                here && *of == organization
+                    && match whom {
+                        Whom::User(who) => *who == user,
+                        Whom::Members => self.is_member(organization, user),
+                        Whom::Team => {
+                            self.is_member(organization, user)
+                                && self.team.contains(&(organization, user))
+                        }
+                    }
+            })
+            .map(|(_, _, _, role)| *role)
+            .max();
+        by_membership.max(by_grants)
+    }
+
+    /// Whether a token, or one that it was minted with, was revoked.
+    pub(super) fn is_dead(&self, token: usize) -> bool {
+        let token = &self.tokens[token];
+        token.revoked || token.parent.is_some_and(|parent| self.is_dead(parent))
+    }
+
+    pub(super) fn reaches(&self, token: usize, flake: usize) -> bool {
+        self.tokens[token]
+            .reach
+            .iter()
+            .any(|reach| includes(*reach, Reach::Flake(flake)))
+    }
+
+    fn may(&self, token: usize, permission: &str) -> bool {
+        let index = PERMISSIONS.iter().position(|word| *word == permission);
+        self.tokens[token].permissions.contains(&index.unwrap())
+    }
+
+    /// Whether a slice is in the view of a live token, or of nobody. `named`: the address names it.
+    pub(super) fn reads_slice(&self, token: Option<usize>, flake: usize, named: bool) -> bool {
+        if token.is_some_and(|token| !self.reaches(token, flake)) {
+            return false;
+        }
+        let granted = token.is_some_and(|token| {
+            self.may(token, "pull") && self.role(self.tokens[token].user, flake).is_some()
+        });
+        granted
+            || match VISIBILITIES[self.visibility[flake]] {
+                "public" => true,
+                "unlisted" => named,
+                _ => false,
+            }
+    }
+
+    /// Whether a path can be read at the root of the cache, or below a flake's own address.
+    pub(super) fn reads(&self, token: Option<usize>, path: Path, at: Option<usize>) -> bool {
+        let in_closure = token
+            .and_then(|token| self.tokens[token].closure)
+            .is_none_or(|root| path == root || matches!(root, Path::Own(_)) && path == Path::Common);
+        let holders: Vec<usize> = match path {
+            Path::Own(flake) => vec![flake],
+            Path::Common => (0..self.visibility.len()).collect(),
+        };
+        in_closure
+            && holders
+                .into_iter()
+                .filter(|flake| at.is_none_or(|at| at == *flake))
+                .any(|flake| self.reads_slice(token, flake, at.is_some()))
+    }
+
+    /// Whether a live token may push to a flake.
+    pub(super) fn pushes(&self, token: usize, flake: usize) -> bool {
+        self.reaches(token, flake)
+            && self.may(token, "push")
+            && self.role(self.tokens[token].user, flake) >= Some(1)
+            && !self.builders_only[organization_of(flake)]
+    }
+
+    /// Whether a live token may give and take roles on a flake.
+    pub(super) fn administers(&self, token: usize, flake: usize) -> bool {
+        self.reaches(token, flake)
+            && self.may(token, "admin")
+            && self.role(self.tokens[token].user, flake) >= Some(2)
+    }
+
+    /// The token that minting would give; none where it must be refused.
+    pub(super) fn mint(
+        &self,
+        parent: usize,
+        permissions: &BTreeSet<usize>,
+        reach: &[Reach],
+        closure: Option<Path>,
+    ) -> Option<Token> {
+        let mine = &self.tokens[parent];
+        let allowed = self.may(parent, "mint")
+            && !permissions.is_empty()
+            && permissions.is_subset(&mine.permissions)
+            && reach
+                .iter()
+                .all(|asked| mine.reach.iter().any(|mine| includes(*mine, *asked)))
+            && closure.is_none_or(|root| self.reads(Some(parent), root, None));
+        let closure = closure.or(mine.closure);
+        let only_reads = closure.is_none()
+            || permissions
+                .iter()
+                .all(|index| matches!(PERMISSIONS[*index], "pull" | "mint"));
+        (allowed && only_reads).then(|| Token {
+            user: mine.user,
+            parent: Some(parent),
+            permissions: permissions.clone(),
+            reach: reach.to_vec(),
+            closure,
+            revoked: false,
+        })
+    }
+
+    /// A closure that a child is narrowed to is at most that of its parent.
+    pub(super) fn assert_narrowing(&self) {
+        for token in &self.tokens {
+            let Some(parent) = token.parent.map(|parent| &self.tokens[parent]) else {
+                continue;
+            };
+            assert!(token.permissions.is_subset(&parent.permissions));
+        }
+    }
+}
