@@ -102,7 +102,11 @@ fn a_token_for_a_closure_reads_that_closure_alone() {
     // It shows what it is, and gives no more away.
     let alice = world.alice(&versions()[0], &["--closure", world.one.top()]);
     let shown = alice.fh(["token", "inspect"]).ok();
-    assert!(shown.stdout.contains(&world.one.top()["/nix/store/".len()..]));
+    assert!(
+        shown
+            .stdout
+            .contains(&world.one.top()["/nix/store/".len()..])
+    );
     world
         .site
         .admin
@@ -149,7 +153,14 @@ fn a_token_for_signed_paths_reads_what_the_key_has_signed() {
     site.admin
         .nix(
             "nix",
-            ["store", "sign", "--recursive", "--key-file", secret, one.top()],
+            [
+                "store",
+                "sign",
+                "--recursive",
+                "--key-file",
+                secret,
+                one.top(),
+            ],
         )
         .ok();
     for built in [&one, &other] {
@@ -198,7 +209,12 @@ fn a_token_for_a_network_is_good_there_and_nowhere_else() {
         .site
         .admin
         .fh([
-            "token", "create", "--user", "alice", "--network", "192.0.2.0/24",
+            "token",
+            "create",
+            "--user",
+            "alice",
+            "--network",
+            "192.0.2.0/24",
         ])
         .ok()
         .stdout;
@@ -287,7 +303,8 @@ fn a_token_that_is_revoked_between_a_narinfo_and_its_nar_gets_no_nar() {
             .collect();
         assert!(!nars.is_empty());
         assert!(
-            nars.iter().all(|status| status.is_none_or(|status| status == 401)),
+            nars.iter()
+                .all(|status| status.is_none_or(|status| status == 401)),
             "{nars:?}"
         );
     }

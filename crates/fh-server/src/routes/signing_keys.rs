@@ -57,11 +57,10 @@ pub(crate) async fn rotate(
     // Of its own, so that what is committed counts also where the caller has gone.
     let rotation = tokio::spawn(async move {
         state.keys().replace(change(&state, actor)).await?;
-        let keys = state
+        state
             .database()
             .read(|connection| Ok(all(connection)))
-            .await?;
-        Ok::<_, ApiError>(keys?)
+            .await?
     });
     let keys = rotation.await.map_err(ApiError::internal)??;
     Ok(Json(KeyList { keys }))
