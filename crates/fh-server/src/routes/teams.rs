@@ -72,16 +72,19 @@ pub(crate) async fn create(
     let (status, team) = state
         .database()
         .write(move |transaction| {
-            if let Some(there) = teams::find(transaction, organization.id, &wanted.name)? {
-                if wanted.exist_ok {
-                    return Ok((StatusCode::OK, there));
+            let team = match teams::insert(transaction, organization.id, &wanted.name) {
+                Err(error) if error.is_unique_violation() && wanted.exist_ok => {
+                    let there = teams::find(transaction, organization.id, &wanted.name)?;
+                    return Ok((StatusCode::OK, there.ok_or(ApiError::NotFound)?));
                 }
-                let (name, org) = (&wanted.name, &organization.name);
-                return Err(ApiError::Conflict(format!(
-                    "the team {name} of {org} exists already"
-                )));
-            }
-            let team = teams::insert(transaction, organization.id, &wanted.name)?;
+                Err(error) if error.is_unique_violation() => {
+                    let (name, org) = (&wanted.name, &organization.name);
+                    return Err(ApiError::Conflict(format!(
+                        "the team {name} of {org} exists already"
+                    )));
+                }
+                made => made?,
+            };
             audit::record(
                 transaction,
                 &Event {
