@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, UpdateFlake, Visibility};
 use time::OffsetDateTime;
 
-use super::list;
+use super::{IfMissing, list, made};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -32,6 +32,7 @@ pub(crate) enum FlakeCommand {
     after_help = "\
 Examples:
   fh flake create acme/app
+  fh flake create acme/app --if-missing
   fh flake create acme/tools --visibility public --description 'What we build with'"
 )]
 pub(crate) struct CreateArguments {
@@ -46,6 +47,9 @@ pub(crate) struct CreateArguments {
     /// One line on what it is
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+
+    #[command(flatten)]
+    if_missing: IfMissing,
 }
 
 /// Show one flake
@@ -99,12 +103,12 @@ pub(crate) fn run(command: FlakeCommand, context: &Context) -> Result<(), Comman
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let new = CreateFlake {
-        exist_ok: false,
+        exist_ok: arguments.if_missing.set,
         flake: arguments.flake,
         visibility: arguments.visibility,
         description: arguments.description,
     };
-    let made =
+    let answer =
         context
             .change(format_args!("cannot make the flake {}", new.flake), async {
                 client.create_flake(&new).await
@@ -118,7 +122,11 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             )
             .hint_for(ErrorCode::Conflict, format!("Look at it: `fh flake show {flake}`"))
             })?;
-    context.output.done(&made, |made| {
+    made(context, &answer, |made, is_new| {
+        if !is_new {
+            let (visibility, flake) = (made.visibility, &made.flake);
+            return format!("The {visibility} flake {flake} exists already.");
+        }
         format!(
             "Made the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",
             visibility = made.visibility,

@@ -1,8 +1,10 @@
 //! The routes as a client meets them, in process.
 
+mod access;
 mod audit;
 mod flakes;
 mod matrix;
+mod organizations;
 mod requests;
 mod revocation;
 mod secrecy;
