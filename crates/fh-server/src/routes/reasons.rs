@@ -53,6 +53,7 @@ pub(super) fn of_slice(
             add(&mut reasons, "membership", None, role, true, user);
         }
     }
+    let mut by_grants = Vec::new();
     for grant in explain::grants(connection, organization, flake.id, account)? {
         let mut alone = Holdings::default();
         if grant.organization_wide {
@@ -62,9 +63,14 @@ pub(super) fn of_slice(
         }
         if let Some(role) = alone.role(facts) {
             let (subject, wide) = (Some(grant.subject), grant.organization_wide);
-            add(&mut reasons, "grant", subject, role, wide, grant.holder);
+            add(&mut by_grants, "grant", subject, role, wide, grant.holder);
         }
     }
+    by_grants.sort_by(|a, b| {
+        let key = |reason: &AccessReason| (reason.subject.clone(), reason.organization_wide);
+        key(a).cmp(&key(b))
+    });
+    reasons.append(&mut by_grants);
     for policy in explain::policies(connection, organization)? {
         let (org, project) = (flake.name.org.as_str(), flake.name.project.as_str());
         let counts = match whose {
