@@ -271,6 +271,16 @@ mod tests {
     }
 
     #[test]
+    fn each_organisation_is_offered_once() {
+        let flakes = parse("b/x\t\nacme/app\t\nacme/other\tone\n");
+        let names: Vec<_> = organizations_of(&flakes)
+            .into_iter()
+            .map(|named| named.name)
+            .collect();
+        assert_eq!(names, ["acme", "b"]);
+    }
+
+    #[test]
     fn names_from_a_clock_ahead_are_not_fresh() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("names");

@@ -21,6 +21,7 @@ mod push_limits;
 mod scopes;
 mod serve_check;
 mod status;
+mod teams;
 mod token;
 mod trouble;
 mod workload;

@@ -29,9 +29,9 @@ mod rotation;
 mod service_accounts;
 mod signing_keys;
 mod table;
+mod teams;
 #[cfg(test)]
 mod tests;
-mod teams;
 mod text;
 mod tokens;
 mod users;
