@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, UpdateFlake, Visibility};
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::{IfMissing, list, made};
@@ -17,6 +18,7 @@ pub(crate) enum FlakeCommand {
     Show(ShowArguments),
     Set(SetArguments),
     List(list::FlakesArguments),
+    Delete(DeleteArguments),
 }
 
 /// Make a flake in an organisation of yours
@@ -79,6 +81,23 @@ pub(crate) struct SetArguments {
     change: Change,
 }
 
+/// Delete a flake with all that was pushed to it
+///
+/// Machines keep what they have substituted already; they get no more of it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh flake delete acme/app --yes")]
+pub(crate) struct DeleteArguments {
+    /// The flake
+    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
+    flake: FlakeName,
+
+    /// That it is meant: nothing brings it back
+    #[arg(long)]
+    yes: bool,
+}
+
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 struct Change {
@@ -97,6 +116,7 @@ pub(crate) fn run(command: FlakeCommand, context: &Context) -> Result<(), Comman
         FlakeCommand::Show(arguments) => show(&arguments, context),
         FlakeCommand::Set(arguments) => set(arguments, context),
         FlakeCommand::List(arguments) => list::flakes(&arguments, context),
+        FlakeCommand::Delete(arguments) => delete(&arguments, context),
     }
 }
 
@@ -153,6 +173,27 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
         client.update_flake(&arguments.flake, &change).await
     })?;
     print(&changed, context)
+}
+
+fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
+    let flake = &arguments.flake;
+    if !arguments.yes {
+        return Err(CommandError::usage(format!(
+            "this deletes {flake} with all that was pushed to it, and nothing brings it back"
+        ))
+        .hint(format!(
+            "Where that is meant: `fh flake delete {flake} --yes`"
+        )));
+    }
+    let client = context.client_with_token()?;
+    context.change(format_args!("cannot delete {flake}"), async {
+        client.delete_flake(flake).await
+    })?;
+    context
+        .output
+        .done(&json!({ "flake": flake, "deleted": true }), |_| {
+            format!("Deleted the flake {flake}.")
+        })
 }
 
 fn print(flake: &FlakeInfo, context: &Context) -> Result<(), CommandError> {

@@ -37,6 +37,7 @@ const COMMANDS: &[&str] = &[
     "flake show",
     "flake set",
     "flake list",
+    "flake delete",
     "grant",
     "grant add",
     "grant remove",

@@ -96,6 +96,8 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
                 "service-account remove acme fleet",
                 "team delete acme/ops",
                 "member remove acme bob",
+                "flake delete acme/app --yes",
+                "org delete acme",
             ],
         ),
         @r""
@@ -138,6 +140,7 @@ fn who_may_not_is_told_what_they_lack() {
         "grant add * alice read",
         "grant add acme/app team: read",
         "team show ops",
+        "flake delete acme/app",
     ] {
         let words: Vec<&str> = command.split(' ').collect();
         world.fh(&words).code(2);
