@@ -103,7 +103,11 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
         })
         .map_err(|error| trouble(error, org))?;
     context.output.done(&member, |member| {
-        format!("{} is now {} of {org}.", member.user, member.role)
+        let article = match member.role {
+            OrganizationRole::Member => "a",
+            OrganizationRole::Admin | OrganizationRole::Owner => "an",
+        };
+        format!("{} is now {article} {} of {org}.", member.user, member.role)
     })
 }
 

@@ -56,15 +56,30 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
     Made the account alice. Make a token for it: `fh token create --user alice`
     Made the account bob. Make a token for it: `fh token create --user bob`
     Made the private flake acme/app. Push to it: `fh push acme/app PATH`
-    alice is now admin of acme.
-    bob is now member of acme.
+    alice is now an admin of acme.
+    bob is now a member of acme.
     Made the team acme/ops. Put somebody into it: `fh team add acme/ops USER`
     alice is in acme/ops.
     bob is in acme/ops.
     Made the service account fleet of acme. Make a token for it: `fh token create --user fleet`
+    team:ops may now read and push to acme/app.
+    @members may now read acme/*.
     fleet may now read acme/app.
+    alice is in acme/ops no more.
+    fleet has no role on acme/app any more.
     ");
-    insta::assert_snapshot!(said(&world, &server, &script[..9]), @r"");
+    insta::assert_snapshot!(said(&world, &server, &script[..9]), @r"
+    The organisation acme exists already, and you own it.
+    The account alice exists already.
+    The account bob exists already.
+    The private flake acme/app exists already.
+    alice is now an admin of acme.
+    bob is now a member of acme.
+    The team acme/ops exists already.
+    alice is in acme/ops.
+    bob is in acme/ops.
+    The service account fleet of acme exists already.
+    ");
     insta::assert_snapshot!(
         printed(
             &world,
@@ -82,7 +97,52 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
                 "list flakes",
             ],
         ),
-        @r""
+        @r"
+        $ fh org show acme
+        Organisation: acme
+        You are:      owner
+        Who pushes:   writers
+        Created:      [DATE] (just now)
+        Id:           [ID]
+        $ fh member list acme
+        user,role,kind,created_at
+        admin,owner,human,[TIME]
+        alice,admin,human,[TIME]
+        bob,member,human,[TIME]
+        $ fh team list acme
+        name,members,created_at,id
+        ops,2,[TIME],[ID]
+        $ fh team show acme/ops
+        user,created_at
+        alice,[TIME]
+        bob,[TIME]
+        $ fh service-account list acme
+        name,kind,server_admin,organization,disabled_at,created_at,id
+        fleet,service,false,acme,,[TIME],[ID]
+        $ fh grant list acme/app
+        subject,role,on,created_at
+        team:ops,write,acme/app,[TIME]
+        $ fh grant list acme/*
+        subject,role,on,created_at
+        @members,read,acme/*,[TIME]
+        $ fh org set acme --push builders
+        Organisation: acme
+        You are:      owner
+        Who pushes:   builders
+        Created:      [DATE] (just now)
+        Id:           [ID]
+        $ fh user show alice
+        User:         alice
+        Kind:         human
+        Server admin: no
+        Organisation:
+        Disabled:     no
+        Created:      [DATE] (just now)
+        Id:           [ID]
+        $ fh list flakes
+        flake,visibility,role,paths,nar_size,last_push_at,description
+        acme/app,private,admin,0,0,,
+        "
     );
     insta::assert_snapshot!(
         said(
@@ -100,7 +160,17 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
                 "org delete acme",
             ],
         ),
-        @r""
+        @r"
+        bob is disabled: all tokens of this account are useless.
+        bob is enabled.
+        alice may manage the whole server.
+        alice may not manage the server.
+        Removed the service account fleet of acme, with its tokens.
+        Deleted the team acme/ops.
+        bob is in acme and its teams no more.
+        Deleted the flake acme/app.
+        Deleted the organisation acme.
+        "
     );
 }
 
@@ -135,7 +205,56 @@ fn who_may_not_is_told_what_they_lack() {
         assert_eq!(run.stdout, "", "{command}");
         told.push_str(&format!("$ fh {command}\n{}", run.said(&server)));
     }
-    insta::assert_snapshot!(told, @r"");
+    insta::assert_snapshot!(told, @r#"
+    $ fh org delete acme
+    Error: cannot delete the organisation acme
+    Caused by: the organisation acme has flakes still (1): delete them first
+    Hint: `fh list flakes --owner acme` shows its flakes.
+    $ fh member remove acme admin
+    Error: cannot take admin out of acme
+    Caused by: this is the last owner of acme: make another one first
+    Hint: Make another owner: `fh member set acme USER owner`
+    $ fh team add acme/none alice
+    Error: cannot put alice into acme/none
+    Caused by: not found, or not yours to see
+    Hint: `fh team list acme` shows its teams.
+    $ fh grant add acme/app team:none read
+    Error: cannot give team:none a role on acme/app
+    Caused by: the organisation has no team named "none"
+    Hint: `fh team list acme` shows its teams.
+    $ fh user disable admin
+    Error: cannot change the account admin
+    Caused by: admin is the last administrator of the server: make another one first
+    Hint: Make another one: `fh user set USER --server-admin true`
+    $ fh user show nobody
+    Error: cannot show the account nobody
+    Caused by: not found, or not yours to see
+    Hint: `fh user list` shows all accounts.
+    $ fh flake create acme/app --visibility public --if-missing
+    Error: cannot make the flake acme/app
+    Caused by: the flake acme/app exists already, and is private
+    Hint: Look at it: `fh flake show acme/app`
+    $ fh service-account create acme alice
+    Error: cannot make the service account alice
+    Caused by: the name alice is taken: names of users and of service accounts are unique on the server
+    Hint: `fh service-account list acme` shows those of acme.
+    $ fh org show acme
+    Error: cannot show acme
+    Caused by: not found, or not yours to see
+    Hint: `fh org list` shows your organisations.
+    $ fh member list acme
+    Error: cannot list the members of acme
+    Caused by: not found, or not yours to see
+    Hint: `fh org list` shows your organisations.
+    $ fh team list absent
+    Error: cannot list the teams of absent
+    Caused by: not found, or not yours to see
+    Hint: `fh org list` shows your organisations.
+    $ fh token create --user admin
+    Error: cannot make the token
+    Caused by: only a server administrator, with a token that reaches everything, mints tokens for other users, and an administrator of an organisation mints tokens for its service accounts, with a token that reaches all of it
+    Hint: `fh status` shows what your token may do.
+    "#);
     for command in [
         "grant add * alice read",
         "grant add acme/app team: read",
@@ -160,7 +279,16 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
             &format!("why {ABSENT} --user nobody"),
         ],
     );
-    insta::assert_snapshot!(all, @r"");
+    insta::assert_snapshot!(all, @r"
+    $ fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
+    Path:   3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
+    Who:    admin
+    Answer: None of the flakes that you read with this token holds this path.
+    $ fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a --user nobody
+    Path:   3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
+    Who:    nobody
+    Answer: None of the flakes that you administer holds this path.
+    ");
     let report = world
         .fh(&["access", "explain", ABSENT, "--json"])
         .success()
@@ -168,5 +296,8 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
     assert_eq!(report["readable"], false);
     assert_eq!(report["path"], ABSENT);
     let run = world.fh(&["why", "./result"]).code(2);
-    insta::assert_snapshot!(run.said(&server), @r"");
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: ./result is no store path, nor a link to one
+    Hint: `nix build` leaves a link to one: ./result
+    ");
 }

@@ -453,8 +453,9 @@ pub(super) fn may_replace(
         token.scope.flakes().iter().all(|flake| all.includes(flake))
     };
     deals_with_as_own(caller, principal, token, descendants)
-        || of_administered_organization(caller, token)
-            .is_some_and(|organization| within(organization) && principal.scope.includes(&token.scope))
+        || of_administered_organization(caller, token).is_some_and(|organization| {
+            within(organization) && principal.scope.includes(&token.scope)
+        })
 }
 
 /// The organisation that a service account's token belongs to, where the caller administers it.

@@ -470,6 +470,35 @@ async fn administrators_mint_for_their_service_accounts_within_the_organisation(
     assert!(list.users.is_empty());
 }
 
+/// A new token like another is no way to one that could not be minted.
+#[tokio::test]
+async fn administrators_replace_only_what_they_could_mint() {
+    let acme = acme().await;
+    let server = &acme.server;
+    let new = json!({ "name": "ci" });
+    let accounts = "/api/v1/orgs/acme/service-accounts";
+    server.post(accounts, &acme.bob, new).await.expect(201);
+    let rotate = async |minted: &MintedToken, token: &str| {
+        let path = format!("/api/v1/tokens/{}/rotate", minted.info.id);
+        server.post(&path, token, json!({})).await
+    };
+    let wide = server.mint(&server.admin, json!({ "user": "ci" })).await;
+    rotate(&wide, &acme.bob).await.expect(404);
+    let push = json!({ "user": "ci", "permissions": ["push"] });
+    let pushes = server.mint(&acme.bob, push).await;
+    let few = server
+        .narrow(&acme.ann, &["pull", "mint", "admin"], &["acme/*"])
+        .await;
+    rotate(&pushes, &few).await.expect(404);
+    rotate(&pushes, &acme.cleo).await.expect(404);
+    let another: MintedToken = rotate(&pushes, &acme.ann).await.expect(201).json();
+    assert_eq!(another.info.user.as_str(), "ci");
+    assert_eq!(another.info.flakes, pushes.info.flakes);
+    // To end it, all that counts is whose it is.
+    let path = format!("/api/v1/tokens/{}", wide.info.id);
+    server.delete(&path, &acme.bob).await.expect(204);
+}
+
 #[tokio::test]
 async fn the_last_administrator_of_the_server_stays() {
     let server = TestServer::start().await;
