@@ -2,9 +2,10 @@
 
 use clap::{Args, Subcommand};
 use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, UpdateFlake, Visibility};
+use serde_json::json;
 use time::OffsetDateTime;
 
-use super::list;
+use super::{IfMissing, list, made};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -17,6 +18,7 @@ pub(crate) enum FlakeCommand {
     Show(ShowArguments),
     Set(SetArguments),
     List(list::FlakesArguments),
+    Delete(DeleteArguments),
 }
 
 /// Make a flake in an organisation of yours
@@ -32,6 +34,7 @@ pub(crate) enum FlakeCommand {
     after_help = "\
 Examples:
   fh flake create acme/app
+  fh flake create acme/app --if-missing
   fh flake create acme/tools --visibility public --description 'What we build with'"
 )]
 pub(crate) struct CreateArguments {
@@ -46,6 +49,9 @@ pub(crate) struct CreateArguments {
     /// One line on what it is
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
+
+    #[command(flatten)]
+    if_missing: IfMissing,
 }
 
 /// Show one flake
@@ -75,6 +81,23 @@ pub(crate) struct SetArguments {
     change: Change,
 }
 
+/// Delete a flake with all that was pushed to it
+///
+/// Machines keep what they have substituted already; they get no more of it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh flake delete acme/app --yes")]
+pub(crate) struct DeleteArguments {
+    /// The flake
+    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
+    flake: FlakeName,
+
+    /// That it is meant: nothing brings it back
+    #[arg(long)]
+    yes: bool,
+}
+
 #[derive(Debug, Args)]
 #[group(required = true, multiple = true)]
 struct Change {
@@ -93,18 +116,19 @@ pub(crate) fn run(command: FlakeCommand, context: &Context) -> Result<(), Comman
         FlakeCommand::Show(arguments) => show(&arguments, context),
         FlakeCommand::Set(arguments) => set(arguments, context),
         FlakeCommand::List(arguments) => list::flakes(&arguments, context),
+        FlakeCommand::Delete(arguments) => delete(&arguments, context),
     }
 }
 
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let new = CreateFlake {
-        exist_ok: false,
+        exist_ok: arguments.if_missing.set,
         flake: arguments.flake,
         visibility: arguments.visibility,
         description: arguments.description,
     };
-    let made =
+    let answer =
         context
             .change(format_args!("cannot make the flake {}", new.flake), async {
                 client.create_flake(&new).await
@@ -118,7 +142,11 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             )
             .hint_for(ErrorCode::Conflict, format!("Look at it: `fh flake show {flake}`"))
             })?;
-    context.output.done(&made, |made| {
+    made(context, &answer, |made, is_new| {
+        if !is_new {
+            let (visibility, flake) = (made.visibility, &made.flake);
+            return format!("The {visibility} flake {flake} exists already.");
+        }
         format!(
             "Made the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",
             visibility = made.visibility,
@@ -145,6 +173,27 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
         client.update_flake(&arguments.flake, &change).await
     })?;
     print(&changed, context)
+}
+
+fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
+    let flake = &arguments.flake;
+    if !arguments.yes {
+        return Err(CommandError::usage(format!(
+            "this deletes {flake} with all that was pushed to it, and nothing brings it back"
+        ))
+        .hint(format!(
+            "Where that is meant: `fh flake delete {flake} --yes`"
+        )));
+    }
+    let client = context.client_with_token()?;
+    context.change(format_args!("cannot delete {flake}"), async {
+        client.delete_flake(flake).await
+    })?;
+    context
+        .output
+        .done(&json!({ "flake": flake, "deleted": true }), |_| {
+            format!("Deleted the flake {flake}.")
+        })
 }
 
 fn print(flake: &FlakeInfo, context: &Context) -> Result<(), CommandError> {

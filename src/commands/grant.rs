@@ -1,7 +1,7 @@
-//! `fh grant`: who may do what with a flake.
+//! `fh grant`: who may do what with a flake, or with all flakes of an organisation.
 
 use clap::{Args, Subcommand};
-use fh_api::{ErrorCode, FlakeName, GrantInfo, Name, Role};
+use fh_api::{ErrorCode, FlakePattern, GrantInfo, Role, Subject};
 use serde_json::json;
 
 use crate::cli::words;
@@ -12,60 +12,90 @@ use crate::output::{Column, column, human};
 /// Who may read, push to and manage a flake
 ///
 /// `read` substitutes from the flake's part of the cache, `write` pushes to it too, `admin` also
-/// grants, changes the visibility and deletes.
+/// grants, changes the visibility and deletes. Who WHO is:
+///
+///   alice       an account
+///   team:ops    everybody in a team of the organisation
+///   @members    every member of the organisation
 #[derive(Debug, Subcommand)]
+#[command(verbatim_doc_comment)]
 pub(crate) enum GrantCommand {
     Add(AddArguments),
     Remove(RemoveArguments),
     List(ListArguments),
 }
 
-/// Give a user a role on a flake, in place of the one they had
+/// Give somebody a role on a flake, in place of the one they had
+///
+/// On `ORG/*`, every flake of the organisation is meant, also those that are yet to be made; whoever is
+/// given `admin` there administers the organisation, so only its owners give that.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh grant add acme/app alice read
-  fh grant add acme/app builder-1 write")]
+  fh grant add acme/app team:builders write
+  fh grant add 'acme/*' @members read")]
 pub(crate) struct AddArguments {
-    /// The flake
-    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
-    flake: FlakeName,
+    /// The flake, or all of an organisation
+    #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
+    on: FlakePattern,
 
-    /// The account
-    #[arg(value_name = "USER")]
-    user: Name,
+    /// An account, a team (`team:NAME`) or `@members`
+    #[arg(value_name = "WHO", value_parser = parse_subject)]
+    who: Subject,
 
-    /// What it may do
+    /// What they may do
     #[arg(value_name = "ROLE", value_parser = words::<Role>(Role::WORDS))]
     role: Role,
 }
 
-/// Take a user's role on a flake away
+/// Take somebody's role on a flake away
 ///
-/// Machines of theirs keep what they have substituted already; they get no more.
+/// Machines of theirs keep what they have substituted already; they get no more. What they hold by
+/// another grant stays: `fh why PATH --user USER` shows by which.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh grant remove acme/app alice")]
+  fh grant remove acme/app alice
+  fh grant remove 'acme/*' team:builders")]
 pub(crate) struct RemoveArguments {
-    /// The flake
-    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
-    flake: FlakeName,
+    /// The flake, or all of an organisation
+    #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
+    on: FlakePattern,
 
-    /// The account
-    #[arg(value_name = "USER")]
-    user: Name,
+    /// An account, a team (`team:NAME`) or `@members`
+    #[arg(value_name = "WHO", value_parser = parse_subject)]
+    who: Subject,
 }
 
 /// List who has which role on a flake
+///
+/// What was granted on all flakes of the organisation stands in the list of `ORG/*`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh grant list acme/app")]
+  fh grant list acme/app
+  fh grant list 'acme/*'")]
 pub(crate) struct ListArguments {
-    /// The flake
-    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
-    flake: FlakeName,
+    /// The flake, or all of an organisation
+    #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
+    on: FlakePattern,
+}
+
+/// What a grant can be on.
+fn parse_target(text: &str) -> Result<FlakePattern, String> {
+    match text.parse() {
+        Ok(FlakePattern::All) => {
+            Err("a grant is on a flake, ORG/PROJECT, or on those of one organisation, ORG/*".into())
+        }
+        Ok(pattern) => Ok(pattern),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn parse_subject(text: &str) -> Result<Subject, String> {
+    text.parse()
+        .map_err(|error: fh_api::InvalidName| error.to_string())
 }
 
 pub(crate) fn run(command: GrantCommand, context: &Context) -> Result<(), CommandError> {
@@ -77,18 +107,22 @@ pub(crate) fn run(command: GrantCommand, context: &Context) -> Result<(), Comman
 }
 
 fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> {
-    let AddArguments { flake, user, role } = arguments;
+    let AddArguments { on, who, role } = arguments;
     let client = context.client_with_token()?;
     let grant = context
-        .change(
-            format_args!("cannot give {user} a role on {flake}"),
-            async { client.set_grant(flake, user, *role).await },
-        )
+        .change(format_args!("cannot give {who} a role on {on}"), async {
+            client.set_grant(on, who, *role).await
+        })
         .map_err(|error| {
-            error.hint_for(
-                ErrorCode::InvalidContent,
-                format!("An administrator of the server makes accounts: `fh user create {user}`"),
-            )
+            let hint = match who {
+                Subject::User(user) => format!(
+                    "An administrator of the server makes accounts: `fh user create {user}`"
+                ),
+                Subject::Team(_) | Subject::Members => {
+                    format!("`fh team list {}` shows its teams.", org_of(on))
+                }
+            };
+            error.hint_for(ErrorCode::InvalidContent, hint)
         })?;
     context.output.done(&grant, |grant| {
         let what = match grant.role {
@@ -101,39 +135,57 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
-    let RemoveArguments { flake, user } = arguments;
+    let RemoveArguments { on, who } = arguments;
     let client = context.client_with_token()?;
     context
         .change(
-            format_args!("cannot take the role of {user} on {flake} away"),
-            async { client.remove_grant(flake, user).await },
+            format_args!("cannot take the role of {who} on {on} away"),
+            async { client.remove_grant(on, who).await },
         )
         .map_err(|error| {
             error.hint_for(
                 ErrorCode::InvalidContent,
-                format!("`fh grant list {flake}` shows who has a role."),
+                format!("`fh grant list {}` shows who has a role.", quoted(on)),
             )
         })?;
-    context.output.done(
-        &json!({ "flake": flake, "user": user, "role": null }),
-        |_| format!("{user} has no role on {flake} any more."),
-    )
+    context
+        .output
+        .done(&json!({ "on": on, "subject": who, "role": null }), |_| {
+            format!("{who} has no role on {on} any more.")
+        })
 }
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
-    let flake = &arguments.flake;
+    let on = &arguments.on;
     let client = context.client_with_token()?;
     let found = context
-        .ask(format_args!("cannot list the roles on {flake}"), async {
-            client.grants(flake).await
+        .ask(format_args!("cannot list the roles on {on}"), async {
+            client.grants(on).await
         })?
         .grants;
     context.output.list(&columns(), &found)?;
+    let on = quoted(on);
     context.output.when_empty(
         &found,
-        &format!("Nobody has a role on {flake}. Give one: `fh grant add {flake} USER read`"),
+        &format!("Nobody has a role on {on}. Give one: `fh grant add {on} USER read`"),
     );
     Ok(())
+}
+
+fn org_of(on: &FlakePattern) -> String {
+    match on {
+        FlakePattern::All => "ORG".to_owned(),
+        FlakePattern::Organization(org) => org.to_string(),
+        FlakePattern::Flake(flake) => flake.org.to_string(),
+    }
+}
+
+/// As a shell takes it.
+fn quoted(on: &FlakePattern) -> String {
+    match on {
+        FlakePattern::Flake(flake) => flake.to_string(),
+        FlakePattern::All | FlakePattern::Organization(_) => format!("'{on}'"),
+    }
 }
 
 fn columns() -> Vec<Column<GrantInfo>> {

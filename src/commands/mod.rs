@@ -12,18 +12,24 @@ mod list;
 mod login;
 mod logout;
 mod man;
+mod member;
 mod org;
 mod push;
 #[cfg(feature = "server")]
 mod serve;
 mod server;
+mod service_account;
 mod status;
+mod team;
 mod token;
 mod user;
+mod why;
 
 use std::process::ExitCode;
 
-use clap::Subcommand;
+use clap::{Args, Subcommand};
+use fh_client::Made;
+use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -45,11 +51,20 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Org(org::OrgCommand),
     #[command(subcommand)]
+    Member(member::MemberCommand),
+    #[command(subcommand)]
+    Team(team::TeamCommand),
+    #[command(subcommand)]
     Flake(flake::FlakeCommand),
     #[command(subcommand)]
     Grant(grant::GrantCommand),
+    Why(why::WhyArguments),
+    #[command(subcommand, hide = true)]
+    Access(why::AccessCommand),
     #[command(subcommand)]
     Token(token::TokenCommand),
+    #[command(subcommand)]
+    ServiceAccount(service_account::ServiceAccountCommand),
     #[command(subcommand)]
     User(user::UserCommand),
     #[command(subcommand)]
@@ -89,9 +104,15 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         Command::List(command) => list::run(command, context)?,
         Command::Push(arguments) => return push::run(&arguments, context),
         Command::Org(command) => org::run(command, context)?,
+        Command::Member(command) => member::run(command, context)?,
+        Command::Team(command) => team::run(command, context)?,
         Command::Flake(command) => flake::run(command, context)?,
         Command::Grant(command) => grant::run(command, context)?,
+        Command::Why(arguments) | Command::Access(why::AccessCommand::Explain(arguments)) => {
+            why::run(&arguments, context)?;
+        }
         Command::Token(command) => token::run(command, context)?,
+        Command::ServiceAccount(command) => service_account::run(command, context)?,
         Command::User(command) => user::run(command, context)?,
         Command::Key(command) => key::run(&command, context)?,
         Command::Audit(arguments) => audit::run(arguments, context)?,
@@ -108,4 +129,23 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
 fn joined<T: std::fmt::Display>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(ToString::to_string).collect();
     items.join(" ")
+}
+
+/// How every command that makes something is repeated by a script.
+#[derive(Debug, Args)]
+struct IfMissing {
+    /// Succeed also where it is there already
+    #[arg(long = "if-missing", id = "if-missing")]
+    set: bool,
+}
+
+/// Says what was made, or that it was there already; or prints it as JSON.
+fn made<T: Serialize>(
+    context: &Context,
+    answer: &Made<T>,
+    sentence: impl FnOnce(&T, bool) -> String,
+) -> Result<(), CommandError> {
+    context
+        .output
+        .done(&answer.value, |value| sentence(value, answer.is_new))
 }

@@ -1,17 +1,26 @@
 //! `fh org`: organisations.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateOrganization, ErrorCode, Name, OrganizationInfo};
+use fh_api::{CreateOrganization, ErrorCode, Name, OrganizationInfo, PushRule, UpdateOrganization};
+use serde_json::json;
+use time::OffsetDateTime;
 
+use super::{IfMissing, made};
+use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
 /// Organisations: what flakes belong to
+///
+/// `fh member` and `fh team` say who is in one, `fh grant` what they may do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrgCommand {
     Create(CreateArguments),
     List(ListArguments),
+    Show(ShowArguments),
+    Set(SetArguments),
+    Delete(DeleteArguments),
 }
 
 /// Make an organisation; you become its owner
@@ -21,11 +30,15 @@ pub(crate) enum OrgCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh org create acme")]
+  fh org create acme
+  fh org create acme --if-missing")]
 pub(crate) struct CreateArguments {
     /// Its name: letters, digits, `-`, `_` and `.`, at most 64
     #[arg(value_name = "NAME")]
     name: Name,
+
+    #[command(flatten)]
+    if_missing: IfMissing,
 }
 
 /// List your organisations
@@ -38,20 +51,68 @@ Examples:
   fh org list --json")]
 pub(crate) struct ListArguments {}
 
+/// Show one organisation
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh org show acme")]
+pub(crate) struct ShowArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
+}
+
+/// Change who may push to an organisation's flakes (owners)
+///
+///   writers    whoever has the role write on the flake
+///   builders   trusted workloads alone; tokens of people and of service accounts never push
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  fh org set acme --push builders"
+)]
+pub(crate) struct SetArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
+
+    /// Who may push to its flakes
+    #[arg(long, value_name = "WHO", value_parser = words::<PushRule>(PushRule::WORDS))]
+    push: PushRule,
+}
+
+/// Delete an organisation that has no flakes (owners)
+///
+/// Its members, teams, grants and trust policies go with it, and its service accounts with their tokens.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh org delete acme")]
+pub(crate) struct DeleteArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
+}
+
 pub(crate) fn run(command: OrgCommand, context: &Context) -> Result<(), CommandError> {
     match command {
         OrgCommand::Create(arguments) => create(arguments, context),
         OrgCommand::List(ListArguments {}) => list(context),
+        OrgCommand::Show(arguments) => show(&arguments, context),
+        OrgCommand::Set(arguments) => set(&arguments, context),
+        OrgCommand::Delete(arguments) => delete(&arguments, context),
     }
 }
 
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let new = CreateOrganization {
-        exist_ok: false,
+        exist_ok: arguments.if_missing.set,
         name: arguments.name,
     };
-    let made = context
+    let answer = context
         .change(
             format_args!("cannot make the organisation {}", new.name),
             async { client.create_organization(&new).await },
@@ -62,10 +123,13 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
                 "`fh org list` shows your organisations.",
             )
         })?;
-    context.output.done(&made, |made| {
+    made(context, &answer, |org, is_new| {
+        let name = &org.name;
+        if !is_new {
+            return format!("The organisation {name} exists already, and you own it.");
+        }
         format!(
-            "Made the organisation {name}. Make a flake in it: `fh flake create {name}/PROJECT`",
-            name = made.name
+            "Made the organisation {name}. Make a flake in it: `fh flake create {name}/PROJECT`"
         )
     })
 }
@@ -85,10 +149,84 @@ fn list(context: &Context) -> Result<(), CommandError> {
     Ok(())
 }
 
+fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let org = &arguments.org;
+    let found = context
+        .ask(format_args!("cannot show {org}"), async {
+            client.organization(org).await
+        })
+        .map_err(not_found)?;
+    print(&found, context)
+}
+
+fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let org = &arguments.org;
+    let change = UpdateOrganization {
+        push: Some(arguments.push),
+    };
+    let changed = context
+        .change(format_args!("cannot change {org}"), async {
+            client.update_organization(org, &change).await
+        })
+        .map_err(not_found)?;
+    print(&changed, context)
+}
+
+fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let org = &arguments.org;
+    context
+        .change(
+            format_args!("cannot delete the organisation {org}"),
+            async { client.delete_organization(org).await },
+        )
+        .map_err(|error| {
+            let hint = format!("`fh list flakes --owner {org}` shows its flakes.");
+            not_found(error.hint_for(ErrorCode::Conflict, hint))
+        })?;
+    context
+        .output
+        .done(&json!({ "name": org, "deleted": true }), |_| {
+            format!("Deleted the organisation {org}.")
+        })
+}
+
+/// What to do about an organisation that is not there.
+pub(super) fn not_found(error: CommandError) -> CommandError {
+    error.hint_for(
+        ErrorCode::NotFound,
+        "`fh org list` shows your organisations.",
+    )
+}
+
+fn print(org: &OrganizationInfo, context: &Context) -> Result<(), CommandError> {
+    let now = OffsetDateTime::now_utc();
+    let lines = [
+        ("Organisation", org.name.to_string()),
+        ("You are", role(org).unwrap_or("no member").to_owned()),
+        ("Who pushes", org.push.to_string()),
+        ("Created", human::date(org.created_at, now)),
+        ("Id", org.id.to_string()),
+    ];
+    context.output.details(org, &lines)
+}
+
+fn role(org: &OrganizationInfo) -> Option<&'static str> {
+    org.role.map(fh_api::OrganizationRole::as_str)
+}
+
 fn columns() -> Vec<Column<OrganizationInfo>> {
     vec![
         column("name", "ORGANISATION", |org: &OrganizationInfo| {
             org.name.to_string()
+        }),
+        column("role", "YOU ARE", |org: &OrganizationInfo| {
+            role(org).unwrap_or_default().to_owned()
+        }),
+        column("push", "WHO PUSHES", |org: &OrganizationInfo| {
+            org.push.to_string()
         }),
         column("created_at", "CREATED", |org: &OrganizationInfo| {
             human::timestamp(org.created_at)

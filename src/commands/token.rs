@@ -5,7 +5,7 @@ mod inspect;
 mod rotate;
 
 use clap::{Args, Subcommand};
-use fh_api::{ErrorCode, TokenInfo};
+use fh_api::{ErrorCode, Name, TokenInfo};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -34,8 +34,13 @@ Examples:
   fh token list --all --json | jq -r '.[] | select(.last_used_at == null) | .id'")]
 pub(crate) struct ListArguments {
     /// Those of everybody (server administrators)
-    #[arg(long)]
+    #[arg(long, conflicts_with = "user")]
     all: bool,
+
+    /// Those of this account: a service account of an organisation that you administer, or any for
+    /// server administrators
+    #[arg(long, value_name = "USER")]
+    user: Option<Name>,
 }
 
 /// Make tokens useless, at once and for good
@@ -66,7 +71,10 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     let client = context.client_with_token()?;
     let found = context
         .ask("cannot list the tokens", async {
-            client.tokens(arguments.all).await
+            match &arguments.user {
+                Some(user) => client.tokens_of(user).await,
+                None => client.tokens(arguments.all).await,
+            }
         })?
         .tokens;
     context.output.list(&columns(), &found)?;

@@ -1,8 +1,10 @@
 //! `fh user`: accounts, for administrators of the server.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateUser, ErrorCode, Name, UserInfo, UserKind};
+use fh_api::{CreateUser, ErrorCode, Name, UpdateUser, UserInfo, UserKind};
+use time::OffsetDateTime;
 
+use super::{IfMissing, made};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -13,6 +15,10 @@ use crate::output::{Column, column, human};
 pub(crate) enum UserCommand {
     Create(CreateArguments),
     List(ListArguments),
+    Show(ShowArguments),
+    Set(SetArguments),
+    Disable(DisableArguments),
+    Enable(EnableArguments),
 }
 
 /// Make an account
@@ -26,7 +32,7 @@ Examples:
   fh grant add acme/app alice read
   fh token create --user alice > alice.token
 
-  fh user create builder-1 --kind service")]
+  fh user create builder-1 --kind service --if-missing")]
 pub(crate) struct CreateArguments {
     /// The login name: letters, digits, `-`, `_` and `.`, at most 64
     #[arg(value_name = "NAME")]
@@ -35,6 +41,9 @@ pub(crate) struct CreateArguments {
     /// What it stands for: a person or a machine
     #[arg(long, value_name = "KIND", default_value = "human", value_parser = words::<UserKind>(UserKind::WORDS))]
     kind: UserKind,
+
+    #[command(flatten)]
+    if_missing: IfMissing,
 }
 
 /// List all accounts
@@ -45,21 +54,79 @@ Examples:
   fh user list --json | jq -r '.[] | select(.kind == \"service\") | .name'")]
 pub(crate) struct ListArguments {}
 
+/// Show one account
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh user show alice")]
+pub(crate) struct ShowArguments {
+    /// The account
+    #[arg(value_name = "USER")]
+    user: Name,
+}
+
+/// Let an account manage the whole server, or no more
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh user set alice --server-admin true")]
+pub(crate) struct SetArguments {
+    /// The account
+    #[arg(value_name = "USER")]
+    user: Name,
+
+    /// Whether it may manage the whole server
+    #[arg(long, value_name = "BOOL", required = true, action = clap::ArgAction::Set)]
+    server_admin: bool,
+}
+
+/// Make all tokens of an account useless, until it is enabled again
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh user disable alice")]
+pub(crate) struct DisableArguments {
+    /// The account
+    #[arg(value_name = "USER")]
+    user: Name,
+}
+
+/// Let the tokens of an account count again
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh user enable alice")]
+pub(crate) struct EnableArguments {
+    /// The account
+    #[arg(value_name = "USER")]
+    user: Name,
+}
+
 pub(crate) fn run(command: UserCommand, context: &Context) -> Result<(), CommandError> {
     match command {
         UserCommand::Create(arguments) => create(arguments, context),
         UserCommand::List(ListArguments {}) => list(context),
+        UserCommand::Show(arguments) => show(&arguments.user, context),
+        UserCommand::Set(arguments) => {
+            let change = UpdateUser {
+                server_admin: Some(arguments.server_admin),
+                disabled: None,
+            };
+            update(&arguments.user, &change, context)
+        }
+        UserCommand::Disable(arguments) => disable(&arguments.user, true, context),
+        UserCommand::Enable(arguments) => disable(&arguments.user, false, context),
     }
 }
 
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let new = CreateUser {
-        exist_ok: false,
+        exist_ok: arguments.if_missing.set,
         name: arguments.name,
         kind: arguments.kind,
     };
-    let made = context
+    let answer = context
         .change(
             format_args!("cannot make the account {}", new.name),
             async { client.create_user(&new).await },
@@ -67,7 +134,10 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         .map_err(|error| {
             error.hint_for(ErrorCode::Conflict, "`fh user list` shows all accounts.")
         })?;
-    context.output.done(&made, |made| {
+    made(context, &answer, |made, is_new| {
+        if !is_new {
+            return format!("The account {} exists already.", made.name);
+        }
         format!(
             "Made the account {name}. Make a token for it: `fh token create --user {name}`",
             name = made.name
@@ -83,14 +153,89 @@ fn list(context: &Context) -> Result<(), CommandError> {
     context.output.list(&columns(), &found)
 }
 
-fn columns() -> Vec<Column<UserInfo>> {
+fn show(user: &Name, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let found = context
+        .ask(format_args!("cannot show the account {user}"), async {
+            client.user(user).await
+        })
+        .map_err(no_user)?;
+    let now = OffsetDateTime::now_utc();
+    let disabled = found
+        .disabled_at
+        .map_or_else(|| "no".to_owned(), |at| human::date(at, now));
+    let organization = found.organization.as_ref().map(ToString::to_string);
+    let lines = [
+        ("User", found.name.to_string()),
+        ("Kind", found.kind.to_string()),
+        ("Server admin", yes_or_no(found.server_admin)),
+        ("Organisation", organization.unwrap_or_default()),
+        ("Disabled", disabled),
+        ("Created", human::date(found.created_at, now)),
+        ("Id", found.id.to_string()),
+    ];
+    context.output.details(&found, &lines)
+}
+
+fn disable(user: &Name, disabled: bool, context: &Context) -> Result<(), CommandError> {
+    let change = UpdateUser {
+        disabled: Some(disabled),
+        server_admin: None,
+    };
+    update(user, &change, context)
+}
+
+fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let changed = context
+        .change(format_args!("cannot change the account {user}"), async {
+            client.update_user(user, change).await
+        })
+        .map_err(|error| {
+            let hint = "Make another one: `fh user set USER --server-admin true`";
+            no_user(error).hint_for(ErrorCode::Conflict, hint)
+        })?;
+    context.output.done(&changed, |user| {
+        let name = &user.name;
+        if user.disabled_at.is_some() {
+            return format!("{name} is disabled: all tokens of this account are useless.");
+        }
+        match (change.server_admin, user.server_admin) {
+            (Some(_), true) => format!("{name} may manage the whole server."),
+            (Some(_), false) => format!("{name} may not manage the server."),
+            (None, _) => format!("{name} is enabled."),
+        }
+    })
+}
+
+fn no_user(error: CommandError) -> CommandError {
+    error.hint_for(ErrorCode::NotFound, "`fh user list` shows all accounts.")
+}
+
+fn yes_or_no(yes: bool) -> String {
+    if yes { "yes" } else { "no" }.to_owned()
+}
+
+pub(super) fn columns() -> Vec<Column<UserInfo>> {
     vec![
         column("name", "USER", |user: &UserInfo| user.name.to_string()),
         column("kind", "KIND", |user: &UserInfo| user.kind.to_string()),
         column("server_admin", "SERVER ADMIN", |user: &UserInfo| {
             user.server_admin.to_string()
         })
-        .shown(|user, _| if user.server_admin { "yes" } else { "no" }.to_owned()),
+        .shown(|user, _| yes_or_no(user.server_admin)),
+        column("organization", "ORGANISATION", |user: &UserInfo| {
+            let organization = user.organization.as_ref();
+            organization.map(ToString::to_string).unwrap_or_default()
+        }),
+        column("disabled_at", "DISABLED", |user: &UserInfo| {
+            user.disabled_at.map(human::timestamp).unwrap_or_default()
+        })
+        .shown(|user, now| {
+            user.disabled_at
+                .map(|at| human::relative(at, now))
+                .unwrap_or_default()
+        }),
         column("created_at", "CREATED", |user: &UserInfo| {
             human::timestamp(user.created_at)
         })

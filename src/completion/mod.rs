@@ -88,6 +88,11 @@ pub(crate) fn flakes() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| starting_with(current, names::flakes()))
 }
 
+/// Completes names of organisations: those that flakes in the view belong to.
+pub(crate) fn organizations() -> ArgValueCompleter {
+    ArgValueCompleter::new(|current: &OsStr| starting_with(current, names::organizations()))
+}
+
 /// Completes addresses of servers that are logged in to.
 pub(crate) fn servers() -> ArgValueCompleter {
     ArgValueCompleter::new(|current: &OsStr| starting_with(current, names::servers()))

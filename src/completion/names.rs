@@ -8,6 +8,7 @@
 //! So a server that is slow costs one TAB its names and not more, one that is down costs PATIENCE a
 //! minute, and a person who types is never made to wait for a time-out.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
@@ -61,6 +62,23 @@ pub(super) fn flakes() -> Vec<Named> {
     std::thread::spawn(move || send.send(try_flakes(typed.as_deref())));
     let found = receive.recv_timeout(PATIENCE).ok().flatten();
     found.unwrap_or_default()
+}
+
+/// The organisations of these flakes, each once.
+pub(super) fn organizations() -> Vec<Named> {
+    organizations_of(&flakes())
+}
+
+fn organizations_of(flakes: &[Named]) -> Vec<Named> {
+    let names: BTreeSet<&str> = flakes
+        .iter()
+        .filter_map(|flake| Some(flake.name.split_once('/')?.0))
+        .collect();
+    let named = |name: &str| Named {
+        name: name.to_owned(),
+        about: None,
+    };
+    names.into_iter().map(named).collect()
 }
 
 fn try_flakes(server: Option<&str>) -> Option<Vec<Named>> {
@@ -250,6 +268,16 @@ mod tests {
                 about: None
             }
         );
+    }
+
+    #[test]
+    fn each_organisation_is_offered_once() {
+        let flakes = parse("b/x\t\nacme/app\t\nacme/other\tone\n");
+        let names: Vec<_> = organizations_of(&flakes)
+            .into_iter()
+            .map(|named| named.name)
+            .collect();
+        assert_eq!(names, ["acme", "b"]);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod push_limits;
 mod scopes;
 mod serve_check;
 mod status;
+mod teams;
 mod token;
 mod trouble;
 mod workload;

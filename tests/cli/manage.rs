@@ -50,8 +50,8 @@ fn the_way_of_a_new_flake() {
     }
     insta::assert_snapshot!(printed, @r"
     $ fh org list
-    name,created_at,id
-    acme,[TIME],[ID]
+    name,role,push,created_at,id
+    acme,owner,writers,[TIME],[ID]
     $ fh flake show acme/app
     Flake:       acme/app
     Visibility:  private
@@ -76,12 +76,12 @@ fn the_way_of_a_new_flake() {
     flake,visibility,role,paths,nar_size,last_push_at,description
     acme/app,unlisted,admin,0,0,,What_we_sell
     $ fh user list
-    name,kind,server_admin,created_at,id
-    admin,human,true,[TIME],[ID]
-    alice,human,false,[TIME],[ID]
-    builder,service,false,[TIME],[ID]
+    name,kind,server_admin,organization,disabled_at,created_at,id
+    admin,human,true,,,[TIME],[ID]
+    alice,human,false,,,[TIME],[ID]
+    builder,service,false,,,[TIME],[ID]
     $ fh grant list acme/app
-    user,role,flake,created_at
+    subject,role,on,created_at
     alice,admin,acme/app,[TIME]
     ");
 }
@@ -103,7 +103,7 @@ fn everything_made_can_be_had_as_json() {
     );
     assert_eq!(json("user create alice")["kind"], "human");
     assert_eq!(json("grant add acme/app alice read")["role"], "read");
-    assert_eq!(json("grant list acme/app")[0]["user"], "alice");
+    assert_eq!(json("grant list acme/app")[0]["subject"], "alice");
     assert_eq!(
         json("grant remove acme/app alice")["role"],
         serde_json::Value::Null

@@ -7,7 +7,9 @@ use crate::{FlakeName, Name, Role, Subject, Visibility};
 /// `GET /api/v1/access?path=PATH[&user=NAME]`: which slices hold a path and who reads them by what.
 ///
 /// Only slices that the caller may know of stand here: for somebody else (`user`) and for everybody's
-/// grants, those that the caller administers; for the caller alone, those of their view.
+/// grants, those that the caller administers; for the caller alone, those of their view. Without a
+/// `user` it tells of everybody where the caller administers a flake that holds the path, else of the
+/// caller.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct AccessExplanation {
@@ -15,7 +17,8 @@ pub struct AccessExplanation {
     pub path: String,
     /// Of whom this tells; none: of everybody.
     pub user: Option<Name>,
-    /// Whether they can read the path; of everybody: whether anybody without a token can.
+    /// Whether they can read the path, by the slices that stand here; of everybody: whether anybody
+    /// without a token can. An unlisted flake counts: who names it reads it.
     pub readable: bool,
     /// The slices that hold it.
     pub slices: Vec<SliceAccess>,
@@ -33,7 +36,7 @@ pub struct SliceAccess {
     pub flake: FlakeName,
     /// Who may read it without a grant.
     pub visibility: Visibility,
-    /// The slice that the person is served from.
+    /// Of the slices that stand here, the one that the person is served from who names no flake.
     pub served: bool,
     /// What lets somebody read it.
     pub reasons: Vec<AccessReason>,
@@ -45,8 +48,11 @@ pub struct SliceAccess {
 pub struct AccessReason {
     /// What it is: `visibility`, `grant`, `membership` or `trust policy`.
     pub by: String,
-    /// Whom it was given to; absent for visibility.
+    /// Whom it was given to; absent for all but grants.
     pub subject: Option<Subject>,
+    /// The policy that lets workloads in, for a trust policy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trust_policy: Option<Name>,
     /// What it allows.
     pub role: Option<Role>,
     /// Whether it is on the whole organisation.

@@ -280,10 +280,34 @@ async fn routes_are_where_the_api_has_them() {
         .update_flake(&flake, &fh_api::UpdateFlake::default())
         .await;
     let _ = client.delete_flake(&flake).await;
-    let _ = client.grants(&flake).await;
-    let _ = client.set_grant(&flake, &user, Role::Read).await;
-    let _ = client.remove_grant(&flake, &user).await;
+    let on = "acme/app".parse().unwrap();
+    let _ = client.grants(&on).await;
+    let team = "team:ops".parse().unwrap();
+    let _ = client.set_grant(&on, &team, Role::Read).await;
+    let _ = client.remove_grant(&on, &"ann".parse().unwrap()).await;
+    let whole = "acme/*".parse().unwrap();
+    let _ = client.grants(&whole).await;
+    let members = "@members".parse().unwrap();
+    let _ = client.set_grant(&whole, &members, Role::Read).await;
+    // Not even asked: a grant on everything there is does not exist.
+    client.grants(&"*".parse().unwrap()).await.unwrap_err();
+    let (org, team) = ("acme".parse().unwrap(), "ops".parse().unwrap());
+    let _ = client.organization(&org).await;
+    let _ = client.members(&org).await;
+    let role = fh_api::OrganizationRole::Admin;
+    let _ = client.set_member(&org, &user, role).await;
+    let _ = client.remove_member(&org, &user).await;
+    let _ = client.team(&org, &team).await;
+    let _ = client.add_team_member(&org, &team, &user).await;
+    let _ = client.remove_team_member(&org, &team, &user).await;
+    let _ = client.service_accounts(&org).await;
+    let _ = client.remove_service_account(&org, &user).await;
+    let path = "3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a-a+b";
+    let _ = client.explain_access(path, Some(&user)).await;
+    client.explain_access("a&user=b", None).await.unwrap_err();
     let _ = client.users().await;
+    let _ = client.user(&user).await;
+    let _ = client.tokens_of(&user).await;
     let _ = client.tokens(false).await;
     let _ = client.tokens(true).await;
     let _ = client.token(id).await;
@@ -309,9 +333,23 @@ async fn routes_are_where_the_api_has_them() {
             "PATCH /flakes/acme/app",
             "DELETE /flakes/acme/app",
             "GET /flakes/acme/app/grants",
-            "PUT /flakes/acme/app/grants/ann",
+            "PUT /flakes/acme/app/grants/team:ops",
             "DELETE /flakes/acme/app/grants/ann",
+            "GET /orgs/acme/grants",
+            "PUT /orgs/acme/grants/@members",
+            "GET /orgs/acme",
+            "GET /orgs/acme/members",
+            "PUT /orgs/acme/members/ann",
+            "DELETE /orgs/acme/members/ann",
+            "GET /orgs/acme/teams/ops",
+            "PUT /orgs/acme/teams/ops/members/ann",
+            "DELETE /orgs/acme/teams/ops/members/ann",
+            "GET /orgs/acme/service-accounts",
+            "DELETE /orgs/acme/service-accounts/ann",
+            "GET /access?path=3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a-a%2Bb&user=ann",
             "GET /users",
+            "GET /users/ann",
+            "GET /tokens?user=ann",
             "GET /tokens",
             "GET /tokens?all=true",
             "GET /tokens/00000000-0000-0000-0000-000000000001",

@@ -34,7 +34,8 @@ carries a valid signature of one of those keys that came with the push. Such a t
 
 Protect the file that you write one to: `umask 077` before, or `chmod 600 FILE` after.")]
 pub(crate) struct CreateArguments {
-    /// For whom (server administrators, where it is not yourself)
+    /// For whom, where it is not yourself: a service account of an organisation that you administer,
+    /// or anybody for server administrators
     #[arg(long, value_name = "USER")]
     user: Option<Name>,
 

@@ -154,6 +154,34 @@ fn print(claims: &Claims, answer: Answer, context: &Context) -> Result<(), Comma
         lines.push(("User", format!("{} ({})", whoami.user, whoami.kind)));
         lines.push(("May", joined(&whoami.permissions)));
         lines.push(("Flakes", joined(&whoami.flakes)));
+        // Where there is no such limit, nothing need be said.
+        for (label, items) in [
+            ("Closures of", whoami.closures.clone()),
+            ("Signed by", whoami.signed_by.clone()),
+            (
+                "Networks",
+                whoami.networks.iter().map(ToString::to_string).collect(),
+            ),
+            (
+                "Workload",
+                whoami
+                    .workload
+                    .iter()
+                    .map(|workload| {
+                        format!(
+                            "{} of {}, by {}",
+                            workload.subject,
+                            workload.issuer,
+                            joined(&workload.policies)
+                        )
+                    })
+                    .collect(),
+            ),
+        ] {
+            if !items.is_empty() {
+                lines.push((label, joined(&items)));
+            }
+        }
         lines.push((
             "Description",
             whoami.token_description.clone().unwrap_or_default(),

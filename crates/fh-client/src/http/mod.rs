@@ -81,6 +81,7 @@ pub(crate) struct Request {
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) url: String,
+    pub(crate) status: StatusCode,
     pub(crate) headers: HeaderMap,
     pub(crate) body: Bytes,
 }
@@ -256,6 +257,7 @@ impl Transport {
         }
         if status.is_success() {
             return Ok(Answer {
+                status,
                 url: url.to_owned(),
                 headers: std::mem::take(response.headers_mut()),
                 body: body.into(),

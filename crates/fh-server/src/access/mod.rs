@@ -22,6 +22,7 @@ mod candidates;
 mod credentials;
 mod directory;
 mod last_used;
+mod organizations;
 mod principal;
 mod source;
 #[cfg(test)]
@@ -31,13 +32,15 @@ mod view;
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use fh_api::{FlakeName, FlakePattern, OrganizationRole, Permission, PushRule, Role, Visibility};
+use fh_api::{FlakeName, FlakePattern, Permission, PushRule, Role, Visibility};
 use http::request::Parts;
 
 pub(crate) use self::authenticate::Access;
 pub(crate) use self::candidates::Candidates;
-use self::directory::{Directory, FlakeEntry};
+use self::directory::Directory;
+pub(crate) use self::directory::FlakeEntry;
 pub(crate) use self::last_used::FLUSH_INTERVAL;
+pub(crate) use self::organizations::{OrganizationRef, touches};
 pub(crate) use self::principal::Principal;
 pub(crate) use self::source::Source;
 pub(crate) use self::view::{PathLimits, Scope, View, ViewIdentity};
@@ -63,6 +66,8 @@ pub(crate) struct Caller {
 pub(crate) struct FlakeRef {
     /// The internal id, also that of the slice.
     pub(crate) id: i64,
+    /// The organisation's internal id.
+    pub(crate) organization_id: i64,
     /// `org/project`, in the case in which it was made.
     pub(crate) name: FlakeName,
     /// What the caller holds on it, not narrowed; none where visibility alone opens it.
@@ -210,6 +215,7 @@ impl Caller {
         }
         let found = FlakeRef {
             id: entry.id,
+            organization_id: entry.organization_id,
             name: entry.name.clone(),
             role,
         };
@@ -235,34 +241,6 @@ impl Caller {
             }));
         }
         Ok(found)
-    }
-
-    /// An organisation's internal id, if the caller may make and remove flakes in it: its owners and
-    /// administrators may, and whoever was granted `admin` on the whole of it.
-    ///
-    /// # Errors
-    /// 401 for the anonymous; 404 where it is not there or the caller may not know of it; 403 where
-    /// they may know, but not do.
-    pub(crate) fn organization_to_manage(&self, name: &str) -> Result<i64, ApiError> {
-        let principal = self.require(Permission::Admin)?;
-        let entry = self
-            .directory
-            .find_organization(name)
-            .ok_or(ApiError::NotFound)?;
-        let membership = principal.holdings.membership(entry.id);
-        let administers = membership >= Some(OrganizationRole::Admin)
-            || principal.holdings.organization_grant(entry.id) >= Some(Role::Admin);
-        if administers {
-            return Ok(entry.id);
-        }
-        let known = membership.is_some() || self.view.narrow(Scope::Organization(name)).is_some();
-        if !known {
-            return Err(ApiError::NotFound);
-        }
-        Err(ApiError::Forbidden(format!(
-            "only owners and administrators of {} may do this",
-            entry.name
-        )))
     }
 
     /// Whether the token may be used for things beyond flakes that exist: it reaches the pattern.

@@ -80,6 +80,12 @@ impl View {
         self.reason(self.directory.flake(flake_id)?)
     }
 
+    /// A flake of this view, by its internal id.
+    pub(crate) fn flake(&self, id: i64) -> Option<&FlakeEntry> {
+        let flake = self.directory.flake(id)?;
+        self.reason(flake).map(|_| flake)
+    }
+
     /// This view narrowed further; `None` where nothing that exists for this caller is named.
     pub(crate) fn narrow(&self, scope: Scope<'_>) -> Option<Self> {
         let narrowing = match scope {

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::values::{all, execute, first, new_id, now, parse, parsed};
-use super::{DatabaseError, Timestamp};
+use super::{AccessChange, DatabaseError, Timestamp};
 
 /// A row of `account`.
 #[derive(Debug, Clone)]
@@ -81,6 +81,31 @@ pub(crate) fn find(connection: &Connection, name: &Name) -> Result<Option<Accoun
     first(connection, &sql, params![name.folded()], Account::from_row)
 }
 
+/// The service accounts of an organisation, sorted by name.
+pub(crate) fn list_of_organization(
+    connection: &Connection,
+    organization_id: i64,
+) -> Result<Vec<Account>, DatabaseError> {
+    let sql = format!(
+        "{SELECT} WHERE a.organization_id = ?1 AND a.trust_policy_id IS NULL ORDER BY a.folded"
+    );
+    all(
+        connection,
+        &sql,
+        params![organization_id],
+        Account::from_row,
+    )
+}
+
+/// The account of a person or a service of that name, in whatever case; not that of a trust policy,
+/// which nothing is granted to by name.
+pub(crate) fn find_named(
+    connection: &Connection,
+    name: &Name,
+) -> Result<Option<Account>, DatabaseError> {
+    Ok(find(connection, name)?.filter(|account| account.trust_policy_id.is_none()))
+}
+
 /// The account of that id.
 pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Account>, DatabaseError> {
     let sql = format!("{SELECT} WHERE a.id = ?1");
@@ -122,4 +147,67 @@ pub(crate) fn insert(
         created_at,
         disabled_at: None,
     })
+}
+
+/// Makes a service account of an organisation. A name that is taken is a unique violation.
+///
+/// Nobody can have asked about it before, so no copy is out of date.
+pub(crate) fn insert_of_organization(
+    connection: &Connection,
+    name: &Name,
+    organization: (i64, &Name),
+) -> Result<Account, DatabaseError> {
+    let (organization_id, organization) = organization;
+    let account = insert(connection, name, UserKind::Service, false)?;
+    execute(
+        connection,
+        "UPDATE account SET organization_id = ?2 WHERE id = ?1",
+        params![account.id, organization_id],
+    )?;
+    Ok(Account {
+        organization: Some(organization.clone()),
+        organization_id: Some(organization_id),
+        ..account
+    })
+}
+
+/// Makes all tokens of an account good for nothing, or good again. One that is disabled already keeps
+/// the time since when.
+pub(crate) fn set_disabled(
+    change: &AccessChange<'_>,
+    id: i64,
+    disabled: bool,
+) -> Result<(), DatabaseError> {
+    let sql = "UPDATE account SET disabled_at = CASE WHEN ?2 THEN COALESCE(disabled_at, ?3) END \
+               WHERE id = ?1";
+    execute(change, sql, params![id, disabled, now()])?;
+    Ok(())
+}
+
+/// Lets an account manage the server, or no more.
+pub(crate) fn set_server_admin(
+    change: &AccessChange<'_>,
+    id: i64,
+    server_admin: bool,
+) -> Result<(), DatabaseError> {
+    let sql = "UPDATE account SET server_admin = ?2 WHERE id = ?1";
+    execute(change, sql, params![id, server_admin])?;
+    Ok(())
+}
+
+/// Whether anybody but this account can manage the server.
+pub(crate) fn others_manage_server(
+    connection: &Connection,
+    id: i64,
+) -> Result<bool, DatabaseError> {
+    let sql = "SELECT id FROM account \
+               WHERE server_admin = 1 AND disabled_at IS NULL AND id <> ?1 LIMIT 1";
+    let other: Option<i64> = first(connection, sql, params![id], |row| Ok(row.get("id")?))?;
+    Ok(other.is_some())
+}
+
+/// Removes an account with its tokens, memberships and grants: whether it was there.
+pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, DatabaseError> {
+    let sql = "DELETE FROM account WHERE id = ?1";
+    Ok(execute(change, sql, params![id])? == 1)
 }

@@ -72,6 +72,17 @@ pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Flake>, Dat
     first(connection, &sql, params![id], Flake::from_row)
 }
 
+/// The flake of that name in an organisation, in whatever case.
+pub(crate) fn find(
+    connection: &Connection,
+    organization_id: i64,
+    name: &Name,
+) -> Result<Option<Flake>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE f.organization_id = ?1 AND f.folded = ?2");
+    let keys = params![organization_id, name.folded()];
+    first(connection, &sql, keys, Flake::from_row)
+}
+
 /// Makes a flake: its id. A name that is taken is a unique violation.
 pub(crate) fn insert(
     change: &AccessChange<'_>,

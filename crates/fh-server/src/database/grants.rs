@@ -2,10 +2,29 @@
 
 use fh_api::{FlakeName, FlakePattern, GrantInfo, Name, Role, Subject};
 use fh_auth::Holdings;
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::values::{all, execute, first, new_id, now, parsed};
 use super::{AccessChange, DatabaseError, Timestamp};
+
+/// Every grant for every account that it counts for: the one place that says for whom one does. A
+/// condition on `account_id` or `organization_id` is answered from indexes.
+///
+/// A team's grant counts for its members only as long as they are members of the organisation.
+pub(super) const HELD: &str = "SELECT g.account_id AS account_id, \
+     g.organization_id AS organization_id, g.flake_id AS flake_id, g.role AS role, \
+     g.subject AS subject, g.team_id AS team_id \
+     FROM access_grant g WHERE g.subject = 'account' \
+     UNION ALL \
+     SELECT t.account_id, g.organization_id, g.flake_id, g.role, g.subject, g.team_id \
+     FROM team_member t \
+     JOIN access_grant g ON g.team_id = t.team_id AND g.subject = 'team' \
+     JOIN membership m ON m.organization_id = g.organization_id \
+                      AND m.account_id = t.account_id \
+     UNION ALL \
+     SELECT m.account_id, g.organization_id, g.flake_id, g.role, g.subject, g.team_id \
+     FROM membership m \
+     JOIN access_grant g ON g.organization_id = m.organization_id AND g.subject = 'members'";
 
 /// All that an account holds: memberships, and grants to itself, to its teams, and to all members
 /// of its organisations.
@@ -24,21 +43,10 @@ pub(crate) fn holdings(
     for (organization, role) in memberships {
         holdings.add_membership(organization, role);
     }
-    // A team's grant counts for its members only as long as they are members of the organisation.
-    let sql = "SELECT g.organization_id, g.flake_id, g.role FROM access_grant g \
-               WHERE g.subject = 'account' AND g.account_id = ?1 \
-               UNION ALL \
-               SELECT g.organization_id, g.flake_id, g.role FROM team_member t \
-               JOIN access_grant g ON g.team_id = t.team_id AND g.subject = 'team' \
-               JOIN membership m ON m.organization_id = g.organization_id \
-                                AND m.account_id = t.account_id \
-               WHERE t.account_id = ?1 \
-               UNION ALL \
-               SELECT g.organization_id, g.flake_id, g.role FROM membership m \
-               JOIN access_grant g ON g.organization_id = m.organization_id \
-                                  AND g.subject = 'members' \
-               WHERE m.account_id = ?1";
-    let grants = all(connection, sql, params![account_id], |row| {
+    let sql = format!(
+        "SELECT h.organization_id, h.flake_id, h.role FROM ({HELD}) h WHERE h.account_id = ?1"
+    );
+    let grants = all(connection, &sql, params![account_id], |row| {
         Ok((
             row.get("organization_id")?,
             row.get::<_, Option<i64>>("flake_id")?,
@@ -54,11 +62,64 @@ pub(crate) fn holdings(
     Ok(holdings)
 }
 
-/// A grant to an account on a flake.
+/// What a grant is on: a flake, or every flake of an organisation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// The organisation's internal id.
+    pub(crate) organization_id: i64,
+    /// The flake's internal id.
+    pub(crate) flake_id: Option<i64>,
+    /// As it is told: `org/project` or `org/*`.
+    pub(crate) name: FlakePattern,
+}
+
+impl Target {
+    /// One flake.
+    pub(crate) fn flake(organization_id: i64, flake_id: i64, name: FlakeName) -> Self {
+        Self {
+            organization_id,
+            flake_id: Some(flake_id),
+            name: FlakePattern::Flake(name),
+        }
+    }
+
+    /// Every flake of an organisation.
+    pub(crate) fn organization(organization_id: i64, name: Name) -> Self {
+        Self {
+            organization_id,
+            flake_id: None,
+            name: FlakePattern::Organization(name),
+        }
+    }
+}
+
+/// Whom a grant is given to, by internal id.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SubjectId {
+    /// An account.
+    Account(i64),
+    /// A team of the organisation.
+    Team(i64),
+    /// All members of the organisation.
+    Members,
+}
+
+impl SubjectId {
+    /// The columns `subject`, `account_id` and `team_id`.
+    fn columns(self) -> (&'static str, Option<i64>, Option<i64>) {
+        match self {
+            Self::Account(id) => ("account", Some(id), None),
+            Self::Team(id) => ("team", None, Some(id)),
+            Self::Members => ("members", None, None),
+        }
+    }
+}
+
+/// A grant.
 #[derive(Debug, Clone)]
 pub(crate) struct Grant {
-    /// Whose it is.
-    pub(crate) user: Name,
+    /// Whom it was given to.
+    pub(crate) subject: Subject,
     /// What it allows.
     pub(crate) role: Role,
     /// Since when.
@@ -66,72 +127,114 @@ pub(crate) struct Grant {
 }
 
 impl Grant {
+    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            subject: subject(row)?,
+            role: parsed(row, "role", "role")?,
+            created_at: row.get("created_at")?,
+        })
+    }
+
     /// As the API tells it.
-    pub(crate) fn info(&self, flake: &FlakeName) -> GrantInfo {
+    pub(crate) fn info(&self, on: &FlakePattern) -> GrantInfo {
         GrantInfo {
-            subject: Subject::User(self.user.clone()),
-            on: FlakePattern::Flake(flake.clone()),
+            subject: self.subject.clone(),
+            on: on.clone(),
             role: self.role,
             created_at: self.created_at.to_date_time(),
         }
     }
 }
 
-/// The grants to accounts on one flake, sorted by name.
-pub(crate) fn list(connection: &Connection, flake_id: i64) -> Result<Vec<Grant>, DatabaseError> {
-    let sql = "SELECT a.name, g.role, g.created_at FROM access_grant g \
-               JOIN account a ON a.id = g.account_id \
-               WHERE g.flake_id = ?1 AND g.subject = 'account' ORDER BY a.folded";
-    all(connection, sql, params![flake_id], |row| {
-        Ok(Grant {
-            user: parsed(row, "name", "account name")?,
-            role: parsed(row, "role", "role")?,
-            created_at: row.get("created_at")?,
-        })
+/// The columns `subject`, `user` and `team` as whom they name.
+pub(super) fn subject(row: &Row<'_>) -> Result<Subject, DatabaseError> {
+    let kind: String = row.get("subject")?;
+    Ok(match kind.as_str() {
+        "team" => Subject::Team(parsed(row, "team", "team name")?),
+        "members" => Subject::Members,
+        _ => Subject::User(parsed(row, "user", "account name")?),
     })
 }
 
-/// The role that an account was granted on this very flake.
+/// The grants on a flake, or on the whole organisation: to accounts, then to teams, then to all
+/// members, each sorted by name.
+pub(crate) fn list(connection: &Connection, target: &Target) -> Result<Vec<Grant>, DatabaseError> {
+    let sql = "SELECT g.subject, a.name AS user, t.name AS team, g.role, g.created_at \
+               FROM access_grant g \
+               LEFT JOIN account a ON a.id = g.account_id \
+               LEFT JOIN team t ON t.id = g.team_id \
+               WHERE g.organization_id = ?1 AND COALESCE(g.flake_id, 0) = ?2 \
+               ORDER BY CASE g.subject WHEN 'account' THEN 0 WHEN 'team' THEN 1 ELSE 2 END, \
+               COALESCE(a.folded, t.folded)";
+    let keys = params![target.organization_id, target.flake_id.unwrap_or(0)];
+    all(connection, sql, keys, Grant::from_row)
+}
+
+/// The role that was granted to this very subject on this very target.
 pub(crate) fn get(
     connection: &Connection,
-    flake_id: i64,
-    account_id: i64,
+    target: &Target,
+    subject: SubjectId,
 ) -> Result<Option<(Role, Timestamp)>, DatabaseError> {
+    let (kind, account, team) = subject.columns();
+    // As the unique index has it.
     let sql = "SELECT role, created_at FROM access_grant \
-               WHERE flake_id = ?1 AND subject = 'account' AND account_id = ?2";
-    first(connection, sql, params![flake_id, account_id], |row| {
+               WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
+               AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5";
+    let keys = params![
+        target.organization_id,
+        target.flake_id.unwrap_or(0),
+        kind,
+        account.unwrap_or(0),
+        team.unwrap_or(0)
+    ];
+    first(connection, sql, keys, |row| {
         Ok((parsed(row, "role", "role")?, row.get("created_at")?))
     })
 }
 
-/// Sets the role of an account on a flake: since when it has a grant there; none where the flake is
-/// gone.
+/// Sets the role of a subject: since when it has a grant there; none where the flake or the
+/// organisation is gone.
 pub(crate) fn set(
     change: &AccessChange<'_>,
-    flake_id: i64,
-    account_id: i64,
+    target: &Target,
+    subject: SubjectId,
     role: Role,
     created_by: i64,
 ) -> Result<Option<Timestamp>, DatabaseError> {
-    if let Some((_, created_at)) = get(change, flake_id, account_id)? {
+    let (kind, account, team) = subject.columns();
+    if let Some((_, created_at)) = get(change, target, subject)? {
         execute(
             change,
-            "UPDATE access_grant SET role = ?3 \
-             WHERE flake_id = ?1 AND subject = 'account' AND account_id = ?2",
-            params![flake_id, account_id, role.as_str()],
+            "UPDATE access_grant SET role = ?6 \
+             WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
+             AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5",
+            params![
+                target.organization_id,
+                target.flake_id.unwrap_or(0),
+                kind,
+                account.unwrap_or(0),
+                team.unwrap_or(0),
+                role.as_str()
+            ],
         )?;
         return Ok(Some(created_at));
     }
     let created_at = now();
     let inserted = execute(
         change,
-        "INSERT INTO access_grant \
-         (uuid, organization_id, flake_id, subject, account_id, role, created_at, created_by) \
-         SELECT ?1, organization_id, id, 'account', ?3, ?4, ?5, ?6 FROM flake WHERE id = ?2",
+        "INSERT INTO access_grant (uuid, organization_id, flake_id, subject, account_id, team_id, \
+         role, created_at, created_by) \
+         SELECT ?1, o.id, f.id, ?4, ?5, ?6, ?7, ?8, ?9 FROM organization o \
+         LEFT JOIN flake f ON f.id = ?3 AND f.organization_id = o.id \
+         WHERE o.id = ?2 AND (?3 IS NULL OR f.id IS NOT NULL)",
         params![
             new_id().to_string(),
-            flake_id,
-            account_id,
+            target.organization_id,
+            target.flake_id,
+            kind,
+            account,
+            team,
             role.as_str(),
             created_at,
             created_by
@@ -140,13 +243,22 @@ pub(crate) fn set(
     Ok((inserted == 1).then_some(created_at))
 }
 
-/// Takes an account's grant on a flake away: whether there was one.
+/// Takes a subject's grant away: whether there was one.
 pub(crate) fn remove(
     change: &AccessChange<'_>,
-    flake_id: i64,
-    account_id: i64,
+    target: &Target,
+    subject: SubjectId,
 ) -> Result<bool, DatabaseError> {
+    let (kind, account, team) = subject.columns();
     let sql = "DELETE FROM access_grant \
-               WHERE flake_id = ?1 AND subject = 'account' AND account_id = ?2";
-    Ok(execute(change, sql, params![flake_id, account_id])? == 1)
+               WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
+               AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5";
+    let keys = params![
+        target.organization_id,
+        target.flake_id.unwrap_or(0),
+        kind,
+        account.unwrap_or(0),
+        team.unwrap_or(0)
+    ];
+    Ok(execute(change, sql, keys)? == 1)
 }

@@ -16,11 +16,13 @@
 pub(crate) mod accounts;
 pub(crate) mod audit;
 pub(crate) mod audit_log;
+pub(crate) mod explain;
 pub(crate) mod flakes;
 pub(crate) mod grants;
 mod inspect;
 pub(crate) mod keys;
 pub(crate) mod logs;
+pub(crate) mod members;
 mod migrations;
 pub(crate) mod nars;
 mod open;
@@ -28,6 +30,7 @@ pub(crate) mod organizations;
 pub(crate) mod pushes;
 pub(crate) mod settings;
 pub(crate) mod slices;
+pub(crate) mod teams;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;

@@ -1,4 +1,4 @@
-//! Organisations and their members.
+//! Organisations.
 
 use fh_api::{Name, OrganizationInfo, OrganizationRole, PushRule};
 use rusqlite::{Connection, Row, params};
@@ -45,10 +45,28 @@ impl Organization {
     }
 }
 
+const SELECT: &str = "SELECT o.id, o.uuid, o.name, o.push_rule, o.created_at FROM organization o";
+
 /// Every organisation, sorted by name.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Organization>, DatabaseError> {
-    let sql = "SELECT id, uuid, name, push_rule, created_at FROM organization ORDER BY folded";
-    all(connection, sql, [], Organization::from_row)
+    let sql = format!("{SELECT} ORDER BY o.folded");
+    all(connection, &sql, [], Organization::from_row)
+}
+
+/// The organisation of that id.
+pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Organization>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE o.id = ?1");
+    first(connection, &sql, params![id], Organization::from_row)
+}
+
+/// The organisation of that name, in whatever case.
+pub(crate) fn find(
+    connection: &Connection,
+    name: &Name,
+) -> Result<Option<Organization>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE o.folded = ?1");
+    let name = name.folded();
+    first(connection, &sql, params![name], Organization::from_row)
 }
 
 /// The public id of an organisation.
@@ -64,10 +82,16 @@ pub(crate) fn list_of_member(
     connection: &Connection,
     account_id: i64,
 ) -> Result<Vec<Organization>, DatabaseError> {
-    let sql = "SELECT o.id, o.uuid, o.name, o.push_rule, o.created_at FROM organization o \
-               JOIN membership m ON m.organization_id = o.id \
-               WHERE m.account_id = ?1 ORDER BY o.folded";
-    all(connection, sql, params![account_id], Organization::from_row)
+    let sql = format!(
+        "{SELECT} JOIN membership m ON m.organization_id = o.id \
+         WHERE m.account_id = ?1 ORDER BY o.folded"
+    );
+    all(
+        connection,
+        &sql,
+        params![account_id],
+        Organization::from_row,
+    )
 }
 
 /// Makes an organisation. A name that is taken is a unique violation.
@@ -91,19 +115,32 @@ pub(crate) fn insert(
     })
 }
 
-/// Makes an account a member, or changes what it is there.
-pub(crate) fn set_member(
+/// Changes who may push to an organisation's flakes.
+pub(crate) fn set_push_rule(
     change: &AccessChange<'_>,
-    organization_id: i64,
-    account_id: i64,
-    role: OrganizationRole,
+    id: i64,
+    push: PushRule,
 ) -> Result<(), DatabaseError> {
+    change.touch_directory();
     execute(
         change,
-        "INSERT INTO membership (organization_id, account_id, role, created_at) \
-         VALUES (?1, ?2, ?3, ?4) \
-         ON CONFLICT (organization_id, account_id) DO UPDATE SET role = excluded.role",
-        params![organization_id, account_id, role.as_str(), now()],
+        "UPDATE organization SET push_rule = ?2 WHERE id = ?1",
+        params![id, push.as_str()],
     )?;
     Ok(())
+}
+
+/// How many flakes an organisation has.
+pub(crate) fn count_flakes(connection: &Connection, id: i64) -> Result<u64, DatabaseError> {
+    let sql = "SELECT COUNT(*) AS flakes FROM flake WHERE organization_id = ?1";
+    let counted: Option<i64> = first(connection, sql, params![id], |row| Ok(row.get("flakes")?))?;
+    Ok(counted.map_or(0, |count| u64::try_from(count).unwrap_or(0)))
+}
+
+/// Removes an organisation with its members, teams, grants, trust policies and service accounts:
+/// whether it was there.
+pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, DatabaseError> {
+    change.touch_directory();
+    let sql = "DELETE FROM organization WHERE id = ?1";
+    Ok(execute(change, sql, params![id])? == 1)
 }

@@ -144,13 +144,13 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
         .unwrap();
     assert_eq!(database.generation(), before);
 
-    let (account, organization, flake) = database
+    let (account, organization) = database
         .change_access(|change| {
             let account = accounts::insert(change, &name("ann"), UserKind::Human, false)?;
             let organization = organizations::insert(change, &name("acme"))?;
             let visibility = Visibility::Private;
-            let flake = flakes::insert(change, organization.id, &name("app"), visibility, None)?;
-            Ok::<_, DatabaseError>((account.id, organization.id, flake))
+            flakes::insert(change, organization.id, &name("app"), visibility, None)?;
+            Ok::<_, DatabaseError>((account.id, organization.id))
         })
         .await
         .unwrap();
@@ -159,8 +159,10 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
 
     database
         .change_access(move |change| {
-            grants::set(change, flake, account, Role::Read, account)?;
-            organizations::set_member(change, organization, account, OrganizationRole::Member)
+            let target = grants::Target::organization(organization, name("acme"));
+            let subject = grants::SubjectId::Account(account);
+            grants::set(change, &target, subject, Role::Read, account)?;
+            members::set(change, organization, account, OrganizationRole::Member)
         })
         .await
         .unwrap();
@@ -174,7 +176,6 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     assert_eq!(database.generation(), granted);
 }
 
-/// What teams, all members and organisations hold has no route yet; the decision must know it.
 #[tokio::test]
 async fn holdings_gather_grants_of_every_kind() {
     let (_directory, database) = open();
@@ -194,7 +195,7 @@ async fn holdings_gather_grants_of_every_kind() {
                     None,
                 )?);
             }
-            organizations::set_member(change, acme, account, OrganizationRole::Member)?;
+            members::set(change, acme, account, OrganizationRole::Member)?;
             for (id, organization) in [(1, acme), (2, other)] {
                 change.execute(
                     "INSERT INTO team VALUES (?1, 'team' || ?1, ?2, 'ops', 'ops', 0)",

@@ -22,6 +22,8 @@ pub(crate) struct Token {
     pub(crate) account_id: i64,
     /// The name of that account.
     pub(crate) user: Name,
+    /// The organisation that the account belongs to, where it is a service account of one.
+    pub(crate) organization: Option<Name>,
     /// What it is for.
     pub(crate) description: Option<String>,
     /// How far it is narrowed.
@@ -40,10 +42,13 @@ pub(crate) struct Token {
     pub(crate) revoked_at: Option<Timestamp>,
 }
 
-const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS user, t.description, \
-     t.permissions, t.flakes, t.closures, t.signed_by, t.networks, t.claims, p.uuid AS parent, t.created_at, t.expires_at, t.last_used_at, \
+const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS user, \
+     o.name AS organization, t.description, t.permissions, t.flakes, t.closures, t.signed_by, \
+     t.networks, t.claims, p.uuid AS parent, t.created_at, t.expires_at, t.last_used_at, \
      t.revoked_at \
-     FROM token t JOIN account a ON a.id = t.account_id LEFT JOIN token p ON p.id = t.parent_id";
+     FROM token t JOIN account a ON a.id = t.account_id \
+     LEFT JOIN organization o ON o.id = a.organization_id AND a.trust_policy_id IS NULL \
+     LEFT JOIN token p ON p.id = t.parent_id";
 
 /// The token `?1` and all that were minted with it, and with those.
 const DESCENDANTS: &str = "WITH RECURSIVE descendant (id) AS ( \
@@ -56,6 +61,10 @@ impl Token {
             uuid: parsed(row, "uuid", "token id")?,
             account_id: row.get("account_id")?,
             user: parsed(row, "user", "account name")?,
+            organization: row
+                .get::<_, Option<String>>("organization")?
+                .map(|name| parse(&name, "organisation name"))
+                .transpose()?,
             description: row.get("description")?,
             scope: TokenScope::new(
                 words(row, "permissions", "permission")?,

@@ -17,6 +17,7 @@
 //!   a flake was removed, so nothing that was learnt before counts after;
 //! - memory is bounded, whatever is asked for and however many slices hold a path.
 
+mod explained;
 mod fresh;
 mod holders;
 mod limited;

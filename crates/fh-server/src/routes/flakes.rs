@@ -19,7 +19,7 @@ use super::table::{Asks, Route, delete, get, patch, post};
 use super::text::line;
 use crate::access::{Caller, Scope};
 use crate::database::audit::{self, Event};
-use crate::database::{DatabaseError, flakes, slices};
+use crate::database::{flakes, slices};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -36,7 +36,8 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<FlakeList>(200),
         post("/flakes", "Make a flake", create)
             .takes::<CreateFlake>()
-            .answers::<FlakeInfo>(201),
+            .answers::<FlakeInfo>(201)
+            .answers::<FlakeInfo>(200),
         get(FLAKE, "A flake", show)
             .asks(Asks::Anybody)
             .answers::<FlakeInfo>(200),
@@ -108,17 +109,28 @@ pub(crate) async fn create(
     let organization_id = caller.organization_to_manage(wanted.flake.org.as_str())?;
     caller.require_reach(&FlakePattern::Flake(wanted.flake.clone()))?;
     let (actor, name) = (caller.actor()?, wanted.flake);
-    let flake = state
+    let (status, flake) = state
         .database()
         .change_access(move |change| {
+            let there = flakes::find(change, organization_id, &name.project)?;
+            if let Some(there) = there {
+                if wanted.exist_ok && there.visibility == wanted.visibility {
+                    return Ok((StatusCode::OK, there));
+                }
+                let mut sentence = format!("the flake {name} exists already");
+                if wanted.exist_ok {
+                    // Who asks for a private one must not be told that all is well with a public one.
+                    sentence = format!("{sentence}, and is {}", there.visibility);
+                }
+                return Err(ApiError::Conflict(sentence));
+            }
             let id = flakes::insert(
                 change,
                 organization_id,
                 &name.project,
                 wanted.visibility,
                 description.as_deref(),
-            )
-            .map_err(|error| exists_already(error, &name.to_string()))?;
+            )?;
             audit::record(
                 change,
                 &Event {
@@ -130,17 +142,11 @@ pub(crate) async fn create(
                     ..Event::default()
                 },
             )?;
-            flakes::get(change, id)?.ok_or(ApiError::NotFound)
+            let flake = flakes::get(change, id)?.ok_or(ApiError::NotFound)?;
+            Ok((StatusCode::CREATED, flake))
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(flake.info(Some(Role::Admin)))))
-}
-
-fn exists_already(error: DatabaseError, name: &str) -> ApiError {
-    if error.is_unique_violation() {
-        return ApiError::Conflict(format!("the flake {name} exists already"));
-    }
-    error.into()
+    Ok((status, Json(flake.info(Some(Role::Admin)))))
 }
 
 /// `GET /api/v1/flakes/{org}/{project}`.

@@ -1,25 +1,31 @@
-//! Grants to accounts on one flake, for its administrators.
+//! Grants to accounts, teams and all members: on one flake, for its administrators, and on every flake
+//! of an organisation, for those of the organisation.
+//!
+//! A grant of `admin` on the whole organisation makes administrators of it, so its owners alone give
+//! and take that.
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{CreateGrant, GrantInfo, GrantList, Name, Permission, Role};
+use fh_api::{CreateGrant, GrantInfo, GrantList, Permission, Role, Subject};
 use http::StatusCode;
 use rusqlite::Connection;
 use serde_json::json;
 
 use super::json::json_body;
-use super::path::{FlakePath, GrantPath};
+use super::named;
+use super::path::{FlakeGrantPath, FlakePath, OrganizationGrantPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
-use crate::access::{Caller, FlakeRef};
-use crate::database::accounts::{self, Account};
-use crate::database::audit::{self, Event};
-use crate::database::grants::{self, Grant};
+use crate::access::{Caller, OrganizationRef};
+use crate::database::audit::{self, Actor, Event};
+use crate::database::grants::{self, Grant, SubjectId, Target};
+use crate::database::teams;
 use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Grants.
 pub(super) fn routes() -> Vec<Route> {
-    const GRANT: &str = "/flakes/{org}/{project}/grants/{user}";
+    const ON_FLAKE: &str = "/flakes/{org}/{project}/grants/{subject}";
+    const ON_ORG: &str = "/orgs/{org}/grants/{subject}";
     vec![
         get(
             "/flakes/{org}/{project}/grants",
@@ -27,10 +33,29 @@ pub(super) fn routes() -> Vec<Route> {
             list,
         )
         .answers::<GrantList>(200),
-        put(GRANT, "Give a role on a flake, whatever it was", set)
+        put(ON_FLAKE, "Give a role on a flake, whatever it was", set)
             .takes::<CreateGrant>()
             .answers::<GrantInfo>(200),
-        delete(GRANT, "Take a role on a flake away", remove).answers_nothing(204),
+        delete(ON_FLAKE, "Take a role on a flake away", remove).answers_nothing(204),
+        get(
+            "/orgs/{org}/grants",
+            "The grants on every flake of an organisation, for its administrators",
+            list_of_organization,
+        )
+        .answers::<GrantList>(200),
+        put(
+            ON_ORG,
+            "Give a role on every flake of an organisation, whatever it was",
+            set_on_organization,
+        )
+        .takes::<CreateGrant>()
+        .answers::<GrantInfo>(200),
+        delete(
+            ON_ORG,
+            "Take a role on every flake of an organisation away",
+            remove_on_organization,
+        )
+        .answers_nothing(204),
     ]
 }
 
@@ -40,89 +65,181 @@ pub(crate) async fn list(
     caller: Caller,
     path: FlakePath,
 ) -> Result<Json<GrantList>, ApiError> {
-    let flake = administered(&caller, &path.org, &path.project)?;
-    let found = state
-        .database()
-        .read(move |connection| grants::list(connection, flake.id))
-        .await?;
-    let grants = found.iter().map(|grant| grant.info(&flake.name)).collect();
-    Ok(Json(GrantList { grants }))
+    let target = flake(&caller, &path.org, &path.project)?;
+    list_on(&state, target).await
 }
 
-/// `PUT /api/v1/flakes/{org}/{project}/grants/{user}`: sets the role, whatever it was.
+/// `PUT /api/v1/flakes/{org}/{project}/grants/{subject}`: sets the role, whatever it was.
 pub(crate) async fn set(
     State(state): State<AppState>,
     caller: Caller,
-    path: GrantPath,
+    path: FlakeGrantPath,
     request: Request,
 ) -> Result<Json<GrantInfo>, ApiError> {
-    let flake = administered(&caller, &path.org, &path.project)?;
-    let actor = caller.actor()?;
+    let target = flake(&caller, &path.org, &path.project)?;
+    let change = Change {
+        actor: caller.actor()?,
+        target,
+        subject: path.subject,
+        decides_about_administrators: true,
+    };
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
+    set_on(&state, change, wanted.role).await
+}
+
+/// `DELETE /api/v1/flakes/{org}/{project}/grants/{subject}`: afterwards there is none, whether there
+/// was one or not.
+pub(crate) async fn remove(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: FlakeGrantPath,
+) -> Result<StatusCode, ApiError> {
+    let target = flake(&caller, &path.org, &path.project)?;
+    let change = Change {
+        actor: caller.actor()?,
+        target,
+        subject: path.subject,
+        decides_about_administrators: true,
+    };
+    remove_on(&state, change).await
+}
+
+/// `GET /api/v1/orgs/{org}/grants`.
+pub(crate) async fn list_of_organization(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<Json<GrantList>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    list_on(&state, whole(&organization)).await
+}
+
+/// `PUT /api/v1/orgs/{org}/grants/{subject}`: sets the role, whatever it was.
+pub(crate) async fn set_on_organization(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationGrantPath,
+    request: Request,
+) -> Result<Json<GrantInfo>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let change = Change {
+        actor: caller.actor()?,
+        target: whole(&organization),
+        subject: path.subject,
+        decides_about_administrators: organization.is_owner(),
+    };
+    let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
+    set_on(&state, change, wanted.role).await
+}
+
+/// `DELETE /api/v1/orgs/{org}/grants/{subject}`: afterwards there is none, whether there was one or
+/// not.
+pub(crate) async fn remove_on_organization(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationGrantPath,
+) -> Result<StatusCode, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let change = Change {
+        actor: caller.actor()?,
+        target: whole(&organization),
+        subject: path.subject,
+        decides_about_administrators: organization.is_owner(),
+    };
+    remove_on(&state, change).await
+}
+
+/// A change of a grant that the caller may make.
+struct Change {
+    actor: Actor,
+    target: Target,
+    /// As it stands in the address.
+    subject: String,
+    /// Whether the role may be, or have been, `admin`.
+    decides_about_administrators: bool,
+}
+
+impl Change {
+    fn permits(&self, role: Option<Role>) -> Result<(), ApiError> {
+        if role >= Some(Role::Admin) && !self.decides_about_administrators {
+            return Err(ApiError::Forbidden(format!(
+                "whoever is granted admin on {} administers the organisation: only its owners give \
+                 and take that",
+                self.target.name
+            )));
+        }
+        Ok(())
+    }
+
+    fn record(
+        &self,
+        connection: &Connection,
+        action: &str,
+        subject: &Subject,
+        roles: serde_json::Value,
+    ) -> Result<(), ApiError> {
+        let mut detail = roles;
+        detail["on"] = json!(self.target.name);
+        let event = Event {
+            action,
+            actor: Some(self.actor.clone()),
+            organization_id: Some(self.target.organization_id),
+            flake_id: self.target.flake_id,
+            subject: &subject.to_string(),
+            detail,
+            ..Event::default()
+        };
+        Ok(audit::record(connection, &event)?)
+    }
+}
+
+async fn list_on(state: &AppState, target: Target) -> Result<Json<GrantList>, ApiError> {
+    let name = target.name.clone();
+    let found = state
+        .database()
+        .read(move |connection| grants::list(connection, &target))
+        .await?;
+    let grants = found.iter().map(|grant| grant.info(&name)).collect();
+    Ok(Json(GrantList { grants }))
+}
+
+async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<GrantInfo>, ApiError> {
     let info = state
         .database()
         .change_access(move |change| {
-            let account = named(change, &path.user)?;
-            let before = grants::get(change, flake.id, account.id)?.map(|(role, _)| role);
-            let since = grants::set(change, flake.id, account.id, wanted.role, actor.account_id)?
+            let target = &asked.target;
+            let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
+            let before = grants::get(change, target, id)?.map(|(role, _)| role);
+            if before != Some(role) {
+                asked.permits(before.max(Some(role)))?;
+            }
+            let since = grants::set(change, target, id, role, asked.actor.account_id)?
                 .ok_or(ApiError::NotFound)?;
-            audit::record(
-                change,
-                &Event {
-                    action: "grant.set",
-                    actor: Some(actor),
-                    flake_id: Some(flake.id),
-                    subject: account.name.as_str(),
-                    detail: json!({
-                        "flake": flake.name,
-                        "user": account.uuid,
-                        "from": before,
-                        "to": wanted.role,
-                    }),
-                    ..Event::default()
-                },
-            )?;
+            if before != Some(role) {
+                let roles = json!({ "from": before, "to": role });
+                asked.record(change, "grant.set", &subject, roles)?;
+            }
             let grant = Grant {
-                user: account.name,
-                role: wanted.role,
+                subject,
+                role,
                 created_at: since,
             };
-            Ok::<_, ApiError>(grant.info(&flake.name))
+            Ok::<_, ApiError>(grant.info(&target.name))
         })
         .await?;
     Ok(Json(info))
 }
 
-/// `DELETE /api/v1/flakes/{org}/{project}/grants/{user}`: afterwards there is none, whether there was
-/// one or not.
-pub(crate) async fn remove(
-    State(state): State<AppState>,
-    caller: Caller,
-    path: GrantPath,
-) -> Result<StatusCode, ApiError> {
-    let flake = administered(&caller, &path.org, &path.project)?;
-    let actor = caller.actor()?;
+async fn remove_on(state: &AppState, asked: Change) -> Result<StatusCode, ApiError> {
     state
         .database()
         .change_access(move |change| {
-            let account = named(change, &path.user)?;
-            let before = grants::get(change, flake.id, account.id)?.map(|(role, _)| role);
-            if grants::remove(change, flake.id, account.id)? {
-                audit::record(
-                    change,
-                    &Event {
-                        action: "grant.remove",
-                        actor: Some(actor),
-                        flake_id: Some(flake.id),
-                        subject: account.name.as_str(),
-                        detail: json!({
-                            "flake": flake.name,
-                            "user": account.uuid,
-                            "from": before,
-                        }),
-                        ..Event::default()
-                    },
-                )?;
+            let target = &asked.target;
+            let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
+            let before = grants::get(change, target, id)?.map(|(role, _)| role);
+            asked.permits(before)?;
+            if grants::remove(change, target, id)? {
+                asked.record(change, "grant.remove", &subject, json!({ "from": before }))?;
             }
             Ok::<_, ApiError>(())
         })
@@ -130,17 +247,41 @@ pub(crate) async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-fn administered(caller: &Caller, org: &str, project: &str) -> Result<FlakeRef, ApiError> {
-    caller.flake(org, project, Role::Admin, Permission::Admin)
+fn flake(caller: &Caller, org: &str, project: &str) -> Result<Target, ApiError> {
+    let flake = caller.flake(org, project, Role::Admin, Permission::Admin)?;
+    Ok(Target::flake(flake.organization_id, flake.id, flake.name))
 }
 
-/// The account of that name. Whoever administers a flake must be able to tell a wrong name from a
-/// right one, so this is no secret from them.
-fn named(connection: &Connection, name: &str) -> Result<Account, ApiError> {
-    let unknown = || {
-        let shown: String = name.chars().take(80).collect();
-        ApiError::InvalidContent(format!("there is no user named {shown:?}"))
+fn whole(organization: &OrganizationRef) -> Target {
+    Target::organization(organization.id, organization.name.clone())
+}
+
+/// Whom an address names, as they are called. A team is one of the same organisation.
+fn find_subject(
+    connection: &Connection,
+    organization_id: i64,
+    text: &str,
+) -> Result<(Subject, SubjectId), ApiError> {
+    let unknown_team = |name: &str| {
+        let name = named::short(name);
+        ApiError::InvalidContent(format!("the organisation has no team named {name:?}"))
     };
-    let name: Name = name.parse().map_err(|_| unknown())?;
-    accounts::find(connection, &name)?.ok_or_else(unknown)
+    let user = |name: &str| {
+        let account = named::account(connection, name)?;
+        Ok((Subject::User(account.name), SubjectId::Account(account.id)))
+    };
+    match text.parse::<Subject>() {
+        Ok(Subject::Members) => Ok((Subject::Members, SubjectId::Members)),
+        Ok(Subject::Team(name)) => {
+            let found = teams::find(connection, organization_id, &name)?;
+            let team = found.ok_or_else(|| unknown_team(name.as_str()))?;
+            Ok((Subject::Team(team.name), SubjectId::Team(team.id)))
+        }
+        Ok(Subject::User(name)) => user(name.as_str()),
+        Err(_) => match text.strip_prefix("team:") {
+            Some(name) => Err(unknown_team(name)),
+            // No account is called so, and that is what is answered.
+            None => user(text),
+        },
+    }
 }

@@ -3,6 +3,7 @@
 //! Invariants: every handler that is not public takes a [`crate::access::Caller`] and asks it before
 //! it reads a body or the database; what is not routed is 404, constant to the byte.
 
+mod access;
 mod audit;
 mod cache;
 mod denied;
@@ -15,15 +16,20 @@ pub(crate) mod json;
 mod kept;
 mod listing;
 mod log;
+mod members;
 mod metrics;
+mod named;
 mod nar;
 mod narrowing;
 mod organizations;
 pub(crate) mod path;
 mod pushes;
+mod reasons;
 mod rotation;
+mod service_accounts;
 mod signing_keys;
 mod table;
+mod teams;
 #[cfg(test)]
 mod tests;
 mod text;
@@ -93,9 +99,13 @@ fn api() -> Vec<Group> {
         ("Discovery", discovery::document_routes()),
         ("Caller", whoami::routes()),
         ("Organisations", organizations::routes()),
+        ("Members", members::routes()),
+        ("Teams", teams::routes()),
+        ("Service accounts", service_accounts::routes()),
         ("Users", users::routes()),
         ("Flakes", flakes::routes()),
         ("Grants", grants::routes()),
+        ("Access", access::routes()),
         ("Pushes", pushes::routes()),
         ("Tokens", tokens::routes()),
         ("Keys", signing_keys::routes()),

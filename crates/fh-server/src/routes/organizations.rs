@@ -1,24 +1,26 @@
-//! Organisations.
+//! Organisations themselves. Their owners decide about them.
 
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
     CreateOrganization, FlakePattern, OrganizationInfo, OrganizationList, OrganizationRole,
-    Permission,
+    Permission, UpdateOrganization,
 };
 use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
-use super::table::{Route, get, post};
-use crate::access::Caller;
+use super::path::OrganizationPath;
+use super::table::{Route, delete, get, patch, post};
+use crate::access::{Caller, touches};
 use crate::database::audit::{self, Event};
-use crate::database::organizations::{self, Organization};
+use crate::database::{members, organizations};
 use crate::error::ApiError;
 use crate::state::AppState;
 
 /// Organisations.
 pub(super) fn routes() -> Vec<Route> {
+    const ORG: &str = "/orgs/{org}";
     vec![
         get(
             "/orgs",
@@ -32,7 +34,22 @@ pub(super) fn routes() -> Vec<Route> {
             create,
         )
         .takes::<CreateOrganization>()
-        .answers::<OrganizationInfo>(201),
+        .answers::<OrganizationInfo>(201)
+        .answers::<OrganizationInfo>(200),
+        get(ORG, "One organisation, for its members", show).answers::<OrganizationInfo>(200),
+        patch(
+            ORG,
+            "Change who may push to its flakes, for its owners",
+            update,
+        )
+        .takes::<UpdateOrganization>()
+        .answers::<OrganizationInfo>(200),
+        delete(
+            ORG,
+            "Delete an organisation that has no flakes, for its owners",
+            remove,
+        )
+        .answers_nothing(204),
     ]
 }
 
@@ -52,20 +69,9 @@ pub(crate) async fn list(
             .read(move |connection| organizations::list_of_member(connection, account_id))
             .await?
     };
-    let touched = |organization: &&Organization| {
-        principal
-            .scope
-            .flakes()
-            .iter()
-            .any(|pattern| match pattern {
-                FlakePattern::All => true,
-                FlakePattern::Organization(name) => name.folded() == organization.name.folded(),
-                FlakePattern::Flake(flake) => flake.org.folded() == organization.name.folded(),
-            })
-    };
     let orgs = found
         .iter()
-        .filter(touched)
+        .filter(|organization| touches(principal, &organization.name))
         .map(|organization| organization.info(principal.holdings.membership(organization.id)))
         .collect();
     Ok(Json(OrganizationList { orgs }))
@@ -81,17 +87,21 @@ pub(crate) async fn create(
     let wanted: CreateOrganization = json_body(request, state.settings().limits.json_size).await?;
     let owner = caller.require_reach(&FlakePattern::Organization(wanted.name.clone()))?;
     let (actor, owner) = (caller.actor()?, owner.account_id);
-    let organization = state
+    let (status, organization) = state
         .database()
         .change_access(move |change| {
-            let organization = organizations::insert(change, &wanted.name).map_err(|error| {
-                if error.is_unique_violation() {
-                    let name = &wanted.name;
-                    return ApiError::Conflict(format!("the organisation {name} exists already"));
+            if let Some(there) = organizations::find(change, &wanted.name)? {
+                let role = members::get(change, there.id, owner)?.map(|member| member.role);
+                if wanted.exist_ok && role == Some(OrganizationRole::Owner) {
+                    return Ok((StatusCode::OK, there));
                 }
-                error.into()
-            })?;
-            organizations::set_member(change, organization.id, owner, OrganizationRole::Owner)?;
+                let name = &wanted.name;
+                return Err(ApiError::Conflict(format!(
+                    "the organisation {name} exists already"
+                )));
+            }
+            let organization = organizations::insert(change, &wanted.name)?;
+            members::set(change, organization.id, owner, OrganizationRole::Owner)?;
             audit::record(
                 change,
                 &Event {
@@ -103,11 +113,99 @@ pub(crate) async fn create(
                     ..Event::default()
                 },
             )?;
-            Ok::<_, ApiError>(organization)
+            Ok((StatusCode::CREATED, organization))
         })
         .await?;
-    Ok((
-        StatusCode::CREATED,
-        Json(organization.info(Some(OrganizationRole::Owner))),
-    ))
+    let info = organization.info(Some(OrganizationRole::Owner));
+    Ok((status, Json(info)))
+}
+
+/// `GET /api/v1/orgs/{org}`: for its members, and for server administrators.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<Json<OrganizationInfo>, ApiError> {
+    let organization = caller.organization_to_show(&path.org)?;
+    let found = state
+        .database()
+        .read(move |connection| organizations::get(connection, organization.id))
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    Ok(Json(found.info(organization.membership)))
+}
+
+/// `PATCH /api/v1/orgs/{org}`: for its owners.
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    request: Request,
+) -> Result<Json<OrganizationInfo>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    organization.require_owner()?;
+    let actor = caller.actor()?;
+    let wanted: UpdateOrganization = json_body(request, state.settings().limits.json_size).await?;
+    let membership = organization.membership;
+    let changed = state
+        .database()
+        .change_access(move |change| {
+            let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
+            if let Some(push) = wanted.push.filter(|push| *push != before.push) {
+                organizations::set_push_rule(change, organization.id, push)?;
+                audit::record(
+                    change,
+                    &Event {
+                        action: "organization.update",
+                        actor: Some(actor),
+                        organization_id: Some(organization.id),
+                        subject: organization.name.as_str(),
+                        detail: json!({ "push": { "from": before.push, "to": push } }),
+                        ..Event::default()
+                    },
+                )?;
+            }
+            organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)
+        })
+        .await?;
+    Ok(Json(changed.info(membership)))
+}
+
+/// `DELETE /api/v1/orgs/{org}`: for its owners, once it has no flakes. Its members, teams, grants,
+/// trust policies and service accounts go with it.
+pub(crate) async fn remove(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<StatusCode, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    organization.require_owner()?;
+    let actor = caller.actor()?;
+    state
+        .database()
+        .change_access(move |change| {
+            let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
+            let flakes = organizations::count_flakes(change, organization.id)?;
+            if flakes > 0 {
+                let name = &organization.name;
+                return Err(ApiError::Conflict(format!(
+                    "the organisation {name} has flakes still ({flakes}): delete them first"
+                )));
+            }
+            audit::record(
+                change,
+                &Event {
+                    action: "organization.delete",
+                    actor: Some(actor),
+                    organization_id: Some(organization.id),
+                    subject: organization.name.as_str(),
+                    detail: json!({ "organization": before.uuid }),
+                    ..Event::default()
+                },
+            )?;
+            organizations::delete(change, organization.id)?;
+            Ok(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
 }

@@ -21,13 +21,65 @@ pub(crate) struct FlakePath {
     pub(crate) project: String,
 }
 
-/// `{org}/{project}/…/{user}` in an address.
+/// `{org}/{project}/grants/{subject}` in an address.
 #[derive(Debug, Clone, Deserialize)]
-pub(crate) struct GrantPath {
+pub(crate) struct FlakeGrantPath {
     /// The organisation.
     pub(crate) org: String,
     /// The project.
     pub(crate) project: String,
+    /// Whom the grant is given to.
+    pub(crate) subject: String,
+}
+
+/// `{org}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct OrganizationPath {
+    /// The organisation.
+    pub(crate) org: String,
+}
+
+/// `{org}/grants/{subject}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct OrganizationGrantPath {
+    /// The organisation.
+    pub(crate) org: String,
+    /// Whom the grant is given to.
+    pub(crate) subject: String,
+}
+
+/// `{org}/…/{user}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct MemberPath {
+    /// The organisation.
+    pub(crate) org: String,
+    /// The account.
+    pub(crate) user: String,
+}
+
+/// `{org}/teams/{team}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct TeamPath {
+    /// The organisation.
+    pub(crate) org: String,
+    /// The team.
+    pub(crate) team: String,
+}
+
+/// `{org}/teams/{team}/members/{user}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct TeamMemberPath {
+    /// The organisation.
+    pub(crate) org: String,
+    /// The team.
+    pub(crate) team: String,
+    /// The account.
+    pub(crate) user: String,
+}
+
+/// `{user}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct UserPath {
     /// The account.
     pub(crate) user: String,
 }
@@ -90,7 +142,19 @@ macro_rules! extracted_from_path {
     )+};
 }
 
-extracted_from_path!(FlakePath, GrantPath, IdPath, PartPath, PushPath);
+extracted_from_path!(
+    FlakeGrantPath,
+    FlakePath,
+    IdPath,
+    MemberPath,
+    OrganizationGrantPath,
+    OrganizationPath,
+    PartPath,
+    PushPath,
+    TeamMemberPath,
+    TeamPath,
+    UserPath
+);
 
 /// The query of an address.
 #[derive(Debug, Clone)]

@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::json::json_body;
 use super::path::IdPath;
-use super::tokens::{deals_with, descendants_of_caller, lifetime, minted};
+use super::tokens::{descendants_of_caller, lifetime, may_replace, minted};
 use crate::access::Caller;
 use crate::database::audit::{self, Event};
 use crate::database::tokens::{self, NewToken};
@@ -34,7 +34,7 @@ pub(super) async fn rotate(
         .database()
         .read(move |connection| tokens::find(connection, path.id))
         .await?
-        .filter(|token| deals_with(&caller, principal, token, &descendants))
+        .filter(|token| may_replace(&caller, principal, token, &descendants))
         .ok_or(ApiError::NotFound)?;
     if former.revoked_at.is_some() || former.expires_at <= now() {
         return Err(ApiError::Conflict(

@@ -1,13 +1,18 @@
 //! Tokens: mint, list, inspect, revoke.
 //!
-//! A token deals only with tokens that are no wider than itself, of its own account; with all others
-//! deals an unnarrowed token of a server administrator. Every token may inspect and revoke itself.
+//! A token deals only with tokens that are no wider than itself, of its own account; with those of an
+//! organisation's service accounts deals also who administers the organisation, by a token that
+//! reaches all of it; with all others deals an unnarrowed token of a server administrator. Every token
+//! may inspect and revoke itself.
 
 use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{CreateToken, MintedToken, Name, Permission, RotateToken, TokenInfo, TokenList};
+use fh_api::{
+    CreateToken, FlakePattern, MintedToken, Name, Permission, RotateToken, TokenInfo, TokenList,
+};
+use fh_auth::Narrowing;
 use http::StatusCode;
 use rusqlite::Connection;
 use serde::Deserialize;
@@ -35,7 +40,10 @@ pub(super) fn routes() -> Vec<Route> {
     const TOKEN: &str = "/tokens/{id}";
     vec![
         get("/tokens", "The caller's tokens", list)
-            .queries(&[("all", "true: those of everybody, for server administrators")])
+            .queries(&[
+                ("all", "true: those of everybody, for server administrators"),
+                ("user", "those of this account, for who mints its tokens"),
+            ])
             .answers::<TokenList>(200),
         post("/tokens", "Mint a token", mint)
             .takes::<CreateToken>()
@@ -64,6 +72,9 @@ pub(crate) struct ListQuery {
     /// Those of everybody.
     #[serde(default)]
     all: bool,
+    /// Those of this account.
+    #[serde(default)]
+    user: Option<Name>,
 }
 
 /// `GET /api/v1/tokens`.
@@ -76,6 +87,12 @@ pub(crate) async fn list(
     let account_id = if query.all {
         caller.server_administrator()?;
         None
+    } else if let Some(name) = another(principal, query.user) {
+        Some(
+            managed(&state, &caller, &name, "looks at the tokens of")
+                .await?
+                .id,
+        )
     } else {
         Some(principal.account_id)
     };
@@ -157,18 +174,17 @@ pub(crate) async fn mint(
     let principal = caller.require(Permission::Mint)?;
     let wanted: CreateToken = json_body(request, state.settings().limits.json_size).await?;
     let description = line("description", wanted.description.clone())?;
-    let asked_for = wanted.user.clone();
-    let user = asked_for.filter(|name| name.folded() != principal.name.folded());
-    if user.is_some() {
-        caller.server_administrator().map_err(|_| {
-            ApiError::Forbidden(
-                "only a server administrator, with a token that reaches everything, mints tokens \
-                 for other users"
-                    .to_owned(),
-            )
-        })?;
+    let user = another(principal, wanted.user.clone());
+    let for_another = match &user {
+        Some(name) => Some(managed(&state, &caller, name, "mints tokens for").await?),
+        None => None,
+    };
+    let mut asked = narrowing(&state, &caller, &wanted).await?;
+    let by_organization = for_another.filter(|_| caller.server_administrator().is_err());
+    if let Some(account) = &by_organization {
+        within(account.organization.as_ref(), &mut asked)?;
     }
-    let asked = narrowing(&state, &caller, &wanted).await?;
+    let organization_id = by_organization.and_then(|account| account.organization_id);
     let scope = principal
         .scope
         .narrow(asked)
@@ -193,7 +209,7 @@ pub(crate) async fn mint(
             let own = user.is_none();
             let account = match &user {
                 None => accounts::get(transaction, parent.account_id)?.ok_or(ApiError::NotFound)?,
-                Some(name) => owner(transaction, name)?,
+                Some(name) => owner(transaction, name, organization_id)?,
             };
             room_for_one_more(transaction, &account, most)?;
             let uuid = tokens::insert(
@@ -278,10 +294,76 @@ fn room_for_one_more(
     ))
 }
 
-fn owner(connection: &Connection, name: &Name) -> Result<Account, ApiError> {
+/// Whose the new token is: an account that is not disabled, and of the organisation still by whose
+/// authority it is minted.
+fn owner(
+    connection: &Connection,
+    name: &Name,
+    organization_id: Option<i64>,
+) -> Result<Account, ApiError> {
     accounts::find(connection, name)?
         .filter(|account| account.disabled_at.is_none())
+        .filter(|account| organization_id.is_none() || account.organization_id == organization_id)
         .ok_or_else(|| ApiError::InvalidContent(format!("there is no active user named {name}")))
+}
+
+/// The account that is meant, if it is not the caller's own.
+fn another(principal: &Principal, user: Option<Name>) -> Option<Name> {
+    user.filter(|name| name.folded() != principal.name.folded())
+}
+
+/// An account whose tokens the caller deals with: any, for a server administrator; the service
+/// accounts of an organisation, for who administers it.
+///
+/// # Errors
+/// 403 for all others, whether the account is there or not; 422 where it is not, for a server
+/// administrator.
+async fn managed(
+    state: &AppState,
+    caller: &Caller,
+    name: &Name,
+    what: &str,
+) -> Result<Account, ApiError> {
+    let wanted = name.clone();
+    let found = state
+        .database()
+        .read(move |connection| accounts::find_named(connection, &wanted))
+        .await?;
+    if caller.server_administrator().is_ok() {
+        return found
+            .ok_or_else(|| ApiError::InvalidContent(format!("there is no user named {name}")));
+    }
+    found
+        .filter(|account| {
+            let organization = account.organization.as_ref();
+            organization.is_some_and(|org| administers(caller, org))
+        })
+        .ok_or_else(|| {
+            ApiError::Forbidden(format!(
+                "only a server administrator, with a token that reaches everything, {what} other \
+                 users, and an administrator of an organisation {what} its service accounts, with a \
+                 token that reaches all of it"
+            ))
+        })
+}
+
+fn administers(caller: &Caller, organization: &Name) -> bool {
+    caller
+        .organization_to_administer(organization.as_str())
+        .is_ok()
+}
+
+/// Keeps a token that is minted by the authority of an organisation within it.
+fn within(organization: Option<&Name>, asked: &mut Narrowing) -> Result<(), ApiError> {
+    let organization = organization.cloned().ok_or(ApiError::NotFound)?;
+    let all = FlakePattern::Organization(organization);
+    let flakes = asked.flakes.get_or_insert_with(|| vec![all.clone()]);
+    if let Some(outside) = flakes.iter().find(|pattern| !all.includes(pattern)) {
+        return Err(ApiError::Forbidden(format!(
+            "a token for this service account reaches {all} at most, not {outside}"
+        )));
+    }
+    Ok(())
 }
 
 /// When a new token ends: as asked, else after the default time; in any case no later than the token
@@ -349,6 +431,40 @@ pub(super) async fn descendants_of_caller(
 
 /// Whether the caller may see and revoke a token.
 pub(super) fn deals_with(
+    caller: &Caller,
+    principal: &Principal,
+    token: &Token,
+    descendants: &HashSet<i64>,
+) -> bool {
+    deals_with_as_own(caller, principal, token, descendants)
+        || of_administered_organization(caller, token).is_some()
+}
+
+/// Whether the caller may have another token like this one: as [`deals_with`], and by the authority of an
+/// organisation only what could be minted by it, within the organisation and no wider than the caller's.
+pub(super) fn may_replace(
+    caller: &Caller,
+    principal: &Principal,
+    token: &Token,
+    descendants: &HashSet<i64>,
+) -> bool {
+    let within = |organization: &Name| {
+        let all = FlakePattern::Organization(organization.clone());
+        token.scope.flakes().iter().all(|flake| all.includes(flake))
+    };
+    deals_with_as_own(caller, principal, token, descendants)
+        || of_administered_organization(caller, token).is_some_and(|organization| {
+            within(organization) && principal.scope.includes(&token.scope)
+        })
+}
+
+/// The organisation that a service account's token belongs to, where the caller administers it.
+fn of_administered_organization<'a>(caller: &Caller, token: &'a Token) -> Option<&'a Name> {
+    let organization = token.organization.as_ref()?;
+    administers(caller, organization).then_some(organization)
+}
+
+fn deals_with_as_own(
     caller: &Caller,
     principal: &Principal,
     token: &Token,

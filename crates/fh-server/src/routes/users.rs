@@ -1,13 +1,14 @@
-//! Accounts, for server administrators.
+//! Accounts, for server administrators. There is always one of them who is not disabled.
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{CreateUser, UserInfo, UserList};
+use fh_api::{CreateUser, UpdateUser, UserInfo, UserList};
 use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
-use super::table::{Route, get, post};
+use super::path::UserPath;
+use super::table::{Route, get, patch, post};
 use crate::access::Caller;
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Event};
@@ -16,6 +17,7 @@ use crate::state::AppState;
 
 /// Accounts.
 pub(super) fn routes() -> Vec<Route> {
+    const USER: &str = "/users/{user}";
     vec![
         get("/users", "Every account, for server administrators", list).answers::<UserList>(200),
         post(
@@ -24,7 +26,16 @@ pub(super) fn routes() -> Vec<Route> {
             create,
         )
         .takes::<CreateUser>()
-        .answers::<UserInfo>(201),
+        .answers::<UserInfo>(201)
+        .answers::<UserInfo>(200),
+        get(USER, "One account, for server administrators", show).answers::<UserInfo>(200),
+        patch(
+            USER,
+            "Disable an account or not, and let it manage the server or not, for server administrators",
+            update,
+        )
+        .takes::<UpdateUser>()
+        .answers::<UserInfo>(200),
     ]
 }
 
@@ -48,10 +59,17 @@ pub(crate) async fn create(
     caller.server_administrator()?;
     let actor = caller.actor()?;
     let wanted: CreateUser = json_body(request, state.settings().limits.json_size).await?;
-    let account = state
+    let (status, account) = state
         .database()
         .write(move |transaction| {
-            if accounts::find(transaction, &wanted.name)?.is_some() {
+            if let Some(there) = accounts::find(transaction, &wanted.name)? {
+                // One of an organisation, or of a trust policy, is somebody else's.
+                let same = there.kind == wanted.kind
+                    && there.organization_id.is_none()
+                    && there.trust_policy_id.is_none();
+                if wanted.exist_ok && same {
+                    return Ok((StatusCode::OK, there));
+                }
                 let name = &wanted.name;
                 return Err(ApiError::Conflict(format!(
                     "the user {name} exists already"
@@ -68,8 +86,81 @@ pub(crate) async fn create(
                     ..Event::default()
                 },
             )?;
-            Ok(account)
+            Ok((StatusCode::CREATED, account))
         })
         .await?;
-    Ok((StatusCode::CREATED, Json(account.info())))
+    Ok((status, Json(account.info())))
+}
+
+/// `GET /api/v1/users/{user}`.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: UserPath,
+) -> Result<Json<UserInfo>, ApiError> {
+    caller.server_administrator()?;
+    let Ok(name) = path.user.parse() else {
+        return Err(ApiError::NotFound);
+    };
+    let found = state
+        .database()
+        .read(move |connection| accounts::find_named(connection, &name))
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    Ok(Json(found.info()))
+}
+
+/// `PATCH /api/v1/users/{user}`: disables it or not, lets it manage the server or not.
+pub(crate) async fn update(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: UserPath,
+    request: Request,
+) -> Result<Json<UserInfo>, ApiError> {
+    caller.server_administrator()?;
+    let actor = caller.actor()?;
+    let wanted: UpdateUser = json_body(request, state.settings().limits.json_size).await?;
+    let Ok(name) = path.user.parse() else {
+        return Err(ApiError::NotFound);
+    };
+    let changed = state
+        .database()
+        .change_access(move |change| {
+            let before = accounts::find_named(change, &name)?.ok_or(ApiError::NotFound)?;
+            let was_disabled = before.disabled_at.is_some();
+            let disabled = wanted.disabled.unwrap_or(was_disabled);
+            let server_admin = wanted.server_admin.unwrap_or(before.server_admin);
+            if (disabled, server_admin) == (was_disabled, before.server_admin) {
+                return Ok(before);
+            }
+            let managed = before.server_admin && !was_disabled;
+            if managed
+                && (disabled || !server_admin)
+                && !accounts::others_manage_server(change, before.id)?
+            {
+                return Err(ApiError::Conflict(format!(
+                    "{} is the last administrator of the server: make another one first",
+                    before.name
+                )));
+            }
+            accounts::set_disabled(change, before.id, disabled)?;
+            accounts::set_server_admin(change, before.id, server_admin)?;
+            audit::record(
+                change,
+                &Event {
+                    action: "user.update",
+                    actor: Some(actor),
+                    subject: before.name.as_str(),
+                    detail: json!({
+                        "user": before.uuid,
+                        "disabled": { "from": was_disabled, "to": disabled },
+                        "server_admin": { "from": before.server_admin, "to": server_admin },
+                    }),
+                    ..Event::default()
+                },
+            )?;
+            accounts::get(change, before.id)?.ok_or(ApiError::NotFound)
+        })
+        .await?;
+    Ok(Json(changed.info()))
 }

@@ -313,7 +313,10 @@ async fn people(server: &TestServer, other: &TestServer) -> People {
     let foreign = other.state.keys().token().sign(&claims).unwrap();
     let payload = BASE64URL_NOPAD.encode(&serde_json::to_vec(&claims).unwrap());
     let header = |value: Value| BASE64URL_NOPAD.encode(value.to_string().as_bytes());
-    let unsigned = format!("{}.{payload}.", header(json!({ "alg": "none", "typ": "JWT" })));
+    let unsigned = format!(
+        "{}.{payload}.",
+        header(json!({ "alg": "none", "typ": "JWT" }))
+    );
     let public = server.state.keys().token().jwk();
     let hs256 = jsonwebtoken::encode(
         &jsonwebtoken::Header {
@@ -386,7 +389,9 @@ fn template(address: &str, operations: &BTreeSet<(String, String)>, method: &Met
         let mut same = 0;
         let mut given = address.split('/');
         for segment in template.split('/') {
-            let Some(value) = given.next() else { return None };
+            let Some(value) = given.next() else {
+                return None;
+            };
             if segment == "{path}" {
                 return Some(same);
             }
@@ -459,8 +464,8 @@ async fn every_route_answers_each_kind_of_caller() {
             let answer = call(token).await;
             assert_eq!(answer.status, 401, "{what}: {sentence}");
             let text = String::from_utf8_lossy(&answer.body).into_owned();
-            let message = serde_json::from_str::<fh_api::ErrorBody>(&text)
-                .map_or(text, |body| body.message);
+            let message =
+                serde_json::from_str::<fh_api::ErrorBody>(&text).map_or(text, |body| body.message);
             assert!(message.starts_with(sentence), "{what}: {message}");
             assert!(!message.contains(token.as_str()), "{what}");
             let schemes: Vec<_> = answer.headers.get_all("www-authenticate").iter().collect();

@@ -1,9 +1,11 @@
 //! The routes as a client meets them, in process.
 
+mod access;
 mod audit;
 mod flakes;
 mod matrix;
 mod model;
+mod organizations;
 mod requests;
 mod revocation;
 mod secrecy;

@@ -108,7 +108,7 @@ async fn only_an_unnarrowed_server_administrator_mints_for_others() {
     // The own name, in any case, is no other user.
     server.mint(&ann, json!({ "user": "ANN" })).await;
     let sentence = refused(&server, &server.admin, json!({ "user": "nobody" }), 422).await;
-    assert_eq!(sentence, "there is no active user named nobody");
+    assert_eq!(sentence, "there is no user named nobody");
 }
 
 #[tokio::test]

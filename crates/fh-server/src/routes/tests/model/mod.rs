@@ -136,7 +136,9 @@ impl History {
             ids.push(self.server.flake_id(&self.flake(index)).await);
         }
         let common = self.path(Path::Common);
-        let own: Vec<StorePath> = (0..FLAKES).map(|index| self.path(Path::Own(index))).collect();
+        let own: Vec<StorePath> = (0..FLAKES)
+            .map(|index| self.path(Path::Own(index)))
+            .collect();
         let written = self.server.state.database().write(move |transaction| {
             let info = |path: &StorePath, references: &[&StorePath]| PathInfo {
                 path: path.clone(),
@@ -218,15 +220,20 @@ impl History {
             }
             None => self.server.delete(&path, &text).await,
         };
-        self.done
-            .push(format!("{by}: {subject} on {on:?}: {role:?} → {}", answer.status));
+        self.done.push(format!(
+            "{by}: {subject} on {on:?}: {role:?} → {}",
+            answer.status
+        ));
         let dead = self.model.is_dead(by);
         let may = !dead
             && match on {
                 On::Flake(flake) => self.model.administers(by, flake),
                 On::Organization(_) => true,
             };
-        self.expect(answer.status.is_success() == may, "a grant by whom it is due");
+        self.expect(
+            answer.status.is_success() == may,
+            "a grant by whom it is due",
+        );
         if may {
             self.model
                 .grants
@@ -248,13 +255,16 @@ impl History {
         let owner = self.texts[organization].clone();
         let answer = match role {
             Some(role) => {
-                let body = json!({ "role": ["member", "admin"][role] });
+                let word = ["member", "admin"][role];
+                let body = json!({ "role": word });
                 self.server.put(&path, &owner, body).await
             }
             None => self.server.delete(&path, &owner).await,
         };
-        self.done
-            .push(format!("u{user} in {organization}: {role:?} → {}", answer.status));
+        self.done.push(format!(
+            "u{user} in {organization}: {role:?} → {}",
+            answer.status
+        ));
         self.expect(answer.status.is_success(), "an owner decides about members");
         let members = &mut self.model.members;
         members.retain(|(of, who, _)| !(*of == organization && *who == user));
@@ -320,8 +330,9 @@ impl History {
         let owner = self.texts[organization].clone();
         let body = json!({ "push": if builders { "builders" } else { "writers" } });
         self.server.patch(&path, &owner, body).await.expect(200);
-        self.done
-            .push(format!("{organization} takes pushes of builders only: {builders}"));
+        self.done.push(format!(
+            "{organization} takes pushes of builders only: {builders}"
+        ));
         self.model.builders_only[organization] = builders;
     }
 
@@ -341,7 +352,10 @@ impl History {
             0 => Path::Common,
             _ => Path::Own(self.random.below(FLAKES)),
         });
-        let words: Vec<&str> = permissions.iter().map(|index| PERMISSIONS[*index]).collect();
+        let words: Vec<&str> = permissions
+            .iter()
+            .map(|index| PERMISSIONS[*index])
+            .collect();
         let patterns: Vec<String> = reach.iter().map(|reach| self.reach(*reach)).collect();
         let mut body = json!({ "permissions": words, "flakes": patterns });
         if let Some(root) = closure {
@@ -362,8 +376,7 @@ impl History {
         );
         if let Some(token) = minted {
             self.model.tokens.push(token);
-            self.texts
-                .push(answer.json::<fh_api::MintedToken>().token);
+            self.texts.push(answer.json::<fh_api::MintedToken>().token);
         }
     }
 

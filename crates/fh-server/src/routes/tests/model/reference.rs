@@ -151,7 +151,9 @@ impl Model {
     pub(super) fn reads(&self, token: Option<usize>, path: Path, at: Option<usize>) -> bool {
         let in_closure = token
             .and_then(|token| self.tokens[token].closure)
-            .is_none_or(|root| path == root || matches!(root, Path::Own(_)) && path == Path::Common);
+            .is_none_or(|root| {
+                path == root || matches!(root, Path::Own(_)) && path == Path::Common
+            });
         let holders: Vec<usize> = match path {
             Path::Own(flake) => vec![flake],
             Path::Common => (0..self.visibility.len()).collect(),

@@ -1,0 +1,46 @@
+//! Grants on flakes and on whole organisations.
+//!
+//! [The module above](super) says what can go wrong, for all.
+
+use fh_api::{CreateGrant, FlakePattern, GrantInfo, GrantList, Role, Subject};
+
+use super::{flake_path, json};
+use crate::client::Client;
+use crate::error::{Error, Result};
+
+#[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
+impl Client {
+    /// The grants on a flake, or on every flake of an organisation.
+    pub async fn grants(&self, on: &FlakePattern) -> Result<GrantList> {
+        self.get(&grants_path(on)?).await
+    }
+
+    /// Gives somebody this role, whatever it was before.
+    pub async fn set_grant(
+        &self,
+        on: &FlakePattern,
+        subject: &Subject,
+        role: Role,
+    ) -> Result<GrantInfo> {
+        let content = json(&CreateGrant { role })?;
+        self.put(&format!("{}/{subject}", grants_path(on)?), content)
+            .await
+    }
+
+    /// Takes somebody's grant away.
+    pub async fn remove_grant(&self, on: &FlakePattern, subject: &Subject) -> Result<()> {
+        self.delete(&format!("{}/{subject}", grants_path(on)?))
+            .await
+    }
+}
+
+/// Subjects hold nothing that would have to be escaped in an address: `:` and `@` may stand there.
+fn grants_path(on: &FlakePattern) -> Result<String> {
+    match on {
+        FlakePattern::Flake(flake) => Ok(format!("{}/grants", flake_path(flake))),
+        FlakePattern::Organization(org) => Ok(format!("/orgs/{org}/grants")),
+        FlakePattern::All => Err(Error::InvalidRequest {
+            reason: "grants are on a flake or on the flakes of one organisation".to_owned(),
+        }),
+    }
+}

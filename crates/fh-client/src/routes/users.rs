@@ -1,0 +1,32 @@
+//! Accounts, for server administrators.
+//!
+//! [The module above](super) says what can go wrong, for all.
+
+use fh_api::{CreateUser, Name, UpdateUser, UserInfo, UserList};
+
+use super::Made;
+use crate::client::Client;
+use crate::error::Result;
+
+#[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
+impl Client {
+    /// All accounts.
+    pub async fn users(&self) -> Result<UserList> {
+        self.get("/users").await
+    }
+
+    /// Makes an account.
+    pub async fn create_user(&self, new: &CreateUser) -> Result<Made<UserInfo>> {
+        self.create("/users", new, new.exist_ok).await
+    }
+
+    /// One account.
+    pub async fn user(&self, user: &Name) -> Result<UserInfo> {
+        self.get(&format!("/users/{user}")).await
+    }
+
+    /// Disables an account or not, and lets it manage the server or not.
+    pub async fn update_user(&self, user: &Name, change: &UpdateUser) -> Result<UserInfo> {
+        self.patch(&format!("/users/{user}"), change).await
+    }
+}

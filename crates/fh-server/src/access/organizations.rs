@@ -1,0 +1,161 @@
+//! What a caller may do with an organisation itself: see it, administer it, decide about it.
+//!
+//! Invariants: an organisation is looked for only after the token was found good for such things at
+//! all; one that the caller may not know of, or that the token does not touch, is answered as one
+//! that does not exist; people, teams and grants are shown to no token that was narrowed below
+//! `org/*`.
+
+use fh_api::{FlakePattern, Name, OrganizationRole, Permission, Role};
+
+use super::directory::{FlakeEntry, OrganizationEntry};
+use super::{Caller, Principal, Scope};
+use crate::error::ApiError;
+
+/// An organisation that the caller was found to have the asked standing in.
+#[derive(Debug, Clone)]
+pub(crate) struct OrganizationRef {
+    /// The internal id.
+    pub(crate) id: i64,
+    /// Its name, in the case in which it was made.
+    pub(crate) name: Name,
+    /// What the caller is there; none for who was granted `admin` on the whole of it, and for a
+    /// server administrator who looks at it.
+    pub(crate) membership: Option<OrganizationRole>,
+}
+
+impl OrganizationRef {
+    /// Whether the caller may decide about owners and administrators.
+    pub(crate) fn is_owner(&self) -> bool {
+        self.membership == Some(OrganizationRole::Owner)
+    }
+
+    /// That the caller is an owner.
+    ///
+    /// # Errors
+    /// 403 for all others.
+    pub(crate) fn require_owner(&self) -> Result<(), ApiError> {
+        if self.is_owner() {
+            return Ok(());
+        }
+        let name = &self.name;
+        Err(ApiError::Forbidden(format!(
+            "only owners of {name} may do this"
+        )))
+    }
+}
+
+impl Caller {
+    /// An organisation's internal id, if the caller may make and remove flakes in it: its owners and
+    /// administrators may, and whoever was granted `admin` on the whole of it.
+    ///
+    /// # Errors
+    /// 401 for the anonymous; 404 where it is not there or the caller may not know of it; 403 where
+    /// they may know, but not do.
+    pub(crate) fn organization_to_manage(&self, name: &str) -> Result<i64, ApiError> {
+        let principal = self.require(Permission::Admin)?;
+        let entry = self.known_organization(principal, name)?;
+        if !administers(principal, entry) {
+            return Err(ApiError::Forbidden(format!(
+                "only owners and administrators of {} may do this",
+                entry.name
+            )));
+        }
+        Ok(entry.id)
+    }
+
+    /// An organisation whose members, teams, grants and service accounts the caller may change.
+    ///
+    /// # Errors
+    /// As [`Self::organization_to_manage`], and 403 for a token that does not reach all of it.
+    pub(crate) fn organization_to_administer(
+        &self,
+        name: &str,
+    ) -> Result<OrganizationRef, ApiError> {
+        self.organization_to_manage(name)?;
+        let principal = self.principal()?;
+        let entry = self.known_organization(principal, name)?;
+        self.require_reach(&FlakePattern::Organization(entry.name.clone()))?;
+        Ok(reference(principal, entry))
+    }
+
+    /// An organisation whose members and teams the caller may see: its members may, and whoever may
+    /// change them.
+    ///
+    /// # Errors
+    /// 401 for the anonymous; 404 where it is not there or the caller may not know of it; 403 where
+    /// they may know, but not see.
+    pub(crate) fn organization_of_member(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+        let principal = self.require(Permission::Pull)?;
+        let entry = self.known_organization(principal, name)?;
+        let inside = principal.holdings.membership(entry.id).is_some();
+        if !inside && !administers(principal, entry) {
+            return Err(ApiError::Forbidden(format!(
+                "only members of {} may see this",
+                entry.name
+            )));
+        }
+        self.require_reach(&FlakePattern::Organization(entry.name.clone()))?;
+        Ok(reference(principal, entry))
+    }
+
+    /// An organisation that the caller may look at: as a member, or as a server administrator.
+    ///
+    /// # Errors
+    /// As [`Self::organization_of_member`].
+    pub(crate) fn organization_to_show(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+        if let Ok(principal) = self.server_administrator()
+            && let Some(entry) = self.directory.find_organization(name)
+        {
+            return Ok(reference(principal, entry));
+        }
+        self.organization_of_member(name)
+    }
+
+    /// A flake that the caller administers, by its internal id; none for all others.
+    pub(crate) fn administered_flake(&self, id: i64) -> Option<&FlakeEntry> {
+        let entry = self.directory.flake(id)?;
+        let (org, project) = (entry.name.org.as_str(), entry.name.project.as_str());
+        self.flake(org, project, Role::Admin, Permission::Admin)
+            .is_ok()
+            .then_some(entry)
+    }
+
+    fn known_organization(
+        &self,
+        principal: &Principal,
+        name: &str,
+    ) -> Result<&OrganizationEntry, ApiError> {
+        let entry = self
+            .directory
+            .find_organization(name)
+            .filter(|entry| touches(principal, &entry.name))
+            .ok_or(ApiError::NotFound)?;
+        let known = principal.holdings.membership(entry.id).is_some()
+            || administers(principal, entry)
+            || self.view().narrow(Scope::Organization(name)).is_some();
+        known.then_some(entry).ok_or(ApiError::NotFound)
+    }
+}
+
+fn administers(principal: &Principal, entry: &OrganizationEntry) -> bool {
+    principal.holdings.membership(entry.id) >= Some(OrganizationRole::Admin)
+        || principal.holdings.organization_grant(entry.id) >= Some(Role::Admin)
+}
+
+/// Whether a token reaches anything of an organisation.
+pub(crate) fn touches(principal: &Principal, organization: &Name) -> bool {
+    let patterns = principal.scope.flakes();
+    patterns.iter().any(|pattern| match pattern {
+        FlakePattern::All => true,
+        FlakePattern::Organization(name) => name.folded() == organization.folded(),
+        FlakePattern::Flake(flake) => flake.org.folded() == organization.folded(),
+    })
+}
+
+fn reference(principal: &Principal, entry: &OrganizationEntry) -> OrganizationRef {
+    OrganizationRef {
+        id: entry.id,
+        name: entry.name.clone(),
+        membership: principal.holdings.membership(entry.id),
+    }
+}

@@ -1,0 +1,99 @@
+//! Why a slice can be read: the single facts that [`super::grants::holdings`] adds up, with the names
+//! of those that they count for. What a fact lets somebody do is decided elsewhere.
+
+use fh_api::{FlakePattern, Name, OrganizationRole, Role, Subject};
+use rusqlite::{Connection, params};
+
+use super::DatabaseError;
+use super::grants::{HELD, subject};
+use super::values::{all, parsed, words};
+
+/// A grant and one account that it counts for.
+#[derive(Debug, Clone)]
+pub(crate) struct HeldGrant {
+    /// The name of the account.
+    pub(crate) holder: Name,
+    /// Whom it was given to.
+    pub(crate) subject: Subject,
+    /// What it allows.
+    pub(crate) role: Role,
+    /// Whether it is on every flake of the organisation.
+    pub(crate) organization_wide: bool,
+}
+
+/// The grants that count on a flake, for one account or for all that are not disabled, sorted by the
+/// accounts' names.
+pub(crate) fn grants(
+    connection: &Connection,
+    organization_id: i64,
+    flake_id: i64,
+    account_id: Option<i64>,
+) -> Result<Vec<HeldGrant>, DatabaseError> {
+    let sql = format!(
+        "SELECT a.name AS user, h.subject, t.name AS team, h.role, h.flake_id FROM ({HELD}) h \
+         JOIN account a ON a.id = h.account_id LEFT JOIN team t ON t.id = h.team_id \
+         WHERE h.organization_id = ?1 AND (h.flake_id IS NULL OR h.flake_id = ?2) \
+         AND CASE WHEN ?3 IS NULL THEN a.disabled_at IS NULL ELSE h.account_id = ?3 END \
+         ORDER BY a.folded"
+    );
+    let keys = params![organization_id, flake_id, account_id];
+    all(connection, &sql, keys, |row| {
+        Ok(HeldGrant {
+            holder: parsed(row, "user", "account name")?,
+            subject: subject(row)?,
+            role: parsed(row, "role", "role")?,
+            organization_wide: row.get::<_, Option<i64>>("flake_id")?.is_none(),
+        })
+    })
+}
+
+/// The members of an organisation and what they are there: one account, or all that are not
+/// disabled, sorted by name.
+pub(crate) fn members(
+    connection: &Connection,
+    organization_id: i64,
+    account_id: Option<i64>,
+) -> Result<Vec<(Name, OrganizationRole)>, DatabaseError> {
+    let sql = "SELECT a.name AS user, m.role FROM membership m JOIN account a ON a.id = m.account_id \
+               WHERE m.organization_id = ?1 \
+               AND CASE WHEN ?2 IS NULL THEN a.disabled_at IS NULL ELSE m.account_id = ?2 END \
+               ORDER BY a.folded";
+    all(
+        connection,
+        sql,
+        params![organization_id, account_id],
+        |row| {
+            Ok((
+                parsed(row, "user", "account name")?,
+                parsed(row, "role", "organisation role")?,
+            ))
+        },
+    )
+}
+
+/// What a trust policy gives to the workloads that it lets in.
+#[derive(Debug, Clone)]
+pub(crate) struct PolicyGrant {
+    /// The policy's name.
+    pub(crate) name: Name,
+    /// On which flakes.
+    pub(crate) flakes: Vec<FlakePattern>,
+    /// What it allows.
+    pub(crate) role: Role,
+}
+
+/// The trust policies of an organisation, sorted by name.
+pub(crate) fn policies(
+    connection: &Connection,
+    organization_id: i64,
+) -> Result<Vec<PolicyGrant>, DatabaseError> {
+    let sql = "SELECT name, flakes, role FROM trust_policy WHERE organization_id = ?1 \
+               ORDER BY folded";
+    all(connection, sql, params![organization_id], |row| {
+        Ok(PolicyGrant {
+            name: parsed(row, "name", "trust policy name")?,
+            flakes: words(row, "flakes", "flake pattern")?,
+            role: parsed(row, "role", "role")?,
+        })
+    })
+}

@@ -1,0 +1,115 @@
+//! Members of organisations.
+
+use fh_api::{MemberInfo, Name, OrganizationRole, UserKind};
+use rusqlite::{Connection, Row, params};
+
+use super::values::{all, execute, first, now, parsed};
+use super::{AccessChange, DatabaseError, Timestamp};
+
+/// A row of `membership`, with what is known of the account.
+#[derive(Debug, Clone)]
+pub(crate) struct Member {
+    /// The account's name.
+    pub(crate) user: Name,
+    /// A person or a service.
+    pub(crate) kind: UserKind,
+    /// What it is there.
+    pub(crate) role: OrganizationRole,
+    /// Since when.
+    pub(crate) created_at: Timestamp,
+}
+
+const SELECT: &str = "SELECT a.name, a.kind, m.role, m.created_at \
+     FROM membership m JOIN account a ON a.id = m.account_id";
+
+impl Member {
+    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            user: parsed(row, "name", "account name")?,
+            kind: parsed(row, "kind", "kind of account")?,
+            role: parsed(row, "role", "organisation role")?,
+            created_at: row.get("created_at")?,
+        })
+    }
+
+    /// As the API tells it.
+    pub(crate) fn info(&self) -> MemberInfo {
+        MemberInfo {
+            user: self.user.clone(),
+            kind: self.kind,
+            role: self.role,
+            created_at: self.created_at.to_date_time(),
+        }
+    }
+}
+
+/// The members of an organisation, sorted by name.
+pub(crate) fn list(
+    connection: &Connection,
+    organization_id: i64,
+) -> Result<Vec<Member>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE m.organization_id = ?1 ORDER BY a.folded");
+    all(connection, &sql, params![organization_id], Member::from_row)
+}
+
+/// What an account is in an organisation, if it is a member.
+pub(crate) fn get(
+    connection: &Connection,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<Option<Member>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE m.organization_id = ?1 AND m.account_id = ?2");
+    let keys = params![organization_id, account_id];
+    first(connection, &sql, keys, Member::from_row)
+}
+
+/// Whether an organisation has another owner than this account, one who is not disabled.
+pub(crate) fn others_own(
+    connection: &Connection,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<bool, DatabaseError> {
+    let sql = "SELECT m.account_id FROM membership m JOIN account a ON a.id = m.account_id \
+               WHERE m.organization_id = ?1 AND m.role = 'owner' AND m.account_id <> ?2 \
+               AND a.disabled_at IS NULL LIMIT 1";
+    let keys = params![organization_id, account_id];
+    let other: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("account_id")?))?;
+    Ok(other.is_some())
+}
+
+/// Makes an account a member, or changes what it is there.
+pub(crate) fn set(
+    change: &AccessChange<'_>,
+    organization_id: i64,
+    account_id: i64,
+    role: OrganizationRole,
+) -> Result<(), DatabaseError> {
+    execute(
+        change,
+        "INSERT INTO membership (organization_id, account_id, role, created_at) \
+         VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (organization_id, account_id) DO UPDATE SET role = excluded.role",
+        params![organization_id, account_id, role.as_str(), now()],
+    )?;
+    Ok(())
+}
+
+/// Takes an account out of an organisation and of its teams.
+pub(crate) fn remove(
+    change: &AccessChange<'_>,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<(), DatabaseError> {
+    execute(
+        change,
+        "DELETE FROM team_member WHERE account_id = ?2 \
+         AND team_id IN (SELECT id FROM team WHERE organization_id = ?1)",
+        params![organization_id, account_id],
+    )?;
+    execute(
+        change,
+        "DELETE FROM membership WHERE organization_id = ?1 AND account_id = ?2",
+        params![organization_id, account_id],
+    )?;
+    Ok(())
+}

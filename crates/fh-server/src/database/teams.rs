@@ -1,0 +1,150 @@
+//! Teams of organisations, and who is in them.
+
+use fh_api::{Name, TeamInfo, TeamMemberInfo};
+use rusqlite::{Connection, Row, params};
+use uuid::Uuid;
+
+use super::values::{all, execute, first, new_id, now, parsed};
+use super::{AccessChange, DatabaseError, Timestamp};
+
+/// A row of `team`.
+#[derive(Debug, Clone)]
+pub(crate) struct Team {
+    /// The internal id.
+    pub(crate) id: i64,
+    /// The public id.
+    pub(crate) uuid: Uuid,
+    /// Its name.
+    pub(crate) name: Name,
+    /// How many accounts are in it.
+    pub(crate) members: u64,
+    /// When it was made.
+    pub(crate) created_at: Timestamp,
+}
+
+const SELECT: &str = "SELECT t.id, t.uuid, t.name, t.created_at, \
+     (SELECT COUNT(*) FROM team_member m WHERE m.team_id = t.id) AS members FROM team t";
+
+impl Team {
+    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            id: row.get("id")?,
+            uuid: parsed(row, "uuid", "team id")?,
+            name: parsed(row, "name", "team name")?,
+            members: u64::try_from(row.get::<_, i64>("members")?).unwrap_or(0),
+            created_at: row.get("created_at")?,
+        })
+    }
+
+    /// As the API tells it.
+    pub(crate) fn info(&self) -> TeamInfo {
+        TeamInfo {
+            id: self.uuid,
+            name: self.name.clone(),
+            members: self.members,
+            created_at: self.created_at.to_date_time(),
+        }
+    }
+}
+
+/// The teams of an organisation, sorted by name.
+pub(crate) fn list(
+    connection: &Connection,
+    organization_id: i64,
+) -> Result<Vec<Team>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE t.organization_id = ?1 ORDER BY t.folded");
+    all(connection, &sql, params![organization_id], Team::from_row)
+}
+
+/// The team of that name in an organisation, in whatever case.
+pub(crate) fn find(
+    connection: &Connection,
+    organization_id: i64,
+    name: &Name,
+) -> Result<Option<Team>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE t.organization_id = ?1 AND t.folded = ?2");
+    let keys = params![organization_id, name.folded()];
+    first(connection, &sql, keys, Team::from_row)
+}
+
+/// Makes a team, of nobody. A name that is taken is a unique violation.
+///
+/// Nobody holds anything by it yet, so no copy is out of date.
+pub(crate) fn insert(
+    connection: &Connection,
+    organization_id: i64,
+    name: &Name,
+) -> Result<Team, DatabaseError> {
+    let (uuid, created_at) = (new_id(), now());
+    execute(
+        connection,
+        "INSERT INTO team (uuid, organization_id, name, folded, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5)",
+        params![
+            uuid.to_string(),
+            organization_id,
+            name.as_str(),
+            name.folded(),
+            created_at
+        ],
+    )?;
+    Ok(Team {
+        id: connection.last_insert_rowid(),
+        uuid,
+        name: name.clone(),
+        members: 0,
+        created_at,
+    })
+}
+
+/// Removes a team with all that was granted to it: whether it was there.
+pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, DatabaseError> {
+    let sql = "DELETE FROM team WHERE id = ?1";
+    Ok(execute(change, sql, params![id])? == 1)
+}
+
+/// Who is in a team, sorted by name.
+pub(crate) fn members(
+    connection: &Connection,
+    team_id: i64,
+) -> Result<Vec<TeamMemberInfo>, DatabaseError> {
+    let sql = "SELECT a.name, m.created_at FROM team_member m \
+               JOIN account a ON a.id = m.account_id WHERE m.team_id = ?1 ORDER BY a.folded";
+    all(connection, sql, params![team_id], |row| {
+        Ok(TeamMemberInfo {
+            user: parsed(row, "name", "account name")?,
+            created_at: row.get::<_, Timestamp>("created_at")?.to_date_time(),
+        })
+    })
+}
+
+/// Puts an account into a team: since when it is there, and whether it was not before.
+pub(crate) fn add_member(
+    change: &AccessChange<'_>,
+    team_id: i64,
+    account_id: i64,
+) -> Result<(Timestamp, bool), DatabaseError> {
+    let sql = "SELECT created_at FROM team_member WHERE team_id = ?1 AND account_id = ?2";
+    let keys = params![team_id, account_id];
+    let since = first(change, sql, keys, |row| Ok(row.get("created_at")?))?;
+    if let Some(since) = since {
+        return Ok((since, false));
+    }
+    let since = now();
+    execute(
+        change,
+        "INSERT INTO team_member (team_id, account_id, created_at) VALUES (?1, ?2, ?3)",
+        params![team_id, account_id, since],
+    )?;
+    Ok((since, true))
+}
+
+/// Takes an account out of a team: whether it was there.
+pub(crate) fn remove_member(
+    change: &AccessChange<'_>,
+    team_id: i64,
+    account_id: i64,
+) -> Result<bool, DatabaseError> {
+    let sql = "DELETE FROM team_member WHERE team_id = ?1 AND account_id = ?2";
+    Ok(execute(change, sql, params![team_id, account_id])? == 1)
+}

@@ -1,0 +1,315 @@
+//! Why somebody can read a path, or cannot.
+//!
+//! Three questions: of the caller alone, answered from their view; of somebody else, and of everybody,
+//! answered from the slices that the caller administers. What is in neither does not count, so that
+//! the answer is the same, to the byte, whether a path is nowhere or only where the caller may not
+//! know of it.
+
+use std::str::FromStr as _;
+
+use axum::Json;
+use axum::extract::State;
+use fh_api::{AccessExplanation, Name, Permission, SliceAccess, Visibility};
+use fh_auth::{Holdings, Rank};
+use fh_nix::{StorePath, StorePathHash};
+use serde::Deserialize;
+
+use super::named;
+use super::path::Query;
+use super::reasons::{self, Whose};
+use super::table::{Route, get};
+use crate::access::{Caller, FlakeEntry, Principal};
+use crate::database::slices::Holder;
+use crate::database::{grants, tokens};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Explanations.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get(
+            "/access",
+            "Which of the slices that the caller may know of hold a path, and who reads them by what",
+            explain,
+        )
+        .queries(&[
+            ("path", "a store path, a base name, or the hash alone"),
+            ("user", "of this account"),
+        ])
+        .answers::<AccessExplanation>(200),
+    ]
+}
+
+/// What is asked.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct AccessQuery {
+    /// A store path, a base name, or the hash alone.
+    path: String,
+    /// Of whom.
+    #[serde(default)]
+    user: Option<Name>,
+}
+
+/// `GET /api/v1/access?path=PATH[&user=NAME]`. Without a user: of everybody, where the caller
+/// administers a flake that holds the path, else of the caller.
+pub(crate) async fn explain(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<AccessQuery>,
+) -> Result<Json<AccessExplanation>, ApiError> {
+    let principal = caller.principal()?;
+    let hash = hash_of(&state, &query.path)?;
+    let own = |name: &Name| name.folded() == principal.name.folded();
+    let explanation = match query.user {
+        Some(name) if own(&name) => of_caller(&state, &caller, hash).await?,
+        Some(name) => {
+            caller.require(Permission::Admin)?;
+            let known = administered(&state, &caller, hash).await?;
+            of_another(&state, principal, hash, known, name).await?
+        }
+        None => {
+            let known = administered(&state, &caller, hash).await?;
+            if known.is_empty() {
+                of_caller(&state, &caller, hash).await?
+            } else {
+                of_everybody(&state, principal, hash, known).await?
+            }
+        }
+    };
+    Ok(Json(explanation))
+}
+
+/// A slice that holds the path and that the caller may know of.
+type Known = (FlakeEntry, Holder);
+
+async fn administered(
+    state: &AppState,
+    caller: &Caller,
+    hash: StorePathHash,
+) -> Result<Vec<Known>, ApiError> {
+    let known = state
+        .lookup()
+        .holders_known(hash, |id| caller.administered_flake(id).is_some())
+        .await?;
+    let with_flake = |holder: Holder| {
+        let flake = caller.administered_flake(holder.flake_id)?;
+        Some((flake.clone(), holder))
+    };
+    Ok(known.into_iter().filter_map(with_flake).collect())
+}
+
+/// Of the caller: from their view, as their token narrows it.
+async fn of_caller(
+    state: &AppState,
+    caller: &Caller,
+    hash: StorePathHash,
+) -> Result<AccessExplanation, ApiError> {
+    let principal = caller.principal()?;
+    let view = caller.view();
+    let known: Vec<Known> = state
+        .lookup()
+        .holders_in_view(view, hash)
+        .await?
+        .into_iter()
+        .filter_map(|holder| Some((view.flake(holder.flake_id)?.clone(), holder)))
+        .collect();
+    let policies = principal
+        .workload
+        .as_ref()
+        .map(|workload| workload.info.policies.clone())
+        .unwrap_or_default();
+    let whose = Whose::Account(principal.account_id, policies);
+    let message = match known.first() {
+        None => "None of the flakes that you read with this token holds this path.".to_owned(),
+        Some((flake, _)) => format!("You read it from {}.", flake.name),
+    };
+    // The first is the one that is served.
+    let served = (!known.is_empty()).then_some(0);
+    Ok(AccessExplanation {
+        path: path_text(state, hash, &known).await?,
+        user: Some(principal.name.clone()),
+        readable: served.is_some(),
+        slices: slices(state, known, whose, served).await?,
+        narrowed_by: narrowed_by(principal),
+        message,
+    })
+}
+
+/// Of somebody else: from what the caller administers.
+async fn of_another(
+    state: &AppState,
+    principal: &Principal,
+    hash: StorePathHash,
+    known: Vec<Known>,
+    name: Name,
+) -> Result<AccessExplanation, ApiError> {
+    if known.is_empty() {
+        // Nobody was looked for: who administers nothing here learns of no names either.
+        return Ok(AccessExplanation {
+            path: hash.to_string(),
+            user: Some(name),
+            readable: false,
+            slices: Vec::new(),
+            narrowed_by: narrowed_by(principal),
+            message: "None of the flakes that you administer holds this path.".to_owned(),
+        });
+    }
+    let found = state
+        .database()
+        .read(move |connection| {
+            Ok(match named::account(connection, name.as_str()) {
+                Ok(account) => {
+                    let holdings = grants::holdings(connection, account.id)?;
+                    Ok((account, holdings))
+                }
+                Err(error) => Err(error),
+            })
+        })
+        .await?;
+    let (account, holdings) = found?;
+    let name = account.name;
+    let opened = known
+        .iter()
+        .any(|(flake, _)| holdings.readable(flake.facts(), true).is_some());
+    let disabled = account.disabled_at.is_some();
+    let readable = opened && !disabled;
+    let message = if disabled {
+        format!("{name} is disabled, and reads nothing.")
+    } else if readable {
+        format!("{name} can read it by what stands here; a token of theirs may be narrower.")
+    } else {
+        format!("{name} cannot read it by any flake that you administer.")
+    };
+    let served = first_served(&known, &holdings).filter(|_| readable);
+    Ok(AccessExplanation {
+        path: path_text(state, hash, &known).await?,
+        user: Some(name),
+        readable,
+        slices: slices(state, known, Whose::Account(account.id, Vec::new()), served).await?,
+        narrowed_by: narrowed_by(principal),
+        message,
+    })
+}
+
+/// Of everybody: from what the caller administers.
+async fn of_everybody(
+    state: &AppState,
+    principal: &Principal,
+    hash: StorePathHash,
+    known: Vec<Known>,
+) -> Result<AccessExplanation, ApiError> {
+    let open = |visibility| {
+        let mut flakes = known.iter().map(|(flake, _)| flake);
+        flakes.find(|flake| flake.visibility == visibility)
+    };
+    let message = if let Some(flake) = open(Visibility::Public) {
+        format!("Everybody can read it: {} is public.", flake.name)
+    } else if let Some(flake) = open(Visibility::Unlisted) {
+        format!(
+            "Everybody can read it who names {}, which is unlisted.",
+            flake.name
+        )
+    } else {
+        "Only those named here can read it by a flake that you administer.".to_owned()
+    };
+    let nobody = Holdings::default();
+    let readable = known
+        .iter()
+        .any(|(flake, _)| nobody.readable(flake.facts(), true).is_some());
+    let served = first_served(&known, &nobody);
+    Ok(AccessExplanation {
+        path: path_text(state, hash, &known).await?,
+        user: None,
+        readable,
+        slices: slices(state, known, Whose::Everybody, served).await?,
+        narrowed_by: narrowed_by(principal),
+        message,
+    })
+}
+
+/// From which of these slices somebody is served who names none: the most specific, then the oldest.
+fn first_served(known: &[Known], holdings: &Holdings) -> Option<usize> {
+    let ranked = known.iter().enumerate().filter_map(|(index, (flake, _))| {
+        let rank: Rank = holdings.readable(flake.facts(), false)?;
+        Some((rank, index))
+    });
+    ranked.min().map(|(_, index)| index)
+}
+
+async fn slices(
+    state: &AppState,
+    known: Vec<Known>,
+    whose: Whose,
+    served: Option<usize>,
+) -> Result<Vec<SliceAccess>, ApiError> {
+    let slices = state.database().read(move |connection| {
+        known
+            .into_iter()
+            .enumerate()
+            .map(|(index, (flake, _))| {
+                Ok(SliceAccess {
+                    reasons: reasons::of_slice(connection, &flake, &whose)?,
+                    served: served == Some(index),
+                    visibility: flake.visibility,
+                    flake: flake.name,
+                })
+            })
+            .collect()
+    });
+    Ok(slices.await?)
+}
+
+/// The base name for who may know of a slice that holds it, else the hash that was asked for.
+async fn path_text(
+    state: &AppState,
+    hash: StorePathHash,
+    known: &[Known],
+) -> Result<String, ApiError> {
+    let Some((_, holder)) = known.first() else {
+        return Ok(hash.to_string());
+    };
+    let path = state.lookup().path_of(*holder).await?;
+    let path = path.filter(|path| path.hash() == hash);
+    Ok(path.map_or_else(|| hash.to_string(), |path| path.to_string()))
+}
+
+/// What is asked about, by whichever part of its name was given.
+fn hash_of(state: &AppState, text: &str) -> Result<StorePathHash, ApiError> {
+    if let Ok(hash) = StorePathHash::from_str(text) {
+        return Ok(hash);
+    }
+    state
+        .store_dir()
+        .parse_path(text)
+        .or_else(|_| text.parse::<StorePath>())
+        .map(|path| path.hash())
+        .map_err(|error| ApiError::BadRequest(format!("the query's path: {error}")))
+}
+
+/// How a token narrows what its holder sees; it says nothing of what there is.
+fn narrowed_by(principal: &Principal) -> Vec<String> {
+    let scope = &principal.scope;
+    let mut sentences = Vec::new();
+    if !scope.allows(Permission::Pull) {
+        sentences.push(
+            "This token lacks the permission \"pull\": it reads what everybody may.".to_owned(),
+        );
+    }
+    if !scope.reaches_all() {
+        let flakes = tokens::texts(Some(scope.flakes())).join(", ");
+        sentences.push(format!("This token reaches only {flakes}."));
+    }
+    if let Some(paths) = scope.closures() {
+        let paths = tokens::texts(Some(paths)).join(", ");
+        sentences.push(format!("This token reads only the closures of {paths}."));
+    }
+    if let Some(keys) = scope.signed_by() {
+        let keys: Vec<_> = keys.iter().map(fh_nix::PublicKey::name).collect();
+        sentences.push(format!(
+            "This token reads only what was signed with {}.",
+            keys.join(", ")
+        ));
+    }
+    sentences
+}

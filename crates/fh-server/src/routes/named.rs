@@ -1,0 +1,40 @@
+//! What requests name beside flakes and organisations: accounts and teams.
+//!
+//! Whoever administers a flake or an organisation must be able to tell a wrong name from a right one,
+//! so which names there are is no secret from them. Callers are authorised before.
+
+use fh_api::Name;
+use rusqlite::Connection;
+
+use crate::access::OrganizationRef;
+use crate::database::accounts::{self, Account};
+use crate::database::teams::{self, Team};
+use crate::error::ApiError;
+
+/// The account of that name.
+///
+/// # Errors
+/// 422 where there is none.
+pub(super) fn account(connection: &Connection, name: &str) -> Result<Account, ApiError> {
+    let unknown = || ApiError::InvalidContent(format!("there is no user named {:?}", short(name)));
+    let name: Name = name.parse().map_err(|_| unknown())?;
+    accounts::find_named(connection, &name)?.ok_or_else(unknown)
+}
+
+/// The team that an address names, for who may see the organisation's teams.
+///
+/// # Errors
+/// 404 where there is none.
+pub(super) fn team(
+    connection: &Connection,
+    organization: &OrganizationRef,
+    name: &str,
+) -> Result<Team, ApiError> {
+    let name: Name = name.parse().map_err(|_| ApiError::NotFound)?;
+    teams::find(connection, organization.id, &name)?.ok_or(ApiError::NotFound)
+}
+
+/// What a request said, no longer than a person reads.
+pub(super) fn short(text: &str) -> String {
+    text.chars().take(80).collect()
+}

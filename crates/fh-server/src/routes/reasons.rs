@@ -1,0 +1,128 @@
+//! What lets whom read a slice, fact by fact.
+//!
+//! Each fact is asked about by itself, as if it were all that somebody holds: so what stands here is
+//! what [`Holdings`] makes of it, and there is no second copy of the rules.
+
+use fh_api::{AccessReason, Name, Role, Subject};
+use fh_auth::Holdings;
+use rusqlite::Connection;
+
+use crate::access::FlakeEntry;
+use crate::database::{DatabaseError, explain};
+
+/// The most accounts that are named for one reason.
+const MAX_USERS: usize = 100;
+
+/// About whom the reasons are.
+#[derive(Debug, Clone)]
+pub(super) enum Whose {
+    /// Everybody who is not disabled, and workloads.
+    Everybody,
+    /// One account, and the workloads that these policies let in, as `org/policy`.
+    Account(i64, Vec<String>),
+}
+
+/// The reasons for which a slice is readable: visibility, memberships, grants, trust policies.
+///
+/// An unlisted flake is readable by visibility: for everybody who names it.
+pub(super) fn of_slice(
+    connection: &Connection,
+    flake: &FlakeEntry,
+    whose: &Whose,
+) -> Result<Vec<AccessReason>, DatabaseError> {
+    let (facts, organization) = (flake.facts(), flake.organization_id);
+    let account = match whose {
+        Whose::Everybody => None,
+        Whose::Account(id, _) => Some(*id),
+    };
+    let mut reasons = Vec::new();
+    if Holdings::default().readable(facts, true).is_some() {
+        reasons.push(AccessReason {
+            by: "visibility".to_owned(),
+            subject: None,
+            trust_policy: None,
+            role: None,
+            organization_wide: false,
+            users: Vec::new(),
+        });
+    }
+    for (user, role) in explain::members(connection, organization, account)? {
+        let mut alone = Holdings::default();
+        alone.add_membership(organization, role);
+        if let Some(role) = alone.role(facts) {
+            add(&mut reasons, "membership", None, role, true, user);
+        }
+    }
+    let mut by_grants = Vec::new();
+    for grant in explain::grants(connection, organization, flake.id, account)? {
+        let mut alone = Holdings::default();
+        if grant.organization_wide {
+            alone.add_organization_grant(organization, grant.role);
+        } else {
+            alone.add_flake_grant(flake.id, grant.role);
+        }
+        if let Some(role) = alone.role(facts) {
+            let (subject, wide) = (Some(grant.subject), grant.organization_wide);
+            add(&mut by_grants, "grant", subject, role, wide, grant.holder);
+        }
+    }
+    by_grants.sort_by(|a, b| {
+        let key = |reason: &AccessReason| (reason.subject.clone(), reason.organization_wide);
+        key(a).cmp(&key(b))
+    });
+    reasons.append(&mut by_grants);
+    for policy in explain::policies(connection, organization)? {
+        let (org, project) = (flake.name.org.as_str(), flake.name.project.as_str());
+        let counts = match whose {
+            Whose::Everybody => true,
+            Whose::Account(_, policies) => {
+                let name = format!("{org}/{}", policy.name);
+                policies.iter().any(|mine| mine.eq_ignore_ascii_case(&name))
+            }
+        };
+        let reaches = policy
+            .flakes
+            .iter()
+            .find(|pattern| pattern.matches(org, project));
+        if let Some(pattern) = reaches.filter(|_| counts) {
+            reasons.push(AccessReason {
+                by: "trust policy".to_owned(),
+                subject: None,
+                trust_policy: Some(policy.name),
+                role: Some(policy.role),
+                organization_wide: !matches!(pattern, fh_api::FlakePattern::Flake(_)),
+                users: Vec::new(),
+            });
+        }
+    }
+    Ok(reasons)
+}
+
+/// Adds an account to the reason that it shares with others. They come sorted by name.
+fn add(
+    reasons: &mut Vec<AccessReason>,
+    by: &str,
+    subject: Option<Subject>,
+    role: Role,
+    organization_wide: bool,
+    user: Name,
+) {
+    let same = reasons.iter_mut().find(|reason| {
+        reason.by == by
+            && reason.subject == subject
+            && reason.role == Some(role)
+            && reason.organization_wide == organization_wide
+    });
+    match same {
+        Some(reason) if reason.users.len() < MAX_USERS => reason.users.push(user),
+        Some(_) => {}
+        None => reasons.push(AccessReason {
+            by: by.to_owned(),
+            subject,
+            trust_policy: None,
+            role: Some(role),
+            organization_wide,
+            users: vec![user],
+        }),
+    }
+}

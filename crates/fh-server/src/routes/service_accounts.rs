@@ -1,0 +1,139 @@
+//! Service accounts of organisations: made, listed and removed by the organisation's administrators,
+//! who also mint their tokens (see [`super::tokens`]).
+
+use axum::Json;
+use axum::extract::{Request, State};
+use fh_api::{CreateServiceAccount, UserInfo, UserList};
+use http::StatusCode;
+use serde_json::json;
+
+use super::json::json_body;
+use super::path::{MemberPath, OrganizationPath};
+use super::table::{Route, delete, get, post};
+use crate::access::Caller;
+use crate::database::accounts::{self, Account};
+use crate::database::audit::{self, Event};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Service accounts.
+pub(super) fn routes() -> Vec<Route> {
+    const ACCOUNTS: &str = "/orgs/{org}/service-accounts";
+    vec![
+        get(
+            ACCOUNTS,
+            "The service accounts of an organisation, for its administrators",
+            list,
+        )
+        .answers::<UserList>(200),
+        post(ACCOUNTS, "Make a service account", create)
+            .takes::<CreateServiceAccount>()
+            .answers::<UserInfo>(201)
+            .answers::<UserInfo>(200),
+        delete(
+            "/orgs/{org}/service-accounts/{user}",
+            "Remove a service account with all its tokens",
+            remove,
+        )
+        .answers_nothing(204),
+    ]
+}
+
+/// `GET /api/v1/orgs/{org}/service-accounts`.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<Json<UserList>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let found = state
+        .database()
+        .read(move |connection| accounts::list_of_organization(connection, organization.id))
+        .await?;
+    let users = found.iter().map(Account::info).collect();
+    Ok(Json(UserList { users }))
+}
+
+/// `POST /api/v1/orgs/{org}/service-accounts`: it holds nothing until it is granted something.
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    request: Request,
+) -> Result<(StatusCode, Json<UserInfo>), ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let actor = caller.actor()?;
+    let wanted: CreateServiceAccount =
+        json_body(request, state.settings().limits.json_size).await?;
+    let (status, account) = state
+        .database()
+        .write(move |transaction| {
+            if let Some(there) = accounts::find(transaction, &wanted.name)? {
+                let same = there.organization_id == Some(organization.id)
+                    && there.trust_policy_id.is_none();
+                if same && wanted.exist_ok {
+                    return Ok((StatusCode::OK, there));
+                }
+                let name = &wanted.name;
+                return Err(ApiError::Conflict(format!(
+                    "the name {name} is taken: names of users and of service accounts are unique \
+                     on the server"
+                )));
+            }
+            let account = accounts::insert_of_organization(
+                transaction,
+                &wanted.name,
+                (organization.id, &organization.name),
+            )?;
+            audit::record(
+                transaction,
+                &Event {
+                    action: "service-account.create",
+                    actor: Some(actor),
+                    organization_id: Some(organization.id),
+                    subject: account.name.as_str(),
+                    detail: json!({ "user": account.uuid }),
+                    ..Event::default()
+                },
+            )?;
+            Ok((StatusCode::CREATED, account))
+        })
+        .await?;
+    Ok((status, Json(account.info())))
+}
+
+/// `DELETE /api/v1/orgs/{org}/service-accounts/{user}`: its tokens are good for nothing from now on,
+/// and so are those that were minted with them.
+pub(crate) async fn remove(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: MemberPath,
+) -> Result<StatusCode, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let actor = caller.actor()?;
+    let Ok(name) = path.user.parse() else {
+        return Err(ApiError::NotFound);
+    };
+    state
+        .database()
+        .change_access(move |change| {
+            let account = accounts::find_named(change, &name)?
+                .filter(|account| account.organization_id == Some(organization.id))
+                .ok_or(ApiError::NotFound)?;
+            audit::record(
+                change,
+                &Event {
+                    action: "service-account.remove",
+                    actor: Some(actor),
+                    organization_id: Some(organization.id),
+                    subject: account.name.as_str(),
+                    detail: json!({ "user": account.uuid }),
+                    ..Event::default()
+                },
+            )?;
+            accounts::delete(change, account.id)?;
+            Ok::<_, ApiError>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

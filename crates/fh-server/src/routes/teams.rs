@@ -1,0 +1,248 @@
+//! Teams of organisations, and who is in them: members see them, administrators change them.
+//!
+//! Whoever is put into a team holds what the team was granted, also `admin` on the whole organisation
+//! where an owner has granted that to the team.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use fh_api::{CreateTeam, TeamDetails, TeamInfo, TeamList, TeamMemberInfo};
+use http::StatusCode;
+use serde_json::json;
+
+use super::json::json_body;
+use super::named;
+use super::path::{OrganizationPath, TeamMemberPath, TeamPath};
+use super::table::{Route, delete, get, post, put};
+use crate::access::Caller;
+use crate::database::audit::{self, Event};
+use crate::database::teams::{self, Team};
+use crate::database::{DatabaseError, members};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Teams.
+pub(super) fn routes() -> Vec<Route> {
+    const TEAMS: &str = "/orgs/{org}/teams";
+    const TEAM: &str = "/orgs/{org}/teams/{team}";
+    const MEMBER: &str = "/orgs/{org}/teams/{team}/members/{user}";
+    vec![
+        get(TEAMS, "The teams of an organisation, for its members", list).answers::<TeamList>(200),
+        post(TEAMS, "Make a team, of nobody", create)
+            .takes::<CreateTeam>()
+            .answers::<TeamInfo>(201)
+            .answers::<TeamInfo>(200),
+        get(TEAM, "A team and who is in it", show).answers::<TeamDetails>(200),
+        delete(
+            TEAM,
+            "Delete a team with all that was granted to it",
+            remove,
+        )
+        .answers_nothing(204),
+        put(
+            MEMBER,
+            "Put a member of the organisation into a team",
+            add_member,
+        )
+        .answers::<TeamMemberInfo>(200),
+        delete(MEMBER, "Take an account out of a team", remove_member).answers_nothing(204),
+    ]
+}
+
+/// `GET /api/v1/orgs/{org}/teams`: for members.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<Json<TeamList>, ApiError> {
+    let organization = caller.organization_of_member(&path.org)?;
+    let found = state
+        .database()
+        .read(move |connection| teams::list(connection, organization.id))
+        .await?;
+    let teams = found.iter().map(Team::info).collect();
+    Ok(Json(TeamList { teams }))
+}
+
+/// `POST /api/v1/orgs/{org}/teams`: a team of nobody.
+pub(crate) async fn create(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    request: Request,
+) -> Result<(StatusCode, Json<TeamInfo>), ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let actor = caller.actor()?;
+    let wanted: CreateTeam = json_body(request, state.settings().limits.json_size).await?;
+    let (status, team) = state
+        .database()
+        .write(move |transaction| {
+            let team = match teams::insert(transaction, organization.id, &wanted.name) {
+                Err(error) if error.is_unique_violation() && wanted.exist_ok => {
+                    let there = teams::find(transaction, organization.id, &wanted.name)?;
+                    return Ok((StatusCode::OK, there.ok_or(ApiError::NotFound)?));
+                }
+                Err(error) if error.is_unique_violation() => {
+                    let (name, org) = (&wanted.name, &organization.name);
+                    return Err(ApiError::Conflict(format!(
+                        "the team {name} of {org} exists already"
+                    )));
+                }
+                made => made?,
+            };
+            audit::record(
+                transaction,
+                &Event {
+                    action: "team.create",
+                    actor: Some(actor),
+                    organization_id: Some(organization.id),
+                    subject: team.name.as_str(),
+                    detail: json!({ "team": team.uuid }),
+                    ..Event::default()
+                },
+            )?;
+            Ok((StatusCode::CREATED, team))
+        })
+        .await?;
+    Ok((status, Json(team.info())))
+}
+
+/// `GET /api/v1/orgs/{org}/teams/{team}`: for members of the organisation.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: TeamPath,
+) -> Result<Json<TeamDetails>, ApiError> {
+    let organization = caller.organization_of_member(&path.org)?;
+    let Ok(name) = path.team.parse() else {
+        return Err(ApiError::NotFound);
+    };
+    let found = state
+        .database()
+        .read(move |connection| {
+            let Some(team) = teams::find(connection, organization.id, &name)? else {
+                return Ok(None);
+            };
+            let members = teams::members(connection, team.id)?;
+            Ok::<_, DatabaseError>(Some((team, members)))
+        })
+        .await?;
+    let (team, members) = found.ok_or(ApiError::NotFound)?;
+    Ok(Json(TeamDetails {
+        team: team.info(),
+        members,
+    }))
+}
+
+/// `DELETE /api/v1/orgs/{org}/teams/{team}`: all that was granted to it goes with it.
+pub(crate) async fn remove(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: TeamPath,
+) -> Result<StatusCode, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let actor = caller.actor()?;
+    state
+        .database()
+        .change_access(move |change| {
+            let team = named::team(change, &organization, &path.team)?;
+            audit::record(
+                change,
+                &Event {
+                    action: "team.delete",
+                    actor: Some(actor),
+                    organization_id: Some(organization.id),
+                    subject: team.name.as_str(),
+                    detail: json!({ "team": team.uuid, "members": team.members }),
+                    ..Event::default()
+                },
+            )?;
+            teams::delete(change, team.id)?;
+            Ok::<_, ApiError>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `PUT /api/v1/orgs/{org}/teams/{team}/members/{user}`: only members of the organisation can be in
+/// its teams.
+pub(crate) async fn add_member(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: TeamMemberPath,
+) -> Result<Json<TeamMemberInfo>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let actor = caller.actor()?;
+    let info = state
+        .database()
+        .change_access(move |change| {
+            let team = named::team(change, &organization, &path.team)?;
+            let account = named::account(change, &path.user)?;
+            if members::get(change, organization.id, account.id)?.is_none() {
+                return Err(ApiError::InvalidContent(format!(
+                    "{} is no member of {}, and only members can be in its teams",
+                    account.name, organization.name
+                )));
+            }
+            let (since, is_new) = teams::add_member(change, team.id, account.id)?;
+            if is_new {
+                audit::record(
+                    change,
+                    &Event {
+                        action: "team.add",
+                        actor: Some(actor),
+                        organization_id: Some(organization.id),
+                        subject: account.name.as_str(),
+                        detail: json!({
+                            "team": team.uuid,
+                            "name": team.name,
+                            "user": account.uuid,
+                        }),
+                        ..Event::default()
+                    },
+                )?;
+            }
+            Ok(TeamMemberInfo {
+                user: account.name,
+                created_at: since.to_date_time(),
+            })
+        })
+        .await?;
+    Ok(Json(info))
+}
+
+/// `DELETE /api/v1/orgs/{org}/teams/{team}/members/{user}`: afterwards it is not in the team, whether
+/// it was or not.
+pub(crate) async fn remove_member(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: TeamMemberPath,
+) -> Result<StatusCode, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let actor = caller.actor()?;
+    state
+        .database()
+        .change_access(move |change| {
+            let team = named::team(change, &organization, &path.team)?;
+            let account = named::account(change, &path.user)?;
+            if teams::remove_member(change, team.id, account.id)? {
+                audit::record(
+                    change,
+                    &Event {
+                        action: "team.remove",
+                        actor: Some(actor),
+                        organization_id: Some(organization.id),
+                        subject: account.name.as_str(),
+                        detail: json!({
+                            "team": team.uuid,
+                            "name": team.name,
+                            "user": account.uuid,
+                        }),
+                        ..Event::default()
+                    },
+                )?;
+            }
+            Ok::<_, ApiError>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

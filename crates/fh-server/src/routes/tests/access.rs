@@ -1,0 +1,266 @@
+//! Why somebody can read a path: what is told to whom.
+
+use fh_api::{AccessExplanation, AccessReason};
+use serde_json::json;
+
+use crate::push::tests::{Item, Scene};
+
+async fn why(scene: &Scene, token: &str, query: &str) -> AccessExplanation {
+    let path = format!("/api/v1/access?path={query}");
+    scene.server.get(&path, token).await.expect(200).json()
+}
+
+/// `by subject role (users)`.
+fn told(reason: &AccessReason) -> String {
+    let mut text = reason.by.clone();
+    if let Some(subject) = &reason.subject {
+        text = format!("{text} {subject}");
+    }
+    if let Some(policy) = &reason.trust_policy {
+        text = format!("{text} {policy}");
+    }
+    if let Some(role) = reason.role {
+        text = format!("{text} {role}");
+    }
+    if reason.organization_wide {
+        text.push_str(" wide");
+    }
+    let users: Vec<_> = reason.users.iter().map(ToString::to_string).collect();
+    format!("{text} ({})", users.join(" "))
+}
+
+fn reasons(explanation: &AccessExplanation) -> Vec<String> {
+    assert_eq!(explanation.slices.len(), 1, "{explanation:?}");
+    explanation.slices[0].reasons.iter().map(told).collect()
+}
+
+async fn scene_with_people() -> (Scene, Item, String, String) {
+    let scene = Scene::new().await;
+    let item = Item::new("secret", b"for those who were granted it");
+    scene.push(&[&item]).await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    let bob = server.user("bob").await;
+    let eve = server.user("eve").await;
+    let put = async |path: &str, body| {
+        server.put(path, ann, body).await.expect(200);
+    };
+    put("/api/v1/orgs/acme/members/bob", json!({ "role": "member" })).await;
+    let team = json!({ "name": "ops" });
+    server
+        .post("/api/v1/orgs/acme/teams", ann, team)
+        .await
+        .expect(201);
+    put("/api/v1/orgs/acme/teams/ops/members/bob", json!(null)).await;
+    put(
+        "/api/v1/flakes/acme/app/grants/team:ops",
+        json!({ "role": "write" }),
+    )
+    .await;
+    put(
+        "/api/v1/orgs/acme/grants/@members",
+        json!({ "role": "read" }),
+    )
+    .await;
+    (scene, item, bob, eve)
+}
+
+#[tokio::test]
+async fn an_administrator_learns_which_grant_lets_whom_read() {
+    let (scene, item, bob, eve) = scene_with_people().await;
+    let everybody = why(&scene, &scene.ann, item.hash()).await;
+    assert_eq!(everybody.path, item.base);
+    assert_eq!(everybody.user, None);
+    assert!(!everybody.readable);
+    assert!(!everybody.slices[0].served);
+    assert_eq!(
+        reasons(&everybody),
+        [
+            "membership admin wide (ann)",
+            "grant team:ops write (bob)",
+            "grant @members read wide (ann bob)",
+        ]
+    );
+    let of_bob = why(&scene, &scene.ann, &format!("{}&user=BOB", item.base)).await;
+    assert!(of_bob.readable && of_bob.slices[0].served);
+    assert_eq!(of_bob.user.as_ref().unwrap().as_str(), "bob");
+    assert_eq!(
+        reasons(&of_bob),
+        [
+            "grant team:ops write (bob)",
+            "grant @members read wide (bob)"
+        ]
+    );
+    let path = format!("/nix/store/{}&user=eve", item.base);
+    let of_eve = why(&scene, &scene.ann, &path).await;
+    assert!(!of_eve.readable && !of_eve.slices[0].served);
+    assert!(reasons(&of_eve).is_empty());
+    assert_eq!(
+        of_eve.message,
+        "eve cannot read it by any flake that you administer."
+    );
+    let nobody = format!("/api/v1/access?path={}&user=nobody", item.hash());
+    scene.server.get(&nobody, &scene.ann).await.expect(422);
+
+    // It says what is so: the flake's own answer is the proof.
+    assert!(scene.narinfo("", &item, &bob).await.is_some());
+    assert!(scene.narinfo("", &item, &eve).await.is_none());
+    let off = json!({ "disabled": true });
+    let admin = &scene.server.admin;
+    scene
+        .server
+        .patch("/api/v1/users/bob", admin, off)
+        .await
+        .expect(200);
+    let of_bob = why(&scene, &scene.ann, &format!("{}&user=bob", item.hash())).await;
+    assert!(!of_bob.readable);
+    assert_eq!(of_bob.message, "bob is disabled, and reads nothing.");
+    let everybody = why(&scene, &scene.ann, item.hash()).await;
+    assert_eq!(
+        reasons(&everybody),
+        [
+            "membership admin wide (ann)",
+            "grant @members read wide (ann)"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn open_flakes_and_trust_policies_are_reasons_too() {
+    let (scene, item, _, eve) = scene_with_people().await;
+    let flake = "/api/v1/flakes/acme/app";
+    let written = scene.server.state.database().write(|transaction| {
+        for (id, flakes) in [(1, "acme/app"), (2, "acme/other"), (3, "acme/*")] {
+            transaction.execute(
+                "INSERT INTO trust_policy (uuid, organization_id, name, folded, provider, issuer, \
+                 audiences, conditions, pins, flakes, role, mint, pull_requests, max_lifetime, \
+                 created_at) \
+                 VALUES ('policy' || ?1, 1, 'ci' || ?1, 'ci' || ?1, 'oidc', 'https://issuer', \
+                 '[]', '[]', '{}', ?2, 'write', 0, 0, 300, 0)",
+                (id, flakes),
+            )?;
+        }
+        Ok::<_, crate::DatabaseError>(())
+    });
+    written.await.unwrap();
+    for (visibility, sentence, served) in [
+        ("public", "Everybody can read it: acme/app is public.", true),
+        (
+            "unlisted",
+            "Everybody can read it who names acme/app, which is unlisted.",
+            false,
+        ),
+    ] {
+        let body = json!({ "visibility": visibility });
+        scene
+            .server
+            .patch(flake, &scene.ann, body)
+            .await
+            .expect(200);
+        let everybody = why(&scene, &scene.ann, item.hash()).await;
+        assert!(everybody.readable);
+        assert_eq!(everybody.slices[0].served, served);
+        assert_eq!(everybody.message, sentence);
+        assert_eq!(
+            reasons(&everybody),
+            [
+                "visibility ()",
+                "membership admin wide (ann)",
+                "grant team:ops write (bob)",
+                "grant @members read wide (ann bob)",
+                "trust policy ci1 write ()",
+                "trust policy ci3 write wide ()",
+            ]
+        );
+        let own = why(&scene, &eve, item.hash()).await;
+        assert_eq!(own.readable, served);
+    }
+}
+
+#[tokio::test]
+async fn a_user_learns_by_what_they_read_and_nothing_of_what_they_cannot() {
+    let (scene, item, bob, eve) = scene_with_people().await;
+    let absent = Item::new("absent", b"never pushed");
+    let own = why(&scene, &bob, item.hash()).await;
+    assert!(own.readable && own.slices[0].served);
+    assert_eq!(own.message, "You read it from acme/app.");
+    assert_eq!(
+        reasons(&own),
+        [
+            "grant team:ops write (bob)",
+            "grant @members read wide (bob)"
+        ]
+    );
+
+    let server = &scene.server;
+    let elsewhere = server
+        .narrow(&bob, &["pull", "admin"], &["acme/other"])
+        .await;
+    let no_pull = server.narrow(&bob, &["push"], &["*"]).await;
+    for (token, query) in [
+        (&eve, ""),
+        (&eve, "&user=eve"),
+        (&eve, "&user=bob"),
+        (&eve, "&user=nobody"),
+        (&bob, "&user=eve"),
+        (&elsewhere, ""),
+        (&elsewhere, "&user=ann"),
+        (&no_pull, ""),
+        (&server.admin, ""),
+        (&server.admin, "&user=bob"),
+    ] {
+        let ask = async |item: &Item| {
+            let path = format!("/api/v1/access?path={}{query}", item.base);
+            let answer = server.get(&path, token).await.expect(200);
+            answer.fingerprint().replace(item.hash(), "HASH")
+        };
+        let hidden = ask(&item).await;
+        assert_eq!(hidden, ask(&absent).await, "{query}");
+        assert!(!hidden.contains("secret"), "{hidden}");
+    }
+    let narrowed = why(&scene, &elsewhere, item.hash()).await;
+    assert_eq!(
+        narrowed.narrowed_by,
+        ["This token reaches only acme/other."]
+    );
+    let narrowed = why(&scene, &no_pull, item.hash()).await;
+    assert_eq!(
+        narrowed.narrowed_by,
+        ["This token lacks the permission \"pull\": it reads what everybody may."]
+    );
+    // One that may not manage asks for nobody else, whoever its account is.
+    let pull = server.narrow(&scene.ann, &["pull"], &["*"]).await;
+    let path = format!("/api/v1/access?path={}&user=bob", item.hash());
+    server.get(&path, &pull).await.expect(403);
+    let own = why(&scene, &pull, item.hash()).await;
+    assert_eq!(own.user.as_ref().unwrap().as_str(), "ann");
+    server.get(&path, "").await.expect(401);
+    for bad in ["", "x", "/nix/store/..%2f..%2fetc", "e%20e"] {
+        let path = format!("/api/v1/access?path={bad}");
+        server.get(&path, &bob).await.expect(400);
+    }
+}
+
+#[tokio::test]
+async fn a_token_for_certain_paths_is_told_of_these_alone() {
+    let (scene, item, bob, _) = scene_with_people().await;
+    let other = Item::new("other", b"in the same flake");
+    scene.push(&[&other]).await;
+    let absent = Item::new("absent", b"never pushed");
+    let body = json!({ "permissions": ["pull"], "closures": [item.base] });
+    let token = scene.server.mint(&bob, body).await.token;
+    let inside = why(&scene, &token, item.hash()).await;
+    assert!(inside.readable);
+    assert_eq!(
+        inside.narrowed_by,
+        [format!(
+            "This token reads only the closures of {}.",
+            item.base
+        )]
+    );
+    let ask = async |item: &Item| {
+        let path = format!("/api/v1/access?path={}", item.hash());
+        let answer = scene.server.get(&path, &token).await.expect(200);
+        answer.fingerprint().replace(item.hash(), "HASH")
+    };
+    assert_eq!(ask(&other).await, ask(&absent).await);
+}

@@ -1,0 +1,153 @@
+//! `fh member`: who is in an organisation.
+
+use clap::{Args, Subcommand};
+use fh_api::{ErrorCode, MemberInfo, Name, OrganizationRole};
+use serde_json::json;
+
+use super::org::not_found;
+use crate::cli::words;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column, human};
+
+/// Who is in an organisation
+///
+///   member   holds what was granted to all members and to their teams
+///   admin    administers every flake of the organisation, its members and its teams
+///   owner    as an admin, and decides about the organisation, its admins and its owners
+#[derive(Debug, Subcommand)]
+#[command(verbatim_doc_comment)]
+pub(crate) enum MemberCommand {
+    List(ListArguments),
+    Set(SetArguments),
+    Remove(RemoveArguments),
+}
+
+/// List the members of an organisation
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh member list acme")]
+pub(crate) struct ListArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
+}
+
+/// Make a user a member, or change what they are
+///
+/// Admins make plain members; only owners make admins and owners.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh member set acme alice
+  fh member set acme alice admin")]
+pub(crate) struct SetArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
+
+    /// The account
+    #[arg(value_name = "USER")]
+    user: Name,
+
+    /// What they are from now on
+    #[arg(value_name = "ROLE", default_value = "member", value_parser = words::<OrganizationRole>(OrganizationRole::WORDS))]
+    role: OrganizationRole,
+}
+
+/// Take a user out of an organisation and of its teams
+///
+/// What was granted to the user by name stays: `fh grant remove` takes that away. You may take
+/// yourself out, unless you are the last owner.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh member remove acme alice")]
+pub(crate) struct RemoveArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
+
+    /// The account
+    #[arg(value_name = "USER")]
+    user: Name,
+}
+
+pub(crate) fn run(command: MemberCommand, context: &Context) -> Result<(), CommandError> {
+    match command {
+        MemberCommand::List(arguments) => list(&arguments, context),
+        MemberCommand::Set(arguments) => set(&arguments, context),
+        MemberCommand::Remove(arguments) => remove(&arguments, context),
+    }
+}
+
+fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let org = &arguments.org;
+    let found = context
+        .ask(format_args!("cannot list the members of {org}"), async {
+            client.members(org).await
+        })
+        .map_err(not_found)?
+        .members;
+    context.output.list(&columns(), &found)
+}
+
+fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> {
+    let SetArguments { org, user, role } = arguments;
+    let client = context.client_with_token()?;
+    let member = context
+        .change(format_args!("cannot make {user} {role} of {org}"), async {
+            client.set_member(org, user, *role).await
+        })
+        .map_err(|error| trouble(error, org))?;
+    context.output.done(&member, |member| {
+        let article = match member.role {
+            OrganizationRole::Member => "a",
+            OrganizationRole::Admin | OrganizationRole::Owner => "an",
+        };
+        format!("{} is now {article} {} of {org}.", member.user, member.role)
+    })
+}
+
+fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
+    let RemoveArguments { org, user } = arguments;
+    let client = context.client_with_token()?;
+    context
+        .change(format_args!("cannot take {user} out of {org}"), async {
+            client.remove_member(org, user).await
+        })
+        .map_err(|error| trouble(error, org))?;
+    context
+        .output
+        .done(&json!({ "org": org, "user": user, "role": null }), |_| {
+            format!("{user} is in {org} and its teams no more.")
+        })
+}
+
+fn trouble(error: CommandError, org: &Name) -> CommandError {
+    let members = format!("`fh member list {org}` shows who is in it.");
+    let owner = format!("Make another owner: `fh member set {org} USER owner`");
+    not_found(error)
+        .hint_for(ErrorCode::InvalidContent, members)
+        .hint_for(ErrorCode::Conflict, owner)
+}
+
+fn columns() -> Vec<Column<MemberInfo>> {
+    vec![
+        column("user", "USER", |member: &MemberInfo| {
+            member.user.to_string()
+        }),
+        column("role", "ROLE", |member: &MemberInfo| {
+            member.role.to_string()
+        }),
+        column("kind", "KIND", |member: &MemberInfo| {
+            member.kind.to_string()
+        }),
+        column("created_at", "SINCE", |member: &MemberInfo| {
+            human::timestamp(member.created_at)
+        })
+        .shown(|member, now| human::relative(member.created_at, now)),
+    ]
+}

@@ -1,0 +1,300 @@
+//! `fh team`: teams of an organisation.
+
+use std::fmt;
+use std::str::FromStr;
+
+use clap::{Args, Subcommand};
+use fh_api::{CreateTeam, ErrorCode, InvalidName, Name, TeamInfo, TeamMemberInfo};
+use serde_json::json;
+
+use super::org::not_found;
+use super::{IfMissing, made};
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column, human, number};
+
+/// A team as it is named on the command line: `org/team`.
+#[derive(Debug, Clone)]
+struct TeamName {
+    org: Name,
+    team: Name,
+}
+
+impl FromStr for TeamName {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let Some((org, team)) = text.split_once('/') else {
+            return Err("write a team as ORG/TEAM".to_owned());
+        };
+        let name = |text: &str| text.parse().map_err(|error: InvalidName| error.to_string());
+        Ok(Self {
+            org: name(org)?,
+            team: name(team)?,
+        })
+    }
+}
+
+impl fmt::Display for TeamName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.org, self.team)
+    }
+}
+
+/// Teams: members of an organisation that are granted things together
+///
+/// `fh grant add acme/app team:ops write` lets everybody of the team push. Who leaves the organisation
+/// leaves its teams.
+#[derive(Debug, Subcommand)]
+pub(crate) enum TeamCommand {
+    Create(CreateArguments),
+    List(ListArguments),
+    Show(TeamArguments),
+    Add(MemberArguments),
+    Remove(RemoveArguments),
+    Delete(DeleteArguments),
+}
+
+/// Make a team, of nobody
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh team create acme/ops
+  fh team create acme/ops --if-missing")]
+pub(crate) struct CreateArguments {
+    /// The organisation and the new team's name
+    #[arg(value_name = "ORG/TEAM")]
+    team: TeamName,
+
+    #[command(flatten)]
+    if_missing: IfMissing,
+}
+
+/// List the teams of an organisation
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh team list acme")]
+pub(crate) struct ListArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
+}
+
+/// List who is in a team
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh team show acme/ops")]
+pub(crate) struct TeamArguments {
+    /// The team
+    #[arg(value_name = "ORG/TEAM")]
+    team: TeamName,
+}
+
+/// Put members of the organisation into a team
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh team add acme/ops alice bob")]
+pub(crate) struct MemberArguments {
+    /// The team
+    #[arg(value_name = "ORG/TEAM")]
+    team: TeamName,
+
+    /// The accounts
+    #[arg(value_name = "USER", required = true)]
+    users: Vec<Name>,
+}
+
+/// Take users out of a team
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh team remove acme/ops alice")]
+pub(crate) struct RemoveArguments {
+    /// The team
+    #[arg(value_name = "ORG/TEAM")]
+    team: TeamName,
+
+    /// The accounts
+    #[arg(value_name = "USER", required = true)]
+    users: Vec<Name>,
+}
+
+/// Delete a team with all that was granted to it
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh team delete acme/ops")]
+pub(crate) struct DeleteArguments {
+    /// The team
+    #[arg(value_name = "ORG/TEAM")]
+    team: TeamName,
+}
+
+pub(crate) fn run(command: TeamCommand, context: &Context) -> Result<(), CommandError> {
+    match command {
+        TeamCommand::Create(arguments) => create(arguments, context),
+        TeamCommand::List(arguments) => list(&arguments, context),
+        TeamCommand::Show(arguments) => show(&arguments.team, context),
+        TeamCommand::Add(arguments) => add(&arguments, context),
+        TeamCommand::Remove(arguments) => remove(&arguments, context),
+        TeamCommand::Delete(arguments) => delete(&arguments.team, context),
+    }
+}
+
+fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let team = arguments.team;
+    let new = CreateTeam {
+        name: team.team.clone(),
+        exist_ok: arguments.if_missing.set,
+    };
+    let answer = context
+        .change(format_args!("cannot make the team {team}"), async {
+            client.create_team(&team.org, &new).await
+        })
+        .map_err(|error| {
+            let teams = format!("`fh team list {}` shows its teams.", team.org);
+            not_found(error).hint_for(ErrorCode::Conflict, teams)
+        })?;
+    made(context, &answer, |made, is_new| {
+        let team = format!("{}/{}", team.org, made.name);
+        if !is_new {
+            return format!("The team {team} exists already.");
+        }
+        format!("Made the team {team}. Put somebody into it: `fh team add {team} USER`")
+    })
+}
+
+fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let org = &arguments.org;
+    let found = context
+        .ask(format_args!("cannot list the teams of {org}"), async {
+            client.teams(org).await
+        })
+        .map_err(not_found)?
+        .teams;
+    context.output.list(&columns(), &found)?;
+    context.output.when_empty(
+        &found,
+        &format!("{org} has no teams. Make one: `fh team create {org}/TEAM`"),
+    );
+    Ok(())
+}
+
+fn show(team: &TeamName, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let found = context
+        .ask(format_args!("cannot show the team {team}"), async {
+            client.team(&team.org, &team.team).await
+        })
+        .map_err(|error| no_team(error, team))?;
+    if context.output.is_json() {
+        return context.output.json(&found);
+    }
+    context.output.list(&member_columns(), &found.members)?;
+    context.output.when_empty(
+        &found.members,
+        &format!("Nobody is in {team}. Put somebody into it: `fh team add {team} USER`"),
+    );
+    Ok(())
+}
+
+fn add(arguments: &MemberArguments, context: &Context) -> Result<(), CommandError> {
+    let MemberArguments { team, users } = arguments;
+    let client = context.client_with_token()?;
+    let mut added: Vec<TeamMemberInfo> = Vec::new();
+    for user in users {
+        let member = context
+            .change(format_args!("cannot put {user} into {team}"), async {
+                client.add_team_member(&team.org, &team.team, user).await
+            })
+            .map_err(|error| {
+                let org = &team.org;
+                let hint = format!("Make a member of them: `fh member set {org} {user}`");
+                no_team(error, team).hint_for(ErrorCode::InvalidContent, hint)
+            })?;
+        if !context.output.is_json() {
+            context
+                .output
+                .remark(&format!("{} is in {team}.", member.user));
+        }
+        added.push(member);
+    }
+    if context.output.is_json() {
+        return context.output.json(&added);
+    }
+    Ok(())
+}
+
+fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
+    let RemoveArguments { team, users } = arguments;
+    let client = context.client_with_token()?;
+    for user in users {
+        context
+            .change(format_args!("cannot take {user} out of {team}"), async {
+                client.remove_team_member(&team.org, &team.team, user).await
+            })
+            .map_err(|error| {
+                let hint = format!("`fh team show {team}` shows who is in it.");
+                no_team(error, team).hint_for(ErrorCode::InvalidContent, hint)
+            })?;
+        if !context.output.is_json() {
+            context
+                .output
+                .remark(&format!("{user} is in {team} no more."));
+        }
+    }
+    if context.output.is_json() {
+        return context.output.json(users);
+    }
+    Ok(())
+}
+
+fn delete(team: &TeamName, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    context
+        .change(format_args!("cannot delete the team {team}"), async {
+            client.delete_team(&team.org, &team.team).await
+        })
+        .map_err(|error| no_team(error, team))?;
+    let TeamName { org, team: name } = team;
+    context.output.done(
+        &json!({ "org": org, "team": name, "deleted": true }),
+        |_| format!("Deleted the team {team}."),
+    )
+}
+
+fn no_team(error: CommandError, team: &TeamName) -> CommandError {
+    let hint = format!("`fh team list {}` shows its teams.", team.org);
+    error.hint_for(ErrorCode::NotFound, hint)
+}
+
+fn columns() -> Vec<Column<TeamInfo>> {
+    vec![
+        column("name", "TEAM", |team: &TeamInfo| team.name.to_string()),
+        number("members", "MEMBERS", |team: &TeamInfo| {
+            team.members.to_string()
+        }),
+        column("created_at", "CREATED", |team: &TeamInfo| {
+            human::timestamp(team.created_at)
+        })
+        .shown(|team, now| human::relative(team.created_at, now)),
+        column("id", "ID", |team: &TeamInfo| team.id.to_string()),
+    ]
+}
+
+fn member_columns() -> Vec<Column<TeamMemberInfo>> {
+    vec![
+        column("user", "USER", |member: &TeamMemberInfo| {
+            member.user.to_string()
+        }),
+        column("created_at", "SINCE", |member: &TeamMemberInfo| {
+            human::timestamp(member.created_at)
+        })
+        .shown(|member, now| human::relative(member.created_at, now)),
+    ]
+}

@@ -1,0 +1,170 @@
+//! `fh why`: who can read a path, and by what.
+
+use std::ffi::OsStr;
+use std::path::{Component, Path, PathBuf};
+
+use clap::{Args, Subcommand};
+use fh_api::{AccessExplanation, AccessReason, ErrorCode, Name, SliceAccess};
+use fh_nix::{StorePath, StorePathHash};
+
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// Who can read a path, and by which grant
+///
+/// For an administrator of a flake that holds the path, it tells who reads it there and by what; with
+/// `--user`, whether somebody does. For everybody else it tells through which flake and grant they
+/// read it, or that no flake of their view holds it, and how their token narrows what they see. It
+/// never tells whether there is a path that you may not see.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh why ./result
+  fh why /nix/store/3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a-app-1.0 --user alice
+  fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a --json")]
+pub(crate) struct WhyArguments {
+    /// A store path, a link to one such as ./result, or the hash alone
+    #[arg(value_name = "PATH")]
+    path: PathBuf,
+
+    /// Of this account; without it of everybody, where you administer a flake that holds the path
+    #[arg(long, value_name = "USER")]
+    user: Option<Name>,
+}
+
+/// Explain access
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccessCommand {
+    /// The same as `fh why`
+    Explain(WhyArguments),
+}
+
+pub(crate) fn run(arguments: &WhyArguments, context: &Context) -> Result<(), CommandError> {
+    let path = named(&arguments.path)?;
+    let client = context.client_with_token()?;
+    let found = context
+        .ask(format_args!("cannot explain who reads {path}"), async {
+            client.explain_access(&path, arguments.user.as_ref()).await
+        })
+        .map_err(|error| {
+            error.hint_for(
+                ErrorCode::InvalidContent,
+                "`fh grant list ORG/PROJECT` shows who has a role on a flake.",
+            )
+        })?;
+    print(&found, context)
+}
+
+/// The base name or the hash of the store path that is meant.
+fn named(given: &Path) -> Result<String, CommandError> {
+    if let Some(text) = given.to_str()
+        && (text.parse::<StorePathHash>().is_ok() || text.parse::<StorePath>().is_ok())
+    {
+        return Ok(text.to_owned());
+    }
+    // What is not on this machine can still be asked about.
+    let path = given.canonicalize().unwrap_or_else(|_| given.to_owned());
+    let found = path.components().find_map(|component| match component {
+        Component::Normal(name) => store_path(name),
+        _ => None,
+    });
+    found.map(|path| path.to_string()).ok_or_else(|| {
+        CommandError::usage(format!(
+            "{} is no store path, nor a link to one",
+            given.display()
+        ))
+        .hint("`nix build` leaves a link to one: ./result")
+    })
+}
+
+fn store_path(name: &OsStr) -> Option<StorePath> {
+    name.to_str()?.parse().ok()
+}
+
+fn print(found: &AccessExplanation, context: &Context) -> Result<(), CommandError> {
+    let whose = found
+        .user
+        .as_ref()
+        .map_or_else(|| "everybody".to_owned(), ToString::to_string);
+    let mut lines = vec![
+        ("Path", found.path.clone()),
+        ("Who", whose),
+        ("Answer", found.message.clone()),
+    ];
+    for slice in &found.slices {
+        lines.push(("Flake", about_slice(slice)));
+        lines.extend(
+            slice
+                .reasons
+                .iter()
+                .map(|reason| ("By", about(reason, slice))),
+        );
+        if slice.reasons.is_empty() {
+            lines.push(("By", "nothing".to_owned()));
+        }
+    }
+    lines.extend(found.narrowed_by.iter().map(|text| ("Token", text.clone())));
+    context.output.details(found, &lines)
+}
+
+fn about_slice(slice: &SliceAccess) -> String {
+    let served = if slice.served {
+        ", served from here"
+    } else {
+        ""
+    };
+    format!("{} ({}{served})", slice.flake, slice.visibility)
+}
+
+/// One reason in words, with whom it is one for.
+fn about(reason: &AccessReason, slice: &SliceAccess) -> String {
+    let role = reason.role.map(|role| role.as_str()).unwrap_or_default();
+    let on = if reason.organization_wide {
+        format!("{}/*", slice.flake.org)
+    } else {
+        slice.flake.to_string()
+    };
+    let text = match (&reason.subject, &reason.trust_policy) {
+        (Some(subject), _) => format!("grant of {role} on {on} to {subject}"),
+        (None, Some(policy)) => format!("trust policy {policy}, which gives {role} on {on}"),
+        (None, None) if reason.role.is_some() => {
+            format!("{} that administers {}", reason.by, slice.flake.org)
+        }
+        (None, None) => reason.by.clone(),
+    };
+    let users: Vec<String> = reason.users.iter().map(ToString::to_string).collect();
+    if users.is_empty() {
+        text
+    } else {
+        format!("{text}: {}", users.join(", "))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_found_in_whatever_names_it() {
+        let base = "3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a-app-1.0";
+        let directory = tempfile::TempDir::new().unwrap();
+        let store = directory.path().canonicalize().unwrap().join(base);
+        std::fs::create_dir_all(store.join("bin")).unwrap();
+        let link = directory.path().join("result");
+        std::os::unix::fs::symlink(&store, &link).unwrap();
+        for given in [
+            base.to_owned(),
+            format!("/nix/store/{base}"),
+            format!("/nix/store/{base}/bin/app"),
+            format!("{}/bin", store.display()),
+            link.display().to_string(),
+        ] {
+            assert_eq!(named(Path::new(&given)).unwrap(), base, "{given}");
+        }
+        let hash = &base[..32];
+        assert_eq!(named(Path::new(hash)).unwrap(), hash);
+        for bad in ["", "result-of-nothing", "/etc/passwd", "/nix/store"] {
+            assert!(named(Path::new(bad)).is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! Organisations, members, teams, service accounts, and why a path can be read.
+
+use fh_testkit::server::TestServer;
+
+use crate::world::World;
+
+/// A hash that no test pushes.
+const ABSENT: &str = "3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a";
+
+/// Runs commands that say what they did, one after the other.
+fn said(world: &World, server: &TestServer, commands: &[&str]) -> String {
+    let mut said = String::new();
+    for command in commands {
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words).success();
+        assert_eq!(run.stdout, "", "{command}");
+        said.push_str(&run.said(server));
+    }
+    said
+}
+
+/// Runs commands that print, one after the other.
+fn printed(world: &World, server: &TestServer, commands: &[&str]) -> String {
+    let mut printed = String::new();
+    for command in commands {
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words).success();
+        assert_eq!(run.stderr, "", "{command}");
+        printed.push_str(&format!("$ fh {command}\n{}", run.printed(server)));
+    }
+    printed
+}
+
+#[test]
+fn a_company_sets_itself_up_and_its_script_runs_twice() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let script = [
+        "org create acme --if-missing",
+        "user create alice --if-missing",
+        "user create bob --if-missing",
+        "flake create acme/app --if-missing",
+        "member set acme alice admin",
+        "member set acme bob",
+        "team create acme/ops --if-missing",
+        "team add acme/ops alice bob",
+        "service-account create acme fleet --if-missing",
+        "grant add acme/app team:ops write",
+        "grant add acme/* @members read",
+        "grant add acme/app fleet read",
+        "team remove acme/ops alice",
+        "grant remove acme/app fleet",
+    ];
+    insta::assert_snapshot!(said(&world, &server, &script), @r"
+    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Made the account alice. Make a token for it: `fh token create --user alice`
+    Made the account bob. Make a token for it: `fh token create --user bob`
+    Made the private flake acme/app. Push to it: `fh push acme/app PATH`
+    alice is now an admin of acme.
+    bob is now a member of acme.
+    Made the team acme/ops. Put somebody into it: `fh team add acme/ops USER`
+    alice is in acme/ops.
+    bob is in acme/ops.
+    Made the service account fleet of acme. Make a token for it: `fh token create --user fleet`
+    team:ops may now read and push to acme/app.
+    @members may now read acme/*.
+    fleet may now read acme/app.
+    alice is in acme/ops no more.
+    fleet has no role on acme/app any more.
+    ");
+    insta::assert_snapshot!(said(&world, &server, &script[..9]), @r"
+    The organisation acme exists already, and you own it.
+    The account alice exists already.
+    The account bob exists already.
+    The private flake acme/app exists already.
+    alice is now an admin of acme.
+    bob is now a member of acme.
+    The team acme/ops exists already.
+    alice is in acme/ops.
+    bob is in acme/ops.
+    The service account fleet of acme exists already.
+    ");
+    insta::assert_snapshot!(
+        printed(
+            &world,
+            &server,
+            &[
+                "org show acme",
+                "member list acme",
+                "team list acme",
+                "team show acme/ops",
+                "service-account list acme",
+                "grant list acme/app",
+                "grant list acme/*",
+                "org set acme --push builders",
+                "user show alice",
+                "list flakes",
+            ],
+        ),
+        @r"
+        $ fh org show acme
+        Organisation: acme
+        You are:      owner
+        Who pushes:   writers
+        Created:      [DATE] (just now)
+        Id:           [ID]
+        $ fh member list acme
+        user,role,kind,created_at
+        admin,owner,human,[TIME]
+        alice,admin,human,[TIME]
+        bob,member,human,[TIME]
+        $ fh team list acme
+        name,members,created_at,id
+        ops,2,[TIME],[ID]
+        $ fh team show acme/ops
+        user,created_at
+        alice,[TIME]
+        bob,[TIME]
+        $ fh service-account list acme
+        name,kind,server_admin,organization,disabled_at,created_at,id
+        fleet,service,false,acme,,[TIME],[ID]
+        $ fh grant list acme/app
+        subject,role,on,created_at
+        team:ops,write,acme/app,[TIME]
+        $ fh grant list acme/*
+        subject,role,on,created_at
+        @members,read,acme/*,[TIME]
+        $ fh org set acme --push builders
+        Organisation: acme
+        You are:      owner
+        Who pushes:   builders
+        Created:      [DATE] (just now)
+        Id:           [ID]
+        $ fh user show alice
+        User:         alice
+        Kind:         human
+        Server admin: no
+        Organisation:
+        Disabled:     no
+        Created:      [DATE] (just now)
+        Id:           [ID]
+        $ fh list flakes
+        flake,visibility,role,paths,nar_size,last_push_at,description
+        acme/app,private,admin,0,0,,
+        "
+    );
+    insta::assert_snapshot!(
+        said(
+            &world,
+            &server,
+            &[
+                "user disable bob",
+                "user enable bob",
+                "user set alice --server-admin true",
+                "user set alice --server-admin false",
+                "service-account remove acme fleet",
+                "team delete acme/ops",
+                "member remove acme bob",
+                "flake delete acme/app --yes",
+                "org delete acme",
+            ],
+        ),
+        @r"
+        bob is disabled: all tokens of this account are useless.
+        bob is enabled.
+        alice may manage the whole server.
+        alice may not manage the server.
+        Removed the service account fleet of acme, with its tokens.
+        Deleted the team acme/ops.
+        bob is in acme and its teams no more.
+        Deleted the flake acme/app.
+        Deleted the organisation acme.
+        "
+    );
+}
+
+#[test]
+fn who_may_not_is_told_what_they_lack() {
+    let server = TestServer::start().unwrap();
+    server.create_flake("acme/app", "private").unwrap();
+    server.create_user("alice").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let all = ["pull", "push", "mint", "admin"];
+    let alice = World::logged_in(&server, &server.token_for("alice", &all).unwrap());
+    let mut told = String::new();
+    for (who, command) in [
+        (&world, "org delete acme"),
+        (&world, "member remove acme admin"),
+        (&world, "team add acme/none alice"),
+        (&world, "grant add acme/app team:none read"),
+        (&world, "user disable admin"),
+        (&world, "user show nobody"),
+        (
+            &world,
+            "flake create acme/app --visibility public --if-missing",
+        ),
+        (&world, "service-account create acme alice"),
+        (&alice, "org show acme"),
+        (&alice, "member list acme"),
+        (&alice, "team list absent"),
+        (&alice, "token create --user admin"),
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = who.fh(&words).code(1);
+        assert_eq!(run.stdout, "", "{command}");
+        told.push_str(&format!("$ fh {command}\n{}", run.said(&server)));
+    }
+    insta::assert_snapshot!(told, @r#"
+    $ fh org delete acme
+    Error: cannot delete the organisation acme
+    Caused by: the organisation acme has flakes still (1): delete them first
+    Hint: `fh list flakes --owner acme` shows its flakes.
+    $ fh member remove acme admin
+    Error: cannot take admin out of acme
+    Caused by: this is the last owner of acme: make another one first
+    Hint: Make another owner: `fh member set acme USER owner`
+    $ fh team add acme/none alice
+    Error: cannot put alice into acme/none
+    Caused by: not found, or not yours to see
+    Hint: `fh team list acme` shows its teams.
+    $ fh grant add acme/app team:none read
+    Error: cannot give team:none a role on acme/app
+    Caused by: the organisation has no team named "none"
+    Hint: `fh team list acme` shows its teams.
+    $ fh user disable admin
+    Error: cannot change the account admin
+    Caused by: admin is the last administrator of the server: make another one first
+    Hint: Make another one: `fh user set USER --server-admin true`
+    $ fh user show nobody
+    Error: cannot show the account nobody
+    Caused by: not found, or not yours to see
+    Hint: `fh user list` shows all accounts.
+    $ fh flake create acme/app --visibility public --if-missing
+    Error: cannot make the flake acme/app
+    Caused by: the flake acme/app exists already, and is private
+    Hint: Look at it: `fh flake show acme/app`
+    $ fh service-account create acme alice
+    Error: cannot make the service account alice
+    Caused by: the name alice is taken: names of users and of service accounts are unique on the server
+    Hint: `fh service-account list acme` shows those of acme.
+    $ fh org show acme
+    Error: cannot show acme
+    Caused by: not found, or not yours to see
+    Hint: `fh org list` shows your organisations.
+    $ fh member list acme
+    Error: cannot list the members of acme
+    Caused by: not found, or not yours to see
+    Hint: `fh org list` shows your organisations.
+    $ fh team list absent
+    Error: cannot list the teams of absent
+    Caused by: not found, or not yours to see
+    Hint: `fh org list` shows your organisations.
+    $ fh token create --user admin
+    Error: cannot make the token
+    Caused by: only a server administrator, with a token that reaches everything, mints tokens for other users, and an administrator of an organisation mints tokens for its service accounts, with a token that reaches all of it
+    Hint: `fh status` shows what your token may do.
+    "#);
+    for command in [
+        "grant add * alice read",
+        "grant add acme/app team: read",
+        "team show ops",
+        "flake delete acme/app",
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        world.fh(&words).code(2);
+    }
+}
+
+#[test]
+fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
+    let server = TestServer::start().unwrap();
+    server.create_flake("acme/app", "private").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let all = printed(
+        &world,
+        &server,
+        &[
+            &format!("why {ABSENT}"),
+            &format!("why {ABSENT} --user nobody"),
+        ],
+    );
+    insta::assert_snapshot!(all, @r"
+    $ fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
+    Path:   3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
+    Who:    admin
+    Answer: None of the flakes that you read with this token holds this path.
+    $ fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a --user nobody
+    Path:   3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
+    Who:    nobody
+    Answer: None of the flakes that you administer holds this path.
+    ");
+    let report = world
+        .fh(&["access", "explain", ABSENT, "--json"])
+        .success()
+        .json();
+    assert_eq!(report["readable"], false);
+    assert_eq!(report["path"], ABSENT);
+    let run = world.fh(&["why", "./result"]).code(2);
+    insta::assert_snapshot!(run.said(&server), @r"
+    Error: ./result is no store path, nor a link to one
+    Hint: `nix build` leaves a link to one: ./result
+    ");
+}
