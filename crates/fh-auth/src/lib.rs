@@ -10,6 +10,8 @@
 //! - a minted token's scope is included in that of the token it was minted with.
 
 mod decide;
+pub mod identity;
+pub mod policy;
 mod scope;
 mod token;
 

@@ -1,0 +1,356 @@
+//! Identities that others vouch for: JWTs of OpenID Connect issuers, checked against the issuer's keys.
+//!
+//! Pure: who brings the keys says where they come from. Whether the claims open anything is for
+//! [`crate::policy`] to say.
+//!
+//! Invariants:
+//! - the algorithms are those of public keys, and each key takes only those of its own kind: neither
+//!   `none` nor `HS*` can be said, whatever a header or a key set asks for;
+//! - a key that is there for something else than signatures, or for another algorithm, is not used;
+//! - an identity has an end.
+
+use data_encoding::BASE64URL_NOPAD;
+use jsonwebtoken::jwk::{AlgorithmParameters, EllipticCurve, Jwk, KeyOperations, PublicKeyUse};
+use jsonwebtoken::{Algorithm, DecodingKey, Validation};
+use serde::Deserialize;
+use serde_json::{Map, Value};
+use time::OffsetDateTime;
+
+/// The longest identity token that is looked at, in bytes.
+pub const MAX_IDENTITY: usize = 6 << 10;
+
+/// Seconds by which the clocks of issuer and server may differ.
+const LEEWAY: i64 = 60;
+
+/// The most keys of one issuer.
+const MAX_KEYS: usize = 100;
+
+/// The least bytes of an RSA modulus: 2048 bits.
+const MIN_MODULUS: usize = 256;
+
+/// Why an identity is refused. The messages are for people and name nothing of the token but its times.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityError {
+    /// No JWT, or too long for one.
+    #[error("this is no identity token")]
+    Malformed,
+    /// It does not say until when it is good.
+    #[error("the identity token has no end (exp)")]
+    NoEnd,
+    /// Past its end.
+    #[error("the identity token has expired")]
+    Expired,
+    /// Before its beginning.
+    #[error("the identity token is not valid yet: is a clock wrong?")]
+    NotYetValid,
+    /// An algorithm that is not taken.
+    #[error("the identity token's algorithm is not taken here")]
+    Algorithm,
+    /// The issuer has no such key.
+    #[error("the identity token is signed with a key that its issuer does not have")]
+    UnknownKey,
+    /// The signature is wrong.
+    #[error("the identity token's signature is not valid")]
+    Signature,
+}
+
+/// A key set that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum KeySetError {
+    /// Not a JSON Web Key Set (RFC 7517).
+    #[error("this is no JSON Web Key Set: it needs a list \"keys\"")]
+    Malformed,
+    /// There is nothing in it to check a signature with.
+    #[error("no key of the set can check signatures")]
+    Empty,
+    /// Somebody has published a secret.
+    #[error("the set holds a private or symmetric key: give the public ones alone")]
+    Secret,
+}
+
+/// The public keys of an issuer.
+#[derive(Clone)]
+pub struct KeySet {
+    keys: Vec<IssuerKey>,
+}
+
+impl std::fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let ids: Vec<_> = self.keys.iter().map(|key| &key.id).collect();
+        f.debug_struct("KeySet").field("keys", &ids).finish()
+    }
+}
+
+#[derive(Clone)]
+struct IssuerKey {
+    id: Option<String>,
+    algorithms: Vec<Algorithm>,
+    key: DecodingKey,
+}
+
+#[derive(Deserialize)]
+struct RawKeySet {
+    keys: Vec<Value>,
+}
+
+impl KeySet {
+    /// Reads a JSON Web Key Set. Keys of kinds that are not known, or for something else, are passed
+    /// over, as RFC 7517 (section 5) wants.
+    ///
+    /// # Errors
+    /// When nothing in it can be used, or a secret is in it.
+    pub fn read(set: &Value) -> Result<Self, KeySetError> {
+        let raw = RawKeySet::deserialize(set).map_err(|_| KeySetError::Malformed)?;
+        let secret = |key: &Value| key.get("d").is_some() || key.get("k").is_some();
+        if raw.keys.iter().any(secret) {
+            return Err(KeySetError::Secret);
+        }
+        let keys: Vec<IssuerKey> = raw
+            .keys
+            .into_iter()
+            .take(MAX_KEYS)
+            .filter_map(IssuerKey::read)
+            .collect();
+        if keys.is_empty() {
+            return Err(KeySetError::Empty);
+        }
+        Ok(Self { keys })
+    }
+
+    /// Whether a token names a key that is not here: the issuer may have a newer one.
+    #[must_use]
+    pub fn lacks_key_of(&self, token: &Unverified) -> bool {
+        self.candidates(token).next().is_none()
+    }
+
+    /// The keys with which a token may have been signed: that of its `kid`, or where either says none,
+    /// every one of the algorithm.
+    fn candidates<'a>(&'a self, token: &'a Unverified) -> impl Iterator<Item = &'a IssuerKey> {
+        self.keys.iter().filter(|key| {
+            let same_id = match (&key.id, &token.key_id) {
+                (Some(mine), Some(theirs)) => mine == theirs,
+                (None, _) | (_, None) => true,
+            };
+            same_id && key.algorithms.contains(&token.algorithm)
+        })
+    }
+
+    /// Checks the signature.
+    ///
+    /// # Errors
+    /// [`IdentityError::UnknownKey`] and [`IdentityError::Signature`].
+    pub fn verify(&self, token: &Unverified) -> Result<(), IdentityError> {
+        let mut validation = Validation::new(token.algorithm);
+        validation.validate_exp = false;
+        validation.validate_nbf = false;
+        validation.validate_aud = false;
+        validation.required_spec_claims.clear();
+        let mut outcome = Err(IdentityError::UnknownKey);
+        for key in self.candidates(token) {
+            let text = token.text.as_str();
+            match jsonwebtoken::decode::<Map<String, Value>>(text, &key.key, &validation) {
+                Ok(_) => return Ok(()),
+                Err(_) => outcome = Err(IdentityError::Signature),
+            }
+        }
+        outcome
+    }
+}
+
+impl IssuerKey {
+    fn read(raw: Value) -> Option<Self> {
+        let jwk = Jwk::deserialize(raw).ok()?;
+        let for_signatures = matches!(
+            jwk.common.public_key_use,
+            None | Some(PublicKeyUse::Signature)
+        ) && jwk
+            .common
+            .key_operations
+            .as_ref()
+            .is_none_or(|operations| operations.contains(&KeyOperations::Verify));
+        if !for_signatures {
+            return None;
+        }
+        let possible: &[Algorithm] = match &jwk.algorithm {
+            AlgorithmParameters::RSA(key) => {
+                let modulus = BASE64URL_NOPAD.decode(key.n.as_bytes()).ok()?;
+                if modulus.iter().skip_while(|byte| **byte == 0).count() < MIN_MODULUS {
+                    return None;
+                }
+                &[
+                    Algorithm::RS256,
+                    Algorithm::RS384,
+                    Algorithm::RS512,
+                    Algorithm::PS256,
+                    Algorithm::PS384,
+                    Algorithm::PS512,
+                ]
+            }
+            AlgorithmParameters::EllipticCurve(key) => match key.curve {
+                EllipticCurve::P256 => &[Algorithm::ES256],
+                EllipticCurve::P384 => &[Algorithm::ES384],
+                _ => return None,
+            },
+            AlgorithmParameters::OctetKeyPair(key) => match key.curve {
+                EllipticCurve::Ed25519 => &[Algorithm::EdDSA],
+                _ => return None,
+            },
+            _ => return None,
+        };
+        let algorithms = match jwk.common.key_algorithm {
+            None => possible.to_vec(),
+            Some(stated) => {
+                let stated = Algorithm::try_from(stated).ok()?;
+                possible
+                    .iter()
+                    .copied()
+                    .filter(|one| *one == stated)
+                    .collect()
+            }
+        };
+        if algorithms.is_empty() {
+            return None;
+        }
+        Some(Self {
+            key: DecodingKey::from_jwk(&jwk).ok()?,
+            id: jwk.common.key_id,
+            algorithms,
+        })
+    }
+}
+
+/// What a JWT says of itself, until [`KeySet::verify`] has agreed.
+pub struct Unverified {
+    text: zeroize::Zeroizing<String>,
+    key_id: Option<String>,
+    algorithm: Algorithm,
+    issuer: String,
+    claims: Map<String, Value>,
+    expires_at: i64,
+}
+
+impl std::fmt::Debug for Unverified {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Unverified")
+            .field("issuer", &self.issuer)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Unverified {
+    /// Reads a JWT.
+    ///
+    /// # Errors
+    /// Says what is wrong with it, but for its signature and its times.
+    pub fn read(token: &str) -> Result<Self, IdentityError> {
+        let token = token.trim();
+        if token.len() > MAX_IDENTITY {
+            return Err(IdentityError::Malformed);
+        }
+        let claims = claims(token)?;
+        let header = jsonwebtoken::decode_header(token).map_err(|_| IdentityError::Algorithm)?;
+        // An extension that must be understood (RFC 7515, section 4.1.11): none is.
+        if header.crit.is_some()
+            || matches!(
+                header.alg,
+                Algorithm::HS256 | Algorithm::HS384 | Algorithm::HS512
+            )
+        {
+            return Err(IdentityError::Algorithm);
+        }
+        let issuer = claims
+            .get("iss")
+            .and_then(Value::as_str)
+            .ok_or(IdentityError::Malformed)?
+            .to_owned();
+        let expires_at = seconds(&claims, "exp")?.ok_or(IdentityError::NoEnd)?;
+        Ok(Self {
+            text: zeroize::Zeroizing::new(token.to_owned()),
+            key_id: header.kid,
+            algorithm: header.alg,
+            issuer,
+            claims,
+            expires_at,
+        })
+    }
+
+    /// Checks the times: none of leeway at the end, a minute of it at the beginning.
+    ///
+    /// # Errors
+    /// [`IdentityError::Expired`] and [`IdentityError::NotYetValid`].
+    pub fn check_time(&self, now: OffsetDateTime) -> Result<(), IdentityError> {
+        let now = now.unix_timestamp();
+        if now >= self.expires_at {
+            return Err(IdentityError::Expired);
+        }
+        for name in ["nbf", "iat"] {
+            if seconds(&self.claims, name)?.is_some_and(|at| now.saturating_add(LEEWAY) < at) {
+                return Err(IdentityError::NotYetValid);
+            }
+        }
+        Ok(())
+    }
+
+    /// The claim `iss`.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The claim `exp`, seconds since 1970.
+    #[must_use]
+    pub fn expires_at(&self) -> i64 {
+        self.expires_at
+    }
+
+    /// All claims.
+    #[must_use]
+    pub fn claims(&self) -> &Map<String, Value> {
+        &self.claims
+    }
+
+    /// What is signed: all but the signature, of which one text may have several.
+    #[must_use]
+    pub fn signed_part(&self) -> &str {
+        self.text
+            .rsplit_once('.')
+            .map_or(self.text.as_str(), |(signed, _)| signed)
+    }
+}
+
+/// The claims of any JWT, *not verified*.
+///
+/// # Errors
+/// [`IdentityError::Malformed`].
+pub fn claims(token: &str) -> Result<Map<String, Value>, IdentityError> {
+    let mut parts = token.split('.');
+    let (Some(_), Some(payload), Some(_), None) =
+        (parts.next(), parts.next(), parts.next(), parts.next())
+    else {
+        return Err(IdentityError::Malformed);
+    };
+    let payload = BASE64URL_NOPAD
+        .decode(payload.as_bytes())
+        .map_err(|_| IdentityError::Malformed)?;
+    serde_json::from_slice(&payload).map_err(|_| IdentityError::Malformed)
+}
+
+/// A time in a claim; some issuers write fractions of seconds.
+fn seconds(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>, IdentityError> {
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounded down, and saturating"
+    )]
+    let whole = |at: f64| at as i64;
+    value
+        .as_i64()
+        .or_else(|| value.as_f64().map(whole))
+        .map(Some)
+        .ok_or(IdentityError::Malformed)
+}
+
+#[cfg(test)]
+mod tests;

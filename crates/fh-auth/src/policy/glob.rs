@@ -1,0 +1,192 @@
+//! Patterns for claims: `*` stands for anything but a slash, `**` for anything, `?` for one character.
+//!
+//! Everything else stands for itself; there is no way to escape, and nothing in a claim is special.
+//! Matching follows all possibilities at once, so that its time is in proportion to pattern × text,
+//! whatever an attacker writes into a claim.
+
+/// A pattern.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Glob {
+    source: String,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Part {
+    Literal(char),
+    One,
+    /// `*`
+    Segment,
+    /// `**`
+    Any,
+}
+
+impl Glob {
+    pub(super) fn new(source: &str) -> Self {
+        let mut parts: Vec<Part> = Vec::with_capacity(source.len());
+        let mut characters = source.chars().peekable();
+        while let Some(character) = characters.next() {
+            let part = match character {
+                '*' if characters.next_if_eq(&'*').is_some() => Part::Any,
+                '*' => Part::Segment,
+                '?' => Part::One,
+                literal => Part::Literal(literal),
+            };
+            let swallowed = part == Part::Any && parts.last() == Some(&Part::Any);
+            if !swallowed {
+                parts.push(part);
+            }
+        }
+        Self {
+            source: source.to_owned(),
+            parts,
+        }
+    }
+
+    /// The pattern as it was written.
+    pub(super) fn as_str(&self) -> &str {
+        &self.source
+    }
+
+    /// What every text begins with that matches.
+    pub(super) fn literal_prefix(&self) -> String {
+        let literal = |part: &Part| match part {
+            Part::Literal(character) => Some(*character),
+            Part::One | Part::Segment | Part::Any => None,
+        };
+        self.parts.iter().map_while(literal).collect()
+    }
+
+    /// Whether only one text matches.
+    pub(super) fn is_literal(&self) -> bool {
+        self.parts
+            .iter()
+            .all(|part| matches!(part, Part::Literal(_)))
+    }
+
+    /// Whether the pattern asks for any character in particular.
+    pub(super) fn says_something(&self) -> bool {
+        self.parts
+            .iter()
+            .any(|part| matches!(part, Part::Literal(_)))
+    }
+
+    pub(super) fn matches(&self, text: &str) -> bool {
+        // `here[i]`: what was read so far can be matched by the first i parts.
+        let mut here = vec![false; self.parts.len() + 1];
+        here[0] = true;
+        self.skip_stars(&mut here);
+        for character in text.chars() {
+            let mut next = vec![false; self.parts.len() + 1];
+            for (index, part) in self.parts.iter().enumerate() {
+                if !here[index] {
+                    continue;
+                }
+                match part {
+                    Part::Literal(literal) => next[index + 1] |= *literal == character,
+                    Part::One => next[index + 1] = true,
+                    Part::Segment => next[index] |= character != '/',
+                    Part::Any => next[index] = true,
+                }
+            }
+            self.skip_stars(&mut next);
+            here = next;
+        }
+        here.last().copied().unwrap_or(false)
+    }
+
+    /// A star may also stand for nothing.
+    fn skip_stars(&self, states: &mut [bool]) {
+        for (index, part) in self.parts.iter().enumerate() {
+            if states[index] && matches!(part, Part::Segment | Part::Any) {
+                states[index + 1] = true;
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn matches(pattern: &str, text: &str) -> bool {
+        Glob::new(pattern).matches(text)
+    }
+
+    #[test]
+    fn stars_stop_at_slashes_and_double_stars_do_not() {
+        for (pattern, text) in [
+            ("refs/heads/*", "refs/heads/main"),
+            ("refs/heads/*", "refs/heads/"),
+            ("refs/heads/**", "refs/heads/release/1.0"),
+            ("**/main", "refs/heads/main"),
+            ("v?.*", "v1.22"),
+            ("acme/*/*", "acme/a/b"),
+            ("*a*b*", "xaxxb"),
+            ("", ""),
+            ("***", "a/b"),
+        ] {
+            assert!(matches(pattern, text), "{pattern} {text}");
+        }
+        for (pattern, text) in [
+            ("refs/heads/*", "refs/heads/a/b"),
+            ("refs/heads/*", "xrefs/heads/a"),
+            ("acme/*", "acme-evil/x"),
+            ("v?", "v"),
+            ("v?", "v12"),
+            ("a.c", "abc"),
+            ("Main", "main"),
+            ("", "x"),
+        ] {
+            assert!(!matches(pattern, text), "{pattern} {text}");
+        }
+    }
+
+    #[test]
+    fn a_hostile_claim_costs_no_more_than_its_length() {
+        let pattern = "*a".repeat(100);
+        let started = std::time::Instant::now();
+        assert!(!matches(&pattern, &format!("{}b", "a".repeat(6000))));
+        assert!(started.elapsed() < std::time::Duration::from_secs(5));
+    }
+
+    /// The obvious matcher, which takes for ever in bad cases.
+    fn reference(parts: &[Part], text: &[char]) -> bool {
+        match (parts.split_first(), text.split_first()) {
+            (None, None) => true,
+            (None, Some(_)) => false,
+            (Some((Part::Literal(literal), rest)), Some((character, text))) => {
+                literal == character && reference(rest, text)
+            }
+            (Some((Part::One, rest)), Some((_, text))) => reference(rest, text),
+            (Some((Part::Literal(_) | Part::One, _)), None) => false,
+            (Some((star, rest)), _) => {
+                reference(rest, text)
+                    || text.split_first().is_some_and(|(character, text)| {
+                        (*star == Part::Any || *character != '/') && reference(parts, text)
+                    })
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn it_agrees_with_the_obvious_matcher(pattern in "[ab/*?]{0,8}", text in "[ab/]{0,8}") {
+            let glob = Glob::new(&pattern);
+            let characters: Vec<char> = text.chars().collect();
+            prop_assert_eq!(glob.matches(&text), reference(&glob.parts, &characters));
+            if glob.matches(&text) {
+                prop_assert!(text.starts_with(&glob.literal_prefix()));
+                prop_assert!(!glob.is_literal() || text == pattern);
+            }
+        }
+
+        #[test]
+        fn a_text_without_wildcards_matches_itself_alone(text in "[^*?]{0,20}", other in ".{0,20}") {
+            prop_assert!(matches(&text, &text));
+            prop_assert_eq!(matches(&text, &other), text == other);
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! Trust policies: what a workload has to be to be let in, and what it holds then.
+//!
+//! ```text
+//! SetTrustPolicy ─▶ Policy::new (refuses what would let strangers in)
+//!                        │
+//! verified claims ──▶ Policy::examine ─▶ Verdict (role, or each thing that fails)
+//! ```
+//!
+//! Invariants:
+//! - deny by default: every condition holds, the audience is right and no id has changed, or the
+//!   policy gives nothing; a claim that is not there fails what asks for it;
+//! - a policy binds the tenant: it is refused where a stranger's workload could meet its conditions,
+//!   which for each provider is known here;
+//! - what a stranger may have written (pull requests, forks) holds `read` at most, unless the policy
+//!   says otherwise;
+//! - claims are verified before they come here, and the reasons of a verdict are for administrators
+//!   of the organisation alone.
+
+mod condition;
+mod glob;
+mod provider;
+pub mod templates;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use fh_api::{FlakePattern, Name, Provider, Role, SetTrustPolicy};
+use serde_json::{Map, Value, json};
+
+pub use self::condition::Condition;
+use self::condition::{claim, claim_name, found, text};
+use self::provider::Guard;
+pub use self::provider::{AWS_ISSUER, usual_issuer};
+
+/// Seconds that an exchanged token lasts where nobody says how long.
+pub const DEFAULT_LIFETIME: u64 = 3600;
+
+/// The shortest such time that can be asked for.
+const MIN_LIFETIME: u64 = 60;
+
+/// The most conditions of a policy.
+const MAX_CONDITIONS: usize = 50;
+
+/// The most of anything else in a policy.
+const MAX_ITEMS: usize = 100;
+
+/// Why a policy is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A claim that cannot be one.
+    #[error("a claim's name must have 1 to 200 characters")]
+    ClaimName,
+    /// A condition that cannot be one.
+    #[error("the condition on {claim} {reason}")]
+    Condition {
+        /// On which claim.
+        claim: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Nothing keeps strangers out.
+    #[error(
+        "no condition binds the tenant, so that strangers' workloads would be let in: {provider} \
+         needs one on {claims}, without a wildcard in what says whose it is"
+    )]
+    Open {
+        /// Of which provider.
+        provider: Provider,
+        /// What would bind it.
+        claims: &'static str,
+    },
+    /// An issuer has to be named.
+    #[error("{0} has no usual issuer: say which")]
+    NoIssuer(Provider),
+    /// An issuer that the provider cannot have.
+    #[error("{issuer:?} is no issuer of {provider}: {reason}")]
+    Issuer {
+        /// The issuer.
+        issuer: String,
+        /// Of which provider.
+        provider: Provider,
+        /// Why not.
+        reason: String,
+    },
+    /// A flake of another organisation.
+    #[error("{0} is not in this organisation: a trust policy grants on its own alone")]
+    Foreign(FlakePattern),
+    /// A part that is empty or too long.
+    #[error("the field {0} must have 1 to {MAX_ITEMS} entries")]
+    Length(&'static str),
+    /// A lifetime out of bounds.
+    #[error("the field max_lifetime must be between {MIN_LIFETIME} and {most} seconds")]
+    Lifetime {
+        /// The most that the server allows.
+        most: u64,
+    },
+}
+
+/// A trust policy.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Policy {
+    /// Who vouches.
+    pub provider: Provider,
+    /// The exact claim `iss`; [`AWS_ISSUER`] for AWS.
+    pub issuer: String,
+    /// Audiences, of which the token must carry one; empty: the server's own.
+    pub audiences: Vec<String>,
+    /// All must hold.
+    pub conditions: Vec<Condition>,
+    /// Ids, and what each was at the first use.
+    pub pins: BTreeMap<String, Option<String>>,
+    /// What is granted on.
+    pub flakes: Vec<FlakePattern>,
+    /// What is granted.
+    pub role: Role,
+    /// Whether narrower tokens may be derived.
+    pub mint: bool,
+    /// Whether pull requests and forks hold the role too.
+    pub pull_requests: bool,
+    /// Seconds that an exchanged token lasts at most.
+    pub max_lifetime: u64,
+}
+
+/// What a policy makes of a workload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// What it holds; none where something fails.
+    pub role: Option<Role>,
+    /// Whether it may derive tokens.
+    pub mint: bool,
+    /// Each thing that fails, as a sentence.
+    pub failures: Vec<String>,
+    /// What is worth knowing though nothing fails.
+    pub remarks: Vec<String>,
+    /// Ids that are seen for the first time, to be remembered.
+    pub first_seen: Vec<(String, String)>,
+}
+
+impl Policy {
+    /// Reads what is asked for in an organisation.
+    ///
+    /// # Errors
+    /// When it makes no sense, or would let strangers in.
+    pub fn new(
+        organization: &Name,
+        wanted: &SetTrustPolicy,
+        longest: u64,
+    ) -> Result<Self, PolicyError> {
+        let provider = wanted.provider;
+        let issuer = issuer(provider, wanted.issuer.as_deref())?;
+        if wanted.conditions.len() > MAX_CONDITIONS {
+            return Err(PolicyError::Length("conditions"));
+        }
+        let conditions = wanted
+            .conditions
+            .iter()
+            .map(Condition::new)
+            .collect::<Result<Vec<_>, _>>()?;
+        if !provider::bind_tenant(provider, &conditions) {
+            return Err(PolicyError::Open {
+                provider,
+                claims: provider::binding_claims(provider),
+            });
+        }
+        if wanted.flakes.is_empty() || wanted.flakes.len() > MAX_ITEMS {
+            return Err(PolicyError::Length("flakes"));
+        }
+        let own = FlakePattern::Organization(organization.clone());
+        if let Some(foreign) = wanted.flakes.iter().find(|asked| !own.includes(asked)) {
+            return Err(PolicyError::Foreign(foreign.clone()));
+        }
+        let mut flakes = wanted.flakes.clone();
+        flakes.sort();
+        flakes.dedup();
+        let too_long = |items: &[String]| {
+            items.len() > MAX_ITEMS
+                || items
+                    .iter()
+                    .any(|item| item.is_empty() || item.len() > 1000)
+        };
+        if too_long(&wanted.audiences) {
+            return Err(PolicyError::Length("audiences"));
+        }
+        if too_long(&wanted.pin) {
+            return Err(PolicyError::Length("pin"));
+        }
+        let pins = if wanted.pin.is_empty() {
+            provider::usual_pins(provider, &conditions)
+                .into_iter()
+                .map(|name| (name.to_owned(), None))
+                .collect()
+        } else {
+            let pins = wanted.pin.iter().map(|name| Ok((claim_name(name)?, None)));
+            pins.collect::<Result<_, _>>()?
+        };
+        let max_lifetime = wanted.max_lifetime.unwrap_or(DEFAULT_LIFETIME.min(longest));
+        if max_lifetime > longest || max_lifetime < MIN_LIFETIME.min(longest) {
+            return Err(PolicyError::Lifetime { most: longest });
+        }
+        Ok(Self {
+            provider,
+            issuer,
+            audiences: wanted.audiences.clone(),
+            conditions,
+            pins,
+            flakes,
+            role: wanted.role,
+            mint: wanted.mint,
+            pull_requests: wanted.pull_requests,
+            max_lifetime,
+        })
+    }
+
+    /// What the policy makes of verified claims. `own` are the server's audiences.
+    #[must_use]
+    pub fn examine(&self, claims: &Map<String, Value>, own: &[&str]) -> Verdict {
+        let mut verdict = Verdict::default();
+        if claims.get("iss").and_then(Value::as_str) != Some(self.issuer.as_str()) {
+            let found = found(claims.get("iss"));
+            verdict
+                .failures
+                .push(format!("iss must be {:?}, and {found}", self.issuer));
+        }
+        // Who speaks for AWS is bound to this server by a signed header.
+        if self.provider != Provider::Aws {
+            verdict.failures.extend(self.audience_failure(claims, own));
+        }
+        verdict.failures.extend(
+            self.conditions
+                .iter()
+                .filter_map(|condition| condition.failure(claims)),
+        );
+        for (name, remembered) in &self.pins {
+            let found = claim(claims, name).and_then(text);
+            match (remembered, found) {
+                (Some(remembered), Some(found)) if *remembered == found => {}
+                (Some(remembered), found) => verdict.failures.push(format!(
+                    "{name} was {remembered:?} at the first use and must stay that, and it is {}",
+                    found.map_or_else(|| "not there".to_owned(), |found| format!("{found:?}"))
+                )),
+                (None, Some(found)) => {
+                    verdict
+                        .remarks
+                        .push(format!("{name} = {found:?} is remembered at the first use"));
+                    verdict.first_seen.push((name.clone(), found));
+                }
+                (None, None) => {}
+            }
+        }
+        if !verdict.failures.is_empty() {
+            verdict.first_seen.clear();
+            verdict.remarks.clear();
+            return verdict;
+        }
+        let (role, mint) = match provider::guard(self.provider, claims) {
+            Guard::Open => (self.role, self.mint),
+            Guard::PullRequest(_) if self.pull_requests => (self.role, self.mint),
+            Guard::PullRequest(reason) => {
+                if self.role > Role::Read {
+                    verdict.remarks.push(format!(
+                        "{reason}: a pull request or fork only reads, unless the policy says otherwise"
+                    ));
+                }
+                (Role::Read, false)
+            }
+            Guard::Never(reason) => {
+                verdict.remarks.push(format!("{reason}: it only reads"));
+                (Role::Read, false)
+            }
+        };
+        verdict.role = Some(self.role.min(role));
+        verdict.mint = mint;
+        verdict
+    }
+
+    fn audience_failure(&self, claims: &Map<String, Value>, own: &[&str]) -> Option<String> {
+        let accepted: Vec<&str> = if self.audiences.is_empty() {
+            own.to_vec()
+        } else {
+            self.audiences.iter().map(String::as_str).collect()
+        };
+        let found = claims.get("aud");
+        let holds = match found {
+            Some(Value::String(audience)) => accepted.contains(&audience.as_str()),
+            Some(Value::Array(audiences)) => audiences
+                .iter()
+                .filter_map(Value::as_str)
+                .any(|audience| accepted.contains(&audience)),
+            _ => false,
+        };
+        let first = accepted.first().copied().unwrap_or_default();
+        (!holds).then(|| format!("aud must be {first:?}, and {}", self::found(found)))
+    }
+
+    /// What of the claims goes to the audit log: who vouches, the subject, and what tells the workload.
+    #[must_use]
+    pub fn telling(&self, claims: &Map<String, Value>) -> Value {
+        let mut kept = Map::new();
+        for name in provider::telling_claims(self.provider) {
+            if let Some(value) = claims.get(*name) {
+                kept.insert((*name).to_owned(), bounded(value));
+            }
+        }
+        json!({
+            "issuer": self.issuer,
+            "subject": claims.get("sub").map(bounded),
+            "claims": kept,
+        })
+    }
+}
+
+/// The longest claim in the audit log, in bytes of JSON.
+const MAX_TOLD: usize = 1000;
+
+fn bounded(value: &Value) -> Value {
+    let json = value.to_string();
+    if json.len() <= MAX_TOLD {
+        return value.clone();
+    }
+    Value::String(json.chars().take(MAX_TOLD / 4).chain(['…']).collect())
+}
+
+/// The issuer that is asked for, or the usual one, if the provider can have it.
+fn issuer(provider: Provider, asked: Option<&str>) -> Result<String, PolicyError> {
+    let usual = provider::usual_issuer(provider);
+    let issuer = asked
+        .or(usual)
+        .ok_or(PolicyError::NoIssuer(provider))?
+        .to_owned();
+    let wrong = |reason: String| {
+        Err(PolicyError::Issuer {
+            issuer: issuer.chars().take(200).collect(),
+            provider,
+            reason,
+        })
+    };
+    if provider == Provider::Aws {
+        return match asked {
+            None | Some(AWS_ISSUER) => Ok(issuer),
+            Some(_) => wrong("AWS has none, leave it out".to_owned()),
+        };
+    }
+    // Its traps would not be known to the policy.
+    if let Some(other) = provider::provider_of(&issuer).filter(|other| *other != provider) {
+        return wrong(format!("it belongs to {other}, so say that provider"));
+    }
+    let address = issuer
+        .strip_prefix("https://")
+        .or_else(|| issuer.strip_prefix("http://"));
+    let plain = |text: &str| {
+        !text.is_empty()
+            && !text.starts_with('/')
+            && text.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    if issuer.len() > 500 || !address.is_some_and(plain) || issuer.contains(['?', '#', '@', '\\']) {
+        return wrong("an issuer is an address such as https://issuer.example.org".to_owned());
+    }
+    if provider == Provider::Circleci
+        && issuer
+            .strip_prefix("https://oidc.circleci.com/org/")
+            .is_some_and(str::is_empty)
+    {
+        return wrong("it ends with the organisation's id".to_owned());
+    }
+    Ok(issuer)
+}
