@@ -22,6 +22,7 @@ mod service_account;
 mod status;
 mod team;
 mod token;
+mod trust;
 mod user;
 mod why;
 
@@ -65,6 +66,8 @@ pub(crate) enum Command {
     Token(token::TokenCommand),
     #[command(subcommand)]
     ServiceAccount(service_account::ServiceAccountCommand),
+    #[command(subcommand)]
+    Trust(trust::TrustCommand),
     #[command(subcommand)]
     User(user::UserCommand),
     #[command(subcommand)]
@@ -113,6 +116,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         }
         Command::Token(command) => token::run(command, context)?,
         Command::ServiceAccount(command) => service_account::run(command, context)?,
+        Command::Trust(command) => trust::run(command, context)?,
         Command::User(command) => user::run(command, context)?,
         Command::Key(command) => key::run(&command, context)?,
         Command::Audit(arguments) => audit::run(arguments, context)?,

@@ -291,6 +291,12 @@ impl Unverified {
         Ok(())
     }
 
+    /// The key's id in the header.
+    #[must_use]
+    pub fn key_id(&self) -> Option<&str> {
+        self.key_id.as_deref()
+    }
+
     /// The claim `iss`.
     #[must_use]
     pub fn issuer(&self) -> &str {

@@ -4,6 +4,8 @@
 //! |---|---|---|
 //! | pushes | they expired | row |
 //! | proofs of possession | older than an upload is kept | row |
+//! | tokens | they ended a month ago | row |
+//! | exchanged identities and nonces | they ended by themselves | row |
 //! | rows of NARs | no slice and no proof refers to them | row, then file |
 //! | files of objects | they have no row and are older than an hour | file |
 //! | received parts | nobody added to them for as long as an upload is kept | file |
@@ -21,7 +23,7 @@ use std::time::Duration;
 
 use fh_nix::NarHash;
 
-use crate::database::{DatabaseError, nars, now, pushes};
+use crate::database::{DatabaseError, assertions, nars, now, pushes, tokens};
 use crate::error::{ApiError, chain};
 use crate::state::AppState;
 use crate::storage::StorageError;
@@ -40,6 +42,9 @@ const EXAMINED: u32 = 5000;
 /// Objects that are removed in one turn.
 const REMOVED: usize = 100;
 
+/// How long the row of a token is kept after its end, for whoever asks what became of it.
+const ENDED_TOKEN: Duration = Duration::from_secs(30 * 24 * 3600);
+
 /// What a collection did.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Collected {
@@ -47,6 +52,8 @@ pub(crate) struct Collected {
     pub(crate) pushes: usize,
     /// Proofs of possession forgotten.
     pub(crate) received: usize,
+    /// Rows of tokens, and of exchanged identities, removed.
+    pub(crate) tokens: usize,
     /// Objects removed with their rows.
     pub(crate) nars: usize,
     /// Objects removed that had no row.
@@ -73,13 +80,18 @@ pub(crate) async fn run(state: AppState) {
 pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Collected, ApiError> {
     let lifetime = state.settings().upload_lifetime;
     let mut collected = Collected::default();
-    (collected.pushes, collected.received) = state
+    (collected.pushes, collected.received, collected.tokens) = state
         .database()
         .write(move |transaction| {
             let before = now().minus_seconds(lifetime.as_secs());
             Ok::<_, DatabaseError>((
                 pushes::delete_expired(transaction)?,
                 nars::delete_received_before(transaction, before)?,
+                assertions::delete_expired(transaction)?
+                    + tokens::delete_ended_before(
+                        transaction,
+                        now().minus_seconds(ENDED_TOKEN.as_secs()),
+                    )?,
             ))
         })
         .await?;

@@ -131,7 +131,7 @@ impl ApiError {
     }
 
     /// The sentence for the caller.
-    fn message(&self) -> String {
+    pub(crate) fn message(&self) -> String {
         match self {
             Self::Internal(_) => {
                 "the server failed to answer; its log has more under the request id".to_owned()

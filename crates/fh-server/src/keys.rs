@@ -131,6 +131,13 @@ impl Keys {
         &self.audience
     }
 
+    /// Whether a token says that the server has signed it, which it may not have.
+    pub(crate) fn is_own_token(&self, token: &str) -> bool {
+        fh_auth::read_unverified(token).is_ok_and(|claims| claims.aud == self.audience)
+            && fh_auth::identity::Unverified::read(token)
+                .is_ok_and(|token| token.key_id() == Some(self.token.id()))
+    }
+
     /// Whether a public key is one of this server's, or was.
     pub(crate) fn is_own(&self, key: &PublicKey) -> bool {
         let signing = self.signing();

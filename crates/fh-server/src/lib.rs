@@ -36,6 +36,7 @@ mod storage;
 mod telemetry;
 #[cfg(test)]
 mod testing;
+mod workload;
 
 pub use config::Settings;
 pub use database::DatabaseError;

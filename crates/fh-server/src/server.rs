@@ -178,7 +178,7 @@ pub(crate) async fn open(
     if let Some(path) = admin_token {
         tracing::info!(path = %path.display(), "wrote the administrator's token");
     }
-    Ok(AppState::new(Parts {
+    AppState::new(Parts {
         settings,
         public_url: url.to_string(),
         database,
@@ -186,7 +186,7 @@ pub(crate) async fn open(
         keys,
         metrics: Metrics::new(),
         lock,
-    }))
+    })
 }
 
 /// Runs a server until `shutdown` completes, then stops it with grace.

@@ -19,6 +19,7 @@ use crate::lookup::Lookup;
 use crate::push::Pushes;
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
+use crate::workload::Workloads;
 
 /// The running server's parts. Clones share them.
 #[derive(Clone)]
@@ -36,6 +37,7 @@ struct Shared {
     denials: Denials,
     stopping: CancellationToken,
     access: Access,
+    workloads: Arc<Workloads>,
     lookup: Lookup,
     listings: Listings,
     integrity: Integrity,
@@ -65,13 +67,24 @@ pub(crate) struct Parts {
 
 impl AppState {
     /// Puts a state together.
-    pub(crate) fn new(parts: Parts) -> Self {
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes.
+    pub(crate) fn new(parts: Parts) -> Result<Self, ServerError> {
         let keys = Arc::new(parts.keys);
         let limiter = Arc::new(Limiter::new(&parts.settings.limits));
+        let workloads = Workloads::new(
+            parts.database.clone(),
+            keys.audience(),
+            &parts.public_url,
+            &parts.settings.workloads,
+        );
+        let workloads = Arc::new(workloads.map_err(|error| ServerError::Keys(error.into()))?);
         let access = Access::new(
             parts.database.clone(),
             Arc::clone(&keys),
             Arc::clone(&limiter),
+            Arc::clone(&workloads),
         );
         let denials = Denials::new(parts.database.clone());
         let lookup = Lookup::new(
@@ -99,7 +112,7 @@ impl AppState {
             integrity.clone(),
             parts.settings.limits.verifications / 2,
         );
-        Self {
+        Ok(Self {
             shared: Arc::new(Shared {
                 settings: parts.settings,
                 public_url: parts.public_url,
@@ -110,6 +123,7 @@ impl AppState {
                 denials,
                 stopping: CancellationToken::new(),
                 access,
+                workloads,
                 lookup,
                 listings,
                 integrity,
@@ -117,7 +131,7 @@ impl AppState {
                 metrics: parts.metrics,
                 _lock: parts.lock,
             }),
-        }
+        })
     }
 
     /// What the server was told.
@@ -202,6 +216,11 @@ impl AppState {
     /// Cancelled when the server begins to stop: who waits for something that may not come, ends then.
     pub(crate) fn stopping(&self) -> &CancellationToken {
         &self.shared.stopping
+    }
+
+    /// Who is let in by another's word.
+    pub(crate) fn workloads(&self) -> &Workloads {
+        &self.shared.workloads
     }
 
     /// Who is asking.

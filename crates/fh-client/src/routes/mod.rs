@@ -11,6 +11,7 @@ mod organizations;
 mod push;
 mod server;
 mod tokens;
+mod trust;
 mod users;
 
 use bytes::Bytes;

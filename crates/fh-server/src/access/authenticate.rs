@@ -3,6 +3,8 @@
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
+use fh_api::TOKEN_PREFIX;
+use fh_auth::identity::Unverified;
 use fh_auth::{Claims, TokenError, TokenKey, strip_prefix};
 use http::HeaderMap;
 use moka::sync::Cache;
@@ -13,14 +15,15 @@ use uuid::Uuid;
 
 use super::directory::Directory;
 use super::last_used::LastUsed;
-use super::principal::{self, Standing};
+use super::principal::{self, Principal, Standing};
 use super::source::Source;
 use super::{Caller, credentials};
 use crate::clock;
-use crate::database::{Database, DatabaseError, Timestamp};
+use crate::database::{Database, DatabaseError, Timestamp, tokens, trust};
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::limits::Limiter;
+use crate::workload::{Refusal, Workloads};
 
 /// Verified tokens that are remembered, so that Ed25519 is paid once for each.
 const VERIFIED_TOKENS: u64 = 20_000;
@@ -28,10 +31,16 @@ const VERIFIED_TOKENS: u64 = 20_000;
 /// Principals that are remembered, in units of [`principal::Principal::weight`].
 const PRINCIPALS: u64 = 50_000;
 
+/// After so long an identity is verified again, however late it ends: its issuer may have withdrawn the
+/// key.
+const VERIFIED_FOR: Duration = Duration::from_secs(3600);
+
 /// A principal that did not ask for so long is forgotten.
 const IDLE: Duration = Duration::from_secs(600);
 
 type StandingCell = Arc<OnceCell<Standing>>;
+
+type WorkloadCell = Arc<OnceCell<Arc<Principal>>>;
 
 /// Authenticates requests.
 pub(crate) struct Access {
@@ -42,17 +51,29 @@ pub(crate) struct Access {
     verified: Cache<[u8; 32], Arc<Claims>>,
     /// By token and generation. A cell lets many requests at once wait for one reading.
     standings: Cache<(Uuid, u64), StandingCell>,
+    workloads: Arc<Workloads>,
+    /// By SHA-256 of an identity and generation; of those alone that were let in.
+    admitted: Cache<([u8; 32], u64), WorkloadCell>,
     directory: RwLock<Option<Arc<Directory>>>,
     directory_loading: Mutex<()>,
     last_used: LastUsed,
+    policies_last_used: LastUsed,
 }
 
 impl Access {
     /// With empty caches.
-    pub(crate) fn new(database: Database, keys: Arc<Keys>, limiter: Arc<Limiter>) -> Self {
+    pub(crate) fn new(
+        database: Database,
+        keys: Arc<Keys>,
+        limiter: Arc<Limiter>,
+        workloads: Arc<Workloads>,
+    ) -> Self {
         let weigh = |_: &(Uuid, u64), cell: &StandingCell| match cell.get() {
             Some(Standing::Good(principal)) => principal.weight(),
             Some(Standing::Refused(_)) | None => 1,
+        };
+        let weigh_workload = |_: &([u8; 32], u64), cell: &WorkloadCell| {
+            cell.get().map_or(1, |principal| principal.weight())
         };
         Self {
             database,
@@ -64,9 +85,17 @@ impl Access {
                 .weigher(weigh)
                 .time_to_idle(IDLE)
                 .build(),
+            workloads,
+            admitted: Cache::builder()
+                .max_capacity(PRINCIPALS)
+                .weigher(weigh_workload)
+                .time_to_live(VERIFIED_FOR)
+                .time_to_idle(IDLE)
+                .build(),
             directory: RwLock::new(None),
             directory_loading: Mutex::new(()),
             last_used: LastUsed::default(),
+            policies_last_used: LastUsed::default(),
         }
     }
 
@@ -89,11 +118,7 @@ impl Access {
             return self.anonymous(source).await;
         };
         let now = clock::now();
-        let claims = self.verify(&token, now, source)?;
-        let principal = match self.standing(&claims).await? {
-            Standing::Good(principal) => principal,
-            Standing::Refused(sentence) => return Err(ApiError::Unauthorized(sentence)),
-        };
+        let principal = self.principal(&token, now, source).await?;
         if principal.expires_at <= Timestamp::from(now) {
             let at = principal.expires_at;
             return Err(ApiError::Unauthorized(format!("the token expired at {at}")));
@@ -110,6 +135,13 @@ impl Access {
         }
         if let Some(token) = &principal.token {
             self.last_used.note(token.id);
+        }
+        for policy in principal
+            .workload
+            .iter()
+            .flat_map(|workload| &workload.policies)
+        {
+            self.policies_last_used.note(*policy);
         }
         Ok(Caller::new(
             self.directory().await?,
@@ -131,36 +163,88 @@ impl Access {
     /// # Errors
     /// When the database fails; what was noted is written the next time.
     pub(crate) async fn flush_last_used(&self) -> Result<(), DatabaseError> {
-        self.last_used.flush(&self.database).await
+        self.last_used.flush(&self.database, tokens::touch).await?;
+        self.policies_last_used
+            .flush(&self.database, trust::touch)
+            .await
     }
 
-    fn verify(
+    /// Whose token it is: one of ours, or the identity of a workload.
+    async fn principal(
         &self,
         token: &str,
         now: OffsetDateTime,
         source: Source,
-    ) -> Result<Arc<Claims>, ApiError> {
+    ) -> Result<Arc<Principal>, ApiError> {
         let refused = |error: TokenError| ApiError::Unauthorized(error.to_string());
         let digest: [u8; 32] = Sha256::digest(strip_prefix(token).as_bytes()).into();
         if let Some(claims) = self.verified.get(&digest) {
             claims.check_time(now).map_err(refused)?;
-            return Ok(claims);
+            return self.holder(&claims).await;
+        }
+        let key = (digest, self.database.generation().access);
+        let cell = self.admitted.get(&key);
+        if let Some(principal) = cell.as_ref().and_then(|cell| cell.get()) {
+            return Ok(Arc::clone(principal));
         }
         self.limiter.login(source)?;
-        let key: &TokenKey = self.keys.token();
-        let claims = key.verify(token, self.keys.audience(), now);
-        let claims = Arc::new(claims.map_err(|error| {
-            // What was signed here and is over is no guess: a fleet may go on showing it.
-            if !matches!(
-                error,
-                TokenError::Expired { .. } | TokenError::NotYetValid { .. }
-            ) {
+        let own: &TokenKey = self.keys.token();
+        let error = match own.verify(token, self.keys.audience(), now) {
+            Ok(claims) => {
+                let claims = Arc::new(claims);
+                self.verified.insert(digest, Arc::clone(&claims));
+                return self.holder(&claims).await;
+            }
+            Err(error) => error,
+        };
+        // An old token of ours has the form of an identity too; it is asked about first.
+        if !token.starts_with(TOKEN_PREFIX)
+            && !self.keys.is_own_token(token)
+            && let Ok(identity) = Unverified::read(token)
+        {
+            let admitted = self.workload(key, &identity, now, source).await;
+            if let Err(Refusal::Untrusted(_)) = &admitted {
                 self.limiter.login_failed(source);
             }
-            refused(error)
-        })?);
-        self.verified.insert(digest, Arc::clone(&claims));
-        Ok(claims)
+            return Ok(admitted?);
+        }
+        // What was signed here and is over is no guess: a fleet may go on showing it.
+        if !matches!(
+            error,
+            TokenError::Expired { .. } | TokenError::NotYetValid { .. }
+        ) {
+            self.limiter.login_failed(source);
+        }
+        Err(refused(error))
+    }
+
+    /// Who holds a token that was verified.
+    async fn holder(&self, claims: &Claims) -> Result<Arc<Principal>, ApiError> {
+        match self.standing(claims).await? {
+            Standing::Good(principal) => Ok(principal),
+            Standing::Refused(sentence) => Err(ApiError::Unauthorized(sentence)),
+        }
+    }
+
+    async fn workload(
+        &self,
+        key: ([u8; 32], u64),
+        shown: &Unverified,
+        now: OffsetDateTime,
+        source: Source,
+    ) -> Result<Arc<Principal>, Refusal> {
+        let cell = self.admitted.get_with(key, WorkloadCell::default);
+        let principal = cell.get_or_try_init(|| async {
+            let identity = self.workloads.identify(shown, now).await?;
+            let admission = self.workloads.admit(&identity, source).await?;
+            let end = OffsetDateTime::from_unix_timestamp(shown.expires_at());
+            let end = Timestamp::from(end.unwrap_or(now + time::Duration::days(36_500)));
+            Ok::<_, Refusal>(Arc::new(Principal::of_workload(&identity, &admission, end)))
+        });
+        let principal = Arc::clone(principal.await?);
+        // Once more, now that its weight is known.
+        self.admitted.insert(key, cell);
+        Ok(principal)
     }
 
     async fn standing(&self, claims: &Claims) -> Result<Standing, DatabaseError> {
@@ -171,10 +255,12 @@ impl Access {
             return Ok(standing.clone());
         }
         let (token, account) = (claims.jti, claims.sub);
+        let workloads = Arc::clone(&self.workloads);
         let standing = cell
             .get_or_try_init(|| {
-                self.database
-                    .read(move |connection| principal::load(connection, token, account))
+                self.database.read(move |connection| {
+                    principal::load(connection, token, account, &workloads.audiences())
+                })
             })
             .await?
             .clone();

@@ -1,18 +1,23 @@
-//! When each token was used last: noted in memory by requests, written by a task of its own.
+//! When each token, and each trust policy, was used last: noted in memory by requests, written by a task of its own.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::database::{Database, DatabaseError, Timestamp, now, tokens};
+use rusqlite::Connection;
 
-/// Each token's use is written at most once in this time.
+use crate::database::{Database, DatabaseError, Timestamp, now};
+
+/// Each one's use is written at most once in this time.
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// How often what was noted is written.
 pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
 
-/// Uses by token, by internal id.
+/// How uses are written, by internal id.
+pub(super) type Touch = fn(&Connection, &[(i64, Timestamp)]) -> Result<(), DatabaseError>;
+
+/// Uses by internal id.
 #[derive(Debug, Default)]
 pub(super) struct LastUsed {
     uses: Mutex<HashMap<i64, Use>>,
@@ -25,28 +30,32 @@ struct Use {
 }
 
 impl LastUsed {
-    /// Notes that a token is used now. Never waits for the database.
-    pub(super) fn note(&self, token_id: i64) {
+    /// Notes that it is used now. Never waits for the database.
+    pub(super) fn note(&self, id: i64) {
         let at = now();
         let mut uses = self.lock();
         let fresh = uses
-            .get(&token_id)
+            .get(&id)
             .is_some_and(|last| at < last.at.plus_seconds(INTERVAL.as_secs()));
         if !fresh {
-            uses.insert(token_id, Use { at, written: false });
+            uses.insert(id, Use { at, written: false });
         }
     }
 
     /// Writes what was noted, and forgets what is old. What could not be written, also because this
     /// was cancelled, is written the next time.
-    pub(super) async fn flush(&self, database: &Database) -> Result<(), DatabaseError> {
+    pub(super) async fn flush(
+        &self,
+        database: &Database,
+        touch: Touch,
+    ) -> Result<(), DatabaseError> {
         let pending = self.pending();
         if pending.is_empty() {
             return Ok(());
         }
         let written = pending.clone();
         database
-            .write(move |transaction| tokens::touch(transaction, &pending))
+            .write(move |transaction| touch(transaction, &pending))
             .await?;
         let mut uses = self.lock();
         for (id, at) in written {

@@ -103,6 +103,19 @@ impl FromRequestParts<AppState> for Caller {
     }
 }
 
+impl FromRequestParts<AppState> for Source {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        state: &AppState,
+    ) -> Result<Self, Self::Rejection> {
+        let proxies = &state.settings().trusted_proxies;
+        let peer = parts.extensions.get::<Peer>();
+        Ok(Self::of(peer, &parts.headers, proxies))
+    }
+}
+
 impl Caller {
     fn new(directory: Arc<Directory>, principal: Option<Arc<Principal>>, source: Source) -> Self {
         Self {

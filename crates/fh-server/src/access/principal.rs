@@ -10,6 +10,7 @@ use uuid::Uuid;
 
 use super::directory::FlakeEntry;
 use crate::database::{DatabaseError, Timestamp, accounts, grants, tokens};
+use crate::workload::{Admission, Identity, admission};
 
 /// The account behind a token, the token's narrowing, and all that the account holds, as they were
 /// at one generation.
@@ -55,6 +56,18 @@ pub(crate) struct WorkloadFacts {
     pub(crate) info: WorkloadInfo,
     /// For the audit log: issuer, subject and the claims that matter, JSON.
     pub(crate) audited: Arc<str>,
+    /// The policies that let it in, internal ids.
+    pub(crate) policies: Vec<i64>,
+}
+
+impl WorkloadFacts {
+    fn of(identity: &Identity, admission: &Admission) -> Self {
+        Self {
+            info: admission.info(identity),
+            audited: admission.audited(identity),
+            policies: admission.policy_ids(),
+        }
+    }
 }
 
 /// Numbers for copies of principals.
@@ -70,6 +83,27 @@ impl Principal {
     pub(crate) fn reaches(&self, flake: &FlakeEntry) -> bool {
         self.scope
             .reaches(flake.name.org.as_str(), flake.name.project.as_str())
+    }
+
+    /// A workload that shows its own identity, until that ends.
+    pub(super) fn of_workload(
+        identity: &Identity,
+        admission: &Admission,
+        expires_at: Timestamp,
+    ) -> Self {
+        let policy = admission.policy();
+        Self {
+            account_id: policy.account_id,
+            name: policy.account.clone(),
+            kind: UserKind::Service,
+            server_admin: false,
+            token: None,
+            workload: Some(WorkloadFacts::of(identity, admission)),
+            scope: admission.scope(false),
+            expires_at,
+            holdings: admission.holdings(),
+            serial: next_serial(),
+        }
     }
 
     /// How much memory it takes, roughly, in units of one small principal.
@@ -88,11 +122,12 @@ pub(super) enum Standing {
     Refused(String),
 }
 
-/// Asks the database who a token is.
+/// Asks the database who a token is. `audiences` are the server's own.
 pub(super) fn load(
     connection: &Connection,
     token: Uuid,
     account: Uuid,
+    audiences: &[&str],
 ) -> Result<Standing, DatabaseError> {
     let unknown = || {
         Standing::Refused(
@@ -118,7 +153,24 @@ pub(super) fn load(
             account.name
         )));
     }
-    let holdings = grants::holdings(connection, account.id)?;
+    // What a workload holds is what the policies give it now.
+    let (holdings, workload) = match &token.claims {
+        None => (grants::holdings(connection, account.id)?, None),
+        Some(claims) => {
+            let identity = Identity::from_json(claims);
+            let admitted = match &identity {
+                Some(identity) => admission(connection, identity, audiences)?,
+                None => None,
+            };
+            let (Some(identity), Some(admitted)) = (identity, admitted) else {
+                return Ok(Standing::Refused(
+                    "no trust policy lets the workload of this token in any more".to_owned(),
+                ));
+            };
+            let facts = WorkloadFacts::of(&identity, &admitted);
+            (admitted.holdings(), Some(facts))
+        }
+    };
     Ok(Standing::Good(Arc::new(Principal {
         account_id: account.id,
         name: account.name,
@@ -129,7 +181,7 @@ pub(super) fn load(
             uuid: token.uuid,
             description: token.description,
         }),
-        workload: None,
+        workload,
         scope: token.scope,
         expires_at: token.expires_at,
         holdings,

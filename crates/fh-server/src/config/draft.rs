@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Limits, LogFormat, Settings, Timeouts, TlsFiles, TokenSettings};
+use super::{Limits, LogFormat, Settings, Timeouts, TlsFiles, TokenSettings, WorkloadSettings};
 
 /// Settings while they are put together: what has no default is absent.
 pub(super) struct Draft {
@@ -54,6 +54,7 @@ impl Draft {
                     default_lifetime: never,
                     max_lifetime: never,
                 },
+                workloads: WorkloadSettings::default(),
                 upload_lifetime: never,
                 collect_interval: never,
                 log_format: LogFormat::Text,

@@ -70,6 +70,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<fh_api::Network>,
     /// How long tokens last.
     pub tokens: TokenSettings,
+    /// Whose identities of workloads may be checked.
+    pub workloads: WorkloadSettings,
     /// How long what an unfinished push has sent is kept.
     pub upload_lifetime: Duration,
     /// Time between two collections of what nothing refers to any more.
@@ -137,6 +139,15 @@ pub struct TokenSettings {
     pub default_lifetime: Duration,
     /// At most.
     pub max_lifetime: Duration,
+}
+
+/// Where the server may ask about identities of workloads, beside the providers that it knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WorkloadSettings {
+    /// Issuers of OpenID Connect, exact; `https://*` for all that speak TLS.
+    pub issuers: Vec<String>,
+    /// Endpoints of AWS's Security Token Service, exact.
+    pub sts_endpoints: Vec<String>,
 }
 
 /// How log lines look.

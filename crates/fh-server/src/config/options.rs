@@ -276,6 +276,40 @@ pub static OPTIONS: &[OptionSpec] = &[
         ..BLANK
     },
     OptionSpec {
+        key: "oidc-issuer",
+        variable: "FH_SERVE_OIDC_ISSUER",
+        section: Section::Tokens,
+        value_name: "URL",
+        help: "Issuers of workload identities whose keys the server may fetch. May be given several \
+               times.\n\n\
+               GitHub, GitLab, Buildkite, CircleCI, Semaphore and Google Cloud need no mention, nor do \
+               trust policies that bring the keys with them. Exactly as the identities have it, such as \
+               https://gitlab.example.org; https://* allows every issuer that an organisation's \
+               administrators choose, also in the server's own network.",
+        example: "https://gitlab.example.org",
+        repeated: true,
+        set: |draft, text| {
+            draft.settings.workloads.issuers.push(issuer(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "aws-sts-endpoint",
+        variable: "FH_SERVE_AWS_STS_ENDPOINT",
+        section: Section::Tokens,
+        value_name: "URL",
+        help: "Endpoints of AWS's Security Token Service beside the public ones, such as a private one of \
+               a VPC. May be given several times.",
+        example: "https://vpce-1.sts.eu-central-1.vpce.amazonaws.com/",
+        repeated: true,
+        set: |draft, text| {
+            draft.settings.workloads.sts_endpoints.push(issuer(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
         key: "max-body-size",
         variable: "FH_SERVE_MAX_BODY_SIZE",
         section: Section::Limits,
@@ -551,6 +585,26 @@ fn path(text: &str) -> Result<PathBuf, String> {
         return Err("the path is empty".to_owned());
     }
     Ok(PathBuf::from(text))
+}
+
+/// The address of somebody who is asked about identities: kept as it is written.
+fn issuer(text: &str) -> Result<String, String> {
+    if text == "https://*" {
+        return Ok(text.to_owned());
+    }
+    let parsed = url::Url::parse(text).ok().filter(|url| {
+        ["http", "https"].contains(&url.scheme())
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    });
+    match parsed {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!(
+            "{text:?} is no such address; write it like https://issuer.example.org"
+        )),
+    }
 }
 
 /// A key's name must survive in `name:base64` and in the space separated lists of nix.conf.

@@ -14,6 +14,7 @@
 //! - the file is readable by its owner alone, it holds the secret keys.
 
 pub(crate) mod accounts;
+pub(crate) mod assertions;
 pub(crate) mod audit;
 pub(crate) mod audit_log;
 pub(crate) mod explain;
@@ -34,6 +35,7 @@ pub(crate) mod teams;
 #[cfg(test)]
 mod tests;
 pub(crate) mod tokens;
+pub(crate) mod trust;
 mod values;
 
 use std::cell::Cell;

@@ -3,13 +3,14 @@
 
 use std::collections::HashSet;
 
-use fh_api::{Name, Permission, TokenInfo};
+use fh_api::{Name, Permission, TokenInfo, WorkloadInfo};
 use fh_auth::TokenScope;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::values::{all, execute, first, new_id, now, parse, parsed, words};
 use super::{AccessChange, DatabaseError, Timestamp};
+use crate::workload::Identity;
 
 /// A row of `token`, with the names of what it refers to.
 #[derive(Debug, Clone)]
@@ -85,6 +86,16 @@ impl Token {
         })
     }
 
+    /// The workload whose identity was exchanged for it.
+    fn workload(&self) -> Option<WorkloadInfo> {
+        let identity = Identity::from_json(self.claims.as_deref()?)?;
+        Some(WorkloadInfo {
+            issuer: identity.issuer.clone(),
+            subject: identity.subject(),
+            policies: Vec::new(),
+        })
+    }
+
     /// As the API tells it.
     pub(crate) fn info(&self) -> TokenInfo {
         TokenInfo {
@@ -96,7 +107,7 @@ impl Token {
             closures: texts(self.scope.closures()),
             signed_by: texts(self.scope.signed_by()),
             networks: self.scope.networks().unwrap_or_default().to_vec(),
-            workload: None,
+            workload: self.workload(),
             parent: self.parent,
             created_at: self.created_at.to_date_time(),
             expires_at: self.expires_at.to_date_time(),
@@ -251,6 +262,17 @@ pub(crate) fn descendants(connection: &Connection, id: i64) -> Result<HashSet<i6
     let sql = format!("{DESCENDANTS} SELECT id FROM descendant");
     let found = all(connection, &sql, params![id], |row| Ok(row.get("id")?))?;
     Ok(found.into_iter().collect())
+}
+
+/// Removes the rows of tokens that ended before that time, and have no token left that was minted with
+/// them: how many.
+pub(crate) fn delete_ended_before(
+    connection: &Connection,
+    before: Timestamp,
+) -> Result<usize, DatabaseError> {
+    let sql = "DELETE FROM token WHERE expires_at < ?1 \
+               AND id NOT IN (SELECT parent_id FROM token WHERE parent_id IS NOT NULL)";
+    execute(connection, sql, params![before])
 }
 
 /// Notes when tokens were used last. Times only move forward.

@@ -47,7 +47,8 @@ where
         .map_err(ApiError::internal)?
 }
 
-async fn read(request: Request, limit: u64) -> Result<bytes::Bytes, ApiError> {
+/// The body of a request, of at most so many bytes.
+pub(super) async fn read(request: Request, limit: u64) -> Result<bytes::Bytes, ApiError> {
     let too_large = || ApiError::TooLarge(format!("the body is larger than {limit} bytes"));
     let stated = request
         .headers()

@@ -8,6 +8,7 @@ mod audit;
 mod cache;
 mod denied;
 mod discovery;
+mod exchange;
 mod file_body;
 mod flakes;
 mod grants;
@@ -34,6 +35,7 @@ mod teams;
 mod tests;
 mod text;
 mod tokens;
+mod trust;
 mod users;
 mod whoami;
 
@@ -83,6 +85,10 @@ fn public() -> Vec<Group> {
             routes: discovery::routes(),
         },
         Group {
+            name: "Workloads",
+            routes: exchange::routes(),
+        },
+        Group {
             name: "Health",
             routes: health::routes(),
         },
@@ -110,6 +116,7 @@ fn api() -> Vec<Group> {
         ("Tokens", tokens::routes()),
         ("Keys", signing_keys::routes()),
         ("Audit", audit::routes()),
+        ("Trust policies", trust::routes()),
     ]
     .into_iter()
     .map(|(name, routes)| Group { name, routes })

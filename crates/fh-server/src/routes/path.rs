@@ -84,6 +84,15 @@ pub(crate) struct UserPath {
     pub(crate) user: String,
 }
 
+/// `{org}/trust/{policy}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct TrustPath {
+    /// The organisation.
+    pub(crate) org: String,
+    /// The trust policy.
+    pub(crate) policy: String,
+}
+
 /// `{id}` in an address.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct IdPath {
@@ -153,6 +162,7 @@ extracted_from_path!(
     PushPath,
     TeamMemberPath,
     TeamPath,
+    TrustPath,
     UserPath
 );
 

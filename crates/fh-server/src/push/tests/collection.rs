@@ -102,6 +102,7 @@ async fn a_push_that_was_given_up_is_gone_in_the_end() {
     // Somebody may be working on the parts as long as the server remembers the upload.
     let collected = collect(&scene.server.state, HOUR).await.unwrap();
     let expected = Collected {
+        tokens: 0,
         pushes: 1,
         received: 1,
         nars: 1,

@@ -1,0 +1,397 @@
+//! `POST /oauth/token`: the identity of a workload for a token of ours (RFC 8693).
+//!
+//! Errors are those of OAuth (RFC 6749, section 5.2), with our fields beside. One identity is exchanged
+//! once: what a log or a captured request holds is good for nothing more.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use axum::response::{IntoResponse, Response};
+use fh_api::oauth::{
+    ACCESS_TOKEN_TYPE, AWS_TOKEN_TYPE, ExchangeAnswer, ExchangeRequest, ID_TOKEN_TYPE,
+    JWT_TOKEN_TYPE, NonceAnswer, TOKEN_EXCHANGE,
+};
+use fh_api::{Permission, UnknownWord};
+use fh_auth::identity::Unverified;
+use fh_auth::{Narrowing, TokenScope};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+use zeroize::Zeroizing;
+
+use super::json::read;
+use super::table::{Asks, Route, post};
+use crate::access::Source;
+use crate::bootstrap::sign;
+use crate::clock;
+use crate::database::audit::{self, Actor, Event};
+use crate::database::tokens::{self, NewToken};
+use crate::database::{Timestamp, accounts, assertions, now};
+use crate::error::{ApiError, request_id};
+use crate::state::AppState;
+use crate::workload::{Admission, Identity, NONCE_LIFETIME};
+
+/// The largest body, in bytes: an identity, encoded once more.
+const MAX_BODY: u64 = 32 << 10;
+
+/// The exchange.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        post(
+            "/oauth/token",
+            "Exchange a workload's identity for a token (RFC 8693)",
+            exchange,
+        )
+        .asks(Asks::Nobody)
+        .takes_form::<ExchangeRequest>()
+        .answers::<ExchangeAnswer>(200),
+        post(
+            "/oauth/nonce",
+            "A nonce that binds a signed request of AWS to one exchange",
+            nonce,
+        )
+        .asks(Asks::Nobody)
+        .answers::<NonceAnswer>(200),
+    ]
+}
+
+/// An error of OAuth.
+pub(crate) struct OAuthError {
+    word: &'static str,
+    cause: ApiError,
+}
+
+impl OAuthError {
+    fn new(word: &'static str, sentence: impl Into<String>) -> Self {
+        Self {
+            word,
+            cause: ApiError::BadRequest(sentence.into()),
+        }
+    }
+}
+
+impl<E: Into<ApiError>> From<E> for OAuthError {
+    fn from(error: E) -> Self {
+        let cause = error.into();
+        let word = match &cause {
+            ApiError::Unauthorized(_) => "invalid_grant",
+            ApiError::Unavailable(_) => "temporarily_unavailable",
+            ApiError::Internal(_) => "server_error",
+            _ => "invalid_request",
+        };
+        Self { word, cause }
+    }
+}
+
+impl IntoResponse for OAuthError {
+    fn into_response(self) -> Response {
+        let message = self.cause.message();
+        let rendered = self.cause.into_response();
+        // Who shows a bad identity is not asked for other credentials (RFC 6749, section 5.2).
+        let status = match rendered.status() {
+            StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
+            status => status,
+        };
+        let body = json!({
+            "error": self.word,
+            "error_description": message,
+            "code": status.as_u16(),
+            "message": message,
+            "request_id": request_id(),
+        });
+        let mut response = (status, Json(body)).into_response();
+        for (name, value) in rendered.headers() {
+            if *name != WWW_AUTHENTICATE && !response.headers().contains_key(name) {
+                response.headers_mut().insert(name, value.clone());
+            }
+        }
+        response.headers_mut().remove(http::header::CONTENT_LENGTH);
+        response
+    }
+}
+
+/// A verified identity, and what keeps it from being exchanged again.
+struct Shown {
+    identity: Identity,
+    digest: [u8; 32],
+    until: Timestamp,
+}
+
+/// `POST /oauth/token`.
+pub(crate) async fn exchange(
+    State(state): State<AppState>,
+    source: Source,
+    request: Request,
+) -> Result<Response, OAuthError> {
+    let asked = form(request).await?;
+    if asked.grant_type != TOKEN_EXCHANGE {
+        return Err(OAuthError::new(
+            "unsupported_grant_type",
+            format!("the field grant_type must be {TOKEN_EXCHANGE}"),
+        ));
+    }
+    state.limiter().login(source)?;
+    let shown = match asked.subject_token_type.as_str() {
+        JWT_TOKEN_TYPE | ID_TOKEN_TYPE => jwt(&state, &asked.subject_token).await,
+        AWS_TOKEN_TYPE => aws(&state, &asked.subject_token).await,
+        _ => {
+            return Err(OAuthError::new(
+                "invalid_request",
+                format!(
+                    "the field subject_token_type must be {JWT_TOKEN_TYPE} or {AWS_TOKEN_TYPE}"
+                ),
+            ));
+        }
+    };
+    let admitted = match shown {
+        Ok(shown) => {
+            let admission = state.workloads().admit(&shown.identity, source).await;
+            admission
+                .map_err(ApiError::from)
+                .map(|found| (shown, found))
+        }
+        Err(error) => Err(error),
+    };
+    if let Err(ApiError::Unauthorized(_)) = &admitted {
+        state.limiter().login_failed(source);
+    }
+    let (shown, admission) = admitted?;
+    let scope = scope(&admission, asked.scope.as_deref())?;
+    let longest = admission
+        .max_lifetime()
+        .min(state.settings().tokens.max_lifetime.as_secs());
+    let lifetime = match asked.expires_in {
+        Some(0) => {
+            return Err(OAuthError::new(
+                "invalid_request",
+                "the field expires_in must be at least 1 second",
+            ));
+        }
+        asked => asked.unwrap_or(longest).min(longest),
+    };
+    let answer = issue(&state, source, shown, &admission, scope, lifetime).await?;
+    let mut response = Json(answer).into_response();
+    response
+        .headers_mut()
+        .insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
+}
+
+/// Verifies a JWT.
+async fn jwt(state: &AppState, token: &str) -> Result<Shown, ApiError> {
+    let token =
+        Unverified::read(token).map_err(|error| ApiError::Unauthorized(error.to_string()))?;
+    let identity = state.workloads().identify(&token, clock::now()).await?;
+    // Of the whole, and not of `jti` alone: whoever holds other keys for the same issuer must not be
+    // able to use up an id of somebody else's. One signed part may have several signatures.
+    let digest = Sha256::digest(token.signed_part().as_bytes()).into();
+    let until = OffsetDateTime::from_unix_timestamp(token.expires_at())
+        .unwrap_or_else(|_| clock::now() + time::Duration::days(36_500));
+    Ok(Shown {
+        identity,
+        digest,
+        until: until.into(),
+    })
+}
+
+/// Verifies a signed request of AWS, which its nonce keeps from being exchanged twice.
+async fn aws(state: &AppState, request: &str) -> Result<Shown, ApiError> {
+    let now = clock::now();
+    let (identity, nonce, end) = state.workloads().identify_by_aws(request, now).await?;
+    let until = OffsetDateTime::from_unix_timestamp(end).map_err(ApiError::internal)?;
+    Ok(Shown {
+        identity,
+        digest: Sha256::digest(format!("nonce {nonce}").as_bytes()).into(),
+        until: until.into(),
+    })
+}
+
+/// `POST /oauth/nonce`.
+pub(crate) async fn nonce(State(state): State<AppState>) -> Result<Response, ApiError> {
+    let nonce = state.workloads().nonce(clock::now());
+    let answer = NonceAnswer {
+        nonce: nonce.map_err(|error| ApiError::internal(error.to_string()))?,
+        expires_in: NONCE_LIFETIME,
+    };
+    Ok(([(CACHE_CONTROL, "no-store")], Json(answer)).into_response())
+}
+
+/// The permissions that are asked for, or all.
+fn scope(admission: &Admission, asked: Option<&str>) -> Result<TokenScope, OAuthError> {
+    let held = admission.scope(true);
+    let Some(asked) = asked else {
+        return Ok(held);
+    };
+    let invalid = |error: String| OAuthError::new("invalid_scope", error);
+    let permissions = asked
+        .split_ascii_whitespace()
+        .map(str::parse)
+        .collect::<Result<Vec<Permission>, UnknownWord>>()
+        .map_err(|error| invalid(error.to_string()))?;
+    held.restrict(Narrowing {
+        permissions: Some(permissions),
+        ..Narrowing::default()
+    })
+    .map_err(|_| {
+        invalid("the workload does not hold all of the permissions that are asked for".to_owned())
+    })
+}
+
+/// Makes the token.
+async fn issue(
+    state: &AppState,
+    source: Source,
+    shown: Shown,
+    admission: &Admission,
+    scope: TokenScope,
+    lifetime: u64,
+) -> Result<ExchangeAnswer, ApiError> {
+    let policy = admission.policy();
+    let (account_id, user) = (policy.account_id, policy.account.to_string());
+    let subject = policy.name.to_string();
+    let mut organizations: Vec<i64> = admission
+        .policies()
+        .map(|policy| policy.organization_id)
+        .collect();
+    organizations.sort_unstable();
+    organizations.dedup();
+    let info = admission.info(&shown.identity);
+    let audited = admission.audited(&shown.identity);
+    let claims = shown.identity.to_json()?;
+    let created_at = now().whole_seconds();
+    let expires_at = created_at.plus_seconds(lifetime);
+    let permissions: Vec<&str> = scope.permissions().map(Permission::as_str).collect();
+    let permissions = permissions.join(" ");
+    let (token, account) = state
+        .database()
+        .write(move |transaction| {
+            let account = accounts::get(transaction, account_id)?.ok_or_else(refused)?;
+            if !assertions::use_once(transaction, &shown.digest, shown.until)? {
+                return Err(ApiError::Unauthorized(
+                    "this identity was exchanged already, and each is exchanged once: ask for a new \
+                     one"
+                        .to_owned(),
+                ));
+            }
+            let uuid = tokens::insert(
+                transaction,
+                &NewToken {
+                    account_id,
+                    parent_id: None,
+                    description: Some("exchanged for the identity of a workload"),
+                    scope: &scope,
+                    claims: Some(&claims),
+                    created_at,
+                    created_by: Some(account_id),
+                    expires_at,
+                },
+            )?;
+            let token = tokens::find(transaction, uuid)?.ok_or_else(refused)?;
+            let actor = Actor {
+                account_id,
+                user,
+                token_uuid: None,
+                workload: Some(audited),
+                address: source.address,
+                request_id: request_id(),
+            };
+            let told = token.info();
+            for organization_id in organizations {
+                audit::record(
+                    transaction,
+                    &Event {
+                        action: "token.exchange",
+                        actor: Some(actor.clone()),
+                        organization_id: Some(organization_id),
+                        subject: &subject,
+                        detail: json!({
+                            "token": uuid,
+                            "policies": info.policies,
+                            "permissions": told.permissions,
+                            "flakes": told.flakes,
+                            "expires_at": expires_at.to_string(),
+                        }),
+                        ..Event::default()
+                    },
+                )?;
+            }
+            Ok::<_, ApiError>((token, account))
+        })
+        .await?;
+    let keys = state.keys();
+    let url = state.public_url();
+    let text = sign(keys.token(), keys.audience(), url, &token, account.uuid)
+        .map_err(ApiError::internal)?;
+    Ok(ExchangeAnswer {
+        access_token: text.to_string(),
+        issued_token_type: ACCESS_TOKEN_TYPE.to_owned(),
+        token_type: "Bearer".to_owned(),
+        expires_in: lifetime,
+        scope: permissions,
+    })
+}
+
+/// The policy went away in the meantime.
+fn refused() -> ApiError {
+    crate::workload::Refusal::Untrusted("its policy was removed".to_owned()).into()
+}
+
+/// The form, in which no field that matters stands twice.
+async fn form(request: Request) -> Result<ExchangeRequest, OAuthError> {
+    let invalid = |sentence: &str| OAuthError::new("invalid_request", sentence);
+    let is_form = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .and_then(|value| value.split(';').next())
+        .is_some_and(|value| {
+            value
+                .trim()
+                .eq_ignore_ascii_case("application/x-www-form-urlencoded")
+        });
+    if !is_form {
+        return Err(invalid(
+            "the body must be a form, with the header Content-Type: application/x-www-form-urlencoded",
+        ));
+    }
+    let body = read(request, MAX_BODY).await?;
+    let mut asked = ExchangeRequest {
+        grant_type: String::new(),
+        subject_token: String::new(),
+        subject_token_type: String::new(),
+        scope: None,
+        expires_in: None,
+    };
+    let mut seen: Vec<String> = Vec::new();
+    for (name, value) in url::form_urlencoded::parse(&body) {
+        if seen.contains(&name.to_string()) {
+            return Err(invalid("a field stands twice in the form"));
+        }
+        seen.push(name.to_string());
+        let value = Zeroizing::new(value.into_owned());
+        match name.as_ref() {
+            "grant_type" => asked.grant_type = value.to_string(),
+            "subject_token" => asked.subject_token = value.to_string(),
+            "subject_token_type" => asked.subject_token_type = value.to_string(),
+            "scope" => asked.scope = Some(value.to_string()),
+            "expires_in" => {
+                let seconds = value.parse();
+                asked.expires_in =
+                    Some(seconds.map_err(|_| invalid("the field expires_in is no number"))?);
+            }
+            // What RFC 8693 knows and this server would have to obey.
+            "actor_token" | "resource" | "audience" | "requested_token_type" => {
+                let usual = name == "requested_token_type" && *value == ACCESS_TOKEN_TYPE;
+                if !usual {
+                    return Err(invalid(
+                        "the fields actor_token, resource, audience and another \
+                         requested_token_type are not taken here",
+                    ));
+                }
+            }
+            _ => {}
+        }
+    }
+    Ok(asked)
+}

@@ -1,0 +1,323 @@
+//! Trust policies, for the administrators of their organisation.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use fh_api::{
+    FlakePattern, Name, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo, TrustPolicyList,
+    TrustTest,
+};
+use fh_auth::identity::{KeySet, Unverified, claims};
+use fh_auth::policy::Policy;
+use http::StatusCode;
+use serde_json::{Value, json};
+
+use super::json::json_body;
+use super::path::{OrganizationPath, TrustPath};
+use super::table::{Route, delete, get, post, put};
+use crate::access::Caller;
+use crate::clock;
+use crate::database::audit::{self, Event};
+use crate::database::trust::{self, TrustPolicy};
+use crate::error::ApiError;
+use crate::state::AppState;
+use crate::workload::{Refusal, examine};
+
+/// The most policies of an organisation.
+const MAX_POLICIES: i64 = 100;
+
+/// The longest key set that a policy brings, in bytes of JSON.
+const MAX_KEYS: usize = 16 << 10;
+
+/// Trust policies.
+pub(super) fn routes() -> Vec<Route> {
+    const POLICY: &str = "/orgs/{org}/trust/{policy}";
+    vec![
+        get(
+            "/orgs/{org}/trust",
+            "The trust policies of an organisation",
+            list,
+        )
+        .answers::<TrustPolicyList>(200),
+        get(POLICY, "A trust policy", show).answers::<TrustPolicyInfo>(200),
+        put(POLICY, "Make or replace a trust policy", set)
+            .takes::<SetTrustPolicy>()
+            .answers::<TrustPolicyInfo>(200),
+        delete(
+            POLICY,
+            "Remove a trust policy, and all that its workloads hold by it",
+            remove,
+        )
+        .answers_nothing(204),
+        post(
+            "/orgs/{org}/trust-test",
+            "What the trust policies make of an identity",
+            test,
+        )
+        .takes::<TestTrust>()
+        .answers::<TrustTest>(200),
+    ]
+}
+
+/// The organisation's id, if the caller administers it with a token that reaches all of it.
+fn administered(caller: &Caller, org: &str) -> Result<i64, ApiError> {
+    let id = caller.organization_to_manage(org)?;
+    let name: Name = org.parse().map_err(|_| ApiError::NotFound)?;
+    caller.require_reach(&FlakePattern::Organization(name))?;
+    Ok(id)
+}
+
+/// `GET /api/v1/orgs/{org}/trust`.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<Json<TrustPolicyList>, ApiError> {
+    let organization = administered(&caller, &path.org)?;
+    let found = state
+        .database()
+        .read(move |connection| trust::of_organization(connection, organization))
+        .await?;
+    let policies = found.iter().map(TrustPolicy::info).collect();
+    Ok(Json(TrustPolicyList { policies }))
+}
+
+/// `GET /api/v1/orgs/{org}/trust/{policy}`.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: TrustPath,
+) -> Result<Json<TrustPolicyInfo>, ApiError> {
+    let organization = administered(&caller, &path.org)?;
+    let name: Name = path.policy.parse().map_err(|_| ApiError::NotFound)?;
+    let found = state
+        .database()
+        .read(move |connection| trust::find(connection, organization, &name))
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    Ok(Json(found.info()))
+}
+
+/// `PUT /api/v1/orgs/{org}/trust/{policy}`. What was remembered of ids stays where the issuer and the
+/// conditions stay.
+pub(crate) async fn set(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: TrustPath,
+    request: Request,
+) -> Result<Json<TrustPolicyInfo>, ApiError> {
+    let organization = administered(&caller, &path.org)?;
+    let actor = caller.actor()?;
+    let wanted: SetTrustPolicy = json_body(request, state.settings().limits.json_size).await?;
+    let invalid = |error: String| ApiError::BadRequest(error);
+    let name: Name = path
+        .policy
+        .parse()
+        .map_err(|error: fh_api::InvalidName| invalid(error.to_string()))?;
+    let org: Name = path.org.parse().map_err(|_| ApiError::NotFound)?;
+    let longest = state.settings().tokens.max_lifetime.as_secs();
+    let policy = Policy::new(&org, &wanted, longest).map_err(|error| invalid(error.to_string()))?;
+    if policy.issuer == state.public_url() {
+        return Err(invalid(
+            "this server is no issuer of workload identities".to_owned(),
+        ));
+    }
+    let jwks = keys(&state, &policy, wanted.jwks.as_ref())?;
+    let policy = state
+        .database()
+        .change_access(move |change| {
+            let before = trust::find(change, organization, &name)?;
+            let (id, action) = match &before {
+                None => {
+                    if trust::count(change, organization)? >= MAX_POLICIES {
+                        let sentence =
+                            format!("an organisation has at most {MAX_POLICIES} trust policies");
+                        return Err(ApiError::TooMany(sentence, None));
+                    }
+                    let by = actor.account_id;
+                    let jwks = jwks.as_deref();
+                    let id = trust::insert(change, organization, &name, &policy, jwks, by)?;
+                    (id, "trust.create")
+                }
+                Some(before) => {
+                    let policy = with_pins_of(policy, before, jwks.as_deref());
+                    if policy == before.policy && jwks == before.jwks {
+                        return Ok(before.clone());
+                    }
+                    trust::replace(change, before.id, &policy, jwks.as_deref())?;
+                    (before.id, "trust.replace")
+                }
+            };
+            let set = trust::get(change, id)?.ok_or(ApiError::NotFound)?;
+            audit::record(
+                change,
+                &Event {
+                    action,
+                    actor: Some(actor),
+                    organization_id: Some(organization),
+                    subject: set.name.as_str(),
+                    detail: json!({
+                        "policy": set.uuid,
+                        "from": before.map(|before| told(&before)),
+                        "to": told(&set),
+                    }),
+                    ..Event::default()
+                },
+            )?;
+            Ok::<_, ApiError>(set)
+        })
+        .await?;
+    Ok(Json(policy.info()))
+}
+
+/// What a policy says, for the audit log.
+fn told(policy: &TrustPolicy) -> Value {
+    let info = policy.info();
+    json!({
+        "provider": info.provider,
+        "issuer": info.issuer,
+        "audiences": info.audiences,
+        "conditions": info.conditions,
+        "flakes": info.flakes,
+        "role": info.role,
+        "mint": info.mint,
+        "pull_requests": info.pull_requests,
+        "max_lifetime": info.max_lifetime,
+        "inline_keys": info.inline_keys,
+    })
+}
+
+/// A new content of a policy, with what the former one has remembered of the same workloads.
+fn with_pins_of(mut policy: Policy, before: &TrustPolicy, jwks: Option<&str>) -> Policy {
+    let same = policy.issuer == before.policy.issuer
+        && policy.conditions == before.policy.conditions
+        && jwks == before.jwks.as_deref();
+    if same {
+        for (claim, value) in &mut policy.pins {
+            *value = before.policy.pins.get(claim).cloned().flatten();
+        }
+    }
+    policy
+}
+
+/// The keys that a policy brings, as they are kept; or none where they can be fetched.
+fn keys(
+    state: &AppState,
+    policy: &Policy,
+    given: Option<&Value>,
+) -> Result<Option<String>, ApiError> {
+    let aws = policy.provider == fh_api::Provider::Aws;
+    if let Some(given) = given {
+        if aws {
+            return Err(ApiError::BadRequest("AWS has no key set".to_owned()));
+        }
+        KeySet::read(given).map_err(|error| ApiError::BadRequest(error.to_string()))?;
+        let text = given.to_string();
+        if text.len() > MAX_KEYS {
+            return Err(ApiError::BadRequest(format!(
+                "the key set has more than {MAX_KEYS} bytes"
+            )));
+        }
+        return Ok(Some(text));
+    }
+    if !aws && !state.workloads().reach().allows(&policy.issuer) {
+        return Err(ApiError::BadRequest(format!(
+            "this server may not fetch the keys of {}: give them with the policy (jwks), or let the \
+             server's operator allow it with the option oidc-issuer",
+            policy.issuer
+        )));
+    }
+    Ok(None)
+}
+
+/// `DELETE /api/v1/orgs/{org}/trust/{policy}`: afterwards there is none, whether there was one or not.
+pub(crate) async fn remove(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: TrustPath,
+) -> Result<StatusCode, ApiError> {
+    let organization = administered(&caller, &path.org)?;
+    let actor = caller.actor()?;
+    let Ok(name) = path.policy.parse::<Name>() else {
+        return Ok(StatusCode::NO_CONTENT);
+    };
+    state
+        .database()
+        .change_access(move |change| {
+            let Some(found) = trust::find(change, organization, &name)? else {
+                return Ok(());
+            };
+            trust::remove(change, found.id)?;
+            audit::record(
+                change,
+                &Event {
+                    action: "trust.delete",
+                    actor: Some(actor),
+                    organization_id: Some(organization),
+                    subject: found.name.as_str(),
+                    detail: json!({ "policy": found.uuid, "from": told(&found) }),
+                    ..Event::default()
+                },
+            )?;
+            Ok::<_, ApiError>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `POST /api/v1/orgs/{org}/trust-test`.
+pub(crate) async fn test(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    request: Request,
+) -> Result<Json<TrustTest>, ApiError> {
+    let organization = administered(&caller, &path.org)?;
+    let wanted: TestTrust = json_body(request, state.settings().limits.json_size).await?;
+    let policies = state
+        .database()
+        .read(move |connection| trust::of_organization(connection, organization))
+        .await?;
+    let unverified = match Unverified::read(&wanted.token) {
+        Ok(unverified) => unverified,
+        Err(error) => {
+            return Ok(Json(TrustTest {
+                refused: Some(error.to_string()),
+                claims: claims(wanted.token.trim()).map_or(Value::Null, Value::Object),
+                policies: Vec::new(),
+            }));
+        }
+    };
+    let outcome = match unverified.check_time(clock::now()) {
+        Ok(()) => state.workloads().verify(&unverified, &policies).await,
+        Err(error) => Err(Refusal::Identity(error)),
+    };
+    let (refused, identity) = match outcome {
+        Ok(identity) => (None, Some(identity)),
+        Err(Refusal::Identity(error)) => (Some(error.to_string()), None),
+        Err(Refusal::Untrusted(reason)) => (Some(reason), None),
+        Err(Refusal::Request(reason)) => (Some(reason.to_owned()), None),
+        Err(Refusal::Unavailable) => (Some("its issuer cannot be asked now".to_owned()), None),
+        Err(Refusal::Database(error)) => return Err(error.into()),
+    };
+    let own = state.workloads().audiences();
+    let verdicts = policies.iter().map(|policy| {
+        let verdict = match &identity {
+            Some(identity) if policy.policy.issuer == identity.issuer => {
+                examine(policy, identity, &own)
+            }
+            _ => policy.policy.examine(unverified.claims(), &own),
+        };
+        PolicyVerdict {
+            policy: policy.name.clone(),
+            // Claims that nobody has vouched for open nothing.
+            role: verdict.role.filter(|_| identity.is_some()),
+            failures: verdict.failures,
+            remarks: verdict.remarks,
+        }
+    });
+    Ok(Json(TrustTest {
+        refused,
+        policies: verdicts.collect(),
+        claims: Value::Object(unverified.claims().clone()),
+    }))
+}

@@ -1,0 +1,396 @@
+//! Workloads that are let in by an identity that somebody else gives them.
+//!
+//! ```text
+//! JWT ─▶ read, times ─▶ policies of its issuer ─▶ keys (given, or fetched) ─▶ Identity
+//!                        none: nothing is fetched                               │
+//! signed request of AWS ─▶ checked, sent on to AWS ─────────────────────────────┤
+//!                                                                               ▼
+//!                                                  each policy's verdict ─▶ Admission
+//! ```
+//!
+//! Invariants:
+//! - nothing is fetched for an issuer that no policy names, and nothing from an address that the
+//!   server's operator has not allowed ([`Reach`]): administrators of organisations choose issuers;
+//! - an identity remembers whose keys have verified it, and a policy takes only identities that its own
+//!   keys have verified: one organisation's keys open nothing of another's;
+//! - who is refused learns nothing of policies; what fails is told to administrators alone;
+//! - no identity is logged.
+
+mod admit;
+mod aws;
+mod fetch;
+mod issuers;
+mod nonce;
+mod reach;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use fh_api::Provider;
+use fh_auth::identity::{IdentityError, KeySet, Unverified};
+use fh_auth::policy::AWS_ISSUER;
+use moka::sync::Cache;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use sha2::{Digest as _, Sha256};
+use time::OffsetDateTime;
+
+pub(crate) use self::admit::{Admission, admission, examine};
+use self::issuers::{Issuers, Pace};
+pub(crate) use self::nonce::LIFETIME as NONCE_LIFETIME;
+use self::nonce::Nonces;
+pub(crate) use self::reach::Reach;
+use crate::access::Source;
+use crate::config::WorkloadSettings;
+use crate::database::audit::{self, Actor, Event};
+use crate::database::trust::{self, TrustPolicy};
+use crate::database::{AccessChange, Database, DatabaseError};
+use crate::error::{ApiError, chain};
+
+/// What everybody hears whom no policy lets in, whatever the reason.
+const REFUSED: &str = "this server does not trust the workload identity that was shown: its issuer, its \
+     signature, its audience or its claims are not what a trust policy asks for. An administrator of \
+     the organisation sees why with `fh trust test`";
+
+/// The name of keys that were fetched from the issuer. Those of AWS are named like its issuer.
+const FETCHED: &str = "issuer";
+
+/// Parsed key sets of policies that are remembered.
+const GIVEN_KEYS: u64 = 1000;
+
+/// How often an admission is tried again after ids were remembered.
+const ROUNDS: usize = 3;
+
+/// A verified identity; what is kept with a token that it was exchanged for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Identity {
+    /// The claim `iss`; `aws` for AWS.
+    pub(crate) issuer: String,
+    /// Whose keys have verified it: [`FETCHED`], or the digests of key sets that policies brought.
+    keys: BTreeSet<String>,
+    /// All claims.
+    pub(crate) claims: Map<String, Value>,
+}
+
+impl Identity {
+    /// As it is kept.
+    pub(crate) fn to_json(&self) -> Result<String, ApiError> {
+        serde_json::to_string(self).map_err(ApiError::internal)
+    }
+
+    /// From what was kept; none where that is damaged, which opens nothing.
+    pub(crate) fn from_json(text: &str) -> Option<Self> {
+        serde_json::from_str(text).ok()
+    }
+
+    /// What it is, for a person.
+    pub(crate) fn subject(&self) -> String {
+        let subject = self.claims.get("sub").and_then(Value::as_str);
+        subject.unwrap_or_default().chars().take(300).collect()
+    }
+
+    /// Whether the keys of a policy have verified it.
+    fn verified_for(&self, policy: &TrustPolicy) -> bool {
+        self.keys.contains(&key_source(policy))
+    }
+}
+
+/// Whose keys a policy trusts.
+fn key_source(policy: &TrustPolicy) -> String {
+    match (&policy.jwks, policy.policy.provider) {
+        (_, Provider::Aws) => AWS_ISSUER.to_owned(),
+        (Some(jwks), _) => data_encoding::HEXLOWER.encode(&Sha256::digest(jwks.as_bytes())),
+        (None, _) => FETCHED.to_owned(),
+    }
+}
+
+/// Why a workload is not let in.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// What it shows is out of date or no identity; that tells nothing of policies.
+    Identity(IdentityError),
+    /// No policy lets it in; the reason is for the log.
+    Untrusted(String),
+    /// The signed request of AWS is not what it has to be; what is wrong with it, which tells nothing of
+    /// policies.
+    Request(&'static str),
+    /// Its issuer cannot be asked now.
+    Unavailable,
+    /// The database failed.
+    Database(DatabaseError),
+}
+
+impl From<DatabaseError> for Refusal {
+    fn from(error: DatabaseError) -> Self {
+        Self::Database(error)
+    }
+}
+
+impl From<Refusal> for ApiError {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Identity(error) => Self::Unauthorized(error.to_string()),
+            Refusal::Untrusted(reason) => {
+                tracing::debug!(reason, "a workload is not trusted");
+                Self::Unauthorized(REFUSED.to_owned())
+            }
+            Refusal::Request(sentence) => Self::Unauthorized(sentence.to_owned()),
+            Refusal::Unavailable => Self::Unavailable(
+                "the issuer of the identity cannot be asked now, so that it cannot be checked; try \
+                 again"
+                    .to_owned(),
+            ),
+            Refusal::Database(error) => error.into(),
+        }
+    }
+}
+
+/// Verifies identities and asks the policies.
+pub(crate) struct Workloads {
+    database: Database,
+    /// The server's own audiences.
+    audiences: [String; 2],
+    issuers: Issuers,
+    given: Cache<String, Option<Arc<KeySet>>>,
+    sts_endpoints: Vec<String>,
+    nonces: Nonces,
+}
+
+impl Workloads {
+    /// Nothing is fetched yet.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes.
+    pub(crate) fn new(
+        database: Database,
+        audience: &str,
+        public_url: &str,
+        settings: &WorkloadSettings,
+    ) -> Result<Self, getrandom::Error> {
+        Ok(Self {
+            database,
+            audiences: [audience.to_owned(), public_url.to_owned()],
+            issuers: Issuers::new(Reach::new(&settings.issuers), Pace::default()),
+            given: Cache::new(GIVEN_KEYS),
+            sts_endpoints: settings.sts_endpoints.clone(),
+            nonces: Nonces::new()?,
+        })
+    }
+
+    /// A nonce for a signed request of AWS.
+    ///
+    /// # Errors
+    /// Where the system gives no random bytes.
+    pub(crate) fn nonce(&self, now: OffsetDateTime) -> Result<String, getrandom::Error> {
+        self.nonces.make(now)
+    }
+
+    /// Verifies a signed request of AWS: who signed it, the nonce that is used up by it, and when that ends
+    /// by itself, in seconds since 1970. AWS is asked only where a policy trusts it.
+    pub(crate) async fn identify_by_aws(
+        &self,
+        request: &str,
+        now: OffsetDateTime,
+    ) -> Result<(Identity, String, i64), Refusal> {
+        let [audience, _] = &self.audiences;
+        let checked =
+            aws::check(request, audience, &self.sts_endpoints, now).map_err(Refusal::Request)?;
+        let nonce = checked.nonce.clone();
+        let end = self.nonces.end(&nonce, now).ok_or(Refusal::Request(
+            "the nonce of the signed request is not one of this server, or older than five minutes",
+        ))?;
+        let policies = self
+            .database
+            .read(move |connection| trust::of_issuer(connection, AWS_ISSUER))
+            .await?;
+        if policies.is_empty() {
+            return Err(Refusal::Untrusted("no policy trusts AWS".to_owned()));
+        }
+        let claims = aws::ask(checked).await.map_err(|error| {
+            tracing::warn!(error = %chain(&error), "AWS cannot be asked");
+            Refusal::Unavailable
+        })?;
+        let claims = claims.ok_or_else(|| Refusal::Untrusted("AWS refuses it".to_owned()))?;
+        let identity = Identity {
+            issuer: AWS_ISSUER.to_owned(),
+            keys: [AWS_ISSUER.to_owned()].into(),
+            claims,
+        };
+        Ok((identity, nonce, end))
+    }
+
+    /// The server's own audiences, which an identity must be for.
+    pub(crate) fn audiences(&self) -> [&str; 2] {
+        self.audiences.each_ref().map(String::as_str)
+    }
+
+    /// Which issuers' keys may be fetched.
+    pub(crate) fn reach(&self) -> &Reach {
+        self.issuers.reach()
+    }
+
+    /// Verifies a JWT of an issuer that some policy names.
+    pub(crate) async fn identify(
+        &self,
+        token: &Unverified,
+        now: OffsetDateTime,
+    ) -> Result<Identity, Refusal> {
+        token.check_time(now).map_err(Refusal::Identity)?;
+        let issuer = token.issuer().to_owned();
+        let policies = self
+            .database
+            .read(move |connection| trust::of_issuer(connection, &issuer))
+            .await?;
+        self.verify(token, &policies).await
+    }
+
+    /// Verifies the signature with the keys that policies trust.
+    pub(crate) async fn verify(
+        &self,
+        token: &Unverified,
+        policies: &[TrustPolicy],
+    ) -> Result<Identity, Refusal> {
+        let mut keys = BTreeSet::new();
+        let mut failure = Refusal::Untrusted("no policy names its issuer".to_owned());
+        let mut fetches = false;
+        for policy in policies.iter().filter(|policy| {
+            policy.policy.issuer == token.issuer() && policy.policy.provider != Provider::Aws
+        }) {
+            let Some(jwks) = &policy.jwks else {
+                fetches = true;
+                continue;
+            };
+            let source = key_source(policy);
+            let read = || {
+                Some(Arc::new(
+                    KeySet::read(&serde_json::from_str(jwks).ok()?).ok()?,
+                ))
+            };
+            let set = self.given.get_with(source.clone(), read);
+            match set.map(|set| set.verify(token)) {
+                Some(Ok(())) => {
+                    keys.insert(source);
+                }
+                Some(Err(error)) => failure = Refusal::Untrusted(error.to_string()),
+                None => {}
+            }
+        }
+        if fetches {
+            match self.verify_fetched(token).await {
+                Ok(()) => {
+                    keys.insert(FETCHED.to_owned());
+                }
+                Err(error) => failure = error,
+            }
+        }
+        if keys.is_empty() {
+            return Err(failure);
+        }
+        Ok(Identity {
+            issuer: token.issuer().to_owned(),
+            keys,
+            claims: token.claims().clone(),
+        })
+    }
+
+    async fn verify_fetched(&self, token: &Unverified) -> Result<(), Refusal> {
+        let found = self.issuers.keys(token).await.map_err(|error| {
+            tracing::warn!(issuer = token.issuer(), error = %chain(&error), "no keys of an issuer");
+            Refusal::Unavailable
+        })?;
+        match found.keys.verify(token) {
+            Ok(()) => Ok(()),
+            // It may be a key that came after the last time that they could be fetched.
+            Err(IdentityError::UnknownKey) if found.outdated => Err(Refusal::Unavailable),
+            Err(error) => Err(Refusal::Untrusted(error.to_string())),
+        }
+    }
+
+    /// What the policies give to a verified identity. Ids that are seen for the first time are
+    /// remembered.
+    pub(crate) async fn admit(
+        &self,
+        identity: &Identity,
+        source: Source,
+    ) -> Result<Admission, Refusal> {
+        for _ in 0..ROUNDS {
+            let (shown, audiences) = (identity.clone(), self.audiences.clone());
+            let found = self
+                .database
+                .read(move |connection| {
+                    admission(
+                        connection,
+                        &shown,
+                        &audiences.each_ref().map(String::as_str),
+                    )
+                })
+                .await?;
+            let Some(found) = found else {
+                return Err(Refusal::Untrusted("no policy's conditions hold".to_owned()));
+            };
+            if !found.remembers() {
+                return Ok(found);
+            }
+            let (shown, audiences) = (identity.clone(), self.audiences.clone());
+            self.database
+                .change_access(move |change| {
+                    let own = audiences.each_ref().map(String::as_str);
+                    for id in found.policy_ids() {
+                        remember(change, id, &shown, &own, source)?;
+                    }
+                    Ok::<_, DatabaseError>(())
+                })
+                .await?;
+        }
+        Err(Refusal::Untrusted("its ids keep changing".to_owned()))
+    }
+}
+
+/// Remembers the ids that a policy has not seen before. Whoever came first in the meantime, counts.
+fn remember(
+    change: &AccessChange<'_>,
+    policy_id: i64,
+    identity: &Identity,
+    own: &[&str],
+    source: Source,
+) -> Result<(), DatabaseError> {
+    let Some(mut policy) = trust::get(change, policy_id)? else {
+        return Ok(());
+    };
+    let verdict = examine(&policy, identity, own);
+    if verdict.role.is_none() || verdict.first_seen.is_empty() {
+        return Ok(());
+    }
+    let remembered: Map<String, Value> = verdict
+        .first_seen
+        .iter()
+        .map(|(claim, value)| (claim.clone(), Value::from(value.clone())))
+        .collect();
+    let new = verdict.first_seen.into_iter();
+    policy
+        .policy
+        .pins
+        .extend(new.map(|(claim, value)| (claim, Some(value))));
+    trust::set_pins(change, policy_id, &policy.policy.pins)?;
+    let told = policy.policy.telling(&identity.claims).to_string();
+    audit::record(
+        change,
+        &Event {
+            action: "trust.pin",
+            actor: Some(Actor {
+                account_id: policy.account_id,
+                user: policy.account.to_string(),
+                token_uuid: None,
+                workload: Some(told.into()),
+                address: source.address,
+                request_id: crate::error::request_id(),
+            }),
+            organization_id: Some(policy.organization_id),
+            subject: policy.name.as_str(),
+            detail: serde_json::json!({ "policy": policy.uuid, "pins": remembered }),
+            ..Event::default()
+        },
+    )
+}

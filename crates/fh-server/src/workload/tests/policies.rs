@@ -1,0 +1,187 @@
+use fh_api::{TrustPolicyInfo, TrustPolicyList, TrustTest};
+use serde_json::{Value, json};
+
+use super::World;
+use super::issuer::Key;
+
+const LIST: &str = "/api/v1/orgs/acme/trust";
+
+#[tokio::test]
+async fn policies_are_made_replaced_listed_and_removed_idempotently() {
+    let world = World::new().await;
+    let made: TrustPolicyInfo = serde_json::from_value(world.trust("CI", json!({})).await).unwrap();
+    let again: TrustPolicyInfo =
+        serde_json::from_value(world.trust("ci", json!({})).await).unwrap();
+    assert_eq!((made.id, &made.name), (again.id, &again.name));
+    assert_eq!(world.server.audited("trust.create").await, 1);
+    assert_eq!(world.server.audited("trust.replace").await, 0);
+    world.trust("ci", json!({ "role": "read" })).await;
+    assert_eq!(world.server.audited("trust.replace").await, 1);
+    let list: TrustPolicyList = world.server.get(LIST, &world.ann).await.expect(200).json();
+    assert_eq!(list.policies.len(), 1);
+    assert_eq!(list.policies[0].role, fh_api::Role::Read);
+    let path = format!("{LIST}/ci");
+    world.server.get(&path, &world.ann).await.expect(200);
+    for _ in 0..2 {
+        world.server.delete(&path, &world.ann).await.expect(204);
+    }
+    world.server.get(&path, &world.ann).await.expect(404);
+    assert_eq!(world.server.audited("trust.delete").await, 1);
+}
+
+#[tokio::test]
+async fn only_administrators_with_the_whole_organisation_deal_with_policies() {
+    let world = World::new().await;
+    world.trust("ci", json!({})).await;
+    let server = &world.server;
+    let stranger = server.user("sam").await;
+    let reader = server.user("rea").await;
+    server.grant("acme/app", "rea", "admin", &world.ann).await;
+    let narrow = server
+        .narrow(&world.ann, &["pull", "admin"], &["acme/app"])
+        .await;
+    let pull = server.narrow(&world.ann, &["pull"], &["*"]).await;
+    let workload = world.identity(json!({}));
+    let path = format!("{LIST}/ci");
+    for (token, status) in [
+        ("", 401),
+        ("garbage", 401),
+        (stranger.as_str(), 404),
+        (reader.as_str(), 403),
+        (narrow.as_str(), 403),
+        (pull.as_str(), 403),
+        (workload.as_str(), 403),
+    ] {
+        let body = world.policy(json!({}));
+        server.get(LIST, token).await.expect(status);
+        server.get(&path, token).await.expect(status);
+        server.put(&path, token, body).await.expect(status);
+        server.delete(&path, token).await.expect(status);
+        let test = json!({ "token": "x" });
+        server
+            .post("/api/v1/orgs/acme/trust-test", token, test)
+            .await
+            .expect(status);
+    }
+    // What is asked first is whether the caller may, and not what is there.
+    let nothing = server.get(&format!("{LIST}/none"), &stranger).await;
+    let something = server.get(&path, &stranger).await;
+    assert_eq!(nothing.fingerprint(), something.fingerprint());
+}
+
+#[tokio::test]
+async fn what_would_let_strangers_in_or_the_server_astray_is_refused() {
+    let world = World::new().await;
+    let key = Key::new("k").jwk();
+    let mut private = key.clone();
+    private["d"] = json!("AAAA");
+    for (change, word) in [
+        (
+            json!({ "issuer": "https://169.254.169.254" }),
+            "oidc-issuer",
+        ),
+        (json!({ "issuer": "http://localhost:9" }), "oidc-issuer"),
+        (
+            json!({ "issuer": format!("{}/x", world.issuer.url) }),
+            "oidc-issuer",
+        ),
+        (json!({ "conditions": [] }), "binds the tenant"),
+        (json!({ "flakes": ["other/x"] }), "not in this organisation"),
+        (json!({ "flakes": ["*"] }), "not in this organisation"),
+        (
+            json!({ "provider": "github", "issuer": null }),
+            "binds the tenant",
+        ),
+        (json!({ "jwks": { "keys": [private] } }), "private"),
+        (json!({ "jwks": { "keys": [] } }), "no key"),
+        (json!({ "max_lifetime": 1 }), "max_lifetime"),
+        (json!({ "unknown": 1 }), "unknown"),
+        (
+            json!({ "conditions": [{ "claim": "sub", "equals": "x", "glob": "y" }] }),
+            "needs one of",
+        ),
+    ] {
+        let answer = world
+            .put("bad", world.policy(change.clone()))
+            .await
+            .expect(400);
+        assert!(
+            answer.message().contains(word),
+            "{change}: {}",
+            answer.message()
+        );
+    }
+    let named = world.policy(json!({ "issuer": "https://k8s.example", "jwks": { "keys": [key] } }));
+    world.put("good", named).await.expect(200);
+    world
+        .put("-bad name", world.policy(json!({})))
+        .await
+        .expect(400);
+}
+
+#[tokio::test]
+async fn an_organisation_has_a_hundred_policies_at_most() {
+    let world = World::new().await;
+    for number in 0..100 {
+        world.trust(&format!("p{number}"), json!({})).await;
+    }
+    world.put("more", world.policy(json!({}))).await.expect(429);
+    world.trust("p7", json!({ "role": "read" })).await;
+}
+
+async fn tested(world: &World, token: &str) -> TrustTest {
+    let body = json!({ "token": token });
+    let path = "/api/v1/orgs/acme/trust-test";
+    world
+        .server
+        .post(path, &world.ann, body)
+        .await
+        .expect(200)
+        .json()
+}
+
+#[tokio::test]
+async fn a_test_says_which_policy_matches_and_what_failed_and_remembers_nothing() {
+    let world = World::new().await;
+    world.trust("ci", json!({ "pin": ["project_id"] })).await;
+    let conditions: Value =
+        json!([{ "claim": "sub", "equals": "builder" }, { "claim": "ref", "glob": "v*" }]);
+    world
+        .trust("tags", json!({ "conditions": conditions }))
+        .await;
+    let identity = world.identity(json!({ "ref": "main", "project_id": 7 }));
+    let test = tested(&world, &identity).await;
+    assert_eq!(test.refused, None);
+    assert_eq!(test.claims["ref"], "main");
+    assert_eq!(test.policies[0].role, Some(fh_api::Role::Write));
+    assert_eq!(test.policies[1].role, None);
+    assert_eq!(
+        test.policies[1].failures,
+        ["ref must match \"v*\", and it is \"main\""]
+    );
+    assert_eq!(world.server.audited("trust.pin").await, 0);
+    let path = format!("{LIST}/ci");
+    let shown: TrustPolicyInfo = world.server.get(&path, &world.ann).await.json();
+    assert_eq!(shown.pins[0].value, None);
+}
+
+#[tokio::test]
+async fn a_test_of_an_identity_that_nobody_vouches_for_opens_nothing() {
+    let world = World::new().await;
+    world.trust("ci", json!({})).await;
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    let forged = Key::new("first").sign(&world.claims(json!({})));
+    for (token, word) in [
+        (forged, "signature"),
+        (world.identity(json!({ "exp": now - 5 })), "expired"),
+        (
+            world.identity(json!({ "iss": "https://other.example" })),
+            "no policy names",
+        ),
+        ("garbage".to_owned(), "no identity token"),
+    ] {
+        let test = tested(&world, &token).await;
+        assert!(test.refused.as_deref().unwrap().contains(word), "{test:?}");
+        assert!(test.policies.iter().all(|verdict| verdict.role.is_none()));
+    }
+}
