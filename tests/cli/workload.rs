@@ -182,6 +182,11 @@ fn answer(path: &str, bearer: &str, url: &str) -> (u16, Value) {
             401,
             json!({ "code": 401, "error": "unauthorized", "message": "the token is not good" }),
         ),
+        // Only tokens of its own: a refused workload is refused altogether.
+        "/api/v1/whoami" if !bearer.starts_with("fh1_") => (
+            401,
+            json!({ "code": 401, "error": "unauthorized", "message": "no trust policy fits" }),
+        ),
         "/api/v1/whoami" => (
             200,
             json!({

@@ -66,6 +66,13 @@ impl Client {
         client
     }
 
+    /// The same client, with this token.
+    pub(crate) fn with_token(&self, token: &SecretString) -> Result<Self> {
+        let mut client = self.clone();
+        client.transport.authorization = Authorization::fixed(token)?;
+        Ok(client)
+    }
+
     /// The same client below another path of the same server; it shares the connections.
     pub(crate) fn below(&self, base: ServerUrl) -> Self {
         let mut client = self.clone();

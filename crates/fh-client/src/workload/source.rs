@@ -1,19 +1,19 @@
 //! The tokens of a workload, in time.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
 use super::exchange::{Exchanged, checked_audience};
-use super::{Origin, Workload};
+use super::{IdentityToken, Origin, Workload};
 use crate::authorization::{IssuedToken, TokenSource, left_of};
 use crate::client::Client;
-use crate::error::Result;
+use crate::error::{Error, Result};
 
-/// The only JWT of a job is exchanged while it is good, where less than this is left of it: the token
-/// may live longer.
-const SHORT: Duration = Duration::from_secs(30 * 60);
+/// The only JWT of a job is not shown as it is where less than this is left of it.
+const SHORT: Duration = Duration::from_secs(60);
 
 /// Whether the server sees the identity itself.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,6 +33,8 @@ pub struct WorkloadSource {
     manner: Manner,
     /// What the server calls itself.
     audience: OnceCell<String>,
+    /// Whether the only JWT of the job was shown as it is.
+    shown: AtomicBool,
 }
 
 impl WorkloadSource {
@@ -44,6 +46,7 @@ impl WorkloadSource {
             server: server.without_token(),
             manner,
             audience: OnceCell::new(),
+            shown: AtomicBool::new(false),
         }
     }
 
@@ -54,7 +57,44 @@ impl WorkloadSource {
     /// As [`Workload::exchange`].
     pub async fn exchange(&self) -> Result<Exchanged> {
         let audience = self.audience().await?;
-        self.workload.exchange(&self.server, audience).await
+        match self.workload.exchange(&self.server, audience).await {
+            Err(refused @ Error::ExchangeRefused { .. }) => {
+                self.as_it_is(audience).await.ok_or(refused)
+            }
+            result => result,
+        }
+    }
+
+    /// The JWT itself, where the server takes it: each is exchanged once, and a file or a metadata
+    /// server gives out the same one for a while.
+    async fn as_it_is(&self, audience: &str) -> Option<Exchanged> {
+        let token = self.workload.identity(audience).await.ok()??.token;
+        let expires_in = left_of(&token).filter(|left| !left.is_zero())?;
+        self.server.with_token(&token).ok()?.whoami().await.ok()?;
+        Some(Exchanged {
+            token,
+            expires_in,
+            scope: None,
+        })
+    }
+
+    /// The only JWT of a job: shown as it is until it is about to end, and then exchanged. Only one
+    /// exchange is to be had for it, and most commands end before.
+    async fn only_one(&self, identity: IdentityToken, audience: &str) -> Result<IssuedToken> {
+        let left = left_of(&identity.token);
+        let again = self.shown.swap(true, Ordering::Relaxed);
+        if !left.is_some_and(|left| again || left < SHORT) {
+            return Ok(IssuedToken::found(identity.token));
+        }
+        let exchange = self
+            .workload
+            .exchange_with(&self.server, audience, Some(&identity));
+        match exchange.await {
+            Err(Error::ExchangeRefused { .. }) if left.is_some_and(|left| !left.is_zero()) => {
+                Ok(IssuedToken::found(identity.token))
+            }
+            result => result.map(issued),
+        }
     }
 
     async fn audience(&self) -> Result<&str> {
@@ -81,12 +121,7 @@ impl WorkloadSource {
                 token: identity.token,
                 good_for: Some(Duration::ZERO),
             }),
-            Origin::OnlyOne if left_of(&identity.token).is_some_and(|left| left < SHORT) => self
-                .workload
-                .exchange_with(&self.server, audience, Some(&identity))
-                .await
-                .map(issued),
-            Origin::OnlyOne => Ok(IssuedToken::found(identity.token)),
+            Origin::OnlyOne => self.only_one(identity, audience).await,
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use axum::response::IntoResponse as _;
@@ -184,13 +184,66 @@ async fn a_gitlab_job_has_one_jwt_which_is_shown_as_long_as_it_lives() {
 }
 
 #[tokio::test]
+async fn the_only_jwt_of_a_job_is_exchanged_when_it_is_about_to_end() {
+    let accepted = Arc::new(Mutex::new("job"));
+    let known = accepted.clone();
+    let server =
+        Stage::fh(move |token| subject(token).as_deref() == Some(*known.lock().unwrap())).await;
+    let environment = WorkloadEnvironment {
+        gitlab: true,
+        id_token: Some(SecretString::from(jwt("job", Duration::from_secs(300)))),
+        ..WorkloadEnvironment::default()
+    };
+    let client = client(
+        &server,
+        workload(Provider::GitLab, environment),
+        Manner::Direct,
+    );
+    client.whoami().await.unwrap();
+    assert!(server.at("/oauth/token").is_empty());
+    // By the server's clock it has ended.
+    *accepted.lock().unwrap() = "exchanged-0";
+    client.whoami().await.unwrap();
+    assert_eq!(server.at("/oauth/token").len(), 1);
+}
+
+#[tokio::test]
+async fn a_jwt_that_was_exchanged_before_serves_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("token");
+    fs::write(&file, jwt("pod", HOUR)).unwrap();
+    let server = Stage::start(|heard, number| match heard.path.as_str() {
+        "/oauth/token" => json_answer(
+            400,
+            &json!({ "error": "invalid_grant", "error_description": "exchanged already" }),
+        ),
+        _ => crate::stage::fh(heard, number, &|token| {
+            subject(token).as_deref() == Some("pod")
+        }),
+    })
+    .await;
+    let environment = WorkloadEnvironment {
+        kubernetes_token_file: file,
+        ..WorkloadEnvironment::default()
+    };
+    let client = client(
+        &server,
+        workload(Provider::Kubernetes, environment),
+        Manner::Exchanged,
+    );
+    client.whoami().await.unwrap();
+    client.whoami().await.unwrap();
+    assert_eq!(server.at("/oauth/token").len(), 1);
+}
+
+#[tokio::test]
 async fn the_only_jwt_of_a_job_is_exchanged_once_where_little_is_left_of_it() {
     let server = Stage::fh(|token| subject(token).as_deref() == Some("exchanged-0")).await;
     let environment = WorkloadEnvironment {
         gitlab: true,
         token_variable: Some((
             "OTHER_TOKEN".to_owned(),
-            Some(SecretString::from(jwt("job", Duration::from_secs(300)))),
+            Some(SecretString::from(jwt("job", Duration::from_secs(50)))),
         )),
         ..WorkloadEnvironment::default()
     };
@@ -422,7 +475,7 @@ async fn a_refused_exchange_is_told_in_the_servers_words_and_not_tried_again() {
                 status,
                 &json!({ "error": "invalid_grant", "error_description": "no policy matches" }),
             ),
-            _ => crate::stage::fh(heard, number, &|_| true),
+            _ => crate::stage::fh(heard, number, &|_| false),
         })
         .await;
         let client = client(
