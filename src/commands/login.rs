@@ -70,11 +70,11 @@ In a workflow of GitHub Actions:
     - run: fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
     - run: fh push acme/app --server https://cache.example.org
 
-In a job of GitLab CI; the audience is in https://cache.example.org/.well-known/fh:
+In a job of GitLab CI:
   build:
     id_tokens:
       FH_ID_TOKEN:
-        aud: urn:fh:0192f0c1-0000-7000-8000-000000000001
+        aud: https://cache.example.org
     script:
       - fh login --server https://cache.example.org --workload
       - nix build .#app

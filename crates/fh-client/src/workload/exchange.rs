@@ -158,23 +158,3 @@ fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
         reason: "it is not what an exchange is answered with".to_owned(),
     })
 }
-
-/// Whether a server's word for its audience can be one of an fh server. What a server says here is
-/// what identities are asked for, and one for somebody else must not be had for the asking.
-pub(super) fn checked_audience(provider: Provider, server: &Client, audience: &str) -> Result<()> {
-    let is_ours = audience
-        .strip_prefix("urn:fh:")
-        .is_some_and(|id| uuid::Uuid::try_parse(id).is_ok());
-    if is_ours {
-        return Ok(());
-    }
-    Err(no_identity(
-        provider,
-        format!(
-            "{} calls itself {:?}, which is no name of an fh server",
-            server.base_url(),
-            safe_line(audience, 100)
-        ),
-        "No identity was asked for.",
-    ))
-}

@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use super::exchange::{Exchanged, checked_audience};
+use super::exchange::Exchanged;
 use super::{IdentityToken, Origin, Workload};
 use crate::authorization::{IssuedToken, TokenSource, left_of};
 use crate::client::Client;
@@ -31,8 +31,8 @@ pub struct WorkloadSource {
     /// Speaks for nobody.
     server: Client,
     manner: Manner,
-    /// What the server calls itself.
-    audience: OnceCell<String>,
+    /// Whether it was found to be an fh server.
+    is_fh: OnceCell<()>,
     /// Whether the only JWT of the job was shown as it is.
     shown: AtomicBool,
 }
@@ -45,7 +45,7 @@ impl WorkloadSource {
             workload,
             server: server.without_token(),
             manner,
-            audience: OnceCell::new(),
+            is_fh: OnceCell::new(),
             shown: AtomicBool::new(false),
         }
     }
@@ -97,13 +97,13 @@ impl WorkloadSource {
         }
     }
 
+    /// The address that the person gave: never what the server says of itself, or a bad server could
+    /// have identities for a good one, and show them there. That it is an fh server at all is asked
+    /// first, so that no identity is shown to anything else.
     async fn audience(&self) -> Result<&str> {
-        let ask = || async {
-            let audience = self.server.discovery().await?.audience;
-            checked_audience(self.workload.provider(), &self.server, &audience)?;
-            Ok(audience)
-        };
-        self.audience.get_or_try_init(ask).await.map(String::as_str)
+        let ask = || async { self.server.discovery().await.map(drop) };
+        self.is_fh.get_or_try_init(ask).await?;
+        Ok(self.server.base_url().as_str())
     }
 
     async fn token(&self) -> Result<IssuedToken> {

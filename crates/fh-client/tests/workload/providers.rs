@@ -113,17 +113,22 @@ async fn a_github_job_can_exchange_its_jwt() {
 #[tokio::test]
 async fn a_server_cannot_ask_for_an_identity_for_somebody_else() {
     let platform = Stage::github(HOUR).await;
-    for audience in ["sts.amazonaws.com", "urn:fh:", "urn:fh:x", ""] {
-        let server = Stage::start(move |_, _| json_answer(200, &discovery(audience))).await;
+    let another = "urn:fh:0192f0c1-0000-7000-8000-00000000000f";
+    for said in ["sts.amazonaws.com", another, ""] {
+        let server = Stage::start(move |_, _| json_answer(200, &discovery(said))).await;
         let client = client(
             &server,
             workload(Provider::GitHub, github(&platform)),
             Manner::Direct,
         );
-        let error = client.whoami().await.unwrap_err();
-        assert!(error.to_string().contains("no name of an fh server"));
+        // What it answers is no caller.
+        client.whoami().await.unwrap_err();
+        let asked = platform.heard().pop().unwrap();
+        let audience = url::form_urlencoded::parse(asked.query.as_bytes())
+            .find(|(key, _)| key == "audience")
+            .map(|(_, value)| value.into_owned());
+        assert_eq!(audience, Some(server.url()), "{said}");
     }
-    assert!(platform.heard().is_empty());
 }
 
 #[tokio::test]
@@ -408,7 +413,7 @@ async fn a_pods_token_is_read_again_for_each_request() {
     fs::remove_file(&file).unwrap();
     let text = told(&client.whoami().await.unwrap_err());
     assert!(text.contains("serviceAccountToken"), "{text}");
-    assert!(text.contains(AUDIENCE), "{text}");
+    assert!(text.contains(&server.url()), "{text}");
 }
 
 #[tokio::test]

@@ -60,7 +60,7 @@ pub(super) struct Checked {
 /// What is wrong, for the one who sent it.
 pub(super) fn check(
     text: &str,
-    audience: &str,
+    audiences: &[&str],
     endpoints: &[String],
     now: OffsetDateTime,
 ) -> Result<Checked, &'static str> {
@@ -85,7 +85,7 @@ pub(super) fn check(
     {
         return Err("a header of the signed request is not readable");
     }
-    if header(AWS_SERVER_HEADER) != Some(audience) {
+    if !header(AWS_SERVER_HEADER).is_some_and(|named| audiences.contains(&named)) {
         return Err("the signed request is for another server");
     }
     let nonce = header(AWS_NONCE_HEADER)
@@ -333,7 +333,7 @@ mod tests {
 
     fn checked(request: &Value) -> Result<Checked, &'static str> {
         let text = BASE64URL_NOPAD.encode(request.to_string().as_bytes());
-        check(&text, AUDIENCE, &[], now())
+        check(&text, &[AUDIENCE], &[], now())
     }
 
     #[test]
@@ -474,7 +474,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,200}", authorization in ".{0,60}") {
-            let _ = check(&text, AUDIENCE, &[], now());
+            let _ = check(&text, &[AUDIENCE], &[], now());
             let _ = claims(&text);
             let _ = endpoint(&text, &[]);
             let _ = signed_headers(&authorization);

@@ -194,9 +194,8 @@ impl Workloads {
         request: &str,
         now: OffsetDateTime,
     ) -> Result<(Identity, String, i64), Refusal> {
-        let [audience, _] = &self.audiences;
-        let checked =
-            aws::check(request, audience, &self.sts_endpoints, now).map_err(Refusal::Request)?;
+        let checked = aws::check(request, &self.audiences(), &self.sts_endpoints, now)
+            .map_err(Refusal::Request)?;
         let nonce = checked.nonce.clone();
         let end = self.nonces.end(&nonce, now).ok_or(Refusal::Request(
             "the nonce of the signed request is not one of this server, or older than five minutes",
