@@ -25,5 +25,6 @@ mod status;
 mod teams;
 mod token;
 mod trouble;
+mod trust;
 mod workload;
 mod world;

@@ -39,6 +39,8 @@ const OPEN: &[&str] = &[
     "GET /api/v1/openapi.json",
     "GET /healthz",
     "GET /readyz",
+    "POST /oauth/nonce",
+    "POST /oauth/token",
 ];
 
 /// A part of a NAR of no push.
@@ -82,6 +84,12 @@ fn rows() -> Vec<Row> {
         wrong_flake: right,
         stranger: right,
         reader: right,
+        right,
+        ..row(method, path, body)
+    };
+    // For the administrators of the whole organisation.
+    let on_organization = |method, path, body, right| Row {
+        wrong_flake: 403,
         right,
         ..row(method, path, body)
     };
@@ -240,6 +248,24 @@ fn rows() -> Vec<Row> {
             reader: 404,
             ..own(Method::DELETE, "/api/v1/tokens/{id}", None, 204)
         },
+        on_organization(
+            Method::PUT,
+            "/api/v1/orgs/acme/trust/ci",
+            Some(json!({
+                "provider": "github", "flakes": ["acme/app"], "role": "read",
+                "conditions": [{ "claim": "repository", "equals": "acme/app" }],
+            })),
+            200,
+        ),
+        on_organization(Method::GET, "/api/v1/orgs/acme/trust", None, 200),
+        on_organization(Method::GET, "/api/v1/orgs/acme/trust/ci", None, 200),
+        on_organization(
+            Method::POST,
+            "/api/v1/orgs/acme/trust-test",
+            Some(json!({ "token": "x" })),
+            200,
+        ),
+        on_organization(Method::DELETE, "/api/v1/orgs/acme/trust/ci", None, 204),
         anybody("/nix-cache-info", 200),
         anybody(
             "/nar/0000000000000000000000000000000000000000000000000000.nar.zst",
