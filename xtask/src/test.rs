@@ -38,6 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
 
     programs()?;
+    identity_providers();
 
     say::step("Tests");
     let skips = tempfile::NamedTempFile::new().context("no temporary file")?;
@@ -76,7 +77,31 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("secret-tool", "libsecret-tools"),
     ("fish", "fish"),
     ("zsh", "zsh"),
+    // Identity providers that others have written.
+    ("node", "nodejs"),
+    ("npm", "npm"),
 ];
+
+/// Installs the identity providers, or says why not; then their tests are skipped.
+fn identity_providers() {
+    if debian::may_install().is_ok() && !has_venv() {
+        say::line("installing python3-venv with apt-get");
+        if let Err(error) = debian::install(&["python3-venv"]) {
+            say::line(&format!("missing: python3-venv ({error:#})"));
+        }
+    }
+    if let Err(error) = fh_testkit::identity::provision(&mut |step| say::line(step)) {
+        say::line(&format!("missing: identity providers ({error:#})"));
+    }
+}
+
+/// Whether Python can make environments with a pip of their own.
+fn has_venv() -> bool {
+    std::process::Command::new("python3")
+        .args(["-c", "import venv, ensurepip"])
+        .status()
+        .is_ok_and(|status| status.success())
+}
 
 /// Installs what is missing of [`PROGRAMS`], or says what that is.
 fn programs() -> Result<()> {

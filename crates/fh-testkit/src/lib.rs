@@ -2,6 +2,7 @@
 //!
 //! - [`nix`]: real Nix in several versions, scratch stores, daemons and generated closures.
 //! - [`debian`]: Debian packages used without being installed.
+//! - [`identity`]: identity providers that others have written.
 //! - [`proxy`]: a TCP proxy that counts, delays, throttles, stalls, cuts and refuses.
 //! - [`random`]: random choices that can be made again.
 //! - `server` (feature of that name): real fh servers in this process.
@@ -14,6 +15,7 @@
 #[cfg(feature = "server")]
 pub mod attic;
 pub mod debian;
+pub mod identity;
 pub mod nix;
 pub mod proxy;
 pub mod random;

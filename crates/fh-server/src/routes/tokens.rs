@@ -476,8 +476,10 @@ fn deals_with_as_own(
         .is_some_and(|own| own.id == token.id);
     let manages =
         principal.scope.allows(Permission::Mint) || principal.scope.allows(Permission::Admin);
+    // Many workloads share the account of a policy, and each is somebody else.
+    let same_holder = token.account_id == principal.account_id && principal.workload.is_none();
     let narrower = manages
         && (descendants.contains(&token.id)
-            || token.account_id == principal.account_id && principal.scope.includes(&token.scope));
+            || same_holder && principal.scope.includes(&token.scope));
     itself || narrower || caller.server_administrator().is_ok()
 }

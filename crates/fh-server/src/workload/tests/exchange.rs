@@ -108,6 +108,36 @@ async fn a_workload_mints_only_where_its_policy_says_so_and_never_more_than_it_h
 }
 
 #[tokio::test]
+async fn workloads_of_one_policy_do_not_deal_with_each_others_tokens() {
+    let world = World::new().await;
+    let conditions = json!([{ "claim": "sub", "glob": "build*" }]);
+    let change = json!({ "mint": true, "conditions": conditions });
+    world.trust("ci", change).await;
+    let ours = exchanged(&world, &world.identity(json!({ "sub": "build1" })), &[]).await;
+    let theirs = exchanged(&world, &world.identity(json!({ "sub": "build2" })), &[]).await;
+    let id = fh_auth::read_unverified(&theirs.access_token).unwrap().jti;
+    let path = format!("/api/v1/tokens/{id}");
+    let server = &world.server;
+    for token in [
+        &ours.access_token,
+        &world.identity(json!({ "sub": "build1" })),
+    ] {
+        server.get(&path, token).await.expect(404);
+        server.delete(&path, token).await.expect(404);
+        let list: TokenList = server.get("/api/v1/tokens", token).await.expect(200).json();
+        assert!(list.tokens.iter().all(|token| token.id != id));
+    }
+    let rotate = format!("{path}/rotate");
+    let rotated = server.post(&rotate, &ours.access_token, json!({})).await;
+    rotated.expect(404);
+    // With their own they do.
+    let rotated = server.post(&rotate, &theirs.access_token, json!({})).await;
+    let rotated: MintedToken = rotated.expect(201).json();
+    assert_eq!(world.reads("acme/app", &rotated.token).await, 200);
+    world.whoami(&theirs.access_token).await.expect(401);
+}
+
+#[tokio::test]
 async fn the_shortest_lifetime_counts_and_less_can_be_asked_for() {
     let world = World::new().await;
     world.trust("ci", json!({ "max_lifetime": 600 })).await;

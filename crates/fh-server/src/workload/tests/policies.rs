@@ -113,10 +113,7 @@ async fn what_would_let_strangers_in_or_the_server_astray_is_refused() {
     }
     let named = world.policy(json!({ "issuer": "https://k8s.example", "jwks": { "keys": [key] } }));
     world.put("good", named).await.expect(200);
-    world
-        .put("-bad name", world.policy(json!({})))
-        .await
-        .expect(400);
+    world.put("-bad", world.policy(json!({}))).await.expect(400);
 }
 
 #[tokio::test]
