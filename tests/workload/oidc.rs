@@ -118,7 +118,8 @@ fn an_issuer_that_somebody_else_has_written_is_trusted_and_may_rotate_and_go_awa
     // By itself, in a job.
     let file = server.scratch().join("identity");
     std::fs::write(&file, &identity).unwrap();
-    let variables = [("FH_WORKLOAD_TOKEN_FILE", file.to_str().unwrap())];
+    let file = file.to_str().unwrap();
+    let variables = [("FH_WORKLOAD", "token"), ("FH_WORKLOAD_TOKEN_FILE", file)];
     let listed = job(&server, &variables, &["list", "flakes", "--json"]);
     assert!(listed.status.success(), "{listed:?}");
     let listed: Value = serde_json::from_slice(&listed.stdout).unwrap();
