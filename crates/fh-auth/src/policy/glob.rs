@@ -156,12 +156,11 @@ mod tests {
     fn reference(parts: &[Part], text: &[char]) -> bool {
         match (parts.split_first(), text.split_first()) {
             (None, None) => true,
-            (None, Some(_)) => false,
             (Some((Part::Literal(literal), rest)), Some((character, text))) => {
                 literal == character && reference(rest, text)
             }
             (Some((Part::One, rest)), Some((_, text))) => reference(rest, text),
-            (Some((Part::Literal(_) | Part::One, _)), None) => false,
+            (None, Some(_)) | (Some((Part::Literal(_) | Part::One, _)), None) => false,
             (Some((star, rest)), _) => {
                 reference(rest, text)
                     || text.split_first().is_some_and(|(character, text)| {

@@ -21,6 +21,10 @@ fn writing(template: SetTrustPolicy) -> Policy {
     .unwrap()
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a `json!` is written in place"
+)]
 fn wanted(provider: &str, issuer: Option<&str>, conditions: Value) -> SetTrustPolicy {
     serde_json::from_value(json!({
         "provider": provider, "issuer": issuer, "conditions": conditions,
@@ -29,6 +33,10 @@ fn wanted(provider: &str, issuer: Option<&str>, conditions: Value) -> SetTrustPo
     .unwrap()
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a `json!` is written in place"
+)]
 fn claims(value: Value) -> Map<String, Value> {
     value.as_object().unwrap().clone()
 }

@@ -298,6 +298,10 @@ mod tests {
         amz_date("20261128T213026Z").unwrap()
     }
 
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "a `json!` is written in place"
+    )]
     fn request(change: Value) -> Value {
         let mut request = json!({
             "url": "https://sts.eu-central-1.amazonaws.com/",

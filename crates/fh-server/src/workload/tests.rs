@@ -118,6 +118,10 @@ impl World {
     }
 }
 
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a `json!` is written in place"
+)]
 fn extend(value: &mut Value, change: Value) {
     let fields = value.as_object_mut().unwrap();
     for (name, new) in change.as_object().unwrap() {
