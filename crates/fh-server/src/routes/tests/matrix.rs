@@ -292,28 +292,40 @@ fn rows() -> Vec<Row> {
             ..own(Method::GET, "/api/v1/keys", None, 200)
         },
         // What an organisation is managed with: for its administrators.
-        on_organization(Method::GET, "/api/v1/orgs/acme", None, 200),
+        Row {
+            needs: "pull",
+            ..on_organization(Method::GET, "/api/v1/orgs/acme", None, 200)
+        },
         on_organization(
             Method::PATCH,
             "/api/v1/orgs/acme",
             Some(json!({ "push": "writers" })),
             200,
         ),
-        on_organization(Method::GET, "/api/v1/orgs/acme/members", None, 200),
+        Row {
+            needs: "pull",
+            ..on_organization(Method::GET, "/api/v1/orgs/acme/members", None, 200)
+        },
         on_organization(
             Method::PUT,
             "/api/v1/orgs/acme/members/dan",
             Some(json!({ "role": "member" })),
             200,
         ),
-        on_organization(Method::GET, "/api/v1/orgs/acme/teams", None, 200),
+        Row {
+            needs: "pull",
+            ..on_organization(Method::GET, "/api/v1/orgs/acme/teams", None, 200)
+        },
         on_organization(
             Method::POST,
             "/api/v1/orgs/acme/teams",
             Some(json!({ "name": "team" })),
             201,
         ),
-        on_organization(Method::GET, "/api/v1/orgs/acme/teams/team", None, 200),
+        Row {
+            needs: "pull",
+            ..on_organization(Method::GET, "/api/v1/orgs/acme/teams/team", None, 200)
+        },
         on_organization(
             Method::PUT,
             "/api/v1/orgs/acme/teams/team/members/dan",
@@ -361,6 +373,8 @@ fn rows() -> Vec<Row> {
             Some(json!({ "disabled": false })),
         ),
         Row {
+            // It is told that it lacks the permission.
+            wrong_permission: 200,
             needs: "pull",
             ..own(
                 Method::GET,
@@ -369,11 +383,11 @@ fn rows() -> Vec<Row> {
                 200,
             )
         },
+        on_organization(Method::DELETE, "/api/v1/orgs/acme", None, 409),
         Row {
             right: 204,
             ..on_flake(Method::DELETE, flake, None)
         },
-        on_organization(Method::DELETE, "/api/v1/orgs/acme", None, 409),
     ]
 }
 
