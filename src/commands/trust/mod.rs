@@ -20,7 +20,7 @@ use crate::output::{Column, column, human};
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     #[command(subcommand)]
-    Add(add::AddCommand),
+    Add(Box<add::AddCommand>),
     List(ListArguments),
     Show(ShowArguments),
     Remove(RemoveArguments),
@@ -73,7 +73,7 @@ pub(crate) struct RemoveArguments {
 
 pub(crate) fn run(command: TrustCommand, context: &Context) -> Result<(), CommandError> {
     match command {
-        TrustCommand::Add(command) => add::run(command, context),
+        TrustCommand::Add(command) => add::run(*command, context),
         TrustCommand::List(arguments) => list(&arguments, context),
         TrustCommand::Show(arguments) => show(&arguments, context),
         TrustCommand::Remove(arguments) => remove(&arguments, context),
