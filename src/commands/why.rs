@@ -118,7 +118,7 @@ fn about_slice(slice: &SliceAccess) -> String {
 
 /// One reason in words, with whom it is one for.
 fn about(reason: &AccessReason, slice: &SliceAccess) -> String {
-    let role = reason.role.map(|role| role.as_str()).unwrap_or_default();
+    let role = reason.role.map(fh_api::Role::as_str).unwrap_or_default();
     let on = if reason.organization_wide {
         format!("{}/*", slice.flake.org)
     } else {

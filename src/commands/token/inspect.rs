@@ -48,7 +48,7 @@ struct Report {
     /// Why it was refused or not asked.
     reason: Option<String>,
     /// What the server says of it.
-    whoami: Option<Whoami>,
+    whoami: Option<Box<Whoami>>,
 }
 
 pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(), CommandError> {
@@ -81,7 +81,7 @@ fn read(file: Option<&Path>, context: &Context) -> Result<SecretString, CommandE
 }
 
 enum Answer {
-    Accepted(Whoami),
+    Accepted(Box<Whoami>),
     Refused(String),
     NotAsked(String),
 }
@@ -108,7 +108,7 @@ fn ask(
             return Ok(Answer::NotAsked(format!("it is not for {server}")));
         }
         Ok(match trusted.whoami().await {
-            Ok(whoami) => Answer::Accepted(whoami),
+            Ok(whoami) => Answer::Accepted(Box::new(whoami)),
             Err(ClientError::Unauthorized { message, .. }) => Answer::Refused(message),
             Err(error) => Answer::NotAsked(error.to_string()),
         })

@@ -12,7 +12,7 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
-use super::{IdentityToken, Provider, Workload, aws, no_identity};
+use super::{IdentityToken, Workload, aws, no_identity};
 use crate::client::{Client, check_token};
 use crate::error::{Error, Result};
 use crate::http::{Answer, Content, Request};

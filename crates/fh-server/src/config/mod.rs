@@ -25,6 +25,7 @@ mod draft;
 mod error;
 mod example;
 mod file;
+mod option_spec;
 mod options;
 mod resolve;
 #[cfg(test)]
@@ -39,7 +40,8 @@ pub use check::{CheckError, Report, check};
 pub use error::ConfigError;
 pub use example::example_file;
 pub use file::read_file;
-pub use options::{OPTIONS, OptionSpec, Section, option};
+pub use option_spec::{OptionSpec, Section};
+pub use options::{OPTIONS, option};
 pub use resolve::{Given, Origin, Resolved, resolve};
 
 /// All that a server is told, parsed and validated.

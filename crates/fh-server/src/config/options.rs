@@ -1,78 +1,10 @@
 //! The table of options: the one place where an option is known.
 
-use std::fmt;
 use std::path::PathBuf;
 
 use super::LogFormat;
-use super::draft::Draft;
+use super::option_spec::{OptionSpec, Section};
 use super::value::{count, duration, size};
-
-/// One option of `fh serve`.
-pub struct OptionSpec {
-    /// The key in the TOML file; with `--` before it, the flag.
-    pub key: &'static str,
-    /// The environment variable: `FH_SERVE_` and the key.
-    pub variable: &'static str,
-    /// Under which heading help and example file show it.
-    pub section: Section,
-    /// What stands for the value in help.
-    pub value_name: &'static str,
-    /// Full sentences; the first paragraph is the short help.
-    pub help: &'static str,
-    /// What holds where nothing is given; `None` where there is no fixed text for that.
-    pub default: Option<&'static str>,
-    /// A value to show in the example file where there is no default.
-    pub example: &'static str,
-    /// May be given several times (a TOML array; separated by commas in the environment).
-    pub repeated: bool,
-    /// The value is a path: a relative one in a file counts from the file's directory.
-    pub is_path: bool,
-    /// Parses one text and puts it into the settings.
-    pub(super) set: fn(&mut Draft, &str) -> Result<(), String>,
-}
-
-impl fmt::Debug for OptionSpec {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("OptionSpec")
-            .field("key", &self.key)
-            .finish_non_exhaustive()
-    }
-}
-
-/// Headings of help and example file.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Section {
-    /// Data and addresses.
-    Server,
-    /// Certificate and key.
-    Tls,
-    /// What the cache says of itself.
-    Cache,
-    /// How long tokens last.
-    Tokens,
-    /// Largest bodies and the like.
-    Limits,
-    /// How long the server waits.
-    Timeouts,
-    /// What is logged.
-    Log,
-}
-
-impl Section {
-    /// The heading.
-    #[must_use]
-    pub fn title(self) -> &'static str {
-        match self {
-            Self::Server => "Server",
-            Self::Tls => "TLS",
-            Self::Cache => "Cache",
-            Self::Tokens => "Tokens",
-            Self::Limits => "Limits",
-            Self::Timeouts => "Time-outs",
-            Self::Log => "Log",
-        }
-    }
-}
 
 /// Finds an option by its key.
 #[must_use]

@@ -4,7 +4,8 @@ use std::fmt;
 use std::path::PathBuf;
 
 use super::draft::Draft;
-use super::options::{OPTIONS, OptionSpec};
+use super::option_spec::OptionSpec;
+use super::options::OPTIONS;
 use super::{ConfigError, ListenAddress, Settings};
 
 /// Where a value came from. The later of two in this order is the one that counts.

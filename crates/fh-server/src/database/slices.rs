@@ -287,11 +287,14 @@ pub(crate) fn references(
     Ok(found.unwrap_or_default())
 }
 
+/// A row of a slice and the path that it is of.
+pub(crate) type HeldPath = (StorePathHash, Holder);
+
 /// A NAR and every row that has it, the oldest first.
 pub(crate) fn rows_of_nar(
     connection: &Connection,
     nar_hash: &NarHash,
-) -> Result<Option<(Nar, Vec<(StorePathHash, Holder)>)>, DatabaseError> {
+) -> Result<Option<(Nar, Vec<HeldPath>)>, DatabaseError> {
     let Some(nar) = nar_of_hash(connection, nar_hash)? else {
         return Ok(None);
     };

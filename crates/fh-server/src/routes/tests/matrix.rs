@@ -508,9 +508,7 @@ fn template(address: &str, operations: &BTreeSet<(String, String)>, method: &Met
         let mut same = 0;
         let mut given = address.split('/');
         for segment in template.split('/') {
-            let Some(value) = given.next() else {
-                return None;
-            };
+            let value = given.next()?;
             if segment == "{path}" {
                 return Some(same);
             }

@@ -438,7 +438,7 @@ async fn administrators_mint_for_their_service_accounts_within_the_organisation(
     let list = async |token: &str| server.get("/api/v1/tokens?user=ci", token).await;
     list(&acme.cleo).await.expect(403);
     let tokens: TokenList = list(&acme.ann).await.expect(200).json();
-    assert_eq!(tokens.tokens, [minted.info.clone()]);
+    assert_eq!(tokens.tokens, std::slice::from_ref(&minted.info));
     server
         .get("/api/v1/whoami", &minted.token)
         .await

@@ -108,13 +108,13 @@ impl History {
             done: Vec::new(),
             server,
         };
-        for index in 0..2 {
+        for (index, owner) in people.iter().take(2).enumerate() {
             let name = history.organization(index);
-            history.server.organization(&name, &people[index]).await;
+            history.server.organization(&name, owner).await;
             let teams = format!("/api/v1/orgs/{name}/teams");
             history
                 .server
-                .post(&teams, &people[index], json!({ "name": "team" }))
+                .post(&teams, owner, json!({ "name": "team" }))
                 .await
                 .expect(201);
         }

@@ -68,9 +68,9 @@ pub(super) fn organization_of(flake: usize) -> usize {
 fn includes(mine: Reach, asked: Reach) -> bool {
     match (mine, asked) {
         (Reach::All, _) => true,
-        (Reach::Organization(mine), Reach::Organization(asked)) => mine == asked,
+        (Reach::Organization(mine), Reach::Organization(asked))
+        | (Reach::Flake(mine), Reach::Flake(asked)) => mine == asked,
         (Reach::Organization(mine), Reach::Flake(asked)) => mine == organization_of(asked),
-        (Reach::Flake(mine), Reach::Flake(asked)) => mine == asked,
         _ => false,
     }
 }
