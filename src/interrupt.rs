@@ -27,6 +27,9 @@ enum Interruption {
     Termination,
 }
 
+/// How far apart one signal is heard by a child and by this process.
+const AT_THE_SAME_TIME: Duration = Duration::from_millis(50);
+
 /// Hears who asks for the end, from when it was made.
 struct Listener {
     control_c: Signal,
@@ -77,13 +80,26 @@ pub(crate) fn run<T>(
     let result = runtime.block_on(async {
         // Before the future does or shows anything: until then a signal ends the process where it is.
         let mut listener = Listener::start()?;
-        tokio::select! {
-            result = future => result,
-            end = listener.heard() => Err(match end {
-                Interruption::ControlC => CommandError::interrupted(hint()),
-                Interruption::Termination => CommandError::terminated(hint()),
-            }),
-        }
+        let end = tokio::select! {
+            biased;
+            end = listener.heard() => end,
+            result = future => {
+                let error = match result {
+                    Err(error) => error,
+                    done => return done,
+                };
+                // The terminal sends Ctrl-C to children as well: that one of them died of it may be
+                // known before the signal is heard here.
+                match tokio::time::timeout(AT_THE_SAME_TIME, listener.heard()).await {
+                    Ok(end) => end,
+                    Err(_) => return Err(error),
+                }
+            }
+        };
+        Err(match end {
+            Interruption::ControlC => CommandError::interrupted(hint()),
+            Interruption::Termination => CommandError::terminated(hint()),
+        })
     });
     runtime.shutdown_timeout(PATIENCE);
     result

@@ -244,7 +244,7 @@ fn a_job_that_nobody_logged_in_uses_its_identity_and_says_so_once() {
     assert_eq!(claims(&scene.bearer("GET /api/v1/users"))["sub"], "job");
     let asked = &scene.heard()[1];
     assert!(
-        asked.starts_with("GET /github?a=b&audience=urn%3Afh%3A0192f0c1"),
+        asked.starts_with("GET /github?a=b&audience=http%3A%2F%2F127.0.0.1%3A"),
         "{asked}"
     );
     assert_eq!(left(&world), [""; 0], "nothing is stored");

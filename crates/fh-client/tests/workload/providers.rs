@@ -71,7 +71,10 @@ async fn a_github_job_asks_for_this_servers_audience_and_shows_the_jwt_itself() 
     assert_eq!(asked.len(), 1);
     assert_eq!(
         asked[0].query,
-        "api-version=2.0&audience=urn%3Afh%3A0192f0c1-0000-7000-8000-000000000001"
+        format!(
+            "api-version=2.0&audience={}",
+            url::form_urlencoded::byte_serialize(server.url().as_bytes()).collect::<String>()
+        )
     );
     assert_eq!(asked[0].bearer(), "job-secret");
     assert!(server.at("/oauth/token").is_empty());
