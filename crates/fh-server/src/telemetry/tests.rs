@@ -69,26 +69,8 @@ async fn panic() -> Response {
     panic!("secret of the panic")
 }
 
-/// Lets every line and span that these tests look for be met once before anybody listens.
-///
-/// tracing asks the listeners about a place in the code when it is met for the first time, and keeps
-/// what they say. A listener that comes at that very moment in another thread is not asked, and would
-/// never hear of that place.
-async fn meet_every_place() {
-    static MET: tokio::sync::OnceCell<()> = tokio::sync::OnceCell::const_new();
-    let meet = async || {
-        for path in ["/known", "/panic", "/log", "/nowhere"] {
-            let answered = observed(routes(), Metrics::new()).oneshot(request(path));
-            // The line of a request is written when its body is gone.
-            drop(answered.await.unwrap());
-        }
-    };
-    MET.get_or_init(meet).await;
-}
-
 /// Sends a request through the layers; the answer with its body, and what was logged.
 async fn exchange(metrics: &Metrics, request: Request) -> (http::response::Parts, String, Log) {
-    meet_every_place().await;
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -233,7 +215,6 @@ async fn lines_of_a_request_carry_its_id() {
 
 #[tokio::test]
 async fn an_answer_that_nobody_waited_for_is_recorded() {
-    meet_every_place().await;
     let metrics = Metrics::new();
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()

@@ -527,10 +527,12 @@ async fn no_history_gives_or_takes_more_than_the_model_says() {
     histories(0..120).await;
 }
 
-/// Thousands, from the seed that `FH_SEED` names on.
+/// Thousands: as many as `FH_HISTORIES` says, from the seed `FH_SEED` on.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes"]
 async fn thousands_of_histories() {
-    let first = std::env::var("FH_SEED").map_or(1_000, |text| u64::from_str(&text).unwrap());
-    histories(first..first + 4_000).await;
+    let number =
+        |name: &str, usual| std::env::var(name).map_or(usual, |text| u64::from_str(&text).unwrap());
+    let first = number("FH_SEED", 1_000);
+    histories(first..first + number("FH_HISTORIES", 4_000)).await;
 }
