@@ -40,6 +40,14 @@ impl Candidates<'_> {
         self.source.len()
     }
 
+    /// Those of which [`Self::len`] is the number, in no order.
+    pub(crate) fn each_possible(&self, told: &mut dyn FnMut(i64)) {
+        match &self.source {
+            Source::Granted(holdings) => holdings.granted_flakes().for_each(told),
+            Source::Listed(lists) => lists.iter().copied().flatten().copied().for_each(told),
+        }
+    }
+
     /// Exactly those that have the rank, in ascending order.
     pub(crate) fn flake_ids(&self) -> Vec<i64> {
         let mut ids: Vec<i64> = match &self.source {

@@ -13,6 +13,8 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0003_integrity.sql"),
     include_str!("migrations/0004_access.sql"),
     include_str!("migrations/0005_lookup.sql"),
+    include_str!("migrations/0006_packed.sql"),
+    include_str!("migrations/0007_pack.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

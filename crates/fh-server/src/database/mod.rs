@@ -28,6 +28,7 @@ mod migrations;
 pub(crate) mod nars;
 mod open;
 pub(crate) mod organizations;
+pub(crate) mod packed;
 pub(crate) mod pushes;
 pub(crate) mod settings;
 pub(crate) mod slices;

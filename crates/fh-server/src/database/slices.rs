@@ -10,9 +10,9 @@ use fh_api::PathSummary;
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
 use rusqlite::{Connection, Row, params};
 
-use super::DatabaseError;
 use super::nars::{Nar, hex_list, signed};
 use super::values::{Timestamp, all, execute, first, now, parse, words};
+use super::{DatabaseError, packed};
 
 /// What a slice holds under a path's hash.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -123,11 +123,30 @@ pub(crate) fn oldest_holders(
     after: i64,
     most: usize,
 ) -> Result<Vec<Holder>, DatabaseError> {
-    let question = if damaged {
-        OLDEST_SOUND_HOLDERS
-    } else {
-        OLDEST_HOLDERS
-    };
+    if damaged {
+        return indexed(connection, OLDEST_SOUND_HOLDERS, hash, after, most);
+    }
+    if most < packed::BLOCK {
+        return indexed(connection, OLDEST_HOLDERS, hash, after, most);
+    }
+    let mut holders = packed::oldest(connection, hash, after, most)?;
+    if let Some(missing @ 1..) = most.checked_sub(holders.len()) {
+        let after = holders.last().map_or(after, |last| last.row_id);
+        let rest = indexed(connection, OLDEST_HOLDERS, hash, after, missing)?;
+        holders.extend(rest);
+    }
+    holders.truncate(most);
+    Ok(holders)
+}
+
+/// The answer to one of the two questions for holders.
+fn indexed(
+    connection: &Connection,
+    question: &str,
+    hash: &StorePathHash,
+    after: i64,
+    most: usize,
+) -> Result<Vec<Holder>, DatabaseError> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     all(
         connection,
@@ -375,6 +394,13 @@ pub(crate) fn insert(
             now()
         ],
     )?;
+    if added == 1 {
+        packed::row_added(
+            connection,
+            &info.path.hash(),
+            connection.last_insert_rowid(),
+        )?;
+    }
     Ok(added == 1)
 }
 

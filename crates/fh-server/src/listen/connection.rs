@@ -1,16 +1,17 @@
 //! One connection: TLS, then HTTP/1.1 or HTTP/2, until it ends, stands still, or the server stops.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use fh_api::{ErrorBody, ErrorCode};
 use http::{Request, Response, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
@@ -45,6 +46,9 @@ const HTTP1_BUFFER: usize = 128 << 10;
 
 /// How often a connection is looked at while the server is stopping.
 const STOPPING_TICK: Duration = Duration::from_millis(100);
+
+/// How long a client whose request came too late may take to read that it did.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What all connections of a socket share.
 pub(super) struct Shared {
@@ -89,13 +93,13 @@ where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
     let pace = Pace::new();
-    let stream = TokioIo::new(PacedStream::new(stream, pace.clone()));
+    let stream = Arc::new(Mutex::new(stream));
+    let paced = TokioIo::new(PacedStream::new(Arc::clone(&stream), pace.clone()));
     let service = {
         let (shared, pace) = (shared.clone(), pace.clone());
         service_fn(move |request| answer(shared.clone(), pace.clone(), peer, request))
     };
-    let connection = shared.http.serve_connection(stream, service);
-    tokio::pin!(connection);
+    let mut connection = Box::pin(shared.http.serve_connection(paced, service));
 
     let timeouts = &shared.timeouts;
     let usual_tick = (timeouts.header.min(timeouts.idle).min(timeouts.stall) / 4)
@@ -130,6 +134,16 @@ where
                             connection.as_mut().graceful_shutdown();
                         }
                     }
+                    Verdict::TooLate => {
+                        tracing::debug!(%peer, "the headers of a request did not come in time");
+                        drop(connection);
+                        // hyper had the only other share.
+                        if let Some(stream) = Arc::into_inner(stream) {
+                            let stream = stream.into_inner().unwrap_or_else(PoisonError::into_inner);
+                            say_too_late(stream).await;
+                        }
+                        return;
+                    }
                     Verdict::Cut => {
                         tracing::debug!(%peer, stopping, "connection stood still, cut");
                         return;
@@ -138,6 +152,36 @@ where
             }
         }
     }
+}
+
+/// Answers a request of which only a part came. hyper would close the connection without a word.
+async fn say_too_late(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let farewell = async {
+        stream.write_all(too_late()?.as_bytes()).await?;
+        stream.shutdown().await?;
+        // What the client has on the way would have the system reset the connection, and our answer
+        // with it.
+        let mut rest = [0; 1024];
+        while stream.read(&mut rest).await? > 0 {}
+        std::io::Result::Ok(())
+    };
+    // A client that is gone, or does not read, is not waited for.
+    let _ = tokio::time::timeout(FAREWELL, farewell).await;
+}
+
+/// The whole answer, as HTTP/1.1. Which address was meant may not be known, so it is in the API's form.
+fn too_late() -> serde_json::Result<String> {
+    let body = serde_json::to_string(&ErrorBody {
+        code: http::StatusCode::REQUEST_TIMEOUT.as_u16(),
+        error: ErrorCode::Timeout,
+        message: "the headers of the request did not come in time".to_owned(),
+        request_id: None,
+    })?;
+    let length = body.len();
+    Ok(format!(
+        "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
+         cache-control: no-store\r\nconnection: close\r\n\r\n{body}"
+    ))
 }
 
 /// One request.

@@ -30,9 +30,14 @@ pub(super) enum Verdict {
     Go,
     /// Tell the client that no further request is taken.
     Close,
+    /// The rest of an HTTP/1 request's headers did not come in time: say so, and drop it.
+    TooLate,
     /// Drop it.
     Cut,
 }
+
+/// What an HTTP/2 connection starts with, and no HTTP/1 request does.
+const HTTP2_START: &[u8] = b"PRI ";
 
 /// The progress of one connection.
 #[derive(Debug)]
@@ -52,6 +57,8 @@ struct State {
     quiet_since: Instant,
     /// When the first byte after the last answer came: a further request began.
     head_since: Option<Instant>,
+    /// The first bytes of the connection, as many as tell HTTP/1 from HTTP/2.
+    start: Vec<u8>,
     /// When a byte last went either way.
     last_byte: Instant,
     /// Since when the system takes no further bytes.
@@ -70,6 +77,7 @@ impl Pace {
                 http2: false,
                 quiet_since: now,
                 head_since: None,
+                start: Vec::with_capacity(HTTP2_START.len()),
                 last_byte: now,
                 blocked_since: None,
                 handed: HashMap::new(),
@@ -116,10 +124,11 @@ impl Pace {
             };
         }
         if state.last_request == 0 {
-            return if stopping || since(state.quiet_since) > timeouts.header {
-                Verdict::Cut
-            } else {
-                Verdict::Go
+            return match (stopping, since(state.quiet_since) > timeouts.header) {
+                (true, _) => Verdict::Cut,
+                (false, true) if state.speaks_http1() => Verdict::TooLate,
+                (false, true) => Verdict::Cut,
+                (false, false) => Verdict::Go,
             };
         }
         if !state.http2
@@ -127,7 +136,7 @@ impl Pace {
                 .head_since
                 .is_some_and(|then| since(then) > timeouts.header)
         {
-            return Verdict::Cut;
+            return Verdict::TooLate;
         }
         let flushed = state.blocked_since.is_none() && since(state.last_byte) > FLUSH_GRACE;
         let quiet = since(state.quiet_since);
@@ -139,10 +148,12 @@ impl Pace {
         }
     }
 
-    fn did_read(&self) {
+    fn did_read(&self, bytes: &[u8]) {
         let mut state = self.state();
         let now = Instant::now();
         state.last_byte = now;
+        let missing = HTTP2_START.len() - state.start.len();
+        state.start.extend(bytes.iter().take(missing));
         if state.requests == 0 && state.last_request > 0 {
             state.head_since.get_or_insert(now);
         }
@@ -157,6 +168,13 @@ impl Pace {
             state.blocked_since = None;
             state.last_byte = now;
         }
+    }
+}
+
+impl State {
+    /// Whether something was said, and not the start of HTTP/2.
+    fn speaks_http1(&self) -> bool {
+        !HTTP2_START.starts_with(&self.start)
     }
 }
 
@@ -219,27 +237,33 @@ impl http_body::Body for PacedBody {
 }
 
 /// A connection's bytes, which tells its pace of them.
+///
+/// The stream is shared with whoever made it, to say goodbye on when hyper has let go of it.
 pub(super) struct PacedStream<S> {
-    inner: S,
+    inner: Arc<Mutex<S>>,
     pace: Arc<Pace>,
 }
 
 impl<S> PacedStream<S> {
-    pub(super) fn new(inner: S, pace: Arc<Pace>) -> Self {
+    pub(super) fn new(inner: Arc<Mutex<S>>, pace: Arc<Pace>) -> Self {
         Self { inner, pace }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, S> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl<S: AsyncRead + Unpin> AsyncRead for PacedStream<S> {
     fn poll_read(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
-        let polled = Pin::new(&mut self.inner).poll_read(context, buffer);
-        if buffer.filled().len() > before {
-            self.pace.did_read();
+        let polled = Pin::new(&mut *self.inner()).poll_read(context, buffer);
+        if let Some(read @ [_, ..]) = buffer.filled().get(before..) {
+            self.pace.did_read(read);
         }
         polled
     }
@@ -254,34 +278,34 @@ impl<S: AsyncWrite + Unpin> PacedStream<S> {
 
 impl<S: AsyncWrite + Unpin> AsyncWrite for PacedStream<S> {
     fn poll_write(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.inner).poll_write(context, bytes);
+        let polled = Pin::new(&mut *self.inner()).poll_write(context, bytes);
         self.note(polled)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.inner).poll_write_vectored(context, slices);
+        let polled = Pin::new(&mut *self.inner()).poll_write_vectored(context, slices);
         self.note(polled)
     }
 
     fn is_write_vectored(&self) -> bool {
-        self.inner.is_write_vectored()
+        self.inner().is_write_vectored()
     }
 
     // A TLS stream writes its records here too. A flush of nothing is no progress, but then
     // nothing is blocked either, and `last_byte` only ever delays a cut by a moment.
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner()).poll_flush(context)
     }
 
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_shutdown(context)
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.inner()).poll_shutdown(context)
     }
 }

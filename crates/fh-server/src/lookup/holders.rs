@@ -22,7 +22,7 @@ use crate::database::slices::{self, Holder};
 /// The slices that hold a path, the oldest first.
 #[derive(Clone)]
 pub(super) struct PathHolders {
-    serial: u64,
+    pub(super) serial: u64,
     oldest: Arc<[Holder]>,
 }
 
@@ -94,10 +94,7 @@ impl Lookup {
         hash: StorePathHash,
     ) -> Result<Option<i64>, DatabaseError> {
         let shared = &self.shared;
-        let PathHolders { serial, oldest } = match shared.paths.get(&shared.database, &hash) {
-            Some(holders) => holders,
-            None => self.load_path(hash).await?,
-        };
+        let PathHolders { serial, oldest } = self.path(hash).await?;
         if !may_be_more(&oldest) {
             return Ok(super::best_of(view, &oldest));
         }
@@ -162,7 +159,11 @@ impl Lookup {
         found(readable)
     }
 
-    async fn load_path(&self, hash: StorePathHash) -> Result<PathHolders, DatabaseError> {
+    /// The first few holders of a path.
+    pub(super) async fn path(&self, hash: StorePathHash) -> Result<PathHolders, DatabaseError> {
+        if let Some(holders) = self.shared.paths.get(&self.shared.database, &hash) {
+            return Ok(holders);
+        }
         let serial = self.shared.serial();
         let load = move |connection: &Connection| PathHolders::load(connection, hash, serial);
         let Shared {
@@ -178,6 +179,10 @@ impl Lookup {
         nars.load(database, nar_hash, load).await
     }
 }
+
+/// Of holders that are read from an index, and of those that are packed.
+const FROM_INDEX_PER_LOOKUP: usize = 4;
+const PACKED_PER_LOOKUP: usize = 32;
 
 /// The holders of a path whose content is not lost.
 pub(super) struct OfPath<'a> {
@@ -209,6 +214,14 @@ impl Holders for OfPath<'_> {
     fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, DatabaseError> {
         slices::oldest_row_in(self.connection, &self.hash, self.damaged, flake_ids)
     }
+
+    fn read_per_lookup(&self) -> usize {
+        if self.damaged {
+            FROM_INDEX_PER_LOOKUP
+        } else {
+            PACKED_PER_LOOKUP
+        }
+    }
 }
 
 /// The holders of a NAR; one is as good as the other, and the flake's id stands for its age.
@@ -232,6 +245,10 @@ impl Holders for OfNar<'_> {
     fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, DatabaseError> {
         let found = slices::nar_is_in(self.connection, self.nar_id, flake_ids)?;
         Ok(flake_ids.first().copied().filter(|_| found))
+    }
+
+    fn read_per_lookup(&self) -> usize {
+        FROM_INDEX_PER_LOOKUP
     }
 }
 
@@ -261,5 +278,9 @@ impl Class for Several<'_> {
 
     fn flake_ids(&self) -> Vec<i64> {
         self.0.iter().flat_map(Candidates::flake_ids).collect()
+    }
+
+    fn each_possible(&self, told: &mut dyn FnMut(i64)) {
+        self.0.iter().for_each(|each| each.each_possible(told));
     }
 }

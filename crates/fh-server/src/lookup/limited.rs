@@ -80,26 +80,33 @@ impl Lookup {
         let Some(keys) = limits.signed_by else {
             return self.row_of_view(view, hash).await;
         };
+        let shared = &self.shared;
+        // The identity is of one token, and so of its keys; the serial number of what the slices hold, and
+        // so of its signatures.
+        let key = (view.identity(), self.path(hash).await?.serial);
+        if let Some(row_id) = shared.rows.get(&key) {
+            return Ok(row_id);
+        }
         let (view, keys) = (view.clone(), keys.to_vec());
-        let signatures = self.shared.signatures.clone();
-        self.shared
-            .database
-            .read(move |connection| {
-                let holders = OfPath::new(connection, hash)?.oldest(i64::MIN, usize::MAX)?;
-                let mut ranked: Vec<(u32, Holder)> = holders
-                    .into_iter()
-                    .filter_map(|holder| view.rank(holder.flake_id).map(|rank| (rank, holder)))
-                    .collect();
-                // Stable: of equal ranks the oldest stays first.
-                ranked.sort_by_key(|(rank, _)| *rank);
-                for (_, holder) in ranked {
-                    if is_signed(connection, &signatures, &keys, holder)? {
-                        return Ok(Some(holder.row_id));
-                    }
+        let signatures = shared.signatures.clone();
+        let searched = shared.database.read(move |connection| {
+            let holders = OfPath::new(connection, hash)?.oldest(i64::MIN, usize::MAX)?;
+            let mut ranked: Vec<(u32, Holder)> = holders
+                .into_iter()
+                .filter_map(|holder| view.rank(holder.flake_id).map(|rank| (rank, holder)))
+                .collect();
+            // Stable: of equal ranks the oldest stays first.
+            ranked.sort_by_key(|(rank, _)| *rank);
+            for (_, holder) in ranked {
+                if is_signed(connection, &signatures, &keys, holder)? {
+                    return Ok(Some(holder.row_id));
                 }
-                Ok(None)
-            })
-            .await
+            }
+            Ok(None)
+        });
+        let row_id = searched.await?;
+        shared.rows.insert(key, row_id);
+        Ok(row_id)
     }
 
     /// A NAR, if a path with it stands in the view and the limits let that path through.

@@ -21,10 +21,7 @@ pub(super) const FIRST: usize = 64;
 const UNNOTICED: usize = 256;
 
 /// So many are read with one question at most: what is read beyond the one that is wanted is in vain.
-const MOST: usize = 2048;
-
-/// How many holders can be read in the time in which one flake is looked up.
-const READ_PER_LOOKUP: usize = 4;
+const MOST: usize = 4096;
 
 /// Who holds something, as the database says at one instant.
 pub(super) trait Holders {
@@ -36,6 +33,9 @@ pub(super) trait Holders {
 
     /// The oldest row of some flakes.
     fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, Self::Error>;
+
+    /// How many holders can be read in the time in which one flake is looked up.
+    fn read_per_lookup(&self) -> usize;
 }
 
 /// What decides between holders: a [`View`], but for tests.
@@ -54,6 +54,9 @@ pub(super) trait Class {
 
     /// Exactly these.
     fn flake_ids(&self) -> Vec<i64>;
+
+    /// At least these, as many as [`Self::len`] says; cheaper.
+    fn each_possible(&self, told: &mut dyn FnMut(i64));
 }
 
 impl Ranking for View {
@@ -73,6 +76,10 @@ impl Class for Candidates<'_> {
 
     fn flake_ids(&self) -> Vec<i64> {
         Self::flake_ids(self)
+    }
+
+    fn each_possible(&self, told: &mut dyn FnMut(i64)) {
+        Self::each_possible(self, told);
     }
 }
 
@@ -113,36 +120,124 @@ pub(super) fn search<H: Holders>(
     holders: &H,
 ) -> Result<Option<i64>, H::Error> {
     let classes = ranking.classes();
-    let mut classes = (0..).zip(&classes).filter(|(_, class)| class.len() > 0);
+    let mut best = Best::default();
     // All of lower ranks were looked up, and found to hold nothing.
-    let mut lowest = classes.next();
-    let mut best: Option<Ranked> = None;
+    let mut lowest = 0;
     let (mut after, mut read) = (i64::MIN, UNNOTICED);
-    while let Some((rank, class)) = lowest {
-        if best.is_some_and(|best| best.rank <= rank) {
-            break;
+    while let Some(class) = classes.get(lowest)
+        && best.may_be_bettered_by(lowest)
+    {
+        if class.len() == 0 {
+            lowest += 1;
+            continue;
         }
-        if class.len() * READ_PER_LOOKUP <= read {
+        if class.len() * holders.read_per_lookup() <= read {
             if let Some(row_id) = holders.oldest_of(&class.flake_ids())? {
                 return Ok(Some(row_id));
             }
-            lowest = classes.next();
+            lowest += 1;
             continue;
         }
         let most = read.min(MOST);
         let found = holders.oldest(after, most)?;
-        // Those of before are older.
-        best = best
-            .into_iter()
-            .chain(best_of(ranking, &found))
-            .min_by_key(|ranked| ranked.rank);
+        best.improve(
+            ranking,
+            classes.get(lowest..).unwrap_or(&[]),
+            lowest,
+            &found,
+        );
         let Some(last) = found.last().filter(|_| found.len() == most) else {
             break;
         };
         after = last.row_id;
         read += found.len();
     }
-    Ok(best.map(|best| best.row_id))
+    Ok(best.ranked.map(|best| best.row_id))
+}
+
+/// The best row so far, and which flakes could better it: to rank a flake takes as long as to read several
+/// holders, and of thousands hardly any has to be ranked.
+#[derive(Default)]
+struct Best {
+    ranked: Option<Ranked>,
+    /// Of the classes from one rank on, as far as they are better than the best.
+    marks: Option<(usize, Marks)>,
+}
+
+impl Best {
+    fn may_be_bettered_by(&self, rank: usize) -> bool {
+        self.ranked.is_none_or(|best| rank < best.rank as usize)
+    }
+
+    /// `classes`: from the rank `lowest` on. The holders are newer than those before.
+    fn improve<C: Class>(
+        &mut self,
+        ranking: &impl Ranking,
+        classes: &[C],
+        lowest: usize,
+        holders: &[Holder],
+    ) {
+        let mut rest = holders.iter();
+        loop {
+            let below = self.ranked.map_or(usize::MAX, |best| best.rank as usize);
+            let better = classes
+                .get(..below.saturating_sub(lowest))
+                .unwrap_or(classes);
+            let (_, marks) = match self.marks.take() {
+                Some(marks) if marks.0 == better.len() => self.marks.insert(marks),
+                _ => self.marks.insert((better.len(), Marks::of(better))),
+            };
+            let improved = rest.find_map(|holder| {
+                let rank = marks
+                    .may_have(holder.flake_id)
+                    .then(|| ranking.rank(holder.flake_id))
+                    .flatten()?;
+                let row_id = holder.row_id;
+                ((rank as usize) < below).then_some(Ranked { rank, row_id })
+            });
+            match improved {
+                Some(improved) => self.ranked = Some(improved),
+                None => return,
+            }
+        }
+    }
+}
+
+/// A set of flakes in which there may be more than were put in.
+#[derive(Debug, Default)]
+struct Marks(Vec<u64>);
+
+/// Ids from here on, of which there are none as long as flakes are counted in millions, are always taken for
+/// marked: the marks take 2 MiB at most.
+const UNMARKED: i64 = 1 << 24;
+
+impl Marks {
+    fn of(classes: &[impl Class]) -> Self {
+        let mut words: Vec<u64> = Vec::new();
+        for class in classes {
+            class.each_possible(&mut |flake_id| {
+                if let Some((word, bit)) = Self::place(flake_id) {
+                    if words.len() <= word {
+                        words.resize(word + 1, 0);
+                    }
+                    words[word] |= bit;
+                }
+            });
+        }
+        Self(words)
+    }
+
+    fn may_have(&self, flake_id: i64) -> bool {
+        Self::place(flake_id).is_none_or(|(word, bit)| {
+            let word = self.0.get(word).copied().unwrap_or(0);
+            word & bit != 0
+        })
+    }
+
+    fn place(flake_id: i64) -> Option<(usize, u64)> {
+        let id = usize::try_from(flake_id).ok()?;
+        (flake_id < UNMARKED).then(|| (id / 64, 1 << (id % 64)))
+    }
 }
 
 #[cfg(test)]

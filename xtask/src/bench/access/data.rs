@@ -20,7 +20,7 @@ use crate::http;
 use crate::server::Server;
 
 /// Changes when something else is generated from the same numbers.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 
 /// Tokens live longer.
 const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -288,6 +288,7 @@ fn slices(connection: &Connection) -> Result<()> {
     for (_, sql) in &indexes {
         connection.execute_batch(sql)?;
     }
+    connection.execute_batch(PACK)?;
     connection.execute_batch(
         "DROP TABLE holding; \
          UPDATE flake SET last_push_at = 0, \
@@ -295,6 +296,10 @@ fn slices(connection: &Connection) -> Result<()> {
     )?;
     Ok(())
 }
+
+/// As pushes would have done it by and by.
+const PACK: &str =
+    include_str!("../../../../crates/fh-server/src/database/migrations/0007_pack.sql");
 
 /// Of every path, so that narinfos are as long as they usually are.
 const REFERENCES: &str = "0a0b0c0d0f0g0h0i0j0k0l0m0n0p0q0r-glibc-2.40-66 \

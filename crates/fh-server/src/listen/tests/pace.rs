@@ -7,18 +7,26 @@ use super::*;
 #[tokio::test]
 async fn slow_headers_are_cut_however_steadily_they_drip() {
     let server = listening(|_| {});
-    let mut stream = server.connect().await;
+    let stream = server.connect().await;
     let started = Instant::now();
+    let (mut reading, mut writing) = stream.into_split();
     let cut = async {
-        send(&mut stream, "GET /hello HTTP/1.1\r\n").await;
+        writing.write_all(b"GET /hello HTTP/1.1\r\n").await.unwrap();
         loop {
             tokio::time::sleep(Duration::from_millis(50)).await;
-            if stream.write_all(b"X: y\r\n").await.is_err() {
+            if writing.write_all(b"X: y\r\n").await.is_err() {
                 break;
             }
         }
     };
-    soon(cut).await;
+    // The client is told, also while it goes on sending.
+    let told = async {
+        let mut answer = String::new();
+        reading.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    let (answer, ()) = soon(async { tokio::join!(told, cut) }).await;
+    assert!(is_408(&answer), "{answer}");
     assert!(
         started.elapsed() >= Duration::from_millis(500),
         "{:?}",
@@ -30,6 +38,12 @@ async fn slow_headers_are_cut_however_steadily_they_drip() {
         started.elapsed()
     );
     server.stop().await;
+}
+
+fn is_408(answer: &str) -> bool {
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap();
+    let body: fh_api::ErrorBody = serde_json::from_str(body).unwrap();
+    head.starts_with("HTTP/1.1 408 ") && body.error == fh_api::ErrorCode::Timeout
 }
 
 #[tokio::test]
@@ -80,7 +94,8 @@ async fn the_second_request_has_the_same_time_limit_and_idling_another() {
     soon(read_until(&mut slow, "hello")).await;
     let started = Instant::now();
     send(&mut slow, "GET /hel").await;
-    assert_eq!(soon(read_to_end(&mut slow)).await, "");
+    let answer = soon(read_to_end(&mut slow)).await;
+    assert!(is_408(&answer), "{answer}");
     assert!(
         started.elapsed() < Duration::from_secs(10),
         "{:?}",

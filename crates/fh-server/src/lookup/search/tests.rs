@@ -11,7 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::super::holders::{OfNar, OfPath};
 use super::*;
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, packed};
 
 /// Ranks by flake.
 #[derive(Debug, Clone, Default)]
@@ -33,6 +33,12 @@ impl Class for ModelClass {
 
     fn flake_ids(&self) -> Vec<i64> {
         self.ids.clone()
+    }
+
+    fn each_possible(&self, told: &mut dyn FnMut(i64)) {
+        // What is too much is somewhere, also where marks end.
+        let too_many = (0..self.excess as i64).map(|index| UNMARKED - 2 + index);
+        self.ids.iter().copied().chain(too_many).for_each(told);
     }
 }
 
@@ -76,7 +82,13 @@ impl Holders for Counted {
         let found = of.find(|holder| flake_ids.contains(&holder.flake_id));
         Ok(found.map(|holder| holder.row_id))
     }
+
+    fn read_per_lookup(&self) -> usize {
+        READ_PER_LOOKUP
+    }
 }
+
+const READ_PER_LOOKUP: usize = 4;
 
 /// What is wanted, in so many words: of all holders that are seen those of the lowest rank, of these the
 /// lowest row.
@@ -126,7 +138,7 @@ fn world() -> impl Strategy<Value = (Vec<i64>, usize, Model)> {
 }
 
 fn holders_of(flakes: &[i64]) -> Vec<Holder> {
-    let with_gaps = (0..).map(|index: i64| index * 3 - 100);
+    let with_gaps = (0..).map(|index: i64| index * 3 + 1);
     let holders = flakes.iter().zip(with_gaps);
     holders
         .map(|(flake_id, row_id)| Holder {
@@ -195,6 +207,14 @@ fn fill(
             params![nar, (damaged && nar == 7).then_some(1)],
         )?;
     }
+    add(connection, hash, holders)
+}
+
+fn add(
+    connection: &Connection,
+    hash: StorePathHash,
+    holders: &[Holder],
+) -> Result<(), DatabaseError> {
     let mut insert = connection.prepare_cached(
         "INSERT INTO slice_path \
          (id, path_hash, flake_id, name, nar_id, path_refs, signatures, created_at) \
@@ -227,9 +247,26 @@ async fn the_database_is_searched_as_defined() {
         .map_err(DatabaseError::from)?;
         let hash = StorePathHash::from_bytes([7; 20]);
         let mut runner = TestRunner::new(ProptestConfig::with_cases(150));
-        let result = runner.run(&(world(), any::<bool>()), |((flakes, holding, model), damaged)| {
+        let percents = (prop_oneof![Just(0), 0..=100_usize], 0..=100_usize);
+        let worlds = (world(), any::<bool>(), percents, any::<bool>());
+        let result = runner.run(&worlds, |((flakes, holding, model), damaged, percents, repacked)| {
             let holders = holders_of(&flakes[..holding]);
-            fill(transaction, hash, &holders, damaged).unwrap();
+            // Some of them are packed, some came later; and of those that were there some are gone.
+            let (gone, packed) = (holding * percents.0 / 100, holding * percents.1 / 100);
+            fill(transaction, hash, &holders[..packed], damaged).unwrap();
+            packed::pack(transaction, &hash).unwrap();
+            add(transaction, hash, &holders[packed..]).unwrap();
+            let holders: Vec<Holder> = holders.into_iter().filter(|holder| {
+                let stays = holder.row_id % 7 != 1 || holder.row_id as usize > gone * 3;
+                if !stays {
+                    let sql = "DELETE FROM slice_path WHERE id = ?1";
+                    transaction.execute(sql, [holder.row_id]).unwrap();
+                }
+                stays
+            }).collect();
+            if repacked {
+                packed::pack(transaction, &hash).unwrap();
+            }
             let sound: Vec<Holder> = holders
                 .iter()
                 .copied()
