@@ -3,6 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod aws;
+mod downloads;
+#[path = "../nix/mod.rs"]
+mod nix;
 mod oidc;
 
 use std::process::Output;

@@ -8,15 +8,15 @@ use serde_json::{Value, json};
 
 use crate::{admin, company, job, reads};
 
-struct Issuer {
-    url: String,
+pub(crate) struct Issuer {
+    pub(crate) url: String,
     child: Child,
     input: ChildStdin,
     output: BufReader<ChildStdout>,
 }
 
 impl Issuer {
-    fn start() -> Option<Self> {
+    pub(crate) fn start() -> Option<Self> {
         let Some(directory) = fh_testkit::identity::oauth2_mock_server() else {
             fh_testkit::skipped("no oauth2-mock-server: `cargo xtask test` installs it with npm");
             return None;
@@ -53,9 +53,15 @@ impl Issuer {
     }
 
     fn sign(&mut self, audience: &str, subject: &str) -> String {
+        self.sign_numbered(audience, subject, 0)
+    }
+
+    /// Differs between all numbers.
+    pub(crate) fn sign_numbered(&mut self, audience: &str, subject: &str, number: usize) -> String {
         let now = time::OffsetDateTime::now_utc().unix_timestamp();
         let claims = json!({
             "iss": self.url, "aud": audience, "sub": subject, "iat": now, "exp": now + 300,
+            "jti": number.to_string(),
         });
         self.tell(&claims.to_string())
     }
@@ -68,7 +74,7 @@ impl Drop for Issuer {
     }
 }
 
-fn audience(server: &TestServer) -> String {
+pub(crate) fn audience(server: &TestServer) -> String {
     let answer = server.get("/.well-known/fh", None).unwrap();
     let discovery: Value = serde_json::from_slice(&answer.body).unwrap();
     discovery["audience"].as_str().unwrap().to_owned()

@@ -78,8 +78,7 @@ pub fn left_of(token: &SecretString) -> Option<Duration> {
 }
 
 /// When a token of this life is to be renewed, from its beginning.
-#[must_use]
-pub fn renew_after(life: Duration) -> Duration {
+fn renew_after(life: Duration) -> Duration {
     let left = (life / LEFT).max(LEFT_AT_LEAST).min(life / LEFT_AT_MOST);
     life.saturating_sub(left)
 }

@@ -30,7 +30,7 @@ mod text;
 pub mod workload;
 
 pub use audit::AuditFilter;
-pub use authorization::{IssuedToken, TokenSource, left_of, renew_after};
+pub use authorization::{IssuedToken, TokenSource, left_of};
 pub use client::{Client, ClientBuilder, check_token};
 pub use closure::{Closure, ClosurePath, NixTools};
 pub use credentials::{CredentialStore, ServerEntry, ServerKind, ServerList, TokenStore};

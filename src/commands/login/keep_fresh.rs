@@ -14,7 +14,6 @@ use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 use std::time::{Duration, Instant};
 
-use fh_client::renew_after;
 use fh_client::workload::WorkloadSource;
 use tokio::process::Child;
 use tokio::sync::oneshot;
@@ -31,6 +30,12 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 
 /// The longest such wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
+
+/// When a token of this life is replaced, from its beginning. Earlier than one that only this program uses: what Nix
+/// has read from the netrc goes with a request that may wait in its queue.
+fn half(life: Duration) -> Duration {
+    life / 2
+}
 
 /// A login, and the command that it is for.
 pub(super) struct Session<'a> {
@@ -109,7 +114,7 @@ impl Session<'_> {
         let source = workload::source(&self.report.site.server, workload, self.context)?;
         let mut life = granted.exchanged.expires_in;
         let mut end = granted.asked.checked_add(life);
-        let mut due = granted.asked.checked_add(renew_after(life));
+        let mut due = granted.asked.checked_add(half(life));
         let mut wait = FIRST_WAIT;
         let (mut told, mut told_of_end) = (false, false);
         loop {
@@ -122,9 +127,7 @@ impl Session<'_> {
                     life = granted.exchanged.expires_in;
                     end = granted.asked.checked_add(life);
                     // Not in a circle, whatever a server says of a life.
-                    due = Some(
-                        (granted.asked + renew_after(life)).max(Instant::now() + FIRST_WAIT / 2),
-                    );
+                    due = Some((granted.asked + half(life)).max(Instant::now() + FIRST_WAIT / 2));
                     wait = FIRST_WAIT;
                     if told {
                         self.context.output.remark("The token is fresh again.");

@@ -65,16 +65,29 @@ where
         key: K,
         ask: impl FnOnce(&Connection) -> Result<V, DatabaseError> + Send + 'static,
     ) -> Result<V, DatabaseError> {
+        let ask = |connection: &_| Ok((ask(connection)?, ()));
+        let (value, ()) = self.load_with(database, key, ask).await?;
+        Ok(value)
+    }
+
+    /// As [`Self::load`], and answers something beside that was asked for at the same instant, which is
+    /// not remembered.
+    pub(super) async fn load_with<B: Send + 'static>(
+        &self,
+        database: &Database,
+        key: K,
+        ask: impl FnOnce(&Connection) -> Result<(V, B), DatabaseError> + Send + 'static,
+    ) -> Result<(V, B), DatabaseError> {
         let directory = database.generation().directory;
         let version = *self.version(&key);
-        let value = database.read(ask).await?;
+        let (value, beside) = database.read(ask).await?;
         let now = self.version(&key);
         if *now == version {
             let value = value.clone();
             self.entries.insert(key, Entry { directory, value });
         }
         drop(now);
-        Ok(value)
+        Ok((value, beside))
     }
 
     /// Forgets an answer, also one that is being asked for right now.

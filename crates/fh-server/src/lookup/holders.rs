@@ -57,6 +57,15 @@ impl PathHolders {
             oldest: oldest.into(),
         })
     }
+
+    /// The row that a view has, if the oldest holders tell.
+    fn decide(&self, view: &View) -> Option<Option<i64>> {
+        if may_be_more(&self.oldest) {
+            decided_by_oldest(view, &self.oldest)
+        } else {
+            Some(super::best_of(view, &self.oldest))
+        }
+    }
 }
 
 impl NarHolders {
@@ -94,15 +103,19 @@ impl Lookup {
         hash: StorePathHash,
     ) -> Result<Option<i64>, DatabaseError> {
         let shared = &self.shared;
-        let PathHolders { serial, oldest } = self.path(hash).await?;
-        if !may_be_more(&oldest) {
-            return Ok(super::best_of(view, &oldest));
+        let (holders, searched) = match shared.paths.get(&shared.database, &hash) {
+            Some(holders) => (holders, None),
+            None => self.load_path_and_search(view, hash).await?,
+        };
+        if !may_be_more(&holders.oldest) {
+            return Ok(super::best_of(view, &holders.oldest));
         }
-        let key = (view.identity(), serial);
-        if let Some(row_id) = shared.rows.get(&key) {
+        let key = (view.identity(), holders.serial);
+        let remembered = || shared.rows.get(&key);
+        if let Some(row_id) = searched.is_none().then(remembered).flatten() {
             return Ok(row_id);
         }
-        let row_id = match decided_by_oldest(view, &oldest) {
+        let row_id = match searched.or_else(|| holders.decide(view)) {
             Some(row_id) => row_id,
             None => {
                 let view = view.clone();
@@ -114,6 +127,28 @@ impl Lookup {
         };
         shared.rows.insert(key, row_id);
         Ok(row_id)
+    }
+
+    /// The first few holders of a path, and the row that a view has, where those do not decide: in one
+    /// question, as to ask another time takes longer than most searches.
+    async fn load_path_and_search(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+    ) -> Result<(PathHolders, Option<Option<i64>>), DatabaseError> {
+        let Shared {
+            paths, database, ..
+        } = &*self.shared;
+        let (view, serial) = (view.clone(), self.shared.serial());
+        let load = move |connection: &Connection| {
+            let holders = PathHolders::load(connection, hash, serial)?;
+            let searched = match holders.decide(&view) {
+                Some(_) => None,
+                None => Some(search(&view, &OfPath::new(connection, hash)?)?),
+            };
+            Ok((holders, searched))
+        };
+        paths.load_with(database, hash, load).await
     }
 
     /// A NAR, if a slice of the view holds it.
@@ -182,7 +217,7 @@ impl Lookup {
 
 /// Of holders that are read from an index, and of those that are packed.
 const FROM_INDEX_PER_LOOKUP: usize = 4;
-const PACKED_PER_LOOKUP: usize = 32;
+const PACKED_PER_LOOKUP: usize = 96;
 
 /// The holders of a path whose content is not lost.
 pub(super) struct OfPath<'a> {

@@ -25,7 +25,7 @@ use super::table::{Asks, Route, post};
 use crate::access::Source;
 use crate::bootstrap::sign;
 use crate::clock;
-use crate::database::audit::{self, Actor, Event};
+use crate::database::audit::{self, Actor, Denial, Event};
 use crate::database::tokens::{self, NewToken};
 use crate::database::{Timestamp, accounts, assertions, now};
 use crate::error::{ApiError, request_id};
@@ -68,6 +68,11 @@ impl OAuthError {
             word,
             cause: ApiError::BadRequest(sentence.into()),
         }
+    }
+
+    /// Whether somebody wanted what they may not have; else the request was wrong, or the server is.
+    fn is_refusal(&self) -> bool {
+        ["invalid_grant", "invalid_scope"].contains(&self.word)
     }
 }
 
@@ -125,6 +130,46 @@ pub(crate) async fn exchange(
     request: Request,
 ) -> Result<Response, OAuthError> {
     let asked = form(request).await?;
+    let mut verified = None;
+    let answered = answer(&state, source, asked, &mut verified).await;
+    if let Err(error) = &answered
+        && error.is_refusal()
+    {
+        state.denials().note(denial(source, verified, error.word));
+    }
+    answered
+}
+
+/// For the audit log. Of an identity that nobody has verified nothing is written.
+fn denial(source: Source, verified: Option<Verified>, word: &str) -> Denial {
+    let (issuer, subject) = verified.map_or((None, String::new()), |verified| {
+        (Some(verified.issuer), verified.subject)
+    });
+    Denial {
+        at: now(),
+        action: "denied.token.exchange".to_owned(),
+        actor: None,
+        address: source.address,
+        request_id: request_id(),
+        organization: None,
+        project: None,
+        subject,
+        detail: json!({ "error": word, "issuer": issuer }),
+    }
+}
+
+/// Who asked for an exchange, as their issuer has signed it.
+struct Verified {
+    issuer: String,
+    subject: String,
+}
+
+async fn answer(
+    state: &AppState,
+    source: Source,
+    asked: ExchangeRequest,
+    verified: &mut Option<Verified>,
+) -> Result<Response, OAuthError> {
     if asked.grant_type != TOKEN_EXCHANGE {
         return Err(OAuthError::new(
             "unsupported_grant_type",
@@ -133,8 +178,8 @@ pub(crate) async fn exchange(
     }
     state.limiter().login(source)?;
     let shown = match asked.subject_token_type.as_str() {
-        JWT_TOKEN_TYPE | ID_TOKEN_TYPE => jwt(&state, &asked.subject_token).await,
-        AWS_TOKEN_TYPE => aws(&state, &asked.subject_token).await,
+        JWT_TOKEN_TYPE | ID_TOKEN_TYPE => jwt(state, &asked.subject_token).await,
+        AWS_TOKEN_TYPE => aws(state, &asked.subject_token).await,
         _ => {
             return Err(OAuthError::new(
                 "invalid_request",
@@ -146,6 +191,10 @@ pub(crate) async fn exchange(
     };
     let admitted = match shown {
         Ok(shown) => {
+            *verified = Some(Verified {
+                issuer: shown.identity.issuer.clone(),
+                subject: shown.identity.subject(),
+            });
             let admission = state.workloads().admit(&shown.identity, source).await;
             admission
                 .map_err(ApiError::from)
@@ -170,7 +219,7 @@ pub(crate) async fn exchange(
         }
         asked => asked.unwrap_or(longest).min(longest),
     };
-    let answer = issue(&state, source, shown, &admission, scope, lifetime).await?;
+    let answer = issue(state, source, shown, &admission, scope, lifetime).await?;
     let mut response = Json(answer).into_response();
     response
         .headers_mut()

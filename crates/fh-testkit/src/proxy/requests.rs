@@ -6,6 +6,7 @@
 use std::io::{self, BufReader, Read as _, Write};
 use std::net::{Shutdown, TcpStream};
 use std::sync::{MutexGuard, PoisonError};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::count::{Direction, Tally};
@@ -21,6 +22,8 @@ pub enum Verdict {
     Pass,
     /// It goes on, and the connection ends after so many bytes of the answer's body.
     Cut(u64),
+    /// It goes on, this much later.
+    Delay(Duration),
     /// It stays here until [`Proxy::open`], or for ever.
     Hold,
 }
@@ -134,8 +137,10 @@ impl Shared {
         let head = read_head(&mut from_client)?;
         tally.turn(Direction::ToServer);
         let (number, verdict) = self.judge(judge, &head);
-        if verdict == Verdict::Hold && !self.held(number) {
-            return Ok(());
+        match verdict {
+            Verdict::Hold if !self.held(number) => return Ok(()),
+            Verdict::Delay(time) => thread::sleep(time),
+            _ => {}
         }
         let mut server = TcpStream::connect(self.server)?;
         server.set_read_timeout(Some(LIMIT))?;

@@ -274,3 +274,58 @@ async fn the_collection_forgets_what_has_ended() {
     assert_eq!(count(used).await, 0);
     assert_eq!(count("SELECT COUNT(*) FROM token").await, tokens - 1);
 }
+
+#[tokio::test]
+async fn a_refused_exchange_is_in_the_audit_log_with_what_the_issuer_has_signed() {
+    let world = World::new().await;
+    world.trust("ci", json!({})).await;
+    let identity = world.identity(json!({ "jti": "1" }));
+    exchanged(&world, &identity, &[]).await;
+    // Once more; for more than the policy gives; by one whom no policy knows; and by nobody.
+    world.exchange(&identity, &[]).await.expect(400);
+    let another = world.identity(json!({ "jti": "2" }));
+    let admin = [("scope", "pull admin")];
+    world.exchange(&another, &admin).await.expect(400);
+    let stranger = world.identity(json!({ "sub": "stranger", "jti": "3" }));
+    world.exchange(&stranger, &[]).await.expect(400);
+    let (signed, _) = stranger.rsplit_once('.').unwrap();
+    let forged = format!("{signed}.{}", "A".repeat(86));
+    world.exchange(&forged, &[]).await.expect(400);
+    // A form that is wrong is no refusal.
+    let unknown = [("grant_type", "password")];
+    world.exchange(&another, &unknown).await.expect(400);
+    let server = &world.server;
+    server.state.denials().flush(true).await.unwrap();
+    let found = server.state.database().read(|connection| {
+        let sql = "SELECT subject, detail, denied FROM audit_event \
+                   WHERE action = 'denied.token.exchange' ORDER BY id";
+        let mut statement = connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| {
+            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
+        })?;
+        Ok(rows.collect::<Result<Vec<(String, String, bool)>, _>>()?)
+    });
+    let found: Vec<(String, Value)> = found
+        .await
+        .unwrap()
+        .into_iter()
+        .map(|(subject, detail, denied)| {
+            assert!(denied);
+            (subject, serde_json::from_str(&detail).unwrap())
+        })
+        .collect();
+    let told = |subject: &str, error: &str, issuer: Option<&str>| {
+        let detail = json!({ "error": error, "issuer": issuer });
+        (subject.to_owned(), detail)
+    };
+    let issuer = Some(world.issuer.url.as_str());
+    assert_eq!(
+        found,
+        [
+            told("builder", "invalid_grant", issuer),
+            told("builder", "invalid_scope", issuer),
+            told("stranger", "invalid_grant", issuer),
+            told("", "invalid_grant", None),
+        ]
+    );
+}
