@@ -169,6 +169,10 @@ variables! {
     AWS_EC2_METADATA_DISABLED,
     /// Where that service is, where it is not the usual place.
     AWS_EC2_METADATA_SERVICE_ENDPOINT,
-    /// Another way to keys, which `fh` does not go; an error says so.
+    /// With the next two: a token that AWS exchanges for keys of a role, such as a pod on EKS has.
     AWS_WEB_IDENTITY_TOKEN_FILE,
+    /// See AWS_WEB_IDENTITY_TOKEN_FILE.
+    AWS_ROLE_ARN,
+    /// See AWS_WEB_IDENTITY_TOKEN_FILE; by default it has the time in it.
+    AWS_ROLE_SESSION_NAME,
 }

@@ -112,9 +112,9 @@ fn aws(environment: &Environment) -> Result<AwsEnvironment, CommandError> {
         lambda: environment
             .get(&variables::AWS_LAMBDA_FUNCTION_NAME)
             .is_some(),
-        web_identity: environment
-            .get(&variables::AWS_WEB_IDENTITY_TOKEN_FILE)
-            .is_some(),
+        web_identity_token_file: environment.path(&variables::AWS_WEB_IDENTITY_TOKEN_FILE),
+        role_arn: text(&variables::AWS_ROLE_ARN)?,
+        role_session_name: text(&variables::AWS_ROLE_SESSION_NAME)?,
     })
 }
 

@@ -16,7 +16,8 @@ struct Moto {
 }
 
 impl Moto {
-    fn start() -> Option<Self> {
+    /// `INITIAL_NO_AUTH_ACTION_COUNT`: so many requests, and no more, need no signature.
+    fn start(unsigned: &str) -> Option<Self> {
         let Some(program) = fh_testkit::identity::moto_server() else {
             fh_testkit::skipped("no moto_server: `cargo xtask test` installs it with pip");
             return None;
@@ -26,8 +27,7 @@ impl Moto {
         drop(free);
         let child = Command::new(program)
             .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
-            // All but the two requests that make the user are authenticated.
-            .env("INITIAL_NO_AUTH_ACTION_COUNT", "3")
+            .env("INITIAL_NO_AUTH_ACTION_COUNT", unsigned)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -42,6 +42,17 @@ impl Moto {
             std::thread::sleep(Duration::from_millis(100));
         }
         Some(moto)
+    }
+
+    /// A server that knows this AWS.
+    fn server(&self) -> TestServer {
+        let endpoint = format!("{}/", self.url);
+        let server = TestServer::builder()
+            .settings(move |settings| settings.workloads.sts_endpoints.push(endpoint))
+            .start()
+            .unwrap();
+        company(&server);
+        server
     }
 
     /// Asks the identity service, without a signature.
@@ -78,7 +89,8 @@ fn element(answer: &str, name: &str) -> String {
 
 #[test]
 fn a_machine_of_aws_is_let_in_by_its_signature_and_by_no_other() {
-    let Some(moto) = Moto::start() else {
+    // All but those that make the user.
+    let Some(moto) = Moto::start("3") else {
         return;
     };
     moto.iam("Action=CreateUser&Version=2010-05-08&UserName=builder");
@@ -94,12 +106,7 @@ fn a_machine_of_aws_is_let_in_by_its_signature_and_by_no_other() {
         element(&key, "SecretAccessKey"),
     );
 
-    let endpoint = format!("{}/", moto.url);
-    let server = TestServer::builder()
-        .settings(move |settings| settings.workloads.sts_endpoints.push(endpoint))
-        .start()
-        .unwrap();
-    company(&server);
+    let server = moto.server();
     let policy = [
         "trust",
         "add",
@@ -126,4 +133,42 @@ fn a_machine_of_aws_is_let_in_by_its_signature_and_by_no_other() {
     assert_eq!(listed[0]["flake"], "acme/app");
     let forged = with("wrong");
     assert_eq!(forged.status.code(), Some(1), "{forged:?}");
+}
+
+/// As on EKS: the pod has a token of the cluster, which AWS exchanges for keys of a role.
+#[test]
+fn a_pod_is_let_in_by_the_role_that_its_token_is_exchanged_for() {
+    let Some(moto) = Moto::start("1000") else {
+        return;
+    };
+    let server = moto.server();
+    let role = "arn:aws:iam::123456789012:role/builder";
+    let policy = ["trust", "add", "aws", "--account", "123456789012"];
+    let narrowed = [
+        "--role-name",
+        "builder",
+        "--session",
+        "of-the-pod",
+        "--flake",
+        "acme/app",
+    ];
+    admin(&server, &[&policy[..], &narrowed[..]].concat());
+    let file = server.scratch().join("cluster-token");
+    std::fs::write(&file, "eyJhbGciOiJub25lIn0.eyJzdWIiOiJwb2QifQ.x\n").unwrap();
+    let with = |session: &str| {
+        let variables = [
+            ("FH_WORKLOAD", "aws"),
+            ("AWS_WEB_IDENTITY_TOKEN_FILE", file.to_str().unwrap()),
+            ("AWS_ROLE_ARN", role),
+            ("AWS_ROLE_SESSION_NAME", session),
+            ("AWS_REGION", "us-east-1"),
+            ("AWS_ENDPOINT_URL_STS", moto.url.as_str()),
+        ];
+        job(&server, &variables, &["list", "flakes", "--json"])
+    };
+    let run = with("of-the-pod");
+    let listed: serde_json::Value = serde_json::from_slice(&run.stdout).unwrap();
+    assert_eq!(listed[0]["flake"], "acme/app", "{run:?}");
+    let another = with("of-another");
+    assert_eq!(another.status.code(), Some(1), "{another:?}");
 }

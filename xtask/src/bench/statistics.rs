@@ -20,9 +20,29 @@ pub(super) fn ratios(ours: &[f64], peer: &[f64]) -> Vec<f64> {
         .collect()
 }
 
+/// How often, of all pairs, a sample of ours is larger than one of the peer's; equal ones count half.
+pub(super) fn slower(ours: &[f64], peer: &[f64]) -> f64 {
+    let mut peer = peer.to_vec();
+    peer.sort_by(f64::total_cmp);
+    let larger = ours.iter().map(|ours| {
+        let smaller = peer.partition_point(|peer| peer < ours);
+        let not_larger = peer.partition_point(|peer| peer <= ours);
+        f64::midpoint(smaller as f64, not_larger as f64)
+    });
+    larger.sum::<f64>() / (ours.len() * peer.len()) as f64
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn slower_is_half_where_nothing_can_be_told() {
+        let about = |found: f64, expected: f64| (found - expected).abs() < 1e-9;
+        assert!(about(slower(&[1.0, 2.0, 3.0], &[3.0, 2.0, 1.0]), 0.5));
+        assert!(about(slower(&[2.0, 3.0], &[1.0]), 1.0));
+        assert!(about(slower(&[1.0], &[2.0, 3.0, 1.0, 0.0]), 0.375));
+    }
 
     #[test]
     fn medians_of_odd_and_even_counts() {

@@ -68,8 +68,27 @@ pub(super) async fn circleci(
     })
 }
 
-/// What a program prints.
+/// The token that a program prints.
 async fn printed(provider: Provider, program: &Path, arguments: &[&str]) -> Result<IdentityToken> {
+    let output = output(program, arguments, &shown(program, arguments)).await?;
+    let text = String::from_utf8_lossy(&output);
+    let token = word(
+        provider,
+        &format!("what {} printed", program.display()),
+        &text,
+    )?;
+    Ok(IdentityToken {
+        token,
+        origin: Origin::Made,
+    })
+}
+
+/// What a program prints. `shown` is what it is called in an error.
+pub(super) async fn output(
+    program: &Path,
+    arguments: &[&str],
+    shown: &str,
+) -> Result<Zeroizing<Vec<u8>>> {
     let run = async {
         let mut child = Command::new(program)
             .args(arguments)
@@ -95,25 +114,16 @@ async fn printed(provider: Provider, program: &Path, arguments: &[&str]) -> Resu
         );
         if !status.success() {
             return Err(Error::ProgramFailed {
-                command: shown(program, arguments),
+                command: shown.to_owned(),
                 status: status.to_string(),
                 stderr: safe_lines(&messages, 2000),
             });
         }
-        let text = String::from_utf8_lossy(&output);
-        word(
-            provider,
-            &format!("what {} printed", program.display()),
-            &text,
-        )
+        Ok(output)
     };
-    let token = tokio::time::timeout(PATIENCE, run)
+    tokio::time::timeout(PATIENCE, run)
         .await
-        .map_err(|_| Error::OutOfTime { allowed: PATIENCE })??;
-    Ok(IdentityToken {
-        token,
-        origin: Origin::Made,
-    })
+        .map_err(|_| Error::OutOfTime { allowed: PATIENCE })?
 }
 
 fn shown(program: &Path, arguments: &[&str]) -> String {

@@ -124,8 +124,12 @@ pub struct AwsEnvironment {
     pub metadata_endpoint: Option<String>,
     /// A variable of Lambda is set.
     pub lambda: bool,
-    /// `AWS_WEB_IDENTITY_TOKEN_FILE` is set, which is not made use of.
-    pub web_identity: bool,
+    /// `AWS_WEB_IDENTITY_TOKEN_FILE`.
+    pub web_identity_token_file: Option<PathBuf>,
+    /// `AWS_ROLE_ARN`.
+    pub role_arn: Option<String>,
+    /// `AWS_ROLE_SESSION_NAME`.
+    pub role_session_name: Option<String>,
 }
 
 impl fmt::Debug for AwsEnvironment {

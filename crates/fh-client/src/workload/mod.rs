@@ -166,6 +166,7 @@ fn runs_on(provider: Provider, environment: &WorkloadEnvironment) -> bool {
         Provider::Aws => {
             aws.container_relative_uri.is_some()
                 || aws.container_full_uri.is_some()
+                || aws.web_identity_token_file.is_some()
                 || aws.lambda
                 || (environment.firmware.is_amazon() && !aws.metadata_disabled)
         }

@@ -43,12 +43,13 @@ impl Remote {
         connections: &Connections,
     ) -> Result<Self> {
         Self::new(url, |builder| {
-            let mut builder = builder.token(token.clone()).retries(RETRIES);
-            if let Some(pem) = &connections.ca_certificates {
-                builder = builder.ca_certificates(pem.clone());
-            }
-            agent(builder, connections)
+            far(builder.token(token.clone()), connections)
         })
+    }
+
+    /// A service of a platform, which takes no token of ours.
+    pub(super) fn open(url: &str, connections: &Connections) -> Result<Self> {
+        Self::new(url, |builder| far(builder, connections))
     }
 
     /// A metadata server: near, and never behind a proxy.
@@ -82,14 +83,27 @@ impl Remote {
     }
 
     pub(super) async fn ask(&self, method: Method) -> Result<Answer> {
+        self.send(method, Content::Empty).await
+    }
+
+    /// What may be asked twice.
+    pub(super) async fn send(&self, method: Method, content: Content) -> Result<Answer> {
         let request = Request {
             method,
             path: self.path.clone(),
-            content: Content::Empty,
+            content,
             repeat: Repeat::Safe,
         };
         self.client.transport.send(&request).await
     }
+}
+
+fn far(builder: ClientBuilder, connections: &Connections) -> ClientBuilder {
+    let mut builder = builder.retries(RETRIES);
+    if let Some(pem) = &connections.ca_certificates {
+        builder = builder.ca_certificates(pem.clone());
+    }
+    agent(builder, connections)
 }
 
 fn agent(builder: ClientBuilder, connections: &Connections) -> ClientBuilder {

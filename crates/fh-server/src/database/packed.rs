@@ -82,7 +82,7 @@ pub(super) fn row_added(
     hash: &StorePathHash,
     row_id: i64,
 ) -> Result<(), DatabaseError> {
-    if scattered(row_id) % LOOK == 0 {
+    if scattered(row_id).is_multiple_of(LOOK) {
         pack(connection, hash)?;
     }
     Ok(())

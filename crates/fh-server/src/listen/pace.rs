@@ -124,11 +124,11 @@ impl Pace {
             };
         }
         if state.last_request == 0 {
-            return match (stopping, since(state.quiet_since) > timeouts.header) {
-                (true, _) => Verdict::Cut,
-                (false, true) if state.speaks_http1() => Verdict::TooLate,
-                (false, true) => Verdict::Cut,
+            let late = since(state.quiet_since) > timeouts.header;
+            return match (stopping, late) {
                 (false, false) => Verdict::Go,
+                (false, true) if state.speaks_http1() => Verdict::TooLate,
+                (true, _) | (false, true) => Verdict::Cut,
             };
         }
         if !state.http2

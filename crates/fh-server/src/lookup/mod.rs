@@ -71,6 +71,8 @@ struct Shared {
     /// What views have of what very many slices hold, by the serial number of the holders.
     rows: Cache<(ViewIdentity, u64), Option<i64>>,
     readable: Cache<(ViewIdentity, u64), bool>,
+    /// What views were told not to have, whether it is nowhere or elsewhere.
+    absences: Cache<(ViewIdentity, StorePathHash), ()>,
     next_serial: AtomicU64,
     closures: Closures,
     signatures: Signatures,
@@ -121,6 +123,7 @@ impl Lookup {
                 texts: FreshCache::new(TEXTS_MEMORY, texts),
                 rows: Cache::new(DECISIONS),
                 readable: Cache::new(DECISIONS),
+                absences: Cache::new(DECISIONS),
                 next_serial: AtomicU64::new(0),
                 closures: Closures::new(),
                 signatures: Signatures::new(signed_store_dir),
@@ -199,6 +202,17 @@ impl Lookup {
             None => self.row_of_view(view, hash).await,
             Some(limits) => self.limited_row(view, &limits, hash).await,
         }
+    }
+
+    /// Whether a view was told before, and lately, that it does not have a path; it is told now. For how
+    /// soon, and not for what: that may change at any time.
+    pub(crate) fn absence_known(&self, view: &View, hash: StorePathHash) -> bool {
+        let key = (view.identity(), hash);
+        let known = self.shared.absences.contains_key(&key);
+        if !known {
+            self.shared.absences.insert(key, ());
+        }
+        known
     }
 
     /// Signatures that were verified.

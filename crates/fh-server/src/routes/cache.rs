@@ -18,6 +18,7 @@ use fh_nix::{NarHash, StorePath, StorePathHash};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue};
 
+use super::even::Absence;
 use super::table::{Asks, Route, get};
 use super::{listing, log, nar};
 use crate::access::{Caller, Scope};
@@ -107,15 +108,27 @@ pub(crate) async fn answer(
     caller: Caller,
     request: Request,
 ) -> Result<Response, ApiError> {
+    let mut absence = Absence::new();
+    let answer = answer_at_once(&state, &caller, request, &mut absence).await;
+    absence.evenly(answer).await
+}
+
+async fn answer_at_once(
+    state: &AppState,
+    caller: &Caller,
+    request: Request,
+    absence: &mut Absence,
+) -> Result<Response, ApiError> {
     let uri = request.uri();
     let question = Question::parse(uri.path(), uri.query()).ok_or(ApiError::NotFound)?;
     let view = caller.view().narrow(question.scope);
     let view = view.ok_or(ApiError::NotFound)?;
     let shared = caller.is_anonymous();
     match question.item {
-        Item::CacheInfo => Ok(cache_info(&state, shared)),
+        Item::CacheInfo => Ok(cache_info(state, shared)),
         Item::NarInfo(hash) => {
             let found = state.lookup().narinfo(&view, hash).await?;
+            absence.known = found.is_none() && state.lookup().absence_known(&view, hash);
             let answer = match &found {
                 None => CacheAnswer::Absent,
                 Some(found) if found.remembered => CacheAnswer::Memory,
@@ -131,7 +144,7 @@ pub(crate) async fn answer(
             state.metrics().cache_answered(CacheRoute::Listing, answer);
             let nar = nar.ok_or(ApiError::NotFound)?;
             let (method, headers) = (request.method(), request.headers());
-            listing::serve(&state, nar, method, headers, freshness(shared)).await
+            listing::serve(state, nar, method, headers, freshness(shared)).await
         }
         Item::Log(derivation) => {
             let found = state.lookup().log(&view, derivation).await?;
@@ -149,7 +162,7 @@ pub(crate) async fn answer(
             let answer = nar.map_or(CacheAnswer::Absent, |_| CacheAnswer::Stored);
             state.metrics().cache_answered(CacheRoute::Nar, answer);
             let nar = nar.ok_or(ApiError::NotFound)?;
-            nar::serve(&state, nar, request.method(), request.headers(), shared).await
+            nar::serve(state, nar, request.method(), request.headers(), shared).await
         }
     }
 }

@@ -8,6 +8,7 @@ mod audit;
 mod cache;
 mod denied;
 mod discovery;
+mod even;
 mod exchange;
 mod file_body;
 mod flakes;

@@ -9,6 +9,7 @@
 //! Two kinds of peer: nginx, for what a narinfo costs at all; and fh itself on a path in 10 slices, or
 //! with a view of 10, for how that grows.
 
+mod absent;
 mod ask;
 mod change;
 mod cold;
@@ -46,6 +47,9 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
             .to_owned(),
     ];
     let mut rows = cold::run(&stage)?;
+    let (absent, told) = absent::run(&stage)?;
+    rows.extend(absent);
+    notes.extend(told);
     let server = stage.serve()?;
     match Wrk::find()? {
         Ok(wrk) => rows.extend(hot::run(&stage, &server, &wrk)?),

@@ -77,6 +77,15 @@ impl<'a> Stage<'a> {
             .collect()
     }
 
+    /// Paths in so many slices, none of them in a view.
+    pub(super) fn hidden_from(&self, view: &str, holders: u32, most: usize) -> Result<Vec<u32>> {
+        let view = views().into_iter().find(|found| found.name == view);
+        let slices = view.context("no such view")?.slices();
+        let group = plan::group(holders);
+        let hidden = |path: &u32| !group.holders_of(*path).any(|flake| slices.contains(&flake));
+        Ok(group.paths.clone().filter(hidden).take(most).collect())
+    }
+
     /// What the server answers becomes files of nginx.
     pub(super) fn keep(&self, server: &Server, paths: &[u32]) -> Result<()> {
         let token = self.data.token(USUAL)?;

@@ -1,15 +1,15 @@
 //! Credentials of AWS, found where and in the order in which AWS's SDKs find them: environment, shared
-//! files, container, instance.
+//! files (keys, or a program that prints some), a token that is exchanged for keys, container, instance.
 //!
-//! Left out are what takes other requests to AWS or runs other programs: `credential_process`,
-//! `source_profile` with `role_arn`, single sign-on, and `AWS_WEB_IDENTITY_TOKEN_FILE`; where one of
-//! these is all there is, the error says so.
+//! Left out are `source_profile` with `role_arn`, and single sign-on; where one of these is all there is, the
+//! error says so.
 
 use std::fmt;
 
 use secrecy::{ExposeSecret, SecretString};
 
-use super::{metadata, profile};
+use super::web_identity::WebIdentity;
+use super::{endpoint, metadata, process, profile};
 use crate::error::Result;
 use crate::workload::{AwsEnvironment, Connections, Provider, no_identity};
 
@@ -49,43 +49,42 @@ pub(super) async fn find(environment: &AwsEnvironment, connections: &Connections
     }
     let files = profile::read(environment)?;
     let region = files.region;
-    let found = |credentials| {
-        Ok(Found {
-            credentials,
-            region,
-        })
-    };
-    if let Some(credentials) = files.credentials {
-        return found(credentials);
-    }
-    if let Some(reason) = files.unusable {
+    let credentials = if let Some(credentials) = files.credentials {
+        credentials
+    } else if let Some(line) = &files.process {
+        process::keys(line).await?
+    } else if let Some(reason) = files.unusable {
         return Err(no_identity(
             Provider::Aws,
             reason,
-            "fh takes static keys from profiles. Put the keys into the environment instead: \
+            "Put the keys into the environment instead: \
              `eval \"$(aws configure export-credentials --format env)\"`",
         ));
-    }
-    if environment.container_relative_uri.is_some() || environment.container_full_uri.is_some() {
-        return found(metadata::container(environment, connections).await?);
-    }
-    if environment.web_identity {
-        return Err(no_identity(
-            Provider::Aws,
-            "fh does not exchange the token of AWS_WEB_IDENTITY_TOKEN_FILE",
-            "In Kubernetes a projected token identifies the pod without AWS: `--provider kubernetes`. \
-             Or let EKS Pod Identity give the pod its role.",
-        ));
-    }
-    if environment.metadata_disabled {
+    } else if let Some(identity) = files
+        .web_identity
+        .map_or_else(|| WebIdentity::of(environment), |of| Ok(Some(of)))?
+    {
+        let region = environment.region.as_deref().or(region.as_deref());
+        let endpoint = endpoint(environment.sts_endpoint.as_deref(), region)?;
+        identity.keys(&endpoint, connections).await?
+    } else if environment.container_relative_uri.is_some()
+        || environment.container_full_uri.is_some()
+    {
+        metadata::container(environment, connections).await?
+    } else if environment.metadata_disabled {
         return Err(no_identity(
             Provider::Aws,
             "there are no credentials of AWS: not in AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, nor in \
              the shared files, nor of a container, and AWS_EC2_METADATA_DISABLED is set",
             "Give the job or the machine a role.",
         ));
-    }
-    found(metadata::instance(environment, connections).await?)
+    } else {
+        metadata::instance(environment, connections).await?
+    };
+    Ok(Found {
+        credentials,
+        region,
+    })
 }
 
 fn from_environment(environment: &AwsEnvironment) -> Result<Option<AwsCredentials>> {

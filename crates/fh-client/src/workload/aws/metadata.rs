@@ -39,7 +39,7 @@ struct Answer {
 }
 
 /// A text that is wiped when it is dropped.
-struct SecretText(SecretString);
+pub(super) struct SecretText(pub(super) SecretString);
 
 impl<'de> Deserialize<'de> for SecretText {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

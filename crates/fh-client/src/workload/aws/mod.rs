@@ -7,8 +7,10 @@
 
 mod credentials;
 mod metadata;
+mod process;
 mod profile;
 mod sign;
+mod web_identity;
 
 use fh_api::oauth::SignedCallerIdentity;
 use time::OffsetDateTime;

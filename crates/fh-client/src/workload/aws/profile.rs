@@ -10,6 +10,7 @@ use std::path::Path;
 use secrecy::zeroize::Zeroizing;
 
 use super::AwsCredentials;
+use super::web_identity::WebIdentity;
 use crate::error::{Error, Result};
 use crate::workload::{AwsEnvironment, Provider, failed, files, no_identity};
 
@@ -20,6 +21,10 @@ const DEFAULT: &str = "default";
 pub(super) struct Profile {
     pub(super) credentials: Option<AwsCredentials>,
     pub(super) region: Option<String>,
+    /// What prints credentials, a line for the shell.
+    pub(super) process: Option<String>,
+    /// What is exchanged for credentials.
+    pub(super) web_identity: Option<WebIdentity>,
     /// Why there are no credentials, though the profile says how to get some.
     pub(super) unusable: Option<String>,
 }
@@ -28,13 +33,7 @@ pub(super) struct Profile {
 type Settings = HashMap<String, Zeroizing<String>>;
 
 /// What settings look like that lead to credentials by ways that are not gone here.
-const OTHER_WAYS: [&str; 5] = [
-    "credential_process",
-    "role_arn",
-    "sso_session",
-    "sso_start_url",
-    "login_session",
-];
+const OTHER_WAYS: [&str; 4] = ["role_arn", "sso_session", "sso_start_url", "login_session"];
 
 /// Reads the profile that is named, else the default one.
 pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
@@ -85,6 +84,21 @@ pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
             profile.credentials = Some(AwsCredentials::new(&place, id, secret, token)?);
             return Ok(profile);
         }
+    }
+    let get = |key: &str| {
+        let value = config.get(key).or_else(|| keys.get(key));
+        value.map(|value| value.as_str().to_owned())
+    };
+    profile.process = get("credential_process");
+    if let (Some(file), Some(role_arn)) = (get("web_identity_token_file"), get("role_arn")) {
+        profile.web_identity = Some(WebIdentity {
+            token_file: file.into(),
+            role_arn,
+            session_name: get("role_session_name"),
+        });
+    }
+    if profile.process.is_some() || profile.web_identity.is_some() {
+        return Ok(profile);
     }
     profile.unusable = OTHER_WAYS
         .iter()
@@ -181,6 +195,12 @@ s3 =
   region = not-this
 [profile other]
 role_arn = arn:aws:iam::1:role/x
+[profile program]
+credential_process = /usr/bin/keys --for me
+[profile pod]
+role_arn = arn:aws:iam::1:role/pod
+web_identity_token_file = /run/token
+role_session_name = build
 [ci]
 region = nor-this
 ";
@@ -206,6 +226,15 @@ region = nor-this
         let profile = read(&other).unwrap();
         assert!(profile.credentials.is_none());
         assert!(profile.unusable.unwrap().contains("role_arn"));
+        let (_directory, program) = environment("", CONFIG, Some("program"));
+        let profile = read(&program).unwrap();
+        let line = profile.process.as_deref();
+        assert_eq!(line, Some("/usr/bin/keys --for me"));
+        assert!(profile.unusable.is_none());
+        let (_directory, pod) = environment("", CONFIG, Some("pod"));
+        let identity = read(&pod).unwrap().web_identity.unwrap();
+        assert_eq!(identity.role_arn, "arn:aws:iam::1:role/pod");
+        assert_eq!(identity.session_name.as_deref(), Some("build"));
         let (_directory, missing) = environment(CREDENTIALS, CONFIG, Some("nobody"));
         assert!(read(&missing).is_err());
         let nothing = AwsEnvironment::default();
