@@ -372,3 +372,33 @@ fn an_expired_token_is_refused_and_nix_copes() {
     assert!(!late.home.config().join("nix").exists());
     assert!(!late.home.config().join("fh").exists());
 }
+
+/// Of a path that was pushed, and as itself is found in any store: who reads it, and why somebody does not.
+#[test]
+fn the_reason_is_told_to_whom_it_may_be_told() {
+    let world = world();
+    let path = world.private.top();
+    let why = |person: &Person, arguments: &[&str]| {
+        let asked = [&["why", path][..], arguments].concat();
+        person.fh(asked).ok().stdout
+    };
+    let everybody = why(&world.site.admin, &[]);
+    for part in ["acme/app (private)", "grant of read on acme/app to alice"] {
+        assert!(everybody.contains(part), "{everybody}");
+    }
+    let alices = why(&world.site.admin, &["--user", "alice"]);
+    assert!(alices.contains("alice can read it"), "{alices}");
+    let bobs = why(&world.site.admin, &["--user", "bob"]);
+    assert!(bobs.contains("bob cannot read it"), "{bobs}");
+    // Who may not see it learns no more than of what is nowhere.
+    let nix = nix::built::builder();
+    let bob = world.site.token(nix, "bob", &["pull"], &[]);
+    let hidden = why(&bob, &[]);
+    assert!(!hidden.contains("acme/app"), "{hidden}");
+    let nowhere = format!("/nix/store/{}-nowhere", "0".repeat(32));
+    let absent = bob.fh(["why", &nowhere]).ok().stdout;
+    let shown = hash_part(path);
+    assert_eq!(hidden.replace(shown, &"0".repeat(32)), absent);
+    let own = why(&world.alice(nix), &[]);
+    assert!(own.contains("acme/app"), "{own}");
+}

@@ -51,11 +51,19 @@ struct Scene {
 impl Scene {
     /// `refuses` decides by its number whether an exchange is refused.
     fn start(life: u64, refuses: impl Fn(usize) -> bool + Send + Sync + 'static) -> Self {
+        Self::with_lives(move |_| life, refuses)
+    }
+
+    /// How long the token of an exchange lives, by its number.
+    fn with_lives(
+        life: impl Fn(usize) -> u64 + Send + Sync + 'static,
+        refuses: impl Fn(usize) -> bool + Send + Sync + 'static,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let heard: Arc<Mutex<Vec<String>>> = Arc::default();
         let exchanges: Arc<AtomicUsize> = Arc::default();
-        let refuses = Arc::new(refuses);
+        let (refuses, life) = (Arc::new(refuses), Arc::new(life));
         let scene = Self {
             url: url.clone(),
             heard: heard.clone(),
@@ -65,6 +73,7 @@ impl Scene {
             for stream in listener.incoming() {
                 let (url, heard) = (url.clone(), heard.clone());
                 let (exchanges, refuses) = (exchanges.clone(), refuses.clone());
+                let life = life.clone();
                 std::thread::spawn(move || {
                     let mut stream = stream.unwrap();
                     let Some((path, bearer)) = read_request(&stream, &heard) else {
@@ -77,7 +86,7 @@ impl Scene {
                                 let error = json!({ "error": "invalid_grant", "error_description": "no trust policy fits" });
                                 (400, error)
                             } else {
-                                (200, exchanged(number, life))
+                                (200, exchanged(number, life(number)))
                             }
                         }
                         path => answer(path, &bearer, &url),
@@ -435,6 +444,19 @@ fn a_login_that_was_there_before_stays_with_the_freshest_token() {
         claims(password.trim_start_matches("fh1_"))["sub"],
         format!("exchanged-{last}")
     );
+}
+
+#[test]
+fn a_token_is_not_replaced_by_one_that_ends_before_it() {
+    let scene = Scene::with_lives(|number| if number == 0 { 8 } else { 2 }, |_| false);
+    let world = scene.job();
+    let netrc = world.config("nix/netrc");
+    let command = script(&format!("sleep 5; cat {}", netrc.display()));
+    let run = world.fh(&keep_fresh(&command)).success();
+    assert!(scene.exchanges.load(Ordering::SeqCst) >= 2);
+    let password = run.stdout.split_whitespace().last().unwrap();
+    let subject = claims(password.trim_start_matches("fh1_"))["sub"].clone();
+    assert_eq!(subject, "exchanged-0");
 }
 
 #[test]

@@ -31,10 +31,11 @@ const FIRST_WAIT: Duration = Duration::from_secs(1);
 /// The longest such wait.
 const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// When a token of this life is replaced, from its beginning. Earlier than one that only this program uses: what Nix
-/// has read from the netrc goes with a request that may wait in its queue.
-fn half(life: Duration) -> Duration {
-    life / 2
+/// When a token is replaced. Earlier than one that only this program uses: what Nix has read from the netrc
+/// goes with a request that may wait in its queue.
+fn halfway(from: Instant, end: Option<Instant>) -> Option<Instant> {
+    let end = end?;
+    Some(from + end.saturating_duration_since(from) / 2)
 }
 
 /// A login, and the command that it is for.
@@ -112,9 +113,8 @@ impl Session<'_> {
         let workload = workload::workload(&self.arguments.workload, self.context)?;
         // Its connections belong to this runtime.
         let source = workload::source(&self.report.site.server, workload, self.context)?;
-        let mut life = granted.exchanged.expires_in;
-        let mut end = granted.asked.checked_add(life);
-        let mut due = granted.asked.checked_add(half(life));
+        let mut end = granted.end();
+        let mut due = halfway(granted.asked, end);
         let mut wait = FIRST_WAIT;
         let (mut told, mut told_of_end) = (false, false);
         loop {
@@ -122,12 +122,16 @@ impl Session<'_> {
                 return std::future::pending().await;
             };
             tokio::time::sleep_until(at.into()).await;
-            match self.renew(&source, scope).await {
+            match self.renew(&source, end, scope).await {
                 Ok(granted) => {
-                    life = granted.exchanged.expires_in;
-                    end = granted.asked.checked_add(life);
+                    let asked = granted
+                        .as_ref()
+                        .map_or_else(Instant::now, |granted| granted.asked);
+                    if let Some(granted) = granted {
+                        end = granted.end();
+                    }
                     // Not in a circle, whatever a server says of a life.
-                    due = Some((granted.asked + half(life)).max(Instant::now() + FIRST_WAIT / 2));
+                    due = halfway(asked, end).map(|due| due.max(Instant::now() + FIRST_WAIT / 2));
                     wait = FIRST_WAIT;
                     if told {
                         self.context.output.remark("The token is fresh again.");
@@ -155,13 +159,21 @@ impl Session<'_> {
         ));
     }
 
-    /// Gets another token, and puts it wherever the login has put the first.
+    /// Gets another token, and puts it wherever the login has put the first; none where the one that ends then
+    /// lasts longer. That is so where the platform has no new identity yet, and its last one was used up.
     async fn renew<'scope>(
         &'scope self,
         source: &WorkloadSource,
+        end: Option<Instant>,
         scope: &'scope std::thread::Scope<'scope, '_>,
-    ) -> Result<Granted, CommandError> {
+    ) -> Result<Option<Granted>, CommandError> {
         let granted = workload::grant(source).await?;
+        if granted
+            .end()
+            .is_some_and(|new| end.is_none_or(|end| new <= end))
+        {
+            return Ok(None);
+        }
         let token = granted.exchanged.token.clone();
         let (sender, written) = oneshot::channel();
         // Beside this thread: another `fh` may have the lock, and the command's end is waited for here.
@@ -178,7 +190,7 @@ impl Session<'_> {
             let _ = sender.send(asked.write(self.context));
         });
         match written.await {
-            Ok(written) => written.map(|_| granted),
+            Ok(written) => written.map(|_| Some(granted)),
             Err(_) => Err(CommandError::failed("the files could not be written")),
         }
     }

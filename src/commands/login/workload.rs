@@ -35,6 +35,13 @@ pub(super) struct Granted {
     pub(super) asked: Instant,
 }
 
+impl Granted {
+    /// When it ends; none for a time that no clock reaches.
+    pub(super) fn end(&self) -> Option<Instant> {
+        self.asked.checked_add(self.exchanged.expires_in)
+    }
+}
+
 /// Exchanges the identity for a token.
 pub(super) async fn exchange(
     options: &WorkloadOptions,

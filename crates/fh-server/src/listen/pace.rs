@@ -136,7 +136,12 @@ impl Pace {
                 .head_since
                 .is_some_and(|then| since(then) > timeouts.header)
         {
-            return Verdict::TooLate;
+            // Not into the midst of an answer that is not sent yet.
+            return if state.blocked_since.is_some() {
+                Verdict::Cut
+            } else {
+                Verdict::TooLate
+            };
         }
         let flushed = state.blocked_since.is_none() && since(state.last_byte) > FLUSH_GRACE;
         let quiet = since(state.quiet_since);

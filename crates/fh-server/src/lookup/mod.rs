@@ -31,6 +31,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fh_nix::{Compression, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
+use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
 use self::fresh::FreshCache;
@@ -71,13 +72,24 @@ struct Shared {
     /// What views have of what very many slices hold, by the serial number of the holders.
     rows: Cache<(ViewIdentity, u64), Option<i64>>,
     readable: Cache<(ViewIdentity, u64), bool>,
-    /// What views were told not to have, whether it is nowhere or elsewhere.
-    absences: Cache<(ViewIdentity, StorePathHash), ()>,
+    /// What views do not have, whether it is nowhere or elsewhere.
+    absences: Cache<AbsenceKey, ()>,
     next_serial: AtomicU64,
     closures: Closures,
     signatures: Signatures,
-    /// Grows with whatever a slice gains or loses.
+    /// Grows with whatever a slice gains or loses, or is forgotten here.
     commits: AtomicU64,
+}
+
+/// A path that a view does not have, and how many commits there were when it was looked for.
+type AbsenceKey = (ViewIdentity, StorePathHash, u64);
+
+/// What was known of an absence before it was looked for.
+#[derive(Debug)]
+pub(crate) struct Absence {
+    key: Option<AbsenceKey>,
+    /// The view does not have it.
+    pub(crate) known: bool,
 }
 
 /// A narinfo as it is served, and the name of the key that signed it.
@@ -123,7 +135,11 @@ impl Lookup {
                 texts: FreshCache::new(TEXTS_MEMORY, texts),
                 rows: Cache::new(DECISIONS),
                 readable: Cache::new(DECISIONS),
-                absences: Cache::new(DECISIONS),
+                // Not by frequency: of what ends with every push, nothing old is worth to be kept.
+                absences: Cache::builder()
+                    .max_capacity(DECISIONS)
+                    .eviction_policy(EvictionPolicy::lru())
+                    .build(),
                 next_serial: AtomicU64::new(0),
                 closures: Closures::new(),
                 signatures: Signatures::new(signed_store_dir),
@@ -139,10 +155,10 @@ impl Lookup {
         view: &View,
         hash: StorePathHash,
     ) -> Result<Option<Found>, DatabaseError> {
+        let shared = &self.shared;
         let Some(row_id) = self.row(view, hash).await? else {
             return Ok(None);
         };
-        let shared = &self.shared;
         let signing = shared.keys.signing();
         let signed_by = signing.active().name();
         if let Some(text) = shared.texts.get(&shared.database, &row_id)
@@ -154,6 +170,28 @@ impl Lookup {
         }
         let text = self.load_text(row_id).await?;
         Ok(text.map(|text| text.found(false)))
+    }
+
+    /// What is remembered of what a view does not have. To be asked before anything else is: how long an
+    /// answer takes that comes from here depends on nothing but what this very caller has asked for.
+    pub(crate) fn absence(&self, view: &View, hash: StorePathHash) -> Absence {
+        // What a token for certain paths may read grows without a commit.
+        let key = view.limits().is_none().then(|| {
+            let commits = self.shared.commits.load(Ordering::SeqCst);
+            (view.identity(), hash, commits)
+        });
+        let known = key
+            .as_ref()
+            .is_some_and(|key| self.shared.absences.contains_key(key));
+        Absence { key, known }
+    }
+
+    /// Remembers an absence that was found out. Where something was pushed since it was looked for, nobody
+    /// finds it any more.
+    pub(crate) fn remember_absence(&self, absence: Absence) {
+        if let Some(key) = absence.key.filter(|_| !absence.known) {
+            self.shared.absences.insert(key, ());
+        }
     }
 
     /// The NAR of a path as a view has it: of the slice that [`Self::narinfo`] takes.
@@ -204,17 +242,6 @@ impl Lookup {
         }
     }
 
-    /// Whether a view was told before, and lately, that it does not have a path; it is told now. For how
-    /// soon, and not for what: that may change at any time.
-    pub(crate) fn absence_known(&self, view: &View, hash: StorePathHash) -> bool {
-        let key = (view.identity(), hash);
-        let known = self.shared.absences.contains_key(&key);
-        if !known {
-            self.shared.absences.insert(key, ());
-        }
-        known
-    }
-
     /// Signatures that were verified.
     pub(crate) fn signatures(&self) -> &Signatures {
         &self.shared.signatures
@@ -251,6 +278,7 @@ impl Lookup {
     /// Forgets what was known of a NAR whose object was lost or replaced: which paths are offered, and
     /// its size in their narinfos.
     pub(crate) fn forget_object(&self, nar_hash: &NarHash) {
+        self.shared.commits.fetch_add(1, Ordering::SeqCst);
         self.shared.nars.forget(nar_hash);
         // Which paths have it is not known here; and this hardly ever happens.
         self.shared.paths.forget_all();

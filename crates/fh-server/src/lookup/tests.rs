@@ -65,6 +65,42 @@ async fn a_narinfo_is_read_and_signed_once() {
     assert!(remembered().await);
 }
 
+#[tokio::test]
+async fn an_absence_is_known_to_whom_it_was_told_until_something_is_pushed() {
+    let scene = Scene::new().await;
+    let bob = scene.server.user("bob").await;
+    let access = scene.server.state.access();
+    let view = async |token: &str| {
+        let source = crate::access::Source::default();
+        let caller = access.authenticate(&headers(token), source).await;
+        caller.unwrap().view().clone()
+    };
+    let (ann, bob) = (view(&scene.ann).await, view(&bob).await);
+    let lookup = scene.server.state.lookup();
+    let hash = fh_nix::StorePathHash::from_bytes([7; 20]);
+    let known = |view| {
+        let absence = lookup.absence(view, hash);
+        let known = absence.known;
+        lookup.remember_absence(absence);
+        known
+    };
+    assert!(!known(&ann));
+    assert!(known(&ann));
+    assert!(!known(&bob));
+    // Looked for before something was pushed, of whatever path, and told after it: remembered for nobody.
+    let before = lookup.absence(&ann, hash);
+    scene.push(&[&Item::new("another", b"another")]).await;
+    lookup.remember_absence(before);
+    assert!(!known(&ann));
+    assert!(known(&ann));
+    // And what is pushed itself is there at once.
+    let item = Item::new("x", b"x");
+    assert!(scene.narinfo("", &item, &scene.ann).await.is_none());
+    assert!(scene.narinfo("", &item, &scene.ann).await.is_none());
+    scene.push(&[&item]).await;
+    assert!(scene.narinfo("", &item, &scene.ann).await.is_some());
+}
+
 fn headers(token: &str) -> http::HeaderMap {
     let mut headers = http::HeaderMap::new();
     headers.insert("authorization", format!("Bearer {token}").parse().unwrap());

@@ -127,8 +127,17 @@ async fn answer_at_once(
     match question.item {
         Item::CacheInfo => Ok(cache_info(state, shared)),
         Item::NarInfo(hash) => {
-            let found = state.lookup().narinfo(&view, hash).await?;
-            absence.known = found.is_none() && state.lookup().absence_known(&view, hash);
+            let lookup = state.lookup();
+            let known = lookup.absence(&view, hash);
+            absence.known = known.known;
+            let found = if known.known {
+                None
+            } else {
+                lookup.narinfo(&view, hash).await?
+            };
+            if found.is_none() {
+                lookup.remember_absence(known);
+            }
             let answer = match &found {
                 None => CacheAnswer::Absent,
                 Some(found) if found.remembered => CacheAnswer::Memory,

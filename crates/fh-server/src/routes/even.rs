@@ -3,8 +3,9 @@
 //! The answers are the same to the byte, but not the work: what nobody has asked for lately is read from the
 //! database, and to find out that no slice of a view holds what thousands of others hold takes a search, all
 //! of it some tenths of a millisecond. So a 404 is told at a fixed time after the question. That is no work
-//! for anybody, and whoever asks for many things at once hardly waits longer for all of them. A narinfo whose
-//! absence the same caller was told before, and that is still remembered, is told at once.
+//! for anybody, and whoever asks for many things at once hardly waits longer for all of them. Only a narinfo
+//! whose absence the same caller was told before, with nothing pushed anywhere since, is told at once: from a
+//! memory of its own, which is asked before anything is looked up.
 
 use std::time::Duration;
 
@@ -19,7 +20,7 @@ const TOLD_AFTER: Duration = Duration::from_millis(1);
 #[derive(Debug)]
 pub(super) struct Absence {
     asked_at: Instant,
-    /// The caller was told before, and learns nothing.
+    /// It comes from the memory of what this caller was told.
     pub(super) known: bool,
 }
 

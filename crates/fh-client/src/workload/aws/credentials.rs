@@ -1,5 +1,6 @@
-//! Credentials of AWS, found where and in the order in which AWS's SDKs find them: environment, shared
-//! files (keys, or a program that prints some), a token that is exchanged for keys, container, instance.
+//! Credentials of AWS, found where and in the order in which AWS's SDKs find them: environment (keys, or where
+//! no profile is named a token that is exchanged for some), shared files (keys, a program that prints some, or
+//! such a token), container, instance.
 //!
 //! Left out are `source_profile` with `role_arn`, and single sign-on; where one of these is all there is, the
 //! error says so.
@@ -49,7 +50,15 @@ pub(super) async fn find(environment: &AwsEnvironment, connections: &Connections
     }
     let files = profile::read(environment)?;
     let region = files.region;
-    let credentials = if let Some(credentials) = files.credentials {
+    let of_environment = match environment.profile {
+        Some(_) => None,
+        None => WebIdentity::of(environment)?,
+    };
+    let credentials = if let Some(identity) = of_environment.or(files.web_identity) {
+        let region = environment.region.as_deref().or(region.as_deref());
+        let endpoint = endpoint(environment.sts_endpoint.as_deref(), region)?;
+        identity.keys(&endpoint, connections).await?
+    } else if let Some(credentials) = files.credentials {
         credentials
     } else if let Some(line) = &files.process {
         process::keys(line).await?
@@ -60,13 +69,6 @@ pub(super) async fn find(environment: &AwsEnvironment, connections: &Connections
             "Put the keys into the environment instead: \
              `eval \"$(aws configure export-credentials --format env)\"`",
         ));
-    } else if let Some(identity) = files
-        .web_identity
-        .map_or_else(|| WebIdentity::of(environment), |of| Ok(Some(of)))?
-    {
-        let region = environment.region.as_deref().or(region.as_deref());
-        let endpoint = endpoint(environment.sts_endpoint.as_deref(), region)?;
-        identity.keys(&endpoint, connections).await?
     } else if environment.container_relative_uri.is_some()
         || environment.container_full_uri.is_some()
     {

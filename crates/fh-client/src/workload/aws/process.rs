@@ -37,7 +37,7 @@ pub(super) async fn keys(line: &str) -> Result<AwsCredentials> {
     let shown = "credential_process";
     let output = command::output(Path::new("/bin/sh"), &["-c", line], shown)
         .await
-        .map_err(broken)?;
+        .map_err(|error| broken(without(line, error)))?;
     let printed: Option<Printed> = serde_json::from_slice(&output).ok();
     let Some(printed) = printed.filter(|printed| printed.version == VERSION) else {
         return Err(broken(Error::ProgramFailed {
@@ -54,6 +54,32 @@ pub(super) async fn keys(line: &str) -> Result<AwsCredentials> {
         session.map(|token| token.0.expose_secret()),
     )
     .map_err(broken)
+}
+
+/// An error that does not show what the program was given: some shells print a line that they do not understand,
+/// and some programs their arguments.
+fn without(line: &str, error: Error) -> Error {
+    match error {
+        Error::ProgramFailed {
+            command,
+            status,
+            mut stderr,
+        } => {
+            let given = line.split_whitespace().skip(1);
+            let words =
+                given.flat_map(|word| word.split(['=', '"', '\'', '(', ')', ';', '|', '&']));
+            // Shorter ones are options, and no secrets.
+            for word in words.filter(|word| word.len() >= 4) {
+                stderr = stderr.replace(word, "…");
+            }
+            Error::ProgramFailed {
+                command,
+                status,
+                stderr,
+            }
+        }
+        error => error,
+    }
 }
 
 #[cfg(test)]
@@ -77,12 +103,14 @@ mod tests {
             "echo '{\"Version\": 2, \"AccessKeyId\": \"hidden\", \"SecretAccessKey\": \"hidden\"}'",
             "echo hidden",
             "true # hidden",
+            // As a shell does that repeats what it does not understand.
+            "echo \"sh: line 1: 'keys --password=hidden(x'\" >&2; exit 2",
         ] {
             let error = keys(line).await.unwrap_err();
             let text = format!("{error:?} {error}");
             assert!(!text.contains("hidden"), "{text}");
         }
-        let error = keys("echo broken >&2; exit 3").await.unwrap_err();
-        assert!(format!("{error:?}").contains("broken"), "{error:?}");
+        let error = keys("printf 'no %s' key >&2; exit 3").await.unwrap_err();
+        assert!(format!("{error:?}").contains("no key"), "{error:?}");
     }
 }
