@@ -7,9 +7,12 @@
 //! whose absence the same caller was told before, with nothing pushed anywhere since, is told at once: from a
 //! memory of its own, which is asked before anything is looked up.
 
-use std::time::Duration;
+use std::sync::LazyLock;
+use std::sync::mpsc::{self, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
 
-use tokio::time::{Instant, sleep_until};
+use tokio::sync::oneshot;
 
 use crate::error::ApiError;
 
@@ -36,9 +39,41 @@ impl Absence {
     /// Lets an answer pass, and a 404 not before its time.
     pub(super) async fn evenly<T>(self, answer: Result<T, ApiError>) -> Result<T, ApiError> {
         if matches!(answer, Err(ApiError::NotFound)) && !self.known {
-            sleep_until(self.asked_at + TOLD_AFTER).await;
+            wait_until(self.asked_at + TOLD_AFTER).await;
         }
         answer
+    }
+}
+
+/// Somebody who waits.
+struct Waiting {
+    until: Instant,
+    wake: oneshot::Sender<()>,
+}
+
+/// A thread that wakes everybody at their time. The runtime's timer would not do: it sleeps for whole
+/// milliseconds from when it is asked, which is when the work was done, and so tells how much there was.
+static TIMER: LazyLock<Option<Sender<Waiting>>> = LazyLock::new(|| {
+    let (sender, everybody) = mpsc::channel::<Waiting>();
+    let attend = move || {
+        // All wait equally long, so that who came first is the next.
+        for Waiting { until, wake } in everybody {
+            thread::sleep(until.saturating_duration_since(Instant::now()));
+            // Whoever has left needs no waking.
+            let _ = wake.send(());
+        }
+    };
+    let thread = thread::Builder::new().name("absences".to_owned());
+    thread.spawn(attend).is_ok().then_some(sender)
+});
+
+async fn wait_until(until: Instant) {
+    let (wake, woken) = oneshot::channel();
+    let asked = TIMER
+        .as_ref()
+        .is_some_and(|timer| timer.send(Waiting { until, wake }).is_ok());
+    if !asked || woken.await.is_err() {
+        tokio::time::sleep_until(until.into()).await;
     }
 }
 
