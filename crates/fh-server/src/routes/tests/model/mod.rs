@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use self::reference::{
     Model, On, PERMISSIONS, Path, ROLES, Reach, Token, VISIBILITIES, Whom, organization_of,
 };
+use crate::config::Settings;
 use crate::database::nars::{self, Stored};
 use crate::database::slices;
 use crate::storage::Checksum;
@@ -499,7 +500,10 @@ fn nar_hash(path: &StorePath) -> NarHash {
 /// Runs histories, a few at the same time.
 async fn histories(seeds: std::ops::Range<u64>) {
     const TOGETHER: u64 = 4;
-    let server = Arc::new(TestServer::start().await);
+    let directory = tempfile::TempDir::new().unwrap();
+    // Everybody has a part in all histories.
+    let adjust = |settings: &mut Settings| settings.limits.tokens = 1_000_000;
+    let server = Arc::new(TestServer::start_with(directory, adjust).await);
     let mut people = Vec::new();
     for user in 0..USERS {
         people.push(server.user(&format!("u{user}")).await);

@@ -151,8 +151,11 @@ impl Model {
     pub(super) fn reads(&self, token: Option<usize>, path: Path, at: Option<usize>) -> bool {
         let in_closure = token
             .and_then(|token| self.tokens[token].closure)
-            .is_none_or(|root| {
-                path == root || matches!(root, Path::Own(_)) && path == Path::Common
+            .is_none_or(|root| match root {
+                root if root == path => true,
+                // It leads on where the token sees what it is a path of.
+                Path::Own(flake) => path == Path::Common && self.reads_slice(token, flake, false),
+                Path::Common => false,
             });
         let holders: Vec<usize> = match path {
             Path::Own(flake) => vec![flake],
