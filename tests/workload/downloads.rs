@@ -9,7 +9,6 @@ use std::time::{Duration, Instant};
 
 use fh_testkit::nix::{Nix, ScratchStore, versions};
 use fh_testkit::proxy::Verdict;
-use fh_testkit::server::TestServer;
 
 use crate::nix::{Built, Site, proxy};
 use crate::oidc::{Issuer, audience};
@@ -116,10 +115,7 @@ fn nix_downloads_for_longer_than_any_token_lives() {
         return;
     };
     let url = issuer.url.clone();
-    let allowed = url.clone();
-    let builder = TestServer::builder();
-    let site =
-        Site::start(builder.settings(move |settings| settings.workloads.issuers.push(allowed)));
+    let site = Site::start(issuer.server());
     site.organization("acme");
     site.flake("acme/app", "private");
     let built = Built::new("longer than a token");

@@ -3,7 +3,7 @@
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-use fh_testkit::server::TestServer;
+use fh_testkit::server::{Builder, TestServer};
 use serde_json::{Value, json};
 
 use crate::{admin, company, job, reads};
@@ -38,6 +38,12 @@ impl Issuer {
         };
         issuer.url = issuer.line();
         Some(issuer)
+    }
+
+    /// A server that takes its identities.
+    pub(crate) fn server(&self) -> Builder {
+        let allowed = self.url.clone();
+        TestServer::builder().settings(move |settings| settings.workloads.issuers.push(allowed))
     }
 
     fn line(&mut self) -> String {
@@ -86,11 +92,7 @@ fn an_issuer_that_somebody_else_has_written_is_trusted_and_may_rotate_and_go_awa
         return;
     };
     let url = issuer.url.clone();
-    let allowed = url.clone();
-    let server = TestServer::builder()
-        .settings(move |settings| settings.workloads.issuers.push(allowed))
-        .start()
-        .unwrap();
+    let server = issuer.server().start().unwrap();
     company(&server);
     let policy = [
         "trust",

@@ -12,7 +12,7 @@ use super::super::statistics::{median, slower};
 use super::ask::Asker;
 use super::plan::{FLAKES, NEWEST_FEW, NOTHING, USUAL};
 use super::row;
-use super::stage::{Stage, address, nowhere};
+use super::stage::{Stage, address, hidden_from, nowhere};
 
 /// Of each kind, in one run.
 const PATHS: usize = 150;
@@ -93,7 +93,7 @@ pub(super) fn run(stage: &Stage<'_>) -> Result<(Vec<Row>, Vec<String>)> {
 
 /// Latencies of what is hidden and of what is nowhere: the first time, and the second.
 fn ask(stage: &Stage<'_>, case: &Case) -> Result<[(Vec<f64>, Vec<f64>); 2]> {
-    let hidden = stage.hidden_from(case.view, case.holders, PATHS)?;
+    let hidden = hidden_from(case.view, case.holders, PATHS)?;
     let absent = nowhere(200);
     let (known, absent) = absent.split_at(50);
     let server = stage.serve()?;

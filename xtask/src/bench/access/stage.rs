@@ -10,7 +10,7 @@ use super::super::nginx::Nginx;
 use super::super::setting::Setting;
 use super::super::wrk;
 use super::data::Data;
-use super::plan::{self, Group, USUAL, views};
+use super::plan::{self, USUAL, views};
 use crate::http;
 use crate::server::Server;
 
@@ -29,8 +29,7 @@ impl<'a> Stage<'a> {
         let data = Data::open(setting)?;
         let directory = setting.scratch.directory()?;
         let nginx = Nginx::start(&setting.nginx, &directory.join("nginx"))?;
-        let usual = views().into_iter().find(|view| view.name == USUAL);
-        let usual = usual.context("no usual view")?.slices();
+        let usual = slices_of(USUAL)?;
         Ok(Self {
             setting,
             data,
@@ -50,40 +49,15 @@ impl<'a> Stage<'a> {
         Ok(http::basic(self.data.token(view)?))
     }
 
-    /// Whether the usual view holds a path.
-    fn reads(&self, group: &Group, path: u32) -> bool {
-        group
-            .holders_of(path)
-            .any(|flake| self.usual.contains(&flake))
-    }
-
     /// Paths in so many slices, some of them in the usual view. With as many slices as that has, the
     /// first of them is as good as any.
     pub(super) fn inside(&self, holders: u32, most: usize) -> Vec<u32> {
-        self.some(holders, most, true)
+        some(&self.usual, holders, most, true)
     }
 
     /// Paths in so many slices, none of them in the usual view.
     pub(super) fn outside(&self, holders: u32, most: usize) -> Vec<u32> {
-        self.some(holders, most, false)
-    }
-
-    fn some(&self, holders: u32, most: usize, inside: bool) -> Vec<u32> {
-        let group = plan::group(holders);
-        let paths = group.paths.clone();
-        paths
-            .filter(|path| self.reads(&group, *path) == inside)
-            .take(most)
-            .collect()
-    }
-
-    /// Paths in so many slices, none of them in a view.
-    pub(super) fn hidden_from(&self, view: &str, holders: u32, most: usize) -> Result<Vec<u32>> {
-        let view = views().into_iter().find(|found| found.name == view);
-        let slices = view.context("no such view")?.slices();
-        let group = plan::group(holders);
-        let hidden = |path: &u32| !group.holders_of(*path).any(|flake| slices.contains(&flake));
-        Ok(group.paths.clone().filter(hidden).take(most).collect())
+        some(&self.usual, holders, most, false)
     }
 
     /// What the server answers becomes files of nginx.
@@ -108,6 +82,27 @@ impl<'a> Stage<'a> {
         wrk::write_script(&file, paths, &self.authorization(view)?)?;
         Ok(file)
     }
+}
+
+/// Paths in so many slices, none of them in a view.
+pub(super) fn hidden_from(view: &str, holders: u32, most: usize) -> Result<Vec<u32>> {
+    Ok(some(&slices_of(view)?, holders, most, false))
+}
+
+fn slices_of(view: &str) -> Result<BTreeSet<u32>> {
+    let view = views().into_iter().find(|found| found.name == view);
+    Ok(view.context("no such view")?.slices())
+}
+
+/// Paths in so many slices, with one of these among them, or with none.
+fn some(slices: &BTreeSet<u32>, holders: u32, most: usize, inside: bool) -> Vec<u32> {
+    let group = plan::group(holders);
+    let is_inside = |path: &u32| group.holders_of(*path).any(|flake| slices.contains(&flake));
+    let paths = group.paths.clone();
+    paths
+        .filter(|path| is_inside(path) == inside)
+        .take(most)
+        .collect()
 }
 
 /// Of a narinfo.
