@@ -6,6 +6,8 @@ use super::templates::{self, Aws, Buildkite, Circleci, Github, Gitlab, Semaphore
 use super::{Policy, PolicyError, Verdict};
 
 mod binding;
+mod limits;
+mod made;
 
 const OWN: &str = "urn:fh:0192f0c1-0000-7000-8000-000000000001";
 
