@@ -220,6 +220,7 @@ fn each_claim_alone_binds_where_the_provider_gives_it_to_one_tenant_and_nowhere_
             let nobodys = NOBODYS.into_iter().filter(|text| {
                 claim == "sub" || own.is_empty() || text.starts_with('/') || !text.contains('/')
             });
+            let nobodys = nobodys.take(if claim == "sub" { NOBODYS.len() } else { 4 });
             for text in foreign.chain(nobodys) {
                 assert_eq!(equals(text), is_fixed, "{provider} {claim} {text}");
             }
