@@ -146,7 +146,7 @@ async fn an_id_that_was_seen_once_must_stay_and_is_told_to_the_audit_log() {
     // The same again keeps it, other conditions forget it.
     world.trust("ci", json!({ "pin": ["project_id"] })).await;
     world.whoami(&other).await.expect(401);
-    let conditions = json!([{ "claim": "sub", "glob": "build*" }]);
+    let conditions = json!([{ "claim": "sub", "one_of": ["builder", "build2"] }]);
     let change = json!({ "pin": ["project_id"], "conditions": conditions });
     world.trust("ci", change).await;
     world.whoami(&other).await.expect(200);
