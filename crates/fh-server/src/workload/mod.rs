@@ -23,7 +23,7 @@ mod issuers;
 mod nonce;
 mod reach;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

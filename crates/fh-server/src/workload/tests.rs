@@ -3,7 +3,7 @@
 mod access;
 mod aws;
 mod exchange;
-mod issuer;
+pub(crate) mod issuer;
 mod keys;
 mod policies;
 

@@ -11,3 +11,4 @@ mod revocation;
 mod secrecy;
 mod signing_keys;
 mod tokens;
+mod trust;

@@ -30,20 +30,20 @@ pub(super) enum Mood {
 }
 
 /// A key pair of P-256.
-pub(super) struct Key {
+pub(crate) struct Key {
     id: String,
     pair: rcgen::KeyPair,
 }
 
 impl Key {
-    pub(super) fn new(id: &str) -> Self {
+    pub(crate) fn new(id: &str) -> Self {
         Self {
             id: id.to_owned(),
             pair: rcgen::KeyPair::generate().unwrap(),
         }
     }
 
-    pub(super) fn jwk(&self) -> Value {
+    pub(crate) fn jwk(&self) -> Value {
         let point = self.pair.public_key_raw();
         json!({
             "kty": "EC", "crv": "P-256", "alg": "ES256", "use": "sig", "kid": self.id,
@@ -51,7 +51,7 @@ impl Key {
         })
     }
 
-    pub(super) fn sign(&self, claims: &Value) -> String {
+    pub(crate) fn sign(&self, claims: &Value) -> String {
         let mut header = Header::new(Algorithm::ES256);
         header.kid = Some(self.id.clone());
         let key = EncodingKey::from_ec_der(&self.pair.serialize_der());

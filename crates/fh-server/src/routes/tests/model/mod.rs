@@ -28,10 +28,14 @@ const FLAKES: usize = 4;
 const STEPS: usize = 14;
 
 /// Numbers that can be made again from a seed (xorshift64*).
-struct Random(u64);
+pub(super) struct Random(u64);
 
 impl Random {
-    fn below(&mut self, bound: usize) -> usize {
+    pub(super) fn new(seed: u64) -> Self {
+        Self(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1)
+    }
+
+    pub(super) fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 >> 12;
         self.0 ^= self.0 << 25;
         self.0 ^= self.0 >> 27;
@@ -39,7 +43,7 @@ impl Random {
         usize::try_from(value).unwrap() % bound
     }
 
-    fn chance(&mut self, of: usize) -> bool {
+    pub(super) fn chance(&mut self, of: usize) -> bool {
         self.below(of) == 0
     }
 }
@@ -95,7 +99,7 @@ impl History {
             revoked: false,
         };
         let history = Self {
-            random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
+            random: Random::new(seed),
             seed,
             model: Model {
                 members: vec![(0, 0, 2), (1, 1, 2)],

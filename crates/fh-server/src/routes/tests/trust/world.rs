@@ -1,0 +1,362 @@
+//! What the properties share: servers with equal keys and people, pushes of few paths with few contents,
+//! and answers without what differs from one time to the next.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use fh_api::{LOG_RECORD, PathStatus, PushPlan};
+use fh_nix::NarHash;
+use http::Method;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
+use uuid::Uuid;
+
+use crate::database::DatabaseError;
+use crate::push::tests::{Item, batch_body, compress, request};
+use crate::testing::{Answer, TestServer};
+
+/// How many store paths the people of a history push.
+pub(super) const PATHS: usize = 3;
+
+/// How many contents of each.
+pub(super) const CONTENTS: usize = 4;
+
+/// People by name, with a token each that may do all that they may.
+#[derive(Debug, Clone, Default)]
+pub(super) struct People(BTreeMap<String, String>);
+
+impl People {
+    /// Makes an account.
+    pub(super) async fn add(&mut self, server: &TestServer, name: &str) {
+        let token = server.user(name).await;
+        self.0.insert(name.to_owned(), token);
+    }
+
+    /// Lets somebody go by a name, with this token.
+    pub(super) fn insert(&mut self, name: String, token: String) {
+        self.0.insert(name, token);
+    }
+
+    pub(super) fn token(&self, name: &str) -> &str {
+        &self.0[name]
+    }
+}
+
+/// Data that servers are started on: what they sign with, and who is who, is the same on all of them.
+pub(super) struct Prepared {
+    directory: TempDir,
+    pub(super) people: People,
+}
+
+impl Prepared {
+    /// The data of a server, which stops.
+    pub(super) fn of(server: TestServer, people: People) -> Self {
+        Self {
+            directory: server.stop(),
+            people,
+        }
+    }
+
+    /// A server for many histories.
+    pub(super) async fn first() -> TestServer {
+        start(TempDir::new().unwrap()).await
+    }
+
+    /// A server on a copy.
+    pub(super) async fn server(&self) -> TestServer {
+        let directory = TempDir::new().unwrap();
+        copy(self.directory.path(), directory.path());
+        start(directory).await
+    }
+}
+
+async fn start(directory: TempDir) -> TestServer {
+    TestServer::start_with(directory, |settings| {
+        settings.limits.tokens = 1_000_000;
+        settings.limits.request_rate = 0;
+    })
+    .await
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// A store path of a history with one of its contents. The last content is the NAR of the first one with
+/// another reference.
+pub(super) fn item(slot: u64, path: usize, content: usize) -> Item {
+    let name = format!("tool{path}-{slot}");
+    let last = content + 1 == CONTENTS;
+    let text = format!("{name} {}", if last { 0 } else { content });
+    let mut item = Item::new(&name, text.as_bytes());
+    item.info.deriver = Some(deriver(&name));
+    if last {
+        item.info.references.push(item.base.clone());
+    }
+    item
+}
+
+/// The derivation that builds the path of this name.
+fn deriver(name: &str) -> String {
+    let hash = NarHash::of(format!("{name}.drv").as_bytes());
+    let hash = fh_nix::base32::encode(&hash.as_bytes()[..20]);
+    format!("{hash}-{name}.drv")
+}
+
+/// The log of a content's build.
+fn log_of(item: &Item) -> (NarHash, Vec<u8>) {
+    let derivation: fh_nix::StorePath = item.info.deriver.as_ref().unwrap().parse().unwrap();
+    let mut record = [0; 32];
+    record[..12].copy_from_slice(&LOG_RECORD);
+    record[12..].copy_from_slice(derivation.hash().as_bytes());
+    let text = format!("built {} {:?}\n", item.nar_name(), item.info.references);
+    (NarHash::from_bytes(record), compress(text.as_bytes()))
+}
+
+/// What a plan of these is asked with.
+pub(super) fn plan(items: &[Item], dry_run: bool) -> Value {
+    let items: Vec<&Item> = items.iter().collect();
+    let mut wanted = request(&items);
+    wanted.dry_run = dry_run;
+    let derivers = items.iter().filter_map(|item| item.info.deriver.clone());
+    wanted.logs = derivers.collect();
+    wanted.logs.sort_unstable();
+    wanted.logs.dedup();
+    json!(wanted)
+}
+
+/// Pushes from plan to commit, with logs, and gives all answers; the last one tells whether it is done.
+pub(super) async fn push(
+    server: &TestServer,
+    flake: &str,
+    token: &str,
+    items: &[Item],
+) -> Vec<Answer> {
+    let base = format!("/api/v1/flakes/{flake}/pushes");
+    let answer = server.post(&base, token, plan(items, false)).await;
+    if !answer.status.is_success() {
+        return vec![answer];
+    }
+    let planned: PushPlan = answer.json();
+    let Some(id) = planned.id else {
+        return vec![answer];
+    };
+    let mut records: Vec<(NarHash, Vec<u8>)> = Vec::new();
+    for (item, told) in items.iter().zip(&planned.paths) {
+        let known = records.iter().any(|(hash, _)| *hash == item.nar_hash());
+        if told.status == PathStatus::Upload && !known {
+            records.push((item.nar_hash(), item.compressed()));
+        }
+        let (record, log) = log_of(item);
+        let wanted = planned.logs.contains(item.info.deriver.as_ref().unwrap());
+        if wanted && records.iter().all(|(hash, _)| *hash != record) {
+            records.push((record, log));
+        }
+    }
+    let mut answers = vec![answer];
+    if !records.is_empty() {
+        let request = http::Request::post(format!("{base}/{id}/nars"))
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", fh_api::NAR_BATCH_MEDIA_TYPE)
+            .body(batch_body(&records).into());
+        answers.push(server.send(request.unwrap()).await);
+    }
+    if planned.committed.is_none() {
+        let path = format!("{base}/{id}/commit");
+        answers.push(server.call(Method::POST, &path, token, None).await);
+    }
+    answers
+}
+
+/// An answer without what differs from one time to the next: ids, times and secrets.
+pub(super) fn told(answer: &Answer) -> String {
+    let mut headers = answer.headers.clone();
+    for name in ["x-request-id", "date", "content-length"] {
+        headers.remove(name);
+    }
+    let body = match serde_json::from_slice::<Value>(&answer.body) {
+        Ok(mut value) => {
+            normalise(&mut value);
+            value.to_string()
+        }
+        Err(_) => answer.body.escape_ascii().to_string(),
+    };
+    format!("{} {headers:?} {body}", answer.status)
+}
+
+/// Fields that hold numbers of rows, of tokens the text, or what one must not compare.
+const DIFFERING: &[&str] = &["next", "request_id", "token"];
+
+fn normalise(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            let id = Uuid::parse_str(text).is_ok();
+            if id || OffsetDateTime::parse(text, &Rfc3339).is_ok() {
+                *text = "*".to_owned();
+            }
+        }
+        Value::Array(values) => values.iter_mut().for_each(normalise),
+        Value::Object(fields) => {
+            for (name, value) in fields {
+                if DIFFERING.contains(&name.as_str()) || (name == "id" && value.is_number()) {
+                    *value = json!("*");
+                } else {
+                    normalise(value);
+                }
+            }
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+/// Makes an account a guest of an organisation, as accepting it does.
+pub(super) async fn accept(server: &TestServer, org: &str, user: &str) {
+    let (org, user) = (org.to_owned(), user.to_owned());
+    let changed = server.state.database().change_access(move |change| {
+        change.execute(
+            "INSERT INTO guest (account_id, organization_id, accepted_at, accepted_by) \
+             SELECT a.id, o.id, 0, a.id FROM account a, organization o \
+             WHERE a.folded = ?1 AND o.folded = ?2",
+            [user, org],
+        )?;
+        Ok::<_, DatabaseError>(())
+    });
+    changed.await.unwrap();
+}
+
+/// Sets what an account follows: `org/project` or `org/*`, those that there are.
+pub(super) async fn follow(server: &TestServer, user: &str, follows: &[String]) {
+    let (user, follows) = (user.to_owned(), follows.to_vec());
+    let changed = server.state.database().change_access(move |change| {
+        change.execute(
+            "DELETE FROM follow WHERE account_id = (SELECT id FROM account WHERE folded = ?1)",
+            [&user],
+        )?;
+        for (position, follow) in follows.iter().enumerate() {
+            let (org, project) = follow.split_once('/').unwrap();
+            change.execute(
+                "INSERT INTO follow (account_id, position, organization_id, project, created_at) \
+                 SELECT a.id, ?3, o.id, NULLIF(?4, '*'), 0 FROM account a, organization o \
+                 WHERE a.folded = ?1 AND o.folded = ?2",
+                rusqlite::params![&user, org, position, project],
+            )?;
+        }
+        Ok::<_, DatabaseError>(())
+    });
+    changed.await.unwrap();
+}
+
+/// A grant, a membership and the like: what somebody asks for.
+#[derive(Debug, Clone)]
+pub(super) struct Ask {
+    pub(super) by: String,
+    pub(super) method: Method,
+    pub(super) path: String,
+    pub(super) body: Option<Value>,
+}
+
+impl Ask {
+    pub(super) fn new(by: &str, method: Method, path: String, body: Option<Value>) -> Self {
+        let by = by.to_owned();
+        Self {
+            by,
+            method,
+            path,
+            body,
+        }
+    }
+
+    /// Asks with the token of who asks.
+    pub(super) async fn of(&self, server: &TestServer, people: &People) -> Answer {
+        let token = people.token(&self.by);
+        let method = self.method.clone();
+        server
+            .call(method, &self.path, token, self.body.clone())
+            .await
+    }
+}
+
+/// What somebody does.
+#[derive(Debug, Clone)]
+pub(super) enum Deed {
+    Ask(Ask),
+    /// By whom, to which flake, and the items of [`item`].
+    Push(String, String, Vec<(usize, usize)>),
+    /// Somebody sets what they follow.
+    Follow(String, Vec<String>),
+}
+
+impl Deed {
+    /// Does it, and gives all answers.
+    pub(super) async fn of(&self, server: &TestServer, people: &People, slot: u64) -> Vec<Answer> {
+        match self {
+            Self::Ask(ask) => vec![ask.of(server, people).await],
+            Self::Push(by, flake, items) => {
+                let items: Vec<Item> = items
+                    .iter()
+                    .map(|(path, content)| item(slot, *path, *content))
+                    .collect();
+                push(server, flake, people.token(by), &items).await
+            }
+            Self::Follow(user, follows) => {
+                follow(server, user, follows).await;
+                Vec::new()
+            }
+        }
+    }
+}
+
+/// Gives or takes a role: on a flake, or on all of an organisation (`org/*`).
+pub(super) fn grant(by: &str, on: &str, subject: &str, role: Option<&str>) -> Ask {
+    let base = match on.strip_suffix("/*") {
+        Some(org) => format!("orgs/{org}"),
+        None => format!("flakes/{on}"),
+    };
+    role_of(by, format!("/api/v1/{base}/grants/{subject}"), role)
+}
+
+/// Makes or unmakes a member.
+pub(super) fn member(by: &str, org: &str, user: &str, role: Option<&str>) -> Ask {
+    role_of(by, format!("/api/v1/orgs/{org}/members/{user}"), role)
+}
+
+fn role_of(by: &str, path: String, role: Option<&str>) -> Ask {
+    match role {
+        Some(role) => Ask::new(by, Method::PUT, path, Some(json!({ "role": role }))),
+        None => Ask::new(by, Method::DELETE, path, None),
+    }
+}
+
+/// Makes a flake.
+pub(super) fn create(by: &str, flake: &str, visibility: &str) -> Ask {
+    let body = json!({ "flake": flake, "visibility": visibility });
+    Ask::new(by, Method::POST, "/api/v1/flakes".to_owned(), Some(body))
+}
+
+/// Changes who reads a flake without a grant.
+pub(super) fn show(by: &str, flake: &str, visibility: &str) -> Ask {
+    let body = json!({ "visibility": visibility });
+    let path = format!("/api/v1/flakes/{flake}");
+    Ask::new(by, Method::PATCH, path, Some(body))
+}
+
+/// Removes a flake.
+pub(super) fn remove(by: &str, flake: &str) -> Ask {
+    Ask::new(by, Method::DELETE, format!("/api/v1/flakes/{flake}"), None)
+}
+
+/// A question.
+pub(super) fn get(by: &str, path: String) -> Ask {
+    Ask::new(by, Method::GET, path, None)
+}
