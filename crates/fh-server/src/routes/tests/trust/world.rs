@@ -243,7 +243,7 @@ pub(super) async fn follow(server: &TestServer, user: &str, follows: &[String]) 
             "DELETE FROM follow WHERE account_id = (SELECT id FROM account WHERE folded = ?1)",
             [&user],
         )?;
-        for (position, follow) in follows.iter().enumerate() {
+        for (position, follow) in (0_i64..).zip(&follows) {
             let (org, project) = follow.split_once('/').unwrap();
             change.execute(
                 "INSERT INTO follow (account_id, position, organization_id, project, created_at) \
