@@ -48,7 +48,9 @@ async fn a_start_cut_off_before_the_file_is_completed_by_the_next() {
     let database = Database::open(&data).unwrap();
     let id = fh_auth::read_unverified(&token).unwrap().jti.to_string();
     database
-        .write(move |change| settings::set(change, settings::PENDING_ADMIN_TOKEN, &id))
+        .write(crate::database::Decided::by_server(), move |change| {
+            settings::set(change, settings::PENDING_ADMIN_TOKEN, &id)
+        })
         .await
         .unwrap();
     drop(database);

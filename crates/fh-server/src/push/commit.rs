@@ -33,7 +33,7 @@ impl Pushes {
         let committed = {
             let paths = Arc::clone(&paths);
             self.database()
-                .write(move |transaction| {
+                .write(target.decided, move |transaction| {
                     if let Some(row_id) = row_id
                         && let Some(summary) = pushes::summary(transaction, row_id)?
                     {

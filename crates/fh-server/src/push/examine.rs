@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::logs;
 use super::parse::Wanted;
 use crate::access::View;
+use crate::database::Decided;
 use crate::database::nars::{self, Nar};
 use crate::database::slices::{self, Present};
 use crate::error::ApiError;
@@ -29,6 +30,8 @@ pub(super) struct Target {
     pub(super) account_id: i64,
     /// What they may read.
     pub(super) view: View,
+    /// Of what state it is that they may push.
+    pub(super) decided: Decided,
 }
 
 /// What is known of the push.

@@ -16,7 +16,7 @@ use super::parse::parse;
 use crate::access::{Caller, FlakeRef};
 use crate::config::Settings;
 use crate::database::pushes::{self, Push};
-use crate::database::{Database, DatabaseError, Timestamp, nars, now};
+use crate::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
 use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::receive::{BodyReader, Expected, Receiving};
@@ -290,7 +290,9 @@ impl Pushes {
     ) -> Result<(), ApiError> {
         let push = self.find(&target(caller, flake)?, id).await?;
         self.database()
-            .write(move |transaction| pushes::delete(transaction, push.id))
+            .write(caller.decided(), move |transaction| {
+                pushes::delete(transaction, push.id)
+            })
             .await?;
         self.shared.open.invalidate(&id);
         Ok(())
@@ -344,7 +346,7 @@ impl Pushes {
             expires_at = now().plus_seconds(lifetime);
             let (flake_id, account_id) = (target.flake_id, target.account_id);
             self.database()
-                .write(move |transaction| {
+                .write(Decided::later(), move |transaction| {
                     nars::renew_all_received(transaction, flake_id, account_id)?;
                     pushes::extend(transaction, push.id, expires_at)?;
                     Ok::<_, DatabaseError>(())
@@ -382,5 +384,6 @@ fn target(caller: &Caller, flake: &FlakeRef) -> Result<Target, ApiError> {
         flake: flake.name.to_string(),
         account_id: caller.principal()?.account_id,
         view: caller.view().clone(),
+        decided: caller.decided(),
     })
 }

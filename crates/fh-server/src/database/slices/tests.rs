@@ -59,7 +59,7 @@ fn nar_hash(number: i64) -> NarHash {
 async fn every_question_is_a_search_of_an_index() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(|transaction| {
+    let checked = database.write(crate::database::Decided::by_server(), |transaction| {
         generate(transaction, 50, 100);
         // Neither without statistics nor with those of one large slice.
         for statistics in [false, true] {
@@ -134,7 +134,7 @@ async fn every_question_is_a_search_of_an_index() {
 async fn questions_are_answered() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(|transaction| {
+    let checked = database.write(crate::database::Decided::by_server(), |transaction| {
         generate(transaction, 50, 100);
         let wanted: Vec<_> = (0..300).map(path_hash).collect();
         // Slice 2 holds the paths 101 to 199, and the common one.
@@ -191,7 +191,7 @@ async fn questions_are_answered() {
 async fn two_million_paths_in_two_thousand_slices() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let generated = database.write(|transaction| {
+    let generated = database.write(crate::database::Decided::by_server(), |transaction| {
         generate(transaction, 2000, 1000);
         Ok::<_, DatabaseError>(())
     });

@@ -187,10 +187,13 @@ impl Scene {
 
     /// Makes the rows what they were before there were checksums.
     pub(crate) async fn forget_checksums(&self) {
-        let changed = self.server.state.database().write(|transaction| {
-            transaction.execute("UPDATE nar SET checksum = NULL", [])?;
-            Ok::<_, crate::DatabaseError>(())
-        });
+        let changed = self.server.state.database().write(
+            crate::database::Decided::by_server(),
+            |transaction| {
+                transaction.execute("UPDATE nar SET checksum = NULL", [])?;
+                Ok::<_, crate::DatabaseError>(())
+            },
+        );
         changed.await.unwrap();
     }
 

@@ -255,15 +255,20 @@ async fn the_collection_forgets_what_has_ended() {
     let used = "SELECT COUNT(*) FROM used_assertion";
     assert_eq!(count(used).await, 1);
     let tokens = count("SELECT COUNT(*) FROM token").await;
-    let old = world.server.state.database().write(|transaction| {
-        // Of the exchanged token alone.
-        transaction
-            .execute(
-                "UPDATE token SET expires_at = 1 WHERE claims IS NOT NULL",
-                [],
-            )
-            .map_err(crate::DatabaseError::from)
-    });
+    let old =
+        world
+            .server
+            .state
+            .database()
+            .write(crate::database::Decided::by_server(), |transaction| {
+                // Of the exchanged token alone.
+                transaction
+                    .execute(
+                        "UPDATE token SET expires_at = 1 WHERE claims IS NOT NULL",
+                        [],
+                    )
+                    .map_err(crate::DatabaseError::from)
+            });
     old.await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let age = std::time::Duration::from_secs(3600);
