@@ -10,12 +10,14 @@
 //! - deny by default: every condition holds, the audience is right and no id has changed, or the
 //!   policy gives nothing; a claim that is not there fails what asks for it;
 //! - a policy binds the tenant: it is refused where a stranger's workload could meet its conditions,
-//!   which for each provider is known here;
+//!   which for each provider is known in `binding`; one that was stored before that was known lets
+//!   nobody in;
 //! - what a stranger may have written (pull requests, forks) holds `read` at most, unless the policy
 //!   says otherwise;
 //! - claims are verified before they come here, and the reasons of a verdict are for administrators
 //!   of the organisation alone.
 
+mod binding;
 mod condition;
 mod glob;
 mod provider;
@@ -62,13 +64,13 @@ pub enum PolicyError {
     /// Nothing keeps strangers out.
     #[error(
         "no condition binds the tenant, so that strangers' workloads would be let in: {provider} \
-         needs one on {claims}, without a wildcard in what says whose it is"
+         needs one of these, without a wildcard in what says whose it is: {claims}"
     )]
     Open {
         /// Of which provider.
         provider: Provider,
         /// What would bind it.
-        claims: &'static str,
+        claims: String,
     },
     /// An issuer has to be named.
     #[error("{0} has no usual issuer: say which")]
@@ -118,6 +120,8 @@ pub struct Policy {
     pub mint: bool,
     /// Whether pull requests and forks hold the role too.
     pub pull_requests: bool,
+    /// Whether its workloads are the organisation's builders, whose contents go before those of others.
+    pub builder: bool,
     /// Seconds that an exchanged token lasts at most.
     pub max_lifetime: u64,
 }
@@ -129,6 +133,8 @@ pub struct Verdict {
     pub role: Option<Role>,
     /// Whether it may derive tokens.
     pub mint: bool,
+    /// Whether it is a builder: never a pull request or fork, whatever these hold.
+    pub builder: bool,
     /// Each thing that fails, as a sentence.
     pub failures: Vec<String>,
     /// What is worth knowing though nothing fails.
@@ -157,11 +163,8 @@ impl Policy {
             .iter()
             .map(Condition::new)
             .collect::<Result<Vec<_>, _>>()?;
-        if !provider::bind_tenant(provider, &conditions) {
-            return Err(PolicyError::Open {
-                provider,
-                claims: provider::binding_claims(provider),
-            });
+        if !binding::bind_tenant(provider, &conditions) {
+            return Err(open(provider));
         }
         if wanted.flakes.is_empty() || wanted.flakes.len() > MAX_ITEMS {
             return Err(PolicyError::Length("flakes"));
@@ -208,6 +211,7 @@ impl Policy {
             role: wanted.role,
             mint: wanted.mint,
             pull_requests: wanted.pull_requests,
+            builder: wanted.builder,
             max_lifetime,
         })
     }
@@ -216,6 +220,9 @@ impl Policy {
     #[must_use]
     pub fn examine(&self, claims: &Map<String, Value>, own: &[&str]) -> Verdict {
         let mut verdict = Verdict::default();
+        if !binding::bind_tenant(self.provider, &self.conditions) {
+            verdict.failures.push(open(self.provider).to_string());
+        }
         if claims.get("iss").and_then(Value::as_str) != Some(self.issuer.as_str()) {
             let found = found(claims.get("iss"));
             verdict
@@ -253,7 +260,9 @@ impl Policy {
             verdict.remarks.clear();
             return verdict;
         }
-        let (role, mint) = match provider::guard(self.provider, claims) {
+        let guard = provider::guard(self.provider, claims);
+        verdict.builder = self.builder && matches!(guard, Guard::Open);
+        let (role, mint) = match guard {
             Guard::Open => (self.role, self.mint),
             Guard::PullRequest(_) if self.pull_requests => (self.role, self.mint),
             Guard::PullRequest(reason) => {
@@ -307,6 +316,13 @@ impl Policy {
             "subject": claims.get("sub").map(bounded),
             "claims": kept,
         })
+    }
+}
+
+fn open(provider: Provider) -> PolicyError {
+    PolicyError::Open {
+        provider,
+        claims: binding::binding_claims(provider),
     }
 }
 

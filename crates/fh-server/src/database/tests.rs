@@ -7,6 +7,7 @@ use fh_auth::TokenScope;
 use tempfile::TempDir;
 
 use super::*;
+use crate::database::Decided;
 
 fn open() -> (TempDir, Database) {
     let directory = TempDir::new().unwrap();
@@ -88,20 +89,20 @@ fn the_file_is_private_even_where_it_was_not() {
 async fn writes_commit_or_leave_nothing() {
     let (_directory, database) = open();
     database
-        .write(crate::database::Decided::by_server(), |transaction| {
+        .write(Decided::by_server(), |transaction| {
             settings::set(transaction, "a", "1")
         })
         .await
         .unwrap();
     let failed: Result<(), DatabaseError> = database
-        .write(crate::database::Decided::by_server(), |transaction| {
+        .write(Decided::by_server(), |transaction| {
             settings::set(transaction, "a", "2")?;
             Err(DatabaseError::Task)
         })
         .await;
     failed.unwrap_err();
     let panicked: Result<(), DatabaseError> = database
-        .write(crate::database::Decided::by_server(), |transaction| {
+        .write(Decided::by_server(), |transaction| {
             settings::set(transaction, "a", "3")?;
             panic!("in the middle of a transaction")
         })
@@ -141,7 +142,7 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     let (_directory, database) = open();
     let before = database.generation();
     database
-        .write(crate::database::Decided::by_server(), |transaction| {
+        .write(Decided::by_server(), |transaction| {
             settings::set(transaction, "a", "1")
         })
         .await
@@ -149,7 +150,7 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     assert_eq!(database.generation(), before);
 
     let (account, organization) = database
-        .change_access(crate::database::Decided::by_server(), |change| {
+        .change_access(Decided::by_server(), |change| {
             let account = accounts::insert(change, &name("ann"), UserKind::Human, false)?;
             let organization = organizations::insert(change, &name("acme"))?;
             let visibility = Visibility::Private;
@@ -162,7 +163,7 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     assert!(made.access > before.access && made.directory > before.directory);
 
     database
-        .change_access(crate::database::Decided::by_server(), move |change| {
+        .change_access(Decided::by_server(), move |change| {
             let target = grants::Target::organization(organization, name("acme"));
             let subject = grants::SubjectId::Account(account);
             grants::set(change, &target, subject, Role::Read, account)?;
@@ -175,9 +176,7 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     assert_eq!(granted.directory, made.directory);
 
     let failed: Result<(), DatabaseError> = database
-        .change_access(crate::database::Decided::by_server(), |_| {
-            Err(DatabaseError::Task)
-        })
+        .change_access(Decided::by_server(), |_| Err(DatabaseError::Task))
         .await;
     failed.unwrap_err();
     assert_eq!(database.generation(), granted);
@@ -187,7 +186,7 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
 async fn holdings_gather_grants_of_every_kind() {
     let (_directory, database) = open();
     let holdings = database
-        .change_access(crate::database::Decided::by_server(), |change| {
+        .change_access(Decided::by_server(), |change| {
             let account = accounts::insert(change, &name("ann"), UserKind::Human, false)?.id;
             let acme = organizations::insert(change, &name("acme"))?.id;
             let other = organizations::insert(change, &name("other"))?.id;
@@ -276,7 +275,7 @@ async fn holdings_gather_grants_of_every_kind() {
 async fn revoking_a_token_revokes_what_was_minted_with_it() {
     let (_directory, database) = open();
     let (revoked, again) = database
-        .change_access(crate::database::Decided::by_server(), |change| {
+        .change_access(Decided::by_server(), |change| {
             let account = accounts::insert(change, &name("ann"), UserKind::Human, false)?.id;
             let scope = TokenScope::unrestricted();
             let mint = |parent_id| -> Result<i64, DatabaseError> {

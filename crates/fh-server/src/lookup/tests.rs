@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::fresh::FreshCache;
+use crate::database::Decided;
 use crate::database::{DatabaseError, slices};
 use crate::push::tests::{Item, Scene};
 use crate::testing::TestServer;
@@ -132,9 +133,11 @@ async fn a_path_in_very_many_slices_is_served_from_the_right_one() {
     scene.server.flake("acme/bobs", "private", &scene.ann).await;
     let last = scene.server.flake_id("acme/bobs").await;
     let derived = item.base.replace("-libc", "-libc.drv");
-    let written = scene.server.state.database().write(
-        crate::database::Decided::by_server(),
-        move |transaction| {
+    let written = scene
+        .server
+        .state
+        .database()
+        .write(Decided::by_server(), move |transaction| {
             let sql = "SELECT id FROM nar";
             let nar_id = transaction.query_row(sql, [], |row| row.get(0))?;
             let first: i64 =
@@ -144,11 +147,10 @@ async fn a_path_in_very_many_slices_is_served_from_the_right_one() {
                 if flake_id == last {
                     info.deriver = Some(derived.parse().unwrap());
                 }
-                slices::insert(transaction, flake_id, &info, nar_id)?;
+                slices::insert(transaction, flake_id, &info, nar_id, Default::default())?;
             }
             Ok::<_, DatabaseError>(())
-        },
-    );
+        });
     written.await.unwrap();
     let hash: fh_nix::StorePathHash = item.hash().parse().unwrap();
     scene

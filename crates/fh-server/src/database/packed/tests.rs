@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::database::Database;
+use crate::database::Decided;
 use crate::database::slices::{self, oldest_holders};
 
 /// Flakes, as many as said, in one organisation.
@@ -79,13 +80,19 @@ fn agree(connection: &Connection, hash: &StorePathHash) {
 async fn pushes_pack_and_removing_unpacks() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(crate::database::Decided::by_server(), |transaction| {
+    let checked = database.write(Decided::by_server(), |transaction| {
         flakes(transaction, 2000);
         // A distance between the rows of a path that a weaker choice of turns would fall in step with.
         let closure: Vec<StorePathHash> = (0..64).map(hash).collect();
         for flake_id in 1..=2000 {
             for hash in closure.iter().take(if flake_id <= 300 { 64 } else { 2 }) {
-                assert!(slices::insert(transaction, flake_id, &info(*hash), 1)?);
+                assert!(slices::insert(
+                    transaction,
+                    flake_id,
+                    &info(*hash),
+                    1,
+                    Default::default()
+                )?);
             }
         }
         for hash in &closure[..2] {
@@ -117,7 +124,7 @@ async fn pushes_pack_and_removing_unpacks() {
         transaction.execute("DELETE FROM slice_path WHERE flake_id > 1900", [])?;
         for flake_id in (1950..=2000).rev() {
             for hash in closure[..2].iter().rev() {
-                slices::insert(transaction, flake_id, &info(*hash), 1)?;
+                slices::insert(transaction, flake_id, &info(*hash), 1, Default::default())?;
             }
         }
         for hash in &closure {
@@ -146,9 +153,10 @@ async fn pushes_pack_and_removing_unpacks() {
 async fn ids_without_room_stay_unpacked() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(crate::database::Decided::by_server(), |transaction| {
+    let checked = database.write(Decided::by_server(), |transaction| {
         flakes(transaction, 700);
-        let add = |flake_id| slices::insert(transaction, flake_id, &info(hash(1)), 1);
+        let add =
+            |flake_id| slices::insert(transaction, flake_id, &info(hash(1)), 1, Default::default());
         for flake_id in 1..=300 {
             add(flake_id)?;
         }
