@@ -28,7 +28,9 @@ use zeroize::Zeroizing;
 use crate::database::audit::{self, Event};
 use crate::database::keys::{KeyState, Purpose};
 use crate::database::tokens::{self, NewToken, Token};
-use crate::database::{AccessChange, Database, DatabaseError, accounts, keys, now, settings};
+use crate::database::{
+    AccessChange, Database, DatabaseError, Decided, accounts, keys, now, settings,
+};
 use crate::error::ServerError;
 use crate::keys::{KeyError, Keys, SigningKeys, token_secret};
 
@@ -98,7 +100,9 @@ pub(crate) async fn server_keys(
 ) -> Result<Keys, ServerError> {
     let host = host.to_owned();
     database
-        .write(move |transaction| make_keys(transaction, key_name.as_deref(), &host))
+        .write(Decided::by_server(), move |transaction| {
+            make_keys(transaction, key_name.as_deref(), &host)
+        })
         .await?;
     let keys = database
         .read(|connection| Ok(Keys::load(connection)))
@@ -208,7 +212,9 @@ pub(crate) async fn administrator(
     lifetime: Duration,
 ) -> Result<Option<PathBuf>, ServerError> {
     let token = database
-        .change_access(move |change| administrator_token(change, lifetime))
+        .change_access(Decided::by_server(), move |change| {
+            administrator_token(change, lifetime)
+        })
         .await?;
     let Some((token, account)) = token else {
         return Ok(None);
@@ -227,7 +233,9 @@ pub(crate) async fn administrator(
         source,
     })?;
     database
-        .write(|transaction| settings::remove(transaction, settings::PENDING_ADMIN_TOKEN))
+        .write(Decided::by_server(), |transaction| {
+            settings::remove(transaction, settings::PENDING_ADMIN_TOKEN)
+        })
         .await?;
     Ok(Some(path))
 }

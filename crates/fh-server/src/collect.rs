@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use fh_nix::NarHash;
 
-use crate::database::{DatabaseError, assertions, nars, now, pushes, tokens};
+use crate::database::{DatabaseError, Decided, assertions, nars, now, pushes, tokens};
 use crate::error::{ApiError, chain};
 use crate::state::AppState;
 use crate::storage::StorageError;
@@ -82,7 +82,7 @@ pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Co
     let mut collected = Collected::default();
     (collected.pushes, collected.received, collected.tokens) = state
         .database()
-        .write(move |transaction| {
+        .write(Decided::by_server(), move |transaction| {
             let before = now().minus_seconds(lifetime.as_secs());
             Ok::<_, DatabaseError>((
                 pushes::delete_expired(transaction)?,
@@ -117,7 +117,9 @@ async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
             let _turn = state.pushes().receiving().publisher().turn().await;
             let gone = state
                 .database()
-                .write(move |transaction| nars::delete_unreferenced(transaction, &few))
+                .write(Decided::by_server(), move |transaction| {
+                    nars::delete_unreferenced(transaction, &few)
+                })
                 .await?;
             removed += gone.len();
             state.lookup().forget([], &gone);

@@ -48,6 +48,8 @@ impl Draft {
                     header: never,
                     idle: never,
                     stall: never,
+                    body: never,
+                    plan: never,
                     stop: never,
                 },
                 tokens: TokenSettings {

@@ -54,7 +54,7 @@ pub(super) async fn rotate(
     let actor = caller.actor()?;
     let (token, account) = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             // It may have ended since.
             let former = tokens::find(change, former.uuid)?
                 .filter(|token| token.revoked_at.is_none())

@@ -9,9 +9,9 @@ use serde_json::json;
 use super::table::{Asks, Route, get, post};
 use crate::access::Caller;
 use crate::bootstrap::rotate_keys;
-use crate::database::Timestamp;
 use crate::database::audit::{self, Actor, Event};
 use crate::database::keys::{self, KeyState, Purpose};
+use crate::database::{Decided, Timestamp};
 use crate::error::ApiError;
 use crate::keys::{SigningKeys, public_half};
 use crate::state::AppState;
@@ -53,10 +53,10 @@ pub(crate) async fn rotate(
     caller: Caller,
 ) -> Result<Json<KeyList>, ApiError> {
     caller.server_administrator()?;
-    let actor = caller.actor()?;
+    let (actor, decided) = (caller.actor()?, caller.decided());
     // Of its own, so that what is committed counts also where the caller has gone.
     let rotation = tokio::spawn(async move {
-        state.keys().replace(change(&state, actor)).await?;
+        state.keys().replace(change(&state, actor, decided)).await?;
         state
             .database()
             .read(|connection| Ok(all(connection)))
@@ -66,7 +66,7 @@ pub(crate) async fn rotate(
     Ok(Json(KeyList { keys }))
 }
 
-async fn change(state: &AppState, actor: Actor) -> Result<SigningKeys, ApiError> {
+async fn change(state: &AppState, actor: Actor, decided: Decided) -> Result<SigningKeys, ApiError> {
     let settings = state.settings();
     let key_name = settings.signing_key_name.clone();
     let host = settings
@@ -75,7 +75,7 @@ async fn change(state: &AppState, actor: Actor) -> Result<SigningKeys, ApiError>
         .map(|url| url.host().to_owned());
     state
         .database()
-        .write(move |transaction| {
+        .write(decided, move |transaction| {
             let before = SigningKeys::load(transaction).map_err(ApiError::internal)?;
             let host = host.unwrap_or_default();
             let after =

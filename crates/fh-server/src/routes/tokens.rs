@@ -145,7 +145,7 @@ pub(crate) async fn revoke(
         .ok_or(ApiError::NotFound)?;
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let revoked = tokens::revoke(change, found.id)?;
             if revoked > 0 {
                 audit::record(
@@ -201,7 +201,7 @@ pub(crate) async fn mint(
     let most = state.settings().limits.tokens;
     let (token, account) = state
         .database()
-        .write(move |transaction| {
+        .write(caller.decided(), move |transaction| {
             // It may have been revoked since this request was let in.
             let parent = tokens::find(transaction, parent)?
                 .filter(|parent| parent.revoked_at.is_none())

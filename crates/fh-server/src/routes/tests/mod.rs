@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod flakes;
+mod late;
 mod matrix;
 mod model;
 mod organizations;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use fh_api::{FlakeInfo, FlakeList, Role};
 use serde_json::json;
 
+use crate::database::Decided;
 use crate::testing::TestServer;
 
 async fn listed(server: &TestServer, token: &str) -> Vec<String> {
@@ -119,10 +120,13 @@ async fn a_disabled_or_removed_account_is_refused_at_once() {
     let ann = server.user("ann").await;
     server.get("/api/v1/whoami", &ann).await.expect(200);
     let change = |sql: &'static str| {
-        server.state.database().change_access(move |change| {
-            change.execute(sql, [])?;
-            Ok::<_, crate::DatabaseError>(())
-        })
+        server
+            .state
+            .database()
+            .change_access(Decided::by_server(), move |change| {
+                change.execute(sql, [])?;
+                Ok::<_, crate::DatabaseError>(())
+            })
     };
     // Through `rusqlite::Error`, as a query function would.
     change("UPDATE account SET disabled_at = 1 WHERE folded = 'ann'")

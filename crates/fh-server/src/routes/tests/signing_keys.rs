@@ -4,6 +4,7 @@ use fh_api::{Discovery, KeyList};
 use fh_nix::PublicKey;
 use serde_json::json;
 
+use crate::database::Decided;
 use crate::testing::TestServer;
 
 /// The keys as told, `state name`.
@@ -93,10 +94,13 @@ async fn what_is_left_of_a_retired_key_cannot_sign() {
             .any(|part| part == secret.as_bytes())
     };
     let checkpoint = async || {
-        let done = server.state.database().write(|transaction| {
-            // Asked for and answered outside of transactions alone.
-            Ok::<_, crate::DatabaseError>(transaction.path().map(str::to_owned))
-        });
+        let done = server
+            .state
+            .database()
+            .write(Decided::by_server(), |transaction| {
+                // Asked for and answered outside of transactions alone.
+                Ok::<_, crate::DatabaseError>(transaction.path().map(str::to_owned))
+            });
         let path = done.await.unwrap().unwrap();
         let connection = rusqlite::Connection::open(path).unwrap();
         connection
