@@ -11,11 +11,13 @@
 
 mod decide;
 pub mod identity;
+mod path_set;
 pub mod policy;
 mod scope;
 mod token;
 
 pub use decide::{FlakeFacts, Holdings, Rank};
+pub use path_set::PathSet;
 pub use scope::{Narrowing, ScopeError, TokenScope};
 pub use token::{
     Claims, Jwk, TokenError, TokenKey, UnverifiedTimes, read_unverified, strip_prefix,
