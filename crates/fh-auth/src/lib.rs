@@ -9,6 +9,7 @@
 //! - a token narrows: whatever its scope says, it never adds to what its principal holds;
 //! - a minted token's scope is included in that of the token it was minted with.
 
+pub mod contest;
 mod decide;
 pub mod identity;
 mod path_set;
@@ -16,7 +17,7 @@ pub mod policy;
 mod scope;
 mod token;
 
-pub use decide::{FlakeFacts, Holdings, Rank};
+pub use decide::{FlakeFacts, Follow, Follows, Holdings, Named, Rank, Standing};
 pub use path_set::PathSet;
 pub use scope::{Narrowing, ScopeError, TokenScope};
 pub use token::{

@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 
 use fh_api::{FlakeName, Name, PushRule, Visibility};
-use fh_auth::FlakeFacts;
+use fh_auth::{FlakeFacts, Follows};
 use rusqlite::Connection;
 
-use crate::database::{DatabaseError, flakes, organizations};
+use crate::database::{DatabaseError, flakes, follows, organizations};
 
 /// A flake.
 #[derive(Debug, Clone)]
@@ -57,7 +57,9 @@ pub(crate) struct Directory {
     flake_ids: HashMap<String, i64>,
     organizations: HashMap<String, OrganizationEntry>,
     organization_flakes: HashMap<i64, Vec<i64>>,
-    public_flakes: Vec<i64>,
+    /// Of each organisation those that are public.
+    public_flakes: HashMap<i64, Vec<i64>>,
+    everybody: Follows,
 }
 
 impl Directory {
@@ -89,7 +91,11 @@ impl Directory {
                 .or_default()
                 .push(row.id);
             if row.visibility == Visibility::Public {
-                directory.public_flakes.push(row.id);
+                directory
+                    .public_flakes
+                    .entry(organization.id)
+                    .or_default()
+                    .push(row.id);
             }
             let name = FlakeName {
                 org: organization.name.clone(),
@@ -105,6 +111,9 @@ impl Directory {
                 visibility: row.visibility,
             };
             directory.flakes.insert(row.id, entry);
+        }
+        for follow in follows::of_everybody(connection)? {
+            directory.everybody.push(follow);
         }
         directory.organizations = by_id
             .into_values()
@@ -152,9 +161,16 @@ impl Directory {
         self.organization_flakes.get(&id).map_or(&[], Vec::as_slice)
     }
 
-    /// The internal ids of the flakes that everybody may read.
-    pub(super) fn ids_of_public(&self) -> &[i64] {
-        &self.public_flakes
+    /// The internal ids of an organisation's public flakes.
+    pub(super) fn ids_of_public(&self, organization: i64) -> &[i64] {
+        self.public_flakes
+            .get(&organization)
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// What the server's administrator has put into everybody's view.
+    pub(super) fn everybody(&self) -> &Follows {
+        &self.everybody
     }
 
     /// Every flake, in no order.

@@ -19,16 +19,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fh_auth::{PathSet, TokenScope};
-use fh_nix::{PublicKey, StorePath, StorePathHash};
+use fh_nix::{PathInfo, PublicKey, StorePath, StorePathHash};
 use moka::sync::Cache;
 use rusqlite::Connection;
 use tokio::sync::{Mutex, OnceCell};
 use uuid::Uuid;
 
 use super::Lookup;
-use super::limited::{Filter, best_row};
+use super::contested::settled_row;
+use super::limited::{Filter, best_row, info_of};
 use crate::access::{ClosureLimit, PathLimits, View};
-use crate::database::{DatabaseError, path_sets, tokens};
+use crate::database::{DatabaseError, contests, path_sets, tokens};
 
 /// Paths in all sets that are remembered, some 50 bytes each.
 const REMEMBERED: u64 = 1_000_000;
@@ -225,7 +226,7 @@ impl Lookup {
 }
 
 /// Every path that the roots refer to, directly or not, and they themselves, as the view has them: of the
-/// rows that `within` lets through a preferred one, where there is one. What the view does not hold leads
+/// rows that `within` lets through a preferred one, where there is one. What the view does not have leads
 /// nowhere.
 fn walk(
     connection: &Connection,
@@ -240,12 +241,10 @@ fn walk(
     while let Some(hash) = unseen.pop() {
         let mut found = None;
         if preferred.signed_by.is_some() {
-            found = best_row(connection, view, hash, |info| {
-                preferred.admits(info) && within.admits(info)
-            })?;
+            found = best_row(connection, view, hash, |info| preferred.admits(info))?;
         }
         if found.is_none() {
-            found = best_row(connection, view, hash, |info| within.admits(info))?;
+            found = served_row(connection, view, hash, within)?;
         }
         let Some((_, info)) = found else {
             continue;
@@ -266,4 +265,22 @@ fn walk(
         set: PathSet::new(entries),
         whole: true,
     })
+}
+
+/// The row that a view has of a path. Without limits, where slices disagree, that is the one that they settle
+/// on, and none where they do not.
+fn served_row(
+    connection: &Connection,
+    view: &View,
+    hash: StorePathHash,
+    within: &Filter,
+) -> Result<Option<(i64, PathInfo)>, DatabaseError> {
+    let is_limited = within.set.is_some() || within.signed_by.is_some();
+    if is_limited || !contests::is_contested(connection, &hash)? {
+        return best_row(connection, view, hash, |info| within.admits(info));
+    }
+    let Some(row_id) = settled_row(connection, view, hash, &within.signatures)? else {
+        return Ok(None);
+    };
+    Ok(info_of(connection, hash, row_id)?.map(|info| (row_id, info)))
 }

@@ -109,13 +109,12 @@ impl Lookup {
 }
 
 /// What a row says of a path. None where its content was lost, and where the row is another path's by now.
-fn info_of(
+pub(super) fn info_of(
     connection: &Connection,
     hash: StorePathHash,
     row_id: i64,
 ) -> Result<Option<PathInfo>, DatabaseError> {
-    let info = slices::served(connection, row_id)?.map(|served| served.info);
-    Ok(info.filter(|info| info.path.hash() == hash))
+    Ok(slices::served(connection, row_id, &hash)?.map(|served| served.info))
 }
 
 /// The row of a path that a view has, of those that are let through: that of the lowest rank, then the

@@ -8,7 +8,8 @@ use http::StatusCode;
 use serde_json::{Value, json};
 
 use crate::database::nars::{self, Stored};
-use crate::database::{DatabaseError, slices};
+use crate::database::slices::{self, Origin};
+use crate::database::{DatabaseError, contests};
 use crate::push::tests::{Item, Scene};
 use crate::storage::Checksum;
 use crate::testing::TestServer;
@@ -345,12 +346,18 @@ impl Maze<'_> {
     /// Puts a path into a slice, as a commit does.
     async fn put(&mut self) {
         let (flake, path) = (self.random.below(FLAKES), self.random.below(PATHS));
-        let content = self.random.below(CONTENTS);
+        let content = usize::from(self.random.chance(4));
         let nar_hash = self.nar(path, content);
-        // To what is lower, so that closures end.
+        // To what is lower, so that closures end. Often the same, so that most slices agree.
+        let usual = Random(u64::try_from(7 + path * 2 + content).unwrap());
+        let mut random = if self.random.chance(3) {
+            Random(u64::try_from(1 + self.random.below(1000)).unwrap())
+        } else {
+            usual
+        };
         let mut references = BTreeSet::new();
         for lower in 0..path {
-            if self.random.chance(2) {
+            if random.chance(2) {
                 references.insert(self.path(lower));
             }
         }
@@ -380,10 +387,19 @@ impl Maze<'_> {
             };
             nars::record(transaction, &stored)?;
             let nar = nars::stored(transaction, [&nar_hash])?[&nar_hash].id;
-            slices::insert(transaction, id, &info, nar)
+            let sql = "SELECT id FROM account WHERE folded = 'ann'";
+            let origin = Origin {
+                pusher_id: transaction.query_row(sql, [], |row| row.get(0))?,
+                ..Origin::default()
+            };
+            slices::insert(transaction, id, &info, nar, origin)?;
+            contests::note(transaction, id, &[hash], &[])
         });
-        written.await.unwrap();
-        self.server.state.lookup().forget([&hash], [&nar_hash]);
+        let contested = written.await.unwrap();
+        self.server.state.lookup().forget(
+            contested.paths.iter().chain([&hash]),
+            contested.nars.iter().chain([&nar_hash]),
+        );
     }
 
     fn some_flakes(&mut self) -> Option<Vec<String>> {
