@@ -277,6 +277,7 @@ fn administrator_token(
             parent_id: None,
             description: Some("made by the server for its administrator"),
             scope: &TokenScope::unrestricted(),
+            path_set_id: None,
             claims: None,
             created_at,
             created_by: None,

@@ -43,7 +43,7 @@ pub(crate) use self::last_used::FLUSH_INTERVAL;
 pub(crate) use self::organizations::{OrganizationRef, touches};
 pub(crate) use self::principal::Principal;
 pub(crate) use self::source::Source;
-pub(crate) use self::view::{PathLimits, Scope, View, ViewIdentity};
+pub(crate) use self::view::{ClosureLimit, PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;
 use crate::database::{Decided, Generation};
 use crate::denials::ActorSlot;

@@ -284,6 +284,7 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
                     parent_id,
                     description: None,
                     scope: &scope,
+                    path_set_id: None,
                     claims: None,
                     created_at: now(),
                     created_by: None,
@@ -296,8 +297,11 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
             let child = mint(Some(first))?;
             mint(Some(child))?;
             mint(Some(first))?;
-            let revoked = tokens::revoke(change, child)?;
-            Ok::<_, DatabaseError>((revoked, tokens::revoke(change, first)?))
+            let revoke = |id| {
+                let ids: Vec<i64> = lineage::own_ids(change, id)?.into_iter().collect();
+                tokens::revoke(change, &ids)
+            };
+            Ok::<_, DatabaseError>((revoke(child)?, revoke(first)?))
         })
         .await
         .unwrap();

@@ -334,6 +334,7 @@ async fn issue(
                     parent_id: None,
                     description: Some("exchanged for the identity of a workload"),
                     scope: &scope,
+                    path_set_id: None,
                     claims: Some(&claims),
                     created_at,
                     created_by: Some(account_id),

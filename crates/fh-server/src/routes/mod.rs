@@ -29,6 +29,7 @@ mod organizations;
 pub(crate) mod path;
 mod pushes;
 mod reasons;
+mod revocation;
 mod rotation;
 mod service_accounts;
 mod signing_keys;

@@ -11,4 +11,5 @@ mod requests;
 mod revocation;
 mod secrecy;
 mod signing_keys;
+mod threats;
 mod tokens;

@@ -81,7 +81,7 @@ async fn a_revoked_token_and_its_children_are_refused_at_once() {
     let id = fh_auth::read_unverified(&parent).unwrap().jti;
     let path = format!("/api/v1/tokens/{id}");
     // Any token may end itself.
-    server.delete(&path, &parent).await.expect(204);
+    server.delete(&path, &parent).await.expect(200);
     for token in [&parent, &child, &grandchild] {
         let answer = server.get("/api/v1/whoami", token).await.expect(401);
         assert!(
@@ -91,7 +91,7 @@ async fn a_revoked_token_and_its_children_are_refused_at_once() {
         );
     }
     server.get("/api/v1/whoami", &ann).await.expect(200);
-    server.delete(&path, &ann).await.expect(204);
+    server.delete(&path, &ann).await.expect(200);
     assert_eq!(server.audited("token.revoke").await, 1);
     assert!(server.inspect(&child).await.revoked_at.is_some());
 }
