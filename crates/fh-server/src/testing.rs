@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use fh_api::{MintedToken, TokenInfo};
+use fh_api::{MintedToken, Name, TokenInfo};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
@@ -12,9 +12,9 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::bootstrap;
-use crate::config::Settings;
+use crate::config::{OrganizationCreation, Settings};
 use crate::database::tokens::Token;
-use crate::database::{Timestamp, accounts, tokens};
+use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
 use crate::state::AppState;
 use crate::{routes, server, telemetry};
 
@@ -67,6 +67,8 @@ impl Answer {
 pub(crate) fn settings(directory: &TempDir) -> Settings {
     let mut settings = Settings::ephemeral(&directory.path().join("data")).unwrap();
     settings.public_url = Some("https://cache.example.org".parse().unwrap());
+    // Most tests are about people who have organisations of their own.
+    settings.organization_creation = OrganizationCreation::Anyone;
     settings
 }
 
@@ -200,12 +202,39 @@ impl TestServer {
         self.post("/api/v1/flakes", owner, body).await.expect(201);
     }
 
-    /// Grants a role on a flake.
+    /// Grants a role on a flake, and lets the account accept it.
     pub(crate) async fn grant(&self, flake: &str, user: &str, role: &str, owner: &str) {
+        self.offer(flake, user, role, owner).await;
+        let (org, _) = flake.split_once('/').unwrap();
+        self.accept(org, user).await;
+    }
+
+    /// Grants a role on a flake, which the account may have to accept.
+    pub(crate) async fn offer(&self, flake: &str, user: &str, role: &str, owner: &str) {
         let path = format!("/api/v1/flakes/{flake}/grants/{user}");
         self.put(&path, owner, json!({ "role": role }))
             .await
             .expect(200);
+    }
+
+    /// Makes an account a member, or changes what it is there, and lets it accept.
+    pub(crate) async fn member(&self, org: &str, user: &str, role: &str, owner: &str) {
+        let path = format!("/api/v1/orgs/{org}/members/{user}");
+        self.put(&path, owner, json!({ "role": role }))
+            .await
+            .expect(200);
+        self.accept(org, user).await;
+    }
+
+    /// Lets an account accept what an organisation offers.
+    pub(crate) async fn accept(&self, org: &str, user: &str) {
+        let (org, user): (Name, Name) = (org.parse().unwrap(), user.parse().unwrap());
+        let accepted = self.state.database().change_access(move |change| {
+            let org = organizations::find(change, &org)?.unwrap();
+            let account = accounts::find(change, &user)?.unwrap();
+            invitations::accept(change, org.id, account.id, account.id)
+        });
+        accepted.await.unwrap().expect("something was offered");
     }
 
     /// The internal id of a flake.
