@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use fh_api::{MintedToken, Name, TokenInfo};
+use fh_api::{FollowList, MintedToken, Name, TokenInfo};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
@@ -224,6 +224,23 @@ impl TestServer {
             .await
             .expect(200);
         self.accept(org, user).await;
+    }
+
+    /// Sets what a token's account follows.
+    pub(crate) async fn follow(&self, token: &str, follows: &[&str]) -> Answer {
+        let list: FollowList = self.get("/api/v1/follows", token).await.expect(200).json();
+        let body = json!({ "follows": follows, "before": list.follows });
+        self.put("/api/v1/follows", token, body).await
+    }
+
+    /// Puts public flakes into everybody's view, in place of those that are there.
+    pub(crate) async fn show_everybody(&self, follows: &[&str]) {
+        let path = "/api/v1/follows?everybody=true";
+        let list: FollowList = self.get(path, "").await.expect(200).json();
+        let body = json!({ "follows": follows, "before": list.follows, "everybody": true });
+        self.put("/api/v1/follows", &self.admin, body)
+            .await
+            .expect(200);
     }
 
     /// Lets an account accept what an organisation offers.

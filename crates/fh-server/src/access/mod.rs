@@ -211,7 +211,10 @@ impl Caller {
     ///
     /// # Errors
     /// 401 for the anonymous, 403 for all other tokens.
-    pub(crate) fn require_everything(&self, permission: Permission) -> Result<&Principal, ApiError> {
+    pub(crate) fn require_everything(
+        &self,
+        permission: Permission,
+    ) -> Result<&Principal, ApiError> {
         let principal = self.require(permission)?;
         if principal.scope.reaches_all() && !principal.scope.is_for_certain_paths() {
             return Ok(principal);

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{LogFormat, OrganizationCreation};
 use super::option_spec::{OptionSpec, Section};
 use super::value::{count, duration, size};
+use super::{LogFormat, OrganizationCreation};
 
 /// Finds an option by its key.
 #[must_use]

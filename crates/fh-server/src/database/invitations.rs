@@ -10,9 +10,7 @@
 
 use std::collections::BTreeMap;
 
-use fh_api::{
-    FlakeName, FlakePattern, InvitationInfo, Name, OfferedGrant, OrganizationRole, Role,
-};
+use fh_api::{FlakeName, FlakePattern, InvitationInfo, Name, OfferedGrant, OrganizationRole, Role};
 use rusqlite::{Connection, params};
 
 use super::values::{all, execute, first, now, parse, parsed};
@@ -39,13 +37,18 @@ pub(crate) fn belonging(
                               WHERE organization_id = ?1 AND account_id = ?2) \
                OR EXISTS (SELECT 1 FROM account WHERE id = ?2 AND organization_id = ?1) AS own, \
                EXISTS (SELECT 1 FROM guest WHERE organization_id = ?1 AND account_id = ?2) AS guest";
-    let found = first(connection, sql, params![organization_id, account_id], |row| {
-        Ok(match (row.get("own")?, row.get("guest")?) {
-            (true, _) => Belonging::Own,
-            (false, true) => Belonging::Guest,
-            (false, false) => Belonging::Stranger,
-        })
-    })?;
+    let found = first(
+        connection,
+        sql,
+        params![organization_id, account_id],
+        |row| {
+            Ok(match (row.get("own")?, row.get("guest")?) {
+                (true, _) => Belonging::Own,
+                (false, true) => Belonging::Guest,
+                (false, false) => Belonging::Stranger,
+            })
+        },
+    )?;
     Ok(found.unwrap_or(Belonging::Stranger))
 }
 

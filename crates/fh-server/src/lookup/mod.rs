@@ -35,7 +35,6 @@ use fh_nix::{Compression, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 
-pub(crate) use self::contested::Dispute;
 use self::contested::{DecisionKey, Winner};
 use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};

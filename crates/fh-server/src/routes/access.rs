@@ -200,8 +200,7 @@ async fn of_another(
             let holdings = grants::holdings(connection, account.id)?;
             let mut invited = false;
             for flake in flakes {
-                invited |=
-                    facts::is_invited(connection, flake.organization, flake.id, account.id)?;
+                invited |= facts::is_invited(connection, flake.organization, flake.id, account.id)?;
             }
             Ok(Ok((account, holdings, invited)))
         })

@@ -135,7 +135,8 @@ pub(crate) async fn set(
             }
             if present_keys != keys(&wanted.before) {
                 return Err(ApiError::Conflict(
-                    "the list of what is followed has changed meanwhile: look at it again".to_owned(),
+                    "the list of what is followed has changed meanwhile: look at it again"
+                        .to_owned(),
                 ));
             }
             let mut list = Vec::with_capacity(wanted.follows.len());
@@ -209,7 +210,9 @@ fn check(list: &[FlakePattern]) -> Result<(), ApiError> {
             ));
         }
         if !seen.insert(follows::folded(pattern)) {
-            return Err(ApiError::InvalidContent(format!("{pattern} is there twice")));
+            return Err(ApiError::InvalidContent(format!(
+                "{pattern} is there twice"
+            )));
         }
     }
     Ok(())

@@ -136,7 +136,14 @@ pub(crate) async fn accept(
                 Accepted::Guest => Some(json!({ "user": account.uuid, "guest": true })),
             };
             if let Some(detail) = told {
-                record(change, "invitation.accept", actor, &organization, &account, detail)?;
+                record(
+                    change,
+                    "invitation.accept",
+                    actor,
+                    &organization,
+                    &account,
+                    detail,
+                )?;
             }
             answer(change, &organization, &account)
         })
@@ -164,8 +171,7 @@ pub(crate) async fn decline(
             if own == Belonging::Own {
                 return Err(ApiError::NotFound);
             }
-            let membership =
-                invitations::withdraw_membership(change, organization.id, account.id)?;
+            let membership = invitations::withdraw_membership(change, organization.id, account.id)?;
             let guest = invitations::end_guest(change, organization.id, account.id)?;
             let grants = invitations::remove_grants(change, organization.id, account.id)?;
             if !membership && !guest && grants == 0 {
@@ -174,7 +180,14 @@ pub(crate) async fn decline(
             let detail = json!({
                 "user": account.uuid, "membership": membership, "guest": guest, "grants": grants,
             });
-            record(change, "invitation.decline", actor, &organization, &account, detail)
+            record(
+                change,
+                "invitation.decline",
+                actor,
+                &organization,
+                &account,
+                detail,
+            )
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
@@ -199,11 +212,7 @@ impl Decider {
 
     /// The account that is meant: the caller's own, or a service account that the caller decides for. All
     /// others are not there.
-    fn account(
-        self,
-        connection: &Connection,
-        user: Option<&Name>,
-    ) -> Result<Account, ApiError> {
+    fn account(self, connection: &Connection, user: Option<&Name>) -> Result<Account, ApiError> {
         let Some(user) = user else {
             return accounts::get(connection, self.account_id)?.ok_or(ApiError::NotFound);
         };

@@ -41,8 +41,8 @@ pub(super) fn routes() -> Vec<Route> {
             "Invite somebody to be a member, or change what a member is",
             set,
         )
-            .takes::<SetMember>()
-            .answers::<MemberInfo>(200),
+        .takes::<SetMember>()
+        .answers::<MemberInfo>(200),
         delete(
             MEMBER,
             "Take an account out of an organisation and of its teams",

@@ -187,7 +187,8 @@ pub(crate) async fn update(
             }
             if let Some(keys) = trusted {
                 contests::set_trusted_keys(change, organization.id, &keys)?;
-                let after = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
+                let after =
+                    organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
                 if after.trusted_keys != before.trusted_keys {
                     let texts = |keys: &[PublicKey]| -> Vec<String> {
                         keys.iter().map(ToString::to_string).collect()
@@ -227,7 +228,10 @@ fn trusted_keys(state: &AppState, texts: &[String]) -> Result<Vec<PublicKey>, Ap
     }
     let key = |text: &String| {
         let key: PublicKey = text.parse().map_err(|error| {
-            ApiError::InvalidContent(format!("{:?} is no public key: {error}", named::short(text)))
+            ApiError::InvalidContent(format!(
+                "{:?} is no public key: {error}",
+                named::short(text)
+            ))
         })?;
         if state.keys().is_own(&key) {
             return Err(ApiError::InvalidContent(format!(

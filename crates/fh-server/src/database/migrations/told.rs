@@ -105,11 +105,18 @@ mod tests {
             .into_iter()
             .map(|one| format!("{} {} {}", one.account, one.on, one.role))
             .collect();
-        assert_eq!(told, ["Ann evil/* write", "Ann evil/X read", "ci evil/X read"]);
+        assert_eq!(
+            told,
+            ["Ann evil/* write", "Ann evil/X read", "ci evil/X read"]
+        );
         assert_eq!(public(&connection).unwrap(), ["evil/X"]);
         // Whom a server administrator has given something is a guest.
         let guests: i64 = connection
-            .query_row("SELECT COUNT(*) FROM guest WHERE account_id = 3", [], |row| row.get(0))
+            .query_row(
+                "SELECT COUNT(*) FROM guest WHERE account_id = 3",
+                [],
+                |row| row.get(0),
+            )
             .unwrap();
         assert_eq!(guests, 1);
         of_trust(&connection).unwrap();

@@ -3,6 +3,8 @@
 mod access;
 mod audit;
 mod flakes;
+mod follows;
+mod invitations;
 mod matrix;
 mod model;
 mod organizations;
