@@ -13,6 +13,11 @@ use crate::output::{Column, column, human};
 /// The name of what was deleted is kept: tokens, lines in nix.conf and trust policies may still name it, and
 /// whoever got it would be taken for what was called so before. Without NAME, the kept names are listed.
 #[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh org free-name              the names of organisations that are kept
+  fh org free-name acme
+  fh user free-name alice")]
 pub(super) struct FreeNameArguments {
     /// The name; without it, those that are kept are listed
     #[arg(value_name = "NAME")]

@@ -210,7 +210,7 @@ async fn what_is_offered_is_told_to_whom_it_is_offered() {
     let invited: Vec<_> = audit
         .events
         .iter()
-        .map(|event| event.detail["invited"].as_bool().unwrap())
+        .map(|event| event.detail.as_ref().unwrap()["invited"].as_bool().unwrap())
         .collect();
     assert_eq!(invited.iter().filter(|invited| **invited).count(), 3);
     assert_eq!(invited.len(), 4);
