@@ -172,7 +172,8 @@ async fn token(
         Ok(None) => {
             let none = Finding::warning(
                 "token",
-                "there is none: what is public can be read, and nothing else",
+                "there is none: public flakes can be read by their names (/cache/ORG/PROJECT), and nothing \
+                 else but what the server shows to everybody",
             );
             return (none.fix(log_in), None);
         }

@@ -10,6 +10,7 @@ mod audit;
 mod completion;
 mod foreign;
 mod help;
+mod invitations;
 mod keyring;
 mod login;
 mod login_refused;

@@ -128,6 +128,16 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What a name is of.
+    NameKind, "kind of name", {
+        /// Of an organisation.
+        Organization = "organization",
+        /// Of an account, a person's or a service's.
+        Account = "account",
+    }
+}
+
+vocabulary! {
     /// Who may push to the flakes of an organisation.
     PushRule, "push rule", {
         /// Whoever holds `write` on the flake.

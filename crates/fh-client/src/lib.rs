@@ -41,5 +41,5 @@ pub use http::UploadBody;
 pub use logs::LogDirectory;
 pub use push::{PushEvent, PushObserver, PushOptions, PushReport, push};
 pub use retry::{DEFAULT_RETRIES, RetryEvent, RetryListener, RetryPolicy};
-pub use routes::Made;
+pub use routes::{Follower, Made};
 pub use server_url::ServerUrl;

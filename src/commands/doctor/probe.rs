@@ -60,12 +60,12 @@ pub(super) async fn substitute(
     let absent = candidates
         .iter()
         .find(|candidate| !Path::new(store).join(&candidate.path).exists());
-    match absent {
+    let (tried, mut finding) = match absent {
         Some(absent) if has_daemon => {
             let mut command = nix::command("nix-store", daemon);
             command.args(["--realise", &format!("{store}/{}", absent.path)]);
             let through = format!("the Nix daemon substituted {store}/{}", absent.path);
-            outcome(command, &through).await
+            (&absent.path, outcome(command, &through).await)
         }
         _ => {
             let scratch = match TempDir::with_prefix("fh-doctor-") {
@@ -87,9 +87,27 @@ pub(super) async fn substitute(
             };
             let said = outcome(command, &format!("Nix substituted {} {by}", smallest.path)).await;
             make_removable(scratch.path());
-            said
+            (&smallest.path, said)
         }
+    };
+    if let Some(told) = dispute(context, site, token, tried).await {
+        finding.about = format!("{}. {told}", finding.about);
     }
+    finding
+}
+
+/// What the server says where flakes disagree about the path that was tried.
+async fn dispute(
+    context: &Context,
+    site: &Site,
+    token: Option<&FoundToken>,
+    path: &str,
+) -> Option<String> {
+    let builder = context.client_builder(site.server.clone()).ok()?;
+    let client = builder.token(token?.token.clone()).build().ok()?;
+    // Another server may not explain, and then there is nothing to tell.
+    let found = client.explain_access(path, None).await.ok()?;
+    found.disputed.map(|disputed| disputed.told())
 }
 
 /// Substitution into a store that goes again, remembering nothing.

@@ -33,6 +33,7 @@ use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
 use fh_api::{FlakeName, FlakePattern, Permission, PushRule, Role, Visibility};
+use fh_auth::Follows;
 use http::request::Parts;
 
 pub(crate) use self::authenticate::Access;
@@ -246,6 +247,64 @@ impl Caller {
             ));
         }
         Ok(principal)
+    }
+
+    /// Who it is, if the token has a permission and was narrowed in no way: to no flakes and no paths. What
+    /// widens what somebody reads takes such a token, so that one that was lost in part cannot.
+    ///
+    /// # Errors
+    /// 401 for the anonymous, 403 for all other tokens.
+    pub(crate) fn require_everything(
+        &self,
+        permission: Permission,
+    ) -> Result<&Principal, ApiError> {
+        let principal = self.require(permission)?;
+        if principal.scope.reaches_all() && !principal.scope.is_for_certain_paths() {
+            return Ok(principal);
+        }
+        Err(ApiError::Forbidden(
+            "this takes a token that reaches everything, and this one is narrowed".to_owned(),
+        ))
+    }
+
+    /// What the server's administrator has put into everybody's view.
+    pub(crate) fn everybody(&self) -> &Follows {
+        self.directory.everybody()
+    }
+
+    /// The organisation's internal id of what can be followed: a public flake, or an organisation of which
+    /// the caller may know.
+    ///
+    /// # Errors
+    /// 404 where it is not there or the caller may not know of it; 422 for a flake that is not public.
+    pub(crate) fn organization_to_follow(&self, pattern: &FlakePattern) -> Result<i64, ApiError> {
+        match pattern {
+            FlakePattern::All => Err(ApiError::NotFound),
+            FlakePattern::Organization(name) => {
+                let entry = self.directory.find_organization(name.as_str());
+                let entry = entry.ok_or(ApiError::NotFound)?;
+                let is_open = !self.directory.ids_of_public(entry.id).is_empty();
+                let is_own = self
+                    .principal
+                    .as_ref()
+                    .is_some_and(|principal| principal.holdings.is_own(entry.id));
+                (is_open || is_own)
+                    .then_some(entry.id)
+                    .ok_or(ApiError::NotFound)
+            }
+            FlakePattern::Flake(name) => {
+                let (org, project) = (name.org.as_str(), name.project.as_str());
+                let found = self.flake(org, project, Role::Read, Permission::Pull)?;
+                let entry = self.directory.flake(found.id).ok_or(ApiError::NotFound)?;
+                if entry.visibility != Visibility::Public {
+                    return Err(ApiError::InvalidContent(format!(
+                        "only public flakes can be followed, and {} is {}",
+                        entry.name, entry.visibility
+                    )));
+                }
+                Ok(entry.organization_id)
+            }
+        }
     }
 
     /// A flake, if the caller holds `needed` on it and the token has `permission`.

@@ -111,6 +111,29 @@ impl Caller {
         self.organization_of_member(name)
     }
 
+    /// An organisation that the caller belongs to, as a member or as a guest, or is invited to: to leave it.
+    /// Guests know of it whether anything of it can be seen or not.
+    ///
+    /// # Errors
+    /// 401 for the anonymous; 404 where they do not belong there; 403 for a token that does not reach all of
+    /// it.
+    pub(crate) fn organization_to_leave(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+        let principal = self.require(Permission::Admin)?;
+        let entry = self
+            .directory
+            .find_organization(name)
+            .filter(|entry| touches(principal, &entry.name))
+            .ok_or(ApiError::NotFound)?;
+        let mut accepted = principal.holdings.accepted_organizations();
+        let belongs = principal.holdings.membership(entry.id).is_some()
+            || accepted.any(|organization| organization == entry.id);
+        if !belongs {
+            return Err(ApiError::NotFound);
+        }
+        self.require_reach(&FlakePattern::Organization(entry.name.clone()))?;
+        Ok(reference(principal, entry))
+    }
+
     /// A flake that the caller administers, by its internal id; none for all others.
     pub(crate) fn administered_flake(&self, id: i64) -> Option<&FlakeEntry> {
         let entry = self.directory.flake(id)?;

@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Limits, LogFormat, Settings, Timeouts, TlsFiles, TokenSettings, WorkloadSettings};
+use super::{
+    Limits, LogFormat, OrganizationCreation, Settings, Timeouts, TlsFiles, TokenSettings,
+    WorkloadSettings,
+};
 
 /// Settings while they are put together: what has no default is absent.
 pub(super) struct Draft {
@@ -56,6 +59,7 @@ impl Draft {
                     default_lifetime: never,
                     max_lifetime: never,
                 },
+                organization_creation: OrganizationCreation::Administrators,
                 workloads: WorkloadSettings::default(),
                 upload_lifetime: never,
                 collect_interval: never,

@@ -72,6 +72,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<fh_api::Network>,
     /// How long tokens last.
     pub tokens: TokenSettings,
+    /// Who may make organisations.
+    pub organization_creation: OrganizationCreation,
     /// Whose identities of workloads may be checked.
     pub workloads: WorkloadSettings,
     /// How long what an unfinished push has sent is kept.
@@ -154,6 +156,15 @@ pub struct WorkloadSettings {
     pub issuers: Vec<String>,
     /// Endpoints of AWS's Security Token Service, exact.
     pub sts_endpoints: Vec<String>,
+}
+
+/// Who may make organisations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrganizationCreation {
+    /// Server administrators alone.
+    Administrators,
+    /// Every account, with a token that manages.
+    Anyone,
 }
 
 /// How log lines look.

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::LogFormat;
 use super::option_spec::{OptionSpec, Section};
 use super::value::{count, duration, size};
+use super::{LogFormat, OrganizationCreation};
 
 /// Finds an option by its key.
 #[must_use]
@@ -177,6 +177,29 @@ pub static OPTIONS: &[OptionSpec] = &[
         example: "cache.example.org",
         set: |draft, text| {
             draft.settings.signing_key_name = Some(key_name(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "organization-creation",
+        variable: "FH_SERVE_ORGANIZATION_CREATION",
+        section: Section::Access,
+        value_name: "WHO",
+        help: "Who makes organisations: administrators (of the server), or anyone.\n\n\
+               Names of organisations are for everybody to see, and who makes one has its name. Where \
+               administrators make them, they hand one over with `fh member set ORG USER owner`.",
+        default: Some("administrators"),
+        set: |draft, text| {
+            draft.settings.organization_creation = match text {
+                "administrators" => OrganizationCreation::Administrators,
+                "anyone" => OrganizationCreation::Anyone,
+                _ => {
+                    return Err(format!(
+                        "{text:?} makes no organisations; known are administrators and anyone"
+                    ));
+                }
+            };
             Ok(())
         },
         ..BLANK

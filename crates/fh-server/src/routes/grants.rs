@@ -1,6 +1,9 @@
 //! Grants to accounts, teams and all members: on one flake, for its administrators, and on every flake
 //! of an organisation, for those of the organisation.
 //!
+//! A grant to an account that does not belong to the organisation is an invitation until the account accepts
+//! (see [`super::invitations`]). What a server administrator grants counts at once.
+//!
 //! A grant of `admin` on the whole organisation makes administrators of it, so its owners alone give
 //! and take that.
 
@@ -18,6 +21,7 @@ use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::grants::{self, Grant, SubjectId, Target};
+use crate::database::invitations::{self, Belonging};
 use crate::database::{Decided, teams};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -83,6 +87,7 @@ pub(crate) async fn set(
         target,
         subject: path.subject,
         decides_about_administrators: true,
+        at_once: caller.server_administrator().is_ok(),
     };
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
     set_on(&state, change, wanted.role).await
@@ -102,6 +107,7 @@ pub(crate) async fn remove(
         target,
         subject: path.subject,
         decides_about_administrators: true,
+        at_once: false,
     };
     remove_on(&state, change).await
 }
@@ -130,6 +136,7 @@ pub(crate) async fn set_on_organization(
         target: whole(&organization),
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
+        at_once: caller.server_administrator().is_ok(),
     };
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
     set_on(&state, change, wanted.role).await
@@ -149,6 +156,7 @@ pub(crate) async fn remove_on_organization(
         target: whole(&organization),
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
+        at_once: false,
     };
     remove_on(&state, change).await
 }
@@ -162,6 +170,8 @@ struct Change {
     subject: String,
     /// Whether the role may be, or have been, `admin`.
     decides_about_administrators: bool,
+    /// Whether it counts for strangers before they accept.
+    at_once: bool,
 }
 
 impl Change {
@@ -220,13 +230,30 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
             }
             let since = grants::set(change, target, id, role, asked.actor.account_id)?
                 .ok_or(ApiError::NotFound)?;
-            if before != Some(role) {
-                let roles = json!({ "from": before, "to": role });
-                asked.record(change, "grant.set", &subject, roles)?;
+            let organization = target.organization_id;
+            let is_stranger = match id {
+                SubjectId::Account(account) => {
+                    invitations::belonging(change, organization, account)? == Belonging::Stranger
+                }
+                SubjectId::Team(_) | SubjectId::Members => false,
+            };
+            let accepts = match id {
+                SubjectId::Account(account) if is_stranger && asked.at_once => {
+                    invitations::add_guest(change, organization, account, asked.actor.account_id)?
+                }
+                _ => false,
+            };
+            let pending = is_stranger && !accepts;
+            if before != Some(role) || accepts {
+                let detail = json!({
+                    "from": before, "to": role, "invited": pending, "accepted": accepts,
+                });
+                asked.record(change, "grant.set", &subject, detail)?;
             }
             let grant = Grant {
                 subject,
                 role,
+                pending,
                 created_at: since,
             };
             Ok::<_, ApiError>(grant.info(&target.name))

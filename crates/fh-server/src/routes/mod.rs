@@ -14,8 +14,10 @@ mod even;
 mod exchange;
 mod file_body;
 mod flakes;
+mod follows;
 mod grants;
 mod health;
+mod invitations;
 pub(crate) mod json;
 mod kept;
 mod listing;
@@ -30,6 +32,7 @@ pub(crate) mod path;
 mod pushes;
 mod reasons;
 mod revocation;
+mod reserved_names;
 mod rotation;
 mod service_accounts;
 mod signing_keys;
@@ -111,10 +114,13 @@ fn api() -> Vec<Group> {
         ("Caller", whoami::routes()),
         ("Organisations", organizations::routes()),
         ("Members", members::routes()),
+        ("Invitations", invitations::routes()),
         ("Teams", teams::routes()),
         ("Service accounts", service_accounts::routes()),
         ("Users", users::routes()),
+        ("Reserved names", reserved_names::routes()),
         ("Flakes", flakes::routes()),
+        ("Follows", follows::routes()),
         ("Grants", grants::routes()),
         ("Access", access::routes()),
         ("Pushes", pushes::routes()),

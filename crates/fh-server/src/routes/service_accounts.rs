@@ -3,12 +3,13 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{CreateServiceAccount, UserInfo, UserList};
+use fh_api::{CreateServiceAccount, NameKind, UserInfo, UserList};
 use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
 use super::path::{MemberPath, OrganizationPath};
+use super::reserved_names;
 use super::table::{Route, delete, get, post};
 use crate::access::Caller;
 use crate::database::accounts::{self, Account};
@@ -80,6 +81,7 @@ pub(crate) async fn create(
                      on the server"
                 )));
             }
+            reserved_names::require_free(transaction, NameKind::Account, &wanted.name)?;
             let account = accounts::insert_of_organization(
                 transaction,
                 &wanted.name,

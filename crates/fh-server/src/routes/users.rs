@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{CreateUser, UpdateUser, UserInfo, UserList};
+use fh_api::{CreateUser, NameKind, UpdateUser, UserInfo, UserList};
 use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
 use super::path::UserPath;
+use super::reserved_names;
 use super::table::{Route, get, patch, post};
 use crate::access::Caller;
 use crate::database::accounts::{self, Account};
@@ -75,6 +76,7 @@ pub(crate) async fn create(
                     "the user {name} exists already"
                 )));
             }
+            reserved_names::require_free(transaction, NameKind::Account, &wanted.name)?;
             let account = accounts::insert(transaction, &wanted.name, wanted.kind, false)?;
             audit::record(
                 transaction,

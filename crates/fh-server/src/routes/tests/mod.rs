@@ -4,6 +4,8 @@ mod access;
 mod audit;
 mod flakes;
 mod late;
+mod follows;
+mod invitations;
 mod matrix;
 mod model;
 mod organizations;

@@ -48,6 +48,15 @@ async fn grants_and_visibility_take_effect_at_once() {
         .patch(path, &ann, json!({ "visibility": "public" }))
         .await
         .expect(200);
+    // Public is not trusted: at the root it is for those who follow it.
+    assert_eq!(listed(&server, "").await, nothing);
+    let named: FlakeList = server
+        .get("/api/v1/flakes?org=acme", "")
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(named.flakes.len(), 1);
+    server.show_everybody(&["acme/app"]).await;
     assert_eq!(listed(&server, "").await, ["acme/app"]);
     let info: FlakeInfo = server.get(path, "").await.expect(200).json();
     assert_eq!(info.role, None);

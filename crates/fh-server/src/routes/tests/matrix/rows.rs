@@ -333,6 +333,48 @@ pub(super) fn rows() -> Vec<Row> {
             None,
             204,
         ),
+        // What widens a view takes a token that reaches everything.
+        Row {
+            wrong_flake: 403,
+            needs: "pull",
+            ..own(Method::GET, "/api/v1/invitations", None, 200)
+        },
+        Row {
+            wrong_flake: 403,
+            stranger: 404,
+            ..own(
+                Method::PUT,
+                "/api/v1/invitations/acme",
+                Some(json!({ "membership": null })),
+                200,
+            )
+        },
+        Row {
+            wrong_flake: 403,
+            ..own(Method::DELETE, "/api/v1/invitations/absent", None, 404)
+        },
+        Row {
+            needs: "pull",
+            ..own(Method::GET, "/api/v1/follows", None, 200)
+        },
+        Row {
+            wrong_flake: 403,
+            ..own(
+                Method::PUT,
+                "/api/v1/follows",
+                Some(json!({ "follows": [], "before": [] })),
+                200,
+            )
+        },
+        for_administrator(Method::GET, "/api/v1/reserved-names", None),
+        Row {
+            right: 404,
+            ..for_administrator(
+                Method::DELETE,
+                "/api/v1/reserved-names/organization/absent",
+                None,
+            )
+        },
         for_administrator(Method::GET, "/api/v1/users/dan", None),
         for_administrator(
             Method::PATCH,

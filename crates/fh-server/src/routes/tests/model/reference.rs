@@ -69,6 +69,12 @@ pub(super) struct Model {
     /// Organisation, user, role as an index: member, admin, owner.
     pub(super) members: Vec<(usize, usize, usize)>,
     pub(super) team: Vec<(usize, usize)>,
+    /// Organisation, user: who has accepted as a guest.
+    pub(super) guests: Vec<(usize, usize)>,
+    /// Organisation, user, role: who is invited to be a member.
+    pub(super) invited: Vec<(usize, usize, usize)>,
+    /// What each organisation follows.
+    pub(super) follows: Vec<Vec<Reach>>,
     pub(super) grants: Vec<(On, usize, Whom, usize)>,
     pub(super) visibility: Vec<usize>,
     pub(super) builders_only: Vec<bool>,
@@ -90,10 +96,42 @@ fn includes(mine: Reach, asked: Reach) -> bool {
 }
 
 impl Model {
-    fn is_member(&self, organization: usize, user: usize) -> bool {
+    pub(super) fn is_member(&self, organization: usize, user: usize) -> bool {
         self.members
             .iter()
             .any(|(of, who, _)| *of == organization && *who == user)
+    }
+
+    pub(super) fn is_guest(&self, organization: usize, user: usize) -> bool {
+        self.guests.contains(&(organization, user))
+    }
+
+    /// What a user is invited to be.
+    pub(super) fn invitation(&self, organization: usize, user: usize) -> Option<usize> {
+        let mut invited = self.invited.iter();
+        invited
+            .find(|(of, who, _)| *of == organization && *who == user)
+            .map(|(_, _, role)| *role)
+    }
+
+    /// Whether an organisation has granted something to a user by name.
+    pub(super) fn is_granted(&self, organization: usize, user: usize) -> bool {
+        self.grants
+            .iter()
+            .any(|(_, of, whom, _)| *of == organization && *whom == Whom::User(user))
+    }
+
+    /// Whether something is public of what a follow names, or it is that of an owner.
+    pub(super) fn can_be_followed(&self, by: usize, reach: Reach) -> bool {
+        let public = |flake: usize| VISIBILITIES[self.visibility[flake]] == "public";
+        match reach {
+            Reach::All => false,
+            Reach::Flake(flake) => public(flake),
+            Reach::Organization(of) => {
+                of == by
+                    || (0..self.visibility.len()).any(|f| organization_of(f) == of && public(f))
+            }
+        }
     }
 
     /// The role of a user on a flake: the strongest of all that hold, as an index.
@@ -114,7 +152,11 @@ impl Model {
                 };
                 here && *of == organization
                     && match whom {
-                        Whom::User(who) => *who == user,
+                        Whom::User(who) => {
+                            *who == user
+                                && (self.is_member(organization, user)
+                                    || self.is_guest(organization, user))
+                        }
                         Whom::Members => self.is_member(organization, user),
                         Whom::Team => {
                             self.is_member(organization, user)
@@ -157,18 +199,21 @@ impl Model {
     }
 
     /// Whether a slice is in the view of a live token, or of nobody. `named`: the address names it.
-    fn reads_slice(&self, token: Option<&Token>, flake: usize, named: bool) -> bool {
-        if token.is_some_and(|token| !token.reaches(flake)) {
-            return false;
-        }
-        let granted = token
-            .is_some_and(|token| token.allows("pull") && self.role(token.user, flake).is_some());
-        granted
-            || match VISIBILITIES[self.visibility[flake]] {
-                "public" => true,
-                "unlisted" => named,
-                _ => false,
-            }
+    pub(super) fn reads_slice(&self, token: Option<&Token>, flake: usize, named: bool) -> bool {
+        let visibility = VISIBILITIES[self.visibility[flake]];
+        let reached = token.is_none_or(|token| token.reaches(flake));
+        let held = token.is_some_and(|token| {
+            let is_own = self.is_member(organization_of(flake), token.user);
+            let is_followed = self.follows.iter().enumerate().any(|(of, list)| {
+                self.is_member(of, token.user)
+                    && list.iter().any(|mine| includes(*mine, Reach::Flake(flake)))
+            });
+            let opened = visibility == "public" && (is_own || is_followed);
+            token.allows("pull") && (self.role(token.user, flake).is_some() || opened)
+        });
+        // What is open and named, every token reads that was not made for certain paths.
+        let whole = token.is_none_or(|token| token.closure.is_none());
+        (reached && held) || (named && visibility != "private" && (reached || whole))
     }
 
     /// Whether a slice with a path is in a view, whatever paths the token is limited to.
