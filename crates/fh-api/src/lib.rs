@@ -22,6 +22,7 @@ mod network;
 pub mod oauth;
 mod organizations;
 mod push;
+mod roots;
 #[cfg(feature = "schema")]
 mod schema;
 mod tokens;
@@ -52,6 +53,7 @@ pub use push::{
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
     PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
 };
+pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
 pub use tokens::{CreateToken, MintedToken, RotateToken, TokenInfo, TokenList, WorkloadInfo};
 pub use trust::{
     ConditionSpec, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo,

@@ -13,6 +13,7 @@ pub mod contest;
 mod decide;
 pub mod identity;
 pub mod policy;
+pub mod root;
 mod scope;
 mod token;
 
