@@ -270,6 +270,7 @@ fn administrator_token(
             description: Some("made by the server for its administrator"),
             scope: &TokenScope::unrestricted(),
             claims: None,
+            acting: None,
             created_at,
             created_by: None,
             expires_at: created_at.plus_seconds(lifetime.as_secs()),

@@ -246,6 +246,7 @@ impl TestServer {
                     description: None,
                     scope: &like.scope,
                     claims: None,
+                    acting: None,
                     created_at: ago(60).whole_seconds(),
                     created_by: None,
                     expires_at: ago(1).whole_seconds(),

@@ -32,6 +32,7 @@ mod open;
 pub(crate) mod organizations;
 pub(crate) mod packed;
 pub(crate) mod pushes;
+pub(crate) mod roots;
 pub(crate) mod settings;
 pub(crate) mod slices;
 pub(crate) mod teams;

@@ -12,6 +12,15 @@ use super::values::{all, execute, first, new_id, now, parse, parsed, words};
 use super::{AccessChange, DatabaseError, Timestamp};
 use crate::workload::Identity;
 
+/// For which organisations the workload of an exchanged token speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenActing {
+    /// The internal id of the one that it acts for.
+    pub(crate) organization_id: i64,
+    /// The public ids of those that it reads besides.
+    pub(crate) reads: Vec<Uuid>,
+}
+
 /// A row of `token`, with the names of what it refers to.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
@@ -31,6 +40,10 @@ pub(crate) struct Token {
     pub(crate) scope: TokenScope,
     /// The claims of the workload whose identity was exchanged for it, JSON.
     pub(crate) claims: Option<String>,
+    /// For whom that workload acts; none where the organisation is gone.
+    pub(crate) acting: Option<TokenActing>,
+    /// The name of that organisation.
+    acting_organization: Option<Name>,
     /// The token that it was minted with.
     pub(crate) parent: Option<Uuid>,
     /// When it was minted.
@@ -45,10 +58,12 @@ pub(crate) struct Token {
 
 const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS user, \
      o.name AS organization, t.description, t.permissions, t.flakes, t.closures, t.signed_by, \
-     t.networks, t.claims, p.uuid AS parent, t.created_at, t.expires_at, t.last_used_at, \
+     t.networks, t.claims, t.acting_organization_id, t.read_organizations, \
+     x.name AS acting_organization, p.uuid AS parent, t.created_at, t.expires_at, t.last_used_at, \
      t.revoked_at \
      FROM token t JOIN account a ON a.id = t.account_id \
      LEFT JOIN organization o ON o.id = a.organization_id AND a.trust_policy_id IS NULL \
+     LEFT JOIN organization x ON x.id = t.acting_organization_id \
      LEFT JOIN token p ON p.id = t.parent_id";
 
 /// The token `?1` and all that were minted with it, and with those.
@@ -75,6 +90,17 @@ impl Token {
             .with_signed_by(limit(row, "signed_by", "public key")?)
             .with_networks(limit(row, "networks", "network")?),
             claims: row.get("claims")?,
+            acting: match row.get("acting_organization_id")? {
+                None => None,
+                Some(organization_id) => Some(TokenActing {
+                    organization_id,
+                    reads: limit(row, "read_organizations", "organisation id")?.unwrap_or_default(),
+                }),
+            },
+            acting_organization: row
+                .get::<_, Option<String>>("acting_organization")?
+                .map(|name| parse(&name, "organisation name"))
+                .transpose()?,
             parent: row
                 .get::<_, Option<String>>("parent")?
                 .map(|uuid| parse(&uuid, "token id"))
@@ -92,6 +118,7 @@ impl Token {
         Some(WorkloadInfo {
             issuer: identity.issuer.clone(),
             subject: identity.subject(),
+            organization: self.acting_organization.clone(),
             policies: Vec::new(),
         })
     }
@@ -193,6 +220,8 @@ pub(crate) struct NewToken<'a> {
     pub(crate) scope: &'a TokenScope,
     /// The claims of the workload whose identity is exchanged for it, JSON.
     pub(crate) claims: Option<&'a str>,
+    /// For whom that workload acts.
+    pub(crate) acting: Option<&'a TokenActing>,
     /// When it is minted; whole seconds, as the token itself tells it.
     pub(crate) created_at: Timestamp,
     /// Who minted it.
@@ -214,8 +243,9 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
     execute(
         connection,
         "INSERT INTO token (uuid, account_id, parent_id, description, permissions, flakes, \
-         closures, signed_by, networks, claims, created_at, created_by, expires_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)",
+         closures, signed_by, networks, claims, created_at, created_by, expires_at, \
+         acting_organization_id, read_organizations) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
         params![
             uuid.to_string(),
             token.account_id,
@@ -229,7 +259,9 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
             token.claims,
             token.created_at,
             token.created_by,
-            token.expires_at
+            token.expires_at,
+            token.acting.map(|acting| acting.organization_id),
+            token.acting.map(|acting| joined(&acting.reads))
         ],
     )?;
     Ok(uuid)

@@ -75,6 +75,7 @@ pub(super) async fn rotate(
                     description: former.description.as_deref(),
                     scope: &former.scope,
                     claims: former.claims.as_deref(),
+                    acting: former.acting.as_ref(),
                     created_at,
                     created_by: Some(actor.account_id),
                     expires_at,
