@@ -1,5 +1,7 @@
 //! `fh org`: organisations.
 
+mod own;
+
 use clap::{Args, Subcommand};
 use fh_api::{CreateOrganization, ErrorCode, Name, OrganizationInfo, PushRule, UpdateOrganization};
 use serde_json::json;
@@ -20,6 +22,7 @@ pub(crate) enum OrgCommand {
     List(ListArguments),
     Show(ShowArguments),
     Set(SetArguments),
+    Own(own::OwnArguments),
     Delete(DeleteArguments),
 }
 
@@ -102,6 +105,7 @@ pub(crate) fn run(command: OrgCommand, context: &Context) -> Result<(), CommandE
         OrgCommand::List(ListArguments {}) => list(context),
         OrgCommand::Show(arguments) => show(&arguments, context),
         OrgCommand::Set(arguments) => set(&arguments, context),
+        OrgCommand::Own(arguments) => own::run(&arguments, context),
         OrgCommand::Delete(arguments) => delete(&arguments, context),
     }
 }

@@ -9,6 +9,7 @@ mod flakes;
 mod grants;
 mod organizations;
 mod push;
+mod roots;
 mod server;
 mod tokens;
 mod trust;

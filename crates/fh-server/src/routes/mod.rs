@@ -27,6 +27,7 @@ mod organizations;
 pub(crate) mod path;
 mod pushes;
 mod reasons;
+mod roots;
 mod rotation;
 mod service_accounts;
 mod signing_keys;
@@ -118,6 +119,7 @@ fn api() -> Vec<Group> {
         ("Keys", signing_keys::routes()),
         ("Audit", audit::routes()),
         ("Trust policies", trust::routes()),
+        ("Roots of forges", roots::routes()),
     ]
     .into_iter()
     .map(|(name, routes)| Group { name, routes })
