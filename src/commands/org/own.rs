@@ -115,8 +115,11 @@ fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
     Ok(())
 }
 
+fn confirmed(root: &RootInfo) -> Option<String> {
+    root.confirmed_at.map(human::timestamp)
+}
+
 fn columns() -> Vec<Column<RootInfo>> {
-    let confirmed = |root: &RootInfo| root.confirmed_at.map(human::timestamp);
     vec![
         column("organization", "ORGANISATION", |root: &RootInfo| {
             root.organization.to_string()
@@ -131,9 +134,9 @@ fn columns() -> Vec<Column<RootInfo>> {
                 .map(ToString::to_string)
                 .unwrap_or_default()
         }),
-        column("confirmed_at", "CONFIRMED", move |root: &RootInfo| {
+        column("confirmed_at", "CONFIRMED", |root: &RootInfo| {
             confirmed(root).unwrap_or_default()
         })
-        .shown(move |root, _| confirmed(root).unwrap_or_else(|| "not yet".to_owned())),
+        .shown(|root, _| confirmed(root).unwrap_or_else(|| "not yet".to_owned())),
     ]
 }

@@ -112,7 +112,7 @@ async fn a_changed_policy_counts_at_the_next_request() {
 #[tokio::test]
 async fn a_workload_pushes_where_people_cannot() {
     let world = World::new().await;
-    world.trust("ci", json!({})).await;
+    world.trust("ci", json!({ "builder": true })).await;
     let set = world.server.state.database().change_access(|change| {
         change.execute("UPDATE organization SET push_rule = 'builders'", [])?;
         // The names are read anew with it.
