@@ -83,7 +83,11 @@ fn builders_are_said_or_asked_for() {
     let mut command = GITHUB[..11].to_vec();
     command.push("--builder");
     let run = world.fh(&command).success();
-    assert!(run.stderr.contains("They are builders of acme"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("They are builders of acme"),
+        "{}",
+        run.stderr
+    );
     let shown = world.fh(&["trust", "show", "acme", "github-acme-app"]);
     assert!(shown.success().stdout.contains("yes: what they push"));
     for (answer, builder) in [("y\r", true), ("\r", false)] {
@@ -117,12 +121,19 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
     insta::assert_snapshot!(asked.said(&server), @"Asked for github:beta. It counts once an administrator of the server confirms it: `fh org own beta github:beta`");
     let confirmed = world.fh(&["org", "own", "beta", "github:beta"]).success();
     insta::assert_snapshot!(confirmed.said(&server), @"Identities of github:beta act for beta where they name no organisation.");
-    let listed = world.fh(&["org", "own", "--list", "--json"]).success().json();
+    let listed = world
+        .fh(&["org", "own", "--list", "--json"])
+        .success()
+        .json();
     assert_eq!(listed[0]["root"], "github:beta");
     assert_eq!(listed[0]["requested_by"], "ann");
     assert!(listed[0]["confirmed_at"].is_string(), "{listed}");
     let taken = world.fh(&["org", "own", "acme", "github:beta"]).code(1);
-    assert!(taken.stderr.contains("beta owns github:beta"), "{}", taken.stderr);
+    assert!(
+        taken.stderr.contains("beta owns github:beta"),
+        "{}",
+        taken.stderr
+    );
     ann.fh(&["org", "own", "beta", "github:beta", "--remove"])
         .success();
     world.fh(&["org", "own", "acme", "bitbucket:x"]).code(2);

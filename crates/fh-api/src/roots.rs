@@ -94,7 +94,9 @@ impl FromStr for ForgeRoot {
         };
         match kind {
             "github" if words(value, b"-_") => Ok(Self::Github(value.to_ascii_lowercase())),
-            "github" => Err(invalid("an owner on GitHub has letters, digits and hyphens")),
+            "github" => Err(invalid(
+                "an owner on GitHub has letters, digits and hyphens",
+            )),
             "gitlab" => {
                 let (host, group) = value
                     .split_once('/')
@@ -186,8 +188,14 @@ mod tests {
     fn roots_are_read_and_written_alike() {
         for (text, written) in [
             ("github:Acme", "github:acme"),
-            ("gitlab:GitLab.com/Acme/Sub.x", "gitlab:gitlab.com/acme/sub.x"),
-            ("gitlab:git.acme.example:8443/acme", "gitlab:git.acme.example:8443/acme"),
+            (
+                "gitlab:GitLab.com/Acme/Sub.x",
+                "gitlab:gitlab.com/acme/sub.x",
+            ),
+            (
+                "gitlab:git.acme.example:8443/acme",
+                "gitlab:git.acme.example:8443/acme",
+            ),
             ("aws:123456789012", "aws:123456789012"),
             (
                 "kubernetes:https://k8s.acme.example/Cluster",

@@ -38,8 +38,7 @@ pub fn roots_of(claims: &Map<String, Value>) -> Vec<ForgeRoot> {
         }
         return roots;
     }
-    if let (Some(host), Some(namespace)) =
-        (issuer.strip_prefix("https://"), text("namespace_path"))
+    if let (Some(host), Some(namespace)) = (issuer.strip_prefix("https://"), text("namespace_path"))
     {
         let mut group = Some(namespace);
         for _ in 0..MAX_GROUPS {
@@ -106,7 +105,10 @@ mod tests {
         );
         assert_eq!(
             of("acme-evil"),
-            ["gitlab:gitlab.com/acme-evil", "kubernetes:https://gitlab.com"]
+            [
+                "gitlab:gitlab.com/acme-evil",
+                "kubernetes:https://gitlab.com"
+            ]
         );
         assert!(of(&"a/".repeat(100)).len() <= MAX_GROUPS + 1);
         let plain = json!({ "iss": "http://gitlab.com", "namespace_path": "acme" });
@@ -126,7 +128,8 @@ mod tests {
     fn the_number_of_an_owner_is_known_on_github_alone() {
         let claims = |id: Value| json!({ "repository_owner_id": id });
         let github: ForgeRoot = "github:acme".parse().unwrap();
-        let id = |root: &ForgeRoot, value: Value| owner_id(root, claims(value).as_object().unwrap());
+        let id =
+            |root: &ForgeRoot, value: Value| owner_id(root, claims(value).as_object().unwrap());
         assert_eq!(id(&github, json!("7")).as_deref(), Some("7"));
         assert_eq!(id(&github, json!(7)).as_deref(), Some("7"));
         assert_eq!(id(&github, json!("")), None);

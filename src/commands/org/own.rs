@@ -36,7 +36,11 @@ pub(crate) struct OwnArguments {
     org: Option<Name>,
 
     /// The root
-    #[arg(value_name = "ROOT", required_unless_present = "list", conflicts_with = "list")]
+    #[arg(
+        value_name = "ROOT",
+        required_unless_present = "list",
+        conflicts_with = "list"
+    )]
     root: Option<ForgeRoot>,
 
     /// List the roots that are owned or asked for
@@ -63,7 +67,10 @@ fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandErr
             client.own_root(org, root).await
         })
         .map_err(|error| {
-            not_found(error.hint_for(ErrorCode::Conflict, "`fh org own --list` shows who owns what."))
+            not_found(error.hint_for(
+                ErrorCode::Conflict,
+                "`fh org own --list` shows who owns what.",
+            ))
         })?;
     context.output.done(&owned, |owned| {
         if owned.confirmed_at.is_some() {

@@ -75,7 +75,10 @@ fn report(found: &TrustTest) -> String {
                 } else {
                     ""
                 };
-                line(format!("{}: matches, and gives {role}{builder}", policy.policy));
+                line(format!(
+                    "{}: matches, and gives {role}{builder}",
+                    policy.policy
+                ));
             }
             None if policy.failures.is_empty() => {
                 line(format!("{}: its conditions would hold", policy.policy));

@@ -109,9 +109,12 @@ impl WorkloadSource {
         if !left.is_some_and(|left| again || left < SHORT) {
             return Ok(IssuedToken::found(identity.token));
         }
-        let exchange = self
-            .workload
-            .exchange_with(&self.server, audience, &self.organizations, Some(&identity));
+        let exchange = self.workload.exchange_with(
+            &self.server,
+            audience,
+            &self.organizations,
+            Some(&identity),
+        );
         match exchange.await {
             Err(Error::ExchangeRefused { .. }) if left.is_some_and(|left| !left.is_zero()) => {
                 Ok(IssuedToken::found(identity.token))

@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::{DefaultOrganization, LogFormat};
 use super::option_spec::{OptionSpec, Section};
 use super::value::{count, duration, size};
+use super::{DefaultOrganization, LogFormat};
 
 /// Finds an option by its key.
 #[must_use]

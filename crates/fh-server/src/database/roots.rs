@@ -94,9 +94,7 @@ pub(crate) fn owner(
     connection: &Connection,
     root: &ForgeRoot,
 ) -> Result<Option<OwnedRoot>, DatabaseError> {
-    let sql = format!(
-        "{SELECT} WHERE r.kind = ?1 AND r.value = ?2 AND r.confirmed_at IS NOT NULL"
-    );
+    let sql = format!("{SELECT} WHERE r.kind = ?1 AND r.value = ?2 AND r.confirmed_at IS NOT NULL");
     first(
         connection,
         &sql,

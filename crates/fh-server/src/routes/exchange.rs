@@ -443,7 +443,9 @@ async fn form(request: Request) -> Result<ExchangeRequest, OAuthError> {
                 asked.organization.push(value.to_string());
             }
             "organization" => {
-                return Err(invalid("the field organization stands too often in the form"));
+                return Err(invalid(
+                    "the field organization stands too often in the form",
+                ));
             }
             "expires_in" => {
                 let seconds = value.parse();

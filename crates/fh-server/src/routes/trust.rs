@@ -114,7 +114,8 @@ pub(crate) async fn set(
         decides_about_builders(&administered)?;
     }
     let longest = state.settings().tokens.max_lifetime.as_secs();
-    let policy = Policy::new(&administered.name, &wanted, longest).map_err(|error| invalid(error.to_string()))?;
+    let policy = Policy::new(&administered.name, &wanted, longest)
+        .map_err(|error| invalid(error.to_string()))?;
     if policy.issuer == state.public_url() {
         return Err(invalid(
             "this server is no issuer of workload identities".to_owned(),
@@ -319,10 +320,7 @@ pub(crate) async fn test(
         Err(Refusal::Database(error)) => return Err(error.into()),
     };
     let name: Name = path.org.parse().map_err(|_| ApiError::NotFound)?;
-    let own = state
-        .workloads()
-        .audiences()
-        .of(&name, unverified.claims());
+    let own = state.workloads().audiences().of(&name, unverified.claims());
     let bare: Vec<&str> = own.iter().map(String::as_str).collect();
     let verdicts = policies.iter().map(|policy| {
         let verdict = match &identity {

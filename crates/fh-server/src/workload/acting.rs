@@ -360,7 +360,12 @@ mod tests {
 
     #[test]
     fn what_is_asked_for_must_be_what_the_audience_is_for() {
-        let names = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let names = |names: &[&str]| {
+            names
+                .iter()
+                .map(|name| (*name).to_owned())
+                .collect::<Vec<_>>()
+        };
         let acme: Name = "acme".parse().unwrap();
         let carried = [acme];
         assert_eq!(contradiction(&[], &names(&["evil"])), None);

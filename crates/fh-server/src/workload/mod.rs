@@ -41,10 +41,10 @@ use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
-use self::acting::{Resolution, resolve};
 pub(crate) use self::acting::{
     Acting, Audiences, MAX_ORGANIZATIONS, Named, Resolved, default_organization,
 };
+use self::acting::{Resolution, resolve};
 pub(crate) use self::admit::{Admission, admission, examine};
 use self::issuers::{Issuers, Pace};
 pub(crate) use self::nonce::LIFETIME as NONCE_LIFETIME;
@@ -214,11 +214,14 @@ impl Workloads {
             "the nonce of the signed request is not one of this server, or older than five minutes",
         ))?;
         let audience = Value::from(checked.audience.clone());
-        let bound: Map<String, Value> = [("aud".to_owned(), audience.clone())].into_iter().collect();
+        let bound: Map<String, Value> =
+            [("aud".to_owned(), audience.clone())].into_iter().collect();
         let known = self.resolve(bound, named.clone(), |connection, resolved| {
             match resolved {
-                Some(resolved) if resolved.is_named => of_acting(connection, AWS_ISSUER, &resolved.acting)
-                    .map(|policies| !policies.is_empty()),
+                Some(resolved) if resolved.is_named => {
+                    of_acting(connection, AWS_ISSUER, &resolved.acting)
+                        .map(|policies| !policies.is_empty())
+                }
                 // Who it is may tell for whom it acts.
                 _ => trust::is_trusted(connection, AWS_ISSUER),
             }
@@ -289,14 +292,18 @@ impl Workloads {
     ) -> Result<(Identity, Resolved), Refusal> {
         token.check_time(now).map_err(Refusal::Identity)?;
         let issuer = token.issuer().to_owned();
-        let found = self.resolve(token.claims().clone(), named, move |connection, resolved| {
-            resolved
-                .map(|resolved| {
-                    let policies = of_acting(connection, &issuer, &resolved.acting)?;
-                    Ok((resolved, policies))
-                })
-                .transpose()
-        });
+        let found = self.resolve(
+            token.claims().clone(),
+            named,
+            move |connection, resolved| {
+                resolved
+                    .map(|resolved| {
+                        let policies = of_acting(connection, &issuer, &resolved.acting)?;
+                        Ok((resolved, policies))
+                    })
+                    .transpose()
+            },
+        );
         let (resolved, policies) = found.await?.ok_or_else(nobody)?;
         let identity = self.verify(token, &policies).await?;
         let mut resolved = resolved;
@@ -409,7 +416,9 @@ impl Workloads {
                 })
                 .await?;
             if !kept {
-                return Err(Refusal::Untrusted("the owner of its root changed".to_owned()));
+                return Err(Refusal::Untrusted(
+                    "the owner of its root changed".to_owned(),
+                ));
             }
         }
         Err(Refusal::Untrusted("its ids keep changing".to_owned()))

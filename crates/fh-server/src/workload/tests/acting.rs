@@ -24,7 +24,9 @@ impl Attacked {
         world.server.flake("evil/x", "private", &mallory).await;
         let attacked = Self { world, mallory };
         attacked
-            .evil(json!({ "max_lifetime": 60, "mint": true, "pull_requests": true, "pin": ["run"] }))
+            .evil(
+                json!({ "max_lifetime": 60, "mint": true, "pull_requests": true, "pin": ["run"] }),
+            )
             .await;
         attacked
             .world
@@ -93,7 +95,9 @@ async fn a_stranger_s_policy_gives_nothing_and_takes_nothing() {
         .json();
     assert_eq!(list["flakes"].as_array().unwrap().len(), 1, "{list}");
     for fields in [&[][..], &[("organization", "ACME")]] {
-        let token = attacked.exchanged(&format!("e{}", fields.len()), fields).await;
+        let token = attacked
+            .exchanged(&format!("e{}", fields.len()), fields)
+            .await;
         assert_eq!(token.expires_in, 1800, "her lifetime counts for hers");
         assert_eq!(token.scope, "pull push", "her mint gives nothing");
         let token = token.access_token;
@@ -125,7 +129,10 @@ async fn a_stranger_s_policy_is_deleted_and_nothing_of_acme_s_breaks() {
             "path": "1qyvj2cmbpqcwx1y1ff1r4bsgifngnrv-x", "nar_hash": format!("sha256:{}", "0".repeat(52)),
             "nar_size": 8, "references": [], "signatures": [],
         }]);
-        let answer = world.server.post(path, token, json!({ "paths": paths })).await;
+        let answer = world
+            .server
+            .post(path, token, json!({ "paths": paths }))
+            .await;
         answer.expect(200).json::<Value>()
     };
     plan(&token).await;
@@ -163,10 +170,15 @@ async fn a_stranger_s_policy_is_deleted_and_nothing_of_acme_s_breaks() {
 async fn an_organisation_that_is_named_besides_is_read_by_its_own_policies_alone() {
     let attacked = Attacked::new().await;
     let world = &attacked.world;
-    attacked.evil(json!({ "role": "admin", "mint": true, "builder": true })).await;
+    attacked
+        .evil(json!({ "role": "admin", "mint": true, "builder": true }))
+        .await;
     let fields = [("organization", "acme"), ("organization", "evil")];
     let token = attacked.exchanged("1", &fields).await;
-    assert_eq!((token.expires_in, token.scope.as_str()), (1800, "pull push"));
+    assert_eq!(
+        (token.expires_in, token.scope.as_str()),
+        (1800, "pull push")
+    );
     let token = token.access_token;
     let who: Whoami = world.whoami(&token).await.expect(200).json();
     let workload = who.workload.unwrap();
@@ -182,7 +194,10 @@ async fn an_organisation_that_is_named_besides_is_read_by_its_own_policies_alone
     attacked.exchanged("2", &fields).await;
     let told = attacked.told_to_mallory().await;
     assert_eq!(told.len(), 1, "{told:?}");
-    assert!(told[0].contains("trust.pin") && !told[0].contains("builder"), "{told:?}");
+    assert!(
+        told[0].contains("trust.pin") && !told[0].contains("builder"),
+        "{told:?}"
+    );
     // Her policy goes, and with it what it gave.
     attacked.no_evil().await;
     assert_eq!(world.reads("evil/x", &token).await, 404);
@@ -195,7 +210,11 @@ async fn an_organisation_that_is_named_besides_is_read_by_its_own_policies_alone
     assert_eq!(world.pushes("acme/app", &hers.access_token).await, 403);
     assert_eq!(world.reads("acme/app", &hers.access_token).await, 200);
     // One that does not exist, or lets nobody in, is read as nothing; to act for it is refused.
-    let fields = [("organization", "acme"), ("organization", "nowhere"), ("organization", "??")];
+    let fields = [
+        ("organization", "acme"),
+        ("organization", "nowhere"),
+        ("organization", "??"),
+    ];
     attacked.exchanged("4", &fields).await;
     let identity = world.identity(json!({}));
     for name in ["nowhere", "??", ""] {
@@ -250,7 +269,10 @@ async fn an_audience_that_carries_an_organisation_binds() {
     let world = &attacked.world;
     let urn = world.server.state.keys().audience().to_owned();
     let url = world.server.state.public_url().to_owned();
-    world.server.flake("evil/open", "public", &attacked.mallory).await;
+    world
+        .server
+        .flake("evil/open", "public", &attacked.mallory)
+        .await;
     for (number, audience) in [
         json!(format!("{url}/cache/acme")),
         json!(format!("{urn}/cache/Acme")),
@@ -290,10 +312,12 @@ async fn an_audience_that_carries_an_organisation_binds() {
 async fn who_names_none_acts_for_the_first_organisation_or_for_whom_the_operator_says() {
     let attacked = Attacked::new().await;
     let world = &attacked.world;
-    let discovery = async || -> fh_api::Discovery {
-        world.server.get("/.well-known/fh", "").await.json()
-    };
-    assert_eq!(discovery().await.default_organization.unwrap().as_str(), "acme");
+    let discovery =
+        async || -> fh_api::Discovery { world.server.get("/.well-known/fh", "").await.json() };
+    assert_eq!(
+        discovery().await.default_organization.unwrap().as_str(),
+        "acme"
+    );
     let identity = world.identity(json!({ "run": "1" }));
     world.whoami(&identity).await.expect(200);
     // No other takes its place, whosever policies there are.
@@ -302,14 +326,20 @@ async fn who_names_none_acts_for_the_first_organisation_or_for_whom_the_operator
         let path = format!("/api/v1/flakes/{flake}");
         server.delete(&path, &world.ann).await.expect(204);
     }
-    server.delete("/api/v1/orgs/acme", &world.ann).await.expect(204);
+    server
+        .delete("/api/v1/orgs/acme", &world.ann)
+        .await
+        .expect(204);
     world.whoami(&identity).await.expect(401);
     world.exchange(&identity, &[]).await.expect(400);
     assert_eq!(discovery().await.default_organization, None);
     assert_eq!(world.reads("evil/x", &identity).await, 200);
     for (default, expected) in [
         (DefaultOrganization::FirstMade, Some("evil")),
-        (DefaultOrganization::Named("EVIL".parse().unwrap()), Some("evil")),
+        (
+            DefaultOrganization::Named("EVIL".parse().unwrap()),
+            Some("evil"),
+        ),
         (DefaultOrganization::Named("nowhere".parse().unwrap()), None),
         (DefaultOrganization::Nobody, None),
     ] {
@@ -354,7 +384,9 @@ async fn tokens_of_before_act_for_the_organisation_of_their_policy() {
 async fn a_token_that_is_minted_or_rotated_acts_for_the_same_organisations() {
     let attacked = Attacked::new().await;
     let world = &attacked.world;
-    world.trust("ci", json!({ "mint": true, "builder": true })).await;
+    world
+        .trust("ci", json!({ "mint": true, "builder": true }))
+        .await;
     let fields = [("organization", "acme"), ("organization", "evil")];
     let token = attacked.exchanged("1", &fields).await.access_token;
     let server = &world.server;
@@ -401,7 +433,11 @@ async fn owners_alone_say_who_the_builders_are() {
     assert_eq!(set(&adam, "plain", json!({ "builder": true })).await, 403);
     assert_eq!(set(&adam, "new", json!({ "builder": true })).await, 403);
     assert_eq!(set(&world.ann, "ci", json!({ "builder": true })).await, 200);
-    for change in [json!({}), json!({ "builder": true }), json!({ "role": "read" })] {
+    for change in [
+        json!({}),
+        json!({ "builder": true }),
+        json!({ "role": "read" }),
+    ] {
         assert_eq!(set(&adam, "ci", change).await, 403);
     }
     let identity = world.identity(json!({}));

@@ -8,7 +8,10 @@ use super::World;
 const ACME: &str = "/api/v1/orgs/acme/roots";
 
 async fn owned(world: &World, path: &str, token: &str, root: &str) -> u16 {
-    let answer = world.server.post(path, token, json!({ "root": root })).await;
+    let answer = world
+        .server
+        .post(path, token, json!({ "root": root }))
+        .await;
     answer.status.as_u16()
 }
 
@@ -64,27 +67,42 @@ async fn an_owner_asks_for_a_root_and_a_server_administrator_confirms_it() {
     assert_eq!(list.roots[0].confirmed_at, None);
     // Others may ask for the same, and are told nothing.
     assert_eq!(owned(&world, ACME, &world.ann, "github:other").await, 200);
-    assert_eq!(owned(&world, other, &server.admin, "github:other").await, 200);
+    assert_eq!(
+        owned(&world, other, &server.admin, "github:other").await,
+        200
+    );
     assert_eq!(owned(&world, other, &bob, "github:other").await, 200);
-    assert_eq!(owned(&world, ACME, &server.admin, "github:other").await, 409);
+    assert_eq!(
+        owned(&world, ACME, &server.admin, "github:other").await,
+        409
+    );
     assert_eq!(owned(&world, ACME, &world.ann, "github:other").await, 200);
     let list: RootList = server.get(ACME, &world.ann).await.expect(200).json();
     assert_eq!(list.roots[0].confirmed_at, None);
     assert_eq!(server.audited("root.request").await, 2);
     assert_eq!(server.audited("root.confirm").await, 1);
     // A narrowed token of an administrator confirms nothing.
-    let narrow = server.narrow(&server.admin, &["pull", "admin"], &["acme/*"]).await;
+    let narrow = server
+        .narrow(&server.admin, &["pull", "admin"], &["acme/*"])
+        .await;
     assert_eq!(owned(&world, ACME, &narrow, "aws:123456789012").await, 404);
     // Once it is given up, it is free.
     let remove = format!("{other}?root=github:OTHER");
     for _ in 0..2 {
         server.delete(&remove, &bob).await.expect(204);
     }
-    assert_eq!(owned(&world, ACME, &server.admin, "github:other").await, 200);
+    assert_eq!(
+        owned(&world, ACME, &server.admin, "github:other").await,
+        200
+    );
     assert_eq!(server.audited("root.remove").await, 1);
     let made: RootInfo = {
         let body = json!({ "root": "aws:123456789012" });
-        server.post(ACME, &server.admin, body).await.expect(200).json()
+        server
+            .post(ACME, &server.admin, body)
+            .await
+            .expect(200)
+            .json()
     };
     assert!(made.confirmed_at.is_some());
 }
@@ -103,7 +121,10 @@ async fn an_identity_of_a_root_acts_for_its_owner_where_it_names_none() {
     let roots = "/api/v1/orgs/other/roots";
     assert_eq!(owned(&world, roots, &bob, "github:other").await, 200);
     assert_eq!(acts_for(&world, &identity).await.as_deref(), Some("acme"));
-    assert_eq!(owned(&world, roots, &server.admin, "github:other").await, 200);
+    assert_eq!(
+        owned(&world, roots, &server.admin, "github:other").await,
+        200
+    );
     assert_eq!(acts_for(&world, &identity).await.as_deref(), Some("other"));
     let upper = job(&world, "OTHER/x", json!({ "repository": "other/x" }));
     assert_eq!(acts_for(&world, &upper).await.as_deref(), Some("other"));
@@ -128,7 +149,10 @@ async fn who_gets_the_name_later_does_not_inherit_the_root() {
     server.organization("other", &bob).await;
     github(&world, "other", &bob, "other/x").await;
     let roots = "/api/v1/orgs/other/roots";
-    assert_eq!(owned(&world, roots, &server.admin, "github:other").await, 200);
+    assert_eq!(
+        owned(&world, roots, &server.admin, "github:other").await,
+        200
+    );
     let remembered = server.state.database().change_access(|change| {
         let root = "github:other".parse().unwrap();
         let name = "other".parse().unwrap();
