@@ -51,7 +51,7 @@ use crate::{keyring, terminal};
 ///
 /// A CI job, a machine in a cloud or a pod needs no token: with `--workload` it logs in as itself,
 /// where a trust policy of the server knows it. `--keep-fresh` keeps that login good for as long as a
-/// command runs, and takes it back then.
+/// command runs, and takes it back then. `--org` names the organisation that it acts for.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -61,6 +61,7 @@ Examples:
   fh login --server https://attic.example.org/cache   a cache of an attic server
   echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
+  fh login --workload --org acme --org beta           acts for acme, and reads beta too
 
 In a workflow of GitHub Actions:
   permissions:

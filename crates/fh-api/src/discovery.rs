@@ -26,6 +26,10 @@ pub struct Discovery {
     pub store_dir: String,
     /// The public keys for nix.conf, active first, then standby.
     pub public_keys: Vec<SigningKeyInfo>,
+    /// The organisation that an identity of a workload acts for which names none, and whose forge's root
+    /// no organisation owns.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub default_organization: Option<Name>,
     /// How one can log in; known words: `token`, `workload`.
     pub login: Vec<String>,
     /// The server's clock, to tell skew from expiry.

@@ -25,6 +25,7 @@ pub mod oauth;
 mod organizations;
 mod push;
 mod reserved;
+mod roots;
 #[cfg(feature = "schema")]
 mod schema;
 mod tokens;
@@ -63,6 +64,7 @@ pub use tokens::{
     WorkloadInfo,
 };
 pub use reserved::{ReservedName, ReservedNameList};
+pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
 pub use trust::{
     ConditionSpec, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo,
     TrustPolicyList, TrustTest,

@@ -162,6 +162,10 @@ pub struct WorkloadInfo {
     pub issuer: String,
     /// What it is: the claim `sub`.
     pub subject: String,
-    /// The trust policies that let it in, as `org/policy`.
+    /// The organisation that it acts for.
+    #[serde(default)]
+    pub organization: Option<Name>,
+    /// The trust policies that let it in, as `org/policy`: those of the organisation that it acts for, then
+    /// those of others by which it reads.
     pub policies: Vec<String>,
 }

@@ -279,6 +279,7 @@ fn administrator_token(
             scope: &TokenScope::unrestricted(),
             path_set_id: None,
             claims: None,
+            acting: None,
             created_at,
             created_by: None,
             expires_at: created_at.plus_seconds(lifetime.as_secs()),

@@ -247,7 +247,7 @@ impl TestServer {
     /// Lets an account accept what an organisation offers.
     pub(crate) async fn accept(&self, org: &str, user: &str) {
         let (org, user): (Name, Name) = (org.parse().unwrap(), user.parse().unwrap());
-        let accepted = self.state.database().change_access(move |change| {
+        let accepted = self.state.database().change_access(crate::database::Decided::by_server(), move |change| {
             let org = organizations::find(change, &org)?.unwrap();
             let account = accounts::find(change, &user)?.unwrap();
             invitations::accept(change, org.id, account.id, account.id)
@@ -294,6 +294,7 @@ impl TestServer {
                     scope: &like.scope,
                     path_set_id: like.path_set_id,
                     claims: None,
+                    acting: None,
                     created_at: ago(60).whole_seconds(),
                     created_by: None,
                     expires_at: ago(1).whole_seconds(),

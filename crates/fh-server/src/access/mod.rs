@@ -31,7 +31,7 @@ mod view;
 
 use std::sync::{Arc, OnceLock};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use fh_api::{FlakeName, FlakePattern, Permission, PushRule, Role, Visibility};
 use fh_auth::Follows;
 use http::request::Parts;
@@ -100,7 +100,10 @@ impl FromRequestParts<AppState> for Caller {
         let proxies = &state.settings().trusted_proxies;
         let source = Source::of(parts.extensions.get::<Peer>(), &parts.headers, proxies);
         let limiter = state.limiter();
-        let mut caller = match state.access().authenticate(&parts.headers, source).await {
+        let named = organization_of_api(parts, state).await;
+        let named = named.as_deref().or_else(|| organization_of_cache(parts));
+        let access = state.access();
+        let mut caller = match access.authenticate_at(&parts.headers, named, source).await {
             Ok(caller) => caller,
             Err(error) => {
                 limiter.request(Origin::of(None, source))?;
@@ -128,6 +131,24 @@ impl FromRequestParts<AppState> for Caller {
         }
         Ok(caller)
     }
+}
+
+/// The organisation that an address of the API names.
+async fn organization_of_api(parts: &mut Parts, state: &AppState) -> Option<String> {
+    let path = parts.extensions.get::<OriginalUri>()?.path();
+    // What was in front of it may be taken off already.
+    if !path.starts_with(fh_api::API_PREFIX) {
+        return None;
+    }
+    let names = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    let (_, name) = names.iter().find(|(key, _)| *key == "org")?;
+    Some(name.to_owned())
+}
+
+/// The organisation that an address of the cache names.
+fn organization_of_cache(parts: &Parts) -> Option<&str> {
+    let path = parts.uri.path().strip_prefix("/cache/")?;
+    path.split('/').next()
 }
 
 impl FromRequestParts<AppState> for Source {
@@ -209,6 +230,7 @@ impl Caller {
                 .workload
                 .as_ref()
                 .map(|workload| Arc::clone(&workload.audited)),
+            acting: principal.workload.as_ref().map(|workload| workload.acting),
             address: self.source.address,
             request_id: request_id(),
         })

@@ -156,6 +156,21 @@ pub struct WorkloadSettings {
     pub issuers: Vec<String>,
     /// Endpoints of AWS's Security Token Service, exact.
     pub sts_endpoints: Vec<String>,
+    /// Whom identities act for that name no organisation.
+    pub default_organization: DefaultOrganization,
+}
+
+/// The organisation that an identity of a workload acts for which names none, and whose forge's root no
+/// organisation owns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum DefaultOrganization {
+    /// The one that was made first, as long as it is there.
+    #[default]
+    FirstMade,
+    /// This one.
+    Named(fh_api::Name),
+    /// None: such an identity is refused.
+    Nobody,
 }
 
 /// Who may make organisations.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::option_spec::{OptionSpec, Section};
 use super::value::{count, duration, size};
-use super::{LogFormat, OrganizationCreation};
+use super::{DefaultOrganization, LogFormat, OrganizationCreation};
 
 /// Finds an option by its key.
 #[must_use]
@@ -260,6 +260,28 @@ pub static OPTIONS: &[OptionSpec] = &[
         repeated: true,
         set: |draft, text| {
             draft.settings.workloads.sts_endpoints.push(issuer(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "default-organization",
+        variable: "FH_SERVE_DEFAULT_ORGANIZATION",
+        section: Section::Tokens,
+        value_name: "ORG",
+        help: "The organisation that a workload acts for whose identity names none; none: it is refused.\n\n\
+               A workload names one by the exchange, by its audience or by the address, or it is of a root \
+               that an organisation owns (`fh org own`). Without this option it is the organisation that was \
+               made first. Never is it found by whose trust policies the workload meets.",
+        example: "acme",
+        set: |draft, text| {
+            draft.settings.workloads.default_organization = match text {
+                "none" => DefaultOrganization::Nobody,
+                name => DefaultOrganization::Named(
+                    name.parse()
+                        .map_err(|error: fh_api::InvalidName| error.to_string())?,
+                ),
+            };
             Ok(())
         },
         ..BLANK

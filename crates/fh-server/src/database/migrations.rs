@@ -19,6 +19,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0007_pack.sql"),
     include_str!("migrations/0008_trust.sql"),
     include_str!("migrations/0009_tokens.sql"),
+    include_str!("migrations/0010_acting.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

@@ -40,6 +40,7 @@ pub(crate) mod packed;
 pub(crate) mod path_sets;
 pub(crate) mod pushes;
 pub(crate) mod reserved;
+pub(crate) mod roots;
 pub(crate) mod settings;
 pub(crate) mod slices;
 pub(crate) mod teams;

@@ -5,8 +5,8 @@ use fh_nix::PublicKey;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parsed, words};
-use super::{AccessChange, DatabaseError, Timestamp, reserved};
+use super::values::{all, execute, first, new_id, now, parse, parsed, words};
+use super::{AccessChange, DatabaseError, Timestamp, reserved, settings};
 
 /// A row of `organization`.
 #[derive(Debug, Clone)]
@@ -78,6 +78,28 @@ pub(crate) fn find(
     first(connection, &sql, params![name], Organization::from_row)
 }
 
+/// The organisation of that public id.
+pub(crate) fn find_by_uuid(
+    connection: &Connection,
+    uuid: Uuid,
+) -> Result<Option<Organization>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE o.uuid = ?1");
+    first(
+        connection,
+        &sql,
+        params![uuid.to_string()],
+        Organization::from_row,
+    )
+}
+
+/// The organisation that was made first, as long as it is there.
+pub(crate) fn first_made(connection: &Connection) -> Result<Option<Organization>, DatabaseError> {
+    match settings::get(connection, settings::FIRST_ORGANIZATION)? {
+        None => Ok(None),
+        Some(uuid) => find_by_uuid(connection, parse(&uuid, "organisation id")?),
+    }
+}
+
 /// The public id of an organisation.
 pub(crate) fn uuid(connection: &Connection, id: i64) -> Result<Option<Uuid>, DatabaseError> {
     let sql = "SELECT uuid FROM organization WHERE id = ?1";
@@ -115,8 +137,12 @@ pub(crate) fn insert(
         "INSERT INTO organization (uuid, name, folded, created_at) VALUES (?1, ?2, ?3, ?4)",
         params![uuid.to_string(), name.as_str(), name.folded(), created_at],
     )?;
+    let id = change.last_insert_rowid();
+    if settings::get(change, settings::FIRST_ORGANIZATION)?.is_none() {
+        settings::set(change, settings::FIRST_ORGANIZATION, &uuid.to_string())?;
+    }
     Ok(Organization {
-        id: change.last_insert_rowid(),
+        id,
         uuid,
         name: name.clone(),
         push: PushRule::Writers,

@@ -286,6 +286,7 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
                     scope: &scope,
                     path_set_id: None,
                     claims: None,
+                    acting: None,
                     created_at: now(),
                     created_by: None,
                     expires_at: now().plus_seconds(60),

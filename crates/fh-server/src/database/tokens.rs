@@ -10,6 +10,15 @@ use super::values::{all, execute, first, new_id, now, parse, parsed, words};
 use super::{AccessChange, DatabaseError, Timestamp};
 use crate::workload::Identity;
 
+/// For which organisations the workload of an exchanged token speaks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenActing {
+    /// The internal id of the one that it acts for.
+    pub(crate) organization_id: i64,
+    /// The public ids of those that it reads besides.
+    pub(crate) reads: Vec<Uuid>,
+}
+
 /// A row of `token`, with the names of what it refers to.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
@@ -34,6 +43,10 @@ pub(crate) struct Token {
     pub(crate) path_set_id: Option<i64>,
     /// The claims of the workload whose identity was exchanged for it, JSON.
     pub(crate) claims: Option<String>,
+    /// For whom that workload acts; none where the organisation is gone.
+    pub(crate) acting: Option<TokenActing>,
+    /// The name of that organisation.
+    acting_organization: Option<Name>,
     /// The token that asked for it.
     pub(crate) parent: Option<Uuid>,
     /// The internal id of that one.
@@ -51,10 +64,12 @@ pub(crate) struct Token {
 /// What a row is read from.
 pub(super) const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS user, \
      o.name AS organization, t.description, t.permissions, t.flakes, t.closures, t.signed_by, \
-     t.networks, t.path_set_id, t.claims, p.uuid AS parent, t.parent_id, t.created_at, t.expires_at, \
+     t.networks, t.path_set_id, t.claims, t.acting_organization_id, t.read_organizations, \
+     x.name AS acting_organization, p.uuid AS parent, t.parent_id, t.created_at, t.expires_at, \
      t.last_used_at, t.revoked_at, a.disabled_at \
      FROM token t JOIN account a ON a.id = t.account_id \
      LEFT JOIN organization o ON o.id = a.organization_id AND a.trust_policy_id IS NULL \
+     LEFT JOIN organization x ON x.id = t.acting_organization_id \
      LEFT JOIN token p ON p.id = t.parent_id";
 
 impl Token {
@@ -79,6 +94,17 @@ impl Token {
             .with_networks(limit(row, "networks", "network")?),
             path_set_id: row.get("path_set_id")?,
             claims: row.get("claims")?,
+            acting: match row.get("acting_organization_id")? {
+                None => None,
+                Some(organization_id) => Some(TokenActing {
+                    organization_id,
+                    reads: limit(row, "read_organizations", "organisation id")?.unwrap_or_default(),
+                }),
+            },
+            acting_organization: row
+                .get::<_, Option<String>>("acting_organization")?
+                .map(|name| parse(&name, "organisation name"))
+                .transpose()?,
             parent: row
                 .get::<_, Option<String>>("parent")?
                 .map(|uuid| parse(&uuid, "token id"))
@@ -102,6 +128,7 @@ impl Token {
         Some(WorkloadInfo {
             issuer: identity.issuer.clone(),
             subject: identity.subject(),
+            organization: self.acting_organization.clone(),
             policies: Vec::new(),
         })
     }
@@ -206,6 +233,8 @@ pub(crate) struct NewToken<'a> {
     pub(crate) path_set_id: Option<i64>,
     /// The claims of the workload whose identity is exchanged for it, JSON.
     pub(crate) claims: Option<&'a str>,
+    /// For whom that workload acts.
+    pub(crate) acting: Option<&'a TokenActing>,
     /// When it is minted; whole seconds, as the token itself tells it.
     pub(crate) created_at: Timestamp,
     /// Who minted it.
@@ -227,8 +256,9 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
     execute(
         connection,
         "INSERT INTO token (uuid, account_id, parent_id, description, permissions, flakes, \
-         closures, signed_by, networks, claims, created_at, created_by, expires_at, path_set_id) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)",
+         closures, signed_by, networks, claims, created_at, created_by, expires_at, path_set_id, \
+         acting_organization_id, read_organizations) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         params![
             uuid.to_string(),
             token.account_id,
@@ -243,7 +273,9 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
             token.created_at,
             token.created_by,
             token.expires_at,
-            token.path_set_id
+            token.path_set_id,
+            token.acting.map(|acting| acting.organization_id),
+            token.acting.map(|acting| joined(&acting.reads))
         ],
     )?;
     Ok(uuid)

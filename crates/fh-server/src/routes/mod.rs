@@ -33,6 +33,7 @@ mod pushes;
 mod reasons;
 mod revocation;
 mod reserved_names;
+mod roots;
 mod rotation;
 mod service_accounts;
 mod signing_keys;
@@ -128,6 +129,7 @@ fn api() -> Vec<Group> {
         ("Keys", signing_keys::routes()),
         ("Audit", audit::routes()),
         ("Trust policies", trust::routes()),
+        ("Roots of forges", roots::routes()),
     ]
     .into_iter()
     .map(|(name, routes)| Group { name, routes })

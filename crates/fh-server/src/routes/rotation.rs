@@ -77,6 +77,7 @@ pub(super) async fn rotate(
                     scope: &former.scope,
                     path_set_id: former.path_set_id,
                     claims: former.claims.as_deref(),
+                    acting: former.acting.as_ref(),
                     created_at,
                     created_by: Some(actor.account_id),
                     expires_at,

@@ -191,6 +191,7 @@ pub(crate) async fn mint(
                     path_set_id: reads.keep(transaction)?,
                     // What a workload holds, its derived tokens hold through its claims.
                     claims: parent.claims.as_deref().filter(|_| own),
+                    acting: parent.acting.as_ref().filter(|_| own),
                     created_at,
                     created_by: Some(actor.account_id),
                     expires_at,

@@ -233,6 +233,19 @@ pub(super) fn rows() -> Vec<Row> {
             200,
         ),
         on_organization(Method::DELETE, "/api/v1/orgs/acme/trust/ci", None, 204),
+        on_organization(
+            Method::POST,
+            "/api/v1/orgs/acme/roots",
+            Some(json!({ "root": "github:acme" })),
+            200,
+        ),
+        on_organization(Method::GET, "/api/v1/orgs/acme/roots", None, 200),
+        on_organization(
+            Method::DELETE,
+            "/api/v1/orgs/acme/roots?root=github:acme",
+            None,
+            204,
+        ),
         anybody("/nix-cache-info", 200),
         anybody(
             "/nar/0000000000000000000000000000000000000000000000000000.nar.zst",
