@@ -24,11 +24,13 @@ mod organizations;
 mod push;
 #[cfg(feature = "schema")]
 mod schema;
+mod substituters;
 mod tokens;
 mod trust;
 
 pub use access::{
-    OrganizationRole, Permission, Provider, PushRule, Role, UnknownWord, UserKind, Visibility,
+    OrganizationRole, Permission, Provider, PushRule, Role, Signing, Standing, UnknownWord,
+    UserKind, Visibility,
 };
 pub use audit::{AuditEvent, AuditList};
 pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};
@@ -52,6 +54,7 @@ pub use push::{
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
     PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
 };
+pub use substituters::{SubstituterInfo, SubstituterList};
 pub use tokens::{CreateToken, MintedToken, RotateToken, TokenInfo, TokenList, WorkloadInfo};
 pub use trust::{
     ConditionSpec, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo,

@@ -60,6 +60,12 @@ impl Holdings {
         *held = role.max(*held);
     }
 
+    /// The organisations that the principal is a member of, and what it is there, in no order.
+    pub fn memberships(&self) -> impl Iterator<Item = (i64, OrganizationRole)> + '_ {
+        let memberships = self.memberships.iter();
+        memberships.map(|(organization, role)| (*organization, *role))
+    }
+
     /// What the principal is in an organisation.
     #[must_use]
     pub fn membership(&self, organization: i64) -> Option<OrganizationRole> {

@@ -56,6 +56,8 @@ pub(crate) struct Directory {
     /// By folded name; the flakes by `org/project`.
     flake_ids: HashMap<String, i64>,
     organizations: HashMap<String, OrganizationEntry>,
+    /// Their folded names by id.
+    organization_names: HashMap<i64, String>,
     organization_flakes: HashMap<i64, Vec<i64>>,
     public_flakes: Vec<i64>,
 }
@@ -106,6 +108,10 @@ impl Directory {
             };
             directory.flakes.insert(row.id, entry);
         }
+        directory.organization_names = by_id
+            .values()
+            .map(|organization| (organization.id, organization.name.folded()))
+            .collect();
         directory.organizations = by_id
             .into_values()
             .map(|organization| (organization.name.folded(), organization))
@@ -133,6 +139,11 @@ impl Directory {
     /// The organisation of that name, in whatever case.
     pub(super) fn find_organization(&self, name: &str) -> Option<&OrganizationEntry> {
         self.organizations.get(&name.to_ascii_lowercase())
+    }
+
+    /// The organisation of that internal id.
+    pub(super) fn organization(&self, id: i64) -> Option<&OrganizationEntry> {
+        self.organizations.get(self.organization_names.get(&id)?)
     }
 
     /// Who may push to a flake.

@@ -10,8 +10,8 @@ use fh_api::{Permission, Role};
 use fh_auth::{Holdings, Rank};
 use fh_nix::{PublicKey, StorePath};
 
-use super::Principal;
 use super::directory::{Directory, FlakeEntry};
+use super::{Principal, touches};
 
 /// How an address narrows the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -105,9 +105,23 @@ impl View {
             (now, then) if now == then => self.clone(),
             _ => return None,
         };
-        // An organisation of which nothing can be seen is as good as none.
-        let something = narrowed.flakes().next().is_some();
+        // An organisation of which nothing can be seen is as good as none; but for its members, whose Nix
+        // reads there before there is anything.
+        let something = narrowed.flakes().next().is_some() || narrowed.is_of_member();
         something.then_some(narrowed)
+    }
+
+    /// Whether it is narrowed to an organisation of the caller.
+    fn is_of_member(&self) -> bool {
+        let (Narrowing::Organization(id), Some(principal)) = (self.narrowing, &self.principal) else {
+            return false;
+        };
+        principal.scope.allows(Permission::Pull)
+            && principal.holdings.membership(id).is_some()
+            && self
+                .directory
+                .organization(id)
+                .is_some_and(|organization| touches(principal, &organization.name))
     }
 
     /// The flakes of this view and what the caller holds on them, in no order.

@@ -5,7 +5,7 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::values::{all, execute, first, new_id, now, parsed};
-use super::{AccessChange, DatabaseError, Timestamp};
+use super::{AccessChange, DatabaseError, Timestamp, keys};
 
 /// A row of `organization`.
 #[derive(Debug, Clone)]
@@ -94,6 +94,18 @@ pub(crate) fn list_of_member(
     )
 }
 
+/// The internal ids of those that an account is a member of, in the order in which it joined them.
+pub(crate) fn joined_by(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Vec<i64>, DatabaseError> {
+    let sql = "SELECT organization_id FROM membership WHERE account_id = ?1 \
+               ORDER BY created_at, organization_id";
+    all(connection, sql, params![account_id], |row| {
+        Ok(row.get("organization_id")?)
+    })
+}
+
 /// Makes an organisation. A name that is taken is a unique violation.
 pub(crate) fn insert(
     change: &AccessChange<'_>,
@@ -137,10 +149,11 @@ pub(crate) fn count_flakes(connection: &Connection, id: i64) -> Result<u64, Data
     Ok(counted.map_or(0, |count| u64::try_from(count).unwrap_or(0)))
 }
 
-/// Removes an organisation with its members, teams, grants, trust policies and service accounts:
-/// whether it was there.
+/// Removes an organisation with its members, teams, grants, trust policies and service accounts, and
+/// erases the secrets of its signing keys: whether it was there.
 pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, DatabaseError> {
     change.touch_directory();
+    keys::retire_all(change, id)?;
     let sql = "DELETE FROM organization WHERE id = ?1";
     Ok(execute(change, sql, params![id])? == 1)
 }

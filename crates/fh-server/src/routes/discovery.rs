@@ -64,6 +64,7 @@ pub(crate) async fn discovery(State(state): State<AppState>) -> impl IntoRespons
         cache_url: url,
         store_dir: state.store_dir().as_str().to_owned(),
         public_keys: state.keys().public(),
+        signing: state.keys().mode(),
         login: vec!["token".to_owned(), "workload".to_owned()],
         now: clock::now(),
     };

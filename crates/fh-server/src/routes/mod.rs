@@ -30,6 +30,7 @@ mod reasons;
 mod rotation;
 mod service_accounts;
 mod signing_keys;
+mod substituters;
 mod table;
 mod teams;
 #[cfg(test)]
@@ -105,6 +106,7 @@ fn api() -> Vec<Group> {
     [
         ("Discovery", discovery::document_routes()),
         ("Caller", whoami::routes()),
+        ("Substituters", substituters::routes()),
         ("Organisations", organizations::routes()),
         ("Members", members::routes()),
         ("Teams", teams::routes()),

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use super::json::json_body;
 use super::path::OrganizationPath;
+use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
 use crate::access::{Caller, touches};
 use crate::database::audit::{self, Event};
@@ -87,6 +88,7 @@ pub(crate) async fn create(
     let wanted: CreateOrganization = json_body(request, state.settings().limits.json_size).await?;
     let owner = caller.require_reach(&FlakePattern::Organization(wanted.name.clone()))?;
     let (actor, owner) = (caller.actor()?, owner.account_id);
+    let signer = state.clone();
     let (status, organization) = state
         .database()
         .change_access(move |change| {
@@ -102,6 +104,7 @@ pub(crate) async fn create(
             }
             let organization = organizations::insert(change, &wanted.name)?;
             members::set(change, organization.id, owner, OrganizationRole::Owner)?;
+            signing_keys::make(&signer, change, organization.id)?;
             audit::record(
                 change,
                 &Event {
@@ -181,6 +184,7 @@ pub(crate) async fn remove(
     let organization = caller.organization_to_administer(&path.org)?;
     organization.require_owner()?;
     let actor = caller.actor()?;
+    let signer = state.clone();
     state
         .database()
         .change_access(move |change| {
@@ -204,6 +208,7 @@ pub(crate) async fn remove(
                 },
             )?;
             organizations::delete(change, organization.id)?;
+            signer.keys().forget(organization.id);
             Ok(())
         })
         .await?;

@@ -10,4 +10,5 @@ mod requests;
 mod revocation;
 mod secrecy;
 mod signing_keys;
+mod substituters;
 mod tokens;
