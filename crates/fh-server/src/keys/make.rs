@@ -151,3 +151,20 @@ fn next_number(
     });
     Ok(used.max().unwrap_or(0).saturating_add(1))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_named_after_hosts_that_name_one_server() {
+        let id = "0192f0c1-0000-7000-8000-00000000beef";
+        assert_eq!(
+            default_key_name("cache.example.org", id),
+            "cache.example.org"
+        );
+        for host in ["127.0.0.1", "::1", "localhost", "fh.localhost", "cache"] {
+            assert_eq!(default_key_name(host, id), "fh-00000000beef", "{host}");
+        }
+    }
+}
