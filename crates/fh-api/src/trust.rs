@@ -59,6 +59,10 @@ pub struct SetTrustPolicy {
     /// most.
     #[serde(default)]
     pub pull_requests: bool,
+    /// Whether these workloads are the organisation's builders: where slices disagree about a path, what a
+    /// builder pushed goes before the rest. Owners alone say so.
+    #[serde(default)]
+    pub builder: bool,
     /// Seconds that an exchanged token lasts at most; one hour where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_lifetime: Option<u64>,
@@ -105,6 +109,8 @@ pub struct TrustPolicyInfo {
     pub mint: bool,
     /// Whether pull requests and forks hold the role too.
     pub pull_requests: bool,
+    /// Whether these workloads are the organisation's builders.
+    pub builder: bool,
     /// Seconds that an exchanged token lasts at most.
     pub max_lifetime: u64,
     /// Whether the keys were given with the policy, and are not fetched.

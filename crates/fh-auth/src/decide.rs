@@ -1,9 +1,14 @@
-//! The two decisions that everything else asks for: the role on a flake, and whether it is readable.
+//! The two decisions that everything else asks for: the role on a flake, and whether a reader's view
+//! holds it, and with what standing.
+//!
+//! A view belongs to its reader. It holds what their own organisations let them read, what the
+//! organisations grant that they have accepted as a guest, and the public flakes that they follow.
+//! Nobody else can put a flake into it: a grant of any other organisation is not in [`Holdings`].
 //!
 //! The facts are integers and closed words, so that a decision over thousands of flakes is a walk
 //! over small values.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fh_api::{OrganizationRole, Role, Visibility};
 
@@ -18,27 +23,115 @@ pub struct FlakeFacts {
     pub visibility: Visibility,
 }
 
-/// How specific the reason is for which a flake is readable; the lower, the more specific.
-///
-/// Where one store path stands in several slices of a view with different contents, the lowest rank
-/// is served.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Rank {
-    /// By a grant on this very flake.
-    Flake,
-    /// By a grant on the whole organisation, or by administering it.
+/// How much of the flake's name the address says that is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Named {
+    /// Nothing: the root.
+    No,
+    /// Its organisation, which opens the public ones.
     Organization,
-    /// By visibility alone.
-    Public,
+    /// The flake itself, which opens an unlisted one too.
+    Flake,
 }
 
-/// All that one principal holds: memberships, and grants to the account, its teams and all members
+/// How near a slice is to the reader: of two contents for one store path, that of the lower standing
+/// is believed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Standing {
+    /// Of one of the reader's own organisations.
+    Own,
+    /// Granted by an organisation that the reader has accepted as a guest.
+    Accepted,
+    /// By a follow; the earlier one in the reader's order is the lower.
+    Followed(u32),
+    /// Only because the address names it.
+    Named,
+}
+
+/// The three kinds of [`Standing`] that a search through very many slices tells apart. As long as nobody
+/// disagrees about a path's content, it is all the same which follow a slice is read by.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Rank {
+    /// [`Standing::Own`].
+    Own,
+    /// [`Standing::Accepted`].
+    Accepted,
+    /// [`Standing::Followed`] and [`Standing::Named`].
+    Open,
+}
+
+impl Standing {
+    /// The kind that it is of.
+    #[must_use]
+    pub fn rank(self) -> Rank {
+        match self {
+            Self::Own => Rank::Own,
+            Self::Accepted => Rank::Accepted,
+            Self::Followed(_) | Self::Named => Rank::Open,
+        }
+    }
+}
+
+/// Public flakes that are followed: one, or all of an organisation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Follow {
+    /// The organisation's internal id.
+    pub organization: i64,
+    /// The flake's internal id; none for all of the organisation.
+    pub flake: Option<i64>,
+}
+
+/// An ordered list of follows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Follows {
+    list: Vec<Follow>,
+    flakes: HashMap<i64, u32>,
+    organizations: HashMap<i64, u32>,
+}
+
+impl Follows {
+    /// Adds a follow behind those that are there.
+    pub fn push(&mut self, follow: Follow) {
+        let position = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
+        let places = match follow.flake {
+            Some(flake) => self.flakes.entry(flake),
+            None => self.organizations.entry(follow.organization),
+        };
+        places.or_insert(position);
+        self.list.push(follow);
+    }
+
+    /// In their order.
+    #[must_use]
+    pub fn list(&self) -> &[Follow] {
+        &self.list
+    }
+
+    /// The place of the first follow that a flake is read by, counted from 0, if it is public.
+    #[must_use]
+    pub fn position(&self, flake: FlakeFacts) -> Option<u32> {
+        if flake.visibility != Visibility::Public {
+            return None;
+        }
+        let by_flake = self.flakes.get(&flake.id);
+        let by_organization = self.organizations.get(&flake.organization);
+        by_flake.into_iter().chain(by_organization).min().copied()
+    }
+}
+
+/// All that one principal holds: where they belong, and grants to the account, its teams and all members
 /// of its organisations, the strongest where there are several.
+///
+/// Where they belong is recorded before the grants: it decides what a grant of an organisation counts as.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Holdings {
     memberships: HashMap<i64, OrganizationRole>,
-    flakes: HashMap<i64, Role>,
+    home: Option<i64>,
+    guest_of: HashSet<i64>,
+    own_flakes: HashMap<i64, Role>,
+    accepted_flakes: HashMap<i64, Role>,
     organizations: HashMap<i64, Role>,
+    follows: Follows,
 }
 
 impl Holdings {
@@ -48,9 +141,25 @@ impl Holdings {
         *held = role.max(*held);
     }
 
+    /// Records the organisation that a service account belongs to, or that a workload acts for. It is
+    /// its own, though it is no member there.
+    pub fn set_home(&mut self, organization: i64) {
+        self.home = Some(organization);
+    }
+
+    /// Records an organisation that was accepted as a guest.
+    pub fn add_guest_of(&mut self, organization: i64) {
+        self.guest_of.insert(organization);
+    }
+
     /// Records a grant on one flake.
-    pub fn add_flake_grant(&mut self, flake: i64, role: Role) {
-        let held = self.flakes.entry(flake).or_insert(role);
+    pub fn add_flake_grant(&mut self, organization: i64, flake: i64, role: Role) {
+        let flakes = if self.is_own(organization) {
+            &mut self.own_flakes
+        } else {
+            &mut self.accepted_flakes
+        };
+        let held = flakes.entry(flake).or_insert(role);
         *held = role.max(*held);
     }
 
@@ -60,10 +169,9 @@ impl Holdings {
         *held = role.max(*held);
     }
 
-    /// The organisations that the principal is a member of, and what it is there, in no order.
-    pub fn memberships(&self) -> impl Iterator<Item = (i64, OrganizationRole)> + '_ {
-        let memberships = self.memberships.iter();
-        memberships.map(|(organization, role)| (*organization, *role))
+    /// Records a follow, behind those that are there.
+    pub fn add_follow(&mut self, follow: Follow) {
+        self.follows.push(follow);
     }
 
     /// What the principal is in an organisation.
@@ -72,34 +180,71 @@ impl Holdings {
         self.memberships.get(&organization).copied()
     }
 
+    /// Whether an organisation is one of the principal's own.
+    #[must_use]
+    pub fn is_own(&self, organization: i64) -> bool {
+        self.home == Some(organization) || self.memberships.contains_key(&organization)
+    }
+
+    /// The principal's own organisations, in no order.
+    pub fn own_organizations(&self) -> impl Iterator<Item = i64> + '_ {
+        let home = self
+            .home
+            .filter(|home| !self.memberships.contains_key(home));
+        self.memberships.keys().copied().chain(home)
+    }
+
+    /// The organisations that were accepted as a guest, in no order.
+    pub fn accepted_organizations(&self) -> impl Iterator<Item = i64> + '_ {
+        let guest_of = self.guest_of.iter().copied();
+        guest_of.filter(|organization| !self.is_own(*organization))
+    }
+
+    /// The follows, those of the account before those of its organisations.
+    #[must_use]
+    pub fn follows(&self) -> &Follows {
+        &self.follows
+    }
+
     /// The role granted on the whole of an organisation; what a membership gives is not in it.
     #[must_use]
     pub fn organization_grant(&self, organization: i64) -> Option<Role> {
         self.organizations.get(&organization).copied()
     }
 
-    /// The flakes with a grant of their own, in no order: all that are readable with [`Rank::Flake`].
+    /// The flakes with a grant of their own, in no order: of own organisations, or of all others.
     #[must_use]
-    pub fn granted_flakes(&self) -> impl ExactSizeIterator<Item = i64> + '_ {
-        self.flakes.keys().copied()
+    pub fn granted_flakes(&self, own: bool) -> impl ExactSizeIterator<Item = i64> + '_ {
+        let flakes = if own {
+            &self.own_flakes
+        } else {
+            &self.accepted_flakes
+        };
+        flakes.keys().copied()
     }
 
-    /// The organisations of which every flake is held, in no order, some perhaps twice: those of all
-    /// flakes that are readable with [`Rank::Organization`].
-    pub fn whole_organizations(&self) -> impl Iterator<Item = i64> + '_ {
+    /// The organisations of which every flake is held, in no order, some perhaps twice: of own ones, or of
+    /// all others.
+    pub fn whole_organizations(&self, own: bool) -> impl Iterator<Item = i64> + '_ {
         let administered = self
             .memberships
             .iter()
-            .filter(|(_, role)| **role >= OrganizationRole::Admin);
+            .filter(move |(_, role)| own && **role >= OrganizationRole::Admin);
+        let granted = self.organizations.keys().copied();
         administered
             .map(|(organization, _)| *organization)
-            .chain(self.organizations.keys().copied())
+            .chain(granted.filter(move |organization| self.is_own(*organization) == own))
     }
 
     /// How many facts are held: what this takes in memory is in proportion.
     #[must_use]
     pub fn size(&self) -> usize {
-        self.memberships.len() + self.flakes.len() + self.organizations.len()
+        self.memberships.len()
+            + self.guest_of.len()
+            + self.own_flakes.len()
+            + self.accepted_flakes.len()
+            + self.organizations.len()
+            + self.follows.list.len()
     }
 
     /// The role on a flake, by membership and grants; visibility gives none.
@@ -110,24 +255,44 @@ impl Holdings {
             .filter(|role| *role >= OrganizationRole::Admin)
             .map(|_| Role::Admin);
         let by_organization = self.organizations.get(&flake.organization).copied();
-        let by_flake = self.flakes.get(&flake.id).copied();
-        by_membership.max(by_organization).max(by_flake)
+        let by_flake = if self.is_own(flake.organization) {
+            &self.own_flakes
+        } else {
+            &self.accepted_flakes
+        };
+        by_membership
+            .max(by_organization)
+            .max(by_flake.get(&flake.id).copied())
     }
 
-    /// Why the flake is readable, if it is. `named`: the caller named this very flake, which is what
-    /// opens an unlisted one.
+    /// With what standing the view holds a flake, if it does. `everybody`: the follows that the server's
+    /// administrator has given to everybody.
     #[must_use]
-    pub fn readable(&self, flake: FlakeFacts, named: bool) -> Option<Rank> {
-        if self.flakes.contains_key(&flake.id) {
-            return Some(Rank::Flake);
+    pub fn standing(
+        &self,
+        flake: FlakeFacts,
+        named: Named,
+        everybody: &Follows,
+    ) -> Option<Standing> {
+        let held = self.role(flake).is_some();
+        if self.is_own(flake.organization) && (held || flake.visibility == Visibility::Public) {
+            return Some(Standing::Own);
         }
-        if self.role(flake).is_some() {
-            return Some(Rank::Organization);
+        if held {
+            return Some(Standing::Accepted);
         }
-        match flake.visibility {
-            Visibility::Public => Some(Rank::Public),
-            Visibility::Unlisted if named => Some(Rank::Public),
-            Visibility::Unlisted | Visibility::Private => None,
+        let own_follows = u32::try_from(self.follows.list.len()).unwrap_or(u32::MAX);
+        let followed = self.follows.position(flake).or_else(|| {
+            let position = everybody.position(flake)?;
+            Some(own_follows.saturating_add(position))
+        });
+        if let Some(position) = followed {
+            return Some(Standing::Followed(position));
+        }
+        match (flake.visibility, named) {
+            (Visibility::Public, Named::Organization | Named::Flake)
+            | (Visibility::Unlisted, Named::Flake) => Some(Standing::Named),
+            (Visibility::Public | Visibility::Unlisted | Visibility::Private, _) => None,
         }
     }
 }
@@ -136,61 +301,152 @@ impl Holdings {
 mod tests {
     use super::*;
 
-    fn flake(visibility: Visibility) -> FlakeFacts {
+    const ACME: i64 = 3;
+    const OTHER: i64 = 5;
+    fn no_follows() -> Follows {
+        Follows::default()
+    }
+
+    fn flake(organization: i64, id: i64, visibility: Visibility) -> FlakeFacts {
         FlakeFacts {
-            id: 7,
-            organization: 3,
+            id,
+            organization,
             visibility,
         }
     }
 
     #[test]
-    fn nothing_held_reads_only_what_is_open() {
+    fn what_is_open_is_read_by_name_and_not_trusted_by_everybody() {
+        use Visibility::{Private, Public, Unlisted};
         let nobody = Holdings::default();
-        assert_eq!(
-            nobody.readable(flake(Visibility::Public), false),
-            Some(Rank::Public)
-        );
-        assert_eq!(nobody.readable(flake(Visibility::Unlisted), false), None);
-        assert_eq!(
-            nobody.readable(flake(Visibility::Unlisted), true),
-            Some(Rank::Public)
-        );
-        assert_eq!(nobody.readable(flake(Visibility::Private), true), None);
-        assert_eq!(nobody.role(flake(Visibility::Public)), None);
+        for (visibility, named, standing) in [
+            (Public, Named::No, None),
+            (Public, Named::Organization, Some(Standing::Named)),
+            (Public, Named::Flake, Some(Standing::Named)),
+            (Unlisted, Named::No, None),
+            (Unlisted, Named::Organization, None),
+            (Unlisted, Named::Flake, Some(Standing::Named)),
+            (Private, Named::No, None),
+            (Private, Named::Organization, None),
+            (Private, Named::Flake, None),
+        ] {
+            let flake = flake(ACME, 7, visibility);
+            assert_eq!(nobody.standing(flake, named, &no_follows()), standing);
+            assert_eq!(nobody.role(flake), None);
+        }
     }
 
     #[test]
-    fn a_plain_member_holds_nothing_by_membership() {
+    fn a_member_reads_what_is_public_there_as_their_own_and_the_rest_by_grants() {
         let mut member = Holdings::default();
-        member.add_membership(3, OrganizationRole::Member);
-        assert_eq!(member.readable(flake(Visibility::Private), true), None);
-        member.add_membership(3, OrganizationRole::Admin);
-        assert_eq!(member.role(flake(Visibility::Private)), Some(Role::Admin));
+        member.add_membership(ACME, OrganizationRole::Member);
+        let private = flake(ACME, 7, Visibility::Private);
+        let public = flake(ACME, 8, Visibility::Public);
+        assert_eq!(member.standing(private, Named::Flake, &no_follows()), None);
         assert_eq!(
-            member.readable(flake(Visibility::Private), false),
-            Some(Rank::Organization)
+            member.standing(public, Named::No, &no_follows()),
+            Some(Standing::Own)
         );
+        assert_eq!(member.role(public), None);
+        member.add_flake_grant(ACME, 7, Role::Read);
+        assert_eq!(
+            member.standing(private, Named::No, &no_follows()),
+            Some(Standing::Own)
+        );
+        let mut administrator = Holdings::default();
+        administrator.add_membership(ACME, OrganizationRole::Member);
+        administrator.add_membership(ACME, OrganizationRole::Admin);
+        assert_eq!(administrator.role(private), Some(Role::Admin));
+        let elsewhere = flake(OTHER, 9, Visibility::Private);
+        assert_eq!(administrator.role(elsewhere), None);
+        assert_eq!(
+            administrator.whole_organizations(true).collect::<Vec<_>>(),
+            [ACME]
+        );
+        assert_eq!(administrator.whole_organizations(false).count(), 0);
     }
 
     #[test]
-    fn the_strongest_grant_counts_and_another_organisation_does_not() {
-        let mut holdings = Holdings::default();
-        holdings.add_flake_grant(7, Role::Write);
-        holdings.add_flake_grant(7, Role::Read);
-        holdings.add_organization_grant(3, Role::Read);
-        holdings.add_membership(4, OrganizationRole::Owner);
-        assert_eq!(holdings.role(flake(Visibility::Private)), Some(Role::Write));
+    fn a_guest_reads_what_was_granted_after_their_own() {
+        let mut guest = Holdings::default();
+        guest.add_guest_of(ACME);
+        guest.add_flake_grant(ACME, 7, Role::Write);
+        guest.add_flake_grant(ACME, 7, Role::Read);
+        let private = flake(ACME, 7, Visibility::Private);
+        let standing = |flake| guest.standing(flake, Named::No, &no_follows());
+        assert_eq!(guest.role(private), Some(Role::Write));
+        assert_eq!(standing(private), Some(Standing::Accepted));
+        assert_eq!(standing(flake(ACME, 8, Visibility::Public)), None);
+        assert_eq!(guest.accepted_organizations().collect::<Vec<_>>(), [ACME]);
+        assert_eq!(guest.granted_flakes(false).collect::<Vec<_>>(), [7]);
+        assert_eq!(guest.granted_flakes(true).len(), 0);
+
+        let mut service = Holdings::default();
+        service.set_home(ACME);
+        service.add_organization_grant(ACME, Role::Read);
+        service.add_organization_grant(OTHER, Role::Read);
+        let elsewhere = flake(OTHER, 9, Visibility::Private);
         assert_eq!(
-            holdings.readable(flake(Visibility::Private), false),
-            Some(Rank::Flake)
+            service.standing(private, Named::No, &no_follows()),
+            Some(Standing::Own)
         );
-        let other = FlakeFacts {
-            id: 8,
-            organization: 5,
-            visibility: Visibility::Private,
+        assert_eq!(
+            service.standing(elsewhere, Named::No, &no_follows()),
+            Some(Standing::Accepted)
+        );
+        assert_eq!(service.own_organizations().collect::<Vec<_>>(), [ACME]);
+        assert_eq!(
+            service.whole_organizations(true).collect::<Vec<_>>(),
+            [ACME]
+        );
+        assert_eq!(
+            service.whole_organizations(false).collect::<Vec<_>>(),
+            [OTHER]
+        );
+        assert_eq!(service.membership(ACME), None);
+    }
+
+    #[test]
+    fn follows_count_in_their_order_and_everybodys_come_last() {
+        let all_of = |organization| Follow {
+            organization,
+            flake: None,
         };
-        assert_eq!(holdings.role(other), None);
-        assert_eq!(holdings.readable(other, true), None);
+        let one = |organization, flake| Follow {
+            organization,
+            flake: Some(flake),
+        };
+        let mut reader = Holdings::default();
+        reader.add_follow(one(OTHER, 9));
+        reader.add_follow(all_of(ACME));
+        reader.add_follow(one(ACME, 7));
+        reader.add_follow(one(OTHER, 9));
+        let mut everybody = Follows::default();
+        everybody.push(all_of(6));
+        everybody.push(all_of(OTHER));
+        let standing = |flake| reader.standing(flake, Named::No, &everybody);
+        let public = |organization, id| flake(organization, id, Visibility::Public);
+        assert_eq!(standing(public(OTHER, 9)), Some(Standing::Followed(0)));
+        assert_eq!(standing(public(ACME, 7)), Some(Standing::Followed(1)));
+        assert_eq!(standing(public(ACME, 8)), Some(Standing::Followed(1)));
+        assert_eq!(standing(public(6, 1)), Some(Standing::Followed(4)));
+        assert_eq!(standing(public(OTHER, 2)), Some(Standing::Followed(5)));
+        assert_eq!(standing(public(1, 1)), None);
+        for visibility in [Visibility::Unlisted, Visibility::Private] {
+            assert_eq!(standing(flake(ACME, 7, visibility)), None);
+        }
+        assert_eq!(reader.follows().list().len(), 4);
+        assert_eq!(reader.size(), 4);
+        let order = [
+            Standing::Own,
+            Standing::Accepted,
+            Standing::Followed(0),
+            Standing::Followed(1),
+            Standing::Named,
+        ];
+        assert!(order.is_sorted());
+        let ranks = order.map(Standing::rank);
+        use Rank::{Accepted, Open, Own};
+        assert_eq!(ranks, [Own, Accepted, Open, Open, Open]);
     }
 }

@@ -9,13 +9,14 @@
 //! - a token narrows: whatever its scope says, it never adds to what its principal holds;
 //! - a minted token's scope is included in that of the token it was minted with.
 
+pub mod contest;
 mod decide;
 pub mod identity;
 pub mod policy;
 mod scope;
 mod token;
 
-pub use decide::{FlakeFacts, Holdings, Rank};
+pub use decide::{FlakeFacts, Follow, Follows, Holdings, Named, Rank, Standing};
 pub use scope::{Narrowing, ScopeError, TokenScope};
 pub use token::{
     Claims, Jwk, TokenError, TokenKey, UnverifiedTimes, read_unverified, strip_prefix,

@@ -7,9 +7,13 @@
 use std::fmt;
 use std::str::FromStr;
 
+use sha2::{Digest as _, Sha256};
+
 use crate::base32;
 use crate::error::{Error, Result, quoted};
 use crate::hash::decode_digest;
+use crate::path_info::PathInfo;
+use crate::store_path::{StoreDir, StorePathHash};
 
 /// A content address, checked, as the text that Nix writes in narinfos and JSON.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -21,6 +25,43 @@ impl ContentAddress {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether a path info whose NAR hash is right is proved by its content address: the address is that of its
+    /// NAR, and the store path's hash follows from the address, the name and the references
+    /// (`makeFixedOutputPath` in `src/libstore/store-dir-config.cc`).
+    ///
+    /// True for SHA-256 of a NAR without a reference to itself alone. Of the other kinds the hash of the address
+    /// does not follow from the NAR hash, so they prove nothing here.
+    #[must_use]
+    pub fn proves(info: &PathInfo, store_dir: &StoreDir) -> bool {
+        let Some(address) = &info.ca else {
+            return false;
+        };
+        let of_nar = format!("fixed:r:sha256:{}", info.nar_hash.to_base32());
+        if address.as_str() != of_nar || info.references.contains(&info.path) {
+            return false;
+        }
+        let mut kind = "source".to_owned();
+        for reference in &info.references {
+            kind.push(':');
+            kind.push_str(&store_dir.display(reference));
+        }
+        let text = format!(
+            "{kind}:sha256:{}:{store_dir}:{}",
+            info.nar_hash.to_hex(),
+            info.path.name()
+        );
+        info.path.hash() == compressed(&Sha256::digest(text).into())
+    }
+}
+
+/// Folds a hash into the length of a store path's (`compressHash` in `src/libutil/hash.cc`).
+fn compressed(digest: &[u8; 32]) -> StorePathHash {
+    let mut folded = [0; 20];
+    for (index, byte) in digest.iter().enumerate() {
+        folded[index % 20] ^= byte;
+    }
+    StorePathHash::from_bytes(folded)
 }
 
 impl fmt::Display for ContentAddress {

@@ -56,6 +56,11 @@ pub(crate) struct Granted {
     /// Pull requests and forks hold the role too, instead of only reading
     #[arg(long)]
     pull_requests: bool,
+
+    /// These jobs are the organisation's builders: what they push goes before what people push, where the two
+    /// disagree. Owners alone can say this
+    #[arg(long)]
+    builder: bool,
 }
 
 /// Trust jobs of GitHub Actions
@@ -497,6 +502,7 @@ fn add(
         max_lifetime: granted.max_lifetime,
         mint: granted.mint,
         pull_requests: granted.pull_requests,
+        builder: granted.builder,
         ..template
     };
     let client = context.client_with_token()?;

@@ -118,6 +118,8 @@ pub struct Policy {
     pub mint: bool,
     /// Whether pull requests and forks hold the role too.
     pub pull_requests: bool,
+    /// Whether its workloads are the organisation's builders, whose contents go before those of others.
+    pub builder: bool,
     /// Seconds that an exchanged token lasts at most.
     pub max_lifetime: u64,
 }
@@ -129,6 +131,8 @@ pub struct Verdict {
     pub role: Option<Role>,
     /// Whether it may derive tokens.
     pub mint: bool,
+    /// Whether it is a builder: never a pull request or fork, whatever these hold.
+    pub builder: bool,
     /// Each thing that fails, as a sentence.
     pub failures: Vec<String>,
     /// What is worth knowing though nothing fails.
@@ -208,6 +212,7 @@ impl Policy {
             role: wanted.role,
             mint: wanted.mint,
             pull_requests: wanted.pull_requests,
+            builder: wanted.builder,
             max_lifetime,
         })
     }
@@ -253,7 +258,9 @@ impl Policy {
             verdict.remarks.clear();
             return verdict;
         }
-        let (role, mint) = match provider::guard(self.provider, claims) {
+        let guard = provider::guard(self.provider, claims);
+        verdict.builder = self.builder && matches!(guard, Guard::Open);
+        let (role, mint) = match guard {
             Guard::Open => (self.role, self.mint),
             Guard::PullRequest(_) if self.pull_requests => (self.role, self.mint),
             Guard::PullRequest(reason) => {

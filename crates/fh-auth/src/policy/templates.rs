@@ -366,6 +366,7 @@ fn policy(
         role: Role::Read,
         mint: false,
         pull_requests: false,
+        builder: false,
         max_lifetime: None,
         jwks: None,
     }

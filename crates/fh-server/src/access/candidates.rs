@@ -4,7 +4,7 @@
 //! A list is never made where its length is enough: a view may be of thousands of slices.
 
 use fh_api::{FlakePattern, Permission};
-use fh_auth::{Holdings, Rank};
+use fh_auth::{Follows, Holdings, Rank};
 
 use super::Principal;
 use super::directory::Directory;
@@ -14,23 +14,38 @@ use super::view::{Narrowing, View};
 #[derive(Debug)]
 pub(crate) struct Candidates<'a> {
     view: &'a View,
-    rank: Rank,
+    rank: u32,
     source: Source<'a>,
 }
 
 /// Where they are listed.
-#[derive(Debug)]
-enum Source<'a> {
-    Granted(&'a Holdings),
-    Listed(Vec<&'a [i64]>),
+#[derive(Debug, Default)]
+struct Source<'a> {
+    /// Those with a grant of their own, of own organisations or of all others.
+    granted: Option<(&'a Holdings, bool)>,
+    lists: Vec<&'a [i64]>,
 }
 
-impl Source<'_> {
-    fn len(&self) -> usize {
-        match self {
-            Self::Granted(holdings) => holdings.granted_flakes().len(),
-            Self::Listed(lists) => lists.iter().map(|list| list.len()).sum(),
+impl<'a> Source<'a> {
+    fn listed(lists: impl IntoIterator<Item = &'a [i64]>) -> Self {
+        Self {
+            granted: None,
+            lists: lists.into_iter().collect(),
         }
+    }
+
+    fn len(&self) -> usize {
+        let granted = self
+            .granted
+            .map_or(0, |(holdings, own)| holdings.granted_flakes(own).len());
+        granted + self.lists.iter().map(|list| list.len()).sum::<usize>()
+    }
+
+    fn each(&self, told: &mut dyn FnMut(i64)) {
+        if let Some((holdings, own)) = self.granted {
+            holdings.granted_flakes(own).for_each(&mut *told);
+        }
+        self.lists.iter().copied().flatten().copied().for_each(told);
     }
 }
 
@@ -42,19 +57,14 @@ impl Candidates<'_> {
 
     /// Those of which [`Self::len`] is the number, in no order.
     pub(crate) fn each_possible(&self, told: &mut dyn FnMut(i64)) {
-        match &self.source {
-            Source::Granted(holdings) => holdings.granted_flakes().for_each(told),
-            Source::Listed(lists) => lists.iter().copied().flatten().copied().for_each(told),
-        }
+        self.source.each(told);
     }
 
     /// Exactly those that have the rank, in ascending order.
     pub(crate) fn flake_ids(&self) -> Vec<i64> {
-        let mut ids: Vec<i64> = match &self.source {
-            Source::Granted(holdings) => holdings.granted_flakes().collect(),
-            Source::Listed(lists) => lists.concat(),
-        };
-        ids.retain(|id| self.view.reason_for(*id) == Some(self.rank));
+        let mut ids = Vec::with_capacity(self.source.len());
+        self.source.each(&mut |id| ids.push(id));
+        ids.retain(|id| self.view.rank(*id) == Some(self.rank));
         ids.sort_unstable();
         ids.dedup();
         ids
@@ -64,54 +74,75 @@ impl Candidates<'_> {
 impl View {
     /// The flakes of each rank, those of the lowest first.
     pub(crate) fn by_rank(&self) -> [Candidates<'_>; 3] {
-        [Rank::Flake, Rank::Organization, Rank::Public].map(|rank| self.candidates(rank))
+        [Rank::Own, Rank::Accepted, Rank::Open].map(|rank| Candidates {
+            view: self,
+            rank: rank as u32,
+            source: self.candidates(rank),
+        })
     }
 
-    fn candidates(&self, rank: Rank) -> Candidates<'_> {
+    /// The shortest of the lists in which all of a rank stand.
+    fn candidates(&self, rank: Rank) -> Source<'_> {
+        let directory = &self.directory;
         let by_address = match &self.narrowing {
-            // Alone a flake that is named may be readable because it is.
-            Narrowing::Flake(id) => {
-                let source = Source::Listed(vec![std::slice::from_ref(id)]);
-                return self.of_source(rank, source);
+            Narrowing::Flake(id) => return Source::listed([std::slice::from_ref(id)]),
+            Narrowing::Organization(id) => {
+                Some(Source::listed([directory.ids_of_organization(*id)]))
             }
-            Narrowing::Organization(id) => Some(Source::Listed(vec![
-                self.directory.ids_of_organization(*id),
-            ])),
             Narrowing::All => None,
         };
         let principal = self.principal.as_deref();
-        let by_token = principal.and_then(|principal| reached(&self.directory, principal));
-        let shortest = [by_address, by_token]
+        // What the address names and is open needs no token that reaches it.
+        let by_token = principal
+            .filter(|_| by_address.is_none() || rank != Rank::Open)
+            .and_then(|principal| reached(directory, principal));
+        [by_address, by_token]
             .into_iter()
             .flatten()
             .chain([self.held(rank)])
-            .min_by_key(Source::len);
-        self.of_source(rank, shortest.unwrap_or(Source::Listed(Vec::new())))
-    }
-
-    fn of_source<'a>(&'a self, rank: Rank, source: Source<'a>) -> Candidates<'a> {
-        Candidates {
-            view: self,
-            rank,
-            source,
-        }
+            .min_by_key(Source::len)
+            .unwrap_or_default()
     }
 
     /// By the reasons that lead to the rank.
     fn held(&self, rank: Rank) -> Source<'_> {
+        let directory = &self.directory;
         let principal = self.principal.as_deref();
         let pulling = principal.filter(|principal| principal.scope.allows(Permission::Pull));
         let holdings = pulling.map(|principal| &principal.holdings);
-        match (rank, holdings) {
-            (Rank::Public, _) => Source::Listed(vec![self.directory.ids_of_public()]),
-            (_, None) => Source::Listed(Vec::new()),
-            (Rank::Flake, Some(holdings)) => Source::Granted(holdings),
-            (Rank::Organization, Some(holdings)) => Source::Listed(
-                holdings
-                    .whole_organizations()
-                    .map(|id| self.directory.ids_of_organization(id))
-                    .collect(),
-            ),
+        let public = |organization| directory.ids_of_public(organization);
+        let own = match rank {
+            Rank::Own => true,
+            Rank::Accepted => false,
+            Rank::Open => {
+                let follows = holdings.into_iter().map(Holdings::follows);
+                let lists = follows
+                    .chain([directory.everybody()])
+                    .flat_map(Follows::list);
+                let followed = lists.map(|follow| match &follow.flake {
+                    Some(flake) => std::slice::from_ref(flake),
+                    None => public(follow.organization),
+                });
+                let named = match self.narrowing {
+                    Narrowing::Organization(id) => Some(public(id)),
+                    Narrowing::All | Narrowing::Flake(_) => None,
+                };
+                return Source::listed(followed.chain(named));
+            }
+        };
+        let Some(holdings) = holdings else {
+            return Source::default();
+        };
+        let whole = holdings.whole_organizations(own);
+        let mut lists: Vec<&[i64]> = whole
+            .map(|organization| directory.ids_of_organization(organization))
+            .collect();
+        if own {
+            lists.extend(holdings.own_organizations().map(public));
+        }
+        Source {
+            granted: Some((holdings, own)),
+            lists,
         }
     }
 }
@@ -131,5 +162,5 @@ fn reached<'a>(directory: &'a Directory, principal: &Principal) -> Option<Source
             .find_flake(name.org.as_str(), name.project.as_str())
             .map(|flake| std::slice::from_ref(&flake.id)),
     });
-    Some(Source::Listed(lists.collect()))
+    Some(Source::listed(lists))
 }

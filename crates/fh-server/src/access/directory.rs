@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 
 use fh_api::{FlakeName, Name, PushRule, Visibility};
-use fh_auth::FlakeFacts;
+use fh_auth::{FlakeFacts, Follows};
 use rusqlite::Connection;
 
-use crate::database::{DatabaseError, flakes, organizations};
+use crate::database::{DatabaseError, flakes, follows, organizations};
 
 /// A flake.
 #[derive(Debug, Clone)]
@@ -59,7 +59,9 @@ pub(crate) struct Directory {
     /// Their folded names by id.
     organization_names: HashMap<i64, String>,
     organization_flakes: HashMap<i64, Vec<i64>>,
-    public_flakes: Vec<i64>,
+    /// Of each organisation those that are public.
+    public_flakes: HashMap<i64, Vec<i64>>,
+    everybody: Follows,
 }
 
 impl Directory {
@@ -91,7 +93,11 @@ impl Directory {
                 .or_default()
                 .push(row.id);
             if row.visibility == Visibility::Public {
-                directory.public_flakes.push(row.id);
+                directory
+                    .public_flakes
+                    .entry(organization.id)
+                    .or_default()
+                    .push(row.id);
             }
             let name = FlakeName {
                 org: organization.name.clone(),
@@ -107,6 +113,9 @@ impl Directory {
                 visibility: row.visibility,
             };
             directory.flakes.insert(row.id, entry);
+        }
+        for follow in follows::of_everybody(connection)? {
+            directory.everybody.push(follow);
         }
         directory.organization_names = by_id
             .values()
@@ -163,9 +172,16 @@ impl Directory {
         self.organization_flakes.get(&id).map_or(&[], Vec::as_slice)
     }
 
-    /// The internal ids of the flakes that everybody may read.
-    pub(super) fn ids_of_public(&self) -> &[i64] {
-        &self.public_flakes
+    /// The internal ids of an organisation's public flakes.
+    pub(super) fn ids_of_public(&self, organization: i64) -> &[i64] {
+        self.public_flakes
+            .get(&organization)
+            .map_or(&[], Vec::as_slice)
+    }
+
+    /// What the server's administrator has put into everybody's view.
+    pub(super) fn everybody(&self) -> &Follows {
+        &self.everybody
     }
 
     /// Every flake, in no order.

@@ -234,7 +234,15 @@ impl Caller {
             .ok_or(ApiError::NotFound)?;
         let role = self.role(entry);
         let open = entry.visibility != Visibility::Private;
-        if role.is_none() && !open || !self.reaches(entry) {
+        if role.is_none() && !open {
+            return Err(ApiError::NotFound);
+        }
+        let reached = self.reaches(entry);
+        // What everybody may read, whoever names it reads with every token that was not made for certain
+        // paths.
+        let reads_only = needed == Role::Read && permission == Permission::Pull;
+        let whole = |principal: &Arc<Principal>| !principal.scope.is_for_certain_paths();
+        if !reached && !(open && reads_only && self.principal.as_ref().is_none_or(whole)) {
             return Err(ApiError::NotFound);
         }
         let found = FlakeRef {
@@ -244,12 +252,12 @@ impl Caller {
             role,
         };
         // What everybody may read needs no permission.
-        if open && needed == Role::Read && permission == Permission::Pull {
+        if open && reads_only {
             return Ok(found);
         }
         let principal = self.require(permission)?;
         if permission == Permission::Push
-            && principal.workload.is_none()
+            && !principal.builder
             && self.directory.push_rule(entry) == PushRule::Builders
         {
             return Err(ApiError::Forbidden(format!(

@@ -28,6 +28,9 @@ pub(crate) struct Principal {
     pub(crate) token: Option<TokenFacts>,
     /// The workload, where it is one that a trust policy has let in.
     pub(crate) workload: Option<WorkloadFacts>,
+    /// Whether it is a builder of its organisation: a workload, by its own identity or the token that was
+    /// exchanged for it, never by a token that was minted.
+    pub(crate) builder: bool,
     /// How far the token narrows.
     pub(crate) scope: TokenScope,
     /// When the token ends.
@@ -99,6 +102,7 @@ impl Principal {
             server_admin: false,
             token: None,
             workload: Some(WorkloadFacts::of(identity, admission)),
+            builder: admission.is_builder(),
             scope: admission.scope(false),
             expires_at,
             holdings: admission.holdings(),
@@ -154,8 +158,8 @@ pub(super) fn load(
         )));
     }
     // What a workload holds is what the policies give it now.
-    let (holdings, workload) = match &token.claims {
-        None => (grants::holdings(connection, account.id)?, None),
+    let (holdings, workload, builder) = match &token.claims {
+        None => (grants::holdings(connection, account.id)?, None, false),
         Some(claims) => {
             let identity = Identity::from_json(claims);
             let admitted = match &identity {
@@ -168,7 +172,8 @@ pub(super) fn load(
                 ));
             };
             let facts = WorkloadFacts::of(&identity, &admitted);
-            (admitted.holdings(), Some(facts))
+            let builder = token.parent.is_none() && admitted.is_builder();
+            (admitted.holdings(), Some(facts), builder)
         }
     };
     Ok(Standing::Good(Arc::new(Principal {
@@ -182,6 +187,7 @@ pub(super) fn load(
             description: token.description,
         }),
         workload,
+        builder,
         scope: token.scope,
         expires_at: token.expires_at,
         holdings,

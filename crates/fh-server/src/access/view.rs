@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use fh_api::{Permission, Role};
-use fh_auth::{Holdings, Rank};
+use fh_auth::{Follows, Holdings, Named, Rank, Standing};
 use fh_nix::{PublicKey, StorePath};
 
 use super::directory::{Directory, FlakeEntry};
@@ -66,24 +66,26 @@ impl View {
         }
     }
 
-    /// The rank of a slice, lower is more specific and served first; `None`: not in this view.
+    /// The rank of a slice, lower is nearer to the reader and served first; `None`: not in this view.
     pub(crate) fn rank(&self, flake_id: i64) -> Option<u32> {
-        self.reason_for(flake_id).map(|rank| match rank {
-            Rank::Flake => 0,
-            Rank::Organization => 1,
-            Rank::Public => 2,
+        let standing = self.standing(self.directory.flake(flake_id)?)?;
+        Some(match standing.rank() {
+            Rank::Own => 0,
+            Rank::Accepted => 1,
+            Rank::Open => 2,
         })
     }
 
-    /// Why the view holds a slice, if it does.
-    pub(super) fn reason_for(&self, flake_id: i64) -> Option<Rank> {
-        self.reason(self.directory.flake(flake_id)?)
+    /// The organisation of a slice and its standing in this view, if it is in it.
+    pub(crate) fn standing_of(&self, flake_id: i64) -> Option<(i64, Standing)> {
+        let flake = self.directory.flake(flake_id)?;
+        Some((flake.organization_id, self.standing(flake)?))
     }
 
     /// A flake of this view, by its internal id.
     pub(crate) fn flake(&self, id: i64) -> Option<&FlakeEntry> {
         let flake = self.directory.flake(id)?;
-        self.reason(flake).map(|_| flake)
+        self.standing(flake).map(|_| flake)
     }
 
     /// This view narrowed further; `None` where nothing that exists for this caller is named.
@@ -105,19 +107,19 @@ impl View {
             (now, then) if now == then => self.clone(),
             _ => return None,
         };
-        // An organisation of which nothing can be seen is as good as none; but for its members, whose Nix
+        // An organisation of which nothing can be seen is as good as none; but for its own people, whose Nix
         // reads there before there is anything.
-        let something = narrowed.flakes().next().is_some() || narrowed.is_of_member();
+        let something = narrowed.flakes().next().is_some() || narrowed.is_own();
         something.then_some(narrowed)
     }
 
-    /// Whether it is narrowed to an organisation of the caller.
-    fn is_of_member(&self) -> bool {
+    /// Whether it is narrowed to an organisation of the caller's own.
+    fn is_own(&self) -> bool {
         let (Narrowing::Organization(id), Some(principal)) = (self.narrowing, &self.principal) else {
             return false;
         };
         principal.scope.allows(Permission::Pull)
-            && principal.holdings.membership(id).is_some()
+            && principal.holdings.is_own(id)
             && self
                 .directory
                 .organization(id)
@@ -132,7 +134,7 @@ impl View {
             Narrowing::Flake(id) => Box::new(self.directory.flake(id).into_iter()),
         };
         candidates
-            .filter(|flake| self.reason(flake).is_some())
+            .filter(|flake| self.standing(flake).is_some())
             .map(|flake| (flake, self.role(flake)))
     }
 
@@ -162,21 +164,28 @@ impl View {
         }
     }
 
-    fn reason(&self, flake: &FlakeEntry) -> Option<Rank> {
+    /// With what standing the view holds a flake, if it does.
+    fn standing(&self, flake: &FlakeEntry) -> Option<Standing> {
         let named = match self.narrowing {
-            Narrowing::All => false,
-            Narrowing::Organization(id) if id == flake.organization_id => false,
-            Narrowing::Flake(id) if id == flake.id => true,
+            Narrowing::All => Named::No,
+            Narrowing::Organization(id) if id == flake.organization_id => Named::Organization,
+            Narrowing::Flake(id) if id == flake.id => Named::Flake,
             Narrowing::Organization(_) | Narrowing::Flake(_) => return None,
         };
+        let everybody = self.directory.everybody();
         let nothing = Holdings::default();
-        let holdings = match &self.principal {
-            Some(principal) if !principal.reaches(flake) => return None,
-            Some(principal) if principal.scope.allows(Permission::Pull) => &principal.holdings,
-            // Without a token, or one that may pull: what everybody may read.
-            Some(_) | None => &nothing,
+        let Some(principal) = &self.principal else {
+            return nothing.standing(flake.facts(), named, everybody);
         };
-        holdings.readable(flake.facts(), named)
+        if principal.reaches(flake) {
+            // A token that may not pull reads what everybody may.
+            let pulls = principal.scope.allows(Permission::Pull);
+            let holdings = if pulls { &principal.holdings } else { &nothing };
+            return holdings.standing(flake.facts(), named, everybody);
+        }
+        // What is open and named is read with every token that was not made for certain paths.
+        let open = nothing.standing(flake.facts(), named, &Follows::default())?;
+        (!principal.scope.is_for_certain_paths()).then_some(open)
     }
 
     fn role(&self, flake: &FlakeEntry) -> Option<Role> {

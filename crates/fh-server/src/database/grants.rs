@@ -5,16 +5,24 @@ use fh_auth::Holdings;
 use rusqlite::{Connection, Row, params};
 
 use super::values::{all, execute, first, new_id, now, parsed};
-use super::{AccessChange, DatabaseError, Timestamp};
+use super::{AccessChange, DatabaseError, Timestamp, follows};
 
 /// Every grant for every account that it counts for: the one place that says for whom one does. A
 /// condition on `account_id` or `organization_id` is answered from indexes.
 ///
-/// A team's grant counts for its members only as long as they are members of the organisation.
+/// A grant to an account counts where that is a member or a guest of the organisation, or its service
+/// account; to everybody else it is an invitation. A team's grant counts for its members only as long as they
+/// are members of the organisation.
 pub(super) const HELD: &str = "SELECT g.account_id AS account_id, \
      g.organization_id AS organization_id, g.flake_id AS flake_id, g.role AS role, \
      g.subject AS subject, g.team_id AS team_id \
-     FROM access_grant g WHERE g.subject = 'account' \
+     FROM access_grant g WHERE g.subject = 'account' AND ( \
+     EXISTS (SELECT 1 FROM membership m WHERE m.organization_id = g.organization_id \
+             AND m.account_id = g.account_id) \
+     OR EXISTS (SELECT 1 FROM guest v WHERE v.organization_id = g.organization_id \
+                AND v.account_id = g.account_id) \
+     OR EXISTS (SELECT 1 FROM account a WHERE a.organization_id = g.organization_id \
+                AND a.id = g.account_id)) \
      UNION ALL \
      SELECT t.account_id, g.organization_id, g.flake_id, g.role, g.subject, g.team_id \
      FROM team_member t \
@@ -26,8 +34,8 @@ pub(super) const HELD: &str = "SELECT g.account_id AS account_id, \
      FROM membership m \
      JOIN access_grant g ON g.organization_id = m.organization_id AND g.subject = 'members'";
 
-/// All that an account holds: memberships, and grants to itself, to its teams, and to all members
-/// of its organisations.
+/// All that an account holds: where it belongs; grants to itself, to its teams, and to all members of its
+/// organisations; what it and its organisations follow.
 pub(crate) fn holdings(
     connection: &Connection,
     account_id: i64,
@@ -43,6 +51,19 @@ pub(crate) fn holdings(
     for (organization, role) in memberships {
         holdings.add_membership(organization, role);
     }
+    let sql = "SELECT organization_id FROM account WHERE id = ?1";
+    let home: Option<Option<i64>> = first(connection, sql, params![account_id], |row| {
+        Ok(row.get("organization_id")?)
+    })?;
+    if let Some(home) = home.flatten() {
+        holdings.set_home(home);
+    }
+    let sql = "SELECT organization_id FROM guest WHERE account_id = ?1";
+    for organization in all(connection, sql, params![account_id], |row| {
+        Ok(row.get("organization_id")?)
+    })? {
+        holdings.add_guest_of(organization);
+    }
     let sql = format!(
         "SELECT h.organization_id, h.flake_id, h.role FROM ({HELD}) h WHERE h.account_id = ?1"
     );
@@ -55,9 +76,12 @@ pub(crate) fn holdings(
     })?;
     for (organization, flake, role) in grants {
         match flake {
-            Some(flake) => holdings.add_flake_grant(flake, role),
+            Some(flake) => holdings.add_flake_grant(organization, flake, role),
             None => holdings.add_organization_grant(organization, role),
         }
+    }
+    for follow in follows::of_account(connection, account_id)? {
+        holdings.add_follow(follow);
     }
     Ok(holdings)
 }

@@ -147,15 +147,16 @@ pub(crate) fn commit(
     connection: &Connection,
     push_id: i64,
     flake_id: i64,
+    builder: bool,
 ) -> Result<u64, DatabaseError> {
     let added = execute(
         connection,
         "INSERT INTO slice_log \
-         (drv_hash, flake_id, name, log_hash, log_size, created_at, content) \
-         SELECT drv_hash, ?2, name, log_hash, log_size, ?3, content \
+         (drv_hash, flake_id, name, log_hash, log_size, created_at, builder, content) \
+         SELECT drv_hash, ?2, name, log_hash, log_size, ?3, ?4, content \
          FROM push_log WHERE push_id = ?1 ORDER BY drv_hash \
          ON CONFLICT (drv_hash, flake_id) DO NOTHING",
-        params![push_id, flake_id, now()],
+        params![push_id, flake_id, now(), builder],
     )?;
     execute(
         connection,

@@ -17,8 +17,10 @@ pub(crate) mod accounts;
 pub(crate) mod assertions;
 pub(crate) mod audit;
 pub(crate) mod audit_log;
+pub(crate) mod contests;
 pub(crate) mod explain;
 pub(crate) mod flakes;
+pub(crate) mod follows;
 pub(crate) mod grants;
 mod inspect;
 pub(crate) mod keys;
@@ -37,6 +39,7 @@ pub(crate) mod teams;
 mod tests;
 pub(crate) mod tokens;
 pub(crate) mod trust;
+pub(crate) mod upstream;
 mod values;
 
 use std::cell::Cell;

@@ -24,6 +24,8 @@ pub(crate) struct Nar {
     pub(crate) checksum: Option<Checksum>,
     /// The object was found missing or altered: until it is sent again it is as if it were not there.
     pub(crate) damaged: bool,
+    /// It is the content of a path about which slices disagree.
+    pub(crate) contested: bool,
 }
 
 impl Nar {
@@ -37,6 +39,7 @@ impl Nar {
                 .get::<_, Option<i64>>("checksum")?
                 .map(Checksum::from_column),
             damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
+            contested: row.get("contested")?,
         })
     }
 }
@@ -60,10 +63,12 @@ pub(super) fn hex_list<T: AsRef<[u8]>>(blobs: impl IntoIterator<Item = T>) -> St
     list
 }
 
-pub(super) const STORED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at \
+pub(super) const STORED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, \
+     n.checksum, n.damaged_at, n.contested \
      FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value)";
 
-pub(super) const RECEIVED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at \
+pub(super) const RECEIVED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, \
+     n.checksum, n.damaged_at, n.contested \
      FROM json_each(?1) AS wanted CROSS JOIN nar AS n ON n.nar_hash = unhex(wanted.value) \
      CROSS JOIN received_nar AS r ON r.flake_id = ?2 AND r.account_id = ?3 AND r.nar_id = n.id";
 
@@ -185,7 +190,7 @@ pub(crate) fn after(
 ) -> Result<Vec<Nar>, DatabaseError> {
     all(
         connection,
-        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at \
+        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at, contested \
          FROM nar WHERE id > ?1 ORDER BY id LIMIT ?2",
         params![id, limit],
         Nar::from_row,

@@ -25,6 +25,32 @@ pub(crate) struct Present {
     pub(crate) nar_size: u64,
     /// The content was lost: see [`Nar::damaged`].
     pub(crate) damaged: bool,
+    /// The internal id of the content.
+    pub(crate) nar_id: i64,
+    /// References, as they are stored.
+    pub(crate) references: String,
+    /// Whether a builder pushed it.
+    pub(crate) builder: bool,
+    /// Whether its content address was recomputed.
+    pub(crate) proven: bool,
+}
+
+impl Present {
+    /// Whether the slice holds another content than this.
+    pub(crate) fn disagrees(&self, info: &PathInfo) -> bool {
+        self.nar_hash != info.nar_hash || self.references != joined(&info.references)
+    }
+}
+
+/// By whom and on what ground a row comes into a slice.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Origin {
+    /// The account that pushes.
+    pub(crate) pusher_id: i64,
+    /// Whether it is a builder.
+    pub(crate) builder: bool,
+    /// Whether the content address was recomputed.
+    pub(crate) proven: bool,
 }
 
 /// A slice that holds a path.
@@ -47,7 +73,8 @@ pub(crate) struct Served {
     pub(crate) file_size: u64,
 }
 
-const PRESENT: &str = "SELECT s.path_hash, s.name, n.nar_hash, n.nar_size, n.damaged_at \
+const PRESENT: &str = "SELECT s.path_hash, s.name, s.path_refs, s.builder, s.proven, s.nar_id, \
+     n.nar_hash, n.nar_size, n.damaged_at \
      FROM json_each(?1) AS wanted \
      CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
      CROSS JOIN nar AS n ON n.id = s.nar_id";
@@ -101,6 +128,10 @@ pub(crate) fn present<'a>(
                 nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
                 nar_size: size(row, "nar_size")?,
                 damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
+                nar_id: row.get("nar_id")?,
+                references: row.get("path_refs")?,
+                builder: row.get("builder")?,
+                proven: row.get("proven")?,
             };
             Ok((StorePathHash::from_bytes(row.get("path_hash")?), present))
         },
@@ -247,6 +278,7 @@ pub(crate) fn any_holds_nar(
 pub(crate) fn served(
     connection: &Connection,
     row_id: i64,
+    hash: &StorePathHash,
 ) -> Result<Option<Served>, DatabaseError> {
     first(
         connection,
@@ -254,30 +286,56 @@ pub(crate) fn served(
          n.nar_hash, n.nar_size, n.file_size, f.organization_id \
          FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
          JOIN flake AS f ON f.id = s.flake_id \
-         WHERE s.id = ?1 AND n.damaged_at IS NULL",
-        params![row_id],
+         WHERE s.id = ?1 AND s.path_hash = ?2 AND n.damaged_at IS NULL",
+        params![row_id, hash.as_bytes()],
         |row| {
-            let hash = StorePathHash::from_bytes(row.get("path_hash")?);
-            let name: String = row.get("name")?;
-            let path = StorePath::new(hash, &name).map_err(|error| DatabaseError::Invalid {
-                what: "store path",
-                source: error.into(),
-            })?;
             Ok(Served {
-                info: PathInfo {
-                    path,
-                    nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
-                    nar_size: size(row, "nar_size")?,
-                    references: BTreeSet::from_iter(words(row, "path_refs", "reference")?),
-                    deriver: optional(row, "deriver", "deriver")?,
-                    signatures: words(row, "signatures", "signature")?,
-                    ca: optional(row, "ca", "content address")?,
-                },
+                info: info(row)?,
                 file_size: size(row, "file_size")?,
                 organization_id: row.get("organization_id")?,
             })
         },
     )
+}
+
+/// What a slice says of a path: the path info of its row, or of what it left out as upstream.
+pub(crate) fn info_of(
+    connection: &Connection,
+    hash: &StorePathHash,
+    flake_id: i64,
+    row_id: Option<i64>,
+) -> Result<Option<PathInfo>, DatabaseError> {
+    let sql = match row_id {
+        Some(_) => {
+            "SELECT s.path_hash, s.name, s.path_refs, s.deriver, s.signatures, s.ca, \
+             n.nar_hash, n.nar_size FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
+             WHERE s.path_hash = ?1 AND s.flake_id = ?2"
+        }
+        None => {
+            "SELECT path_hash, name, path_refs, NULL AS deriver, signatures, ca, nar_hash, nar_size \
+             FROM slice_upstream WHERE path_hash = ?1 AND flake_id = ?2"
+        }
+    };
+    first(connection, sql, params![hash.as_bytes(), flake_id], info)
+}
+
+/// The path info that a row says.
+fn info(row: &Row<'_>) -> Result<PathInfo, DatabaseError> {
+    let hash = StorePathHash::from_bytes(row.get("path_hash")?);
+    let name: String = row.get("name")?;
+    let path = StorePath::new(hash, &name).map_err(|error| DatabaseError::Invalid {
+        what: "store path",
+        source: error.into(),
+    })?;
+    Ok(PathInfo {
+        path,
+        nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
+        nar_size: size(row, "nar_size")?,
+        references: BTreeSet::from_iter(words(row, "path_refs", "reference")?),
+        deriver: optional(row, "deriver", "deriver")?,
+        signatures: words(row, "signatures", "signature")?,
+        ca: optional(row, "ca", "content address")?,
+    })
 }
 
 /// The NAR of a row of a slice, if the row is still that of this path.
@@ -288,7 +346,7 @@ pub(crate) fn nar_of_row(
 ) -> Result<Option<Nar>, DatabaseError> {
     first(
         connection,
-        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at \
+        "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at, n.contested \
          FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
          WHERE s.id = ?1 AND s.path_hash = ?2 AND n.damaged_at IS NULL",
         params![row_id, hash.as_bytes()],
@@ -339,7 +397,7 @@ pub(crate) fn nar_of_hash(
 ) -> Result<Option<Nar>, DatabaseError> {
     first(
         connection,
-        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at \
+        "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at, contested \
          FROM nar WHERE nar_hash = ?1",
         params![nar_hash.as_bytes()],
         Nar::from_row,
@@ -379,12 +437,14 @@ pub(crate) fn insert(
     flake_id: i64,
     info: &PathInfo,
     nar_id: i64,
+    origin: Origin,
 ) -> Result<bool, DatabaseError> {
     let added = execute(
         connection,
         "INSERT INTO slice_path \
-         (path_hash, flake_id, name, nar_id, path_refs, deriver, signatures, ca, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         (path_hash, flake_id, name, nar_id, path_refs, deriver, signatures, ca, created_at, \
+          pusher_id, builder, proven) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
          ON CONFLICT (path_hash, flake_id) DO NOTHING",
         params![
             info.path.hash().as_bytes(),
@@ -395,7 +455,10 @@ pub(crate) fn insert(
             info.deriver.as_ref().map(ToString::to_string),
             joined(&info.signatures),
             info.ca.as_ref().map(ToString::to_string),
-            now()
+            now(),
+            origin.pusher_id,
+            origin.builder,
+            origin.proven
         ],
     )?;
     if added == 1 {
@@ -408,26 +471,16 @@ pub(crate) fn insert(
     Ok(added == 1)
 }
 
-/// Gives a path that a slice holds another content, whose own was lost.
-pub(crate) fn replace(
+/// Takes a path out of a slice, to make room for another row of it.
+pub(crate) fn remove(
     connection: &Connection,
     flake_id: i64,
-    info: &PathInfo,
-    nar_id: i64,
+    hash: &StorePathHash,
 ) -> Result<(), DatabaseError> {
     execute(
         connection,
-        "UPDATE slice_path SET nar_id = ?3, path_refs = ?4, deriver = ?5, signatures = ?6, ca = ?7 \
-         WHERE path_hash = ?1 AND flake_id = ?2",
-        params![
-            info.path.hash().as_bytes(),
-            flake_id,
-            nar_id,
-            joined(&info.references),
-            info.deriver.as_ref().map(ToString::to_string),
-            joined(&info.signatures),
-            info.ca.as_ref().map(ToString::to_string),
-        ],
+        "DELETE FROM slice_path WHERE path_hash = ?1 AND flake_id = ?2",
+        params![hash.as_bytes(), flake_id],
     )?;
     Ok(())
 }
@@ -467,7 +520,7 @@ pub(crate) fn count_added(
     Ok(())
 }
 
-fn joined<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
+pub(super) fn joined<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
     let words: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
     words.join(" ")
 }

@@ -49,7 +49,7 @@ pub(crate) enum Target {
 
 const SELECT: &str = "SELECT p.id, p.uuid, p.organization_id, o.name AS organization, p.name, \
      p.provider, p.issuer, p.audiences, p.conditions, p.pins, p.flakes, p.role, p.mint, \
-     p.pull_requests, p.max_lifetime, p.jwks, p.created_at, p.last_used_at, \
+     p.pull_requests, p.builder, p.max_lifetime, p.jwks, p.created_at, p.last_used_at, \
      a.id AS account_id, a.name AS account \
      FROM trust_policy p JOIN organization o ON o.id = p.organization_id \
      JOIN account a ON a.trust_policy_id = p.id";
@@ -81,6 +81,7 @@ impl TrustPolicy {
                 role: parsed(row, "role", "role")?,
                 mint: row.get("mint")?,
                 pull_requests: row.get("pull_requests")?,
+                builder: row.get("builder")?,
                 max_lifetime: u64::try_from(row.get::<_, i64>("max_lifetime")?).unwrap_or(0),
             },
             jwks: row.get("jwks")?,
@@ -116,6 +117,7 @@ impl TrustPolicy {
             role: policy.role,
             mint: policy.mint,
             pull_requests: policy.pull_requests,
+            builder: policy.builder,
             max_lifetime: policy.max_lifetime,
             inline_keys: self.jwks.is_some(),
             created_at: self.created_at.to_date_time(),
@@ -210,6 +212,15 @@ pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<TrustPolicy
     first(connection, &sql, params![id], TrustPolicy::from_row)
 }
 
+/// The policy whose workloads have an account.
+pub(crate) fn of_account(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Option<TrustPolicy>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE a.id = ?1");
+    first(connection, &sql, params![account_id], TrustPolicy::from_row)
+}
+
 /// How many an organisation has.
 pub(crate) fn count(connection: &Connection, organization_id: i64) -> Result<i64, DatabaseError> {
     let sql = "SELECT COUNT(*) FROM trust_policy WHERE organization_id = ?1";
@@ -261,8 +272,8 @@ pub(crate) fn insert(
         change,
         "INSERT INTO trust_policy (uuid, organization_id, name, folded, provider, issuer, audiences, \
          conditions, pins, flakes, role, mint, pull_requests, max_lifetime, jwks, created_at, \
-         created_by) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17)",
+         created_by, builder) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
         params![
             new_id().to_string(),
             organization_id,
@@ -280,7 +291,8 @@ pub(crate) fn insert(
             stored.max_lifetime,
             jwks,
             now(),
-            created_by
+            created_by,
+            policy.builder
         ],
     )?;
     let id = change.last_insert_rowid();
@@ -314,7 +326,7 @@ pub(crate) fn replace(
         change,
         "UPDATE trust_policy SET provider = ?2, issuer = ?3, audiences = ?4, conditions = ?5, \
          pins = ?6, flakes = ?7, role = ?8, mint = ?9, pull_requests = ?10, max_lifetime = ?11, \
-         jwks = ?12 WHERE id = ?1",
+         jwks = ?12, builder = ?13 WHERE id = ?1",
         params![
             id,
             policy.provider.as_str(),
@@ -327,7 +339,8 @@ pub(crate) fn replace(
             policy.mint,
             policy.pull_requests,
             stored.max_lifetime,
-            jwks
+            jwks,
+            policy.builder
         ],
     )?;
     Ok(())

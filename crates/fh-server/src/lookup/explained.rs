@@ -45,11 +45,15 @@ impl Lookup {
     }
 
     /// The whole name of a path that a slice holds, which the caller may know of.
-    pub(crate) async fn path_of(&self, holder: Holder) -> Result<Option<StorePath>, DatabaseError> {
+    pub(crate) async fn path_of(
+        &self,
+        holder: Holder,
+        hash: StorePathHash,
+    ) -> Result<Option<StorePath>, DatabaseError> {
         let served = self
             .shared
             .database
-            .read(move |connection| slices::served(connection, holder.row_id));
+            .read(move |connection| slices::served(connection, holder.row_id, &hash));
         Ok(served.await?.map(|served| served.info.path))
     }
 

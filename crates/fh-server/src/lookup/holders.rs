@@ -16,6 +16,7 @@ use super::search::{Class, FIRST, Holders, Ranking, decided_by_oldest, search};
 use super::{Lookup, Shared};
 use crate::access::{Candidates, View};
 use crate::database::DatabaseError;
+use crate::database::contests;
 use crate::database::nars::Nar;
 use crate::database::slices::{self, Holder};
 
@@ -23,6 +24,8 @@ use crate::database::slices::{self, Holder};
 #[derive(Clone)]
 pub(super) struct PathHolders {
     pub(super) serial: u64,
+    /// Slices disagree about it, the view's or others.
+    pub(super) contested: bool,
     oldest: Arc<[Holder]>,
 }
 
@@ -54,13 +57,16 @@ impl PathHolders {
         let oldest = OfPath::new(connection, hash)?.oldest(i64::MIN, FIRST)?;
         Ok(Self {
             serial,
+            contested: contests::is_contested(connection, &hash)?,
             oldest: oldest.into(),
         })
     }
 
-    /// The row that a view has, if the oldest holders tell.
+    /// The row that a view has, if the oldest holders tell. Of contested paths nothing is decided here.
     fn decide(&self, view: &View) -> Option<Option<i64>> {
-        if may_be_more(&self.oldest) {
+        if self.contested {
+            Some(None)
+        } else if may_be_more(&self.oldest) {
             decided_by_oldest(view, &self.oldest)
         } else {
             Some(super::best_of(view, &self.oldest))
@@ -96,7 +102,7 @@ impl NarHolders {
 }
 
 impl Lookup {
-    /// The row that the slices of a view have of a path: of the slice with the lowest rank, then the oldest.
+    /// The row that the slices of a view have of a path.
     pub(super) async fn row_of_view(
         &self,
         view: &View,
@@ -107,6 +113,10 @@ impl Lookup {
             Some(holders) => (holders, None),
             None => self.load_path_and_search(view, hash).await?,
         };
+        if holders.contested {
+            let winner = self.contested_row(view, hash, holders.serial).await?;
+            return Ok(winner.map(|winner| winner.row_id));
+        }
         if !may_be_more(&holders.oldest) {
             return Ok(super::best_of(view, &holders.oldest));
         }

@@ -98,7 +98,7 @@ impl Lookup {
             // Stable: of equal ranks the oldest stays first.
             ranked.sort_by_key(|(rank, _)| *rank);
             for (_, holder) in ranked {
-                if is_signed(connection, &signatures, &keys, holder)? {
+                if is_signed(connection, &signatures, &keys, hash, holder)? {
                     return Ok(Some(holder.row_id));
                 }
             }
@@ -135,7 +135,7 @@ impl Lookup {
             let signed = self
                 .shared
                 .database
-                .read(move |connection| is_signed(connection, &signatures, &keys, holder));
+                .read(move |connection| is_signed(connection, &signatures, &keys, hash, holder));
             if signed.await? {
                 return Ok(Some(nar));
             }
@@ -210,9 +210,10 @@ fn is_signed(
     connection: &Connection,
     signatures: &Signatures,
     keys: &[PublicKey],
+    hash: StorePathHash,
     holder: Holder,
 ) -> Result<bool, DatabaseError> {
-    let served = slices::served(connection, holder.row_id)?;
+    let served = slices::served(connection, holder.row_id, &hash)?;
     Ok(served.is_some_and(|served| signatures.signed(&served.info, keys)))
 }
 

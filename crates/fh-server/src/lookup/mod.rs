@@ -17,6 +17,7 @@
 //!   a flake was removed, so nothing that was learnt before counts after;
 //! - memory is bounded, whatever is asked for and however many slices hold a path.
 
+mod contested;
 mod explained;
 mod fresh;
 mod holders;
@@ -35,6 +36,8 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use rusqlite::Connection;
 
+pub(crate) use self::contested::Dispute;
+use self::contested::{DecisionKey, Winner};
 use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};
 use self::limited::Closures;
@@ -73,6 +76,8 @@ struct Shared {
     /// What views have of what very many slices hold, by the serial number of the holders.
     rows: Cache<(ViewIdentity, u64), Option<i64>>,
     readable: Cache<(ViewIdentity, u64), bool>,
+    /// What views have of paths about which slices disagree.
+    settled: Cache<DecisionKey, Option<Winner>>,
     /// What views do not have, whether it is nowhere or elsewhere.
     absences: Cache<AbsenceKey, ()>,
     next_serial: AtomicU64,
@@ -137,6 +142,7 @@ impl Lookup {
                 texts: FreshCache::new(TEXTS_MEMORY, texts),
                 rows: Cache::new(DECISIONS),
                 readable: Cache::new(DECISIONS),
+                settled: Cache::new(DECISIONS),
                 // Not by frequency: of what ends with every push, nothing old is worth to be kept.
                 absences: Cache::builder()
                     .max_capacity(DECISIONS)
@@ -150,7 +156,8 @@ impl Lookup {
         }
     }
 
-    /// The narinfo of a path as a view has it: of the slice with the lowest rank, then the oldest.
+    /// The narinfo of a path as a view has it: of the slice with the lowest rank, then the oldest; where slices
+    /// disagree, of the one that [`fh_auth::contest`] settles on.
     /// `None` where no slice of the view holds the path.
     pub(crate) async fn narinfo(
         &self,
@@ -166,7 +173,7 @@ impl Lookup {
         {
             return Ok(text.map(|text| text.found(true)));
         }
-        let text = self.load_text(row_id).await?;
+        let text = self.load_text(row_id, hash).await?;
         Ok(text.map(|text| text.found(false)))
     }
 
@@ -219,7 +226,7 @@ impl Lookup {
         let served = self
             .shared
             .database
-            .read(move |connection| slices::served(connection, row_id));
+            .read(move |connection| slices::served(connection, row_id, &hash));
         Ok(served.await?.map(|served| served.info))
     }
 
@@ -255,7 +262,11 @@ impl Lookup {
             return self.limited_nar(view, &limits, nar_hash).await;
         }
         let nar = self.nar_of_view(view, nar_hash).await?;
-        Ok(nar.filter(|nar| !nar.damaged))
+        let Some(nar) = nar.filter(|nar| !nar.damaged) else {
+            return Ok(None);
+        };
+        let has = !nar.contested || self.contested_nar(view, nar).await?;
+        Ok(has.then_some(nar))
     }
 
     /// Forgets what was known of these paths and NARs. A commit calls this when its transaction is
@@ -291,12 +302,16 @@ impl Lookup {
         self.shared.texts.forget_all();
     }
 
-    async fn load_text(&self, row_id: i64) -> Result<Option<Text>, DatabaseError> {
+    async fn load_text(
+        &self,
+        row_id: i64,
+        hash: StorePathHash,
+    ) -> Result<Option<Text>, DatabaseError> {
         let shared = Arc::clone(&self.shared);
         self.shared
             .texts
             .load(&self.shared.database, row_id, move |connection| {
-                let served = slices::served(connection, row_id)?;
+                let served = slices::served(connection, row_id, &hash)?;
                 served
                     .map(|served| shared.render(connection, served))
                     .transpose()
@@ -345,7 +360,8 @@ impl Shared {
     }
 }
 
-/// The row that a view has: that of the lowest rank. Of equal ranks the first, which is the oldest.
+/// The row that a view has where nobody disagrees: that of the lowest rank. Of equal ranks the first, which is
+/// the oldest.
 fn best_of(view: &View, holders: &[Holder]) -> Option<i64> {
     search::best_of(view, holders).map(|best| best.row_id)
 }

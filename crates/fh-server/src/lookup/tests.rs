@@ -142,7 +142,7 @@ async fn a_path_in_very_many_slices_is_served_from_the_right_one() {
             if flake_id == last {
                 info.deriver = Some(derived.parse().unwrap());
             }
-            slices::insert(transaction, flake_id, &info, nar_id)?;
+            slices::insert(transaction, flake_id, &info, nar_id, Default::default())?;
         }
         Ok::<_, DatabaseError>(())
     });

@@ -1,17 +1,16 @@
 //! Making a push visible: all of it, in one transaction.
 
-use std::sync::Arc;
-
 use fh_api::CommitSummary;
 use fh_nix::{NarHash, PathInfo, StorePathHash};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::examine::{Available, Target};
+use super::examine::{Available, Content, Target};
 use super::open::Pushes;
 use crate::database::audit::{self, Actor, Event};
-use crate::database::slices::Present;
-use crate::database::{logs, nars, pushes, slices};
+use crate::database::contests::{self, NewlyContested};
+use crate::database::slices::{Origin, Present};
+use crate::database::{logs, nars, pushes, slices, upstream};
 use crate::error::ApiError;
 
 /// How many of something a message or an event lists.
@@ -26,12 +25,10 @@ impl Pushes {
         &self,
         target: Target,
         actor: Actor,
-        paths: Vec<PathInfo>,
+        content: Content,
         row_id: Option<i64>,
     ) -> Result<CommitSummary, ApiError> {
-        let paths = Arc::new(paths);
         let committed = {
-            let paths = Arc::clone(&paths);
             self.database()
                 .write(move |transaction| {
                     if let Some(row_id) = row_id
@@ -41,10 +38,10 @@ impl Pushes {
                         let summary = serde_json::from_str(&summary).map_err(ApiError::internal)?;
                         return Ok(Committed::nothing(summary));
                     }
-                    let mut committed = add(transaction, &target, &paths)?;
+                    let mut committed = add(transaction, &target, &content)?;
                     if let Some(row_id) = row_id {
                         committed.summary.logs =
-                            logs::commit(transaction, row_id, target.flake_id)?;
+                            logs::commit(transaction, row_id, target.flake_id, target.builder)?;
                         let summary = serde_json::to_string(&committed.summary)
                             .map_err(ApiError::internal)?;
                         pushes::set_committed(transaction, row_id, &summary)?;
@@ -54,10 +51,15 @@ impl Pushes {
                 })
                 .await?
         };
-        self.lookup().forget(&committed.paths, &committed.nars);
+        let contested = &committed.contested;
+        self.lookup().forget(
+            committed.paths.iter().chain(&contested.paths),
+            committed.nars.iter().chain(&contested.nars),
+        );
         if committed.replaced > 0 {
             self.lookup().forget_all();
         }
+        self.metrics().paths_contested(contested.paths.len() as u64);
         self.metrics().paths_committed(committed.paths.len() as u64);
         Ok(committed.summary)
     }
@@ -69,11 +71,16 @@ struct Committed {
     /// The paths that are new to the slice, and their NARs.
     paths: Vec<StorePathHash>,
     nars: Vec<NarHash>,
-    /// How many of the paths the slice had with a content that was lost, and of how many bytes.
+    /// How many of the paths the slice had already, with a content that was lost or that counts for less, and of
+    /// how many bytes.
     replaced: u64,
     lost_size: u64,
-    /// Paths that the slice has with another content, which it keeps.
+    /// How many of these with the same content.
+    raised: u64,
+    /// Paths that the slice, or another one of the same organisation, has with another content.
     clashes: Vec<Clash>,
+    /// About which slices disagree since.
+    contested: NewlyContested,
 }
 
 impl Committed {
@@ -84,34 +91,46 @@ impl Committed {
             nars: Vec::new(),
             replaced: 0,
             lost_size: 0,
+            raised: 0,
             clashes: Vec::new(),
+            contested: NewlyContested::default(),
         }
     }
 }
 
+/// Two contents of one path in slices of one organisation.
 struct Clash {
     path: String,
-    kept: NarHash,
+    /// The slice that has the other content.
+    flake: String,
+    there: NarHash,
     pushed: NarHash,
+    /// Whether the slice itself has the other content, and keeps it.
+    kept: bool,
 }
 
-fn add(
-    connection: &Connection,
-    target: &Target,
-    paths: &[PathInfo],
-) -> Result<Committed, ApiError> {
+fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Committed, ApiError> {
+    let paths = &content.paths;
     let hashes: Vec<StorePathHash> = paths.iter().map(|info| info.path.hash()).collect();
     let present = slices::present(connection, target.flake_id, &hashes)?;
-    // A path whose content was lost takes what is pushed now, be it another content.
+    // A path whose content was lost takes what is pushed now, be it another content; and so does one whose row
+    // counts for less.
     let (there, missing): (Vec<_>, Vec<_>) = paths.iter().partition(|info| {
         present
             .get(&info.path.hash())
-            .is_some_and(|present| !present.damaged)
+            .is_some_and(|present| !present.damaged && !target.outdoes(present, info))
     });
+    let same = |info: &PathInfo| {
+        let present = present.get(&info.path.hash());
+        present.filter(|present| !present.damaged && !present.disagrees(info))
+    };
     let available = Available::of(
         connection,
         target,
-        missing.iter().map(|info| &info.nar_hash),
+        missing
+            .iter()
+            .filter(|info| same(info).is_none())
+            .map(|info| &info.nar_hash),
     )?;
     let mut committed = Committed::nothing(CommitSummary {
         paths: paths.len() as u64,
@@ -119,21 +138,36 @@ fn add(
     });
     committed.clashes = there
         .into_iter()
-        .filter_map(|info| clash(info, &present[&info.path.hash()]))
+        .filter_map(|info| clash(info, &present[&info.path.hash()], target))
         .collect();
     let mut lacking = Vec::new();
     for info in missing {
+        let origin = Origin {
+            pusher_id: target.account_id,
+            builder: target.builder,
+            proven: target.proves(info),
+        };
+        let hash = info.path.hash();
+        if let Some(present) = same(info) {
+            // The same content counts for more from now on, and its age with it: else an early row of
+            // somebody who counts for less would make this one the older.
+            slices::remove(connection, target.flake_id, &hash)?;
+            slices::insert(connection, target.flake_id, info, present.nar_id, origin)?;
+            committed.replaced += 1;
+            committed.raised += 1;
+            committed.paths.push(hash);
+            continue;
+        }
         let Some(usable) = available.nar_of(info)? else {
             lacking.push(info.path.to_string());
             continue;
         };
-        if let Some(lost) = present.get(&info.path.hash()) {
-            slices::replace(connection, target.flake_id, info, usable.nar.id)?;
+        if let Some(lost) = present.get(&hash) {
+            slices::remove(connection, target.flake_id, &hash)?;
             committed.replaced += 1;
             committed.lost_size += lost.nar_size;
-        } else {
-            slices::insert(connection, target.flake_id, info, usable.nar.id)?;
         }
+        slices::insert(connection, target.flake_id, info, usable.nar.id, origin)?;
         let summary = &mut committed.summary;
         summary.added += 1;
         if usable.received {
@@ -143,7 +177,7 @@ fn add(
         }
         summary.nar_size += usable.nar.nar_size;
         summary.file_size += usable.nar.file_size;
-        committed.paths.push(info.path.hash());
+        committed.paths.push(hash);
         committed.nars.push(info.nar_hash);
     }
     if !lacking.is_empty() {
@@ -153,23 +187,45 @@ fn add(
             shortened(&lacking)
         )));
     }
+    let pusher = upstream::Pusher {
+        account_id: target.account_id,
+        builder: target.builder,
+    };
+    let mut left_out = Vec::new();
+    for info in &content.left_out {
+        if upstream::note(connection, target.flake_id, info, pusher)? {
+            left_out.push(info.path.hash());
+        }
+    }
+    committed.contested = contests::note(connection, target.flake_id, &committed.paths, &left_out)?;
+    for found in contests::clashes(connection, target.flake_id, &committed.paths)? {
+        committed.clashes.push(Clash {
+            path: found.path.to_string(),
+            flake: found.flake.to_string(),
+            there: found.there,
+            pushed: found.pushed,
+            kept: false,
+        });
+    }
     if committed.summary.added > 0 {
         let summary = &committed.summary;
         slices::count_added(
             connection,
             target.flake_id,
-            summary.added - committed.replaced,
+            summary.added - (committed.replaced - committed.raised),
             nars::signed(summary.nar_size) - nars::signed(committed.lost_size),
         )?;
     }
     Ok(committed)
 }
 
-fn clash(info: &PathInfo, present: &Present) -> Option<Clash> {
-    (present.nar_hash != info.nar_hash).then(|| Clash {
+fn clash(info: &PathInfo, present: &Present, target: &Target) -> Option<Clash> {
+    present.disagrees(info).then(|| Clash {
         path: info.path.to_string(),
-        kept: present.nar_hash,
+        flake: target.flake.clone(),
+        there: present.nar_hash,
         pushed: info.nar_hash,
+        kept: true,
     })
 }
 
@@ -199,8 +255,10 @@ fn record(
             .map(|clash| {
                 json!({
                     "path": clash.path,
-                    "kept": clash.kept.to_string(),
+                    "flake": clash.flake,
+                    "there": clash.there.to_string(),
                     "pushed": clash.pushed.to_string(),
+                    "kept": clash.kept,
                 })
             })
             .collect();

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fh_api::PathStatus;
-use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
+use fh_nix::{ContentAddress, NarHash, PathInfo, StoreDir, StorePath, StorePathHash};
 use rusqlite::Connection;
 
 use super::logs;
@@ -27,8 +27,34 @@ pub(super) struct Target {
     pub(super) flake: String,
     /// Who.
     pub(super) account_id: i64,
+    /// Whether that is a builder of the flake's organisation.
+    pub(super) builder: bool,
     /// What they may read.
     pub(super) view: View,
+    /// Where paths lie.
+    pub(super) store_dir: StoreDir,
+}
+
+impl Target {
+    /// Whether a row of this push counts for more than the slice's row of the same path: a proof goes before
+    /// none, and a builder before the rest.
+    pub(super) fn outdoes(&self, there: &Present, info: &PathInfo) -> bool {
+        (self.proves(info), self.builder) > (there.proven, there.builder)
+    }
+
+    /// Whether the content address of a path proves its content.
+    pub(super) fn proves(&self, info: &PathInfo) -> bool {
+        ContentAddress::proves(info, &self.store_dir)
+    }
+}
+
+/// What a push puts into the slice.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Content {
+    /// Paths with their NARs.
+    pub(super) paths: Vec<PathInfo>,
+    /// Paths that are left out because a key of elsewhere has signed them: the slice remembers what they are.
+    pub(super) left_out: Vec<PathInfo>,
 }
 
 /// What is known of the push.
@@ -40,6 +66,10 @@ pub(super) struct Examined {
     pub(super) received: Vec<i64>,
     /// Derivations whose logs the slice lacks and the push has.
     pub(super) logs: Vec<StorePath>,
+    /// Whether the slice has rows that say the same as the push and count for less.
+    pub(super) raises: bool,
+    /// Paths that the push refers to and that stand elsewhere, beside those that it lists itself.
+    pub(super) elsewhere: Vec<StorePathHash>,
 }
 
 /// Examines a push.
@@ -56,6 +86,7 @@ pub(super) fn examine(
     let present = slices::present(connection, target.flake_id, &hashes)?;
     let mut statuses = vec![PathStatus::Present; wanted.paths.len()];
     let mut missing = Vec::new();
+    let mut raises = false;
     for (index, info) in wanted.paths.iter().enumerate() {
         if let Some(there) = present.get(&info.path.hash()) {
             if there.name != info.path.name() {
@@ -64,8 +95,11 @@ pub(super) fn examine(
                     info.path, target.flake, there.name
                 )));
             }
-            // What was lost is as good as not there, and can be sent again.
-            if !there.damaged {
+            // What was lost is as good as not there, and can be sent again; and so can what counts for less
+            // than this push, if it is another content.
+            let kept = there.disagrees(info) && !target.outdoes(there, info);
+            if !there.damaged && (kept || !there.disagrees(info)) {
+                raises |= !kept && target.outdoes(there, info);
                 continue;
             }
         }
@@ -81,10 +115,12 @@ pub(super) fn examine(
             statuses,
             received: Vec::new(),
             logs,
+            raises,
+            elsewhere: Vec::new(),
         });
     }
     let missing_paths: Vec<&PathInfo> = missing.iter().map(|&index| &wanted.paths[index]).collect();
-    check_references(connection, target, wanted, &missing_paths, upstream)?;
+    let elsewhere = check_references(connection, target, wanted, &missing_paths, upstream)?;
     let available = Available::of(
         connection,
         target,
@@ -106,6 +142,8 @@ pub(super) fn examine(
         statuses,
         received,
         logs,
+        raises,
+        elsewhere,
     })
 }
 
@@ -180,14 +218,15 @@ impl Available {
     }
 }
 
-/// Checks that each reference of the paths that are to be added is met.
+/// Checks that each reference of the paths that are to be added is met: those that are met because a key of
+/// elsewhere has signed them.
 fn check_references(
     connection: &Connection,
     target: &Target,
     wanted: &Wanted,
     added: &[&PathInfo],
     upstream: &Signatures,
-) -> Result<(), ApiError> {
+) -> Result<Vec<StorePathHash>, ApiError> {
     let pushed: HashMap<StorePathHash, &StorePath> = wanted
         .paths
         .iter()
@@ -222,5 +261,6 @@ fn check_references(
             }
         }
     }
-    Ok(())
+    let met = by_upstream.into_iter().filter(|(_, met)| *met);
+    Ok(met.map(|(hash, _)| hash).collect())
 }

@@ -10,7 +10,7 @@ use moka::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
-use super::examine::Target;
+use super::examine::{Content, Target};
 use super::logs::{LOG_SIZE, derivers};
 use super::parse::parse;
 use crate::access::{Caller, FlakeRef};
@@ -214,7 +214,8 @@ impl Pushes {
         request: PushRequest,
     ) -> Result<PushPlan, ApiError> {
         let actor = caller.actor()?;
-        self.plan_for(target(caller, flake)?, actor, request).await
+        self.plan_for(self.target(caller, flake)?, actor, request)
+            .await
     }
 
     /// Receives a batch of NARs for a push.
@@ -228,7 +229,7 @@ impl Pushes {
         id: Uuid,
         body: &mut BodyReader,
     ) -> Result<BatchAnswer, ApiError> {
-        let push = self.find_open(&target(caller, flake)?, id).await?;
+        let push = self.find_open(&self.target(caller, flake)?, id).await?;
         self.receiving().batch(push, body).await
     }
 
@@ -244,7 +245,7 @@ impl Pushes {
         (nar_hash, number): (NarHash, u64),
         body: &mut BodyReader,
     ) -> Result<PartAnswer, ApiError> {
-        let push = self.find_open(&target(caller, flake)?, id).await?;
+        let push = self.find_open(&self.target(caller, flake)?, id).await?;
         let expected = push.expected(&nar_hash).ok_or_else(|| {
             ApiError::BadRequest(format!(
                 "the NAR {} is not one that the push's plan asks for",
@@ -265,14 +266,14 @@ impl Pushes {
         id: Uuid,
     ) -> Result<CommitSummary, ApiError> {
         let actor = caller.actor()?;
-        let target = target(caller, flake)?;
+        let target = self.target(caller, flake)?;
         let push = self.find(&target, id).await?;
         if let Some(summary) = push.summary {
             return serde_json::from_str(&summary).map_err(ApiError::internal);
         }
-        let paths = self.stored_paths(push.plan).await?;
+        let stored = self.stored_content(push.plan).await?;
         let summary = self
-            .commit_paths(target, actor, paths, Some(push.id))
+            .commit_paths(target, actor, stored, Some(push.id))
             .await?;
         self.shared.open.invalidate(&id);
         Ok(summary)
@@ -288,7 +289,7 @@ impl Pushes {
         flake: &FlakeRef,
         id: Uuid,
     ) -> Result<(), ApiError> {
-        let push = self.find(&target(caller, flake)?, id).await?;
+        let push = self.find(&self.target(caller, flake)?, id).await?;
         self.database()
             .write(move |transaction| pushes::delete(transaction, push.id))
             .await?;
@@ -306,6 +307,10 @@ impl Pushes {
     ) {
         let push = OpenPush::new(id, target, paths, expires_at);
         self.shared.open.insert(id, Arc::new(push));
+    }
+
+    fn target(&self, caller: &Caller, flake: &FlakeRef) -> Result<Target, ApiError> {
+        target(caller, flake, self.store_dir())
     }
 
     async fn find(&self, target: &Target, id: Uuid) -> Result<Push, ApiError> {
@@ -330,8 +335,8 @@ impl Pushes {
         }
         let push = self.find(target, id).await?;
         if push.summary.is_some() && !push.plan.is_empty() {
-            let paths = self.stored_paths(push.plan).await?;
-            let push = OpenPush::for_logs(id, target, &paths, push.expires_at);
+            let stored = self.stored_content(push.plan).await?;
+            let push = OpenPush::for_logs(id, target, &stored.paths, push.expires_at);
             return Ok(Arc::new(push));
         }
         if push.summary.is_some() {
@@ -351,13 +356,14 @@ impl Pushes {
                 })
                 .await?;
         }
-        let paths = self.stored_paths(push.plan).await?;
-        self.remember(id, target, &paths, expires_at);
-        Ok(Arc::new(OpenPush::new(id, target, &paths, expires_at)))
+        let stored = self.stored_content(push.plan).await?;
+        self.remember(id, target, &stored.paths, expires_at);
+        let push = OpenPush::new(id, target, &stored.paths, expires_at);
+        Ok(Arc::new(push))
     }
 
-    /// The paths of a stored plan. They were accepted once, so no limit applies.
-    async fn stored_paths(&self, plan: Vec<u8>) -> Result<Vec<PathInfo>, ApiError> {
+    /// What a stored plan puts into the slice. It was accepted once, so no limit applies.
+    async fn stored_content(&self, plan: Vec<u8>) -> Result<Content, ApiError> {
         let store_dir = self.store_dir().clone();
         tokio::task::spawn_blocking(move || {
             let paths: Vec<PushPath> = serde_json::from_slice(&plan).map_err(ApiError::internal)?;
@@ -368,7 +374,10 @@ impl Pushes {
                 logs: Vec::new(),
             };
             let wanted = parse(request, &store_dir, u64::MAX).map_err(ApiError::internal)?;
-            Ok(wanted.paths)
+            Ok(Content {
+                paths: wanted.paths,
+                left_out: wanted.context.into_values().collect(),
+            })
         })
         .await
         .map_err(ApiError::internal)?
@@ -376,11 +385,14 @@ impl Pushes {
 }
 
 /// The slice of a flake as this caller pushes to it.
-fn target(caller: &Caller, flake: &FlakeRef) -> Result<Target, ApiError> {
+fn target(caller: &Caller, flake: &FlakeRef, store_dir: &StoreDir) -> Result<Target, ApiError> {
+    let principal = caller.principal()?;
     Ok(Target {
         flake_id: flake.id,
         flake: flake.name.to_string(),
-        account_id: caller.principal()?.account_id,
+        account_id: principal.account_id,
+        builder: principal.builder && principal.holdings.is_own(flake.organization_id),
+        store_dir: store_dir.clone(),
         view: caller.view().clone(),
     })
 }

@@ -7,7 +7,7 @@ use fh_api::{CommitSummary, PathAnswer, PathStatus, PushPath, PushPlan, PushRequ
 use fh_nix::PathInfo;
 use uuid::Uuid;
 
-use super::examine::{Examined, Target, examine};
+use super::examine::{Content, Examined, Target, examine};
 use super::open::{Pushes, expected};
 use super::parse::{Wanted, parse};
 use crate::database::audit::Actor;
@@ -52,26 +52,20 @@ impl Pushes {
         if wanted.dry_run {
             return Ok(plan);
         }
-        let kept: Vec<PathInfo> = wanted
-            .paths
-            .iter()
-            .zip(&examined.statuses)
-            .filter(|(_, status)| **status != PathStatus::Upstream)
-            .map(|(info, _)| info.clone())
-            .collect();
+        let kept = content(&wanted, &examined);
         let nothing_new = examined
             .statuses
             .iter()
-            .all(|status| matches!(status, PathStatus::Present | PathStatus::Upstream));
+            .all(|status| matches!(status, PathStatus::Present | PathStatus::Upstream))
+            && !examined.raises;
         if nothing_new {
             plan.committed = Some(CommitSummary {
-                paths: kept.len() as u64,
+                paths: kept.paths.len() as u64,
                 ..CommitSummary::default()
             });
         } else if plan.uploads.is_empty() {
-            let paths = kept.clone();
             let committed = self
-                .commit_paths(target.clone(), actor, paths, None)
+                .commit_paths(target.clone(), actor, kept.clone(), None)
                 .await?;
             plan.committed = Some(committed);
         } else {
@@ -81,7 +75,7 @@ impl Pushes {
         if let Some(summary) = &plan.committed
             && !examined.logs.is_empty()
         {
-            let id = self.begin_logs(&target, &kept, &examined.logs, summary);
+            let id = self.begin_logs(&target, &kept.paths, &examined.logs, summary);
             plan.id = Some(id.await?);
         }
         Ok(plan)
@@ -123,13 +117,17 @@ impl Pushes {
     async fn begin(
         &self,
         target: &Target,
-        paths: &[PathInfo],
+        content: &Content,
         received: Vec<i64>,
         plan: &mut PushPlan,
     ) -> Result<(), ApiError> {
         let id = Uuid::now_v7();
         let expires_at = now().plus_seconds(self.upload_lifetime().as_secs());
-        let stored: Vec<PushPath> = paths.iter().map(as_text).collect();
+        let left_out = content.left_out.iter().map(|info| PushPath {
+            context: true,
+            ..as_text(info)
+        });
+        let stored: Vec<PushPath> = content.paths.iter().map(as_text).chain(left_out).collect();
         let stored = serde_json::to_vec(&stored).map_err(ApiError::internal)?;
         let (flake_id, account_id) = (target.flake_id, target.account_id);
         self.database()
@@ -139,11 +137,27 @@ impl Pushes {
                 Ok::<_, DatabaseError>(())
             })
             .await?;
-        self.remember(id, target, paths, expires_at);
+        self.remember(id, target, &content.paths, expires_at);
         plan.id = Some(id);
         plan.expires_at = Some(expires_at.to_date_time());
         Ok(())
     }
+}
+
+/// What the push puts into the slice.
+fn content(wanted: &Wanted, examined: &Examined) -> Content {
+    let mut content = Content::default();
+    for (info, status) in wanted.paths.iter().zip(&examined.statuses) {
+        if *status == PathStatus::Upstream {
+            content.left_out.push(info.clone());
+        } else {
+            content.paths.push(info.clone());
+        }
+    }
+    let elsewhere = examined.elsewhere.iter();
+    let told = elsewhere.filter_map(|hash| wanted.context.get(hash).cloned());
+    content.left_out.extend(told);
+    content
 }
 
 fn answers(wanted: &Wanted, examined: &Examined) -> Vec<PathAnswer> {

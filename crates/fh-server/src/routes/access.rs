@@ -10,7 +10,7 @@ use std::str::FromStr as _;
 use axum::Json;
 use axum::extract::State;
 use fh_api::{AccessExplanation, Name, Permission, SliceAccess, Visibility};
-use fh_auth::{Holdings, Rank};
+use fh_auth::{Follows, Holdings, Named};
 use fh_nix::{StorePath, StorePathHash};
 use serde::Deserialize;
 
@@ -171,7 +171,7 @@ async fn of_another(
     let name = account.name;
     let opened = known
         .iter()
-        .any(|(flake, _)| holdings.readable(flake.facts(), true).is_some());
+        .any(|(flake, _)| reads_by_name(&holdings, flake));
     let disabled = account.disabled_at.is_some();
     let readable = opened && !disabled;
     let message = if disabled {
@@ -214,9 +214,7 @@ async fn of_everybody(
         "Only those named here can read it by a flake that you administer.".to_owned()
     };
     let nobody = Holdings::default();
-    let readable = known
-        .iter()
-        .any(|(flake, _)| nobody.readable(flake.facts(), true).is_some());
+    let readable = known.iter().any(|(flake, _)| reads_by_name(&nobody, flake));
     let served = first_served(&known, &nobody);
     Ok(AccessExplanation {
         path: path_text(state, hash, &known).await?,
@@ -228,11 +226,18 @@ async fn of_everybody(
     })
 }
 
-/// From which of these slices somebody is served who names none: the most specific, then the oldest.
+/// Whether somebody reads a flake who names it.
+fn reads_by_name(holdings: &Holdings, flake: &FlakeEntry) -> bool {
+    let standing = holdings.standing(flake.facts(), Named::Flake, &Follows::default());
+    standing.is_some()
+}
+
+/// From which of these slices somebody is served who names none: the nearest, then the
+/// oldest.
 fn first_served(known: &[Known], holdings: &Holdings) -> Option<usize> {
     let ranked = known.iter().enumerate().filter_map(|(index, (flake, _))| {
-        let rank: Rank = holdings.readable(flake.facts(), false)?;
-        Some((rank, index))
+        let standing = holdings.standing(flake.facts(), Named::No, &Follows::default())?;
+        Some((standing, index))
     });
     ranked.min().map(|(_, index)| index)
 }
@@ -269,8 +274,7 @@ async fn path_text(
     let Some((_, holder)) = known.first() else {
         return Ok(hash.to_string());
     };
-    let path = state.lookup().path_of(*holder).await?;
-    let path = path.filter(|path| path.hash() == hash);
+    let path = state.lookup().path_of(*holder, hash).await?;
     Ok(path.map_or_else(|| hash.to_string(), |path| path.to_string()))
 }
 

@@ -4,7 +4,7 @@
 //! what [`Holdings`] makes of it, and there is no second copy of the rules.
 
 use fh_api::{AccessReason, Name, Role, Subject};
-use fh_auth::Holdings;
+use fh_auth::{Follows, Holdings, Named};
 use rusqlite::Connection;
 
 use crate::access::FlakeEntry;
@@ -36,7 +36,11 @@ pub(super) fn of_slice(
         Whose::Account(id, _) => Some(*id),
     };
     let mut reasons = Vec::new();
-    if Holdings::default().readable(facts, true).is_some() {
+    let nobody = Holdings::default();
+    if nobody
+        .standing(facts, Named::Flake, &Follows::default())
+        .is_some()
+    {
         reasons.push(AccessReason {
             by: "visibility".to_owned(),
             subject: None,
@@ -59,7 +63,7 @@ pub(super) fn of_slice(
         if grant.organization_wide {
             alone.add_organization_grant(organization, grant.role);
         } else {
-            alone.add_flake_grant(flake.id, grant.role);
+            alone.add_flake_grant(organization, flake.id, grant.role);
         }
         if let Some(role) = alone.role(facts) {
             let (subject, wide) = (Some(grant.subject), grant.organization_wide);

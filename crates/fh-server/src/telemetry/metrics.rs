@@ -72,6 +72,7 @@ struct Shared {
     damaged_now: Gauge,
     verification: Histogram,
     paths_committed: Counter,
+    paths_contested: Counter,
     listings_made: Counter,
     bytes_received: Counter,
     bytes_sent: Counter,
@@ -163,6 +164,7 @@ impl Metrics {
                 verification: recorder
                     .register_histogram(&Key::from_name("fh_nar_verification_seconds"), &METADATA),
                 paths_committed: counter("fh_paths_committed_total"),
+                paths_contested: counter("fh_paths_contested_total"),
                 listings_made: counter("fh_listings_made_total"),
                 bytes_received: counter("fh_http_received_bytes_total"),
                 bytes_sent: counter("fh_http_sent_bytes_total"),
@@ -296,6 +298,11 @@ impl Metrics {
         self.shared.paths_committed.increment(paths);
     }
 
+    /// A push has made slices disagree about so many paths.
+    pub(crate) fn paths_contested(&self, paths: u64) {
+        self.shared.paths_contested.increment(paths);
+    }
+
     /// Nix was answered.
     pub(crate) fn cache_answered(&self, route: CacheRoute, answer: CacheAnswer) {
         let counter =
@@ -341,6 +348,10 @@ fn describe(recorder: &PrometheusRecorder) {
         ),
         ("fh_nars_healed_total", "Damaged NARs that were sent again."),
         ("fh_paths_committed_total", "Store paths added to slices."),
+        (
+            "fh_paths_contested_total",
+            "Store paths about which slices have begun to disagree.",
+        ),
         (
             "fh_listings_made_total",
             "Listings made of NARs because somebody asked for one.",

@@ -83,6 +83,11 @@ impl Admission {
         self.policies().map(|policy| policy.id).collect()
     }
 
+    /// Whether it is a builder.
+    pub(crate) fn is_builder(&self) -> bool {
+        self.all().any(|admitted| admitted.verdict.builder)
+    }
+
     /// Whether there are ids to be remembered.
     pub(super) fn remembers(&self) -> bool {
         self.all()
@@ -92,11 +97,15 @@ impl Admission {
     /// All that the policies grant.
     pub(crate) fn holdings(&self) -> Holdings {
         let mut holdings = Holdings::default();
+        holdings.set_home(self.first.policy.organization_id);
         for admitted in self.all() {
             for target in &admitted.targets {
                 match target {
                     Target::Organization(id) => holdings.add_organization_grant(*id, admitted.role),
-                    Target::Flake(id) => holdings.add_flake_grant(*id, admitted.role),
+                    Target::Flake(id) => {
+                        let organization = admitted.policy.organization_id;
+                        holdings.add_flake_grant(organization, *id, admitted.role);
+                    }
                 }
             }
         }

@@ -85,7 +85,13 @@ async fn pushes_pack_and_removing_unpacks() {
         let closure: Vec<StorePathHash> = (0..64).map(hash).collect();
         for flake_id in 1..=2000 {
             for hash in closure.iter().take(if flake_id <= 300 { 64 } else { 2 }) {
-                assert!(slices::insert(transaction, flake_id, &info(*hash), 1)?);
+                assert!(slices::insert(
+                    transaction,
+                    flake_id,
+                    &info(*hash),
+                    1,
+                    Default::default()
+                )?);
             }
         }
         for hash in &closure[..2] {
@@ -117,7 +123,7 @@ async fn pushes_pack_and_removing_unpacks() {
         transaction.execute("DELETE FROM slice_path WHERE flake_id > 1900", [])?;
         for flake_id in (1950..=2000).rev() {
             for hash in closure[..2].iter().rev() {
-                slices::insert(transaction, flake_id, &info(*hash), 1)?;
+                slices::insert(transaction, flake_id, &info(*hash), 1, Default::default())?;
             }
         }
         for hash in &closure {
@@ -148,7 +154,8 @@ async fn ids_without_room_stay_unpacked() {
     let database = Database::open(directory.path()).unwrap();
     let checked = database.write(|transaction| {
         flakes(transaction, 700);
-        let add = |flake_id| slices::insert(transaction, flake_id, &info(hash(1)), 1);
+        let add =
+            |flake_id| slices::insert(transaction, flake_id, &info(hash(1)), 1, Default::default());
         for flake_id in 1..=300 {
             add(flake_id)?;
         }

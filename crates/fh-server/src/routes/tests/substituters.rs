@@ -26,6 +26,15 @@ async fn keys(server: &TestServer, path: &str, token: &str) -> Vec<String> {
     good.map(|key| key.public_key).collect()
 }
 
+/// What no route of these tests can do.
+async fn change(server: &TestServer, sql: &'static str) {
+    let changed = server.state.database().change_access(move |change| {
+        change.execute(sql, [])?;
+        Ok::<_, crate::DatabaseError>(())
+    });
+    changed.await.unwrap();
+}
+
 async fn per_organization() -> TestServer {
     TestServer::start_with(TempDir::new().unwrap(), |settings| {
         settings.signing = Signing::PerOrganization;
@@ -50,14 +59,13 @@ async fn a_person_of_several_organisations_gets_one_line_for_each_in_the_order_o
     assert_eq!(addresses(&list(&server, "", &ann).await), [""]);
     server.organization("beta", &bob).await;
     server.organization("alpha", &ann).await;
-    let member = "/api/v1/orgs/beta/members/ann";
-    server
-        .put(member, &server.admin, json!({ "role": "member" }))
-        .await;
-    let body = json!({ "role": "member" });
-    if server.get("/api/v1/orgs/beta", &ann).await.status != 200 {
-        server.put(member, &bob, body).await.expect(200);
-    }
+    change(
+        &server,
+        "INSERT INTO membership (organization_id, account_id, role, created_at) \
+         SELECT o.id, a.id, 'member', 9000000000000000 FROM organization o, account a \
+         WHERE o.folded = 'beta' AND a.folded = 'ann'",
+    )
+    .await;
     let told = list(&server, "", &ann).await;
     assert_eq!(addresses(&told), ["/cache/Zeta", "/cache/alpha", "/cache/beta"]);
     for line in &told.substituters {
@@ -154,25 +162,89 @@ async fn with_keys_of_their_own_each_line_has_those_of_its_organisation() {
 }
 
 #[tokio::test]
-async fn an_accepted_organisation_stands_behind_the_own_ones() {
+async fn accepted_organisations_and_follows_stand_behind_the_own_ones() {
     let server = per_organization().await;
     let ann = server.user("ann").await;
     let bob = server.user("bob").await;
-    server.organization("acme", &ann).await;
-    server.flake("acme/app", "private", &ann).await;
-    server.organization("zoo", &bob).await;
-    // What the server's administrator gives needs no acceptance.
-    let path = "/api/v1/orgs/acme/members/admin";
-    server.put(path, &ann, json!({ "role": "owner" })).await;
-    server.grant("acme/app", "bob", "read", &ann).await;
-    if list(&server, "", &bob).await.substituters.len() < 2 {
-        server
-            .put("/api/v1/invitations/acme", &bob, json!({}))
-            .await
-            .expect(200);
+    for name in ["acme", "many", "one"] {
+        server.organization(name, &ann).await;
     }
+    server.flake("acme/app", "private", &ann).await;
+    server.flake("many/a", "public", &ann).await;
+    server.flake("one/x", "public", &ann).await;
+    server.flake("one/y", "public", &ann).await;
+    server.organization("zoo", &bob).await;
+    server.grant("acme/app", "bob", "read", &ann).await;
+    // Nobody else puts a line there: not by a grant, not by what is public.
+    assert_eq!(addresses(&list(&server, "", &bob).await), ["/cache/zoo"]);
+
+    change(
+        &server,
+        "INSERT INTO guest (account_id, organization_id, accepted_at) \
+         SELECT a.id, o.id, 1 FROM account a, organization o \
+         WHERE a.folded = 'bob' AND o.folded = 'acme'",
+    )
+    .await;
+    change(
+        &server,
+        "INSERT INTO follow (account_id, position, organization_id, project, created_at) \
+         SELECT a.id, 1, o.id, 'y', 1 FROM account a, organization o \
+         WHERE a.folded = 'bob' AND o.folded = 'one'",
+    )
+    .await;
+    change(
+        &server,
+        "INSERT INTO follow (position, organization_id, created_at) \
+         SELECT 1, id, 1 FROM organization WHERE folded IN ('many', 'zoo')",
+    )
+    .await;
     let told = list(&server, "", &bob).await;
-    assert_eq!(addresses(&told), ["/cache/zoo", "/cache/acme"]);
-    let standings: Vec<_> = told.substituters.iter().map(|line| line.standing).collect();
-    assert_eq!(standings, [Some(Standing::Own), Some(Standing::Accepted)]);
+    assert_eq!(
+        addresses(&told),
+        ["/cache/zoo", "/cache/acme", "/cache/one/y", "/cache/many"]
+    );
+    let standings = told.substituters.iter().map(|line| line.standing.unwrap());
+    use Standing::{Accepted, Followed, Own};
+    assert_eq!(
+        standings.collect::<Vec<_>>(),
+        [Own, Accepted, Followed, Followed]
+    );
+    for line in &told.substituters {
+        let organization = line.organization.as_ref().unwrap();
+        let path = format!("/api/v1/orgs/{organization}/keys");
+        assert_eq!(line.public_keys, keys(&server, &path, &bob).await);
+    }
+    // Who shows no token reads what everybody follows.
+    let anonymous = list(&server, "", "").await;
+    assert_eq!(addresses(&anonymous), ["/cache/many"]);
+    let narrow = server.narrow(&bob, &["pull"], &["acme/*"]).await;
+    assert_eq!(addresses(&list(&server, "", &narrow).await), ["/cache/acme"]);
+}
+
+#[tokio::test]
+async fn service_accounts_read_as_one_what_their_organisation_reads() {
+    for signing in [Signing::Shared, Signing::PerOrganization] {
+        let server = TestServer::start_with(TempDir::new().unwrap(), |settings| {
+            settings.signing = signing;
+        })
+        .await;
+        let ann = server.user("ann").await;
+        server.organization("acme", &ann).await;
+        server.organization("beta", &ann).await;
+        let body = json!({ "name": "bot" });
+        server
+            .post("/api/v1/orgs/acme/service-accounts", &ann, body)
+            .await
+            .expect(201);
+        let body = json!({ "user": "bot", "permissions": ["pull"] });
+        let bot = server.mint(&ann, body).await.token;
+        let expected = match signing {
+            Signing::Shared => "",
+            Signing::PerOrganization => "/cache/acme",
+        };
+        let told = list(&server, "", &bot).await;
+        assert_eq!(addresses(&told), [expected]);
+        let path = "/cache/acme/nix-cache-info";
+        server.get(path, &bot).await.expect(200);
+    }
 }

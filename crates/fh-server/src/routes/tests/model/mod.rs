@@ -160,7 +160,7 @@ impl History {
                     };
                     nars::record(transaction, &stored)?;
                     let nar = nars::stored(transaction, [&info.nar_hash])?[&info.nar_hash].id;
-                    slices::insert(transaction, *id, &info, nar)?;
+                    slices::insert(transaction, *id, &info, nar, Default::default())?;
                 }
             }
             Ok::<_, crate::DatabaseError>(())

@@ -1,0 +1,174 @@
+//! Two contents for one store path: which of them a reader gets, if any.
+//!
+//! A store path's name does not commit to its content, so whoever may put a path into a view decides what
+//! its reader runs. Where the slices of a view disagree, the order is:
+//!
+//! ```text
+//! proof          a content address that the server has recomputed
+//! standing       own organisations, then accepted ones, then each follow
+//!   within one organisation
+//!   signature    of a key that the organisation trusts
+//!   builder      what its builders pushed, the oldest
+//!   person       the one that beats every other: see below
+//! ```
+//!
+//! What is left is ambiguous, and not served: two own (or two accepted) organisations that disagree, and
+//! persons of whom none may decide for the others. A follow never makes anything ambiguous: it takes the
+//! oldest that nobody beats.
+//!
+//! **Between persons.** Whoever may write to a slice decides about its content anyway. So row x beats row y
+//! if x's pusher may write to y's slice, and either y's pusher may not write to x's, or x is the older. A row wins
+//! that beats each row that disagrees with it. This compares pairs, so a row that somebody adds can take
+//! the victory from another one only if its pusher may write there or neither may write the other's; it can
+//! never hand the victory to a third.
+//!
+//! Invariant: the answer depends on the rows of the view and on what their pushers may write, on nothing
+//! else. A row of lower standing or class changes no answer.
+
+use std::collections::BTreeSet;
+
+use crate::Standing;
+
+/// When a row came into its slice; the lower, the older.
+pub type Age = (i64, u8);
+
+/// One slice's word on what a path is: one row of it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim {
+    /// The standing of the slice in the view.
+    pub standing: Standing,
+    /// The organisation of the slice, internal id.
+    pub organization: i64,
+    /// The slice, internal id.
+    pub flake: i64,
+    /// Equal for rows of equal NAR hash, size and references, and for no others.
+    pub content: u32,
+    /// Whether the server has recomputed the content address.
+    pub proven: bool,
+    /// Whether a key has signed it that the organisation trusts.
+    pub signed: bool,
+    /// Whether a builder pushed it.
+    pub builder: bool,
+    /// The account that pushed it, internal id; none where that is not known.
+    pub pusher: Option<i64>,
+    /// When it came.
+    pub age: Age,
+}
+
+/// Which content a view has of a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// That of the claims with this number.
+    Content(u32),
+    /// Those of the same standing disagree, and nothing decides between them.
+    Ambiguous,
+    /// There is no claim.
+    Nothing,
+}
+
+/// Settles which content a view has. `may_write`: whether an account may push to a slice now.
+pub fn settle(claims: &[Claim], mut may_write: impl FnMut(i64, i64) -> bool) -> Settled {
+    let Some(first) = claims.first() else {
+        return Settled::Nothing;
+    };
+    if claims.iter().all(|claim| claim.content == first.content) {
+        return Settled::Content(first.content);
+    }
+    let claims = best(claims.iter().collect(), |claim| claim.proven);
+    let standings: BTreeSet<Standing> = claims.iter().map(|claim| claim.standing).collect();
+    for standing in standings {
+        let mut of_standing = claims.clone();
+        of_standing.retain(|claim| claim.standing == standing);
+        let settled = match standing {
+            // A follow is of one organisation.
+            Standing::Followed(_) => match within(of_standing, &mut may_write, oldest_unbeaten) {
+                // Nobody there is unbeaten: as if the follow did not have it.
+                None => continue,
+                settled => settled,
+            },
+            Standing::Own | Standing::Accepted | Standing::Named => {
+                among_organizations(&of_standing, &mut may_write)
+            }
+        };
+        return settled.map_or(Settled::Ambiguous, Settled::Content);
+    }
+    Settled::Ambiguous
+}
+
+/// The content on which the organisations of one standing agree.
+fn among_organizations(
+    claims: &[&Claim],
+    may_write: &mut impl FnMut(i64, i64) -> bool,
+) -> Option<u32> {
+    let organizations: BTreeSet<i64> = claims.iter().map(|claim| claim.organization).collect();
+    let mut agreed = None;
+    for organization in organizations {
+        let mut of_organization = claims.to_vec();
+        of_organization.retain(|claim| claim.organization == organization);
+        let content = within(of_organization, may_write, beats_all)?;
+        if agreed.is_some_and(|agreed| agreed != content) {
+            return None;
+        }
+        agreed = Some(content);
+    }
+    agreed
+}
+
+/// The content that an organisation's slices have. `between`: who wins among persons.
+fn within<M: FnMut(i64, i64) -> bool>(
+    claims: Vec<&Claim>,
+    may_write: &mut M,
+    between: impl Fn(&[&Claim], &mut M) -> Option<u32>,
+) -> Option<u32> {
+    let claims = best(claims, |claim| claim.signed);
+    let claims = best(claims, |claim| claim.builder);
+    let first = claims.first()?;
+    if claims.iter().all(|claim| claim.content == first.content) {
+        return Some(first.content);
+    }
+    if first.builder {
+        let oldest = claims.iter().min_by_key(|claim| claim.age)?;
+        return Some(oldest.content);
+    }
+    between(&claims, may_write)
+}
+
+/// The claims that have a quality, if any has it, else all.
+fn best<'a>(claims: Vec<&'a Claim>, has: impl Fn(&Claim) -> bool) -> Vec<&'a Claim> {
+    if claims.iter().any(|claim| has(claim)) {
+        claims.into_iter().filter(|claim| has(claim)).collect()
+    } else {
+        claims
+    }
+}
+
+/// Whether one row decides against another.
+fn beats(x: &Claim, y: &Claim, may_write: &mut impl FnMut(i64, i64) -> bool) -> bool {
+    let mut writes =
+        |claim: &Claim, flake: i64| claim.pusher.is_some_and(|pusher| may_write(pusher, flake));
+    writes(x, y.flake) && (x.age < y.age || !writes(y, x.flake))
+}
+
+/// The content of a row that beats each that disagrees with it.
+fn beats_all(claims: &[&Claim], may_write: &mut impl FnMut(i64, i64) -> bool) -> Option<u32> {
+    let winner = claims.iter().find(|x| {
+        let mut others = claims.iter().filter(|y| y.content != x.content);
+        others.all(|y| beats(x, y, may_write))
+    });
+    winner.map(|claim| claim.content)
+}
+
+/// The content of the oldest row that none beats.
+fn oldest_unbeaten(claims: &[&Claim], may_write: &mut impl FnMut(i64, i64) -> bool) -> Option<u32> {
+    let unbeaten = claims.iter().filter(|x| {
+        let mut others = claims.iter().filter(|y| y.content != x.content);
+        !others.any(|y| beats(y, x, may_write))
+    });
+    // Collected by age first: the filter asks what may be written.
+    unbeaten
+        .min_by_key(|claim| claim.age)
+        .map(|claim| claim.content)
+}
+
+#[cfg(test)]
+mod tests;

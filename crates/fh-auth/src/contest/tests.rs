@@ -1,0 +1,265 @@
+use std::collections::HashSet;
+
+use proptest::prelude::*;
+
+use super::*;
+
+/// A row of slice `flake` of organisation 1, pushed by the account of the same number as `pusher`.
+fn row(flake: i64, content: u32, pusher: i64, age: i64) -> Claim {
+    Claim {
+        standing: Standing::Own,
+        organization: 1,
+        flake,
+        content,
+        proven: false,
+        signed: false,
+        builder: false,
+        pusher: Some(pusher),
+        age: (age, 0),
+    }
+}
+
+fn nobody(_: i64, _: i64) -> bool {
+    false
+}
+
+/// Each writes to the slice of their own number alone.
+fn own(pusher: i64, flake: i64) -> bool {
+    pusher == flake
+}
+
+#[test]
+fn the_order_is_proof_standing_signature_builder_and_then_persons() {
+    use Settled::{Ambiguous, Content, Nothing};
+    let standing = |standing, claim| Claim { standing, ..claim };
+    let (accepted, followed) = (Standing::Accepted, Standing::Followed);
+    let proven = |claim| Claim {
+        proven: true,
+        ..claim
+    };
+    let signed = |claim| Claim {
+        signed: true,
+        ..claim
+    };
+    let builder = |claim| Claim {
+        builder: true,
+        ..claim
+    };
+    let of = |organization, claim| Claim {
+        organization,
+        ..claim
+    };
+    let (a, b, c) = (row(1, 1, 1, 1), row(2, 2, 2, 2), row(3, 3, 3, 3));
+    for (what, claims, settled) in [
+        ("nothing", vec![], Nothing),
+        ("agreement", vec![a, row(2, 1, 2, 2)], Content(1)),
+        ("persons", vec![a, b], Ambiguous),
+        ("the nearer", vec![standing(accepted, a), b], Content(2)),
+        (
+            "a proof beats the nearer",
+            vec![proven(standing(followed(3), a)), b],
+            Content(1),
+        ),
+        (
+            "a signature beats a builder",
+            vec![builder(a), signed(b)],
+            Content(2),
+        ),
+        (
+            "a signature does not beat the nearer",
+            vec![signed(standing(accepted, a)), b],
+            Content(2),
+        ),
+        ("a builder beats a person", vec![a, builder(b)], Content(2)),
+        (
+            "the oldest builder",
+            vec![builder(c), builder(b), a],
+            Content(2),
+        ),
+        (
+            "two own organisations",
+            vec![builder(a), of(2, b)],
+            Ambiguous,
+        ),
+        (
+            "two that agree",
+            vec![a, of(2, row(2, 1, 2, 2)), standing(accepted, c)],
+            Content(1),
+        ),
+        (
+            "two accepted",
+            vec![standing(accepted, a), standing(accepted, of(2, b))],
+            Ambiguous,
+        ),
+        (
+            "an ambiguous one spoils both",
+            vec![a, b, of(2, row(4, 1, 4, 4))],
+            Ambiguous,
+        ),
+        (
+            "the earlier follow",
+            vec![standing(followed(1), a), standing(followed(0), b)],
+            Content(2),
+        ),
+        (
+            "a follow is not ambiguous",
+            vec![standing(followed(0), a), standing(followed(0), b)],
+            Content(1),
+        ),
+        (
+            "but what is nearer still is",
+            vec![a, b, standing(followed(0), c)],
+            Ambiguous,
+        ),
+        (
+            "named",
+            vec![standing(Standing::Named, a), standing(Standing::Named, b)],
+            Ambiguous,
+        ),
+    ] {
+        assert_eq!(settle(&claims, own), settled, "{what}");
+        let reversed: Vec<Claim> = claims.iter().rev().copied().collect();
+        assert_eq!(settle(&reversed, own), settled, "{what}, reversed");
+    }
+}
+
+#[test]
+fn between_persons_who_may_write_the_others_slice_decides() {
+    let (a, b, c) = (row(1, 1, 1, 1), row(2, 2, 2, 2), row(3, 3, 3, 3));
+    let everywhere = |pusher: i64| move |who: i64, flake: i64| who == pusher || who == flake;
+    assert_eq!(
+        settle(&[a, b], |_, _| true),
+        Settled::Content(1),
+        "the older"
+    );
+    assert_eq!(settle(&[a, b], everywhere(2)), Settled::Content(2));
+    assert_eq!(settle(&[a, b, c], everywhere(3)), Settled::Content(3));
+    assert_eq!(settle(&[a, b, c], everywhere(4)), Settled::Ambiguous);
+    // 1 and 2 may write each other's, 2 may write 3's too, 3 its own alone: the third takes the victory from
+    // the first and does not hand it to the second.
+    let may = |who: i64, flake: i64| who <= 2 && flake <= 2 || (who, flake) == (2, 3);
+    assert_eq!(settle(&[a, b], may), Settled::Content(1));
+    assert_eq!(settle(&[a, b, c], may), Settled::Ambiguous);
+    let unknown = Claim { pusher: None, ..a };
+    assert_eq!(settle(&[unknown, b], |_, _| true), Settled::Content(2));
+    assert_eq!(settle(&[a, b], nobody), Settled::Ambiguous);
+}
+
+fn claim() -> impl Strategy<Value = Claim> {
+    let standing = prop_oneof![
+        Just(Standing::Own),
+        Just(Standing::Accepted),
+        Just(Standing::Followed(0)),
+        Just(Standing::Followed(1)),
+    ];
+    (
+        standing,
+        (0..2_i64, 0..3_i64, 0..3_u32),
+        (
+            prop::bool::weighted(0.05),
+            prop::bool::weighted(0.2),
+            prop::bool::weighted(0.3),
+        ),
+        0..4_i64,
+        0..100_i64,
+    )
+        .prop_map(
+            |(standing, (organization, slice, content), (proven, signed, builder), pusher, age)| {
+                // A follow is of one organisation, and an organisation has one of the nearer standings.
+                let organization = match standing {
+                    Standing::Own => organization,
+                    Standing::Accepted => 2 + organization,
+                    Standing::Followed(position) => 4 + i64::from(position),
+                    Standing::Named => 6,
+                };
+                Claim {
+                    standing,
+                    organization,
+                    flake: organization * 10 + slice,
+                    content,
+                    proven,
+                    signed,
+                    builder,
+                    pusher: Some(pusher),
+                    age: (age, 0),
+                }
+            },
+        )
+}
+
+/// Claims as a view has them: a slice has one row of a path, and no two are of one age.
+fn claims() -> impl Strategy<Value = Vec<Claim>> {
+    prop::collection::vec(claim(), 1..7).prop_map(|mut claims| {
+        let mut seen = HashSet::new();
+        claims.retain(|claim| seen.insert(claim.flake));
+        for (index, claim) in claims.iter_mut().enumerate() {
+            claim.age = (claim.age.0, u8::try_from(index).unwrap());
+        }
+        claims
+    })
+}
+
+/// What a claim is worth within its organisation.
+fn class(claim: &Claim) -> (bool, bool, bool) {
+    (claim.proven, claim.signed, claim.builder)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(4000))]
+
+    /// Whoever pushes to a slice of lower standing or class, or of the same where they may not write to the slice
+    /// that is served, gives the reader no other content; nor none, but for the one case: two persons of
+    /// one organisation neither of whom may write the other's slice.
+    #[test]
+    fn lower_never_moves_higher(
+        before in claims(),
+        added in claim(),
+        rights in prop::collection::hash_set((0..4_i64, 0..60_i64), 0..60),
+    ) {
+        let may_write = |who, flake| rights.contains(&(who, flake));
+        let Settled::Content(content) = settle(&before, may_write) else { return Ok(()); };
+        if !(before.iter().all(|claim| claim.flake != added.flake)) { return Ok(()); }
+        // A recomputed content address is one content; what is proven here agrees.
+        if !(!added.proven) { return Ok(()); }
+        let newest = before.iter().map(|claim| claim.age.0).max().unwrap_or(0);
+        let added = Claim { age: (newest + 1, 0), ..added };
+        let after: Vec<Claim> = before.iter().copied().chain([added]).collect();
+        let settled = settle(&after, may_write);
+        // The reader is served from the best of the slices with that content.
+        for served in before.iter().filter(|claim| claim.content == content) {
+            let best = before.iter().filter(|claim| claim.content == content)
+                .min_by_key(|claim| (!claim.proven, claim.standing, !claim.signed, !claim.builder, claim.age)).unwrap();
+            if served != best { continue; }
+            let pusher = added.pusher.unwrap();
+            let lower = added.standing > served.standing
+                || added.organization == served.organization && class(&added) < class(served);
+            let sideways = added.organization == served.organization
+                && class(&added) == class(served)
+                && before.iter().filter(|claim| claim.content == content)
+                    .all(|claim| !may_write(pusher, claim.flake));
+            if lower {
+                prop_assert_eq!(settled, Settled::Content(content));
+            } else if sideways {
+                let excused = !added.builder && settled == Settled::Ambiguous;
+                prop_assert!(excused || settled == Settled::Content(content), "{:?}", settled);
+            }
+        }
+    }
+
+    /// A follow never takes a path away.
+    #[test]
+    fn a_follow_never_takes_a_path_away(
+        before in claims(),
+        follow in claim(),
+        rights in prop::collection::hash_set((0..4_i64, 0..60_i64), 0..60),
+    ) {
+        let may_write = |who, flake| rights.contains(&(who, flake));
+        if !(matches!(follow.standing, Standing::Followed(_))) { return Ok(()); }
+        if !(before.iter().all(|claim| claim.flake != follow.flake)) { return Ok(()); }
+        let settled = settle(&before, may_write);
+        let after: Vec<Claim> = before.iter().copied().chain([follow]).collect();
+        if matches!(settled, Settled::Content(_)) {
+            prop_assert!(matches!(settle(&after, may_write), Settled::Content(_)));
+        }
+    }
+}

@@ -1,0 +1,303 @@
+//! The paths about which slices disagree, and what each slice says of them.
+//!
+//! Two rows disagree if their NARs or their references differ. The set of contested paths is kept by the
+//! commits, so that every other path is answered without a further question. A path stays in it when the
+//! disagreement ends: it only costs a little time.
+//!
+//! Invariant: where a path is not in the set, every row of it, and every fingerprint of what was left out as
+//! upstream, says the same. So a new row need be compared with one of each alone.
+
+use std::collections::HashSet;
+
+use fh_api::{FlakeName, Role};
+use fh_auth::{FlakeFacts, Holdings};
+use fh_nix::{NarHash, PublicKey, StorePath, StorePathHash};
+use rusqlite::{Connection, params};
+
+use super::nars::hex_list;
+use super::trust::Target;
+use super::values::{all, execute, first, parse, parsed};
+use super::{DatabaseError, accounts, grants, trust};
+
+/// Whether slices disagree about a path.
+const IS_CONTESTED: &str = "SELECT 1 AS found FROM contested_path WHERE path_hash = ?1";
+
+/// Those of a slice's rows of some paths that disagree with the oldest row of the path, or with one
+/// fingerprint of it.
+const DISAGREEING: &str = "INSERT INTO contested_path (path_hash) \
+     SELECT s.path_hash FROM json_each(?1) AS wanted \
+     CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
+     WHERE EXISTS (SELECT 1 FROM slice_path AS o WHERE o.id = \
+             (SELECT MIN(id) FROM slice_path WHERE path_hash = s.path_hash) \
+             AND (o.nar_id <> s.nar_id OR o.path_refs <> s.path_refs)) \
+     OR EXISTS (SELECT 1 FROM (SELECT u.nar_hash, u.path_refs FROM slice_upstream AS u \
+                               WHERE u.path_hash = s.path_hash LIMIT 1) AS u \
+                CROSS JOIN nar AS n ON n.id = s.nar_id \
+                WHERE u.nar_hash <> n.nar_hash OR u.path_refs <> s.path_refs) \
+     ON CONFLICT (path_hash) DO NOTHING RETURNING path_hash";
+
+/// The same of the fingerprints of a slice.
+const DISAGREEING_UPSTREAM: &str = "INSERT INTO contested_path (path_hash) \
+     SELECT u.path_hash FROM json_each(?1) AS wanted \
+     CROSS JOIN slice_upstream AS u ON u.path_hash = unhex(wanted.value) AND u.flake_id = ?2 \
+     WHERE EXISTS (SELECT 1 FROM slice_path AS o CROSS JOIN nar AS n ON n.id = o.nar_id \
+             WHERE o.id = (SELECT MIN(id) FROM slice_path WHERE path_hash = u.path_hash) \
+             AND (n.nar_hash <> u.nar_hash OR o.path_refs <> u.path_refs)) \
+     OR EXISTS (SELECT 1 FROM (SELECT x.nar_hash, x.path_refs FROM slice_upstream AS x \
+                               WHERE x.path_hash = u.path_hash LIMIT 1) AS x \
+                WHERE x.nar_hash <> u.nar_hash OR x.path_refs <> u.path_refs) \
+     ON CONFLICT (path_hash) DO NOTHING RETURNING path_hash";
+
+/// Marks the NARs of all rows of a path.
+const MARK_ALL: &str = "UPDATE nar SET contested = 1 WHERE contested = 0 AND id IN \
+     (SELECT nar_id FROM slice_path WHERE path_hash = ?1) RETURNING nar_hash";
+
+/// Marks the NARs of a slice's rows of those paths that are contested.
+const MARK_NEW: &str = "UPDATE nar SET contested = 1 WHERE contested = 0 AND id IN \
+     (SELECT s.nar_id FROM json_each(?1) AS wanted \
+      CROSS JOIN contested_path AS c ON c.path_hash = unhex(wanted.value) \
+      CROSS JOIN slice_path AS s ON s.path_hash = c.path_hash AND s.flake_id = ?2) \
+     RETURNING nar_hash";
+
+/// Whether slices disagree about a path.
+pub(crate) fn is_contested(
+    connection: &Connection,
+    hash: &StorePathHash,
+) -> Result<bool, DatabaseError> {
+    let found: Option<i64> = first(connection, IS_CONTESTED, params![hash.as_bytes()], |row| {
+        Ok(row.get("found")?)
+    })?;
+    Ok(found.is_some())
+}
+
+/// What a commit has made contested: copies of what was known of these are out of date.
+#[derive(Debug, Default)]
+pub(crate) struct NewlyContested {
+    /// Paths.
+    pub(crate) paths: Vec<StorePathHash>,
+    /// NARs.
+    pub(crate) nars: Vec<NarHash>,
+}
+
+/// Notes disagreement about paths that a slice has got rows or fingerprints of.
+pub(crate) fn note(
+    connection: &Connection,
+    flake_id: i64,
+    rows: &[StorePathHash],
+    upstream: &[StorePathHash],
+) -> Result<NewlyContested, DatabaseError> {
+    let mut new = NewlyContested::default();
+    for (hashes, sql) in [(rows, DISAGREEING), (upstream, DISAGREEING_UPSTREAM)] {
+        if hashes.is_empty() {
+            continue;
+        }
+        let keys = params![
+            hex_list(hashes.iter().map(StorePathHash::as_bytes)),
+            flake_id
+        ];
+        new.paths.extend(all(connection, sql, keys, |row| {
+            Ok(StorePathHash::from_bytes(row.get("path_hash")?))
+        })?);
+    }
+    for hash in &new.paths {
+        let marked = all(connection, MARK_ALL, params![hash.as_bytes()], nar_hash)?;
+        new.nars.extend(marked);
+    }
+    if !rows.is_empty() {
+        let keys = params![hex_list(rows.iter().map(StorePathHash::as_bytes)), flake_id];
+        new.nars.extend(all(connection, MARK_NEW, keys, nar_hash)?);
+    }
+    Ok(new)
+}
+
+fn nar_hash(row: &rusqlite::Row<'_>) -> Result<NarHash, DatabaseError> {
+    Ok(NarHash::from_bytes(row.get("nar_hash")?))
+}
+
+/// Two slices of one organisation that disagree about a path.
+#[derive(Debug)]
+pub(crate) struct Clash {
+    /// The path.
+    pub(crate) path: StorePath,
+    /// The other slice.
+    pub(crate) flake: FlakeName,
+    /// What the other one has.
+    pub(crate) there: NarHash,
+    /// What this one has.
+    pub(crate) pushed: NarHash,
+}
+
+/// Where other slices of the same organisation disagree with a slice about some of its paths, a hundred at
+/// most. Of other organisations' slices nothing is told.
+pub(crate) fn clashes(
+    connection: &Connection,
+    flake_id: i64,
+    hashes: &[StorePathHash],
+) -> Result<Vec<Clash>, DatabaseError> {
+    if hashes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT s.path_hash, s.name, g.name AS org, f.name AS project, \
+               n.nar_hash AS pushed, m.nar_hash AS there \
+               FROM json_each(?1) AS wanted \
+               CROSS JOIN contested_path AS c ON c.path_hash = unhex(wanted.value) \
+               CROSS JOIN slice_path AS s ON s.path_hash = c.path_hash AND s.flake_id = ?2 \
+               CROSS JOIN flake AS own ON own.id = s.flake_id \
+               CROSS JOIN organization AS g ON g.id = own.organization_id \
+               CROSS JOIN slice_path AS o ON o.path_hash = s.path_hash AND o.flake_id <> s.flake_id \
+               CROSS JOIN flake AS f ON f.id = o.flake_id AND f.organization_id = g.id \
+               CROSS JOIN nar AS n ON n.id = s.nar_id CROSS JOIN nar AS m ON m.id = o.nar_id \
+               WHERE o.nar_id <> s.nar_id OR o.path_refs <> s.path_refs LIMIT 100";
+    let keys = params![
+        hex_list(hashes.iter().map(StorePathHash::as_bytes)),
+        flake_id
+    ];
+    all(connection, sql, keys, |row| {
+        let hash = StorePathHash::from_bytes(row.get("path_hash")?);
+        let name: String = row.get("name")?;
+        let path = StorePath::new(hash, &name).map_err(|error| DatabaseError::Invalid {
+            what: "store path",
+            source: error.into(),
+        })?;
+        Ok(Clash {
+            path,
+            flake: FlakeName {
+                org: parsed(row, "org", "organisation name")?,
+                project: parsed(row, "project", "flake name")?,
+            },
+            there: NarHash::from_bytes(row.get("there")?),
+            pushed: NarHash::from_bytes(row.get("pushed")?),
+        })
+    })
+}
+
+/// What one slice says of a path.
+#[derive(Debug, Clone)]
+pub(crate) struct Word {
+    /// The row, where the slice has the content; none for a fingerprint of what was left out.
+    pub(crate) row_id: Option<i64>,
+    /// The internal id of the row's NAR.
+    pub(crate) nar_id: Option<i64>,
+    /// The content was lost.
+    pub(crate) damaged: bool,
+    /// The slice.
+    pub(crate) flake_id: i64,
+    /// The content.
+    pub(crate) nar_hash: NarHash,
+    /// References as they are stored, sorted.
+    pub(crate) references: String,
+    /// Whether the content address was recomputed.
+    pub(crate) proven: bool,
+    /// Whether a builder pushed it.
+    pub(crate) builder: bool,
+    /// The account that pushed it.
+    pub(crate) pusher_id: Option<i64>,
+    /// When it came into the slice: see [`fh_auth::contest::Age`].
+    pub(crate) age: (i64, u8),
+}
+
+/// What every slice says of a path, in no order.
+pub(crate) fn words(
+    connection: &Connection,
+    hash: &StorePathHash,
+) -> Result<Vec<Word>, DatabaseError> {
+    let sql = "SELECT s.id, s.nar_id, s.flake_id, s.path_refs, s.pusher_id, s.builder, s.proven, \
+               n.nar_hash, n.damaged_at \
+               FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id WHERE s.path_hash = ?1";
+    let mut found = all(connection, sql, params![hash.as_bytes()], |row| {
+        let row_id = row.get("id")?;
+        Ok(Word {
+            row_id: Some(row_id),
+            nar_id: row.get("nar_id")?,
+            damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
+            flake_id: row.get("flake_id")?,
+            nar_hash: nar_hash(row)?,
+            references: row.get("path_refs")?,
+            proven: row.get("proven")?,
+            builder: row.get("builder")?,
+            pusher_id: row.get("pusher_id")?,
+            age: (row_id, 0),
+        })
+    })?;
+    let sql = "SELECT flake_id, nar_hash, path_refs, pusher_id, builder, after_row \
+               FROM slice_upstream WHERE path_hash = ?1";
+    found.extend(all(connection, sql, params![hash.as_bytes()], |row| {
+        Ok(Word {
+            row_id: None,
+            nar_id: None,
+            damaged: false,
+            flake_id: row.get("flake_id")?,
+            nar_hash: nar_hash(row)?,
+            references: row.get("path_refs")?,
+            proven: false,
+            builder: row.get("builder")?,
+            pusher_id: row.get("pusher_id")?,
+            age: (row.get("after_row")?, 1),
+        })
+    })?);
+    Ok(found)
+}
+
+/// The keys whose signatures an organisation takes for a proof.
+pub(crate) fn trusted_keys(
+    connection: &Connection,
+    organization_id: i64,
+) -> Result<Vec<PublicKey>, DatabaseError> {
+    let sql = "SELECT key FROM trusted_key WHERE organization_id = ?1 ORDER BY key";
+    all(connection, sql, params![organization_id], |row| {
+        parse(&row.get::<_, String>("key")?, "public key")
+    })
+}
+
+/// Sets these keys, in place of those that there are.
+pub(crate) fn set_trusted_keys(
+    connection: &Connection,
+    organization_id: i64,
+    keys: &[PublicKey],
+) -> Result<(), DatabaseError> {
+    let sql = "DELETE FROM trusted_key WHERE organization_id = ?1";
+    execute(connection, sql, params![organization_id])?;
+    let keys: HashSet<String> = keys.iter().map(ToString::to_string).collect();
+    for key in keys {
+        let sql = "INSERT INTO trusted_key (organization_id, key, created_at) VALUES (?1, ?2, ?3)";
+        execute(
+            connection,
+            sql,
+            params![organization_id, key, super::values::now()],
+        )?;
+    }
+    Ok(())
+}
+
+/// What an account may do now, to tell whether it may write to a slice: none where it is gone or
+/// disabled. A workload holds what its policy gives to any that it lets in.
+pub(crate) fn rights(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Option<Holdings>, DatabaseError> {
+    let Some(account) = accounts::get(connection, account_id)? else {
+        return Ok(None);
+    };
+    if account.disabled_at.is_some() {
+        return Ok(None);
+    }
+    let Some(policy) = trust::of_account(connection, account_id)? else {
+        return Ok(Some(grants::holdings(connection, account_id)?));
+    };
+    let mut holdings = Holdings::default();
+    let organization = policy.organization_id;
+    holdings.set_home(organization);
+    for target in trust::targets(connection, &policy)? {
+        let role = policy.policy.role;
+        match target {
+            Target::Organization(id) => holdings.add_organization_grant(id, role),
+            Target::Flake(id) => holdings.add_flake_grant(organization, id, role),
+        }
+    }
+    Ok(Some(holdings))
+}
+
+/// Whether these rights let somebody push to a flake.
+pub(crate) fn may_write(rights: &Holdings, flake: FlakeFacts) -> bool {
+    rights.role(flake) >= Some(Role::Write)
+}

@@ -1,0 +1,235 @@
+//! Paths about which slices disagree: what a view has of them, decided by [`fh_auth::contest`].
+//!
+//! Only these paths come here; what is uncontested takes the quick way, where the nearest slice is as good as
+//! any other. What is decided for a view is remembered until something is pushed or access changes, since
+//! it depends on what the pushers may write.
+//!
+//! Invariant: where the slices of the view agree, the row is the one that the quick way takes: the lowest
+//! rank, then the oldest. So that others disagree changes no byte of what a view has.
+
+use std::collections::HashMap;
+
+use fh_auth::Holdings;
+use fh_auth::contest::{Claim, Settled, settle};
+use fh_nix::{NarHash, PublicKey, StorePathHash};
+use rusqlite::Connection;
+
+use super::Lookup;
+use crate::access::{View, ViewIdentity};
+use crate::database::contests::{self, Word};
+use crate::database::nars::Nar;
+use crate::database::{DatabaseError, slices};
+use crate::signatures::Signatures;
+
+/// A row that a view has of a contested path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Winner {
+    pub(super) row_id: i64,
+    nar_id: i64,
+}
+
+/// For which view, which holders and which state of access something was decided.
+pub(super) type DecisionKey = (ViewIdentity, u64, u64);
+
+/// What the slices of a view say of a path about which they disagree.
+#[derive(Debug, Clone)]
+pub(crate) struct Dispute {
+    /// The slices whose content the view has; none where it has none.
+    pub(crate) served: Vec<i64>,
+    /// The slices that have another one.
+    pub(crate) others: Vec<i64>,
+}
+
+impl Lookup {
+    /// The row of a contested path, of which the holders have this serial number.
+    pub(super) async fn contested_row(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+        serial: u64,
+    ) -> Result<Option<Winner>, DatabaseError> {
+        let shared = &self.shared;
+        let access = shared.database.generation().access;
+        let key = (view.identity(), serial, access);
+        if let Some(decided) = shared.settled.get(&key) {
+            return Ok(decided);
+        }
+        let (view, signatures) = (view.clone(), shared.signatures.clone());
+        let decided = shared.database.read(move |connection| {
+            Ok(Examined::of(connection, &view, hash, &signatures)?.winner())
+        });
+        let decided = decided.await?;
+        shared.settled.insert(key, decided);
+        Ok(decided)
+    }
+
+    /// Whether a view has a contested NAR: whether a path with it stands in a slice of the view, and the
+    /// view has that path with this very content.
+    pub(super) async fn contested_nar(&self, view: &View, nar: Nar) -> Result<bool, DatabaseError> {
+        let found = self
+            .shared
+            .database
+            .read(move |connection| slices::rows_of_nar(connection, &nar.nar_hash))
+            .await?;
+        let rows = found.map(|(_, rows)| rows).unwrap_or_default();
+        let mut hashes: Vec<StorePathHash> = rows
+            .into_iter()
+            .filter(|(_, holder)| view.rank(holder.flake_id).is_some())
+            .map(|(hash, _)| hash)
+            .collect();
+        hashes.sort_unstable();
+        hashes.dedup();
+        for hash in hashes {
+            let holders = self.path(hash).await?;
+            if !holders.contested {
+                return Ok(true);
+            }
+            let winner = self.contested_row(view, hash, holders.serial).await?;
+            if winner.is_some_and(|winner| winner.nar_id == nar.id) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Which slices of a view disagree about a path, if any do.
+    pub(crate) async fn dispute(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+    ) -> Result<Option<Dispute>, DatabaseError> {
+        if !self.path(hash).await?.contested {
+            return Ok(None);
+        }
+        let (view, signatures) = (view.clone(), self.shared.signatures.clone());
+        let dispute = self.shared.database.read(move |connection| {
+            Ok(Examined::of(connection, &view, hash, &signatures)?.dispute())
+        });
+        dispute.await
+    }
+}
+
+/// What the slices of a view say of a path, and what it comes to.
+struct Examined {
+    /// Each word with its rank in the view and the number of its content.
+    words: Vec<(u32, u32, Word)>,
+    settled: Settled,
+}
+
+impl Examined {
+    fn of(
+        connection: &Connection,
+        view: &View,
+        hash: StorePathHash,
+        signatures: &Signatures,
+    ) -> Result<Self, DatabaseError> {
+        let mut contents: HashMap<(NarHash, String), u32> = HashMap::new();
+        let mut keys: HashMap<i64, Vec<PublicKey>> = HashMap::new();
+        let (mut words, mut claims) = (Vec::new(), Vec::new());
+        for word in contests::words(connection, &hash)? {
+            let Some((organization, standing)) = view.standing_of(word.flake_id) else {
+                continue;
+            };
+            let next = u32::try_from(contents.len()).unwrap_or(u32::MAX);
+            let content = (word.nar_hash, word.references.clone());
+            let content = *contents.entry(content).or_insert(next);
+            let trusted = match keys.get(&organization) {
+                Some(trusted) => trusted,
+                None => {
+                    let trusted = contests::trusted_keys(connection, organization)?;
+                    keys.entry(organization).or_insert(trusted)
+                }
+            };
+            let signed = !trusted.is_empty()
+                && slices::info_of(connection, &hash, word.flake_id, word.row_id)?
+                    .is_some_and(|info| signatures.signed(&info, trusted));
+            claims.push(Claim {
+                standing,
+                organization,
+                flake: word.flake_id,
+                content,
+                proven: word.proven,
+                signed,
+                builder: word.builder,
+                pusher: word.pusher_id,
+                age: word.age,
+            });
+            words.push((standing.rank() as u32, content, word));
+        }
+        let mut rights = Rights::new(connection, view);
+        let settled = settle(&claims, |pusher, flake| rights.may_write(pusher, flake));
+        rights.failure.map_or(Ok(()), Err)?;
+        Ok(Self { words, settled })
+    }
+
+    /// The row that is served: of those with the content, that of the lowest rank, then the oldest.
+    fn winner(&self) -> Option<Winner> {
+        let Settled::Content(content) = self.settled else {
+            return None;
+        };
+        let rows = self.words.iter().filter_map(|(rank, of, word)| {
+            let (row_id, nar_id) = (word.row_id?, word.nar_id?);
+            (*of == content && !word.damaged).then_some((*rank, Winner { row_id, nar_id }))
+        });
+        let best = rows.min_by_key(|(rank, winner)| (*rank, winner.row_id));
+        best.map(|(_, winner)| winner)
+    }
+
+    fn dispute(&self) -> Option<Dispute> {
+        let first = self.words.first()?.1;
+        if self.words.iter().all(|(_, content, _)| *content == first) {
+            return None;
+        }
+        let slices = |wanted: bool| {
+            let has = |content: u32| self.settled == Settled::Content(content);
+            let words = self.words.iter();
+            words
+                .filter(|(_, content, _)| has(*content) == wanted)
+                .map(|(_, _, word)| word.flake_id)
+                .collect()
+        };
+        Some(Dispute {
+            served: slices(true),
+            others: slices(false),
+        })
+    }
+}
+
+/// What pushers may write, each asked about once.
+struct Rights<'a> {
+    connection: &'a Connection,
+    view: &'a View,
+    known: HashMap<i64, Option<Holdings>>,
+    failure: Option<DatabaseError>,
+}
+
+impl<'a> Rights<'a> {
+    fn new(connection: &'a Connection, view: &'a View) -> Self {
+        Self {
+            connection,
+            view,
+            known: HashMap::new(),
+            failure: None,
+        }
+    }
+
+    /// False where the database fails, which is kept.
+    fn may_write(&mut self, pusher: i64, flake: i64) -> bool {
+        let Some(facts) = self.view.flake(flake).map(crate::access::FlakeEntry::facts) else {
+            return false;
+        };
+        if let std::collections::hash_map::Entry::Vacant(entry) = self.known.entry(pusher) {
+            match contests::rights(self.connection, pusher) {
+                Ok(rights) => {
+                    entry.insert(rights);
+                }
+                Err(error) => {
+                    self.failure = Some(error);
+                    return false;
+                }
+            }
+        }
+        let rights = self.known.get(&pusher).and_then(Option::as_ref);
+        rights.is_some_and(|rights| contests::may_write(rights, facts))
+    }
+}
