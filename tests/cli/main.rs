@@ -12,6 +12,7 @@ mod foreign;
 mod help;
 mod keyring;
 mod login;
+mod login_lines;
 mod login_refused;
 mod logout;
 mod manage;

@@ -98,11 +98,10 @@ pub(super) fn keeping(
     if !site.public_keys.is_empty() {
         entry.public_keys.clone_from(&site.public_keys);
     }
-    if let Some(lines) = &site.lines {
-        let root_alone = lines.iter().map(|line| &line.url).eq(&site.substituter);
-        let lines = lines.iter().filter(|_| !root_alone);
-        entry.substituters = lines.map(|line| line.url.clone()).collect();
-    }
+    let lines = site.lines.as_deref().unwrap_or_default();
+    let root_alone = lines.iter().map(|line| &line.url).eq(&site.substituter);
+    let lines = lines.iter().filter(|_| !root_alone);
+    entry.substituters = lines.map(|line| line.url.clone()).collect();
     if let Some(reading) = wanted.reading {
         entry.reading.clone_from(reading);
     }

@@ -198,6 +198,8 @@ async fn accepted_organisations_and_follows_stand_behind_the_own_ones() {
          SELECT 1, id, 1 FROM organization WHERE folded IN ('many', 'zoo')",
     )
     .await;
+    // A change that is noticed.
+    server.flake("zoo/late", "private", &bob).await;
     let told = list(&server, "", &bob).await;
     assert_eq!(
         addresses(&told),
