@@ -55,7 +55,10 @@ pub use push::{
     PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
 };
 pub use substituters::{SubstituterInfo, SubstituterList};
-pub use tokens::{CreateToken, MintedToken, RotateToken, TokenInfo, TokenList, WorkloadInfo};
+pub use tokens::{
+    CreateToken, MintedToken, RevokedToken, RotateToken, TokenInfo, TokenList, TokenRevocation,
+    WorkloadInfo,
+};
 pub use trust::{
     ConditionSpec, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo,
     TrustPolicyList, TrustTest,

@@ -27,7 +27,9 @@ use zeroize::Zeroizing;
 use crate::database::audit::{self, Event};
 use crate::database::keys::{KeyOwner, KeyState, Purpose};
 use crate::database::tokens::{self, NewToken, Token};
-use crate::database::{AccessChange, Database, DatabaseError, accounts, keys, now, settings};
+use crate::database::{
+    AccessChange, Database, DatabaseError, Decided, accounts, keys, now, settings,
+};
 use crate::error::ServerError;
 use crate::keys::{KeyError, KeyNames, Keys, ensure, ensure_for_organizations, token_secret};
 
@@ -97,7 +99,9 @@ pub(crate) async fn server_keys(
     mode: Signing,
 ) -> Result<Keys, ServerError> {
     let made = database
-        .write(move |transaction| make_keys(transaction, &names, mode))
+        .write(Decided::by_server(), move |transaction| {
+            make_keys(transaction, &names, mode)
+        })
         .await?;
     if made > 0 {
         tracing::info!(organizations = made, "made signing keys of organisations");
@@ -152,7 +156,9 @@ pub(crate) async fn administrator(
     lifetime: Duration,
 ) -> Result<Option<PathBuf>, ServerError> {
     let token = database
-        .change_access(move |change| administrator_token(change, lifetime))
+        .change_access(Decided::by_server(), move |change| {
+            administrator_token(change, lifetime)
+        })
         .await?;
     let Some((token, account)) = token else {
         return Ok(None);
@@ -171,7 +177,9 @@ pub(crate) async fn administrator(
         source,
     })?;
     database
-        .write(|transaction| settings::remove(transaction, settings::PENDING_ADMIN_TOKEN))
+        .write(Decided::by_server(), |transaction| {
+            settings::remove(transaction, settings::PENDING_ADMIN_TOKEN)
+        })
         .await?;
     Ok(Some(path))
 }
@@ -213,6 +221,7 @@ fn administrator_token(
             parent_id: None,
             description: Some("made by the server for its administrator"),
             scope: &TokenScope::unrestricted(),
+            path_set_id: None,
             claims: None,
             created_at,
             created_by: None,

@@ -13,6 +13,7 @@ use uuid::Uuid;
 
 use crate::bootstrap;
 use crate::config::Settings;
+use crate::database::Decided;
 use crate::database::tokens::Token;
 use crate::database::{Timestamp, accounts, tokens};
 use crate::state::AppState;
@@ -232,7 +233,7 @@ impl TestServer {
     /// A token like that one, which ended a minute ago.
     pub(crate) async fn expired(&self, like: &str) -> String {
         let id = fh_auth::read_unverified(like).unwrap().jti;
-        let expired = self.state.database().write(move |transaction| {
+        let expired = self.state.database().write(Decided::by_server(), move |transaction| {
             let like = tokens::find(transaction, id)?.unwrap();
             let account = accounts::get(transaction, like.account_id)?.unwrap();
             let ago = |minutes: i64| {
@@ -245,6 +246,7 @@ impl TestServer {
                     parent_id: Some(like.id),
                     description: None,
                     scope: &like.scope,
+                    path_set_id: like.path_set_id,
                     claims: None,
                     created_at: ago(60).whole_seconds(),
                     created_by: None,
@@ -271,7 +273,7 @@ impl TestServer {
     pub(crate) async fn revoke(&self, token: &str) {
         let id = fh_auth::read_unverified(token).unwrap().jti;
         let path = format!("/api/v1/tokens/{id}");
-        self.delete(&path, &self.admin).await.expect(204);
+        self.delete(&path, &self.admin).await.expect(200);
     }
 
     /// How many audit events of an action there are.

@@ -30,7 +30,7 @@ mod source;
 mod tests;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::FromRequestParts;
 use fh_api::{FlakeName, FlakePattern, Permission, PushRule, Role, Visibility};
@@ -45,14 +45,31 @@ pub(crate) use self::last_used::FLUSH_INTERVAL;
 pub(crate) use self::organizations::{OrganizationRef, touches};
 pub(crate) use self::principal::Principal;
 pub(crate) use self::source::Source;
-pub(crate) use self::view::{PathLimits, Scope, View, ViewIdentity};
+pub(crate) use self::view::{ClosureLimit, PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;
+use crate::database::{Decided, Generation};
 use crate::denials::ActorSlot;
 use crate::error::{ApiError, request_id};
 use crate::limits::Origin;
 use crate::listen::Peer;
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
+
+/// Beside a request that is handled again, because it was decided too early, by whoever holds the
+/// [turn](crate::database::Database::turn).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Again;
+
+/// Where a caller leaves of what state what is decided about them is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DecidedSlot(Arc<OnceLock<Decided>>);
+
+impl DecidedSlot {
+    /// What was left; none where nobody was asked who they are.
+    pub(crate) fn get(&self) -> Option<Decided> {
+        self.0.get().copied()
+    }
+}
 
 /// The one who sent a request. As an extractor: anonymous without credentials, 401 with bad ones.
 #[derive(Debug, Clone)]
@@ -61,6 +78,7 @@ pub(crate) struct Caller {
     principal: Option<Arc<Principal>>,
     view: View,
     source: Source,
+    decided: Decided,
 }
 
 /// A flake that the caller was found to have the asked role on.
@@ -83,14 +101,22 @@ impl FromRequestParts<AppState> for Caller {
         let proxies = &state.settings().trusted_proxies;
         let source = Source::of(parts.extensions.get::<Peer>(), &parts.headers, proxies);
         let limiter = state.limiter();
-        let caller = match state.access().authenticate(&parts.headers, source).await {
+        let mut caller = match state.access().authenticate(&parts.headers, source).await {
             Ok(caller) => caller,
             Err(error) => {
                 limiter.request(Origin::of(None, source))?;
                 return Err(error);
             }
         };
-        limiter.request(Origin::of(caller.principal.as_deref(), source))?;
+        // One that is handled again was counted the first time.
+        if parts.extensions.get::<Again>().is_some() {
+            caller.decided = caller.decided.in_turn();
+        } else {
+            limiter.request(Origin::of(caller.principal.as_deref(), source))?;
+        }
+        if let Some(slot) = parts.extensions.get::<DecidedSlot>() {
+            let _ = slot.0.set(caller.decided);
+        }
         if let (Some(principal), Some(slot)) =
             (&caller.principal, parts.extensions.get::<PrincipalSlot>())
         {
@@ -119,8 +145,19 @@ impl FromRequestParts<AppState> for Source {
 }
 
 impl Caller {
-    fn new(directory: Arc<Directory>, principal: Option<Arc<Principal>>, source: Source) -> Self {
+    /// Everything else was read after the generation.
+    fn new(
+        generation: Generation,
+        directory: Arc<Directory>,
+        principal: Option<Arc<Principal>>,
+        source: Source,
+    ) -> Self {
+        let decided = Decided::at(generation);
         Self {
+            decided: match &principal {
+                Some(principal) => decided.until(principal.expires_at),
+                None => decided,
+            },
             source,
             view: View::new(Arc::clone(&directory), principal.clone()),
             directory,
@@ -136,6 +173,12 @@ impl Caller {
     /// Whether the request came without credentials: then the answer is the same for everybody.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.principal.is_none()
+    }
+
+    /// Of what state everything is that is decided about this caller. Whatever the caller has asked for
+    /// is written with it, so that nothing takes effect which they could not begin at that instant.
+    pub(crate) fn decided(&self) -> Decided {
+        self.decided
     }
 
     /// Where the request comes from.

@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
 use super::*;
+use crate::database::Decided;
 use crate::testing::{self, TestServer};
 
 fn mode(path: &Path) -> u32 {
@@ -48,7 +49,9 @@ async fn a_start_cut_off_before_the_file_is_completed_by_the_next() {
     let database = Database::open(&data).unwrap();
     let id = fh_auth::read_unverified(&token).unwrap().jti.to_string();
     database
-        .write(move |change| settings::set(change, settings::PENDING_ADMIN_TOKEN, &id))
+        .write(Decided::by_server(), move |change| {
+            settings::set(change, settings::PENDING_ADMIN_TOKEN, &id)
+        })
         .await
         .unwrap();
     drop(database);

@@ -49,6 +49,8 @@ impl Draft {
                     header: never,
                     idle: never,
                     stall: never,
+                    body: never,
+                    plan: never,
                     stop: never,
                 },
                 tokens: TokenSettings {

@@ -132,6 +132,10 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Without any byte of a body that is being received or sent.
     pub stall: Duration,
+    /// For the whole body of a request that is read before anything is done, but for a push plan.
+    pub body: Duration,
+    /// For the whole body of a push plan.
+    pub plan: Duration,
     /// For running requests after the stop signal.
     pub stop: Duration,
 }

@@ -477,6 +477,34 @@ pub static OPTIONS: &[OptionSpec] = &[
         ..BLANK
     },
     OptionSpec {
+        key: "body-timeout",
+        variable: "FH_SERVE_BODY_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long the JSON body of a request may take as a whole, however steadily it comes; but for \
+               push plans and uploads.",
+        default: Some("60s"),
+        set: |draft, text| {
+            draft.settings.timeouts.body = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "plan-timeout",
+        variable: "FH_SERVE_PLAN_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long the body of a push plan may take as a whole.",
+        // The largest one at half a megabit a second.
+        default: Some("10m"),
+        set: |draft, text| {
+            draft.settings.timeouts.plan = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
         key: "stop-timeout",
         variable: "FH_SERVE_STOP_TIMEOUT",
         section: Section::Timeouts,

@@ -16,6 +16,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_packed.sql"),
     include_str!("migrations/0007_pack.sql"),
     include_str!("migrations/0008_trust.sql"),
+    include_str!("migrations/0009_tokens.sql"),
     include_str!("migrations/0011_signing.sql"),
 ];
 

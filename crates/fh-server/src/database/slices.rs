@@ -354,20 +354,6 @@ pub(crate) fn nar_of_row(
     )
 }
 
-/// What a row of a slice refers to.
-pub(crate) fn references(
-    connection: &Connection,
-    row_id: i64,
-) -> Result<Vec<StorePath>, DatabaseError> {
-    let found = first(
-        connection,
-        "SELECT path_refs FROM slice_path WHERE id = ?1",
-        params![row_id],
-        |row| words(row, "path_refs", "reference"),
-    )?;
-    Ok(found.unwrap_or_default())
-}
-
 /// A row of a slice and the path that it is of.
 pub(crate) type HeldPath = (StorePathHash, Holder);
 

@@ -17,6 +17,7 @@
 //!   a flake was removed, so nothing that was learnt before counts after;
 //! - memory is bounded, whatever is asked for and however many slices hold a path.
 
+pub(crate) mod closures;
 mod contested;
 mod explained;
 mod fresh;
@@ -36,11 +37,11 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use rusqlite::Connection;
 
+use self::closures::Closures;
 pub(crate) use self::contested::Dispute;
 use self::contested::{DecisionKey, Winner};
 use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};
-use self::limited::Closures;
 use crate::access::{View, ViewIdentity};
 use crate::database::nars::Nar;
 use crate::database::slices::{self, Holder, Served};
@@ -180,7 +181,7 @@ impl Lookup {
     /// What is remembered of what a view does not have. To be asked before anything else is: how long an
     /// answer takes that comes from here depends on nothing but what this very caller has asked for.
     pub(crate) fn absence(&self, view: &View, hash: StorePathHash) -> Absence {
-        // What a token for certain paths may read grows without a commit.
+        // Of a token for certain paths nothing is remembered.
         let key = view.limits().is_none().then(|| {
             let commits = self.shared.commits.load(Ordering::SeqCst);
             (view.identity(), hash, commits)

@@ -27,7 +27,7 @@ use crate::bootstrap::sign;
 use crate::clock;
 use crate::database::audit::{self, Actor, Denial, Event};
 use crate::database::tokens::{self, NewToken};
-use crate::database::{Timestamp, accounts, assertions, now};
+use crate::database::{Decided, Timestamp, accounts, assertions, now};
 use crate::error::{ApiError, request_id};
 use crate::state::AppState;
 use crate::workload::{Admission, Identity, NONCE_LIFETIME};
@@ -81,7 +81,7 @@ impl<E: Into<ApiError>> From<E> for OAuthError {
         let cause = error.into();
         let word = match &cause {
             ApiError::Unauthorized(_) => "invalid_grant",
-            ApiError::Unavailable(_) => "temporarily_unavailable",
+            ApiError::Unavailable(_) | ApiError::Stale => "temporarily_unavailable",
             ApiError::Internal(_) => "server_error",
             _ => "invalid_request",
         };
@@ -112,6 +112,7 @@ impl IntoResponse for OAuthError {
             }
         }
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
+        *response.extensions_mut() = rendered.extensions().clone();
         response
     }
 }
@@ -189,6 +190,7 @@ async fn answer(
             ));
         }
     };
+    let generation = state.database().generation();
     let admitted = match shown {
         Ok(shown) => {
             *verified = Some(Verified {
@@ -219,7 +221,8 @@ async fn answer(
         }
         asked => asked.unwrap_or(longest).min(longest),
     };
-    let answer = issue(state, source, shown, &admission, scope, lifetime).await?;
+    let decided = Decided::at(generation);
+    let answer = issue(state, source, shown, &admission, decided, scope, lifetime).await?;
     let mut response = Json(answer).into_response();
     response
         .headers_mut()
@@ -293,6 +296,7 @@ async fn issue(
     source: Source,
     shown: Shown,
     admission: &Admission,
+    decided: Decided,
     scope: TokenScope,
     lifetime: u64,
 ) -> Result<ExchangeAnswer, ApiError> {
@@ -314,7 +318,7 @@ async fn issue(
     let permissions = permissions.join(" ");
     let (token, account) = state
         .database()
-        .write(move |transaction| {
+        .write(decided, move |transaction| {
             let account = accounts::get(transaction, account_id)?.ok_or_else(refused)?;
             if !assertions::use_once(transaction, &shown.digest, shown.until)? {
                 return Err(ApiError::Unauthorized(
@@ -330,6 +334,7 @@ async fn issue(
                     parent_id: None,
                     description: Some("exchanged for the identity of a workload"),
                     scope: &scope,
+                    path_set_id: None,
                     claims: Some(&claims),
                     created_at,
                     created_by: Some(account_id),

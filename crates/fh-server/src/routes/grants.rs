@@ -18,7 +18,7 @@ use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::grants::{self, Grant, SubjectId, Target};
-use crate::database::teams;
+use crate::database::{Decided, teams};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -79,6 +79,7 @@ pub(crate) async fn set(
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target,
         subject: path.subject,
         decides_about_administrators: true,
@@ -97,6 +98,7 @@ pub(crate) async fn remove(
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target,
         subject: path.subject,
         decides_about_administrators: true,
@@ -124,6 +126,7 @@ pub(crate) async fn set_on_organization(
     let organization = caller.organization_to_administer(&path.org)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target: whole(&organization),
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
@@ -142,6 +145,7 @@ pub(crate) async fn remove_on_organization(
     let organization = caller.organization_to_administer(&path.org)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target: whole(&organization),
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
@@ -152,6 +156,7 @@ pub(crate) async fn remove_on_organization(
 /// A change of a grant that the caller may make.
 struct Change {
     actor: Actor,
+    decided: Decided,
     target: Target,
     /// As it stands in the address.
     subject: String,
@@ -206,7 +211,7 @@ async fn list_on(state: &AppState, target: Target) -> Result<Json<GrantList>, Ap
 async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<GrantInfo>, ApiError> {
     let info = state
         .database()
-        .change_access(move |change| {
+        .change_access(asked.decided, move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
             let before = grants::get(change, target, id)?.map(|(role, _)| role);
@@ -233,7 +238,7 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
 async fn remove_on(state: &AppState, asked: Change) -> Result<StatusCode, ApiError> {
     state
         .database()
-        .change_access(move |change| {
+        .change_access(asked.decided, move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
             let before = grants::get(change, target, id)?.map(|(role, _)| role);

@@ -70,7 +70,7 @@ pub(crate) async fn set(
     let wanted: SetMember = json_body(request, state.settings().limits.json_size).await?;
     let member = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let account = named::account(change, &path.user)?;
             let before = members::get(change, organization.id, account.id)?;
             let before = before.map(|member| member.role);
@@ -126,7 +126,7 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let account = named::account(change, &path.user)?;
             let Some(member) = members::get(change, organization.id, account.id)? else {
                 return Ok(());

@@ -91,7 +91,7 @@ pub(crate) async fn create(
     let signer = state.clone();
     let (status, organization) = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             if let Some(there) = organizations::find(change, &wanted.name)? {
                 let role = members::get(change, there.id, owner)?.map(|member| member.role);
                 if wanted.exist_ok && role == Some(OrganizationRole::Owner) {
@@ -152,7 +152,7 @@ pub(crate) async fn update(
     let membership = organization.membership;
     let changed = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
             if let Some(push) = wanted.push.filter(|push| *push != before.push) {
                 organizations::set_push_rule(change, organization.id, push)?;
@@ -187,7 +187,7 @@ pub(crate) async fn remove(
     let signer = state.clone();
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
             let flakes = organizations::count_flakes(change, organization.id)?;
             if flakes > 0 {

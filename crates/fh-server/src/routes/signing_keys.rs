@@ -12,7 +12,7 @@ use super::table::{Asks, Route, get, post};
 use crate::access::Caller;
 use crate::database::audit::{self, Actor, Event};
 use crate::database::keys::{self, KeyOwner, KeyState};
-use crate::database::{AccessChange, Timestamp, organizations};
+use crate::database::{AccessChange, Decided, Timestamp, organizations};
 use crate::error::ApiError;
 use crate::keys::{KeyNames, SigningKeys, ensure, public_half, rotate as rotate_keys};
 use crate::state::AppState;
@@ -81,6 +81,7 @@ pub(crate) async fn rotate(
         owner: KeyOwner::Server,
         organization: None,
         actor: caller.actor()?,
+        decided: caller.decided(),
     };
     rotation.carry_out(state).await
 }
@@ -103,6 +104,7 @@ pub(crate) async fn rotate_of_organization(
         owner: KeyOwner::Organization(organization.id),
         organization: Some(organization.name),
         actor: caller.actor()?,
+        decided: caller.decided(),
     };
     rotation.carry_out(state).await
 }
@@ -113,6 +115,7 @@ struct Rotation {
     /// Whose keys they are, if not the server's.
     organization: Option<Name>,
     actor: Actor,
+    decided: Decided,
 }
 
 impl Rotation {
@@ -128,6 +131,7 @@ impl Rotation {
 
     async fn change(self, state: &AppState) -> Result<SigningKeys, ApiError> {
         let names = KeyNames::of(state.settings());
+        let decided = self.decided;
         let change = move |connection: &Connection| {
             let organization_id = match self.owner {
                 KeyOwner::Server => None,
@@ -162,7 +166,7 @@ impl Rotation {
         };
         state
             .database()
-            .write(move |transaction| change(transaction))
+            .write(decided, move |transaction| change(transaction))
             .await
     }
 }

@@ -46,7 +46,7 @@ use crate::access::Source;
 use crate::config::WorkloadSettings;
 use crate::database::audit::{self, Actor, Event};
 use crate::database::trust::{self, TrustPolicy};
-use crate::database::{AccessChange, Database, DatabaseError};
+use crate::database::{AccessChange, Database, DatabaseError, Decided};
 use crate::error::{ApiError, chain};
 
 /// What everybody hears whom no policy lets in, whatever the reason.
@@ -334,7 +334,7 @@ impl Workloads {
             }
             let (shown, audiences) = (identity.clone(), self.audiences.clone());
             self.database
-                .change_access(move |change| {
+                .change_access(Decided::inside(), move |change| {
                     let own = audiences.each_ref().map(String::as_str);
                     for id in found.policy_ids() {
                         remember(change, id, &shown, &own, source)?;

@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod flakes;
+mod late;
 mod matrix;
 mod model;
 mod organizations;
@@ -11,4 +12,5 @@ mod revocation;
 mod secrecy;
 mod signing_keys;
 mod substituters;
+mod threats;
 mod tokens;

@@ -6,6 +6,7 @@ use fh_api::{Discovery, KeyList};
 use fh_nix::PublicKey;
 use serde_json::json;
 
+use crate::database::Decided;
 use crate::database::keys::KeyOwner;
 use crate::keys::KeyNames;
 use crate::testing::TestServer;
@@ -97,10 +98,13 @@ async fn what_is_left_of_a_retired_key_cannot_sign() {
             .any(|part| part == secret.as_bytes())
     };
     let checkpoint = async || {
-        let done = server.state.database().write(|transaction| {
-            // Asked for and answered outside of transactions alone.
-            Ok::<_, crate::DatabaseError>(transaction.path().map(str::to_owned))
-        });
+        let done = server
+            .state
+            .database()
+            .write(Decided::by_server(), |transaction| {
+                // Asked for and answered outside of transactions alone.
+                Ok::<_, crate::DatabaseError>(transaction.path().map(str::to_owned))
+            });
         let path = done.await.unwrap().unwrap();
         let connection = rusqlite::Connection::open(path).unwrap();
         connection

@@ -28,7 +28,7 @@ async fn keys(server: &TestServer, path: &str, token: &str) -> Vec<String> {
 
 /// What no route of these tests can do.
 async fn change(server: &TestServer, sql: &'static str) {
-    let changed = server.state.database().change_access(move |change| {
+    let changed = server.state.database().change_access(crate::database::Decided::by_server(), move |change| {
         change.execute(sql, [])?;
         Ok::<_, crate::DatabaseError>(())
     });

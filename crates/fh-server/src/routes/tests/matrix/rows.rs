@@ -206,7 +206,14 @@ pub(super) fn rows() -> Vec<Row> {
             wrong_flake: 404,
             stranger: 404,
             reader: 404,
-            ..own(Method::DELETE, "/api/v1/tokens/{id}", None, 204)
+            ..own(Method::GET, "/api/v1/tokens/{id}/revocation", None, 200)
+        },
+        Row {
+            wrong_permission: 404,
+            wrong_flake: 404,
+            stranger: 404,
+            reader: 404,
+            ..own(Method::DELETE, "/api/v1/tokens/{id}", None, 200)
         },
         on_organization(
             Method::PUT,

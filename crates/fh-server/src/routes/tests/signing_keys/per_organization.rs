@@ -106,7 +106,7 @@ async fn one_rotation_is_one_organisation_s() {
     let path = "/api/v1/orgs/acme/keys/rotate";
     server.post(path, "", json!({})).await.expect(401);
     server.post(path, &bob, json!({})).await.expect(404);
-    let made = server.state.database().change_access(|change| {
+    let made = server.state.database().change_access(crate::database::Decided::by_server(), |change| {
         change.execute(
             "INSERT INTO membership (organization_id, account_id, role, created_at) \
              SELECT o.id, a.id, 'admin', 1 FROM organization o, account a \
@@ -244,7 +244,7 @@ async fn organisations_of_before_get_keys_at_the_start_and_nothing_signs_with_th
 #[tokio::test]
 async fn an_organisation_does_not_go_before_its_secrets() {
     let scene = scene().await;
-    let removed = scene.server.state.database().write(|transaction| {
+    let removed = scene.server.state.database().write(crate::database::Decided::by_server(), |transaction| {
         Ok::<_, crate::DatabaseError>(
             transaction
                 .execute("DELETE FROM flake", [])
