@@ -28,12 +28,13 @@ mod reserved;
 mod roots;
 #[cfg(feature = "schema")]
 mod schema;
+mod substituters;
 mod tokens;
 mod trust;
 
 pub use access::{
-    NameKind, OrganizationRole, Permission, Provider, PushRule, Role, UnknownWord, UserKind,
-    Visibility,
+    NameKind, OrganizationRole, Permission, Provider, PushRule, Role, Signing, Standing,
+    UnknownWord, UserKind, Visibility,
 };
 pub use audit::{AuditEvent, AuditList};
 pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};
@@ -59,6 +60,7 @@ pub use push::{
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
     PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
 };
+pub use substituters::{SubstituterInfo, SubstituterList};
 pub use tokens::{
     CreateToken, MintedToken, RevokedToken, RotateToken, TokenInfo, TokenList, TokenRevocation,
     WorkloadInfo,

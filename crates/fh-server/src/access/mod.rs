@@ -17,6 +17,7 @@
 //! - a flake that the caller may not read is answered as one that does not exist, and nothing is
 //!   looked up in the database before it was found readable.
 
+mod addresses;
 mod authenticate;
 mod candidates;
 mod credentials;
@@ -36,6 +37,7 @@ use fh_api::{FlakeName, FlakePattern, Permission, PushRule, Role, Visibility};
 use fh_auth::Follows;
 use http::request::Parts;
 
+pub(crate) use self::addresses::Address;
 pub(crate) use self::authenticate::Access;
 pub(crate) use self::candidates::Candidates;
 use self::directory::Directory;
@@ -214,6 +216,15 @@ impl Caller {
         self.principal.as_deref().ok_or_else(|| {
             ApiError::Unauthorized("this needs a token, and the request has none".to_owned())
         })
+    }
+
+    /// Who it is, if there is a token and it may pull.
+    pub(crate) fn reader(&self) -> Option<&Principal> {
+        let principal = self.principal.as_deref()?;
+        principal
+            .scope
+            .allows(Permission::Pull)
+            .then_some(principal)
     }
 
     /// Who it is, for the audit log.

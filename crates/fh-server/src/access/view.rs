@@ -11,9 +11,9 @@ use fh_auth::{Follows, Holdings, Named, Rank, Standing, TokenScope};
 use fh_nix::PublicKey;
 use uuid::Uuid;
 
-use super::Principal;
 use super::directory::{Directory, FlakeEntry};
 use super::principal::next_serial;
+use super::{Principal, touches};
 
 /// How an address narrows the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -118,9 +118,23 @@ impl View {
             (now, then) if now == then => self.clone(),
             _ => return None,
         };
-        // An organisation of which nothing can be seen is as good as none.
-        let something = narrowed.flakes().next().is_some();
+        // An organisation of which nothing can be seen is as good as none; but for its own people, whose Nix
+        // reads there before there is anything.
+        let something = narrowed.flakes().next().is_some() || narrowed.is_own();
         something.then_some(narrowed)
+    }
+
+    /// Whether it is narrowed to an organisation of the caller's own.
+    fn is_own(&self) -> bool {
+        let (Narrowing::Organization(id), Some(principal)) = (self.narrowing, &self.principal) else {
+            return false;
+        };
+        principal.scope.allows(Permission::Pull)
+            && principal.holdings.is_own(id)
+            && self
+                .directory
+                .organization(id)
+                .is_some_and(|organization| touches(principal, &organization.name))
     }
 
     /// The flakes of this view and what the caller holds on them, in no order.

@@ -108,15 +108,3 @@ async fn two_servers_never_share_a_data_directory() {
     assert!(!is_locked(&data));
     testing::open(&directory).await.unwrap();
 }
-
-#[test]
-fn keys_are_named_after_hosts_that_name_one_server() {
-    let id = "0192f0c1-0000-7000-8000-00000000beef";
-    assert_eq!(
-        default_key_name("cache.example.org", id),
-        "cache.example.org"
-    );
-    for host in ["127.0.0.1", "::1", "localhost", "fh.localhost", "cache"] {
-        assert_eq!(default_key_name(host, id), "fh-00000000beef", "{host}");
-    }
-}

@@ -34,6 +34,7 @@ impl Draft {
                 store_dir: fh_nix::StoreDir::default(),
                 priority: 0,
                 signing_key_name: None,
+                signing: fh_api::Signing::Shared,
                 limits: Limits {
                     body_size: 0,
                     json_size: 0,

@@ -64,6 +64,8 @@ pub struct Settings {
     pub priority: u32,
     /// What the names of the signing keys begin with; absent: the public URL's host.
     pub signing_key_name: Option<String>,
+    /// Whose keys sign what is served.
+    pub signing: fh_api::Signing,
     /// What the server takes.
     pub limits: Limits,
     /// How long it waits.

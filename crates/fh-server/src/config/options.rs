@@ -205,6 +205,24 @@ pub static OPTIONS: &[OptionSpec] = &[
         ..BLANK
     },
     OptionSpec {
+        key: "signing",
+        variable: "FH_SERVE_SIGNING",
+        section: Section::Cache,
+        value_name: "KEYS",
+        help: "Whose keys sign: shared (the same for all organisations) or per-organization.\n\n\
+               With shared keys a machine that trusts them takes what any organisation served, \
+               however it came there. With per-organization each organisation has two keys of its \
+               own, made when it is made or at the next start, and `fh login` writes a line for each \
+               organisation in place of the root. Clients have to log in again after a change.",
+        default: Some("shared"),
+        set: |draft, text| {
+            let signing = text.parse::<fh_api::Signing>();
+            draft.settings.signing = signing.map_err(|error| error.to_string())?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
         key: "token-lifetime",
         variable: "FH_SERVE_TOKEN_LIFETIME",
         section: Section::Tokens,

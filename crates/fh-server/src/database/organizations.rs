@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::values::{all, execute, first, new_id, now, parse, parsed, words};
-use super::{AccessChange, DatabaseError, Timestamp, reserved, settings};
+use super::{AccessChange, DatabaseError, Timestamp, keys, reserved, settings};
 
 /// A row of `organization`.
 #[derive(Debug, Clone)]
@@ -125,6 +125,18 @@ pub(crate) fn list_of_member(
     )
 }
 
+/// The internal ids of those that an account is a member of, in the order in which it joined them.
+pub(crate) fn joined_by(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Vec<i64>, DatabaseError> {
+    let sql = "SELECT organization_id FROM membership WHERE account_id = ?1 \
+               ORDER BY created_at, organization_id";
+    all(connection, sql, params![account_id], |row| {
+        Ok(row.get("organization_id")?)
+    })
+}
+
 /// Makes an organisation. A name that is taken is a unique violation.
 pub(crate) fn insert(
     change: &AccessChange<'_>,
@@ -174,7 +186,7 @@ pub(crate) fn count_flakes(connection: &Connection, id: i64) -> Result<u64, Data
 }
 
 /// Removes an organisation with its members, teams, grants, trust policies and service accounts:
-/// whether it was there. Its name, and those of its service accounts, stay reserved.
+/// whether it was there. The secrets of its signing keys are erased. Its name, and those of its service accounts, stay reserved.
 pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, DatabaseError> {
     change.touch_directory();
     reserved::keep(
@@ -189,6 +201,7 @@ pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, Databas
         "SELECT name FROM account WHERE organization_id = ?1 AND trust_policy_id IS NULL",
         id,
     )?;
+    keys::retire_all(change, id)?;
     let sql = "DELETE FROM organization WHERE id = ?1";
     Ok(execute(change, sql, params![id])? == 1)
 }

@@ -37,6 +37,7 @@ mod roots;
 mod rotation;
 mod service_accounts;
 mod signing_keys;
+mod substituters;
 mod table;
 mod teams;
 #[cfg(test)]
@@ -113,6 +114,7 @@ fn api() -> Vec<Group> {
     [
         ("Discovery", discovery::document_routes()),
         ("Caller", whoami::routes()),
+        ("Substituters", substituters::routes()),
         ("Organisations", organizations::routes()),
         ("Members", members::routes()),
         ("Invitations", invitations::routes()),

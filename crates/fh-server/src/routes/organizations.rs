@@ -14,6 +14,7 @@ use super::json::json_body;
 use super::named;
 use super::path::OrganizationPath;
 use super::reserved_names;
+use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
 use crate::access::{Caller, touches};
 use crate::config::OrganizationCreation;
@@ -108,6 +109,7 @@ pub(crate) async fn create(
             })
         }
     };
+    let signer = state.clone();
     let (status, organization) = state
         .database()
         .change_access(caller.decided(), move |change| {
@@ -126,6 +128,7 @@ pub(crate) async fn create(
             reserved_names::require_free(change, NameKind::Organization, &wanted.name)?;
             let organization = organizations::insert(change, &wanted.name)?;
             members::set(change, organization.id, owner, OrganizationRole::Owner)?;
+            signing_keys::make(&signer, change, organization.id)?;
             audit::record(
                 change,
                 &Event {
@@ -255,6 +258,7 @@ pub(crate) async fn remove(
     let organization = caller.organization_to_administer(&path.org)?;
     organization.require_owner()?;
     let actor = caller.actor()?;
+    let signer = state.clone();
     state
         .database()
         .change_access(caller.decided(), move |change| {
@@ -278,6 +282,7 @@ pub(crate) async fn remove(
                 },
             )?;
             organizations::delete(change, organization.id)?;
+            signer.keys().forget(organization.id);
             Ok(())
         })
         .await?;

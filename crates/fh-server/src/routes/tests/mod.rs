@@ -13,5 +13,6 @@ mod requests;
 mod revocation;
 mod secrecy;
 mod signing_keys;
+mod substituters;
 mod threats;
 mod tokens;

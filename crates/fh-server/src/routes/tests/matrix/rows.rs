@@ -271,6 +271,28 @@ pub(super) fn rows() -> Vec<Row> {
             wrong_permission: 200,
             ..own(Method::GET, "/api/v1/keys", None, 200)
         },
+        Row {
+            anonymous: 200,
+            wrong_permission: 200,
+            needs: "pull",
+            ..own(Method::GET, "/api/v1/substituters", None, 200)
+        },
+        // Where something may be read.
+        Row {
+            anonymous: 404,
+            wrong_permission: 404,
+            stranger: 404,
+            wrong_flake: 200,
+            reader: 200,
+            needs: "pull",
+            ..row(Method::GET, "/api/v1/orgs/acme/keys", None)
+        },
+        // For its owners; and there is nothing to rotate where all organisations share the keys.
+        Row {
+            wrong_flake: 403,
+            right: 409,
+            ..row(Method::POST, "/api/v1/orgs/acme/keys/rotate", None)
+        },
         // What an organisation is managed with: for its administrators.
         Row {
             needs: "pull",
