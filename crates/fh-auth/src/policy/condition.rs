@@ -246,6 +246,7 @@ mod tests {
             "ref": "refs/heads/main", "id": 74, "protected": true, "none": null,
             "groups": ["a", "b", 3], "big": 9_007_199_254_740_993_u64,
             "kubernetes.io": { "namespace": "ci", "a/b": { "m~n": "x" } },
+            "a~1b": "a name, no pointer", "a/b": "another",
         }));
         for holds in [
             json!({ "claim": "ref", "equals": "refs/heads/main" }),
@@ -258,6 +259,9 @@ mod tests {
             json!({ "claim": "/kubernetes.io/namespace", "equals": "ci" }),
             json!({ "claim": "/kubernetes.io/a~1b/m~0n", "equals": "x" }),
             json!({ "claim": "/groups/0", "equals": "a" }),
+            json!({ "claim": "a~1b", "equals": "a name, no pointer" }),
+            json!({ "claim": "/a~01b", "equals": "a name, no pointer" }),
+            json!({ "claim": "/a~1b", "equals": "another" }),
         ] {
             let failure = condition(holds.clone()).unwrap().failure(&claims);
             assert_eq!(failure, None, "{holds}");
@@ -311,6 +315,14 @@ mod tests {
         ] {
             assert!(condition(bad.clone()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_condition_is_on_one_claim_whichever_of_its_names_is_written() {
+        let on = |name: &str| condition(json!({ "claim": name, "equals": "x" })).unwrap();
+        assert!(on("a/b").is_on("/a~1b") && on("/a~1b").is_on("a/b"));
+        assert!(!on("a~1b").is_on("a/b") && !on("a/b").is_on("/a/b"));
+        assert!(on("/a/b").is_below("a") && !on("/a").is_below("a") && !on("/ab/c").is_below("a"));
     }
 
     proptest! {

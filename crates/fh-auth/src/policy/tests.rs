@@ -367,6 +367,7 @@ fn an_issuer_is_not_taken_for_that_of_another_provider() {
             "oidc",
             Some("https://westeurope.oic.prod-aks.azure.com/t/c/"),
         ),
+        ("oidc", Some("https://kubernetes.default.svc")),
         ("oidc", Some("https://kubernetes.default.svc.cluster.local")),
         ("oidc", Some("https://oidc.circleci.com/org/1")),
         ("kubernetes", Some("https://agent.buildkite.com")),

@@ -7,12 +7,16 @@
 mod access;
 mod flakes;
 mod grants;
+mod invitations;
 mod organizations;
 mod push;
+mod roots;
 mod server;
 mod tokens;
 mod trust;
 mod users;
+
+pub use invitations::Follower;
 
 use bytes::Bytes;
 use fh_api::{API_PREFIX, Discovery, FlakeName, Whoami};

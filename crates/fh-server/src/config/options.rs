@@ -2,9 +2,9 @@
 
 use std::path::PathBuf;
 
-use super::LogFormat;
 use super::option_spec::{OptionSpec, Section};
 use super::value::{count, duration, size};
+use super::{DefaultOrganization, LogFormat, OrganizationCreation};
 
 /// Finds an option by its key.
 #[must_use]
@@ -182,6 +182,47 @@ pub static OPTIONS: &[OptionSpec] = &[
         ..BLANK
     },
     OptionSpec {
+        key: "organization-creation",
+        variable: "FH_SERVE_ORGANIZATION_CREATION",
+        section: Section::Access,
+        value_name: "WHO",
+        help: "Who makes organisations: administrators (of the server), or anyone.\n\n\
+               Names of organisations are for everybody to see, and who makes one has its name. Where \
+               administrators make them, they hand one over with `fh member set ORG USER owner`.",
+        default: Some("administrators"),
+        set: |draft, text| {
+            draft.settings.organization_creation = match text {
+                "administrators" => OrganizationCreation::Administrators,
+                "anyone" => OrganizationCreation::Anyone,
+                _ => {
+                    return Err(format!(
+                        "{text:?} makes no organisations; known are administrators and anyone"
+                    ));
+                }
+            };
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "signing",
+        variable: "FH_SERVE_SIGNING",
+        section: Section::Cache,
+        value_name: "KEYS",
+        help: "Whose keys sign: shared (the same for all organisations) or per-organization.\n\n\
+               With shared keys a machine that trusts them takes what any organisation served, \
+               however it came there. With per-organization each organisation has two keys of its \
+               own, made when it is made or at the next start, and `fh login` writes a line for each \
+               organisation in place of the root. Clients have to log in again after a change.",
+        default: Some("shared"),
+        set: |draft, text| {
+            let signing = text.parse::<fh_api::Signing>();
+            draft.settings.signing = signing.map_err(|error| error.to_string())?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
         key: "token-lifetime",
         variable: "FH_SERVE_TOKEN_LIFETIME",
         section: Section::Tokens,
@@ -237,6 +278,28 @@ pub static OPTIONS: &[OptionSpec] = &[
         repeated: true,
         set: |draft, text| {
             draft.settings.workloads.sts_endpoints.push(issuer(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "default-organization",
+        variable: "FH_SERVE_DEFAULT_ORGANIZATION",
+        section: Section::Tokens,
+        value_name: "ORG",
+        help: "The organisation that a workload acts for whose identity names none; none: it is refused.\n\n\
+               A workload names one by the exchange, by its audience or by the address, or it is of a root \
+               that an organisation owns (`fh org own`). Without this option it is the organisation that was \
+               made first. Never is it found by whose trust policies the workload meets.",
+        example: "acme",
+        set: |draft, text| {
+            draft.settings.workloads.default_organization = match text {
+                "none" => DefaultOrganization::Nobody,
+                name => DefaultOrganization::Named(
+                    name.parse()
+                        .map_err(|error: fh_api::InvalidName| error.to_string())?,
+                ),
+            };
             Ok(())
         },
         ..BLANK
@@ -454,6 +517,34 @@ pub static OPTIONS: &[OptionSpec] = &[
         default: Some("60s"),
         set: |draft, text| {
             draft.settings.timeouts.stall = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "body-timeout",
+        variable: "FH_SERVE_BODY_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long the JSON body of a request may take as a whole, however steadily it comes; but for \
+               push plans and uploads.",
+        default: Some("60s"),
+        set: |draft, text| {
+            draft.settings.timeouts.body = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "plan-timeout",
+        variable: "FH_SERVE_PLAN_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long the body of a push plan may take as a whole.",
+        // The largest one at half a megabit a second.
+        default: Some("10m"),
+        set: |draft, text| {
+            draft.settings.timeouts.plan = duration(text)?;
             Ok(())
         },
         ..BLANK
