@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::super::model::Random;
 use super::world::{
-    Ask, CONTENTS, Deed, PATHS, People, Prepared, accept, create, follow, get, grant, item, member,
+    Ask, CONTENTS, Deed, PATHS, People, Prepared, create, get, grant, item, member,
 };
 use super::{SLOTS, Seen, histories, many_seeds, usual_seeds};
 use crate::testing::TestServer;
@@ -169,11 +169,21 @@ async fn prepare() -> World {
             let answer = ask.of(&server, &people).await;
             assert!(answer.status.is_success(), "{ask:?}: {:?}", answer.body);
         }
-        for org in ["accepted", "other"] {
-            accept(&server, &format!("{org}{slot}"), &reader).await;
+        for org in ["own", "second", "accepted", "other"] {
+            server.accept(&format!("{org}{slot}"), &reader).await;
+        }
+        for (writer, flakes) in WRITERS {
+            let organizations: BTreeSet<_> = flakes.iter().copied().map(organization).collect();
+            for org in organizations {
+                server.accept(&format!("{org}{slot}"), writer).await;
+            }
         }
         let follows = ["open/a", "wide/*", "open/*"].map(|flake| named(flake, slot));
-        follow(&server, &reader, &follows).await;
+        let follows: Vec<&str> = follows.iter().map(String::as_str).collect();
+        server
+            .follow(people.token(&reader), &follows)
+            .await
+            .expect(200);
     }
     World {
         prepared: Prepared::of(server, people),

@@ -11,17 +11,21 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
+use time::OffsetDateTime;
 
 use super::super::model::Random;
 use super::world::{
-    Ask, CONTENTS, Deed, PATHS, People, Prepared, accept, create, follow, get, grant, item, member,
-    plan, remove, show, told,
+    Ask, CONTENTS, Deed, PATHS, People, Prepared, create, get, grant, item, member, plan, remove,
+    show, told,
 };
 use super::{SLOTS, Seen, histories, many_seeds, usual_seeds};
 use crate::testing::{Answer, TestServer};
+use crate::workload::tests::issuer::Key;
 
 const STEPS: usize = 12;
+
+const ISSUER: &str = "https://ci.example.org";
 
 const VISIBILITIES: [&str; 3] = ["public", "unlisted", "private"];
 
@@ -47,6 +51,8 @@ struct Outside {
 /// What is common to all histories.
 struct World {
     prepared: Prepared,
+    /// The issuer's of workloads.
+    key: Key,
     /// Readers are served contents about which somebody outside disagrees.
     disputed: Seen,
     /// The reader is served something.
@@ -57,20 +63,21 @@ fn named(org: &str, slot: u64) -> String {
     format!("{org}{slot}")
 }
 
-/// The reader of a slot. Every other one administers `own`, and so is told more.
+/// The reader of a slot. Every other one administers `own`, and so is told more; some are workloads of `own`, whose
+/// policy is mirrored outside.
 fn reader(slot: u64) -> String {
     named("rita", slot)
 }
 
 async fn prepare() -> World {
     let server = Prepared::first().await;
+    let key = Key::new("ci");
     let mut people = People::default();
     for name in ["olga", "anna", "petra", "wes", "mallory", "nina"] {
         people.add(&server, name).await;
     }
     for slot in 0..SLOTS {
         let reader = reader(slot);
-        people.add(&server, &reader).await;
         let mut asks = Vec::new();
         for (org, owner) in OWNERS {
             let org = named(org, slot);
@@ -80,33 +87,78 @@ async fn prepare() -> World {
             }
         }
         let (own, accepted) = (named("own", slot), named("accepted", slot));
-        let role = if slot % 2 == 0 { "member" } else { "admin" };
         asks.extend([
-            member("olga", &own, &reader, Some(role)),
             member("olga", &own, "wes", Some("member")),
-            grant("olga", &format!("{own}/a"), &reader, Some("write")),
             grant("olga", &format!("{own}/b"), "@members", Some("read")),
             grant("olga", &format!("{own}/a"), "wes", Some("write")),
-            grant("anna", &format!("{accepted}/a"), &reader, Some("read")),
         ]);
+        if is_workload(slot) {
+            asks.push(policy("olga", &own, &reader, &key, json!({})));
+            let audience = server.state.keys().audience();
+            let now = OffsetDateTime::now_utc().unix_timestamp();
+            let claims = json!({
+                "iss": ISSUER, "aud": format!("{audience}/cache/{own}"), "iat": now,
+                "sub": reader, "exp": now + 36_000,
+            });
+            people.insert(reader.clone(), key.sign(&claims));
+        } else {
+            people.add(&server, &reader).await;
+            let role = if slot % 2 == 0 { "member" } else { "admin" };
+            asks.extend([
+                member("olga", &own, &reader, Some(role)),
+                grant("olga", &format!("{own}/a"), &reader, Some("write")),
+                grant("anna", &format!("{accepted}/a"), &reader, Some("read")),
+            ]);
+        }
         for ask in asks {
             let answer = ask.of(&server, &people).await;
             assert!(answer.status.is_success(), "{ask:?}: {:?}", answer.body);
         }
-        accept_all(&server, &reader, slot).await;
+        server.accept(&own, "wes").await;
+        let (by, org) = follower(slot);
+        if !is_workload(slot) {
+            server.accept(&own, &reader).await;
+            server.accept(&accepted, &reader).await;
+        }
+        let follows = vec![format!("{}/*", named("open", slot))];
+        let answers = Deed::Follow(by, follows, org)
+            .of(&server, &people, slot)
+            .await;
+        assert_eq!(answers.last().unwrap().status, 200);
     }
     World {
         prepared: Prepared::of(server, people),
+        key,
         disputed: Seen::default(),
         served: Seen::default(),
     }
 }
 
-/// What the reader has accepted and follows.
-async fn accept_all(server: &TestServer, reader: &str, slot: u64) {
-    accept(server, &named("accepted", slot), reader).await;
-    let open = format!("{}/*", named("open", slot));
-    follow(server, reader, &[open]).await;
+/// A trust policy for the workload that reads.
+fn policy(by: &str, org: &str, workload: &str, key: &Key, more: Value) -> Ask {
+    let mut policy = json!({
+        "provider": "oidc", "issuer": ISSUER, "role": "write", "flakes": [format!("{org}/*")],
+        "conditions": [{ "claim": "sub", "equals": workload }], "jwks": { "keys": [key.jwk()] },
+    });
+    for (name, value) in more.as_object().unwrap() {
+        policy[name] = value.clone();
+    }
+    let path = format!("/api/v1/orgs/{org}/trust/reader");
+    Ask::new(by, Method::PUT, path, Some(policy))
+}
+
+/// Whether the reader of a slot is a workload, which accepts nothing.
+fn is_workload(slot: u64) -> bool {
+    slot % 4 == 2
+}
+
+/// Who sets what the reader of a slot follows, and of which organisation, if not of themselves.
+fn follower(slot: u64) -> (String, Option<String>) {
+    if is_workload(slot) {
+        ("olga".to_owned(), Some(named("own", slot)))
+    } else {
+        (reader(slot), None)
+    }
 }
 
 fn flakes_of(owner: &str) -> [(&'static str, &'static str); 3] {
@@ -181,18 +233,20 @@ impl<'a> History<'a> {
         (!self.random.chance(3)).then(|| self.pick(&ROLES))
     }
 
-    /// Something that is done in the reader's own, accepted or followed organisations.
-    fn inside(&mut self) -> Deed {
+    /// Something that is done in the reader's own, accepted or followed organisations; whether it counts as
+    /// done elsewhere after all.
+    fn inside(&mut self) -> (bool, Vec<Deed>) {
         let index = self.random.below(self.inside.len());
         let (flake, owner) = (self.inside[index].name.clone(), self.inside[index].owner);
         let own = named("own", self.slot);
         let reader = reader(self.slot);
         let anybody = [reader.as_str(), "wes", "mallory", "nina", "@members"];
-        match self.random.below(14) {
+        // A workload accepts nothing.
+        let elsewhere = is_workload(self.slot) && owner == "anna";
+        let deed = match self.random.below(15) {
             0..=4 => {
-                let by = self
-                    .pick(&[owner, owner, "wes", "mallory", &reader])
-                    .to_owned();
+                let by = [owner, owner, "wes", "mallory", &reader];
+                let by = self.pick(&by).to_owned();
                 Deed::Push(by, flake, self.items())
             }
             5 | 6 => {
@@ -212,12 +266,16 @@ impl<'a> History<'a> {
                     remove(owner, &flake)
                 })
             }
-            11 => {
+            11 | 12 => {
                 let user = self.pick(&["wes", "mallory"]);
                 let role = self.pick(&[None, Some("member"), Some("admin")]);
-                Deed::Ask(member("olga", &own, user, role))
+                let deeds = vec![
+                    Deed::Ask(member("olga", &own, user, role)),
+                    Deed::Accept(user.to_owned(), own),
+                ];
+                return (false, deeds);
             }
-            12 => {
+            13 => {
                 let org = flake.split_once('/').unwrap().0;
                 let role = self.role();
                 Deed::Ask(grant(owner, &format!("{org}/*"), self.pick(&anybody), role))
@@ -230,9 +288,11 @@ impl<'a> History<'a> {
                         follows.push(format!("{open}/{project}"));
                     }
                 }
-                Deed::Follow(reader, follows)
+                let (by, org) = follower(self.slot);
+                return (false, vec![Deed::Follow(by, follows, org)]);
             }
-        }
+        };
+        (elsewhere, vec![deed])
     }
 
     /// Something that is done elsewhere.
@@ -254,7 +314,7 @@ impl<'a> History<'a> {
             return vec![Deed::Ask(ask)];
         }
         let flake = self.pick(&flakes);
-        let deed = match self.random.below(12) {
+        let deed = match self.random.below(13) {
             0..=4 => {
                 let items = self.items();
                 self.foreign.extend(&items);
@@ -276,9 +336,21 @@ impl<'a> History<'a> {
                 Deed::Ask(remove(owner, &flake))
             }
             10 => {
-                let user = self.pick(&["olga", "wes", "anna"]);
+                let user = self.pick(&["olga", "wes", "anna", &reader]).to_owned();
                 let role = self.pick(&[None, Some("member"), Some("admin")]);
-                Deed::Ask(member(owner, &org, user, role))
+                let offer = Deed::Ask(member(owner, &org, &user, role));
+                if user == reader {
+                    return vec![offer];
+                }
+                return vec![offer, Deed::Accept(user, org)];
+            }
+            11 => {
+                // As if the workload that reads were hers.
+                let more = json!({
+                    "role": self.pick(&ROLES), "mint": true, "builder": self.random.chance(2),
+                    "pin": ["sub"], "max_lifetime": 60,
+                });
+                Deed::Ask(policy(owner, &org, &reader, &self.world.key, more))
             }
             _ => {
                 self.outside.remove(index);
@@ -320,11 +392,10 @@ impl<'a> History<'a> {
     }
 
     async fn step(&mut self) {
-        let outside = self.random.chance(2);
-        let deeds = if outside {
-            self.outside()
+        let (outside, deeds) = if self.random.chance(2) {
+            (true, self.outside())
         } else {
-            vec![self.inside()]
+            self.inside()
         };
         let people = &self.world.prepared.people;
         for deed in deeds {
@@ -346,9 +417,14 @@ impl<'a> History<'a> {
     fn questions(&mut self) -> Vec<Ask> {
         let reader = reader(self.slot);
         let flake = self.random.below(self.inside.len());
-        let orgs = OWNERS.map(|(org, _)| format!("/cache/{}", named(org, self.slot)));
-        let mut addresses = vec![String::new(), format!("/cache/{}", self.inside[flake].name)];
-        addresses.extend(orgs);
+        let mut addresses = vec![String::new()];
+        if !is_workload(self.slot) {
+            addresses.push(format!("/cache/{}", named("accepted", self.slot)));
+            addresses.push(format!("/cache/{}", self.inside[flake].name));
+        }
+        for org in ["own", "open"] {
+            addresses.push(format!("/cache/{}", named(org, self.slot)));
+        }
         let mut paths = Vec::new();
         for path in 0..PATHS {
             let hash = item(self.slot, path, 0).hash().to_owned();
@@ -373,6 +449,9 @@ impl<'a> History<'a> {
         paths.extend([
             "/api/v1/flakes".to_owned(),
             "/api/v1/orgs".to_owned(),
+            "/api/v1/whoami".to_owned(),
+            "/api/v1/follows".to_owned(),
+            "/api/v1/substituters".to_owned(),
             format!("/api/v1/flakes/{open}/{flake}/paths"),
             format!("/api/v1/audit?org={own}"),
         ]);
@@ -403,8 +482,12 @@ impl<'a> History<'a> {
                 self.done.join("\n")
             );
         }
-        let at_root = answers.iter().step_by(2 + OWNERS.len()).take(PATHS);
-        for (path, answer) in at_root.enumerate() {
+        let narinfos = questions.iter().zip(&answers);
+        let at_root = narinfos.filter(|(ask, _)| {
+            let path = ask.path.strip_suffix(".narinfo");
+            path.is_some_and(|path| !path.starts_with("/cache/"))
+        });
+        for (path, (_, answer)) in at_root.enumerate() {
             if answer.status != 200 {
                 continue;
             }

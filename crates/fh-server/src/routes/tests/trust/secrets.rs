@@ -66,6 +66,9 @@ async fn prepare() -> World {
             let answer = ask.of(&server, &people).await;
             assert!(answer.status.is_success(), "{ask:?}: {:?}", answer.body);
         }
+        for user in ["mallory", "bob"] {
+            server.accept(&acme, user).await;
+        }
     }
     World {
         prepared: Prepared::of(server, people),
@@ -229,6 +232,9 @@ impl<'a> History<'a> {
                 format!("/api/v1/flakes/{flake}/grants"),
                 "/api/v1/orgs".to_owned(),
                 "/api/v1/tokens".to_owned(),
+                "/api/v1/substituters".to_owned(),
+                "/api/v1/follows".to_owned(),
+                "/api/v1/invitations".to_owned(),
                 "/api/v1/whoami".to_owned(),
             ]),
             _ => format!("/api/v1/audit?org={org}"),

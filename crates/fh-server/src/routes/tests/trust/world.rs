@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fh_api::{LOG_RECORD, PathStatus, PushPlan};
+use fh_api::{FollowList, InvitationList, LOG_RECORD, PathStatus, PushPlan};
 use fh_nix::NarHash;
 use http::Method;
 use serde_json::{Value, json};
@@ -13,7 +13,6 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
-use crate::database::DatabaseError;
 use crate::push::tests::{Item, batch_body, compress, request};
 use crate::testing::{Answer, TestServer};
 
@@ -220,41 +219,38 @@ fn normalise(value: &mut Value) {
     }
 }
 
-/// Makes an account a guest of an organisation, as accepting it does.
-pub(super) async fn accept(server: &TestServer, org: &str, user: &str) {
-    let (org, user) = (org.to_owned(), user.to_owned());
-    let changed = server.state.database().change_access(move |change| {
-        change.execute(
-            "INSERT INTO guest (account_id, organization_id, accepted_at, accepted_by) \
-             SELECT a.id, o.id, 0, a.id FROM account a, organization o \
-             WHERE a.folded = ?1 AND o.folded = ?2",
-            [user, org],
-        )?;
-        Ok::<_, DatabaseError>(())
-    });
-    changed.await.unwrap();
+/// Sets what an account follows, or what an organisation follows for its members.
+async fn follow(
+    server: &TestServer,
+    token: &str,
+    follows: &[String],
+    org: Option<&str>,
+) -> Vec<Answer> {
+    let query = org.map_or(String::new(), |org| format!("?org={org}"));
+    let path = format!("/api/v1/follows{query}");
+    let answer = server.get(&path, token).await;
+    if answer.status != 200 {
+        return vec![answer];
+    }
+    let list: FollowList = answer.json();
+    let body = json!({ "follows": follows, "before": list.follows, "org": org });
+    vec![answer, server.put("/api/v1/follows", token, body).await]
 }
 
-/// Sets what an account follows: `org/project` or `org/*`, those that there are.
-pub(super) async fn follow(server: &TestServer, user: &str, follows: &[String]) {
-    let (user, follows) = (user.to_owned(), follows.to_vec());
-    let changed = server.state.database().change_access(move |change| {
-        change.execute(
-            "DELETE FROM follow WHERE account_id = (SELECT id FROM account WHERE folded = ?1)",
-            [&user],
-        )?;
-        for (position, follow) in (0_i64..).zip(&follows) {
-            let (org, project) = follow.split_once('/').unwrap();
-            change.execute(
-                "INSERT INTO follow (account_id, position, organization_id, project, created_at) \
-                 SELECT a.id, ?3, o.id, NULLIF(?4, '*'), 0 FROM account a, organization o \
-                 WHERE a.folded = ?1 AND o.folded = ?2",
-                rusqlite::params![&user, org, position, project],
-            )?;
-        }
-        Ok::<_, DatabaseError>(())
-    });
-    changed.await.unwrap();
+/// Accepts what an organisation offers, whatever it is.
+async fn accept(server: &TestServer, token: &str, org: &str) -> Vec<Answer> {
+    let answer = server.get("/api/v1/invitations", token).await;
+    if answer.status != 200 {
+        return vec![answer];
+    }
+    let list: InvitationList = answer.json();
+    let mut offers = list.invitations.into_iter();
+    let Some(offer) = offers.find(|offer| offer.organization.as_str() == org) else {
+        return Vec::new();
+    };
+    let path = format!("/api/v1/invitations/{org}");
+    let body = json!({ "membership": offer.membership });
+    vec![server.put(&path, token, body).await]
 }
 
 /// A grant, a membership and the like: what somebody asks for.
@@ -293,8 +289,10 @@ pub(super) enum Deed {
     Ask(Ask),
     /// By whom, to which flake, and the items of [`item`].
     Push(String, String, Vec<(usize, usize)>),
-    /// Somebody sets what they follow.
-    Follow(String, Vec<String>),
+    /// Somebody sets what they follow, or what an organisation of theirs does.
+    Follow(String, Vec<String>, Option<String>),
+    /// Somebody accepts what an organisation offers to them.
+    Accept(String, String),
 }
 
 impl Deed {
@@ -309,10 +307,10 @@ impl Deed {
                     .collect();
                 push(server, flake, people.token(by), &items).await
             }
-            Self::Follow(user, follows) => {
-                follow(server, user, follows).await;
-                Vec::new()
+            Self::Follow(by, follows, org) => {
+                follow(server, people.token(by), follows, org.as_deref()).await
             }
+            Self::Accept(by, org) => accept(server, people.token(by), org).await,
         }
     }
 }
