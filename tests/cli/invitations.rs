@@ -171,3 +171,78 @@ fn names_are_kept_and_keys_are_trusted() {
     insta::assert_snapshot!(told, @"");
     assert_eq!(admin.fh(&["org", "set", "acme"]).code, Some(2));
 }
+
+/// The words of a line of a shell: what stands in double quotes is one.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The commands of the README, word for word but for the address and the administrator's token file: an
+/// organisation, a flake, and somebody else who reads it at once.
+#[test]
+fn the_five_minutes_of_the_readme_are_as_they_stand_there() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("## A cache in five minutes").unwrap();
+    let (section, _) = rest.split_once("\n## ").unwrap();
+    let server = TestServer::start().unwrap();
+    let token_file = server.data_dir().join("admin.token");
+    let (admin, alice) = (World::new(), World::new());
+    let mut who = &admin;
+    let mut done = Vec::new();
+    for line in section.lines().filter_map(|line| line.strip_prefix("$ fh ")) {
+        let line = line.split("  #").next().unwrap();
+        let (line, output) = match line.split_once(" > ") {
+            Some((line, output)) => (line, Some(output.trim())),
+            None => (line, None),
+        };
+        let line = line
+            .replace("http://127.0.0.1:8484", server.url())
+            .replace(
+                "~/.local/share/fh-server/admin.token",
+                token_file.to_str().unwrap(),
+            );
+        // What needs a Nix, or is the server itself, is done elsewhere.
+        let mut words = words(&line);
+        if ["serve", "push", "doctor"].contains(&words[0].as_str()) {
+            continue;
+        }
+        if words[0] == "login" {
+            if line.contains("alice.token") {
+                who = &alice;
+            }
+            words.extend(["--scope".to_owned(), "user".to_owned()]);
+        }
+        let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+        let run = who.fh(&arguments).success();
+        if let Some(output) = output {
+            alice.write(output, &run.stdout);
+        }
+        done.push((words[..2.min(words.len())].join(" "), run.stdout));
+    }
+    let commands: Vec<&str> = done.iter().map(|(command, _)| command.as_str()).collect();
+    assert_eq!(
+        commands,
+        [
+            "login --server",
+            "org create",
+            "flake create",
+            "user create",
+            "grant add",
+            "token create",
+            "login --server",
+            "list flakes"
+        ]
+    );
+    let listed = &done.last().unwrap().1;
+    assert!(listed.contains("acme/app,private,read,"), "{listed}");
+}
