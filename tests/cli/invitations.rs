@@ -145,7 +145,10 @@ fn names_are_kept_and_keys_are_trusted() {
     let admin = World::logged_in(&server, server.admin_token());
     let key = "acme-build-1:MFjd5AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let own = server.get("/.well-known/fh", None).unwrap().json().unwrap();
-    let own = own["public_keys"][0]["public_key"].as_str().unwrap().to_owned();
+    let own = own["public_keys"][0]["public_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let trust = format!("org set acme --trust-key {key}");
     let refused = format!("org set acme --trust-key {own}");
     let name = own.split(':').next().unwrap();
@@ -199,18 +202,19 @@ fn the_five_minutes_of_the_readme_are_as_they_stand_there() {
     let (admin, alice) = (World::new(), World::new());
     let mut who = &admin;
     let mut done = Vec::new();
-    for line in section.lines().filter_map(|line| line.strip_prefix("$ fh ")) {
+    for line in section
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ fh "))
+    {
         let line = line.split("  #").next().unwrap();
         let (line, output) = match line.split_once(" > ") {
             Some((line, output)) => (line, Some(output.trim())),
             None => (line, None),
         };
-        let line = line
-            .replace("http://127.0.0.1:8484", server.url())
-            .replace(
-                "~/.local/share/fh-server/admin.token",
-                token_file.to_str().unwrap(),
-            );
+        let line = line.replace("http://127.0.0.1:8484", server.url()).replace(
+            "~/.local/share/fh-server/admin.token",
+            token_file.to_str().unwrap(),
+        );
         // What needs a Nix, or is the server itself, is done elsewhere.
         let mut words = words(&line);
         if ["serve", "push", "doctor"].contains(&words[0].as_str()) {

@@ -179,7 +179,8 @@ impl Report {
             && !whoami.permissions.contains(&Permission::Pull)
         {
             warnings.push(
-                "this token may not pull: Nix gets nothing with it but what everybody may read.".to_owned(),
+                "this token may not pull: Nix gets nothing with it but what everybody may read."
+                    .to_owned(),
             );
         }
         if let Some(skew) = self.site.clock_skew() {
