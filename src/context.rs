@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fh_api::Name;
 use fh_auth::UnverifiedTimes;
 use fh_client::workload::{Connections, Manner, Provider, Workload, WorkloadSource};
 use fh_client::{
@@ -315,7 +316,9 @@ impl Context {
         let server = selected.url();
         let speaker = self.speaker(self.token(server)?, selected.kind(), eager)?;
         let builder = self.client_builder(server.clone())?;
-        Ok(self.speaking(builder, server, speaker.as_ref())?.build()?)
+        Ok(self
+            .speaking(builder, server, speaker.as_ref(), None)?
+            .build()?)
     }
 
     /// Who speaks to a server of this kind: whose token was found, else, where the server takes it,
@@ -384,12 +387,13 @@ impl Context {
         })
     }
 
-    /// Lets a client of a server speak for somebody.
+    /// Lets a client of a server speak for somebody. A workload acts for the organisation.
     pub(crate) fn speaking(
         &self,
         builder: ClientBuilder,
         server: &ServerUrl,
         speaker: Option<&Speaker>,
+        organization: Option<&Name>,
     ) -> Result<ClientBuilder, CommandError> {
         Ok(match speaker {
             None => builder,
@@ -407,6 +411,7 @@ impl Context {
             }
             Some(Speaker::Workload(workload)) => {
                 let source = self.workload_source(server, workload.clone(), Manner::Direct)?;
+                let source = source.for_organizations(organization.cloned().into_iter().collect());
                 builder.token_source(Arc::new(source))
             }
         })

@@ -1,5 +1,7 @@
 //! `fh org`: organisations.
 
+mod own;
+
 use clap::{Args, Subcommand};
 use fh_api::{
     CreateOrganization, ErrorCode, Name, NameKind, OrganizationInfo, PushRule, UpdateOrganization,
@@ -24,6 +26,7 @@ pub(crate) enum OrgCommand {
     Show(ShowArguments),
     Set(SetArguments),
     Leave(LeaveArguments),
+    Own(own::OwnArguments),
     Delete(DeleteArguments),
     FreeName(FreeNameArguments),
 }
@@ -144,6 +147,7 @@ pub(crate) fn run(command: OrgCommand, context: &Context) -> Result<(), CommandE
         OrgCommand::Show(arguments) => show(&arguments, context),
         OrgCommand::Set(arguments) => set(&arguments, context),
         OrgCommand::Leave(arguments) => leave(&arguments, context),
+        OrgCommand::Own(arguments) => own::run(&arguments, context),
         OrgCommand::Delete(arguments) => delete(&arguments, context),
         OrgCommand::FreeName(arguments) => {
             free_name::run(NameKind::Organization, &arguments, context)

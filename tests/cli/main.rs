@@ -13,6 +13,7 @@ mod help;
 mod invitations;
 mod keyring;
 mod login;
+mod login_lines;
 mod login_refused;
 mod logout;
 mod manage;

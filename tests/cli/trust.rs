@@ -1,8 +1,10 @@
 //! `fh trust`: policies are made by templates, shown, tested and removed.
 
+use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
 use serde_json::json;
 
+use crate::prompt::{on_a_terminal, rest};
 use crate::world::World;
 
 fn company() -> (TestServer, World) {
@@ -35,7 +37,10 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     let again = world.fh(&GITHUB).success().json();
     assert_eq!(first, again, "the same command again changes nothing");
     let plain = world.fh(&GITHUB[..11]).success();
-    insta::assert_snapshot!(plain.said(&server), @"Workloads that meet the trust policy acme/github-acme-app may now read and push to acme/app.");
+    insta::assert_snapshot!(plain.said(&server), @r"
+    Workloads that meet the trust policy acme/github-acme-app may now read and push to acme/app.
+    They are no builders of acme: --builder lets what they push go before what people push.
+    ");
     let shown = world
         .fh(&["trust", "show", "acme", "github-acme-app"])
         .success();
@@ -51,6 +56,7 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     Remembered:    repository_owner_id = what it is at the first use
     Role:          write on acme/app
     Pull requests: only read
+    Builders:      no
     May mint:      no
     Tokens last:   1 h 0 min at most
     Created:       [TIME]
@@ -59,8 +65,8 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     ");
     let listed = world.fh(&["trust", "list"]).success();
     insta::assert_snapshot!(listed.printed(&server), @r#"
-    policy,provider,conditions,role,flakes,last_used_at
-    acme/github-acme-app,github,"repository = acme/app, ref = refs/heads/main",write,acme/app,
+    policy,provider,conditions,role,flakes,builder,last_used_at
+    acme/github-acme-app,github,"repository = acme/app, ref = refs/heads/main",write,acme/app,,
     "#);
     for _ in 0..2 {
         world
@@ -69,6 +75,69 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     }
     let none = world.fh(&["trust", "list", "acme", "--json"]).success();
     assert_eq!(none.json(), json!([]));
+}
+
+#[test]
+fn builders_are_said_or_asked_for() {
+    let (_server, world) = company();
+    let mut command = GITHUB[..11].to_vec();
+    command.push("--builder");
+    let run = world.fh(&command).success();
+    assert!(
+        run.stderr.contains("They are builders of acme"),
+        "{}",
+        run.stderr
+    );
+    let shown = world.fh(&["trust", "show", "acme", "github-acme-app"]);
+    assert!(shown.success().stdout.contains("yes: what they push"));
+    for (answer, builder) in [("y\r", true), ("\r", false)] {
+        let mut session = on_a_terminal(&world, &GITHUB[..11]);
+        session.expect("Are these jobs builders of acme?").unwrap();
+        session.send(answer).unwrap();
+        let rest = rest(&mut session);
+        assert!(rest.contains("may now read and push"), "{rest}");
+        let shown = world.fh(&["trust", "show", "acme", "github-acme-app", "--json"]);
+        assert_eq!(shown.success().json()["builder"], builder);
+    }
+    // Who only reads builds nothing.
+    let mut session = on_a_terminal(&world, &GITHUB[..9]);
+    let rest = rest(&mut session);
+    assert!(!rest.contains("builder"), "{rest}");
+}
+
+#[test]
+fn roots_of_forges_are_owned_listed_and_given_up() {
+    let (server, world) = company();
+    server.create_user("ann").unwrap();
+    let token = server.token_for("ann", &["pull", "admin"]).unwrap();
+    let ann = World::logged_in(&server, &token);
+    let none = world.fh(&["org", "own", "--list"]).success();
+    assert!(none.stderr.contains("No root is owned"), "{}", none.stderr);
+    world.fh(&["org", "create", "beta"]).success();
+    world
+        .fh(&["member", "set", "beta", "ann", "owner"])
+        .success();
+    let asked = ann.fh(&["org", "own", "beta", "github:Beta"]).success();
+    insta::assert_snapshot!(asked.said(&server), @"Asked for github:beta. It counts once an administrator of the server confirms it: `fh org own beta github:beta`");
+    let confirmed = world.fh(&["org", "own", "beta", "github:beta"]).success();
+    insta::assert_snapshot!(confirmed.said(&server), @"Identities of github:beta act for beta where they name no organisation.");
+    let listed = world
+        .fh(&["org", "own", "--list", "--json"])
+        .success()
+        .json();
+    assert_eq!(listed[0]["root"], "github:beta");
+    assert_eq!(listed[0]["requested_by"], "ann");
+    assert!(listed[0]["confirmed_at"].is_string(), "{listed}");
+    let taken = world.fh(&["org", "own", "acme", "github:beta"]).code(1);
+    assert!(
+        taken.stderr.contains("beta owns github:beta"),
+        "{}",
+        taken.stderr
+    );
+    ann.fh(&["org", "own", "beta", "github:beta", "--remove"])
+        .success();
+    world.fh(&["org", "own", "acme", "bitbucket:x"]).code(2);
+    world.fh(&["org", "own", "acme"]).code(2);
 }
 
 #[test]

@@ -148,6 +148,28 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Whose keys sign what a server serves.
+    Signing, "kind of signing", {
+        /// The server's: the same for all organisations.
+        Shared = "shared",
+        /// Those of the organisation whose slice it is from.
+        PerOrganization = "per-organization",
+    }
+}
+
+vocabulary! {
+    /// What an organisation is to a reader. The earlier one is asked first.
+    Standing, "standing", {
+        /// They are a member of it, belong to it, or act for it.
+        Own = "own",
+        /// They are its guest.
+        Accepted = "accepted",
+        /// They, their organisations or everybody follow flakes of it.
+        Followed = "followed",
+    }
+}
+
+vocabulary! {
     /// Who vouches for workloads, and so which claims theirs have and which traps they set.
     Provider, "provider", {
         /// GitHub Actions, also of a GitHub Enterprise Server.

@@ -25,14 +25,16 @@ pub mod oauth;
 mod organizations;
 mod push;
 mod reserved;
+mod roots;
 #[cfg(feature = "schema")]
 mod schema;
+mod substituters;
 mod tokens;
 mod trust;
 
 pub use access::{
-    NameKind, OrganizationRole, Permission, Provider, PushRule, Role, UnknownWord, UserKind,
-    Visibility,
+    NameKind, OrganizationRole, Permission, Provider, PushRule, Role, Signing, Standing,
+    UnknownWord, UserKind, Visibility,
 };
 pub use audit::{AuditEvent, AuditList};
 pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};
@@ -58,8 +60,13 @@ pub use push::{
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
     PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
 };
+pub use substituters::{SubstituterInfo, SubstituterList};
+pub use tokens::{
+    CreateToken, MintedToken, RevokedToken, RotateToken, TokenInfo, TokenList, TokenRevocation,
+    WorkloadInfo,
+};
 pub use reserved::{ReservedName, ReservedNameList};
-pub use tokens::{CreateToken, MintedToken, RotateToken, TokenInfo, TokenList, WorkloadInfo};
+pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
 pub use trust::{
     ConditionSpec, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo,
     TrustPolicyList, TrustTest,

@@ -46,6 +46,10 @@ pub struct ExchangeRequest {
     /// Permissions, separated by spaces; all that the workload holds where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// The organisation that the workload acts for: its policies decide the account, the permissions and
+    /// how long the token lasts. May be repeated: the others are only read, each by its own policies.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub organization: Vec<String>,
     /// Seconds that the token shall last; as long as the policies allow where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
@@ -120,7 +124,7 @@ impl std::fmt::Debug for SignedCallerIdentity {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct OAuthErrorBody {
-    /// `invalid_request`, `invalid_grant`, `invalid_scope`, `unsupported_grant_type`, …
+    /// `invalid_request`, `invalid_grant`, `invalid_scope`, `invalid_target`, `unsupported_grant_type`, …
     pub error: String,
     /// One sentence for a person.
     pub error_description: String,

@@ -167,6 +167,9 @@ pub struct PolicyVerdict {
     pub policy: Name,
     /// What the workload holds by it; none where something fails.
     pub role: Option<Role>,
+    /// Whether it is one of the organisation's builders by it.
+    #[serde(default)]
+    pub builder: bool,
     /// Each thing that fails, as a sentence that names the claim, what was wanted and what it is.
     pub failures: Vec<String>,
     /// What is worth knowing though nothing fails, such as that a pull request only reads.

@@ -33,7 +33,7 @@ pub use audit::AuditFilter;
 pub use authorization::{IssuedToken, TokenSource, left_of};
 pub use client::{Client, ClientBuilder, check_token};
 pub use closure::{Closure, ClosurePath, NixTools};
-pub use credentials::{CredentialStore, ServerEntry, ServerKind, ServerList, TokenStore};
+pub use credentials::{CredentialStore, Reading, ServerEntry, ServerKind, ServerList, TokenStore};
 pub use deadline::Deadline;
 pub use error::{Error, Result, UnreachableCause};
 pub use foreign::{AtticCache, FlakeHub, FlakeHubStatus};

@@ -12,6 +12,7 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::bootstrap;
+use crate::database::Decided;
 use crate::config::{OrganizationCreation, Settings};
 use crate::database::tokens::Token;
 use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
@@ -246,7 +247,7 @@ impl TestServer {
     /// Lets an account accept what an organisation offers.
     pub(crate) async fn accept(&self, org: &str, user: &str) {
         let (org, user): (Name, Name) = (org.parse().unwrap(), user.parse().unwrap());
-        let accepted = self.state.database().change_access(move |change| {
+        let accepted = self.state.database().change_access(crate::database::Decided::by_server(), move |change| {
             let org = organizations::find(change, &org)?.unwrap();
             let account = accounts::find(change, &user)?.unwrap();
             invitations::accept(change, org.id, account.id, account.id)
@@ -278,7 +279,7 @@ impl TestServer {
     /// A token like that one, which ended a minute ago.
     pub(crate) async fn expired(&self, like: &str) -> String {
         let id = fh_auth::read_unverified(like).unwrap().jti;
-        let expired = self.state.database().write(move |transaction| {
+        let expired = self.state.database().write(Decided::by_server(), move |transaction| {
             let like = tokens::find(transaction, id)?.unwrap();
             let account = accounts::get(transaction, like.account_id)?.unwrap();
             let ago = |minutes: i64| {
@@ -291,7 +292,9 @@ impl TestServer {
                     parent_id: Some(like.id),
                     description: None,
                     scope: &like.scope,
+                    path_set_id: like.path_set_id,
                     claims: None,
+                    acting: None,
                     created_at: ago(60).whole_seconds(),
                     created_by: None,
                     expires_at: ago(1).whole_seconds(),
@@ -317,7 +320,7 @@ impl TestServer {
     pub(crate) async fn revoke(&self, token: &str) {
         let id = fh_auth::read_unverified(token).unwrap().jti;
         let path = format!("/api/v1/tokens/{id}");
-        self.delete(&path, &self.admin).await.expect(204);
+        self.delete(&path, &self.admin).await.expect(200);
     }
 
     /// How many audit events of an action there are.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fh_api::PathSummary;
-use fh_client::ServerKind;
+use fh_client::{ServerKind, ServerUrl};
 use fh_nix::StorePath;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -120,9 +120,12 @@ fn into_scratch(scratch: &TempDir, site: &Site, path: &str, daemon: Daemon) -> C
         // This server, and no other that might have the path too.
         .args(["--option", "substitute", "true"])
         .args(["--option", "extra-substituters", ""]);
-    if let Some(substituter) = &site.substituter {
-        command.args(["--option", "substituters", substituter.as_str()]);
-    }
+    let substituters: Vec<&str> = site
+        .substituters()
+        .into_iter()
+        .map(ServerUrl::as_str)
+        .collect();
+    command.args(["--option", "substituters", &substituters.join(" ")]);
     command.args(["--realise", path]);
     command
 }

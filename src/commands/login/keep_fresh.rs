@@ -112,7 +112,9 @@ impl Session<'_> {
     ) -> Result<std::convert::Infallible, CommandError> {
         let workload = workload::workload(&self.arguments.workload, self.context)?;
         // Its connections belong to this runtime.
-        let source = workload::source(&self.report.site.server, workload, self.context)?;
+        let options = &self.arguments.workload;
+        let server = &self.report.site.server;
+        let source = workload::source(options, server, workload, self.context)?;
         let mut end = granted.end();
         let mut due = halfway(granted.asked, end);
         let mut wait = FIRST_WAIT;

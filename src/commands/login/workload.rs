@@ -4,6 +4,7 @@
 use std::time::Instant;
 
 use clap::Args;
+use fh_api::Name;
 use fh_client::workload::{Exchanged, Manner, Provider, Workload, WorkloadSource};
 use fh_client::{ServerKind, ServerUrl};
 
@@ -26,6 +27,11 @@ pub(super) struct WorkloadOptions {
     /// With --workload, where the identity is from [env: FH_WORKLOAD] [default: what this looks like]
     #[arg(long, value_name = "NAME", requires = "workload", value_parser = words::<Provider>(&Provider::WORDS))]
     pub(super) provider: Option<Provider>,
+
+    /// With --workload, the organisation that the workload acts for; given again, those that it reads besides
+    /// [default: the owner of its forge's root, else the server's default organisation]
+    #[arg(long = "org", value_name = "ORG", requires = "workload", add = crate::completion::organizations())]
+    pub(super) organizations: Vec<Name>,
 }
 
 /// A token for an identity.
@@ -60,7 +66,7 @@ pub(super) async fn exchange(
         "Using the identity of this {}.",
         workload.provider()
     ));
-    grant(&source(&site.server, workload, context)?).await
+    grant(&source(options, &site.server, workload, context)?).await
 }
 
 /// Asks for a token now.
@@ -74,11 +80,13 @@ pub(super) async fn grant(source: &WorkloadSource) -> Result<Granted, CommandErr
 
 /// Where tokens for the identity come from.
 pub(super) fn source(
+    options: &WorkloadOptions,
     server: &ServerUrl,
     workload: Workload,
     context: &Context,
 ) -> Result<WorkloadSource, CommandError> {
-    context.workload_source(server, workload, Manner::Exchanged)
+    let source = context.workload_source(server, workload, Manner::Exchanged)?;
+    Ok(source.for_organizations(options.organizations.clone()))
 }
 
 /// The workload that is meant. FH_WORKLOAD=off does not forbid what is asked for in so many words.

@@ -151,9 +151,16 @@ impl Destination {
         let Some(speaker) = context.speaker(found, kind, true)? else {
             return Err(not_logged_in(&server, protocol));
         };
+        // A workload acts for whom it pushes to.
+        let organization = match target {
+            PushTarget::Flake(flake) => Some(&flake.org),
+            PushTarget::Cache(_) => None,
+        };
         let client = |server: &ServerUrl| -> Result<Client, CommandError> {
             let builder = context.client_builder(server.clone())?;
-            Ok(context.speaking(builder, server, Some(&speaker))?.build()?)
+            Ok(context
+                .speaking(builder, server, Some(&speaker), organization)?
+                .build()?)
         };
         match (protocol, target.clone()) {
             (Some(Protocol::FlakeHub), PushTarget::Flake(flake)) => {

@@ -9,6 +9,7 @@ use fh_auth::policy::templates::{self, TemplateError};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::terminal;
 
 /// Trust workloads of a provider
 ///
@@ -334,7 +335,7 @@ pub(crate) struct OidcArguments {
     #[arg(long, value_name = "URL")]
     issuer: String,
 
-    /// The subject; may have wildcards
+    /// The subject; may have wildcards where a claim without any says whose it is
     #[arg(long, value_name = "TEXT", required_unless_present = "claims")]
     subject: Option<String>,
 
@@ -495,6 +496,7 @@ fn add(
     } else {
         granted.audiences
     };
+    let builder = granted.builder || are_builders(&org, granted.role, context)?;
     let wanted = SetTrustPolicy {
         flakes: granted.flakes,
         role: granted.role,
@@ -502,7 +504,7 @@ fn add(
         max_lifetime: granted.max_lifetime,
         mint: granted.mint,
         pull_requests: granted.pull_requests,
-        builder: granted.builder,
+        builder,
         ..template
     };
     let client = context.client_with_token()?;
@@ -511,8 +513,19 @@ fn add(
         async { client.set_trust_policy(&org, &name, &wanted).await },
     )?;
     context.output.done(&made, |made| {
+        let builders = match (made.builder, made.role) {
+            (true, _) => format!(
+                "\nThey are builders of {}: what they push goes before what people push.",
+                made.organization
+            ),
+            (false, Role::Read) => String::new(),
+            (false, Role::Write | Role::Admin) => format!(
+                "\nThey are no builders of {}: --builder lets what they push go before what people push.",
+                made.organization
+            ),
+        };
         format!(
-            "Workloads that meet the trust policy {}/{} may now {} {}.",
+            "Workloads that meet the trust policy {}/{} may now {} {}.{builders}",
             made.organization,
             made.name,
             match made.role {
@@ -522,6 +535,22 @@ fn add(
             },
             super::joined(&made.flakes)
         )
+    })
+}
+
+/// Asks on a terminal whether workloads that push are builders; without one they are none.
+fn are_builders(org: &Name, role: Role, context: &Context) -> Result<bool, CommandError> {
+    let terminals = context.settings.terminals;
+    let asks = terminals.stdin && terminals.stderr && !context.output.is_json();
+    if role < Role::Write || !asks {
+        return Ok(false);
+    }
+    context.output.remark(&format!(
+        "Where two pushes to flakes of {org} disagree about a store path, what its builders pushed is \
+         served, whatever people have pushed. Only owners of {org} can say who they are."
+    ));
+    context.wait("Nothing was changed.", async {
+        terminal::confirm(&format!("Are these jobs builders of {org}?"), false).await
     })
 }
 

@@ -161,6 +161,15 @@ fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError
             }
             .to_owned(),
         ),
+        (
+            "Builders",
+            if found.builder {
+                "yes: what they push goes before what people push"
+            } else {
+                "no"
+            }
+            .to_owned(),
+        ),
         ("May mint", if found.mint { "yes" } else { "no" }.to_owned()),
         ("Tokens last", human_seconds(found.max_lifetime)),
         ("Created", human::timestamp(found.created_at)),
@@ -227,6 +236,9 @@ fn columns() -> Vec<Column<TrustPolicyInfo>> {
         }),
         column("flakes", "ON", |policy: &TrustPolicyInfo| {
             joined(&policy.flakes)
+        }),
+        column("builder", "BUILDERS", |policy: &TrustPolicyInfo| {
+            if policy.builder { "yes" } else { "" }.to_owned()
         }),
         column("last_used_at", "LAST USE", |policy: &TrustPolicyInfo| {
             policy

@@ -69,7 +69,17 @@ fn report(found: &TrustTest) -> String {
     }
     for policy in &found.policies {
         match policy.role {
-            Some(role) => line(format!("{}: matches, and gives {role}", policy.policy)),
+            Some(role) => {
+                let builder = if policy.builder {
+                    ", as a builder of the organisation"
+                } else {
+                    ""
+                };
+                line(format!(
+                    "{}: matches, and gives {role}{builder}",
+                    policy.policy
+                ));
+            }
             None if policy.failures.is_empty() => {
                 line(format!("{}: its conditions would hold", policy.policy));
             }

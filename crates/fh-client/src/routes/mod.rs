@@ -10,6 +10,7 @@ mod grants;
 mod invitations;
 mod organizations;
 mod push;
+mod roots;
 mod server;
 mod tokens;
 mod trust;

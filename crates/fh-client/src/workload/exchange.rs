@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
+use fh_api::Name;
 use fh_api::oauth::{
     AWS_TOKEN_TYPE, ExchangeAnswer, JWT_TOKEN_TYPE, NONCE_PATH, NonceAnswer, TOKEN_EXCHANGE,
     TOKEN_PATH,
@@ -34,13 +35,20 @@ pub struct Exchanged {
 }
 
 impl Workload {
-    /// Exchanges the identity, asked for anew, for a token of this server.
+    /// Exchanges the identity, asked for anew, for a token of this server. The workload acts for the first
+    /// organisation, and only reads the others; where none is named, the server knows which.
     ///
     /// # Errors
     ///
     /// [`Error::NoIdentity`], [`Error::ExchangeRefused`], and those of a request.
-    pub async fn exchange(&self, server: &Client, audience: &str) -> Result<Exchanged> {
-        self.exchange_with(server, audience, None).await
+    pub async fn exchange(
+        &self,
+        server: &Client,
+        audience: &str,
+        organizations: &[Name],
+    ) -> Result<Exchanged> {
+        self.exchange_with(server, audience, organizations, None)
+            .await
     }
 
     /// Exchanges this identity, or where there is none, one that is asked for at each attempt: a JWT
@@ -49,11 +57,12 @@ impl Workload {
         &self,
         server: &Client,
         audience: &str,
+        organizations: &[Name],
         identity: Option<&IdentityToken>,
     ) -> Result<Exchanged> {
         let attempt = || async {
             let form = self
-                .form(server, audience, identity)
+                .form(server, audience, organizations, identity)
                 .await
                 .map_err(Failure::end)?;
             let request = post(TOKEN_PATH, Content::Form(form));
@@ -79,6 +88,7 @@ impl Workload {
         &self,
         server: &Client,
         audience: &str,
+        organizations: &[Name],
         identity: Option<&IdentityToken>,
     ) -> Result<SecretString> {
         let asked;
@@ -90,7 +100,8 @@ impl Workload {
             }
         };
         if let Some(identity) = identity {
-            return Ok(form(identity.token.expose_secret(), JWT_TOKEN_TYPE));
+            let subject = identity.token.expose_secret();
+            return Ok(form(subject, JWT_TOKEN_TYPE, organizations));
         }
         let nonce = nonce(server)
             .await
@@ -102,7 +113,7 @@ impl Workload {
         })?;
         let json = Zeroizing::new(json);
         let subject = Zeroizing::new(BASE64URL_NOPAD.encode(&json));
-        Ok(form(&subject, AWS_TOKEN_TYPE))
+        Ok(form(&subject, AWS_TOKEN_TYPE, organizations))
     }
 
     /// An error in better words where the server has no such route.
@@ -134,11 +145,18 @@ async fn nonce(server: &Client) -> Result<String> {
     Ok(parsed.nonce)
 }
 
-fn form(subject: &str, kind: &str) -> SecretString {
-    let text = url::form_urlencoded::Serializer::new(String::with_capacity(subject.len() * 2))
+fn form(subject: &str, kind: &str, organizations: &[Name]) -> SecretString {
+    // Room for all of it at once: growing would leave copies of the secret behind.
+    let room = subject.len() * 3 + 1024 + organizations.len() * 128;
+    let text = url::form_urlencoded::Serializer::new(String::with_capacity(room))
         .append_pair("grant_type", TOKEN_EXCHANGE)
         .append_pair("subject_token", subject)
         .append_pair("subject_token_type", kind)
+        .extend_pairs(
+            organizations
+                .iter()
+                .map(|name| ("organization", name.as_str())),
+        )
         .finish();
     SecretString::from(text)
 }

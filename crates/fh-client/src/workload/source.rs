@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use fh_api::Name;
 use futures_util::future::BoxFuture;
 use tokio::sync::OnceCell;
 
@@ -31,6 +32,8 @@ pub struct WorkloadSource {
     /// Speaks for nobody.
     server: Client,
     manner: Manner,
+    /// The one that the workload acts for, and those that it reads besides.
+    organizations: Vec<Name>,
     /// Whether it was found to be an fh server.
     is_fh: OnceCell<()>,
     /// Whether the only JWT of the job was shown as it is.
@@ -45,9 +48,17 @@ impl WorkloadSource {
             workload,
             server: server.without_token(),
             manner,
+            organizations: Vec::new(),
             is_fh: OnceCell::new(),
             shown: AtomicBool::new(false),
         }
+    }
+
+    /// Lets the workload act for the first of these organisations, and read the others.
+    #[must_use]
+    pub fn for_organizations(mut self, organizations: Vec<Name>) -> Self {
+        self.organizations = organizations;
+        self
     }
 
     /// Exchanges the identity for a token now.
@@ -57,7 +68,10 @@ impl WorkloadSource {
     /// As [`Workload::exchange`].
     pub async fn exchange(&self) -> Result<Exchanged> {
         let audience = self.audience().await?;
-        match self.workload.exchange(&self.server, audience).await {
+        let exchange = self
+            .workload
+            .exchange(&self.server, audience, &self.organizations);
+        match exchange.await {
             Err(refused @ Error::ExchangeRefused { .. }) => {
                 self.as_it_is(audience).await.ok_or(refused)
             }
@@ -66,11 +80,20 @@ impl WorkloadSource {
     }
 
     /// The JWT itself, where the server takes it: each is exchanged once, and a file or a metadata
-    /// server gives out the same one for a while.
+    /// server gives out the same one for a while. Only where it acts for the same organisation by itself.
     async fn as_it_is(&self, audience: &str) -> Option<Exchanged> {
         let token = self.workload.identity(audience).await.ok()??.token;
         let expires_in = left_of(&token).filter(|left| !left.is_zero())?;
-        self.server.with_token(&token).ok()?.whoami().await.ok()?;
+        let whoami = self.server.with_token(&token).ok()?.whoami().await.ok()?;
+        if !self.organizations.is_empty() {
+            let acts_for = whoami.workload?.organization?;
+            let [only] = self.organizations.as_slice() else {
+                return None;
+            };
+            if only.folded() != acts_for.folded() {
+                return None;
+            }
+        }
         Some(Exchanged {
             token,
             expires_in,
@@ -86,9 +109,12 @@ impl WorkloadSource {
         if !left.is_some_and(|left| again || left < SHORT) {
             return Ok(IssuedToken::found(identity.token));
         }
-        let exchange = self
-            .workload
-            .exchange_with(&self.server, audience, Some(&identity));
+        let exchange = self.workload.exchange_with(
+            &self.server,
+            audience,
+            &self.organizations,
+            Some(&identity),
+        );
         match exchange.await {
             Err(Error::ExchangeRefused { .. }) if left.is_some_and(|left| !left.is_zero()) => {
                 Ok(IssuedToken::found(identity.token))

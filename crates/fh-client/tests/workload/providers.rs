@@ -9,12 +9,12 @@ use std::time::Duration;
 use axum::response::IntoResponse as _;
 use fh_client::workload::{
     Connections, Firmware, GitHubEnvironment, GoogleEnvironment, Manner, Provider, Workload,
-    WorkloadEnvironment,
+    WorkloadEnvironment, WorkloadSource,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::json;
 
-use crate::stage::{AUDIENCE, HOUR, Stage, discovery, json_answer, jwt, subject};
+use crate::stage::{AUDIENCE, HOUR, Heard, Stage, discovery, json_answer, jwt, subject};
 use crate::{client, told, workload};
 
 fn github(platform: &Stage) -> WorkloadEnvironment {
@@ -499,5 +499,74 @@ async fn a_refused_exchange_is_told_in_the_servers_words_and_not_tried_again() {
         );
         assert_eq!(error.status(), Some(status));
         assert_eq!(server.at("/oauth/token").len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn an_exchange_names_the_organisations_in_their_order() {
+    let platform = Stage::github(HOUR).await;
+    let server = Stage::fh(|_| true).await;
+    let named = |names: &[&str]| {
+        let source = WorkloadSource::new(
+            workload(Provider::GitHub, github(&platform)),
+            &crate::nobody(&server),
+            Manner::Exchanged,
+        );
+        source.for_organizations(names.iter().map(|name| name.parse().unwrap()).collect())
+    };
+    named(&[]).exchange().await.unwrap();
+    named(&["acme", "beta"]).exchange().await.unwrap();
+    let organizations: Vec<Vec<String>> = server
+        .at("/oauth/token")
+        .iter()
+        .map(|heard| {
+            url::form_urlencoded::parse(heard.body.as_bytes())
+                .filter(|(key, _)| key == "organization")
+                .map(|(_, value)| value.into_owned())
+                .collect()
+        })
+        .collect();
+    assert_eq!(
+        organizations,
+        [vec![], vec!["acme".to_owned(), "beta".to_owned()]]
+    );
+}
+
+#[tokio::test]
+async fn a_jwt_that_acts_for_somebody_else_does_not_stand_in_for_a_refused_exchange() {
+    let platform = Stage::github(HOUR).await;
+    let acts_for_acme = |heard: &Heard, number: usize| match heard.path.as_str() {
+        "/oauth/token" => json_answer(
+            400,
+            &json!({ "error": "invalid_grant", "error_description": "exchanged already" }),
+        ),
+        "/api/v1/whoami" => json_answer(
+            200,
+            &json!({
+                "user": "ci", "kind": "service", "server_admin": false, "token_id": null,
+                "token_description": null, "permissions": ["pull"], "flakes": ["acme/*"],
+                "expires_at": "2030-01-01T00:00:00Z",
+                "workload": {
+                    "issuer": "x", "subject": "y", "organization": "acme", "policies": ["acme/ci"],
+                },
+            }),
+        ),
+        _ => crate::stage::fh(heard, number, &|_| true),
+    };
+    let server = Stage::start(acts_for_acme).await;
+    for (names, stands_in) in [
+        (&[][..], true),
+        (&["ACME"][..], true),
+        (&["beta"][..], false),
+        (&["acme", "beta"][..], false),
+    ] {
+        let source = WorkloadSource::new(
+            workload(Provider::GitHub, github(&platform)),
+            &crate::nobody(&server),
+            Manner::Exchanged,
+        );
+        let names = names.iter().map(|name| name.parse().unwrap()).collect();
+        let result = source.for_organizations(names).exchange().await;
+        assert_eq!(result.is_ok(), stands_in, "{result:?}");
     }
 }

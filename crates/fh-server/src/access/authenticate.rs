@@ -23,7 +23,7 @@ use crate::database::{Database, DatabaseError, Timestamp, tokens, trust};
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::limits::Limiter;
-use crate::workload::{Refusal, Workloads};
+use crate::workload::{Named, Refusal, Workloads};
 
 /// Verified tokens that are remembered, so that Ed25519 is paid once for each.
 const VERIFIED_TOKENS: u64 = 20_000;
@@ -42,6 +42,30 @@ type StandingCell = Arc<OnceCell<Standing>>;
 
 type WorkloadCell = Arc<OnceCell<Arc<Principal>>>;
 
+/// What tells the principals of identities apart: SHA-256 of the identity, generation, address.
+type WorkloadKey = ([u8; 32], u64, Address);
+
+/// What an address says of the organisation that an identity acts for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+enum Address {
+    /// Nothing.
+    Nothing,
+    /// It is one of this organisation, internal id.
+    Organization(i64),
+    /// It is one of an organisation that does not exist.
+    Unknown,
+}
+
+impl From<Address> for Named {
+    fn from(address: Address) -> Self {
+        match address {
+            Address::Nothing => Self::Nothing,
+            Address::Organization(id) => Self::Address(id),
+            Address::Unknown => Self::Unknown,
+        }
+    }
+}
+
 /// Authenticates requests.
 pub(crate) struct Access {
     database: Database,
@@ -52,8 +76,8 @@ pub(crate) struct Access {
     /// By token and generation. A cell lets many requests at once wait for one reading.
     standings: Cache<(Uuid, u64), StandingCell>,
     workloads: Arc<Workloads>,
-    /// By SHA-256 of an identity and generation; of those alone that were let in.
-    admitted: Cache<([u8; 32], u64), WorkloadCell>,
+    /// Of those alone that were let in.
+    admitted: Cache<WorkloadKey, WorkloadCell>,
     directory: RwLock<Option<Arc<Directory>>>,
     directory_loading: Mutex<()>,
     last_used: LastUsed,
@@ -72,7 +96,7 @@ impl Access {
             Some(Standing::Good(principal)) => principal.weight(),
             Some(Standing::Refused(_)) | None => 1,
         };
-        let weigh_workload = |_: &([u8; 32], u64), cell: &WorkloadCell| {
+        let weigh_workload = |_: &WorkloadKey, cell: &WorkloadCell| {
             cell.get().map_or(1, |principal| principal.weight())
         };
         Self {
@@ -99,16 +123,31 @@ impl Access {
         }
     }
 
-    /// Who sent a request with these headers.
+    /// Who sent a request with these headers, to an address that names no organisation.
     ///
     /// # Errors
-    /// 401 with what is wrong with the credentials, if there are any; 429 where too many bad ones came
-    /// from there.
+    /// As [`Self::authenticate_at`].
     pub(crate) async fn authenticate(
         &self,
         headers: &HeaderMap,
         source: Source,
     ) -> Result<Caller, ApiError> {
+        self.authenticate_at(headers, None, source).await
+    }
+
+    /// Who sent a request with these headers, to an address of the organisation of that name: a workload that
+    /// shows its own identity acts for that one.
+    ///
+    /// # Errors
+    /// 401 with what is wrong with the credentials, if there are any; 429 where too many bad ones came
+    /// from there.
+    pub(crate) async fn authenticate_at(
+        &self,
+        headers: &HeaderMap,
+        organization: Option<&str>,
+        source: Source,
+    ) -> Result<Caller, ApiError> {
+        let generation = self.database.generation();
         let token = credentials::token(headers).or_else(|sentence| {
             self.limiter.login(source)?;
             self.limiter.login_failed(source);
@@ -118,7 +157,7 @@ impl Access {
             return self.anonymous(source).await;
         };
         let now = clock::now();
-        let principal = self.principal(&token, now, source).await?;
+        let principal = self.principal(&token, organization, now, source).await?;
         if principal.expires_at <= Timestamp::from(now) {
             let at = principal.expires_at;
             return Err(ApiError::Unauthorized(format!("the token expired at {at}")));
@@ -144,6 +183,7 @@ impl Access {
             self.policies_last_used.note(*policy);
         }
         Ok(Caller::new(
+            generation,
             self.directory().await?,
             Some(principal),
             source,
@@ -155,7 +195,9 @@ impl Access {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn anonymous(&self, source: Source) -> Result<Caller, ApiError> {
-        Ok(Caller::new(self.directory().await?, None, source))
+        let generation = self.database.generation();
+        let directory = self.directory().await?;
+        Ok(Caller::new(generation, directory, None, source))
     }
 
     /// Writes when tokens were used last.
@@ -173,6 +215,7 @@ impl Access {
     async fn principal(
         &self,
         token: &str,
+        organization: Option<&str>,
         now: OffsetDateTime,
         source: Source,
     ) -> Result<Arc<Principal>, ApiError> {
@@ -182,7 +225,8 @@ impl Access {
             claims.check_time(now).map_err(refused)?;
             return self.holder(&claims).await;
         }
-        let key = (digest, self.database.generation().access);
+        let generation = self.database.generation().access;
+        let key = (digest, generation, self.address(organization).await?);
         let cell = self.admitted.get(&key);
         if let Some(principal) = cell.as_ref().and_then(|cell| cell.get()) {
             return Ok(Arc::clone(principal));
@@ -218,6 +262,15 @@ impl Access {
         Err(refused(error))
     }
 
+    async fn address(&self, organization: Option<&str>) -> Result<Address, DatabaseError> {
+        let Some(name) = organization else {
+            return Ok(Address::Nothing);
+        };
+        let directory = self.directory().await?;
+        let found = directory.find_organization(name);
+        Ok(found.map_or(Address::Unknown, |found| Address::Organization(found.id)))
+    }
+
     /// Who holds a token that was verified.
     async fn holder(&self, claims: &Claims) -> Result<Arc<Principal>, ApiError> {
         match self.standing(claims).await? {
@@ -228,15 +281,15 @@ impl Access {
 
     async fn workload(
         &self,
-        key: ([u8; 32], u64),
+        key: WorkloadKey,
         shown: &Unverified,
         now: OffsetDateTime,
         source: Source,
     ) -> Result<Arc<Principal>, Refusal> {
         let cell = self.admitted.get_with(key, WorkloadCell::default);
         let principal = cell.get_or_try_init(|| async {
-            let identity = self.workloads.identify(shown, now).await?;
-            let admission = self.workloads.admit(&identity, source).await?;
+            let (identity, resolved) = self.workloads.identify(shown, key.2.into(), now).await?;
+            let admission = self.workloads.admit(&identity, &resolved, source).await?;
             let end = OffsetDateTime::from_unix_timestamp(shown.expires_at());
             let end = Timestamp::from(end.unwrap_or(now + time::Duration::days(36_500)));
             Ok::<_, Refusal>(Arc::new(Principal::of_workload(&identity, &admission, end)))
@@ -259,7 +312,7 @@ impl Access {
         let standing = cell
             .get_or_try_init(|| {
                 self.database.read(move |connection| {
-                    principal::load(connection, token, account, &workloads.audiences())
+                    principal::load(connection, token, account, workloads.audiences())
                 })
             })
             .await?

@@ -17,6 +17,7 @@
 //! - a flake that the caller may not read is answered as one that does not exist, and nothing is
 //!   looked up in the database before it was found readable.
 
+mod addresses;
 mod authenticate;
 mod candidates;
 mod credentials;
@@ -29,13 +30,14 @@ mod source;
 mod tests;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use axum::extract::FromRequestParts;
+use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use fh_api::{FlakeName, FlakePattern, Permission, PushRule, Role, Visibility};
 use fh_auth::Follows;
 use http::request::Parts;
 
+pub(crate) use self::addresses::Address;
 pub(crate) use self::authenticate::Access;
 pub(crate) use self::candidates::Candidates;
 use self::directory::Directory;
@@ -44,14 +46,31 @@ pub(crate) use self::last_used::FLUSH_INTERVAL;
 pub(crate) use self::organizations::{OrganizationRef, touches};
 pub(crate) use self::principal::Principal;
 pub(crate) use self::source::Source;
-pub(crate) use self::view::{PathLimits, Scope, View, ViewIdentity};
+pub(crate) use self::view::{ClosureLimit, PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;
+use crate::database::{Decided, Generation};
 use crate::denials::ActorSlot;
 use crate::error::{ApiError, request_id};
 use crate::limits::Origin;
 use crate::listen::Peer;
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
+
+/// Beside a request that is handled again, because it was decided too early, by whoever holds the
+/// [turn](crate::database::Database::turn).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Again;
+
+/// Where a caller leaves of what state what is decided about them is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DecidedSlot(Arc<OnceLock<Decided>>);
+
+impl DecidedSlot {
+    /// What was left; none where nobody was asked who they are.
+    pub(crate) fn get(&self) -> Option<Decided> {
+        self.0.get().copied()
+    }
+}
 
 /// The one who sent a request. As an extractor: anonymous without credentials, 401 with bad ones.
 #[derive(Debug, Clone)]
@@ -60,6 +79,7 @@ pub(crate) struct Caller {
     principal: Option<Arc<Principal>>,
     view: View,
     source: Source,
+    decided: Decided,
 }
 
 /// A flake that the caller was found to have the asked role on.
@@ -82,14 +102,25 @@ impl FromRequestParts<AppState> for Caller {
         let proxies = &state.settings().trusted_proxies;
         let source = Source::of(parts.extensions.get::<Peer>(), &parts.headers, proxies);
         let limiter = state.limiter();
-        let caller = match state.access().authenticate(&parts.headers, source).await {
+        let named = organization_of_api(parts, state).await;
+        let named = named.as_deref().or_else(|| organization_of_cache(parts));
+        let access = state.access();
+        let mut caller = match access.authenticate_at(&parts.headers, named, source).await {
             Ok(caller) => caller,
             Err(error) => {
                 limiter.request(Origin::of(None, source))?;
                 return Err(error);
             }
         };
-        limiter.request(Origin::of(caller.principal.as_deref(), source))?;
+        // One that is handled again was counted the first time.
+        if parts.extensions.get::<Again>().is_some() {
+            caller.decided = caller.decided.in_turn();
+        } else {
+            limiter.request(Origin::of(caller.principal.as_deref(), source))?;
+        }
+        if let Some(slot) = parts.extensions.get::<DecidedSlot>() {
+            let _ = slot.0.set(caller.decided);
+        }
         if let (Some(principal), Some(slot)) =
             (&caller.principal, parts.extensions.get::<PrincipalSlot>())
         {
@@ -102,6 +133,24 @@ impl FromRequestParts<AppState> for Caller {
         }
         Ok(caller)
     }
+}
+
+/// The organisation that an address of the API names.
+async fn organization_of_api(parts: &mut Parts, state: &AppState) -> Option<String> {
+    let path = parts.extensions.get::<OriginalUri>()?.path();
+    // What was in front of it may be taken off already.
+    if !path.starts_with(fh_api::API_PREFIX) {
+        return None;
+    }
+    let names = RawPathParams::from_request_parts(parts, state).await.ok()?;
+    let (_, name) = names.iter().find(|(key, _)| *key == "org")?;
+    Some(name.to_owned())
+}
+
+/// The organisation that an address of the cache names.
+fn organization_of_cache(parts: &Parts) -> Option<&str> {
+    let path = parts.uri.path().strip_prefix("/cache/")?;
+    path.split('/').next()
 }
 
 impl FromRequestParts<AppState> for Source {
@@ -118,8 +167,19 @@ impl FromRequestParts<AppState> for Source {
 }
 
 impl Caller {
-    fn new(directory: Arc<Directory>, principal: Option<Arc<Principal>>, source: Source) -> Self {
+    /// Everything else was read after the generation.
+    fn new(
+        generation: Generation,
+        directory: Arc<Directory>,
+        principal: Option<Arc<Principal>>,
+        source: Source,
+    ) -> Self {
+        let decided = Decided::at(generation);
         Self {
+            decided: match &principal {
+                Some(principal) => decided.until(principal.expires_at),
+                None => decided,
+            },
             source,
             view: View::new(Arc::clone(&directory), principal.clone()),
             directory,
@@ -137,6 +197,12 @@ impl Caller {
         self.principal.is_none()
     }
 
+    /// Of what state everything is that is decided about this caller. Whatever the caller has asked for
+    /// is written with it, so that nothing takes effect which they could not begin at that instant.
+    pub(crate) fn decided(&self) -> Decided {
+        self.decided
+    }
+
     /// Where the request comes from.
     pub(crate) fn source(&self) -> Source {
         self.source
@@ -150,6 +216,15 @@ impl Caller {
         self.principal.as_deref().ok_or_else(|| {
             ApiError::Unauthorized("this needs a token, and the request has none".to_owned())
         })
+    }
+
+    /// Who it is, if there is a token and it may pull.
+    pub(crate) fn reader(&self) -> Option<&Principal> {
+        let principal = self.principal.as_deref()?;
+        principal
+            .scope
+            .allows(Permission::Pull)
+            .then_some(principal)
     }
 
     /// Who it is, for the audit log.
@@ -166,6 +241,7 @@ impl Caller {
                 .workload
                 .as_ref()
                 .map(|workload| Arc::clone(&workload.audited)),
+            acting: principal.workload.as_ref().map(|workload| workload.acting),
             address: self.source.address,
             request_id: request_id(),
         })

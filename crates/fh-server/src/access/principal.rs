@@ -10,11 +10,11 @@ use uuid::Uuid;
 
 use super::directory::FlakeEntry;
 use crate::database::{DatabaseError, Timestamp, accounts, grants, tokens};
-use crate::workload::{Admission, Identity, admission};
+use crate::workload::{Acting, Admission, Audiences, Identity, admission};
 
 /// The account behind a token, the token's narrowing, and all that the account holds, as they were
 /// at one generation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Principal {
     /// The account's internal id.
     pub(crate) account_id: i64,
@@ -50,6 +50,8 @@ pub(crate) struct TokenFacts {
     pub(crate) uuid: Uuid,
     /// What the token is for.
     pub(crate) description: Option<String>,
+    /// What it may read, where it is for certain closures.
+    pub(crate) path_set_id: Option<i64>,
 }
 
 /// What is known of a workload.
@@ -59,6 +61,8 @@ pub(crate) struct WorkloadFacts {
     pub(crate) info: WorkloadInfo,
     /// For the audit log: issuer, subject and the claims that matter, JSON.
     pub(crate) audited: Arc<str>,
+    /// The organisation that it acts for, internal id.
+    pub(crate) acting: i64,
     /// The policies that let it in, internal ids.
     pub(crate) policies: Vec<i64>,
 }
@@ -68,6 +72,7 @@ impl WorkloadFacts {
         Self {
             info: admission.info(identity),
             audited: admission.audited(identity),
+            acting: admission.acting().organization,
             policies: admission.policy_ids(),
         }
     }
@@ -131,7 +136,7 @@ pub(super) fn load(
     connection: &Connection,
     token: Uuid,
     account: Uuid,
-    audiences: &[&str],
+    audiences: &Audiences,
 ) -> Result<Standing, DatabaseError> {
     let unknown = || {
         Standing::Refused(
@@ -162,9 +167,12 @@ pub(super) fn load(
         None => (grants::holdings(connection, account.id)?, None, false),
         Some(claims) => {
             let identity = Identity::from_json(claims);
-            let admitted = match &identity {
-                Some(identity) => admission(connection, identity, audiences)?,
-                None => None,
+            let admitted = match (&identity, &token.acting) {
+                (Some(identity), Some(acting)) => {
+                    let acting = Acting::of_token(connection, acting)?;
+                    admission(connection, identity, audiences, &acting)?
+                }
+                _ => None,
             };
             let (Some(identity), Some(admitted)) = (identity, admitted) else {
                 return Ok(Standing::Refused(
@@ -185,6 +193,7 @@ pub(super) fn load(
             id: token.id,
             uuid: token.uuid,
             description: token.description,
+            path_set_id: token.path_set_id,
         }),
         workload,
         builder,

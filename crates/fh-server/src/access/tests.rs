@@ -5,6 +5,7 @@ use fh_api::{Permission, Role};
 use http::HeaderMap;
 
 use super::*;
+use crate::database::Decided;
 use crate::testing::TestServer;
 
 async fn caller(server: &TestServer, token: &str) -> Caller {
@@ -209,16 +210,19 @@ async fn copies_are_shared_until_something_changes() {
 #[tokio::test]
 async fn ranking_does_not_grow_with_the_number_of_flakes() {
     let (server, ann) = world().await;
-    let many = server.state.database().change_access(|change| {
-        let acme: fh_api::Name = "many".parse().unwrap();
-        let acme = crate::database::organizations::insert(change, &acme)?.id;
-        for number in 0..10_000 {
-            let name: fh_api::Name = format!("flake-{number}").parse().unwrap();
-            let public = Visibility::Public;
-            crate::database::flakes::insert(change, acme, &name, public, None)?;
-        }
-        Ok::<_, crate::DatabaseError>(())
-    });
+    let many = server
+        .state
+        .database()
+        .change_access(Decided::by_server(), |change| {
+            let acme: fh_api::Name = "many".parse().unwrap();
+            let acme = crate::database::organizations::insert(change, &acme)?.id;
+            for number in 0..10_000 {
+                let name: fh_api::Name = format!("flake-{number}").parse().unwrap();
+                let public = Visibility::Public;
+                crate::database::flakes::insert(change, acme, &name, public, None)?;
+            }
+            Ok::<_, crate::DatabaseError>(())
+        });
     many.await.unwrap();
     let id = server.flake_id("many/flake-9999").await;
     let view = caller(&server, &ann).await.view().clone();
@@ -259,7 +263,7 @@ async fn a_view_lists_what_it_ranks() {
     server
         .grant("acme/more", "by-organization", "read", &ann)
         .await;
-    let granted = server.state.database().change_access(|change| {
+    let granted = server.state.database().change_access(Decided::by_server(), |change| {
         change.execute_batch(
             "INSERT INTO team (id, uuid, organization_id, name, folded, created_at) \
              SELECT 1, 't', id, 't', 't', 0 FROM organization WHERE folded = 'open'; \

@@ -34,6 +34,7 @@ impl Draft {
                 store_dir: fh_nix::StoreDir::default(),
                 priority: 0,
                 signing_key_name: None,
+                signing: fh_api::Signing::Shared,
                 limits: Limits {
                     body_size: 0,
                     json_size: 0,
@@ -51,6 +52,8 @@ impl Draft {
                     header: never,
                     idle: never,
                     stall: never,
+                    body: never,
+                    plan: never,
                     stop: never,
                 },
                 tokens: TokenSettings {

@@ -64,6 +64,8 @@ pub struct Settings {
     pub priority: u32,
     /// What the names of the signing keys begin with; absent: the public URL's host.
     pub signing_key_name: Option<String>,
+    /// Whose keys sign what is served.
+    pub signing: fh_api::Signing,
     /// What the server takes.
     pub limits: Limits,
     /// How long it waits.
@@ -132,6 +134,10 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Without any byte of a body that is being received or sent.
     pub stall: Duration,
+    /// For the whole body of a request that is read before anything is done, but for a push plan.
+    pub body: Duration,
+    /// For the whole body of a push plan.
+    pub plan: Duration,
     /// For running requests after the stop signal.
     pub stop: Duration,
 }
@@ -152,6 +158,21 @@ pub struct WorkloadSettings {
     pub issuers: Vec<String>,
     /// Endpoints of AWS's Security Token Service, exact.
     pub sts_endpoints: Vec<String>,
+    /// Whom identities act for that name no organisation.
+    pub default_organization: DefaultOrganization,
+}
+
+/// The organisation that an identity of a workload acts for which names none, and whose forge's root no
+/// organisation owns.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum DefaultOrganization {
+    /// The one that was made first, as long as it is there.
+    #[default]
+    FirstMade,
+    /// This one.
+    Named(fh_api::Name),
+    /// None: such an identity is refused.
+    Nobody,
 }
 
 /// Who may make organisations.

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::option_spec::{OptionSpec, Section};
 use super::value::{count, duration, size};
-use super::{LogFormat, OrganizationCreation};
+use super::{DefaultOrganization, LogFormat, OrganizationCreation};
 
 /// Finds an option by its key.
 #[must_use]
@@ -205,6 +205,24 @@ pub static OPTIONS: &[OptionSpec] = &[
         ..BLANK
     },
     OptionSpec {
+        key: "signing",
+        variable: "FH_SERVE_SIGNING",
+        section: Section::Cache,
+        value_name: "KEYS",
+        help: "Whose keys sign: shared (the same for all organisations) or per-organization.\n\n\
+               With shared keys a machine that trusts them takes what any organisation served, \
+               however it came there. With per-organization each organisation has two keys of its \
+               own, made when it is made or at the next start, and `fh login` writes a line for each \
+               organisation in place of the root. Clients have to log in again after a change.",
+        default: Some("shared"),
+        set: |draft, text| {
+            let signing = text.parse::<fh_api::Signing>();
+            draft.settings.signing = signing.map_err(|error| error.to_string())?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
         key: "token-lifetime",
         variable: "FH_SERVE_TOKEN_LIFETIME",
         section: Section::Tokens,
@@ -260,6 +278,28 @@ pub static OPTIONS: &[OptionSpec] = &[
         repeated: true,
         set: |draft, text| {
             draft.settings.workloads.sts_endpoints.push(issuer(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "default-organization",
+        variable: "FH_SERVE_DEFAULT_ORGANIZATION",
+        section: Section::Tokens,
+        value_name: "ORG",
+        help: "The organisation that a workload acts for whose identity names none; none: it is refused.\n\n\
+               A workload names one by the exchange, by its audience or by the address, or it is of a root \
+               that an organisation owns (`fh org own`). Without this option it is the organisation that was \
+               made first. Never is it found by whose trust policies the workload meets.",
+        example: "acme",
+        set: |draft, text| {
+            draft.settings.workloads.default_organization = match text {
+                "none" => DefaultOrganization::Nobody,
+                name => DefaultOrganization::Named(
+                    name.parse()
+                        .map_err(|error: fh_api::InvalidName| error.to_string())?,
+                ),
+            };
             Ok(())
         },
         ..BLANK
@@ -477,6 +517,34 @@ pub static OPTIONS: &[OptionSpec] = &[
         default: Some("60s"),
         set: |draft, text| {
             draft.settings.timeouts.stall = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "body-timeout",
+        variable: "FH_SERVE_BODY_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long the JSON body of a request may take as a whole, however steadily it comes; but for \
+               push plans and uploads.",
+        default: Some("60s"),
+        set: |draft, text| {
+            draft.settings.timeouts.body = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "plan-timeout",
+        variable: "FH_SERVE_PLAN_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long the body of a push plan may take as a whole.",
+        // The largest one at half a megabit a second.
+        default: Some("10m"),
+        set: |draft, text| {
+            draft.settings.timeouts.plan = duration(text)?;
             Ok(())
         },
         ..BLANK

@@ -22,6 +22,9 @@ pub(crate) struct Actor {
     pub(crate) token_uuid: Option<Uuid>,
     /// Which workload it was: issuer, subject and the claims that matter, JSON.
     pub(crate) workload: Option<Arc<str>>,
+    /// The organisation that the workload acts for, internal id. What it was refused in another one is not
+    /// told there.
+    pub(crate) acting: Option<i64>,
     /// From where, as far as it is known.
     pub(crate) address: Option<IpAddr>,
     /// In which request.
@@ -113,7 +116,7 @@ const INSERT_DENIAL: &str = "INSERT INTO audit_event \
       organization_uuid, organization_name, flake_id, flake_name, subject, detail) \
      SELECT ?1, ?2, 1, ?3, ?4, ?5, ?6, ?7, ?8, o.uuid, o.name, f.id, o.name || '/' || f.name, ?11, \
      ?12 FROM (SELECT 1) \
-     LEFT JOIN organization o ON o.folded = ?9 \
+     LEFT JOIN organization o ON o.folded = ?9 AND (?13 IS NULL OR o.id = ?13) \
      LEFT JOIN flake f ON f.organization_id = o.id AND f.folded = ?10";
 
 /// Appends what was refused. What it names is looked up here, for those who read the log.
@@ -136,7 +139,8 @@ pub(crate) fn record_denial(connection: &Connection, denial: &Denial) -> Result<
             denial.organization,
             denial.project,
             denial.subject,
-            denial.detail.to_string()
+            denial.detail.to_string(),
+            actor.and_then(|actor| actor.acting)
         ],
     )?;
     Ok(())

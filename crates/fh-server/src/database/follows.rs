@@ -62,6 +62,27 @@ pub(crate) fn of_everybody(connection: &Connection) -> Result<Vec<Follow>, Datab
     resolved(connection, &sql, 0)
 }
 
+/// What an organisation follows, and what everybody does, as patterns of flakes.
+pub(crate) fn patterns(
+    connection: &Connection,
+    organization_id: i64,
+) -> Result<Vec<FlakePattern>, DatabaseError> {
+    let sql = "SELECT o.name AS organization, w.project FROM follow w \
+               JOIN organization o ON o.id = w.organization_id \
+               WHERE w.follower_id = ?1 OR (w.follower_id IS NULL AND w.account_id IS NULL)";
+    all(connection, sql, params![organization_id], |row| {
+        let org = parsed(row, "organization", "organisation name")?;
+        let project: Option<String> = row.get("project")?;
+        Ok(match project {
+            None => FlakePattern::Organization(org),
+            Some(project) => FlakePattern::Flake(FlakeName {
+                org,
+                project: parse(&project, "project name")?,
+            }),
+        })
+    })
+}
+
 fn resolved(connection: &Connection, sql: &str, id: i64) -> Result<Vec<Follow>, DatabaseError> {
     all(connection, sql, params![id], |row| {
         Ok(Follow {

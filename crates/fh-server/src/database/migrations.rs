@@ -18,6 +18,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_packed.sql"),
     include_str!("migrations/0007_pack.sql"),
     include_str!("migrations/0008_trust.sql"),
+    include_str!("migrations/0009_tokens.sql"),
+    include_str!("migrations/0010_acting.sql"),
+    include_str!("migrations/0011_signing.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

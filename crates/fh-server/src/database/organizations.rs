@@ -5,8 +5,8 @@ use fh_nix::PublicKey;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parsed, words};
-use super::{AccessChange, DatabaseError, Timestamp, reserved};
+use super::values::{all, execute, first, new_id, now, parse, parsed, words};
+use super::{AccessChange, DatabaseError, Timestamp, keys, reserved, settings};
 
 /// A row of `organization`.
 #[derive(Debug, Clone)]
@@ -78,6 +78,28 @@ pub(crate) fn find(
     first(connection, &sql, params![name], Organization::from_row)
 }
 
+/// The organisation of that public id.
+pub(crate) fn find_by_uuid(
+    connection: &Connection,
+    uuid: Uuid,
+) -> Result<Option<Organization>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE o.uuid = ?1");
+    first(
+        connection,
+        &sql,
+        params![uuid.to_string()],
+        Organization::from_row,
+    )
+}
+
+/// The organisation that was made first, as long as it is there.
+pub(crate) fn first_made(connection: &Connection) -> Result<Option<Organization>, DatabaseError> {
+    match settings::get(connection, settings::FIRST_ORGANIZATION)? {
+        None => Ok(None),
+        Some(uuid) => find_by_uuid(connection, parse(&uuid, "organisation id")?),
+    }
+}
+
 /// The public id of an organisation.
 pub(crate) fn uuid(connection: &Connection, id: i64) -> Result<Option<Uuid>, DatabaseError> {
     let sql = "SELECT uuid FROM organization WHERE id = ?1";
@@ -103,6 +125,18 @@ pub(crate) fn list_of_member(
     )
 }
 
+/// The internal ids of those that an account is a member of, in the order in which it joined them.
+pub(crate) fn joined_by(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Vec<i64>, DatabaseError> {
+    let sql = "SELECT organization_id FROM membership WHERE account_id = ?1 \
+               ORDER BY created_at, organization_id";
+    all(connection, sql, params![account_id], |row| {
+        Ok(row.get("organization_id")?)
+    })
+}
+
 /// Makes an organisation. A name that is taken is a unique violation.
 pub(crate) fn insert(
     change: &AccessChange<'_>,
@@ -115,8 +149,12 @@ pub(crate) fn insert(
         "INSERT INTO organization (uuid, name, folded, created_at) VALUES (?1, ?2, ?3, ?4)",
         params![uuid.to_string(), name.as_str(), name.folded(), created_at],
     )?;
+    let id = change.last_insert_rowid();
+    if settings::get(change, settings::FIRST_ORGANIZATION)?.is_none() {
+        settings::set(change, settings::FIRST_ORGANIZATION, &uuid.to_string())?;
+    }
     Ok(Organization {
-        id: change.last_insert_rowid(),
+        id,
         uuid,
         name: name.clone(),
         push: PushRule::Writers,
@@ -148,7 +186,7 @@ pub(crate) fn count_flakes(connection: &Connection, id: i64) -> Result<u64, Data
 }
 
 /// Removes an organisation with its members, teams, grants, trust policies and service accounts:
-/// whether it was there. Its name, and those of its service accounts, stay reserved.
+/// whether it was there. The secrets of its signing keys are erased. Its name, and those of its service accounts, stay reserved.
 pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, DatabaseError> {
     change.touch_directory();
     reserved::keep(
@@ -163,6 +201,7 @@ pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, Databas
         "SELECT name FROM account WHERE organization_id = ?1 AND trust_policy_id IS NULL",
         id,
     )?;
+    keys::retire_all(change, id)?;
     let sql = "DELETE FROM organization WHERE id = ?1";
     Ok(execute(change, sql, params![id])? == 1)
 }

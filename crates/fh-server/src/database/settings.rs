@@ -8,6 +8,9 @@ use super::values::{execute, first};
 /// The server's id, which is the audience of its tokens.
 pub(crate) const SERVER_ID: &str = "server_id";
 
+/// The public id of the organisation that was made first, whether it is there still or not.
+pub(crate) const FIRST_ORGANIZATION: &str = "first_organization";
+
 /// The id of the administrator's token that is about to be written to `admin.token`.
 pub(crate) const PENDING_ADMIN_TOKEN: &str = "pending_admin_token";
 

@@ -182,13 +182,25 @@ pub(crate) fn of_organization(
     )
 }
 
-/// The policies of all organisations that trust an issuer, the oldest first.
-pub(crate) fn of_issuer(
+/// The policies of one organisation that trust an issuer, the oldest first.
+pub(crate) fn of_issuer_in(
     connection: &Connection,
     issuer: &str,
+    organization_id: i64,
 ) -> Result<Vec<TrustPolicy>, DatabaseError> {
-    let sql = format!("{SELECT} WHERE p.issuer = ?1 ORDER BY p.id");
-    all(connection, &sql, params![issuer], TrustPolicy::from_row)
+    let sql = format!("{SELECT} WHERE p.issuer = ?1 AND p.organization_id = ?2 ORDER BY p.id");
+    all(
+        connection,
+        &sql,
+        params![issuer, organization_id],
+        TrustPolicy::from_row,
+    )
+}
+
+/// Whether any organisation trusts an issuer.
+pub(crate) fn is_trusted(connection: &Connection, issuer: &str) -> Result<bool, DatabaseError> {
+    let sql = "SELECT 1 FROM trust_policy WHERE issuer = ?1 LIMIT 1";
+    Ok(first(connection, sql, params![issuer], |_| Ok(()))?.is_some())
 }
 
 /// The policy of that name in an organisation, in whatever case.

@@ -12,7 +12,9 @@ use serde::Serialize;
 
 use super::table::{Asks, Route, get};
 use crate::clock;
+use crate::error::ApiError;
 use crate::state::AppState;
+use crate::workload::default_organization;
 
 /// How long the key set may be kept, with room for a rotation of the token key.
 const KEY_SET_CACHING: &str = "public, max-age=300";
@@ -53,7 +55,14 @@ async fn document() -> impl IntoResponse {
 }
 
 /// `GET /.well-known/fh`.
-pub(crate) async fn discovery(State(state): State<AppState>) -> impl IntoResponse {
+pub(crate) async fn discovery(
+    State(state): State<AppState>,
+) -> Result<impl IntoResponse, ApiError> {
+    let setting = state.workloads().default_organization().clone();
+    let default = state
+        .database()
+        .read(move |connection| default_organization(connection, &setting))
+        .await?;
     let url = state.public_url().to_owned();
     let body = Discovery {
         name: "fh".to_owned(),
@@ -64,11 +73,13 @@ pub(crate) async fn discovery(State(state): State<AppState>) -> impl IntoRespons
         cache_url: url,
         store_dir: state.store_dir().as_str().to_owned(),
         public_keys: state.keys().public(),
+        default_organization: default.map(|organization| organization.name),
+        signing: state.keys().mode(),
         login: vec!["token".to_owned(), "workload".to_owned()],
         now: clock::now(),
     };
     // It tells the server's clock.
-    ([(CACHE_CONTROL, "no-store")], Json(body))
+    Ok(([(CACHE_CONTROL, "no-store")], Json(body)))
 }
 
 /// A JSON Web Key Set (RFC 7517, section 5).

@@ -27,10 +27,12 @@ use crate::bootstrap::sign;
 use crate::clock;
 use crate::database::audit::{self, Actor, Denial, Event};
 use crate::database::tokens::{self, NewToken};
-use crate::database::{Timestamp, accounts, assertions, now};
+use crate::database::{Decided, Timestamp, accounts, assertions, now};
 use crate::error::{ApiError, request_id};
 use crate::state::AppState;
-use crate::workload::{Admission, Identity, NONCE_LIFETIME};
+use crate::workload::{
+    Admission, Identity, MAX_ORGANIZATIONS, NONCE_LIFETIME, Named, Refusal, Resolved,
+};
 
 /// The largest body, in bytes: an identity, encoded once more.
 const MAX_BODY: u64 = 32 << 10;
@@ -72,7 +74,7 @@ impl OAuthError {
 
     /// Whether somebody wanted what they may not have; else the request was wrong, or the server is.
     fn is_refusal(&self) -> bool {
-        ["invalid_grant", "invalid_scope"].contains(&self.word)
+        ["invalid_grant", "invalid_scope", "invalid_target"].contains(&self.word)
     }
 }
 
@@ -81,7 +83,7 @@ impl<E: Into<ApiError>> From<E> for OAuthError {
         let cause = error.into();
         let word = match &cause {
             ApiError::Unauthorized(_) => "invalid_grant",
-            ApiError::Unavailable(_) => "temporarily_unavailable",
+            ApiError::Unavailable(_) | ApiError::Stale => "temporarily_unavailable",
             ApiError::Internal(_) => "server_error",
             _ => "invalid_request",
         };
@@ -112,13 +114,23 @@ impl IntoResponse for OAuthError {
             }
         }
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
+        *response.extensions_mut() = rendered.extensions().clone();
         response
+    }
+}
+
+/// What a workload hears that is not let in.
+fn refused_by(refusal: Refusal) -> OAuthError {
+    match refusal {
+        Refusal::Target(sentence) => OAuthError::new("invalid_target", sentence),
+        refusal => ApiError::from(refusal).into(),
     }
 }
 
 /// A verified identity, and what keeps it from being exchanged again.
 struct Shown {
     identity: Identity,
+    resolved: Resolved,
     digest: [u8; 32],
     until: Timestamp,
 }
@@ -177,9 +189,12 @@ async fn answer(
         ));
     }
     state.limiter().login(source)?;
+    // Before anything is read that decides, such as which organisations are meant.
+    let generation = state.database().generation();
+    let named = Named::Organizations(asked.organization.clone());
     let shown = match asked.subject_token_type.as_str() {
-        JWT_TOKEN_TYPE | ID_TOKEN_TYPE => jwt(state, &asked.subject_token).await,
-        AWS_TOKEN_TYPE => aws(state, &asked.subject_token).await,
+        JWT_TOKEN_TYPE | ID_TOKEN_TYPE => jwt(state, &asked.subject_token, named).await,
+        AWS_TOKEN_TYPE => aws(state, &asked.subject_token, named).await,
         _ => {
             return Err(OAuthError::new(
                 "invalid_request",
@@ -195,17 +210,16 @@ async fn answer(
                 issuer: shown.identity.issuer.clone(),
                 subject: shown.identity.subject(),
             });
-            let admission = state.workloads().admit(&shown.identity, source).await;
-            admission
-                .map_err(ApiError::from)
-                .map(|found| (shown, found))
+            let workloads = state.workloads();
+            let admission = workloads.admit(&shown.identity, &shown.resolved, source);
+            admission.await.map(|found| (shown, found))
         }
-        Err(error) => Err(error),
+        Err(refusal) => Err(refusal),
     };
-    if let Err(ApiError::Unauthorized(_)) = &admitted {
+    if let Err(Refusal::Identity(_) | Refusal::Untrusted(_) | Refusal::Request(_)) = &admitted {
         state.limiter().login_failed(source);
     }
-    let (shown, admission) = admitted?;
+    let (shown, admission) = admitted.map_err(refused_by)?;
     let scope = scope(&admission, asked.scope.as_deref())?;
     let longest = admission
         .max_lifetime()
@@ -219,7 +233,8 @@ async fn answer(
         }
         asked => asked.unwrap_or(longest).min(longest),
     };
-    let answer = issue(state, source, shown, &admission, scope, lifetime).await?;
+    let decided = Decided::at(generation);
+    let answer = issue(state, source, shown, &admission, decided, scope, lifetime).await?;
     let mut response = Json(answer).into_response();
     response
         .headers_mut()
@@ -228,10 +243,10 @@ async fn answer(
 }
 
 /// Verifies a JWT.
-async fn jwt(state: &AppState, token: &str) -> Result<Shown, ApiError> {
-    let token =
-        Unverified::read(token).map_err(|error| ApiError::Unauthorized(error.to_string()))?;
-    let identity = state.workloads().identify(&token, clock::now()).await?;
+async fn jwt(state: &AppState, token: &str, named: Named) -> Result<Shown, Refusal> {
+    let token = Unverified::read(token).map_err(Refusal::Identity)?;
+    let workloads = state.workloads();
+    let (identity, resolved) = workloads.identify(&token, named, clock::now()).await?;
     // Of the whole, and not of `jti` alone: whoever holds other keys for the same issuer must not be
     // able to use up an id of somebody else's. One signed part may have several signatures.
     let digest = Sha256::digest(token.signed_part().as_bytes()).into();
@@ -239,18 +254,22 @@ async fn jwt(state: &AppState, token: &str) -> Result<Shown, ApiError> {
         .unwrap_or_else(|_| clock::now() + time::Duration::days(36_500));
     Ok(Shown {
         identity,
+        resolved,
         digest,
         until: until.into(),
     })
 }
 
 /// Verifies a signed request of AWS, which its nonce keeps from being exchanged twice.
-async fn aws(state: &AppState, request: &str) -> Result<Shown, ApiError> {
+async fn aws(state: &AppState, request: &str, named: Named) -> Result<Shown, Refusal> {
     let now = clock::now();
-    let (identity, nonce, end) = state.workloads().identify_by_aws(request, now).await?;
-    let until = OffsetDateTime::from_unix_timestamp(end).map_err(ApiError::internal)?;
+    let workloads = state.workloads();
+    let (identity, resolved, nonce, end) = workloads.identify_by_aws(request, named, now).await?;
+    let until = OffsetDateTime::from_unix_timestamp(end)
+        .unwrap_or_else(|_| now + time::Duration::seconds(i64::from(i32::MAX)));
     Ok(Shown {
         identity,
+        resolved,
         digest: Sha256::digest(format!("nonce {nonce}").as_bytes()).into(),
         until: until.into(),
     })
@@ -293,18 +312,14 @@ async fn issue(
     source: Source,
     shown: Shown,
     admission: &Admission,
+    decided: Decided,
     scope: TokenScope,
     lifetime: u64,
 ) -> Result<ExchangeAnswer, ApiError> {
     let policy = admission.policy();
     let (account_id, user) = (policy.account_id, policy.account.to_string());
     let subject = policy.name.to_string();
-    let mut organizations: Vec<i64> = admission
-        .policies()
-        .map(|policy| policy.organization_id)
-        .collect();
-    organizations.sort_unstable();
-    organizations.dedup();
+    let acting = admission.acting().clone();
     let info = admission.info(&shown.identity);
     let audited = admission.audited(&shown.identity);
     let claims = shown.identity.to_json()?;
@@ -314,7 +329,7 @@ async fn issue(
     let permissions = permissions.join(" ");
     let (token, account) = state
         .database()
-        .write(move |transaction| {
+        .write(decided, move |transaction| {
             let account = accounts::get(transaction, account_id)?.ok_or_else(refused)?;
             if !assertions::use_once(transaction, &shown.digest, shown.until)? {
                 return Err(ApiError::Unauthorized(
@@ -323,6 +338,7 @@ async fn issue(
                         .to_owned(),
                 ));
             }
+            let spoken_for = acting.for_token(transaction)?;
             let uuid = tokens::insert(
                 transaction,
                 &NewToken {
@@ -330,7 +346,9 @@ async fn issue(
                     parent_id: None,
                     description: Some("exchanged for the identity of a workload"),
                     scope: &scope,
+                    path_set_id: None,
                     claims: Some(&claims),
+                    acting: Some(&spoken_for),
                     created_at,
                     created_by: Some(account_id),
                     expires_at,
@@ -342,29 +360,29 @@ async fn issue(
                 user,
                 token_uuid: None,
                 workload: Some(audited),
+                acting: Some(acting.organization),
                 address: source.address,
                 request_id: request_id(),
             };
             let told = token.info();
-            for organization_id in organizations {
-                audit::record(
-                    transaction,
-                    &Event {
-                        action: "token.exchange",
-                        actor: Some(actor.clone()),
-                        organization_id: Some(organization_id),
-                        subject: &subject,
-                        detail: json!({
-                            "token": uuid,
-                            "policies": info.policies,
-                            "permissions": told.permissions,
-                            "flakes": told.flakes,
-                            "expires_at": expires_at.to_string(),
-                        }),
-                        ..Event::default()
-                    },
-                )?;
-            }
+            // In the organisation that it acts for alone.
+            audit::record(
+                transaction,
+                &Event {
+                    action: "token.exchange",
+                    actor: Some(actor),
+                    organization_id: Some(acting.organization),
+                    subject: &subject,
+                    detail: json!({
+                        "token": uuid,
+                        "policies": info.policies,
+                        "permissions": told.permissions,
+                        "flakes": told.flakes,
+                        "expires_at": expires_at.to_string(),
+                    }),
+                    ..Event::default()
+                },
+            )?;
             Ok::<_, ApiError>((token, account))
         })
         .await?;
@@ -383,7 +401,7 @@ async fn issue(
 
 /// The policy went away in the meantime.
 fn refused() -> ApiError {
-    crate::workload::Refusal::Untrusted("its policy was removed".to_owned()).into()
+    Refusal::Untrusted("its policy was removed".to_owned()).into()
 }
 
 /// The form, in which no field that matters stands twice.
@@ -410,20 +428,31 @@ async fn form(request: Request) -> Result<ExchangeRequest, OAuthError> {
         subject_token: String::new(),
         subject_token_type: String::new(),
         scope: None,
+        organization: Vec::new(),
         expires_in: None,
     };
     let mut seen: Vec<String> = Vec::new();
     for (name, value) in url::form_urlencoded::parse(&body) {
-        if seen.contains(&name.to_string()) {
-            return Err(invalid("a field stands twice in the form"));
+        if name != "organization" {
+            if seen.contains(&name.to_string()) {
+                return Err(invalid("a field stands twice in the form"));
+            }
+            seen.push(name.to_string());
         }
-        seen.push(name.to_string());
         let value = Zeroizing::new(value.into_owned());
         match name.as_ref() {
             "grant_type" => asked.grant_type = value.to_string(),
             "subject_token" => asked.subject_token = value.to_string(),
             "subject_token_type" => asked.subject_token_type = value.to_string(),
             "scope" => asked.scope = Some(value.to_string()),
+            "organization" if asked.organization.len() < MAX_ORGANIZATIONS => {
+                asked.organization.push(value.to_string());
+            }
+            "organization" => {
+                return Err(invalid(
+                    "the field organization stands too often in the form",
+                ));
+            }
             "expires_in" => {
                 let seconds = value.parse();
                 asked.expires_in =

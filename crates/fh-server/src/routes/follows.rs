@@ -123,7 +123,7 @@ pub(crate) async fn set(
     let actor = caller.actor()?;
     let found = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let present = follows::list(change, follower)?;
             let keys = |list: &[FlakePattern]| -> Vec<String> {
                 list.iter().map(follows::folded).collect()

@@ -22,7 +22,7 @@ use crate::access::{Caller, OrganizationRef};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::grants::{self, Grant, SubjectId, Target};
 use crate::database::invitations::{self, Belonging};
-use crate::database::teams;
+use crate::database::{Decided, teams};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -83,6 +83,7 @@ pub(crate) async fn set(
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target,
         subject: path.subject,
         decides_about_administrators: true,
@@ -102,6 +103,7 @@ pub(crate) async fn remove(
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target,
         subject: path.subject,
         decides_about_administrators: true,
@@ -130,6 +132,7 @@ pub(crate) async fn set_on_organization(
     let organization = caller.organization_to_administer(&path.org)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target: whole(&organization),
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
@@ -149,6 +152,7 @@ pub(crate) async fn remove_on_organization(
     let organization = caller.organization_to_administer(&path.org)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target: whole(&organization),
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
@@ -160,6 +164,7 @@ pub(crate) async fn remove_on_organization(
 /// A change of a grant that the caller may make.
 struct Change {
     actor: Actor,
+    decided: Decided,
     target: Target,
     /// As it stands in the address.
     subject: String,
@@ -216,7 +221,7 @@ async fn list_on(state: &AppState, target: Target) -> Result<Json<GrantList>, Ap
 async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<GrantInfo>, ApiError> {
     let info = state
         .database()
-        .change_access(move |change| {
+        .change_access(asked.decided, move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
             let before = grants::get(change, target, id)?.map(|(role, _)| role);
@@ -260,7 +265,7 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
 async fn remove_on(state: &AppState, asked: Change) -> Result<StatusCode, ApiError> {
     state
         .database()
-        .change_access(move |change| {
+        .change_access(asked.decided, move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
             let before = grants::get(change, target, id)?.map(|(role, _)| role);

@@ -88,7 +88,7 @@ pub(crate) async fn set(
     let wanted: SetMember = json_body(request, state.settings().limits.json_size).await?;
     let member = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let account = named::account(change, &path.user)?;
             let member = members::get(change, organization.id, account.id)?;
             let before = match &member {
@@ -176,7 +176,7 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let account = named::account(change, &path.user)?;
             let member = members::get(change, organization.id, account.id)?;
             let invited = members::get_invited(change, organization.id, account.id)?;

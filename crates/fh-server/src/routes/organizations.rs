@@ -14,6 +14,7 @@ use super::json::json_body;
 use super::named;
 use super::path::OrganizationPath;
 use super::reserved_names;
+use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
 use crate::access::{Caller, touches};
 use crate::config::OrganizationCreation;
@@ -108,9 +109,10 @@ pub(crate) async fn create(
             })
         }
     };
+    let signer = state.clone();
     let (status, organization) = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             if let Some(there) = organizations::find(change, &wanted.name)? {
                 let role = members::get(change, there.id, owner)?.map(|member| member.role);
                 if wanted.exist_ok && role == Some(OrganizationRole::Owner) {
@@ -126,6 +128,7 @@ pub(crate) async fn create(
             reserved_names::require_free(change, NameKind::Organization, &wanted.name)?;
             let organization = organizations::insert(change, &wanted.name)?;
             members::set(change, organization.id, owner, OrganizationRole::Owner)?;
+            signing_keys::make(&signer, change, organization.id)?;
             audit::record(
                 change,
                 &Event {
@@ -177,7 +180,7 @@ pub(crate) async fn update(
         .transpose()?;
     let changed = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
             let mut detail = serde_json::Map::new();
             if let Some(push) = wanted.push.filter(|push| *push != before.push) {
@@ -255,9 +258,10 @@ pub(crate) async fn remove(
     let organization = caller.organization_to_administer(&path.org)?;
     organization.require_owner()?;
     let actor = caller.actor()?;
+    let signer = state.clone();
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
             let flakes = organizations::count_flakes(change, organization.id)?;
             if flakes > 0 {
@@ -278,6 +282,7 @@ pub(crate) async fn remove(
                 },
             )?;
             organizations::delete(change, organization.id)?;
+            signer.keys().forget(organization.id);
             Ok(())
         })
         .await?;

@@ -56,7 +56,7 @@ pub(crate) async fn free(
     };
     state
         .database()
-        .write(move |transaction| {
+        .write(caller.decided(), move |transaction| {
             if !reserved::free(transaction, kind, &name)? {
                 return Err(ApiError::NotFound);
             }

@@ -68,7 +68,7 @@ pub(crate) async fn create(
         json_body(request, state.settings().limits.json_size).await?;
     let (status, account) = state
         .database()
-        .write(move |transaction| {
+        .write(caller.decided(), move |transaction| {
             if let Some(there) = accounts::find(transaction, &wanted.name)? {
                 let same = there.organization_id == Some(organization.id)
                     && there.trust_policy_id.is_none();
@@ -118,7 +118,7 @@ pub(crate) async fn remove(
     };
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let account = accounts::find_named(change, &name)?
                 .filter(|account| account.organization_id == Some(organization.id))
                 .ok_or(ApiError::NotFound)?;

@@ -3,8 +3,7 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
-    FlakePattern, Name, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo, TrustPolicyList,
-    TrustTest,
+    Name, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo, TrustPolicyList, TrustTest,
 };
 use fh_auth::identity::{KeySet, Unverified, claims};
 use fh_auth::policy::Policy;
@@ -14,7 +13,7 @@ use serde_json::{Value, json};
 use super::json::json_body;
 use super::path::{OrganizationPath, TrustPath};
 use super::table::{Route, delete, get, post, put};
-use crate::access::Caller;
+use crate::access::{Caller, OrganizationRef};
 use crate::clock;
 use crate::database::audit::{self, Event};
 use crate::database::trust::{self, TrustPolicy};
@@ -60,10 +59,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// The organisation's id, if the caller administers it with a token that reaches all of it.
 fn administered(caller: &Caller, org: &str) -> Result<i64, ApiError> {
-    let id = caller.organization_to_manage(org)?;
-    let name: Name = org.parse().map_err(|_| ApiError::NotFound)?;
-    caller.require_reach(&FlakePattern::Organization(name))?;
-    Ok(id)
+    Ok(caller.organization_to_administer(org)?.id)
 }
 
 /// `GET /api/v1/orgs/{org}/trust`.
@@ -105,7 +101,8 @@ pub(crate) async fn set(
     path: TrustPath,
     request: Request,
 ) -> Result<Json<TrustPolicyInfo>, ApiError> {
-    let organization = administered(&caller, &path.org)?;
+    let administered = caller.organization_to_administer(&path.org)?;
+    let organization = administered.id;
     let actor = caller.actor()?;
     let wanted: SetTrustPolicy = json_body(request, state.settings().limits.json_size).await?;
     let invalid = |error: String| ApiError::BadRequest(error);
@@ -113,9 +110,12 @@ pub(crate) async fn set(
         .policy
         .parse()
         .map_err(|error: fh_api::InvalidName| invalid(error.to_string()))?;
-    let org: Name = path.org.parse().map_err(|_| ApiError::NotFound)?;
+    if wanted.builder {
+        decides_about_builders(&administered)?;
+    }
     let longest = state.settings().tokens.max_lifetime.as_secs();
-    let policy = Policy::new(&org, &wanted, longest).map_err(|error| invalid(error.to_string()))?;
+    let policy = Policy::new(&administered.name, &wanted, longest)
+        .map_err(|error| invalid(error.to_string()))?;
     if policy.issuer == state.public_url() {
         return Err(invalid(
             "this server is no issuer of workload identities".to_owned(),
@@ -124,7 +124,7 @@ pub(crate) async fn set(
     let jwks = keys(&state, &policy, wanted.jwks.as_ref())?;
     let policy = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = trust::find(change, organization, &name)?;
             let (id, action) = match &before {
                 None => {
@@ -139,6 +139,9 @@ pub(crate) async fn set(
                     (id, "trust.create")
                 }
                 Some(before) => {
+                    if before.policy.builder {
+                        decides_about_builders(&administered)?;
+                    }
                     let policy = with_pins_of(policy, before, jwks.as_deref());
                     if policy == before.policy && jwks == before.jwks {
                         return Ok(before.clone());
@@ -169,6 +172,21 @@ pub(crate) async fn set(
     Ok(Json(policy.info()))
 }
 
+/// That the caller may say who the organisation's builders are.
+///
+/// # Errors
+/// 403 for who is no owner.
+fn decides_about_builders(organization: &OrganizationRef) -> Result<(), ApiError> {
+    if organization.is_owner() {
+        return Ok(());
+    }
+    let name = &organization.name;
+    Err(ApiError::Forbidden(format!(
+        "the builders of {name} are for its owners to decide: only they make or replace a trust policy \
+         that is marked so"
+    )))
+}
+
 /// What a policy says, for the audit log.
 fn told(policy: &TrustPolicy) -> Value {
     let info = policy.info();
@@ -181,6 +199,7 @@ fn told(policy: &TrustPolicy) -> Value {
         "role": info.role,
         "mint": info.mint,
         "pull_requests": info.pull_requests,
+        "builder": info.builder,
         "max_lifetime": info.max_lifetime,
         "inline_keys": info.inline_keys,
     })
@@ -242,7 +261,7 @@ pub(crate) async fn remove(
     };
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let Some(found) = trust::find(change, organization, &name)? else {
                 return Ok(());
             };
@@ -295,22 +314,26 @@ pub(crate) async fn test(
         Ok(identity) => (None, Some(identity)),
         Err(Refusal::Identity(error)) => (Some(error.to_string()), None),
         Err(Refusal::Untrusted(reason)) => (Some(reason), None),
+        Err(Refusal::Target(reason)) => (Some(reason), None),
         Err(Refusal::Request(reason)) => (Some(reason.to_owned()), None),
         Err(Refusal::Unavailable) => (Some("its issuer cannot be asked now".to_owned()), None),
         Err(Refusal::Database(error)) => return Err(error.into()),
     };
-    let own = state.workloads().audiences();
+    let name: Name = path.org.parse().map_err(|_| ApiError::NotFound)?;
+    let own = state.workloads().audiences().of(&name, unverified.claims());
+    let bare: Vec<&str> = own.iter().map(String::as_str).collect();
     let verdicts = policies.iter().map(|policy| {
         let verdict = match &identity {
             Some(identity) if policy.policy.issuer == identity.issuer => {
                 examine(policy, identity, &own)
             }
-            _ => policy.policy.examine(unverified.claims(), &own),
+            _ => policy.policy.examine(unverified.claims(), &bare),
         };
         PolicyVerdict {
             policy: policy.name.clone(),
             // Claims that nobody has vouched for open nothing.
             role: verdict.role.filter(|_| identity.is_some()),
+            builder: verdict.builder && identity.is_some(),
             failures: verdict.failures,
             remarks: verdict.remarks,
         }

@@ -62,7 +62,7 @@ pub(crate) async fn create(
     let wanted: CreateUser = json_body(request, state.settings().limits.json_size).await?;
     let (status, account) = state
         .database()
-        .write(move |transaction| {
+        .write(caller.decided(), move |transaction| {
             if let Some(there) = accounts::find(transaction, &wanted.name)? {
                 // One of an organisation, or of a trust policy, is somebody else's.
                 let same = there.kind == wanted.kind
@@ -127,7 +127,7 @@ pub(crate) async fn update(
     };
     let changed = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = accounts::find_named(change, &name)?.ok_or(ApiError::NotFound)?;
             let was_disabled = before.disabled_at.is_some();
             let disabled = wanted.disabled.unwrap_or(was_disabled);

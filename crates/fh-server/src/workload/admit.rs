@@ -1,21 +1,32 @@
-//! What the policies together give to an identity.
+//! What policies together give to an identity: those of the organisation that it acts for, and for reading
+//! those of others that it names.
 
 use std::sync::Arc;
 
-use fh_api::{FlakePattern, Permission, Role, WorkloadInfo};
+use fh_api::{FlakePattern, Name, Permission, Role, WorkloadInfo};
 use fh_auth::policy::Verdict;
-use fh_auth::{Holdings, TokenScope};
+use fh_auth::{Follow, Holdings, TokenScope};
 use rusqlite::Connection;
 
 use super::Identity;
-use crate::database::DatabaseError;
+use super::acting::{Acting, Audiences};
 use crate::database::trust::{self, Target, TrustPolicy};
+use crate::database::{DatabaseError, follows, organizations};
 
-/// The policies that let an identity in, the oldest first; at least one.
+/// The policies that let an identity in.
 #[derive(Debug)]
 pub(crate) struct Admission {
+    acting: Acting,
+    /// The oldest of the organisation that it acts for.
     first: Admitted,
+    /// The others of that organisation.
     further: Vec<Admitted>,
+    /// Those of the organisations that it reads besides.
+    reads: Vec<Admitted>,
+    /// What the organisation that it acts for follows.
+    follows: Vec<Follow>,
+    /// The same and what everybody follows, as patterns.
+    followed: Vec<FlakePattern>,
 }
 
 #[derive(Debug)]
@@ -27,25 +38,58 @@ struct Admitted {
 }
 
 /// What one policy makes of an identity, which its own keys must have verified.
-pub(crate) fn examine(policy: &TrustPolicy, identity: &Identity, own: &[&str]) -> Verdict {
+pub(crate) fn examine(policy: &TrustPolicy, identity: &Identity, own: &[String]) -> Verdict {
     if !identity.verified_for(policy) {
         return Verdict {
             failures: vec!["the policy's keys have not signed it".to_owned()],
             ..Verdict::default()
         };
     }
-    policy.policy.examine(&identity.claims, own)
+    let own: Vec<&str> = own.iter().map(String::as_str).collect();
+    policy.policy.examine(&identity.claims, &own)
 }
 
-/// What the policies, as they are now, give to a verified identity; none where no policy lets it in.
+/// What the policies, as they are now, give to a verified identity; none where no policy of the organisation
+/// that it acts for lets it in.
 pub(crate) fn admission(
     connection: &Connection,
     identity: &Identity,
-    own: &[&str],
+    audiences: &Audiences,
+    acting: &Acting,
 ) -> Result<Option<Admission>, DatabaseError> {
+    let organization = acting.organization;
+    let mut own = admitted(connection, identity, audiences, organization)?.into_iter();
+    let Some(first) = own.next() else {
+        return Ok(None);
+    };
+    let mut reads = Vec::new();
+    for other in &acting.reads {
+        reads.extend(admitted(connection, identity, audiences, *other)?);
+    }
+    Ok(Some(Admission {
+        acting: acting.clone(),
+        first,
+        further: own.collect(),
+        reads,
+        follows: follows::of_organization(connection, organization)?,
+        followed: follows::patterns(connection, organization)?,
+    }))
+}
+
+/// The policies of one organisation that let an identity in, the oldest first.
+fn admitted(
+    connection: &Connection,
+    identity: &Identity,
+    audiences: &Audiences,
+    organization: i64,
+) -> Result<Vec<Admitted>, DatabaseError> {
+    let Some(organization) = organizations::get(connection, organization)? else {
+        return Ok(Vec::new());
+    };
+    let own = audiences.of(&organization.name, &identity.claims);
     let mut admitted = Vec::new();
-    for policy in trust::of_issuer(connection, &identity.issuer)? {
-        let verdict = examine(&policy, identity, own);
+    for policy in trust::of_issuer_in(connection, &identity.issuer, organization.id)? {
+        let verdict = examine(&policy, identity, &own);
         if let Some(role) = verdict.role {
             let targets = trust::targets(connection, &policy)?;
             admitted.push(Admitted {
@@ -56,16 +100,23 @@ pub(crate) fn admission(
             });
         }
     }
-    let mut admitted = admitted.into_iter();
-    Ok(admitted.next().map(|first| Admission {
-        first,
-        further: admitted.collect(),
-    }))
+    Ok(admitted)
 }
 
 impl Admission {
-    fn all(&self) -> impl Iterator<Item = &Admitted> {
+    /// Those of the organisation that the workload acts for: they alone decide anything but what it reads
+    /// elsewhere.
+    fn own(&self) -> impl Iterator<Item = &Admitted> {
         std::iter::once(&self.first).chain(&self.further)
+    }
+
+    fn all(&self) -> impl Iterator<Item = &Admitted> {
+        self.own().chain(&self.reads)
+    }
+
+    /// For whom the workload speaks.
+    pub(crate) fn acting(&self) -> &Acting {
+        &self.acting
     }
 
     /// The policy whose account the workload has.
@@ -73,19 +124,19 @@ impl Admission {
         &self.first.policy
     }
 
-    /// Every policy that lets it in.
-    pub(crate) fn policies(&self) -> impl Iterator<Item = &TrustPolicy> {
-        self.all().map(|admitted| &admitted.policy)
+    /// The name of the organisation that the workload acts for.
+    fn organization(&self) -> &Name {
+        &self.first.policy.organization
     }
 
-    /// Their internal ids.
+    /// The internal ids of every policy that lets it in.
     pub(crate) fn policy_ids(&self) -> Vec<i64> {
-        self.policies().map(|policy| policy.id).collect()
+        self.all().map(|admitted| admitted.policy.id).collect()
     }
 
-    /// Whether it is a builder.
+    /// Whether it is a builder of the organisation that it acts for.
     pub(crate) fn is_builder(&self) -> bool {
-        self.all().any(|admitted| admitted.verdict.builder)
+        self.own().any(|admitted| admitted.verdict.builder)
     }
 
     /// Whether there are ids to be remembered.
@@ -94,43 +145,55 @@ impl Admission {
             .any(|admitted| !admitted.verdict.first_seen.is_empty())
     }
 
-    /// All that the policies grant.
+    /// All that the policies grant; those of others grant reading alone.
     pub(crate) fn holdings(&self) -> Holdings {
         let mut holdings = Holdings::default();
-        holdings.set_home(self.first.policy.organization_id);
-        for admitted in self.all() {
+        holdings.set_home(self.acting.organization);
+        for other in &self.acting.reads {
+            holdings.add_guest_of(*other);
+        }
+        let own = self.own().map(|admitted| (admitted, admitted.role));
+        let reads = self.reads.iter().map(|admitted| (admitted, Role::Read));
+        for (admitted, role) in own.chain(reads) {
             for target in &admitted.targets {
                 match target {
-                    Target::Organization(id) => holdings.add_organization_grant(*id, admitted.role),
+                    Target::Organization(id) => holdings.add_organization_grant(*id, role),
                     Target::Flake(id) => {
                         let organization = admitted.policy.organization_id;
-                        holdings.add_flake_grant(organization, *id, admitted.role);
+                        holdings.add_flake_grant(organization, *id, role);
                     }
                 }
             }
+        }
+        for follow in &self.follows {
+            holdings.add_follow(*follow);
         }
         holdings
     }
 
     /// How far the workload reaches: the permissions that its roles need, on the flakes that the
-    /// policies name. `exchanged`: by a token, which alone can mint.
+    /// policies name and that its organisation follows. `exchanged`: by a token, which alone can mint.
     pub(crate) fn scope(&self, exchanged: bool) -> TokenScope {
-        let role = self.all().map(|admitted| admitted.role).max();
+        let role = self.own().map(|admitted| admitted.role).max();
         let mut permissions = vec![Permission::Pull];
         permissions.extend((role >= Some(Role::Write)).then_some(Permission::Push));
         permissions.extend((role >= Some(Role::Admin)).then_some(Permission::Admin));
-        let mints = exchanged && self.all().any(|admitted| admitted.verdict.mint);
+        let mints = exchanged && self.own().any(|admitted| admitted.verdict.mint);
         permissions.extend(mints.then_some(Permission::Mint));
         let flakes: Vec<FlakePattern> = self
-            .policies()
-            .flat_map(|policy| policy.policy.flakes.iter().cloned())
+            .all()
+            .flat_map(|admitted| admitted.policy.policy.flakes.iter())
+            .chain(&self.followed)
+            .cloned()
             .collect();
         TokenScope::new(permissions, flakes)
     }
 
     /// Seconds that an exchanged token lasts at most.
     pub(crate) fn max_lifetime(&self) -> u64 {
-        let lifetimes = self.policies().map(|policy| policy.policy.max_lifetime);
+        let lifetimes = self
+            .own()
+            .map(|admitted| admitted.policy.policy.max_lifetime);
         lifetimes.min().unwrap_or(0)
     }
 
@@ -139,7 +202,11 @@ impl Admission {
         WorkloadInfo {
             issuer: identity.issuer.clone(),
             subject: identity.subject(),
-            policies: self.policies().map(TrustPolicy::full_name).collect(),
+            organization: Some(self.organization().clone()),
+            policies: self
+                .all()
+                .map(|admitted| admitted.policy.full_name())
+                .collect(),
         }
     }
 

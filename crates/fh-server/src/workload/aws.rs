@@ -18,6 +18,7 @@ use time::OffsetDateTime;
 use time::macros::format_description;
 use url::Url;
 
+use super::acting::Audiences;
 use super::fetch::{self, Unreachable};
 
 /// Seconds by which `X-Amz-Date` may differ from now.
@@ -52,6 +53,8 @@ pub(super) struct Checked {
     headers: BTreeMap<String, String>,
     /// The nonce that it is bound to, which must be one of this server's.
     pub(super) nonce: String,
+    /// The audience of this server that it is bound to.
+    pub(super) audience: String,
 }
 
 /// Checks all that can be known without asking AWS.
@@ -60,7 +63,7 @@ pub(super) struct Checked {
 /// What is wrong, for the one who sent it.
 pub(super) fn check(
     text: &str,
-    audiences: &[&str],
+    audiences: &Audiences,
     endpoints: &[String],
     now: OffsetDateTime,
 ) -> Result<Checked, &'static str> {
@@ -85,9 +88,10 @@ pub(super) fn check(
     {
         return Err("a header of the signed request is not readable");
     }
-    if !header(AWS_SERVER_HEADER).is_some_and(|named| audiences.contains(&named)) {
-        return Err("the signed request is for another server");
-    }
+    let audience = header(AWS_SERVER_HEADER)
+        .filter(|named| audiences.accepts(named))
+        .ok_or("the signed request is for another server")?
+        .to_owned();
     let nonce = header(AWS_NONCE_HEADER)
         .ok_or("the signed request has no nonce of this server")?
         .to_owned();
@@ -117,6 +121,7 @@ pub(super) fn check(
         url,
         headers,
         nonce,
+        audience,
     })
 }
 
@@ -294,6 +299,10 @@ mod tests {
 
     const AUDIENCE: &str = "urn:fh:1";
 
+    fn audiences() -> Audiences {
+        Audiences::new(AUDIENCE, "https://cache.example")
+    }
+
     fn now() -> OffsetDateTime {
         amz_date("20261128T213026Z").unwrap()
     }
@@ -337,7 +346,7 @@ mod tests {
 
     fn checked(request: &Value) -> Result<Checked, &'static str> {
         let text = BASE64URL_NOPAD.encode(request.to_string().as_bytes());
-        check(&text, &[AUDIENCE], &[], now())
+        check(&text, &audiences(), &[], now())
     }
 
     #[test]
@@ -478,7 +487,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_text_panics(text in ".{0,200}", authorization in ".{0,60}") {
-            let _ = check(&text, &[AUDIENCE], &[], now());
+            let _ = check(&text, &audiences(), &[], now());
             let _ = claims(&text);
             let _ = endpoint(&text, &[]);
             let _ = signed_headers(&authorization);

@@ -1,21 +1,24 @@
 //! Workloads that are let in by an identity that somebody else gives them.
 //!
 //! ```text
-//! JWT ─▶ read, times ─▶ policies of its issuer ─▶ keys (given, or fetched) ─▶ Identity
-//!                        none: nothing is fetched                               │
-//! signed request of AWS ─▶ checked, sent on to AWS ─────────────────────────────┤
-//!                                                                               ▼
-//!                                                  each policy's verdict ─▶ Admission
+//! JWT ─▶ read, times ─▶ for which organisation ─▶ its policies ─▶ keys (given, or fetched) ─▶ Identity
+//!                                                  none: nothing is fetched                   │
+//! signed request of AWS ─▶ checked, sent on to AWS ───────────────────────────────────────────┤
+//!                                                                                             ▼
+//!                                                                each policy's verdict ─▶ Admission
 //! ```
 //!
 //! Invariants:
-//! - nothing is fetched for an issuer that no policy names, and nothing from an address that the
+//! - an identity acts for one organisation ([`Acting`]), and what other organisations' policies say of it
+//!   changes nothing there: account, lifetime, permissions, remembered ids and audit are its own;
+//! - nothing is fetched for an issuer that no policy of that organisation names, and nothing from an address that the
 //!   server's operator has not allowed ([`Reach`]): administrators of organisations choose issuers;
 //! - an identity remembers whose keys have verified it, and a policy takes only identities that its own
 //!   keys have verified: one organisation's keys open nothing of another's;
 //! - who is refused learns nothing of policies; what fails is told to administrators alone;
 //! - no identity is logged.
 
+mod acting;
 mod admit;
 mod aws;
 mod fetch;
@@ -28,25 +31,30 @@ mod tests;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fh_api::Provider;
+use fh_api::{ForgeRoot, Provider};
 use fh_auth::identity::{IdentityError, KeySet, Unverified};
 use fh_auth::policy::AWS_ISSUER;
 use moka::sync::Cache;
+use rusqlite::Connection;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
+pub(crate) use self::acting::{
+    Acting, Audiences, MAX_ORGANIZATIONS, Named, Resolved, default_organization,
+};
+use self::acting::{Resolution, resolve};
 pub(crate) use self::admit::{Admission, admission, examine};
 use self::issuers::{Issuers, Pace};
 pub(crate) use self::nonce::LIFETIME as NONCE_LIFETIME;
 use self::nonce::Nonces;
 pub(crate) use self::reach::Reach;
 use crate::access::Source;
-use crate::config::WorkloadSettings;
+use crate::config::{DefaultOrganization, WorkloadSettings};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::trust::{self, TrustPolicy};
-use crate::database::{AccessChange, Database, DatabaseError};
+use crate::database::{AccessChange, Database, DatabaseError, Decided, roots};
 use crate::error::{ApiError, chain};
 
 /// What everybody hears whom no policy lets in, whatever the reason.
@@ -113,6 +121,8 @@ pub(crate) enum Refusal {
     Identity(IdentityError),
     /// No policy lets it in; the reason is for the log.
     Untrusted(String),
+    /// What names the organisation contradicts itself; how, which tells nothing of policies.
+    Target(String),
     /// The signed request of AWS is not what it has to be; what is wrong with it, which tells nothing of
     /// policies.
     Request(&'static str),
@@ -136,6 +146,7 @@ impl From<Refusal> for ApiError {
                 tracing::debug!(reason, "a workload is not trusted");
                 Self::Unauthorized(REFUSED.to_owned())
             }
+            Refusal::Target(sentence) => Self::BadRequest(sentence),
             Refusal::Request(sentence) => Self::Unauthorized(sentence.to_owned()),
             Refusal::Unavailable => Self::Unavailable(
                 "the issuer of the identity cannot be asked now, so that it cannot be checked; try \
@@ -150,8 +161,8 @@ impl From<Refusal> for ApiError {
 /// Verifies identities and asks the policies.
 pub(crate) struct Workloads {
     database: Database,
-    /// The server's own audiences.
-    audiences: [String; 2],
+    audiences: Audiences,
+    default: DefaultOrganization,
     issuers: Issuers,
     given: Cache<String, Option<Arc<KeySet>>>,
     sts_endpoints: Vec<String>,
@@ -171,7 +182,8 @@ impl Workloads {
     ) -> Result<Self, getrandom::Error> {
         Ok(Self {
             database,
-            audiences: [audience.to_owned(), public_url.to_owned()],
+            audiences: Audiences::new(audience, public_url),
+            default: settings.default_organization.clone(),
             issuers: Issuers::new(Reach::new(&settings.issuers), Pace::default()),
             given: Cache::new(GIVEN_KEYS),
             sts_endpoints: settings.sts_endpoints.clone(),
@@ -187,42 +199,82 @@ impl Workloads {
         self.nonces.make(now)
     }
 
-    /// Verifies a signed request of AWS: who signed it, the nonce that is used up by it, and when that ends
-    /// by itself, in seconds since 1970. AWS is asked only where a policy trusts it.
+    /// Verifies a signed request of AWS: who signed it, for whom it acts, the nonce that is used up by it, and
+    /// when that ends by itself, in seconds since 1970. AWS is asked only where a policy trusts it.
     pub(crate) async fn identify_by_aws(
         &self,
         request: &str,
+        named: Named,
         now: OffsetDateTime,
-    ) -> Result<(Identity, String, i64), Refusal> {
-        let checked = aws::check(request, &self.audiences(), &self.sts_endpoints, now)
+    ) -> Result<(Identity, Resolved, String, i64), Refusal> {
+        let checked = aws::check(request, &self.audiences, &self.sts_endpoints, now)
             .map_err(Refusal::Request)?;
         let nonce = checked.nonce.clone();
         let end = self.nonces.end(&nonce, now).ok_or(Refusal::Request(
             "the nonce of the signed request is not one of this server, or older than five minutes",
         ))?;
-        let policies = self
-            .database
-            .read(move |connection| trust::of_issuer(connection, AWS_ISSUER))
-            .await?;
-        if policies.is_empty() {
+        let audience = Value::from(checked.audience.clone());
+        let bound: Map<String, Value> =
+            [("aud".to_owned(), audience.clone())].into_iter().collect();
+        let known = self.resolve(bound, named.clone(), |connection, resolved| {
+            match resolved {
+                Some(resolved) if resolved.is_named => {
+                    of_acting(connection, AWS_ISSUER, &resolved.acting)
+                        .map(|policies| !policies.is_empty())
+                }
+                // Who it is may tell for whom it acts.
+                _ => trust::is_trusted(connection, AWS_ISSUER),
+            }
+        });
+        if !known.await? {
             return Err(Refusal::Untrusted("no policy trusts AWS".to_owned()));
         }
         let claims = aws::ask(checked).await.map_err(|error| {
             tracing::warn!(error = %chain(&error), "AWS cannot be asked");
             Refusal::Unavailable
         })?;
-        let claims = claims.ok_or_else(|| Refusal::Untrusted("AWS refuses it".to_owned()))?;
+        let mut claims = claims.ok_or_else(|| Refusal::Untrusted("AWS refuses it".to_owned()))?;
+        claims.insert("aud".to_owned(), audience);
+        let resolved = self
+            .resolve(claims.clone(), named, |_, resolved| Ok(resolved))
+            .await?
+            .ok_or_else(nobody)?;
         let identity = Identity {
             issuer: AWS_ISSUER.to_owned(),
             keys: [AWS_ISSUER.to_owned()].into(),
             claims,
         };
-        Ok((identity, nonce, end))
+        Ok((identity, resolved, nonce, end))
+    }
+
+    /// Looks for the organisation that an identity acts for, and asks about that in the same reading.
+    async fn resolve<T: Send + 'static>(
+        &self,
+        claims: Map<String, Value>,
+        named: Named,
+        ask: impl FnOnce(&Connection, Option<Resolved>) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, Refusal> {
+        let (audiences, default) = (self.audiences.clone(), self.default.clone());
+        self.database
+            .read(move |connection| {
+                let found = resolve(connection, &claims, &named, &audiences, &default)?;
+                Ok(match found {
+                    Resolution::Contradiction(sentence) => Err(Refusal::Target(sentence)),
+                    Resolution::Nobody => Ok(ask(connection, None)?),
+                    Resolution::For(resolved) => Ok(ask(connection, Some(resolved))?),
+                })
+            })
+            .await?
     }
 
     /// The server's own audiences, which an identity must be for.
-    pub(crate) fn audiences(&self) -> [&str; 2] {
-        self.audiences.each_ref().map(String::as_str)
+    pub(crate) fn audiences(&self) -> &Audiences {
+        &self.audiences
+    }
+
+    /// Which organisation identities act for that name none and whose root nobody owns.
+    pub(crate) fn default_organization(&self) -> &DefaultOrganization {
+        &self.default
     }
 
     /// Which issuers' keys may be fetched.
@@ -230,19 +282,36 @@ impl Workloads {
         self.issuers.reach()
     }
 
-    /// Verifies a JWT of an issuer that some policy names.
+    /// Verifies a JWT of an issuer that a policy of the organisation names which it acts for: who it is, and for
+    /// whom it acts.
     pub(crate) async fn identify(
         &self,
         token: &Unverified,
+        named: Named,
         now: OffsetDateTime,
-    ) -> Result<Identity, Refusal> {
+    ) -> Result<(Identity, Resolved), Refusal> {
         token.check_time(now).map_err(Refusal::Identity)?;
         let issuer = token.issuer().to_owned();
-        let policies = self
-            .database
-            .read(move |connection| trust::of_issuer(connection, &issuer))
-            .await?;
-        self.verify(token, &policies).await
+        let found = self.resolve(
+            token.claims().clone(),
+            named,
+            move |connection, resolved| {
+                resolved
+                    .map(|resolved| {
+                        let policies = of_acting(connection, &issuer, &resolved.acting)?;
+                        Ok((resolved, policies))
+                    })
+                    .transpose()
+            },
+        );
+        let (resolved, policies) = found.await?.ok_or_else(nobody)?;
+        let identity = self.verify(token, &policies).await?;
+        let mut resolved = resolved;
+        // What an organisation's own keys have signed, tells nothing of who has a name on the forge.
+        resolved.remember = resolved
+            .remember
+            .filter(|_| identity.keys.contains(FETCHED));
+        Ok((identity, resolved))
     }
 
     /// Verifies the signature with the keys that policies trust.
@@ -312,53 +381,109 @@ impl Workloads {
     pub(crate) async fn admit(
         &self,
         identity: &Identity,
+        resolved: &Resolved,
         source: Source,
     ) -> Result<Admission, Refusal> {
+        let mut resolved = resolved.clone();
         for _ in 0..ROUNDS {
             let (shown, audiences) = (identity.clone(), self.audiences.clone());
+            let acting = resolved.acting.clone();
             let found = self
                 .database
-                .read(move |connection| {
-                    admission(
-                        connection,
-                        &shown,
-                        &audiences.each_ref().map(String::as_str),
-                    )
-                })
+                .read(move |connection| admission(connection, &shown, &audiences, &acting))
                 .await?;
             let Some(found) = found else {
                 return Err(Refusal::Untrusted("no policy's conditions hold".to_owned()));
             };
-            if !found.remembers() {
+            let root = resolved.remember.take();
+            if !found.remembers() && root.is_none() {
                 return Ok(found);
             }
             let (shown, audiences) = (identity.clone(), self.audiences.clone());
-            self.database
-                .change_access(move |change| {
-                    let own = audiences.each_ref().map(String::as_str);
-                    for id in found.policy_ids() {
-                        remember(change, id, &shown, &own, source)?;
+            let acting = resolved.acting.organization;
+            let kept = self
+                .database
+                .change_access(Decided::inside(), move |change| {
+                    if let Some((root, id)) = root
+                        && !remember_root(change, acting, &root, &id)?
+                    {
+                        return Ok(false);
                     }
-                    Ok::<_, DatabaseError>(())
+                    for id in found.policy_ids() {
+                        remember(change, id, acting, &shown, &audiences, source)?;
+                    }
+                    Ok::<_, DatabaseError>(true)
                 })
                 .await?;
+            if !kept {
+                return Err(Refusal::Untrusted(
+                    "the owner of its root changed".to_owned(),
+                ));
+            }
         }
         Err(Refusal::Untrusted("its ids keep changing".to_owned()))
     }
+}
+
+fn nobody() -> Refusal {
+    Refusal::Untrusted("it acts for no organisation that is here".to_owned())
+}
+
+/// The policies that trust an issuer, of those for whom an identity speaks.
+fn of_acting(
+    connection: &Connection,
+    issuer: &str,
+    acting: &Acting,
+) -> Result<Vec<TrustPolicy>, DatabaseError> {
+    let mut policies = Vec::new();
+    for organization in acting.all() {
+        policies.extend(trust::of_issuer_in(connection, issuer, organization)?);
+    }
+    Ok(policies)
+}
+
+/// Remembers the id behind the name of a root: whether it is what stands there now. Whoever came first in the
+/// meantime, counts.
+fn remember_root(
+    change: &AccessChange<'_>,
+    organization: i64,
+    root: &ForgeRoot,
+    id: &str,
+) -> Result<bool, DatabaseError> {
+    if roots::remember(change, organization, root, id)? {
+        let told = root.to_string();
+        audit::record(
+            change,
+            &Event {
+                action: "root.pin",
+                organization_id: Some(organization),
+                subject: &told,
+                detail: serde_json::json!({ "owner_id": id }),
+                ..Event::default()
+            },
+        )?;
+        return Ok(true);
+    }
+    let now = roots::owner(change, root)?;
+    Ok(now.is_some_and(|owned| {
+        owned.organization_id == organization && owned.owner_id.as_deref() == Some(id)
+    }))
 }
 
 /// Remembers the ids that a policy has not seen before. Whoever came first in the meantime, counts.
 fn remember(
     change: &AccessChange<'_>,
     policy_id: i64,
+    acting: i64,
     identity: &Identity,
-    own: &[&str],
+    audiences: &Audiences,
     source: Source,
 ) -> Result<(), DatabaseError> {
     let Some(mut policy) = trust::get(change, policy_id)? else {
         return Ok(());
     };
-    let verdict = examine(&policy, identity, own);
+    let own = audiences.of(&policy.organization, &identity.claims);
+    let verdict = examine(&policy, identity, &own);
     if verdict.role.is_none() || verdict.first_seen.is_empty() {
         return Ok(());
     }
@@ -373,16 +498,19 @@ fn remember(
         .pins
         .extend(new.map(|(claim, value)| (claim, Some(value))));
     trust::set_pins(change, policy_id, &policy.policy.pins)?;
+    // Who acts for another organisation is told there alone.
+    let own = policy.organization_id == acting;
     let told = policy.policy.telling(&identity.claims).to_string();
     audit::record(
         change,
         &Event {
             action: "trust.pin",
-            actor: Some(Actor {
+            actor: own.then(|| Actor {
                 account_id: policy.account_id,
                 user: policy.account.to_string(),
                 token_uuid: None,
                 workload: Some(told.into()),
+                acting: Some(acting),
                 address: source.address,
                 request_id: crate::error::request_id(),
             }),

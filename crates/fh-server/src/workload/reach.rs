@@ -45,6 +45,11 @@ impl Reach {
                 && (self.allowed.iter().any(|allowed| allowed == ANY) || is_known(&url))
     }
 
+    /// Whether an issuer is one of the known providers, which have many customers.
+    pub(crate) fn is_shared(issuer: &str) -> bool {
+        Url::parse(issuer).is_ok_and(|url| is_known(&url))
+    }
+
     /// Whether an issuer's document may send the server to this address for the keys: the issuer's own
     /// host, and where the operator has named the issuer, any other by TLS.
     pub(super) fn allows_keys(&self, issuer: &str, keys: &Url) -> bool {

@@ -1,11 +1,13 @@
 //! Workloads against the whole server, with an issuer on loopback that the operator's option names.
 
 mod access;
+mod acting;
 mod aws;
 mod exchange;
 mod issuer;
 mod keys;
 mod policies;
+mod roots;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;

@@ -3,6 +3,7 @@
 use fh_api::{AccessExplanation, AccessReason};
 use serde_json::json;
 
+use crate::database::Decided;
 use crate::push::tests::{Item, Scene};
 
 async fn why(scene: &Scene, token: &str, query: &str) -> AccessExplanation {
@@ -128,9 +129,13 @@ async fn an_administrator_learns_which_grant_lets_whom_read() {
 async fn open_flakes_and_trust_policies_are_reasons_too() {
     let (scene, item, _, eve) = scene_with_people().await;
     let flake = "/api/v1/flakes/acme/app";
-    let written = scene.server.state.database().write(|transaction| {
-        for (id, flakes) in [(1, "acme/app"), (2, "acme/other"), (3, "acme/*")] {
-            transaction.execute(
+    let written = scene
+        .server
+        .state
+        .database()
+        .write(Decided::by_server(), |transaction| {
+            for (id, flakes) in [(1, "acme/app"), (2, "acme/other"), (3, "acme/*")] {
+                transaction.execute(
                 "INSERT INTO trust_policy (uuid, organization_id, name, folded, provider, issuer, \
                  audiences, conditions, pins, flakes, role, mint, pull_requests, max_lifetime, \
                  created_at) \
@@ -138,9 +143,9 @@ async fn open_flakes_and_trust_policies_are_reasons_too() {
                  '[]', '[]', '{}', ?2, 'write', 0, 0, 300, 0)",
                 (id, flakes),
             )?;
-        }
-        Ok::<_, crate::DatabaseError>(())
-    });
+            }
+            Ok::<_, crate::DatabaseError>(())
+        });
     written.await.unwrap();
     for (visibility, sentence) in [
         (

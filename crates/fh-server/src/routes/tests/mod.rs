@@ -3,6 +3,7 @@
 mod access;
 mod audit;
 mod flakes;
+mod late;
 mod follows;
 mod invitations;
 mod matrix;
@@ -12,4 +13,6 @@ mod requests;
 mod revocation;
 mod secrecy;
 mod signing_keys;
+mod substituters;
+mod threats;
 mod tokens;

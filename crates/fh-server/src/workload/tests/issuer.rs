@@ -103,6 +103,11 @@ impl Issuer {
         self.key.lock().unwrap().sign(claims)
     }
 
+    /// The public half of the key that it signs with.
+    pub(super) fn jwk(&self) -> Value {
+        self.key.lock().unwrap().jwk()
+    }
+
     /// Signs with a new key from now on, and publishes it alone.
     pub(super) fn rotate(&self, id: &str) {
         let key = Key::new(id);

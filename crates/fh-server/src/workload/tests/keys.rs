@@ -175,14 +175,16 @@ async fn given_keys_need_no_network_and_open_their_own_policy_alone() {
     world.server.put(path, &mal, policy).await.expect(200);
     let forged = evil.sign(&world.claims(json!({})));
     assert_eq!(world.reads("evil/x", &forged).await, 200);
-    assert_eq!(world.reads("acme/app", &forged).await, 404);
-    let token = world.exchange(&forged, &[]).await.expect(200);
+    assert_eq!(world.reads("acme/app", &forged).await, 401);
+    world.exchange(&forged, &[]).await.expect(400);
+    let fields = [("organization", "evil"), ("organization", "acme")];
+    let token = world.exchange(&forged, &fields).await.expect(200);
     let token: fh_api::oauth::ExchangeAnswer = token.json();
     assert_eq!(world.reads("evil/x", &token.access_token).await, 200);
     assert_eq!(world.reads("acme/app", &token.access_token).await, 404);
     let real = world.identity(json!({}));
     assert_eq!(world.reads("acme/app", &real).await, 200);
-    assert_eq!(world.reads("evil/x", &real).await, 404);
+    assert_eq!(world.reads("evil/x", &real).await, 401);
 }
 
 #[tokio::test]

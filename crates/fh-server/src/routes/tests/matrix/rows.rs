@@ -206,7 +206,14 @@ pub(super) fn rows() -> Vec<Row> {
             wrong_flake: 404,
             stranger: 404,
             reader: 404,
-            ..own(Method::DELETE, "/api/v1/tokens/{id}", None, 204)
+            ..own(Method::GET, "/api/v1/tokens/{id}/revocation", None, 200)
+        },
+        Row {
+            wrong_permission: 404,
+            wrong_flake: 404,
+            stranger: 404,
+            reader: 404,
+            ..own(Method::DELETE, "/api/v1/tokens/{id}", None, 200)
         },
         on_organization(
             Method::PUT,
@@ -226,6 +233,19 @@ pub(super) fn rows() -> Vec<Row> {
             200,
         ),
         on_organization(Method::DELETE, "/api/v1/orgs/acme/trust/ci", None, 204),
+        on_organization(
+            Method::POST,
+            "/api/v1/orgs/acme/roots",
+            Some(json!({ "root": "github:acme" })),
+            200,
+        ),
+        on_organization(Method::GET, "/api/v1/orgs/acme/roots", None, 200),
+        on_organization(
+            Method::DELETE,
+            "/api/v1/orgs/acme/roots?root=github:acme",
+            None,
+            204,
+        ),
         anybody("/nix-cache-info", 200),
         anybody(
             "/nar/0000000000000000000000000000000000000000000000000000.nar.zst",
@@ -250,6 +270,28 @@ pub(super) fn rows() -> Vec<Row> {
             anonymous: 200,
             wrong_permission: 200,
             ..own(Method::GET, "/api/v1/keys", None, 200)
+        },
+        Row {
+            anonymous: 200,
+            wrong_permission: 200,
+            needs: "pull",
+            ..own(Method::GET, "/api/v1/substituters", None, 200)
+        },
+        // Where something may be read.
+        Row {
+            anonymous: 404,
+            wrong_permission: 404,
+            stranger: 404,
+            wrong_flake: 200,
+            reader: 200,
+            needs: "pull",
+            ..row(Method::GET, "/api/v1/orgs/acme/keys", None)
+        },
+        // For its owners; and there is nothing to rotate where all organisations share the keys.
+        Row {
+            wrong_flake: 403,
+            right: 409,
+            ..row(Method::POST, "/api/v1/orgs/acme/keys/rotate", None)
         },
         // What an organisation is managed with: for its administrators.
         Row {

@@ -19,6 +19,7 @@ use self::reference::{
     Model, On, PERMISSIONS, Path, ROLES, Reach, Token, VISIBILITIES, Whom, organization_of,
 };
 use crate::config::Settings;
+use crate::database::Decided;
 use crate::database::nars::{self, Stored};
 use crate::database::slices;
 use crate::storage::Checksum;
@@ -93,7 +94,7 @@ impl History {
             permissions: all.clone(),
             reach: vec![Reach::All],
             closure: None,
-            revoked: false,
+            ended: false,
         };
         let history = Self {
             random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
@@ -144,31 +145,36 @@ impl History {
         let own: Vec<StorePath> = (0..FLAKES)
             .map(|index| self.path(Path::Own(index)))
             .collect();
-        let written = self.server.state.database().write(move |transaction| {
-            let info = |path: &StorePath, references: &[&StorePath]| PathInfo {
-                path: path.clone(),
-                nar_hash: nar_hash(path),
-                nar_size: 120,
-                references: references.iter().map(|path| (*path).clone()).collect(),
-                deriver: None,
-                signatures: Vec::new(),
-                ca: None,
-            };
-            for (id, path) in ids.iter().zip(&own) {
-                for info in [info(path, &[&common]), info(&common, &[])] {
-                    let stored = Stored {
-                        nar_hash: info.nar_hash,
-                        nar_size: info.nar_size,
-                        file_size: info.nar_size,
-                        checksum: Checksum::from_column(0),
+        let written =
+            self.server
+                .state
+                .database()
+                .write(Decided::by_server(), move |transaction| {
+                    let info = |path: &StorePath, references: &[&StorePath]| PathInfo {
+                        path: path.clone(),
+                        nar_hash: nar_hash(path),
+                        nar_size: 120,
+                        references: references.iter().map(|path| (*path).clone()).collect(),
+                        deriver: None,
+                        signatures: Vec::new(),
+                        ca: None,
                     };
-                    nars::record(transaction, &stored)?;
-                    let nar = nars::stored(transaction, [&info.nar_hash])?[&info.nar_hash].id;
-                    slices::insert(transaction, *id, &info, nar, Default::default())?;
-                }
-            }
-            Ok::<_, crate::DatabaseError>(())
-        });
+                    for (id, path) in ids.iter().zip(&own) {
+                        for info in [info(path, &[&common]), info(&common, &[])] {
+                            let stored = Stored {
+                                nar_hash: info.nar_hash,
+                                nar_size: info.nar_size,
+                                file_size: info.nar_size,
+                                checksum: Checksum::from_column(0),
+                            };
+                            nars::record(transaction, &stored)?;
+                            let nar =
+                                nars::stored(transaction, [&info.nar_hash])?[&info.nar_hash].id;
+                            slices::insert(transaction, *id, &info, nar, Default::default())?;
+                        }
+                    }
+                    Ok::<_, crate::DatabaseError>(())
+                });
         written.await.unwrap();
     }
 
@@ -399,22 +405,39 @@ impl History {
     async fn rotate(&mut self) {
         // The first ones are shared with other histories.
         let token = self.any_token();
-        if token < USERS || self.model.is_dead(token) {
+        if token < USERS || self.model.tokens[token].ended {
             return;
         }
-        let by = self.model.tokens[token].user;
+        // By itself, or by the account's first one.
+        let by = if self.random.chance(2) {
+            token
+        } else {
+            self.model.tokens[token].user
+        };
         let id = fh_auth::read_unverified(&self.texts[token]).unwrap().jti;
         let path = format!("/api/v1/tokens/{id}/rotate");
         let text = self.texts[by].clone();
-        let answer = self.server.post(&path, &text, json!({})).await.expect(201);
-        self.done.push(format!("{token} is rotated"));
-        self.model.tokens[token].revoked = true;
-        let next = Token {
-            revoked: false,
-            ..self.model.tokens[token].clone()
+        let grace = self.random.chance(3);
+        let body = if grace {
+            json!({ "grace": 3600 })
+        } else {
+            json!({})
         };
-        self.model.tokens.push(next);
-        self.texts.push(answer.json::<fh_api::MintedToken>().token);
+        let answer = self.server.post(&path, &text, body).await;
+        self.done.push(format!(
+            "{token} is rotated by {by} with grace: {grace} → {}",
+            answer.status
+        ));
+        let next = self.model.rotate(token, by);
+        self.expect(
+            (answer.status == 201) == next.is_some(),
+            "rotated by who may mint",
+        );
+        if let Some(next) = next {
+            self.model.tokens[token].ended |= !grace;
+            self.model.tokens.push(next);
+            self.texts.push(answer.json::<fh_api::MintedToken>().token);
+        }
     }
 
     async fn revoke(&mut self) {
@@ -425,9 +448,9 @@ impl History {
         let id = fh_auth::read_unverified(&self.texts[token]).unwrap().jti;
         let path = format!("/api/v1/tokens/{id}");
         let text = self.texts[self.model.tokens[token].user].clone();
-        self.server.delete(&path, &text).await.expect(204);
+        self.server.delete(&path, &text).await.expect(200);
         self.done.push(format!("{token} is revoked"));
-        self.model.tokens[token].revoked = true;
+        self.model.revoke(token);
     }
 
     /// What one caller can do with one path and one flake.

@@ -1,0 +1,149 @@
+//! `fh org own`: roots of forges that belong to an organisation.
+
+use clap::Args;
+use fh_api::{ErrorCode, ForgeRoot, Name, RootInfo};
+use serde_json::json;
+
+use super::not_found;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column, human};
+
+/// Own the root of a forge: its CI jobs act for the organisation where they name none
+///
+///   github:OWNER          an owner on GitHub
+///   gitlab:HOST/GROUP     a group of GitLab, and the groups in it
+///   aws:ACCOUNT           an account of AWS
+///   kubernetes:ISSUER     a cluster
+///
+/// An owner of the organisation asks for it, and an administrator of the server confirms it by the same
+/// command; until then it means nothing. What such jobs may do is decided by the organisation's trust policies
+/// alone.
+#[derive(Debug, Args)]
+#[command(
+    verbatim_doc_comment,
+    after_help = "\
+Examples:
+  fh org own acme github:acme
+  fh org own acme gitlab:gitlab.acme.example/platform
+  fh org own --list
+  fh org own acme --list --json
+  fh org own acme github:acme --remove"
+)]
+pub(crate) struct OwnArguments {
+    /// The organisation; with --list, all of yours where none is named
+    #[arg(value_name = "ORG", required_unless_present = "list", add = crate::completion::organizations())]
+    org: Option<Name>,
+
+    /// The root
+    #[arg(
+        value_name = "ROOT",
+        required_unless_present = "list",
+        conflicts_with = "list"
+    )]
+    root: Option<ForgeRoot>,
+
+    /// List the roots that are owned or asked for
+    #[arg(long)]
+    list: bool,
+
+    /// Give the root up
+    #[arg(long, conflicts_with = "list")]
+    remove: bool,
+}
+
+pub(super) fn run(arguments: &OwnArguments, context: &Context) -> Result<(), CommandError> {
+    match (&arguments.org, &arguments.root) {
+        (Some(org), Some(root)) if arguments.remove => remove(org, root, context),
+        (Some(org), Some(root)) => own(org, root, context),
+        (org, _) => list(org.as_ref(), context),
+    }
+}
+
+fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let owned = context
+        .change(format_args!("cannot make {root} a root of {org}"), async {
+            client.own_root(org, root).await
+        })
+        .map_err(|error| {
+            not_found(error.hint_for(
+                ErrorCode::Conflict,
+                "`fh org own --list` shows who owns what.",
+            ))
+        })?;
+    context.output.done(&owned, |owned| {
+        if owned.confirmed_at.is_some() {
+            format!("Identities of {root} act for {org} where they name no organisation.")
+        } else {
+            format!(
+                "Asked for {root}. It counts once an administrator of the server confirms it: `fh org own \
+                 {org} {root}`"
+            )
+        }
+    })
+}
+
+fn remove(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    context
+        .change(format_args!("cannot give {root} up"), async {
+            client.remove_root(org, root).await
+        })
+        .map_err(not_found)?;
+    context.output.done(
+        &json!({ "org": org, "root": root, "removed": true }),
+        |_| format!("{root} is no root of {org} any more."),
+    )
+}
+
+fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let found = context
+        .ask("cannot list the roots", async {
+            if let Some(org) = org {
+                return Ok(client.roots(org).await?.roots);
+            }
+            let is_administrator = client.whoami().await?.server_admin;
+            let mut all = Vec::new();
+            for org in client.organizations().await?.orgs {
+                if is_administrator || org.role >= Some(fh_api::OrganizationRole::Admin) {
+                    all.extend(client.roots(&org.name).await?.roots);
+                }
+            }
+            Ok(all)
+        })
+        .map_err(not_found)?;
+    context.output.list(&columns(), &found)?;
+    context.output.when_empty(
+        &found,
+        "No root is owned or asked for. Ask for one: `fh org own ORG github:OWNER`",
+    );
+    Ok(())
+}
+
+fn confirmed(root: &RootInfo) -> Option<String> {
+    root.confirmed_at.map(human::timestamp)
+}
+
+fn columns() -> Vec<Column<RootInfo>> {
+    vec![
+        column("organization", "ORGANISATION", |root: &RootInfo| {
+            root.organization.to_string()
+        }),
+        column("root", "ROOT", |root: &RootInfo| root.root.to_string()),
+        column("owner_id", "REMEMBERED", |root: &RootInfo| {
+            root.owner_id.clone().unwrap_or_default()
+        }),
+        column("requested_by", "ASKED BY", |root: &RootInfo| {
+            root.requested_by
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default()
+        }),
+        column("confirmed_at", "CONFIRMED", |root: &RootInfo| {
+            confirmed(root).unwrap_or_default()
+        })
+        .shown(|root, _| confirmed(root).unwrap_or_else(|| "not yet".to_owned())),
+    ]
+}
