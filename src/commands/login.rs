@@ -236,7 +236,9 @@ async fn log_in(
         identity,
         warning,
     } = if site.kind == ServerKind::Fh && !arguments.offline {
-        login.read_from(arguments, &mut site, &selected, context).await?
+        login
+            .read_from(arguments, &mut site, &selected, context)
+            .await?
     } else {
         arguments.lines.refuse_elsewhere(&site)?;
         login

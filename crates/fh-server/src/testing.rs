@@ -233,29 +233,34 @@ impl TestServer {
     /// A token like that one, which ended a minute ago.
     pub(crate) async fn expired(&self, like: &str) -> String {
         let id = fh_auth::read_unverified(like).unwrap().jti;
-        let expired = self.state.database().write(Decided::by_server(), move |transaction| {
-            let like = tokens::find(transaction, id)?.unwrap();
-            let account = accounts::get(transaction, like.account_id)?.unwrap();
-            let ago = |minutes: i64| {
-                Timestamp::from(time::OffsetDateTime::now_utc() - time::Duration::minutes(minutes))
-            };
-            let uuid = tokens::insert(
-                transaction,
-                &tokens::NewToken {
-                    account_id: like.account_id,
-                    parent_id: Some(like.id),
-                    description: None,
-                    scope: &like.scope,
-                    path_set_id: like.path_set_id,
-                    claims: None,
-                    created_at: ago(60).whole_seconds(),
-                    created_by: None,
-                    expires_at: ago(1).whole_seconds(),
-                },
-            )?;
-            let expired = tokens::find(transaction, uuid)?.unwrap();
-            Ok::<_, crate::DatabaseError>((expired, account.uuid))
-        });
+        let expired = self
+            .state
+            .database()
+            .write(Decided::by_server(), move |transaction| {
+                let like = tokens::find(transaction, id)?.unwrap();
+                let account = accounts::get(transaction, like.account_id)?.unwrap();
+                let ago = |minutes: i64| {
+                    Timestamp::from(
+                        time::OffsetDateTime::now_utc() - time::Duration::minutes(minutes),
+                    )
+                };
+                let uuid = tokens::insert(
+                    transaction,
+                    &tokens::NewToken {
+                        account_id: like.account_id,
+                        parent_id: Some(like.id),
+                        description: None,
+                        scope: &like.scope,
+                        path_set_id: like.path_set_id,
+                        claims: None,
+                        created_at: ago(60).whole_seconds(),
+                        created_by: None,
+                        expires_at: ago(1).whole_seconds(),
+                    },
+                )?;
+                let expired = tokens::find(transaction, uuid)?.unwrap();
+                Ok::<_, crate::DatabaseError>((expired, account.uuid))
+            });
         let (token, account) = expired.await.unwrap();
         self.sign(&token, account)
     }
