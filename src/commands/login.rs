@@ -20,7 +20,7 @@ mod workload;
 pub(super) use lines::ask as ask_for_lines;
 pub(super) use plan::{ledger_of, ledger_text};
 pub(super) use recognise::{attic_cache, recognise};
-pub(super) use site::{Line, Site};
+pub(super) use site::Site;
 
 use std::ffi::OsString;
 use std::process::ExitCode;

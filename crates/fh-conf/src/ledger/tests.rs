@@ -232,7 +232,7 @@ fn a_later_login_replaces_the_lines_of_the_former_in_their_order() {
     let mut ledger = Ledger::default();
     let list = "extra-substituters";
     let text = |conf: &NixConf| conf.effective_list(list).join(" ");
-    let mut set = |ledger: &mut Ledger, conf: &mut NixConf, owner: &str, values: &[&str]| {
+    let set = |ledger: &mut Ledger, conf: &mut NixConf, owner: &str, values: &[&str]| {
         let change = ledger.set_list(path, owner, conf, list, values).unwrap();
         (change.added.join(" "), change.removed.join(" "))
     };

@@ -60,7 +60,7 @@ impl Attacked {
     async fn told_to_mallory(&self) -> Vec<String> {
         let told = self.audit("evil", &self.mallory).await.events;
         told.iter()
-            .filter(|event| event.user.as_ref().map(Name::as_str) != Some("mallory"))
+            .filter(|event| event.user.as_deref() != Some("mallory"))
             .map(|event| serde_json::to_string(event).unwrap())
             .collect()
     }
