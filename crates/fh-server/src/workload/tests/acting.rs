@@ -1,7 +1,7 @@
 //! An identity acts for the organisation that it names, and what others' policies say of it changes nothing.
 
 use fh_api::oauth::ExchangeAnswer;
-use fh_api::{AuditList, MintedToken, Name, TrustTest, Whoami};
+use fh_api::{AuditList, MintedToken, TrustTest, Whoami};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -60,7 +60,7 @@ impl Attacked {
     async fn told_to_mallory(&self) -> Vec<String> {
         let told = self.audit("evil", &self.mallory).await.events;
         told.iter()
-            .filter(|event| event.user.as_ref().map(Name::as_str) != Some("mallory"))
+            .filter(|event| event.user.as_deref() != Some("mallory"))
             .map(|event| serde_json::to_string(event).unwrap())
             .collect()
     }
