@@ -35,6 +35,8 @@ impl World {
         let public = Built::new("public");
         site.flake("acme/open", "public");
         site.admin.fh(["push", "acme/open", public.top()]).ok();
+        // At the root address a public flake is read by who follows it.
+        site.admin.fh(["follow", "acme/open", "--everybody"]).ok();
         for user in ["alice", "bob"] {
             site.admin.fh(["user", "create", user]).ok();
         }
@@ -79,10 +81,11 @@ fn a_token_without_a_grant_gets_nothing() {
 
         // The token is a good one all the same.
         let store = ScratchStore::new().unwrap();
-        bob.copy(url, &store.uri(), world.public.top()).ok();
+        let open = format!("{url}/cache/acme/open");
+        bob.copy(&open, &store.uri(), world.public.top()).ok();
         world.public.assert_arrived(nix, &store);
         let flakes = bob.fh(["list", "flakes", "--json"]).ok();
-        assert!(flakes.stdout.contains("acme/open"), "{flakes}");
+        assert!(!flakes.stdout.contains("acme/open"), "{flakes}");
         assert!(!flakes.stdout.contains("acme/app"), "{flakes}");
     }
 
@@ -117,26 +120,31 @@ fn a_token_for_another_flake_gets_nothing_of_this_one() {
         let only_open = ["--flake", "acme/open"];
         let alice = world.site.token(nix, "alice", &["pull"], &only_open);
         assert_gets_nothing(&alice, world.site.url(), &world.private);
+        // What is public is read by name.
+        let open = format!("{}/cache/acme/open", world.site.url());
         let store = ScratchStore::new().unwrap();
-        alice.realise(&store.uri(), world.public.top()).ok();
+        alice.copy(&open, &store.uri(), world.public.top()).ok();
         world.public.assert_arrived(nix, &store);
     }
 }
 
 #[test]
-fn without_a_token_a_private_flake_is_not_there_and_a_public_one_is() {
+fn without_a_token_a_private_flake_is_not_there_and_a_public_one_is_read_by_name() {
     let world = world();
     let url = world.site.url();
     for nix in versions() {
         let stranger = world.site.stranger(nix);
+        let open = format!("{url}/cache/acme/open");
         stranger
             .home
-            .configure(&format!("substituters = {url}\n{}", world.site.trust()))
+            .configure(&format!("substituters = {open}\n{}", world.site.trust()))
             .unwrap();
         assert_gets_nothing(&stranger, url, &world.private);
 
         let store = ScratchStore::new().unwrap();
-        stranger.copy(url, &store.uri(), world.public.top()).ok();
+        // At the root nobody has put it into everybody's view.
+        stranger.copy(url, &store.uri(), world.public.top()).failed();
+        stranger.copy(&open, &store.uri(), world.public.top()).ok();
         world.public.assert_arrived(nix, &store);
         let store = ScratchStore::new().unwrap();
         stranger.realise(&store.uri(), world.public.top()).ok();

@@ -73,3 +73,45 @@ fn a_client_with_both_keys_loses_nothing_and_one_that_missed_two_rotations_is_re
         substitutes(person, site.url(), &after);
     }
 }
+
+#[test]
+fn the_key_of_an_organisation_says_nothing_to_who_trusts_another() {
+    let per_organization = |settings: &mut fh_server::config::Settings| {
+        settings.signing = fh_api::Signing::PerOrganization;
+    };
+    let site = Site::start(TestServer::builder().settings(per_organization));
+    for organization in ["acme", "beta"] {
+        site.organization(organization);
+        site.flake(&format!("{organization}/app"), "private");
+    }
+    let ours = Built::new("of-acme");
+    let theirs = Built::new("of-beta");
+    site.admin.fh(["push", "acme/app", ours.top()]).ok();
+    site.admin.fh(["push", "beta/app", theirs.top()]).ok();
+    let [acme, beta] =
+        ["acme", "beta"].map(|organization| format!("{}/cache/{organization}", site.url()));
+    for nix in versions() {
+        // Two organisations: a line for each, and each is substituted from.
+        let person = site.stranger(nix);
+        std::fs::write(person.token_file(), site.server.admin_token()).unwrap();
+        person.log_in(site.url(), &person.token_file());
+        substitutes(&person, &acme, &ours);
+        substitutes(&person, &beta, &theirs);
+
+        // Who reads acme alone does not trust what beta has signed, wherever it comes from.
+        let login = ["login", "--scope", "user", "--server", site.url()];
+        let narrow = ["--token-file", "token", "--organizations", "acme"];
+        person.fh(login.iter().chain(&narrow)).ok();
+        forget(&person);
+        substitutes(&person, &acme, &ours);
+        for cache in [&beta, &site.url().to_owned()] {
+            let store = ScratchStore::new().unwrap();
+            person
+                .copy(cache, &store.uri(), theirs.top())
+                .failed()
+                .says(&["signature"]);
+        }
+        person.fh(["logout"]).ok();
+        assert!(!person.nix_conf().exists());
+    }
+}

@@ -16,12 +16,12 @@ mod setup;
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_client::{Client, Error as ClientError, ServerKind};
+use fh_client::{Client, Error as ClientError, Reading, ServerKind};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
 use self::finding::{Finding, Outcome};
-use super::login::{Site, attic_cache, recognise};
+use super::login::{Site, ask_for_lines, attic_cache, recognise};
 use crate::context::{Context, FoundToken, Selected};
 use crate::error::CommandError;
 use crate::output::human;
@@ -83,7 +83,7 @@ async fn examine(context: &Context) -> Vec<Finding> {
         }
         Err(error) => return vec![Finding::from_error("server", &error)],
     };
-    let site = match recognise(&selected, context).await {
+    let mut site = match recognise(&selected, context).await {
         Ok(site) => site,
         Err(error) => return vec![Finding::from_error("server", &error)],
     };
@@ -101,12 +101,17 @@ async fn examine(context: &Context) -> Vec<Finding> {
     let daemon = daemon::look().await;
     let (found, token) = token(context, &selected, &site).await;
     findings.push(found);
+    if site.kind == ServerKind::Fh
+        && let Err(error) = lines(context, &selected, &mut site, token.as_ref()).await
+    {
+        findings.push(Finding::from_error("addresses", &error));
+    }
     findings.push(trust(daemon));
     match nix::settings(daemon).await {
         Err(finding) => findings.push(finding),
         Ok(settings) => {
             findings.push(setup::netrc(&settings, &site, token.as_ref(), daemon));
-            findings.push(setup::substituter(&settings, &site, daemon));
+            findings.extend(setup::substituters(&settings, &site, daemon));
             findings.push(setup::keys(&settings, &site, daemon));
             findings.push(probe::substitute(context, &site, token.as_ref(), daemon).await);
         }
@@ -172,7 +177,8 @@ async fn token(
         Ok(None) => {
             let none = Finding::warning(
                 "token",
-                "there is none: what is public can be read, and nothing else",
+                "there is none: public flakes can be read by their names (/cache/ORG/PROJECT), and nothing \
+                 else but what the server shows to everybody",
             );
             return (none.fix(log_in), None);
         }
@@ -228,6 +234,25 @@ async fn accepted(
             .fix("fh token create, and fh login with the new one, before it ends"));
     }
     Ok(Finding::ok("token", about))
+}
+
+/// Learns from which addresses Nix is to read, as the next login would.
+async fn lines(
+    context: &Context,
+    selected: &Selected,
+    site: &mut Site,
+    token: Option<&FoundToken>,
+) -> Result<(), CommandError> {
+    let mut builder = context.client_builder(site.server.clone())?;
+    if let Some(found) = token {
+        builder = builder.token(found.token.clone());
+    }
+    let client = builder.build()?;
+    let reading = match selected {
+        Selected::Known(entry) => entry.reading.clone(),
+        Selected::FlakeHub(_) | Selected::New(_) => Reading::Usual,
+    };
+    ask_for_lines(site, &client, &reading).await
 }
 
 fn trust(daemon: Daemon) -> Finding {

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, UpdateFlake, Visibility};
 use serde_json::json;
+use fh_client::ServerUrl;
 use time::OffsetDateTime;
 
 use super::{IfMissing, list, made};
@@ -26,8 +27,8 @@ pub(crate) enum FlakeCommand {
 /// It begins empty. Who may read it is up to its visibility and to `fh grant`:
 ///
 ///   private    only who was granted it
-///   unlisted   everybody who names it, but it is in no list
-///   public     everybody
+///   unlisted   everybody who names it (/cache/ORG/PROJECT), but it is in no list
+///   public     everybody who names it, and at the root address whoever follows it (`fh follow`)
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -147,12 +148,31 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             let (visibility, flake) = (made.visibility, &made.flake);
             return format!("The {visibility} flake {flake} exists already.");
         }
-        format!(
+        let told = format!(
             "Made the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",
             visibility = made.visibility,
             flake = made.flake
-        )
+        );
+        match read_at(made, client.base_url()) {
+            Some(read_at) => format!("{told}\nEverybody reads it at {read_at}"),
+            None => told,
+        }
     })
+}
+
+/// Where everybody reads a flake that is open, and how it comes into somebody's view at the root.
+fn read_at(flake: &FlakeInfo, server: &ServerUrl) -> Option<String> {
+    let name = &flake.flake;
+    let server = server.as_str().trim_end_matches('/');
+    let address = format!("{server}/cache/{name}");
+    match flake.visibility {
+        Visibility::Private => None,
+        Visibility::Unlisted => Some(address),
+        Visibility::Public => Some(format!(
+            "{address}; at the root address, members of {} and who follows it: `fh follow {name}`",
+            name.org
+        )),
+    }
 }
 
 fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
@@ -160,7 +180,7 @@ fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError
     let found = context.ask(format_args!("cannot show {}", arguments.flake), async {
         client.flake(&arguments.flake).await
     })?;
-    print(&found, context)
+    print(&found, client.base_url(), context)
 }
 
 fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
@@ -172,7 +192,7 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
     let changed = context.change(format_args!("cannot change {}", arguments.flake), async {
         client.update_flake(&arguments.flake, &change).await
     })?;
-    print(&changed, context)
+    print(&changed, client.base_url(), context)
 }
 
 fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
@@ -196,13 +216,14 @@ fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandE
         })
 }
 
-fn print(flake: &FlakeInfo, context: &Context) -> Result<(), CommandError> {
+fn print(flake: &FlakeInfo, server: &ServerUrl, context: &Context) -> Result<(), CommandError> {
     let now = OffsetDateTime::now_utc();
     let role = flake.role.map_or("none", |role| role.as_str());
     let last_push = flake
         .last_push_at
         .map_or_else(|| "never".to_owned(), |at| human::date(at, now));
-    let lines = [
+    let read_at = read_at(flake, server).map(|read_at| ("Read at", read_at));
+    let mut lines = vec![
         ("Flake", flake.flake.to_string()),
         ("Visibility", flake.visibility.to_string()),
         ("Description", flake.description.clone().unwrap_or_default()),
@@ -213,5 +234,9 @@ fn print(flake: &FlakeInfo, context: &Context) -> Result<(), CommandError> {
         ("Created", human::date(flake.created_at, now)),
         ("Id", flake.id.to_string()),
     ];
+    // Beside the visibility, which it explains.
+    if let Some(read_at) = read_at {
+        lines.insert(2, read_at);
+    }
     context.output.details(flake, &lines)
 }

@@ -27,6 +27,10 @@ pub(crate) enum GrantCommand {
 
 /// Give somebody a role on a flake, in place of the one they had
 ///
+/// Somebody who does not belong to the organisation is invited: it counts once they accept the organisation
+/// (`fh invitation accept ORG`), and what it grants them later counts at once. Where a server administrator
+/// grants it, it counts at once.
+///
 /// On `ORG/*`, every flake of the organisation is meant, also those that are yet to be made; whoever is
 /// given `admin` there administers the organisation, so only its owners give that.
 #[derive(Debug, Args)]
@@ -70,7 +74,7 @@ pub(crate) struct RemoveArguments {
 
 /// List who has which role on a flake
 ///
-/// What was granted on all flakes of the organisation stands in the list of `ORG/*`.
+/// One that is pending was not accepted yet, and does not count. What was granted on all flakes of the organisation stands in the list of `ORG/*`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -130,7 +134,14 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
             Role::Write => "read and push to",
             Role::Admin => "read, push to and manage",
         };
-        format!("{} may now {what} {}.", grant.subject, grant.on)
+        let (who, on) = (&grant.subject, &grant.on);
+        if grant.pending {
+            let org = org_of(on);
+            return format!(
+                "{who} is invited to {what} {on}; it counts when they accept: `fh invitation accept {org}`"
+            );
+        }
+        format!("{who} may now {what} {on}.")
     })
 }
 
@@ -194,6 +205,10 @@ fn columns() -> Vec<Column<GrantInfo>> {
             grant.subject.to_string()
         }),
         column("role", "ROLE", |grant: &GrantInfo| grant.role.to_string()),
+        column("pending", "PENDING", |grant: &GrantInfo| {
+            grant.pending.to_string()
+        })
+        .shown(|grant, _| if grant.pending { "not accepted" } else { "" }.to_owned()),
         column("on", "ON", |grant: &GrantInfo| grant.on.to_string()),
         column("created_at", "SINCE", |grant: &GrantInfo| {
             human::timestamp(grant.created_at)

@@ -1,7 +1,7 @@
 //! `fh key`: the keys that a server signs store paths with.
 
 use clap::{Args, Subcommand};
-use fh_api::{KeyInfo, KeyList};
+use fh_api::{KeyInfo, KeyList, Name};
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -10,7 +10,8 @@ use crate::terminal;
 
 /// The keys that the server signs store paths with
 ///
-/// Clients trust two: the active one, which signs, and the standby, which will.
+/// Clients trust two: the active one, which signs, and the standby, which will. Where each organisation
+/// signs with keys of its own (`fh serve --signing per-organization`), `--org` says whose are meant.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
     List(ListArguments),
@@ -21,10 +22,24 @@ pub(crate) enum KeyCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh key list")]
-pub(crate) struct ListArguments {}
+  fh key list
+  fh key list --org acme")]
+pub(crate) struct ListArguments {
+    #[command(flatten)]
+    whose: Whose,
+}
 
-/// Let the standby key sign, retire the active one, and make a new standby (server administrators)
+/// Whose keys are meant.
+#[derive(Debug, Args)]
+struct Whose {
+    /// The keys that sign what this organisation serves, not the server's
+    #[arg(long, value_name = "ORG", add = crate::completion::organizations())]
+    org: Option<Name>,
+}
+
+/// Let the standby key sign, retire the active one, and make a new standby
+///
+/// The server's keys are rotated by its administrators, those of an organisation by its owners too.
 ///
 /// Clients that have both keys, as `fh login` writes them, lose nothing: they trust what is signed from
 /// now on, and what they have. Let them log in again before the next rotation, so that they learn the new
@@ -34,8 +49,12 @@ pub(crate) struct ListArguments {}
 #[command(after_help = "\
 Examples:
   fh key rotate
-  fh key rotate --yes --json")]
+  fh key rotate --yes --json
+  fh key rotate --org acme")]
 pub(crate) struct RotateArguments {
+    #[command(flatten)]
+    whose: Whose,
+
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
@@ -43,14 +62,19 @@ pub(crate) struct RotateArguments {
 
 pub(crate) fn run(command: &KeyCommand, context: &Context) -> Result<(), CommandError> {
     match command {
-        KeyCommand::List(_) => list(context),
+        KeyCommand::List(arguments) => list(arguments, context),
         KeyCommand::Rotate(arguments) => rotate(arguments, context),
     }
 }
 
-fn list(context: &Context) -> Result<(), CommandError> {
+fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
-    let found = context.ask("cannot list the keys", async { client.keys().await })?;
+    let found = context.ask("cannot list the keys", async {
+        match &arguments.whose.org {
+            None => client.keys().await,
+            Some(org) => client.organization_keys(org).await,
+        }
+    })?;
     context.output.list(&columns(), &found.keys)
 }
 
@@ -58,12 +82,15 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
     let client = context.client_with_token()?;
     let terminals = context.settings.terminals;
     if !arguments.yes && terminals.stdin && terminals.stderr && !context.output.is_json() {
+        let whose = match &arguments.whose.org {
+            None => client.base_url().to_string(),
+            Some(org) => org.to_string(),
+        };
         context.output.remark(&format!(
-            "The standby key of {} will sign, and the active one never again.\n\
+            "The standby key of {whose} will sign, and the active one never again.\n\
              Clients that have both keys lose nothing. Those that have not learnt the standby key, \
-             because they were set up before the last rotation, will substitute nothing until they \
-             log in again.",
-            client.base_url()
+             because they were set up before the last rotation, will substitute nothing of it until \
+             they log in again."
         ));
         let confirmed = context.wait("Nothing was changed.", async {
             terminal::confirm("Rotate the keys?", false).await
@@ -73,7 +100,10 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
         }
     }
     let keys = context.change("cannot rotate the keys", async {
-        client.rotate_keys().await
+        match &arguments.whose.org {
+            None => client.rotate_keys().await,
+            Some(org) => client.rotate_organization_keys(org).await,
+        }
     })?;
     context.output.done(&keys, sentence)
 }

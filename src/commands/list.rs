@@ -16,7 +16,8 @@ pub(crate) enum ListCommand {
 /// List the flakes that you may read: your view of the cache
 ///
 /// A table on a terminal; CSV with sizes in bytes and times in UTC when it is piped; JSON with
-/// `--json`. Without a login, the public flakes.
+/// `--json`. Without a login, those that the server shows to everybody. The public flakes of an organisation:
+/// `--owner ORG`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

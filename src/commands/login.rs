@@ -8,6 +8,8 @@
 
 mod check;
 mod keep_fresh;
+mod lines;
+mod narrow;
 mod plan;
 mod recognise;
 mod report;
@@ -15,20 +17,23 @@ mod site;
 mod token;
 mod workload;
 
+pub(super) use lines::ask as ask_for_lines;
 pub(super) use plan::{ledger_of, ledger_text};
 pub(super) use recognise::{attic_cache, recognise};
-pub(super) use site::Site;
+pub(super) use site::{Line, Site};
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_client::TokenStore;
+use fh_client::{Client, Reading, ServerKind, TokenStore};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use crate::cli::words;
 use crate::commands::login::check::Identity;
+use crate::commands::login::lines::LineOptions;
+use crate::commands::login::narrow::Narrowed;
 use crate::commands::login::plan::{Plan, Wanted};
 use crate::commands::login::report::Report;
 use crate::commands::login::workload::{Granted, WorkloadOptions};
@@ -60,6 +65,8 @@ Examples:
   fh login --token-file token.txt                     FlakeHub, or the server logged in to last
   fh login --server https://attic.example.org/cache   a cache of an attic server
   echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
+  fh login --organizations acme,beta                  of two contents for a path, that of acme
+  fh login --org acme                                 nothing but acme, with a token for that
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
   fh login --workload --org acme --org beta           acts for acme, and reads beta too
 
@@ -103,6 +110,9 @@ pub(crate) struct LoginArguments {
 
     #[command(flatten)]
     workload: WorkloadOptions,
+
+    #[command(flatten)]
+    lines: LineOptions,
 
     /// With --workload, run a command, given after `--`, and renew the token while it runs
     ///
@@ -217,6 +227,21 @@ async fn log_in(
     } else {
         check::token(&mut site, &token, context).await?
     };
+    let login = Login {
+        token,
+        identity,
+        warning: None,
+    };
+    let Login {
+        token,
+        identity,
+        warning,
+    } = if site.kind == ServerKind::Fh && !arguments.offline {
+        login.read_from(arguments, &mut site, &selected, context).await?
+    } else {
+        arguments.lines.refuse_elsewhere(&site)?;
+        login
+    };
     if arguments.offline && !arguments.no_nix_conf && site.public_keys.is_empty() {
         return Err(CommandError::usage(format!(
             "the public keys of {} are not known, and --offline asks nobody",
@@ -241,7 +266,8 @@ async fn log_in(
         scope,
         daemon,
     };
-    let (plan, machine) = asked.plan(context)?;
+    let (mut plan, machine) = asked.plan(context)?;
+    plan.warnings.extend(warning);
     if arguments.print {
         report::lines(&plan, context)?;
         return Ok(None);
@@ -263,6 +289,58 @@ async fn log_in(
     Ok(Some((report, granted)))
 }
 
+/// A token, and whose it is.
+struct Login {
+    token: SecretString,
+    identity: Identity,
+    /// What there is to know of it.
+    warning: Option<String>,
+}
+
+impl Login {
+    /// Finds out from which addresses of our own server Nix is to read, and narrows the token where that was
+    /// asked for.
+    async fn read_from(
+        mut self,
+        arguments: &LoginArguments,
+        site: &mut Site,
+        selected: &Selected,
+        context: &Context,
+    ) -> Result<Self, CommandError> {
+        let client = |token: &SecretString| -> Result<Client, CommandError> {
+            let builder = context.client_builder(site.server.clone())?;
+            Ok(builder.token(token.clone()).build()?)
+        };
+        let mut asking = client(&self.token)?;
+        // A workload's token is as narrow as the server has made it for the one organisation.
+        if let Some(org) = &arguments.lines.org
+            && !arguments.workload.workload
+        {
+            let stored = match context.stored_token(&site.server)? {
+                Some(stored) => Some((stored.token.clone(), client(&stored.token)?)),
+                None => None,
+            };
+            let now = site.now.unwrap_or_else(OffsetDateTime::now_utc);
+            let change = !arguments.dry_run && !arguments.print;
+            match narrow::narrow(&asking, &self.identity, org, now, change, stored).await? {
+                Narrowed::Same(warning) => self.warning = warning,
+                Narrowed::Other(token, identity) => {
+                    asking = client(&token)?;
+                    self.token = token;
+                    self.identity = *identity;
+                }
+            }
+        }
+        let reading = match (arguments.lines.chosen(), selected) {
+            (Some(chosen), _) => chosen,
+            (None, Selected::Known(entry)) => entry.reading.clone(),
+            (None, _) => Reading::Usual,
+        };
+        lines::ask(site, &asking, &reading).await?;
+        Ok(self)
+    }
+}
+
 /// All that a plan is made of but the files.
 struct Asked<'a> {
     arguments: &'a LoginArguments,
@@ -278,8 +356,10 @@ impl Asked<'_> {
     fn plan(&self, context: &Context) -> Result<(Plan, Machine), CommandError> {
         let credentials = context.credentials()?;
         let mut machine = Machine::look(&context.settings.directories()?, self.scope, self.daemon)?;
+        let reading = self.arguments.lines.chosen();
         let wanted = Wanted {
             site: self.site,
+            reading: reading.as_ref(),
             user: self.identity.user.as_deref(),
             token: self.token,
             netrc: !self.arguments.no_netrc,
@@ -315,6 +395,9 @@ impl Asked<'_> {
             !self.arguments.yes && terminals.stdin && terminals.stderr && !context.output.is_json();
         if asks {
             context.output.remark(&report::difference(&plan.changes));
+            if let Some(reads) = report::reads(self.site) {
+                context.output.remark(&reads);
+            }
             for warning in &plan.warnings {
                 context.output.warning(warning);
             }

@@ -4,6 +4,7 @@
 //! none; what somebody else has changed since is theirs and stays.
 
 use clap::Args;
+use fh_api::TokenRevocation;
 use fh_client::{Error as ClientError, ServerEntry, ServerKind, ServerList, ServerUrl, TokenStore};
 use fh_conf::atomic;
 use fh_conf::ledger::{Ledger, TakenBack};
@@ -60,12 +61,12 @@ pub(crate) fn run(arguments: &LogoutArguments, context: &Context) -> Result<(), 
     for target in &targets {
         let revoked = match &target.entry {
             Some(entry) if arguments.revoke => revoke(entry, context)?,
-            _ => false,
+            _ => None,
         };
         let mut gone = Gone {
             server: target.owner.clone(),
-            revoked,
-            remarks: Vec::new(),
+            revoked: revoked.is_some(),
+            remarks: revoked.iter().flat_map(of_others).collect(),
         };
         forget(target, context, &mut gone)?;
         all.push(gone);
@@ -148,7 +149,7 @@ fn targets(all: bool, context: &Context) -> Result<Vec<Target>, CommandError> {
 }
 
 /// Makes the token useless everywhere. One that the server does not accept any more is so already.
-fn revoke(entry: &ServerEntry, context: &Context) -> Result<bool, CommandError> {
+fn revoke(entry: &ServerEntry, context: &Context) -> Result<Option<TokenRevocation>, CommandError> {
     if entry.kind != ServerKind::Fh {
         return Err(
             CommandError::usage(format!("{} revokes no tokens by command", entry.url))
@@ -156,7 +157,7 @@ fn revoke(entry: &ServerEntry, context: &Context) -> Result<bool, CommandError> 
         );
     }
     let Some(found) = context.stored_token(&entry.url)? else {
-        return Ok(false);
+        return Ok(None);
     };
     let client = context
         .client_builder(entry.url.clone())?
@@ -168,13 +169,12 @@ fn revoke(entry: &ServerEntry, context: &Context) -> Result<bool, CommandError> 
             async {
                 let id = match client.whoami().await {
                     Ok(whoami) => whoami.token_id,
-                    Err(ClientError::Unauthorized { .. }) => return Ok(false),
+                    Err(ClientError::Unauthorized { .. }) => return Ok(None),
                     Err(error) => return Err(error.into()),
                 };
                 // A workload's own identity ends by itself.
-                let Some(id) = id else { return Ok(false) };
-                client.revoke_token(id).await?;
-                Ok(true)
+                let Some(id) = id else { return Ok(None) };
+                Ok(Some(client.revoke_token(id, false).await?))
             },
         )
         .map_err(|error: CommandError| {
@@ -182,6 +182,25 @@ fn revoke(entry: &ServerEntry, context: &Context) -> Result<bool, CommandError> 
                 .context("cannot revoke the token, and so did not forget it")
                 .hint("`fh logout` without `--revoke` needs no server.")
         })
+}
+
+/// What became of other tokens with the one that was revoked, the first of those that ended.
+fn of_others(told: &TokenRevocation) -> Vec<String> {
+    let counted = [
+        (
+            told.ended.len().saturating_sub(1),
+            "that it had made ended with it",
+        ),
+        (
+            told.made_for_others.len(),
+            "that it made for other users stay good: `fh token list --user USER`",
+        ),
+    ];
+    counted
+        .into_iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, became)| format!("Tokens {became}: {count}."))
+        .collect()
 }
 
 fn forget(target: &Target, context: &Context, gone: &mut Gone) -> Result<(), CommandError> {

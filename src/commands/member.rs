@@ -24,6 +24,8 @@ pub(crate) enum MemberCommand {
 }
 
 /// List the members of an organisation
+///
+/// Its admins also see who is invited and has not accepted.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,9 +36,11 @@ pub(crate) struct ListArguments {
     org: Name,
 }
 
-/// Make a user a member, or change what they are
+/// Invite a user to be a member, or change what a member is
 ///
-/// Admins make plain members; only owners make admins and owners.
+/// Somebody who is no member yet is invited: it counts once they accept (`fh invitation accept`). Where a
+/// server administrator does it, and for the organisation's own service accounts, it counts at once. Admins
+/// invite plain members; only owners invite and make admins and owners.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -58,8 +62,9 @@ pub(crate) struct SetArguments {
 
 /// Take a user out of an organisation and of its teams
 ///
-/// What was granted to the user by name stays: `fh grant remove` takes that away. You may take
-/// yourself out, unless you are the last owner.
+/// Also one who is a guest or only invited. What was granted to the user by name counts no more, unless they
+/// accept it anew: `fh grant remove` takes it away. You may take yourself out (`fh org leave`), unless you are
+/// the last owner.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -107,6 +112,13 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
             OrganizationRole::Member => "a",
             OrganizationRole::Admin | OrganizationRole::Owner => "an",
         };
+        if member.invited {
+            return format!(
+                "{} is invited to be {article} {} of {org}; it counts when they accept: \
+                 `fh invitation accept {org}`",
+                member.user, member.role
+            );
+        }
         format!("{} is now {article} {} of {org}.", member.user, member.role)
     })
 }
@@ -122,7 +134,10 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     context
         .output
         .done(&json!({ "org": org, "user": user, "role": null }), |_| {
-            format!("{user} is in {org} and its teams no more.")
+            format!(
+                "{user} is in {org} and its teams no more. What was granted to {user} by name counts only \
+                 if they accept it anew; `fh grant remove` takes it away."
+            )
         })
 }
 
@@ -142,6 +157,10 @@ fn columns() -> Vec<Column<MemberInfo>> {
         column("role", "ROLE", |member: &MemberInfo| {
             member.role.to_string()
         }),
+        column("invited", "INVITED", |member: &MemberInfo| {
+            member.invited.to_string()
+        })
+        .shown(|member, _| if member.invited { "yes" } else { "" }.to_owned()),
         column("kind", "KIND", |member: &MemberInfo| {
             member.kind.to_string()
         }),

@@ -6,7 +6,10 @@ pub(crate) mod child;
 mod completion;
 mod doctor;
 mod flake;
+mod follow;
+mod free_name;
 mod grant;
+mod invitation;
 mod key;
 mod list;
 mod login;
@@ -57,8 +60,12 @@ pub(crate) enum Command {
     Team(team::TeamCommand),
     #[command(subcommand)]
     Flake(flake::FlakeCommand),
+    Follow(follow::FollowArguments),
+    Unfollow(follow::UnfollowArguments),
     #[command(subcommand)]
     Grant(grant::GrantCommand),
+    #[command(subcommand)]
+    Invitation(invitation::InvitationCommand),
     Why(why::WhyArguments),
     #[command(subcommand, hide = true)]
     Access(why::AccessCommand),
@@ -110,7 +117,10 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         Command::Member(command) => member::run(command, context)?,
         Command::Team(command) => team::run(command, context)?,
         Command::Flake(command) => flake::run(command, context)?,
+        Command::Follow(arguments) => follow::follow(arguments, context)?,
+        Command::Unfollow(arguments) => follow::unfollow(&arguments, context)?,
         Command::Grant(command) => grant::run(command, context)?,
+        Command::Invitation(command) => invitation::run(command, context)?,
         Command::Why(arguments) | Command::Access(why::AccessCommand::Explain(arguments)) => {
             why::run(&arguments, context)?;
         }

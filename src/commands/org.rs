@@ -3,10 +3,13 @@
 mod own;
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateOrganization, ErrorCode, Name, OrganizationInfo, PushRule, UpdateOrganization};
+use fh_api::{
+    CreateOrganization, ErrorCode, Name, NameKind, OrganizationInfo, PushRule, UpdateOrganization,
+};
 use serde_json::json;
 use time::OffsetDateTime;
 
+use super::free_name::{self, FreeNameArguments};
 use super::{IfMissing, made};
 use crate::cli::words;
 use crate::context::Context;
@@ -22,14 +25,18 @@ pub(crate) enum OrgCommand {
     List(ListArguments),
     Show(ShowArguments),
     Set(SetArguments),
+    Leave(LeaveArguments),
     Own(own::OwnArguments),
     Delete(DeleteArguments),
+    FreeName(FreeNameArguments),
 }
 
 /// Make an organisation; you become its owner
 ///
 /// The first part of every flake's name is the organisation that it belongs to. An owner makes
-/// flakes in it and manages all of them.
+/// flakes in it and manages all of them. Server administrators make organisations, and hand one over with
+/// `fh member set ORG USER owner`, unless the server lets anyone. Names of organisations are for everybody to
+/// see.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -65,30 +72,64 @@ pub(crate) struct ShowArguments {
     org: Name,
 }
 
-/// Change who may push to an organisation's flakes (owners)
+/// Change who may push to an organisation's flakes, and whose signatures it trusts (owners)
 ///
 ///   writers    whoever has the role write on the flake
 ///   builders   trusted workloads alone; tokens of people and of service accounts never push
+///
+/// Where two of its flakes have different contents for one path, what carries a valid signature of a trusted
+/// key is served. No key of the server itself can be one: it signs for every organisation.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
     after_help = "\
 Examples:
-  fh org set acme --push builders"
+  fh org set acme --push builders
+  fh org set acme --trust-key acme-build-1:MFjd…=
+  fh org set acme --no-trust-keys"
 )]
 pub(crate) struct SetArguments {
     /// The organisation
     #[arg(value_name = "ORG", add = crate::completion::organizations())]
     org: Name,
 
+    #[command(flatten)]
+    change: Change,
+}
+
+#[derive(Debug, Args)]
+#[group(required = true, multiple = true)]
+struct Change {
     /// Who may push to its flakes
     #[arg(long, value_name = "WHO", value_parser = words::<PushRule>(PushRule::WORDS))]
-    push: PushRule,
+    push: Option<PushRule>,
+
+    /// Trust the signatures of this public key (NAME:BASE64), and of no other; may be repeated
+    #[arg(long, value_name = "KEY", conflicts_with = "no_trust_keys")]
+    trust_key: Vec<String>,
+
+    /// Trust no signatures
+    #[arg(long)]
+    no_trust_keys: bool,
+}
+
+/// Leave an organisation, as a member or as a guest
+///
+/// What it has granted you by name goes too. The last owner of an organisation stays.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh org leave acme")]
+pub(crate) struct LeaveArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
 }
 
 /// Delete an organisation that has no flakes (owners)
 ///
-/// Its members, teams, grants and trust policies go with it, and its service accounts with their tokens.
+/// Its members, teams, grants and trust policies go with it, and its service accounts with their tokens. Its
+/// name is kept, and is nobody else's until a server administrator frees it (`fh org free-name`).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -105,8 +146,12 @@ pub(crate) fn run(command: OrgCommand, context: &Context) -> Result<(), CommandE
         OrgCommand::List(ListArguments {}) => list(context),
         OrgCommand::Show(arguments) => show(&arguments, context),
         OrgCommand::Set(arguments) => set(&arguments, context),
+        OrgCommand::Leave(arguments) => leave(&arguments, context),
         OrgCommand::Own(arguments) => own::run(&arguments, context),
         OrgCommand::Delete(arguments) => delete(&arguments, context),
+        OrgCommand::FreeName(arguments) => {
+            free_name::run(NameKind::Organization, &arguments, context)
+        }
     }
 }
 
@@ -122,10 +167,15 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             async { client.create_organization(&new).await },
         )
         .map_err(|error| {
-            error.hint_for(
-                ErrorCode::Conflict,
-                "`fh org list` shows your organisations.",
-            )
+            error
+                .hint_for(
+                    ErrorCode::Conflict,
+                    "`fh org list` shows your organisations.",
+                )
+                .hint_for(
+                    ErrorCode::Forbidden,
+                    "Ask a server administrator for one: `fh org create ORG`, then `fh member set ORG USER owner`.",
+                )
         })?;
     made(context, &answer, |org, is_new| {
         let name = &org.name;
@@ -167,8 +217,14 @@ fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError
 fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let org = &arguments.org;
+    let Change {
+        push,
+        trust_key,
+        no_trust_keys,
+    } = &arguments.change;
     let change = UpdateOrganization {
-        push: Some(arguments.push),
+        push: *push,
+        trusted_keys: (*no_trust_keys || !trust_key.is_empty()).then(|| trust_key.clone()),
     };
     let changed = context
         .change(format_args!("cannot change {org}"), async {
@@ -176,6 +232,29 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
         })
         .map_err(not_found)?;
     print(&changed, context)
+}
+
+fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let org = &arguments.org;
+    let user = context
+        .change(format_args!("cannot leave {org}"), async {
+            let user = client.whoami().await?.user;
+            client.remove_member(org, &user).await?;
+            Ok(user)
+        })
+        .map_err(|error| {
+            let owner = format!("Make another owner first: `fh member set {org} USER owner`");
+            let none = "You do not belong to it. What it offers, `fh invitation decline ORG` declines.";
+            error
+                .hint_for(ErrorCode::Conflict, owner)
+                .hint_for(ErrorCode::NotFound, none)
+        })?;
+    context
+        .output
+        .done(&json!({ "org": org, "user": user, "role": null }), |_| {
+            format!("You have left {org}: nothing that it grants counts any more.")
+        })
 }
 
 fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
@@ -211,6 +290,7 @@ fn print(org: &OrganizationInfo, context: &Context) -> Result<(), CommandError> 
         ("Organisation", org.name.to_string()),
         ("You are", role(org).unwrap_or("no member").to_owned()),
         ("Who pushes", org.push.to_string()),
+        ("Trusted keys", org.trusted_keys.join(" ")),
         ("Created", human::date(org.created_at, now)),
         ("Id", org.id.to_string()),
     ];

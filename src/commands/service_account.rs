@@ -22,7 +22,7 @@ pub(crate) enum ServiceAccountCommand {
 
 /// Make a service account
 ///
-/// It may read what is public, and nothing else until it is granted something.
+/// It may read public flakes by their names (/cache/ORG/PROJECT), and nothing else until it is granted something.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

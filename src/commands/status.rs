@@ -61,6 +61,8 @@ struct Login {
     /// All that our own server says.
     whoami: Option<fh_api::Whoami>,
     origin: TokenOrigin,
+    /// The addresses that the last login has set up Nix to read from, in their order.
+    substituters: Vec<String>,
 }
 
 fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
@@ -91,6 +93,7 @@ fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
             .and_then(|times| OffsetDateTime::from_unix_timestamp(times.exp?).ok()),
         whoami: None,
         origin: found.origin,
+        substituters: substituters(selected),
     };
     let attic = attic_cache(server).filter(|_| kind == ServerKind::Attic);
     let base = attic.as_ref().map_or(server, |(base, _)| base).clone();
@@ -123,6 +126,17 @@ fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
         })
         .map_err(classified)?;
     Ok(login)
+}
+
+fn substituters(selected: &Selected) -> Vec<String> {
+    let Selected::Known(entry) = selected else {
+        return Vec::new();
+    };
+    let mut urls: Vec<String> = entry.substituters.iter().map(ToString::to_string).collect();
+    if urls.is_empty() {
+        urls.extend(entry.substituter.iter().map(ToString::to_string));
+    }
+    urls
 }
 
 /// Tells 'logged out' from 'cannot tell'.
@@ -243,6 +257,7 @@ fn record(server: &str, login: &Login) -> Result<Value, CommandError> {
     report["server_kind"] = json!(login.kind.as_str());
     report["logged_in"] = json!(true);
     report["token_source"] = json!(login.origin.to_string());
+    report["substituters"] = json!(login.substituters);
     Ok(report)
 }
 
@@ -283,5 +298,10 @@ fn print(server: &str, login: &Login, context: &Context) -> Result<(), CommandEr
         }
     }
     lines.push(("Token from", login.origin.to_string()));
+    // Where it is the server itself there is nothing to say.
+    let is_part = |url: &String| url.contains("/cache/");
+    if login.substituters.iter().any(is_part) {
+        lines.push(("Nix reads", login.substituters.join(", ")));
+    }
     context.output.details(&(), &lines)
 }

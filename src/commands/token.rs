@@ -2,12 +2,12 @@
 
 mod create;
 mod inspect;
+mod revoke;
 mod rotate;
 
 use clap::{Args, Subcommand};
-use fh_api::{ErrorCode, Name, TokenInfo};
+use fh_api::{Name, TokenInfo};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
 use super::joined;
 use crate::context::Context;
@@ -20,13 +20,14 @@ pub(crate) enum TokenCommand {
     Create(create::CreateArguments),
     List(ListArguments),
     Inspect(inspect::InspectArguments),
-    Revoke(RevokeArguments),
+    Revoke(revoke::RevokeArguments),
     Rotate(rotate::RotateArguments),
 }
 
 /// List your tokens, newest first
 ///
-/// The tokens themselves are kept nowhere: what is listed is what they may do.
+/// The tokens themselves are kept nowhere: what is listed is what they may do. A token is good, revoked
+/// or expired; disabled is one that is refused because its user is.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -43,26 +44,12 @@ pub(crate) struct ListArguments {
     user: Option<Name>,
 }
 
-/// Make tokens useless, at once and for good
-///
-/// Tokens that were made with a revoked one, and with those, are revoked with it.
-#[derive(Debug, Args)]
-#[command(after_help = "\
-Examples:
-  fh token list
-  fh token revoke 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10")]
-pub(crate) struct RevokeArguments {
-    /// Their ids, as `fh token list` shows them
-    #[arg(value_name = "ID", required = true)]
-    ids: Vec<Uuid>,
-}
-
 pub(crate) fn run(command: TokenCommand, context: &Context) -> Result<(), CommandError> {
     match command {
         TokenCommand::Create(arguments) => create::run(arguments, context),
         TokenCommand::List(arguments) => list(&arguments, context),
         TokenCommand::Inspect(arguments) => inspect::run(&arguments, context),
-        TokenCommand::Revoke(arguments) => revoke(&arguments, context),
+        TokenCommand::Revoke(arguments) => revoke::run(&arguments, context),
         TokenCommand::Rotate(arguments) => rotate::run(&arguments, context),
     }
 }
@@ -84,32 +71,14 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     Ok(())
 }
 
-fn revoke(arguments: &RevokeArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client_with_token()?;
-    for id in &arguments.ids {
-        context
-            .change(format_args!("cannot revoke the token {id}"), async {
-                client.revoke_token(*id).await
-            })
-            .map_err(|error| {
-                error.hint_for(ErrorCode::NotFound, "`fh token list` shows your tokens.")
-            })?;
-        if !context.output.is_json() {
-            context.output.remark(&format!("Revoked the token {id}."));
-        }
-    }
-    if context.output.is_json() {
-        return context.output.json(&arguments.ids);
-    }
-    Ok(())
-}
-
 /// What a token is good for now, in a word.
 fn state(token: &TokenInfo, now: OffsetDateTime) -> &'static str {
     if token.revoked_at.is_some() {
         "revoked"
     } else if token.expires_at <= now {
         "expired"
+    } else if token.account_disabled {
+        "disabled"
     } else {
         "good"
     }
@@ -170,5 +139,9 @@ fn columns() -> Vec<Column<TokenInfo>> {
             token.description.clone().unwrap_or_default()
         })
         .flexible(),
+        column("parent", "MADE WITH", |token: &TokenInfo| {
+            token.parent.map(|id| id.to_string()).unwrap_or_default()
+        })
+        .hidden(),
     ]
 }

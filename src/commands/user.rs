@@ -1,9 +1,10 @@
 //! `fh user`: accounts, for administrators of the server.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateUser, ErrorCode, Name, UpdateUser, UserInfo, UserKind};
+use fh_api::{CreateUser, ErrorCode, Name, NameKind, UpdateUser, UserInfo, UserKind};
 use time::OffsetDateTime;
 
+use super::free_name::{self, FreeNameArguments};
 use super::{IfMissing, made};
 use crate::cli::words;
 use crate::context::Context;
@@ -19,12 +20,14 @@ pub(crate) enum UserCommand {
     Set(SetArguments),
     Disable(DisableArguments),
     Enable(EnableArguments),
+    FreeName(FreeNameArguments),
 }
 
 /// Make an account
 ///
-/// A new account may read what is public, and nothing else until it is granted something. It logs
-/// in with a token.
+/// A new account may read public flakes by their names (/cache/ORG/PROJECT), and nothing else until it is
+/// granted something. It logs in with a token. Names of accounts are for everybody to see who may grant
+/// something.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -116,6 +119,7 @@ pub(crate) fn run(command: UserCommand, context: &Context) -> Result<(), Command
         }
         UserCommand::Disable(arguments) => disable(&arguments.user, true, context),
         UserCommand::Enable(arguments) => disable(&arguments.user, false, context),
+        UserCommand::FreeName(arguments) => free_name::run(NameKind::Account, &arguments, context),
     }
 }
 

@@ -15,7 +15,8 @@ use crate::error::CommandError;
 /// For an administrator of a flake that holds the path, it tells who reads it there and by what; with
 /// `--user`, whether somebody does. For everybody else it tells through which flake and grant they
 /// read it, or that no flake of their view holds it, and how their token narrows what they see. It
-/// never tells whether there is a path that you may not see.
+/// never tells whether there is a path that you may not see. Where flakes that you read disagree about
+/// the path's content, it tells which one you are served, and where the other can be read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -101,6 +102,12 @@ fn print(found: &AccessExplanation, context: &Context) -> Result<(), CommandErro
         );
         if slice.reasons.is_empty() {
             lines.push(("By", "nothing".to_owned()));
+        }
+    }
+    if let Some(disputed) = &found.disputed {
+        for (label, flakes) in [("Served", &disputed.served), ("Disagree", &disputed.others)] {
+            let names: Vec<String> = flakes.iter().map(ToString::to_string).collect();
+            lines.push((label, names.join(" ")));
         }
     }
     lines.extend(found.narrowed_by.iter().map(|text| ("Token", text.clone())));

@@ -65,6 +65,7 @@ fn the_way_of_a_new_flake() {
     $ fh flake set acme/app --visibility unlisted
     Flake:       acme/app
     Visibility:  unlisted
+    Read at:     [SERVER]/cache/acme/app
     Description: What_we_sell
     Your role:   admin
     Store paths: 0
@@ -81,8 +82,8 @@ fn the_way_of_a_new_flake() {
     alice,human,false,,,[TIME],[ID]
     builder,service,false,,,[TIME],[ID]
     $ fh grant list acme/app
-    subject,role,on,created_at
-    alice,admin,acme/app,[TIME]
+    subject,role,pending,on,created_at
+    alice,admin,false,acme/app,[TIME]
     ");
 }
 
@@ -198,7 +199,11 @@ fn without_a_login_what_is_public_can_be_listed() {
         run.stderr
     );
     world.set("FH_SERVER", server.url());
+    // At the root there is what the server shows to everybody: nothing, unless its administrator says so.
     let list = world.fh(&["list", "flakes"]).success().stdout;
+    assert!(!list.contains("acme/"), "{list}");
+    let list = world.fh(&["list", "flakes", "--owner", "acme"]);
+    let list = list.success().stdout;
     assert!(list.contains("acme/public,public,,0,0,,"), "{list}");
     assert!(!list.contains("private"), "{list}");
 }

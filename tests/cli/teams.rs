@@ -102,13 +102,14 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         Organisation: acme
         You are:      owner
         Who pushes:   writers
+        Trusted keys:
         Created:      [DATE] (just now)
         Id:           [ID]
         $ fh member list acme
-        user,role,kind,created_at
-        admin,owner,human,[TIME]
-        alice,admin,human,[TIME]
-        bob,member,human,[TIME]
+        user,role,invited,kind,created_at
+        admin,owner,false,human,[TIME]
+        alice,admin,false,human,[TIME]
+        bob,member,false,human,[TIME]
         $ fh team list acme
         name,members,created_at,id
         ops,2,[TIME],[ID]
@@ -120,15 +121,16 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         name,kind,server_admin,organization,disabled_at,created_at,id
         fleet,service,false,acme,,[TIME],[ID]
         $ fh grant list acme/app
-        subject,role,on,created_at
-        team:ops,write,acme/app,[TIME]
+        subject,role,pending,on,created_at
+        team:ops,write,false,acme/app,[TIME]
         $ fh grant list acme/*
-        subject,role,on,created_at
-        @members,read,acme/*,[TIME]
+        subject,role,pending,on,created_at
+        @members,read,false,acme/*,[TIME]
         $ fh org set acme --push builders
         Organisation: acme
         You are:      owner
         Who pushes:   builders
+        Trusted keys:
         Created:      [DATE] (just now)
         Id:           [ID]
         $ fh user show alice
@@ -167,7 +169,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         alice may not manage the server.
         Removed the service account fleet of acme, with its tokens.
         Deleted the team acme/ops.
-        bob is in acme and its teams no more.
+        bob is in acme and its teams no more. What was granted to bob by name counts only if they accept it anew; `fh grant remove` takes it away.
         Deleted the flake acme/app.
         Deleted the organisation acme.
         "

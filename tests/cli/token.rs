@@ -117,6 +117,90 @@ fn a_revoked_token_is_good_for_nothing() {
 }
 
 #[test]
+fn what_a_revoked_token_made_ends_with_it_and_is_told_beforehand() {
+    let server = TestServer::start().unwrap();
+    server.create_user("alice").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let create = |world: &World, more: &[&str]| {
+        let all = ["token", "create", "--json", "--permission", "pull"];
+        let made = world.fh(&[&all[..], more].concat()).success().json();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        (text(&made["info"]["id"]), text(&made["token"]))
+    };
+    let strong = ["--permission", "mint", "--permission", "admin"];
+    let (id, token) = create(&world, &strong);
+    let mut thief = World::new();
+    thief.set("FH_SERVER", server.url());
+    thief.set("FH_TOKEN", token);
+    let (own, own_token) = create(&thief, &["--description", "of the thief"]);
+    let (of_alice, alice_token) = create(&thief, &["--user", "alice"]);
+    let is_good = |token: &str| {
+        let asked = world.with_stdin(&["token", "inspect", "-", "--json"], token);
+        asked.success().json()["server"] == "accepted"
+    };
+
+    let planned = world
+        .fh(&["token", "revoke", "--dry-run", &id])
+        .success()
+        .stdout;
+    let lines: Vec<&str> = planned.lines().collect();
+    assert_eq!(lines[0], "id,user,becomes,expires_at,description");
+    assert!(
+        lines[1].starts_with(&format!("{id},admin,ends,")),
+        "{planned}"
+    );
+    assert!(
+        lines[2].starts_with(&format!("{own},admin,ends,")),
+        "{planned}"
+    );
+    assert!(
+        lines[3].starts_with(&format!("{of_alice},alice,stands,")),
+        "{planned}"
+    );
+    assert!(is_good(&own_token) && is_good(&alice_token));
+
+    let run = world.fh(&["token", "revoke", &id]).success();
+    insta::assert_snapshot!(run.said(&server), @r"
+    Revoked the token [ID].
+    With it ended:
+      [ID] of admin, of the thief
+    Made for other users, and still good (`--with-made-for-others` ends it):
+      [ID] of alice
+    ");
+    assert!(!is_good(&own_token) && is_good(&alice_token));
+    // It has ended, and can be named all the same.
+    let others = [
+        "token",
+        "revoke",
+        "--with-made-for-others",
+        "--yes",
+        "--json",
+    ];
+    let told = world.fh(&[&others[..], &[&id]].concat()).success().json();
+    assert_eq!(told[0]["id"], id);
+    assert_eq!(told[0]["ended"][0]["id"], of_alice);
+    assert!(!is_good(&alice_token));
+}
+
+#[test]
+fn tokens_of_a_disabled_user_are_listed_as_such() {
+    let server = TestServer::start().unwrap();
+    server.create_user("alice").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    world.fh(&["token", "create", "--user", "alice"]).success();
+    world.fh(&["user", "disable", "alice"]).success();
+    let list = ["token", "list", "--user", "alice"];
+    let listed = world.fh(&list).success().stdout;
+    assert!(
+        listed
+            .lines()
+            .skip(1)
+            .all(|line| line.contains(",alice,disabled,")),
+        "{listed}"
+    );
+}
+
+#[test]
 fn a_token_is_shown_to_no_server_but_its_own() {
     let server = TestServer::start().unwrap();
     let other = TestServer::start().unwrap();

@@ -128,12 +128,44 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What a name is of.
+    NameKind, "kind of name", {
+        /// Of an organisation.
+        Organization = "organization",
+        /// Of an account, a person's or a service's.
+        Account = "account",
+    }
+}
+
+vocabulary! {
     /// Who may push to the flakes of an organisation.
     PushRule, "push rule", {
         /// Whoever holds `write` on the flake.
         Writers = "writers",
         /// Trusted workloads alone: tokens of people and of service accounts never push.
         Builders = "builders",
+    }
+}
+
+vocabulary! {
+    /// Whose keys sign what a server serves.
+    Signing, "kind of signing", {
+        /// The server's: the same for all organisations.
+        Shared = "shared",
+        /// Those of the organisation whose slice it is from.
+        PerOrganization = "per-organization",
+    }
+}
+
+vocabulary! {
+    /// What an organisation is to a reader. The earlier one is asked first.
+    Standing, "standing", {
+        /// They are a member of it, belong to it, or act for it.
+        Own = "own",
+        /// They are its guest.
+        Accepted = "accepted",
+        /// They, their organisations or everybody follow flakes of it.
+        Followed = "followed",
     }
 }
 

@@ -4,7 +4,12 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{FlakePattern, Name, Network, Permission, UserKind, WorkloadInfo};
+use crate::{FlakePattern, Name, Network, Permission, Signing, UserKind, WorkloadInfo};
+
+/// What servers did before they could do anything else.
+fn shared() -> Signing {
+    Signing::Shared
+}
 
 /// `GET /.well-known/fh`, public: all that `fh login --server URL` needs.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,12 +29,16 @@ pub struct Discovery {
     pub cache_url: String,
     /// The store directory of the paths served, `/nix/store`.
     pub store_dir: String,
-    /// The public keys for nix.conf, active first, then standby.
+    /// The public keys for nix.conf, active first, then standby; none where each organisation has its own,
+    /// which `/api/v1/substituters` tells to those who read there.
     pub public_keys: Vec<SigningKeyInfo>,
     /// The organisation that an identity of a workload acts for which names none, and whose forge's root
     /// no organisation owns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub default_organization: Option<Name>,
+    /// Whose keys sign.
+    #[serde(default = "shared")]
+    pub signing: Signing,
     /// How one can log in; known words: `token`, `workload`.
     pub login: Vec<String>,
     /// The server's clock, to tell skew from expiry.

@@ -24,8 +24,51 @@ pub struct AccessExplanation {
     pub slices: Vec<SliceAccess>,
     /// How the caller's token narrows what they see, one sentence each.
     pub narrowed_by: Vec<String>,
+    /// That slices of the caller's own view disagree about the path's content; none where they agree.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub disputed: Option<Disputed>,
     /// What it comes to, for a person.
     pub message: String,
+}
+
+/// Which slices of a view say what of a path about which they disagree.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct Disputed {
+    /// Those whose content is served at the root address, sorted. None: nobody can tell which is right, and
+    /// the path is served only where an organisation or a flake is named.
+    pub served: Vec<FlakeName>,
+    /// Those that have another content, sorted.
+    pub others: Vec<FlakeName>,
+}
+
+impl Disputed {
+    /// What it comes to for the reader, for a person.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let list = |flakes: &[FlakeName]| {
+            let names: Vec<String> = flakes.iter().map(ToString::to_string).collect();
+            names.join(", ")
+        };
+        let others = list(&self.others);
+        let by_name = match self.others.first() {
+            Some(flake) => format!("/cache/{flake}"),
+            None => "/cache/ORG/PROJECT".to_owned(),
+        };
+        if self.served.is_empty() {
+            return format!(
+                "The flakes that you read disagree about its content ({others}), and none of them comes \
+                 before the others: at the root address it is not served. Name the one that you trust, \
+                 such as {by_name}."
+            );
+        }
+        format!(
+            "The flakes that you read disagree about its content: you are served what {} has, which comes \
+             before {others} by proof, by your order, or because a builder pushed it. The other content \
+             is at {by_name}.",
+            list(&self.served)
+        )
+    }
 }
 
 /// A slice that holds a path.

@@ -83,6 +83,10 @@ pub struct GrantInfo {
     pub on: FlakePattern,
     /// What it allows.
     pub role: Role,
+    /// It does not count yet: the account does not belong to the organisation and has not accepted its
+    /// invitation.
+    #[serde(default)]
+    pub pending: bool,
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,

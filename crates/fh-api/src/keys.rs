@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
+use crate::Name;
+
 /// A public signing key and its life.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -19,10 +21,14 @@ pub struct KeyInfo {
     pub retired_at: Option<OffsetDateTime>,
 }
 
-/// `GET /api/v1/keys`, public; and the answer to `POST /api/v1/keys/rotate`, for server administrators.
+/// `GET /api/v1/keys`, public; `GET /api/v1/orgs/{org}/keys`, for whoever may read something there; and the
+/// answer to a rotation, `POST …/keys/rotate`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct KeyList {
+    /// The organisation whose own keys they are; none for the server's, which sign for all organisations.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub organization: Option<Name>,
     /// Active, standby, then the retired ones, the newest first.
     pub keys: Vec<KeyInfo>,
 }

@@ -14,7 +14,9 @@ mod audit;
 mod discovery;
 mod error;
 mod explain;
+mod follows;
 mod grants;
+mod invitations;
 mod keys;
 mod management;
 mod names;
@@ -22,20 +24,25 @@ mod network;
 pub mod oauth;
 mod organizations;
 mod push;
+mod reserved;
 mod roots;
 #[cfg(feature = "schema")]
 mod schema;
+mod substituters;
 mod tokens;
 mod trust;
 
 pub use access::{
-    OrganizationRole, Permission, Provider, PushRule, Role, UnknownWord, UserKind, Visibility,
+    NameKind, OrganizationRole, Permission, Provider, PushRule, Role, Signing, Standing,
+    UnknownWord, UserKind, Visibility,
 };
 pub use audit::{AuditEvent, AuditList};
 pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};
 pub use error::{ErrorBody, ErrorCode};
-pub use explain::{AccessExplanation, AccessReason, SliceAccess};
+pub use explain::{AccessExplanation, AccessReason, Disputed, SliceAccess};
+pub use follows::{FollowList, SetFollows};
 pub use grants::{CreateGrant, GrantInfo, GrantList, Subject};
+pub use invitations::{AcceptInvitation, InvitationInfo, InvitationList, OfferedGrant};
 pub use keys::{KeyInfo, KeyList};
 pub use management::{
     CreateFlake, CreateUser, FlakeInfo, FlakeList, MAX_LISTED_PATHS, PathList, PathSummary,
@@ -53,8 +60,13 @@ pub use push::{
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
     PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
 };
+pub use substituters::{SubstituterInfo, SubstituterList};
+pub use tokens::{
+    CreateToken, MintedToken, RevokedToken, RotateToken, TokenInfo, TokenList, TokenRevocation,
+    WorkloadInfo,
+};
+pub use reserved::{ReservedName, ReservedNameList};
 pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
-pub use tokens::{CreateToken, MintedToken, RotateToken, TokenInfo, TokenList, WorkloadInfo};
 pub use trust::{
     ConditionSpec, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo,
     TrustPolicyList, TrustTest,

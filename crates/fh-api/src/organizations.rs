@@ -26,6 +26,10 @@ pub struct UpdateOrganization {
     /// Who may push to its flakes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub push: Option<PushRule>,
+    /// The public keys (`name:base64`) whose signatures it takes for a proof of what its slices hold, in
+    /// place of those that there are. No key of the server itself is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trusted_keys: Option<Vec<String>>,
 }
 
 /// An organisation.
@@ -38,6 +42,9 @@ pub struct OrganizationInfo {
     pub name: Name,
     /// Who may push to its flakes.
     pub push: PushRule,
+    /// The public keys whose signatures it takes for a proof of what its slices hold, sorted.
+    #[serde(default)]
+    pub trusted_keys: Vec<String>,
     /// What the caller is there; none for a server administrator who is no member.
     pub role: Option<OrganizationRole>,
     /// When it was made.
@@ -53,7 +60,8 @@ pub struct OrganizationList {
     pub orgs: Vec<OrganizationInfo>,
 }
 
-/// `PUT /api/v1/orgs/{org}/members/{user}`: makes a member, or changes what one is.
+/// `PUT /api/v1/orgs/{org}/members/{user}`: changes what a member is, or invites somebody to be one. The token
+/// of a server administrator makes them one at once.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -70,14 +78,18 @@ pub struct MemberInfo {
     pub user: Name,
     /// A person or a service.
     pub kind: UserKind,
-    /// What it is there.
+    /// What it is there, or would be.
     pub role: OrganizationRole,
+    /// It is invited and has not accepted: it is no member yet.
+    #[serde(default)]
+    pub invited: bool,
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
 
-/// `GET /api/v1/orgs/{org}/members`, for its members.
+/// `GET /api/v1/orgs/{org}/members`, for its members; those who are invited are told to its administrators
+/// alone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct MemberList {

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use crate::{FlakePattern, Name, Network, Permission};
 
 /// `POST /api/v1/tokens`.
-#[derive(Debug, Clone, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateToken {
@@ -67,6 +67,9 @@ pub struct TokenInfo {
     pub id: Uuid,
     /// Whose it is.
     pub user: Name,
+    /// That account is disabled: its tokens are refused as long as it is.
+    #[serde(default)]
+    pub account_disabled: bool,
     /// What it is for.
     pub description: Option<String>,
     /// What it may be used for.
@@ -85,7 +88,7 @@ pub struct TokenInfo {
     /// The workload whose identity was exchanged for it.
     #[serde(default)]
     pub workload: Option<WorkloadInfo>,
-    /// The token that it was minted with.
+    /// The token that asked for it: it was minted or rotated with that one.
     pub parent: Option<Uuid>,
     /// When it was minted.
     #[serde(with = "time::serde::rfc3339")]
@@ -118,9 +121,37 @@ pub struct RotateToken {
     /// Seconds from now; where nothing is said, as long as the former one was made for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_in: Option<u64>,
-    /// Seconds for which the former token goes on; it is revoked at once where nothing is said.
+    /// Seconds for which the former token goes on; it ends at once where nothing is said. What came of
+    /// it stands either way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grace: Option<u64>,
+}
+
+/// What revoking a token ends: the answer to `DELETE /api/v1/tokens/{id}`, and to `GET
+/// /api/v1/tokens/{id}/revocation`, which ends nothing.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct TokenRevocation {
+    /// Tokens that were good until then: the one that was named, and all that came of it within its
+    /// account; with `with_made_for_others=true` those of other accounts too.
+    pub ended: Vec<RevokedToken>,
+    /// What those have made for other accounts, which stands: each is good, or something that came of it.
+    pub made_for_others: Vec<RevokedToken>,
+}
+
+/// A token that revoking another one ends or lets stand.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RevokedToken {
+    /// The claim `jti`.
+    pub id: Uuid,
+    /// Whose it is.
+    pub user: Name,
+    /// What it is for.
+    pub description: Option<String>,
+    /// When it ends, or would have ended, by itself.
+    #[serde(with = "time::serde::rfc3339")]
+    pub expires_at: OffsetDateTime,
 }
 
 /// A workload that was let in by its own identity.

@@ -12,12 +12,14 @@
 pub mod contest;
 mod decide;
 pub mod identity;
+mod path_set;
 pub mod policy;
 pub mod root;
 mod scope;
 mod token;
 
 pub use decide::{FlakeFacts, Follow, Follows, Holdings, Named, Rank, Standing};
+pub use path_set::PathSet;
 pub use scope::{Narrowing, ScopeError, TokenScope};
 pub use token::{
     Claims, Jwk, TokenError, TokenKey, UnverifiedTimes, read_unverified, strip_prefix,

@@ -358,8 +358,13 @@ mod tests {
             TokenError::NotYetValid { at: 1000 }
         );
         assert!(
-            key(1).verify(&token, AUDIENCE, at(950)).is_ok(),
+            key(1).verify(&token, AUDIENCE, at(940)).is_ok(),
             "a minute of skew"
+        );
+        assert!(key(1).verify(&token, AUDIENCE, at(1999)).is_ok());
+        assert_eq!(
+            refused(&key(1), &token, AUDIENCE, 939),
+            TokenError::NotYetValid { at: 1000 }
         );
         assert_eq!(
             refused(&key(2), &token, AUDIENCE, 1500),
@@ -377,6 +382,62 @@ mod tests {
                 TokenError::Malformed
             );
         }
+    }
+
+    #[test]
+    fn a_token_has_2000_bytes_at_most_and_its_word_is_made_safe_to_print() {
+        let of_length = |length: usize| {
+            let mut claims = claims();
+            let text = |claims: &Claims| {
+                let payload = serde_json::to_string(claims).unwrap();
+                format!("e30.{}.", BASE64URL_NOPAD.encode(payload.as_bytes()))
+            };
+            claims.iss.clear();
+            // Four letters for each three bytes.
+            claims.iss = "i".repeat((length - text(&claims).len()) / 4 * 3 - 3);
+            let begun = text(&claims);
+            format!("{begun}{}", "s".repeat(length - begun.len()))
+        };
+        let (longest, longer) = (of_length(2000), of_length(2001));
+        assert_eq!((longest.len(), longer.len()), (2000, 2001));
+        assert!(read_unverified(&longest).is_ok());
+        assert!(read_unverified(&format!(" {TOKEN_PREFIX}{longest} ")).is_ok());
+        assert_eq!(read_unverified(&longer), Err(TokenError::Malformed));
+        let refused = key(1).verify(&longest, AUDIENCE.trim_end_matches('1'), at(1500));
+        let issuer = "i".repeat(100);
+        assert_eq!(refused, Err(TokenError::Audience { issuer }));
+        assert_eq!(printable("a\u{1b}[1m b\u{e4}c"), "a[1mbc");
+    }
+
+    #[test]
+    fn what_a_key_and_an_error_say_is_for_people_and_no_secret() {
+        let key = key(1);
+        assert_eq!(format!("{key:?}"), "TokenKey { id: \"k1\", .. }");
+        assert_eq!(key.id(), "k1");
+        let jwk = serde_json::to_value(key.jwk()).unwrap();
+        assert_eq!(
+            (
+                &jwk["kty"],
+                &jwk["crv"],
+                &jwk["alg"],
+                &jwk["use"],
+                &jwk["kid"]
+            ),
+            (
+                &"OKP".into(),
+                &"Ed25519".into(),
+                &"EdDSA".into(),
+                &"sig".into(),
+                &"k1".into()
+            )
+        );
+        let expired = TokenError::Expired { at: 2000 }.to_string();
+        assert_eq!(expired, "the token expired at 1970-01-01T00:33:20Z");
+        let beyond = TokenError::NotYetValid { at: i64::MAX }.to_string();
+        assert!(
+            beyond.contains("9223372036854775807 seconds after 1970"),
+            "{beyond}"
+        );
     }
 
     #[test]

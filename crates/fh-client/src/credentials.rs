@@ -24,7 +24,7 @@ use zeroize::Zeroizing;
 
 pub use files::StoreLock;
 pub(crate) use list::FLAKEHUB_API;
-pub use list::{ServerEntry, ServerKind, ServerList, TokenStore};
+pub use list::{Reading, ServerEntry, ServerKind, ServerList, TokenStore};
 
 use crate::client::checked_token;
 use crate::error::{Error, Result};

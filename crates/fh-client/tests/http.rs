@@ -311,7 +311,9 @@ async fn routes_are_where_the_api_has_them() {
     let _ = client.tokens(false).await;
     let _ = client.tokens(true).await;
     let _ = client.token(id).await;
-    let _ = client.revoke_token(id).await;
+    let _ = client.revoke_token(id, false).await;
+    let _ = client.revoke_token(id, true).await;
+    let _ = client.token_revocation(id, false).await;
     let _ = client.abandon_push(&flake, id).await;
     let seen: Vec<String> = server
         .seen()
@@ -354,6 +356,8 @@ async fn routes_are_where_the_api_has_them() {
             "GET /tokens?all=true",
             "GET /tokens/00000000-0000-0000-0000-000000000001",
             "DELETE /tokens/00000000-0000-0000-0000-000000000001",
+            "DELETE /tokens/00000000-0000-0000-0000-000000000001?with_made_for_others=true",
+            "GET /tokens/00000000-0000-0000-0000-000000000001/revocation",
             "DELETE /flakes/acme/app/pushes/00000000-0000-0000-0000-000000000001",
         ]
     );

@@ -17,6 +17,7 @@
 pub mod base32;
 mod base64;
 mod content_address;
+mod content_fingerprint;
 mod error;
 mod hash;
 pub mod nar;
@@ -28,6 +29,7 @@ mod store_path;
 mod text_form;
 
 pub use content_address::ContentAddress;
+pub use content_fingerprint::ContentFingerprint;
 pub use error::{Error, Result};
 pub use hash::{Hasher, NarHash};
 pub use nar::{Event, Limits, ListingWriter, NarDecoder, NarReader, NarValidator, pack, unpack};

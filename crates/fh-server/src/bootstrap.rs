@@ -17,20 +17,21 @@ use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use fh_api::{Name, UserKind};
+use fh_api::{Name, Signing, UserKind};
 use fh_auth::{Claims, TokenKey, TokenScope};
-use fh_nix::SecretKey;
 use rusqlite::Connection;
 use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 use crate::database::audit::{self, Event};
-use crate::database::keys::{KeyState, Purpose};
+use crate::database::keys::{KeyOwner, KeyState, Purpose};
 use crate::database::tokens::{self, NewToken, Token};
-use crate::database::{AccessChange, Database, DatabaseError, accounts, keys, now, settings};
+use crate::database::{
+    AccessChange, Database, DatabaseError, Decided, accounts, keys, now, settings,
+};
 use crate::error::ServerError;
-use crate::keys::{KeyError, Keys, SigningKeys, token_secret};
+use crate::keys::{KeyError, KeyNames, Keys, ensure, ensure_for_organizations, token_secret};
 
 /// The administrator's token in the data directory.
 const ADMIN_TOKEN_FILE: &str = "admin.token";
@@ -90,112 +91,59 @@ pub(crate) fn is_locked(path: &Path) -> bool {
         .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 
-/// Makes the server's id and its keys where they are missing, and reads them.
+/// Makes the server's id and the keys where they are missing, and reads them. With a key pair for each
+/// organisation, it makes those of the organisations that have none.
 pub(crate) async fn server_keys(
     database: &Database,
-    key_name: Option<String>,
-    host: &str,
+    names: KeyNames,
+    mode: Signing,
 ) -> Result<Keys, ServerError> {
-    let host = host.to_owned();
-    database
-        .write(move |transaction| make_keys(transaction, key_name.as_deref(), &host))
+    let made = database
+        .write(Decided::by_server(), move |transaction| {
+            make_keys(transaction, &names, mode)
+        })
         .await?;
+    if made > 0 {
+        tracing::info!(organizations = made, "made signing keys of organisations");
+    }
     let keys = database
-        .read(|connection| Ok(Keys::load(connection)))
+        .read(move |connection| Ok(Keys::load(connection, mode)))
         .await?;
     keys.map_err(|error| ServerError::Keys(error.into()))
 }
 
 fn make_keys(
     connection: &Connection,
-    key_name: Option<&str>,
-    host: &str,
-) -> Result<(), ServerError> {
-    let server_id = match settings::get(connection, settings::SERVER_ID)? {
-        Some(id) => id,
-        None => {
-            let id = Uuid::now_v7().to_string();
-            settings::set(connection, settings::SERVER_ID, &id)?;
-            id
-        }
-    };
-    if keys::list(connection, Purpose::NarInfo)?.is_empty() {
-        let base = match key_name {
-            Some(name) => name.to_owned(),
-            None => default_key_name(host, &server_id),
-        };
-        for (number, state) in [(1, KeyState::Active), (2, KeyState::Standby)] {
-            let key = SecretKey::generate(&format!("{base}-{number}"))
-                .map_err(|error| ServerError::Keys(error.into()))?;
-            let secret = key.to_secret_string();
-            keys::insert(connection, Purpose::NarInfo, key.name(), &secret, state)?;
-        }
+    names: &KeyNames,
+    mode: Signing,
+) -> Result<usize, ServerError> {
+    if settings::get(connection, settings::SERVER_ID)?.is_none() {
+        let id = Uuid::now_v7().to_string();
+        settings::set(connection, settings::SERVER_ID, &id)?;
     }
+    let unusable = |error: KeyError| ServerError::Keys(error.into());
+    ensure(connection, KeyOwner::Server, names).map_err(unusable)?;
     if keys::list(connection, Purpose::Token)?.is_empty() {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice()).map_err(|error| ServerError::Keys(error.into()))?;
         let id = Uuid::now_v7().to_string();
         let secret = token_secret(&seed);
-        keys::insert(connection, Purpose::Token, &id, &secret, KeyState::Active)?;
+        let owner = KeyOwner::Server;
+        keys::insert(
+            connection,
+            Purpose::Token,
+            owner,
+            &id,
+            &secret,
+            KeyState::Active,
+        )?;
     }
-    Ok(())
-}
-
-/// Rotates the keys for path infos: the standby signs from now on, the active one retires, and a new
-/// standby is made. What there is afterwards.
-pub(crate) fn rotate_keys(
-    connection: &Connection,
-    key_name: Option<&str>,
-    host: &str,
-) -> Result<SigningKeys, ServerError> {
-    let unusable = |error: KeyError| ServerError::Keys(error.into());
-    let before = SigningKeys::load(connection).map_err(unusable)?;
-    let names = keys::list(connection, Purpose::NarInfo)?;
-    // One more than any number that was used, so that no name comes twice, whatever it begins with.
-    let number = names
-        .iter()
-        .filter_map(|key| key.name.rsplit_once('-'))
-        .filter_map(|(_, number)| number.parse::<u64>().ok())
-        .max()
-        .unwrap_or(0)
-        .saturating_add(1);
-    let base = match key_name {
-        Some(name) => name.to_owned(),
-        None => {
-            let id = settings::get(connection, settings::SERVER_ID)?;
-            default_key_name(host, &id.unwrap_or_default())
+    match mode {
+        Signing::Shared => Ok(0),
+        Signing::PerOrganization => {
+            ensure_for_organizations(connection, names).map_err(unusable)
         }
-    };
-    let new = SecretKey::generate(&format!("{base}-{number}"))
-        .map_err(|error| ServerError::Keys(error.into()))?;
-    keys::promote(
-        connection,
-        before.active().name(),
-        &before.active().public().to_string(),
-        before.standby().name(),
-    )?;
-    let secret = new.to_secret_string();
-    keys::insert(
-        connection,
-        Purpose::NarInfo,
-        new.name(),
-        &secret,
-        KeyState::Standby,
-    )?;
-    SigningKeys::load(connection).map_err(unusable)
-}
-
-/// The host's name; where that names no server in particular (an address, `localhost`), a name of
-/// this server alone: Nix keeps one key a name, and two servers on loopback must not share one.
-fn default_key_name(host: &str, server_id: &str) -> String {
-    let particular = host.contains('.')
-        && host.parse::<std::net::IpAddr>().is_err()
-        && !host.ends_with(".localhost");
-    if particular {
-        return host.to_owned();
     }
-    let tail = server_id.rsplit('-').next().unwrap_or(server_id);
-    format!("fh-{tail}")
 }
 
 /// Makes sure that somebody can manage the server: where no administrator has a working token, makes
@@ -208,7 +156,9 @@ pub(crate) async fn administrator(
     lifetime: Duration,
 ) -> Result<Option<PathBuf>, ServerError> {
     let token = database
-        .change_access(move |change| administrator_token(change, lifetime))
+        .change_access(Decided::by_server(), move |change| {
+            administrator_token(change, lifetime)
+        })
         .await?;
     let Some((token, account)) = token else {
         return Ok(None);
@@ -227,7 +177,9 @@ pub(crate) async fn administrator(
         source,
     })?;
     database
-        .write(|transaction| settings::remove(transaction, settings::PENDING_ADMIN_TOKEN))
+        .write(Decided::by_server(), |transaction| {
+            settings::remove(transaction, settings::PENDING_ADMIN_TOKEN)
+        })
         .await?;
     Ok(Some(path))
 }
@@ -269,6 +221,7 @@ fn administrator_token(
             parent_id: None,
             description: Some("made by the server for its administrator"),
             scope: &TokenScope::unrestricted(),
+            path_set_id: None,
             claims: None,
             acting: None,
             created_at,

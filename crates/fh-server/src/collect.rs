@@ -4,7 +4,8 @@
 //! |---|---|---|
 //! | pushes | they expired | row |
 //! | proofs of possession | older than an upload is kept | row |
-//! | tokens | they ended a month ago | row |
+//! | tokens | they ended a month ago, and asked for none that is left | row |
+//! | sets of paths of tokens | no token has them | row |
 //! | exchanged identities and nonces | they ended by themselves | row |
 //! | rows of NARs | no slice and no proof refers to them | row, then file |
 //! | files of objects | they have no row and are older than an hour | file |
@@ -23,7 +24,7 @@ use std::time::Duration;
 
 use fh_nix::NarHash;
 
-use crate::database::{DatabaseError, assertions, nars, now, pushes, tokens};
+use crate::database::{DatabaseError, Decided, assertions, nars, now, path_sets, pushes, tokens};
 use crate::error::{ApiError, chain};
 use crate::state::AppState;
 use crate::storage::StorageError;
@@ -82,16 +83,15 @@ pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Co
     let mut collected = Collected::default();
     (collected.pushes, collected.received, collected.tokens) = state
         .database()
-        .write(move |transaction| {
+        .write(Decided::by_server(), move |transaction| {
             let before = now().minus_seconds(lifetime.as_secs());
+            let ended = now().minus_seconds(ENDED_TOKEN.as_secs());
+            let tokens = tokens::delete_ended_before(transaction, ended)?;
+            path_sets::delete_unused(transaction)?;
             Ok::<_, DatabaseError>((
                 pushes::delete_expired(transaction)?,
                 nars::delete_received_before(transaction, before)?,
-                assertions::delete_expired(transaction)?
-                    + tokens::delete_ended_before(
-                        transaction,
-                        now().minus_seconds(ENDED_TOKEN.as_secs()),
-                    )?,
+                assertions::delete_expired(transaction)? + tokens,
             ))
         })
         .await?;
@@ -117,7 +117,9 @@ async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
             let _turn = state.pushes().receiving().publisher().turn().await;
             let gone = state
                 .database()
-                .write(move |transaction| nars::delete_unreferenced(transaction, &few))
+                .write(Decided::by_server(), move |transaction| {
+                    nars::delete_unreferenced(transaction, &few)
+                })
                 .await?;
             removed += gone.len();
             state.lookup().forget([], &gone);

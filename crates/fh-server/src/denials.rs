@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 use serde_json::json;
 
 use crate::database::audit::{self, Actor, Denial};
-use crate::database::{Database, DatabaseError, now};
+use crate::database::{Database, DatabaseError, Decided, now};
 use crate::limits::neighbourhood;
 
 /// How often what was noted is written.
@@ -141,12 +141,14 @@ impl Shared {
         }
         let events = Arc::new(events);
         let writing = Arc::clone(&events);
-        let written = self.database.write(move |transaction| {
-            for denial in writing.iter() {
-                audit::record_denial(transaction, denial)?;
-            }
-            Ok(())
-        });
+        let written = self
+            .database
+            .write(Decided::by_server(), move |transaction| {
+                for denial in writing.iter() {
+                    audit::record_denial(transaction, denial)?;
+                }
+                Ok(())
+            });
         let written: Result<(), DatabaseError> = written.await;
         if written.is_err() {
             self.lock().put_back(&events);

@@ -99,6 +99,10 @@ pub(crate) enum ApiError {
     /// The server cannot serve now; the text is for the caller (503).
     #[error("{0}")]
     Unavailable(String),
+    /// What decides about access changed between the decision and its transaction, and nothing was
+    /// written. The request is handled again ([`is_stale`]); where that does not help, 503.
+    #[error("what decides about access keeps changing, try again")]
+    Stale,
     /// The server failed. The source goes to the log, never to the caller (500).
     #[error("the server failed")]
     Internal(#[source] Source),
@@ -125,7 +129,9 @@ impl ApiError {
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge),
             Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, ErrorCode::Timeout),
             Self::TooMany(..) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests),
-            Self::Unavailable(_) => (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable),
+            Self::Unavailable(_) | Self::Stale => {
+                (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
+            }
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
         }
     }
@@ -146,13 +152,17 @@ impl ApiError {
             | Self::TooLarge(_)
             | Self::Timeout(_)
             | Self::TooMany(..)
-            | Self::Unavailable(_) => self.to_string(),
+            | Self::Unavailable(_)
+            | Self::Stale => self.to_string(),
         }
     }
 }
 
 impl From<DatabaseError> for ApiError {
     fn from(error: DatabaseError) -> Self {
+        if matches!(error, DatabaseError::Stale) {
+            return Self::Stale;
+        }
         if error.is_busy() {
             tracing::warn!(error = %chain(&error), "the database is busy");
             return Self::Unavailable("the database is busy, try again".to_owned());
@@ -202,7 +212,7 @@ impl IntoResponse for ApiError {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
             }
-            Self::Unavailable(_) => {
+            Self::Unavailable(_) | Self::Stale => {
                 headers.insert(
                     RETRY_AFTER,
                     HeaderValue::from(RETRY_AFTER_UNAVAILABLE.as_secs()),
@@ -211,12 +221,24 @@ impl IntoResponse for ApiError {
             _ => {}
         }
         response.extensions_mut().insert(Sentence(body.message));
+        if matches!(self, Self::Stale) {
+            response.extensions_mut().insert(StaleMark);
+        }
         response
     }
 }
 
 /// When a client should come back to a server that cannot serve now.
 const RETRY_AFTER_UNAVAILABLE: Duration = Duration::from_secs(5);
+
+/// Beside the rendered answer of [`ApiError::Stale`].
+#[derive(Debug, Clone, Copy)]
+struct StaleMark;
+
+/// Whether this answers a request that is to be handled again.
+pub(crate) fn is_stale(response: &Response) -> bool {
+    response.extensions().get::<StaleMark>().is_some()
+}
 
 /// An error's sentence, kept beside the rendered answer for [`as_plain_text`].
 #[derive(Debug, Clone)]

@@ -28,7 +28,7 @@ use moka::sync::Cache;
 use tokio::sync::Semaphore;
 
 use crate::database::nars::{self, Nar};
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Decided};
 use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
 use crate::receive::{FrameDecoder, NarFault, verify};
@@ -164,7 +164,9 @@ impl Integrity {
             let file_size = nar.file_size;
             self.shared
                 .database
-                .write(move |transaction| nars::mark_good(transaction, &nar, file_size, checksum))
+                .write(Decided::by_server(), move |transaction| {
+                    nars::mark_good(transaction, &nar, file_size, checksum)
+                })
                 .await?;
             self.shared.lookup.forget([], [&nar.nar_hash]);
         }
@@ -195,13 +197,16 @@ impl Integrity {
     /// offered it any more.
     pub(crate) async fn report(&self, nar: Nar, object: Option<Arc<OpenObject>>, damage: Damage) {
         let storage = self.shared.storage.clone();
-        let marked = self.shared.database.write(move |transaction| {
-            // Within the transaction: whoever replaces the object writes to its row after that.
-            let same = storage
-                .is_still(&nar.nar_hash, object.as_deref())
-                .map_err(ApiError::internal)?;
-            Ok::<_, ApiError>(same && nars::mark_damaged(transaction, &nar)?)
-        });
+        let marked = self
+            .shared
+            .database
+            .write(Decided::by_server(), move |transaction| {
+                // Within the transaction: whoever replaces the object writes to its row after that.
+                let same = storage
+                    .is_still(&nar.nar_hash, object.as_deref())
+                    .map_err(ApiError::internal)?;
+                Ok::<_, ApiError>(same && nars::mark_damaged(transaction, &nar)?)
+            });
         let name = nar.nar_hash.to_base32();
         match marked.await {
             Ok(true) => {

@@ -1,4 +1,4 @@
-//! The server's keys in memory: two that sign path infos, and one that signs tokens.
+//! The keys in memory: those that sign path infos, and the one that signs tokens.
 //!
 //! ```text
 //! rotation:  (new) ─▶ standby ─▶ active ─▶ retired: its secret is erased, its public half stays known
@@ -6,30 +6,38 @@
 //!
 //! Clients trust active and standby. So a rotation changes nothing for them on its day: what is signed
 //! from then on is signed with a key that they have, and they have until the next one to learn the new
-//! standby. The keys for path infos are replaced as one, and whoever asks takes one copy: no answer sees
+//! standby. Two keys of one owner are replaced as one, and whoever asks takes one copy: no answer sees
 //! half of a rotation.
+//!
+//! The owner is the server, whose keys sign for all organisations alike, or with `signing =
+//! per-organization` each organisation. What has been anybody's key stays known as [own](Keys::is_own)
+//! for ever: its signature says that this server served something, and never who built it.
 
+mod make;
+
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use data_encoding::BASE64;
-use fh_api::SigningKeyInfo;
+use fh_api::{Signing, SigningKeyInfo};
 use fh_auth::TokenKey;
 use fh_nix::{PublicKey, SecretKey};
 use rusqlite::Connection;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::database::keys::{KeyState, Purpose, StoredKey, list};
+pub(crate) use self::make::{KeyNames, ensure, ensure_for_organizations, rotate};
+use crate::database::keys::{KeyOwner, KeyState, Purpose, StoredKey, list, list_of};
 use crate::database::{DatabaseError, settings};
 use crate::error::Source;
 
-/// Why the stored keys cannot be used.
+/// Why keys cannot be used or made.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum KeyError {
     /// The database failed.
     #[error("cannot read the keys")]
     Database(#[from] DatabaseError),
-    /// A key that the first start makes is not there.
+    /// A key that should have been made before is not there.
     #[error("the database has no {0}")]
     Missing(&'static str),
     /// A stored secret is none.
@@ -40,34 +48,58 @@ pub(crate) enum KeyError {
         /// Why; nothing of the secret is in it.
         source: Source,
     },
+    /// There are no random numbers, or its name is not fit for a key.
+    #[error("cannot make a key")]
+    Make(#[source] Source),
+}
+
+impl From<KeyError> for DatabaseError {
+    fn from(error: KeyError) -> Self {
+        match error {
+            KeyError::Database(error) => error,
+            error => Self::Invalid {
+                what: "signing key",
+                source: error.into(),
+            },
+        }
+    }
 }
 
 /// The keys. Their secrets are erased when dropped.
 pub(crate) struct Keys {
-    signing: RwLock<Arc<SigningKeys>>,
+    mode: Signing,
+    signing: RwLock<Arc<KeyRing>>,
     /// One rotation, or reading anew, at a time: the last one that read is the last one that counts.
     replacing: tokio::sync::Mutex<()>,
     token: TokenKey,
     audience: String,
 }
 
-/// The keys for path infos as they are between two rotations.
+/// The keys for path infos, of all owners, as they are between two changes.
+#[derive(Clone)]
+pub(crate) struct KeyRing {
+    server: Arc<SigningKeys>,
+    organizations: HashMap<i64, Arc<SigningKeys>>,
+    /// All that this server signs, will sign and has ever signed with.
+    own: HashSet<PublicKey>,
+}
+
+/// The keys of one owner.
 pub(crate) struct SigningKeys {
     active: SecretKey,
     standby: SecretKey,
-    /// Signs no more. Whoever has trusted them may do so still.
-    retired: Vec<PublicKey>,
 }
 
 impl SigningKeys {
-    /// Reads them.
-    pub(crate) fn load(connection: &Connection) -> Result<Self, KeyError> {
-        let stored = list(connection, Purpose::NarInfo)?;
-        let retired = stored.iter().filter(|key| key.state == KeyState::Retired);
+    /// Reads those of one owner.
+    pub(crate) fn load(connection: &Connection, owner: KeyOwner) -> Result<Self, KeyError> {
+        Self::of_stored(&list_of(connection, owner)?)
+    }
+
+    fn of_stored<'a>(stored: impl IntoIterator<Item = &'a StoredKey> + Clone) -> Result<Self, KeyError> {
         Ok(Self {
-            active: narinfo_key(&stored, KeyState::Active, "active signing key")?,
-            standby: narinfo_key(&stored, KeyState::Standby, "standby signing key")?,
-            retired: retired.map(public_half).collect::<Result<_, _>>()?,
+            active: narinfo_key(stored.clone(), KeyState::Active, "active signing key")?,
+            standby: narinfo_key(stored, KeyState::Standby, "standby signing key")?,
         })
     }
 
@@ -80,11 +112,62 @@ impl SigningKeys {
     pub(crate) fn standby(&self) -> &SecretKey {
         &self.standby
     }
+
+    /// Both public keys for nix.conf, active first.
+    pub(crate) fn public(&self) -> Vec<SigningKeyInfo> {
+        [
+            (&self.active, KeyState::Active),
+            (&self.standby, KeyState::Standby),
+        ]
+        .map(|(key, state)| SigningKeyInfo {
+            public_key: key.public().to_string(),
+            state: state.as_str().to_owned(),
+        })
+        .into()
+    }
+}
+
+impl KeyRing {
+    /// Reads all.
+    pub(crate) fn load(connection: &Connection) -> Result<Self, KeyError> {
+        let stored = list(connection, Purpose::NarInfo)?;
+        let mut by_owner: HashMap<KeyOwner, Vec<&StoredKey>> = HashMap::new();
+        for key in &stored {
+            if let Some(owner) = key.owner {
+                by_owner.entry(owner).or_default().push(key);
+            }
+        }
+        let of_server = by_owner.remove(&KeyOwner::Server).unwrap_or_default();
+        let mut organizations = HashMap::with_capacity(by_owner.len());
+        for (owner, keys) in by_owner {
+            if let KeyOwner::Organization(id) = owner {
+                organizations.insert(id, Arc::new(SigningKeys::of_stored(keys)?));
+            }
+        }
+        Ok(Self {
+            server: Arc::new(SigningKeys::of_stored(of_server)?),
+            organizations,
+            own: stored.iter().map(public_half).collect::<Result<_, _>>()?,
+        })
+    }
+
+    /// Replaces the keys of one owner. Those of before are still known to be own.
+    fn set(&mut self, owner: KeyOwner, keys: SigningKeys) {
+        self.own
+            .extend([keys.active.public(), keys.standby.public()]);
+        let keys = Arc::new(keys);
+        match owner {
+            KeyOwner::Server => self.server = keys,
+            KeyOwner::Organization(id) => {
+                self.organizations.insert(id, keys);
+            }
+        }
+    }
 }
 
 impl Keys {
-    /// Reads the keys that the first start has made.
-    pub(crate) fn load(connection: &Connection) -> Result<Self, KeyError> {
+    /// Reads the keys that the start has made.
+    pub(crate) fn load(connection: &Connection, mode: Signing) -> Result<Self, KeyError> {
         let server_id: Uuid = settings::get(connection, settings::SERVER_ID)?
             .ok_or(KeyError::Missing("id of the server"))?
             .parse()
@@ -94,30 +177,107 @@ impl Keys {
             })?;
         let tokens = list(connection, Purpose::Token)?;
         Ok(Self {
-            signing: RwLock::new(Arc::new(SigningKeys::load(connection)?)),
+            mode,
+            signing: RwLock::new(Arc::new(KeyRing::load(connection)?)),
             replacing: tokio::sync::Mutex::default(),
             token: token_key(&tokens)?,
             audience: format!("urn:fh:{server_id}"),
         })
     }
 
-    /// The keys for path infos, as they are now.
-    pub(crate) fn signing(&self) -> Arc<SigningKeys> {
-        let signing = self.signing.read();
-        Arc::clone(&signing.unwrap_or_else(PoisonError::into_inner))
+    /// Whose keys sign.
+    pub(crate) fn mode(&self) -> Signing {
+        self.mode
     }
 
-    /// Replaces the keys for path infos by what `make` makes or reads; they stay where that fails.
+    fn ring(&self) -> Arc<KeyRing> {
+        let ring = self.signing.read();
+        Arc::clone(&ring.unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn change_ring(&self, change: impl FnOnce(&mut KeyRing)) {
+        let mut present = self.signing.write().unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut present));
+    }
+
+    /// The server's own keys for path infos, as they are now.
+    pub(crate) fn signing(&self) -> Arc<SigningKeys> {
+        Arc::clone(&self.ring().server)
+    }
+
+    /// Whose keys sign what an organisation's slices hold.
+    pub(crate) fn signer_of(&self, organization_id: i64) -> KeyOwner {
+        match self.mode {
+            Signing::Shared => KeyOwner::Server,
+            Signing::PerOrganization => KeyOwner::Organization(organization_id),
+        }
+    }
+
+    /// The keys that sign what an organisation's slices hold; none where another process has just made it.
+    pub(crate) fn signing_of(&self, organization_id: i64) -> Option<Arc<SigningKeys>> {
+        let ring = self.ring();
+        match self.signer_of(organization_id) {
+            KeyOwner::Server => Some(Arc::clone(&ring.server)),
+            KeyOwner::Organization(id) => ring.organizations.get(&id).map(Arc::clone),
+        }
+    }
+
+    /// The same, from the database where they are not known yet.
+    pub(crate) fn find_signing_of(
+        &self,
+        connection: &Connection,
+        organization_id: i64,
+    ) -> Result<Arc<SigningKeys>, KeyError> {
+        match self.signing_of(organization_id) {
+            Some(keys) => Ok(keys),
+            None => {
+                SigningKeys::load(connection, self.signer_of(organization_id)).map(Arc::new)
+            }
+        }
+    }
+
+    /// Replaces the keys for path infos of one owner by those that `make` makes; they stay where that fails.
     ///
     /// # Errors
     /// Those of `make`.
     pub(crate) async fn replace<E>(
         &self,
+        owner: KeyOwner,
         make: impl Future<Output = Result<SigningKeys, E>>,
     ) -> Result<(), E> {
         let _one_at_a_time = self.replacing.lock().await;
-        let made = Arc::new(make.await?);
-        *self.signing.write().unwrap_or_else(PoisonError::into_inner) = made;
+        let made = make.await?;
+        self.learn(owner, made);
+        Ok(())
+    }
+
+    /// Replaces the keys for path infos of one owner, in the transaction that makes them.
+    pub(crate) fn learn(&self, owner: KeyOwner, keys: SigningKeys) {
+        self.change_ring(|ring| ring.set(owner, keys));
+    }
+
+    /// Forgets the keys of an organisation, in the transaction that removes it. They stay known to be own.
+    pub(crate) fn forget(&self, organization_id: i64) {
+        self.change_ring(|ring| {
+            ring.organizations.remove(&organization_id);
+        });
+    }
+
+    /// Replaces all keys for path infos by those that `read` reads; they stay where that fails.
+    ///
+    /// # Errors
+    /// Those of `read`.
+    pub(crate) async fn reload<E>(
+        &self,
+        read: impl Future<Output = Result<KeyRing, E>>,
+    ) -> Result<(), E> {
+        let _one_at_a_time = self.replacing.lock().await;
+        let mut read = read.await?;
+        self.change_ring(|ring| {
+            // What a transaction has learnt meanwhile was not there yet to be read.
+            read.own.extend(ring.own.drain());
+            *ring = read;
+        });
         Ok(())
     }
 
@@ -138,38 +298,30 @@ impl Keys {
                 .is_ok_and(|token| token.key_id() == Some(self.token.id()))
     }
 
-    /// Whether a public key is one of this server's, or was.
+    /// Whether a public key is the server's or an organisation's, or was.
     pub(crate) fn is_own(&self, key: &PublicKey) -> bool {
-        let signing = self.signing();
-        signing.retired.contains(key)
-            || [&signing.active, &signing.standby]
-                .iter()
-                .any(|own| own.public() == *key)
+        self.ring().own.contains(key)
     }
 
-    /// The public keys for nix.conf, active first.
+    /// The public keys for nix.conf that everybody may trust, active first: none where each organisation
+    /// has its own.
     pub(crate) fn public(&self) -> Vec<SigningKeyInfo> {
-        let signing = self.signing();
-        [
-            (&signing.active, KeyState::Active),
-            (&signing.standby, KeyState::Standby),
-        ]
-        .map(|(key, state)| SigningKeyInfo {
-            public_key: key.public().to_string(),
-            state: state.as_str().to_owned(),
-        })
-        .into()
+        match self.mode {
+            Signing::Shared => self.signing().public(),
+            Signing::PerOrganization => Vec::new(),
+        }
     }
 }
 
-fn narinfo_key(
-    stored: &[StoredKey],
+fn narinfo_key<'a>(
+    stored: impl IntoIterator<Item = &'a StoredKey>,
     state: KeyState,
     what: &'static str,
 ) -> Result<SecretKey, KeyError> {
     let stored = stored
-        .iter()
-        .rfind(|key| key.state == state)
+        .into_iter()
+        .filter(|key| key.state == state)
+        .last()
         .ok_or(KeyError::Missing(what))?;
     stored
         .secret

@@ -22,6 +22,7 @@ use crate::database::Database;
 use crate::denials;
 use crate::error::{ServerError, chain};
 use crate::integrity;
+use crate::keys::KeyNames;
 use crate::listen::{BoundAddress, Certificates, InheritedSocket, Service, Serving, Sockets};
 use crate::routes;
 use crate::state::{AppState, Parts};
@@ -165,8 +166,8 @@ pub(crate) async fn open(
     let database = Database::open(&settings.data_dir)?;
     let storage = FileStorage::open(&settings.data_dir)
         .map_err(|error| ServerError::Storage(error.into()))?;
-    let key_name = settings.signing_key_name.clone();
-    let keys = bootstrap::server_keys(&database, key_name, url.host()).await?;
+    let names = KeyNames::new(settings.signing_key_name.as_deref(), url.host());
+    let keys = bootstrap::server_keys(&database, names, settings.signing).await?;
     let admin_token = bootstrap::administrator(
         &database,
         &keys,

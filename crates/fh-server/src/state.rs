@@ -12,7 +12,7 @@ use crate::database::Database;
 use crate::denials::Denials;
 use crate::error::ServerError;
 use crate::integrity::Integrity;
-use crate::keys::{Keys, SigningKeys};
+use crate::keys::{KeyRing, Keys};
 use crate::limits::Limiter;
 use crate::listing::Listings;
 use crate::lookup::Lookup;
@@ -196,11 +196,11 @@ impl AppState {
     pub(crate) async fn reload_keys(&self) -> Result<(), ServerError> {
         let read = async {
             self.database()
-                .read(|connection| Ok(SigningKeys::load(connection)))
+                .read(|connection| Ok(KeyRing::load(connection)))
                 .await?
                 .map_err(|error| ServerError::Keys(error.into()))
         };
-        self.keys().replace(read).await
+        self.keys().reload(read).await
     }
 
     /// How much callers may ask.

@@ -2,7 +2,7 @@
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use fh_api::{MintedToken, TokenInfo};
+use fh_api::{FollowList, MintedToken, Name, TokenInfo};
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
@@ -12,9 +12,10 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::bootstrap;
-use crate::config::Settings;
+use crate::database::Decided;
+use crate::config::{OrganizationCreation, Settings};
 use crate::database::tokens::Token;
-use crate::database::{Timestamp, accounts, tokens};
+use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
 use crate::state::AppState;
 use crate::{routes, server, telemetry};
 
@@ -67,6 +68,8 @@ impl Answer {
 pub(crate) fn settings(directory: &TempDir) -> Settings {
     let mut settings = Settings::ephemeral(&directory.path().join("data")).unwrap();
     settings.public_url = Some("https://cache.example.org".parse().unwrap());
+    // Most tests are about people who have organisations of their own.
+    settings.organization_creation = OrganizationCreation::Anyone;
     settings
 }
 
@@ -200,12 +203,56 @@ impl TestServer {
         self.post("/api/v1/flakes", owner, body).await.expect(201);
     }
 
-    /// Grants a role on a flake.
+    /// Grants a role on a flake, and lets the account accept it.
     pub(crate) async fn grant(&self, flake: &str, user: &str, role: &str, owner: &str) {
+        self.offer(flake, user, role, owner).await;
+        let (org, _) = flake.split_once('/').unwrap();
+        self.accept(org, user).await;
+    }
+
+    /// Grants a role on a flake, which the account may have to accept.
+    pub(crate) async fn offer(&self, flake: &str, user: &str, role: &str, owner: &str) {
         let path = format!("/api/v1/flakes/{flake}/grants/{user}");
         self.put(&path, owner, json!({ "role": role }))
             .await
             .expect(200);
+    }
+
+    /// Makes an account a member, or changes what it is there, and lets it accept.
+    pub(crate) async fn member(&self, org: &str, user: &str, role: &str, owner: &str) {
+        let path = format!("/api/v1/orgs/{org}/members/{user}");
+        self.put(&path, owner, json!({ "role": role }))
+            .await
+            .expect(200);
+        self.accept(org, user).await;
+    }
+
+    /// Sets what a token's account follows.
+    pub(crate) async fn follow(&self, token: &str, follows: &[&str]) -> Answer {
+        let list: FollowList = self.get("/api/v1/follows", token).await.expect(200).json();
+        let body = json!({ "follows": follows, "before": list.follows });
+        self.put("/api/v1/follows", token, body).await
+    }
+
+    /// Puts public flakes into everybody's view, in place of those that are there.
+    pub(crate) async fn show_everybody(&self, follows: &[&str]) {
+        let path = "/api/v1/follows?everybody=true";
+        let list: FollowList = self.get(path, "").await.expect(200).json();
+        let body = json!({ "follows": follows, "before": list.follows, "everybody": true });
+        self.put("/api/v1/follows", &self.admin, body)
+            .await
+            .expect(200);
+    }
+
+    /// Lets an account accept what an organisation offers.
+    pub(crate) async fn accept(&self, org: &str, user: &str) {
+        let (org, user): (Name, Name) = (org.parse().unwrap(), user.parse().unwrap());
+        let accepted = self.state.database().change_access(crate::database::Decided::by_server(), move |change| {
+            let org = organizations::find(change, &org)?.unwrap();
+            let account = accounts::find(change, &user)?.unwrap();
+            invitations::accept(change, org.id, account.id, account.id)
+        });
+        accepted.await.unwrap().expect("something was offered");
     }
 
     /// The internal id of a flake.
@@ -232,7 +279,7 @@ impl TestServer {
     /// A token like that one, which ended a minute ago.
     pub(crate) async fn expired(&self, like: &str) -> String {
         let id = fh_auth::read_unverified(like).unwrap().jti;
-        let expired = self.state.database().write(move |transaction| {
+        let expired = self.state.database().write(Decided::by_server(), move |transaction| {
             let like = tokens::find(transaction, id)?.unwrap();
             let account = accounts::get(transaction, like.account_id)?.unwrap();
             let ago = |minutes: i64| {
@@ -245,6 +292,7 @@ impl TestServer {
                     parent_id: Some(like.id),
                     description: None,
                     scope: &like.scope,
+                    path_set_id: like.path_set_id,
                     claims: None,
                     acting: None,
                     created_at: ago(60).whole_seconds(),
@@ -272,7 +320,7 @@ impl TestServer {
     pub(crate) async fn revoke(&self, token: &str) {
         let id = fh_auth::read_unverified(token).unwrap().jti;
         let path = format!("/api/v1/tokens/{id}");
-        self.delete(&path, &self.admin).await.expect(204);
+        self.delete(&path, &self.admin).await.expect(200);
     }
 
     /// How many audit events of an action there are.

@@ -28,7 +28,7 @@ use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
-use fh_server::config::{ListenAddress, Settings, TlsFiles};
+use fh_server::config::{ListenAddress, OrganizationCreation, Settings, TlsFiles};
 use fh_server::{BoundAddress, RunningServer, Server};
 pub use reqwest::Method;
 use serde_json::{Value, json};
@@ -68,6 +68,12 @@ impl Builder {
     pub fn settings(mut self, adjust: impl FnOnce(&mut Settings) + 'static) -> Self {
         self.adjust.push(Box::new(adjust));
         self
+    }
+
+    /// Lets every account make organisations, and not the server's administrators alone.
+    #[must_use]
+    pub fn anyone_makes_organizations(self) -> Self {
+        self.settings(|settings| settings.organization_creation = OrganizationCreation::Anyone)
     }
 
     /// Starts it.

@@ -8,7 +8,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use fh_api::PathSummary;
-use fh_client::ServerKind;
+use fh_client::{ServerKind, ServerUrl};
 use fh_nix::StorePath;
 use tempfile::TempDir;
 use tokio::process::Command;
@@ -60,12 +60,12 @@ pub(super) async fn substitute(
     let absent = candidates
         .iter()
         .find(|candidate| !Path::new(store).join(&candidate.path).exists());
-    match absent {
+    let (tried, mut finding) = match absent {
         Some(absent) if has_daemon => {
             let mut command = nix::command("nix-store", daemon);
             command.args(["--realise", &format!("{store}/{}", absent.path)]);
             let through = format!("the Nix daemon substituted {store}/{}", absent.path);
-            outcome(command, &through).await
+            (&absent.path, outcome(command, &through).await)
         }
         _ => {
             let scratch = match TempDir::with_prefix("fh-doctor-") {
@@ -87,9 +87,27 @@ pub(super) async fn substitute(
             };
             let said = outcome(command, &format!("Nix substituted {} {by}", smallest.path)).await;
             make_removable(scratch.path());
-            said
+            (&smallest.path, said)
         }
+    };
+    if let Some(told) = dispute(context, site, token, tried).await {
+        finding.about = format!("{}. {told}", finding.about);
     }
+    finding
+}
+
+/// What the server says where flakes disagree about the path that was tried.
+async fn dispute(
+    context: &Context,
+    site: &Site,
+    token: Option<&FoundToken>,
+    path: &str,
+) -> Option<String> {
+    let builder = context.client_builder(site.server.clone()).ok()?;
+    let client = builder.token(token?.token.clone()).build().ok()?;
+    // Another server may not explain, and then there is nothing to tell.
+    let found = client.explain_access(path, None).await.ok()?;
+    found.disputed.map(|disputed| disputed.told())
 }
 
 /// Substitution into a store that goes again, remembering nothing.
@@ -102,9 +120,12 @@ fn into_scratch(scratch: &TempDir, site: &Site, path: &str, daemon: Daemon) -> C
         // This server, and no other that might have the path too.
         .args(["--option", "substitute", "true"])
         .args(["--option", "extra-substituters", ""]);
-    if let Some(substituter) = &site.substituter {
-        command.args(["--option", "substituters", substituter.as_str()]);
-    }
+    let substituters: Vec<&str> = site
+        .substituters()
+        .into_iter()
+        .map(ServerUrl::as_str)
+        .collect();
+    command.args(["--option", "substituters", &substituters.join(" ")]);
     command.args(["--realise", path]);
     command
 }

@@ -87,25 +87,99 @@ fn wrong_entry(netrc: &Netrc, host: &str, token: &FoundToken) -> Option<String> 
     None
 }
 
-/// Whether Nix asks this server, or a part of it.
-pub(super) fn substituter(settings: &Settings, site: &Site, daemon: Daemon) -> Finding {
+/// Whether Nix asks this server, or a part of it: one finding for each address that a login would write, and
+/// for each that is there and would not be.
+pub(super) fn substituters(settings: &Settings, site: &Site, daemon: Daemon) -> Vec<Finding> {
     const NAME: &str = "substituter";
-    let Some(wanted) = &site.substituter else {
-        return Finding::skipped(NAME, "the server does not say where it serves");
+    let Some(whole) = &site.substituter else {
+        return vec![Finding::skipped(
+            NAME,
+            "the server does not say where it serves",
+        )];
     };
-    let wanted = wanted.as_str().trim_end_matches('/');
-    let part = format!("{wanted}/cache/");
-    let found = settings
+    let found: Vec<&str> = settings
         .list("substituters")
         .into_iter()
         .map(|url| url.split('?').next().unwrap_or(url).trim_end_matches('/'))
-        .find(|url| *url == wanted || url.starts_with(&part));
-    match found {
-        Some(url) => Finding::ok(NAME, format!("Nix asks {url}")),
-        None => {
-            Finding::failed(NAME, format!("Nix does not ask {wanted}")).fix(log_in(site, daemon))
+        .filter(|url| is_part(url, whole.as_str()))
+        .collect();
+    let wanted: Vec<&str> = site
+        .substituters()
+        .into_iter()
+        .map(|url| url.as_str())
+        .collect();
+    if wanted.is_empty() {
+        return vec![Finding::skipped(
+            NAME,
+            "there is nothing yet that you may read, and so nothing to read from",
+        )];
+    }
+    judged(&found, &wanted, whole.as_str())
+        .into_iter()
+        .map(|judgement| judgement.finding(NAME, &log_in(site, daemon)))
+        .collect()
+}
+
+fn is_part(url: &str, whole: &str) -> bool {
+    let rest = url.strip_prefix(whole.trim_end_matches('/'));
+    rest.is_some_and(|rest| rest.is_empty() || rest.starts_with("/cache/"))
+}
+
+/// What is to be said of one address.
+#[derive(Debug, PartialEq, Eq)]
+enum Judgement {
+    Asked(String),
+    /// Nix asks for others of the server, but not for this.
+    Missing(String),
+    /// Nix asks for nothing of the server.
+    NoneAsked(String),
+    /// Nix asks for it, and a login would not write it.
+    Surplus(String),
+}
+
+impl Judgement {
+    fn finding(self, name: &'static str, log_in: &str) -> Finding {
+        match self {
+            Self::Asked(url) => Finding::ok(name, format!("Nix asks {url}")),
+            Self::Missing(url) => {
+                Finding::warning(name, format!("Nix does not ask {url}")).fix(log_in)
+            }
+            Self::NoneAsked(url) => {
+                Finding::failed(name, format!("Nix does not ask {url}")).fix(log_in)
+            }
+            Self::Surplus(url) => Finding::warning(
+                name,
+                format!("Nix asks {url}, which a login would not set up for you any more"),
+            )
+            .fix(log_in),
         }
     }
+}
+
+/// Compares what Nix asks with what a login would write.
+fn judged(found: &[&str], wanted: &[&str], whole: &str) -> Vec<Judgement> {
+    let whole = whole.trim_end_matches('/');
+    if found.is_empty() {
+        let none = wanted.iter().map(|url| Judgement::NoneAsked((*url).to_owned()));
+        return none.collect();
+    }
+    // Whoever reads a part where they could read all has chosen that by hand.
+    if wanted == [whole] && !found.contains(&whole) {
+        let parts = found.iter().map(|url| Judgement::Asked((*url).to_owned()));
+        return parts.collect();
+    }
+    let wanted_ones = wanted.iter().map(|url| {
+        if found.contains(url) {
+            Judgement::Asked((*url).to_owned())
+        } else {
+            Judgement::Missing((*url).to_owned())
+        }
+    });
+    let surplus = found
+        .iter()
+        .filter(|url| !wanted.contains(url))
+        .map(|url| Judgement::Surplus((*url).to_owned()));
+    wanted_ones.chain(surplus).collect()
 }
 
 /// Whether Nix trusts what the server signs, today and after the next rotation of its keys.
@@ -143,4 +217,27 @@ pub(super) fn keys(settings: &Settings, site: &Site, daemon: Daemon) -> Finding 
     }
     let names: Vec<String> = site.public_keys.iter().map(|key| name(key)).collect();
     Finding::ok(NAME, format!("Nix trusts {}", names.join(" and ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Judgement::{Asked, Missing, NoneAsked, Surplus};
+    use super::*;
+
+    #[test]
+    fn each_address_is_judged() {
+        let (root, a, b) = ("https://h", "https://h/cache/a", "https://h/cache/b");
+        let is = |url: &str| url.to_owned();
+        assert_eq!(judged(&[root], &[root], root), [Asked(is(root))]);
+        assert_eq!(judged(&[], &[a, b], root), [NoneAsked(is(a)), NoneAsked(is(b))]);
+        assert_eq!(judged(&[a], &[a, b], root), [Asked(is(a)), Missing(is(b))]);
+        assert_eq!(
+            judged(&[root, b], &[b], root),
+            [Asked(is(b)), Surplus(is(root))]
+        );
+        // By hand.
+        assert_eq!(judged(&[a], &[root], root), [Asked(is(a))]);
+        assert!(is_part(root, "https://h/") && is_part(a, root));
+        assert!(!is_part("https://h.evil", root) && !is_part("https://h/other", root));
+    }
 }

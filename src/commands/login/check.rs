@@ -26,6 +26,17 @@ pub(crate) struct Identity {
     pub(crate) whoami: Option<Whoami>,
 }
 
+impl Identity {
+    /// As our own server says.
+    pub(super) fn of(whoami: Whoami) -> Self {
+        Self {
+            user: Some(whoami.user.to_string()),
+            expires_at: Some(whoami.expires_at),
+            whoami: Some(whoami),
+        }
+    }
+}
+
 /// Checks a token with its server, and learns what the server tells only to those who have one.
 pub(super) async fn token(
     site: &mut Site,
@@ -47,11 +58,7 @@ pub(super) async fn token(
                 .whoami()
                 .await
                 .map_err(refused)?;
-            Ok(Identity {
-                user: Some(whoami.user.to_string()),
-                expires_at: Some(whoami.expires_at),
-                whoami: Some(whoami),
-            })
+            Ok(Identity::of(whoami))
         }
         ServerKind::FlakeHub => {
             let client = client(site.server.clone())?;

@@ -4,12 +4,13 @@
 //! Invariants: a netrc entry that is no token is somebody's password, and is never replaced; a file
 //! that is generated is never touched; nothing is written that would have no effect.
 
+mod retired;
 #[cfg(test)]
 mod tests;
 
 use std::path::{Path, PathBuf};
 
-use fh_client::{ServerEntry, ServerList, ServerUrl, TokenStore};
+use fh_client::{Reading, ServerEntry, ServerList, ServerUrl, TokenStore};
 use fh_conf::ledger::{Ledger, Standing};
 use fh_conf::netrc::{Change as NetrcChange, Netrc};
 use fh_conf::nix_conf::{FileToEdit, ModuleValue, NixConf, SetIfUnset, module_settings};
@@ -31,6 +32,8 @@ pub(super) struct Wanted<'a> {
     pub(super) nix_conf: bool,
     /// Where the token is to be kept, if that was said.
     pub(super) store: Option<TokenStore>,
+    /// Which addresses were chosen, if that was said.
+    pub(super) reading: Option<&'a Reading>,
 }
 
 /// Where the token is kept, decided before the token store is looked at.
@@ -94,6 +97,13 @@ pub(super) fn keeping(
     }
     if !site.public_keys.is_empty() {
         entry.public_keys.clone_from(&site.public_keys);
+    }
+    let lines = site.lines.as_deref().unwrap_or_default();
+    let root_alone = lines.iter().map(|line| &line.url).eq(&site.substituter);
+    let lines = lines.iter().filter(|_| !root_alone);
+    entry.substituters = lines.map(|line| line.url.clone()).collect();
+    if let Some(reading) = wanted.reading {
+        entry.reading.clone_from(reading);
     }
     servers.record(&entry);
     Ok(Keeping {
@@ -182,6 +192,17 @@ struct Work<'a> {
 struct NixConfPlan {
     change: Option<Change>,
     netrc_file: PathBuf,
+}
+
+/// The values that Nix would heed.
+#[derive(Default)]
+struct Heeded {
+    substituters: Vec<String>,
+    keys: Vec<String>,
+}
+
+fn texts(urls: &[&ServerUrl]) -> Vec<String> {
+    urls.iter().map(|url| url.as_str().to_owned()).collect()
 }
 
 impl Work<'_> {
@@ -338,11 +359,7 @@ impl Work<'_> {
             && machine.scope == Scope::User
             && self.wanted.netrc;
         let site = self.wanted.site;
-        let substituters: Vec<String> = site
-            .substituter
-            .iter()
-            .map(|url| url.as_str().to_owned())
-            .collect();
+        let substituters = texts(&site.substituters());
         if sets_netrc_file {
             self.plan
                 .nix_conf_lines
@@ -375,7 +392,7 @@ impl Work<'_> {
         let path = machine.nix_conf_path();
         let mut what = Vec::new();
         let before = conf.to_bytes();
-        let keys_of_before = self.retired_keys();
+        let keys_of_before = retired::keys(site, machine);
         let removed = self
             .ledger
             .remove_public_keys(path, &mut conf, &keys_of_before)?;
@@ -394,15 +411,23 @@ impl Work<'_> {
                 what.push("netrc-file".to_owned());
             }
         }
-        let (substituters, keys) = self.heeded(substituters)?;
-        for (name, values) in [
-            ("extra-substituters", substituters),
-            ("extra-trusted-public-keys", keys),
+        let heeded = self.heeded(&substituters)?;
+        for (name, values, heeded) in [
+            ("extra-substituters", &substituters, &heeded.substituters),
+            ("extra-trusted-public-keys", &site.public_keys, &heeded.keys),
         ] {
-            let added = self
+            // What an earlier login wrote stays where it is still wanted, heeded or not.
+            let values: Vec<&String> = values
+                .iter()
+                .filter(|value| {
+                    heeded.contains(value)
+                        || self.ledger.has_value(path, &self.owner, name, value)
+                })
+                .collect();
+            let changed = self
                 .ledger
-                .add_to_list(path, &self.owner, &mut conf, name, &values)?;
-            what.extend(added.first().map(|_| name.to_owned()));
+                .set_list(path, &self.owner, &mut conf, name, &values)?;
+            what.extend((!changed.is_nothing()).then(|| name.to_owned()));
         }
         let after = conf.to_bytes();
         let is_new = after != before;
@@ -424,56 +449,33 @@ impl Work<'_> {
         })
     }
 
-    /// Keys that this server has used and will not use again: what it says, and what an earlier login
-    /// learnt and it does not name any more.
-    fn retired_keys(&self) -> Vec<String> {
-        let site = self.wanted.site;
-        let text = self.machine.files.content(&self.machine.config);
-        let text = text.and_then(|text| std::str::from_utf8(text).ok());
-        let servers = ServerList::parse(&self.machine.config, text).ok();
-        let remembered = servers
-            .as_ref()
-            .and_then(|servers| servers.entry(&site.server))
-            .map_or(&[][..], |entry| &entry.public_keys);
-        let mut keys = site.retired_keys.clone();
-        keys.extend(
-            remembered
-                .iter()
-                .filter(|key| !site.public_keys.is_empty() && !site.public_keys.contains(key))
-                .cloned(),
-        );
-        // Another server's keys are not this one's to retire.
-        let mut others = servers.iter().flat_map(ServerList::entries);
-        keys.retain(|key| {
-            !others.any(|entry| entry.url != site.server && entry.public_keys.contains(key))
-        });
-        keys
-    }
-
     /// What of this Nix would heed where it stands in the file. A daemon takes from a user whom it
     /// does not trust only substituters that an administrator has allowed, and no keys.
-    fn heeded(
-        &mut self,
-        substituters: Vec<String>,
-    ) -> Result<(Vec<String>, Vec<String>), CommandError> {
-        let keys = self.wanted.site.public_keys.clone();
+    fn heeded(&mut self, substituters: &[String]) -> Result<Heeded, CommandError> {
+        let keys = &self.wanted.site.public_keys;
         if self.machine.scope == Scope::System || self.machine.daemon != Daemon::Distrusting {
-            return Ok((substituters, keys));
+            return Ok(Heeded {
+                substituters: substituters.to_vec(),
+                keys: keys.clone(),
+            });
         }
         // What the daemon has from the machine's own files; the user's are what it does not heed.
         let system = self.system_nix_conf()?;
         let all = |name: &str, values: &[String]| {
             values.iter().all(|value| system.list_contains(name, value))
         };
-        let keys_are_there = all("trusted-public-keys", &keys);
-        if keys_are_there && all("substituters", &substituters) {
-            return Ok((Vec::new(), Vec::new()));
+        let keys_are_there = all("trusted-public-keys", keys);
+        if keys_are_there && all("substituters", substituters) {
+            return Ok(Heeded::default());
         }
-        if keys_are_there && all("trusted-substituters", &substituters) {
-            return Ok((substituters, Vec::new()));
+        if keys_are_there && all("trusted-substituters", substituters) {
+            return Ok(Heeded {
+                substituters: substituters.to_vec(),
+                keys: Vec::new(),
+            });
         }
         self.plan.needs_administrator = true;
-        Ok((Vec::new(), Vec::new()))
+        Ok(Heeded::default())
     }
 
     fn system_nix_conf(&self) -> Result<NixConf, CommandError> {
@@ -492,12 +494,8 @@ impl Work<'_> {
     /// Lines for the configuration that makes nix.conf, if something is missing there.
     fn snippet(&mut self, conf: &NixConf, netrc_file: Option<&Path>) {
         let site = self.wanted.site;
-        let substituters: Vec<String> = site
-            .substituter
-            .iter()
-            .map(|url| url.as_str().to_owned())
-            .filter(|url| !conf.list_contains("substituters", url))
-            .collect();
+        let mut substituters = texts(&site.substituters());
+        substituters.retain(|url| !conf.list_contains("substituters", url));
         let keys: Vec<String> = site
             .public_keys
             .iter()

@@ -1,6 +1,7 @@
 //! What a login says: what would be or was done where, and what may keep it from having an effect.
 
-use fh_api::Permission;
+use fh_api::{Name, Permission};
+use fh_client::Reading;
 use fh_conf::diff::{FileKind, unified};
 use serde_json::json;
 use time::OffsetDateTime;
@@ -64,6 +65,19 @@ pub(crate) fn difference(changes: &Changes) -> String {
     text
 }
 
+/// From where Nix reads afterwards, where that is not just the server: an address for each organisation.
+pub(super) fn reads(site: &Site) -> Option<String> {
+    site.organization_lines().next()?;
+    let lines = site.lines.iter().flatten();
+    let width = lines.clone().map(|line| line.url.as_str().len()).max()?;
+    let mut text = "Nix reads from, in this order:".to_owned();
+    for line in lines {
+        let url = line.url.as_str();
+        text.push_str(&format!("\n  {url:<width$}  {}", line.about()));
+    }
+    Some(text)
+}
+
 /// `--print`: what is to stand in the files, on stdout, to copy and paste.
 pub(super) fn lines(plan: &Plan, context: &Context) -> Result<(), CommandError> {
     let mut text = String::from("# netrc\n");
@@ -123,8 +137,9 @@ impl Report {
             if !self.changed() {
                 return format!("Already set up for {server}: nothing would be changed.");
             }
+            let reads = reads(&self.site).map_or_else(String::new, |reads| format!("{reads}\n"));
             return format!(
-                "{}Nothing was changed: `--dry-run` only shows.",
+                "{}{reads}Nothing was changed: `--dry-run` only shows.",
                 difference(&self.plan.changes)
             );
         };
@@ -142,6 +157,7 @@ impl Report {
         for (path, what) in shown {
             lines.push(format!("  {path:<width$}  {what}"));
         }
+        lines.extend(reads(&self.site));
         lines.push("To take it back: `fh logout`".to_owned());
         lines.join("\n")
     }
@@ -179,7 +195,15 @@ impl Report {
             && !whoami.permissions.contains(&Permission::Pull)
         {
             warnings.push(
-                "this token may not pull: Nix gets nothing but public flakes with it.".to_owned(),
+                "this token may not pull: Nix gets nothing with it but what everybody may read.".to_owned(),
+            );
+        }
+        if self.site.lines.as_ref().is_some_and(Vec::is_empty) {
+            warnings.push(
+                "there is nothing yet that you may read there, and so nothing for Nix to read from: each \
+                 organisation of this server has an address and keys of its own. Log in again when you \
+                 are in one."
+                    .to_owned(),
             );
         }
         if let Some(skew) = self.site.clock_skew() {
@@ -243,6 +267,13 @@ impl Report {
             program(),
             server_argument(&self.site.server)
         );
+        match &self.site.reading {
+            Reading::Usual => {}
+            Reading::Root => command.push_str(" --root"),
+            Reading::Organizations(names) => {
+                command.push_str(&format!(" --organizations {}", listed(names)));
+            }
+        }
         if let Some(file) = token {
             command.push_str(&format!(" --token-file {}", quoted(&file.path)));
         }
@@ -274,6 +305,7 @@ impl Report {
             "kind": self.site.kind.as_str(),
             "scope": self.scope.as_str(),
             "substituter": self.site.substituter.as_ref().map(fh_client::ServerUrl::as_str),
+            "substituters": substituters(&self.site),
             "public_keys": self.site.public_keys,
             "user": self.identity.user,
             "expires_at": self.identity.expires_at.map(human::timestamp),
@@ -285,6 +317,33 @@ impl Report {
             "warnings": warnings,
         }))
     }
+}
+
+/// What Nix reads from, for programs.
+fn substituters(site: &Site) -> Vec<serde_json::Value> {
+    match &site.lines {
+        None => site
+            .substituters()
+            .into_iter()
+            .map(|url| json!({ "url": url.as_str() }))
+            .collect(),
+        Some(lines) => lines
+            .iter()
+            .map(|line| {
+                json!({
+                    "url": line.url.as_str(),
+                    "organization": line.organization,
+                    "standing": line.standing,
+                })
+            })
+            .collect(),
+    }
+}
+
+/// Names as an option takes them.
+fn listed(names: &[Name]) -> String {
+    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+    names.join(",")
 }
 
 /// How to call this program from root's shell, whose search path is another.

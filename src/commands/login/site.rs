@@ -4,8 +4,10 @@
 //! may travel: not unencrypted where the server itself is, and not to this machine from another's
 //! word.
 
-use fh_api::Discovery;
-use fh_client::{AtticCache, Error as ClientError, FlakeHub, ServerEntry, ServerKind, ServerUrl};
+use fh_api::{Discovery, Name, Signing, Standing};
+use fh_client::{
+    AtticCache, Error as ClientError, FlakeHub, Reading, ServerEntry, ServerKind, ServerUrl,
+};
 use fh_nix::PublicKey;
 use time::{Duration, OffsetDateTime};
 
@@ -20,6 +22,18 @@ const TOLERATED_SKEW: Duration = Duration::minutes(2);
 /// Where a token of FlakeHub is made, below its web address.
 const FLAKEHUB_TOKEN_PAGE: &str = "/user/settings?editview=tokens";
 
+/// An address of a server that Nix reads from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Line {
+    pub(crate) url: ServerUrl,
+    /// The organisation that it is narrowed to.
+    pub(crate) organization: Option<Name>,
+    /// What that organisation is to the person.
+    pub(crate) standing: Option<Standing>,
+    /// The keys that sign what is served there.
+    pub(crate) public_keys: Vec<String>,
+}
+
 /// A server that one can log in to.
 #[derive(Debug, Clone)]
 pub(crate) struct Site {
@@ -32,6 +46,12 @@ pub(crate) struct Site {
     pub(crate) hosts: Vec<String>,
     /// What stands as login in the netrc, where it is not the user's name.
     pub(crate) login: Option<&'static str>,
+    /// The addresses that Nix is to read from, in their order, where they are not the substituter alone.
+    pub(crate) lines: Option<Vec<Line>>,
+    /// Which addresses were chosen.
+    pub(crate) reading: Reading,
+    /// Whose keys sign.
+    pub(crate) signing: Signing,
     /// For `trusted-public-keys`.
     pub(crate) public_keys: Vec<String>,
     /// Keys that the server has used and will not use again.
@@ -54,6 +74,9 @@ impl Site {
             substituter: None,
             hosts: Vec::new(),
             login: None,
+            lines: None,
+            reading: Reading::Usual,
+            signing: Signing::Shared,
             public_keys: Vec::new(),
             retired_keys: Vec::new(),
             other_store_dir: None,
@@ -77,7 +100,9 @@ impl Site {
                 site.public_keys.push(public_key(server, &key.public_key)?);
             }
         }
-        if site.public_keys.is_empty() {
+        site.signing = discovery.signing;
+        // Where each organisation has its own, they are told with its address.
+        if site.public_keys.is_empty() && site.signing == Signing::Shared {
             return Err(no_key(server));
         }
         site.audience = Some(discovery.audience);
@@ -136,7 +161,56 @@ impl Site {
         };
         site.substituter.clone_from(&entry.substituter);
         site.public_keys.clone_from(&entry.public_keys);
+        site.reading.clone_from(&entry.reading);
+        if !entry.substituters.is_empty() {
+            let lines = entry.substituters.iter();
+            site.lines = Some(lines.cloned().map(Line::remembered).collect());
+        }
         site
+    }
+
+    /// Sets the addresses that Nix is to read from, and so the keys that it has to trust.
+    pub(crate) fn read_from(&mut self, lines: Vec<Line>) {
+        let mut keys: Vec<String> = Vec::new();
+        for key in lines.iter().flat_map(|line| &line.public_keys) {
+            if !keys.contains(key) {
+                keys.push(key.clone());
+            }
+        }
+        self.public_keys = keys;
+        self.lines = Some(lines);
+    }
+
+    /// Sets the addresses of these organisations, on a server that does not name any itself.
+    pub(crate) fn read_parts(&mut self, organizations: &[Name]) -> Result<(), CommandError> {
+        let Some(substituter) = &self.substituter else {
+            return Ok(());
+        };
+        let mut lines = Vec::with_capacity(organizations.len());
+        for organization in organizations {
+            lines.push(Line {
+                url: format!("{substituter}/cache/{organization}").parse()?,
+                organization: Some(organization.clone()),
+                standing: None,
+                public_keys: self.public_keys.clone(),
+            });
+        }
+        self.lines = Some(lines);
+        Ok(())
+    }
+
+    /// The addresses that Nix is to read from, in their order.
+    pub(crate) fn substituters(&self) -> Vec<&ServerUrl> {
+        match &self.lines {
+            Some(lines) => lines.iter().map(|line| &line.url).collect(),
+            None => self.substituter.iter().collect(),
+        }
+    }
+
+    /// The lines that are narrowed to an organisation.
+    pub(crate) fn organization_lines(&self) -> impl Iterator<Item = &Line> {
+        let lines = self.lines.iter().flatten();
+        lines.filter(|line| line.organization.is_some())
     }
 
     /// By how much this machine's clock is ahead of the server's, where that matters.
@@ -146,7 +220,22 @@ impl Site {
     }
 }
 
-fn public_key(server: &ServerUrl, key: &str) -> Result<String, CommandError> {
+impl Line {
+    /// One of which only the address is known: the keys of all are remembered together.
+    fn remembered(url: ServerUrl) -> Self {
+        let part = url.as_str().rsplit_once("/cache/").map(|(_, part)| part);
+        let name = part.and_then(|part| part.split('/').next()?.parse().ok());
+        Self {
+            url,
+            organization: name,
+            standing: None,
+            public_keys: Vec::new(),
+        }
+    }
+}
+
+/// A key that a server says, if it is one.
+pub(super) fn public_key(server: &ServerUrl, key: &str) -> Result<String, CommandError> {
     match key.parse::<PublicKey>() {
         Ok(parsed) => Ok(parsed.to_string()),
         Err(error) => Err(CommandError::new(Status::Failed, error)

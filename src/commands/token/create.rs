@@ -3,8 +3,10 @@
 use std::ffi::OsString;
 
 use clap::{Args, ValueEnum};
-use fh_api::{CreateToken, Discovery, FlakePattern, MintedToken, Name, Network, Permission};
-use fh_client::{NixTools, ServerUrl, TokenStore};
+use fh_api::{
+    CreateToken, Discovery, FlakePattern, MintedToken, Name, Network, Permission, SubstituterInfo,
+};
+use fh_client::{Client, NixTools, Reading, ServerUrl, TokenStore};
 use fh_nix::PublicKey;
 use secrecy::SecretString;
 use time::OffsetDateTime;
@@ -123,7 +125,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
     })?;
     let printed = match discovery {
         _ if arguments.store => keep(&minted, client.base_url(), context),
-        Some(discovery) if form == Form::NixConf => nix_conf(&minted, &discovery, context),
+        Some(discovery) if form == Form::NixConf => nix_conf(&minted, &discovery, &client, context),
         Some(discovery) => netrc(&minted, &discovery).and_then(|text| context.output.text(&text)),
         None if form == Form::Json => context.output.json(&minted),
         None => context.output.text(&format!("{}\n", minted.token)),
@@ -171,17 +173,45 @@ fn keep(minted: &MintedToken, server: &ServerUrl, context: &Context) -> Result<(
 fn nix_conf(
     minted: &MintedToken,
     discovery: &Discovery,
+    client: &Client,
     context: &Context,
 ) -> Result<(), CommandError> {
-    let keys: Vec<&str> = discovery
-        .public_keys
-        .iter()
-        .map(|key| key.public_key.as_str())
-        .collect();
+    let client = context
+        .client_builder(client.base_url().clone())?
+        .token(SecretString::from(minted.token.as_str()))
+        .build()?;
+    let asked = context.ask("cannot learn where Nix is to read with the token", async {
+        client.substituters(&Reading::Usual).await
+    });
+    let lines = match asked {
+        Ok(list) => list.substituters,
+        // An older server, or one that takes the token from another network alone. The token is there, and
+        // has to be shown.
+        Err(error) => {
+            context.output.warning(&format!(
+                "{}: the lines are those of the whole server",
+                error.sentence()
+            ));
+            let keys = discovery.public_keys.iter();
+            vec![SubstituterInfo {
+                url: discovery.cache_url.clone(),
+                organization: None,
+                standing: None,
+                public_keys: keys.map(|key| key.public_key.clone()).collect(),
+            }]
+        }
+    };
+    let urls: Vec<&str> = lines.iter().map(|line| line.url.as_str()).collect();
+    let mut keys: Vec<&str> = Vec::new();
+    for key in lines.iter().flat_map(|line| &line.public_keys) {
+        if !keys.contains(&key.as_str()) {
+            keys.push(key);
+        }
+    }
     context.output.text(&format!(
         "# nix.conf\nextra-substituters = {}\nextra-trusted-public-keys = {}\n\n\
          # the file that netrc-file names; only its owner may read it\n{}",
-        discovery.cache_url,
+        urls.join(" "),
         keys.join(" "),
         netrc(minted, discovery)?
     ))

@@ -12,8 +12,9 @@ use crate::output::human;
 /// Make a token like one that there is, which ends, and print the new one
 ///
 /// It may do the same, under the same description, for as long as the former one was made for; never
-/// longer than the token that you are logged in with. The former one ends at once, with all that were
-/// made with it, or after a time of grace in which both are good.
+/// longer than the token that you are logged in with, and it ends where that one is revoked. The former
+/// one ends at once, or after a time of grace in which both are good. What the former one made stays good:
+/// where it has leaked, name it in `fh token revoke` as well.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -335,7 +335,7 @@ pub(crate) struct OidcArguments {
     #[arg(long, value_name = "URL")]
     issuer: String,
 
-    /// The subject; may have wildcards
+    /// The subject; may have wildcards where a claim without any says whose it is
     #[arg(long, value_name = "TEXT", required_unless_present = "claims")]
     subject: Option<String>,
 

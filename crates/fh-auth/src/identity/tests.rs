@@ -211,11 +211,92 @@ fn what_is_too_long_or_no_jwt_is_not_read() {
     ] {
         assert_eq!(Unverified::read(bad).unwrap_err(), IdentityError::Malformed);
     }
+    let short = jwt(
+        &json!({ "alg": "RS256" }),
+        &json!({ "iss": "i", "exp": 1 }),
+        "",
+    );
+    let to = |length: usize| format!("{short}{}", "x".repeat(length - short.len()));
+    assert!(Unverified::read(&to(MAX_IDENTITY)).is_ok());
+    assert_eq!(
+        Unverified::read(&to(MAX_IDENTITY + 1)).unwrap_err(),
+        IdentityError::Malformed
+    );
     let nobody = jwt(&json!({ "alg": "RS256" }), &json!({ "exp": 1 }), "");
     assert_eq!(
         Unverified::read(&nobody).unwrap_err(),
         IdentityError::Malformed
     );
+}
+
+#[test]
+fn keys_are_found_by_their_ids_and_a_set_has_100_at_most() {
+    let vectors = vectors();
+    let rs256 = token(&vectors, "RS256");
+    let id = rs256.key_id().unwrap().to_owned();
+    let first = &vectors["keys"][0];
+    assert_eq!(first["kid"], id.as_str());
+    let of = |keys: Vec<Value>| KeySet::read(&json!({ "keys": keys })).unwrap();
+    let named = |id: &str| {
+        let mut key = first.clone();
+        key["kid"] = json!(id);
+        key
+    };
+    let keys = of(vec![first.clone()]);
+    assert_eq!(
+        format!("{keys:?}"),
+        format!("KeySet {{ keys: [Some({id:?})] }}")
+    );
+    assert!(!keys.lacks_key_of(&rs256));
+    assert!(of(vec![named("other")]).lacks_key_of(&rs256));
+    assert!(keys.lacks_key_of(&token(&vectors, "ES256")));
+    // Two of one id, as in the days when one follows the other: either may have signed.
+    let mut another = vectors["keys"][1].clone();
+    another["kid"] = json!(id);
+    assert_eq!(
+        of(vec![another.clone(), first.clone()]).verify(&rs256),
+        Ok(())
+    );
+    assert_eq!(of(vec![first.clone(), another]).verify(&rs256), Ok(()));
+    let behind = |count: usize| {
+        let mut keys = vec![named("other"); count];
+        keys.push(first.clone());
+        of(keys).verify(&rs256)
+    };
+    assert_eq!(behind(99), Ok(()));
+    assert_eq!(behind(100), Err(IdentityError::UnknownKey));
+    // An operation beside others, and leading zeros, which are no bits of a modulus.
+    let mut usable = first.clone();
+    usable["key_ops"] = json!(["sign", "verify"]);
+    assert_eq!(of(vec![usable]).verify(&rs256), Ok(()));
+    let zeros = |key: &Value| {
+        let modulus = BASE64URL_NOPAD
+            .decode(key["n"].as_str().unwrap().as_bytes())
+            .unwrap();
+        let mut key = key.clone();
+        key["n"] = json!(BASE64URL_NOPAD.encode(&[&[0; 200][..], &modulus].concat()));
+        json!({ "keys": [key] })
+    };
+    assert_eq!(
+        KeySet::read(&zeros(&vectors["small"])).unwrap_err(),
+        KeySetError::Empty
+    );
+    assert!(KeySet::read(&zeros(first)).is_ok());
+}
+
+#[test]
+fn a_token_tells_its_parts_and_no_more_than_its_issuer_to_a_log() {
+    let text = jwt(
+        &json!({ "alg": "RS256", "kid": "k7" }),
+        &json!({ "iss": "i", "exp": 2000.9, "sub": "me" }),
+        "c2ln",
+    );
+    let token = Unverified::read(&format!(" {text}\n")).unwrap();
+    assert_eq!(token.key_id(), Some("k7"));
+    assert_eq!((token.issuer(), token.expires_at()), ("i", 2000));
+    assert_eq!(Some(token.signed_part()), text.strip_suffix(".c2ln"));
+    assert_eq!(format!("{token:?}"), "Unverified { issuer: \"i\", .. }");
+    assert_eq!(claims(&text).unwrap()["sub"], "me");
 }
 
 proptest! {

@@ -1,5 +1,7 @@
 //! One condition on one claim.
 
+use std::borrow::Cow;
+
 use fh_api::ConditionSpec;
 use serde_json::{Map, Value};
 
@@ -99,12 +101,20 @@ impl Condition {
         })
     }
 
-    /// Whether it asks for anything in particular.
-    pub(super) fn says_something(&self) -> bool {
-        match &self.test {
-            Test::Glob(glob) => glob.says_something(),
-            Test::Equals(_) | Test::OneOf(_) | Test::AllOf(_) => true,
-        }
+    /// Whether it is on this claim, by its name or by a pointer to it.
+    pub(super) fn is_on(&self, claim: &str) -> bool {
+        self.claim == claim || steps(&self.claim).eq(steps(claim))
+    }
+
+    /// Whether it is on a part of this claim.
+    pub(super) fn is_below(&self, claim: &str) -> bool {
+        let mut mine = steps(&self.claim);
+        steps(claim).all(|step| mine.next() == Some(step)) && mine.next().is_some()
+    }
+
+    /// Whether the claim has to be a list that holds certain texts.
+    pub(super) fn is_list(&self) -> bool {
+        matches!(self.test, Test::AllOf(_))
     }
 
     /// The texts of which the claim has to be one, where there is no wildcard.
@@ -159,19 +169,30 @@ pub(super) fn claim_name(name: &str) -> Result<String, PolicyError> {
     Ok(name.to_owned())
 }
 
+/// The fields that lead to a claim: its name, or what a JSON Pointer names one after the other.
+pub(super) fn steps(name: &str) -> impl Iterator<Item = Cow<'_, str>> {
+    let (is_pointer, path) = match name.strip_prefix('/') {
+        Some(path) => (true, path),
+        None => (false, name),
+    };
+    path.split(move |character| is_pointer && character == '/')
+        .map(move |step| {
+            if is_pointer && step.contains('~') {
+                // The order matters: `~01` stands for `~1`.
+                Cow::Owned(step.replace("~1", "/").replace("~0", "~"))
+            } else {
+                Cow::Borrowed(step)
+            }
+        })
+}
+
 /// A claim by its name, or by a JSON Pointer (RFC 6901) where that begins with `/`.
 pub(super) fn claim<'a>(claims: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
-    let Some(pointer) = name.strip_prefix('/') else {
-        return claims.get(name);
-    };
-    let mut steps = pointer.split('/').map(|step| {
-        // The order matters: `~01` stands for `~1`.
-        step.replace("~1", "/").replace("~0", "~")
-    });
-    let mut value = claims.get(&steps.next()?)?;
+    let mut steps = steps(name);
+    let mut value = claims.get(steps.next()?.as_ref())?;
     for step in steps {
         value = match value {
-            Value::Object(fields) => fields.get(&step)?,
+            Value::Object(fields) => fields.get(step.as_ref())?,
             Value::Array(items) => items.get(step.parse::<usize>().ok()?)?,
             _ => return None,
         };
@@ -225,6 +246,7 @@ mod tests {
             "ref": "refs/heads/main", "id": 74, "protected": true, "none": null,
             "groups": ["a", "b", 3], "big": 9_007_199_254_740_993_u64,
             "kubernetes.io": { "namespace": "ci", "a/b": { "m~n": "x" } },
+            "a~1b": "a name, no pointer", "a/b": "another",
         }));
         for holds in [
             json!({ "claim": "ref", "equals": "refs/heads/main" }),
@@ -237,6 +259,9 @@ mod tests {
             json!({ "claim": "/kubernetes.io/namespace", "equals": "ci" }),
             json!({ "claim": "/kubernetes.io/a~1b/m~0n", "equals": "x" }),
             json!({ "claim": "/groups/0", "equals": "a" }),
+            json!({ "claim": "a~1b", "equals": "a name, no pointer" }),
+            json!({ "claim": "/a~01b", "equals": "a name, no pointer" }),
+            json!({ "claim": "/a~1b", "equals": "another" }),
         ] {
             let failure = condition(holds.clone()).unwrap().failure(&claims);
             assert_eq!(failure, None, "{holds}");
@@ -290,6 +315,14 @@ mod tests {
         ] {
             assert!(condition(bad.clone()).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_condition_is_on_one_claim_whichever_of_its_names_is_written() {
+        let on = |name: &str| condition(json!({ "claim": name, "equals": "x" })).unwrap();
+        assert!(on("a/b").is_on("/a~1b") && on("/a~1b").is_on("a/b"));
+        assert!(!on("a~1b").is_on("a/b") && !on("a/b").is_on("/a/b"));
+        assert!(on("/a/b").is_below("a") && !on("/a").is_below("a") && !on("/ab/c").is_below("a"));
     }
 
     proptest! {

@@ -64,13 +64,6 @@ impl Glob {
             .all(|part| matches!(part, Part::Literal(_)))
     }
 
-    /// Whether the pattern asks for any character in particular.
-    pub(super) fn says_something(&self) -> bool {
-        self.parts
-            .iter()
-            .any(|part| matches!(part, Part::Literal(_)))
-    }
-
     pub(super) fn matches(&self, text: &str) -> bool {
         // `here[i]`: what was read so far can be matched by the first i parts.
         let mut here = vec![false; self.parts.len() + 1];

@@ -10,12 +10,14 @@
 //! - deny by default: every condition holds, the audience is right and no id has changed, or the
 //!   policy gives nothing; a claim that is not there fails what asks for it;
 //! - a policy binds the tenant: it is refused where a stranger's workload could meet its conditions,
-//!   which for each provider is known here;
+//!   which for each provider is known in `binding`; one that was stored before that was known lets
+//!   nobody in;
 //! - what a stranger may have written (pull requests, forks) holds `read` at most, unless the policy
 //!   says otherwise;
 //! - claims are verified before they come here, and the reasons of a verdict are for administrators
 //!   of the organisation alone.
 
+mod binding;
 mod condition;
 mod glob;
 mod provider;
@@ -62,13 +64,13 @@ pub enum PolicyError {
     /// Nothing keeps strangers out.
     #[error(
         "no condition binds the tenant, so that strangers' workloads would be let in: {provider} \
-         needs one on {claims}, without a wildcard in what says whose it is"
+         needs one of these, without a wildcard in what says whose it is: {claims}"
     )]
     Open {
         /// Of which provider.
         provider: Provider,
         /// What would bind it.
-        claims: &'static str,
+        claims: String,
     },
     /// An issuer has to be named.
     #[error("{0} has no usual issuer: say which")]
@@ -161,11 +163,8 @@ impl Policy {
             .iter()
             .map(Condition::new)
             .collect::<Result<Vec<_>, _>>()?;
-        if !provider::bind_tenant(provider, &conditions) {
-            return Err(PolicyError::Open {
-                provider,
-                claims: provider::binding_claims(provider),
-            });
+        if !binding::bind_tenant(provider, &conditions) {
+            return Err(open(provider));
         }
         if wanted.flakes.is_empty() || wanted.flakes.len() > MAX_ITEMS {
             return Err(PolicyError::Length("flakes"));
@@ -221,6 +220,9 @@ impl Policy {
     #[must_use]
     pub fn examine(&self, claims: &Map<String, Value>, own: &[&str]) -> Verdict {
         let mut verdict = Verdict::default();
+        if !binding::bind_tenant(self.provider, &self.conditions) {
+            verdict.failures.push(open(self.provider).to_string());
+        }
         if claims.get("iss").and_then(Value::as_str) != Some(self.issuer.as_str()) {
             let found = found(claims.get("iss"));
             verdict
@@ -314,6 +316,13 @@ impl Policy {
             "subject": claims.get("sub").map(bounded),
             "claims": kept,
         })
+    }
+}
+
+fn open(provider: Provider) -> PolicyError {
+    PolicyError::Open {
+        provider,
+        claims: binding::binding_claims(provider),
     }
 }
 

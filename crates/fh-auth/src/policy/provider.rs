@@ -1,9 +1,10 @@
-//! What is particular to each provider: its issuer, the claims that bind a tenant, the ids behind its
-//! names, what marks the work of a stranger, and which claims tell who it was.
+//! What is particular to each provider: its issuer, the ids behind its names, what marks the work of a
+//! stranger, and which claims tell who it was. Which claims bind a tenant is in [`super::binding`].
 
 use fh_api::Provider;
 use serde_json::{Map, Value};
 
+use super::binding::names;
 use super::condition::{Condition, claim, text};
 
 /// The issuer of AWS, which has none: there is no JWT.
@@ -39,167 +40,52 @@ pub(super) fn provider_of(issuer: &str) -> Option<Provider> {
     }
     let host = issuer.strip_prefix("https://")?;
     let (host, path) = host.split_once('/').unwrap_or((host, ""));
-    match host {
-        // With the name of an enterprise behind it.
-        "token.actions.githubusercontent.com" => Some(Provider::Github),
-        "oidc.circleci.com" => Some(Provider::Circleci),
-        _ if host.ends_with(".semaphoreci.com") => Some(Provider::Semaphore),
-        _ if path == "_services/token" => Some(Provider::Github),
-        _ => None,
-    }
-}
-
-/// Whether conditions bind the tenant, so that nobody else can have a workload that meets them.
-pub(super) fn bind_tenant(provider: Provider, conditions: &[Condition]) -> bool {
-    let any = |names: &[&str]| {
-        conditions.iter().any(|condition| {
-            names.contains(&condition.claim.as_str()) && condition.exact().is_some()
-        })
+    let of = |suffix: &str| host.ends_with(suffix);
+    let path_is = |start: &str| {
+        path.strip_prefix(start)
+            .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
-    let begins = |name: &str, binds: &dyn Fn(&str) -> bool| {
-        conditions.iter().any(|condition| {
-            let prefixes = condition.prefixes();
-            condition.claim == name
-                && !prefixes.is_empty()
-                && prefixes.iter().all(|prefix| binds(prefix))
-        })
-    };
-    let owned = |text: &str| first_segment(text, '/');
-    match provider {
-        Provider::Github => {
-            any(&["repository_id", "repository_owner", "repository_owner_id"])
-                || begins("repository", &owned)
-                || begins("workflow_ref", &owned)
-                || begins("job_workflow_ref", &owned)
-                || begins("sub", &github_subject)
-        }
-        Provider::Gitlab => {
-            any(&["project_id", "namespace_id", "namespace_path"])
-                || begins("project_path", &owned)
-                || begins("namespace_path", &owned)
-                || begins("sub", &|text| {
-                    text.strip_prefix("project_path:").is_some_and(owned)
-                })
-        }
-        Provider::Buildkite => {
-            any(&["organization_slug", "organization_id", "pipeline_id"])
-                || begins("sub", &|text| {
-                    text.strip_prefix("organization:")
-                        .is_some_and(|rest| first_segment(rest, ':'))
-                })
-        }
-        // The issuer names the organisation already.
-        Provider::Circleci => {
-            any(&["oidc.circleci.com/project-id"])
-                || begins("sub", &|text| {
-                    text.split_once("/project/")
-                        .is_some_and(|(_, project)| first_segment(project, '/'))
-                })
-        }
-        Provider::Semaphore => {
-            any(&["org_id", "prj_id", "org", "prj"])
-                || begins("sub", &|text| {
-                    text.strip_prefix("org:")
-                        .is_some_and(|rest| first_segment(rest, ':'))
-                })
-        }
-        Provider::Gcp => any(&["sub"]) || any(&["email"]) && email_is_verified(conditions),
-        Provider::Kubernetes => {
-            let namespace = any(&["/kubernetes.io/namespace"]);
-            let account = any(&[
-                "/kubernetes.io/serviceaccount/name",
-                "/kubernetes.io/serviceaccount/uid",
-            ]);
-            namespace && account
-                || begins("sub", &|text| {
-                    text.strip_prefix("system:serviceaccount:")
-                        .is_some_and(|rest| first_segment(rest, ':'))
-                })
-        }
-        Provider::Aws => {
-            let of_account = |text: &str| {
-                let mut fields = text.splitn(6, ':');
-                fields.next() == Some("arn")
-                    && fields.nth(3).is_some_and(|account| {
-                        account.len() == 12 && account.bytes().all(|byte| byte.is_ascii_digit())
-                    })
-                    && fields.next().is_some()
-            };
-            any(&["account"]) || begins("arn", &of_account) || begins("role_arn", &of_account)
-        }
-        Provider::Oidc => conditions.iter().any(|condition| {
-            let of_every_token = ["iss", "aud", "exp", "nbf", "iat", "jti"];
-            !of_every_token.contains(&condition.claim.as_str()) && condition.says_something()
-        }),
-    }
-}
-
-/// What binds a tenant there, for the sentence that says that nothing does.
-pub(super) fn binding_claims(provider: Provider) -> &'static str {
-    match provider {
-        Provider::Github => {
-            "repository, repository_id, repository_owner, repository_owner_id, workflow_ref, \
-             job_workflow_ref, or sub from repo: on"
-        }
-        Provider::Gitlab => "project_path, project_id, namespace_path, namespace_id, or sub",
-        Provider::Buildkite => "organization_slug, organization_id, pipeline_id, or sub",
-        Provider::Circleci => "oidc.circleci.com/project-id, or sub with its project",
-        Provider::Semaphore => "org_id, prj_id, org, prj, or sub",
-        Provider::Gcp => "sub, or email together with email_verified = true",
-        Provider::Kubernetes => {
-            "sub, or /kubernetes.io/namespace together with /kubernetes.io/serviceaccount/name"
-        }
-        Provider::Aws => "account, arn, or role_arn",
-        Provider::Oidc => "sub, or another claim that not every token of the issuer has",
-    }
-}
-
-/// Whether text begins with a whole segment, so that what follows cannot change whose it is:
-/// `acme/` binds, `acme` alone is also the beginning of `acme-evil`.
-fn first_segment(text: &str, delimiter: char) -> bool {
-    text.split_once(delimiter)
-        .is_some_and(|(segment, _)| !segment.is_empty())
-}
-
-/// The subject of GitHub is customisable by whoever owns a repository: only what begins with the
-/// repository or its owner cannot be made up.
-fn github_subject(text: &str) -> bool {
-    let by_path = ["repo:", "repository:", "job_workflow_ref:"];
-    let by_name = [
-        "repository_owner:",
-        "repository_owner_id:",
-        "repository_id:",
+    // Each with the name of an enterprise behind it, too.
+    let github = host == "token.actions.githubusercontent.com"
+        || host.starts_with("token.actions.") && of(".ghe.com")
+        || path_is("_services/token");
+    let eks = of(".amazonaws.com") || of(".amazonaws.com.cn");
+    let cluster = host == "container.googleapis.com"
+        || host == "kubernetes.default.svc"
+        || host.starts_with("kubernetes.default.svc.")
+        || host.starts_with("oidc.eks.") && eks
+        || of(".prod-aks.azure.com");
+    let known = [
+        (github, Provider::Github),
+        (host == "oidc.circleci.com", Provider::Circleci),
+        (of(".semaphoreci.com"), Provider::Semaphore),
+        (cluster, Provider::Kubernetes),
     ];
-    by_path.iter().any(|prefix| {
-        text.strip_prefix(prefix)
-            .is_some_and(|rest| first_segment(rest, '/'))
-    }) || by_name.iter().any(|prefix| {
-        text.strip_prefix(prefix)
-            .is_some_and(|rest| first_segment(rest, ':'))
-    })
-}
-
-fn email_is_verified(conditions: &[Condition]) -> bool {
-    conditions.iter().any(|condition| {
-        condition.claim == "email_verified" && condition.exact() == Some(vec!["true"])
-    })
+    let found = known.into_iter().find(|(is_it, _)| *is_it);
+    found.map(|(_, provider)| provider)
 }
 
 /// The ids that are remembered where nobody says which: those behind the names that the conditions
 /// fix, so that a name that somebody else takes over later opens nothing.
 pub(super) fn usual_pins(provider: Provider, conditions: &[Condition]) -> Vec<&'static str> {
-    let fixed = |names: &[&str]| {
+    let fixed = |claims: &[&str]| {
         conditions.iter().any(|condition| {
-            names.contains(&condition.claim.as_str())
+            claims.iter().any(|claim| condition.is_on(claim))
                 && condition.exact().is_some_and(|texts| texts.len() == 1)
         })
     };
-    let owner_of = |name: &str| {
-        conditions.iter().any(|condition| {
-            let prefixes = condition.prefixes();
-            condition.claim == name
-                && prefixes.len() == 1
-                && prefixes.iter().all(|prefix| first_segment(prefix, '/'))
+    // Every text that it may be begins with the same names.
+    let begins = |claim: &str, templates: &[&str]| {
+        templates.iter().any(|template| {
+            conditions.iter().any(|condition| {
+                let prefixes = condition.prefixes();
+                let mut found = prefixes.iter().map(|prefix| names(template, prefix));
+                condition.is_on(claim)
+                    && found
+                        .next()
+                        .flatten()
+                        .is_some_and(|first| found.all(|other| other.as_deref() == Some(&first)))
+            })
         })
     };
     let mut pins = Vec::new();
@@ -210,15 +96,22 @@ pub(super) fn usual_pins(provider: Provider, conditions: &[Condition]) -> Vec<&'
     };
     match provider {
         Provider::Github => {
-            pin("repository_id", fixed(&["repository"]));
+            pin(
+                "repository_id",
+                fixed(&["repository"]) || begins("sub", &["repo:{}/{}:", "repository:{}/{}:"]),
+            );
+            let subjects = ["repo:{}/", "repository:{}/", "repository_owner:{}:"];
             pin(
                 "repository_owner_id",
-                fixed(&["repository_owner"]) || owner_of("repository"),
+                fixed(&["repository_owner"])
+                    || begins("repository", &["{}/"])
+                    || begins("sub", &subjects),
             );
         }
         Provider::Gitlab => {
-            pin("project_id", fixed(&["project_path"]));
-            pin("namespace_id", fixed(&["project_path", "namespace_path"]));
+            let project = fixed(&["project_path"]) || begins("sub", &["project_path:{}:"]);
+            pin("project_id", project);
+            pin("namespace_id", project || fixed(&["namespace_path"]));
         }
         Provider::Buildkite => {
             pin("organization_id", fixed(&["organization_slug"]));

@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::str::FromStr;
 
+use fh_api::Name;
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, Value, value};
 
 use crate::error::{Error, Result};
@@ -16,6 +17,9 @@ const URL_KEY: &str = "url";
 const KIND_KEY: &str = "kind";
 const SUBSTITUTER_KEY: &str = "substituter";
 const KEYS_KEY: &str = "public-keys";
+const SUBSTITUTERS_KEY: &str = "substituters";
+const ORGANIZATIONS_KEY: &str = "organizations";
+const ROOT_KEY: &str = "root";
 
 /// The name of FlakeHub itself.
 pub(super) const FLAKEHUB_NAME: &str = "flakehub";
@@ -101,6 +105,18 @@ words!(
     Keyring = "keyring"
 );
 
+/// Which addresses of a server a person wants Nix to read from.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Reading {
+    /// Those that the server names.
+    #[default]
+    Usual,
+    /// The root, whatever the server names.
+    Root,
+    /// Exactly these organisations, in this order.
+    Organizations(Vec<Name>),
+}
+
 /// A server that is known.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ServerEntry {
@@ -114,6 +130,10 @@ pub struct ServerEntry {
     pub store: TokenStore,
     /// Its substituter, where a login has learnt it.
     pub substituter: Option<ServerUrl>,
+    /// The addresses that Nix reads from, where a login has written others than the substituter alone.
+    pub substituters: Vec<ServerUrl>,
+    /// Which addresses are wanted.
+    pub reading: Reading,
     /// Its public keys as nix.conf wants them, where a login has learnt them.
     pub public_keys: Vec<String>,
     /// Whether it is the one meant where none is named.
@@ -130,6 +150,8 @@ impl ServerEntry {
             kind,
             store: TokenStore::File,
             substituter: None,
+            substituters: Vec::new(),
+            reading: Reading::Usual,
             public_keys: Vec::new(),
             is_default: false,
         }
@@ -368,13 +390,13 @@ fn entry(name: &str, item: &Item) -> Result<ServerEntry, String> {
     let missing = || format!("it has no {URL_KEY}");
     let table = item.as_table_like().ok_or_else(missing)?;
     let url = text_of(table, URL_KEY)?.ok_or_else(missing)?;
-    let mut public_keys = Vec::new();
-    if let Some(keys) = table.get(KEYS_KEY) {
-        let wrong = || format!("{KEYS_KEY} must be a list of strings");
-        for key in keys.as_array().ok_or_else(wrong)? {
-            public_keys.push(key.as_str().ok_or_else(wrong)?.to_owned());
-        }
-    }
+    let public_keys = texts_of(table, KEYS_KEY)?.unwrap_or_default();
+    let substituters = texts_of(table, SUBSTITUTERS_KEY)?.unwrap_or_default();
+    let reading = match texts_of(table, ORGANIZATIONS_KEY)? {
+        Some(names) => Reading::Organizations(parsed(&names)?),
+        None if table.get(ROOT_KEY).and_then(Item::as_bool) == Some(true) => Reading::Root,
+        None => Reading::Usual,
+    };
     Ok(ServerEntry {
         name: name.to_owned(),
         url: url.parse().map_err(|error| format!("{error}"))?,
@@ -383,9 +405,33 @@ fn entry(name: &str, item: &Item) -> Result<ServerEntry, String> {
         substituter: text_of(table, SUBSTITUTER_KEY)?
             .map(|url| url.parse().map_err(|error| format!("{error}")))
             .transpose()?,
+        substituters: parsed(&substituters)?,
+        reading,
         public_keys,
         is_default: false,
     })
+}
+
+fn texts_of(table: &dyn TableLike, key: &str) -> Result<Option<Vec<String>>, String> {
+    let Some(item) = table.get(key) else {
+        return Ok(None);
+    };
+    let wrong = || format!("{key} must be a list of strings");
+    let texts = item.as_array().ok_or_else(wrong)?;
+    let texts = texts
+        .iter()
+        .map(|text| text.as_str().map(str::to_owned).ok_or_else(wrong));
+    texts.collect::<Result<_, _>>().map(Some)
+}
+
+fn parsed<T: FromStr>(texts: &[String]) -> Result<Vec<T>, String>
+where
+    T::Err: std::fmt::Display,
+{
+    let values = texts.iter().map(|text| text.parse::<T>());
+    values
+        .collect::<Result<_, _>>()
+        .map_err(|error| error.to_string())
 }
 
 /// Writes what differs; what says the same in other words stays.
@@ -408,13 +454,35 @@ fn write_entry(table: &mut dyn TableLike, entry: &ServerEntry) {
     {
         put(table, SUBSTITUTER_KEY, substituter.as_str().into());
     }
+    if !entry.public_keys.is_empty() {
+        put_list(table, KEYS_KEY, &entry.public_keys);
+    }
+    put_list(table, SUBSTITUTERS_KEY, &entry.substituters);
+    match &entry.reading {
+        Reading::Organizations(names) => put_list(table, ORGANIZATIONS_KEY, names),
+        Reading::Usual | Reading::Root => {
+            table.remove(ORGANIZATIONS_KEY);
+        }
+    }
+    if entry.reading != Reading::Root {
+        table.remove(ROOT_KEY);
+    } else if table.get(ROOT_KEY).and_then(Item::as_bool) != Some(true) {
+        put(table, ROOT_KEY, true.into());
+    }
+}
+
+/// Writes a list that differs; an empty one is not written.
+fn put_list<T: std::fmt::Display>(table: &mut dyn TableLike, key: &str, values: &[T]) {
+    let values: Vec<String> = values.iter().map(T::to_string).collect();
     let present: Option<Vec<&str>> = table
-        .get(KEYS_KEY)
+        .get(key)
         .and_then(Item::as_array)
-        .map(|keys| keys.iter().filter_map(Value::as_str).collect());
-    if !entry.public_keys.is_empty() && present.is_none_or(|keys| keys != entry.public_keys) {
-        let keys: Array = entry.public_keys.iter().map(String::as_str).collect();
-        put(table, KEYS_KEY, keys.into());
+        .map(|present| present.iter().filter_map(Value::as_str).collect());
+    if values.is_empty() {
+        table.remove(key);
+    } else if present.is_none_or(|present| present != values) {
+        let array: Array = values.iter().map(String::as_str).collect();
+        put(table, key, array.into());
     }
 }
 

@@ -296,6 +296,8 @@ fn what_a_login_learnt_is_remembered_and_the_text_around_it_stays() {
     entry.store = TokenStore::Keyring;
     entry.substituter = Some(url("https://a.org/cache"));
     entry.public_keys = vec!["k:x".to_owned()];
+    entry.substituters = vec![url("https://a.org/cache/b"), url("https://a.org/cache/a")];
+    entry.reading = Reading::Organizations(vec!["b".parse().unwrap(), "a".parse().unwrap()]);
     entry.is_default = true;
     servers.record(&entry);
     let written = servers.to_text();
@@ -312,12 +314,18 @@ fn what_a_login_learnt_is_remembered_and_the_text_around_it_stays() {
     // Back to the defaults, which are not written.
     entry.kind = ServerKind::Fh;
     entry.store = TokenStore::File;
+    entry.substituters = Vec::new();
+    entry.reading = Reading::Root;
     servers.record(&entry);
-    assert!(
-        !servers.to_text().contains("kind ="),
-        "{}",
-        servers.to_text()
-    );
+    let written = servers.to_text();
+    for absent in ["kind =", "substituters =", "organizations ="] {
+        assert!(!written.contains(absent), "{written}");
+    }
+    let again = ServerList::parse(path, Some(&written)).unwrap();
+    assert_eq!(again.entries(), [entry.clone()]);
+    entry.reading = Reading::Usual;
+    servers.record(&entry);
+    assert!(!servers.to_text().contains("root"));
 }
 
 #[test]

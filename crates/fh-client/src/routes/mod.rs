@@ -7,6 +7,7 @@
 mod access;
 mod flakes;
 mod grants;
+mod invitations;
 mod organizations;
 mod push;
 mod roots;
@@ -14,6 +15,8 @@ mod server;
 mod tokens;
 mod trust;
 mod users;
+
+pub use invitations::Follower;
 
 use bytes::Bytes;
 use fh_api::{API_PREFIX, Discovery, FlakeName, Whoami};

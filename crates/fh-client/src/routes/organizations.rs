@@ -52,7 +52,7 @@ impl Client {
         self.get(&format!("/orgs/{org}/members")).await
     }
 
-    /// Makes a member, or changes what one is.
+    /// Invites somebody to be a member, or changes what a member is.
     pub async fn set_member(
         &self,
         org: &Name,
@@ -64,7 +64,7 @@ impl Client {
             .await
     }
 
-    /// Takes an account out of an organisation and of its teams.
+    /// Takes an account out of an organisation and of its teams; the caller's own leaves.
     pub async fn remove_member(&self, org: &Name, user: &Name) -> Result<()> {
         self.delete(&format!("/orgs/{org}/members/{user}")).await
     }

@@ -1,13 +1,14 @@
-//! The audit log and the signing keys.
+//! The audit log, the signing keys, and what Nix reads from.
 //!
 //! [The module above](super) says what can go wrong, for all.
 
-use fh_api::{API_PREFIX, AuditList, KeyList};
+use fh_api::{API_PREFIX, AuditList, KeyList, Name, SubstituterList};
 use http::Method;
 
 use super::{parse, request};
 use crate::audit::AuditFilter;
 use crate::client::Client;
+use crate::credentials::Reading;
 use crate::error::Result;
 use crate::http::{Content, Request};
 use crate::retry::Repeat;
@@ -24,14 +25,42 @@ impl Client {
         self.get("/keys").await
     }
 
-    /// Lets the standby key sign from now on; for server administrators.
+    /// The keys that sign what an organisation serves.
+    pub async fn organization_keys(&self, org: &Name) -> Result<KeyList> {
+        self.get(&format!("/orgs/{org}/keys")).await
+    }
+
+    /// What Nix is to read from, for the caller.
+    pub async fn substituters(&self, reading: &Reading) -> Result<SubstituterList> {
+        let query = match reading {
+            Reading::Usual => String::new(),
+            Reading::Root => "?root=true".to_owned(),
+            // No name has a character that an address would have to encode.
+            Reading::Organizations(names) => {
+                let names: Vec<&str> = names.iter().map(Name::as_str).collect();
+                format!("?organizations={}", names.join(","))
+            }
+        };
+        self.get(&format!("/substituters{query}")).await
+    }
+
+    /// Lets the server's standby key sign from now on; for server administrators.
     pub async fn rotate_keys(&self) -> Result<KeyList> {
+        self.rotate("/keys/rotate").await
+    }
+
+    /// Lets an organisation's own standby key sign from now on; for its owners.
+    pub async fn rotate_organization_keys(&self, org: &Name) -> Result<KeyList> {
+        self.rotate(&format!("/orgs/{org}/keys/rotate")).await
+    }
+
+    async fn rotate(&self, path: &str) -> Result<KeyList> {
         let request = Request {
             // Twice would be one rotation too many.
             repeat: Repeat::IfUnsent,
             ..request(
                 Method::POST,
-                format!("{API_PREFIX}/keys/rotate"),
+                format!("{API_PREFIX}{path}"),
                 Content::Empty,
             )
         };

@@ -2,11 +2,16 @@
 //!
 //! [The module above](super) says what can go wrong, for all.
 
-use fh_api::{CreateToken, MintedToken, Name, RotateToken, TokenInfo, TokenList};
+use fh_api::{
+    API_PREFIX, CreateToken, MintedToken, Name, RotateToken, TokenInfo, TokenList, TokenRevocation,
+};
+use http::{Method, StatusCode};
 use uuid::Uuid;
 
+use super::{parse, request};
 use crate::client::Client;
 use crate::error::Result;
+use crate::http::Content;
 
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
 impl Client {
@@ -41,8 +46,33 @@ impl Client {
         self.get(&format!("/tokens/{id}")).await
     }
 
-    /// Revokes a token.
-    pub async fn revoke_token(&self, id: Uuid) -> Result<()> {
-        self.delete(&format!("/tokens/{id}")).await
+    /// Revokes a token and all that it asked for within its account, with `made_for_others` also what it
+    /// made for others: what ended. A server of before answers nothing.
+    pub async fn revoke_token(&self, id: Uuid, made_for_others: bool) -> Result<TokenRevocation> {
+        let path = format!("{API_PREFIX}/tokens/{id}{}", query(made_for_others));
+        let request = request(Method::DELETE, path, Content::Empty);
+        let answer = self.transport.send(&request).await?;
+        if answer.status == StatusCode::NO_CONTENT {
+            return Ok(TokenRevocation::default());
+        }
+        parse(&answer)
+    }
+
+    /// What [`Self::revoke_token`] would end.
+    pub async fn token_revocation(
+        &self,
+        id: Uuid,
+        made_for_others: bool,
+    ) -> Result<TokenRevocation> {
+        let query = query(made_for_others);
+        self.get(&format!("/tokens/{id}/revocation{query}")).await
+    }
+}
+
+fn query(made_for_others: bool) -> &'static str {
+    if made_for_others {
+        "?with_made_for_others=true"
+    } else {
+        ""
     }
 }

@@ -1,8 +1,8 @@
-//! Accounts, for server administrators.
+//! Accounts, and names that were given up, for server administrators.
 //!
 //! [The module above](super) says what can go wrong, for all.
 
-use fh_api::{CreateUser, Name, UpdateUser, UserInfo, UserList};
+use fh_api::{CreateUser, Name, NameKind, ReservedNameList, UpdateUser, UserInfo, UserList};
 
 use super::Made;
 use crate::client::Client;
@@ -28,5 +28,15 @@ impl Client {
     /// Disables an account or not, and lets it manage the server or not.
     pub async fn update_user(&self, user: &Name, change: &UpdateUser) -> Result<UserInfo> {
         self.patch(&format!("/users/{user}"), change).await
+    }
+
+    /// The names that were given up, of organisations and of accounts.
+    pub async fn reserved_names(&self) -> Result<ReservedNameList> {
+        self.get("/reserved-names").await
+    }
+
+    /// Lets a name that was given up be used again.
+    pub async fn free_name(&self, kind: NameKind, name: &Name) -> Result<()> {
+        self.delete(&format!("/reserved-names/{kind}/{name}")).await
     }
 }

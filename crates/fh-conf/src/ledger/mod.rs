@@ -38,6 +38,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 pub use netrc::{Standing, TakenBack};
+pub use nix_conf::ListChange;
 
 /// What logins have added to which files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -26,6 +26,23 @@ impl ValueRecord {
     }
 }
 
+/// What became of a list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListChange {
+    /// What was written, in its order; a value that only changed its place is here too.
+    pub added: Vec<String>,
+    /// What was removed, also to be written elsewhere.
+    pub removed: Vec<String>,
+}
+
+impl ListChange {
+    /// Whether the text is as it was.
+    #[must_use]
+    pub fn is_nothing(&self) -> bool {
+        self.added.is_empty() && self.removed.is_empty()
+    }
+}
+
 impl Ledger {
     /// [`NixConf::add_to_list`] for an owner. A value that stands there because of another owner
     /// gets this one too; one that stands there anyway is the person's own.
@@ -54,6 +71,75 @@ impl Ledger {
         }
         self.prune();
         Ok(added)
+    }
+
+    /// Whether a value stands in a list because of an owner.
+    #[must_use]
+    pub fn has_value(&self, path: &Path, owner: &str, name: &str, value: &str) -> bool {
+        let records = self.known_file(path).map_or(&[][..], |file| &file.lists);
+        records.iter().any(|record| {
+            record.name == name && record.value == value && record.owners.contains(owner)
+        })
+    }
+
+    /// Makes what stands in a list because of an owner these values, in this order: those of its earlier
+    /// logins that are not among them go, as far as no other owner has a part in them, and the rest is
+    /// added as by [`Ledger::add_to_list`]. What stands there by anybody else stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::add_to_list`] and [`NixConf::take_from_list`]; neither text nor ledger is changed then.
+    pub fn set_list<V: AsRef<str>>(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        conf: &mut NixConf,
+        name: &str,
+        values: &[V],
+    ) -> Result<ListChange> {
+        let records = self.known_file(path).map_or(&[][..], |file| &file.lists);
+        let is_ours = |record: &&ValueRecord| record.name == name && record.owners.contains(owner);
+        let ours: BTreeSet<&str> = records
+            .iter()
+            .filter(is_ours)
+            .map(|record| record.value.as_str())
+            .collect();
+        // As they stand in the file, which is how Nix takes them.
+        let present: Vec<String> = conf
+            .effective_list(name)
+            .into_iter()
+            .filter(|value| ours.contains(value.as_str()))
+            .collect();
+        let wanted: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        let kept: Vec<&str> = present
+            .iter()
+            .map(String::as_str)
+            .filter(|value| wanted.contains(value))
+            .collect();
+        let ours_or_new = wanted
+            .iter()
+            .copied()
+            .filter(|value| ours.contains(value) || !conf.list_contains(name, value));
+        let in_order = ours_or_new.take(kept.len()).eq(kept.iter().copied());
+        let goes = |value: &str| ours.contains(value) && !(in_order && wanted.contains(&value));
+        let mut removed = Vec::new();
+        let mut edited = conf.clone();
+        let mut ledger = self.clone();
+        let lists = &mut ledger.file(path).lists;
+        for record in lists.iter_mut().rev() {
+            if record.name != name || !goes(&record.value) || !record.owners.remove(owner) {
+                continue;
+            }
+            if record.owners.is_empty() && edited.take_from_list(name, &record.value)? {
+                removed.push(record.value.clone());
+            }
+        }
+        lists.retain(|record| !record.owners.is_empty());
+        let added = ledger.add_to_list(path, owner, &mut edited, name, values)?;
+        *self = ledger;
+        *conf = edited;
+        removed.reverse();
+        Ok(ListChange { added, removed })
     }
 
     /// [`NixConf::set_if_unset`] for an owner. A value that stands there because of another owner

@@ -225,6 +225,39 @@ fn settings_go_with_their_last_owner() {
 }
 
 #[test]
+fn a_later_login_replaces_the_lines_of_the_former_in_their_order() {
+    let path = Path::new("/etc/nix/nix.conf");
+    let before = "extra-substituters = https://mine\nmax-jobs = 4";
+    let mut conf = NixConf::parse(before.as_bytes(), path, &mut |_| Ok(None)).unwrap();
+    let mut ledger = Ledger::default();
+    let list = "extra-substituters";
+    let text = |conf: &NixConf| conf.effective_list(list).join(" ");
+    let mut set = |ledger: &mut Ledger, conf: &mut NixConf, owner: &str, values: &[&str]| {
+        let change = ledger.set_list(path, owner, conf, list, values).unwrap();
+        (change.added.join(" "), change.removed.join(" "))
+    };
+    let words = |added: &str, removed: &str| (added.to_owned(), removed.to_owned());
+
+    let (a, b, c) = ("https://x/cache/a", "https://x/cache/b", "https://x/cache/c");
+    let added = set(&mut ledger, &mut conf, "one", &[a, c]);
+    assert_eq!(added, words(&format!("{a} {c}"), ""));
+    // What comes behind is only added; what comes between is not.
+    assert_eq!(set(&mut ledger, &mut conf, "one", &[a, c]), words("", ""));
+    assert_eq!(set(&mut ledger, &mut conf, "one", &[a, c, b]), words(b, ""));
+    set(&mut ledger, &mut conf, "one", &[a, b, c]);
+    assert_eq!(text(&conf), format!("https://mine {a} {b} {c}"));
+    // Another owner's part stays, and so does what the person wrote.
+    set(&mut ledger, &mut conf, "two", &[b]);
+    let narrowed = set(&mut ledger, &mut conf, "one", &["https://mine", c]);
+    assert_eq!(narrowed, words("", a));
+    assert_eq!(text(&conf), format!("https://mine {b} {c}"));
+    assert_eq!(set(&mut ledger, &mut conf, "two", &[]), words("", b));
+    ledger.take_back_nix_conf(path, "one", &mut conf).unwrap();
+    assert_eq!(conf.as_bytes(), before.as_bytes());
+    assert_eq!(ledger.owners().len(), 0);
+}
+
+#[test]
 fn a_file_that_was_made_goes_when_it_is_empty() {
     let directories = ["/home/me/.config", "/home/me/.config/nix"].map(PathBuf::from);
     let mut ledger = Ledger::default();

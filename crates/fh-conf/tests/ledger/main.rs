@@ -121,11 +121,20 @@ proptest! {
             match act {
                 Act::In(number) => {
                     // Some servers share a cache, some caches are in the file already.
-                    let cache = ["https://new.example", "https://x.example", "https://other.example/cache"][server % 3];
+                    // Each login is of other ones, in another order.
+                    let mut caches = [
+                        "https://new.example", "https://x.example", "https://other.example/cache", "https://new.example/cache/b",
+                    ];
+                    caches.rotate_left((server + number) % 4);
+                    let caches = &caches[..1 + (server + 3 * number) % 4];
                     ledger.set_if_unset(path, &owner, &mut conf, "netrc-file", "/new/netrc").unwrap();
                     let list = ["extra-substituters", "extra-trusted-substituters"][server % 2];
-                    ledger.add_to_list(path, &owner, &mut conf, list, &[cache]).unwrap();
-                    prop_assert!(conf.list_contains(list, cache));
+                    ledger.set_list(path, &owner, &mut conf, list, caches).unwrap();
+                    for cache in caches {
+                        prop_assert!(conf.list_contains(list, cache));
+                    }
+                    let again = ledger.clone().set_list(path, &owner, &mut conf.clone(), list, caches).unwrap();
+                    prop_assert!(again.is_nothing());
                     // A server moves from key to key.
                     let keys = [0, 1].map(|next| format!("new-{}:KEY{}", number + next, server % 4));
                     ledger.add_to_list(path, &owner, &mut conf, "extra-trusted-public-keys", &keys).unwrap();

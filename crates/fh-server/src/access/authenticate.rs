@@ -147,6 +147,7 @@ impl Access {
         organization: Option<&str>,
         source: Source,
     ) -> Result<Caller, ApiError> {
+        let generation = self.database.generation();
         let token = credentials::token(headers).or_else(|sentence| {
             self.limiter.login(source)?;
             self.limiter.login_failed(source);
@@ -182,6 +183,7 @@ impl Access {
             self.policies_last_used.note(*policy);
         }
         Ok(Caller::new(
+            generation,
             self.directory().await?,
             Some(principal),
             source,
@@ -193,7 +195,9 @@ impl Access {
     /// # Errors
     /// When the database fails.
     pub(crate) async fn anonymous(&self, source: Source) -> Result<Caller, ApiError> {
-        Ok(Caller::new(self.directory().await?, None, source))
+        let generation = self.database.generation();
+        let directory = self.directory().await?;
+        Ok(Caller::new(generation, directory, None, source))
     }
 
     /// Writes when tokens were used last.

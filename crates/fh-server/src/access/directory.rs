@@ -56,6 +56,8 @@ pub(crate) struct Directory {
     /// By folded name; the flakes by `org/project`.
     flake_ids: HashMap<String, i64>,
     organizations: HashMap<String, OrganizationEntry>,
+    /// Their folded names by id.
+    organization_names: HashMap<i64, String>,
     organization_flakes: HashMap<i64, Vec<i64>>,
     /// Of each organisation those that are public.
     public_flakes: HashMap<i64, Vec<i64>>,
@@ -115,6 +117,10 @@ impl Directory {
         for follow in follows::of_everybody(connection)? {
             directory.everybody.push(follow);
         }
+        directory.organization_names = by_id
+            .values()
+            .map(|organization| (organization.id, organization.name.folded()))
+            .collect();
         directory.organizations = by_id
             .into_values()
             .map(|organization| (organization.name.folded(), organization))
@@ -142,6 +148,11 @@ impl Directory {
     /// The organisation of that name, in whatever case.
     pub(super) fn find_organization(&self, name: &str) -> Option<&OrganizationEntry> {
         self.organizations.get(&name.to_ascii_lowercase())
+    }
+
+    /// The organisation of that internal id.
+    pub(super) fn organization(&self, id: i64) -> Option<&OrganizationEntry> {
+        self.organizations.get(self.organization_names.get(&id)?)
     }
 
     /// Who may push to a flake.

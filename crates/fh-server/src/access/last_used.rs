@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rusqlite::Connection;
 
-use crate::database::{Database, DatabaseError, Timestamp, now};
+use crate::database::{Database, DatabaseError, Decided, Timestamp, now};
 
 /// Each one's use is written at most once in this time.
 const INTERVAL: Duration = Duration::from_secs(60);
@@ -55,7 +55,9 @@ impl LastUsed {
         }
         let written = pending.clone();
         database
-            .write(move |transaction| touch(transaction, &pending))
+            .write(Decided::by_server(), move |transaction| {
+                touch(transaction, &pending)
+            })
             .await?;
         let mut uses = self.lock();
         for (id, at) in written {

@@ -17,6 +17,7 @@
 //! - a flake that the caller may not read is answered as one that does not exist, and nothing is
 //!   looked up in the database before it was found readable.
 
+mod addresses;
 mod authenticate;
 mod candidates;
 mod credentials;
@@ -29,12 +30,14 @@ mod source;
 mod tests;
 mod view;
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use fh_api::{FlakeName, FlakePattern, Permission, PushRule, Role, Visibility};
+use fh_auth::Follows;
 use http::request::Parts;
 
+pub(crate) use self::addresses::Address;
 pub(crate) use self::authenticate::Access;
 pub(crate) use self::candidates::Candidates;
 use self::directory::Directory;
@@ -43,14 +46,31 @@ pub(crate) use self::last_used::FLUSH_INTERVAL;
 pub(crate) use self::organizations::{OrganizationRef, touches};
 pub(crate) use self::principal::Principal;
 pub(crate) use self::source::Source;
-pub(crate) use self::view::{PathLimits, Scope, View, ViewIdentity};
+pub(crate) use self::view::{ClosureLimit, PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;
+use crate::database::{Decided, Generation};
 use crate::denials::ActorSlot;
 use crate::error::{ApiError, request_id};
 use crate::limits::Origin;
 use crate::listen::Peer;
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
+
+/// Beside a request that is handled again, because it was decided too early, by whoever holds the
+/// [turn](crate::database::Database::turn).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Again;
+
+/// Where a caller leaves of what state what is decided about them is.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct DecidedSlot(Arc<OnceLock<Decided>>);
+
+impl DecidedSlot {
+    /// What was left; none where nobody was asked who they are.
+    pub(crate) fn get(&self) -> Option<Decided> {
+        self.0.get().copied()
+    }
+}
 
 /// The one who sent a request. As an extractor: anonymous without credentials, 401 with bad ones.
 #[derive(Debug, Clone)]
@@ -59,6 +79,7 @@ pub(crate) struct Caller {
     principal: Option<Arc<Principal>>,
     view: View,
     source: Source,
+    decided: Decided,
 }
 
 /// A flake that the caller was found to have the asked role on.
@@ -84,14 +105,22 @@ impl FromRequestParts<AppState> for Caller {
         let named = organization_of_api(parts, state).await;
         let named = named.as_deref().or_else(|| organization_of_cache(parts));
         let access = state.access();
-        let caller = match access.authenticate_at(&parts.headers, named, source).await {
+        let mut caller = match access.authenticate_at(&parts.headers, named, source).await {
             Ok(caller) => caller,
             Err(error) => {
                 limiter.request(Origin::of(None, source))?;
                 return Err(error);
             }
         };
-        limiter.request(Origin::of(caller.principal.as_deref(), source))?;
+        // One that is handled again was counted the first time.
+        if parts.extensions.get::<Again>().is_some() {
+            caller.decided = caller.decided.in_turn();
+        } else {
+            limiter.request(Origin::of(caller.principal.as_deref(), source))?;
+        }
+        if let Some(slot) = parts.extensions.get::<DecidedSlot>() {
+            let _ = slot.0.set(caller.decided);
+        }
         if let (Some(principal), Some(slot)) =
             (&caller.principal, parts.extensions.get::<PrincipalSlot>())
         {
@@ -138,8 +167,19 @@ impl FromRequestParts<AppState> for Source {
 }
 
 impl Caller {
-    fn new(directory: Arc<Directory>, principal: Option<Arc<Principal>>, source: Source) -> Self {
+    /// Everything else was read after the generation.
+    fn new(
+        generation: Generation,
+        directory: Arc<Directory>,
+        principal: Option<Arc<Principal>>,
+        source: Source,
+    ) -> Self {
+        let decided = Decided::at(generation);
         Self {
+            decided: match &principal {
+                Some(principal) => decided.until(principal.expires_at),
+                None => decided,
+            },
             source,
             view: View::new(Arc::clone(&directory), principal.clone()),
             directory,
@@ -157,6 +197,12 @@ impl Caller {
         self.principal.is_none()
     }
 
+    /// Of what state everything is that is decided about this caller. Whatever the caller has asked for
+    /// is written with it, so that nothing takes effect which they could not begin at that instant.
+    pub(crate) fn decided(&self) -> Decided {
+        self.decided
+    }
+
     /// Where the request comes from.
     pub(crate) fn source(&self) -> Source {
         self.source
@@ -170,6 +216,15 @@ impl Caller {
         self.principal.as_deref().ok_or_else(|| {
             ApiError::Unauthorized("this needs a token, and the request has none".to_owned())
         })
+    }
+
+    /// Who it is, if there is a token and it may pull.
+    pub(crate) fn reader(&self) -> Option<&Principal> {
+        let principal = self.principal.as_deref()?;
+        principal
+            .scope
+            .allows(Permission::Pull)
+            .then_some(principal)
     }
 
     /// Who it is, for the audit log.
@@ -225,6 +280,64 @@ impl Caller {
             ));
         }
         Ok(principal)
+    }
+
+    /// Who it is, if the token has a permission and was narrowed in no way: to no flakes and no paths. What
+    /// widens what somebody reads takes such a token, so that one that was lost in part cannot.
+    ///
+    /// # Errors
+    /// 401 for the anonymous, 403 for all other tokens.
+    pub(crate) fn require_everything(
+        &self,
+        permission: Permission,
+    ) -> Result<&Principal, ApiError> {
+        let principal = self.require(permission)?;
+        if principal.scope.reaches_all() && !principal.scope.is_for_certain_paths() {
+            return Ok(principal);
+        }
+        Err(ApiError::Forbidden(
+            "this takes a token that reaches everything, and this one is narrowed".to_owned(),
+        ))
+    }
+
+    /// What the server's administrator has put into everybody's view.
+    pub(crate) fn everybody(&self) -> &Follows {
+        self.directory.everybody()
+    }
+
+    /// The organisation's internal id of what can be followed: a public flake, or an organisation of which
+    /// the caller may know.
+    ///
+    /// # Errors
+    /// 404 where it is not there or the caller may not know of it; 422 for a flake that is not public.
+    pub(crate) fn organization_to_follow(&self, pattern: &FlakePattern) -> Result<i64, ApiError> {
+        match pattern {
+            FlakePattern::All => Err(ApiError::NotFound),
+            FlakePattern::Organization(name) => {
+                let entry = self.directory.find_organization(name.as_str());
+                let entry = entry.ok_or(ApiError::NotFound)?;
+                let is_open = !self.directory.ids_of_public(entry.id).is_empty();
+                let is_own = self
+                    .principal
+                    .as_ref()
+                    .is_some_and(|principal| principal.holdings.is_own(entry.id));
+                (is_open || is_own)
+                    .then_some(entry.id)
+                    .ok_or(ApiError::NotFound)
+            }
+            FlakePattern::Flake(name) => {
+                let (org, project) = (name.org.as_str(), name.project.as_str());
+                let found = self.flake(org, project, Role::Read, Permission::Pull)?;
+                let entry = self.directory.flake(found.id).ok_or(ApiError::NotFound)?;
+                if entry.visibility != Visibility::Public {
+                    return Err(ApiError::InvalidContent(format!(
+                        "only public flakes can be followed, and {} is {}",
+                        entry.name, entry.visibility
+                    )));
+                }
+                Ok(entry.organization_id)
+            }
+        }
     }
 
     /// A flake, if the caller holds `needed` on it and the token has `permission`.

@@ -111,6 +111,72 @@ impl Caller {
         self.organization_of_member(name)
     }
 
+    /// An organisation that the caller belongs to, as a member or as a guest, or is invited to: to leave it.
+    /// Guests know of it whether anything of it can be seen or not.
+    ///
+    /// # Errors
+    /// 401 for the anonymous; 404 where they do not belong there; 403 for a token that does not reach all of
+    /// it.
+    pub(crate) fn organization_to_leave(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+        let principal = self.require(Permission::Admin)?;
+        let entry = self
+            .directory
+            .find_organization(name)
+            .filter(|entry| touches(principal, &entry.name))
+            .ok_or(ApiError::NotFound)?;
+        let mut accepted = principal.holdings.accepted_organizations();
+        let belongs = principal.holdings.membership(entry.id).is_some()
+            || accepted.any(|organization| organization == entry.id);
+        if !belongs {
+            return Err(ApiError::NotFound);
+        }
+        self.require_reach(&FlakePattern::Organization(entry.name.clone()))?;
+        Ok(reference(principal, entry))
+    }
+
+    /// An organisation in which the caller may read something, or which is theirs whether there is
+    /// something or not. Nobody has to show a token for what everybody may read.
+    ///
+    /// # Errors
+    /// 404 where it is not there or the caller may read nothing there.
+    pub(crate) fn organization_to_read(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+        let entry = self
+            .directory
+            .find_organization(name)
+            .filter(|_| self.view().narrow(Scope::Organization(name)).is_some())
+            .ok_or(ApiError::NotFound)?;
+        Ok(self.reference(entry))
+    }
+
+    /// An organisation as the caller knows it, whoever that is.
+    pub(super) fn reference(&self, entry: &OrganizationEntry) -> OrganizationRef {
+        let principal = self.principal.as_ref();
+        OrganizationRef {
+            id: entry.id,
+            name: entry.name.clone(),
+            membership: principal.and_then(|principal| principal.holdings.membership(entry.id)),
+        }
+    }
+
+    /// An organisation whose signing keys the caller may rotate: its owners may, and server
+    /// administrators.
+    ///
+    /// # Errors
+    /// As [`Self::organization_to_administer`], and 403 for who is neither.
+    pub(crate) fn organization_to_sign_for(
+        &self,
+        name: &str,
+    ) -> Result<OrganizationRef, ApiError> {
+        if let Ok(principal) = self.server_administrator()
+            && let Some(entry) = self.directory.find_organization(name)
+        {
+            return Ok(reference(principal, entry));
+        }
+        let organization = self.organization_to_administer(name)?;
+        organization.require_owner()?;
+        Ok(organization)
+    }
+
     /// A flake that the caller administers, by its internal id; none for all others.
     pub(crate) fn administered_flake(&self, id: i64) -> Option<&FlakeEntry> {
         let entry = self.directory.flake(id)?;

@@ -14,7 +14,7 @@ use crate::workload::{Acting, Admission, Audiences, Identity, admission};
 
 /// The account behind a token, the token's narrowing, and all that the account holds, as they were
 /// at one generation.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Principal {
     /// The account's internal id.
     pub(crate) account_id: i64,
@@ -50,6 +50,8 @@ pub(crate) struct TokenFacts {
     pub(crate) uuid: Uuid,
     /// What the token is for.
     pub(crate) description: Option<String>,
+    /// What it may read, where it is for certain closures.
+    pub(crate) path_set_id: Option<i64>,
 }
 
 /// What is known of a workload.
@@ -191,6 +193,7 @@ pub(super) fn load(
             id: token.id,
             uuid: token.uuid,
             description: token.description,
+            path_set_id: token.path_set_id,
         }),
         workload,
         builder,

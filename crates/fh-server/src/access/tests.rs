@@ -5,6 +5,7 @@ use fh_api::{Permission, Role};
 use http::HeaderMap;
 
 use super::*;
+use crate::database::Decided;
 use crate::testing::TestServer;
 
 async fn caller(server: &TestServer, token: &str) -> Caller {
@@ -39,9 +40,10 @@ async fn world() -> (TestServer, String) {
 }
 
 #[tokio::test]
-async fn ranks_follow_grants_organisations_and_visibility() {
+async fn a_rank_is_how_near_a_slice_is_to_its_reader() {
     let (server, ann) = world().await;
     let bob = server.user("bob").await;
+    let cleo = server.user("cleo").await;
     server.grant("acme/public", "bob", "read", &ann).await;
     let mut ids = Vec::new();
     for flake in ["acme/private", "acme/unlisted", "acme/public", "open/lib"] {
@@ -51,18 +53,29 @@ async fn ranks_follow_grants_organisations_and_visibility() {
         let caller = caller(&server, token).await;
         ids.iter().map(|id| caller.view().rank(*id)).collect()
     };
-    assert_eq!(ranks("").await, [None, None, Some(2), Some(2)]);
-    assert_eq!(ranks(&bob).await, [None, None, Some(0), Some(2)]);
-    assert_eq!(ranks(&ann).await, [Some(1); 4]);
-    server.grant("acme/private", "ann", "read", &ann).await;
-    assert_eq!(ranks(&ann).await, [Some(0), Some(1), Some(1), Some(1)]);
+    assert_eq!(ranks("").await, [None; 4]);
+    assert_eq!(ranks(&bob).await, [None, None, Some(1), None]);
+    assert_eq!(ranks(&ann).await, [Some(0); 4]);
+    server
+        .follow(&bob, &["acme/*", "open/lib"])
+        .await
+        .expect(200);
+    assert_eq!(ranks(&bob).await, [None, None, Some(1), Some(2)]);
+    server.offer("acme/private", "cleo", "read", &ann).await;
+    assert_eq!(ranks(&cleo).await, [None; 4]);
+    server.member("acme", "cleo", "member", &ann).await;
+    assert_eq!(ranks(&cleo).await, [Some(0), None, Some(0), None]);
 
     let narrow = server
         .narrow(&ann, &["pull"], &["acme/private", "open/*"])
         .await;
-    assert_eq!(ranks(&narrow).await, [Some(0), None, None, Some(1)]);
+    assert_eq!(ranks(&narrow).await, [Some(0), None, None, Some(0)]);
     let no_pull = server.narrow(&ann, &["push"], &["*"]).await;
-    assert_eq!(ranks(&no_pull).await, [None, None, Some(2), Some(2)]);
+    assert_eq!(ranks(&no_pull).await, [None; 4]);
+    server.show_everybody(&["open/*"]).await;
+    assert_eq!(ranks("").await, [None, None, None, Some(2)]);
+    assert_eq!(ranks(&no_pull).await, [None, None, None, Some(2)]);
+    assert_eq!(ranks(&ann).await, [Some(0); 4]);
     assert_eq!(caller(&server, &ann).await.view().rank(i64::MAX), None);
 }
 
@@ -99,7 +112,7 @@ async fn an_address_narrows_the_view_and_opens_what_it_names() {
 
     let ann = caller(&server, &ann).await;
     let own = ann.view().narrow(Scope::Flake("acme", "private")).unwrap();
-    assert_eq!((own.rank(private), own.rank(public)), (Some(1), None));
+    assert_eq!((own.rank(private), own.rank(public)), (Some(0), None));
     let listed = ann.view().narrow(Scope::Organization("acme")).unwrap();
     assert_eq!(listed.flakes().count(), 3);
     assert_eq!(ann.view().flakes().count(), 4);
@@ -197,19 +210,24 @@ async fn copies_are_shared_until_something_changes() {
 #[tokio::test]
 async fn ranking_does_not_grow_with_the_number_of_flakes() {
     let (server, ann) = world().await;
-    let many = server.state.database().change_access(|change| {
-        let acme: fh_api::Name = "many".parse().unwrap();
-        let acme = crate::database::organizations::insert(change, &acme)?.id;
-        for number in 0..10_000 {
-            let name: fh_api::Name = format!("flake-{number}").parse().unwrap();
-            let public = Visibility::Public;
-            crate::database::flakes::insert(change, acme, &name, public, None)?;
-        }
-        Ok::<_, crate::DatabaseError>(())
-    });
+    let many = server
+        .state
+        .database()
+        .change_access(Decided::by_server(), |change| {
+            let acme: fh_api::Name = "many".parse().unwrap();
+            let acme = crate::database::organizations::insert(change, &acme)?.id;
+            for number in 0..10_000 {
+                let name: fh_api::Name = format!("flake-{number}").parse().unwrap();
+                let public = Visibility::Public;
+                crate::database::flakes::insert(change, acme, &name, public, None)?;
+            }
+            Ok::<_, crate::DatabaseError>(())
+        });
     many.await.unwrap();
     let id = server.flake_id("many/flake-9999").await;
     let view = caller(&server, &ann).await.view().clone();
+    assert_eq!(view.rank(id), None);
+    let view = view.narrow(Scope::Organization("many")).unwrap();
     let began = Instant::now();
     for _ in 0..10_000 {
         assert_eq!(view.rank(id), Some(2));
@@ -245,7 +263,7 @@ async fn a_view_lists_what_it_ranks() {
     server
         .grant("acme/more", "by-organization", "read", &ann)
         .await;
-    let granted = server.state.database().change_access(|change| {
+    let granted = server.state.database().change_access(Decided::by_server(), |change| {
         change.execute_batch(
             "INSERT INTO team (id, uuid, organization_id, name, folded, created_at) \
              SELECT 1, 't', id, 't', 't', 0 FROM organization WHERE folded = 'open'; \
@@ -262,11 +280,19 @@ async fn a_view_lists_what_it_ranks() {
              WHERE folded IN ('app', 'lib'); \
              INSERT INTO access_grant (uuid, organization_id, subject, account_id, role, created_at) \
              SELECT 'o', o.id, 'account', a.id, 'read', 0 FROM organization o, account a \
+             WHERE o.folded = 'open' AND a.folded = 'by-organization'; \
+             INSERT INTO guest (account_id, organization_id, accepted_at) \
+             SELECT a.id, o.id, 0 FROM organization o, account a \
              WHERE o.folded = 'open' AND a.folded = 'by-organization'",
         )
         .map_err(crate::database::DatabaseError::from)
     });
     granted.await.unwrap();
+    server
+        .follow(&tokens[2], &["acme/public", "open/*"])
+        .await
+        .expect(200);
+    server.show_everybody(&["open/lib"]).await;
     let whole = tokens[1..].to_vec();
     for token in &whole {
         for flakes in [

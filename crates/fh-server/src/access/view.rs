@@ -7,11 +7,13 @@
 use std::sync::Arc;
 
 use fh_api::{Permission, Role};
-use fh_auth::{Follows, Holdings, Named, Rank, Standing};
-use fh_nix::{PublicKey, StorePath};
+use fh_auth::{Follows, Holdings, Named, Rank, Standing, TokenScope};
+use fh_nix::PublicKey;
+use uuid::Uuid;
 
-use super::Principal;
 use super::directory::{Directory, FlakeEntry};
+use super::principal::next_serial;
+use super::{Principal, touches};
 
 /// How an address narrows the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -43,10 +45,19 @@ pub(crate) struct ViewIdentity {
 /// How a token narrows its view to certain paths. `None` is no limit.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct PathLimits<'a> {
-    /// Paths whose closures alone are read.
-    pub(crate) closures: Option<&'a [StorePath]>,
+    /// The closures that alone are read.
+    pub(crate) closures: Option<ClosureLimit>,
     /// Keys of which one must have signed what is read.
     pub(crate) signed_by: Option<&'a [PublicKey]>,
+}
+
+/// Where it is written what a token for closures may read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct ClosureLimit {
+    /// The token's public id.
+    pub(crate) token: Option<Uuid>,
+    /// The set of paths with their contents; none for a token of before there were any, until its first use.
+    pub(crate) path_set: Option<i64>,
 }
 
 /// What a caller may read. Clones are cheap.
@@ -107,9 +118,23 @@ impl View {
             (now, then) if now == then => self.clone(),
             _ => return None,
         };
-        // An organisation of which nothing can be seen is as good as none.
-        let something = narrowed.flakes().next().is_some();
+        // An organisation of which nothing can be seen is as good as none; but for its own people, whose Nix
+        // reads there before there is anything.
+        let something = narrowed.flakes().next().is_some() || narrowed.is_own();
         something.then_some(narrowed)
+    }
+
+    /// Whether it is narrowed to an organisation of the caller's own.
+    fn is_own(&self) -> bool {
+        let (Narrowing::Organization(id), Some(principal)) = (self.narrowing, &self.principal) else {
+            return false;
+        };
+        principal.scope.allows(Permission::Pull)
+            && principal.holdings.is_own(id)
+            && self
+                .directory
+                .organization(id)
+                .is_some_and(|organization| touches(principal, &organization.name))
     }
 
     /// The flakes of this view and what the caller holds on them, in no order.
@@ -126,11 +151,32 @@ impl View {
 
     /// Which paths of its slices alone it holds, where it does not hold all of them.
     pub(crate) fn limits(&self) -> Option<PathLimits<'_>> {
-        let scope = &self.principal.as_ref()?.scope;
+        let principal = self.principal.as_ref()?;
+        let scope = &principal.scope;
+        let token = principal.token.as_ref();
         scope.is_for_certain_paths().then(|| PathLimits {
-            closures: scope.closures(),
+            closures: scope.closures().map(|_| ClosureLimit {
+                token: token.map(|token| token.uuid),
+                path_set: token.and_then(|token| token.path_set_id),
+            }),
             signed_by: scope.signed_by(),
         })
+    }
+
+    /// The view that the caller would have with a token of this scope: of the slices, whatever paths it is
+    /// limited to.
+    pub(crate) fn with_scope(&self, scope: TokenScope) -> Self {
+        let principal = self.principal.as_deref().map(|principal| {
+            Arc::new(Principal {
+                scope,
+                serial: next_serial(),
+                ..principal.clone()
+            })
+        });
+        Self {
+            principal,
+            ..self.clone()
+        }
     }
 
     /// The same view where no address narrows it.

@@ -3,6 +3,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use tempfile::TempDir;
 
 use super::*;
+use crate::database::Decided;
 use crate::testing::{self, TestServer};
 
 fn mode(path: &Path) -> u32 {
@@ -48,7 +49,9 @@ async fn a_start_cut_off_before_the_file_is_completed_by_the_next() {
     let database = Database::open(&data).unwrap();
     let id = fh_auth::read_unverified(&token).unwrap().jti.to_string();
     database
-        .write(move |change| settings::set(change, settings::PENDING_ADMIN_TOKEN, &id))
+        .write(Decided::by_server(), move |change| {
+            settings::set(change, settings::PENDING_ADMIN_TOKEN, &id)
+        })
         .await
         .unwrap();
     drop(database);
@@ -104,16 +107,4 @@ async fn two_servers_never_share_a_data_directory() {
     drop(state);
     assert!(!is_locked(&data));
     testing::open(&directory).await.unwrap();
-}
-
-#[test]
-fn keys_are_named_after_hosts_that_name_one_server() {
-    let id = "0192f0c1-0000-7000-8000-00000000beef";
-    assert_eq!(
-        default_key_name("cache.example.org", id),
-        "cache.example.org"
-    );
-    for host in ["127.0.0.1", "::1", "localhost", "fh.localhost", "cache"] {
-        assert_eq!(default_key_name(host, id), "fh-00000000beef", "{host}");
-    }
 }

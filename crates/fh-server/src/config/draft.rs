@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{Limits, LogFormat, Settings, Timeouts, TlsFiles, TokenSettings, WorkloadSettings};
+use super::{
+    Limits, LogFormat, OrganizationCreation, Settings, Timeouts, TlsFiles, TokenSettings,
+    WorkloadSettings,
+};
 
 /// Settings while they are put together: what has no default is absent.
 pub(super) struct Draft {
@@ -31,6 +34,7 @@ impl Draft {
                 store_dir: fh_nix::StoreDir::default(),
                 priority: 0,
                 signing_key_name: None,
+                signing: fh_api::Signing::Shared,
                 limits: Limits {
                     body_size: 0,
                     json_size: 0,
@@ -48,12 +52,15 @@ impl Draft {
                     header: never,
                     idle: never,
                     stall: never,
+                    body: never,
+                    plan: never,
                     stop: never,
                 },
                 tokens: TokenSettings {
                     default_lifetime: never,
                     max_lifetime: never,
                 },
+                organization_creation: OrganizationCreation::Administrators,
                 workloads: WorkloadSettings::default(),
                 upload_lifetime: never,
                 collect_interval: never,

@@ -64,6 +64,8 @@ pub struct Settings {
     pub priority: u32,
     /// What the names of the signing keys begin with; absent: the public URL's host.
     pub signing_key_name: Option<String>,
+    /// Whose keys sign what is served.
+    pub signing: fh_api::Signing,
     /// What the server takes.
     pub limits: Limits,
     /// How long it waits.
@@ -72,6 +74,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<fh_api::Network>,
     /// How long tokens last.
     pub tokens: TokenSettings,
+    /// Who may make organisations.
+    pub organization_creation: OrganizationCreation,
     /// Whose identities of workloads may be checked.
     pub workloads: WorkloadSettings,
     /// How long what an unfinished push has sent is kept.
@@ -130,6 +134,10 @@ pub struct Timeouts {
     pub idle: Duration,
     /// Without any byte of a body that is being received or sent.
     pub stall: Duration,
+    /// For the whole body of a request that is read before anything is done, but for a push plan.
+    pub body: Duration,
+    /// For the whole body of a push plan.
+    pub plan: Duration,
     /// For running requests after the stop signal.
     pub stop: Duration,
 }
@@ -165,6 +173,15 @@ pub enum DefaultOrganization {
     Named(fh_api::Name),
     /// None: such an identity is refused.
     Nobody,
+}
+
+/// Who may make organisations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OrganizationCreation {
+    /// Server administrators alone.
+    Administrators,
+    /// Every account, with a token that manages.
+    Anyone,
 }
 
 /// How log lines look.

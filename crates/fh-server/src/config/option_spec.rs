@@ -45,6 +45,8 @@ pub enum Section {
     Tls,
     /// What the cache says of itself.
     Cache,
+    /// Who may do what on the server itself.
+    Access,
     /// How long tokens last.
     Tokens,
     /// Largest bodies and the like.
@@ -63,6 +65,7 @@ impl Section {
             Self::Server => "Server",
             Self::Tls => "TLS",
             Self::Cache => "Cache",
+            Self::Access => "Access",
             Self::Tokens => "Tokens",
             Self::Limits => "Limits",
             Self::Timeouts => "Time-outs",

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use super::option_spec::{OptionSpec, Section};
 use super::value::{count, duration, size};
-use super::{DefaultOrganization, LogFormat};
+use super::{DefaultOrganization, LogFormat, OrganizationCreation};
 
 /// Finds an option by its key.
 #[must_use]
@@ -177,6 +177,47 @@ pub static OPTIONS: &[OptionSpec] = &[
         example: "cache.example.org",
         set: |draft, text| {
             draft.settings.signing_key_name = Some(key_name(text)?);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "organization-creation",
+        variable: "FH_SERVE_ORGANIZATION_CREATION",
+        section: Section::Access,
+        value_name: "WHO",
+        help: "Who makes organisations: administrators (of the server), or anyone.\n\n\
+               Names of organisations are for everybody to see, and who makes one has its name. Where \
+               administrators make them, they hand one over with `fh member set ORG USER owner`.",
+        default: Some("administrators"),
+        set: |draft, text| {
+            draft.settings.organization_creation = match text {
+                "administrators" => OrganizationCreation::Administrators,
+                "anyone" => OrganizationCreation::Anyone,
+                _ => {
+                    return Err(format!(
+                        "{text:?} makes no organisations; known are administrators and anyone"
+                    ));
+                }
+            };
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "signing",
+        variable: "FH_SERVE_SIGNING",
+        section: Section::Cache,
+        value_name: "KEYS",
+        help: "Whose keys sign: shared (the same for all organisations) or per-organization.\n\n\
+               With shared keys a machine that trusts them takes what any organisation served, \
+               however it came there. With per-organization each organisation has two keys of its \
+               own, made when it is made or at the next start, and `fh login` writes a line for each \
+               organisation in place of the root. Clients have to log in again after a change.",
+        default: Some("shared"),
+        set: |draft, text| {
+            let signing = text.parse::<fh_api::Signing>();
+            draft.settings.signing = signing.map_err(|error| error.to_string())?;
             Ok(())
         },
         ..BLANK
@@ -476,6 +517,34 @@ pub static OPTIONS: &[OptionSpec] = &[
         default: Some("60s"),
         set: |draft, text| {
             draft.settings.timeouts.stall = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "body-timeout",
+        variable: "FH_SERVE_BODY_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long the JSON body of a request may take as a whole, however steadily it comes; but for \
+               push plans and uploads.",
+        default: Some("60s"),
+        set: |draft, text| {
+            draft.settings.timeouts.body = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "plan-timeout",
+        variable: "FH_SERVE_PLAN_TIMEOUT",
+        section: Section::Timeouts,
+        value_name: "TIME",
+        help: "How long the body of a push plan may take as a whole.",
+        // The largest one at half a megabit a second.
+        default: Some("10m"),
+        set: |draft, text| {
+            draft.settings.timeouts.plan = duration(text)?;
             Ok(())
         },
         ..BLANK

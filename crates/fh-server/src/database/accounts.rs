@@ -1,11 +1,11 @@
 //! Accounts: people and services.
 
-use fh_api::{Name, UserInfo, UserKind};
+use fh_api::{Name, NameKind, UserInfo, UserKind};
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::values::{all, execute, first, new_id, now, parse, parsed};
-use super::{AccessChange, DatabaseError, Timestamp};
+use super::{AccessChange, DatabaseError, Timestamp, reserved};
 
 /// A row of `account`.
 #[derive(Debug, Clone)]
@@ -206,8 +206,14 @@ pub(crate) fn others_manage_server(
     Ok(other.is_some())
 }
 
-/// Removes an account with its tokens, memberships and grants: whether it was there.
+/// Removes an account with its tokens, memberships and grants: whether it was there. Its name stays reserved.
 pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, DatabaseError> {
+    reserved::keep(
+        change,
+        NameKind::Account,
+        "SELECT name FROM account WHERE id = ?1 AND trust_policy_id IS NULL",
+        id,
+    )?;
     let sql = "DELETE FROM account WHERE id = ?1";
     Ok(execute(change, sql, params![id])? == 1)
 }

@@ -17,7 +17,7 @@ use rusqlite::{Connection, params};
 use super::nars::hex_list;
 use super::trust::Target;
 use super::values::{all, execute, first, parse, parsed};
-use super::{DatabaseError, accounts, grants, trust};
+use super::{AccessChange, DatabaseError, accounts, grants, trust};
 
 /// Whether slices disagree about a path.
 const IS_CONTESTED: &str = "SELECT 1 AS found FROM contested_path WHERE path_hash = ?1";
@@ -251,17 +251,17 @@ pub(crate) fn trusted_keys(
 
 /// Sets these keys, in place of those that there are.
 pub(crate) fn set_trusted_keys(
-    connection: &Connection,
+    change: &AccessChange<'_>,
     organization_id: i64,
     keys: &[PublicKey],
 ) -> Result<(), DatabaseError> {
     let sql = "DELETE FROM trusted_key WHERE organization_id = ?1";
-    execute(connection, sql, params![organization_id])?;
+    execute(change, sql, params![organization_id])?;
     let keys: HashSet<String> = keys.iter().map(ToString::to_string).collect();
     for key in keys {
         let sql = "INSERT INTO trusted_key (organization_id, key, created_at) VALUES (?1, ?2, ?3)";
         execute(
-            connection,
+            change,
             sql,
             params![organization_id, key, super::values::now()],
         )?;

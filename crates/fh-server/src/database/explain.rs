@@ -6,7 +6,8 @@ use rusqlite::{Connection, params};
 
 use super::DatabaseError;
 use super::grants::{HELD, subject};
-use super::values::{all, parsed, words};
+use super::invitations::{self, Belonging};
+use super::values::{all, first, parsed, words};
 
 /// A grant and one account that it counts for.
 #[derive(Debug, Clone)]
@@ -45,6 +46,23 @@ pub(crate) fn grants(
             organization_wide: row.get::<_, Option<i64>>("flake_id")?.is_none(),
         })
     })
+}
+
+/// Whether an account was granted something on a flake by name that does not count, because it has not
+/// accepted the organisation.
+pub(crate) fn is_invited(
+    connection: &Connection,
+    organization_id: i64,
+    flake_id: i64,
+    account_id: i64,
+) -> Result<bool, DatabaseError> {
+    let sql = "SELECT 1 AS found FROM access_grant \
+               WHERE organization_id = ?1 AND (flake_id IS NULL OR flake_id = ?2) \
+               AND subject = 'account' AND account_id = ?3 LIMIT 1";
+    let keys = params![organization_id, flake_id, account_id];
+    let granted: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
+    Ok(granted.is_some()
+        && invitations::belonging(connection, organization_id, account_id)? == Belonging::Stranger)
 }
 
 /// The members of an organisation and what they are there: one account, or all that are not

@@ -1,11 +1,11 @@
 //! Follows: which public flakes of others stand in whose root view, in which order.
 
-use fh_api::{FlakeName, FlakePattern};
+use fh_api::{FlakeName, FlakePattern, Name};
 use fh_auth::Follow;
 use rusqlite::{Connection, params};
 
-use super::DatabaseError;
-use super::values::{all, parse, parsed};
+use super::values::{all, execute, now, parse, parsed};
+use super::{AccessChange, DatabaseError};
 
 /// Follows with what they name, resolved to the flakes that there are now. One whose flake is gone counts for
 /// nothing.
@@ -90,4 +90,112 @@ fn resolved(connection: &Connection, sql: &str, id: i64) -> Result<Vec<Follow>, 
             flake: row.get("flake_id")?,
         })
     })
+}
+
+/// Whose list it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Follower {
+    /// An account's own.
+    Account(i64),
+    /// Of an organisation, for its members.
+    Organization(i64),
+    /// Everybody's.
+    Everybody,
+}
+
+impl Follower {
+    /// The columns `account_id` and `follower_id`.
+    fn columns(self) -> (Option<i64>, Option<i64>) {
+        match self {
+            Self::Account(id) => (Some(id), None),
+            Self::Organization(id) => (None, Some(id)),
+            Self::Everybody => (None, None),
+        }
+    }
+}
+
+/// What is followed, by the ids and names under which it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Followed {
+    /// The internal id of the organisation.
+    pub(crate) organization_id: i64,
+    /// As it is told.
+    pub(crate) pattern: FlakePattern,
+}
+
+impl Followed {
+    /// Equal for two that follow the same.
+    pub(crate) fn key(&self) -> String {
+        folded(&self.pattern)
+    }
+}
+
+/// A pattern in lower case: equal for two that name the same.
+pub(crate) fn folded(pattern: &FlakePattern) -> String {
+    pattern.to_string().to_ascii_lowercase()
+}
+
+/// A list in its order. A flake is called by the name that it has as long as it is public; of one that is
+/// not, and of one that is gone, the name stands as it was followed, in lower case.
+pub(crate) fn list(
+    connection: &Connection,
+    follower: Follower,
+) -> Result<Vec<Followed>, DatabaseError> {
+    let (account, organization) = follower.columns();
+    let sql = "SELECT w.organization_id, o.name AS org, COALESCE(f.name, w.project) AS project \
+               FROM follow w JOIN organization o ON o.id = w.organization_id \
+               LEFT JOIN flake f ON f.organization_id = w.organization_id AND f.folded = w.project \
+                                AND f.visibility = 'public' \
+               WHERE w.account_id IS ?1 AND w.follower_id IS ?2 ORDER BY w.position";
+    all(connection, sql, params![account, organization], |row| {
+        let org: Name = parsed(row, "org", "organisation name")?;
+        let project: Option<String> = row.get("project")?;
+        Ok(Followed {
+            organization_id: row.get("organization_id")?,
+            pattern: match project {
+                None => FlakePattern::Organization(org),
+                Some(project) => FlakePattern::Flake(FlakeName {
+                    org,
+                    project: parse(&project, "flake name")?,
+                }),
+            },
+        })
+    })
+}
+
+/// Sets a list, in place of the one that there is.
+pub(crate) fn set(
+    change: &AccessChange<'_>,
+    follower: Follower,
+    list: &[Followed],
+    by: i64,
+) -> Result<(), DatabaseError> {
+    if follower == Follower::Everybody {
+        // It is a part of the directory.
+        change.touch_directory();
+    }
+    let (account, organization) = follower.columns();
+    let sql = "DELETE FROM follow WHERE account_id IS ?1 AND follower_id IS ?2";
+    execute(change, sql, params![account, organization])?;
+    for (position, followed) in list.iter().enumerate() {
+        let project = match &followed.pattern {
+            FlakePattern::Flake(flake) => Some(flake.project.folded()),
+            FlakePattern::All | FlakePattern::Organization(_) => None,
+        };
+        execute(
+            change,
+            "INSERT INTO follow (account_id, follower_id, position, organization_id, project, \
+             created_at, created_by) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+            params![
+                account,
+                organization,
+                i64::try_from(position).unwrap_or(i64::MAX),
+                followed.organization_id,
+                project,
+                now(),
+                by
+            ],
+        )?;
+    }
+    Ok(())
 }

@@ -146,6 +146,8 @@ pub(crate) struct Grant {
     pub(crate) subject: Subject,
     /// What it allows.
     pub(crate) role: Role,
+    /// It is an invitation that was not accepted, and does not count.
+    pub(crate) pending: bool,
     /// Since when.
     pub(crate) created_at: Timestamp,
 }
@@ -155,6 +157,7 @@ impl Grant {
         Ok(Self {
             subject: subject(row)?,
             role: parsed(row, "role", "role")?,
+            pending: row.get("pending")?,
             created_at: row.get("created_at")?,
         })
     }
@@ -165,6 +168,7 @@ impl Grant {
             subject: self.subject.clone(),
             on: on.clone(),
             role: self.role,
+            pending: self.pending,
             created_at: self.created_at.to_date_time(),
         }
     }
@@ -183,15 +187,20 @@ pub(super) fn subject(row: &Row<'_>) -> Result<Subject, DatabaseError> {
 /// The grants on a flake, or on the whole organisation: to accounts, then to teams, then to all
 /// members, each sorted by name.
 pub(crate) fn list(connection: &Connection, target: &Target) -> Result<Vec<Grant>, DatabaseError> {
-    let sql = "SELECT g.subject, a.name AS user, t.name AS team, g.role, g.created_at \
-               FROM access_grant g \
-               LEFT JOIN account a ON a.id = g.account_id \
-               LEFT JOIN team t ON t.id = g.team_id \
-               WHERE g.organization_id = ?1 AND COALESCE(g.flake_id, 0) = ?2 \
-               ORDER BY CASE g.subject WHEN 'account' THEN 0 WHEN 'team' THEN 1 ELSE 2 END, \
-               COALESCE(a.folded, t.folded)";
+    let sql = format!(
+        "SELECT g.subject, a.name AS user, t.name AS team, g.role, g.created_at, \
+         g.subject = 'account' AND NOT EXISTS \
+         (SELECT 1 FROM ({HELD}) h WHERE h.account_id = g.account_id \
+          AND h.organization_id = g.organization_id AND h.subject = 'account') AS pending \
+         FROM access_grant g \
+         LEFT JOIN account a ON a.id = g.account_id \
+         LEFT JOIN team t ON t.id = g.team_id \
+         WHERE g.organization_id = ?1 AND COALESCE(g.flake_id, 0) = ?2 \
+         ORDER BY CASE g.subject WHEN 'account' THEN 0 WHEN 'team' THEN 1 ELSE 2 END, \
+         COALESCE(a.folded, t.folded)"
+    );
     let keys = params![target.organization_id, target.flake_id.unwrap_or(0)];
-    all(connection, sql, keys, Grant::from_row)
+    all(connection, &sql, keys, Grant::from_row)
 }
 
 /// The role that was granted to this very subject on this very target.

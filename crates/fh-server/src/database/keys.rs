@@ -1,10 +1,11 @@
 //! The signing keys as they are stored.
 
 use fh_api::UnknownWord;
-use rusqlite::{Connection, params};
+use fh_nix::SecretKey;
+use rusqlite::{Connection, Row, params};
 use zeroize::Zeroizing;
 
-use super::values::{all, execute, now, parsed};
+use super::values::{all, execute, now, parse, parsed};
 use super::{DatabaseError, Timestamp};
 
 /// What a key signs.
@@ -21,6 +22,24 @@ impl Purpose {
         match self {
             Self::NarInfo => "narinfo",
             Self::Token => "token",
+        }
+    }
+}
+
+/// Whose keys for path infos are meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum KeyOwner {
+    /// The server: what it signs for all organisations alike.
+    Server,
+    /// One organisation, by its internal id.
+    Organization(i64),
+}
+
+impl KeyOwner {
+    fn organization_id(self) -> Option<i64> {
+        match self {
+            Self::Server => None,
+            Self::Organization(id) => Some(id),
         }
     }
 }
@@ -72,42 +91,101 @@ pub(crate) struct StoredKey {
     pub(crate) secret: Zeroizing<String>,
     /// What it is used for now.
     pub(crate) state: KeyState,
+    /// Whose it is; none where that organisation is gone.
+    pub(crate) owner: Option<KeyOwner>,
     /// When it was made.
     pub(crate) created_at: Timestamp,
     /// Since when it signs no more.
     pub(crate) retired_at: Option<Timestamp>,
 }
 
-/// The keys of a purpose, oldest first.
+impl StoredKey {
+    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+        let of_organization: bool = row.get("of_organization")?;
+        let organization_id: Option<i64> = row.get("organization_id")?;
+        Ok(Self {
+            name: row.get("name")?,
+            secret: Zeroizing::new(row.get("secret")?),
+            state: parsed(row, "state", "key state")?,
+            owner: match (of_organization, organization_id) {
+                (false, _) => Some(KeyOwner::Server),
+                (true, id) => id.map(KeyOwner::Organization),
+            },
+            created_at: row.get("created_at")?,
+            retired_at: row.get("retired_at")?,
+        })
+    }
+}
+
+const SELECT: &str = "SELECT name, secret, state, of_organization, organization_id, created_at, \
+     retired_at FROM signing_key";
+
+/// The keys of a purpose, whoever's they are, oldest first.
 pub(crate) fn list(
     connection: &Connection,
     purpose: Purpose,
 ) -> Result<Vec<StoredKey>, DatabaseError> {
-    let sql = "SELECT name, secret, state, created_at, retired_at FROM signing_key WHERE purpose = ?1 ORDER BY id";
-    all(connection, sql, params![purpose.as_str()], |row| {
-        Ok(StoredKey {
-            name: row.get("name")?,
-            secret: Zeroizing::new(row.get("secret")?),
-            state: parsed(row, "state", "key state")?,
-            created_at: row.get("created_at")?,
-            retired_at: row.get("retired_at")?,
-        })
-    })
+    let sql = format!("{SELECT} WHERE purpose = ?1 ORDER BY id");
+    all(
+        connection,
+        &sql,
+        params![purpose.as_str()],
+        StoredKey::from_row,
+    )
 }
 
-/// Adds a key.
+/// The keys for path infos of one owner, oldest first.
+pub(crate) fn list_of(
+    connection: &Connection,
+    owner: KeyOwner,
+) -> Result<Vec<StoredKey>, DatabaseError> {
+    match owner.organization_id() {
+        None => {
+            let sql =
+                format!("{SELECT} WHERE purpose = 'narinfo' AND of_organization = 0 ORDER BY id");
+            all(connection, &sql, [], StoredKey::from_row)
+        }
+        Some(id) => {
+            let sql = format!("{SELECT} WHERE purpose = 'narinfo' AND organization_id = ?1 ORDER BY id");
+            all(connection, &sql, params![id], StoredKey::from_row)
+        }
+    }
+}
+
+/// The names of all keys for path infos that begin with this text and a hyphen.
+pub(crate) fn names_with_number(
+    connection: &Connection,
+    base: &str,
+) -> Result<Vec<String>, DatabaseError> {
+    // Answered from the unique index; a full stop follows the hyphen in ASCII.
+    let sql = "SELECT name FROM signing_key \
+               WHERE purpose = 'narinfo' AND name > ?1 || '-' AND name < ?1 || '.'";
+    all(connection, sql, params![base], |row| Ok(row.get("name")?))
+}
+
+/// Adds a key. Token keys are the server's.
 pub(crate) fn insert(
     connection: &Connection,
     purpose: Purpose,
+    owner: KeyOwner,
     name: &str,
     secret: &str,
     state: KeyState,
 ) -> Result<(), DatabaseError> {
+    let organization_id = owner.organization_id();
     execute(
         connection,
-        "INSERT INTO signing_key (purpose, name, secret, state, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5)",
-        params![purpose.as_str(), name, secret, state.as_str(), now()],
+        "INSERT INTO signing_key (purpose, name, secret, state, of_organization, organization_id, \
+         created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+        params![
+            purpose.as_str(),
+            name,
+            secret,
+            state.as_str(),
+            organization_id.is_some(),
+            organization_id,
+            now()
+        ],
     )?;
     Ok(())
 }
@@ -120,10 +198,35 @@ pub(crate) fn promote(
     active_public: &str,
     standby: &str,
 ) -> Result<(), DatabaseError> {
-    // Else SQLite leaves the old bytes in the page until something else needs the room.
+    erasing(connection, || {
+        retire(connection, active, active_public)?;
+        activate(connection, standby)
+    })
+}
+
+/// Lets the keys of an organisation that goes retire: of each only its public half is left.
+pub(crate) fn retire_all(
+    connection: &Connection,
+    organization_id: i64,
+) -> Result<(), DatabaseError> {
+    let keys = list_of(connection, KeyOwner::Organization(organization_id))?;
+    erasing(connection, || {
+        for key in keys.iter().filter(|key| key.state != KeyState::Retired) {
+            let secret: SecretKey = parse(&key.secret, "signing key")?;
+            retire(connection, &key.name, &secret.public().to_string())?;
+        }
+        Ok(())
+    })
+}
+
+/// Lets a change overwrite what it replaces. Else SQLite leaves the old bytes in the page until something
+/// else needs the room.
+fn erasing(
+    connection: &Connection,
+    change: impl FnOnce() -> Result<(), DatabaseError>,
+) -> Result<(), DatabaseError> {
     connection.pragma_update(None, "secure_delete", true)?;
-    let changed =
-        retire(connection, active, active_public).and_then(|()| activate(connection, standby));
+    let changed = change();
     connection.pragma_update(None, "secure_delete", false)?;
     changed
 }
@@ -132,7 +235,7 @@ fn retire(connection: &Connection, name: &str, public: &str) -> Result<(), Datab
     execute(
         connection,
         "UPDATE signing_key SET state = 'retired', secret = ?2, retired_at = ?3 \
-         WHERE purpose = 'narinfo' AND name = ?1 AND state = 'active'",
+         WHERE purpose = 'narinfo' AND name = ?1 AND state <> 'retired'",
         params![name, public, now()],
     )?;
     Ok(())

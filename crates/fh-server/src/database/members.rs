@@ -4,7 +4,7 @@ use fh_api::{MemberInfo, Name, OrganizationRole, UserKind};
 use rusqlite::{Connection, Row, params};
 
 use super::values::{all, execute, first, now, parsed};
-use super::{AccessChange, DatabaseError, Timestamp};
+use super::{AccessChange, DatabaseError, Timestamp, invitations};
 
 /// A row of `membership`, with what is known of the account.
 #[derive(Debug, Clone)]
@@ -13,14 +13,19 @@ pub(crate) struct Member {
     pub(crate) user: Name,
     /// A person or a service.
     pub(crate) kind: UserKind,
-    /// What it is there.
+    /// What it is there, or would be.
     pub(crate) role: OrganizationRole,
+    /// It is invited, and no member yet.
+    pub(crate) invited: bool,
     /// Since when.
     pub(crate) created_at: Timestamp,
 }
 
-const SELECT: &str = "SELECT a.name, a.kind, m.role, m.created_at \
+const SELECT: &str = "SELECT a.name, a.kind, m.role, 0 AS invited, m.created_at \
      FROM membership m JOIN account a ON a.id = m.account_id";
+
+const SELECT_INVITED: &str = "SELECT a.name, a.kind, m.role, 1 AS invited, m.created_at \
+     FROM membership_invitation m JOIN account a ON a.id = m.account_id";
 
 impl Member {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
@@ -28,6 +33,7 @@ impl Member {
             user: parsed(row, "name", "account name")?,
             kind: parsed(row, "kind", "kind of account")?,
             role: parsed(row, "role", "organisation role")?,
+            invited: row.get("invited")?,
             created_at: row.get("created_at")?,
         })
     }
@@ -38,6 +44,7 @@ impl Member {
             user: self.user.clone(),
             kind: self.kind,
             role: self.role,
+            invited: self.invited,
             created_at: self.created_at.to_date_time(),
         }
     }
@@ -50,6 +57,26 @@ pub(crate) fn list(
 ) -> Result<Vec<Member>, DatabaseError> {
     let sql = format!("{SELECT} WHERE m.organization_id = ?1 ORDER BY a.folded");
     all(connection, &sql, params![organization_id], Member::from_row)
+}
+
+/// Those who are invited to be members and have not accepted, sorted by name.
+pub(crate) fn list_invited(
+    connection: &Connection,
+    organization_id: i64,
+) -> Result<Vec<Member>, DatabaseError> {
+    let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 ORDER BY a.folded");
+    all(connection, &sql, params![organization_id], Member::from_row)
+}
+
+/// What an account would be in an organisation, if it is invited.
+pub(crate) fn get_invited(
+    connection: &Connection,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<Option<Member>, DatabaseError> {
+    let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 AND m.account_id = ?2");
+    let keys = params![organization_id, account_id];
+    first(connection, &sql, keys, Member::from_row)
 }
 
 /// What an account is in an organisation, if it is a member.
@@ -77,7 +104,7 @@ pub(crate) fn others_own(
     Ok(other.is_some())
 }
 
-/// Makes an account a member, or changes what it is there.
+/// Makes an account a member, or changes what it is there. A member is no guest, and is not invited.
 pub(crate) fn set(
     change: &AccessChange<'_>,
     organization_id: i64,
@@ -91,10 +118,14 @@ pub(crate) fn set(
          ON CONFLICT (organization_id, account_id) DO UPDATE SET role = excluded.role",
         params![organization_id, account_id, role.as_str(), now()],
     )?;
+    invitations::withdraw_membership(change, organization_id, account_id)?;
+    invitations::end_guest(change, organization_id, account_id)?;
     Ok(())
 }
 
-/// Takes an account out of an organisation and of its teams.
+/// Takes an account out of an organisation and of its teams; it is no guest and not invited to be a member
+/// either. What was granted to it by name does not count from then on, unless it accepts the organisation
+/// anew.
 pub(crate) fn remove(
     change: &AccessChange<'_>,
     organization_id: i64,
@@ -111,5 +142,7 @@ pub(crate) fn remove(
         "DELETE FROM membership WHERE organization_id = ?1 AND account_id = ?2",
         params![organization_id, account_id],
     )?;
+    invitations::withdraw_membership(change, organization_id, account_id)?;
+    invitations::end_guest(change, organization_id, account_id)?;
     Ok(())
 }

@@ -2,6 +2,8 @@
 //!
 //! A migration that stands here is never changed: a new version is a new file.
 
+mod told;
+
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::DatabaseError;
@@ -16,7 +18,9 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0006_packed.sql"),
     include_str!("migrations/0007_pack.sql"),
     include_str!("migrations/0008_trust.sql"),
+    include_str!("migrations/0009_tokens.sql"),
     include_str!("migrations/0010_acting.sql"),
+    include_str!("migrations/0011_signing.sql"),
 ];
 
 /// The newest version of the schema that this program knows.
@@ -45,6 +49,10 @@ pub(super) fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<
             return Ok(());
         };
         transaction.execute_batch(migration)?;
+        // In the transaction: told of once, and of the schema that its questions are made for.
+        if found + 1 == told::TRUST {
+            told::of_trust(&transaction)?;
+        }
         transaction.pragma_update(None, "user_version", found + 1)?;
         transaction.commit()?;
         tracing::info!(version = found + 1, "database schema brought up to date");

@@ -10,6 +10,9 @@
 //!   through [`Database::change_access`], whose commit moves the generation on: whoever keeps a copy
 //!   of such facts compares [`Database::generation`] and cannot miss a change. The functions that
 //!   make such changes ask for an [`AccessChange`], so the compiler holds this rule;
+//! - whoever writes says of what state the decision is that is carried out ([`Decided`]): where what
+//!   decides about access has changed since, nothing is written, and the answer is
+//!   [`DatabaseError::Stale`];
 //! - a transaction that began runs to its end even where its request was cancelled;
 //! - the file is readable by its owner alone, it holds the secret keys.
 
@@ -18,12 +21,15 @@ pub(crate) mod assertions;
 pub(crate) mod audit;
 pub(crate) mod audit_log;
 pub(crate) mod contests;
+mod decided;
 pub(crate) mod explain;
 pub(crate) mod flakes;
 pub(crate) mod follows;
 pub(crate) mod grants;
 mod inspect;
+pub(crate) mod invitations;
 pub(crate) mod keys;
+pub(crate) mod lineage;
 pub(crate) mod logs;
 pub(crate) mod members;
 mod migrations;
@@ -31,7 +37,9 @@ pub(crate) mod nars;
 mod open;
 pub(crate) mod organizations;
 pub(crate) mod packed;
+pub(crate) mod path_sets;
 pub(crate) mod pushes;
+pub(crate) mod reserved;
 pub(crate) mod roots;
 pub(crate) mod settings;
 pub(crate) mod slices;
@@ -48,15 +56,20 @@ use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
 
+pub(crate) use self::decided::Decided;
 pub(crate) use self::inspect::{open_existing, problems};
 pub(crate) use self::values::{Timestamp, now};
 
 /// The name of the database file in the data directory.
 pub(crate) const FILE_NAME: &str = "fh.sqlite";
+
+/// How long a turn is waited for.
+const LONGEST_TURN: Duration = Duration::from_secs(2);
 
 /// Why the database did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -102,6 +115,10 @@ pub enum DatabaseError {
         /// Why it is none.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// What decides about access has changed since the decision that was to be carried out. Nothing was
+    /// written, and it has to be decided again.
+    #[error("what decides about access has changed in the meantime")]
+    Stale,
     /// The task that used the database was torn down.
     #[error("a database task did not finish")]
     Task,
@@ -164,6 +181,8 @@ struct Shared {
     directory: AtomicU64,
     /// What SQLite said last of changes by others.
     seen_version: AtomicI64,
+    /// See [`Database::turn`].
+    turn: Arc<tokio::sync::Mutex<()>>,
     /// Told of each commit.
     commits: watch::Sender<()>,
 }
@@ -191,6 +210,7 @@ impl Database {
                 access: AtomicU64::new(0),
                 directory: AtomicU64::new(0),
                 seen_version,
+                turn: Arc::default(),
                 commits: watch::Sender::new(()),
             }),
         })
@@ -222,9 +242,11 @@ impl Database {
     /// Writes what does not decide about access. Commits where `f` returns `Ok`, else nothing happened.
     ///
     /// # Errors
-    /// Those of `f`; of the database, converted.
+    /// Those of `f`; of the database, converted; [`DatabaseError::Stale`] where the decision does not
+    /// stand any more.
     pub(crate) async fn write<T, E>(
         &self,
+        decided: Decided,
         f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -232,7 +254,7 @@ impl Database {
         E: From<DatabaseError> + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
-        let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        let mut writer = self.writer(decided).await?;
         tokio::task::spawn_blocking(move || {
             let transaction = begin(&mut writer)?;
             let value = f(&transaction)?;
@@ -248,9 +270,10 @@ impl Database {
     /// on before anybody is told of it.
     ///
     /// # Errors
-    /// Those of `f`; of the database, converted.
+    /// As [`Database::write`].
     pub(crate) async fn change_access<T, E>(
         &self,
+        decided: Decided,
         f: impl FnOnce(&AccessChange<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
@@ -258,7 +281,12 @@ impl Database {
         E: From<DatabaseError> + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
-        let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        let _turn = if decided.waits() {
+            self.turn().await
+        } else {
+            None
+        };
+        let mut writer = self.writer(decided).await?;
         tokio::task::spawn_blocking(move || {
             let change = AccessChange {
                 transaction: begin(&mut writer)?,
@@ -282,6 +310,33 @@ impl Database {
         })
         .await
         .unwrap_or_else(|_| Err(DatabaseError::Task.into()))
+    }
+
+    /// The turn in which access is changed: while somebody holds it, no change by another caller comes
+    /// between a decision and its transaction. Without it, of many changes at the same time each would
+    /// make all the others stale.
+    ///
+    /// Nothing that is right depends on it, so it is not waited for without end: somebody may hold it
+    /// who waits for something slow.
+    pub(crate) async fn turn(&self) -> Option<OwnedMutexGuard<()>> {
+        let turn = Arc::clone(&self.shared.turn).lock_owned();
+        tokio::time::timeout(LONGEST_TURN, turn).await.ok()
+    }
+
+    /// Whether a decision stands at this moment; only a transaction knows whether it does when it counts.
+    pub(crate) fn stands(&self, decided: Decided) -> bool {
+        decided.stands(self.generation(), now())
+    }
+
+    /// The writing connection, for carrying out a decision that still stands. The generation moves
+    /// under this lock alone, so that the decision stands for as long as the lock is held.
+    async fn writer(&self, decided: Decided) -> Result<OwnedMutexGuard<Connection>, DatabaseError> {
+        let writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        if self.stands(decided) {
+            Ok(writer)
+        } else {
+            Err(DatabaseError::Stale)
+        }
     }
 
     /// Looks whether another process has written to the database since the last look, such as `fh serve

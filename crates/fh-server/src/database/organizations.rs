@@ -1,11 +1,12 @@
 //! Organisations.
 
-use fh_api::{Name, OrganizationInfo, OrganizationRole, PushRule};
+use fh_api::{Name, NameKind, OrganizationInfo, OrganizationRole, PushRule};
+use fh_nix::PublicKey;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parse, parsed};
-use super::{AccessChange, DatabaseError, Timestamp, settings};
+use super::values::{all, execute, first, new_id, now, parse, parsed, words};
+use super::{AccessChange, DatabaseError, Timestamp, keys, reserved, settings};
 
 /// A row of `organization`.
 #[derive(Debug, Clone)]
@@ -18,13 +19,18 @@ pub(crate) struct Organization {
     pub(crate) name: Name,
     /// Who may push to its flakes.
     pub(crate) push: PushRule,
+    /// The keys whose signatures it takes for a proof, sorted.
+    pub(crate) trusted_keys: Vec<PublicKey>,
     /// When it was made.
     pub(crate) created_at: Timestamp,
 }
 
 impl Organization {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+        let mut trusted_keys: Vec<PublicKey> = words(row, "trusted_keys", "public key")?;
+        trusted_keys.sort_by_key(ToString::to_string);
         Ok(Self {
+            trusted_keys,
             id: row.get("id")?,
             uuid: parsed(row, "uuid", "organisation id")?,
             name: parsed(row, "name", "organisation name")?,
@@ -39,13 +45,16 @@ impl Organization {
             id: self.uuid,
             name: self.name.clone(),
             push: self.push,
+            trusted_keys: self.trusted_keys.iter().map(ToString::to_string).collect(),
             role,
             created_at: self.created_at.to_date_time(),
         }
     }
 }
 
-const SELECT: &str = "SELECT o.id, o.uuid, o.name, o.push_rule, o.created_at FROM organization o";
+const SELECT: &str = "SELECT o.id, o.uuid, o.name, o.push_rule, o.created_at, \
+     COALESCE((SELECT group_concat(key, ' ') FROM trusted_key t WHERE t.organization_id = o.id), '') \
+     AS trusted_keys FROM organization o";
 
 /// Every organisation, sorted by name.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<Organization>, DatabaseError> {
@@ -116,6 +125,18 @@ pub(crate) fn list_of_member(
     )
 }
 
+/// The internal ids of those that an account is a member of, in the order in which it joined them.
+pub(crate) fn joined_by(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Vec<i64>, DatabaseError> {
+    let sql = "SELECT organization_id FROM membership WHERE account_id = ?1 \
+               ORDER BY created_at, organization_id";
+    all(connection, sql, params![account_id], |row| {
+        Ok(row.get("organization_id")?)
+    })
+}
+
 /// Makes an organisation. A name that is taken is a unique violation.
 pub(crate) fn insert(
     change: &AccessChange<'_>,
@@ -137,6 +158,7 @@ pub(crate) fn insert(
         uuid,
         name: name.clone(),
         push: PushRule::Writers,
+        trusted_keys: Vec::new(),
         created_at,
     })
 }
@@ -164,9 +186,22 @@ pub(crate) fn count_flakes(connection: &Connection, id: i64) -> Result<u64, Data
 }
 
 /// Removes an organisation with its members, teams, grants, trust policies and service accounts:
-/// whether it was there.
+/// whether it was there. The secrets of its signing keys are erased. Its name, and those of its service accounts, stay reserved.
 pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, DatabaseError> {
     change.touch_directory();
+    reserved::keep(
+        change,
+        NameKind::Organization,
+        "SELECT name FROM organization WHERE id = ?1",
+        id,
+    )?;
+    reserved::keep(
+        change,
+        NameKind::Account,
+        "SELECT name FROM account WHERE organization_id = ?1 AND trust_policy_id IS NULL",
+        id,
+    )?;
+    keys::retire_all(change, id)?;
     let sql = "DELETE FROM organization WHERE id = ?1";
     Ok(execute(change, sql, params![id])? == 1)
 }

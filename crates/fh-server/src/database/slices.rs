@@ -67,6 +67,8 @@ pub(crate) struct Holder {
 pub(crate) struct Served {
     /// The path as it was pushed.
     pub(crate) info: PathInfo,
+    /// Whose slice the row belongs to: the organisation's internal id.
+    pub(crate) organization_id: i64,
     /// Bytes of the object.
     pub(crate) file_size: u64,
 }
@@ -281,14 +283,16 @@ pub(crate) fn served(
     first(
         connection,
         "SELECT s.path_hash, s.name, s.path_refs, s.deriver, s.signatures, s.ca, \
-         n.nar_hash, n.nar_size, n.file_size \
+         n.nar_hash, n.nar_size, n.file_size, f.organization_id \
          FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
+         JOIN flake AS f ON f.id = s.flake_id \
          WHERE s.id = ?1 AND s.path_hash = ?2 AND n.damaged_at IS NULL",
         params![row_id, hash.as_bytes()],
         |row| {
             Ok(Served {
                 info: info(row)?,
                 file_size: size(row, "file_size")?,
+                organization_id: row.get("organization_id")?,
             })
         },
     )
@@ -348,20 +352,6 @@ pub(crate) fn nar_of_row(
         params![row_id, hash.as_bytes()],
         Nar::from_row,
     )
-}
-
-/// What a row of a slice refers to.
-pub(crate) fn references(
-    connection: &Connection,
-    row_id: i64,
-) -> Result<Vec<StorePath>, DatabaseError> {
-    let found = first(
-        connection,
-        "SELECT path_refs FROM slice_path WHERE id = ?1",
-        params![row_id],
-        |row| words(row, "path_refs", "reference"),
-    )?;
-    Ok(found.unwrap_or_default())
 }
 
 /// A row of a slice and the path that it is of.

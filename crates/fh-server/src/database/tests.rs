@@ -7,6 +7,7 @@ use fh_auth::TokenScope;
 use tempfile::TempDir;
 
 use super::*;
+use crate::database::Decided;
 
 fn open() -> (TempDir, Database) {
     let directory = TempDir::new().unwrap();
@@ -88,18 +89,20 @@ fn the_file_is_private_even_where_it_was_not() {
 async fn writes_commit_or_leave_nothing() {
     let (_directory, database) = open();
     database
-        .write(|transaction| settings::set(transaction, "a", "1"))
+        .write(Decided::by_server(), |transaction| {
+            settings::set(transaction, "a", "1")
+        })
         .await
         .unwrap();
     let failed: Result<(), DatabaseError> = database
-        .write(|transaction| {
+        .write(Decided::by_server(), |transaction| {
             settings::set(transaction, "a", "2")?;
             Err(DatabaseError::Task)
         })
         .await;
     failed.unwrap_err();
     let panicked: Result<(), DatabaseError> = database
-        .write(|transaction| {
+        .write(Decided::by_server(), |transaction| {
             settings::set(transaction, "a", "3")?;
             panic!("in the middle of a transaction")
         })
@@ -139,13 +142,15 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     let (_directory, database) = open();
     let before = database.generation();
     database
-        .write(|transaction| settings::set(transaction, "a", "1"))
+        .write(Decided::by_server(), |transaction| {
+            settings::set(transaction, "a", "1")
+        })
         .await
         .unwrap();
     assert_eq!(database.generation(), before);
 
     let (account, organization) = database
-        .change_access(|change| {
+        .change_access(Decided::by_server(), |change| {
             let account = accounts::insert(change, &name("ann"), UserKind::Human, false)?;
             let organization = organizations::insert(change, &name("acme"))?;
             let visibility = Visibility::Private;
@@ -158,7 +163,7 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     assert!(made.access > before.access && made.directory > before.directory);
 
     database
-        .change_access(move |change| {
+        .change_access(Decided::by_server(), move |change| {
             let target = grants::Target::organization(organization, name("acme"));
             let subject = grants::SubjectId::Account(account);
             grants::set(change, &target, subject, Role::Read, account)?;
@@ -170,8 +175,9 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     assert!(granted.access > made.access);
     assert_eq!(granted.directory, made.directory);
 
-    let failed: Result<(), DatabaseError> =
-        database.change_access(|_| Err(DatabaseError::Task)).await;
+    let failed: Result<(), DatabaseError> = database
+        .change_access(Decided::by_server(), |_| Err(DatabaseError::Task))
+        .await;
     failed.unwrap_err();
     assert_eq!(database.generation(), granted);
 }
@@ -180,7 +186,7 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
 async fn holdings_gather_grants_of_every_kind() {
     let (_directory, database) = open();
     let holdings = database
-        .change_access(|change| {
+        .change_access(Decided::by_server(), |change| {
             let account = accounts::insert(change, &name("ann"), UserKind::Human, false)?.id;
             let acme = organizations::insert(change, &name("acme"))?.id;
             let other = organizations::insert(change, &name("other"))?.id;
@@ -269,7 +275,7 @@ async fn holdings_gather_grants_of_every_kind() {
 async fn revoking_a_token_revokes_what_was_minted_with_it() {
     let (_directory, database) = open();
     let (revoked, again) = database
-        .change_access(|change| {
+        .change_access(Decided::by_server(), |change| {
             let account = accounts::insert(change, &name("ann"), UserKind::Human, false)?.id;
             let scope = TokenScope::unrestricted();
             let mint = |parent_id| -> Result<i64, DatabaseError> {
@@ -278,6 +284,7 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
                     parent_id,
                     description: None,
                     scope: &scope,
+                    path_set_id: None,
                     claims: None,
                     acting: None,
                     created_at: now(),
@@ -291,8 +298,11 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
             let child = mint(Some(first))?;
             mint(Some(child))?;
             mint(Some(first))?;
-            let revoked = tokens::revoke(change, child)?;
-            Ok::<_, DatabaseError>((revoked, tokens::revoke(change, first)?))
+            let revoke = |id| {
+                let ids: Vec<i64> = lineage::own_ids(change, id)?.into_iter().collect();
+                tokens::revoke(change, &ids)
+            };
+            Ok::<_, DatabaseError>((revoke(child)?, revoke(first)?))
         })
         .await
         .unwrap();

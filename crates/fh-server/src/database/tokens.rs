@@ -1,7 +1,5 @@
 //! Tokens: never the token itself, but whose it is, how far it is narrowed, and whether it was
-//! revoked.
-
-use std::collections::HashSet;
+//! revoked. What came of a token, and ending it: [`super::lineage`].
 
 use fh_api::{Name, Permission, TokenInfo, WorkloadInfo};
 use fh_auth::TokenScope;
@@ -34,18 +32,25 @@ pub(crate) struct Token {
     pub(crate) user: Name,
     /// The organisation that the account belongs to, where it is a service account of one.
     pub(crate) organization: Option<Name>,
+    /// The account is disabled, and its tokens are refused as long as it is.
+    pub(crate) account_disabled: bool,
     /// What it is for.
     pub(crate) description: Option<String>,
     /// How far it is narrowed.
     pub(crate) scope: TokenScope,
+    /// What it may read, where it is for certain closures; none for one of before there were sets that was
+    /// not used since.
+    pub(crate) path_set_id: Option<i64>,
     /// The claims of the workload whose identity was exchanged for it, JSON.
     pub(crate) claims: Option<String>,
     /// For whom that workload acts; none where the organisation is gone.
     pub(crate) acting: Option<TokenActing>,
     /// The name of that organisation.
     acting_organization: Option<Name>,
-    /// The token that it was minted with.
+    /// The token that asked for it.
     pub(crate) parent: Option<Uuid>,
+    /// The internal id of that one.
+    pub(crate) parent_id: Option<i64>,
     /// When it was minted.
     pub(crate) created_at: Timestamp,
     /// When it ends.
@@ -56,22 +61,19 @@ pub(crate) struct Token {
     pub(crate) revoked_at: Option<Timestamp>,
 }
 
-const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS user, \
+/// What a row is read from.
+pub(super) const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS user, \
      o.name AS organization, t.description, t.permissions, t.flakes, t.closures, t.signed_by, \
-     t.networks, t.claims, t.acting_organization_id, t.read_organizations, \
-     x.name AS acting_organization, p.uuid AS parent, t.created_at, t.expires_at, t.last_used_at, \
-     t.revoked_at \
+     t.networks, t.path_set_id, t.claims, t.acting_organization_id, t.read_organizations, \
+     x.name AS acting_organization, p.uuid AS parent, t.parent_id, t.created_at, t.expires_at, \
+     t.last_used_at, t.revoked_at, a.disabled_at \
      FROM token t JOIN account a ON a.id = t.account_id \
      LEFT JOIN organization o ON o.id = a.organization_id AND a.trust_policy_id IS NULL \
      LEFT JOIN organization x ON x.id = t.acting_organization_id \
      LEFT JOIN token p ON p.id = t.parent_id";
 
-/// The token `?1` and all that were minted with it, and with those.
-const DESCENDANTS: &str = "WITH RECURSIVE descendant (id) AS ( \
-     SELECT ?1 UNION SELECT t.id FROM token t JOIN descendant d ON t.parent_id = d.id)";
-
 impl Token {
-    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+    pub(super) fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
         Ok(Self {
             id: row.get("id")?,
             uuid: parsed(row, "uuid", "token id")?,
@@ -81,6 +83,7 @@ impl Token {
                 .get::<_, Option<String>>("organization")?
                 .map(|name| parse(&name, "organisation name"))
                 .transpose()?,
+            account_disabled: row.get::<_, Option<i64>>("disabled_at")?.is_some(),
             description: row.get("description")?,
             scope: TokenScope::new(
                 words(row, "permissions", "permission")?,
@@ -89,6 +92,7 @@ impl Token {
             .with_closures(limit(row, "closures", "store path")?)
             .with_signed_by(limit(row, "signed_by", "public key")?)
             .with_networks(limit(row, "networks", "network")?),
+            path_set_id: row.get("path_set_id")?,
             claims: row.get("claims")?,
             acting: match row.get("acting_organization_id")? {
                 None => None,
@@ -105,11 +109,17 @@ impl Token {
                 .get::<_, Option<String>>("parent")?
                 .map(|uuid| parse(&uuid, "token id"))
                 .transpose()?,
+            parent_id: row.get("parent_id")?,
             created_at: row.get("created_at")?,
             expires_at: row.get("expires_at")?,
             last_used_at: row.get("last_used_at")?,
             revoked_at: row.get("revoked_at")?,
         })
+    }
+
+    /// Whether it is neither revoked nor over at a time. The account may be disabled all the same.
+    pub(crate) fn is_good(&self, at: Timestamp) -> bool {
+        self.revoked_at.is_none() && self.expires_at > at
     }
 
     /// The workload whose identity was exchanged for it.
@@ -128,6 +138,7 @@ impl Token {
         TokenInfo {
             id: self.uuid,
             user: self.user.clone(),
+            account_disabled: self.account_disabled,
             description: self.description.clone(),
             permissions: self.scope.permissions().collect(),
             flakes: self.scope.flakes().to_vec(),
@@ -218,6 +229,8 @@ pub(crate) struct NewToken<'a> {
     pub(crate) description: Option<&'a str>,
     /// How far it is narrowed.
     pub(crate) scope: &'a TokenScope,
+    /// What it may read, where it is for certain closures.
+    pub(crate) path_set_id: Option<i64>,
     /// The claims of the workload whose identity is exchanged for it, JSON.
     pub(crate) claims: Option<&'a str>,
     /// For whom that workload acts.
@@ -243,9 +256,9 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
     execute(
         connection,
         "INSERT INTO token (uuid, account_id, parent_id, description, permissions, flakes, \
-         closures, signed_by, networks, claims, created_at, created_by, expires_at, \
+         closures, signed_by, networks, claims, created_at, created_by, expires_at, path_set_id, \
          acting_organization_id, read_organizations) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
         params![
             uuid.to_string(),
             token.account_id,
@@ -260,6 +273,7 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
             token.created_at,
             token.created_by,
             token.expires_at,
+            token.path_set_id,
             token.acting.map(|acting| acting.organization_id),
             token.acting.map(|acting| joined(&acting.reads))
         ],
@@ -267,37 +281,64 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
     Ok(uuid)
 }
 
-/// Revokes a token and all that were minted with it, and with those: how many were good before.
-pub(crate) fn revoke(change: &AccessChange<'_>, id: i64) -> Result<usize, DatabaseError> {
-    let sql = format!(
-        "{DESCENDANTS} UPDATE token SET revoked_at = ?2 \
-         WHERE revoked_at IS NULL AND id IN (SELECT id FROM descendant)"
-    );
-    execute(change, &sql, params![id, now()])
+/// A token for closures and those of its account that it was derived from and that are for closures too, the
+/// first one of them first; nothing where there is no such token.
+pub(crate) fn chain_of_closures(
+    connection: &Connection,
+    uuid: Uuid,
+) -> Result<Vec<Token>, DatabaseError> {
+    let mut chain: Vec<Token> = Vec::new();
+    let mut next = Some(uuid);
+    while let Some(uuid) = next {
+        let Some(token) = find(connection, uuid)? else {
+            break;
+        };
+        let derived = chain
+            .last()
+            .is_none_or(|child| child.account_id == token.account_id);
+        if !derived || token.scope.closures().is_none() {
+            break;
+        }
+        next = token.parent;
+        chain.push(token);
+    }
+    chain.reverse();
+    Ok(chain)
 }
 
-/// Ends a token and all that were minted with it at a time, where they would last longer.
-pub(crate) fn end(
+/// Fixes what a token for closures may read that was made before there were sets; another one stays as it is.
+pub(crate) fn fix_path_set(
     change: &AccessChange<'_>,
-    id: i64,
-    at: Timestamp,
-) -> Result<usize, DatabaseError> {
-    let sql = format!(
-        "{DESCENDANTS} UPDATE token SET expires_at = MIN(expires_at, ?2) \
-         WHERE id IN (SELECT id FROM descendant)"
-    );
-    execute(change, &sql, params![id, at])
+    uuid: Uuid,
+    path_set_id: i64,
+) -> Result<(), DatabaseError> {
+    let sql = "UPDATE token SET path_set_id = ?2 WHERE uuid = ?1 AND path_set_id IS NULL";
+    execute(change, sql, params![uuid.to_string(), path_set_id])?;
+    Ok(())
 }
 
-/// The internal ids of a token and of all that were minted with it, and with those.
-pub(crate) fn descendants(connection: &Connection, id: i64) -> Result<HashSet<i64>, DatabaseError> {
-    let sql = format!("{DESCENDANTS} SELECT id FROM descendant");
-    let found = all(connection, &sql, params![id], |row| Ok(row.get("id")?))?;
-    Ok(found.into_iter().collect())
+/// Revokes tokens: how many were not before.
+pub(crate) fn revoke(change: &AccessChange<'_>, ids: &[i64]) -> Result<usize, DatabaseError> {
+    let sql = "UPDATE token SET revoked_at = ?2 \
+               WHERE revoked_at IS NULL AND id IN (SELECT value FROM json_each(?1))";
+    execute(change, sql, params![id_list(ids), now()])
 }
 
-/// Removes the rows of tokens that ended before that time, and have no token left that was minted with
-/// them: how many.
+/// Ends a token at a time, where it would last longer. What came of it stands.
+pub(crate) fn end(change: &AccessChange<'_>, id: i64, at: Timestamp) -> Result<(), DatabaseError> {
+    let sql = "UPDATE token SET expires_at = MIN(expires_at, ?2) WHERE id = ?1";
+    execute(change, sql, params![id, at])?;
+    Ok(())
+}
+
+/// Ids as the JSON that a question takes.
+fn id_list(ids: &[i64]) -> String {
+    let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
+    format!("[{}]", words.join(","))
+}
+
+/// Removes the rows of tokens that ended before that time, and have asked for no token whose row is there:
+/// how many. So no chain is ever cut, and revoking a token reaches all that came of it.
 pub(crate) fn delete_ended_before(
     connection: &Connection,
     before: Timestamp,

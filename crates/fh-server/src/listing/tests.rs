@@ -221,6 +221,7 @@ async fn of_two_contents_the_listing_is_that_of_the_narinfo() {
     let (private, public) = (directory("x", &[("a", b"")]), directory("x", &[("b", b"")]));
     scene.push_as("acme/open", &scene.ann, &[&public]).await;
     scene.push(&[&private]).await;
+    scene.server.show_everybody(&["acme/open"]).await;
     for (root, token, file) in [
         ("", "", "b"),
         ("/cache/acme/open", scene.ann.as_str(), "b"),

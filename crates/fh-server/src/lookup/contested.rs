@@ -109,6 +109,17 @@ impl Lookup {
     }
 }
 
+/// The row that a view has of a contested path, read anew.
+pub(super) fn settled_row(
+    connection: &Connection,
+    view: &View,
+    hash: StorePathHash,
+    signatures: &Signatures,
+) -> Result<Option<i64>, DatabaseError> {
+    let winner = Examined::of(connection, view, hash, signatures)?.winner();
+    Ok(winner.map(|winner| winner.row_id))
+}
+
 /// What the slices of a view say of a path, and what it comes to.
 struct Examined {
     /// Each word with its rank in the view and the number of its content.

@@ -17,6 +17,7 @@
 //!   a flake was removed, so nothing that was learnt before counts after;
 //! - memory is bounded, whatever is asked for and however many slices hold a path.
 
+pub(crate) mod closures;
 mod contested;
 mod explained;
 mod fresh;
@@ -34,12 +35,13 @@ use bytes::Bytes;
 use fh_nix::{Compression, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
+use rusqlite::Connection;
 
+use self::closures::Closures;
 pub(crate) use self::contested::Dispute;
 use self::contested::{DecisionKey, Winner};
 use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};
-use self::limited::Closures;
 use crate::access::{View, ViewIdentity};
 use crate::database::nars::Nar;
 use crate::database::slices::{self, Holder, Served};
@@ -97,9 +99,10 @@ pub(crate) struct Absence {
     pub(crate) known: bool,
 }
 
-/// A narinfo as it is served, and the name of the key that signed it.
+/// A narinfo as it is served, whose slice it is from, and the name of the key that signed it.
 #[derive(Clone)]
 struct Text {
+    organization_id: i64,
     signed_by: Arc<str>,
     text: Bytes,
 }
@@ -166,12 +169,8 @@ impl Lookup {
         let Some(row_id) = self.row(view, hash).await? else {
             return Ok(None);
         };
-        let signing = shared.keys.signing();
-        let signed_by = signing.active().name();
         if let Some(text) = shared.texts.get(&shared.database, &row_id)
-            && text
-                .as_ref()
-                .is_none_or(|text| &*text.signed_by == signed_by)
+            && text.as_ref().is_none_or(|text| shared.is_signed(text))
         {
             return Ok(text.map(|text| text.found(true)));
         }
@@ -182,7 +181,7 @@ impl Lookup {
     /// What is remembered of what a view does not have. To be asked before anything else is: how long an
     /// answer takes that comes from here depends on nothing but what this very caller has asked for.
     pub(crate) fn absence(&self, view: &View, hash: StorePathHash) -> Absence {
-        // What a token for certain paths may read grows without a commit.
+        // Of a token for certain paths nothing is remembered.
         let key = view.limits().is_none().then(|| {
             let commits = self.shared.commits.load(Ordering::SeqCst);
             (view.identity(), hash, commits)
@@ -314,7 +313,9 @@ impl Lookup {
             .texts
             .load(&self.shared.database, row_id, move |connection| {
                 let served = slices::served(connection, row_id, &hash)?;
-                Ok(served.map(|served| shared.render(served)))
+                served
+                    .map(|served| shared.render(connection, served))
+                    .transpose()
             })
             .await
     }
@@ -325,13 +326,20 @@ impl Shared {
         self.next_serial.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// Whether a text is signed by the key that signs now what its organisation serves.
+    fn is_signed(&self, text: &Text) -> bool {
+        let signing = self.keys.signing_of(text.organization_id);
+        signing.is_some_and(|signing| *text.signed_by == *signing.active().name())
+    }
+
     /// Signs a path info and writes its narinfo. Signatures that came with the push follow ours.
-    fn render(&self, served: Served) -> Text {
+    fn render(&self, connection: &Connection, served: Served) -> Result<Text, DatabaseError> {
         let Served {
             mut info,
+            organization_id,
             file_size,
         } = served;
-        let signing = self.keys.signing();
+        let signing = self.keys.find_signing_of(connection, organization_id)?;
         let key = signing.active();
         let ours = info.sign(&self.store_dir, key);
         info.signatures.retain(|kept| kept.key_name() != key.name());
@@ -345,10 +353,11 @@ impl Shared {
             file_hash: None,
             file_size: Some(file_size),
         };
-        Text {
+        Ok(Text {
+            organization_id,
             signed_by: key.name().into(),
             text: narinfo.to_text(&self.store_dir).into(),
-        }
+        })
     }
 }
 

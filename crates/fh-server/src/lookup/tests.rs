@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::fresh::FreshCache;
+use crate::database::Decided;
 use crate::database::{DatabaseError, slices};
 use crate::push::tests::{Item, Scene};
 use crate::testing::TestServer;
@@ -132,20 +133,24 @@ async fn a_path_in_very_many_slices_is_served_from_the_right_one() {
     scene.server.flake("acme/bobs", "private", &scene.ann).await;
     let last = scene.server.flake_id("acme/bobs").await;
     let derived = item.base.replace("-libc", "-libc.drv");
-    let written = scene.server.state.database().write(move |transaction| {
-        let sql = "SELECT id FROM nar";
-        let nar_id = transaction.query_row(sql, [], |row| row.get(0))?;
-        let first: i64 =
-            transaction.query_row("SELECT MIN(id) FROM flake", [], |row| row.get(0))?;
-        for flake_id in first + 1..=last {
-            let mut info = info.clone();
-            if flake_id == last {
-                info.deriver = Some(derived.parse().unwrap());
+    let written = scene
+        .server
+        .state
+        .database()
+        .write(Decided::by_server(), move |transaction| {
+            let sql = "SELECT id FROM nar";
+            let nar_id = transaction.query_row(sql, [], |row| row.get(0))?;
+            let first: i64 =
+                transaction.query_row("SELECT MIN(id) FROM flake", [], |row| row.get(0))?;
+            for flake_id in first + 1..=last {
+                let mut info = info.clone();
+                if flake_id == last {
+                    info.deriver = Some(derived.parse().unwrap());
+                }
+                slices::insert(transaction, flake_id, &info, nar_id, Default::default())?;
             }
-            slices::insert(transaction, flake_id, &info, nar_id, Default::default())?;
-        }
-        Ok::<_, DatabaseError>(())
-    });
+            Ok::<_, DatabaseError>(())
+        });
     written.await.unwrap();
     let hash: fh_nix::StorePathHash = item.hash().parse().unwrap();
     scene

@@ -30,7 +30,7 @@ impl Pushes {
     ) -> Result<CommitSummary, ApiError> {
         let committed = {
             self.database()
-                .write(move |transaction| {
+                .write(target.decided, move |transaction| {
                     if let Some(row_id) = row_id
                         && let Some(summary) = pushes::summary(transaction, row_id)?
                     {

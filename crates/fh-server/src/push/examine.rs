@@ -13,6 +13,7 @@ use rusqlite::Connection;
 use super::logs;
 use super::parse::Wanted;
 use crate::access::View;
+use crate::database::Decided;
 use crate::database::nars::{self, Nar};
 use crate::database::slices::{self, Present};
 use crate::error::ApiError;
@@ -31,6 +32,8 @@ pub(super) struct Target {
     pub(super) builder: bool,
     /// What they may read.
     pub(super) view: View,
+    /// Of what state it is that they may push.
+    pub(super) decided: Decided,
     /// Where paths lie.
     pub(super) store_dir: StoreDir,
 }

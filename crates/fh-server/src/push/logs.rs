@@ -78,7 +78,7 @@ impl Pushes {
         let expires_at = now().plus_seconds(self.upload_lifetime().as_secs());
         let (flake_id, account_id) = (target.flake_id, target.account_id);
         self.database()
-            .write(move |transaction| {
+            .write(target.decided, move |transaction| {
                 pushes::insert_committed(
                     transaction,
                     id,

@@ -16,7 +16,7 @@ use super::parse::parse;
 use crate::access::{Caller, FlakeRef};
 use crate::config::Settings;
 use crate::database::pushes::{self, Push};
-use crate::database::{Database, DatabaseError, Timestamp, nars, now};
+use crate::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
 use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::receive::{BodyReader, Expected, Receiving};
@@ -291,7 +291,9 @@ impl Pushes {
     ) -> Result<(), ApiError> {
         let push = self.find(&self.target(caller, flake)?, id).await?;
         self.database()
-            .write(move |transaction| pushes::delete(transaction, push.id))
+            .write(caller.decided(), move |transaction| {
+                pushes::delete(transaction, push.id)
+            })
             .await?;
         self.shared.open.invalidate(&id);
         Ok(())
@@ -349,7 +351,7 @@ impl Pushes {
             expires_at = now().plus_seconds(lifetime);
             let (flake_id, account_id) = (target.flake_id, target.account_id);
             self.database()
-                .write(move |transaction| {
+                .write(Decided::later(), move |transaction| {
                     nars::renew_all_received(transaction, flake_id, account_id)?;
                     pushes::extend(transaction, push.id, expires_at)?;
                     Ok::<_, DatabaseError>(())
@@ -394,5 +396,6 @@ fn target(caller: &Caller, flake: &FlakeRef, store_dir: &StoreDir) -> Result<Tar
         builder: principal.builder && principal.holdings.is_own(flake.organization_id),
         store_dir: store_dir.clone(),
         view: caller.view().clone(),
+        decided: caller.decided(),
     })
 }

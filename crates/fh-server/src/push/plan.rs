@@ -131,7 +131,7 @@ impl Pushes {
         let stored = serde_json::to_vec(&stored).map_err(ApiError::internal)?;
         let (flake_id, account_id) = (target.flake_id, target.account_id);
         self.database()
-            .write(move |transaction| {
+            .write(target.decided, move |transaction| {
                 nars::renew_received(transaction, flake_id, account_id, &received)?;
                 pushes::insert(transaction, id, flake_id, account_id, &stored, expires_at)?;
                 Ok::<_, DatabaseError>(())

@@ -10,8 +10,8 @@ use fh_nix::{Hasher, NarHash, StorePath, StorePathHash};
 
 use super::body::PIECE;
 use super::frames::{FrameDecoder, FrameFault, Step};
-use crate::database::Database;
 use crate::database::logs::{self, Log};
+use crate::database::{Database, Decided};
 use crate::error::ApiError;
 use crate::push::{LOG_SIZE, OpenPush};
 use crate::storage::{FileStorage, StagedFile, StorageError};
@@ -182,7 +182,7 @@ impl ReceivedLogs {
         }
         let id = push.id;
         database
-            .write(move |transaction| {
+            .write(Decided::later(), move |transaction| {
                 let target = logs::target(transaction, id)?.ok_or(ApiError::NotFound)?;
                 let mut answers = Vec::with_capacity(arrived.len());
                 for Arrived { hash, verdict } in arrived {

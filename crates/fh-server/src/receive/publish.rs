@@ -26,7 +26,7 @@ use fh_nix::NarHash;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
 use crate::database::nars::{self, Nar, Stored};
-use crate::database::{Database, DatabaseError};
+use crate::database::{Database, DatabaseError, Decided};
 use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
 use crate::storage::{Checksum, FileStorage, StagedFile, StorageError};
@@ -156,7 +156,7 @@ impl Publisher {
         }
         self.shared
             .database
-            .write(move |transaction| {
+            .write(Decided::later(), move |transaction| {
                 for stored in &objects {
                     nars::record(transaction, stored)?;
                 }

@@ -9,7 +9,7 @@ use std::str::FromStr as _;
 
 use axum::Json;
 use axum::extract::State;
-use fh_api::{AccessExplanation, Name, Permission, SliceAccess, Visibility};
+use fh_api::{AccessExplanation, Disputed, FlakeName, Name, Permission, SliceAccess, Visibility};
 use fh_auth::{Follows, Holdings, Named};
 use fh_nix::{StorePath, StorePathHash};
 use serde::Deserialize;
@@ -20,7 +20,7 @@ use super::reasons::{self, Whose};
 use super::table::{Route, get};
 use crate::access::{Caller, FlakeEntry, Principal};
 use crate::database::slices::Holder;
-use crate::database::{grants, tokens};
+use crate::database::{explain as facts, grants, tokens};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -66,14 +66,14 @@ pub(crate) async fn explain(
         Some(name) => {
             caller.require(Permission::Admin)?;
             let known = administered(&state, &caller, hash).await?;
-            of_another(&state, principal, hash, known, name).await?
+            of_another(&state, &caller, hash, known, name).await?
         }
         None => {
             let known = administered(&state, &caller, hash).await?;
             if known.is_empty() {
                 of_caller(&state, &caller, hash).await?
             } else {
-                of_everybody(&state, principal, hash, known).await?
+                of_everybody(&state, &caller, hash, known).await?
             }
         }
     };
@@ -120,9 +120,13 @@ async fn of_caller(
         .map(|workload| workload.info.policies.clone())
         .unwrap_or_default();
     let whose = Whose::Account(principal.account_id, policies);
-    let message = match known.first() {
-        None => "None of the flakes that you read with this token holds this path.".to_owned(),
-        Some((flake, _)) => format!("You read it from {}.", flake.name),
+    let disputed = disputed(state, caller, hash, !known.is_empty()).await?;
+    let message = match (known.first(), &disputed) {
+        (_, Some(disputed)) => disputed.told(),
+        (None, None) => {
+            "None of the flakes that you read with this token holds this path.".to_owned()
+        }
+        (Some((flake, _)), None) => format!("You read it from {}.", flake.name),
     };
     // The first is the one that is served.
     let served = (!known.is_empty()).then_some(0);
@@ -132,18 +136,47 @@ async fn of_caller(
         readable: served.is_some(),
         slices: slices(state, known, whose, served).await?,
         narrowed_by: narrowed_by(principal),
+        disputed,
         message,
     })
+}
+
+/// Whether slices of the caller's view disagree about a path. Of a view that holds certain paths only,
+/// nothing is told of one that it does not hold.
+async fn disputed(
+    state: &AppState,
+    caller: &Caller,
+    hash: StorePathHash,
+    is_read: bool,
+) -> Result<Option<Disputed>, ApiError> {
+    let view = caller.view();
+    if view.limits().is_some() && !is_read {
+        return Ok(None);
+    }
+    let Some(dispute) = state.lookup().dispute(view, hash).await? else {
+        return Ok(None);
+    };
+    let names = |ids: Vec<i64>| {
+        let flakes = ids.into_iter().filter_map(|id| view.flake(id));
+        let mut names: Vec<FlakeName> = flakes.map(|flake| flake.name.clone()).collect();
+        names.sort_by_key(|name| name.to_string().to_ascii_lowercase());
+        names
+    };
+    Ok(Some(Disputed {
+        served: names(dispute.served),
+        others: names(dispute.others),
+    }))
 }
 
 /// Of somebody else: from what the caller administers.
 async fn of_another(
     state: &AppState,
-    principal: &Principal,
+    caller: &Caller,
     hash: StorePathHash,
     known: Vec<Known>,
     name: Name,
 ) -> Result<AccessExplanation, ApiError> {
+    let principal = caller.principal()?;
     if known.is_empty() {
         // Nobody was looked for: who administers nothing here learns of no names either.
         return Ok(AccessExplanation {
@@ -152,22 +185,27 @@ async fn of_another(
             readable: false,
             slices: Vec::new(),
             narrowed_by: narrowed_by(principal),
+            disputed: None,
             message: "None of the flakes that you administer holds this path.".to_owned(),
         });
     }
+    let flakes: Vec<_> = known.iter().map(|(flake, _)| flake.facts()).collect();
     let found = state
         .database()
         .read(move |connection| {
-            Ok(match named::account(connection, name.as_str()) {
-                Ok(account) => {
-                    let holdings = grants::holdings(connection, account.id)?;
-                    Ok((account, holdings))
-                }
-                Err(error) => Err(error),
-            })
+            let account = match named::account(connection, name.as_str()) {
+                Ok(account) => account,
+                Err(error) => return Ok(Err(error)),
+            };
+            let holdings = grants::holdings(connection, account.id)?;
+            let mut invited = false;
+            for flake in flakes {
+                invited |= facts::is_invited(connection, flake.organization, flake.id, account.id)?;
+            }
+            Ok(Ok((account, holdings, invited)))
         })
         .await?;
-    let (account, holdings) = found?;
+    let (account, holdings, invited) = found?;
     let name = account.name;
     let opened = known
         .iter()
@@ -178,16 +216,19 @@ async fn of_another(
         format!("{name} is disabled, and reads nothing.")
     } else if readable {
         format!("{name} can read it by what stands here; a token of theirs may be narrower.")
+    } else if invited {
+        format!("{name} is invited, and can read it once they accept.")
     } else {
         format!("{name} cannot read it by any flake that you administer.")
     };
-    let served = first_served(&known, &holdings).filter(|_| readable);
+    let served = first_served(&known, &holdings, caller.everybody()).filter(|_| readable);
     Ok(AccessExplanation {
         path: path_text(state, hash, &known).await?,
         user: Some(name),
         readable,
         slices: slices(state, known, Whose::Account(account.id, Vec::new()), served).await?,
         narrowed_by: narrowed_by(principal),
+        disputed: None,
         message,
     })
 }
@@ -195,33 +236,45 @@ async fn of_another(
 /// Of everybody: from what the caller administers.
 async fn of_everybody(
     state: &AppState,
-    principal: &Principal,
+    caller: &Caller,
     hash: StorePathHash,
     known: Vec<Known>,
 ) -> Result<AccessExplanation, ApiError> {
+    let principal = caller.principal()?;
+    let read = state.lookup().holders_in_view(caller.view(), hash).await?;
+    let disputed = disputed(state, caller, hash, !read.is_empty()).await?;
     let open = |visibility| {
         let mut flakes = known.iter().map(|(flake, _)| flake);
         flakes.find(|flake| flake.visibility == visibility)
     };
     let message = if let Some(flake) = open(Visibility::Public) {
-        format!("Everybody can read it: {} is public.", flake.name)
+        format!(
+            "Everybody can read it at /cache/{name}: {name} is public. At the root address, those who \
+             follow it can.",
+            name = flake.name
+        )
     } else if let Some(flake) = open(Visibility::Unlisted) {
         format!(
-            "Everybody can read it who names {}, which is unlisted.",
-            flake.name
+            "Everybody can read it who names {name}, which is unlisted: at /cache/{name}.",
+            name = flake.name
         )
     } else {
         "Only those named here can read it by a flake that you administer.".to_owned()
     };
+    let message = match &disputed {
+        Some(disputed) => format!("{message} {}", disputed.told()),
+        None => message,
+    };
     let nobody = Holdings::default();
     let readable = known.iter().any(|(flake, _)| reads_by_name(&nobody, flake));
-    let served = first_served(&known, &nobody);
+    let served = first_served(&known, &nobody, caller.everybody());
     Ok(AccessExplanation {
         path: path_text(state, hash, &known).await?,
         user: None,
         readable,
         slices: slices(state, known, Whose::Everybody, served).await?,
         narrowed_by: narrowed_by(principal),
+        disputed,
         message,
     })
 }
@@ -234,9 +287,9 @@ fn reads_by_name(holdings: &Holdings, flake: &FlakeEntry) -> bool {
 
 /// From which of these slices somebody is served who names none: the nearest, then the
 /// oldest.
-fn first_served(known: &[Known], holdings: &Holdings) -> Option<usize> {
+fn first_served(known: &[Known], holdings: &Holdings, everybody: &Follows) -> Option<usize> {
     let ranked = known.iter().enumerate().filter_map(|(index, (flake, _))| {
-        let standing = holdings.standing(flake.facts(), Named::No, &Follows::default())?;
+        let standing = holdings.standing(flake.facts(), Named::No, everybody)?;
         Some((standing, index))
     });
     ranked.min().map(|(_, index)| index)

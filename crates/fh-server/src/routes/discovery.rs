@@ -74,6 +74,7 @@ pub(crate) async fn discovery(
         store_dir: state.store_dir().as_str().to_owned(),
         public_keys: state.keys().public(),
         default_organization: default.map(|organization| organization.name),
+        signing: state.keys().mode(),
         login: vec!["token".to_owned(), "workload".to_owned()],
         now: clock::now(),
     };

@@ -27,7 +27,7 @@ use crate::bootstrap::sign;
 use crate::clock;
 use crate::database::audit::{self, Actor, Denial, Event};
 use crate::database::tokens::{self, NewToken};
-use crate::database::{Timestamp, accounts, assertions, now};
+use crate::database::{Decided, Timestamp, accounts, assertions, now};
 use crate::error::{ApiError, request_id};
 use crate::state::AppState;
 use crate::workload::{
@@ -83,7 +83,7 @@ impl<E: Into<ApiError>> From<E> for OAuthError {
         let cause = error.into();
         let word = match &cause {
             ApiError::Unauthorized(_) => "invalid_grant",
-            ApiError::Unavailable(_) => "temporarily_unavailable",
+            ApiError::Unavailable(_) | ApiError::Stale => "temporarily_unavailable",
             ApiError::Internal(_) => "server_error",
             _ => "invalid_request",
         };
@@ -114,6 +114,7 @@ impl IntoResponse for OAuthError {
             }
         }
         response.headers_mut().remove(http::header::CONTENT_LENGTH);
+        *response.extensions_mut() = rendered.extensions().clone();
         response
     }
 }
@@ -201,6 +202,7 @@ async fn answer(
             ));
         }
     };
+    let generation = state.database().generation();
     let admitted = match shown {
         Ok(shown) => {
             *verified = Some(Verified {
@@ -230,7 +232,8 @@ async fn answer(
         }
         asked => asked.unwrap_or(longest).min(longest),
     };
-    let answer = issue(state, source, shown, &admission, scope, lifetime).await?;
+    let decided = Decided::at(generation);
+    let answer = issue(state, source, shown, &admission, decided, scope, lifetime).await?;
     let mut response = Json(answer).into_response();
     response
         .headers_mut()
@@ -308,6 +311,7 @@ async fn issue(
     source: Source,
     shown: Shown,
     admission: &Admission,
+    decided: Decided,
     scope: TokenScope,
     lifetime: u64,
 ) -> Result<ExchangeAnswer, ApiError> {
@@ -324,7 +328,7 @@ async fn issue(
     let permissions = permissions.join(" ");
     let (token, account) = state
         .database()
-        .write(move |transaction| {
+        .write(decided, move |transaction| {
             let account = accounts::get(transaction, account_id)?.ok_or_else(refused)?;
             if !assertions::use_once(transaction, &shown.digest, shown.until)? {
                 return Err(ApiError::Unauthorized(
@@ -341,6 +345,7 @@ async fn issue(
                     parent_id: None,
                     description: Some("exchanged for the identity of a workload"),
                     scope: &scope,
+                    path_set_id: None,
                     claims: Some(&claims),
                     acting: Some(&spoken_for),
                     created_at,

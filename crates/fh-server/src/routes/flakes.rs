@@ -111,7 +111,7 @@ pub(crate) async fn create(
     let (actor, name) = (caller.actor()?, wanted.flake);
     let (status, flake) = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let there = flakes::find(change, organization_id, &name.project)?;
             if let Some(there) = there {
                 if wanted.exist_ok && there.visibility == wanted.visibility {
@@ -221,7 +221,7 @@ pub(crate) async fn update(
     let role = flake.role;
     let changed = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
             if let Some(visibility) = wanted.visibility {
                 flakes::set_visibility(change, flake.id, visibility)?;
@@ -270,7 +270,7 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
             audit::record(
                 change,

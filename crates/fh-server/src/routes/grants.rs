@@ -1,6 +1,9 @@
 //! Grants to accounts, teams and all members: on one flake, for its administrators, and on every flake
 //! of an organisation, for those of the organisation.
 //!
+//! A grant to an account that does not belong to the organisation is an invitation until the account accepts
+//! (see [`super::invitations`]). What a server administrator grants counts at once.
+//!
 //! A grant of `admin` on the whole organisation makes administrators of it, so its owners alone give
 //! and take that.
 
@@ -18,7 +21,8 @@ use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::grants::{self, Grant, SubjectId, Target};
-use crate::database::teams;
+use crate::database::invitations::{self, Belonging};
+use crate::database::{Decided, teams};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -79,9 +83,11 @@ pub(crate) async fn set(
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target,
         subject: path.subject,
         decides_about_administrators: true,
+        at_once: caller.server_administrator().is_ok(),
     };
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
     set_on(&state, change, wanted.role).await
@@ -97,9 +103,11 @@ pub(crate) async fn remove(
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target,
         subject: path.subject,
         decides_about_administrators: true,
+        at_once: false,
     };
     remove_on(&state, change).await
 }
@@ -124,9 +132,11 @@ pub(crate) async fn set_on_organization(
     let organization = caller.organization_to_administer(&path.org)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target: whole(&organization),
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
+        at_once: caller.server_administrator().is_ok(),
     };
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
     set_on(&state, change, wanted.role).await
@@ -142,9 +152,11 @@ pub(crate) async fn remove_on_organization(
     let organization = caller.organization_to_administer(&path.org)?;
     let change = Change {
         actor: caller.actor()?,
+        decided: caller.decided(),
         target: whole(&organization),
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
+        at_once: false,
     };
     remove_on(&state, change).await
 }
@@ -152,11 +164,14 @@ pub(crate) async fn remove_on_organization(
 /// A change of a grant that the caller may make.
 struct Change {
     actor: Actor,
+    decided: Decided,
     target: Target,
     /// As it stands in the address.
     subject: String,
     /// Whether the role may be, or have been, `admin`.
     decides_about_administrators: bool,
+    /// Whether it counts for strangers before they accept.
+    at_once: bool,
 }
 
 impl Change {
@@ -206,7 +221,7 @@ async fn list_on(state: &AppState, target: Target) -> Result<Json<GrantList>, Ap
 async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<GrantInfo>, ApiError> {
     let info = state
         .database()
-        .change_access(move |change| {
+        .change_access(asked.decided, move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
             let before = grants::get(change, target, id)?.map(|(role, _)| role);
@@ -215,13 +230,30 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
             }
             let since = grants::set(change, target, id, role, asked.actor.account_id)?
                 .ok_or(ApiError::NotFound)?;
-            if before != Some(role) {
-                let roles = json!({ "from": before, "to": role });
-                asked.record(change, "grant.set", &subject, roles)?;
+            let organization = target.organization_id;
+            let is_stranger = match id {
+                SubjectId::Account(account) => {
+                    invitations::belonging(change, organization, account)? == Belonging::Stranger
+                }
+                SubjectId::Team(_) | SubjectId::Members => false,
+            };
+            let accepts = match id {
+                SubjectId::Account(account) if is_stranger && asked.at_once => {
+                    invitations::add_guest(change, organization, account, asked.actor.account_id)?
+                }
+                _ => false,
+            };
+            let pending = is_stranger && !accepts;
+            if before != Some(role) || accepts {
+                let detail = json!({
+                    "from": before, "to": role, "invited": pending, "accepted": accepts,
+                });
+                asked.record(change, "grant.set", &subject, detail)?;
             }
             let grant = Grant {
                 subject,
                 role,
+                pending,
                 created_at: since,
             };
             Ok::<_, ApiError>(grant.info(&target.name))
@@ -233,7 +265,7 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
 async fn remove_on(state: &AppState, asked: Change) -> Result<StatusCode, ApiError> {
     state
         .database()
-        .change_access(move |change| {
+        .change_access(asked.decided, move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
             let before = grants::get(change, target, id)?.map(|(role, _)| role);

@@ -1,13 +1,21 @@
 //! JSON bodies of requests: read up to a limit, parsed strictly, refused with the offending field.
 //!
 //! A function and not an extractor, so that a handler decides whether the caller may do it at all
-//! before it reads what the caller sent.
+//! before it reads what the caller sent. What a caller may do is decided before the body was read, and
+//! the transaction that carries it out notices where that does not stand any more. Then the request is
+//! handled again, with the body that was read: [`super::again`].
+//!
+//! A body has a time in which it has to be here as a whole, however steadily it drips.
+
+use std::time::Duration;
 
 use axum::extract::Request;
+use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 
+use super::again::Terms;
 use crate::error::ApiError;
 use crate::listen::body_failure;
 
@@ -20,8 +28,31 @@ const MAX_MESSAGE: usize = 300;
 /// The body of a request as a `T`, of at most `limit` bytes.
 ///
 /// # Errors
-/// 400 with the path of the offending field, 408 for a body that stood still, 413 over the limit.
+/// 400 with the path of the offending field, 408 for a body that stood still or took too long, 413 over
+/// the limit.
 pub(crate) async fn json_body<T>(request: Request, limit: u64) -> Result<T, ApiError>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    json_within(request, limit, |terms| terms.body_time).await
+}
+
+/// As [`json_body`], for the plan of a push, which may be long and so may take longer.
+///
+/// # Errors
+/// As [`json_body`].
+pub(super) async fn plan_body<T>(request: Request, limit: u64) -> Result<T, ApiError>
+where
+    T: DeserializeOwned + Send + 'static,
+{
+    json_within(request, limit, |terms| terms.plan_time).await
+}
+
+async fn json_within<T>(
+    request: Request,
+    limit: u64,
+    time: fn(&Terms) -> Duration,
+) -> Result<T, ApiError>
 where
     T: DeserializeOwned + Send + 'static,
 {
@@ -38,7 +69,7 @@ where
             "the body must be JSON, with the header Content-Type: application/json".to_owned(),
         ));
     }
-    let bytes = read(request, limit).await?;
+    let bytes = read_within(request, limit, time).await?;
     if bytes.len() <= PARSE_ELSEWHERE {
         return parse(&bytes);
     }
@@ -48,7 +79,21 @@ where
 }
 
 /// The body of a request, of at most so many bytes.
-pub(super) async fn read(request: Request, limit: u64) -> Result<bytes::Bytes, ApiError> {
+///
+/// # Errors
+/// 408 for a body that stood still or took too long, 413 over the limit.
+pub(super) async fn read(request: Request, limit: u64) -> Result<Bytes, ApiError> {
+    read_within(request, limit, |terms| terms.body_time).await
+}
+
+async fn read_within(
+    request: Request,
+    limit: u64,
+    time: fn(&Terms) -> Duration,
+) -> Result<Bytes, ApiError> {
+    let terms = request.extensions().get::<Terms>().cloned();
+    // A route that is not laid under those terms would take bodies without end.
+    let terms = terms.ok_or_else(|| ApiError::internal("no terms for the body of a request"))?;
     let too_large = || ApiError::TooLarge(format!("the body is larger than {limit} bytes"));
     let stated = request
         .headers()
@@ -59,10 +104,20 @@ pub(super) async fn read(request: Request, limit: u64) -> Result<bytes::Bytes, A
         return Err(too_large());
     }
     let bound = usize::try_from(limit).unwrap_or(usize::MAX);
-    match Limited::new(request.into_body(), bound).collect().await {
-        Ok(collected) => Ok(collected.to_bytes()),
-        Err(error) if error.is::<LengthLimitError>() => Err(too_large()),
-        Err(error) => Err(body_failure(&axum::Error::new(error))),
+    let time = time(&terms);
+    let collecting = Limited::new(request.into_body(), bound).collect();
+    match tokio::time::timeout(time, collecting).await {
+        Ok(Ok(collected)) => {
+            let body = collected.to_bytes();
+            terms.end(&body)?;
+            Ok(body)
+        }
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(error)) => Err(body_failure(&axum::Error::new(error))),
+        Err(_) => Err(ApiError::Timeout(format!(
+            "the body did not come to its end within {} seconds",
+            time.as_secs_f32()
+        ))),
     }
 }
 

@@ -1,8 +1,12 @@
 //! Members of organisations.
 //!
-//! Who decides: administrators make and remove plain members; only owners make or unmake
+//! Who decides: administrators invite and remove plain members; only owners invite, make or unmake
 //! administrators and owners; everybody may leave. An organisation always keeps an owner who is not
 //! disabled.
+//!
+//! Nobody is made a member unasked, because what members read of their organisation comes before all else
+//! in their view: who is none yet is invited, and counts once they accept (see [`super::invitations`]). What
+//! a server administrator gives, and what an organisation makes of its own service accounts, counts at once.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -17,6 +21,7 @@ use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
 use crate::database::AccessChange;
 use crate::database::audit::{self, Event};
+use crate::database::invitations::{self, Belonging};
 use crate::database::members::{self, Member};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -31,9 +36,13 @@ pub(super) fn routes() -> Vec<Route> {
             list,
         )
         .answers::<MemberList>(200),
-        put(MEMBER, "Make a member, or change what one is", set)
-            .takes::<SetMember>()
-            .answers::<MemberInfo>(200),
+        put(
+            MEMBER,
+            "Invite somebody to be a member, or change what a member is",
+            set,
+        )
+        .takes::<SetMember>()
+        .answers::<MemberInfo>(200),
         delete(
             MEMBER,
             "Take an account out of an organisation and of its teams",
@@ -50,15 +59,23 @@ pub(crate) async fn list(
     path: OrganizationPath,
 ) -> Result<Json<MemberList>, ApiError> {
     let organization = caller.organization_of_member(&path.org)?;
+    let administers = caller.organization_to_administer(&path.org).is_ok();
     let found = state
         .database()
-        .read(move |connection| members::list(connection, organization.id))
+        .read(move |connection| {
+            let mut found = members::list(connection, organization.id)?;
+            if administers {
+                found.extend(members::list_invited(connection, organization.id)?);
+                found.sort_by_key(|member| member.user.folded());
+            }
+            Ok(found)
+        })
         .await?;
     let members = found.iter().map(Member::info).collect();
     Ok(Json(MemberList { members }))
 }
 
-/// `PUT /api/v1/orgs/{org}/members/{user}`: makes a member, or changes what one is.
+/// `PUT /api/v1/orgs/{org}/members/{user}`: changes what a member is, or invites somebody to be one.
 pub(crate) async fn set(
     State(state): State<AppState>,
     caller: Caller,
@@ -67,14 +84,30 @@ pub(crate) async fn set(
 ) -> Result<Json<MemberInfo>, ApiError> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
+    let at_once = caller.server_administrator().is_ok();
     let wanted: SetMember = json_body(request, state.settings().limits.json_size).await?;
     let member = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let account = named::account(change, &path.user)?;
-            let before = members::get(change, organization.id, account.id)?;
+            let member = members::get(change, organization.id, account.id)?;
+            let before = match &member {
+                Some(member) => Some(member.clone()),
+                None => members::get_invited(change, organization.id, account.id)?,
+            };
             let before = before.map(|member| member.role);
-            if before != Some(wanted.role) {
+            let is_ours = account.organization_id == Some(organization.id);
+            if account.organization_id.is_some() && !is_ours {
+                return Err(ApiError::InvalidContent(format!(
+                    "{} is the service account of another organisation, which alone it can be a member of: \
+                     grant it what it needs",
+                    account.name
+                )));
+            }
+            let invited = member.is_none() && !at_once && !is_ours;
+            // An offer that a server administrator repeats is a membership.
+            let counts_now = member.is_none() && !invited;
+            if before != Some(wanted.role) || counts_now {
                 decides_about(&organization, before.max(Some(wanted.role)))?;
                 if wanted.role == OrganizationRole::Owner && account.organization_id.is_some() {
                     return Err(ApiError::InvalidContent(format!(
@@ -83,10 +116,21 @@ pub(crate) async fn set(
                         account.name
                     )));
                 }
-                if before == Some(OrganizationRole::Owner) {
+                if member.is_some() && before == Some(OrganizationRole::Owner) {
                     keeps_an_owner(change, &organization, account.id)?;
                 }
-                members::set(change, organization.id, account.id, wanted.role)?;
+                if invited {
+                    let by = actor.account_id;
+                    invitations::offer_membership(
+                        change,
+                        organization.id,
+                        account.id,
+                        wanted.role,
+                        by,
+                    )?;
+                } else {
+                    members::set(change, organization.id, account.id, wanted.role)?;
+                }
                 audit::record(
                     change,
                     &Event {
@@ -98,19 +142,25 @@ pub(crate) async fn set(
                             "user": account.uuid,
                             "from": before,
                             "to": wanted.role,
+                            "invited": invited,
                         }),
                         ..Event::default()
                     },
                 )?;
             }
-            members::get(change, organization.id, account.id)?.ok_or(ApiError::NotFound)
+            let set = match members::get(change, organization.id, account.id)? {
+                None => members::get_invited(change, organization.id, account.id)?,
+                member => member,
+            };
+            set.ok_or(ApiError::NotFound)
         })
         .await?;
     Ok(Json(member.info()))
 }
 
 /// `DELETE /api/v1/orgs/{org}/members/{user}`: takes an account out of the organisation and of its
-/// teams. What was granted to the account itself stays.
+/// teams, be it a member, a guest or invited. What was granted to it by name counts no more, and is an
+/// invitation again; of one who leaves it goes.
 pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
@@ -119,25 +169,35 @@ pub(crate) async fn remove(
     let principal = caller.require(Permission::Admin)?;
     let leaves = principal.name.as_str().eq_ignore_ascii_case(&path.user);
     let organization = if leaves {
-        caller.organization_of_member(&path.org)?
+        caller.organization_to_leave(&path.org)?
     } else {
         caller.organization_to_administer(&path.org)?
     };
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let account = named::account(change, &path.user)?;
-            let Some(member) = members::get(change, organization.id, account.id)? else {
+            let member = members::get(change, organization.id, account.id)?;
+            let invited = members::get_invited(change, organization.id, account.id)?;
+            let belonging = invitations::belonging(change, organization.id, account.id)?;
+            if member.is_none() && invited.is_none() && belonging != Belonging::Guest {
                 return Ok(());
-            };
-            if !leaves {
-                decides_about(&organization, Some(member.role))?;
             }
-            if member.role == OrganizationRole::Owner {
+            let before = member.as_ref().or(invited.as_ref());
+            let before = before.map(|member| member.role);
+            if !leaves {
+                decides_about(&organization, before)?;
+            }
+            if member.is_some() && before == Some(OrganizationRole::Owner) {
                 keeps_an_owner(change, &organization, account.id)?;
             }
             members::remove(change, organization.id, account.id)?;
+            let grants = if leaves {
+                invitations::remove_grants(change, organization.id, account.id)?
+            } else {
+                0
+            };
             audit::record(
                 change,
                 &Event {
@@ -145,7 +205,13 @@ pub(crate) async fn remove(
                     actor: Some(actor),
                     organization_id: Some(organization.id),
                     subject: account.name.as_str(),
-                    detail: json!({ "user": account.uuid, "from": member.role }),
+                    detail: json!({
+                        "user": account.uuid,
+                        "from": member.map(|member| member.role),
+                        "invited": invited.map(|member| member.role),
+                        "guest": belonging == Belonging::Guest,
+                        "grants": grants,
+                    }),
                     ..Event::default()
                 },
             )?;

@@ -1,9 +1,11 @@
 //! The routes, by noun. Here stands which handler answers which address.
 //!
 //! Invariants: every handler that is not public takes a [`crate::access::Caller`] and asks it before
-//! it reads a body or the database; what is not routed is 404, constant to the byte.
+//! it reads a body or the database, and hands [`crate::access::Caller::decided`] to what it writes;
+//! what is not routed is 404, constant to the byte.
 
 mod access;
+mod again;
 mod audit;
 mod cache;
 mod denied;
@@ -12,8 +14,10 @@ mod even;
 mod exchange;
 mod file_body;
 mod flakes;
+mod follows;
 mod grants;
 mod health;
+mod invitations;
 pub(crate) mod json;
 mod kept;
 mod listing;
@@ -27,10 +31,13 @@ mod organizations;
 pub(crate) mod path;
 mod pushes;
 mod reasons;
+mod revocation;
+mod reserved_names;
 mod roots;
 mod rotation;
 mod service_accounts;
 mod signing_keys;
+mod substituters;
 mod table;
 mod teams;
 #[cfg(test)]
@@ -56,10 +63,11 @@ use crate::state::AppState;
 /// Every route of the server.
 pub(crate) fn router(state: AppState) -> Router {
     Router::new()
-        .merge(table::router(public()))
+        .merge(table::router(public()).layer(from_fn_with_state(state.clone(), again::handle)))
         .nest(
             fh_api::API_PREFIX,
             table::router(api())
+                .layer(from_fn_with_state(state.clone(), again::handle))
                 .layer(from_fn(never_stored))
                 .layer(from_fn_with_state(state.clone(), denied::note_denied)),
         )
@@ -106,12 +114,16 @@ fn api() -> Vec<Group> {
     [
         ("Discovery", discovery::document_routes()),
         ("Caller", whoami::routes()),
+        ("Substituters", substituters::routes()),
         ("Organisations", organizations::routes()),
         ("Members", members::routes()),
+        ("Invitations", invitations::routes()),
         ("Teams", teams::routes()),
         ("Service accounts", service_accounts::routes()),
         ("Users", users::routes()),
+        ("Reserved names", reserved_names::routes()),
         ("Flakes", flakes::routes()),
+        ("Follows", follows::routes()),
         ("Grants", grants::routes()),
         ("Access", access::routes()),
         ("Pushes", pushes::routes()),

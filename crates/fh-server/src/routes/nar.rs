@@ -33,7 +33,8 @@ pub(super) async fn serve(
     headers.insert(
         CACHE_CONTROL,
         HeaderValue::from_static(if shared {
-            "public, max-age=31536000, immutable"
+            // Its bytes never change, but whether everybody may have them does.
+            "public, max-age=14400, immutable"
         } else {
             "private, max-age=31536000, immutable"
         }),

@@ -1,12 +1,15 @@
 //! How a new token is to be narrowed, as it is asked for: parsed, bounded, and checked against what the
-//! minting token can read.
+//! minting token can read. What a token for closures reads is fixed here.
 
 use fh_api::CreateToken;
-use fh_auth::Narrowing;
+use fh_auth::{Narrowing, PathSet, TokenScope};
 use fh_nix::{PublicKey, StorePath};
+use rusqlite::Connection;
 
 use crate::access::Caller;
+use crate::database::{DatabaseError, path_sets};
 use crate::error::ApiError;
+use crate::lookup::closures::MOST;
 use crate::state::AppState;
 
 /// The most items that each limit of a token may have.
@@ -39,6 +42,52 @@ pub(super) async fn narrowing(
             .transpose()?,
         networks: wanted.networks.clone(),
     })
+}
+
+/// What a new token for closures may read.
+pub(super) enum Reads {
+    /// No closures limit it.
+    Anything,
+    /// What the minting token may.
+    TheSame(i64),
+    /// This.
+    These(PathSet),
+}
+
+impl Reads {
+    /// Stores what is new: the id for the token's row.
+    pub(super) fn keep(&self, connection: &Connection) -> Result<Option<i64>, DatabaseError> {
+        match self {
+            Self::Anything => Ok(None),
+            Self::TheSame(id) => Ok(Some(*id)),
+            Self::These(set) => path_sets::keep(connection, set).map(Some),
+        }
+    }
+}
+
+/// Fixes what a token of this scope may read. `named`: the closures are its own, and not its parent's.
+///
+/// # Errors
+/// 422 where that is too much.
+pub(super) async fn reads(
+    state: &AppState,
+    caller: &Caller,
+    scope: &TokenScope,
+    named: bool,
+) -> Result<Reads, ApiError> {
+    let lookup = state.lookup();
+    if !named {
+        let same = lookup.path_set(caller.view()).await?;
+        return Ok(same.map_or(Reads::Anything, |(id, _)| Reads::TheSame(id)));
+    }
+    let roots = scope.closures().unwrap_or_default();
+    let walked = lookup.closure(caller.view(), scope, roots).await?;
+    if !walked.whole {
+        return Err(ApiError::InvalidContent(format!(
+            "the field closures: together they have more than {MOST} paths"
+        )));
+    }
+    Ok(Reads::These(walked.set))
 }
 
 fn bounded<T>(field: &str, items: Option<&[T]>) -> Result<(), ApiError> {

@@ -3,18 +3,23 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
-    CreateOrganization, FlakePattern, OrganizationInfo, OrganizationList, OrganizationRole,
-    Permission, UpdateOrganization,
+    CreateOrganization, FlakePattern, NameKind, OrganizationInfo, OrganizationList,
+    OrganizationRole, Permission, UpdateOrganization,
 };
+use fh_nix::PublicKey;
 use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
+use super::named;
 use super::path::OrganizationPath;
+use super::reserved_names;
+use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
 use crate::access::{Caller, touches};
+use crate::config::OrganizationCreation;
 use crate::database::audit::{self, Event};
-use crate::database::{members, organizations};
+use crate::database::{contests, members, organizations};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -30,7 +35,8 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<OrganizationList>(200),
         post(
             "/orgs",
-            "Make an organisation; the caller becomes its owner",
+            "Make an organisation; the caller becomes its owner. For server administrators, unless the \
+             server lets anyone",
             create,
         )
         .takes::<CreateOrganization>()
@@ -39,7 +45,7 @@ pub(super) fn routes() -> Vec<Route> {
         get(ORG, "One organisation, for its members", show).answers::<OrganizationInfo>(200),
         patch(
             ORG,
-            "Change who may push to its flakes, for its owners",
+            "Change who may push to its flakes and whose signatures it trusts, for its owners",
             update,
         )
         .takes::<UpdateOrganization>()
@@ -77,6 +83,9 @@ pub(crate) async fn list(
     Ok(Json(OrganizationList { orgs }))
 }
 
+/// The most keys that an organisation trusts.
+const MOST_KEYS: usize = 50;
+
 /// `POST /api/v1/orgs`: the caller becomes the owner.
 pub(crate) async fn create(
     State(state): State<AppState>,
@@ -87,21 +96,39 @@ pub(crate) async fn create(
     let wanted: CreateOrganization = json_body(request, state.settings().limits.json_size).await?;
     let owner = caller.require_reach(&FlakePattern::Organization(wanted.name.clone()))?;
     let (actor, owner) = (caller.actor()?, owner.account_id);
+    let may_make = match state.settings().organization_creation {
+        OrganizationCreation::Anyone => Ok(()),
+        OrganizationCreation::Administrators => {
+            let administrator = caller.server_administrator();
+            administrator.map(|_| ()).map_err(|_| {
+                ApiError::Forbidden(
+                    "server administrators alone make organisations here, with a token that is not \
+                     narrowed: the server's option organization-creation is \"administrators\""
+                        .to_owned(),
+                )
+            })
+        }
+    };
+    let signer = state.clone();
     let (status, organization) = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             if let Some(there) = organizations::find(change, &wanted.name)? {
                 let role = members::get(change, there.id, owner)?.map(|member| member.role);
                 if wanted.exist_ok && role == Some(OrganizationRole::Owner) {
                     return Ok((StatusCode::OK, there));
                 }
+                may_make?;
                 let name = &wanted.name;
                 return Err(ApiError::Conflict(format!(
                     "the organisation {name} exists already"
                 )));
             }
+            may_make?;
+            reserved_names::require_free(change, NameKind::Organization, &wanted.name)?;
             let organization = organizations::insert(change, &wanted.name)?;
             members::set(change, organization.id, owner, OrganizationRole::Owner)?;
+            signing_keys::make(&signer, change, organization.id)?;
             audit::record(
                 change,
                 &Event {
@@ -147,12 +174,36 @@ pub(crate) async fn update(
     let actor = caller.actor()?;
     let wanted: UpdateOrganization = json_body(request, state.settings().limits.json_size).await?;
     let membership = organization.membership;
+    let trusted = wanted
+        .trusted_keys
+        .map(|keys| trusted_keys(&state, &keys))
+        .transpose()?;
     let changed = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
+            let mut detail = serde_json::Map::new();
             if let Some(push) = wanted.push.filter(|push| *push != before.push) {
                 organizations::set_push_rule(change, organization.id, push)?;
+                let from_to = json!({ "from": before.push, "to": push });
+                detail.insert("push".to_owned(), from_to);
+            }
+            if let Some(keys) = trusted {
+                contests::set_trusted_keys(change, organization.id, &keys)?;
+                let after =
+                    organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
+                if after.trusted_keys != before.trusted_keys {
+                    let texts = |keys: &[PublicKey]| -> Vec<String> {
+                        keys.iter().map(ToString::to_string).collect()
+                    };
+                    let from_to = json!({
+                        "from": texts(&before.trusted_keys),
+                        "to": texts(&after.trusted_keys),
+                    });
+                    detail.insert("trusted_keys".to_owned(), from_to);
+                }
+            }
+            if !detail.is_empty() {
                 audit::record(
                     change,
                     &Event {
@@ -160,7 +211,7 @@ pub(crate) async fn update(
                         actor: Some(actor),
                         organization_id: Some(organization.id),
                         subject: organization.name.as_str(),
-                        detail: json!({ "push": { "from": before.push, "to": push } }),
+                        detail: detail.into(),
                         ..Event::default()
                     },
                 )?;
@@ -169,6 +220,32 @@ pub(crate) async fn update(
         })
         .await?;
     Ok(Json(changed.info(membership)))
+}
+
+/// Keys as an organisation trusts them.
+fn trusted_keys(state: &AppState, texts: &[String]) -> Result<Vec<PublicKey>, ApiError> {
+    if texts.len() > MOST_KEYS {
+        return Err(ApiError::InvalidContent(format!(
+            "an organisation trusts {MOST_KEYS} keys at most"
+        )));
+    }
+    let key = |text: &String| {
+        let key: PublicKey = text.parse().map_err(|error| {
+            ApiError::InvalidContent(format!(
+                "{:?} is no public key: {error}",
+                named::short(text)
+            ))
+        })?;
+        if state.keys().is_own(&key) {
+            return Err(ApiError::InvalidContent(format!(
+                "{} is a key of this server, which signs for every organisation: its signature proves \
+                 nothing",
+                key.name()
+            )));
+        }
+        Ok(key)
+    };
+    texts.iter().map(key).collect()
 }
 
 /// `DELETE /api/v1/orgs/{org}`: for its owners, once it has no flakes. Its members, teams, grants,
@@ -181,9 +258,10 @@ pub(crate) async fn remove(
     let organization = caller.organization_to_administer(&path.org)?;
     organization.require_owner()?;
     let actor = caller.actor()?;
+    let signer = state.clone();
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
             let flakes = organizations::count_flakes(change, organization.id)?;
             if flakes > 0 {
@@ -204,6 +282,7 @@ pub(crate) async fn remove(
                 },
             )?;
             organizations::delete(change, organization.id)?;
+            signer.keys().forget(organization.id);
             Ok(())
         })
         .await?;

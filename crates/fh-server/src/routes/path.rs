@@ -93,6 +93,15 @@ pub(crate) struct TrustPath {
     pub(crate) policy: String,
 }
 
+/// `{kind}/{name}` in an address.
+#[derive(Debug, Clone, Deserialize)]
+pub(crate) struct ReservedNamePath {
+    /// What was called so.
+    pub(crate) kind: String,
+    /// The name.
+    pub(crate) name: String,
+}
+
 /// `{id}` in an address.
 #[derive(Debug, Clone, Copy, Deserialize)]
 pub(crate) struct IdPath {
@@ -160,6 +169,7 @@ extracted_from_path!(
     OrganizationPath,
     PartPath,
     PushPath,
+    ReservedNamePath,
     TeamMemberPath,
     TeamPath,
     TrustPath,

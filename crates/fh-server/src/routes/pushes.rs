@@ -18,7 +18,8 @@ use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 use tracing::Instrument as _;
 
-use super::json::json_body;
+use super::again::Terms;
+use super::json::plan_body;
 use super::path::{FlakePath, PartPath, PushPath};
 use super::table::{Route, delete, post, put};
 use crate::access::{Caller, FlakeRef};
@@ -66,7 +67,7 @@ pub(crate) async fn plan(
     request: Request,
 ) -> Result<(StatusCode, Json<PushPlan>), ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
-    let wanted: PushRequest = json_body(request, state.settings().limits.plan_size).await?;
+    let wanted: PushRequest = plan_body(request, state.settings().limits.plan_size).await?;
     let plan = finish(async move { state.pushes().plan(&caller, &flake, wanted).await }).await?;
     let status = match plan.id {
         Some(_) => StatusCode::CREATED,
@@ -147,6 +148,9 @@ fn writable(caller: &Caller, org: &str, project: &str) -> Result<FlakeRef, ApiEr
 
 fn body(state: &AppState, request: Request) -> Result<(HeaderMap, BodyReader), ApiError> {
     let (parts, body) = request.into_parts();
+    if let Some(terms) = parts.extensions.get::<Terms>() {
+        terms.take();
+    }
     let reader = BodyReader::new(&parts.headers, body, state.pushes().limits().body_size)?;
     Ok((parts.headers, reader))
 }

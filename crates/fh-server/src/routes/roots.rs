@@ -94,7 +94,7 @@ pub(crate) async fn own(
     }
     let info = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = roots::get(change, organization.id, &root)?;
             if before.is_none() && roots::count(change, organization.id)? >= MAX_ROOTS {
                 let sentence = format!("an organisation has at most {MAX_ROOTS} roots");
@@ -150,7 +150,7 @@ pub(crate) async fn remove(
     let root = query.root;
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             if roots::remove(change, organization.id, &root)? {
                 audit::record(
                     change,

@@ -1,8 +1,8 @@
 //! Replacing a token by a new one like it.
 //!
 //! The new token is minted with the caller's, as any other: it holds no more and lasts no longer than
-//! that one, nor than the one that the former token was minted with. The former one ends with those that
-//! were derived from it, at once or after a time of grace in which both are good.
+//! that one, and ends where that one is revoked, whoever made the former. The former one ends at once or
+//! after a time of grace in which both are good. What came of it stands; to end that, it is revoked.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -12,7 +12,7 @@ use serde_json::json;
 
 use super::json::json_body;
 use super::path::IdPath;
-use super::tokens::{descendants_of_caller, lifetime, may_replace, minted};
+use super::tokens::{asking, descendants_of_caller, lifetime, may_replace, minted, minting_token};
 use crate::access::Caller;
 use crate::database::audit::{self, Event};
 use crate::database::tokens::{self, NewToken};
@@ -36,10 +36,13 @@ pub(super) async fn rotate(
         .await?
         .filter(|token| may_replace(&caller, principal, token, &descendants))
         .ok_or(ApiError::NotFound)?;
-    if former.revoked_at.is_some() || former.expires_at <= now() {
-        return Err(ApiError::Conflict(
-            "the token has ended already: make a new one".to_owned(),
-        ));
+    // Whether the one closure is within the other their roots do not tell.
+    if let (Some((_, mine)), Some(id)) = (
+        state.lookup().path_set(caller.view()).await?,
+        former.path_set_id,
+    ) && !mine.includes(&*state.lookup().load(id).await?)
+    {
+        return Err(ApiError::NotFound);
     }
     let created_at = now().whole_seconds();
     let longest = state.settings().tokens.max_lifetime.as_secs();
@@ -51,29 +54,28 @@ pub(super) async fn rotate(
     let ends_at = now()
         .plus_seconds(wanted.grace.unwrap_or(0))
         .whole_seconds();
+    let asking_token = minting_token(principal)?;
     let actor = caller.actor()?;
     let (token, account) = state
         .database()
-        .change_access(move |change| {
-            // It may have ended since.
-            let former = tokens::find(change, former.uuid)?
-                .filter(|token| token.revoked_at.is_none())
-                .ok_or(ApiError::NotFound)?;
-            let account = accounts::get(change, former.account_id)?.ok_or(ApiError::NotFound)?;
-            let mut expires_at = expires_at;
-            let mut parent_id = None;
-            if let Some(parent) = former.parent {
-                let parent = tokens::find(change, parent)?.ok_or(ApiError::NotFound)?;
-                expires_at = expires_at.min(parent.expires_at);
-                parent_id = Some(parent.id);
+        .change_access(caller.decided(), move |change| {
+            let parent = asking(change, asking_token)?;
+            let former = tokens::find(change, former.uuid)?.ok_or(ApiError::NotFound)?;
+            if !former.is_good(now()) {
+                return Err(ApiError::Conflict(
+                    "the token has ended already: make a new one".to_owned(),
+                ));
             }
+            let account = accounts::get(change, former.account_id)?.ok_or(ApiError::NotFound)?;
+            let expires_at = expires_at.min(parent.expires_at);
             let uuid = tokens::insert(
                 change,
                 &NewToken {
                     account_id: former.account_id,
-                    parent_id,
+                    parent_id: Some(parent.id),
                     description: former.description.as_deref(),
                     scope: &former.scope,
+                    path_set_id: former.path_set_id,
                     claims: former.claims.as_deref(),
                     acting: former.acting.as_ref(),
                     created_at,
@@ -84,7 +86,7 @@ pub(super) async fn rotate(
             if wanted.grace.is_some_and(|grace| grace > 0) {
                 tokens::end(change, former.id, ends_at)?;
             } else {
-                tokens::revoke(change, former.id)?;
+                tokens::revoke(change, &[former.id])?;
             }
             audit::record(
                 change,

@@ -3,12 +3,13 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{CreateServiceAccount, UserInfo, UserList};
+use fh_api::{CreateServiceAccount, NameKind, UserInfo, UserList};
 use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
 use super::path::{MemberPath, OrganizationPath};
+use super::reserved_names;
 use super::table::{Route, delete, get, post};
 use crate::access::Caller;
 use crate::database::accounts::{self, Account};
@@ -67,7 +68,7 @@ pub(crate) async fn create(
         json_body(request, state.settings().limits.json_size).await?;
     let (status, account) = state
         .database()
-        .write(move |transaction| {
+        .write(caller.decided(), move |transaction| {
             if let Some(there) = accounts::find(transaction, &wanted.name)? {
                 let same = there.organization_id == Some(organization.id)
                     && there.trust_policy_id.is_none();
@@ -80,6 +81,7 @@ pub(crate) async fn create(
                      on the server"
                 )));
             }
+            reserved_names::require_free(transaction, NameKind::Account, &wanted.name)?;
             let account = accounts::insert_of_organization(
                 transaction,
                 &wanted.name,
@@ -116,7 +118,7 @@ pub(crate) async fn remove(
     };
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let account = accounts::find_named(change, &name)?
                 .filter(|account| account.organization_id == Some(organization.id))
                 .ok_or(ApiError::NotFound)?;

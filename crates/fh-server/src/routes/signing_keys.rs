@@ -1,19 +1,20 @@
-//! The keys that sign path infos: which there are, and their rotation.
+//! The keys that sign path infos: which there are, and their rotation; the server's, which sign for all
+//! organisations alike, and with `signing = per-organization` those of each organisation.
 
 use axum::Json;
 use axum::extract::State;
-use fh_api::{KeyInfo, KeyList};
+use fh_api::{KeyInfo, KeyList, Name, Signing};
 use rusqlite::Connection;
 use serde_json::json;
 
+use super::path::OrganizationPath;
 use super::table::{Asks, Route, get, post};
 use crate::access::Caller;
-use crate::bootstrap::rotate_keys;
-use crate::database::Timestamp;
 use crate::database::audit::{self, Actor, Event};
-use crate::database::keys::{self, KeyState, Purpose};
+use crate::database::keys::{self, KeyOwner, KeyState};
+use crate::database::{AccessChange, Decided, Timestamp, organizations};
 use crate::error::ApiError;
-use crate::keys::{SigningKeys, public_half};
+use crate::keys::{KeyNames, SigningKeys, ensure, public_half, rotate as rotate_keys};
 use crate::state::AppState;
 
 /// The signing keys.
@@ -21,15 +22,29 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
             "/keys",
-            "The public keys that sign, will sign and have signed",
+            "The server's public keys that sign, will sign and have signed",
             list,
         )
         .asks(Asks::Anybody)
         .answers::<KeyList>(200),
         post(
             "/keys/rotate",
-            "Let the standby key sign from now on, for server administrators",
+            "Let the server's standby key sign from now on, for server administrators",
             rotate,
+        )
+        .answers::<KeyList>(200),
+        get(
+            "/orgs/{org}/keys",
+            "The public keys that sign what an organisation serves, for whoever may read something there",
+            list_of_organization,
+        )
+        .asks(Asks::Anybody)
+        .answers::<KeyList>(200),
+        post(
+            "/orgs/{org}/keys/rotate",
+            "Let an organisation's own standby key sign from now on, for its owners and for server \
+             administrators",
+            rotate_of_organization,
         )
         .answers::<KeyList>(200),
     ]
@@ -40,11 +55,20 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     _caller: Caller,
 ) -> Result<Json<KeyList>, ApiError> {
-    let keys = state
-        .database()
-        .read(|connection| Ok(all(connection)))
-        .await?;
-    Ok(Json(KeyList { keys: keys? }))
+    told(&state, KeyOwner::Server, None).await
+}
+
+/// `GET /api/v1/orgs/{org}/keys`: the server's, where those sign for the organisation.
+pub(crate) async fn list_of_organization(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<Json<KeyList>, ApiError> {
+    let organization = caller.organization_to_read(&path.org)?;
+    match state.keys().signer_of(organization.id) {
+        KeyOwner::Server => told(&state, KeyOwner::Server, None).await,
+        owner @ KeyOwner::Organization(_) => told(&state, owner, Some(organization.name)).await,
+    }
 }
 
 /// `POST /api/v1/keys/rotate`: the standby key signs from now on.
@@ -53,39 +77,82 @@ pub(crate) async fn rotate(
     caller: Caller,
 ) -> Result<Json<KeyList>, ApiError> {
     caller.server_administrator()?;
-    let actor = caller.actor()?;
-    // Of its own, so that what is committed counts also where the caller has gone.
-    let rotation = tokio::spawn(async move {
-        state.keys().replace(change(&state, actor)).await?;
-        state
-            .database()
-            .read(|connection| Ok(all(connection)))
-            .await?
-    });
-    let keys = rotation.await.map_err(ApiError::internal)??;
-    Ok(Json(KeyList { keys }))
+    let rotation = Rotation {
+        owner: KeyOwner::Server,
+        organization: None,
+        actor: caller.actor()?,
+        decided: caller.decided(),
+    };
+    rotation.carry_out(state).await
 }
 
-async fn change(state: &AppState, actor: Actor) -> Result<SigningKeys, ApiError> {
-    let settings = state.settings();
-    let key_name = settings.signing_key_name.clone();
-    let host = settings
-        .public_url
-        .as_ref()
-        .map(|url| url.host().to_owned());
-    state
-        .database()
-        .write(move |transaction| {
-            let before = SigningKeys::load(transaction).map_err(ApiError::internal)?;
-            let host = host.unwrap_or_default();
+/// `POST /api/v1/orgs/{org}/keys/rotate`: the organisation's own standby key signs from now on.
+pub(crate) async fn rotate_of_organization(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<Json<KeyList>, ApiError> {
+    let organization = caller.organization_to_sign_for(&path.org)?;
+    if state.keys().mode() == Signing::Shared {
+        let name = &organization.name;
+        return Err(ApiError::Conflict(format!(
+            "{name} has no keys of its own: this server signs for all organisations with the same keys, \
+             which its administrators rotate"
+        )));
+    }
+    let rotation = Rotation {
+        owner: KeyOwner::Organization(organization.id),
+        organization: Some(organization.name),
+        actor: caller.actor()?,
+        decided: caller.decided(),
+    };
+    rotation.carry_out(state).await
+}
+
+/// A rotation that the caller may do.
+struct Rotation {
+    owner: KeyOwner,
+    /// Whose keys they are, if not the server's.
+    organization: Option<Name>,
+    actor: Actor,
+    decided: Decided,
+}
+
+impl Rotation {
+    async fn carry_out(self, state: AppState) -> Result<Json<KeyList>, ApiError> {
+        // Of its own, so that what is committed counts also where the caller has gone.
+        let rotation = tokio::spawn(async move {
+            let (owner, organization) = (self.owner, self.organization.clone());
+            state.keys().replace(owner, self.change(&state)).await?;
+            told(&state, owner, organization).await
+        });
+        rotation.await.map_err(ApiError::internal)?
+    }
+
+    async fn change(self, state: &AppState) -> Result<SigningKeys, ApiError> {
+        let names = KeyNames::of(state.settings());
+        let decided = self.decided;
+        let change = move |connection: &Connection| {
+            let organization_id = match self.owner {
+                KeyOwner::Server => None,
+                KeyOwner::Organization(id) => Some(id),
+            };
+            if let Some(id) = organization_id
+                && organizations::get(connection, id)?.is_none()
+            {
+                return Err(ApiError::NotFound);
+            }
+            let before =
+                SigningKeys::load(connection, self.owner).map_err(ApiError::internal)?;
             let after =
-                rotate_keys(transaction, key_name.as_deref(), &host).map_err(ApiError::internal)?;
+                rotate_keys(connection, self.owner, &names).map_err(ApiError::internal)?;
             let name = after.active().name();
             audit::record(
-                transaction,
+                connection,
                 &Event {
                     action: "key.rotate",
-                    actor: Some(actor),
+                    actor: Some(self.actor),
+                    organization_id,
                     subject: name,
                     detail: json!({
                         "active": name,
@@ -96,13 +163,46 @@ async fn change(state: &AppState, actor: Actor) -> Result<SigningKeys, ApiError>
                 },
             )?;
             Ok::<_, ApiError>(after)
-        })
-        .await
+        };
+        state
+            .database()
+            .write(decided, move |transaction| change(transaction))
+            .await
+    }
+}
+
+/// Makes the keys of an organisation that is being made, where each has its own.
+pub(super) fn make(
+    state: &AppState,
+    change: &AccessChange<'_>,
+    organization_id: i64,
+) -> Result<(), ApiError> {
+    let owner = state.keys().signer_of(organization_id);
+    if owner == KeyOwner::Server {
+        return Ok(());
+    }
+    let names = KeyNames::of(state.settings());
+    ensure(change, owner, &names).map_err(ApiError::internal)?;
+    let made = SigningKeys::load(change, owner).map_err(ApiError::internal)?;
+    state.keys().learn(owner, made);
+    Ok(())
+}
+
+async fn told(
+    state: &AppState,
+    owner: KeyOwner,
+    organization: Option<Name>,
+) -> Result<Json<KeyList>, ApiError> {
+    let keys = state
+        .database()
+        .read(move |connection| Ok(all(connection, owner)))
+        .await??;
+    Ok(Json(KeyList { organization, keys }))
 }
 
 /// Active, standby, then the retired ones, the newest first.
-fn all(connection: &Connection) -> Result<Vec<KeyInfo>, ApiError> {
-    let mut stored = keys::list(connection, Purpose::NarInfo)?;
+fn all(connection: &Connection, owner: KeyOwner) -> Result<Vec<KeyInfo>, ApiError> {
+    let mut stored = keys::list_of(connection, owner)?;
     stored.reverse();
     // Stable: of the same state the newer stays first.
     stored.sort_by_key(|key| match key.state {

@@ -75,7 +75,7 @@ pub(crate) async fn create(
     let wanted: CreateTeam = json_body(request, state.settings().limits.json_size).await?;
     let (status, team) = state
         .database()
-        .write(move |transaction| {
+        .write(caller.decided(), move |transaction| {
             let team = match teams::insert(transaction, organization.id, &wanted.name) {
                 Err(error) if error.is_unique_violation() && wanted.exist_ok => {
                     let there = teams::find(transaction, organization.id, &wanted.name)?;
@@ -143,7 +143,7 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let team = named::team(change, &organization, &path.team)?;
             audit::record(
                 change,
@@ -174,7 +174,7 @@ pub(crate) async fn add_member(
     let actor = caller.actor()?;
     let info = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let team = named::team(change, &organization, &path.team)?;
             let account = named::account(change, &path.user)?;
             if members::get(change, organization.id, account.id)?.is_none() {
@@ -221,7 +221,7 @@ pub(crate) async fn remove_member(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let team = named::team(change, &organization, &path.team)?;
             let account = named::account(change, &path.user)?;
             if teams::remove_member(change, team.id, account.id)? {

@@ -1,4 +1,4 @@
-//! Tokens: mint, list, inspect, revoke.
+//! Tokens: mint, list, inspect. [`super::revocation`] ends them, [`super::rotation`] replaces them.
 //!
 //! A token deals only with tokens that are no wider than itself, of its own account; with those of an
 //! organisation's service accounts deals also who administers the organisation, by a token that
@@ -11,6 +11,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
     CreateToken, FlakePattern, MintedToken, Name, Permission, RotateToken, TokenInfo, TokenList,
+    TokenRevocation,
 };
 use fh_auth::Narrowing;
 use http::StatusCode;
@@ -20,18 +21,18 @@ use serde_json::json;
 use uuid::Uuid;
 
 use super::json::json_body;
-use super::narrowing::narrowing;
+use super::narrowing::{narrowing, reads};
 use super::path::{IdPath, Query};
-use super::rotation;
 use super::table::{Route, delete, get, post};
 use super::text::line;
+use super::{revocation, rotation};
 use crate::access::{Caller, Principal};
 use crate::bootstrap::sign;
 use crate::config::TokenSettings;
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Event};
 use crate::database::tokens::{self, NewToken, Token};
-use crate::database::{Timestamp, now};
+use crate::database::{Timestamp, lineage, now};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -51,10 +52,18 @@ pub(super) fn routes() -> Vec<Route> {
         get(TOKEN, "What is kept of a token", show).answers::<TokenInfo>(200),
         delete(
             TOKEN,
-            "Revoke a token and all that were minted with it",
-            revoke,
+            "Revoke a token, ended or not, and all that it asked for",
+            revocation::revoke,
         )
-        .answers_nothing(204),
+        .queries(revocation::QUERIES)
+        .answers::<TokenRevocation>(200),
+        get(
+            "/tokens/{id}/revocation",
+            "What revoking a token would end",
+            revocation::preview,
+        )
+        .queries(revocation::QUERIES)
+        .answers::<TokenRevocation>(200),
         post(
             "/tokens/{id}/rotate",
             "A new token like that one, which ends",
@@ -127,44 +136,6 @@ pub(crate) async fn show(
         .ok_or(ApiError::NotFound)
 }
 
-/// `DELETE /api/v1/tokens/{id}`: from now on it is good for nothing, and so is every token that was
-/// minted with it.
-pub(crate) async fn revoke(
-    State(state): State<AppState>,
-    caller: Caller,
-    path: IdPath,
-) -> Result<StatusCode, ApiError> {
-    let principal = caller.principal()?;
-    let actor = caller.actor()?;
-    let descendants = descendants_of_caller(&state, principal).await?;
-    let found = state
-        .database()
-        .read(move |connection| tokens::find(connection, path.id))
-        .await?
-        .filter(|token| deals_with(&caller, principal, token, &descendants))
-        .ok_or(ApiError::NotFound)?;
-    state
-        .database()
-        .change_access(move |change| {
-            let revoked = tokens::revoke(change, found.id)?;
-            if revoked > 0 {
-                audit::record(
-                    change,
-                    &Event {
-                        action: "token.revoke",
-                        actor: Some(actor),
-                        subject: found.user.as_str(),
-                        detail: json!({ "token": found.uuid, "revoked": revoked }),
-                        ..Event::default()
-                    },
-                )?;
-            }
-            Ok::<_, ApiError>(())
-        })
-        .await?;
-    Ok(StatusCode::NO_CONTENT)
-}
-
 /// `POST /api/v1/tokens`: the only time that the token itself is told.
 pub(crate) async fn mint(
     State(state): State<AppState>,
@@ -189,6 +160,7 @@ pub(crate) async fn mint(
         .scope
         .narrow(asked)
         .map_err(|error| ApiError::Forbidden(error.to_string()))?;
+    let reads = reads(&state, &caller, &scope, wanted.closures.is_some()).await?;
     let created_at = now().whole_seconds();
     let expires_at = end(
         created_at,
@@ -201,11 +173,8 @@ pub(crate) async fn mint(
     let most = state.settings().limits.tokens;
     let (token, account) = state
         .database()
-        .write(move |transaction| {
-            // It may have been revoked since this request was let in.
-            let parent = tokens::find(transaction, parent)?
-                .filter(|parent| parent.revoked_at.is_none())
-                .ok_or_else(|| ApiError::Unauthorized("the token was revoked".to_owned()))?;
+        .write(caller.decided(), move |transaction| {
+            let parent = asking(transaction, parent)?;
             let own = user.is_none();
             let account = match &user {
                 None => accounts::get(transaction, parent.account_id)?.ok_or(ApiError::NotFound)?,
@@ -219,6 +188,7 @@ pub(crate) async fn mint(
                     parent_id: Some(parent.id),
                     description: description.as_deref(),
                     scope: &scope,
+                    path_set_id: reads.keep(transaction)?,
                     // What a workload holds, its derived tokens hold through its claims.
                     claims: parent.claims.as_deref().filter(|_| own),
                     acting: parent.acting.as_ref().filter(|_| own),
@@ -402,8 +372,16 @@ pub(super) fn lifetime(asked: Option<u64>, longest: u64) -> Result<Option<u64>, 
     }
 }
 
+/// The token that asks for another one, as it is now: it may have ended since the request was let in, and
+/// what a token that was revoked asked for would outlive it.
+pub(super) fn asking(connection: &Connection, uuid: Uuid) -> Result<Token, ApiError> {
+    tokens::find(connection, uuid)?
+        .filter(|token| token.is_good(now()) && !token.account_disabled)
+        .ok_or_else(|| ApiError::Unauthorized("the token has ended".to_owned()))
+}
+
 /// The token that a new one is minted with.
-fn minting_token(principal: &Principal) -> Result<Uuid, ApiError> {
+pub(super) fn minting_token(principal: &Principal) -> Result<Uuid, ApiError> {
     let token = principal.token.as_ref().ok_or_else(|| {
         ApiError::Forbidden(
             "a workload's own identity mints no tokens: exchange it at /oauth/token, and mint with \
@@ -414,8 +392,8 @@ fn minting_token(principal: &Principal) -> Result<Uuid, ApiError> {
     Ok(token.uuid)
 }
 
-/// The caller's own token and all that were minted with it, by internal id; they are narrower whatever
-/// paths they are for.
+/// The caller's own token and all that it asked for within its account, by internal id; they are narrower
+/// whatever paths they are for. What it made for others needs the authority over those, as it is now.
 pub(super) async fn descendants_of_caller(
     state: &AppState,
     principal: &Principal,
@@ -426,7 +404,7 @@ pub(super) async fn descendants_of_caller(
     let id = token.id;
     let found = state
         .database()
-        .read(move |connection| tokens::descendants(connection, id));
+        .read(move |connection| lineage::own_ids(connection, id));
     Ok(found.await?)
 }
 
@@ -441,8 +419,9 @@ pub(super) fn deals_with(
         || of_administered_organization(caller, token).is_some()
 }
 
-/// Whether the caller may have another token like this one: as [`deals_with`], and by the authority of an
-/// organisation only what could be minted by it, within the organisation and no wider than the caller's.
+/// Whether the caller may have another token like this one: as [`deals_with`], and only what could be
+/// minted: no wider than the caller's own, and by the authority of an organisation within it. Of two tokens
+/// for closures this does not tell whether the one's paths are the other's.
 pub(super) fn may_replace(
     caller: &Caller,
     principal: &Principal,
@@ -453,10 +432,10 @@ pub(super) fn may_replace(
         let all = FlakePattern::Organization(organization.clone());
         token.scope.flakes().iter().all(|flake| all.includes(flake))
     };
-    deals_with_as_own(caller, principal, token, descendants)
-        || of_administered_organization(caller, token).is_some_and(|organization| {
-            within(organization) && principal.scope.includes(&token.scope)
-        })
+    let derived = principal.token.is_some() && descendants.contains(&token.id);
+    (derived || principal.scope.includes(&token.scope))
+        && (deals_with_as_own(caller, principal, token, descendants)
+            || of_administered_organization(caller, token).is_some_and(within))
 }
 
 /// The organisation that a service account's token belongs to, where the caller administers it.

@@ -124,7 +124,7 @@ pub(crate) async fn set(
     let jwks = keys(&state, &policy, wanted.jwks.as_ref())?;
     let policy = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = trust::find(change, organization, &name)?;
             let (id, action) = match &before {
                 None => {
@@ -261,7 +261,7 @@ pub(crate) async fn remove(
     };
     state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let Some(found) = trust::find(change, organization, &name)? else {
                 return Ok(());
             };

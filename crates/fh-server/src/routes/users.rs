@@ -2,12 +2,13 @@
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{CreateUser, UpdateUser, UserInfo, UserList};
+use fh_api::{CreateUser, NameKind, UpdateUser, UserInfo, UserList};
 use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
 use super::path::UserPath;
+use super::reserved_names;
 use super::table::{Route, get, patch, post};
 use crate::access::Caller;
 use crate::database::accounts::{self, Account};
@@ -61,7 +62,7 @@ pub(crate) async fn create(
     let wanted: CreateUser = json_body(request, state.settings().limits.json_size).await?;
     let (status, account) = state
         .database()
-        .write(move |transaction| {
+        .write(caller.decided(), move |transaction| {
             if let Some(there) = accounts::find(transaction, &wanted.name)? {
                 // One of an organisation, or of a trust policy, is somebody else's.
                 let same = there.kind == wanted.kind
@@ -75,6 +76,7 @@ pub(crate) async fn create(
                     "the user {name} exists already"
                 )));
             }
+            reserved_names::require_free(transaction, NameKind::Account, &wanted.name)?;
             let account = accounts::insert(transaction, &wanted.name, wanted.kind, false)?;
             audit::record(
                 transaction,
@@ -125,7 +127,7 @@ pub(crate) async fn update(
     };
     let changed = state
         .database()
-        .change_access(move |change| {
+        .change_access(caller.decided(), move |change| {
             let before = accounts::find_named(change, &name)?.ok_or(ApiError::NotFound)?;
             let was_disabled = before.disabled_at.is_some();
             let disabled = wanted.disabled.unwrap_or(was_disabled);

@@ -54,7 +54,7 @@ use crate::access::Source;
 use crate::config::{DefaultOrganization, WorkloadSettings};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::trust::{self, TrustPolicy};
-use crate::database::{AccessChange, Database, DatabaseError, roots};
+use crate::database::{AccessChange, Database, DatabaseError, Decided, roots};
 use crate::error::{ApiError, chain};
 
 /// What everybody hears whom no policy lets in, whatever the reason.
@@ -403,7 +403,7 @@ impl Workloads {
             let acting = resolved.acting.organization;
             let kept = self
                 .database
-                .change_access(move |change| {
+                .change_access(Decided::inside(), move |change| {
                     if let Some((root, id)) = root
                         && !remember_root(change, acting, &root, &id)?
                     {

@@ -2,6 +2,7 @@
 
 use fh_client::ServerKind;
 
+use super::super::site::Line;
 use super::*;
 use crate::setup::Files;
 
@@ -26,14 +27,42 @@ fn machine(scope: Scope, daemon: Daemon, files: Files) -> Machine {
 }
 
 fn planned(machine: &Machine, token: &str) -> Result<Plan, CommandError> {
+    planned_for(&site()?, None, machine, token)
+}
+
+fn site() -> Result<Site, CommandError> {
     let entry = ServerEntry::new("a.org".to_owned(), "https://a.org".parse()?, ServerKind::Fh);
     let mut site = Site::remembered(&entry);
     site.substituter = Some("https://a.org".parse()?);
     site.public_keys = vec!["k:new".to_owned()];
     site.retired_keys = vec!["k:old".to_owned()];
+    Ok(site)
+}
+
+/// A site where each organisation has its own keys, of which these are read from.
+fn organizations(names: &[&str]) -> Site {
+    let mut site = site().unwrap();
+    site.signing = fh_api::Signing::PerOrganization;
+    let lines = names.iter().map(|name| Line {
+        url: format!("https://a.org/cache/{name}").parse().unwrap(),
+        organization: Some(name.parse().unwrap()),
+        standing: Some(fh_api::Standing::Own),
+        public_keys: [2, 3].map(|number| format!("a.org/{name}-{number}:x")).to_vec(),
+    });
+    site.read_from(lines.collect());
+    site
+}
+
+fn planned_for(
+    site: &Site,
+    reading: Option<&Reading>,
+    machine: &Machine,
+    token: &str,
+) -> Result<Plan, CommandError> {
     let token = SecretString::from(token);
     let wanted = Wanted {
-        site: &site,
+        site,
+        reading,
         user: Some("me"),
         token: &token,
         netrc: true,
@@ -88,6 +117,59 @@ fn keys_that_the_server_retired_come_out() {
         conf.starts_with("extra-trusted-public-keys = mine:x k:new\n"),
         "{conf}"
     );
+}
+
+/// The files as a plan leaves them.
+fn carried_out(plan: &Plan) -> Files {
+    let mut files = Files::default();
+    for change in &plan.changes.files {
+        if let Some(after) = &change.after {
+            let text = std::str::from_utf8(after).unwrap();
+            files = files.with(change.path.to_str().unwrap(), text, 0o600);
+        }
+    }
+    files
+}
+
+#[test]
+fn a_later_login_replaces_the_lines_and_keys_of_the_former_and_no_others() {
+    let mine = "extra-trusted-public-keys = a.org/beta-2:x a.org/acme-1:x\n";
+    let files = Files::default().with(CONF, mine, 0o644);
+    let before = machine(Scope::User, Daemon::None, files);
+    let both = organizations(&["acme", "beta"]);
+    let first = planned_for(&both, None, &before, "fh1_x").unwrap();
+    let conf = after(&first, "nix.conf").unwrap();
+    let substituters = "extra-substituters = https://a.org/cache/acme https://a.org/cache/beta\n";
+    assert!(conf.contains(substituters), "{conf}");
+    let now = machine(Scope::User, Daemon::None, carried_out(&first));
+    assert!(planned_for(&both, None, &now, "fh1_x").unwrap().changes.is_nothing());
+
+    let chosen = Reading::Organizations(vec!["acme".parse().unwrap()]);
+    let alone = organizations(&["acme"]);
+    let second = planned_for(&alone, Some(&chosen), &now, "fh1_x").unwrap();
+    let conf = after(&second, "nix.conf").unwrap();
+    assert!(conf.contains("extra-substituters = https://a.org/cache/acme\n"), "{conf}");
+    // What stood there before a login stays, though it is a key of one that is not read any more.
+    let keys = "extra-trusted-public-keys = a.org/beta-2:x a.org/acme-1:x a.org/acme-2:x a.org/acme-3:x\n";
+    assert!(conf.contains(keys), "{conf}");
+    let config = after(&second, "config").unwrap();
+    assert!(config.contains("organizations = [\"acme\"]"), "{config}");
+    assert!(config.contains("substituters = [\"https://a.org/cache/acme\"]"), "{config}");
+
+    // One that was remembered and has a successor was rotated, and goes whoever wrote it.
+    let files = carried_out(&second).with(
+        "/home/me/.config/fh/config.toml",
+        &config.replace("a.org/acme-2:x", "a.org/acme-1:x"),
+        0o600,
+    );
+    let now = machine(Scope::User, Daemon::None, files);
+    let third = planned_for(&alone, None, &now, "fh1_x").unwrap();
+    let conf = after(&third, "nix.conf").unwrap();
+    assert!(!conf.contains("acme-1") && conf.contains("a.org/beta-2:x"), "{conf}");
+
+    let root = planned(&now, "fh1_x").unwrap();
+    let conf = after(&root, "nix.conf").unwrap();
+    assert!(conf.contains("extra-substituters = https://a.org\n"), "{conf}");
 }
 
 #[test]

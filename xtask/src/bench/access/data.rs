@@ -203,6 +203,11 @@ fn access(connection: &Connection) -> Result<()> {
          VALUES (lower(hex(randomblob(16))), ?1 + 1, ?2 + 1, ?3, \
                  (SELECT id FROM account WHERE name = ?4), ?5 + 1, 'read', 0)",
     )?;
+    // What was granted by name counts for guests.
+    let mut guest = connection.prepare(
+        "INSERT INTO guest (organization_id, account_id, accepted_at) \
+         VALUES (?1 + 1, (SELECT id FROM account WHERE name = ?2), 0) ON CONFLICT DO NOTHING",
+    )?;
     let nobody = None::<&str>;
     let none = None::<u32>;
     for number in 0..TEAMS {
@@ -221,6 +226,7 @@ fn access(connection: &Connection) -> Result<()> {
     {
         for organization in organizations {
             grant.execute(params![organization, none, "account", name, none])?;
+            guest.execute(params![organization, name])?;
         }
         for team in teams {
             member.execute(params![plan::organization_of_team(team), name, "member"])?;
@@ -229,6 +235,7 @@ fn access(connection: &Connection) -> Result<()> {
         for flake in flakes {
             let organization = flake % ORGANIZATIONS;
             grant.execute(params![organization, flake, "account", name, none])?;
+            guest.execute(params![organization, name])?;
         }
     }
     // Whoever grants something in the course of the benchmark.

@@ -4,6 +4,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::database::Database;
+use crate::database::Decided;
 use crate::database::slices::{self, oldest_holders};
 
 /// Flakes, as many as said, in one organisation.
@@ -79,7 +80,7 @@ fn agree(connection: &Connection, hash: &StorePathHash) {
 async fn pushes_pack_and_removing_unpacks() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(|transaction| {
+    let checked = database.write(Decided::by_server(), |transaction| {
         flakes(transaction, 2000);
         // A distance between the rows of a path that a weaker choice of turns would fall in step with.
         let closure: Vec<StorePathHash> = (0..64).map(hash).collect();
@@ -152,7 +153,7 @@ async fn pushes_pack_and_removing_unpacks() {
 async fn ids_without_room_stay_unpacked() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(|transaction| {
+    let checked = database.write(Decided::by_server(), |transaction| {
         flakes(transaction, 700);
         let add =
             |flake_id| slices::insert(transaction, flake_id, &info(hash(1)), 1, Default::default());

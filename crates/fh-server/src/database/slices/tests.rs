@@ -5,6 +5,7 @@ use std::time::Instant;
 use rusqlite::Connection;
 
 use super::*;
+use crate::database::Decided;
 use crate::database::{Database, nars};
 
 /// `slices` slices of `paths` paths each; path and NAR 0 are in all of them, the others in one.
@@ -59,7 +60,7 @@ fn nar_hash(number: i64) -> NarHash {
 async fn every_question_is_a_search_of_an_index() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(|transaction| {
+    let checked = database.write(Decided::by_server(), |transaction| {
         generate(transaction, 50, 100);
         // Neither without statistics nor with those of one large slice.
         for statistics in [false, true] {
@@ -134,7 +135,7 @@ async fn every_question_is_a_search_of_an_index() {
 async fn questions_are_answered() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(|transaction| {
+    let checked = database.write(Decided::by_server(), |transaction| {
         generate(transaction, 50, 100);
         let wanted: Vec<_> = (0..300).map(path_hash).collect();
         // Slice 2 holds the paths 101 to 199, and the common one.
@@ -191,7 +192,7 @@ async fn questions_are_answered() {
 async fn two_million_paths_in_two_thousand_slices() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let generated = database.write(|transaction| {
+    let generated = database.write(Decided::by_server(), |transaction| {
         generate(transaction, 2000, 1000);
         Ok::<_, DatabaseError>(())
     });

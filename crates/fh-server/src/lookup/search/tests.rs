@@ -11,6 +11,7 @@ use rusqlite::{Connection, params};
 
 use super::super::holders::{OfNar, OfPath};
 use super::*;
+use crate::database::Decided;
 use crate::database::{Database, DatabaseError, packed};
 
 /// Ranks by flake.
@@ -237,7 +238,7 @@ fn add(
 async fn the_database_is_searched_as_defined() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(|transaction| {
+    let checked = database.write(Decided::by_server(), |transaction| {
         transaction.execute_batch(
             "INSERT INTO organization (uuid, name, folded, created_at) VALUES ('o', 'o', 'o', 0); \
              WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 1000) \

@@ -272,7 +272,7 @@ async fn outside_the_view_everything_is_the_same_nothing() {
 }
 
 #[tokio::test]
-async fn narrowed_views_serve_their_own_content_and_the_whole_one_the_most_specific() {
+async fn narrowed_views_serve_their_own_content_and_the_whole_one_the_nearest() {
     let scene = Scene::new().await;
     let server = &scene.server;
     let bob = server.user("bob").await;
@@ -293,12 +293,14 @@ async fn narrowed_views_serve_their_own_content_and_the_whole_one_the_most_speci
         ("/cache/bobs/open", &open),
         ("/cache/bobs/older", &older),
         ("/cache/bobs/newer", &newer),
-        // All three are bob's by owning the organisation: the oldest.
+        // All three are bob's own, and he may write to all of them: the oldest.
         ("", &open),
     ] {
         assert_eq!(served(root, &bob).await, item.nar_hash(), "{root}");
     }
-    // Ann sees one by visibility and one by grant, although it is newer.
+    // Ann sees nothing of it unasked; then one by her follow, and one as a guest, although it is newer.
+    assert!(scene.narinfo("", &open, &scene.ann).await.is_none());
+    server.follow(&scene.ann, &["bobs/open"]).await.expect(200);
     assert_eq!(served("", &scene.ann).await, open.nar_hash());
     server.grant("bobs/newer", "ann", "read", &bob).await;
     assert_eq!(served("", &scene.ann).await, newer.nar_hash());

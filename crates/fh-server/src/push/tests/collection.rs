@@ -4,18 +4,23 @@ use std::time::Duration;
 
 use super::{Item, Scene, noise};
 use crate::collect::{Collected, collect};
+use crate::database::Decided;
 
 /// Moves everything that has a time so far into the past.
 async fn age(scene: &Scene, duration: Duration) {
     let micros = i64::try_from(duration.as_micros()).unwrap();
-    let aged = scene.server.state.database().write(move |transaction| {
-        transaction.execute("UPDATE push SET expires_at = expires_at - ?1", [micros])?;
-        transaction.execute(
-            "UPDATE received_nar SET received_at = received_at - ?1",
-            [micros],
-        )?;
-        Ok::<_, crate::DatabaseError>(())
-    });
+    let aged = scene
+        .server
+        .state
+        .database()
+        .write(Decided::by_server(), move |transaction| {
+            transaction.execute("UPDATE push SET expires_at = expires_at - ?1", [micros])?;
+            transaction.execute(
+                "UPDATE received_nar SET received_at = received_at - ?1",
+                [micros],
+            )?;
+            Ok::<_, crate::DatabaseError>(())
+        });
     aged.await.unwrap();
     let root = scene.server.directory.path().join("data/objects");
     let past = std::time::SystemTime::now() - duration;

@@ -389,7 +389,7 @@ async fn whoever_may_not_read_the_slice_gets_no_log() {
 }
 
 #[tokio::test]
-async fn of_two_logs_the_most_specific_then_the_oldest_is_served() {
+async fn of_two_logs_the_nearest_then_the_oldest_is_served() {
     let scene = Scene::new().await;
     let (x, x_drv) = built("x");
     scene.server.flake("acme/open", "public", &scene.ann).await;
@@ -413,6 +413,8 @@ async fn of_two_logs_the_most_specific_then_the_oldest_is_served() {
             .await;
     }
     let bob = scene.server.user("bob").await;
+    let everybody = ["acme/open", "acme/last"];
+    scene.server.show_everybody(&everybody).await;
     scene
         .server
         .grant("acme/app", "bob", "read", &scene.ann)

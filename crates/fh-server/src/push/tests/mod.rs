@@ -23,6 +23,7 @@ use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::config::Settings;
+use crate::database::Decided;
 use crate::testing::{Answer, TestServer};
 
 /// Bytes of a part in these tests, uncompressed.
@@ -187,10 +188,14 @@ impl Scene {
 
     /// Makes the rows what they were before there were checksums.
     pub(crate) async fn forget_checksums(&self) {
-        let changed = self.server.state.database().write(|transaction| {
-            transaction.execute("UPDATE nar SET checksum = NULL", [])?;
-            Ok::<_, crate::DatabaseError>(())
-        });
+        let changed = self
+            .server
+            .state
+            .database()
+            .write(Decided::by_server(), |transaction| {
+                transaction.execute("UPDATE nar SET checksum = NULL", [])?;
+                Ok::<_, crate::DatabaseError>(())
+            });
         changed.await.unwrap();
     }
 

@@ -163,6 +163,7 @@ async fn public_content_may_be_kept_by_anybody() {
     scene.server.flake("acme/open", "public", &scene.ann).await;
     let item = Item::new("x", b"x");
     scene.push_as("acme/open", &scene.ann, &[&item]).await;
+    scene.server.show_everybody(&["acme/open"]).await;
     let (narinfo, nar) = (
         format!("/{}.narinfo", item.hash()),
         format!("/nar/{}.nar.zst", item.nar_name()),
@@ -193,6 +194,9 @@ async fn an_answer_that_was_remembered_does_not_outlive_a_change() {
     let open = serde_json::json!({ "visibility": "public" });
     let path = "/api/v1/flakes/acme/app";
     scene.server.patch(path, &scene.ann, open).await.expect(200);
+    assert!(scene.narinfo("", &item, "").await.is_none());
+    assert!(scene.narinfo("/cache/acme", &item, "").await.is_some());
+    scene.server.show_everybody(&["acme/app"]).await;
     assert!(scene.narinfo("", &item, "").await.is_some());
     assert!(scene.nar(&item, "").await.is_some());
     let close = serde_json::json!({ "visibility": "private" });

@@ -3,6 +3,7 @@
 use fh_api::{AccessExplanation, AccessReason};
 use serde_json::json;
 
+use crate::database::Decided;
 use crate::push::tests::{Item, Scene};
 
 async fn why(scene: &Scene, token: &str, query: &str) -> AccessExplanation {
@@ -44,7 +45,7 @@ async fn scene_with_people() -> (Scene, Item, String, String) {
     let put = async |path: &str, body| {
         server.put(path, ann, body).await.expect(200);
     };
-    put("/api/v1/orgs/acme/members/bob", json!({ "role": "member" })).await;
+    server.member("acme", "bob", "member", ann).await;
     let team = json!({ "name": "ops" });
     server
         .post("/api/v1/orgs/acme/teams", ann, team)
@@ -128,9 +129,13 @@ async fn an_administrator_learns_which_grant_lets_whom_read() {
 async fn open_flakes_and_trust_policies_are_reasons_too() {
     let (scene, item, _, eve) = scene_with_people().await;
     let flake = "/api/v1/flakes/acme/app";
-    let written = scene.server.state.database().write(|transaction| {
-        for (id, flakes) in [(1, "acme/app"), (2, "acme/other"), (3, "acme/*")] {
-            transaction.execute(
+    let written = scene
+        .server
+        .state
+        .database()
+        .write(Decided::by_server(), |transaction| {
+            for (id, flakes) in [(1, "acme/app"), (2, "acme/other"), (3, "acme/*")] {
+                transaction.execute(
                 "INSERT INTO trust_policy (uuid, organization_id, name, folded, provider, issuer, \
                  audiences, conditions, pins, flakes, role, mint, pull_requests, max_lifetime, \
                  created_at) \
@@ -138,16 +143,19 @@ async fn open_flakes_and_trust_policies_are_reasons_too() {
                  '[]', '[]', '{}', ?2, 'write', 0, 0, 300, 0)",
                 (id, flakes),
             )?;
-        }
-        Ok::<_, crate::DatabaseError>(())
-    });
+            }
+            Ok::<_, crate::DatabaseError>(())
+        });
     written.await.unwrap();
-    for (visibility, sentence, served) in [
-        ("public", "Everybody can read it: acme/app is public.", true),
+    for (visibility, sentence) in [
         (
             "unlisted",
-            "Everybody can read it who names acme/app, which is unlisted.",
-            false,
+            "Everybody can read it who names acme/app, which is unlisted: at /cache/acme/app.",
+        ),
+        (
+            "public",
+            "Everybody can read it at /cache/acme/app: acme/app is public. At the root address, those who \
+             follow it can.",
         ),
     ] {
         let body = json!({ "visibility": visibility });
@@ -158,7 +166,7 @@ async fn open_flakes_and_trust_policies_are_reasons_too() {
             .expect(200);
         let everybody = why(&scene, &scene.ann, item.hash()).await;
         assert!(everybody.readable);
-        assert_eq!(everybody.slices[0].served, served);
+        assert!(!everybody.slices[0].served);
         assert_eq!(everybody.message, sentence);
         assert_eq!(
             reasons(&everybody),
@@ -171,9 +179,15 @@ async fn open_flakes_and_trust_policies_are_reasons_too() {
                 "trust policy ci3 write wide ()",
             ]
         );
-        let own = why(&scene, &eve, item.hash()).await;
-        assert_eq!(own.readable, served);
+        assert!(!why(&scene, &eve, item.hash()).await.readable);
     }
+    scene.server.follow(&eve, &["acme/*"]).await.expect(200);
+    assert!(why(&scene, &eve, item.hash()).await.readable);
+    let of_eve = why(&scene, &scene.ann, &format!("{}&user=eve", item.hash())).await;
+    assert!(of_eve.readable && of_eve.slices[0].served);
+    scene.server.show_everybody(&["acme/app"]).await;
+    let everybody = why(&scene, &scene.ann, item.hash()).await;
+    assert!(everybody.slices[0].served);
 }
 
 #[tokio::test]

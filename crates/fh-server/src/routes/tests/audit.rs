@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use fh_api::{AuditEvent, AuditList};
 use serde_json::json;
 
+use crate::database::Decided;
 use crate::testing::TestServer;
 
 async fn events(server: &TestServer, query: &str, token: &str) -> Vec<AuditEvent> {
@@ -72,11 +73,14 @@ async fn an_administrator_of_an_organisation_reads_what_happened_in_it_alone() {
 #[tokio::test]
 async fn a_later_organisation_of_the_same_name_sees_nothing_of_the_former() {
     let (server, _, bob) = scene().await;
-    let removed = server.state.database().change_access(|change| {
-        change.execute("DELETE FROM flake", [])?;
-        change.execute("DELETE FROM organization", [])?;
-        Ok::<_, rusqlite::Error>(()).map_err(crate::DatabaseError::from)
-    });
+    let removed = server
+        .state
+        .database()
+        .change_access(Decided::by_server(), |change| {
+            change.execute("DELETE FROM flake", [])?;
+            change.execute("DELETE FROM organization", [])?;
+            Ok::<_, rusqlite::Error>(()).map_err(crate::DatabaseError::from)
+        });
     removed.await.unwrap();
     // The directory is read anew with the next organisation.
     server.organization("acme", &bob).await;
@@ -184,11 +188,14 @@ async fn nobody_changes_or_removes_what_was_written() {
         "UPDATE audit_event SET detail = NULL WHERE id = 1",
         "INSERT OR REPLACE INTO audit_event (id, at, action) VALUES (1, 0, 'x')",
     ] {
-        let refused = server.state.database().write(move |transaction| {
-            // As every connection of the server has it.
-            transaction.execute(sql, [])?;
-            Ok::<_, rusqlite::Error>(()).map_err(crate::DatabaseError::from)
-        });
+        let refused = server
+            .state
+            .database()
+            .write(Decided::by_server(), move |transaction| {
+                // As every connection of the server has it.
+                transaction.execute(sql, [])?;
+                Ok::<_, rusqlite::Error>(()).map_err(crate::DatabaseError::from)
+            });
         let error = crate::error::chain(&refused.await.expect_err(sql));
         assert!(error.contains("append-only"), "{sql}: {error}");
     }

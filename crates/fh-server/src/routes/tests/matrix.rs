@@ -67,6 +67,7 @@ async fn people(server: &TestServer, other: &TestServer) -> People {
     server.organization("acme", &ann).await;
     server.flake("acme/app", "private", &ann).await;
     server.grant("acme/app", "cleo", "read", &ann).await;
+    server.member("acme", "dan", "member", &ann).await;
     let revoked = server.narrow(&ann, &ALL, &["*"]).await;
     server.revoke(&revoked).await;
     let mut forged = ann.clone();

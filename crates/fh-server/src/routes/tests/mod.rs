@@ -3,6 +3,9 @@
 mod access;
 mod audit;
 mod flakes;
+mod late;
+mod follows;
+mod invitations;
 mod matrix;
 mod model;
 mod organizations;
@@ -10,4 +13,6 @@ mod requests;
 mod revocation;
 mod secrecy;
 mod signing_keys;
+mod substituters;
+mod threats;
 mod tokens;

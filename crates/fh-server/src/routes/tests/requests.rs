@@ -5,6 +5,7 @@ use data_encoding::BASE64;
 use http::{Method, Request};
 use serde_json::json;
 
+use crate::database::Decided;
 use crate::testing::{Answer, TestServer};
 
 async fn with_header(server: &TestServer, value: &str) -> Answer {
@@ -175,10 +176,13 @@ async fn readiness_asks_the_storage() {
 #[tokio::test]
 async fn a_failure_of_the_server_tells_nothing_of_itself() {
     let server = TestServer::start().await;
-    let broken = server.state.database().change_access(|change| {
-        change.execute("DROP TABLE access_grant", [])?;
-        Ok::<_, crate::DatabaseError>(())
-    });
+    let broken = server
+        .state
+        .database()
+        .change_access(Decided::by_server(), |change| {
+            change.execute("DROP TABLE access_grant", [])?;
+            Ok::<_, crate::DatabaseError>(())
+        });
     broken.await.unwrap();
     let answer = server
         .get("/api/v1/whoami", &server.admin)

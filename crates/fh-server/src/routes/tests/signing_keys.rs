@@ -1,9 +1,14 @@
 //! The rotation of the signing keys.
 
+mod per_organization;
+
 use fh_api::{Discovery, KeyList};
 use fh_nix::PublicKey;
 use serde_json::json;
 
+use crate::database::Decided;
+use crate::database::keys::KeyOwner;
+use crate::keys::KeyNames;
 use crate::testing::TestServer;
 
 /// The keys as told, `state name`.
@@ -93,10 +98,13 @@ async fn what_is_left_of_a_retired_key_cannot_sign() {
             .any(|part| part == secret.as_bytes())
     };
     let checkpoint = async || {
-        let done = server.state.database().write(|transaction| {
-            // Asked for and answered outside of transactions alone.
-            Ok::<_, crate::DatabaseError>(transaction.path().map(str::to_owned))
-        });
+        let done = server
+            .state
+            .database()
+            .write(Decided::by_server(), |transaction| {
+                // Asked for and answered outside of transactions alone.
+                Ok::<_, crate::DatabaseError>(transaction.path().map(str::to_owned))
+            });
         let path = done.await.unwrap().unwrap();
         let connection = rusqlite::Connection::open(path).unwrap();
         connection
@@ -160,7 +168,8 @@ async fn what_another_process_has_rotated_is_noticed() {
     let server = TestServer::start().await;
     let path = server.state.settings().data_dir.join("fh.sqlite");
     let connection = rusqlite::Connection::open(path).unwrap();
-    let rotated = crate::bootstrap::rotate_keys(&connection, None, "cache.example.org").unwrap();
+    let names = KeyNames::new(None, "cache.example.org");
+    let rotated = crate::keys::rotate(&connection, KeyOwner::Server, &names).unwrap();
     assert!(server.state.database().notice_others().await.unwrap());
     server.state.reload_keys().await.unwrap();
     let signing = server.state.keys().signing();

@@ -3,6 +3,7 @@ use fh_api::{MintedToken, TokenInfo, TokenList, Whoami};
 use serde_json::{Value, json};
 
 use super::World;
+use crate::database::Decided;
 
 async fn exchanged(world: &World, identity: &str, fields: &[(&str, &str)]) -> ExchangeAnswer {
     world.exchange(identity, fields).await.expect(200).json()
@@ -110,7 +111,7 @@ async fn a_workload_mints_only_where_its_policy_says_so_and_never_more_than_it_h
 #[tokio::test]
 async fn workloads_of_one_policy_do_not_deal_with_each_others_tokens() {
     let world = World::new().await;
-    let conditions = json!([{ "claim": "sub", "glob": "build*" }]);
+    let conditions = json!([{ "claim": "sub", "one_of": ["build1", "build2"] }]);
     let change = json!({ "mint": true, "conditions": conditions });
     world.trust("ci", change).await;
     let ours = exchanged(&world, &world.identity(json!({ "sub": "build1" })), &[]).await;
@@ -255,15 +256,19 @@ async fn the_collection_forgets_what_has_ended() {
     let used = "SELECT COUNT(*) FROM used_assertion";
     assert_eq!(count(used).await, 1);
     let tokens = count("SELECT COUNT(*) FROM token").await;
-    let old = world.server.state.database().write(|transaction| {
-        // Of the exchanged token alone.
-        transaction
-            .execute(
-                "UPDATE token SET expires_at = 1 WHERE claims IS NOT NULL",
-                [],
-            )
-            .map_err(crate::DatabaseError::from)
-    });
+    let old = world
+        .server
+        .state
+        .database()
+        .write(Decided::by_server(), |transaction| {
+            // Of the exchanged token alone.
+            transaction
+                .execute(
+                    "UPDATE token SET expires_at = 1 WHERE claims IS NOT NULL",
+                    [],
+                )
+                .map_err(crate::DatabaseError::from)
+        });
     old.await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
     let age = std::time::Duration::from_secs(3600);

@@ -153,7 +153,7 @@ async fn who_gets_the_name_later_does_not_inherit_the_root() {
         owned(&world, roots, &server.admin, "github:other").await,
         200
     );
-    let remembered = server.state.database().change_access(|change| {
+    let remembered = server.state.database().change_access(crate::database::Decided::by_server(), |change| {
         let root = "github:other".parse().unwrap();
         let name = "other".parse().unwrap();
         let other = crate::database::organizations::find(change, &name)?.unwrap();

@@ -206,7 +206,14 @@ pub(super) fn rows() -> Vec<Row> {
             wrong_flake: 404,
             stranger: 404,
             reader: 404,
-            ..own(Method::DELETE, "/api/v1/tokens/{id}", None, 204)
+            ..own(Method::GET, "/api/v1/tokens/{id}/revocation", None, 200)
+        },
+        Row {
+            wrong_permission: 404,
+            wrong_flake: 404,
+            stranger: 404,
+            reader: 404,
+            ..own(Method::DELETE, "/api/v1/tokens/{id}", None, 200)
         },
         on_organization(
             Method::PUT,
@@ -263,6 +270,28 @@ pub(super) fn rows() -> Vec<Row> {
             anonymous: 200,
             wrong_permission: 200,
             ..own(Method::GET, "/api/v1/keys", None, 200)
+        },
+        Row {
+            anonymous: 200,
+            wrong_permission: 200,
+            needs: "pull",
+            ..own(Method::GET, "/api/v1/substituters", None, 200)
+        },
+        // Where something may be read.
+        Row {
+            anonymous: 404,
+            wrong_permission: 404,
+            stranger: 404,
+            wrong_flake: 200,
+            reader: 200,
+            needs: "pull",
+            ..row(Method::GET, "/api/v1/orgs/acme/keys", None)
+        },
+        // For its owners; and there is nothing to rotate where all organisations share the keys.
+        Row {
+            wrong_flake: 403,
+            right: 409,
+            ..row(Method::POST, "/api/v1/orgs/acme/keys/rotate", None)
         },
         // What an organisation is managed with: for its administrators.
         Row {
@@ -339,6 +368,48 @@ pub(super) fn rows() -> Vec<Row> {
             None,
             204,
         ),
+        // What widens a view takes a token that reaches everything.
+        Row {
+            wrong_flake: 403,
+            needs: "pull",
+            ..own(Method::GET, "/api/v1/invitations", None, 200)
+        },
+        Row {
+            wrong_flake: 403,
+            stranger: 404,
+            ..own(
+                Method::PUT,
+                "/api/v1/invitations/acme",
+                Some(json!({ "membership": null })),
+                200,
+            )
+        },
+        Row {
+            wrong_flake: 403,
+            ..own(Method::DELETE, "/api/v1/invitations/absent", None, 404)
+        },
+        Row {
+            needs: "pull",
+            ..own(Method::GET, "/api/v1/follows", None, 200)
+        },
+        Row {
+            wrong_flake: 403,
+            ..own(
+                Method::PUT,
+                "/api/v1/follows",
+                Some(json!({ "follows": [], "before": [] })),
+                200,
+            )
+        },
+        for_administrator(Method::GET, "/api/v1/reserved-names", None),
+        Row {
+            right: 404,
+            ..for_administrator(
+                Method::DELETE,
+                "/api/v1/reserved-names/organization/absent",
+                None,
+            )
+        },
         for_administrator(Method::GET, "/api/v1/users/dan", None),
         for_administrator(
             Method::PATCH,

@@ -18,6 +18,7 @@ use self::reference::{
     Model, On, PERMISSIONS, Path, ROLES, Reach, Token, VISIBILITIES, Whom, organization_of,
 };
 use crate::config::Settings;
+use crate::database::Decided;
 use crate::database::nars::{self, Stored};
 use crate::database::slices;
 use crate::storage::Checksum;
@@ -92,7 +93,7 @@ impl History {
             permissions: all.clone(),
             reach: vec![Reach::All],
             closure: None,
-            revoked: false,
+            ended: false,
         };
         let history = Self {
             random: Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1),
@@ -100,6 +101,9 @@ impl History {
             model: Model {
                 members: vec![(0, 0, 2), (1, 1, 2)],
                 team: Vec::new(),
+                guests: Vec::new(),
+                invited: Vec::new(),
+                follows: vec![Vec::new(); 2],
                 grants: Vec::new(),
                 visibility: vec![2; FLAKES],
                 builders_only: vec![false; 2],
@@ -140,37 +144,42 @@ impl History {
         let own: Vec<StorePath> = (0..FLAKES)
             .map(|index| self.path(Path::Own(index)))
             .collect();
-        let written = self.server.state.database().write(move |transaction| {
-            let info = |path: &StorePath, references: &[&StorePath]| PathInfo {
-                path: path.clone(),
-                nar_hash: nar_hash(path),
-                nar_size: 120,
-                references: references.iter().map(|path| (*path).clone()).collect(),
-                deriver: None,
-                signatures: Vec::new(),
-                ca: None,
-            };
-            for (id, path) in ids.iter().zip(&own) {
-                for info in [info(path, &[&common]), info(&common, &[])] {
-                    let stored = Stored {
-                        nar_hash: info.nar_hash,
-                        nar_size: info.nar_size,
-                        file_size: info.nar_size,
-                        checksum: Checksum::from_column(0),
+        let written =
+            self.server
+                .state
+                .database()
+                .write(Decided::by_server(), move |transaction| {
+                    let info = |path: &StorePath, references: &[&StorePath]| PathInfo {
+                        path: path.clone(),
+                        nar_hash: nar_hash(path),
+                        nar_size: 120,
+                        references: references.iter().map(|path| (*path).clone()).collect(),
+                        deriver: None,
+                        signatures: Vec::new(),
+                        ca: None,
                     };
-                    nars::record(transaction, &stored)?;
-                    let nar = nars::stored(transaction, [&info.nar_hash])?[&info.nar_hash].id;
-                    slices::insert(transaction, *id, &info, nar, Default::default())?;
-                }
-            }
-            Ok::<_, crate::DatabaseError>(())
-        });
+                    for (id, path) in ids.iter().zip(&own) {
+                        for info in [info(path, &[&common]), info(&common, &[])] {
+                            let stored = Stored {
+                                nar_hash: info.nar_hash,
+                                nar_size: info.nar_size,
+                                file_size: info.nar_size,
+                                checksum: Checksum::from_column(0),
+                            };
+                            nars::record(transaction, &stored)?;
+                            let nar =
+                                nars::stored(transaction, [&info.nar_hash])?[&info.nar_hash].id;
+                            slices::insert(transaction, *id, &info, nar, Default::default())?;
+                        }
+                    }
+                    Ok::<_, crate::DatabaseError>(())
+                });
         written.await.unwrap();
     }
 
     /// One random step, carried out and told to the model.
     async fn step(&mut self) {
-        match self.random.below(12) {
+        match self.random.below(17) {
             0..=2 => self.change_grant().await,
             3 => self.change_membership().await,
             4 => self.change_team().await,
@@ -178,7 +187,11 @@ impl History {
             6 => self.change_push_rule().await,
             7..=9 => self.mint().await,
             10 => self.rotate().await,
-            _ => self.revoke().await,
+            11 => self.revoke().await,
+            12..=13 => self.accept().await,
+            14 => self.decline().await,
+            15 => self.leave().await,
+            _ => self.follow().await,
         }
     }
 
@@ -267,11 +280,148 @@ impl History {
             answer.status
         ));
         self.expect(answer.status.is_success(), "an owner decides about members");
-        let members = &mut self.model.members;
-        members.retain(|(of, who, _)| !(*of == organization && *who == user));
         match role {
-            Some(role) => members.push((organization, user, role)),
-            None => self.model.team.retain(|one| *one != (organization, user)),
+            Some(role) if self.model.is_member(organization, user) => {
+                let members = &mut self.model.members;
+                members.retain(|(of, who, _)| !(*of == organization && *who == user));
+                members.push((organization, user, role));
+            }
+            Some(role) => {
+                let invited = &mut self.model.invited;
+                invited.retain(|(of, who, _)| !(*of == organization && *who == user));
+                invited.push((organization, user, role));
+            }
+            None => self.forget(organization, user),
+        }
+    }
+
+    /// A user does not belong to an organisation any more, and is not invited to be a member.
+    fn forget(&mut self, organization: usize, user: usize) {
+        let here = |of: usize, who: usize| of == organization && who == user;
+        let model = &mut self.model;
+        model.members.retain(|(of, who, _)| !here(*of, *who));
+        model.invited.retain(|(of, who, _)| !here(*of, *who));
+        model.guests.retain(|(of, who)| !here(*of, *who));
+        model.team.retain(|(of, who)| !here(*of, *who));
+    }
+
+    /// What an organisation has granted to a user by name goes.
+    fn forget_grants(&mut self, organization: usize, user: usize) {
+        let theirs = |of: usize, whom: Whom| of == organization && whom == Whom::User(user);
+        let grants = &mut self.model.grants;
+        grants.retain(|(_, of, whom, _)| !theirs(*of, *whom));
+    }
+
+    async fn accept(&mut self) {
+        let (organization, user) = (self.random.below(2), self.random.below(USERS));
+        let path = format!("/api/v1/invitations/{}", self.organization(organization));
+        let offered = self.model.invitation(organization, user);
+        let word = offered.map(|role| ["member", "admin", "owner"][role]);
+        let text = self.texts[user].clone();
+        let answer = self.server.put(&path, &text, json!({ "membership": word }));
+        let answer = answer.await;
+        self.done.push(format!(
+            "u{user} accepts {organization} ({word:?}) → {}",
+            answer.status
+        ));
+        let model = &self.model;
+        let belongs = model.is_member(organization, user) || model.is_guest(organization, user);
+        let granted = model.is_granted(organization, user);
+        self.expect(
+            answer.status.is_success() == (offered.is_some() || belongs || granted),
+            "what is offered can be accepted",
+        );
+        if let Some(role) = offered {
+            self.forget(organization, user);
+            self.model.members.push((organization, user, role));
+        } else if granted && !belongs {
+            self.model.guests.push((organization, user));
+        }
+    }
+
+    async fn decline(&mut self) {
+        let (organization, user) = (self.random.below(2), self.random.below(USERS));
+        let path = format!("/api/v1/invitations/{}", self.organization(organization));
+        let answer = self.server.delete(&path, &self.texts[user]).await;
+        self.done.push(format!(
+            "u{user} declines {organization} → {}",
+            answer.status
+        ));
+        let model = &self.model;
+        let something = model.invitation(organization, user).is_some()
+            || model.is_guest(organization, user)
+            || model.is_granted(organization, user);
+        let declines = something && !model.is_member(organization, user);
+        self.expect(
+            answer.status.is_success() == declines,
+            "what is offered can be declined",
+        );
+        if declines {
+            self.forget(organization, user);
+            self.forget_grants(organization, user);
+        }
+    }
+
+    async fn leave(&mut self) {
+        let (organization, user) = (self.random.below(2), 2 + self.random.below(USERS - 2));
+        let name = self.organization(organization);
+        let path = format!("/api/v1/orgs/{name}/members/u{user}");
+        let answer = self.server.delete(&path, &self.texts[user]).await;
+        self.done
+            .push(format!("u{user} leaves {organization} → {}", answer.status));
+        // An administrator may also withdraw an invitation of their own, but there is none of a member.
+        let model = &self.model;
+        let belongs = model.is_member(organization, user) || model.is_guest(organization, user);
+        self.expect(
+            answer.status.is_success() == belongs,
+            "who belongs somewhere may leave",
+        );
+        if belongs {
+            self.forget(organization, user);
+            self.forget_grants(organization, user);
+        }
+    }
+
+    /// What an organisation follows is up to its owner.
+    async fn follow(&mut self) {
+        let organization = self.random.below(2);
+        let mut wanted: Vec<Reach> = Vec::new();
+        for _ in 0..self.random.below(3) {
+            let reach = match self.random.below(3) {
+                0 => Reach::Organization(self.random.below(2)),
+                _ => Reach::Flake(self.random.below(FLAKES)),
+            };
+            if !wanted.contains(&reach) {
+                wanted.push(reach);
+            }
+        }
+        let texts = |list: &[Reach]| -> Vec<String> {
+            list.iter().map(|reach| self.reach(*reach)).collect()
+        };
+        let before = self.model.follows[organization].clone();
+        let body = json!({
+            "follows": texts(&wanted),
+            "before": texts(&before),
+            "org": self.organization(organization),
+        });
+        let answer = self
+            .server
+            .put("/api/v1/follows", &self.texts[organization], body);
+        let answer = answer.await;
+        self.done.push(format!(
+            "{organization} follows {wanted:?} → {}",
+            answer.status
+        ));
+        let can = |reach: &Reach| {
+            before.contains(reach) || self.model.can_be_followed(organization, *reach)
+        };
+        let may = wanted.iter().all(can);
+        self.expect(
+            answer.status.is_success() == may,
+            "public flakes can be followed",
+        );
+        if may {
+            self.model.follows[organization] = wanted;
         }
     }
 
@@ -384,22 +534,39 @@ impl History {
     async fn rotate(&mut self) {
         // The first ones are shared with other histories.
         let token = self.any_token();
-        if token < USERS || self.model.is_dead(token) {
+        if token < USERS || self.model.tokens[token].ended {
             return;
         }
-        let by = self.model.tokens[token].user;
+        // By itself, or by the account's first one.
+        let by = if self.random.chance(2) {
+            token
+        } else {
+            self.model.tokens[token].user
+        };
         let id = fh_auth::read_unverified(&self.texts[token]).unwrap().jti;
         let path = format!("/api/v1/tokens/{id}/rotate");
         let text = self.texts[by].clone();
-        let answer = self.server.post(&path, &text, json!({})).await.expect(201);
-        self.done.push(format!("{token} is rotated"));
-        self.model.tokens[token].revoked = true;
-        let next = Token {
-            revoked: false,
-            ..self.model.tokens[token].clone()
+        let grace = self.random.chance(3);
+        let body = if grace {
+            json!({ "grace": 3600 })
+        } else {
+            json!({})
         };
-        self.model.tokens.push(next);
-        self.texts.push(answer.json::<fh_api::MintedToken>().token);
+        let answer = self.server.post(&path, &text, body).await;
+        self.done.push(format!(
+            "{token} is rotated by {by} with grace: {grace} → {}",
+            answer.status
+        ));
+        let next = self.model.rotate(token, by);
+        self.expect(
+            (answer.status == 201) == next.is_some(),
+            "rotated by who may mint",
+        );
+        if let Some(next) = next {
+            self.model.tokens[token].ended |= !grace;
+            self.model.tokens.push(next);
+            self.texts.push(answer.json::<fh_api::MintedToken>().token);
+        }
     }
 
     async fn revoke(&mut self) {
@@ -410,9 +577,9 @@ impl History {
         let id = fh_auth::read_unverified(&self.texts[token]).unwrap().jti;
         let path = format!("/api/v1/tokens/{id}");
         let text = self.texts[self.model.tokens[token].user].clone();
-        self.server.delete(&path, &text).await.expect(204);
+        self.server.delete(&path, &text).await.expect(200);
         self.done.push(format!("{token} is revoked"));
-        self.model.tokens[token].revoked = true;
+        self.model.revoke(token);
     }
 
     /// What one caller can do with one path and one flake.

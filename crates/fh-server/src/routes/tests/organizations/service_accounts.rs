@@ -68,7 +68,7 @@ async fn administrators_mint_for_their_service_accounts_within_the_organisation(
         .expect(200);
     let revoke = format!("/api/v1/tokens/{}", minted.info.id);
     server.delete(&revoke, &acme.cleo).await.expect(404);
-    server.delete(&revoke, &acme.ann).await.expect(204);
+    server.delete(&revoke, &acme.ann).await.expect(200);
     server
         .get("/api/v1/whoami", &minted.token)
         .await
@@ -119,5 +119,5 @@ async fn administrators_replace_only_what_they_could_mint() {
     assert_eq!(another.info.flakes, pushes.info.flakes);
     // To end it, all that counts is whose it is.
     let path = format!("/api/v1/tokens/{}", wide.info.id);
-    server.delete(&path, &acme.bob).await.expect(204);
+    server.delete(&path, &acme.bob).await.expect(200);
 }

@@ -1,0 +1,28 @@
+//! Names that were given up.
+
+use serde::{Deserialize, Serialize};
+use time::OffsetDateTime;
+
+use crate::{Name, NameKind};
+
+/// A name that was given up. Tokens, lines in nix.conf and audiences of identities may still name it, so that
+/// nobody gets it until a server administrator frees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ReservedName {
+    /// What was called so.
+    pub kind: NameKind,
+    /// The name, in the case in which it was made.
+    pub name: Name,
+    /// When it was given up.
+    #[serde(with = "time::serde::rfc3339")]
+    pub reserved_at: OffsetDateTime,
+}
+
+/// `GET /api/v1/reserved-names`, for server administrators.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct ReservedNameList {
+    /// Those of organisations, then those of accounts, each sorted by name.
+    pub names: Vec<ReservedName>,
+}

@@ -1,0 +1,110 @@
+//! Of what state a decision is.
+//!
+//! A request is authorised before its body is read and before the writing connection is free, and
+//! either may take a while. What was true then may not be true any more when the transaction begins:
+//! the one who asked was removed, or the token revoked. So each transaction is given the state of which
+//! it was decided, and does not begin where that state has passed. Whoever is told
+//! [`super::DatabaseError::Stale`] decides again.
+
+use super::{Generation, Timestamp};
+
+/// Of what state the decision is that a transaction carries out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Decided {
+    /// The access generation of which everything was read that decided; none where nothing that was
+    /// read before the transaction did.
+    access: Option<u64>,
+    /// When what the caller has shown ends.
+    until: Option<Timestamp>,
+    /// Whether it is carried out in a turn that was waited for already ([`super::Database::turn`]).
+    in_turn: bool,
+}
+
+impl Decided {
+    /// By facts of this generation, or newer ones. Who decides asks for the generation *before* reading
+    /// them.
+    pub(crate) fn at(generation: Generation) -> Self {
+        Self {
+            access: Some(generation.access),
+            until: None,
+            in_turn: false,
+        }
+    }
+
+    /// The same for a caller whose credentials end then.
+    pub(crate) fn until(self, end: Timestamp) -> Self {
+        Self {
+            until: Some(end),
+            ..self
+        }
+    }
+
+    /// The same by whoever holds the turn.
+    pub(crate) fn in_turn(self) -> Self {
+        Self {
+            in_turn: true,
+            ..self
+        }
+    }
+
+    /// Whether a change of access by it waits for its turn. What does not depend on a generation makes
+    /// no other decision wait.
+    pub(super) fn waits(self) -> bool {
+        self.access.is_some() && !self.in_turn
+    }
+
+    /// By nobody: it is the server's own work, such as starting, counting and collecting.
+    pub(crate) fn by_server() -> Self {
+        Self {
+            access: None,
+            until: None,
+            in_turn: false,
+        }
+    }
+
+    /// By the transaction itself, which reads all that it depends on.
+    pub(crate) fn inside() -> Self {
+        Self::by_server()
+    }
+
+    /// Later: what is written counts for nothing until another transaction, decided anew, takes it up.
+    pub(crate) fn later() -> Self {
+        Self::by_server()
+    }
+
+    /// Whether it stands at that generation and time.
+    pub(super) fn stands(self, generation: Generation, at: Timestamp) -> bool {
+        self.access.is_none_or(|access| access == generation.access)
+            && self.until.is_none_or(|until| at < until)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::now;
+
+    fn generation(access: u64, directory: u64) -> Generation {
+        Generation { access, directory }
+    }
+
+    #[test]
+    fn a_decision_stands_until_access_changes_or_the_credentials_end() {
+        let now = now();
+        let decided = Decided::at(generation(3, 1));
+        assert!(decided.stands(generation(3, 1), now));
+        assert!(!decided.stands(generation(4, 1), now));
+        assert!(!decided.stands(generation(2, 1), now));
+        let ending = decided.until(now.plus_seconds(10));
+        assert!(ending.stands(generation(3, 1), now.plus_seconds(9)));
+        assert!(!ending.stands(generation(3, 1), now.plus_seconds(10)));
+        assert!(!ending.stands(generation(4, 1), now));
+    }
+
+    #[test]
+    fn what_nobody_asked_for_always_stands() {
+        for decided in [Decided::by_server(), Decided::inside(), Decided::later()] {
+            assert!(decided.stands(generation(7, 7), now()));
+        }
+    }
+}

@@ -1,0 +1,64 @@
+//! Names that were given up, and that nobody gets again until an administrator frees them: token scopes,
+//! lines of nix.conf and audiences bind names.
+
+use fh_api::{Name, NameKind, ReservedName};
+use rusqlite::{Connection, params};
+
+use super::values::{all, execute, first, now, parsed};
+use super::{DatabaseError, Timestamp};
+
+/// Reserves the names that a query of an internal id answers, in its column `name`.
+pub(super) fn keep(
+    connection: &Connection,
+    kind: NameKind,
+    names: &str,
+    id: i64,
+) -> Result<(), DatabaseError> {
+    let names: Vec<Name> = all(connection, names, params![id], |row| {
+        parsed(row, "name", "name")
+    })?;
+    for name in names {
+        execute(
+            connection,
+            "INSERT INTO reserved_name (kind, folded, name, reserved_at) VALUES (?1, ?2, ?3, ?4) \
+             ON CONFLICT (kind, folded) DO UPDATE \
+             SET name = excluded.name, reserved_at = excluded.reserved_at",
+            params![kind.as_str(), name.folded(), name.as_str(), now()],
+        )?;
+    }
+    Ok(())
+}
+
+/// Whether a name was given up, and nobody has freed it.
+pub(crate) fn is_reserved(
+    connection: &Connection,
+    kind: NameKind,
+    name: &Name,
+) -> Result<bool, DatabaseError> {
+    let sql = "SELECT 1 AS found FROM reserved_name WHERE kind = ?1 AND folded = ?2";
+    let keys = params![kind.as_str(), name.folded()];
+    let found: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
+    Ok(found.is_some())
+}
+
+/// Lets a name be used again: whether it was reserved.
+pub(crate) fn free(
+    connection: &Connection,
+    kind: NameKind,
+    name: &Name,
+) -> Result<bool, DatabaseError> {
+    let sql = "DELETE FROM reserved_name WHERE kind = ?1 AND folded = ?2";
+    Ok(execute(connection, sql, params![kind.as_str(), name.folded()])? > 0)
+}
+
+/// The reserved names, those of organisations first, each kind sorted by name.
+pub(crate) fn list(connection: &Connection) -> Result<Vec<ReservedName>, DatabaseError> {
+    let sql = "SELECT kind, name, reserved_at FROM reserved_name ORDER BY kind DESC, folded";
+    all(connection, sql, [], |row| {
+        Ok(ReservedName {
+            kind: parsed(row, "kind", "kind of name")?,
+            name: parsed(row, "name", "name")?,
+            reserved_at: row.get::<_, Timestamp>("reserved_at")?.to_date_time(),
+        })
+    })
+}

@@ -1,0 +1,286 @@
+//! What a token for closures may read: a set of paths with their contents, fixed when the token is made.
+//!
+//! ```text
+//! mint: roots ─▶ walk over the rows that the new token would be served, within what the minter reads
+//!                 └▶ path → content, stored (one row for all tokens that have the same)
+//! read: path ─▶ content ─▶ the best row of the present view with that very content
+//! ```
+//!
+//! Invariants:
+//! - nothing that is pushed, granted or published later adds to a set;
+//! - the set of a token is within that of the token that asked for it;
+//! - memory is bounded: of the sets themselves, which are read when they are needed, and while one is made.
+//!
+//! Tokens of before there were sets have theirs made at their first use, and those that they were derived from
+//! before them.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fh_auth::{PathSet, TokenScope};
+use fh_nix::{PathInfo, PublicKey, StorePath, StorePathHash};
+use moka::sync::Cache;
+use rusqlite::Connection;
+use tokio::sync::{Mutex, OnceCell};
+use uuid::Uuid;
+
+use super::Lookup;
+use super::contested::settled_row;
+use super::limited::{Filter, best_row, info_of};
+use crate::access::{ClosureLimit, PathLimits, View};
+use crate::database::{DatabaseError, Decided, contests, path_sets, tokens};
+
+/// Paths in all sets that are remembered, some 50 bytes each.
+const REMEMBERED: u64 = 1_000_000;
+
+/// A set that nobody asked for is forgotten.
+const IDLE: Duration = Duration::from_secs(600);
+
+/// The most paths of one token.
+pub(crate) const MOST: usize = 200_000;
+
+type Cell = Arc<OnceCell<Arc<PathSet>>>;
+
+/// The sets that are remembered, by their ids. None ever changes.
+pub(super) struct Closures {
+    cells: Cache<i64, Cell>,
+    /// Of tokens that have no set yet, one after the other.
+    fixing: Mutex<()>,
+}
+
+impl Closures {
+    pub(super) fn new() -> Self {
+        let weigh = |_: &i64, cell: &Cell| {
+            let paths = cell.get().map_or(0, |set| set.len());
+            u32::try_from(paths).unwrap_or(u32::MAX).saturating_add(4)
+        };
+        Self {
+            cells: Cache::builder()
+                .max_capacity(REMEMBERED)
+                .weigher(weigh)
+                .time_to_idle(IDLE)
+                .build(),
+            fixing: Mutex::new(()),
+        }
+    }
+}
+
+/// What a walk has found.
+pub(crate) struct Walked {
+    /// The paths with their contents, [`MOST`] at most.
+    pub(crate) set: PathSet,
+    /// There are no more.
+    pub(crate) whole: bool,
+}
+
+impl Lookup {
+    /// What may be read by a token that is to be made: the closures of these paths as it would be served
+    /// them, within all that its minter reads.
+    pub(crate) async fn closure(
+        &self,
+        minter: &View,
+        scope: &TokenScope,
+        roots: &[StorePath],
+    ) -> Result<Walked, DatabaseError> {
+        let within = match minter.limits() {
+            Some(limits) => self.filter(minter, &limits).await?,
+            None => self.no_filter(),
+        };
+        self.walk(minter, scope, roots, within).await
+    }
+
+    /// The set of a caller's token, if there is one: its id and what it holds.
+    pub(crate) async fn path_set(
+        &self,
+        view: &View,
+    ) -> Result<Option<(i64, Arc<PathSet>)>, DatabaseError> {
+        let Some(limit) = view.limits().and_then(|limits| limits.closures) else {
+            return Ok(None);
+        };
+        let id = match limit.path_set {
+            Some(id) => Some(id),
+            None => self.fix(view, limit).await?,
+        };
+        Ok(match id {
+            Some(id) => Some((id, self.load(id).await?)),
+            None => None,
+        })
+    }
+
+    /// A set by its id; an empty one where no token has it any more.
+    pub(crate) async fn load(&self, id: i64) -> Result<Arc<PathSet>, DatabaseError> {
+        let cells = &self.shared.closures.cells;
+        let cell = cells.get_with(id, Cell::default);
+        if let Some(set) = cell.get() {
+            return Ok(Arc::clone(set));
+        }
+        let load = || async {
+            let found = self
+                .shared
+                .database
+                .read(move |connection| path_sets::get(connection, id));
+            Ok::<_, DatabaseError>(Arc::new(found.await?.unwrap_or_default()))
+        };
+        let set = Arc::clone(cell.get_or_try_init(load).await?);
+        // Once more, now that its weight is known.
+        cells.insert(id, cell);
+        Ok(set)
+    }
+
+    /// Which rows the limits of a view let through.
+    pub(super) async fn filter(
+        &self,
+        view: &View,
+        limits: &PathLimits<'_>,
+    ) -> Result<Filter, DatabaseError> {
+        let set = match limits.closures {
+            None => None,
+            // Where the token is gone there is nothing to be read.
+            Some(_) => Some(
+                self.path_set(view)
+                    .await?
+                    .map(|(_, set)| set)
+                    .unwrap_or_default(),
+            ),
+        };
+        Ok(Filter {
+            set,
+            signed_by: limits.signed_by.map(Arc::from),
+            ..self.no_filter()
+        })
+    }
+
+    fn no_filter(&self) -> Filter {
+        Filter {
+            set: None,
+            signed_by: None,
+            signatures: self.shared.signatures.clone(),
+        }
+    }
+
+    async fn walk(
+        &self,
+        view: &View,
+        scope: &TokenScope,
+        roots: &[StorePath],
+        within: Filter,
+    ) -> Result<Walked, DatabaseError> {
+        let view = view.whole().with_scope(scope.clone());
+        let keys: Option<Arc<[PublicKey]>> = scope.signed_by().map(Arc::from);
+        let preferred = Filter {
+            signed_by: keys,
+            ..within.clone()
+        };
+        let roots: Vec<StorePathHash> = roots.iter().map(StorePath::hash).collect();
+        self.shared
+            .database
+            .read(move |connection| walk(connection, &view, &roots, &preferred, &within))
+            .await
+    }
+
+    /// Makes the set of a token that has none yet, and those of its ancestors before: its id. None where the
+    /// token is gone.
+    async fn fix(&self, view: &View, limit: ClosureLimit) -> Result<Option<i64>, DatabaseError> {
+        let Some(token) = limit.token else {
+            return Ok(None);
+        };
+        let _one_at_a_time = self.shared.closures.fixing.lock().await;
+        let chain = self
+            .shared
+            .database
+            .read(move |connection| tokens::chain_of_closures(connection, token))
+            .await?;
+        let mut fixed = None;
+        for token in chain {
+            fixed = match token.path_set_id {
+                Some(id) => Some(id),
+                None => {
+                    let mut within = self.no_filter();
+                    if let Some(parent) = fixed {
+                        within.set = Some(self.load(parent).await?);
+                    }
+                    let roots = token.scope.closures().unwrap_or_default().to_vec();
+                    let walked = self.walk(view, &token.scope, &roots, within).await?;
+                    self.fix_to(token.uuid, walked).await?
+                }
+            };
+        }
+        Ok(fixed)
+    }
+
+    async fn fix_to(&self, token: Uuid, walked: Walked) -> Result<Option<i64>, DatabaseError> {
+        let (paths, whole) = (walked.set.len(), walked.whole);
+        let fixed = self
+            .shared
+            .database
+            .change_access(Decided::by_server(), move |change| {
+                let id = path_sets::keep(change, &walked.set)?;
+                tokens::fix_path_set(change, token, id)?;
+                Ok::<_, DatabaseError>(tokens::find(change, token)?.and_then(|it| it.path_set_id))
+            })
+            .await?;
+        tracing::info!(%token, paths, whole, "fixed what a token for closures reads");
+        Ok(fixed)
+    }
+}
+
+/// Every path that the roots refer to, directly or not, and they themselves, as the view has them: of the
+/// rows that `within` lets through a preferred one, where there is one. What the view does not have leads
+/// nowhere.
+fn walk(
+    connection: &Connection,
+    view: &View,
+    roots: &[StorePathHash],
+    preferred: &Filter,
+    within: &Filter,
+) -> Result<Walked, DatabaseError> {
+    let mut seen: HashSet<StorePathHash> = roots.iter().copied().collect();
+    let mut unseen: Vec<StorePathHash> = seen.iter().copied().collect();
+    let mut entries = Vec::new();
+    while let Some(hash) = unseen.pop() {
+        let mut found = None;
+        if preferred.signed_by.is_some() {
+            found = best_row(connection, view, hash, |info| preferred.admits(info))?;
+        }
+        if found.is_none() {
+            found = served_row(connection, view, hash, within)?;
+        }
+        let Some((_, info)) = found else {
+            continue;
+        };
+        if entries.len() == MOST {
+            let set = PathSet::new(entries);
+            return Ok(Walked { set, whole: false });
+        }
+        entries.push((hash, info.content_fingerprint()));
+        for reference in &info.references {
+            let reference = reference.hash();
+            if seen.insert(reference) {
+                unseen.push(reference);
+            }
+        }
+    }
+    Ok(Walked {
+        set: PathSet::new(entries),
+        whole: true,
+    })
+}
+
+/// The row that a view has of a path. Without limits, where slices disagree, that is the one that they settle
+/// on, and none where they do not.
+fn served_row(
+    connection: &Connection,
+    view: &View,
+    hash: StorePathHash,
+    within: &Filter,
+) -> Result<Option<(i64, PathInfo)>, DatabaseError> {
+    let is_limited = within.set.is_some() || within.signed_by.is_some();
+    if is_limited || !contests::is_contested(connection, &hash)? {
+        return best_row(connection, view, hash, |info| within.admits(info));
+    }
+    let Some(row_id) = settled_row(connection, view, hash, &within.signatures)? else {
+        return Ok(None);
+    };
+    Ok(info_of(connection, hash, row_id)?.map(|info| (row_id, info)))
+}

@@ -1,0 +1,326 @@
+//! Invitations: what an organisation offers counts only once the account has accepted the organisation.
+//!
+//! Who decides: each person for themselves, with a token that manages and reaches everything, so that a
+//! token that may only read cannot widen what its owner reads. For a service account the owners of its
+//! organisation decide (`?user=NAME`), for one that belongs to none the server's administrators. A workload
+//! accepts nothing: what it reads is up to the policies that let it in.
+//!
+//! Accounts that an organisation manages accept grants alone: a membership is offered to none of them (see
+//! [`super::members`]).
+
+use axum::Json;
+use axum::extract::{Request, State};
+use fh_api::{
+    AcceptInvitation, InvitationInfo, InvitationList, Name, OrganizationRole, Permission, UserKind,
+};
+use http::StatusCode;
+use rusqlite::Connection;
+use serde::Deserialize;
+use serde_json::json;
+
+use super::json::json_body;
+use super::path::{OrganizationPath, Query};
+use super::table::{Route, delete, get, put};
+use crate::access::{Caller, Principal};
+use crate::database::accounts::{self, Account};
+use crate::database::audit::{self, Actor, Event};
+use crate::database::invitations::{self, Accepted, Belonging};
+use crate::database::organizations::{self, Organization};
+use crate::database::{members, now};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Invitations.
+pub(super) fn routes() -> Vec<Route> {
+    const INVITATION: &str = "/invitations/{org}";
+    const USER: &[(&str, &str)] = &[(
+        "user",
+        "of this service account, for the owners of its organisation",
+    )];
+    vec![
+        get(
+            "/invitations",
+            "What organisations offer to the caller, and which ones were accepted as a guest",
+            list,
+        )
+        .queries(USER)
+        .answers::<InvitationList>(200),
+        put(
+            INVITATION,
+            "Accept what an organisation offers: its memberships and grants count from then on",
+            accept,
+        )
+        .queries(USER)
+        .takes::<AcceptInvitation>()
+        .answers::<InvitationInfo>(200),
+        delete(
+            INVITATION,
+            "Decline what an organisation offers, or be its guest no more",
+            decline,
+        )
+        .queries(USER)
+        .answers_nothing(204),
+    ]
+}
+
+/// For whom.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct InvitationQuery {
+    /// A service account; without it the caller.
+    #[serde(default)]
+    user: Option<Name>,
+}
+
+/// `GET /api/v1/invitations[?user=NAME]`.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+    Query(query): Query<InvitationQuery>,
+) -> Result<Json<InvitationList>, ApiError> {
+    let for_another = query.user.is_some();
+    // What is offered tells names of private flakes: a token that sees a part of them is told of none.
+    let principal = caller.require_everything(if for_another {
+        Permission::Admin
+    } else {
+        Permission::Pull
+    })?;
+    let decider = Decider::of(principal, &caller);
+    let invitations = state
+        .database()
+        .read(move |connection| {
+            let account = match decider.account(connection, query.user.as_ref()) {
+                Ok(account) => account,
+                Err(error) => return Ok(Err(error)),
+            };
+            Ok(Ok(invitations::offers(connection, account.id)?))
+        })
+        .await??;
+    Ok(Json(InvitationList { invitations }))
+}
+
+/// `PUT /api/v1/invitations/{org}[?user=NAME]`: what is offered counts from the next request on.
+pub(crate) async fn accept(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    Query(query): Query<InvitationQuery>,
+    request: Request,
+) -> Result<Json<InvitationInfo>, ApiError> {
+    let principal = caller.require_everything(Permission::Admin)?;
+    let (decider, actor) = (Decider::of(principal, &caller), caller.actor()?);
+    let seen: AcceptInvitation = json_body(request, state.settings().limits.json_size).await?;
+    let info = state
+        .database()
+        .change_access(caller.decided(), move |change| {
+            let account = decider.account(change, query.user.as_ref())?;
+            decider.decides_for(change, &account)?;
+            let organization = organization(change, &path.org)?;
+            let offered = members::get_invited(change, organization.id, account.id)?;
+            let offered = offered.map(|member| member.role);
+            if offered != seen.membership
+                && invitations::belonging(change, organization.id, account.id)? != Belonging::Own
+            {
+                return Err(match offered {
+                    // Nothing is told of an organisation that offers nothing.
+                    None if nothing_offered(change, &organization, &account)? => ApiError::NotFound,
+                    offered => changed(&organization.name, offered),
+                });
+            }
+            let by = decider.account_id;
+            let accepted = invitations::accept(change, organization.id, account.id, by)?
+                .ok_or(ApiError::NotFound)?;
+            let told = match accepted {
+                Accepted::Already => None,
+                Accepted::Member(role) => Some(json!({ "user": account.uuid, "membership": role })),
+                Accepted::Guest => Some(json!({ "user": account.uuid, "guest": true })),
+            };
+            if let Some(detail) = told {
+                record(
+                    change,
+                    "invitation.accept",
+                    actor,
+                    &organization,
+                    &account,
+                    detail,
+                )?;
+            }
+            answer(change, &organization, &account)
+        })
+        .await?;
+    Ok(Json(info))
+}
+
+/// `DELETE /api/v1/invitations/{org}[?user=NAME]`: what the organisation has granted to the account by name
+/// goes, and the offer of a membership. Of a member nothing is taken: they leave.
+pub(crate) async fn decline(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    Query(query): Query<InvitationQuery>,
+) -> Result<StatusCode, ApiError> {
+    let principal = caller.require_everything(Permission::Admin)?;
+    let (decider, actor) = (Decider::of(principal, &caller), caller.actor()?);
+    state
+        .database()
+        .change_access(caller.decided(), move |change| {
+            let account = decider.account(change, query.user.as_ref())?;
+            decider.decides_for(change, &account)?;
+            let organization = organization(change, &path.org)?;
+            let own = invitations::belonging(change, organization.id, account.id)?;
+            if own == Belonging::Own {
+                return Err(ApiError::NotFound);
+            }
+            let membership = invitations::withdraw_membership(change, organization.id, account.id)?;
+            let guest = invitations::end_guest(change, organization.id, account.id)?;
+            let grants = invitations::remove_grants(change, organization.id, account.id)?;
+            if !membership && !guest && grants == 0 {
+                return Err(ApiError::NotFound);
+            }
+            let detail = json!({
+                "user": account.uuid, "membership": membership, "guest": guest, "grants": grants,
+            });
+            record(
+                change,
+                "invitation.decline",
+                actor,
+                &organization,
+                &account,
+                detail,
+            )
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// Who decides about invitations.
+#[derive(Debug, Clone, Copy)]
+struct Decider {
+    account_id: i64,
+    is_workload: bool,
+    manages_server: bool,
+}
+
+impl Decider {
+    fn of(principal: &Principal, caller: &Caller) -> Self {
+        Self {
+            account_id: principal.account_id,
+            is_workload: principal.workload.is_some(),
+            manages_server: caller.server_administrator().is_ok(),
+        }
+    }
+
+    /// The account that is meant: the caller's own, or a service account that the caller decides for. All
+    /// others are not there.
+    fn account(self, connection: &Connection, user: Option<&Name>) -> Result<Account, ApiError> {
+        let Some(user) = user else {
+            return accounts::get(connection, self.account_id)?.ok_or(ApiError::NotFound);
+        };
+        let account = accounts::find_named(connection, user)?.ok_or(ApiError::NotFound)?;
+        if account.id == self.account_id {
+            return Ok(account);
+        }
+        let decides = match account.organization_id {
+            Some(home) => {
+                let role = members::get(connection, home, self.account_id)?;
+                role.map(|member| member.role) == Some(OrganizationRole::Owner)
+            }
+            None => account.kind == UserKind::Service && self.manages_server,
+        };
+        decides.then_some(account).ok_or(ApiError::NotFound)
+    }
+
+    /// That what was found for the caller is theirs to decide about: nobody who is managed decides about
+    /// themselves.
+    fn decides_for(self, connection: &Connection, account: &Account) -> Result<(), ApiError> {
+        if account.id != self.account_id {
+            return Ok(());
+        }
+        if self.is_workload {
+            return Err(ApiError::Forbidden(
+                "a workload accepts nothing: what it reads is up to the trust policies".to_owned(),
+            ));
+        }
+        let Some(home) = account.organization_id else {
+            return Ok(());
+        };
+        let home = organizations::get(connection, home)?.ok_or(ApiError::NotFound)?;
+        Err(ApiError::Forbidden(format!(
+            "the owners of {} decide for the service account {}",
+            home.name, account.name
+        )))
+    }
+}
+
+fn organization(connection: &Connection, name: &str) -> Result<Organization, ApiError> {
+    let name: Name = name.parse().map_err(|_| ApiError::NotFound)?;
+    organizations::find(connection, &name)?.ok_or(ApiError::NotFound)
+}
+
+/// What an organisation offers to an account and what the account has accepted there, if there is anything.
+fn offer(
+    connection: &Connection,
+    organization: &Organization,
+    account: &Account,
+) -> Result<Option<InvitationInfo>, ApiError> {
+    let offers = invitations::offers(connection, account.id)?;
+    let mut offers = offers.into_iter();
+    Ok(offers.find(|offer| offer.organization.folded() == organization.name.folded()))
+}
+
+fn nothing_offered(
+    connection: &Connection,
+    organization: &Organization,
+    account: &Account,
+) -> Result<bool, ApiError> {
+    Ok(offer(connection, organization, account)?.is_none())
+}
+
+/// That it is not what the caller has seen.
+fn changed(organization: &Name, offered: Option<OrganizationRole>) -> ApiError {
+    ApiError::Conflict(match offered {
+        None => format!("{organization} offers no membership any more: look at it again"),
+        Some(role) => format!(
+            "{organization} offers membership as {role}, which is not what was accepted: look at it again"
+        ),
+    })
+}
+
+/// How it stands after the account has accepted. Of a member, what they are.
+fn answer(
+    connection: &Connection,
+    organization: &Organization,
+    account: &Account,
+) -> Result<InvitationInfo, ApiError> {
+    if let Some(offer) = offer(connection, organization, account)? {
+        return Ok(offer);
+    }
+    let member = members::get(connection, organization.id, account.id)?;
+    let since = member.as_ref().map_or_else(now, |member| member.created_at);
+    Ok(InvitationInfo {
+        organization: organization.name.clone(),
+        membership: member.map(|member| member.role),
+        grants: Vec::new(),
+        created_at: since.to_date_time(),
+        accepted_at: Some(since.to_date_time()),
+    })
+}
+
+fn record(
+    connection: &Connection,
+    action: &str,
+    actor: Actor,
+    organization: &Organization,
+    account: &Account,
+    detail: serde_json::Value,
+) -> Result<(), ApiError> {
+    let event = Event {
+        action,
+        actor: Some(actor),
+        organization_id: Some(organization.id),
+        subject: account.name.as_str(),
+        detail,
+        ..Event::default()
+    };
+    Ok(audit::record(connection, &event)?)
+}

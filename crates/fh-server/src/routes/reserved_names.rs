@@ -1,0 +1,98 @@
+//! Names that were given up, for server administrators: nobody gets one before they free it.
+
+use axum::Json;
+use axum::extract::State;
+use fh_api::{NameKind, ReservedNameList};
+use http::StatusCode;
+use rusqlite::Connection;
+use serde_json::json;
+
+use super::path::ReservedNamePath;
+use super::table::{Route, delete, get};
+use crate::access::Caller;
+use crate::database::audit::{self, Event};
+use crate::database::reserved;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Names that were given up.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get(
+            "/reserved-names",
+            "The names that were given up, for server administrators",
+            list,
+        )
+        .answers::<ReservedNameList>(200),
+        delete(
+            "/reserved-names/{kind}/{name}",
+            "Let a name be used again, for server administrators",
+            free,
+        )
+        .answers_nothing(204),
+    ]
+}
+
+/// `GET /api/v1/reserved-names`.
+pub(crate) async fn list(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Json<ReservedNameList>, ApiError> {
+    caller.server_administrator()?;
+    let names = state.database().read(reserved::list).await?;
+    Ok(Json(ReservedNameList { names }))
+}
+
+/// `DELETE /api/v1/reserved-names/{kind}/{name}`: afterwards whoever makes something of that name gets it.
+pub(crate) async fn free(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: ReservedNamePath,
+) -> Result<StatusCode, ApiError> {
+    caller.server_administrator()?;
+    let actor = caller.actor()?;
+    let (Ok(kind), Ok(name)) = (path.kind.parse::<NameKind>(), path.name.parse()) else {
+        return Err(ApiError::NotFound);
+    };
+    state
+        .database()
+        .write(caller.decided(), move |transaction| {
+            if !reserved::free(transaction, kind, &name)? {
+                return Err(ApiError::NotFound);
+            }
+            audit::record(
+                transaction,
+                &Event {
+                    action: "name.free",
+                    actor: Some(actor),
+                    subject: name.as_str(),
+                    detail: json!({ "kind": kind }),
+                    ..Event::default()
+                },
+            )?;
+            Ok(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// That a name may be given to something new.
+///
+/// # Errors
+/// 409 where it was given up, and nobody has freed it.
+pub(super) fn require_free(
+    connection: &Connection,
+    kind: NameKind,
+    name: &fh_api::Name,
+) -> Result<(), ApiError> {
+    if !reserved::is_reserved(connection, kind, name)? {
+        return Ok(());
+    }
+    let noun = match kind {
+        NameKind::Organization => "organisation",
+        NameKind::Account => "account",
+    };
+    Err(ApiError::Conflict(format!(
+        "the name {name} was given up by another {noun}, and is kept until a server administrator frees it"
+    )))
+}

@@ -1,0 +1,296 @@
+//! Somebody steals a token with the permission `mint`, and makes others with it in every way that there is.
+//! The owner learns of it and revokes the stolen one: nothing that the thief made is good any more, whether
+//! the stolen one had ended by then or not.
+
+use fh_api::{MintedToken, TokenInfo, TokenList, TokenRevocation};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::testing::TestServer;
+
+const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];
+
+fn id(token: &str) -> Uuid {
+    fh_auth::read_unverified(token).unwrap().jti
+}
+
+async fn rotate(server: &TestServer, former: &str, by: &str, body: Value) -> String {
+    let path = format!("/api/v1/tokens/{}/rotate", id(former));
+    let made: MintedToken = server.post(&path, by, body).await.expect(201).json();
+    assert_eq!(made.info.parent, Some(id(by)), "the token that asked");
+    made.token
+}
+
+async fn is_good(server: &TestServer, token: &str) -> bool {
+    server.get("/api/v1/whoami", token).await.status == 200
+}
+
+async fn revoke(server: &TestServer, token: &str, by: &str, query: &str) -> TokenRevocation {
+    let path = format!("/api/v1/tokens/{}{query}", id(token));
+    server.delete(&path, by).await.expect(200).json()
+}
+
+async fn preview(server: &TestServer, token: &str, by: &str, query: &str) -> TokenRevocation {
+    let path = format!("/api/v1/tokens/{}/revocation{query}", id(token));
+    server.get(&path, by).await.expect(200).json()
+}
+
+fn ids(tokens: &[fh_api::RevokedToken]) -> Vec<Uuid> {
+    tokens.iter().map(|token| token.id).collect()
+}
+
+#[tokio::test]
+async fn by_rotating_it_with_a_long_grace() {
+    let server = TestServer::start().await;
+    let owner = server.user("ann").await;
+    let grace = json!({ "grace": 30 * 86_400 });
+    for body in [grace, json!({})] {
+        let stolen = server.narrow(&owner, &["pull", "mint"], &["*"]).await;
+        let second = rotate(&server, &stolen, &stolen, body.clone()).await;
+        let third = rotate(&server, &second, &second, body).await;
+        let minted = server.narrow(&third, &["pull"], &["*"]).await;
+        assert!(is_good(&server, &third).await && is_good(&server, &minted).await);
+        revoke(&server, &stolen, &owner, "").await;
+        for token in [&stolen, &second, &third, &minted] {
+            assert!(!is_good(&server, token).await);
+        }
+    }
+    assert!(is_good(&server, &owner).await);
+}
+
+#[tokio::test]
+async fn by_rotating_another_token_of_the_account() {
+    let server = TestServer::start().await;
+    let owner = server.user("ann").await;
+    let stolen = server.narrow(&owner, &["pull", "mint"], &["*"]).await;
+    let laptop = server.narrow(&owner, &["pull", "mint"], &["*"]).await;
+    let of_laptop = server.narrow(&laptop, &["pull"], &["*"]).await;
+    let grace = json!({ "grace": 30 * 86_400 });
+    let taken = rotate(&server, &laptop, &stolen, grace).await;
+    let planned = preview(&server, &stolen, &owner, "").await;
+    assert_eq!(ids(&planned.ended), [id(&stolen), id(&taken)]);
+    assert!(is_good(&server, &taken).await, "nothing has ended yet");
+    let told = revoke(&server, &stolen, &owner, "").await;
+    assert_eq!(told, planned);
+    assert!(!is_good(&server, &taken).await);
+    // What is the owner's own is not the thief's, and stands.
+    assert!(is_good(&server, &laptop).await && is_good(&server, &of_laptop).await);
+}
+
+/// The stolen token has ended by the time it is revoked: by a rotation, which leaves what came of it.
+#[tokio::test]
+async fn after_the_stolen_token_was_rotated_by_its_owner() {
+    let server = TestServer::start().await;
+    let owner = server.user("ann").await;
+    let stolen = server.narrow(&owner, &["pull", "mint"], &["*"]).await;
+    let made = server.narrow(&stolen, &["pull", "mint"], &["*"]).await;
+    let of_made = server.narrow(&made, &["pull"], &["*"]).await;
+    let fresh = rotate(&server, &stolen, &owner, json!({})).await;
+    assert!(!is_good(&server, &stolen).await);
+    assert!(is_good(&server, &made).await && is_good(&server, &of_made).await);
+    let told = revoke(&server, &stolen, &owner, "").await;
+    assert_eq!(ids(&told.ended), [id(&made), id(&of_made)]);
+    assert!(!is_good(&server, &made).await && !is_good(&server, &of_made).await);
+    assert!(is_good(&server, &fresh).await);
+    assert_eq!(revoke(&server, &stolen, &owner, "").await.ended, []);
+    assert_eq!(server.audited("token.revoke").await, 1);
+}
+
+/// A request of the thief's that was let in before the revocation makes nothing after it.
+#[tokio::test]
+async fn by_asking_while_it_is_revoked() {
+    let server = TestServer::start().await;
+    let owner = server.user("ann").await;
+    for _ in 0..20 {
+        let stolen = server.narrow(&owner, &["pull", "mint"], &["*"]).await;
+        let victim = server.narrow(&owner, &["pull"], &["*"]).await;
+        let rotate = format!("/api/v1/tokens/{}/rotate", id(&victim));
+        let (minted, rotated, _) = tokio::join!(
+            server.post("/api/v1/tokens", &stolen, json!({})),
+            server.post(&rotate, &stolen, json!({ "grace": 600 })),
+            revoke(&server, &stolen, &owner, ""),
+        );
+        for answer in [minted, rotated] {
+            if answer.status == 201 {
+                let made: MintedToken = answer.json();
+                assert!(!is_good(&server, &made.token).await);
+            } else {
+                answer.expect(401);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn by_a_token_for_another_account() {
+    let server = TestServer::start().await;
+    let bob = server.user("bob").await;
+    let stolen = server.narrow(&server.admin, &ALL, &["*"]).await;
+    let body = json!({ "user": "bob", "permissions": ALL });
+    let hidden = server.mint(&stolen, body).await.token;
+    // Its own row may have ended: what came of it counts.
+    let hidden_later = rotate(&server, &hidden, &hidden, json!({})).await;
+    let planned = preview(&server, &stolen, &server.admin, "").await;
+    assert_eq!(ids(&planned.ended), [id(&stolen)]);
+    assert_eq!(ids(&planned.made_for_others), [id(&hidden)]);
+    let others = "?with_made_for_others=true";
+    let with_others = preview(&server, &stolen, &server.admin, others).await;
+    assert_eq!(ids(&with_others.ended), [id(&stolen), id(&hidden_later)]);
+    assert_eq!(with_others.made_for_others, []);
+
+    assert_eq!(revoke(&server, &stolen, &server.admin, "").await, planned);
+    assert!(is_good(&server, &hidden_later).await, "it is bob's");
+    // It can still be named, and what it made for others is told again.
+    let again = revoke(&server, &stolen, &server.admin, "").await;
+    assert_eq!(again.ended, []);
+    assert_eq!(ids(&again.made_for_others), [id(&hidden)]);
+    let told = revoke(&server, &stolen, &server.admin, others).await;
+    assert_eq!(ids(&told.ended), [id(&hidden_later)]);
+    assert!(!is_good(&server, &hidden_later).await && is_good(&server, &bob).await);
+}
+
+/// To end what was made for others takes what revoking each of them takes.
+#[tokio::test]
+async fn what_was_made_for_others_ends_by_who_manages_those() {
+    let server = TestServer::start().await;
+    let ann = server.user("ann").await;
+    server.user("eve").await;
+    server.organization("acme", &server.admin).await;
+    for owner in ["ann", "eve"] {
+        let path = format!("/api/v1/orgs/acme/members/{owner}");
+        let role = json!({ "role": "owner" });
+        server.put(&path, &server.admin, role).await.expect(200);
+    }
+    let accounts = "/api/v1/orgs/acme/service-accounts";
+    server
+        .post(accounts, &ann, json!({ "name": "ci" }))
+        .await
+        .expect(201);
+    let laptop = server.narrow(&ann, &ALL, &["*"]).await;
+    let ci = server.mint(&laptop, json!({ "user": "ci" })).await.token;
+    let others = "?with_made_for_others=true";
+    // The same account, but it administers nothing.
+    let few = server.narrow(&ann, &["pull", "mint"], &["*"]).await;
+    let of_few = server.narrow(&few, &["pull"], &["*"]).await;
+    assert_eq!(
+        ids(&revoke(&server, &of_few, &few, others).await.ended).len(),
+        1
+    );
+    let path = format!("/api/v1/tokens/{}{others}", id(&laptop));
+    // By the token that made it, whose owner administers acme no more.
+    let eve = server
+        .mint(&server.admin, json!({ "user": "eve", "permissions": ALL }))
+        .await
+        .token;
+    server
+        .delete("/api/v1/orgs/acme/members/ann", &eve)
+        .await
+        .expect(204);
+    let refused = server.delete(&path, &laptop).await.expect(403);
+    assert!(refused.message().contains("not yours to revoke"));
+    assert!(is_good(&server, &laptop).await && is_good(&server, &ci).await);
+    // Nor see it, nor replace it.
+    let of_ci = format!("/api/v1/tokens/{}", id(&ci));
+    server.get(&of_ci, &laptop).await.expect(404);
+    server
+        .post(&format!("{of_ci}/rotate"), &laptop, json!({}))
+        .await
+        .expect(404);
+    // Alone it can be revoked, and tells what stands.
+    let told = revoke(&server, &laptop, &laptop, "").await;
+    assert_eq!(ids(&told.ended), [id(&laptop)]);
+    assert_eq!(ids(&told.made_for_others), [id(&ci)]);
+    assert!(is_good(&server, &ci).await);
+    revoke(&server, &ci, &eve, "").await;
+    assert!(!is_good(&server, &ci).await);
+}
+
+/// The rows in between go one day; never while something of theirs is left.
+#[tokio::test]
+async fn by_waiting_until_rows_are_collected() {
+    let server = TestServer::start().await;
+    let owner = server.user("ann").await;
+    let stolen = server.narrow(&owner, &["pull", "mint"], &["*"]).await;
+    let second = rotate(&server, &stolen, &stolen, json!({})).await;
+    let third = rotate(&server, &second, &second, json!({})).await;
+    let lone = server.narrow(&owner, &["pull"], &["*"]).await;
+    let long_ago = |token: &str| {
+        let id = id(token).to_string();
+        server.state.database().change_access(crate::database::Decided::by_server(), move |change| {
+            change.execute("UPDATE token SET expires_at = 1 WHERE uuid = ?1", [id])?;
+            Ok::<_, crate::DatabaseError>(())
+        })
+    };
+    for token in [&stolen, &second, &lone] {
+        long_ago(token).await.unwrap();
+    }
+    let hour = std::time::Duration::from_secs(3600);
+    crate::collect::collect(&server.state, hour).await.unwrap();
+    let path = |token: &str| format!("/api/v1/tokens/{}", id(token));
+    server.get(&path(&lone), &owner).await.expect(404);
+    assert!(is_good(&server, &third).await);
+    revoke(&server, &stolen, &owner, "").await;
+    assert!(!is_good(&server, &third).await);
+}
+
+/// An account that goes takes its own tokens along, and none that it made for others.
+#[tokio::test]
+async fn nothing_of_others_ends_with_an_account_that_is_removed() {
+    let server = TestServer::start().await;
+    let ann = server.user("ann").await;
+    let child = server.narrow(&ann, &["pull"], &["*"]).await;
+    let bob = server.user("bob").await;
+    let made = |token: &str, of: &str| {
+        let (token, of) = (id(token).to_string(), id(of).to_string());
+        server.state.database().change_access(crate::database::Decided::by_server(), move |change| {
+            let sql = "UPDATE token SET parent_id = (SELECT id FROM token WHERE uuid = ?2) \
+                       WHERE uuid = ?1";
+            change.execute(sql, [token, of])?;
+            Ok::<_, crate::DatabaseError>(())
+        })
+    };
+    made(&bob, &ann).await.unwrap();
+    let removed = server.state.database().change_access(crate::database::Decided::by_server(), |change| {
+        change.execute("DELETE FROM account WHERE folded = 'ann'", [])?;
+        Ok::<_, crate::DatabaseError>(())
+    });
+    removed.await.unwrap();
+    assert!(!is_good(&server, &ann).await && !is_good(&server, &child).await);
+    assert!(is_good(&server, &bob).await);
+    let info: TokenInfo = server.inspect(&bob).await;
+    assert_eq!(info.parent, None);
+}
+
+#[tokio::test]
+async fn tokens_of_a_disabled_account_are_shown_as_such() {
+    let server = TestServer::start().await;
+    let ann = server.user("ann").await;
+    assert!(!server.inspect(&ann).await.account_disabled);
+    server
+        .patch(
+            "/api/v1/users/ann",
+            &server.admin,
+            json!({ "disabled": true }),
+        )
+        .await
+        .expect(200);
+    assert!(server.inspect(&ann).await.account_disabled);
+    let list: TokenList = server
+        .get("/api/v1/tokens?user=ann", &server.admin)
+        .await
+        .expect(200)
+        .json();
+    assert!(list.tokens.iter().all(|token| token.account_disabled));
+}
+
+/// Nobody rotates a token into more than the asking one holds, not even a server administrator.
+#[tokio::test]
+async fn by_rotating_what_is_wider() {
+    let server = TestServer::start().await;
+    let wide = server.narrow(&server.admin, &ALL, &["*"]).await;
+    let stolen = server
+        .narrow(&server.admin, &["mint", "admin"], &["*"])
+        .await;
+    let path = format!("/api/v1/tokens/{}/rotate", id(&wide));
+    server.post(&path, &stolen, json!({})).await.expect(404);
+}

@@ -1,0 +1,237 @@
+//! `fh follow`, `fh unfollow`: which public flakes of others the root address serves.
+
+use clap::Args;
+use fh_api::{ErrorCode, FlakePattern, FollowList, Name, SetFollows};
+use fh_client::Follower;
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column};
+
+/// Follow public flakes: read them at the server's root address, after your own
+///
+/// A public flake is read by everybody who names it (`/cache/ORG/PROJECT`), and is in nobody's root view
+/// unasked. What you follow is in yours. Where several of them have a path, the one that stands earlier in
+/// the list is believed; `fh follow` alone shows the list. What you hold yourself comes before all of it.
+///
+/// Whoever writes to a flake that you follow may decide what runs on your machines.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh follow nixos/tools
+  fh follow 'nixos/*' --first          before what you follow already
+  fh follow nixos/tools --org acme     for all members of acme (owners)
+  fh follow --everybody                what everybody reads at the root address")]
+pub(crate) struct FollowArguments {
+    /// A public flake, or all that are public of an organisation; without it the list is shown
+    #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
+    flake: Option<FlakePattern>,
+
+    #[command(flatten)]
+    whose: Whose,
+
+    /// Put it before what is followed already
+    #[arg(long, requires = "flake")]
+    first: bool,
+
+    /// Show what is followed, in its order
+    #[arg(long, conflicts_with = "flake")]
+    list: bool,
+}
+
+/// Follow public flakes no more
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh unfollow nixos/tools
+  fh unfollow 'nixos/*' --org acme")]
+pub(crate) struct UnfollowArguments {
+    /// What was followed, as `fh follow` shows it
+    #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target)]
+    flake: FlakePattern,
+
+    #[command(flatten)]
+    whose: Whose,
+}
+
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+struct Whose {
+    /// For the members of this organisation (owners)
+    #[arg(long, value_name = "ORG", add = crate::completion::organizations())]
+    org: Option<Name>,
+
+    /// For everybody on the server (server administrators)
+    #[arg(long)]
+    everybody: bool,
+}
+
+impl Whose {
+    fn follower(&self) -> Follower {
+        match (&self.org, self.everybody) {
+            (Some(org), _) => Follower::Organization(org.clone()),
+            (None, true) => Follower::Everybody,
+            (None, false) => Follower::Caller,
+        }
+    }
+
+    /// Who it is in a sentence that goes on with a verb.
+    fn subject(&self) -> String {
+        match self.follower() {
+            Follower::Organization(org) => format!("The members of {org}"),
+            Follower::Everybody => "All who read at the root address".to_owned(),
+            Follower::Caller => "You".to_owned(),
+        }
+    }
+}
+
+/// What can be followed.
+fn parse_target(text: &str) -> Result<FlakePattern, String> {
+    match text.parse() {
+        Ok(FlakePattern::All) => {
+            Err("follow one flake, ORG/PROJECT, or those of one organisation, ORG/*".into())
+        }
+        Ok(pattern) => Ok(pattern),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A row of the list.
+#[derive(Debug, Serialize)]
+struct Follow {
+    position: usize,
+    flake: FlakePattern,
+}
+
+pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<(), CommandError> {
+    let FollowArguments {
+        flake,
+        whose,
+        first,
+        list: _,
+    } = arguments;
+    let Some(flake) = flake else {
+        return list(&whose, context);
+    };
+    let added = flake.clone();
+    let list = change(context, &whose, format!("cannot follow {flake}"), |list| {
+        list.retain(|there| !same(there, &added));
+        list.insert(if first { 0 } else { list.len() }, added);
+    })
+    .map_err(|error| {
+        let hint = match &flake {
+            FlakePattern::Flake(flake) => format!(
+                "Public flakes alone can be followed. `fh list flakes --owner {}` shows those of it.",
+                flake.org
+            ),
+            _ => "Organisations that have public flakes can be followed.".to_owned(),
+        };
+        error
+            .hint_for(ErrorCode::NotFound, hint.clone())
+            .hint_for(ErrorCode::InvalidContent, hint)
+    })?;
+    context.output.done(&list, |list| {
+        let mut places = list.follows.iter();
+        let place = places.position(|there| same(there, &flake)).unwrap_or(0) + 1;
+        let run = match whose.follower() {
+            Follower::Caller => "your machines",
+            Follower::Organization(_) | Follower::Everybody => "their machines",
+        };
+        format!(
+            "{} read {flake} at the root address now, as number {place} of what is followed.\n\
+             Whoever writes there may decide what runs on {run}.",
+            whose.subject()
+        )
+    })
+}
+
+pub(crate) fn unfollow(
+    arguments: &UnfollowArguments,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let UnfollowArguments { flake, whose } = arguments;
+    let mut was_there = false;
+    let list = change(
+        context,
+        whose,
+        format!("cannot follow {flake} no more"),
+        |list| {
+            let before = list.len();
+            list.retain(|there| !same(there, flake));
+            was_there = list.len() < before;
+        },
+    )?;
+    context.output.done(&list, |_| {
+        if was_there {
+            format!("{} follow {flake} no more.", whose.subject())
+        } else {
+            format!("{} did not follow {flake}.", whose.subject())
+        }
+    })
+}
+
+fn list(whose: &Whose, context: &Context) -> Result<(), CommandError> {
+    let client = match whose.follower() {
+        Follower::Everybody => context.client()?,
+        Follower::Caller | Follower::Organization(_) => context.client_with_token()?,
+    };
+    let follower = whose.follower();
+    let found = context
+        .ask("cannot list what is followed", async {
+            client.follows(&follower).await
+        })?
+        .follows;
+    let rows: Vec<Follow> = (1..)
+        .zip(found)
+        .map(|(position, flake)| Follow { position, flake })
+        .collect();
+    context.output.list(&columns(), &rows)?;
+    context.output.when_empty(
+        &rows,
+        &format!(
+            "{} follow nothing. Follow a public flake: `fh follow ORG/PROJECT`",
+            whose.subject()
+        ),
+    );
+    Ok(())
+}
+
+/// Changes a list as it is now.
+fn change(
+    context: &Context,
+    whose: &Whose,
+    what: String,
+    change: impl FnOnce(&mut Vec<FlakePattern>),
+) -> Result<FollowList, CommandError> {
+    let client = context.client_with_token()?;
+    let follower = whose.follower();
+    context
+        .change(what, async {
+            let before = client.follows(&follower).await?.follows;
+            let mut follows = before.clone();
+            change(&mut follows);
+            let wanted = SetFollows {
+                follows,
+                before,
+                org: whose.org.clone(),
+                everybody: whose.everybody,
+            };
+            client.set_follows(&wanted).await
+        })
+        .map_err(|error| error.hint_for(ErrorCode::Conflict, "Run the command again."))
+}
+
+/// Whether two name the same, in whatever case.
+fn same(one: &FlakePattern, other: &FlakePattern) -> bool {
+    one.to_string().eq_ignore_ascii_case(&other.to_string())
+}
+
+fn columns() -> Vec<Column<Follow>> {
+    vec![
+        column("position", "#", |follow: &Follow| {
+            follow.position.to_string()
+        }),
+        column("flake", "FLAKE", |follow: &Follow| follow.flake.to_string()),
+    ]
+}

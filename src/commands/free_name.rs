@@ -1,0 +1,70 @@
+//! `fh org free-name`, `fh user free-name`: names that were given up.
+
+use clap::Args;
+use fh_api::{ErrorCode, Name, NameKind, ReservedName};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column, human};
+
+/// Let a name that was given up be used again (server administrators)
+///
+/// The name of what was deleted is kept: tokens, lines in nix.conf and trust policies may still name it, and
+/// whoever got it would be taken for what was called so before. Without NAME, the kept names are listed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh org free-name              the names of organisations that are kept
+  fh org free-name acme
+  fh user free-name alice")]
+pub(super) struct FreeNameArguments {
+    /// The name; without it, those that are kept are listed
+    #[arg(value_name = "NAME")]
+    name: Option<Name>,
+}
+
+pub(super) fn run(
+    kind: NameKind,
+    arguments: &FreeNameArguments,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let Some(name) = &arguments.name else {
+        let found = context.ask("cannot list the names that are kept", async {
+            client.reserved_names().await
+        })?;
+        let mut names = found.names;
+        names.retain(|name| name.kind == kind);
+        context.output.list(&columns(), &names)?;
+        context
+            .output
+            .when_empty(&names, "No name is kept: all can be used.");
+        return Ok(());
+    };
+    context
+        .change(format_args!("cannot free the name {name}"), async {
+            client.free_name(kind, name).await
+        })
+        .map_err(|error| {
+            let list = match kind {
+                NameKind::Organization => "`fh org free-name` lists the names that are kept.",
+                NameKind::Account => "`fh user free-name` lists the names that are kept.",
+            };
+            error.hint_for(ErrorCode::NotFound, list)
+        })?;
+    let freed = json!({ "kind": kind, "name": name, "free": true });
+    context
+        .output
+        .done(&freed, |_| format!("The name {name} can be used again."))
+}
+
+fn columns() -> Vec<Column<ReservedName>> {
+    vec![
+        column("name", "NAME", |name: &ReservedName| name.name.to_string()),
+        column("reserved_at", "GIVEN UP", |name: &ReservedName| {
+            human::timestamp(name.reserved_at)
+        })
+        .shown(|name, now| human::relative(name.reserved_at, now)),
+    ]
+}

@@ -1,0 +1,199 @@
+//! `fh invitation`: what organisations offer, and what counts of it.
+
+use clap::{Args, Subcommand};
+use fh_api::{ErrorCode, InvitationInfo, Name, OrganizationRole};
+use serde_json::json;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column, human};
+
+/// Accept or decline what organisations offer you
+///
+/// What an organisation grants to somebody who does not belong to it counts for nothing until they accept:
+/// nobody but you lets a stranger decide what your machines install. You accept an organisation, as its
+/// guest or as its member; what it grants you later counts too, until you leave (`fh org leave`).
+///
+/// For a service account, the owners of its organisation decide: `--user`.
+#[derive(Debug, Subcommand)]
+pub(crate) enum InvitationCommand {
+    List(ListArguments),
+    Accept(AcceptArguments),
+    Decline(DeclineArguments),
+}
+
+/// List what organisations offer you, and those that you have accepted as a guest
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh invitation list
+  fh invitation list --user acme-fleet
+  fh invitation list --json | jq -r '.[] | select(.accepted_at == null) | .organization'")]
+pub(crate) struct ListArguments {
+    /// Of this service account of an organisation that you own
+    #[arg(long, value_name = "SERVICE_ACCOUNT")]
+    user: Option<Name>,
+}
+
+/// Accept what an organisation offers you
+///
+/// From then on, whoever writes to the flakes that it grants you may decide what runs on your machines. As a
+/// member, its flakes come before those of other organisations; as a guest, after your own.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh invitation accept acme
+  fh invitation accept acme --user my-fleet")]
+pub(crate) struct AcceptArguments {
+    /// The organisation
+    #[arg(value_name = "ORG")]
+    org: Name,
+
+    /// For this service account of an organisation that you own
+    #[arg(long, value_name = "SERVICE_ACCOUNT")]
+    user: Option<Name>,
+}
+
+/// Decline what an organisation offers you
+///
+/// What it has granted you by name goes, also where you have accepted it as a guest before.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh invitation decline acme")]
+pub(crate) struct DeclineArguments {
+    /// The organisation
+    #[arg(value_name = "ORG")]
+    org: Name,
+
+    /// For this service account of an organisation that you own
+    #[arg(long, value_name = "SERVICE_ACCOUNT")]
+    user: Option<Name>,
+}
+
+pub(crate) fn run(command: InvitationCommand, context: &Context) -> Result<(), CommandError> {
+    match command {
+        InvitationCommand::List(arguments) => list(&arguments, context),
+        InvitationCommand::Accept(arguments) => accept(&arguments, context),
+        InvitationCommand::Decline(arguments) => decline(&arguments, context),
+    }
+}
+
+fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let found = context
+        .ask("cannot list the invitations", async {
+            client.invitations(arguments.user.as_ref()).await
+        })
+        .map_err(not_found)?
+        .invitations;
+    context.output.list(&columns(), &found)?;
+    context
+        .output
+        .when_empty(&found, "No organisation offers anything.");
+    Ok(())
+}
+
+fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandError> {
+    let AcceptArguments { org, user } = arguments;
+    let client = context.client_with_token()?;
+    let accepted = context
+        .change(format_args!("cannot accept what {org} offers"), async {
+            // What is accepted is what is offered now, and nothing that it becomes meanwhile.
+            let offers = client.invitations(user.as_ref()).await?.invitations;
+            let mut offers = offers.into_iter();
+            let offer = offers.find(|offer| offer.organization.folded() == org.folded());
+            let membership = offer.and_then(|offer| offer.membership);
+            client
+                .accept_invitation(org, user.as_ref(), membership)
+                .await
+        })
+        .map_err(not_found)?;
+    context.output.done(&accepted, |accepted| {
+        let who = user
+            .as_ref()
+            .map_or_else(|| "You are".to_owned(), |user| format!("{user} is"));
+        let org = &accepted.organization;
+        match accepted.membership {
+            Some(role) => format!(
+                "{who} {} of {org}: what is granted there comes before all other organisations.",
+                with_article(role)
+            ),
+            None => {
+                let grants = grants(accepted);
+                let told = if grants.is_empty() {
+                    String::new()
+                } else {
+                    format!(" ({grants})")
+                };
+                format!(
+                    "{who} a guest of {org}: what it grants counts{told}. Whoever writes there may decide \
+                     what runs on your machines."
+                )
+            }
+        }
+    })
+}
+
+fn decline(arguments: &DeclineArguments, context: &Context) -> Result<(), CommandError> {
+    let DeclineArguments { org, user } = arguments;
+    let client = context.client_with_token()?;
+    context
+        .change(format_args!("cannot decline what {org} offers"), async {
+            client.decline_invitation(org, user.as_ref()).await
+        })
+        .map_err(not_found)?;
+    context
+        .output
+        .done(&json!({ "organization": org, "declined": true }), |_| {
+            format!("Declined: nothing that {org} has granted is left.")
+        })
+}
+
+/// What to do where nothing is offered.
+fn not_found(error: CommandError) -> CommandError {
+    error.hint_for(
+        ErrorCode::NotFound,
+        "`fh invitation list` shows what is offered; what you are a member of, `fh org leave ORG` leaves.",
+    )
+}
+
+fn with_article(role: OrganizationRole) -> &'static str {
+    match role {
+        OrganizationRole::Member => "a member",
+        OrganizationRole::Admin => "an admin",
+        OrganizationRole::Owner => "an owner",
+    }
+}
+
+fn grants(offer: &InvitationInfo) -> String {
+    let grants = offer.grants.iter();
+    let grants: Vec<String> = grants
+        .map(|grant| format!("{} on {}", grant.role, grant.on))
+        .collect();
+    grants.join(", ")
+}
+
+fn columns() -> Vec<Column<InvitationInfo>> {
+    vec![
+        column("organization", "ORGANISATION", |offer: &InvitationInfo| {
+            offer.organization.to_string()
+        }),
+        column("membership", "MEMBERSHIP", |offer: &InvitationInfo| {
+            let role = offer.membership.map(OrganizationRole::as_str);
+            role.unwrap_or_default().to_owned()
+        }),
+        column("grants", "GRANTS", grants),
+        column("created_at", "SINCE", |offer: &InvitationInfo| {
+            human::timestamp(offer.created_at)
+        })
+        .shown(|offer, now| human::relative(offer.created_at, now)),
+        column("accepted_at", "ACCEPTED", |offer: &InvitationInfo| {
+            offer.accepted_at.map(human::timestamp).unwrap_or_default()
+        })
+        .shown(|offer, now| {
+            let at = offer.accepted_at.map(|at| human::relative(at, now));
+            at.unwrap_or_else(|| "not yet".to_owned())
+        }),
+    ]
+}

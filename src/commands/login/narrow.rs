@@ -1,0 +1,201 @@
+//! `fh login --org`: the token that is given to Nix reads one organisation and nothing else.
+//!
+//! Such a token is minted with the one that was given. It ends with that one.
+
+use fh_api::{CreateToken, FlakePattern, Name, Permission, Whoami};
+use fh_client::Client;
+use secrecy::SecretString;
+use time::{Duration, OffsetDateTime};
+
+use super::check::Identity;
+use crate::error::CommandError;
+
+/// By how much sooner than a new one a token may end that is used again.
+const SOON: Duration = Duration::days(1);
+
+/// For what passes between the server's word on the time and its making of a token.
+const MARGIN: Duration = Duration::minutes(5);
+
+/// What becomes of a token.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    /// It reaches the organisation alone already.
+    IsNarrow,
+    /// It may mint one that does.
+    Mint,
+    /// It may not.
+    Cannot,
+}
+
+/// What to do with a token that is to reach one organisation alone.
+fn decide(whoami: &Whoami, org: &Name) -> Decision {
+    let within = |pattern: &FlakePattern| match pattern {
+        FlakePattern::All => false,
+        FlakePattern::Organization(name) => name.folded() == org.folded(),
+        FlakePattern::Flake(flake) => flake.org.folded() == org.folded(),
+    };
+    if whoami.flakes.iter().all(within) {
+        return Decision::IsNarrow;
+    }
+    // A workload's own identity mints nothing.
+    if whoami.token_id.is_some() && whoami.permissions.contains(&Permission::Mint) {
+        return Decision::Mint;
+    }
+    Decision::Cannot
+}
+
+/// For how long a token is asked for that lasts as long as another one: a little less, because it is counted
+/// from when it is made. Where there is little left, the server decides.
+fn lifetime(left: Duration) -> Option<u64> {
+    let left = left - MARGIN;
+    u64::try_from(left.whole_seconds())
+        .ok()
+        .filter(|left| *left > 0)
+}
+
+/// What a narrowing came to.
+pub(super) enum Narrowed {
+    /// The token stays; a word about that, where it is not as narrow as was asked.
+    Same(Option<String>),
+    /// Another token, and whose it is.
+    Other(SecretString, Box<Identity>),
+}
+
+/// Narrows a token. `change`: whether anything may be done on the server. `stored`: what an earlier login
+/// has kept, which serves again where it is what would be minted. `now`: by the server's clock.
+pub(super) async fn narrow(
+    client: &Client,
+    identity: &Identity,
+    org: &Name,
+    now: OffsetDateTime,
+    change: bool,
+    stored: Option<(SecretString, Client)>,
+) -> Result<Narrowed, CommandError> {
+    let Some(whoami) = &identity.whoami else {
+        return Ok(Narrowed::Same(None));
+    };
+    match decide(whoami, org) {
+        Decision::IsNarrow => return Ok(Narrowed::Same(None)),
+        Decision::Cannot => {
+            return Ok(Narrowed::Same(Some(format!(
+                "this token cannot be narrowed to {org}, because it may not mint. Nix reads {org} alone, \
+                 by its address; but whoever gets hold of the token reads all that it reads.\n\
+                 A narrower one: `fh token create --flake '{org}/*'`"
+            ))));
+        }
+        Decision::Mint => {}
+    }
+    if let Some((token, client)) = stored
+        && let Ok(kept) = client.whoami().await
+        && serves_again(&kept, whoami, org)
+    {
+        return Ok(Narrowed::Other(token, Box::new(Identity::of(kept))));
+    }
+    if !change {
+        return Ok(Narrowed::Same(Some(format!(
+            "nothing is changed, so that the token is not narrowed to {org} here."
+        ))));
+    }
+    let minted = client
+        .create_token(&CreateToken {
+            description: Some(format!("fh login --org {org}")),
+            expires_in: lifetime(whoami.expires_at - now),
+            permissions: Some(whoami.permissions.clone()),
+            flakes: Some(vec![FlakePattern::Organization(org.clone())]),
+            ..CreateToken::default()
+        })
+        .await
+        .map_err(|error| {
+            CommandError::from(error).context(format!("cannot narrow the token to {org}"))
+        })?;
+    let identity = Identity::of(Whoami {
+        token_id: Some(minted.info.id),
+        token_description: minted.info.description,
+        flakes: minted.info.flakes,
+        expires_at: minted.info.expires_at,
+        ..whoami.clone()
+    });
+    Ok(Narrowed::Other(
+        SecretString::from(minted.token),
+        Box::new(identity),
+    ))
+}
+
+/// Whether a token that is there already is what a new one would be.
+fn serves_again(kept: &Whoami, given: &Whoami, org: &Name) -> bool {
+    let exactly = matches!(kept.flakes.as_slice(),
+        [FlakePattern::Organization(name)] if name.folded() == org.folded());
+    exactly
+        && kept.user == given.user
+        && kept.permissions == given.permissions
+        && kept.closures == given.closures
+        && kept.signed_by == given.signed_by
+        && kept.networks == given.networks
+        && kept.expires_at + SOON >= given.expires_at
+}
+
+#[cfg(test)]
+mod tests {
+    use fh_api::UserKind;
+
+    use super::*;
+
+    fn whoami(permissions: &[Permission], flakes: &[&str], days: i64) -> Whoami {
+        Whoami {
+            user: "ann".parse().unwrap(),
+            kind: UserKind::Human,
+            server_admin: false,
+            token_id: Some(uuid::Uuid::nil()),
+            token_description: None,
+            permissions: permissions.to_vec(),
+            flakes: flakes.iter().map(|flake| flake.parse().unwrap()).collect(),
+            closures: Vec::new(),
+            signed_by: Vec::new(),
+            networks: Vec::new(),
+            workload: None,
+            expires_at: OffsetDateTime::UNIX_EPOCH + time::Duration::days(days),
+        }
+    }
+
+    #[test]
+    fn only_what_reaches_further_is_narrowed_and_only_by_what_may_mint() {
+        use Permission::{Mint, Pull};
+        let acme: Name = "acme".parse().unwrap();
+        for (permissions, flakes, decision) in [
+            (&[Pull, Mint][..], &["*"][..], Decision::Mint),
+            (&[Pull], &["*"], Decision::Cannot),
+            (&[Pull], &["Acme/*"], Decision::IsNarrow),
+            (&[Pull], &["acme/app", "acme/tool"], Decision::IsNarrow),
+            (&[Pull, Mint], &["acme/*", "other/x"], Decision::Mint),
+        ] {
+            let whoami = whoami(permissions, flakes, 1);
+            assert_eq!(decide(&whoami, &acme), decision, "{flakes:?}");
+        }
+        let identity = Whoami {
+            token_id: None,
+            ..whoami(&[Pull, Mint], &["*"], 1)
+        };
+        assert_eq!(decide(&identity, &acme), Decision::Cannot);
+    }
+
+    #[test]
+    fn a_token_of_before_serves_again_where_nothing_else_would_be_minted() {
+        use Permission::{Mint, Pull};
+        let acme: Name = "acme".parse().unwrap();
+        let given = whoami(&[Pull, Mint], &["*"], 30);
+        let kept = whoami(&[Pull, Mint], &["acme/*"], 30);
+        assert!(serves_again(&kept, &given, &acme));
+        for other in [
+            whoami(&[Pull], &["acme/*"], 30),
+            whoami(&[Pull, Mint], &["acme/app"], 30),
+            whoami(&[Pull, Mint], &["*"], 30),
+            whoami(&[Pull, Mint], &["acme/*"], 20),
+            Whoami {
+                user: "bob".parse().unwrap(),
+                ..kept.clone()
+            },
+        ] {
+            assert!(!serves_again(&other, &given, &acme));
+        }
+    }
+}

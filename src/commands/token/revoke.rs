@@ -1,0 +1,206 @@
+//! `fh token revoke`.
+
+use clap::Args;
+use fh_api::{ErrorCode, RevokedToken, TokenRevocation};
+use fh_client::Client;
+use serde::Serialize;
+use uuid::Uuid;
+
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::{Column, column, human};
+use crate::terminal;
+
+/// Make tokens useless, at once and for good, with all that they asked for
+///
+/// Every token of the same user that a revoked one made, by creating or by rotating, ends with it, and
+/// so does what those made. A token that has ended already can be named too, to end what it made.
+/// Tokens that it made for other users stand by themselves: they are named, and end only with
+/// `--with-made-for-others`. On a terminal you are asked first.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh token list
+  fh token revoke 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10
+  fh token revoke --dry-run 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10
+  fh token revoke --with-made-for-others --yes 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10")]
+pub(crate) struct RevokeArguments {
+    /// Their ids, as `fh token list` shows them
+    #[arg(value_name = "ID", required = true)]
+    ids: Vec<Uuid>,
+
+    /// End what they made for other users, too: needs the right to revoke each of those
+    #[arg(long)]
+    with_made_for_others: bool,
+
+    /// Only say what would end and what would stand
+    #[arg(long, conflicts_with = "yes")]
+    dry_run: bool,
+
+    /// Do not ask
+    #[arg(short, long)]
+    yes: bool,
+}
+
+/// What revoking a token does.
+#[derive(Debug, Serialize)]
+struct Outcome {
+    /// The token that was named.
+    id: Uuid,
+    #[serde(flatten)]
+    told: TokenRevocation,
+}
+
+/// A token in the list of `--dry-run`.
+#[derive(Debug, Serialize)]
+struct Affected<'a> {
+    token: &'a RevokedToken,
+    becomes: &'static str,
+}
+
+pub(super) fn run(arguments: &RevokeArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    if arguments.dry_run {
+        return print_plan(&plan(arguments, &client, context)?, context);
+    }
+    let terminals = context.settings.terminals;
+    if !arguments.yes && terminals.stdin && terminals.stderr && !context.output.is_json() {
+        let planned = plan(arguments, &client, context)?;
+        for outcome in &planned {
+            context.output.remark(&sentences(outcome, &WOULD));
+        }
+        let confirmed = context.wait("Nothing was changed.", async {
+            terminal::confirm("Revoke?", false).await
+        })?;
+        if !confirmed {
+            return Err(CommandError::failed("not confirmed").hint("Nothing was changed."));
+        }
+    }
+    let mut done = Vec::new();
+    for id in &arguments.ids {
+        let told = context
+            .change(format_args!("cannot revoke the token {id}"), async {
+                client
+                    .revoke_token(*id, arguments.with_made_for_others)
+                    .await
+            })
+            .map_err(hinted)?;
+        let outcome = Outcome { id: *id, told };
+        if !context.output.is_json() {
+            context.output.remark(&sentences(&outcome, &DID));
+        }
+        done.push(outcome);
+    }
+    if context.output.is_json() {
+        return context.output.json(&done);
+    }
+    Ok(())
+}
+
+/// What revoking would end, as the server says.
+fn plan(
+    arguments: &RevokeArguments,
+    client: &Client,
+    context: &Context,
+) -> Result<Vec<Outcome>, CommandError> {
+    let ask = |id: &Uuid| {
+        let asked = context.ask(format_args!("cannot tell what revoking {id} ends"), async {
+            client
+                .token_revocation(*id, arguments.with_made_for_others)
+                .await
+        });
+        let told = asked.map_err(hinted)?;
+        Ok(Outcome { id: *id, told })
+    };
+    arguments.ids.iter().map(ask).collect()
+}
+
+fn hinted(error: CommandError) -> CommandError {
+    error.hint_for(ErrorCode::NotFound, "`fh token list` shows your tokens.")
+}
+
+fn print_plan(planned: &[Outcome], context: &Context) -> Result<(), CommandError> {
+    if context.output.is_json() {
+        return context.output.json(&planned);
+    }
+    let affected: Vec<Affected<'_>> = planned
+        .iter()
+        .flat_map(|outcome| {
+            let ended = outcome.told.ended.iter().map(|token| (token, "ends"));
+            let others = outcome.told.made_for_others.iter();
+            ended.chain(others.map(|token| (token, "stands")))
+        })
+        .map(|(token, becomes)| Affected { token, becomes })
+        .collect();
+    context.output.list(&columns(), &affected)?;
+    context.output.when_empty(
+        &affected,
+        "It has ended already, and so has all that came of it.",
+    );
+    Ok(())
+}
+
+fn columns<'a>() -> Vec<Column<Affected<'a>>> {
+    vec![
+        column("id", "ID", |of: &Affected<'_>| of.token.id.to_string()),
+        column("user", "USER", |of: &Affected<'_>| {
+            of.token.user.to_string()
+        }),
+        column("becomes", "WOULD", |of: &Affected<'_>| {
+            of.becomes.to_owned()
+        }),
+        column("expires_at", "EXPIRES", |of: &Affected<'_>| {
+            human::timestamp(of.token.expires_at)
+        })
+        .shown(|of, now| human::relative(of.token.expires_at, now)),
+        column("description", "DESCRIPTION", |of: &Affected<'_>| {
+            of.token.description.clone().unwrap_or_default()
+        })
+        .flexible(),
+    ]
+}
+
+/// How it is told before and after.
+struct Tense {
+    named: &'static str,
+    others: &'static str,
+    stand: &'static str,
+}
+
+const WOULD: Tense = Tense {
+    named: "This revokes the token",
+    others: "With it end",
+    stand: "Made for other users, and stays good (`--with-made-for-others` ends it):",
+};
+
+const DID: Tense = Tense {
+    named: "Revoked the token",
+    others: "With it ended",
+    stand: "Made for other users, and still good (`--with-made-for-others` ends it):",
+};
+
+/// What a person is told of one token.
+fn sentences(outcome: &Outcome, tense: &Tense) -> String {
+    let mut lines = vec![format!("{} {}.", tense.named, outcome.id)];
+    let rest: Vec<&RevokedToken> = outcome
+        .told
+        .ended
+        .iter()
+        .filter(|token| token.id != outcome.id)
+        .collect();
+    if !rest.is_empty() {
+        lines.push(format!("{}:", tense.others));
+        lines.extend(rest.into_iter().map(line));
+    }
+    if !outcome.told.made_for_others.is_empty() {
+        lines.push(tense.stand.to_owned());
+        lines.extend(outcome.told.made_for_others.iter().map(line));
+    }
+    lines.join("\n")
+}
+
+fn line(token: &RevokedToken) -> String {
+    let description = token.description.as_deref();
+    let description = description.map_or_else(String::new, |text| format!(", {text}"));
+    format!("  {} of {}{description}", token.id, token.user)
+}

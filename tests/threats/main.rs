@@ -1,0 +1,11 @@
+//! What an attacker tries, one file for each threat, by the means of anybody: the command line, the HTTP
+//! API and real Nix.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+#[path = "../nix/mod.rs"]
+mod nix;
+
+mod forged;
+mod poisoned_by_a_colleague;
+mod poisoned_by_a_stranger;
