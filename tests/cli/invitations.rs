@@ -145,7 +145,10 @@ fn names_are_kept_and_keys_are_trusted() {
     let admin = World::logged_in(&server, server.admin_token());
     let key = "acme-build-1:MFjd5AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
     let own = server.get("/.well-known/fh", None).unwrap().json().unwrap();
-    let own = own["public_keys"][0]["public_key"].as_str().unwrap().to_owned();
+    let own = own["public_keys"][0]["public_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let trust = format!("org set acme --trust-key {key}");
     let refused = format!("org set acme --trust-key {own}");
     let name = own.split(':').next().unwrap();

@@ -238,7 +238,11 @@ fn a_later_login_replaces_the_lines_of_the_former_in_their_order() {
     };
     let words = |added: &str, removed: &str| (added.to_owned(), removed.to_owned());
 
-    let (a, b, c) = ("https://x/cache/a", "https://x/cache/b", "https://x/cache/c");
+    let (a, b, c) = (
+        "https://x/cache/a",
+        "https://x/cache/b",
+        "https://x/cache/c",
+    );
     let added = set(&mut ledger, &mut conf, "one", &[a, c]);
     assert_eq!(added, words(&format!("{a} {c}"), ""));
     // What comes behind is only added; what comes between is not.

@@ -362,19 +362,25 @@ async fn tokens_of_before_act_for_the_organisation_of_their_policy() {
     let attacked = Attacked::new().await;
     let world = &attacked.world;
     let token = attacked.exchanged("1", &[]).await.access_token;
-    let without = world.server.state.database().change_access(crate::database::Decided::by_server(), |change| {
-        change.execute("UPDATE token SET acting_organization_id = NULL", [])?;
-        Ok::<_, crate::DatabaseError>(())
-    });
+    let without = world.server.state.database().change_access(
+        crate::database::Decided::by_server(),
+        |change| {
+            change.execute("UPDATE token SET acting_organization_id = NULL", [])?;
+            Ok::<_, crate::DatabaseError>(())
+        },
+    );
     without.await.unwrap();
     world.whoami(&token).await.expect(401);
-    let upgraded = world.server.state.database().change_access(crate::database::Decided::by_server(), |change| {
-        let migration = include_str!("../../database/migrations/0010_acting.sql");
-        let begin = migration.find("UPDATE token").unwrap();
-        let end = begin + migration[begin..].find(';').unwrap();
-        change.execute_batch(&migration[begin..end])?;
-        Ok::<_, crate::DatabaseError>(())
-    });
+    let upgraded = world.server.state.database().change_access(
+        crate::database::Decided::by_server(),
+        |change| {
+            let migration = include_str!("../../database/migrations/0010_acting.sql");
+            let begin = migration.find("UPDATE token").unwrap();
+            let end = begin + migration[begin..].find(';').unwrap();
+            change.execute_batch(&migration[begin..end])?;
+            Ok::<_, crate::DatabaseError>(())
+        },
+    );
     upgraded.await.unwrap();
     let who: Whoami = world.whoami(&token).await.expect(200).json();
     assert_eq!(who.workload.unwrap().policies, ["acme/ci"]);
