@@ -1,7 +1,7 @@
 //! An identity acts for the organisation that it names, and what others' policies say of it changes nothing.
 
 use fh_api::oauth::ExchangeAnswer;
-use fh_api::{AuditList, MintedToken, Name, TrustTest, Whoami};
+use fh_api::{AuditList, MintedToken, TrustTest, Whoami};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
