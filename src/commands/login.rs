@@ -26,7 +26,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_client::{Client, Reading, ServerKind, TokenStore};
+use fh_client::{Client, ServerKind, TokenStore};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
