@@ -143,7 +143,9 @@ fn without_a_token_a_private_flake_is_not_there_and_a_public_one_is_read_by_name
 
         let store = ScratchStore::new().unwrap();
         // At the root nobody has put it into everybody's view.
-        stranger.copy(url, &store.uri(), world.public.top()).failed();
+        stranger
+            .copy(url, &store.uri(), world.public.top())
+            .failed();
         stranger.copy(&open, &store.uri(), world.public.top()).ok();
         world.public.assert_arrived(nix, &store);
         let store = ScratchStore::new().unwrap();

@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, UpdateFlake, Visibility};
-use serde_json::json;
 use fh_client::ServerUrl;
+use serde_json::json;
 use time::OffsetDateTime;
 
 use super::{IfMissing, list, made};

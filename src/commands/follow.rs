@@ -76,12 +76,12 @@ impl Whose {
         }
     }
 
-    /// Who it is in a sentence that goes on with a verb.
-    fn subject(&self) -> String {
+    /// The beginning of a sentence: who follows.
+    fn follow(&self) -> String {
         match self.follower() {
-            Follower::Organization(org) => format!("The members of {org}"),
-            Follower::Everybody => "All who read at the root address".to_owned(),
-            Follower::Caller => "You".to_owned(),
+            Follower::Organization(org) => format!("The members of {org} follow"),
+            Follower::Everybody => "Everybody follows".to_owned(),
+            Follower::Caller => "You follow".to_owned(),
         }
     }
 }
@@ -139,9 +139,9 @@ pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<()
             Follower::Organization(_) | Follower::Everybody => "their machines",
         };
         format!(
-            "{} read {flake} at the root address now, as number {place} of what is followed.\n\
+            "{} {flake} at the root address now, as number {place} of the list.\n\
              Whoever writes there may decide what runs on {run}.",
-            whose.subject()
+            whose.follow()
         )
     })
 }
@@ -164,9 +164,9 @@ pub(crate) fn unfollow(
     )?;
     context.output.done(&list, |_| {
         if was_there {
-            format!("{} follow {flake} no more.", whose.subject())
+            format!("{} {flake} no more.", whose.follow())
         } else {
-            format!("{} did not follow {flake}.", whose.subject())
+            format!("{flake} was not followed.")
         }
     })
 }
@@ -189,10 +189,7 @@ fn list(whose: &Whose, context: &Context) -> Result<(), CommandError> {
     context.output.list(&columns(), &rows)?;
     context.output.when_empty(
         &rows,
-        &format!(
-            "{} follow nothing. Follow a public flake: `fh follow ORG/PROJECT`",
-            whose.subject()
-        ),
+        "Nothing is followed. Follow a public flake: `fh follow ORG/PROJECT`",
     );
     Ok(())
 }

@@ -18,7 +18,7 @@ Examples:
   fh org free-name              the names of organisations that are kept
   fh org free-name acme
   fh user free-name alice")]
-pub(super) struct FreeNameArguments {
+pub(crate) struct FreeNameArguments {
     /// The name; without it, those that are kept are listed
     #[arg(value_name = "NAME")]
     name: Option<Name>,

@@ -20,13 +20,13 @@ mod workload;
 pub(super) use lines::ask as ask_for_lines;
 pub(super) use plan::{ledger_of, ledger_text};
 pub(super) use recognise::{attic_cache, recognise};
-pub(super) use site::{Line, Site};
+pub(super) use site::Site;
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_client::{Client, Reading, ServerKind, TokenStore};
+use fh_client::{Client, ServerKind, TokenStore};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -56,7 +56,8 @@ use crate::{keyring, terminal};
 ///
 /// A CI job, a machine in a cloud or a pod needs no token: with `--workload` it logs in as itself,
 /// where a trust policy of the server knows it. `--keep-fresh` keeps that login good for as long as a
-/// command runs, and takes it back then. `--org` names the organisation that it acts for.
+/// command runs, and takes it back then. The first of `--organizations`, or
+/// `--org`, is the one that it acts for.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -68,7 +69,7 @@ Examples:
   fh login --organizations acme,beta                  of two contents for a path, that of acme
   fh login --org acme                                 nothing but acme, with a token for that
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
-  fh login --workload --org acme --org beta           acts for acme, and reads beta too
+  fh login --workload --organizations acme,beta       acts for acme, and reads beta too
 
 In a workflow of GitHub Actions:
   permissions:
@@ -211,7 +212,9 @@ async fn log_in(
         recognise(&selected, context).await?
     };
     let granted = if arguments.workload.workload {
-        Some(workload::exchange(&arguments.workload, &site, context).await?)
+        let reading = arguments.lines.reading(&selected);
+        let organizations = lines::named(&reading);
+        Some(workload::exchange(&arguments.workload, organizations, &site, context).await?)
     } else {
         None
     };
@@ -237,7 +240,9 @@ async fn log_in(
         identity,
         warning,
     } = if site.kind == ServerKind::Fh && !arguments.offline {
-        login.read_from(arguments, &mut site, &selected, context).await?
+        login
+            .read_from(arguments, &mut site, &selected, context)
+            .await?
     } else {
         arguments.lines.refuse_elsewhere(&site)?;
         login
@@ -331,11 +336,7 @@ impl Login {
                 }
             }
         }
-        let reading = match (arguments.lines.chosen(), selected) {
-            (Some(chosen), _) => chosen,
-            (None, Selected::Known(entry)) => entry.reading.clone(),
-            (None, _) => Reading::Usual,
-        };
+        let reading = arguments.lines.reading(selected);
         lines::ask(site, &asking, &reading).await?;
         Ok(self)
     }

@@ -245,7 +245,8 @@ fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandErr
         })
         .map_err(|error| {
             let owner = format!("Make another owner first: `fh member set {org} USER owner`");
-            let none = "You do not belong to it. What it offers, `fh invitation decline ORG` declines.";
+            let none =
+                "You do not belong to it. What it offers, `fh invitation decline ORG` declines.";
             error
                 .hint_for(ErrorCode::Conflict, owner)
                 .hint_for(ErrorCode::NotFound, none)

@@ -126,10 +126,64 @@ fn what_is_followed_is_an_ordered_list() {
             (&ann, "follow --list --org acme"),
             (&bob, "follow acme/open --everybody"),
             (&admin, "follow acme/open --everybody"),
-            (&World::new(), "follow --everybody"),
+            (&bob, "follow --everybody"),
         ],
     );
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r"
+    $ fh org create acme
+    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    $ fh flake create acme/open --visibility public
+    Made the public flake acme/open. Push to it: `fh push acme/open PATH`
+    Everybody reads it at [SERVER]/cache/acme/open; at the root address, members of acme and who follows it: `fh follow acme/open`
+    $ fh flake create acme/more --visibility public
+    Made the public flake acme/more. Push to it: `fh push acme/more PATH`
+    Everybody reads it at [SERVER]/cache/acme/more; at the root address, members of acme and who follows it: `fh follow acme/more`
+    $ fh flake show acme/open
+    Flake:       acme/open
+    Visibility:  public
+    Read at:     [SERVER]/cache/acme/open; at the root address, members of acme and who follows it: `fh follow acme/open`
+    Description:
+    Your role:   admin
+    Store paths: 0
+    Size:        0 B
+    Last push:   never
+    Created:     [DATE] (just now)
+    Id:          [ID]
+    $ fh follow acme/open
+    You follow acme/open at the root address now, as number 1 of the list.
+    Whoever writes there may decide what runs on your machines.
+    $ fh follow acme/* --first
+    You follow acme/* at the root address now, as number 1 of the list.
+    Whoever writes there may decide what runs on your machines.
+    $ fh follow
+    position,flake
+    1,acme/*
+    2,acme/open
+    $ fh unfollow ACME/*
+    You follow ACME/* no more.
+    $ fh unfollow acme/*
+    acme/* was not followed.
+    $ fh follow acme/absent
+    Error: cannot follow acme/absent
+    Caused by: not found, or not yours to see
+    Hint: Public flakes alone can be followed. `fh list flakes --owner acme` shows those of it.
+    $ fh follow acme/open --org acme
+    The members of acme follow acme/open at the root address now, as number 1 of the list.
+    Whoever writes there may decide what runs on their machines.
+    $ fh follow --list --org acme
+    position,flake
+    1,acme/open
+    $ fh follow acme/open --everybody
+    Error: cannot follow acme/open
+    Caused by: this is for server administrators
+    Hint: `fh status` shows what your token may do.
+    $ fh follow acme/open --everybody
+    Everybody follows acme/open at the root address now, as number 1 of the list.
+    Whoever writes there may decide what runs on their machines.
+    $ fh follow --everybody
+    position,flake
+    1,acme/open
+    ");
     assert_eq!(bob.fh(&["follow", "*"]).code, Some(2));
     assert_eq!(bob.fh(&["follow", "--list", "acme/open"]).code, Some(2));
     let list = bob.fh(&["follow", "--json"]).success().json();
@@ -143,9 +197,12 @@ fn names_are_kept_and_keys_are_trusted() {
     let all = ["pull", "push", "mint", "admin"];
     let ann = World::logged_in(&server, &server.token_for("ann", &all).unwrap());
     let admin = World::logged_in(&server, server.admin_token());
-    let key = "acme-build-1:MFjd5AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
+    let key = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
     let own = server.get("/.well-known/fh", None).unwrap().json().unwrap();
-    let own = own["public_keys"][0]["public_key"].as_str().unwrap().to_owned();
+    let own = own["public_keys"][0]["public_key"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let trust = format!("org set acme --trust-key {key}");
     let refused = format!("org set acme --trust-key {own}");
     let name = own.split(':').next().unwrap();
@@ -168,6 +225,129 @@ fn names_are_kept_and_keys_are_trusted() {
         ],
     );
     let told = told.replace(&own, "[OWN-KEY]").replace(name, "[OWN]");
-    insta::assert_snapshot!(told, @"");
+    insta::assert_snapshot!(told, @r#"
+    $ fh org create acme
+    Error: cannot make the organisation acme
+    Caused by: server administrators alone make organisations here, with a token that is not narrowed: the server's option organization-creation is "administrators"
+    Hint: Ask a server administrator for one: `fh org create ORG`, then `fh member set ORG USER owner`.
+    $ fh org create acme
+    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    $ fh org set acme --trust-key cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=
+    Organisation: acme
+    You are:      owner
+    Who pushes:   writers
+    Trusted keys: cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=
+    Created:      [DATE] (just now)
+    Id:           [ID]
+    $ fh org set acme --trust-key [OWN-KEY]
+    Error: cannot change acme
+    Caused by: [OWN] is a key of this server, which signs for every organisation: its signature proves nothing
+    $ fh org set acme --no-trust-keys
+    Organisation: acme
+    You are:      owner
+    Who pushes:   writers
+    Trusted keys:
+    Created:      [DATE] (just now)
+    Id:           [ID]
+    $ fh org delete acme
+    Deleted the organisation acme.
+    $ fh org create acme
+    Error: cannot make the organisation acme
+    Caused by: the name acme was given up by another organisation, and is kept until a server administrator frees it
+    Hint: `fh org list` shows your organisations.
+    $ fh org free-name
+    name,reserved_at
+    acme,[TIME]
+    $ fh org free-name acme
+    Error: cannot free the name acme
+    Caused by: this is for server administrators
+    Hint: `fh status` shows what your token may do.
+    $ fh org free-name acme
+    The name acme can be used again.
+    $ fh org free-name acme
+    Error: cannot free the name acme
+    Caused by: not found, or not yours to see
+    Hint: `fh org free-name` lists the names that are kept.
+    $ fh user free-name
+    name,reserved_at
+    $ fh org create acme
+    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    "#);
     assert_eq!(admin.fh(&["org", "set", "acme"]).code, Some(2));
+}
+
+/// The words of a line of a shell: what stands in double quotes is one.
+fn words(line: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    let mut quoted = false;
+    for c in line.chars() {
+        match c {
+            '"' => quoted = !quoted,
+            ' ' if !quoted => words.push(String::new()),
+            c => words.last_mut().unwrap().push(c),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// The commands of the README, word for word but for the address and the administrator's token file: an
+/// organisation, a flake, and somebody else who reads it at once.
+#[test]
+fn the_five_minutes_of_the_readme_are_as_they_stand_there() {
+    let readme = include_str!("../../README.md");
+    let (_, rest) = readme.split_once("## A cache in five minutes").unwrap();
+    let (section, _) = rest.split_once("\n## ").unwrap();
+    let server = TestServer::start().unwrap();
+    let token_file = server.data_dir().join("admin.token");
+    let (admin, alice) = (World::new(), World::new());
+    let mut who = &admin;
+    let mut done = Vec::new();
+    for line in section
+        .lines()
+        .filter_map(|line| line.strip_prefix("$ fh "))
+    {
+        let line = line.split("  #").next().unwrap();
+        let (line, output) = match line.split_once(" > ") {
+            Some((line, output)) => (line, Some(output.trim())),
+            None => (line, None),
+        };
+        let line = line.replace("http://127.0.0.1:8484", server.url()).replace(
+            "~/.local/share/fh-server/admin.token",
+            token_file.to_str().unwrap(),
+        );
+        // What needs a Nix, or is the server itself, is done elsewhere.
+        let mut words = words(&line);
+        if ["serve", "push", "doctor"].contains(&words[0].as_str()) {
+            continue;
+        }
+        if words[0] == "login" {
+            if line.contains("alice.token") {
+                who = &alice;
+            }
+            words.extend(["--scope".to_owned(), "user".to_owned()]);
+        }
+        let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
+        let run = who.fh(&arguments).success();
+        if let Some(output) = output {
+            alice.write(output, &run.stdout);
+        }
+        done.push((words[..2.min(words.len())].join(" "), run.stdout));
+    }
+    let commands: Vec<&str> = done.iter().map(|(command, _)| command.as_str()).collect();
+    assert_eq!(
+        commands,
+        [
+            "login --server",
+            "org create",
+            "flake create",
+            "user create",
+            "grant add",
+            "token create",
+            "login --server",
+            "list flakes"
+        ]
+    );
+    let listed = &done.last().unwrap().1;
+    assert!(listed.contains("acme/app,private,read,"), "{listed}");
 }

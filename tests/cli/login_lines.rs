@@ -37,9 +37,7 @@ fn contents(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 fn delete(world: &World, organization: &str) {
-    world
-        .fh(&["org", "delete", organization])
-        .success();
+    world.fh(&["org", "delete", organization]).success();
 }
 
 #[test]
@@ -56,7 +54,11 @@ fn each_organisation_gets_its_line_and_a_later_login_replaces_them() {
     assert_eq!(contents(&world), before);
     let named = "Nix reads from, in this order:\n  [SERVER]/cache/zeta  your organisation zeta\n  \
                  [SERVER]/cache/acme  your organisation acme\n";
-    assert!(shown.said(&server).contains(named), "{}", shown.said(&server));
+    assert!(
+        shown.said(&server).contains(named),
+        "{}",
+        shown.said(&server)
+    );
 
     let run = log_in(&world, &server, &[]).success();
     assert!(run.said(&server).contains(named), "{}", run.said(&server));
@@ -70,7 +72,9 @@ fn each_organisation_gets_its_line_and_a_later_login_replaces_them() {
     assert_eq!(run.json()["substituters"][1]["standing"], "own");
     let status = world.fh(&["status"]).success();
     assert!(
-        status.printed(&server).contains("[SERVER]/cache/zeta, [SERVER]/cache/acme"),
+        status
+            .printed(&server)
+            .contains("[SERVER]/cache/zeta, [SERVER]/cache/acme"),
         "{}",
         status.printed(&server)
     );
@@ -108,17 +112,21 @@ fn what_is_not_an_organisation_there_is_refused_and_nothing_is_changed() {
     let server = TestServer::start().unwrap();
     server.create_organization("acme").unwrap();
     let world = World::new();
-    for options in [
-        ["--organizations", "acme,none"],
-        ["--org", "none"],
-    ] {
+    for options in [["--organizations", "acme,none"], ["--org", "none"]] {
         let run = log_in(&world, &server, &options).code(1);
         assert!(run.stderr.contains("has no organisation"), "{}", run.stderr);
         assert!(contents(&world).is_empty());
     }
     log_in(&world, &server, &["--organizations", ""]).code(2);
     log_in(&world, &server, &["--root", "--org", "acme"]).code(2);
-    let flakehub = ["login", "--server", "flakehub", "--offline", "--org", "acme"];
+    let flakehub = [
+        "login",
+        "--server",
+        "flakehub",
+        "--offline",
+        "--org",
+        "acme",
+    ];
     world.with_stdin(&flakehub, "flakehub1_x").code(2);
 }
 
@@ -136,7 +144,10 @@ fn one_organisation_alone_gets_a_token_for_it_once() {
     let status = world.fh(&["status", "--json"]).success().json();
     assert_eq!(status["flakes"], serde_json::json!(["acme/*"]));
     let netrc = world.read("nix/netrc");
-    assert!(!netrc.contains(server.admin_token()), "the token that was given");
+    assert!(
+        !netrc.contains(server.admin_token()),
+        "the token that was given"
+    );
     // The same again is the same token.
     log_in(&world, &server, &["--org", "ACME"]).success();
     assert_eq!(world.read("nix/netrc"), netrc);
@@ -164,7 +175,11 @@ fn with_keys_of_each_organisation_the_lines_bring_their_own() {
         .unwrap();
     let world = World::new();
     let run = log_in(&world, &server, &[]).success();
-    assert!(run.stderr.contains("nothing yet that you may read"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("nothing yet that you may read"),
+        "{}",
+        run.stderr
+    );
     assert!(lines(&world, &server).is_empty());
     for name in ["acme", "beta"] {
         server.create_organization(name).unwrap();

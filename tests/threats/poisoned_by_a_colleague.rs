@@ -35,7 +35,13 @@ fn one_who_writes_elsewhere_does_not_decide() {
     let forged = Forged::of(&tool, "dev");
 
     // She is the first.
-    let push = ["push", "acme/playground", "--store", &forged.uri(), forged.path()];
+    let push = [
+        "push",
+        "acme/playground",
+        "--store",
+        &forged.uri(),
+        forged.path(),
+    ];
     dev.fh(push).ok();
     releaser.fh(["push", "acme/app", tool.top()]).ok();
     for nix in versions() {

@@ -49,7 +49,13 @@ impl World {
         self.mallory
             .fh(["flake", "create", flake, "--visibility", visibility])
             .ok();
-        let push = ["push", flake, "--store", &self.forged.uri(), self.forged.path()];
+        let push = [
+            "push",
+            flake,
+            "--store",
+            &self.forged.uri(),
+            self.forged.path(),
+        ];
         self.mallory.fh(push).ok();
     }
 
@@ -79,13 +85,8 @@ fn a_grant_that_nobody_accepted_changes_nothing() {
     world.assert_alice_gets_acmes();
     // Once alice has accepted evil as a guest, her own organisation still goes before it.
     let permissions = ["pull", "admin"];
-    let alice = world
-        .site
-        .token(&versions()[0], "alice", &permissions, &[]);
-    world
-        .mallory
-        .fh(["member", "remove", "evil", "alice"])
-        .ok();
+    let alice = world.site.token(&versions()[0], "alice", &permissions, &[]);
+    world.mallory.fh(["member", "remove", "evil", "alice"]).ok();
     world
         .mallory
         .fh(["grant", "add", "evil/x", "alice", "read"])

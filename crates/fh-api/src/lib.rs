@@ -60,13 +60,13 @@ pub use push::{
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
     PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
 };
+pub use reserved::{ReservedName, ReservedNameList};
+pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
 pub use substituters::{SubstituterInfo, SubstituterList};
 pub use tokens::{
     CreateToken, MintedToken, RevokedToken, RotateToken, TokenInfo, TokenList, TokenRevocation,
     WorkloadInfo,
 };
-pub use reserved::{ReservedName, ReservedNameList};
-pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
 pub use trust::{
     ConditionSpec, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo,
     TrustPolicyList, TrustTest,

@@ -140,9 +140,7 @@ fn make_keys(
     }
     match mode {
         Signing::Shared => Ok(0),
-        Signing::PerOrganization => {
-            ensure_for_organizations(connection, names).map_err(unusable)
-        }
+        Signing::PerOrganization => ensure_for_organizations(connection, names).map_err(unusable),
     }
 }
 

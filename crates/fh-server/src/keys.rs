@@ -96,7 +96,9 @@ impl SigningKeys {
         Self::of_stored(&list_of(connection, owner)?)
     }
 
-    fn of_stored<'a>(stored: impl IntoIterator<Item = &'a StoredKey> + Clone) -> Result<Self, KeyError> {
+    fn of_stored<'a>(
+        stored: impl IntoIterator<Item = &'a StoredKey> + Clone,
+    ) -> Result<Self, KeyError> {
         Ok(Self {
             active: narinfo_key(stored.clone(), KeyState::Active, "active signing key")?,
             standby: narinfo_key(stored, KeyState::Standby, "standby signing key")?,
@@ -230,9 +232,7 @@ impl Keys {
     ) -> Result<Arc<SigningKeys>, KeyError> {
         match self.signing_of(organization_id) {
             Some(keys) => Ok(keys),
-            None => {
-                SigningKeys::load(connection, self.signer_of(organization_id)).map(Arc::new)
-            }
+            None => SigningKeys::load(connection, self.signer_of(organization_id)).map(Arc::new),
         }
     }
 

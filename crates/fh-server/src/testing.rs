@@ -12,8 +12,8 @@ use tower::ServiceExt as _;
 use uuid::Uuid;
 
 use crate::bootstrap;
-use crate::database::Decided;
 use crate::config::{OrganizationCreation, Settings};
+use crate::database::Decided;
 use crate::database::tokens::Token;
 use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
 use crate::state::AppState;
@@ -247,11 +247,14 @@ impl TestServer {
     /// Lets an account accept what an organisation offers.
     pub(crate) async fn accept(&self, org: &str, user: &str) {
         let (org, user): (Name, Name) = (org.parse().unwrap(), user.parse().unwrap());
-        let accepted = self.state.database().change_access(crate::database::Decided::by_server(), move |change| {
-            let org = organizations::find(change, &org)?.unwrap();
-            let account = accounts::find(change, &user)?.unwrap();
-            invitations::accept(change, org.id, account.id, account.id)
-        });
+        let accepted = self.state.database().change_access(
+            crate::database::Decided::by_server(),
+            move |change| {
+                let org = organizations::find(change, &org)?.unwrap();
+                let account = accounts::find(change, &user)?.unwrap();
+                invitations::accept(change, org.id, account.id, account.id)
+            },
+        );
         accepted.await.unwrap().expect("something was offered");
     }
 
@@ -279,30 +282,35 @@ impl TestServer {
     /// A token like that one, which ended a minute ago.
     pub(crate) async fn expired(&self, like: &str) -> String {
         let id = fh_auth::read_unverified(like).unwrap().jti;
-        let expired = self.state.database().write(Decided::by_server(), move |transaction| {
-            let like = tokens::find(transaction, id)?.unwrap();
-            let account = accounts::get(transaction, like.account_id)?.unwrap();
-            let ago = |minutes: i64| {
-                Timestamp::from(time::OffsetDateTime::now_utc() - time::Duration::minutes(minutes))
-            };
-            let uuid = tokens::insert(
-                transaction,
-                &tokens::NewToken {
-                    account_id: like.account_id,
-                    parent_id: Some(like.id),
-                    description: None,
-                    scope: &like.scope,
-                    path_set_id: like.path_set_id,
-                    claims: None,
-                    acting: None,
-                    created_at: ago(60).whole_seconds(),
-                    created_by: None,
-                    expires_at: ago(1).whole_seconds(),
-                },
-            )?;
-            let expired = tokens::find(transaction, uuid)?.unwrap();
-            Ok::<_, crate::DatabaseError>((expired, account.uuid))
-        });
+        let expired = self
+            .state
+            .database()
+            .write(Decided::by_server(), move |transaction| {
+                let like = tokens::find(transaction, id)?.unwrap();
+                let account = accounts::get(transaction, like.account_id)?.unwrap();
+                let ago = |minutes: i64| {
+                    Timestamp::from(
+                        time::OffsetDateTime::now_utc() - time::Duration::minutes(minutes),
+                    )
+                };
+                let uuid = tokens::insert(
+                    transaction,
+                    &tokens::NewToken {
+                        account_id: like.account_id,
+                        parent_id: Some(like.id),
+                        description: None,
+                        scope: &like.scope,
+                        path_set_id: like.path_set_id,
+                        claims: None,
+                        acting: None,
+                        created_at: ago(60).whole_seconds(),
+                        created_by: None,
+                        expires_at: ago(1).whole_seconds(),
+                    },
+                )?;
+                let expired = tokens::find(transaction, uuid)?.unwrap();
+                Ok::<_, crate::DatabaseError>((expired, account.uuid))
+            });
         let (token, account) = expired.await.unwrap();
         self.sign(&token, account)
     }

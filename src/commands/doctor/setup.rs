@@ -160,7 +160,9 @@ impl Judgement {
 fn judged(found: &[&str], wanted: &[&str], whole: &str) -> Vec<Judgement> {
     let whole = whole.trim_end_matches('/');
     if found.is_empty() {
-        let none = wanted.iter().map(|url| Judgement::NoneAsked((*url).to_owned()));
+        let none = wanted
+            .iter()
+            .map(|url| Judgement::NoneAsked((*url).to_owned()));
         return none.collect();
     }
     // Whoever reads a part where they could read all has chosen that by hand.
@@ -229,7 +231,10 @@ mod tests {
         let (root, a, b) = ("https://h", "https://h/cache/a", "https://h/cache/b");
         let is = |url: &str| url.to_owned();
         assert_eq!(judged(&[root], &[root], root), [Asked(is(root))]);
-        assert_eq!(judged(&[], &[a, b], root), [NoneAsked(is(a)), NoneAsked(is(b))]);
+        assert_eq!(
+            judged(&[], &[a, b], root),
+            [NoneAsked(is(a)), NoneAsked(is(b))]
+        );
         assert_eq!(judged(&[a], &[a, b], root), [Asked(is(a)), Missing(is(b))]);
         assert_eq!(
             judged(&[root, b], &[b], root),

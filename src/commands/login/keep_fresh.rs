@@ -19,7 +19,7 @@ use tokio::process::Child;
 use tokio::sync::oneshot;
 
 use super::workload::{self, Granted};
-use super::{Asked, LoginArguments, Report};
+use super::{Asked, LoginArguments, Report, lines};
 use crate::commands::child::{self, Signals};
 use crate::commands::logout;
 use crate::context::Context;
@@ -112,9 +112,9 @@ impl Session<'_> {
     ) -> Result<std::convert::Infallible, CommandError> {
         let workload = workload::workload(&self.arguments.workload, self.context)?;
         // Its connections belong to this runtime.
-        let options = &self.arguments.workload;
-        let server = &self.report.site.server;
-        let source = workload::source(options, server, workload, self.context)?;
+        let site = &self.report.site;
+        let organizations = lines::named(&site.reading);
+        let source = workload::source(organizations, &site.server, workload, self.context)?;
         let mut end = granted.end();
         let mut due = halfway(granted.asked, end);
         let mut wait = FIRST_WAIT;

@@ -8,6 +8,7 @@ use fh_api::{Name, Standing, SubstituterInfo};
 use fh_client::{Client, Error as ClientError, Reading, ServerKind, ServerUrl};
 
 use super::site::{Line, Site};
+use crate::context::Selected;
 use crate::error::CommandError;
 
 /// The options that choose the addresses.
@@ -51,6 +52,15 @@ impl LineOptions {
         }
     }
 
+    /// What was chosen now, else at an earlier login to the server.
+    pub(super) fn reading(&self, selected: &Selected) -> Reading {
+        match (self.chosen(), selected) {
+            (Some(chosen), _) => chosen,
+            (None, Selected::Known(entry)) => entry.reading.clone(),
+            (None, _) => Reading::Usual,
+        }
+    }
+
     /// That nothing was chosen: another kind of server has no organisations.
     ///
     /// # Errors
@@ -63,6 +73,14 @@ impl LineOptions {
             "{} is no fh server: --org, --organizations and --root say nothing to it",
             site.server
         )))
+    }
+}
+
+/// The organisations that are named; a workload acts for the first, and reads the others.
+pub(super) fn named(reading: &Reading) -> &[Name] {
+    match reading {
+        Reading::Organizations(names) => names,
+        Reading::Usual | Reading::Root => &[],
     }
 }
 

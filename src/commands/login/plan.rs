@@ -420,8 +420,7 @@ impl Work<'_> {
             let values: Vec<&String> = values
                 .iter()
                 .filter(|value| {
-                    heeded.contains(value)
-                        || self.ledger.has_value(path, &self.owner, name, value)
+                    heeded.contains(value) || self.ledger.has_value(path, &self.owner, name, value)
                 })
                 .collect();
             let changed = self

@@ -195,7 +195,8 @@ impl Report {
             && !whoami.permissions.contains(&Permission::Pull)
         {
             warnings.push(
-                "this token may not pull: Nix gets nothing with it but what everybody may read.".to_owned(),
+                "this token may not pull: Nix gets nothing with it but what everybody may read."
+                    .to_owned(),
             );
         }
         if self.site.lines.as_ref().is_some_and(Vec::is_empty) {

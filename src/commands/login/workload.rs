@@ -27,11 +27,6 @@ pub(super) struct WorkloadOptions {
     /// With --workload, where the identity is from [env: FH_WORKLOAD] [default: what this looks like]
     #[arg(long, value_name = "NAME", requires = "workload", value_parser = words::<Provider>(&Provider::WORDS))]
     pub(super) provider: Option<Provider>,
-
-    /// With --workload, the organisation that the workload acts for; given again, those that it reads besides
-    /// [default: the owner of its forge's root, else the server's default organisation]
-    #[arg(long = "org", value_name = "ORG", requires = "workload", add = crate::completion::organizations())]
-    pub(super) organizations: Vec<Name>,
 }
 
 /// A token for an identity.
@@ -48,9 +43,10 @@ impl Granted {
     }
 }
 
-/// Exchanges the identity for a token.
+/// Exchanges the identity for a token that acts for the first of these organisations and reads the others.
 pub(super) async fn exchange(
     options: &WorkloadOptions,
+    organizations: &[Name],
     site: &Site,
     context: &Context,
 ) -> Result<Granted, CommandError> {
@@ -66,7 +62,7 @@ pub(super) async fn exchange(
         "Using the identity of this {}.",
         workload.provider()
     ));
-    grant(&source(options, &site.server, workload, context)?).await
+    grant(&source(organizations, &site.server, workload, context)?).await
 }
 
 /// Asks for a token now.
@@ -80,13 +76,13 @@ pub(super) async fn grant(source: &WorkloadSource) -> Result<Granted, CommandErr
 
 /// Where tokens for the identity come from.
 pub(super) fn source(
-    options: &WorkloadOptions,
+    organizations: &[Name],
     server: &ServerUrl,
     workload: Workload,
     context: &Context,
 ) -> Result<WorkloadSource, CommandError> {
     let source = context.workload_source(server, workload, Manner::Exchanged)?;
-    Ok(source.for_organizations(options.organizations.clone()))
+    Ok(source.for_organizations(organizations.to_vec()))
 }
 
 /// The workload that is meant. FH_WORKLOAD=off does not forbid what is asked for in so many words.

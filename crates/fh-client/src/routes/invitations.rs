@@ -3,7 +3,8 @@
 //! [The module above](super) says what can go wrong, for all.
 
 use fh_api::{
-    AcceptInvitation, FollowList, InvitationInfo, InvitationList, Name, OrganizationRole, SetFollows,
+    AcceptInvitation, FollowList, InvitationInfo, InvitationList, Name, OrganizationRole,
+    SetFollows,
 };
 
 use super::json;
@@ -42,7 +43,8 @@ impl Client {
 
     /// Declines what an organisation offers, or ends the standing of a guest there.
     pub async fn decline_invitation(&self, org: &Name, user: Option<&Name>) -> Result<()> {
-        self.delete(&format!("/invitations/{org}{}", of(user))).await
+        self.delete(&format!("/invitations/{org}{}", of(user)))
+            .await
     }
 
     /// What is followed.

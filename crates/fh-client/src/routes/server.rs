@@ -58,11 +58,7 @@ impl Client {
         let request = Request {
             // Twice would be one rotation too many.
             repeat: Repeat::IfUnsent,
-            ..request(
-                Method::POST,
-                format!("{API_PREFIX}{path}"),
-                Content::Empty,
-            )
+            ..request(Method::POST, format!("{API_PREFIX}{path}"), Content::Empty)
         };
         parse(&self.transport.send(&request).await?)
     }

@@ -232,13 +232,17 @@ fn a_later_login_replaces_the_lines_of_the_former_in_their_order() {
     let mut ledger = Ledger::default();
     let list = "extra-substituters";
     let text = |conf: &NixConf| conf.effective_list(list).join(" ");
-    let mut set = |ledger: &mut Ledger, conf: &mut NixConf, owner: &str, values: &[&str]| {
+    let set = |ledger: &mut Ledger, conf: &mut NixConf, owner: &str, values: &[&str]| {
         let change = ledger.set_list(path, owner, conf, list, values).unwrap();
         (change.added.join(" "), change.removed.join(" "))
     };
     let words = |added: &str, removed: &str| (added.to_owned(), removed.to_owned());
 
-    let (a, b, c) = ("https://x/cache/a", "https://x/cache/b", "https://x/cache/c");
+    let (a, b, c) = (
+        "https://x/cache/a",
+        "https://x/cache/b",
+        "https://x/cache/c",
+    );
     let added = set(&mut ledger, &mut conf, "one", &[a, c]);
     assert_eq!(added, words(&format!("{a} {c}"), ""));
     // What comes behind is only added; what comes between is not.

@@ -10,9 +10,9 @@
 use fh_api::{Name, Standing};
 use fh_auth::{Follow, Follows, Holdings, Rank};
 
+use super::Caller;
 use super::directory::OrganizationEntry;
 use super::organizations::{OrganizationRef, touches};
-use super::Caller;
 use crate::error::ApiError;
 
 /// One such address.
@@ -57,7 +57,10 @@ impl Caller {
                 Some(id) if flakes.contains(&id) => {}
                 Some(id) => {
                     flakes.push(id);
-                    let project = self.directory.flake(id).map(|flake| flake.name.project.clone());
+                    let project = self
+                        .directory
+                        .flake(id)
+                        .map(|flake| flake.name.project.clone());
                     addresses.push(self.address(entry, project, Standing::Followed));
                 }
             }

@@ -163,10 +163,7 @@ impl Caller {
     ///
     /// # Errors
     /// As [`Self::organization_to_administer`], and 403 for who is neither.
-    pub(crate) fn organization_to_sign_for(
-        &self,
-        name: &str,
-    ) -> Result<OrganizationRef, ApiError> {
+    pub(crate) fn organization_to_sign_for(&self, name: &str) -> Result<OrganizationRef, ApiError> {
         if let Ok(principal) = self.server_administrator()
             && let Some(entry) = self.directory.find_organization(name)
         {

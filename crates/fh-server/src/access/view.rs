@@ -126,7 +126,8 @@ impl View {
 
     /// Whether it is narrowed to an organisation of the caller's own.
     fn is_own(&self) -> bool {
-        let (Narrowing::Organization(id), Some(principal)) = (self.narrowing, &self.principal) else {
+        let (Narrowing::Organization(id), Some(principal)) = (self.narrowing, &self.principal)
+        else {
             return false;
         };
         principal.scope.allows(Permission::Pull)

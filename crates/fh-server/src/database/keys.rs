@@ -146,7 +146,8 @@ pub(crate) fn list_of(
             all(connection, &sql, [], StoredKey::from_row)
         }
         Some(id) => {
-            let sql = format!("{SELECT} WHERE purpose = 'narinfo' AND organization_id = ?1 ORDER BY id");
+            let sql =
+                format!("{SELECT} WHERE purpose = 'narinfo' AND organization_id = ?1 ORDER BY id");
             all(connection, &sql, params![id], StoredKey::from_row)
         }
     }

@@ -136,11 +136,7 @@ fn make(
 
 /// One more than any number that the owner has used, whatever stood in front of it, and than any that
 /// anybody has used behind the same text: no name comes twice.
-fn next_number(
-    connection: &Connection,
-    owner: KeyOwner,
-    base: &str,
-) -> Result<u64, KeyError> {
+fn next_number(connection: &Connection, owner: KeyOwner, base: &str) -> Result<u64, KeyError> {
     let own = keys::list_of(connection, owner)?
         .into_iter()
         .map(|key| key.name);

@@ -38,7 +38,6 @@ use moka::sync::Cache;
 use rusqlite::Connection;
 
 use self::closures::Closures;
-pub(crate) use self::contested::Dispute;
 use self::contested::{DecisionKey, Winner};
 use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};

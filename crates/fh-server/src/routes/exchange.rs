@@ -189,6 +189,8 @@ async fn answer(
         ));
     }
     state.limiter().login(source)?;
+    // Before anything is read that decides, such as which organisations are meant.
+    let generation = state.database().generation();
     let named = Named::Organizations(asked.organization.clone());
     let shown = match asked.subject_token_type.as_str() {
         JWT_TOKEN_TYPE | ID_TOKEN_TYPE => jwt(state, &asked.subject_token, named).await,
@@ -202,7 +204,6 @@ async fn answer(
             ));
         }
     };
-    let generation = state.database().generation();
     let admitted = match shown {
         Ok(shown) => {
             *verified = Some(Verified {

@@ -142,10 +142,8 @@ impl Rotation {
             {
                 return Err(ApiError::NotFound);
             }
-            let before =
-                SigningKeys::load(connection, self.owner).map_err(ApiError::internal)?;
-            let after =
-                rotate_keys(connection, self.owner, &names).map_err(ApiError::internal)?;
+            let before = SigningKeys::load(connection, self.owner).map_err(ApiError::internal)?;
+            let after = rotate_keys(connection, self.owner, &names).map_err(ApiError::internal)?;
             let name = after.active().name();
             audit::record(
                 connection,

@@ -9,9 +9,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use fh_api::{
-    Signing, SigningKeyInfo, Standing, SubstituterInfo, SubstituterList, UserKind,
-};
+use fh_api::{Signing, SigningKeyInfo, Standing, SubstituterInfo, SubstituterList, UserKind};
 use rusqlite::Connection;
 use serde::Deserialize;
 
@@ -129,9 +127,8 @@ async fn line(state: &AppState, address: &Address) -> Result<SubstituterInfo, Ap
         Some(keys) => keys,
         None => {
             let keys = state.clone();
-            let find = move |connection: &Connection| {
-                Ok(keys.keys().find_signing_of(connection, id)?)
-            };
+            let find =
+                move |connection: &Connection| Ok(keys.keys().find_signing_of(connection, id)?);
             state.database().read(find).await?
         }
     };

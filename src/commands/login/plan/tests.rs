@@ -47,7 +47,9 @@ fn organizations(names: &[&str]) -> Site {
         url: format!("https://a.org/cache/{name}").parse().unwrap(),
         organization: Some(name.parse().unwrap()),
         standing: Some(fh_api::Standing::Own),
-        public_keys: [2, 3].map(|number| format!("a.org/{name}-{number}:x")).to_vec(),
+        public_keys: [2, 3]
+            .map(|number| format!("a.org/{name}-{number}:x"))
+            .to_vec(),
     });
     site.read_from(lines.collect());
     site
@@ -142,19 +144,31 @@ fn a_later_login_replaces_the_lines_and_keys_of_the_former_and_no_others() {
     let substituters = "extra-substituters = https://a.org/cache/acme https://a.org/cache/beta\n";
     assert!(conf.contains(substituters), "{conf}");
     let now = machine(Scope::User, Daemon::None, carried_out(&first));
-    assert!(planned_for(&both, None, &now, "fh1_x").unwrap().changes.is_nothing());
+    assert!(
+        planned_for(&both, None, &now, "fh1_x")
+            .unwrap()
+            .changes
+            .is_nothing()
+    );
 
     let chosen = Reading::Organizations(vec!["acme".parse().unwrap()]);
     let alone = organizations(&["acme"]);
     let second = planned_for(&alone, Some(&chosen), &now, "fh1_x").unwrap();
     let conf = after(&second, "nix.conf").unwrap();
-    assert!(conf.contains("extra-substituters = https://a.org/cache/acme\n"), "{conf}");
+    assert!(
+        conf.contains("extra-substituters = https://a.org/cache/acme\n"),
+        "{conf}"
+    );
     // What stood there before a login stays, though it is a key of one that is not read any more.
-    let keys = "extra-trusted-public-keys = a.org/beta-2:x a.org/acme-1:x a.org/acme-2:x a.org/acme-3:x\n";
+    let keys =
+        "extra-trusted-public-keys = a.org/beta-2:x a.org/acme-1:x a.org/acme-2:x a.org/acme-3:x\n";
     assert!(conf.contains(keys), "{conf}");
     let config = after(&second, "config").unwrap();
     assert!(config.contains("organizations = [\"acme\"]"), "{config}");
-    assert!(config.contains("substituters = [\"https://a.org/cache/acme\"]"), "{config}");
+    assert!(
+        config.contains("substituters = [\"https://a.org/cache/acme\"]"),
+        "{config}"
+    );
 
     // One that was remembered and has a successor was rotated, and goes whoever wrote it.
     let files = carried_out(&second).with(
@@ -165,11 +179,17 @@ fn a_later_login_replaces_the_lines_and_keys_of_the_former_and_no_others() {
     let now = machine(Scope::User, Daemon::None, files);
     let third = planned_for(&alone, None, &now, "fh1_x").unwrap();
     let conf = after(&third, "nix.conf").unwrap();
-    assert!(!conf.contains("acme-1") && conf.contains("a.org/beta-2:x"), "{conf}");
+    assert!(
+        !conf.contains("acme-1") && conf.contains("a.org/beta-2:x"),
+        "{conf}"
+    );
 
     let root = planned(&now, "fh1_x").unwrap();
     let conf = after(&root, "nix.conf").unwrap();
-    assert!(conf.contains("extra-substituters = https://a.org\n"), "{conf}");
+    assert!(
+        conf.contains("extra-substituters = https://a.org\n"),
+        "{conf}"
+    );
 }
 
 #[test]

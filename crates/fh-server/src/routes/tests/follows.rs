@@ -63,8 +63,14 @@ async fn what_strangers_make_public_is_in_no_view_unasked() {
         server.get("/nix-cache-info", token).await.expect(200);
         let nar = format!("/nar/{}.nar.zst", world.one.nar_name());
         server.get(&nar, token).await.expect(404);
-        server.get(&format!("/cache/one{nar}"), token).await.expect(200);
-        server.get(&format!("/cache/two{nar}"), token).await.expect(404);
+        server
+            .get(&format!("/cache/one{nar}"), token)
+            .await
+            .expect(200);
+        server
+            .get(&format!("/cache/two{nar}"), token)
+            .await
+            .expect(404);
     }
     // Every token without limits of paths reads by name what everybody reads.
     let elsewhere = server.narrow(&world.reader, &["pull"], &["acme/app"]).await;
@@ -78,9 +84,15 @@ async fn the_earlier_follow_is_believed_and_none_takes_a_path_away() {
     let (server, reader) = (&world.scene.server, world.reader.as_str());
     server.follow(reader, &["two/tool"]).await.expect(200);
     assert_eq!(world.served("", reader).await, "two");
-    server.follow(reader, &["two/tool", "one/*"]).await.expect(200);
+    server
+        .follow(reader, &["two/tool", "one/*"])
+        .await
+        .expect(200);
     assert_eq!(world.served("", reader).await, "two");
-    server.follow(reader, &["one/*", "two/tool"]).await.expect(200);
+    server
+        .follow(reader, &["one/*", "two/tool"])
+        .await
+        .expect(200);
     assert_eq!(world.served("", reader).await, "one");
     let nar = format!("/nar/{}.nar.zst", world.two.nar_name());
     server.get(&nar, reader).await.expect(404);
@@ -94,20 +106,35 @@ async fn the_earlier_follow_is_believed_and_none_takes_a_path_away() {
     assert_eq!(disputed.others, ["two/tool".parse().unwrap()]);
     assert!(why.message.contains("/cache/two/tool"), "{}", why.message);
     // One that is private again is followed without effect, and can be kept in the list.
-    let owner = world.scene.server.mint(&server.admin, json!({
-        "user": "one-owner", "permissions": ["admin"],
-    }));
+    let owner = world.scene.server.mint(
+        &server.admin,
+        json!({
+            "user": "one-owner", "permissions": ["admin"],
+        }),
+    );
     let owner = owner.await.token;
     let close = json!({ "visibility": "private" });
-    server.patch("/api/v1/flakes/one/tool", &owner, close).await.expect(200);
+    server
+        .patch("/api/v1/flakes/one/tool", &owner, close)
+        .await
+        .expect(200);
     assert_eq!(world.served("", reader).await, "two");
     let why: AccessExplanation = server.get(&path, reader).await.expect(200).json();
-    assert_eq!(why.disputed, None, "nothing is told of what is out of the view");
+    assert_eq!(
+        why.disputed, None,
+        "nothing is told of what is out of the view"
+    );
     server.follow(reader, &["one/*"]).await.expect(200);
     assert_eq!(world.served("", reader).await, "none");
-    server.follow(reader, &["two/tool", "one/*"]).await.expect(200);
+    server
+        .follow(reader, &["two/tool", "one/*"])
+        .await
+        .expect(200);
     server.follow(reader, &["two/tool"]).await.expect(200);
-    server.follow(reader, &["two/tool", "one/*"]).await.expect(404);
+    server
+        .follow(reader, &["two/tool", "one/*"])
+        .await
+        .expect(404);
     server.follow(reader, &["one/tool"]).await.expect(404);
 }
 
@@ -121,40 +148,63 @@ async fn owners_follow_for_members_and_administrators_for_everybody() {
         });
         server.put("/api/v1/follows", token, body).await
     };
-    set(&world.reader, &["one/tool"], &[], None).await.expect(403);
-    set(&server.admin, &["one/tool"], &[], None).await.expect(200);
+    set(&world.reader, &["one/tool"], &[], None)
+        .await
+        .expect(403);
+    set(&server.admin, &["one/tool"], &[], None)
+        .await
+        .expect(200);
     for token in ["", world.reader.as_str(), ann] {
         assert_eq!(world.served("", token).await, "one");
-        assert_eq!(followed(server, "?everybody=true", token).await, ["one/tool"]);
+        assert_eq!(
+            followed(server, "?everybody=true", token).await,
+            ["one/tool"]
+        );
     }
     // An organisation's come before everybody's, and one's own before these.
     let bob = server.user("bob").await;
     server.member("acme", "bob", "admin", ann).await;
     set(&bob, &["two/*"], &[], Some("acme")).await.expect(403);
-    set(&world.reader, &["two/*"], &[], Some("acme")).await.expect(404);
+    set(&world.reader, &["two/*"], &[], Some("acme"))
+        .await
+        .expect(404);
     set(ann, &["two/*"], &[], Some("acme")).await.expect(200);
     assert_eq!(followed(server, "?org=ACME", &bob).await, ["two/*"]);
-    server.get("/api/v1/follows?org=acme", &world.reader).await.expect(404);
-    server.get("/api/v1/follows?org=acme&everybody=true", &bob).await.expect(400);
+    server
+        .get("/api/v1/follows?org=acme", &world.reader)
+        .await
+        .expect(404);
+    server
+        .get("/api/v1/follows?org=acme&everybody=true", &bob)
+        .await
+        .expect(400);
     assert_eq!(world.served("", ann).await, "two");
     assert_eq!(world.served("", &bob).await, "two");
     assert_eq!(world.served("", &world.reader).await, "one");
     server.follow(&bob, &["one/tool"]).await.expect(200);
     assert_eq!(world.served("", &bob).await, "one");
     // Who leaves follows for themselves alone.
-    server.delete("/api/v1/orgs/acme/members/bob", &bob).await.expect(204);
+    server
+        .delete("/api/v1/orgs/acme/members/bob", &bob)
+        .await
+        .expect(204);
     server.follow(&bob, &[]).await.expect(200);
     assert_eq!(world.served("", &bob).await, "one");
 
     // The list is set as a whole, if it is what was seen.
     set(ann, &["one/*"], &[], Some("acme")).await.expect(409);
     set(ann, &["two/*"], &[], Some("acme")).await.expect(200);
-    set(ann, &["one/*", "two/*"], &["TWO/*"], Some("acme")).await.expect(200);
+    set(ann, &["one/*", "two/*"], &["TWO/*"], Some("acme"))
+        .await
+        .expect(200);
     assert_eq!(world.served("", ann).await, "one");
 
     // What counts for a service account is what its organisation follows.
     let accounts = "/api/v1/orgs/acme/service-accounts";
-    server.post(accounts, ann, json!({ "name": "fleet" })).await.expect(201);
+    server
+        .post(accounts, ann, json!({ "name": "fleet" }))
+        .await
+        .expect(201);
     let body = json!({ "user": "fleet", "permissions": ["pull", "admin"] });
     let fleet = server.mint(&server.admin, body).await.token;
     assert_eq!(world.served("", &fleet).await, "one");
@@ -165,8 +215,14 @@ async fn owners_follow_for_members_and_administrators_for_everybody() {
 async fn only_what_is_public_and_can_be_seen_is_followed() {
     let world = strangers().await;
     let (server, reader) = (&world.scene.server, world.reader.as_str());
-    server.flake("acme/hidden", "unlisted", &world.scene.ann).await;
-    let hidden = server.follow(reader, &["acme/app"]).await.expect(404).fingerprint();
+    server
+        .flake("acme/hidden", "unlisted", &world.scene.ann)
+        .await;
+    let hidden = server
+        .follow(reader, &["acme/app"])
+        .await
+        .expect(404)
+        .fingerprint();
     for absent in ["acme/absent", "absent/app", "acme/*", "absent/*"] {
         let answer = server.follow(reader, &[absent]).await.expect(404);
         assert_eq!(answer.fingerprint(), hidden, "{absent}");
@@ -184,7 +240,9 @@ async fn only_what_is_public_and_can_be_seen_is_followed() {
     server.follow(reader, &many).await.expect(422);
     let few = server.narrow(reader, &["pull", "admin"], &["one/*"]).await;
     server.follow(&few, &["one/*"]).await.expect(403);
-    let pull = server.narrow(reader, &["pull", "push", "mint"], &["*"]).await;
+    let pull = server
+        .narrow(reader, &["pull", "push", "mint"], &["*"])
+        .await;
     server.follow(&pull, &["one/*"]).await.expect(403);
     assert!(followed(server, "", reader).await.is_empty());
 }
@@ -217,7 +275,9 @@ async fn a_key_that_an_organisation_trusts_settles_between_its_flakes() {
     let path = "/api/v1/orgs/acme";
     let public = key.public().to_string();
     let set = async |keys: &[&str], token: &str| {
-        server.patch(path, token, json!({ "trusted_keys": keys })).await
+        server
+            .patch(path, token, json!({ "trusted_keys": keys }))
+            .await
     };
     server.member("acme", "bob", "admin", ann).await;
     set(&[&public], &bob).await.expect(403);
@@ -228,15 +288,25 @@ async fn a_key_that_an_organisation_trusts_settles_between_its_flakes() {
     // No key of the server, whichever it was.
     let own = |index: usize| server.state.keys().public()[index].public_key.clone();
     let first = own(0);
-    server.post("/api/v1/keys/rotate", &server.admin, json!({})).await.expect(200);
+    server
+        .post("/api/v1/keys/rotate", &server.admin, json!({}))
+        .await
+        .expect(200);
     for own in [first, own(0), own(1)] {
         let answer = set(&[&public, &own], ann).await.expect(422);
-        assert!(answer.message().contains("a key of this server"), "{}", answer.message());
+        assert!(
+            answer.message().contains("a key of this server"),
+            "{}",
+            answer.message()
+        );
     }
     let info: OrganizationInfo = server.get(path, ann).await.expect(200).json();
     assert_eq!(info.trusted_keys, [public]);
     // What is not named stays.
-    server.patch(path, ann, json!({ "push": "writers" })).await.expect(200);
+    server
+        .patch(path, ann, json!({ "push": "writers" }))
+        .await
+        .expect(200);
     assert_eq!(served().await, built.nar_hash());
     set(&[], ann).await.expect(200);
     assert_eq!(served().await, early.nar_hash());

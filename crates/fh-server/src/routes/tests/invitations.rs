@@ -27,7 +27,11 @@ async fn told(server: &TestServer, token: &str) -> Vec<String> {
             .map(|grant| format!("{}:{}", grant.on, grant.role))
             .collect();
         let accepted = offer.accepted_at.is_some();
-        format!("{} {membership} {} {accepted}", offer.organization, grants.join(","))
+        format!(
+            "{} {membership} {} {accepted}",
+            offer.organization,
+            grants.join(",")
+        )
     });
     told.collect()
 }
@@ -49,13 +53,19 @@ async fn decline(server: &TestServer, org: &str, token: &str, status: u16) {
 async fn a_strangers_grant_changes_nothing_until_it_is_accepted() {
     let scene = Scene::new().await;
     let server = &scene.server;
-    let (good, evil) = (Item::new("tool", b"acme's"), Item::new("tool", b"mallory's"));
+    let (good, evil) = (
+        Item::new("tool", b"acme's"),
+        Item::new("tool", b"mallory's"),
+    );
     scene.push(&[&good]).await;
     let alice = server.user("alice").await;
     server.member("acme", "alice", "member", &scene.ann).await;
     let everybody = "/api/v1/orgs/acme/grants/@members";
     let read = json!({ "role": "read" });
-    server.put(everybody, &scene.ann, read.clone()).await.expect(200);
+    server
+        .put(everybody, &scene.ann, read.clone())
+        .await
+        .expect(200);
     let mallory = server.user("mallory").await;
     server.organization("evil", &mallory).await;
     server.flake("evil/x", "private", &mallory).await;
@@ -80,8 +90,16 @@ async fn a_strangers_grant_changes_nothing_until_it_is_accepted() {
     assert_eq!(answer().await, before);
     assert_eq!(served().await, good.nar_hash());
     // Nor where she names it, nor in any list.
-    assert!(scene.narinfo("/cache/evil/x", &evil, &alice).await.is_none());
-    server.get("/api/v1/flakes/evil/x", &alice).await.expect(404);
+    assert!(
+        scene
+            .narinfo("/cache/evil/x", &evil, &alice)
+            .await
+            .is_none()
+    );
+    server
+        .get("/api/v1/flakes/evil/x", &alice)
+        .await
+        .expect(404);
     server.get("/api/v1/orgs/evil", &alice).await.expect(404);
     let orgs: OrganizationList = server.get("/api/v1/orgs", &alice).await.json();
     assert_eq!(orgs.orgs.len(), 1);
@@ -101,7 +119,11 @@ async fn a_strangers_grant_changes_nothing_until_it_is_accepted() {
     let path = "/api/v1/invitations/evil";
     let seen = json!({ "membership": null });
     let answered = server.put(path, &alice, seen.clone()).await.expect(409);
-    assert!(answered.message().contains("membership as owner"), "{}", answered.message());
+    assert!(
+        answered.message().contains("membership as owner"),
+        "{}",
+        answered.message()
+    );
     server.delete(member, &mallory).await.expect(204);
     accept(server, "evil", json!("owner"), &alice, 409).await;
     // What she accepts as a guest comes after her own.
@@ -165,16 +187,24 @@ async fn what_is_offered_is_told_to_whom_it_is_offered() {
     let members = async |token: &str| -> Vec<(String, bool)> {
         let list: MemberList = server.get("/api/v1/orgs/acme/members", token).await.json();
         let members = list.members.into_iter();
-        members.map(|member| (member.user.to_string(), member.invited)).collect()
+        members
+            .map(|member| (member.user.to_string(), member.invited))
+            .collect()
     };
     let told_to = |names: &[(&str, bool)]| -> Vec<(String, bool)> {
-        names.iter().map(|(name, invited)| ((*name).to_owned(), *invited)).collect()
+        names
+            .iter()
+            .map(|(name, invited)| ((*name).to_owned(), *invited))
+            .collect()
     };
     assert_eq!(
         members(&ann).await,
         told_to(&[("ann", false), ("bob", true), ("cleo", false)])
     );
-    assert_eq!(members(&cleo).await, told_to(&[("ann", false), ("cleo", false)]));
+    assert_eq!(
+        members(&cleo).await,
+        told_to(&[("ann", false), ("cleo", false)])
+    );
 
     decline(&server, "acme", &bob, 204).await;
     decline(&server, "acme", &bob, 404).await;
@@ -248,7 +278,10 @@ async fn who_leaves_takes_what_was_granted_along_and_who_is_removed_may_accept_a
     accept(&server, "acme", Value::Null, &bob, 200).await;
     server.delete(own, &ann).await.expect(204);
     assert!(!reads().await);
-    server.put(own, &ann, json!({ "role": "admin" })).await.expect(200);
+    server
+        .put(own, &ann, json!({ "role": "admin" }))
+        .await
+        .expect(200);
     server.delete(own, &ann).await.expect(204);
     accept(&server, "acme", json!("admin"), &bob, 409).await;
     // Its only flake gone, a guest can leave still.
@@ -268,7 +301,10 @@ async fn owners_decide_for_the_service_accounts_of_their_organisation() {
     server.flake("other/lib", "private", &bob).await;
     server.member("acme", "cleo", "admin", &ann).await;
     let accounts = "/api/v1/orgs/acme/service-accounts";
-    server.post(accounts, &ann, json!({ "name": "fleet" })).await.expect(201);
+    server
+        .post(accounts, &ann, json!({ "name": "fleet" }))
+        .await
+        .expect(201);
     let all = json!(["pull", "push", "mint", "admin"]);
     let body = json!({ "user": "fleet", "permissions": all });
     let fleet = server.mint(&server.admin, body).await.token;
@@ -276,7 +312,11 @@ async fn owners_decide_for_the_service_accounts_of_their_organisation() {
     // A member of its own organisation at once, of another one never.
     let member = json!({ "role": "member" });
     let home = "/api/v1/orgs/acme/members/fleet";
-    let info: MemberInfo = server.put(home, &ann, member.clone()).await.expect(200).json();
+    let info: MemberInfo = server
+        .put(home, &ann, member.clone())
+        .await
+        .expect(200)
+        .json();
     assert!(!info.invited);
     let elsewhere = "/api/v1/orgs/other/members/fleet";
     server.put(elsewhere, &bob, member).await.expect(422);
@@ -294,8 +334,14 @@ async fn owners_decide_for_the_service_accounts_of_their_organisation() {
     );
     for token in [&bob, &cleo, &server.admin] {
         server.put(path, token, nothing.clone()).await.expect(404);
-        server.get("/api/v1/invitations?user=fleet", token).await.expect(404);
-        server.get("/api/v1/invitations?user=nobody", token).await.expect(404);
+        server
+            .get("/api/v1/invitations?user=fleet", token)
+            .await
+            .expect(404);
+        server
+            .get("/api/v1/invitations?user=nobody", token)
+            .await
+            .expect(404);
     }
     let list: InvitationList = server
         .get("/api/v1/invitations?user=FLEET", &ann)
@@ -309,11 +355,17 @@ async fn owners_decide_for_the_service_accounts_of_their_organisation() {
     server.get(lib, &fleet).await.expect(404);
     // For one of the server's own its administrators decide.
     let body = json!({ "name": "robot", "kind": "service" });
-    server.post("/api/v1/users", &server.admin, body).await.expect(201);
+    server
+        .post("/api/v1/users", &server.admin, body)
+        .await
+        .expect(201);
     server.offer("other/lib", "robot", "read", &bob).await;
     let path = "/api/v1/invitations/other?user=robot";
     server.put(path, &ann, nothing.clone()).await.expect(404);
-    server.put(path, &server.admin, nothing.clone()).await.expect(200);
+    server
+        .put(path, &server.admin, nothing.clone())
+        .await
+        .expect(200);
     // Nobody decides for somebody else.
     server.offer("other/lib", "cleo", "read", &bob).await;
     let path = "/api/v1/invitations/other?user=cleo";
@@ -331,7 +383,11 @@ async fn what_a_server_administrator_gives_counts_at_once() {
     let read = json!({ "role": "read" });
     // A token that does not reach everything is nobody's but its owner's.
     let part = server.narrow(&admin, &["pull", "admin"], &["acme/*"]).await;
-    let info: GrantInfo = server.put(grant, &part, read.clone()).await.expect(200).json();
+    let info: GrantInfo = server
+        .put(grant, &part, read.clone())
+        .await
+        .expect(200)
+        .json();
     assert!(info.pending);
     let path = "/api/v1/flakes/acme/app";
     server.get(path, &bob).await.expect(404);
@@ -341,11 +397,18 @@ async fn what_a_server_administrator_gives_counts_at_once() {
     assert_eq!(server.audited("grant.set").await, 2);
     let member = "/api/v1/orgs/acme/members/bob";
     let owner = json!({ "role": "owner" });
-    let info: MemberInfo = server.put(member, &part, owner.clone()).await.expect(200).json();
+    let info: MemberInfo = server
+        .put(member, &part, owner.clone())
+        .await
+        .expect(200)
+        .json();
     assert!(info.invited);
     let info: MemberInfo = server.put(member, &admin, owner).await.expect(200).json();
     assert!(!info.invited);
-    server.get("/api/v1/orgs/acme/grants", &bob).await.expect(200);
+    server
+        .get("/api/v1/orgs/acme/grants", &bob)
+        .await
+        .expect(200);
 }
 
 #[tokio::test]
@@ -360,7 +423,11 @@ async fn a_name_that_was_given_up_is_kept_until_it_is_freed() {
         server.post("/api/v1/orgs", token, body).await
     };
     let answer = make("acme", &ann).await.expect(403);
-    assert!(answer.message().contains("organization-creation"), "{}", answer.message());
+    assert!(
+        answer.message().contains("organization-creation"),
+        "{}",
+        answer.message()
+    );
     let admin = server.admin.clone();
     let part = server.narrow(&admin, &["pull", "admin"], &["acme/*"]).await;
     make("acme", &part).await.expect(403);
@@ -377,7 +444,10 @@ async fn a_name_that_was_given_up_is_kept_until_it_is_freed() {
     }
     let fleet = format!("{accounts}/fleet");
     server.delete(&fleet, &ann).await.expect(204);
-    let answer = server.post(accounts, &ann, json!({ "name": "Fleet" })).await.expect(409);
+    let answer = server
+        .post(accounts, &ann, json!({ "name": "Fleet" }))
+        .await
+        .expect(409);
     assert_eq!(
         answer.message(),
         "the name Fleet was given up by another account, and is kept until a server administrator frees it"
@@ -385,7 +455,10 @@ async fn a_name_that_was_given_up_is_kept_until_it_is_freed() {
     server.delete("/api/v1/orgs/acme", &ann).await.expect(204);
     make("ACME", &admin).await.expect(409);
     let user = json!({ "name": "robot" });
-    server.post("/api/v1/users", &admin, user.clone()).await.expect(409);
+    server
+        .post("/api/v1/users", &admin, user.clone())
+        .await
+        .expect(409);
     let list: fh_api::ReservedNameList = server
         .get("/api/v1/reserved-names", &admin)
         .await
@@ -396,8 +469,15 @@ async fn a_name_that_was_given_up_is_kept_until_it_is_freed() {
         .iter()
         .map(|name| format!("{} {}", name.kind, name.name))
         .collect();
-    assert_eq!(kept, ["organization Acme", "account fleet", "account robot"]);
-    for (kind, name) in [("account", "acme"), ("organization", "robot"), ("x", "acme")] {
+    assert_eq!(
+        kept,
+        ["organization Acme", "account fleet", "account robot"]
+    );
+    for (kind, name) in [
+        ("account", "acme"),
+        ("organization", "robot"),
+        ("x", "acme"),
+    ] {
         let path = format!("/api/v1/reserved-names/{kind}/{name}");
         server.delete(&path, &admin).await.expect(404);
     }
@@ -408,7 +488,11 @@ async fn a_name_that_was_given_up_is_kept_until_it_is_freed() {
         server.delete(&path, &admin).await.expect(404);
     }
     make("acme", &admin).await.expect(201);
-    let made: UserInfo = server.post("/api/v1/users", &admin, user).await.expect(201).json();
+    let made: UserInfo = server
+        .post("/api/v1/users", &admin, user)
+        .await
+        .expect(201)
+        .json();
     assert_eq!(made.name.as_str(), "robot");
     assert_eq!(server.audited("name.free").await, 2);
 }

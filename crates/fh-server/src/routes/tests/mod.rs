@@ -3,9 +3,9 @@
 mod access;
 mod audit;
 mod flakes;
-mod late;
 mod follows;
 mod invitations;
+mod late;
 mod matrix;
 mod model;
 mod organizations;

@@ -28,10 +28,13 @@ async fn keys(server: &TestServer, path: &str, token: &str) -> Vec<String> {
 
 /// What no route of these tests can do.
 async fn change(server: &TestServer, sql: &'static str) {
-    let changed = server.state.database().change_access(crate::database::Decided::by_server(), move |change| {
-        change.execute(sql, [])?;
-        Ok::<_, crate::DatabaseError>(())
-    });
+    let changed = server.state.database().change_access(
+        crate::database::Decided::by_server(),
+        move |change| {
+            change.execute(sql, [])?;
+            Ok::<_, crate::DatabaseError>(())
+        },
+    );
     changed.await.unwrap();
 }
 
@@ -67,12 +70,18 @@ async fn a_person_of_several_organisations_gets_one_line_for_each_in_the_order_o
     )
     .await;
     let told = list(&server, "", &ann).await;
-    assert_eq!(addresses(&told), ["/cache/Zeta", "/cache/alpha", "/cache/beta"]);
+    assert_eq!(
+        addresses(&told),
+        ["/cache/Zeta", "/cache/alpha", "/cache/beta"]
+    );
     for line in &told.substituters {
         assert_eq!(line.public_keys, shared);
         assert_eq!(line.standing, Some(Standing::Own));
     }
-    assert_eq!(told.substituters[0].organization.as_ref().unwrap().as_str(), "Zeta");
+    assert_eq!(
+        told.substituters[0].organization.as_ref().unwrap().as_str(),
+        "Zeta"
+    );
     // Nix may ask there before there is anything.
     for line in addresses(&told) {
         let path = format!("{line}/nix-cache-info");
@@ -111,7 +120,11 @@ async fn what_cannot_be_read_is_no_line() {
         .await;
     assert_eq!(hidden.fingerprint(), absent.fingerprint());
     hidden.expect(404);
-    for query in ["?organizations=", "?organizations=other,none", "?organizations=acme,,"] {
+    for query in [
+        "?organizations=",
+        "?organizations=other,none",
+        "?organizations=acme,,",
+    ] {
         let path = format!("/api/v1/substituters{query}");
         server.get(&path, &bob).await.expect(404);
     }
@@ -149,7 +162,10 @@ async fn with_keys_of_their_own_each_line_has_those_of_its_organisation() {
     let beta = keys(&server, "/api/v1/orgs/beta/keys", &ann).await;
     let root = list(&server, "?root=true", &ann).await;
     assert_eq!(addresses(&root), [""]);
-    assert_eq!(root.substituters[0].public_keys, [acme.clone(), beta].concat());
+    assert_eq!(
+        root.substituters[0].public_keys,
+        [acme.clone(), beta].concat()
+    );
     // Rotated keys are told at once.
     server
         .post("/api/v1/orgs/acme/keys/rotate", &ann, json!({}))
@@ -220,7 +236,10 @@ async fn accepted_organisations_and_follows_stand_behind_the_own_ones() {
     let anonymous = list(&server, "", "").await;
     assert_eq!(addresses(&anonymous), ["/cache/many"]);
     let narrow = server.narrow(&bob, &["pull"], &["acme/*"]).await;
-    assert_eq!(addresses(&list(&server, "", &narrow).await), ["/cache/acme"]);
+    assert_eq!(
+        addresses(&list(&server, "", &narrow).await),
+        ["/cache/acme"]
+    );
 }
 
 #[tokio::test]

@@ -114,12 +114,16 @@ async fn a_changed_policy_counts_at_the_next_request() {
 async fn a_workload_pushes_where_people_cannot() {
     let world = World::new().await;
     world.trust("ci", json!({ "builder": true })).await;
-    let set = world.server.state.database().change_access(Decided::by_server(), |change| {
-        change.execute("UPDATE organization SET push_rule = 'builders'", [])?;
-        // The names are read anew with it.
-        let name = "other".parse().unwrap();
-        crate::database::organizations::insert(change, &name)
-    });
+    let set = world
+        .server
+        .state
+        .database()
+        .change_access(Decided::by_server(), |change| {
+            change.execute("UPDATE organization SET push_rule = 'builders'", [])?;
+            // The names are read anew with it.
+            let name = "other".parse().unwrap();
+            crate::database::organizations::insert(change, &name)
+        });
     set.await.unwrap();
     assert_eq!(world.pushes("acme/app", &world.ann).await, 403);
     let identity = world.identity(json!({}));

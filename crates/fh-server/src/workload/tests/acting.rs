@@ -1,7 +1,7 @@
 //! An identity acts for the organisation that it names, and what others' policies say of it changes nothing.
 
 use fh_api::oauth::ExchangeAnswer;
-use fh_api::{AuditList, MintedToken, Name, TrustTest, Whoami};
+use fh_api::{AuditList, MintedToken, TrustTest, Whoami};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -60,7 +60,7 @@ impl Attacked {
     async fn told_to_mallory(&self) -> Vec<String> {
         let told = self.audit("evil", &self.mallory).await.events;
         told.iter()
-            .filter(|event| event.user.as_ref().map(Name::as_str) != Some("mallory"))
+            .filter(|event| event.user.as_deref() != Some("mallory"))
             .map(|event| serde_json::to_string(event).unwrap())
             .collect()
     }
@@ -362,19 +362,25 @@ async fn tokens_of_before_act_for_the_organisation_of_their_policy() {
     let attacked = Attacked::new().await;
     let world = &attacked.world;
     let token = attacked.exchanged("1", &[]).await.access_token;
-    let without = world.server.state.database().change_access(crate::database::Decided::by_server(), |change| {
-        change.execute("UPDATE token SET acting_organization_id = NULL", [])?;
-        Ok::<_, crate::DatabaseError>(())
-    });
+    let without = world.server.state.database().change_access(
+        crate::database::Decided::by_server(),
+        |change| {
+            change.execute("UPDATE token SET acting_organization_id = NULL", [])?;
+            Ok::<_, crate::DatabaseError>(())
+        },
+    );
     without.await.unwrap();
     world.whoami(&token).await.expect(401);
-    let upgraded = world.server.state.database().change_access(crate::database::Decided::by_server(), |change| {
-        let migration = include_str!("../../database/migrations/0010_acting.sql");
-        let begin = migration.find("UPDATE token").unwrap();
-        let end = begin + migration[begin..].find(';').unwrap();
-        change.execute_batch(&migration[begin..end])?;
-        Ok::<_, crate::DatabaseError>(())
-    });
+    let upgraded = world.server.state.database().change_access(
+        crate::database::Decided::by_server(),
+        |change| {
+            let migration = include_str!("../../database/migrations/0010_acting.sql");
+            let begin = migration.find("UPDATE token").unwrap();
+            let end = begin + migration[begin..].find(';').unwrap();
+            change.execute_batch(&migration[begin..end])?;
+            Ok::<_, crate::DatabaseError>(())
+        },
+    );
     upgraded.await.unwrap();
     let who: Whoami = world.whoami(&token).await.expect(200).json();
     assert_eq!(who.workload.unwrap().policies, ["acme/ci"]);

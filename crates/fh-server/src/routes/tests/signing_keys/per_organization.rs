@@ -20,7 +20,11 @@ async fn keys_of(server: &TestServer, organization: &str, token: &str) -> KeyLis
 
 async fn rotate(server: &TestServer, organization: &str, token: &str) -> KeyList {
     let path = format!("/api/v1/orgs/{organization}/keys/rotate");
-    server.post(&path, token, json!({})).await.expect(200).json()
+    server
+        .post(&path, token, json!({}))
+        .await
+        .expect(200)
+        .json()
 }
 
 fn signer(narinfo: &NarInfo, keys: &KeyList) -> bool {
@@ -106,15 +110,19 @@ async fn one_rotation_is_one_organisation_s() {
     let path = "/api/v1/orgs/acme/keys/rotate";
     server.post(path, "", json!({})).await.expect(401);
     server.post(path, &bob, json!({})).await.expect(404);
-    let made = server.state.database().change_access(crate::database::Decided::by_server(), |change| {
-        change.execute(
-            "INSERT INTO membership (organization_id, account_id, role, created_at) \
+    let made =
+        server
+            .state
+            .database()
+            .change_access(crate::database::Decided::by_server(), |change| {
+                change.execute(
+                    "INSERT INTO membership (organization_id, account_id, role, created_at) \
              SELECT o.id, a.id, 'admin', 1 FROM organization o, account a \
              WHERE o.folded = 'acme' AND a.folded = 'bob'",
-            [],
-        )?;
-        Ok::<_, crate::DatabaseError>(())
-    });
+                    [],
+                )?;
+                Ok::<_, crate::DatabaseError>(())
+            });
     made.await.unwrap();
     server.post(path, &bob, json!({})).await.expect(403);
     server
@@ -175,9 +183,16 @@ async fn every_organisation_s_key_is_own_for_ever() {
     let holds = bytes
         .windows(secret.len())
         .any(|part| part == secret.as_bytes());
-    assert!(!holds, "the secret of a removed organisation is in the file");
+    assert!(
+        !holds,
+        "the secret of a removed organisation is in the file"
+    );
 
-    let mut own: Vec<String> = first.keys.iter().map(|key| key.public_key.clone()).collect();
+    let mut own: Vec<String> = first
+        .keys
+        .iter()
+        .map(|key| key.public_key.clone())
+        .collect();
     own.push(second.keys[1].public_key.clone());
     let acme = keys_of(server, "acme", &scene.ann).await;
     own.push(acme.keys[1].public_key.clone());
@@ -198,10 +213,7 @@ async fn every_organisation_s_key_is_own_for_ever() {
     let server = TestServer::start_in(scene.server.stop()).await;
     for key in &own {
         let body = json!({ "signed_by": [key] });
-        server
-            .post("/api/v1/tokens", &ann, body)
-            .await
-            .expect(422);
+        server.post("/api/v1/tokens", &ann, body).await.expect(422);
     }
 }
 
@@ -221,11 +233,12 @@ async fn organisations_of_before_get_keys_at_the_start_and_nothing_signs_with_th
         .await;
     assert!(answer.expect(409).message().contains("no keys of its own"));
 
-    let per_organization =
-        async |directory: TempDir| TestServer::start_with(directory, |settings| {
+    let per_organization = async |directory: TempDir| {
+        TestServer::start_with(directory, |settings| {
             settings.signing = Signing::PerOrganization;
         })
-        .await;
+        .await
+    };
     let server = per_organization(scene.server.stop()).await;
     let made = keys_of(&server, "acme", &scene.ann).await;
     assert_eq!(told(&made)[0], "active cache.example.org/acme-1");
@@ -244,13 +257,18 @@ async fn organisations_of_before_get_keys_at_the_start_and_nothing_signs_with_th
 #[tokio::test]
 async fn an_organisation_does_not_go_before_its_secrets() {
     let scene = scene().await;
-    let removed = scene.server.state.database().write(crate::database::Decided::by_server(), |transaction| {
-        Ok::<_, crate::DatabaseError>(
-            transaction
-                .execute("DELETE FROM flake", [])
-                .and_then(|_| transaction.execute("DELETE FROM organization", []))
-                .is_ok(),
-        )
-    });
+    let removed =
+        scene
+            .server
+            .state
+            .database()
+            .write(crate::database::Decided::by_server(), |transaction| {
+                Ok::<_, crate::DatabaseError>(
+                    transaction
+                        .execute("DELETE FROM flake", [])
+                        .and_then(|_| transaction.execute("DELETE FROM organization", []))
+                        .is_ok(),
+                )
+            });
     assert!(!removed.await.unwrap());
 }

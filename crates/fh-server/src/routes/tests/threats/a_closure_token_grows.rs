@@ -251,11 +251,14 @@ async fn by_being_older_than_the_rule() {
         json!({ "flakes": ["bob/x", "acme/app"] }),
     );
     let child = child.await;
-    let forgotten = server.state.database().change_access(Decided::by_server(), |change| {
-        change.execute("UPDATE token SET path_set_id = NULL", [])?;
-        change.execute("DELETE FROM path_set", [])?;
-        Ok::<_, DatabaseError>(())
-    });
+    let forgotten = server
+        .state
+        .database()
+        .change_access(Decided::by_server(), |change| {
+            change.execute("UPDATE token SET path_set_id = NULL", [])?;
+            change.execute("DELETE FROM path_set", [])?;
+            Ok::<_, DatabaseError>(())
+        });
     forgotten.await.unwrap();
     let asked = [
         narinfo(server, "", tool, &child),
@@ -280,10 +283,13 @@ async fn by_being_older_than_the_rule() {
     });
     // The two have the same, and share it.
     assert_eq!(sets.await.unwrap(), (2, 1));
-    let expired = server.state.database().change_access(Decided::by_server(), |change| {
-        change.execute("DELETE FROM token WHERE path_set_id IS NOT NULL", [])?;
-        Ok::<_, DatabaseError>(())
-    });
+    let expired = server
+        .state
+        .database()
+        .change_access(Decided::by_server(), |change| {
+            change.execute("DELETE FROM token WHERE path_set_id IS NOT NULL", [])?;
+            Ok::<_, DatabaseError>(())
+        });
     expired.await.unwrap();
     let hour = std::time::Duration::from_secs(3600);
     crate::collect::collect(&server.state, hour).await.unwrap();
@@ -378,23 +384,27 @@ impl Maze<'_> {
         }
         let id = self.server.flake_id(&self.flake(flake)).await;
         let hash = info.path.hash();
-        let written = self.server.state.database().write(Decided::by_server(), move |transaction| {
-            let stored = Stored {
-                nar_hash,
-                nar_size: 120,
-                file_size: 120,
-                checksum: Checksum::from_column(0),
-            };
-            nars::record(transaction, &stored)?;
-            let nar = nars::stored(transaction, [&nar_hash])?[&nar_hash].id;
-            let sql = "SELECT id FROM account WHERE folded = 'ann'";
-            let origin = Origin {
-                pusher_id: transaction.query_row(sql, [], |row| row.get(0))?,
-                ..Origin::default()
-            };
-            slices::insert(transaction, id, &info, nar, origin)?;
-            contests::note(transaction, id, &[hash], &[])
-        });
+        let written =
+            self.server
+                .state
+                .database()
+                .write(Decided::by_server(), move |transaction| {
+                    let stored = Stored {
+                        nar_hash,
+                        nar_size: 120,
+                        file_size: 120,
+                        checksum: Checksum::from_column(0),
+                    };
+                    nars::record(transaction, &stored)?;
+                    let nar = nars::stored(transaction, [&nar_hash])?[&nar_hash].id;
+                    let sql = "SELECT id FROM account WHERE folded = 'ann'";
+                    let origin = Origin {
+                        pusher_id: transaction.query_row(sql, [], |row| row.get(0))?,
+                        ..Origin::default()
+                    };
+                    slices::insert(transaction, id, &info, nar, origin)?;
+                    contests::note(transaction, id, &[hash], &[])
+                });
         let contested = written.await.unwrap();
         self.server.state.lookup().forget(
             contested.paths.iter().chain([&hash]),
