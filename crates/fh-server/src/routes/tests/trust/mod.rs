@@ -14,7 +14,6 @@ mod purge;
 mod secrets;
 mod world;
 
-use std::future::Future;
 use std::ops::Range;
 use std::str::FromStr as _;
 use std::sync::Arc;
@@ -27,7 +26,7 @@ const HISTORIES: u64 = 200;
 const MANY_HISTORIES: u64 = 5_000;
 
 /// How many histories a server sees.
-const SLOTS: u64 = 25;
+const SLOTS: u64 = 10;
 
 /// How many servers, or pairs of servers, are at work at the same time.
 const TOGETHER: usize = 3;

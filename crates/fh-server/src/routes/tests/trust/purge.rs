@@ -453,7 +453,6 @@ impl<'a> History<'a> {
             "/api/v1/follows".to_owned(),
             "/api/v1/substituters".to_owned(),
             format!("/api/v1/flakes/{open}/{flake}/paths"),
-            format!("/api/v1/audit?org={own}"),
         ]);
         let mut asks: Vec<Ask> = paths.into_iter().map(|path| get(&reader, path)).collect();
         let items: Vec<_> = (0..PATHS)
@@ -504,6 +503,15 @@ impl<'a> History<'a> {
     }
 
     async fn run(mut self) {
+        let flake = format!("{}/a", named("own", self.slot));
+        let items = (0..PATHS).map(|path| (path, self.random.below(CONTENTS)));
+        let first = Deed::Push("olga".to_owned(), flake, items.collect());
+        let people = &self.world.prepared.people;
+        for server in [self.everything, self.purged] {
+            let answers = first.of(server, people, self.slot).await;
+            assert_eq!(answers.last().unwrap().status, 200);
+        }
+        self.done.push(format!("inside: {first:?}"));
         self.compare().await;
         for _ in 0..STEPS {
             self.step().await;
