@@ -1,9 +1,7 @@
 //! The table of options: the one place where an option is known.
 
-use std::path::PathBuf;
-
 use super::option_spec::{OptionSpec, Section};
-use super::value::{count, duration, size};
+use super::value::{count, duration, issuer, key_name, path, size, verifications};
 use super::{DefaultOrganization, LogFormat, OrganizationCreation};
 
 /// Finds an option by its key.
@@ -182,6 +180,24 @@ pub static OPTIONS: &[OptionSpec] = &[
         ..BLANK
     },
     OptionSpec {
+        key: "signing",
+        variable: "FH_SERVE_SIGNING",
+        section: Section::Cache,
+        value_name: "KEYS",
+        help: "Whose keys sign: shared (the same for all organisations) or per-organization.\n\n\
+               With shared keys a machine that trusts them takes what any organisation served, \
+               however it came there. With per-organization each organisation has two keys of its \
+               own, made when it is made or at the next start, and `fh login` writes a line for each \
+               organisation in place of the root. Clients have to log in again after a change.",
+        default: Some("shared"),
+        set: |draft, text| {
+            let signing = text.parse::<fh_api::Signing>();
+            draft.settings.signing = signing.map_err(|error| error.to_string())?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
         key: "organization-creation",
         variable: "FH_SERVE_ORGANIZATION_CREATION",
         section: Section::Access,
@@ -200,24 +216,6 @@ pub static OPTIONS: &[OptionSpec] = &[
                     ));
                 }
             };
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "signing",
-        variable: "FH_SERVE_SIGNING",
-        section: Section::Cache,
-        value_name: "KEYS",
-        help: "Whose keys sign: shared (the same for all organisations) or per-organization.\n\n\
-               With shared keys a machine that trusts them takes what any organisation served, \
-               however it came there. With per-organization each organisation has two keys of its \
-               own, made when it is made or at the next start, and `fh login` writes a line for each \
-               organisation in place of the root. Clients have to log in again after a change.",
-        default: Some("shared"),
-        set: |draft, text| {
-            let signing = text.parse::<fh_api::Signing>();
-            draft.settings.signing = signing.map_err(|error| error.to_string())?;
             Ok(())
         },
         ..BLANK
@@ -602,49 +600,3 @@ pub static OPTIONS: &[OptionSpec] = &[
         ..BLANK
     },
 ];
-
-fn path(text: &str) -> Result<PathBuf, String> {
-    if text.is_empty() {
-        return Err("the path is empty".to_owned());
-    }
-    Ok(PathBuf::from(text))
-}
-
-/// The address of somebody who is asked about identities: kept as it is written.
-fn issuer(text: &str) -> Result<String, String> {
-    if text == "https://*" {
-        return Ok(text.to_owned());
-    }
-    let parsed = url::Url::parse(text).ok().filter(|url| {
-        ["http", "https"].contains(&url.scheme())
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none()
-    });
-    match parsed {
-        Some(_) => Ok(text.to_owned()),
-        None => Err(format!(
-            "{text:?} is no such address; write it like https://issuer.example.org"
-        )),
-    }
-}
-
-/// A key's name must survive in `name:base64` and in the space separated lists of nix.conf.
-fn key_name(text: &str) -> Result<String, String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
-    if text.is_empty() || text.len() > 100 || !text.bytes().all(allowed) {
-        return Err(format!(
-            "{text:?} is no name for a key; it may have 100 letters, digits, '-', '.' and '_'"
-        ));
-    }
-    Ok(text.to_owned())
-}
-
-/// One a core where nothing else is said; one where the system does not tell how many there are.
-fn verifications(asked: u32) -> usize {
-    match asked {
-        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
-        asked => asked as usize,
-    }
-}

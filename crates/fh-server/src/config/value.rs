@@ -1,5 +1,6 @@
 //! Texts of option values: sizes, durations, counts.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// Units of sizes, the longest suffix first where one ends in another.
@@ -64,6 +65,53 @@ fn number_with_unit(text: &str, units: &[(&str, u64)], without_unit: Option<u64>
         return None;
     }
     digits.parse::<u64>().ok()?.checked_mul(factor)
+}
+
+/// A path that is not empty.
+pub(super) fn path(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("the path is empty".to_owned());
+    }
+    Ok(PathBuf::from(text))
+}
+
+/// The address of somebody who is asked about identities: kept as it is written.
+pub(super) fn issuer(text: &str) -> Result<String, String> {
+    if text == "https://*" {
+        return Ok(text.to_owned());
+    }
+    let parsed = url::Url::parse(text).ok().filter(|url| {
+        ["http", "https"].contains(&url.scheme())
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none()
+    });
+    match parsed {
+        Some(_) => Ok(text.to_owned()),
+        None => Err(format!(
+            "{text:?} is no such address; write it like https://issuer.example.org"
+        )),
+    }
+}
+
+/// A key's name must survive in `name:base64` and in the space separated lists of nix.conf.
+pub(super) fn key_name(text: &str) -> Result<String, String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    if text.is_empty() || text.len() > 100 || !text.bytes().all(allowed) {
+        return Err(format!(
+            "{text:?} is no name for a key; it may have 100 letters, digits, '-', '.' and '_'"
+        ));
+    }
+    Ok(text.to_owned())
+}
+
+/// One a core where nothing else is said; one where the system does not tell how many there are.
+pub(super) fn verifications(asked: u32) -> usize {
+    match asked {
+        0 => std::thread::available_parallelism().map_or(1, std::num::NonZero::get),
+        asked => asked as usize,
+    }
 }
 
 #[cfg(test)]

@@ -21,6 +21,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0009_tokens.sql"),
     include_str!("migrations/0010_acting.sql"),
     include_str!("migrations/0011_signing.sql"),
+    include_str!("migrations/0012_ids.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

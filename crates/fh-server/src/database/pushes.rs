@@ -96,15 +96,17 @@ pub(crate) fn find(
     )
 }
 
-/// What the commit of a push answered, where it is committed.
-pub(crate) fn summary(connection: &Connection, id: i64) -> Result<Option<String>, DatabaseError> {
-    let found = first(
+/// What the commit of a push answered, where it is committed; none where the push is gone.
+pub(crate) fn summary(
+    connection: &Connection,
+    id: i64,
+) -> Result<Option<Option<String>>, DatabaseError> {
+    first(
         connection,
         "SELECT summary FROM push WHERE id = ?1",
         params![id],
         |row| Ok(row.get("summary")?),
-    )?;
-    Ok(found.flatten())
+    )
 }
 
 /// Marks a push as committed. Its plan is not needed any more.

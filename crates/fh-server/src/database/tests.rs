@@ -312,3 +312,49 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
         "the child and its child; then the rest"
     );
 }
+
+#[test]
+fn no_number_is_used_again() {
+    let (directory, database) = open();
+    drop(database);
+    let connection = Connection::open(directory.path().join(FILE_NAME)).unwrap();
+    let mut tables = connection
+        .prepare(
+            "SELECT name, sql LIKE '%AUTOINCREMENT%' FROM sqlite_schema \
+             WHERE type = 'table' AND sql LIKE '%INTEGER PRIMARY KEY%'",
+        )
+        .unwrap();
+    let tables: Vec<(String, bool)> = tables
+        .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))
+        .unwrap()
+        .map(Result::unwrap)
+        .collect();
+    assert!(tables.len() >= 15, "{tables:?}");
+    for (table, ascends) in &tables {
+        assert!(ascends, "{table}");
+        let known: i64 = connection
+            .query_row(
+                "SELECT COUNT(*) FROM sqlite_sequence WHERE name = ?1",
+                [table],
+                |row| row.get(0),
+            )
+            .unwrap();
+        assert!(known == 1 || table == "path_set", "{table}");
+    }
+    let mut numbers = Vec::new();
+    for round in 0..3 {
+        let sql =
+            "INSERT INTO organization (uuid, name, folded, created_at) VALUES (?1, 'a', 'a', 0)";
+        connection.execute(sql, [round]).unwrap();
+        numbers.push(connection.last_insert_rowid());
+        connection.execute("DELETE FROM organization", []).unwrap();
+    }
+    assert!(
+        numbers.windows(2).all(|pair| pair[0] < pair[1]),
+        "{numbers:?}"
+    );
+    let intact: String = connection
+        .pragma_query_value(None, "integrity_check", |row| row.get(0))
+        .unwrap();
+    assert_eq!(intact, "ok");
+}

@@ -137,7 +137,9 @@ impl Examined {
         let mut contents: HashMap<(NarHash, String), u32> = HashMap::new();
         let mut keys: HashMap<i64, Vec<PublicKey>> = HashMap::new();
         let (mut words, mut claims) = (Vec::new(), Vec::new());
-        for word in contests::words(connection, &hash)? {
+        // What was lost is as good as not there.
+        let words_of_all = contests::words(connection, &hash)?.into_iter();
+        for word in words_of_all.filter(|word| !word.damaged) {
             let Some((organization, standing)) = view.standing_of(word.flake_id) else {
                 continue;
             };
@@ -180,7 +182,7 @@ impl Examined {
         };
         let rows = self.words.iter().filter_map(|(rank, of, word)| {
             let (row_id, nar_id) = (word.row_id?, word.nar_id?);
-            (*of == content && !word.damaged).then_some((*rank, Winner { row_id, nar_id }))
+            (*of == content).then_some((*rank, Winner { row_id, nar_id }))
         });
         let best = rows.min_by_key(|(rank, winner)| (*rank, winner.row_id));
         best.map(|(_, winner)| winner)

@@ -31,12 +31,14 @@ impl Pushes {
         let committed = {
             self.database()
                 .write(target.decided, move |transaction| {
-                    if let Some(row_id) = row_id
-                        && let Some(summary) = pushes::summary(transaction, row_id)?
-                    {
-                        // Another request was faster.
-                        let summary = serde_json::from_str(&summary).map_err(ApiError::internal)?;
-                        return Ok(Committed::nothing(summary));
+                    if let Some(row_id) = row_id {
+                        // It may have expired, or been given up, since it was looked for.
+                        let there = pushes::summary(transaction, row_id)?;
+                        if let Some(summary) = there.ok_or(ApiError::NotFound)? {
+                            // Another request was faster.
+                            let summary = serde_json::from_str(&summary);
+                            return Ok(Committed::nothing(summary.map_err(ApiError::internal)?));
+                        }
                     }
                     let mut committed = add(transaction, &target, &content)?;
                     if let Some(row_id) = row_id {

@@ -84,7 +84,10 @@ impl Scene {
             .server
             .put(path, &self.ann, json!({ "role": role }))
             .await;
-        answer.expect(200);
+        let member: fh_api::MemberInfo = answer.expect(200).json();
+        if member.invited {
+            self.server.accept("acme", "bob").await;
+        }
     }
 
     async fn remove_bob(&self) {

@@ -190,7 +190,7 @@ async fn accepted_organisations_and_follows_stand_behind_the_own_ones() {
     server.flake("one/x", "public", &ann).await;
     server.flake("one/y", "public", &ann).await;
     server.organization("zoo", &bob).await;
-    server.grant("acme/app", "bob", "read", &ann).await;
+    server.offer("acme/app", "bob", "read", &ann).await;
     // Nobody else puts a line there: not by a grant, not by what is public.
     assert_eq!(addresses(&list(&server, "", &bob).await), ["/cache/zoo"]);
 
