@@ -22,7 +22,8 @@ fn words(world: &World, setting: &str) -> Vec<String> {
     let values = conf
         .lines()
         .filter_map(|line| line.split_once(" = ").filter(|(name, _)| *name == setting));
-    let words = values.flat_map(|(_, value)| value.split(' '));
+    let values = values.filter_map(|(_, value)| value.split(" #").next());
+    let words = values.flat_map(|value| value.split(' '));
     words.map(str::to_owned).collect()
 }
 

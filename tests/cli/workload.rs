@@ -206,6 +206,11 @@ fn answer(path: &str, bearer: &str, url: &str) -> (u16, Value) {
             }),
         ),
         "/api/v1/users" => (200, json!({ "users": [] })),
+        // A server of before there were lines for organisations.
+        "/api/v1/substituters" => (
+            404,
+            json!({ "code": 404, "error": "not-found", "message": "there is nothing here" }),
+        ),
         _ => (
             403,
             json!({ "code": 403, "error": "forbidden", "message": "you may not do this" }),

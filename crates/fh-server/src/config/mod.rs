@@ -184,6 +184,20 @@ pub enum OrganizationCreation {
     Anyone,
 }
 
+impl std::str::FromStr for OrganizationCreation {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "administrators" => Ok(Self::Administrators),
+            "anyone" => Ok(Self::Anyone),
+            _ => Err(format!(
+                "{text:?} makes no organisations; known are administrators and anyone"
+            )),
+        }
+    }
+}
+
 /// How log lines look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {

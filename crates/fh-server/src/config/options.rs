@@ -2,7 +2,7 @@
 
 use super::option_spec::{OptionSpec, Section};
 use super::value::{count, duration, issuer, key_name, path, size, verifications};
-use super::{DefaultOrganization, LogFormat, OrganizationCreation};
+use super::{DefaultOrganization, LogFormat};
 
 /// Finds an option by its key.
 #[must_use]
@@ -207,15 +207,7 @@ pub static OPTIONS: &[OptionSpec] = &[
                administrators make them, they hand one over with `fh member set ORG USER owner`.",
         default: Some("administrators"),
         set: |draft, text| {
-            draft.settings.organization_creation = match text {
-                "administrators" => OrganizationCreation::Administrators,
-                "anyone" => OrganizationCreation::Anyone,
-                _ => {
-                    return Err(format!(
-                        "{text:?} makes no organisations; known are administrators and anyone"
-                    ));
-                }
-            };
+            draft.settings.organization_creation = text.parse()?;
             Ok(())
         },
         ..BLANK

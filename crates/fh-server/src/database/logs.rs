@@ -84,6 +84,13 @@ pub(crate) struct Target {
     committed: bool,
 }
 
+impl Target {
+    /// Whether what comes is visible at once.
+    pub(crate) fn is_committed(self) -> bool {
+        self.committed
+    }
+}
+
 /// The push of that id, if it is still there.
 pub(crate) fn target(connection: &Connection, uuid: Uuid) -> Result<Option<Target>, DatabaseError> {
     first(

@@ -59,6 +59,9 @@ pub(crate) struct OpenPush {
     /// Whose it is.
     pub(crate) account_id: i64,
     expires_at: Timestamp,
+    /// Of what state it was decided that logs may come for it, which everybody sees at once; none as long as it
+    /// is not committed, and nobody sees what comes.
+    pub(crate) logs_decided: Option<Decided>,
     /// What it may send: of each NAR its size, and a path for messages.
     nars: HashMap<NarHash, (u64, StorePath)>,
     /// The derivations whose logs may come.
@@ -73,6 +76,7 @@ impl OpenPush {
             flake_id: target.flake_id,
             account_id: target.account_id,
             expires_at,
+            logs_decided: None,
             nars: paths
                 .iter()
                 .map(|info| (info.nar_hash, (info.nar_size, info.path.clone())))
@@ -84,6 +88,7 @@ impl OpenPush {
     fn for_logs(id: Uuid, target: &Target, paths: &[PathInfo], expires_at: Timestamp) -> Self {
         Self {
             nars: HashMap::new(),
+            logs_decided: Some(target.decided),
             ..Self::new(id, target, paths, expires_at)
         }
     }

@@ -180,10 +180,15 @@ impl ReceivedLogs {
         if arrived.is_empty() {
             return Ok(Vec::new());
         }
-        let id = push.id;
+        let (id, decided) = (push.id, push.logs_decided);
         database
-            .write(Decided::later(), move |transaction| {
+            .write(decided.unwrap_or(Decided::later()), move |transaction| {
                 let target = logs::target(transaction, id)?.ok_or(ApiError::NotFound)?;
+                if target.is_committed() && decided.is_none() {
+                    return Err(ApiError::Conflict(
+                        "the push was committed meanwhile, nothing can be added to it".to_owned(),
+                    ));
+                }
                 let mut answers = Vec::with_capacity(arrived.len());
                 for Arrived { hash, verdict } in arrived {
                     let rejected = match verdict {
