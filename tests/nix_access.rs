@@ -35,8 +35,6 @@ impl World {
         let public = Built::new("public");
         site.flake("acme/open", "public");
         site.admin.fh(["push", "acme/open", public.top()]).ok();
-        // At the root address a public flake is read by who follows it.
-        site.admin.fh(["follow", "acme/open", "--everybody"]).ok();
         for user in ["alice", "bob"] {
             site.admin.fh(["user", "create", user]).ok();
         }

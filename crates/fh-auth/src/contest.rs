@@ -134,7 +134,7 @@ fn within<M: FnMut(i64, i64) -> bool>(
 }
 
 /// The claims that have a quality, if any has it, else all.
-fn best<'a>(claims: Vec<&'a Claim>, has: impl Fn(&Claim) -> bool) -> Vec<&'a Claim> {
+fn best(claims: Vec<&Claim>, has: impl Fn(&Claim) -> bool) -> Vec<&Claim> {
     if claims.iter().any(|claim| has(claim)) {
         claims.into_iter().filter(|claim| has(claim)).collect()
     } else {

@@ -67,6 +67,10 @@ mod tests {
 
     use super::*;
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "called with `json!` throughout"
+    )]
     fn roots(claims: Value) -> Vec<String> {
         let roots = roots_of(claims.as_object().unwrap());
         roots.iter().map(ToString::to_string).collect()

@@ -106,7 +106,7 @@ pub(super) fn substituters(settings: &Settings, site: &Site, daemon: Daemon) -> 
     let wanted: Vec<&str> = site
         .substituters()
         .into_iter()
-        .map(|url| url.as_str())
+        .map(fh_client::ServerUrl::as_str)
         .collect();
     if wanted.is_empty() {
         return vec![Finding::skipped(

@@ -366,7 +366,8 @@ impl Caller {
         // paths.
         let reads_only = needed == Role::Read && permission == Permission::Pull;
         let whole = |principal: &Arc<Principal>| !principal.scope.is_for_certain_paths();
-        if !reached && !(open && reads_only && self.principal.as_ref().is_none_or(whole)) {
+        let opened = open && reads_only && self.principal.as_ref().is_none_or(whole);
+        if !(reached || opened) {
             return Err(ApiError::NotFound);
         }
         let found = FlakeRef {

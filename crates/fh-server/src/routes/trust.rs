@@ -313,8 +313,7 @@ pub(crate) async fn test(
     let (refused, identity) = match outcome {
         Ok(identity) => (None, Some(identity)),
         Err(Refusal::Identity(error)) => (Some(error.to_string()), None),
-        Err(Refusal::Untrusted(reason)) => (Some(reason), None),
-        Err(Refusal::Target(reason)) => (Some(reason), None),
+        Err(Refusal::Untrusted(reason) | Refusal::Target(reason)) => (Some(reason), None),
         Err(Refusal::Request(reason)) => (Some(reason.to_owned()), None),
         Err(Refusal::Unavailable) => (Some("its issuer cannot be asked now".to_owned()), None),
         Err(Refusal::Database(error)) => return Err(error.into()),

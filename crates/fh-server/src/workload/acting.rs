@@ -311,6 +311,10 @@ mod tests {
     const URL: &str = "https://cache.example";
     const ID: &str = "urn:fh:1";
 
+    #[allow(
+        clippy::needless_pass_by_value,
+        reason = "called with `json!` throughout"
+    )]
     fn claims(aud: Value) -> Map<String, Value> {
         json!({ "aud": aud }).as_object().unwrap().clone()
     }

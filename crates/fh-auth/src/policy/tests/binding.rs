@@ -135,6 +135,10 @@ fn policy(provider: Provider, conditions: Value) -> Result<Policy, PolicyError> 
 }
 
 /// Whether a policy with this one condition is taken; the same by each name that the claim has.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "called with `json!` throughout"
+)]
 fn taken(provider: Provider, claim: &str, test: Value) -> bool {
     let escaped = claim.replace('~', "~0").replace('/', "~1");
     let mut names = vec![claim.to_owned()];

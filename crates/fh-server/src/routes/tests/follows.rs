@@ -282,7 +282,7 @@ async fn a_key_that_an_organisation_trusts_settles_between_its_flakes() {
     server.member("acme", "bob", "admin", ann).await;
     set(&[&public], &bob).await.expect(403);
     let info: OrganizationInfo = set(&[&public], ann).await.expect(200).json();
-    assert_eq!(info.trusted_keys, [public.clone()]);
+    assert_eq!(info.trusted_keys, std::slice::from_ref(&public));
     assert_eq!(served().await, built.nar_hash());
     set(&["x"], ann).await.expect(422);
     // No key of the server, whichever it was.

@@ -462,7 +462,7 @@ async fn run(seeds: Range<u64>) {
     world.lower.at_least(2.0, &seeds, what);
     world
         .ambiguous
-        .at_least(0.1, &seeds, "two persons disagree");
+        .at_least(0.02, &seeds, "two persons disagree");
     world.raised.at_least(0.1, &seeds, "a builder decides");
 }
 

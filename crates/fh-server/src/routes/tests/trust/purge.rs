@@ -135,6 +135,10 @@ async fn prepare() -> World {
 }
 
 /// A trust policy for the workload that reads.
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "called with `json!` throughout"
+)]
 fn policy(by: &str, org: &str, workload: &str, key: &Key, more: Value) -> Ask {
     let mut policy = json!({
         "provider": "oidc", "issuer": ISSUER, "role": "write", "flakes": [format!("{org}/*")],
