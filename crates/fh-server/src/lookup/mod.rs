@@ -87,8 +87,9 @@ struct Shared {
     commits: AtomicU64,
 }
 
-/// A path that a view does not have, and how many commits there were when it was looked for.
-type AbsenceKey = (ViewIdentity, StorePathHash, u64);
+/// A path that a view does not have, and how many commits and changes of access there were when it was looked for:
+/// which content of a contested path is served depends on what others may write.
+type AbsenceKey = (ViewIdentity, StorePathHash, u64, u64);
 
 /// What was known of an absence before it was looked for.
 #[derive(Debug)]
@@ -183,7 +184,8 @@ impl Lookup {
         // Of a token for certain paths nothing is remembered.
         let key = view.limits().is_none().then(|| {
             let commits = self.shared.commits.load(Ordering::SeqCst);
-            (view.identity(), hash, commits)
+            let access = self.shared.database.generation().access;
+            (view.identity(), hash, commits, access)
         });
         let known = key
             .as_ref()

@@ -334,3 +334,27 @@ async fn what_a_removed_flake_held_is_not_given_to_its_successor() {
     assert!(scene.narinfo("", &item, &scene.ann).await.is_none());
     assert!(scene.nar(&item, &scene.ann).await.is_none());
 }
+
+#[tokio::test]
+async fn who_may_decide_for_both_counts_from_the_next_request_on() {
+    let scene = Scene::new().await;
+    let server = &scene.server;
+    let (una, vic) = (server.user("una").await, server.user("vic").await);
+    for (flake, writer) in [("acme/one", "una"), ("acme/two", "vic")] {
+        server.flake(flake, "public", &scene.ann).await;
+        server.grant(flake, writer, "write", &scene.ann).await;
+    }
+    let (first, second) = (Item::new("x", b"first"), Item::new("x", b"second"));
+    scene.push_as("acme/one", &una, &[&first]).await;
+    scene.push_as("acme/two", &vic, &[&second]).await;
+    // Neither may write the other's, and nobody asks who shows no token: remembered the second time.
+    for _ in 0..2 {
+        assert!(scene.narinfo("/cache/acme", &first, "").await.is_none());
+    }
+    let path = format!("/cache/acme/nar/{}.nar.zst", second.nar_name());
+    assert_eq!(server.get(&path, "").await.status, StatusCode::NOT_FOUND);
+    server.grant("acme/one", "vic", "write", &scene.ann).await;
+    let narinfo = scene.narinfo("/cache/acme", &first, "").await.unwrap();
+    assert_eq!(narinfo.info.nar_hash, second.nar_hash());
+    assert_eq!(server.get(&path, "").await.status, StatusCode::OK);
+}
