@@ -140,6 +140,14 @@ fn between_persons_who_may_write_the_others_slice_decides() {
     let may = |who: i64, flake: i64| who <= 2 && flake <= 2 || (who, flake) == (2, 3);
     assert_eq!(settle(&[a, b], may), Settled::Content(1));
     assert_eq!(settle(&[a, b, c], may), Settled::Ambiguous);
+    // In a follow it is the oldest that nobody beats.
+    let followed = |claim| Claim {
+        standing: Standing::Followed(0),
+        ..claim
+    };
+    let follow = [followed(a), followed(b)];
+    assert_eq!(settle(&follow, everywhere(2)), Settled::Content(2));
+    assert_eq!(settle(&follow, own), Settled::Content(1));
     let unknown = Claim { pusher: None, ..a };
     assert_eq!(settle(&[unknown, b], |_, _| true), Settled::Content(2));
     assert_eq!(settle(&[a, b], nobody), Settled::Ambiguous);
