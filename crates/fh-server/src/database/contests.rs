@@ -15,6 +15,7 @@ use fh_nix::{NarHash, PublicKey, StorePath, StorePathHash};
 use rusqlite::{Connection, params};
 
 use super::nars::hex_list;
+use super::slices::store_path;
 use super::trust::Target;
 use super::values::{all, execute, first, parse, parsed};
 use super::{AccessChange, DatabaseError, accounts, grants, trust};
@@ -153,14 +154,8 @@ pub(crate) fn clashes(
         flake_id
     ];
     all(connection, sql, keys, |row| {
-        let hash = StorePathHash::from_bytes(row.get("path_hash")?);
-        let name: String = row.get("name")?;
-        let path = StorePath::new(hash, &name).map_err(|error| DatabaseError::Invalid {
-            what: "store path",
-            source: error.into(),
-        })?;
         Ok(Clash {
-            path,
+            path: store_path(row)?,
             flake: FlakeName {
                 org: parsed(row, "org", "organisation name")?,
                 project: parsed(row, "project", "flake name")?,

@@ -319,16 +319,20 @@ pub(crate) fn info_of(
     first(connection, sql, params![hash.as_bytes(), flake_id], info)
 }
 
-/// The path info that a row says.
-fn info(row: &Row<'_>) -> Result<PathInfo, DatabaseError> {
+/// The columns `path_hash` and `name` as the store path that they are of.
+pub(super) fn store_path(row: &Row<'_>) -> Result<StorePath, DatabaseError> {
     let hash = StorePathHash::from_bytes(row.get("path_hash")?);
     let name: String = row.get("name")?;
-    let path = StorePath::new(hash, &name).map_err(|error| DatabaseError::Invalid {
+    StorePath::new(hash, &name).map_err(|error| DatabaseError::Invalid {
         what: "store path",
         source: error.into(),
-    })?;
+    })
+}
+
+/// The path info that a row says.
+fn info(row: &Row<'_>) -> Result<PathInfo, DatabaseError> {
     Ok(PathInfo {
-        path,
+        path: store_path(row)?,
         nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
         nar_size: size(row, "nar_size")?,
         references: BTreeSet::from_iter(words(row, "path_refs", "reference")?),

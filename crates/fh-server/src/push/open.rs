@@ -316,8 +316,18 @@ impl Pushes {
         self.shared.open.insert(id, Arc::new(push));
     }
 
+    /// The slice of a flake as this caller pushes to it.
     fn target(&self, caller: &Caller, flake: &FlakeRef) -> Result<Target, ApiError> {
-        target(caller, flake, self.store_dir())
+        let principal = caller.principal()?;
+        Ok(Target {
+            flake_id: flake.id,
+            flake: flake.name.to_string(),
+            account_id: principal.account_id,
+            builder: principal.builder && principal.holdings.is_own(flake.organization_id),
+            store_dir: self.store_dir().clone(),
+            view: caller.view().clone(),
+            decided: caller.decided(),
+        })
     }
 
     async fn find(&self, target: &Target, id: Uuid) -> Result<Push, ApiError> {
@@ -389,18 +399,4 @@ impl Pushes {
         .await
         .map_err(ApiError::internal)?
     }
-}
-
-/// The slice of a flake as this caller pushes to it.
-fn target(caller: &Caller, flake: &FlakeRef, store_dir: &StoreDir) -> Result<Target, ApiError> {
-    let principal = caller.principal()?;
-    Ok(Target {
-        flake_id: flake.id,
-        flake: flake.name.to_string(),
-        account_id: principal.account_id,
-        builder: principal.builder && principal.holdings.is_own(flake.organization_id),
-        store_dir: store_dir.clone(),
-        view: caller.view().clone(),
-        decided: caller.decided(),
-    })
 }
