@@ -98,30 +98,32 @@ impl Ledger {
         values: &[V],
     ) -> Result<ListChange> {
         let records = self.known_file(path).map_or(&[][..], |file| &file.lists);
-        let is_ours = |record: &&ValueRecord| record.name == name && record.owners.contains(owner);
-        let ours: BTreeSet<&str> = records
-            .iter()
-            .filter(is_ours)
+        let ours = || {
+            records
+                .iter()
+                .filter(|record| record.name == name && record.owners.contains(owner))
+        };
+        // What nobody else has a part in: only that can change its place.
+        let alone: BTreeSet<&str> = ours()
+            .filter(|record| record.owners.len() == 1)
             .map(|record| record.value.as_str())
             .collect();
-        // As they stand in the file, which is how Nix takes them.
-        let present: Vec<String> = conf
-            .effective_list(name)
-            .into_iter()
-            .filter(|value| ours.contains(value.as_str()))
-            .collect();
+        let ours: BTreeSet<&str> = ours().map(|record| record.value.as_str()).collect();
         let wanted: Vec<&str> = values.iter().map(AsRef::as_ref).collect();
+        // As they stand in the file, which is how Nix takes them.
+        let present = conf.effective_list(name);
         let kept: Vec<&str> = present
             .iter()
             .map(String::as_str)
-            .filter(|value| wanted.contains(value))
+            .filter(|value| alone.contains(value) && wanted.contains(value))
             .collect();
-        let ours_or_new = wanted
+        let alone_or_new = wanted
             .iter()
             .copied()
-            .filter(|value| ours.contains(value) || !conf.list_contains(name, value));
-        let in_order = ours_or_new.take(kept.len()).eq(kept.iter().copied());
-        let goes = |value: &str| ours.contains(value) && !(in_order && wanted.contains(&value));
+            .filter(|value| alone.contains(value) || !conf.list_contains(name, value));
+        let in_order = alone_or_new.take(kept.len()).eq(kept.iter().copied());
+        let stays = |value: &str| wanted.contains(&value) && (in_order || !alone.contains(value));
+        let goes = |value: &str| ours.contains(value) && !stays(value);
         let mut removed = Vec::new();
         let mut edited = conf.clone();
         let mut ledger = self.clone();

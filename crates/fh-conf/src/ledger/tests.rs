@@ -256,6 +256,18 @@ fn a_later_login_replaces_the_lines_of_the_former_in_their_order() {
     assert_eq!(narrowed, words("", a));
     assert_eq!(text(&conf), format!("https://mine {b} {c}"));
     assert_eq!(set(&mut ledger, &mut conf, "two", &[]), words("", b));
+    // What two owners share stays where it is, whatever the order that the later one asks for.
+    set(&mut ledger, &mut conf, "two", &[b, a]);
+    assert_eq!(
+        set(&mut ledger, &mut conf, "one", &[a, c, b]),
+        words("", "")
+    );
+    assert_eq!(
+        set(&mut ledger, &mut conf, "one", &[a, c, b]),
+        words("", "")
+    );
+    assert_eq!(text(&conf), format!("https://mine {c} {b} {a}"));
+    assert_eq!(set(&mut ledger, &mut conf, "two", &[]), words("", ""));
     ledger.take_back_nix_conf(path, "one", &mut conf).unwrap();
     assert_eq!(conf.as_bytes(), before.as_bytes());
     assert_eq!(ledger.owners().len(), 0);
