@@ -175,3 +175,27 @@ fn a_revoked_token_is_useless_everywhere() {
     world.fh(&["logout"]).success();
     assert!(world.everything().is_empty());
 }
+
+#[test]
+fn logins_and_logouts_beside_each_other_never_fail() {
+    const ROUNDS: usize = 6;
+
+    let servers: Vec<TestServer> = (0..4).map(|_| TestServer::start().unwrap()).collect();
+    let world = World::new();
+    world.write(".config/nix/nix.conf", "max-jobs = 1\n");
+    let before = contents(&world);
+    std::thread::scope(|scope| {
+        for server in &servers {
+            let world = &world;
+            scope.spawn(move || {
+                for _ in 0..ROUNDS {
+                    let login = ["login", "--scope", "user", "--server", server.url()];
+                    world.with_stdin(&login, server.admin_token()).success();
+                    world.fh(&["logout", "--server", server.url()]).success();
+                }
+            });
+        }
+    });
+    assert_eq!(contents(&world), before);
+    assert!(!world.config("fh").exists());
+}

@@ -4,8 +4,10 @@
 //! and nix.conf may carry `access-tokens`.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
+
+use crate::regular::Refused;
 
 /// What can go wrong while reading, editing or writing a file.
 #[derive(Debug, thiserror::Error)]
@@ -168,6 +170,17 @@ pub enum Error {
         /// The file.
         path: PathBuf,
     },
+}
+
+impl Error {
+    /// A file that is not read.
+    pub(crate) fn refused(path: &Path, refused: Refused) -> Self {
+        let path = path.to_owned();
+        match refused {
+            Refused::NotRegular => Self::NotRegular { path },
+            Refused::TooLong { limit } => Self::TooLarge { path, limit },
+        }
+    }
 }
 
 /// A result with this crate's [`Error`].

@@ -7,6 +7,7 @@
 //! - [`ledger`]: what logins have added to these files, so that a logout takes back exactly that.
 //! - [`diff`]: what an edit changes, for a person to look at, without secrets.
 //! - [`atomic`]: locked, atomic, mode-keeping replacement of a file.
+//! - [`regular`]: reading a file that may turn out to be a pipe, a device or without end.
 //!
 //! # Invariants
 //!
@@ -24,6 +25,7 @@ mod error;
 pub mod ledger;
 pub mod netrc;
 pub mod nix_conf;
+pub mod regular;
 mod text;
 
 pub use error::{Error, Result};

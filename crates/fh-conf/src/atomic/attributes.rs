@@ -5,6 +5,8 @@ use std::path::Path;
 
 use rustix::fs::{XattrFlags, fgetxattr, flistxattr, fsetxattr};
 
+use crate::regular;
+
 /// Where Linux keeps the access list of a file.
 const ACCESS_LIST: &str = "system.posix_acl_access";
 
@@ -15,9 +17,10 @@ const LONGEST: usize = 64 * 1024;
 /// attributes, as far as the system lets us: without them the file is still right, and file systems
 /// without attributes are common.
 pub(super) fn keep(from: &Path, to: &File, access: bool) {
-    let Ok(from) = File::open(from) else {
+    let Ok(Some(from)) = regular::open(from) else {
         return;
     };
+    let from = from.into_file();
     let mut names = vec![0; LONGEST];
     let Ok(length) = flistxattr(&from, &mut names[..]) else {
         return;

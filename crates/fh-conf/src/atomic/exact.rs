@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::lock::Lock;
-use super::{EditOptions, Edited, Outcome, edit_file, private, resolve, write};
+use super::{EditOptions, Edited, Outcome, edit_file, private, resolve};
 use crate::{Error, Result};
 
 /// A lock that ends when this is dropped; see [`hold`].
@@ -23,11 +23,8 @@ pub struct Held {
 ///
 /// [`Error::Locked`] after `timeout`, [`Error::Io`], [`Error::NotRegular`], [`Error::LinkLoop`].
 pub fn hold(path: &Path, directory_mode: u32, timeout: Duration) -> Result<Held> {
-    let target = resolve::resolve(path)?;
-    write::make_directory(resolve::directory(&target)?, directory_mode)?;
-    Ok(Held {
-        _lock: Lock::take(&target, timeout)?,
-    })
+    let (_, lock) = Lock::take_making(path, directory_mode, timeout, |_| Ok(()))?;
+    Ok(Held { _lock: lock })
 }
 
 /// Puts `after` in the place of `before`, where `None` is no file: the content is exactly that of a

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
+use std::io::ErrorKind;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -9,10 +10,15 @@ use std::time::{Duration, Instant};
 use rustix::fs::{FlockOperation, Mode, OFlags, flock, open};
 use rustix::io::Errno;
 
+use super::{resolve, write};
 use crate::{Error, Result};
 
 /// How long to sleep between two tries. `flock` has no time limit of its own.
 const PAUSE: Duration = Duration::from_millis(5);
+
+/// How often a directory that is gone again is made anew: there are places in which none can be made, and
+/// which say the same.
+const MOST_TRIES: usize = 100;
 
 /// Holds the lock until it is dropped.
 pub(super) struct Lock {
@@ -22,6 +28,42 @@ pub(super) struct Lock {
 }
 
 impl Lock {
+    /// Takes the lock of the file that a path means, and makes its directory where it is missing. `check`
+    /// may refuse that file; it is asked each time that a link may lead elsewhere.
+    pub(super) fn take_making(
+        path: &Path,
+        directory_mode: u32,
+        timeout: Duration,
+        check: impl Fn(&Path) -> Result<()>,
+    ) -> Result<(PathBuf, Self)> {
+        let begin = Instant::now();
+        let mut tries = 0;
+        loop {
+            let target = resolve::resolve(path)?;
+            check(&target)?;
+            let made = write::make_directory(resolve::directory(&target)?, directory_mode);
+            // What did not exist may exist now, and a link may lead elsewhere.
+            let locked = made.and_then(|()| {
+                let target = resolve::resolve(path)?;
+                check(&target)?;
+                let left = timeout.saturating_sub(begin.elapsed());
+                let lock = Self::take(&target, left)?;
+                Ok((target, lock))
+            });
+            match locked {
+                // Another process has removed the directory, in which there was nothing.
+                Err(error)
+                    if was_removed(&error) && tries < MOST_TRIES && begin.elapsed() < timeout =>
+                {
+                    tries += 1;
+                    std::thread::sleep(PAUSE);
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Takes the lock of a file whose directory exists.
     pub(super) fn take(target: &Path, timeout: Duration) -> Result<Self> {
         let mut name = OsString::from(".");
         name.push(target.file_name().unwrap_or_default());
@@ -49,6 +91,17 @@ impl Drop for Lock {
     }
 }
 
+/// Whether a directory is missing that was there or was made before.
+pub(super) fn is_gone(error: &Error) -> bool {
+    matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::NotFound)
+}
+
+/// The same while it is made: it may have been there, and gone when it was looked at.
+fn was_removed(error: &Error) -> bool {
+    is_gone(error)
+        || matches!(error, Error::Io { source, .. } if source.kind() == ErrorKind::AlreadyExists)
+}
+
 /// Tries once; `None` if another process has the lock, or had it and removed the lock file.
 fn attempt(target: &Path, path: &Path) -> Result<Option<File>> {
     let failed = |errno: Errno| {
@@ -69,7 +122,12 @@ fn attempt(target: &Path, path: &Path) -> Result<Option<File>> {
         }
     };
     // Never through a link, which could make a file elsewhere.
-    let flags = OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    let flags = OFlags::RDWR
+        | OFlags::CREATE
+        | OFlags::CLOEXEC
+        | OFlags::NOFOLLOW
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY;
     let file = File::from(open(path, flags, Mode::RUSR | Mode::WUSR).map_err(failed)?);
     loop {
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
@@ -84,6 +142,11 @@ fn attempt(target: &Path, path: &Path) -> Result<Option<File>> {
         path: path.to_owned(),
         source,
     })?;
+    if !locked.is_file() {
+        return Err(Error::NotRegular {
+            path: path.to_owned(),
+        });
+    }
     let same = path
         .symlink_metadata()
         .is_ok_and(|named| (named.dev(), named.ino()) == (locked.dev(), locked.ino()));

@@ -28,6 +28,10 @@
 //! [`Error::Locked`]. Programs that do not know this lock are noticed as far as possible: a file
 //! that has changed between reading and renaming is left alone ([`Error::ChangedMeanwhile`]).
 //!
+//! A directory in which nothing is may be removed by another `fh` at any instant, as a logout does. A lock
+//! file is something in it. So where the directory is gone before the lock file is there, both are made
+//! again, within the same waiting time.
+//!
 //! [`hold`] is the same lock for a longer act, such as a login: what one `fh` plans while it holds
 //! it stays true for every other `fh` that does so too, until it has been carried out.
 //!
@@ -61,7 +65,7 @@ use crate::Error;
 use lock::Lock;
 
 /// The largest file, in bytes, that is read: no netrc, token or nix.conf comes near it.
-const LARGEST_FILE: u64 = 8 * 1024 * 1024;
+pub(crate) const LARGEST_FILE: u64 = 8 * 1024 * 1024;
 
 /// How a file is edited. [`EditOptions::private`] and [`EditOptions::shared`] are the two common
 /// ways.
@@ -182,12 +186,12 @@ where
         });
     }
     resolve::refuse_store(path, &target, &options.store)?;
-    let directory = resolve::directory(&target)?;
-    write::make_directory(directory, options.new_directory_mode)?;
-    // What did not exist may exist now, and a link may lead elsewhere.
-    let target = resolve::resolve(path)?;
-    resolve::refuse_store(path, &target, &options.store)?;
-    let _lock = Lock::take(&target, options.lock_timeout)?;
+    let (target, _lock) = Lock::take_making(
+        path,
+        options.new_directory_mode,
+        options.lock_timeout,
+        |target| resolve::refuse_store(path, target, &options.store),
+    )?;
     let current = Current::read(&target)?;
     let plan = Plan::make(&current, options, &mut edit)?;
     let tightened_from = plan.tightened_from();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::lock::Lock;
+use super::lock::{Lock, is_gone};
 use super::{Access, EditOptions, Edited, LARGEST_FILE, edit_file, resolve, write};
 use crate::{Error, Result};
 
@@ -97,7 +97,11 @@ fn remove_under_lock(
         }
     }
     resolve::refuse_store(path, &target, &options.store)?;
-    let _lock = Lock::take(&target, options.lock_timeout)?;
+    let _lock = match Lock::take(&target, options.lock_timeout) {
+        // It went with its directory.
+        Err(error) if is_gone(&error) => return Ok(false),
+        lock => lock?,
+    };
     check(&target)?;
     write::remove(&target)
 }

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::{DirBuilder, File, Metadata, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
 use std::path::Path;
 
@@ -10,6 +10,7 @@ use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
 use super::{resolve, same_version};
+use crate::regular::{self, Refused};
 use crate::{Error, Result};
 
 const TEMPORARY_SUFFIX: &str = ".fh-tmp";
@@ -26,35 +27,15 @@ fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error 
 /// The content of a regular file, at most `limit` bytes; `None` if there is none. A pipe or device
 /// is neither read nor waited for.
 pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, Metadata)>> {
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let file = match open(path, flags, Mode::empty()) {
-        Ok(file) => File::from(file),
-        Err(Errno::NOENT) => return Ok(None),
-        // A socket, or a device without driver.
-        Err(Errno::NXIO | Errno::NODEV) => {
-            return Err(Error::NotRegular {
-                path: path.to_owned(),
-            });
-        }
-        Err(errno) => return Err(failed("read", path)(errno.into())),
+    let refused = |error: io::Error| match Refused::of(&error) {
+        Some(refused) => Error::refused(path, refused),
+        None => failed("read", path)(error),
     };
-    let metadata = file.metadata().map_err(failed("read", path))?;
-    if !metadata.is_file() {
-        return Err(Error::NotRegular {
-            path: path.to_owned(),
-        });
-    }
-    let mut content = Vec::new();
-    file.take(limit + 1)
-        .read_to_end(&mut content)
-        .map_err(failed("read", path))?;
-    if content.len() as u64 > limit {
-        return Err(Error::TooLarge {
-            path: path.to_owned(),
-            limit,
-        });
-    }
-    Ok(Some((content, metadata)))
+    let Some(file) = regular::open(path).map_err(refused)? else {
+        return Ok(None);
+    };
+    let content = file.read(limit).map_err(refused)?;
+    Ok(Some((content, file.metadata().clone())))
 }
 
 /// Makes a directory and those above it.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use super::line::{self, Line, Setting};
 use super::value::split_name;
+use crate::atomic::LARGEST_FILE;
+use crate::regular::{self, Refused};
 use crate::{Error, Result};
 
 /// How deep includes may be nested. Real configurations have two or three levels.
@@ -51,10 +53,18 @@ pub(super) struct Edited<'a> {
 ///
 /// # Errors
 ///
-/// The operating system's, for a file that exists but cannot be read.
+/// The operating system's, for a file that exists but cannot be read; [`Refused`] for what is no regular
+/// file or too long for one, of which `parse` makes an error, as Nix would wait for it or choke on it.
 pub fn read_include(path: &Path) -> io::Result<Option<Vec<u8>>> {
     match std::fs::symlink_metadata(path) {
-        Ok(_) => std::fs::read(path).map(Some),
+        Ok(_) => match regular::read(path, LARGEST_FILE) {
+            Ok(Some(text)) => Ok(Some(text)),
+            // A link that leads nowhere.
+            Ok(None) => Err(io::ErrorKind::NotFound.into()),
+            // Which Nix passes over.
+            Err(_) if path.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Err(error) => Err(error),
+        },
         Err(error)
             if matches!(
                 error.kind(),
@@ -118,7 +128,7 @@ impl<'a> Reader<'a> {
             let path = normalized(root);
             if path == self.edited_path {
                 self.read_edited()?;
-            } else if let Included::Text(text) = self.look(&path) {
+            } else if let Included::Text(text) = self.look(&path)? {
                 self.read_text(&path, &text, false)?;
             }
         }
@@ -203,7 +213,7 @@ impl<'a> Reader<'a> {
         if included == self.edited_path {
             return self.read_edited();
         }
-        match self.look(&included) {
+        match self.look(&included)? {
             Included::Text(text) => self.read_text(&included, &text, false).map(drop),
             Included::Missing if !may_be_missing => Err(Error::IncludeMissing {
                 path: path.to_owned(),
@@ -215,17 +225,20 @@ impl<'a> Reader<'a> {
     }
 
     /// What is known of a file, after a look at it if it is a new one.
-    fn look(&mut self, path: &Path) -> Included {
+    fn look(&mut self, path: &Path) -> Result<Included> {
         if let Some(known) = self.known.get(path) {
-            return known.clone();
+            return Ok(known.clone());
         }
         let found = match (self.load)(path) {
             Ok(Some(text)) => Included::Text(text.into()),
             Ok(None) => Included::Missing,
-            Err(_) => Included::Unreadable,
+            Err(error) => match Refused::of(&error) {
+                Some(refused) => return Err(Error::refused(path, refused)),
+                None => Included::Unreadable,
+            },
         };
         self.known.insert(path.to_owned(), found.clone());
-        found
+        Ok(found)
     }
 }
 

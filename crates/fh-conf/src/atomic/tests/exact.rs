@@ -1,5 +1,7 @@
 //! Tests of plans that are carried out exactly, and of the lock for a longer act.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use super::*;
 use crate::atomic::{hold, missing_directories, remove_empty_directories, replace_exactly};
 
@@ -82,4 +84,51 @@ fn one_at_a_time_holds_the_lock() {
     drop(held);
     drop(hold(&path, 0o700, Duration::ZERO).unwrap());
     assert_eq!(fs::read_dir(place.path("fh")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_directory_that_others_remove_is_made_again() {
+    let place = Place::new();
+    let options = EditOptions::private();
+    let others = AtomicUsize::new(3);
+    let remove = || {
+        while others.load(Ordering::Relaxed) > 0 {
+            remove_empty_directories(&[place.path("fh"), place.path("fh/tokens")]);
+        }
+    };
+    let log_in_and_out = |number: usize| {
+        let file = place.path(&format!("fh/tokens/{number}"));
+        for _ in 0..100 {
+            let held = hold(&place.path("fh/setup"), 0o700, options.lock_timeout).unwrap();
+            replace_exactly(&file, &options, None, Some(b"x")).unwrap();
+            replace_exactly(&file, &options, Some(b"x"), None).unwrap();
+            drop(held);
+        }
+    };
+    std::thread::scope(|scope| {
+        scope.spawn(remove);
+        for number in 0..others.load(Ordering::Relaxed) {
+            scope.spawn({
+                let (others, log_in_and_out) = (&others, &log_in_and_out);
+                move || {
+                    let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                        log_in_and_out(number);
+                    }));
+                    others.fetch_sub(1, Ordering::Relaxed);
+                    result.unwrap();
+                }
+            });
+        }
+    });
+    // What cannot be made is said all the same, and soon.
+    let begin = std::time::Instant::now();
+    assert!(
+        hold(
+            Path::new("/proc/self/nowhere/x"),
+            0o700,
+            options.lock_timeout
+        )
+        .is_err()
+    );
+    assert!(begin.elapsed() < Duration::from_secs(10));
 }
