@@ -1,7 +1,7 @@
 //! What a command works with: settings, output, the server that is meant and the token for it.
 
-use std::fs;
 use std::future::Future;
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +13,7 @@ use fh_client::{
     Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, FlakeHub, ServerEntry, ServerKind,
     ServerUrl, TokenStore,
 };
+use fh_conf::regular;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 
@@ -30,6 +31,9 @@ const RETRIES: u32 = 2;
 
 /// A token that ends within this time is looked at again in its file before it ends.
 const SHORT_LIFE: Duration = Duration::from_secs(24 * 3600);
+
+/// More than the certificates of all authorities there are.
+const CA_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What this program calls itself.
 const USER_AGENT: &str = concat!("fh/", env!("CARGO_PKG_VERSION"));
@@ -270,8 +274,10 @@ impl Context {
 
     /// A client for a server, without a token.
     pub(crate) fn client_builder(&self, server: ServerUrl) -> Result<ClientBuilder, CommandError> {
+        let output = self.output;
         let mut builder = ClientBuilder::new(server)
             .user_agent(USER_AGENT)
+            .on_retry(Arc::new(move |event| output.trying_again(event)))
             .retries(RETRIES);
         if let Some(pem) = self.ca_certificates()? {
             builder = builder.ca_certificates(pem);
@@ -284,10 +290,23 @@ impl Context {
         let Some(path) = &self.settings.ca_file else {
             return Ok(None);
         };
-        fs::read(path).map(Some).map_err(|error| {
+        let failed = |path: &PathBuf, error| {
             CommandError::file("read the certificate authorities in", path, error)
                 .hint("NIX_SSL_CERT_FILE or SSL_CERT_FILE names this file.")
-        })
+        };
+        // The library reads it whatever it is. That it is not there is the library's business.
+        if let Some(theirs) = self
+            .settings
+            .tls_ca_file
+            .as_ref()
+            .filter(|&file| file != path)
+        {
+            regular::read(theirs, CA_LIMIT).map_err(|error| failed(theirs, error))?;
+        }
+        let pem = regular::read(path, CA_LIMIT);
+        pem.and_then(|pem| pem.ok_or_else(|| io::ErrorKind::NotFound.into()))
+            .map(Some)
+            .map_err(|error| failed(path, error))
     }
 
     /// A client for the server that is meant, with its token where there is one.

@@ -17,6 +17,8 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+pub(crate) use hints::PROXY_LIMIT;
+
 use crate::output::printable;
 
 /// How a command ended, for programs.

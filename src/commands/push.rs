@@ -17,6 +17,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use fh_client::NixTools;
 use fh_client::closure::NixMessages;
+use fh_client::push::PushObserver;
 use fh_nix::StoreDir;
 
 pub(crate) use arguments::PushArguments;
@@ -43,6 +44,7 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     let progress = Arc::new(Progress::new(&arguments.target, options.dry_run, context));
     let tools = tools(arguments, &progress, context)?;
 
+    let observer: Arc<dyn PushObserver> = progress.clone();
     let started = AtomicBool::new(false);
     let hint = || {
         // At once: the threads go on for a moment, and the bar must not come back.
@@ -71,7 +73,7 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
         let opened = async {
             tokio::select! {
                 biased;
-                opened = destination.open(&*progress, |text| progress.line(text)) => opened,
+                opened = destination.open(&observer, |text| progress.line(text)) => opened,
                 error = deadline.passed() => Err(error.into()),
             }
         };

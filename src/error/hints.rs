@@ -89,6 +89,7 @@ fn client_hint(error: &ClientError) -> Option<String> {
         }
         ClientError::Unauthorized { .. } => "Log in with a token that is good: `fh login`",
         ClientError::Api { body, .. } => return api_hint(body.error),
+        ClientError::TooLargeForProxy { .. } => PROXY_LIMIT,
         ClientError::Status { status, .. } if *status >= 500 => "Try again in a while.",
         ClientError::Status { .. } | ClientError::InvalidAnswer { .. } => {
             "Something between you and the server may have answered in its place: a proxy, a login page."
@@ -116,6 +117,10 @@ fn client_hint(error: &ClientError) -> Option<String> {
     };
     Some(hint.to_owned())
 }
+
+/// What to do where a proxy limits the size of requests.
+pub(crate) const PROXY_LIMIT: &str = "Let the proxy before the server pass larger bodies: nginx's `client_max_body_size` has to be at least \
+     `max-body-size` of `fh serve` (30 MiB where nothing is said), and `max-plan-size` for long plans.";
 
 /// What there is besides the identity of a workload.
 const OTHER_THAN_IDENTITY: &str =

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use fh_client::RetryEvent;
 use time::OffsetDateTime;
 
 const MINUTE: i64 = 60;
@@ -59,6 +60,18 @@ pub(crate) fn elapsed(duration: Duration) -> String {
     format!("{} h {} min", seconds / 3600, seconds % 3600 / 60)
 }
 
+/// That a request is tried again, when, and why.
+pub(crate) fn trying_again(event: &RetryEvent<'_>) -> String {
+    let RetryEvent { error, wait, asked } = event;
+    let asked = match asked {
+        Some(asked) if asked > wait => {
+            format!(" (the server asks to wait {})", elapsed(*asked))
+        }
+        _ => String::new(),
+    };
+    format!("Trying again in {}{asked}: {error}", elapsed(*wait))
+}
+
 /// A time as seen from another: `3 days ago`, `in 90 days`, `just now`.
 pub(crate) fn relative(time: OffsetDateTime, now: OffsetDateTime) -> String {
     let seconds = (time - now).whole_seconds();
@@ -84,18 +97,16 @@ pub(crate) fn relative(time: OffsetDateTime, now: OffsetDateTime) -> String {
 pub(crate) fn timestamp(time: OffsetDateTime) -> String {
     let format =
         time::macros::format_description!("[year]-[month]-[day]T[hour]:[minute]:[second]Z");
-    time.to_offset(time::UtcOffset::UTC)
-        .format(format)
-        .unwrap_or_else(|_| time.unix_timestamp().to_string())
+    // In UTC the last hours of the year 9999 may be of the next, which no calendar here reaches.
+    time.checked_to_offset(time::UtcOffset::UTC)
+        .and_then(|time| time.format(format).ok())
+        .unwrap_or_else(|| time.unix_timestamp().to_string())
 }
 
 /// A date and what it means: `2026-11-22 (in 90 days)`.
 pub(crate) fn date(time: OffsetDateTime, now: OffsetDateTime) -> String {
-    format!(
-        "{} ({})",
-        time.to_offset(time::UtcOffset::UTC).date(),
-        relative(time, now)
-    )
+    let in_utc = time.checked_to_offset(time::UtcOffset::UTC).unwrap_or(time);
+    format!("{} ({})", in_utc.date(), relative(time, now))
 }
 
 #[cfg(test)]
@@ -142,6 +153,17 @@ mod tests {
             timestamp(datetime!(2026-11-24 13:00:01.5 +01:00)),
             "2026-11-24T12:00:01Z"
         );
+    }
+
+    #[test]
+    fn the_end_of_the_calendar_is_told_too() {
+        let now = datetime!(2026-11-22 12:00 UTC);
+        let last = datetime!(9999-12-31 23:59:59 -23:59);
+        assert_eq!(timestamp(last), "253402387139");
+        assert_eq!(date(last, now), "9999-12-31 (in 2912118 days)");
+        let first = datetime!(-9999-01-01 00:00 +23:59);
+        assert_eq!(timestamp(first), first.unix_timestamp().to_string());
+        assert!(date(first, now).starts_with("-9999-01-01 ("));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! warnings and errors go to stderr. Both are plain sentences without colours.
 //!
 //! Invariants: text of a server or a file is freed of control characters before it reaches a
-//! terminal; a list that is empty is `[]` in JSON and a header in CSV; a write that fails is an
+//! terminal, be it through a pipe: CSV holds none, and JSON writes them as escapes; a list that is empty is `[]` in JSON and a header in CSV; a write that fails is an
 //! error, but a reader that goes away is not.
 
 pub(crate) mod human;
@@ -13,14 +13,20 @@ mod table;
 mod tests;
 
 use std::io::{self, Write as _};
+use std::time::Duration;
 
+use fh_client::RetryEvent;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+pub(crate) use fh_client::is_unprintable;
 pub(crate) use table::{Column, column, number};
 
 use crate::error::{CommandError, YELLOW, push_labelled};
 use crate::settings::Settings;
+
+/// Shorter waits are not told.
+const NOTICEABLE: Duration = Duration::from_secs(2);
 
 /// The form of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,6 +44,8 @@ pub(crate) enum Format {
 pub(crate) struct Output {
     format: Format,
     color: bool,
+    /// Whether stdout is one.
+    terminal: bool,
 }
 
 impl Output {
@@ -50,6 +58,7 @@ impl Output {
         Self {
             format,
             color: settings.terminals.color,
+            terminal: settings.terminals.stdout,
         }
     }
 
@@ -88,13 +97,14 @@ impl Output {
     ) -> Result<(), CommandError> {
         let text = match self.format {
             Format::Json => {
-                let mut lines = Vec::new();
+                let mut lines = String::new();
                 for record in records {
-                    serde_json::to_writer(&mut lines, record)
+                    let line = serde_json::to_string(record)
                         .map_err(|error| CommandError::output(io::Error::other(error)))?;
-                    lines.push(b'\n');
+                    lines.push_str(&escaped(&line));
+                    lines.push('\n');
                 }
-                return write_stdout(&lines);
+                return write_stdout(lines.as_bytes());
             }
             Format::Csv => table::csv(columns, records)?,
             Format::Table if records.is_empty() => return Ok(()),
@@ -156,14 +166,17 @@ impl Output {
 
     /// Prints JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CommandError> {
-        let mut text = serde_json::to_vec_pretty(value)
+        let text = serde_json::to_string_pretty(value)
             .map_err(|error| CommandError::output(io::Error::other(error)))?;
-        text.push(b'\n');
-        write_stdout(&text)
+        write_stdout((escaped(&text) + "\n").as_bytes())
     }
 
-    /// Prints a text as it is.
+    /// Prints a text: into a pipe as it is, on a terminal freed of control characters.
     pub(crate) fn text(&self, text: &str) -> Result<(), CommandError> {
+        if self.terminal {
+            let lines = text.split('\n').map(printable).collect::<Vec<_>>();
+            return write_stdout(lines.join("\n").as_bytes());
+        }
         write_stdout(text.as_bytes())
     }
 
@@ -172,6 +185,13 @@ impl Output {
         let text: String = text.lines().map(|line| printable(line) + "\n").collect();
         // Nobody can be told where stderr is gone.
         let _ = io::stderr().write_all(text.as_bytes());
+    }
+
+    /// Says that a request is tried again, where the wait is so long that somebody would wonder.
+    pub(crate) fn trying_again(&self, event: &RetryEvent<'_>) {
+        if event.wait >= NOTICEABLE {
+            self.remark(&human::trying_again(event));
+        }
     }
 
     /// Says that something may not be as it should be, with what to do about it.
@@ -209,12 +229,28 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| match c {
             '\t' => ' ',
-            c if c.is_control() => '\u{fffd}',
-            '\u{200b}'..='\u{200f}'
-            | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{2069}'
-            | '\u{feff}' => '\u{fffd}',
+            c if is_unprintable(c) => '\u{fffd}',
             c => c,
         })
         .collect()
+}
+
+/// JSON whose strings hold no character that would do something to a terminal: those are written as
+/// `\uXXXX`, which means the same.
+fn escaped(json: &str) -> String {
+    use std::fmt::Write as _;
+
+    let mut text = String::with_capacity(json.len());
+    for c in json.chars() {
+        // Outside of strings there is nothing but line feeds, and within them none.
+        if c == '\n' || !is_unprintable(c) {
+            text.push(c);
+            continue;
+        }
+        for unit in c.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "\\u{unit:04x}");
+        }
+    }
+    text
 }

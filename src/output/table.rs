@@ -89,13 +89,20 @@ pub(super) fn csv<R>(columns: &[Column<R>], records: &[R]) -> Result<String, Com
         .map_err(failed)?;
     for record in records {
         writer
-            .write_record(columns.iter().map(|column| (column.raw)(record)))
+            .write_record(columns.iter().map(|column| harmless(&(column.raw)(record))))
             .map_err(failed)?;
     }
     let bytes = writer
         .into_inner()
         .map_err(|error| CommandError::output(std::io::Error::other(error.to_string())))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+/// A cell that does nothing to a terminal: what is piped is often looked at in the end. Lines stay; JSON
+/// has the very characters.
+fn harmless(cell: &str) -> String {
+    let lines: Vec<String> = cell.split('\n').map(printable).collect();
+    lines.join("\n")
 }
 
 /// The narrowest that a flexible column becomes.

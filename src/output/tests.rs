@@ -66,8 +66,39 @@ fn csv_is_for_programs() {
     acme/app,1288490189,2026-11-20T12:00:00Z,x,"what we sell, and everything that it is made of"
     acme/a,12,2026-11-20T12:00:00Z,x,"quoted ""text"", with a comma"
     "#);
+    let hostile = Row(
+        "b/c",
+        0,
+        "\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\r\nsecond line\t.",
+    );
+    let text = table::csv(&columns(), &[hostile]).unwrap();
+    assert!(
+        text.chars().all(|c| c == '\n' || !is_unprintable(c)),
+        "{text:?}"
+    );
+    assert!(text.contains("\nsecond line ."), "{text:?}");
     assert_eq!(
         table::csv(&columns(), &[]).unwrap(),
         "name,size,seen_at,secret_name,text\n"
     );
+}
+
+#[test]
+fn json_says_what_it_was_told_without_a_character_that_a_terminal_heeds() {
+    let told = "\u{1b}[31m\u{9b}31m\u{202e}\u{7f}\u{e0041}\r\nä \\ \" \u{1f600}\t";
+    let value = serde_json::json!({ told: [told, { "a": told }] });
+    for text in [
+        serde_json::to_string_pretty(&value).unwrap(),
+        serde_json::to_string(&value).unwrap(),
+    ] {
+        let escaped = escaped(&text);
+        assert!(
+            escaped.chars().all(|c| c == '\n' || !is_unprintable(c)),
+            "{escaped:?}"
+        );
+        assert!(escaped.contains("\\u009b31m\\u202e\\u007f\\udb40\\udc41"));
+        assert!(escaped.contains("ä"));
+        let read: serde_json::Value = serde_json::from_str(&escaped).unwrap();
+        assert_eq!(read, value);
+    }
 }

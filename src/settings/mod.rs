@@ -86,6 +86,8 @@ pub(crate) struct Settings {
     pub(crate) flakehub: [Option<Chosen<String>>; 3],
     /// A PEM file with certificate authorities.
     pub(crate) ca_file: Option<PathBuf>,
+    /// The PEM file that the TLS library reads by itself.
+    pub(crate) tls_ca_file: Option<PathBuf>,
     /// Print JSON.
     pub(crate) json: bool,
     /// 0: what matters; 3: everything.
@@ -151,6 +153,7 @@ impl Settings {
             ca_file: environment
                 .path(&variables::NIX_SSL_CERT_FILE)
                 .or_else(|| environment.path(&variables::SSL_CERT_FILE)),
+            tls_ca_file: environment.path(&variables::SSL_CERT_FILE),
             json: options.json || environment.switch(&variables::FH_OUTPUT_JSON)?,
             verbosity,
             terminals: Terminals {

@@ -47,7 +47,7 @@ impl IssuedToken {
     #[must_use]
     pub fn fresh(token: SecretString) -> Self {
         let times = UnverifiedTimes::read(token.expose_secret());
-        let life = times.and_then(|times| Some(times.exp? - times.iat?));
+        let life = times.and_then(|times| times.exp?.checked_sub(times.iat?));
         let life = life
             .and_then(|seconds| u64::try_from(seconds).ok())
             .map(Duration::from_secs);
@@ -326,6 +326,10 @@ mod tests {
         );
         assert_eq!(good_for(format!(r#"{{"exp":{}}}"#, now + 300)), Some(300));
         assert_eq!(good_for("{}".to_owned()), None);
+        // Numbers that no clock reaches.
+        let (least, most) = (i64::MIN, i64::MAX);
+        assert!(good_for(format!(r#"{{"iat":{least},"exp":{most}}}"#)).is_some());
+        assert_eq!(good_for(format!(r#"{{"iat":{most},"exp":{least}}}"#)), None);
     }
 
     #[test]

@@ -9,8 +9,8 @@ use secrecy::{ExposeSecret, SecretString};
 
 use crate::authorization::{Authorization, TokenSource};
 use crate::error::{Error, Result};
-use crate::http::Transport;
-use crate::retry::{DEFAULT_RETRIES, RetryPolicy};
+use crate::http::{Listener, Transport};
+use crate::retry::{DEFAULT_RETRIES, RetryListener, RetryPolicy};
 use crate::server_url::ServerUrl;
 use crate::text::safe_line;
 
@@ -66,6 +66,14 @@ impl Client {
         client
     }
 
+    /// The same client; `listener` hears of its retries.
+    #[must_use]
+    pub fn telling(&self, listener: Arc<RetryListener<'static>>) -> Self {
+        let mut client = self.clone();
+        client.transport.listener = Some(Listener(listener));
+        client
+    }
+
     /// The same client, with this token.
     pub(crate) fn with_token(&self, token: &SecretString) -> Result<Self> {
         let mut client = self.clone();
@@ -102,6 +110,7 @@ pub struct ClientBuilder {
     read_timeout: Duration,
     retries: u32,
     first_wait: Option<Duration>,
+    listener: Option<Listener>,
     user_agent: String,
     proxies: bool,
 }
@@ -120,6 +129,7 @@ impl ClientBuilder {
             read_timeout: DEFAULT_READ_TIMEOUT,
             retries: DEFAULT_RETRIES,
             first_wait: None,
+            listener: None,
             user_agent: concat!("fh-client/", env!("CARGO_PKG_VERSION")).to_owned(),
             proxies: true,
         }
@@ -160,7 +170,7 @@ impl ClientBuilder {
         self
     }
 
-    /// How long an exchange may rest without a byte moving. 60 seconds where nothing is said;
+    /// How long an exchange may rest, or take for 16 KiB. 60 seconds where nothing is said;
     /// five times that for uploads, of which the system may hold megabytes that it has not sent.
     #[must_use]
     pub fn read_timeout(mut self, limit: Duration) -> Self {
@@ -180,6 +190,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn first_retry_wait(mut self, wait: Duration) -> Self {
         self.first_wait = Some(wait);
+        self
+    }
+
+    /// Hears of each retry before its wait, where a method has no listener of its own. Nobody does where
+    /// nothing is said.
+    #[must_use]
+    pub fn on_retry(mut self, listener: Arc<RetryListener<'static>>) -> Self {
+        self.listener = Some(Listener(listener));
         self
     }
 
@@ -246,6 +264,7 @@ impl ClientBuilder {
                 headers: self.headers,
                 read_timeout: self.read_timeout,
                 retry,
+                listener: self.listener,
             },
         })
     }

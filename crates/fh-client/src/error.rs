@@ -166,6 +166,18 @@ pub enum Error {
         excerpt: String,
     },
 
+    /// Something before the server takes no request of this size: a 413 that is not the fh API's.
+    #[error(
+        "something before the server refuses a request of this size: {url} answered with status 413{}",
+        excerpt_clause(excerpt)
+    )]
+    TooLargeForProxy {
+        /// What was asked.
+        url: String,
+        /// The beginning of the body as plain text; may be empty.
+        excerpt: String,
+    },
+
     /// A successful answer that does not hold what the API says it holds.
     #[error("{url} gave an answer that cannot be understood: {reason}")]
     InvalidAnswer {
@@ -352,6 +364,7 @@ impl Error {
     pub fn status(&self) -> Option<u16> {
         match self {
             Self::Unauthorized { .. } => Some(401),
+            Self::TooLargeForProxy { .. } => Some(413),
             Self::Api { status, .. }
             | Self::Status { status, .. }
             | Self::ExchangeRefused { status, .. } => Some(*status),

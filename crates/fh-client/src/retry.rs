@@ -2,8 +2,13 @@
 //!
 //! This is the only place that decides it, for every kind of request and of server. Tried again are
 //! connections that are refused, reset or do not come about, time-outs, and the statuses 408, 429,
-//! 502, 503 and 504; nothing else, but for a 401 where another token can be had, once and at once. Waits double, with as much again added by chance, and are never
-//! shorter than what a server asks for by `Retry-After`.
+//! 502, 503 and 504; nothing else, but for a 401 where another token can be had, once and at once, and for a
+//! 401 or 404 to what was there a moment ago ([`Repeat::Known`]), once. Waits double, with as much again
+//! added by chance, and are never shorter than what a server asks for by `Retry-After`, up to two minutes.
+//!
+//! The default patience ([`DEFAULT_RETRIES`]) is longer than the time in which a server ends its running
+//! requests (`stop-timeout` of `fh serve`): who comes while it stops, and its port is closed, still finds the
+//! one that is started after it.
 
 use std::time::Duration;
 
@@ -16,8 +21,9 @@ use time::macros::format_description;
 
 use crate::error::{Error, Result, UnreachableCause};
 
-/// Attempts after the first, where nothing else is said: enough for a server that restarts.
-pub const DEFAULT_RETRIES: u32 = 5;
+/// Attempts after the first, where nothing else is said: enough for a server that restarts, and that lets
+/// what is running come to its end before.
+pub const DEFAULT_RETRIES: u32 = 10;
 
 /// The first wait; each further one is twice as long.
 const FIRST_WAIT: Duration = Duration::from_millis(250);
@@ -31,11 +37,18 @@ const LONGEST_RETRY_AFTER: Duration = Duration::from_secs(120);
 /// Retries after time-outs, of one request: each has cost minutes before it was one.
 const MOST_TIMEOUTS: u32 = 2;
 
+/// Retries after answers that say that there is nothing, or that nobody asked: a proxy that lost the header
+/// with the token once does not lose it each time.
+const MOST_DENIALS: u32 = 1;
+
 /// Whether a request may be sent again when it is not known what became of the first try.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Repeat {
     /// Sending it twice does what sending it once does.
     Safe,
+    /// As [`Self::Safe`]; and the same caller has been answered a moment ago about what it names. That there
+    /// is no such thing, or that no token came, may then be due to a header that was lost on the way.
+    Known,
     /// Only where the first try surely was not carried out.
     IfUnsent,
 }
@@ -105,10 +118,15 @@ impl Failure {
     #[must_use]
     pub fn may_repeat(&self, repeat: Repeat) -> bool {
         match self.transient {
-            None => false,
+            None => repeat == Repeat::Known && self.is_denial(),
             Some(Sent::No) => true,
-            Some(Sent::Perhaps) => repeat == Repeat::Safe,
+            Some(Sent::Perhaps) => repeat != Repeat::IfUnsent,
         }
+    }
+
+    /// What the server says to whom it does not know.
+    fn is_denial(&self) -> bool {
+        matches!(self.error.status(), Some(401 | 404))
     }
 
     /// Whether the same request may succeed at once with another token, where there is one.
@@ -146,6 +164,8 @@ pub struct RetryEvent<'a> {
     pub error: &'a Error,
     /// How long the wait is.
     pub wait: Duration,
+    /// What the server asked to wait, where it did; it may be more than is waited.
+    pub asked: Option<Duration>,
 }
 
 /// Hears of retries.
@@ -176,6 +196,18 @@ impl RetryPolicy {
         }
     }
 
+    /// For how long a server may be away at least, in which each attempt is refused at once, so that a request
+    /// still finds it: the waits, without what chance adds.
+    #[must_use]
+    pub fn patience(&self) -> Duration {
+        let waits =
+            std::iter::successors(Some(self.first_wait), |wait| Some(wait.saturating_mul(2)));
+        waits
+            .map(|wait| wait.min(LONGEST_WAIT))
+            .take(self.retries as usize)
+            .fold(Duration::ZERO, Duration::saturating_add)
+    }
+
     fn waits(&self) -> ExponentialBuilder {
         ExponentialBuilder::new()
             .with_min_delay(self.first_wait)
@@ -200,12 +232,13 @@ impl RetryPolicy {
         A: FnMut() -> F,
         F: Future<Output = Result<T, Failure>>,
     {
-        let mut timeouts = 0;
+        let (mut timeouts, mut denials) = (0, 0);
         attempt
             .retry(self.waits())
             .when(|failure: &Failure| {
                 timeouts += u32::from(failure.is_timeout());
-                failure.may_repeat(repeat) && timeouts <= MOST_TIMEOUTS
+                denials += u32::from(failure.is_denial());
+                failure.may_repeat(repeat) && timeouts <= MOST_TIMEOUTS && denials <= MOST_DENIALS
             })
             // `wait` is none when the attempts are used up: then no header prolongs the matter.
             .adjust(|failure, wait| wait.map(|wait| longer(wait, failure.retry_after)))
@@ -214,6 +247,7 @@ impl RetryPolicy {
                 listener(&RetryEvent {
                     error: &failure.error,
                     wait,
+                    asked: failure.retry_after,
                 });
             })
             .await
@@ -283,6 +317,10 @@ mod tests {
             assert!(unreachable(cause.clone()).may_repeat(Repeat::Safe));
             assert!(!unreachable(cause).may_repeat(Repeat::IfUnsent));
         }
+        let known: Vec<u16> = (100..600)
+            .filter(|&status| answered(status, None).may_repeat(Repeat::Known))
+            .collect();
+        assert_eq!(known, [401, 404, 408, 429, 502, 503, 504]);
         let refused = Failure::unreachable("", UnreachableCause::Refused, Sent::No);
         assert!(refused.may_repeat(Repeat::IfUnsent));
         let reason = String::new();
@@ -298,6 +336,66 @@ mod tests {
             let base = Duration::from_millis(base);
             assert!((base..=base * 2).contains(&wait), "{wait:?} for {base:?}");
         }
+    }
+
+    #[test]
+    fn the_patience_is_what_the_shortest_waits_come_to() {
+        for retries in [0, 1, 2, 5, 8, 10, 100] {
+            let policy = RetryPolicy::new(retries);
+            let shortest: Duration = ExponentialBuilder::new()
+                .with_min_delay(policy.first_wait)
+                .with_max_delay(LONGEST_WAIT)
+                .with_max_times(retries as usize)
+                .build()
+                .sum();
+            assert_eq!(policy.patience(), shortest, "{retries}");
+        }
+        assert!(RetryPolicy::default().patience() > Duration::from_secs(90));
+    }
+
+    #[tokio::test]
+    async fn what_was_there_a_moment_ago_is_asked_for_once_more() {
+        let policy = RetryPolicy {
+            retries: 4,
+            first_wait: Duration::from_millis(1),
+        };
+        for (repeat, status, attempts) in [
+            (Repeat::Known, 404, 2),
+            (Repeat::Known, 401, 2),
+            (Repeat::Known, 403, 1),
+            (Repeat::Safe, 404, 1),
+        ] {
+            let made = AtomicU32::new(0);
+            let attempt = || async {
+                made.fetch_add(1, Ordering::Relaxed);
+                Err::<(), _>(answered(status, None))
+            };
+            policy.run(repeat, &|_| {}, attempt).await.unwrap_err();
+            assert_eq!(made.into_inner(), attempts, "{repeat:?} {status}");
+        }
+    }
+
+    #[tokio::test]
+    async fn it_is_told_what_a_server_asks_for_and_what_is_waited() {
+        let policy = RetryPolicy {
+            retries: 1,
+            first_wait: Duration::from_millis(1),
+        };
+        let heard = std::sync::Mutex::new(Vec::new());
+        let listener = |event: &RetryEvent<'_>| {
+            heard.lock().unwrap().push((event.wait, event.asked));
+        };
+        let attempt = || async { Err::<(), _>(answered(429, Some("1"))) };
+        policy
+            .run(Repeat::Safe, &listener, attempt)
+            .await
+            .unwrap_err();
+        let second = Duration::from_secs(1);
+        assert_eq!(heard.into_inner().unwrap(), [(second, Some(second))]);
+        // Told is what was asked for, waited is what is reasonable.
+        let hours = answered(429, Some("7200"));
+        assert_eq!(hours.retry_after, Some(Duration::from_secs(7200)));
+        assert_eq!(longer(second, hours.retry_after), LONGEST_RETRY_AFTER);
     }
 
     #[test]

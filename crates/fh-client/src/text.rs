@@ -7,7 +7,7 @@
 pub(crate) fn safe_line(text: &str, limit: usize) -> String {
     let mut line = String::new();
     let mut count = 0;
-    for word in text.split(|c: char| c.is_whitespace() || is_unsafe(c)) {
+    for word in text.split(|c: char| c.is_whitespace() || is_unprintable(c)) {
         if word.is_empty() {
             continue;
         }
@@ -31,10 +31,22 @@ pub(crate) fn safe_line(text: &str, limit: usize) -> String {
     line
 }
 
-/// Control characters, and the marks that reorder or hide the text around them.
-fn is_unsafe(c: char) -> bool {
+/// Control characters, of which U+009B begins a terminal's sequence as ESC [ does, and the marks that
+/// reorder or hide the text around them.
+#[must_use]
+pub fn is_unprintable(c: char) -> bool {
     c.is_control()
-        || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+        || matches!(
+            c,
+            '\u{061c}'
+                | '\u{180e}'
+                | '\u{200b}'..='\u{200f}'
+                | '\u{2028}'..='\u{202e}'
+                | '\u{2060}'..='\u{206f}'
+                | '\u{feff}'
+                | '\u{fff9}'..='\u{fffb}'
+                | '\u{e0000}'..='\u{e007f}'
+        )
 }
 
 /// The words of a body that may be HTML, as one line of at most `limit` characters.
@@ -99,7 +111,7 @@ fn strip_escapes(text: &str) -> String {
                 // A control sequence ends with a byte of 0x40 to 0x7e (ECMA-48, 5.4).
                 while chars.next().is_some_and(|c| !('@'..='~').contains(&c)) {}
             }
-        } else if c == '\n' || !is_unsafe(c) {
+        } else if c == '\n' || !is_unprintable(c) {
             clean.push(c);
         }
     }

@@ -437,6 +437,104 @@ async fn why_a_server_cannot_be_reached_is_said_in_words() {
     );
 }
 
+/// A server whose answer to everybody has this head, and then comes a byte at a time without end.
+async fn dripping(head: &'static str) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(head.as_bytes()).await;
+                while stream.write_all(b" ").await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
+            });
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn an_answer_that_drips_is_given_up() {
+    for head in [
+        "HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n",
+        "HTTP/1.1 404 Not Found\r\nContent-Length: 1000000\r\n\r\n",
+    ] {
+        let client = Client::builder(&dripping(head).await)
+            .unwrap()
+            .read_timeout(Duration::from_millis(200))
+            .retries(0)
+            .build()
+            .unwrap();
+        let asked = tokio::time::timeout(Duration::from_secs(20), client.whoami());
+        let error = asked.await.expect("it is given up").unwrap_err();
+        assert!(
+            matches!(
+                error,
+                Error::Unreachable {
+                    cause: UnreachableCause::TimedOut,
+                    ..
+                }
+            ),
+            "{error}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn who_listens_to_a_client_hears_what_a_server_asks_to_wait() {
+    let server = Server::start(|number| match number {
+        0 => {
+            let mut busy = json(503, "{}");
+            busy.headers_mut()
+                .insert("retry-after", "1".parse().unwrap());
+            busy
+        }
+        _ => json(200, WHOAMI),
+    })
+    .await;
+    let heard = Arc::new(Mutex::new(Vec::new()));
+    let listening = heard.clone();
+    let client = Client::builder(&format!("http://{}", server.address))
+        .unwrap()
+        .on_retry(Arc::new(move |event| {
+            listening.lock().unwrap().push((event.wait, event.asked));
+        }))
+        .first_retry_wait(Duration::from_millis(1))
+        .build()
+        .unwrap();
+    client.whoami().await.unwrap();
+    let second = Duration::from_secs(1);
+    assert_eq!(*heard.lock().unwrap(), [(second, Some(second))]);
+}
+
+#[tokio::test]
+async fn a_413_of_a_proxy_is_told_from_the_servers_own() {
+    let ours = r#"{"code":413,"error":"too_large","message":"the body is larger than 5 bytes"}"#;
+    let server = Server::start(move |number| match number {
+        0 => json(413, ours),
+        _ => json(
+            413,
+            "<html><title>413 Request Entity Too Large</title></html>",
+        ),
+    })
+    .await;
+    let client = server.client();
+    let error = client.whoami().await.unwrap_err();
+    assert!(matches!(error, Error::Api { status: 413, .. }), "{error:?}");
+    let error = client.whoami().await.unwrap_err();
+    assert!(matches!(error, Error::TooLargeForProxy { .. }), "{error:?}");
+    assert_eq!(error.status(), Some(413));
+    assert!(
+        error
+            .to_string()
+            .ends_with(": 413 Request Entity Too Large"),
+        "{error}"
+    );
+}
+
 /// A TLS server with a certificate of its own authority; gives back its address and the authority.
 async fn tls_server(host: &str) -> (SocketAddr, String) {
     use tokio::io::{AsyncReadExt, AsyncWriteExt};

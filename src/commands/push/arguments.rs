@@ -122,7 +122,8 @@ pub(crate) struct PushArguments {
     ///
     /// Where the connection is refused, breaks or times out, and after the statuses 408, 429, 502,
     /// 503 and 504. The waits double, from a quarter of a second to 20 seconds, with up to as much
-    /// again added by chance, or are what the server asks for (two minutes at most). After a
+    /// again added by chance, or are what the server asks for (two minutes at most). Ten times is a minute
+    /// and a half at least: longer than a server takes that ends what it is doing and starts again. After a
     /// time-out, which is a minute in which nothing moved (five in an upload), a request is tried
     /// twice again at most.
     #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_RETRIES, value_parser = clap::value_parser!(u32).range(0..=100))]
@@ -205,5 +206,19 @@ mod tests {
             NIXOS_CACHE_KEY.parse::<PublicKey>().unwrap().to_string(),
             NIXOS_CACHE_KEY
         );
+    }
+
+    /// A server that stops closes its port at once, and ends when what was running has ended; only then the
+    /// next one starts.
+    #[cfg(feature = "server")]
+    #[test]
+    fn the_default_patience_outlasts_a_server_that_restarts() {
+        const START: Duration = Duration::from_secs(15);
+
+        let mut options = fh_server::config::OPTIONS.iter();
+        let stop = options.find(|option| option.key == "stop-timeout").unwrap();
+        let stop = duration::parse(stop.default.unwrap()).unwrap();
+        let patience = fh_client::RetryPolicy::default().patience();
+        assert!(patience > Duration::from_secs(stop) + START, "{patience:?}");
     }
 }

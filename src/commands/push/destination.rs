@@ -158,6 +158,7 @@ impl Destination {
         };
         let client = |server: &ServerUrl| -> Result<Client, CommandError> {
             let builder = context.client_builder(server.clone())?;
+            let builder = builder.retries(arguments.retries);
             Ok(context
                 .speaking(builder, server, Some(&speaker), organization)?
                 .build()?)
@@ -196,36 +197,34 @@ impl Destination {
     /// Asks what has to be asked before a push. `remark` hears what people ought to know.
     pub(super) async fn open(
         self,
-        observer: &dyn PushObserver,
+        observer: &Arc<dyn PushObserver>,
         remark: impl Fn(&str),
     ) -> Result<Opened, CommandError> {
         match self {
             Self::Fh { client, flake } => Ok(Opened::Fh { client, flake }),
-            Self::Attic { client, cache } => open_cache(&client, &cache, observer, remark).await,
+            Self::Attic { client, cache } => open_cache(&client, &cache, &**observer, remark).await,
             Self::FlakeHub { api, cache, flake } => {
-                let listen = |event: &RetryEvent<'_>| {
-                    observer.event(&PushEvent::Retrying {
-                        error: event.error,
-                        wait: event.wait,
-                    });
-                };
+                let listen = telling(observer);
                 let name = flakehub::cache_of(&api, &flake, &listen)
                     .await
                     .map_err(|error| {
                         CommandError::from(error)
                             .context(format!("cannot learn which cache {flake} has on FlakeHub"))
                     })?;
-                open_cache(&cache, &name, observer, remark).await
+                open_cache(&cache, &name, &**observer, remark).await
             }
             Self::Unknown { client, target } => {
                 let server = client.base_url().clone();
-                let protocol = detect(&client, &target).await.map_err(|error| {
+                let asking = client.telling(Arc::new(telling(observer)));
+                let protocol = detect(&asking, &target).await.map_err(|error| {
                     CommandError::from(error).context(format!("cannot tell what {server} is"))
                 })?;
                 flake_or_cache(protocol, &server, &target)?;
                 match target {
                     PushTarget::Flake(flake) => Ok(Opened::Fh { client, flake }),
-                    PushTarget::Cache(cache) => open_cache(&client, &cache, observer, remark).await,
+                    PushTarget::Cache(cache) => {
+                        open_cache(&client, &cache, &**observer, remark).await
+                    }
                 }
             }
         }
@@ -270,6 +269,20 @@ impl Opened {
     /// Whether a push becomes visible as a whole or not at all.
     pub(super) fn is_atomic(&self) -> bool {
         matches!(self, Self::Fh { .. })
+    }
+}
+
+/// Tells an observer of retries.
+fn telling(
+    observer: &Arc<dyn PushObserver>,
+) -> impl Fn(&RetryEvent<'_>) + Send + Sync + use<> + 'static {
+    let observer = Arc::clone(observer);
+    move |event| {
+        observer.event(&PushEvent::Retrying {
+            error: event.error,
+            wait: event.wait,
+            asked: event.asked,
+        });
     }
 }
 

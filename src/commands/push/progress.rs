@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fh_client::push::PlanTotals;
 use fh_client::targets::PushTarget;
-use fh_client::{PushEvent, PushObserver};
+use fh_client::{PushEvent, PushObserver, RetryEvent};
 use indicatif::ProgressBar;
 
 use super::bar;
@@ -138,7 +138,28 @@ impl Progress {
     }
 
     fn planned(&self, state: &mut State, totals: &PlanTotals) {
+        // A second plan: what was to be linked is there no longer.
+        let more = state.began.map(|_| {
+            let before = state.totals;
+            (
+                totals.upload - before.upload.min(totals.upload),
+                totals.upload_bytes - before.upload_bytes.min(totals.upload_bytes),
+            )
+        });
         state.totals = *totals;
+        if let Some((paths, bytes)) = more {
+            if paths > 0 {
+                self.line(&format!(
+                    "What the server was to link is there no longer: {} more to send ({})",
+                    human::count(paths, "path"),
+                    human::bytes(bytes)
+                ));
+            }
+            if let Some(bar) = &self.bar {
+                bar::begin(bar, totals.upload_bytes);
+            }
+            return;
+        }
         let now = Instant::now();
         state.began = Some(now);
         state.waiting = None;
@@ -155,7 +176,7 @@ impl Progress {
         );
         if totals.resumed_bytes > 0 || totals.received > 0 {
             text.push_str(&format!(
-                " (going on with a push that was interrupted: {} and {} are there already)",
+                " ({} and {} of others were sent before and are there already)",
                 human::count(totals.received, "path"),
                 human::bytes(totals.resumed_bytes)
             ));
@@ -174,14 +195,14 @@ impl Progress {
         }
     }
 
-    fn retrying(&self, state: &mut State, error: &fh_client::Error, wait: Duration) {
+    fn retrying(&self, state: &mut State, event: &RetryEvent<'_>) {
         state.retries += 1;
         let told = state.last_retry.map(|at| at.elapsed());
         if told.is_some_and(|ago| ago < RETRY_INTERVAL) {
             state.untold_retries += 1;
             return;
         }
-        let mut line = format!("Trying again in {}: {error}", human::elapsed(wait));
+        let mut line = human::trying_again(event);
         if state.untold_retries > 0 {
             let requests = human::count(state.untold_retries, "other request");
             line.push_str(&format!(" ({requests} since the last such line)"));
@@ -208,7 +229,10 @@ impl PushObserver for Progress {
                 state.paths += 1;
                 self.moved(&state);
             }
-            PushEvent::Retrying { error, wait } => self.retrying(&mut state, error, *wait),
+            PushEvent::Retrying { error, wait, asked } => {
+                let (wait, asked) = (*wait, *asked);
+                self.retrying(&mut state, &RetryEvent { error, wait, asked });
+            }
             // Failed paths are named in the end, and the rest is told by what is sent.
             _ => {}
         }

@@ -12,7 +12,7 @@ use serde::Serialize;
 
 use super::destination::attic_error;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, PROXY_LIMIT};
 use crate::output::{column, human, number};
 
 /// The one object of `--json`. Sizes in bytes.
@@ -42,7 +42,7 @@ struct Summary<'a> {
     deduplicated: u64,
     /// Paths that the flake had already.
     present: u64,
-    /// Paths sent by an earlier push that was interrupted.
+    /// Paths sent before, by a push that was interrupted or by one that runs beside this one.
     received: u64,
     /// Paths left out because an upstream cache has them.
     upstream: u64,
@@ -95,8 +95,8 @@ struct Planned {
 #[derive(Debug, Serialize)]
 struct Failed {
     path: String,
-    /// `corrupted` and `unreadable` are of this machine; `refused` is the server's; `unsent` is the
-    /// line's; `not_tried` is what `error` says.
+    /// `corrupted` and `unreadable` are of this machine; `refused` is the server's; `too_large` is of a
+    /// proxy before it; `unsent` is the line's; `not_tried` is what `error` says.
     kind: &'static str,
     reason: String,
 }
@@ -246,7 +246,7 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
         parts.push(format!("{} sent ({size})", summary.uploaded));
     }
     for (count, what) in [
-        (summary.received, "sent before an interruption"),
+        (summary.received, "sent before"),
         (
             summary.deduplicated,
             "linked to what the server has elsewhere",
@@ -330,17 +330,19 @@ fn failure(summary: &Summary<'_>, stopped: Option<fh_client::Error>) -> CommandE
         Some(error) if !summary.atomic => attic_error(error).context(message),
         Some(error) => CommandError::from(error).context(message),
     };
-    let corrupted = summary
-        .failed
-        .iter()
-        .any(|failed| failed.kind == kind_word(FailureKind::Corrupted));
-    let error = if corrupted {
-        error.hint(
-            "What is on the disk is not what Nix built: `nix-store --repair-path PATH` gets it anew.",
-        )
-    } else {
-        error
+    let any = |kind| {
+        let mut failed = summary.failed.iter();
+        failed.any(|failed| failed.kind == kind_word(kind))
     };
+    let mut error = error;
+    if any(FailureKind::Corrupted) {
+        error = error.hint(
+            "What is on the disk is not what Nix built: `nix-store --repair-path PATH` gets it anew.",
+        );
+    }
+    if any(FailureKind::TooLarge) {
+        error = error.hint(PROXY_LIMIT);
+    }
     error.hint(if summary.atomic {
         "What was sent is kept for a while: the same command again sends only what is missing."
     } else {
@@ -369,6 +371,7 @@ fn kind_word(kind: FailureKind) -> &'static str {
         FailureKind::Corrupted => "corrupted",
         FailureKind::Unreadable => "unreadable",
         FailureKind::Refused => "refused",
+        FailureKind::TooLarge => "too_large",
         FailureKind::Unsent => "unsent",
         FailureKind::NotTried => "not_tried",
         // A kind that is newer than this table.

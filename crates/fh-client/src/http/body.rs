@@ -116,7 +116,6 @@ impl Body for Outgoing {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         let this = &mut *self;
         let shared = &this.body.0;
-        this.activity.touch();
         while let Some(piece) = shared.pieces.get(this.piece) {
             if this.offset == piece.len() {
                 this.piece += 1;
@@ -127,6 +126,7 @@ impl Body for Outgoing {
             let frame = piece.slice(this.offset..end);
             this.offset = end;
             this.position += frame.len() as u64;
+            this.activity.moved(frame.len());
             let before = shared.furthest.fetch_max(this.position, Ordering::Relaxed);
             if this.position > before
                 && let Some(progress) = &shared.progress
@@ -134,6 +134,7 @@ impl Body for Outgoing {
                 progress(before, this.position);
             }
             if this.position == shared.length {
+                this.activity.step();
                 shared.handed_over.send_replace(true);
             }
             return Poll::Ready(Some(Ok(Frame::data(frame))));

@@ -2,13 +2,15 @@
 //!
 //! Invariants: the token goes to the server that it was given for and nowhere else, so redirects
 //! are never followed; an answer is read only up to a limit; there is no total time limit, but
-//! also no endless wait: an exchange in which nothing moves is given up.
+//! also no endless wait: an exchange in which nothing moves, or next to nothing, is given up.
 
+mod activity;
 mod body;
 mod failure;
 mod stream;
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,16 +19,16 @@ use fh_api::oauth::OAuthErrorBody;
 use http::header::{self, HeaderMap, HeaderValue};
 use http::{Method, StatusCode};
 use secrecy::{ExposeSecret, SecretString};
-use tokio::time::Instant;
 
 pub use body::UploadBody;
 pub(crate) use stream::{Pieces, StreamSource};
 
 use crate::authorization::Authorization;
 use crate::error::{Error, Result, UnreachableCause};
-use crate::retry::{Failure, Repeat, RetryListener, RetryPolicy, Sent};
+use crate::retry::{Failure, Repeat, RetryEvent, RetryListener, RetryPolicy, Sent};
 use crate::server_url::ServerUrl;
 use crate::text::{excerpt, safe_line};
+use activity::{Activity, unless_stalled};
 use failure::from_transport;
 
 /// The largest answer that is read: a plan for some hundred thousand paths.
@@ -41,7 +43,7 @@ const MESSAGE_LIMIT: usize = 2000;
 /// How many characters of a body that is none of ours are shown.
 const EXCERPT_LIMIT: usize = 200;
 
-/// An upload may rest this many times longer than another request: what the kernel has taken and
+/// An upload may rest (or drip) this many times longer than another request: what the kernel has taken and
 /// not yet sent cannot be seen from here, and on a slow line that can be megabytes.
 const UPLOAD_PATIENCE: u32 = 5;
 
@@ -86,24 +88,6 @@ pub(crate) struct Answer {
     pub(crate) body: Bytes,
 }
 
-/// When bytes last moved in an exchange, in either direction.
-#[derive(Debug, Clone)]
-pub(crate) struct Activity(Arc<Mutex<Instant>>);
-
-impl Activity {
-    fn new() -> Self {
-        Self(Arc::new(Mutex::new(Instant::now())))
-    }
-
-    fn touch(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
-    }
-
-    fn last(&self) -> Instant {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// How requests get to one server and answers back.
 #[derive(Debug, Clone)]
 pub(crate) struct Transport {
@@ -114,15 +98,35 @@ pub(crate) struct Transport {
     pub(crate) headers: Option<Arc<HeaderMap>>,
     pub(crate) read_timeout: Duration,
     pub(crate) retry: RetryPolicy,
+    /// Who hears of retries where nobody else does.
+    pub(crate) listener: Option<Listener>,
+}
+
+/// Hears of all retries of a client.
+#[derive(Clone)]
+pub(crate) struct Listener(pub(crate) Arc<RetryListener<'static>>);
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Listener")
+    }
 }
 
 impl Transport {
-    /// Sends a request, again where that can help, and gives back the answer's body.
+    /// Sends a request, again where that can help, and gives back the answer's body. Who listens to this
+    /// client hears of each retry before the wait.
     pub(crate) async fn send(&self, request: &Request) -> Result<Answer> {
-        self.send_telling(request, &|_| {}).await
+        self.send_telling(request, &|event| self.tell(event)).await
     }
 
-    /// As [`Self::send`]; `listener` hears of each retry before the wait.
+    /// Tells whoever listens to this client.
+    pub(crate) fn tell(&self, event: &RetryEvent<'_>) {
+        if let Some(Listener(listener)) = &self.listener {
+            listener(event);
+        }
+    }
+
+    /// As [`Self::send`]; `listener` hears of the retries instead.
     pub(crate) async fn send_telling(
         &self,
         request: &Request,
@@ -204,7 +208,7 @@ impl Transport {
                 .send()
                 .await
                 .map_err(|error| from_transport(&url, self.base.host(), &error))?;
-            activity.touch();
+            activity.step();
             self.read(&url, response, &activity).await
         };
         match unless_stalled(exchange, &activity, limit).await {
@@ -234,7 +238,7 @@ impl Transport {
         loop {
             match response.chunk().await {
                 Ok(Some(chunk)) => {
-                    activity.touch();
+                    activity.moved(chunk.len());
                     if body.len() + chunk.len() > limit {
                         if status.is_success() {
                             return Err(Failure::end(Error::InvalidAnswer {
@@ -315,31 +319,15 @@ fn refusal(url: &str, status: StatusCode, headers: &HeaderMap, body: &[u8]) -> E
             status: status.as_u16(),
             body: Box::new(body),
         },
+        // Our own server would have said it in JSON.
+        (StatusCode::PAYLOAD_TOO_LARGE, None) => Error::TooLargeForProxy {
+            url,
+            excerpt: excerpt(body, EXCERPT_LIMIT),
+        },
         (_, None) => Error::Status {
             url,
             status: status.as_u16(),
             excerpt: excerpt(body, EXCERPT_LIMIT),
         },
-    }
-}
-
-/// Runs `exchange` until nothing has moved in it for `limit`; none when it was given up.
-async fn unless_stalled<F: Future>(
-    exchange: F,
-    activity: &Activity,
-    limit: Duration,
-) -> Option<F::Output> {
-    tokio::pin!(exchange);
-    loop {
-        let deadline = activity.last() + limit;
-        tokio::select! {
-            biased;
-            output = &mut exchange => return Some(output),
-            () = tokio::time::sleep_until(deadline) => {
-                if activity.last() + limit <= Instant::now() {
-                    return None;
-                }
-            }
-        }
     }
 }

@@ -93,9 +93,12 @@ impl Body for Streamed {
             Poll::Ready(None) => Err(io::ErrorKind::UnexpectedEof.into()),
             Poll::Ready(Some(piece)) => piece,
         };
-        self.activity.touch();
         if let Ok(piece) = &piece {
             self.position += piece.len() as u64;
+            self.activity.moved(piece.len());
+            if self.position == self.source.length() {
+                self.activity.step();
+            }
             self.source.handed_over(self.position);
         }
         Poll::Ready(Some(piece.map(Frame::data)))

@@ -28,7 +28,7 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
-use fh_api::{CommitSummary, FlakeName, PathStatus, PushPlan, PushRequest};
+use fh_api::{CommitSummary, FlakeName, PushPlan, PushRequest};
 use fh_nix::PublicKey;
 use uuid::Uuid;
 
@@ -51,7 +51,8 @@ pub const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
 /// The highest level that every reader of a cache can decompress with its default memory.
 pub const MAX_COMPRESSION_LEVEL: i32 = 19;
 
-/// Plans of one push at most: further ones where the server lost track of the parts of a NAR.
+/// Plans of one push at most: further ones where the server lost track of the parts of a NAR. One more where
+/// what a plan has said was true no longer at the commit.
 const ROUNDS: usize = 3;
 
 /// How to push.
@@ -165,7 +166,11 @@ impl Push<'_> {
             ..PushReport::default()
         };
         let mut again = Vec::new();
-        for round in 1..=ROUNDS {
+        let (mut round, mut last) = (0, ROUNDS);
+        // Whether a commit has found the last plan outdated; and whether any has.
+        let (mut outdated, mut planned_anew) = (false, false);
+        while round < last {
+            round += 1;
             let plan = match self.options.deadline.hold(self.plan(&request)).await {
                 Ok(plan) => plan,
                 Err(error) if round == 1 => return Err(error),
@@ -180,6 +185,9 @@ impl Push<'_> {
             if round == 1 {
                 report.planned = work.totals;
                 self.observer.event(&PushEvent::Planned(&work.totals));
+            } else if std::mem::take(&mut outdated) {
+                report.planned.change_to(&work.totals);
+                self.observer.event(&PushEvent::Planned(&report.planned));
             }
             for (path, reason) in work.refused {
                 if report.failed.iter().any(|failed| failed.path == path) {
@@ -195,9 +203,9 @@ impl Push<'_> {
                     reason,
                 });
             }
-            report.logs.found = logs.count();
-            report.logs.wanted = plan.logs.len() as u64;
             if dry_run {
+                report.logs.found = logs.count();
+                report.logs.wanted = plan.logs.len() as u64;
                 report.would_send = planned_paths(&work.nars);
                 break;
             }
@@ -209,19 +217,31 @@ impl Push<'_> {
                 self.send_logs(&plan, &logs),
             );
             again = uploaded?;
-            report.logs = sent?;
-            if !again.is_empty() && round < ROUNDS && report.stopped.is_none() {
+            let sent = sent?;
+            // A commit whose answer was lost has taken those of the round before.
+            if round == 1 || sent.wanted > 0 {
+                report.logs = sent;
+            }
+            if !again.is_empty() && round < last && report.stopped.is_none() {
                 tracing::debug!(paths = again.len(), "planning again");
                 continue;
             }
             self.tell_failed(&again);
             report.failed.append(&mut again);
             if report.is_complete() {
-                let commit = self.commit(&plan, &request);
-                match self.options.deadline.hold(commit).await {
+                match self.options.deadline.hold(self.commit(&plan)).await {
                     Ok(summary) => {
                         self.observer.event(&PushEvent::Committed(&summary));
                         report.committed = Some(summary);
+                    }
+                    // What a path was to be linked to was removed after the plan, or the push expired; or an
+                    // attempt whose answer was lost has done it. A plan tells, and then sends what is missing
+                    // or finds all of it there. Once: who is told so again would be told so for ever.
+                    Err(error) if is_outdated(&error) && !planned_anew => {
+                        tracing::debug!(%error, "planning again");
+                        (planned_anew, outdated) = (true, true);
+                        last = round + ROUNDS;
+                        continue;
                     }
                     Err(error) => report.stopped = Some(error),
                 }
@@ -299,40 +319,20 @@ impl Push<'_> {
         }
     }
 
-    async fn commit(&self, plan: &PushPlan, request: &PushRequest) -> Result<CommitSummary> {
+    async fn commit(&self, plan: &PushPlan) -> Result<CommitSummary> {
         if let Some(committed) = plan.committed {
             return Ok(committed);
         }
         let push = begun(plan)?;
         let listen = listener(&*self.observer);
-        match self.client.commit_push(self.flake, push, &listen).await {
-            // An attempt whose answer was lost may have done it; then the push is no more, and
-            // what it was to bring is there.
-            Err(error) if matches!(error.status(), Some(404 | 409)) => {
-                self.committed_before(request).await?.ok_or(error)
-            }
-            result => result,
-        }
+        self.client.commit_push(self.flake, push, &listen).await
     }
+}
 
-    /// Whether everything is in the slice already.
-    async fn committed_before(&self, request: &PushRequest) -> Result<Option<CommitSummary>> {
-        let mut request = request.clone();
-        request.dry_run = true;
-        let plan = self.plan(&request).await?;
-        let there = |status| matches!(status, PathStatus::Present | PathStatus::Upstream);
-        if plan.paths.is_empty() || !plan.paths.iter().all(|path| there(path.status)) {
-            return Ok(None);
-        }
-        let present = plan
-            .paths
-            .iter()
-            .filter(|p| p.status == PathStatus::Present);
-        Ok(Some(CommitSummary {
-            paths: present.count() as u64,
-            ..CommitSummary::default()
-        }))
-    }
+/// Whether a commit was refused because its plan is not true any more: the push is gone, or a path has no
+/// content.
+fn is_outdated(error: &Error) -> bool {
+    matches!(error.status(), Some(404 | 409))
 }
 
 /// The id of a push that was begun.
@@ -348,6 +348,7 @@ fn listener(observer: &dyn PushObserver) -> impl Fn(&RetryEvent<'_>) + Send + Sy
         observer.event(&PushEvent::Retrying {
             error: event.error,
             wait: event.wait,
+            asked: event.asked,
         });
     }
 }

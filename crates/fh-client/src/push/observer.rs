@@ -25,7 +25,8 @@ impl PushObserver for NoObserver {
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum PushEvent<'a> {
-    /// The server said what is to be sent. First of all events but `Retrying`.
+    /// The server said what is to be sent. First of all events but `Retrying`. A second time where the
+    /// commit found that it was true no longer: then with what was to be sent before added.
     Planned(&'a PlanTotals),
     /// Bytes of NARs were read and hashed, those that the server has already among them.
     Read {
@@ -68,6 +69,8 @@ pub enum PushEvent<'a> {
         error: &'a Error,
         /// How long the wait is.
         wait: Duration,
+        /// What the server asked to wait, where it did; it may be more than is waited.
+        asked: Option<Duration>,
     },
     /// The paths are in the slice.
     Committed(&'a CommitSummary),
@@ -84,7 +87,7 @@ pub struct PlanTotals {
     pub linked: u64,
     /// Signed by a key of `skip_signed_by`, left out.
     pub upstream: u64,
-    /// Received by an earlier push that was interrupted.
+    /// Sent before, by a push that was interrupted or by one that runs beside this one.
     pub received: u64,
     /// To be sent.
     pub upload: u64,
@@ -96,4 +99,17 @@ pub struct PlanTotals {
     pub upload_bytes: u64,
     /// Uncompressed bytes of NARs to be sent whose parts the server has already.
     pub resumed_bytes: u64,
+}
+
+impl PlanTotals {
+    /// What a push comes to whose plan was outdated at its commit, by a later plan. What was sent in between
+    /// is no path that was there before.
+    pub(super) fn change_to(&mut self, later: &Self) {
+        self.present = self.present.max(later.present);
+        self.linked = later.linked;
+        self.upload += later.upload;
+        self.upload_nars += later.upload_nars;
+        self.upload_bytes += later.upload_bytes;
+        self.resumed_bytes += later.resumed_bytes;
+    }
 }

@@ -39,6 +39,8 @@ pub enum FailureKind {
     Unreadable,
     /// The server does not take it.
     Refused,
+    /// Something before the server does not let a request of its size through.
+    TooLarge,
     /// Its upload failed, also when it was tried again.
     Unsent,
     /// The push ended before its turn came.

@@ -406,6 +406,8 @@ impl<'a> Uploads<'a> {
             let resumed = self.shared.nars[nar].parts_received > 0;
             if resumed && error.status() == Some(422) {
                 self.plan_again(nar, &reason);
+            } else if matches!(error, Error::TooLargeForProxy { .. }) {
+                self.fail(nar, FailureKind::TooLarge, &reason);
             } else if concerns_content {
                 self.fail(nar, FailureKind::Refused, &reason);
             } else {

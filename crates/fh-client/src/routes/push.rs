@@ -13,8 +13,8 @@ use uuid::Uuid;
 use super::{flake_path, json, parse, request};
 use crate::client::Client;
 use crate::error::Result;
-use crate::http::{Content, UploadBody};
-use crate::retry::RetryListener;
+use crate::http::{Content, Request, UploadBody};
+use crate::retry::{Repeat, RetryListener};
 
 /// The media type of one part of a NAR.
 const PART_MEDIA_TYPE: &str = "application/zstd";
@@ -43,7 +43,7 @@ impl Client {
     ) -> Result<BatchAnswer> {
         let path = format!("{API_PREFIX}{}/pushes/{push}/nars", flake_path(flake));
         let content = Content::Upload(NAR_BATCH_MEDIA_TYPE, batch);
-        let request = request(Method::POST, path, content);
+        let request = of_plan(Method::POST, path, content);
         parse(&self.transport.send_telling(&request, listener).await?)
     }
 
@@ -62,7 +62,7 @@ impl Client {
             flake_path(flake),
             nar.to_base32()
         );
-        let request = request(Method::PUT, path, Content::Upload(PART_MEDIA_TYPE, part));
+        let request = of_plan(Method::PUT, path, Content::Upload(PART_MEDIA_TYPE, part));
         parse(&self.transport.send_telling(&request, listener).await?)
     }
 
@@ -74,7 +74,7 @@ impl Client {
         listener: &RetryListener<'_>,
     ) -> Result<CommitSummary> {
         let path = format!("{API_PREFIX}{}/pushes/{push}/commit", flake_path(flake));
-        let request = request(Method::POST, path, Content::Empty);
+        let request = of_plan(Method::POST, path, Content::Empty);
         parse(&self.transport.send_telling(&request, listener).await?)
     }
 
@@ -82,5 +82,13 @@ impl Client {
     pub async fn abandon_push(&self, flake: &FlakeName, push: Uuid) -> Result<()> {
         self.delete(&format!("{}/pushes/{push}", flake_path(flake)))
             .await
+    }
+}
+
+/// A request for a push that a plan has begun for this caller.
+fn of_plan(method: Method, path: String, content: Content) -> Request {
+    Request {
+        repeat: Repeat::Known,
+        ..request(method, path, content)
     }
 }

@@ -71,7 +71,7 @@ impl Workload {
         let answer = server
             .transport
             .retry
-            .run(Repeat::Safe, &|_| {}, attempt)
+            .run(Repeat::Safe, &|event| server.transport.tell(event), attempt)
             .await
             .map_err(|error| self.unless_unknown(server, error))?;
         let parsed: ExchangeAnswer = parse(&answer)?;

@@ -46,13 +46,15 @@ async fn a_commit_whose_answer_was_lost_is_found_done() {
     .await;
     let (report, heard) = push(&server, &store.closure()).await;
     assert_eq!(report.unwrap().committed.unwrap().paths, 1);
-    assert_eq!(heard.retries, 1);
+    assert_eq!(heard.retries, 2);
     assert_eq!(
         server.requests(),
         [
             "POST ",
             "POST /nars",
             "POST /commit",
+            "POST /commit",
+            // Once more, as to whoever lost a header on the way.
             "POST /commit",
             "POST "
         ]
@@ -95,7 +97,7 @@ async fn a_path_whose_upload_keeps_failing_is_named_and_the_rest_goes_on() {
     assert_eq!(report.failed[0].kind, FailureKind::Unsent);
     assert_eq!(report.failed[0].reason, "still busy");
     assert_eq!(heard.failed, ["bad"]);
-    assert_eq!(heard.retries, 5);
+    assert_eq!(heard.retries, 10);
     assert!(server.has(good.nar_hash) && server.has(small.nar_hash));
     assert_eq!(server.count("POST /commit"), 0);
 }
@@ -227,7 +229,7 @@ async fn a_token_that_is_revoked_ends_the_push_at_once() {
     let report = push(&server, &store.closure()).await.0.unwrap();
     assert_eq!(report.stopped.unwrap().status(), Some(401));
     assert_eq!(report.failed.len(), 30);
-    // Not retried, and not many more after the first.
+    // Each once more at most, and not many more after the first.
     assert!(server.count("PUT") <= 16, "{}", server.count("PUT"));
     assert_eq!(server.count("POST /commit"), 0);
 }
@@ -346,4 +348,97 @@ async fn parts_that_are_lost_for_ever_are_a_failure_in_the_end() {
         3
     );
     assert_eq!(server.count("POST /commit"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn one_request_that_lost_its_token_on_the_way_is_sent_again() {
+    let mut store = TestStore::new();
+    store.add("small", b"content");
+    let large = store.add("large", &noise(1, 1_000_000));
+    // The first upload of each kind, and the commit, come as from nobody.
+    let server = TestServer::with_faults(|_, path, number| {
+        let lost = path == "/nars" || path.ends_with("/parts/1") || path == "/commit";
+        (lost && number == 0).then_some(Fault::Refuse(404, "not found, or not yours to see"))
+    })
+    .await;
+    let (report, heard) = push(&server, &store.closure()).await;
+    let report = report.unwrap();
+    assert!(
+        report.is_complete(),
+        "{:?} {:?}",
+        report.stopped,
+        report.failed
+    );
+    assert!(server.has(large.nar_hash));
+    assert_eq!(heard.retries, 3);
+    assert_eq!(server.count("POST /commit"), 2);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_first_plan_is_refused_is_not_asked_twice() {
+    let mut store = TestStore::new();
+    store.add("small", b"content");
+    let server = TestServer::with_faults(|_, _, _| Some(Fault::Refuse(404, "not found"))).await;
+    let error = push(&server, &store.closure()).await.0.unwrap_err();
+    assert_eq!(error.status(), Some(404));
+    assert_eq!(server.requests(), ["POST "]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_whose_source_is_gone_is_planned_again_and_sent() {
+    let mut store = TestStore::new();
+    let linked = store.add("linked", b"content of elsewhere");
+    let sent = store.add("sent", b"content");
+    let server = TestServer::start().await;
+    // What the caller reads elsewhere when the plan is made, and that is removed before the commit.
+    let hash = linked.nar_hash;
+    server.content().elsewhere.insert(hash);
+    server.after_plans(move |content| {
+        content.elsewhere.remove(&hash);
+    });
+    let (report, heard) = push(&server, &store.closure()).await;
+    let report = report.unwrap();
+    assert!(
+        report.is_complete(),
+        "{:?} {:?}",
+        report.stopped,
+        report.failed
+    );
+    assert!(server.has(hash) && server.has(sent.nar_hash));
+    assert_eq!(server.content().slice.len(), 2);
+    assert_eq!((report.uploaded, report.deduplicated()), (2, 0));
+    assert_eq!(report.planned.upload, 2);
+    assert_eq!(report.planned.received, 0, "no path was there before");
+    assert_eq!(heard.planned.unwrap(), report.planned);
+    assert_eq!(heard.sent_nar, report.planned.upload_bytes);
+    assert_eq!(
+        server.requests(),
+        [
+            "POST ",
+            "POST /nars",
+            "POST /commit",
+            "POST ",
+            "POST /nars",
+            "POST /commit"
+        ]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_commit_that_is_refused_for_ever_is_planned_again_once() {
+    let mut store = TestStore::new();
+    store.add("small", b"content");
+    let server = TestServer::with_faults(|_, path, _| {
+        (path == "/commit").then_some(Fault::Refuse(
+            409,
+            "1 of the push's paths has no content yet",
+        ))
+    })
+    .await;
+    let report = push(&server, &store.closure()).await.0.unwrap();
+    assert_eq!(report.stopped.unwrap().status(), Some(409));
+    assert!(report.committed.is_none() && report.failed.is_empty());
+    let plans = server.requests();
+    assert_eq!(plans.iter().filter(|line| *line == "POST ").count(), 2);
+    assert_eq!(server.count("POST /commit"), 2);
 }

@@ -14,9 +14,10 @@ async fn only_the_missing_parts_are_sent() {
     let mut store = TestStore::new();
     let large = store.add("large", &prose(1, 2_000_000));
     store.add("small", &prose(2, 2_000));
-    // The fourth part is refused for ever, once; the parts before it stay.
+    // The fourth part is refused for ever, in one push; the parts before it stay. It is sent once more, as
+    // to whoever lost a token on the way.
     let server = TestServer::with_faults(|_, path, number| {
-        (path.ends_with("/parts/3") && number == 0).then_some(Fault::Refuse(401, "revoked"))
+        (path.ends_with("/parts/3") && number < 2).then_some(Fault::Refuse(401, "revoked"))
     })
     .await;
     let (report, _) = push(&server, &store.closure()).await;

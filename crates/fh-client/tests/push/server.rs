@@ -1,6 +1,6 @@
 //! The protocol's other end, as simple as it can be: everything in memory, one lock.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -49,6 +49,9 @@ pub(crate) enum Fault {
 /// Whether a request with these headers may be served; it is asked when the request arrives.
 pub(crate) type Gate = Box<dyn Fn(&HeaderMap) -> bool + Send + Sync>;
 
+/// What happens on the server meanwhile.
+pub(crate) type Change = Box<dyn Fn(&mut Content) + Send + Sync>;
+
 /// Decides on each request; the number counts requests of the same method and path, from 0.
 pub(crate) type Faults = Box<dyn Fn(&Method, &str, usize) -> Option<Fault> + Send + Sync>;
 
@@ -81,6 +84,8 @@ pub(crate) struct Content {
     pub(crate) logs: Vec<(StorePathHash, Vec<u8>)>,
     /// Whether a push is open.
     pub(crate) open: bool,
+    /// NARs that the caller can read elsewhere on the server.
+    pub(crate) elsewhere: HashSet<NarHash>,
 }
 
 pub(crate) struct Inner {
@@ -95,6 +100,8 @@ pub(crate) struct Inner {
     part_arrived: tokio::sync::Notify,
     /// Changes the plan before it is given out.
     spoil: Mutex<Option<fn(&mut PushPlan)>>,
+    /// Changes what there is after a plan was made.
+    after_plans: Mutex<Option<Change>>,
 }
 
 /// A server that lives as long as this.
@@ -130,6 +137,7 @@ impl TestServer {
             most_under_way: AtomicUsize::new(0),
             part_arrived: tokio::sync::Notify::new(),
             spoil: Mutex::default(),
+            after_plans: Mutex::default(),
         });
         let router = Router::new().fallback(serve).with_state(inner.clone());
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -160,6 +168,11 @@ impl TestServer {
     /// Changes every plan before it is given out.
     pub(crate) fn spoil_plans(&self, spoil: fn(&mut PushPlan)) {
         *self.inner.spoil.lock().unwrap() = Some(spoil);
+    }
+
+    /// Lets this happen after every plan.
+    pub(crate) fn after_plans(&self, change: impl Fn(&mut Content) + Send + Sync + 'static) {
+        *self.inner.after_plans.lock().unwrap() = Some(Box::new(change));
     }
 
     /// `POST /nars` and the like, in order of arrival.
@@ -345,6 +358,8 @@ fn plan(inner: &Inner, body: &[u8]) -> Response {
         let hash: NarHash = path.nar_hash.parse().unwrap();
         let status = if content.slice.contains(&base) {
             PathStatus::Present
+        } else if content.elsewhere.contains(&hash) {
+            PathStatus::Linked
         } else if content.nars.contains_key(&hash) {
             PathStatus::Received
         } else {
@@ -391,6 +406,9 @@ fn plan(inner: &Inner, body: &[u8]) -> Response {
     };
     if let Some(spoil) = *inner.spoil.lock().unwrap() {
         spoil(&mut plan);
+    }
+    if let Some(change) = &*inner.after_plans.lock().unwrap() {
+        change(&mut content);
     }
     let status = if begun {
         StatusCode::CREATED
@@ -518,7 +536,7 @@ fn commit(inner: &Inner) -> Response {
     let mut paths = 0;
     for path in request.paths.iter().filter(|path| !path.context) {
         let hash: NarHash = path.nar_hash.parse().unwrap();
-        if !content.nars.contains_key(&hash) {
+        if !content.nars.contains_key(&hash) && !content.elsewhere.contains(&hash) {
             return error(409, "a NAR is missing");
         }
         let base = path.path.strip_prefix("/nix/store/").unwrap().to_owned();

@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fh_client::push::{FailedPath, NoObserver};
+use fh_client::push::{FailedPath, NoObserver, PushObserver};
 use fh_client::targets::PushTarget;
 use fh_client::{Error as ClientError, NixTools, PushReport};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -154,7 +154,8 @@ impl Pusher {
             None => {
                 let destination = self.destination.clone();
                 let remark = |text: &str| (self.remark)(text);
-                opened.insert(destination.open(&NoObserver, remark).await?)
+                let silent: Arc<dyn PushObserver> = Arc::new(NoObserver);
+                opened.insert(destination.open(&silent, remark).await?)
             }
         };
         let report = ready

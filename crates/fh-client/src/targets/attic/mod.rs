@@ -300,6 +300,7 @@ async fn call(
         observer.event(&PushEvent::Retrying {
             error: event.error,
             wait: event.wait,
+            asked: event.asked,
         });
     };
     client.transport.send_telling(&request, &listen).await
