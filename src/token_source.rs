@@ -1,10 +1,10 @@
 //! Reading a token from a file or from stdin. Never from the command line, where every user of the
 //! machine can see it.
 
-use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use fh_conf::regular::{self, Refused};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
 
@@ -15,9 +15,18 @@ const LONGEST: u64 = 64 * 1024;
 
 /// The token in a file. Blanks and line ends around it do not count.
 pub(crate) fn from_file(path: &Path) -> Result<SecretString, CommandError> {
-    let failed = |error| CommandError::file("read the token in", path, error);
-    let file = File::open(path).map_err(failed)?;
-    read(file)
+    let failed = |error| {
+        let is_stream = Refused::of(&error) == Some(Refused::NotRegular);
+        let error = CommandError::file("read the token in", path, error);
+        if is_stream {
+            error.hint("From a pipe it is read as stdin: `--token-file -`.")
+        } else {
+            error
+        }
+    };
+    let bytes = regular::read(path, LONGEST).map_err(failed)?;
+    let bytes = Zeroizing::new(bytes.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?);
+    token_of(&bytes)
         .map_err(failed)?
         .ok_or_else(|| CommandError::failed(format!("there is no token in {}", path.display())))
 }
@@ -47,7 +56,6 @@ pub(crate) fn cleaned(token: &SecretString) -> Option<SecretString> {
 }
 
 fn read(source: impl Read) -> io::Result<Option<SecretString>> {
-    let invalid = |reason: &str| io::Error::new(io::ErrorKind::InvalidData, reason.to_owned());
     let room = usize::try_from(LONGEST).unwrap_or(usize::MAX);
     // Room for all of it at once: growing would leave copies behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
@@ -55,7 +63,16 @@ fn read(source: impl Read) -> io::Result<Option<SecretString>> {
     if bytes.len() as u64 > LONGEST {
         return Err(invalid("it is longer than 64 KiB, which no token is"));
     }
-    let text = std::str::from_utf8(&bytes).map_err(|_| invalid("it is not valid UTF-8"))?;
+    token_of(&bytes)
+}
+
+fn invalid(reason: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, reason.to_owned())
+}
+
+/// The token in a text; none where nothing is left without the blanks around it.
+fn token_of(bytes: &[u8]) -> io::Result<Option<SecretString>> {
+    let text = std::str::from_utf8(bytes).map_err(|_| invalid("it is not valid UTF-8"))?;
     let token = text.trim();
     Ok((!token.is_empty()).then(|| SecretString::from(token)))
 }

@@ -11,7 +11,7 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File, TryLockError};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
@@ -19,12 +19,15 @@ use std::sync::mpsc;
 use std::time::{Duration, Instant, SystemTime};
 
 use clap::Args;
+use fh_conf::regular;
 use fh_nix::Hasher;
+use rustix::fs::{Mode, OFlags};
 use secrecy::ExposeSecret as _;
 
 use crate::cli::GlobalOptions;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::output::is_unprintable;
 use crate::settings::{Environment, Settings};
 
 /// How long names are offered without asking the server.
@@ -38,6 +41,9 @@ const LIMIT: Duration = Duration::from_secs(20);
 
 /// More are not offered: nobody reads them, and shells take their time.
 const MOST: usize = 5000;
+
+/// More than that many names with a line about each.
+const LONGEST: u64 = 8 * 1024 * 1024;
 
 /// A candidate.
 #[derive(Debug, PartialEq, Eq)]
@@ -97,7 +103,8 @@ fn try_flakes(server: Option<&str>) -> Option<Vec<Named>> {
             std::thread::sleep(Duration::from_millis(5));
         }
     }
-    Some(parse(&fs::read_to_string(&file).ok()?))
+    let text = regular::read(&file, LONGEST).ok()??;
+    Some(parse(std::str::from_utf8(&text).ok()?))
 }
 
 /// The servers that `fh login` knows.
@@ -207,11 +214,15 @@ pub(crate) fn refresh(context: &Context) -> Result<ExitCode, CommandError> {
 }
 
 fn open_private(path: &Path) -> io::Result<File> {
-    File::options()
-        .create(true)
-        .append(true)
-        .mode(0o600)
-        .open(path)
+    // Whatever stands there is not waited for.
+    let flags = OFlags::WRONLY
+        | OFlags::APPEND
+        | OFlags::CREATE
+        | OFlags::CLOEXEC
+        | OFlags::NONBLOCK
+        | OFlags::NOCTTY;
+    let file = rustix::fs::open(path, flags, Mode::RUSR | Mode::WUSR)?;
+    Ok(File::from(file))
 }
 
 fn touch(path: &Path) -> io::Result<()> {
@@ -232,10 +243,11 @@ fn forget_old(directory: &Path) {
 
 /// `name TAB about`, in one line whatever the server said.
 fn line(name: &str, about: Option<&str>) -> String {
+    // A shell shows it as it is.
     let about: String = about
         .unwrap_or_default()
         .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
+        .map(|c| if is_unprintable(c) { ' ' } else { c })
         .take(100)
         .collect();
     format!("{name}\t{}\n", about.trim())
@@ -257,7 +269,7 @@ mod tests {
 
     #[test]
     fn what_a_server_says_stays_in_its_line() {
-        let text = line("a/b", Some("one\ntwo\u{1b}[31m\t")) + &line("a/c", None);
+        let text = line("a/b", Some("one\ntwo\u{202e}[31m\t")) + &line("a/c", None);
         let names = parse(&text);
         assert_eq!(names.len(), 2);
         assert_eq!(names[0].about.as_deref(), Some("one two [31m"));

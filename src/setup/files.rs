@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use fh_conf::atomic;
 use fh_conf::nix_conf::read_include;
+use fh_conf::regular::Refused;
 
 use crate::error::CommandError;
 
@@ -70,6 +71,8 @@ impl Files {
                     content,
                     mode: 0o644,
                 },
+                // Nix would wait for it, or read it without end: that is no file to go on with.
+                Err(error) if Refused::of(&error).is_some() => return Err(error),
                 Err(error) => Seen::Unreadable(error.kind()),
             };
             self.seen.insert(path.to_owned(), seen);

@@ -114,7 +114,6 @@ impl CredentialStore {
     ///
     /// [`Error::File`].
     pub fn lock(&self) -> Result<StoreLock> {
-        files::create_private_directory(&self.directory)?;
         files::lock(&self.directory)
     }
 

@@ -4,6 +4,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use fh_conf::netrc::Netrc;
+use fh_conf::regular;
 use secrecy::ExposeSecret as _;
 
 use super::finding::Finding;
@@ -11,6 +12,9 @@ use super::nix::Settings;
 use crate::commands::login::Site;
 use crate::context::FoundToken;
 use crate::setup::daemon::Daemon;
+
+/// Nix gives up long before.
+const NETRC_LIMIT: u64 = 8 * 1024 * 1024;
 
 /// The command that sets up what counts for this user.
 fn log_in(site: &Site, daemon: Daemon) -> String {
@@ -36,9 +40,9 @@ pub(super) fn netrc(
     let Some(host) = site.hosts.first() else {
         return Finding::skipped(NAME, "the server names no host");
     };
-    let text = match std::fs::read(path) {
-        Ok(text) => text,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+    let text = match regular::read(Path::new(path), NETRC_LIMIT) {
+        Ok(Some(text)) => text,
+        Ok(None) => {
             return Finding::failed(NAME, format!("Nix reads {path}, which is not there"))
                 .fix(log_in(site, daemon));
         }

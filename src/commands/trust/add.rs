@@ -5,11 +5,15 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use fh_api::{FlakePattern, Name, Provider, Role, SetTrustPolicy};
 use fh_auth::policy::templates::{self, TemplateError};
+use fh_conf::regular;
 
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::terminal;
+
+/// More than any set of keys has.
+const KEYS_LIMIT: u64 = 1024 * 1024;
 
 /// Trust workloads of a provider
 ///
@@ -472,7 +476,8 @@ fn with_keys(
         return Ok(template);
     };
     let failed = |error| CommandError::file("read the keys in", &path, error);
-    let text = std::fs::read(&path).map_err(failed)?;
+    let text = regular::read(&path, KEYS_LIMIT).map_err(failed)?;
+    let text = text.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
     let keys = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
     Ok(template.map(|template| SetTrustPolicy {
         jwks: Some(keys),

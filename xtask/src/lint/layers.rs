@@ -69,7 +69,7 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "fh-client",
-        ours: &["fh-api", "fh-auth", "fh-nix"],
+        ours: &["fh-api", "fh-auth", "fh-conf", "fh-nix"],
         others: Others::Without(&[TERMINAL, DATABASE, &["axum"]]),
     },
     Layer {

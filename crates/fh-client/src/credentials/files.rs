@@ -1,11 +1,13 @@
 //! Private files: created 0600, replaced as a whole, read only when nobody else can.
 
 use std::fs::{self, File, Permissions};
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::FlockOperation;
+use fh_conf::regular::{self, Refused};
+use rustix::fs::{FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
@@ -19,6 +21,12 @@ const OTHERS: u32 = 0o077;
 
 /// More than any token has.
 const SECRET_LIMIT: u64 = 64 * 1024;
+
+/// More than any list of servers has.
+const TEXT_LIMIT: u64 = 8 * 1024 * 1024;
+
+/// How often the directory of the lock is made again.
+const MOST_TRIES: usize = 100;
 
 /// Creates a directory that only the user can enter. One that is there already stays as it is.
 pub(super) fn create_private_directory(path: &Path) -> Result<()> {
@@ -45,17 +53,39 @@ impl Drop for StoreLock {
     }
 }
 
-/// Waits for the other processes that change the store below `directory`.
+/// Waits for the other processes that change the store below `directory`, which is made if it is missing.
 pub(super) fn lock(directory: &Path) -> Result<StoreLock> {
     let path = directory.join(".lock");
     let failed = |source: io::Error| Error::file("lock", &path, source);
+    let mut tries = 0;
     loop {
-        let file = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(&path)
-            .map_err(failed)?;
+        // It may be there, and gone when it is looked at.
+        let made = create_private_directory(directory);
+        if tries == MOST_TRIES {
+            made?;
+        }
+        let opened = rustix::fs::open(
+            &path,
+            OFlags::RDWR
+                | OFlags::CREATE
+                | OFlags::CLOEXEC
+                | OFlags::NOFOLLOW
+                | OFlags::NONBLOCK
+                | OFlags::NOCTTY,
+            Mode::RUSR | Mode::WUSR,
+        );
+        let file = match opened {
+            Ok(file) => File::from(file),
+            // A logout has removed the directory, in which there was nothing.
+            Err(Errno::NOENT) if tries < MOST_TRIES => {
+                tries += 1;
+                continue;
+            }
+            Err(errno) => return Err(failed(errno.into())),
+        };
+        if !file.metadata().map_err(failed)?.is_file() {
+            return Err(failed(Refused::NotRegular.into()));
+        }
         rustix::fs::flock(&file, FlockOperation::LockExclusive)
             .map_err(|errno| failed(errno.into()))?;
         let locked = file.metadata().map_err(failed)?;
@@ -69,11 +99,14 @@ pub(super) fn lock(directory: &Path) -> Result<StoreLock> {
 
 /// The text of a file, none where there is no such file.
 pub(super) fn read_text(path: &Path) -> Result<Option<String>> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::file("read", path, error)),
-    }
+    let failed = |error: io::Error| Error::file("read", path, error);
+    let Some(text) = regular::read(path, TEXT_LIMIT).map_err(failed)? else {
+        return Ok(None);
+    };
+    let invalid = |_| io::Error::new(io::ErrorKind::InvalidData, "it is not valid UTF-8");
+    String::from_utf8(text)
+        .map(Some)
+        .map_err(|error| failed(invalid(error)))
 }
 
 /// Puts a secret in the place of a file: 0600, whatever the old one was.
@@ -150,16 +183,14 @@ pub(super) fn remove(path: &Path) -> Result<()> {
 ///
 /// Permissions are looked at on the open file, so that what is checked is what is read.
 pub(super) fn read_secret(path: &Path) -> Result<Option<SecretString>> {
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(Error::file("read", path, error)),
-    };
     let failed = |source: io::Error| Error::file("read", path, source);
-    let metadata = file.metadata().map_err(failed)?;
-    let mode = metadata.mode() & 0o777;
+    let Some(file) = regular::open(path).map_err(failed)? else {
+        return Ok(None);
+    };
+    let mode = file.metadata().mode() & 0o777;
     if mode & OTHERS != 0
         && file
+            .file()
             .set_permissions(Permissions::from_mode(mode & !OTHERS))
             .is_err()
     {
@@ -168,9 +199,12 @@ pub(super) fn read_secret(path: &Path) -> Result<Option<SecretString>> {
             mode,
         });
     }
-    let mut text = Zeroizing::new(String::new());
-    file.take(SECRET_LIMIT)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    Ok(Some(SecretString::from(text.trim().to_owned())))
+    let bytes = Zeroizing::new(file.read(SECRET_LIMIT).map_err(failed)?);
+    let text = std::str::from_utf8(&bytes).map_err(|_| {
+        failed(io::Error::new(
+            io::ErrorKind::InvalidData,
+            "it is not valid UTF-8",
+        ))
+    })?;
+    Ok(Some(SecretString::from(text.trim())))
 }

@@ -379,3 +379,70 @@ fn a_login_of_the_existing_fh_is_known() {
     assert!(!auth.exists());
     assert_eq!(store.list().unwrap().len(), 1);
 }
+
+#[test]
+fn what_is_no_regular_file_is_refused_at_once() {
+    let scratch = scratch();
+    let server = url("https://a.org");
+    scratch.store.set(&server, &token("secret")).unwrap();
+    let files = [
+        scratch.store.config_path(),
+        scratch.store.token_path(&server).unwrap(),
+        scratch.base.join(".lock"),
+    ];
+    for path in files {
+        let kept = fs::read(&path).ok();
+        let _ = fs::remove_file(&path);
+        let made = std::process::Command::new("mkfifo").arg(&path).status();
+        assert!(made.unwrap().success());
+        let error = scratch.store.set(&server, &token("other")).map(drop);
+        // A token is replaced, whatever stands there.
+        let error = error.and_then(|()| scratch.store.get_token(&server).map(drop));
+        if path.ends_with(".lock") || path.ends_with("config.toml") {
+            let error = error.unwrap_err();
+            let source = std::error::Error::source(&error).unwrap();
+            assert_eq!(source.to_string(), "it is not a regular file");
+            assert!(
+                error
+                    .to_string()
+                    .contains(path.file_name().unwrap().to_str().unwrap())
+            );
+        } else {
+            error.unwrap();
+        }
+        let _ = fs::remove_file(&path);
+        if let Some(kept) = kept {
+            fs::write(&path, kept).unwrap();
+        }
+    }
+    let path = scratch.store.token_path(&server).unwrap();
+    fs::remove_file(&path).unwrap();
+    let made = std::process::Command::new("mkfifo").arg(&path).status();
+    assert!(made.unwrap().success());
+    let error = scratch.store.get_token(&server).unwrap_err();
+    assert!(error.to_string().contains("a.org"), "{error}");
+    // One without end.
+    fs::remove_file(&path).unwrap();
+    fs::File::create(&path).unwrap().set_len(300 << 20).unwrap();
+    let error = scratch.store.get_token(&server).unwrap_err();
+    let source = std::error::Error::source(&error).unwrap();
+    assert_eq!(source.to_string(), "it is longer than 65536 bytes");
+}
+
+#[test]
+fn a_directory_that_a_logout_removes_is_made_again() {
+    let scratch = scratch();
+    let over = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                let _ = fs::remove_dir(&scratch.base);
+            }
+        });
+        let locked = (0..500)
+            .map(|_| scratch.store.lock().map(drop))
+            .collect::<Result<Vec<_>>>();
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        locked.unwrap();
+    });
+}

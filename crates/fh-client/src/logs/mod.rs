@@ -15,11 +15,11 @@ mod shorten;
 #[cfg(test)]
 mod tests;
 
-use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::{Path, PathBuf};
 
 use bzip2_rs::DecoderReader;
+use fh_conf::regular;
 use fh_nix::StorePath;
 
 use crate::closure::Closure;
@@ -119,7 +119,8 @@ impl LogFile {
     ///
     /// Where it cannot be read, or is cut short, as that of a build that goes on.
     pub(crate) fn read(&self, limit: usize) -> io::Result<LogText> {
-        let file = BufReader::with_capacity(PIECE, File::open(&self.path)?);
+        let file = regular::open(&self.path)?.ok_or(io::ErrorKind::NotFound)?;
+        let file = BufReader::with_capacity(PIECE, file.into_file());
         if self.compressed {
             read(DecoderReader::new(file), limit)
         } else {

@@ -1,8 +1,9 @@
 //! What a workload's surroundings say, as plain values: whoever starts this reads them.
 
 use std::fmt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use fh_conf::regular;
 use secrecy::SecretString;
 
 /// Where the kubelet puts the token for fh, where nothing else is said.
@@ -141,6 +142,9 @@ impl fmt::Debug for AwsEnvironment {
     }
 }
 
+/// More than a line of a machine's firmware has.
+const FIRMWARE_LIMIT: u64 = 4096;
+
 /// What a machine's firmware says it is, on Linux: below `/sys/class/dmi/id`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Firmware {
@@ -155,7 +159,11 @@ impl Firmware {
     #[must_use]
     pub fn of_this_machine() -> Self {
         let read = |name: &str| {
-            let text = std::fs::read_to_string(format!("/sys/class/dmi/id/{name}"));
+            let path = format!("/sys/class/dmi/id/{name}");
+            let text = regular::read(Path::new(&path), FIRMWARE_LIMIT)
+                .ok()
+                .flatten();
+            let text = text.and_then(|text| String::from_utf8(text).ok());
             text.map(|text| text.trim().to_owned()).unwrap_or_default()
         };
         Self {

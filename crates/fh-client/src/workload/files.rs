@@ -1,10 +1,10 @@
 //! Identity tokens that are there already: in a variable of the job, or in a file that the platform
 //! keeps fresh.
 
-use std::fs::File;
-use std::io::Read as _;
+use std::io;
 use std::path::Path;
 
+use fh_conf::regular;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
@@ -153,19 +153,14 @@ fn kept_fresh(
 /// A small file with a secret.
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>> {
     let failed = |error| Error::file("read", path, error);
-    let room = usize::try_from(LONGEST).unwrap_or(usize::MAX);
-    // Room for all of it at once: growing would leave copies behind.
-    let mut text = Zeroizing::new(String::with_capacity(room.saturating_add(1)));
-    let file = File::open(path).map_err(failed)?;
-    file.take(LONGEST + 1)
-        .read_to_string(&mut text)
-        .map_err(failed)?;
-    if text.len() as u64 > LONGEST {
-        let reason = "it is longer than 64 KiB";
-        return Err(failed(std::io::Error::new(
-            std::io::ErrorKind::InvalidData,
-            reason,
-        )));
+    let text = regular::read(path, LONGEST).map_err(failed)?;
+    let text = text.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    match String::from_utf8(text) {
+        Ok(text) => Ok(Zeroizing::new(text)),
+        Err(error) => {
+            drop(Zeroizing::new(error.into_bytes()));
+            let reason = "it is not valid UTF-8";
+            Err(failed(io::Error::new(io::ErrorKind::InvalidData, reason)))
+        }
     }
-    Ok(text)
 }
