@@ -7,6 +7,7 @@
 //! ```
 
 mod check;
+mod hosts;
 mod keep_fresh;
 mod lines;
 mod narrow;
@@ -152,6 +153,14 @@ pub(crate) struct LoginArguments {
     #[arg(long)]
     no_netrc: bool,
 
+    /// Write the token into the netrc for this host too, where the server says that its cache is there;
+    /// may be repeated
+    ///
+    /// A host that is not the server's own is asked for, and refused where nobody can be asked. Later
+    /// logins do not ask again.
+    #[arg(long, value_name = "HOST")]
+    allow_cache_host: Vec<String>,
+
     /// Leave nix.conf as it is
     #[arg(long)]
     no_nix_conf: bool,
@@ -168,6 +177,12 @@ impl LoginArguments {
             "system" => Scope::System,
             _ => Scope::automatic(),
         }
+    }
+
+    /// Whether there is somebody to ask before anything is changed.
+    fn may_ask(&self, context: &Context) -> bool {
+        let terminals = context.settings.terminals;
+        !self.yes && terminals.stdin && terminals.stderr && !context.output.is_json()
     }
 }
 
@@ -256,6 +271,7 @@ async fn log_in(
             "Leave nix.conf to somebody else: `--no-nix-conf`; or log in once without --offline.",
         ));
     }
+    hosts::agree(arguments, &site, &selected, context).await?;
     let scope = arguments.scope();
     // Before the files: behind them Ctrl-C must not find anything to wait for, or it would say
     // that nothing was changed.
@@ -391,9 +407,7 @@ impl Asked<'_> {
         if plan.changes.is_nothing() {
             return Ok(Vec::new());
         }
-        let terminals = context.settings.terminals;
-        let asks =
-            !self.arguments.yes && terminals.stdin && terminals.stderr && !context.output.is_json();
+        let asks = self.arguments.may_ask(context);
         if asks {
             context.output.remark(&report::difference(&plan.changes));
             if let Some(reads) = report::reads(self.site) {

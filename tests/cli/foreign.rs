@@ -10,13 +10,13 @@ use crate::world::{World, mode};
 const KEY: &str = "main:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 
 /// A server that answers some paths to who brings its token, and a few to everybody.
-struct Foreign {
-    url: String,
+pub(crate) struct Foreign {
+    pub(crate) url: String,
 }
 
 impl Foreign {
     /// `paths`: path → (needs the token, JSON). What else is asked for is not found.
-    fn start(token: &str, paths: &[(&str, bool, &str)]) -> Self {
+    pub(crate) fn start(token: &str, paths: &[(&str, bool, &str)]) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let paths: Arc<BTreeMap<String, (bool, String)>> = Arc::new(

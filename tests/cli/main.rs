@@ -10,6 +10,7 @@ mod audit;
 mod completion;
 mod foreign;
 mod help;
+mod hostile;
 mod invitations;
 mod keyring;
 mod login;
