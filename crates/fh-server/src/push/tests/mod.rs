@@ -8,6 +8,7 @@ mod logs;
 mod parts;
 mod protocol;
 mod reading;
+mod removed;
 
 use std::io::Write as _;
 
