@@ -1,7 +1,6 @@
 //! What a command works with: settings, output, the server that is meant and the token for it.
 
 use std::future::Future;
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -304,7 +303,7 @@ impl Context {
             regular::read(theirs, CA_LIMIT).map_err(|error| failed(theirs, error))?;
         }
         let pem = regular::read(path, CA_LIMIT);
-        pem.and_then(|pem| pem.ok_or_else(|| io::ErrorKind::NotFound.into()))
+        pem.and_then(|pem| pem.ok_or_else(regular::missing))
             .map(Some)
             .map_err(|error| failed(path, error))
     }

@@ -25,7 +25,7 @@ pub(crate) fn from_file(path: &Path) -> Result<SecretString, CommandError> {
         }
     };
     let bytes = regular::read(path, LONGEST).map_err(failed)?;
-    let bytes = Zeroizing::new(bytes.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?);
+    let bytes = Zeroizing::new(bytes.ok_or_else(|| failed(regular::missing()))?);
     token_of(&bytes)
         .map_err(failed)?
         .ok_or_else(|| CommandError::failed(format!("there is no token in {}", path.display())))

@@ -43,6 +43,12 @@ impl From<Refused> for io::Error {
     }
 }
 
+/// What the operating system says of a file that is not there.
+#[must_use]
+pub fn missing() -> io::Error {
+    Errno::NOENT.into()
+}
+
 /// A regular file that is open for reading.
 #[derive(Debug)]
 pub struct Regular {

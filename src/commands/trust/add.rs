@@ -477,7 +477,7 @@ fn with_keys(
     };
     let failed = |error| CommandError::file("read the keys in", &path, error);
     let text = regular::read(&path, KEYS_LIMIT).map_err(failed)?;
-    let text = text.ok_or_else(|| failed(std::io::ErrorKind::NotFound.into()))?;
+    let text = text.ok_or_else(|| failed(regular::missing()))?;
     let keys = serde_json::from_slice(&text).map_err(|error| failed(error.into()))?;
     Ok(template.map(|template| SetTrustPolicy {
         jwks: Some(keys),

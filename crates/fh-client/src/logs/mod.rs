@@ -119,7 +119,7 @@ impl LogFile {
     ///
     /// Where it cannot be read, or is cut short, as that of a build that goes on.
     pub(crate) fn read(&self, limit: usize) -> io::Result<LogText> {
-        let file = regular::open(&self.path)?.ok_or(io::ErrorKind::NotFound)?;
+        let file = regular::open(&self.path)?.ok_or_else(regular::missing)?;
         let file = BufReader::with_capacity(PIECE, file.into_file());
         if self.compressed {
             read(DecoderReader::new(file), limit)

@@ -154,7 +154,7 @@ fn kept_fresh(
 pub(super) fn read(path: &Path) -> Result<Zeroizing<String>> {
     let failed = |error| Error::file("read", path, error);
     let text = regular::read(path, LONGEST).map_err(failed)?;
-    let text = text.ok_or_else(|| failed(io::ErrorKind::NotFound.into()))?;
+    let text = text.ok_or_else(|| failed(regular::missing()))?;
     match String::from_utf8(text) {
         Ok(text) => Ok(Zeroizing::new(text)),
         Err(error) => {

@@ -60,7 +60,7 @@ pub fn read_include(path: &Path) -> io::Result<Option<Vec<u8>>> {
         Ok(_) => match regular::read(path, LARGEST_FILE) {
             Ok(Some(text)) => Ok(Some(text)),
             // A link that leads nowhere.
-            Ok(None) => Err(io::ErrorKind::NotFound.into()),
+            Ok(None) => Err(regular::missing()),
             // Which Nix passes over.
             Err(_) if path.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
             Err(error) => Err(error),
