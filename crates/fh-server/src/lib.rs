@@ -20,6 +20,7 @@ pub mod config;
 mod database;
 mod denials;
 mod error;
+mod even;
 mod integrity;
 mod keys;
 mod limits;

@@ -2,9 +2,12 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPath, PushPlan, PushRequest};
+use fh_api::{
+    BatchAnswer, CommitSummary, PartAnswer, PathAnswer, PathStatus, PushLimits, PushPath, PushPlan,
+    PushRequest,
+};
 use fh_nix::{NarHash, PathInfo, StoreDir, StorePath, StorePathHash};
 use moka::sync::Cache;
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -18,6 +21,7 @@ use crate::config::Settings;
 use crate::database::pushes::{self, Push};
 use crate::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
 use crate::error::ApiError;
+use crate::even;
 use crate::lookup::Lookup;
 use crate::receive::{BodyReader, Expected, Receiving};
 use crate::signatures::Signatures;
@@ -219,8 +223,20 @@ impl Pushes {
         request: PushRequest,
     ) -> Result<PushPlan, ApiError> {
         let actor = caller.actor()?;
-        self.plan_for(self.target(caller, flake)?, actor, request)
-            .await
+        let begun_at = Instant::now();
+        let plan = self
+            .plan_for(self.target(caller, flake)?, actor, request)
+            .await;
+        let looked_for = |answer: &PathAnswer| {
+            !matches!(answer.status, PathStatus::Present | PathStatus::Upstream)
+        };
+        if plan
+            .as_ref()
+            .map_or(true, |plan| plan.paths.iter().any(looked_for))
+        {
+            even::step(begun_at).await;
+        }
+        plan
     }
 
     /// Receives a batch of NARs for a push.
