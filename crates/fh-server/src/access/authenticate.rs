@@ -246,7 +246,7 @@ impl Access {
             && !self.keys.is_own_token(token)
             && let Ok(identity) = Unverified::read(token)
         {
-            let admitted = self.workload(key, &identity, now, source).await;
+            let admitted = Box::pin(self.workload(key, &identity, now, source)).await;
             if let Err(Refusal::Untrusted(_)) = &admitted {
                 self.limiter.login_failed(source);
             }
@@ -309,14 +309,12 @@ impl Access {
         }
         let (token, account) = (claims.jti, claims.sub);
         let workloads = Arc::clone(&self.workloads);
-        let standing = cell
-            .get_or_try_init(|| {
-                self.database.read(move |connection| {
-                    principal::load(connection, token, account, workloads.audiences())
-                })
+        let standing = cell.get_or_try_init(|| {
+            self.database.read(move |connection| {
+                principal::load(connection, token, account, workloads.audiences())
             })
-            .await?
-            .clone();
+        });
+        let standing = Box::pin(standing).await?.clone();
         // Once more, now that its weight is known.
         self.standings.insert(key, cell);
         Ok(standing)
