@@ -151,7 +151,9 @@ mod tests {
             at_once(Err(refused)),
             Some(Err(ApiError::Unauthorized(_)))
         ));
-        assert!(at_once(Err(ApiError::NotFound)).is_none());
+        let begin = Instant::now();
+        let told = Absence::new().evenly::<()>(Err(ApiError::NotFound)).await;
+        assert!(matches!(told, Err(ApiError::NotFound)) && begin.elapsed() >= TOLD_AFTER);
         let mut absence = Absence::new();
         absence.known = true;
         let answer = absence.evenly::<()>(Err(ApiError::NotFound)).now_or_never();
