@@ -34,12 +34,21 @@ pub(super) const HELD: &str = "SELECT g.account_id AS account_id, \
      FROM membership m \
      JOIN access_grant g ON g.organization_id = m.organization_id AND g.subject = 'members'";
 
-/// All that an account holds: where it belongs; grants to itself, to its teams, and to all members of its
-/// organisations; what it and its organisations follow.
+/// All that an account holds: what it was given, and what it and its organisations follow.
 pub(crate) fn holdings(
     connection: &Connection,
     account_id: i64,
 ) -> Result<Holdings, DatabaseError> {
+    let mut holdings = given(connection, account_id)?;
+    for follow in follows::of_account(connection, account_id)? {
+        holdings.add_follow(follow);
+    }
+    Ok(holdings)
+}
+
+/// What an account was given: where it belongs; grants to itself, to its teams, and to all members of its
+/// organisations. What somebody follows is nobody else's to know.
+pub(crate) fn given(connection: &Connection, account_id: i64) -> Result<Holdings, DatabaseError> {
     let mut holdings = Holdings::default();
     let sql = "SELECT organization_id, role FROM membership WHERE account_id = ?1";
     let memberships = all(connection, sql, params![account_id], |row| {
@@ -79,9 +88,6 @@ pub(crate) fn holdings(
             Some(flake) => holdings.add_flake_grant(organization, flake, role),
             None => holdings.add_organization_grant(organization, role),
         }
-    }
-    for follow in follows::of_account(connection, account_id)? {
-        holdings.add_follow(follow);
     }
     Ok(holdings)
 }

@@ -4,6 +4,10 @@
 //! answered from the slices that the caller administers. What is in neither does not count, so that
 //! the answer is the same, to the byte, whether a path is nowhere or only where the caller may not
 //! know of it.
+//!
+//! Of somebody else only what they were given counts, and never what they follow. And reasons are told only to
+//! whom the lists are shown that they stand in: who administers one flake, and is no member, learns of no
+//! members, teams or policies of its organisation.
 
 use std::str::FromStr as _;
 
@@ -197,7 +201,8 @@ async fn of_another(
                 Ok(account) => account,
                 Err(error) => return Ok(Err(error)),
             };
-            let holdings = grants::holdings(connection, account.id)?;
+            // What they follow counts for nothing here.
+            let holdings = grants::given(connection, account.id)?;
             let mut invited = false;
             for flake in flakes {
                 invited |= facts::is_invited(connection, flake.organization, flake.id, account.id)?;
