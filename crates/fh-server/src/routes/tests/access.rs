@@ -183,11 +183,101 @@ async fn open_flakes_and_trust_policies_are_reasons_too() {
     }
     scene.server.follow(&eve, &["acme/*"]).await.expect(200);
     assert!(why(&scene, &eve, item.hash()).await.readable);
-    let of_eve = why(&scene, &scene.ann, &format!("{}&user=eve", item.hash())).await;
-    assert!(of_eve.readable && of_eve.slices[0].served);
     scene.server.show_everybody(&["acme/app"]).await;
     let everybody = why(&scene, &scene.ann, item.hash()).await;
     assert!(everybody.slices[0].served);
+    let of_eve = why(&scene, &scene.ann, &format!("{}&user=eve", item.hash())).await;
+    assert!(of_eve.readable && of_eve.slices[0].served);
+}
+
+/// What somebody follows, or an organisation of theirs, is theirs to know.
+#[tokio::test]
+async fn an_administrator_does_not_learn_what_somebody_else_follows() {
+    let scene = Scene::new().await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    let item = Item::new("tool", b"public");
+    for flake in ["acme/one", "acme/two"] {
+        server.flake(flake, "public", ann).await;
+        scene.push_as(flake, ann, &[&item]).await;
+    }
+    let (rita, olga) = (server.user("rita").await, server.user("olga").await);
+    server.organization("hers", &olga).await;
+    server.member("hers", "rita", "member", &olga).await;
+    let asked = async || {
+        let path = format!("/api/v1/access?path={}&user=rita", item.hash());
+        server.get(&path, ann).await.expect(200).fingerprint()
+    };
+    let before = asked().await;
+    for follows in [&["acme/one"][..], &["acme/two", "acme/one"], &["acme/*"]] {
+        server.follow(&rita, follows).await.expect(200);
+        assert!(scene.narinfo("", &item, &rita).await.is_some());
+        assert_eq!(asked().await, before, "{follows:?}");
+    }
+    let body = json!({ "follows": ["acme/two"], "before": [], "org": "hers" });
+    server.put("/api/v1/follows", &olga, body).await.expect(200);
+    assert_eq!(asked().await, before);
+    // What she was given is told.
+    server.grant("acme/two", "rita", "read", ann).await;
+    assert_ne!(asked().await, before);
+}
+
+/// Who administers one flake, and is nobody in its organisation, sees no list of its people and policies, and
+/// `why` is none.
+#[tokio::test]
+async fn who_administers_a_flake_alone_learns_of_nobody_in_its_organisation() {
+    let (scene, item, bob, _) = scene_with_people().await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    let gus = server.user("gus").await;
+    server.grant("acme/app", "gus", "admin", ann).await;
+    let policy = json!({
+        "provider": "github", "flakes": ["acme/app"], "role": "write",
+        "conditions": [{ "claim": "repository", "equals": "acme/app" }],
+    });
+    server
+        .put("/api/v1/orgs/acme/trust/ci", ann, policy)
+        .await
+        .expect(200);
+    let everybody = why(&scene, &gus, item.hash()).await;
+    assert_eq!(
+        reasons(&everybody),
+        ["grant gus admin (gus)", "grant team:ops write ()"]
+    );
+    for (user, expected) in [
+        ("gus", &["grant gus admin (gus)"][..]),
+        ("bob", &[]),
+        ("ann", &[]),
+    ] {
+        let told = why(&scene, &gus, &format!("{}&user={user}", item.hash())).await;
+        assert!(told.readable, "{user}");
+        assert_eq!(reasons(&told), expected, "{user}");
+    }
+    let of_bob = why(&scene, &gus, &format!("{}&user=bob", item.hash())).await;
+    assert_eq!(
+        of_bob.message,
+        "bob can read it; by what, the organisation tells its own people alone."
+    );
+    // A member is shown members and teams, and no policies.
+    server.grant("acme/app", "bob", "admin", ann).await;
+    assert_eq!(
+        reasons(&why(&scene, &bob, item.hash()).await),
+        [
+            "membership admin wide (ann)",
+            "grant bob admin (bob)",
+            "grant gus admin (gus)",
+            "grant team:ops write (bob)",
+        ]
+    );
+    // Nor does a token of the owner that is narrowed to the flake show more than the lists do.
+    let narrow = server.narrow(ann, &["pull", "admin"], &["acme/app"]).await;
+    assert_eq!(
+        reasons(&why(&scene, &narrow, item.hash()).await),
+        [
+            "grant bob admin (bob)",
+            "grant gus admin (gus)",
+            "grant team:ops write ()",
+        ]
+    );
+    assert_eq!(reasons(&why(&scene, ann, item.hash()).await).len(), 6);
 }
 
 #[tokio::test]
