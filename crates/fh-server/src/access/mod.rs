@@ -192,6 +192,18 @@ impl Caller {
         &self.view
     }
 
+    /// The same, for what lists flakes, organisations and people: a token for certain paths may read these, and
+    /// is told of nothing beside them. All that tells names comes here.
+    ///
+    /// # Errors
+    /// 404 for such a token, as for somebody who may see nothing.
+    pub(crate) fn named_view(&self) -> Result<&View, ApiError> {
+        match self.view.limits() {
+            None => Ok(&self.view),
+            Some(_) => Err(ApiError::NotFound),
+        }
+    }
+
     /// Whether the request came without credentials: then the answer is the same for everybody.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.principal.is_none()

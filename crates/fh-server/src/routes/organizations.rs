@@ -77,7 +77,9 @@ pub(crate) async fn list(
     };
     let orgs = found
         .iter()
-        .filter(|organization| touches(principal, &organization.name))
+        .filter(|organization| {
+            caller.named_view().is_ok() && touches(principal, &organization.name)
+        })
         .map(|organization| organization.info(principal.holdings.membership(organization.id)))
         .collect();
     Ok(Json(OrganizationList { orgs }))

@@ -368,3 +368,66 @@ async fn a_token_for_certain_paths_is_told_of_these_alone() {
     };
     assert_eq!(ask(&other).await, ask(&absent).await);
 }
+
+/// What a token for certain paths is told beside them, and itself, is what somebody is told who may see nothing:
+/// it is given away so that these paths are read.
+#[tokio::test]
+async fn a_token_for_certain_paths_lists_no_names() {
+    let (scene, item, bob, eve) = scene_with_people().await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    server.flake("acme/open", "public", ann).await;
+    scene.push_as("acme/open", ann, &[&item]).await;
+    let key = fh_nix::SecretKey::generate("k-1").unwrap().public();
+    let closures = json!({ "permissions": ["pull"], "closures": [item.base] });
+    let signed = json!({ "permissions": ["pull"], "signed_by": [key.to_string()] });
+    for (maker, limits) in [(ann, &closures), (&bob, &closures), (&bob, &signed)] {
+        let token = server.mint(maker, limits.clone()).await.token;
+        // As of an account that was given nothing, to the byte.
+        for (there, nowhere) in [
+            ("/orgs/acme", "/orgs/absent"),
+            ("/orgs/acme/members", "/orgs/absent/members"),
+            ("/orgs/acme/teams", "/orgs/absent/teams"),
+            (
+                "/orgs/acme/teams/ops/members",
+                "/orgs/absent/teams/ops/members",
+            ),
+            ("/follows?org=acme", "/follows?org=absent"),
+            ("/flakes/acme/app", "/flakes/acme/absent"),
+            ("/flakes/acme/open", "/flakes/acme/absent"),
+        ] {
+            let asked = async |path: &str, token: &str| {
+                let path = format!("/api/v1{path}");
+                server.get(&path, token).await.expect(404).fingerprint()
+            };
+            let nothing = asked(nowhere, &eve).await;
+            assert_eq!(asked(there, &token).await, nothing, "{there}");
+        }
+        for path in ["/orgs/acme/grants", "/orgs/acme/trust", "/audit?org=acme"] {
+            let path = format!("/api/v1{path}");
+            server.get(&path, &token).await.expect(403);
+        }
+        let flakes = server.get("/api/v1/flakes", &token).await.expect(200);
+        assert!(flakes.json::<fh_api::FlakeList>().flakes.is_empty());
+        let flakes = server.get("/api/v1/flakes?org=acme", &token).await;
+        let flakes: fh_api::FlakeList = flakes.expect(200).json();
+        assert!(flakes.flakes.is_empty());
+        let orgs = server.get("/api/v1/orgs", &token).await.expect(200);
+        assert!(orgs.json::<fh_api::OrganizationList>().orgs.is_empty());
+        server.get("/api/v1/whoami", &token).await.expect(200);
+    }
+    // The paths themselves are read as before.
+    let token = server.mint(&bob, closures).await.token;
+    assert!(scene.narinfo("", &item, &token).await.is_some());
+    assert!(
+        scene
+            .narinfo("/cache/acme/app", &item, &token)
+            .await
+            .is_some()
+    );
+    assert!(scene.nar(&item, &token).await.is_some());
+    let path = format!("/{}.ls", item.hash());
+    server.get(&path, &token).await.expect(200);
+    let path = "/api/v1/flakes/acme/app/paths";
+    let paths: fh_api::PathList = server.get(path, &token).await.expect(200).json();
+    assert_eq!(paths.paths.len(), 1);
+}
