@@ -204,7 +204,7 @@ pub static OPTIONS: &[OptionSpec] = &[
         value_name: "WHO",
         help: "Who makes organisations: administrators (of the server), or anyone.\n\n\
                Names of organisations are for everybody to see, and who makes one has its name. Where \
-               administrators make them, they hand one over with `fh member set ORG USER owner`.",
+               administrators make them, they make one for a user with `fh org create ORG --owner USER`.",
         default: Some("administrators"),
         set: |draft, text| {
             draft.settings.organization_creation = text.parse()?;
