@@ -232,6 +232,27 @@ pub(crate) fn get(
     })
 }
 
+/// Whether a subject was granted `admin` on the whole of an organisation, so that whoever it stands for administers
+/// the organisation.
+pub(crate) fn administers(
+    connection: &Connection,
+    organization_id: i64,
+    subject: SubjectId,
+) -> Result<bool, DatabaseError> {
+    let (kind, account, team) = subject.columns();
+    let sql = "SELECT 1 AS found FROM access_grant \
+               WHERE organization_id = ?1 AND flake_id IS NULL AND role = 'admin' AND subject = ?2 \
+               AND COALESCE(account_id, 0) = ?3 AND COALESCE(team_id, 0) = ?4";
+    let keys = params![
+        organization_id,
+        kind,
+        account.unwrap_or(0),
+        team.unwrap_or(0)
+    ];
+    let found: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
+    Ok(found.is_some())
+}
+
 /// Sets the role of a subject: since when it has a grant there; none where the flake or the
 /// organisation is gone.
 pub(crate) fn set(

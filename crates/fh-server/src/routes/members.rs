@@ -21,6 +21,7 @@ use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
 use crate::database::AccessChange;
 use crate::database::audit::{self, Event};
+use crate::database::grants::{self, SubjectId};
 use crate::database::invitations::{self, Belonging, Granted};
 use crate::database::members::{self, Member};
 use crate::error::ApiError;
@@ -109,6 +110,9 @@ pub(crate) async fn set(
             let counts_now = member.is_none() && !invited;
             if before != Some(wanted.role) || counts_now {
                 decides_about(&organization, before.max(Some(wanted.role)))?;
+                if grants::administers(change, organization.id, SubjectId::Members)? {
+                    decides_about(&organization, Some(OrganizationRole::Admin))?;
+                }
                 if wanted.role == OrganizationRole::Owner && account.organization_id.is_some() {
                     return Err(ApiError::InvalidContent(format!(
                         "{} is the service account of an organisation, whose administrators mint \

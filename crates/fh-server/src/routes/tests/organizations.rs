@@ -591,3 +591,48 @@ async fn who_makes_an_organisation_for_somebody_is_not_in_it() {
     let detail = audit.events[0].detail.as_ref().unwrap();
     assert_eq!(detail["owner"], json!("mal"));
 }
+
+/// What an owner has granted to a team or to all members makes administrators of whoever is put there.
+#[tokio::test]
+async fn owners_alone_put_people_where_they_administer() {
+    let acme = acme().await;
+    let server = &acme.server;
+    for team in ["ops", "chiefs"] {
+        let team = json!({ "name": team });
+        server
+            .post("/api/v1/orgs/acme/teams", &acme.ann, team)
+            .await
+            .expect(201);
+    }
+    let admin = json!({ "role": "admin" });
+    let grant = "/api/v1/orgs/acme/grants/team:chiefs";
+    server
+        .put(grant, &acme.ann, admin.clone())
+        .await
+        .expect(200);
+    let team = |name: &str| format!("/api/v1/orgs/acme/teams/{name}");
+    let cleo = |name: &str| format!("{}/members/cleo", team(name));
+    let nothing = json!(null);
+    server
+        .put(&cleo("ops"), &acme.bob, nothing.clone())
+        .await
+        .expect(200);
+    server
+        .put(&cleo("chiefs"), &acme.bob, nothing.clone())
+        .await
+        .expect(403);
+    server
+        .put(&cleo("chiefs"), &acme.ann, nothing)
+        .await
+        .expect(200);
+    server.delete(&cleo("chiefs"), &acme.bob).await.expect(403);
+    server.delete(&team("chiefs"), &acme.bob).await.expect(403);
+    server.delete(&cleo("ops"), &acme.bob).await.expect(204);
+    server.delete(&team("ops"), &acme.bob).await.expect(204);
+    server.delete(&team("chiefs"), &acme.ann).await.expect(204);
+
+    let grant = "/api/v1/orgs/acme/grants/@members";
+    server.put(grant, &acme.ann, admin).await.expect(200);
+    acme.member("dan", "member", &acme.bob, 403).await;
+    acme.member("dan", "member", &acme.ann, 200).await;
+}
