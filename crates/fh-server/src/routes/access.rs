@@ -315,7 +315,7 @@ async fn slices(
     told_to: Option<&Caller>,
     served: Option<usize>,
 ) -> Result<Vec<SliceAccess>, ApiError> {
-    let told = |flake| told_to.map_or(Told::OWN, |caller| Told::to(caller, flake));
+    let told = |flake: &FlakeEntry| told_to.map_or(Told::OWN, |caller| Told::to(caller, flake));
     let known: Vec<(FlakeEntry, Told)> = known
         .into_iter()
         .map(|(flake, _)| {

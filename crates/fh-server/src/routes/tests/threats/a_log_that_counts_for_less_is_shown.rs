@@ -138,7 +138,7 @@ async fn of_a_colleague_who_was_first_in_the_same_flake() {
     // Nor does anything the place of a builder's.
     let again = built("tool", b"again");
     assert!(!world.push("acme/app", &world.bob, &again, "fine").await);
-    let again = built("tool", b"once more");
+    let again = built("tool", b"more");
     assert!(!world.push("acme/app", &world.builder, &again, "late").await);
     assert_eq!(world.log("", &tool.1, &world.rita).await, "ci");
 }
