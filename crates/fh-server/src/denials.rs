@@ -143,7 +143,7 @@ impl Shared {
         let writing = Arc::clone(&events);
         let written = self
             .database
-            .write(Decided::by_server(), move |transaction| {
+            .write(Decided::by_server().with_room(), move |transaction| {
                 for denial in writing.iter() {
                     audit::record_denial(transaction, denial)?;
                 }

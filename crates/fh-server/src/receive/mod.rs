@@ -46,6 +46,7 @@ use crate::database::Database;
 use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::push::OpenPush;
+use crate::room::Level;
 use crate::storage::{FileStorage, PartialKey};
 use crate::telemetry::Metrics;
 
@@ -159,6 +160,9 @@ impl Receiving {
     }
 
     async fn place(&self) -> Result<SemaphorePermit<'_>, ApiError> {
+        if self.database.room().level().await != Level::Enough {
+            return Err(ApiError::no_room());
+        }
         tokio::time::timeout(self.stall, self.bodies.acquire())
             .await
             .map_err(|_| {

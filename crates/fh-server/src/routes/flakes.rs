@@ -221,9 +221,14 @@ pub(crate) async fn update(
     let describes = wanted.description.is_some();
     let description = line("description", wanted.description)?;
     let role = flake.role;
+    let hides = wanted.visibility == Some(Visibility::Private) && !describes;
+    let decided = match caller.decided() {
+        decided if hides => decided.taking_away(),
+        decided => decided,
+    };
     let changed = state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(decided, move |change| {
             let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
             if let Some(visibility) = wanted.visibility {
                 flakes::set_visibility(change, flake.id, visibility)?;
@@ -272,7 +277,7 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
             audit::record(
                 change,

@@ -180,7 +180,7 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let account = named::account(change, &path.user)?;
             let member = members::get(change, organization.id, account.id)?;
             let invited = members::get_invited(change, organization.id, account.id)?;

@@ -307,7 +307,7 @@ pub(crate) async fn remove(
     let signer = state.clone();
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
             let flakes = organizations::count_flakes(change, organization.id)?;
             if flakes > 0 {

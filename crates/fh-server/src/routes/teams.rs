@@ -145,7 +145,7 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let team = named::team(change, &organization, &path.team)?;
             decides_about(change, &organization, &team)?;
             audit::record(
@@ -225,7 +225,7 @@ pub(crate) async fn remove_member(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let team = named::team(change, &organization, &path.team)?;
             decides_about(change, &organization, &team)?;
             let account = named::account(change, &path.user)?;

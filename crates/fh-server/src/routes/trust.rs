@@ -316,7 +316,7 @@ pub(crate) async fn remove(
     };
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let Some(found) = trust::find(change, organization, &name)? else {
                 return Ok(());
             };
