@@ -33,7 +33,9 @@ use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
 use crate::receive::{FrameDecoder, NarFault, verify};
 use crate::state::AppState;
-use crate::storage::{Buffers, Checksum, FileIdentity, FileStorage, OpenObject, StorageError};
+use crate::storage::{
+    Buffers, Checksum, FileIdentity, FileStorage, NoObject, OpenObject, StorageError,
+};
 use crate::telemetry::Metrics;
 
 /// Objects of which it is remembered that they were read and found good.
@@ -51,9 +53,9 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// What is wrong with an object.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Damage {
-    /// There is no file.
-    #[error("its file is missing")]
-    Missing,
+    /// There is no file, or something that is none.
+    #[error(transparent)]
+    NoObject(#[from] NoObject),
     /// The file has another size.
     #[error("its file has {found} bytes, and {stored} were stored")]
     Size {
@@ -110,8 +112,9 @@ impl Integrity {
 
     /// Opens the object of a row, if there is one of the right size. Blocks.
     pub(crate) fn open(&self, nar: &Nar) -> Result<Opened, StorageError> {
-        let Some(object) = self.shared.storage.object(&nar.nar_hash)? else {
-            return Ok(Opened::Damaged(None, Damage::Missing));
+        let object = match self.shared.storage.object(&nar.nar_hash)? {
+            Ok(object) => object,
+            Err(nothing) => return Ok(Opened::Damaged(None, nothing.into())),
         };
         if object.size() == nar.file_size {
             return Ok(Opened::Good(object));
@@ -302,5 +305,5 @@ pub(crate) fn examine_content(nar: &Nar, object: &OpenObject) -> Result<Checksum
         return Err(Damage::Unreadable(io::ErrorKind::OutOfMemory.into()));
     };
     let reader = BufReader::with_capacity(BUFFER, object.reader());
-    verify(&mut decoder, reader, nar.nar_hash, nar.nar_size).map_err(Damage::Content)
+    verify(decoder.frames(reader), nar.nar_hash, nar.nar_size).map_err(Damage::Content)
 }

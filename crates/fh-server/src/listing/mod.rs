@@ -57,6 +57,8 @@ enum Outcome {
     Kept,
     /// There is no such NAR, or not all of it.
     NoNar,
+    /// There is no room to make it in.
+    NoRoom,
     /// The reason is in the log.
     Failed,
 }
@@ -102,6 +104,7 @@ impl Listings {
         match self.made(nar).await? {
             Outcome::Kept => self.kept(nar.nar_hash).await,
             Outcome::NoNar => Ok(None),
+            Outcome::NoRoom => Err(ApiError::no_room()),
             Outcome::Failed => Err(ApiError::internal("a listing could not be made")),
         }
     }
@@ -174,7 +177,11 @@ async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outc
                 if fault.is_of_the_nar() {
                     shared.integrity.suspect(nar).await;
                 }
-                Outcome::Failed
+                if fault.is_full() {
+                    Outcome::NoRoom
+                } else {
+                    Outcome::Failed
+                }
             }
         }
     };

@@ -29,6 +29,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) struct BodyReader {
     body: Body,
     limit: u64,
+    /// Fewer bytes than the limit that what is read may have, and what is said to more.
+    bound: Option<(u64, String)>,
     taken: u64,
     /// What was gathered so far; kept here so that nothing is lost where gathering is given up.
     pieces: Vec<Bytes>,
@@ -52,11 +54,17 @@ impl BodyReader {
         Ok(Self {
             body,
             limit,
+            bound: None,
             taken: 0,
             pieces: Vec::new(),
             gathered: 0,
             waited: Duration::ZERO,
         })
+    }
+
+    /// From now on a body of more bytes than these is refused as content, with this sentence.
+    pub(super) fn bound(&mut self, most: u64, refusal: String) {
+        self.bound = Some((most, refusal));
     }
 
     /// The most bytes that this reader takes.
@@ -97,6 +105,9 @@ impl BodyReader {
             self.taken += bytes.len() as u64;
             if self.taken > self.limit {
                 return Err(too_large(self.limit));
+            }
+            if let Some((_, refusal)) = self.bound.as_ref().filter(|(most, _)| self.taken > *most) {
+                return Err(ApiError::InvalidContent(refusal.clone()));
             }
             let least = self.waited.as_secs().saturating_mul(SLOWEST);
             if self.waited > PATIENCE && self.taken < least {

@@ -6,7 +6,7 @@
 //! pushes of the same NAR by the same account are one upload: a part that the one has brought, the
 //! other is told of without its being taken twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +17,8 @@ use tokio::time::Instant;
 
 use super::body::BodyReader;
 use super::early::WaitingRoom;
-use super::partial::{PartFault, PartialNar};
+use super::frames::largest_for;
+use super::partial::{PartFault, PartialNar, content_of};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers};
 use crate::database::{Database, nars};
@@ -43,6 +44,9 @@ struct Shared {
     waiting: WaitingRoom,
     metrics: Metrics,
     uploads: Mutex<HashMap<PartialKey, Arc<Upload>>>,
+    /// Uploads whose files are being removed: nobody looks for one of these before that is done. Nobody is in
+    /// [`Self::uploads`] when they come in here.
+    removing: watch::Sender<HashSet<PartialKey>>,
 }
 
 /// One upload, in memory as long as somebody works on it.
@@ -105,6 +109,7 @@ impl Uploads {
                 metrics,
                 part_size,
                 uploads: Mutex::default(),
+                removing: watch::Sender::default(),
             }),
         }
     }
@@ -115,8 +120,9 @@ impl Uploads {
         key: PartialKey,
         expected: &Expected,
     ) -> Result<u64, ApiError> {
-        let known = self.shared.uploads().get(&key).map(Arc::clone);
-        if known.is_none() && self.shared.storage.partial(&key).length()? == 0 {
+        let known = self.shared.uploads().contains_key(&key);
+        let partial = self.shared.storage.partial(&key);
+        if !known && blocking(move || partial.length()).await? == 0 {
             return Ok(0);
         }
         let upload = self.upload(key, expected);
@@ -151,6 +157,16 @@ impl Uploads {
                 expected.path
             )));
         }
+        let content = content_of(number, expected.nar_size, self.shared.part_size);
+        let most = largest_for(content);
+        body.bound(
+            most,
+            format!(
+                "part {number} of the NAR of {} was refused: it has more than {most} bytes, and this part must have \
+                 {content} when it is decompressed",
+                expected.path
+            ),
+        );
         let upload = self.upload(key, expected);
         let turn = self.turn(&upload, number);
         let (turn, early) = self.shared.waiting.wait(turn, body).await?;
@@ -185,14 +201,24 @@ impl Uploads {
     }
 
     /// Removes the parts of an upload that nobody works on: whether that is so.
+    ///
+    /// Blocks as long as the file system needs to free the room, and nobody else does meanwhile: who wants to go on
+    /// with that very upload waits for it without a thread.
     pub(crate) fn discard(&self, key: &PartialKey) -> Result<bool, StorageError> {
-        let uploads = self.shared.uploads();
-        // Whoever begins one has to wait for the lock that is held here.
-        if uploads.contains_key(key) {
-            return Ok(false);
+        {
+            let uploads = self.shared.uploads();
+            if uploads.contains_key(key) {
+                return Ok(false);
+            }
+            self.shared.removing.send_modify(|removing| {
+                removing.insert(*key);
+            });
         }
-        self.shared.storage.partial(key).remove()?;
-        Ok(true)
+        let removed = self.shared.storage.partial(key).remove();
+        self.shared.removing.send_modify(|removing| {
+            removing.remove(key);
+        });
+        removed.map(|()| true)
     }
 
     fn upload(&self, key: PartialKey, expected: &Expected) -> Arc<Upload> {
@@ -255,6 +281,11 @@ impl Uploads {
             return Ok(());
         }
         let key = upload.key;
+        let mut removing = self.shared.removing.subscribe();
+        removing
+            .wait_for(|removing| !removing.contains(&key))
+            .await
+            .map_err(ApiError::internal)?;
         let received = self
             .shared
             .database
@@ -338,8 +369,13 @@ impl Uploads {
         let whole = partial.parts() == partial.part_count();
         if let Err(fault) = result {
             self.shared.metrics.nar_verified(partial.verifying(), false);
-            let partial = cut_off(partial).await?;
-            self.put_back(upload, state, partial);
+            if number > 0 && fault.is_of_the_whole() {
+                // Who knows which of them is to blame: the next one begins with none.
+                self.reset(upload, state, partial).await?;
+            } else {
+                let partial = cut_off(partial).await?;
+                self.put_back(upload, state, partial);
+            }
             return Err(refusal(fault, &upload.expected, Some(number)));
         }
         if !whole {
@@ -354,12 +390,31 @@ impl Uploads {
         self.complete(upload, state, partial, open).await
     }
 
+    /// Throws all parts away; who waits with a later one is told to plan again.
+    async fn reset(
+        &self,
+        upload: &Upload,
+        state: &mut State,
+        mut partial: PartialNar,
+    ) -> Result<(), ApiError> {
+        let partial = blocking(move || {
+            partial.reset()?;
+            Ok(partial)
+        })
+        .await?;
+        upload
+            .progress
+            .send_modify(|progress| progress.attempt += 1);
+        self.put_back(upload, state, partial);
+        Ok(())
+    }
+
     /// Checks the whole, and makes it an object.
     async fn complete(
         &self,
         upload: &Arc<Upload>,
         state: &mut State,
-        mut partial: PartialNar,
+        partial: PartialNar,
         open: OpenPartial,
     ) -> Result<PartAnswer, ApiError> {
         let parts_received = partial.part_count();
@@ -370,15 +425,7 @@ impl Uploads {
         let checksum = match checked {
             Ok(checksum) => checksum,
             Err(fault) => {
-                let partial = blocking(move || {
-                    partial.reset()?;
-                    Ok(partial)
-                })
-                .await?;
-                upload
-                    .progress
-                    .send_modify(|progress| progress.attempt += 1);
-                self.put_back(upload, state, partial);
+                self.reset(upload, state, partial).await?;
                 return Err(refusal(fault.into(), &upload.expected, None));
             }
         };
@@ -387,17 +434,16 @@ impl Uploads {
         }
         let file = blocking(move || open.into_staged()).await?;
         let key = upload.key;
-        self.shared
-            .publisher
-            .publish(vec![Arrival {
-                flake_id: key.flake_id,
-                account_id: key.account_id,
-                nar_hash: key.nar_hash,
-                nar_size: key.nar_size,
-                checksum,
-                file,
-            }])
-            .await?;
+        let arrival = Arrival {
+            flake_id: key.flake_id,
+            account_id: key.account_id,
+            nar_hash: key.nar_hash,
+            nar_size: key.nar_size,
+            checksum,
+            file,
+        };
+        let published = self.shared.publisher.publish(vec![arrival]).await?;
+        published.into_iter().collect::<Result<(), _>>()?;
         upload.progress.send_modify(|progress| {
             progress.known = true;
             progress.parts = parts_received;
@@ -502,3 +548,6 @@ pub(super) async fn blocking<T: Send + 'static>(
         .await
         .map_err(ApiError::internal)??)
 }
+
+#[cfg(test)]
+mod tests;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use fh_nix::{Hasher, Limits, NarHash, NarValidator, StorePath};
 use tokio::sync::Semaphore;
 
-use super::frames::{FrameDecoder, FrameFault, Step};
+use super::frames::{FrameDecoder, FrameFault, Frames, Step};
 use crate::error::ApiError;
 use crate::storage::Checksum;
 
@@ -58,6 +58,17 @@ impl NarFault {
     /// Whether the sender is at fault, and not this machine.
     pub(crate) fn is_senders(&self) -> bool {
         !matches!(self, Self::Frames(FrameFault::Read(_)))
+    }
+
+    /// Whether not only the bytes that it showed at may be to blame, but as well those that came before.
+    pub(crate) fn is_of_the_whole(&self) -> bool {
+        match self {
+            Self::TooLong { .. }
+            | Self::TooShort { .. }
+            | Self::Hash { .. }
+            | Self::Structure(_) => true,
+            Self::Frames(_) => false,
+        }
     }
 }
 
@@ -119,13 +130,11 @@ impl NarCheck {
 
 /// Checks a NAR that is here as a whole, compressed: the checksum of its compressed bytes.
 pub(crate) fn verify(
-    decoder: &mut FrameDecoder,
-    compressed: impl BufRead,
+    mut frames: Frames<'_, impl BufRead>,
     nar_hash: NarHash,
     nar_size: u64,
 ) -> Result<Checksum, NarFault> {
     let mut check = NarCheck::new(nar_size);
-    let mut frames = decoder.frames(compressed);
     while let Some(step) = frames.next()? {
         if let Step::Data(bytes) = step {
             check.take(bytes)?;

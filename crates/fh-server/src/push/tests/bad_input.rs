@@ -306,3 +306,63 @@ async fn addresses_that_name_nothing_are_not_found() {
         .await;
     assert!(answer.expect(400).message().contains("nar-batch"));
 }
+
+/// A few bytes of content, and what somebody makes of them who wants the server to store and to send much.
+#[tokio::test]
+async fn little_content_is_not_stored_as_much() {
+    let scene = Scene::new().await;
+    let item = Item::new("x", &noise(1, 300));
+    let whole = item.compressed();
+    let empty = compress(b"");
+    let beside = |frames: usize| [whole.clone(), empty.repeat(frames)].concat();
+    let single: Vec<u8> = item.nar.chunks(1).flat_map(compress).collect();
+    // One frame of blocks that hold nothing: its header without the size of its content, then blocks that are not
+    // the last one, raw, of no bytes.
+    let mut blocks = vec![0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x58];
+    blocks.extend([0; 3].repeat(2000));
+    let length = u32::try_from(item.nar.len()).unwrap();
+    blocks.extend(&((length << 3) | 1).to_le_bytes()[..3]);
+    blocks.extend(&item.nar);
+    assert_eq!(zstd::decode_all(&blocks[..]).unwrap(), item.nar);
+    for (name, bytes, told) in [
+        ("one empty frame", beside(1), "holds nothing"),
+        ("megabytes of them", beside(20_000), "of content need"),
+        (
+            "an empty one before",
+            [empty.clone(), whole.clone()].concat(),
+            "holds nothing",
+        ),
+        ("a frame for each byte", single, "of content need"),
+        ("empty blocks", blocks, "of content need"),
+    ] {
+        let id = scene.plan(&[&item]).await.id.unwrap();
+        let body = batch_body(&[(item.nar_hash(), bytes)]);
+        let answer = scene.batch_answer("acme/app", &scene.ann, id, body).await;
+        let answer: fh_api::BatchAnswer = answer.expect(200).json();
+        let message = answer.nars[0]
+            .rejected
+            .as_ref()
+            .expect(name)
+            .message
+            .clone();
+        assert!(message.contains(told), "{name}: {message}");
+        assert!(scene.files().is_empty(), "{name}");
+    }
+
+    // The same in parts, where a part that is early is spooled.
+    let large = Item::new("large", &noise(2, 200_000));
+    let id = scene.plan(&[&large]).await.id.unwrap();
+    let parts = large.parts();
+    let padded = [parts[0].clone(), empty.clone()].concat();
+    let answer = scene.part_answer(id, &large, 0, padded).await;
+    let message = answer.expect(422).message();
+    assert!(message.contains("holds nothing"), "{message}");
+    for number in [0, 1] {
+        let padded = [parts[number].clone(), empty.repeat(20_000)].concat();
+        let answer = scene.part_answer(id, &large, number as u64, padded).await;
+        let message = answer.expect(422).message();
+        assert!(message.contains("it has more than"), "{message}");
+        assert!(scene.files().is_empty());
+    }
+    scene.part(id, &large, 0).await;
+}
