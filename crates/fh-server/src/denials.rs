@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::database::audit::{self, Actor, Denial};
 use crate::database::{Database, DatabaseError, Decided, now};
-use crate::limits::neighbourhood;
+use crate::shares::neighbourhood;
 
 /// How often what was noted is written.
 pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_secs(1);

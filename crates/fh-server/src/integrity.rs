@@ -25,13 +25,13 @@ use std::time::Duration;
 
 use fh_nix::NarHash;
 use moka::sync::Cache;
-use tokio::sync::Semaphore;
 
 use crate::database::nars::{self, Nar};
 use crate::database::{Database, DatabaseError, Decided};
 use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
 use crate::receive::{FrameDecoder, NarFault, verify};
+use crate::shares::{self, Shares};
 use crate::state::AppState;
 use crate::storage::{
     Buffers, Checksum, FileIdentity, FileStorage, NoObject, OpenObject, StorageError,
@@ -42,7 +42,7 @@ use crate::telemetry::Metrics;
 const REMEMBERED: u64 = 100_000;
 
 /// Objects that are read as a whole at the same time before a part of them is served.
-const CHECKS: usize = 2;
+const CHECKS: u64 = 2;
 
 /// The buffer of a reader whose content is decompressed.
 const BUFFER: usize = 256 << 10;
@@ -87,7 +87,7 @@ struct Shared {
     lookup: Lookup,
     metrics: Metrics,
     good: Cache<NarHash, FileIdentity>,
-    places: Semaphore,
+    places: Shares,
 }
 
 impl Integrity {
@@ -105,7 +105,7 @@ impl Integrity {
                 lookup,
                 metrics,
                 good: Cache::new(REMEMBERED),
-                places: Semaphore::new(CHECKS),
+                places: Shares::of_turns(CHECKS),
             }),
         }
     }
@@ -150,8 +150,8 @@ impl Integrity {
         nar: Nar,
         object: Arc<OpenObject>,
     ) -> Result<Result<(), Damage>, ApiError> {
-        let place = self.shared.places.acquire().await;
-        let _place = place.map_err(ApiError::internal)?;
+        let place = self.shared.places.take(shares::current(), 1).await;
+        let _place = place.map_err(|_| ApiError::internal("no turn to check"))?;
         if self.is_known_good(&nar, &object) {
             return Ok(Ok(()));
         }

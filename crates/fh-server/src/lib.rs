@@ -33,6 +33,7 @@ mod receive;
 mod room;
 mod routes;
 mod server;
+mod shares;
 mod signatures;
 mod state;
 mod storage;

@@ -94,6 +94,7 @@ impl Server {
             certificates,
             limits: settings.limits,
             timeouts: settings.timeouts,
+            proxies: settings.trusted_proxies.clone(),
             metrics: state.metrics().clone(),
         };
         let serving = Serving::start(sockets, service)?;

@@ -60,12 +60,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
+use tokio::sync::{OwnedMutexGuard, watch};
 
 pub(crate) use self::decided::Decided;
 pub(crate) use self::inspect::{open_existing, problems};
 pub(crate) use self::values::{Timestamp, now};
 use crate::room::Room;
+use crate::shares::{self, Shares};
 
 /// The name of the database file in the data directory.
 pub(crate) const FILE_NAME: &str = "fh.sqlite";
@@ -205,7 +206,7 @@ pub(crate) struct Database {
 struct Shared {
     writer: Arc<tokio::sync::Mutex<Connection>>,
     readers: Mutex<Vec<Connection>>,
-    free_readers: Arc<Semaphore>,
+    free_readers: Shares,
     access: AtomicU64,
     directory: AtomicU64,
     /// What SQLite said last of changes by others.
@@ -235,7 +236,7 @@ impl Database {
         Ok(Self {
             shared: Arc::new(Shared {
                 writer: Arc::new(tokio::sync::Mutex::new(writer)),
-                free_readers: Arc::new(Semaphore::new(readers.len())),
+                free_readers: Shares::of_turns(readers.len() as u64),
                 readers: Mutex::new(readers),
                 access: AtomicU64::new(0),
                 directory: AtomicU64::new(0),
@@ -262,7 +263,7 @@ impl Database {
     ) -> Result<T, DatabaseError> {
         let shared = Arc::clone(&self.shared);
         // Waiting happens here and not on a blocking thread, of which there are not that many.
-        let permit = Arc::clone(&self.shared.free_readers).acquire_owned().await;
+        let permit = self.shared.free_readers.take(shares::current(), 1).await;
         let permit = permit.map_err(|_| DatabaseError::Task)?;
         tokio::task::spawn_blocking(move || {
             // Held by the task: a cancelled request must not free a connection still in use.

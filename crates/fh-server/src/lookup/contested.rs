@@ -49,7 +49,7 @@ impl Lookup {
         serial: u64,
     ) -> Result<Option<Winner>, DatabaseError> {
         let shared = &self.shared;
-        let access = shared.database.generation().access;
+        let access = shared.access();
         let key = (view.identity(), serial, access);
         if let Some(decided) = shared.settled.get(&key) {
             return Ok(decided);

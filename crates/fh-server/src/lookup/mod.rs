@@ -80,6 +80,8 @@ struct Shared {
     settled: Cache<DecisionKey, Option<Winner>>,
     /// What views do not have, whether it is nowhere or elsewhere.
     absences: Cache<AbsenceKey, ()>,
+    /// The last generation of access that something was decided for.
+    decided: AtomicU64,
     next_serial: AtomicU64,
     closures: Closures,
     signatures: Signatures,
@@ -149,6 +151,7 @@ impl Lookup {
                     .max_capacity(DECISIONS)
                     .eviction_policy(EvictionPolicy::lru())
                     .build(),
+                decided: AtomicU64::new(0),
                 next_serial: AtomicU64::new(0),
                 closures: Closures::new(),
                 signatures: Signatures::new(signed_store_dir),
@@ -184,7 +187,7 @@ impl Lookup {
         // Of a token for certain paths nothing is remembered.
         let key = view.limits().is_none().then(|| {
             let commits = self.shared.commits.load(Ordering::SeqCst);
-            let access = self.shared.database.generation().access;
+            let access = self.shared.access();
             (view.identity(), hash, commits, access)
         });
         let known = key
@@ -323,6 +326,21 @@ impl Lookup {
 }
 
 impl Shared {
+    /// The present generation of access. With a new one, what was decided for views of the former ones goes at once:
+    /// hardly any of it is ever asked for again.
+    fn access(&self) -> u64 {
+        let access = self.database.generation().access;
+        if self.decided.load(Ordering::Relaxed) < access
+            && self.decided.fetch_max(access, Ordering::Relaxed) < access
+        {
+            self.rows.invalidate_all();
+            self.readable.invalidate_all();
+            self.settled.invalidate_all();
+            self.absences.invalidate_all();
+        }
+        access
+    }
+
     /// Ends the absences that were remembered until now. Only when all of a change is forgotten: else one that
     /// comes from what is about to be forgotten would be remembered as one of the time after it.
     fn forgotten(&self) {

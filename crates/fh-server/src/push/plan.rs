@@ -27,7 +27,6 @@ impl Pushes {
         actor: Actor,
         request: PushRequest,
     ) -> Result<PushPlan, ApiError> {
-        let _place = self.planning().await?;
         let (store_dir, largest) = (self.store_dir().clone(), self.limits().nar_size);
         let wanted = tokio::task::spawn_blocking(move || parse(request, &store_dir, largest))
             .await

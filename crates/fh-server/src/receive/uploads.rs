@@ -23,6 +23,7 @@ use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers};
 use crate::database::{Database, nars};
 use crate::error::{ApiError, chain};
+use crate::shares::Holders;
 use crate::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
 use crate::telemetry::Metrics;
 
@@ -55,7 +56,27 @@ struct Upload {
     expected: Expected,
     state: Arc<tokio::sync::Mutex<State>>,
     progress: watch::Sender<Progress>,
-    active_at: Mutex<Instant>,
+    activity: Mutex<Activity>,
+}
+
+/// When something happened to an upload. Progress has two ends: bytes that come from the client, and
+/// what the server does with them. As long as the server is at work, nobody has waited too long.
+struct Activity {
+    last: Instant,
+    /// Steps that the server is at right now.
+    steps: usize,
+}
+
+/// A step of the server, from here to its drop.
+#[must_use]
+struct Step<'a>(&'a Upload);
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        let mut activity = self.0.activity();
+        activity.steps -= 1;
+        activity.last = Instant::now();
+    }
 }
 
 #[derive(Default)]
@@ -147,6 +168,7 @@ impl Uploads {
         key: PartialKey,
         expected: &Expected,
         number: u64,
+        holders: Holders,
         body: &mut BodyReader,
         place: impl AsyncFnOnce() -> Result<P, ApiError>,
     ) -> Result<PartAnswer, ApiError> {
@@ -169,7 +191,7 @@ impl Uploads {
         );
         let upload = self.upload(key, expected);
         let turn = self.turn(&upload, number);
-        let (turn, early) = self.shared.waiting.wait(turn, body).await?;
+        let (turn, early) = self.shared.waiting.wait(turn, holders, body).await?;
         match turn {
             Turn::Past(progress) => Ok(PartAnswer {
                 parts_received: if progress.complete {
@@ -180,7 +202,9 @@ impl Uploads {
                 complete: progress.complete,
             }),
             Turn::Mine(mut state) => {
+                let waiting_for_place = upload.step();
                 let _place = place().await?;
+                drop(waiting_for_place);
                 let result = self.receive(&upload, &mut state, number, early, body).await;
                 if state.partial.is_none() {
                     // Something failed half-way: the next one has to read the file again.
@@ -229,7 +253,10 @@ impl Uploads {
                 expected: expected.clone(),
                 state: Arc::default(),
                 progress: watch::Sender::default(),
-                active_at: Mutex::new(Instant::now()),
+                activity: Mutex::new(Activity {
+                    last: Instant::now(),
+                    steps: 0,
+                }),
             })
         });
         Arc::clone(upload)
@@ -280,6 +307,7 @@ impl Uploads {
         if state.partial.is_some() || upload.progress.borrow().complete {
             return Ok(());
         }
+        let _step = upload.step();
         let key = upload.key;
         let mut removing = self.shared.removing.subscribe();
         removing
@@ -324,6 +352,7 @@ impl Uploads {
     ) -> Result<PartAnswer, ApiError> {
         let unknown = || ApiError::internal("an upload was not read before its turn");
         let partial = state.partial.take().ok_or_else(unknown)?;
+        let opening = upload.step();
         let (mut open, partial) = blocking(move || {
             let mut open = partial.open()?;
             if let Some(early) = early {
@@ -332,13 +361,14 @@ impl Uploads {
             Ok((open, partial))
         })
         .await?;
+        drop(opening);
         let fed = loop {
-            let pieces = match body.gather().await {
+            let pieces = match body.gather_noting(|| upload.touch()).await {
                 Ok(pieces) if pieces.is_empty() => break Ok(open),
                 Ok(pieces) => pieces,
                 Err(error) => break Err(error),
             };
-            upload.touch();
+            let _step = upload.step();
             let appended = blocking(move || {
                 pieces.iter().try_for_each(|piece| open.append(piece))?;
                 Ok(open)
@@ -348,6 +378,7 @@ impl Uploads {
                 Err(error) => break Err(error),
             };
         };
+        let _step = upload.step();
         let open = match fed {
             Ok(open) => open,
             Err(error) => {
@@ -365,7 +396,6 @@ impl Uploads {
                 (result, open, partial)
             })
             .await?;
-        upload.touch();
         let whole = partial.parts() == partial.part_count();
         if let Err(fault) = result {
             self.shared.metrics.nar_verified(partial.verifying(), false);
@@ -474,18 +504,28 @@ impl Shared {
 }
 
 impl Upload {
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Now, while the server is at work.
     fn active_at(&self) -> Instant {
-        *self
-            .active_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let activity = self.activity();
+        if activity.steps > 0 {
+            Instant::now()
+        } else {
+            activity.last
+        }
     }
 
     fn touch(&self) {
-        *self
-            .active_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.activity().last = Instant::now();
+    }
+
+    /// Begins a step of the server.
+    fn step(&self) -> Step<'_> {
+        self.activity().steps += 1;
+        Step(self)
     }
 
     /// Ends when nothing has happened to the upload for so long.

@@ -4,10 +4,10 @@ use std::io::BufRead;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fh_nix::{Hasher, Limits, NarHash, NarValidator, StorePath};
-use tokio::sync::Semaphore;
 
 use super::frames::{FrameDecoder, FrameFault, Frames, Step};
 use crate::error::ApiError;
+use crate::shares::{self, Shares};
 use crate::storage::Checksum;
 
 /// What a NAR was announced to be.
@@ -151,7 +151,7 @@ pub(crate) struct Verifiers {
 }
 
 struct Shared {
-    places: Arc<Semaphore>,
+    places: Shares,
     idle: Mutex<Vec<FrameDecoder>>,
 }
 
@@ -160,7 +160,7 @@ impl Verifiers {
     pub(crate) fn new(places: usize) -> Self {
         Self {
             shared: Arc::new(Shared {
-                places: Arc::new(Semaphore::new(places.max(1))),
+                places: Shares::of_turns(places.max(1) as u64),
                 idle: Mutex::new(Vec::new()),
             }),
         }
@@ -172,10 +172,8 @@ impl Verifiers {
         &self,
         step: impl FnOnce(&mut FrameDecoder) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let place = Arc::clone(&self.shared.places)
-            .acquire_owned()
-            .await
-            .map_err(ApiError::internal)?;
+        let place = self.shared.places.take(shares::current(), 1).await;
+        let place = place.map_err(|_| ApiError::internal("no turn to verify"))?;
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
             let _place = place;

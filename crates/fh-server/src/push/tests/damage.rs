@@ -42,6 +42,7 @@ impl Online {
             certificates: None,
             limits: settings.limits,
             timeouts: settings.timeouts,
+            proxies: Vec::new(),
             metrics: state.metrics().clone(),
         };
         Self {

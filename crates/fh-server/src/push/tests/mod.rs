@@ -8,6 +8,7 @@ mod logs;
 mod parts;
 mod protocol;
 mod reading;
+mod shares;
 
 use std::io::Write as _;
 
