@@ -62,9 +62,9 @@ pub(crate) struct SetArguments {
 
 /// Take a user out of an organisation and of its teams
 ///
-/// Also one who is a guest or only invited. What was granted to the user by name counts no more, unless they
-/// accept it anew: `fh grant remove` takes it away. You may take yourself out (`fh org leave`), unless you are
-/// the last owner.
+/// Also one who is a guest or only invited. What the organisation has granted to the user by name goes too, on
+/// its flakes as well: give it anew if they come back. You may take yourself out (`fh org leave`), unless you
+/// are the last owner.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -135,8 +135,8 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
         .output
         .done(&json!({ "org": org, "user": user, "role": null }), |_| {
             format!(
-                "{user} is in {org} and its teams no more. What was granted to {user} by name counts only \
-                 if they accept it anew; `fh grant remove` takes it away."
+                "{user} is in {org} and its teams no more, and what {org} had granted to {user} by name \
+                 is gone."
             )
         })
 }

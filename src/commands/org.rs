@@ -34,18 +34,22 @@ pub(crate) enum OrgCommand {
 /// Make an organisation; you become its owner
 ///
 /// The first part of every flake's name is the organisation that it belongs to. An owner makes
-/// flakes in it and manages all of them. Server administrators make organisations, and hand one over with
-/// `fh member set ORG USER owner`, unless the server lets anyone. Names of organisations are for everybody to
-/// see.
+/// flakes in it and manages all of them. Server administrators make organisations, for others with `--owner`,
+/// unless the server lets anyone. Names of organisations are for everybody to see.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh org create acme
+  fh org create acme --owner alice
   fh org create acme --if-missing")]
 pub(crate) struct CreateArguments {
     /// Its name: letters, digits, `-`, `_` and `.`, at most 64
     #[arg(value_name = "NAME")]
     name: Name,
+
+    /// Make it for this user, who alone is in it then: you are no member (server administrators)
+    #[arg(long, value_name = "USER")]
+    owner: Option<Name>,
 
     #[command(flatten)]
     if_missing: IfMissing,
@@ -160,6 +164,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
     let new = CreateOrganization {
         exist_ok: arguments.if_missing.set,
         name: arguments.name,
+        owner: arguments.owner,
     };
     let answer = context
         .change(
@@ -174,11 +179,19 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
                 )
                 .hint_for(
                     ErrorCode::Forbidden,
-                    "Ask a server administrator for one: `fh org create ORG`, then `fh member set ORG USER owner`.",
+                    "Ask a server administrator for one: `fh org create ORG --owner USER`.",
                 )
         })?;
     made(context, &answer, |org, is_new| {
         let name = &org.name;
+        // Whoever names themselves is an owner as if nobody was named.
+        if let Some(owner) = new.owner.as_ref().filter(|_| org.role.is_none()) {
+            return if is_new {
+                format!("Made the organisation {name}. {owner} owns it, and you are not in it.")
+            } else {
+                format!("The organisation {name} exists already, and {owner} owns it.")
+            };
+        }
         if !is_new {
             return format!("The organisation {name} exists already, and you own it.");
         }

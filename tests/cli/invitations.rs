@@ -191,6 +191,46 @@ fn what_is_followed_is_an_ordered_list() {
 }
 
 #[test]
+fn an_organisation_for_somebody_else_is_made_without_oneself() {
+    let server = TestServer::start().unwrap();
+    server.create_user("ann").unwrap();
+    let all = ["pull", "push", "mint", "admin"];
+    let ann = World::logged_in(&server, &server.token_for("ann", &all).unwrap());
+    let admin = World::logged_in(&server, server.admin_token());
+    let told = transcript(
+        &server,
+        &[
+            (&admin, "org create team --owner ann"),
+            (&admin, "org create team --owner ann --if-missing"),
+            (&admin, "org create more --owner nobody"),
+            (&admin, "member list team"),
+            (&ann, "member list team"),
+            (&ann, "org create more --owner admin"),
+        ],
+    );
+    insta::assert_snapshot!(told, @r#"
+    $ fh org create team --owner ann
+    Made the organisation team. ann owns it, and you are not in it.
+    $ fh org create team --owner ann --if-missing
+    The organisation team exists already, and ann owns it.
+    $ fh org create more --owner nobody
+    Error: cannot make the organisation more
+    Caused by: there is no user named "nobody"
+    $ fh member list team
+    Error: cannot list the members of team
+    Caused by: not found, or not yours to see
+    Hint: `fh org list` shows your organisations.
+    $ fh member list team
+    user,role,invited,kind,created_at
+    ann,owner,false,human,[TIME]
+    $ fh org create more --owner admin
+    Error: cannot make the organisation more
+    Caused by: server administrators alone make organisations for somebody else, with a token that is not narrowed
+    Hint: Ask a server administrator for one: `fh org create ORG --owner USER`.
+    "#);
+}
+
+#[test]
 fn names_are_kept_and_keys_are_trusted() {
     let server = TestServer::start().unwrap();
     server.create_user("ann").unwrap();
@@ -229,7 +269,7 @@ fn names_are_kept_and_keys_are_trusted() {
     $ fh org create acme
     Error: cannot make the organisation acme
     Caused by: server administrators alone make organisations here, with a token that is not narrowed: the server's option organization-creation is "administrators"
-    Hint: Ask a server administrator for one: `fh org create ORG`, then `fh member set ORG USER owner`.
+    Hint: Ask a server administrator for one: `fh org create ORG --owner USER`.
     $ fh org create acme
     Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
     $ fh org set acme --trust-key cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=

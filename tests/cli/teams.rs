@@ -169,7 +169,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         alice may not manage the server.
         Removed the service account fleet of acme, with its tokens.
         Deleted the team acme/ops.
-        bob is in acme and its teams no more. What was granted to bob by name counts only if they accept it anew; `fh grant remove` takes it away.
+        bob is in acme and its teams no more, and what acme had granted to bob by name is gone.
         Deleted the flake acme/app.
         Deleted the organisation acme.
         "

@@ -5,11 +5,13 @@ use std::path::Path;
 use std::process::Command;
 
 use fh_testkit::nix::Home;
+use serde_json::{Value, json};
 
-use crate::nix::Person;
 use crate::nix::built::newest;
+use crate::nix::http::Http;
 use crate::nix::process::run;
 use crate::nix::served::Served;
+use crate::nix::{Person, eventually};
 use crate::scene::{SIZES, SMALL_PARTS, Scene};
 
 const FLAKE: &str = "acme/app";
@@ -121,6 +123,130 @@ fn a_server_whose_disk_is_full_says_so_and_goes_on_when_there_is_room() {
     scene.push_rest(FLAKE, &small);
     scene.push_rest(FLAKE, &paths);
     scene.check();
+    scene.check_storage();
+}
+
+#[test]
+fn a_server_whose_disk_is_full_tells_the_truth_and_always_takes_access_away() {
+    let Some(disk) = SmallDisk::new("a server that takes access away on a full disk", 64_000)
+    else {
+        return;
+    };
+    let data = disk.path().join("data");
+    let mut scene = Scene::with(Served::start_in(&data, &SMALL_PARTS), &[FLAKE]);
+    let admin = scene.served.admin();
+    let reserve = data.join("reserve");
+    eventually("the reserve", || reserve.exists());
+    assert_eq!(admin.get("/readyz").status, 200);
+    let there = scene.stock.add(&mut scene.random, &SIZES);
+    let there = [there.last().unwrap().clone()];
+    scene.push_rest(FLAKE, &there);
+    let tokens: Vec<Value> = (0..30)
+        .map(|number| {
+            let name = format!("user-{number}");
+            let user = json!({ "name": name });
+            admin.send("POST", "/api/v1/users", &user).expect(201);
+            let grant = format!("/api/v1/flakes/{FLAKE}/grants/{name}");
+            admin
+                .send("PUT", &grant, &json!({ "role": "read" }))
+                .expect(200);
+            let token = json!({ "user": name, "permissions": ["pull"], "flakes": ["*"] });
+            let minted = admin.send("POST", "/api/v1/tokens", &token);
+            minted.expect(201).json()
+        })
+        .collect();
+    let as_user = |token: &Value| Http {
+        token: Some(token["token"].as_str().unwrap().to_owned()),
+        ..admin.clone()
+    };
+    for token in &tokens {
+        as_user(token).get("/api/v1/whoami").expect(200);
+    }
+
+    disk.fill();
+    eventually("that it is not ready", || {
+        let ready = admin.get("/readyz");
+        ready.status == 503 && ready.text() == "not ready: there is no room left on the disk\n"
+    });
+    // What is made goes on as long as the write-ahead log has room of its own, and is then refused with the reason.
+    let refused = |path: &str, body: &dyn Fn(usize) -> Value| {
+        let mut refused = 0;
+        for number in 0..3000 {
+            let answer = admin.send("POST", path, &body(number));
+            if answer.status != 201 {
+                let told = answer.expect(503).text();
+                assert!(told.contains("no room left on its disk"), "{told}");
+                refused += 1;
+            }
+            if refused == 3 {
+                return;
+            }
+        }
+        panic!("the disk is not full: {path}");
+    };
+    refused(
+        "/api/v1/flakes",
+        &|number| json!({ "flake": format!("acme/new-{number}"), "visibility": "private" }),
+    );
+    refused(
+        "/api/v1/tokens",
+        &|_| json!({ "permissions": ["pull"], "flakes": ["*"] }),
+    );
+    let hash = &Path::new(&there[0]).file_name().unwrap().to_str().unwrap()[..32];
+    let listing = admin.get(&format!("/{hash}.ls")).expect(503);
+    assert!(listing.text().contains("no room left on its disk"));
+
+    for (number, token) in tokens.iter().enumerate() {
+        let name = format!("user-{number}");
+        match number % 3 {
+            0 => {
+                let path = format!("/api/v1/tokens/{}", token["info"]["id"].as_str().unwrap());
+                admin.send("DELETE", &path, &json!({})).expect(200);
+            }
+            1 => {
+                let path = format!("/api/v1/users/{name}");
+                let disabled = json!({ "disabled": true });
+                admin.send("PATCH", &path, &disabled).expect(200);
+            }
+            _ => {
+                let path = format!("/api/v1/flakes/{FLAKE}/grants/{name}");
+                admin.send("DELETE", &path, &json!({})).expect(204);
+            }
+        }
+    }
+    assert!(!reserve.exists());
+    for (number, token) in tokens.iter().enumerate() {
+        if number % 3 == 2 {
+            let narinfo = format!("/cache/{FLAKE}/{hash}.narinfo");
+            as_user(token).get(&narinfo).expect(404);
+        } else {
+            as_user(token).get("/api/v1/whoami").expect(401);
+        }
+    }
+    scene.check();
+
+    // It is so after a crash, too.
+    scene.served.kill_and_start_again();
+    let admin = scene.served.admin();
+    for (number, token) in tokens
+        .iter()
+        .enumerate()
+        .filter(|(number, _)| number % 3 < 2)
+    {
+        let http = Http {
+            token: Some(token["token"].as_str().unwrap().to_owned()),
+            ..admin.clone()
+        };
+        assert_eq!(http.get("/api/v1/whoami").status, 401, "{number}");
+    }
+    scene.check();
+
+    disk.empty();
+    eventually("room", || admin.get("/readyz").status == 200);
+    eventually("the reserve", || reserve.exists());
+    let flake = json!({ "flake": "acme/last", "visibility": "private" });
+    admin.send("POST", "/api/v1/flakes", &flake).expect(201);
+    admin.get(&format!("/{hash}.ls")).expect(200);
     scene.check_storage();
 }
 

@@ -12,6 +12,7 @@ mod nix;
 mod access;
 mod bombs;
 mod clocks;
+mod crowds;
 mod damage;
 mod disks;
 mod kills;

@@ -66,7 +66,19 @@ impl Http {
         media_type: &str,
         body: &[u8],
     ) -> io::Result<Answer> {
-        let mut stream = TcpStream::connect(self.address)?;
+        let stream = TcpStream::connect(self.address)?;
+        self.request_on(stream, method, path, media_type, body)
+    }
+
+    /// As [`Self::request`], on a connection that was made already.
+    pub(crate) fn request_on(
+        &self,
+        mut stream: TcpStream,
+        method: &str,
+        path: &str,
+        media_type: &str,
+        body: &[u8],
+    ) -> io::Result<Answer> {
         stream.set_read_timeout(Some(LIMIT))?;
         stream.set_write_timeout(Some(LIMIT))?;
         let mut head = format!(

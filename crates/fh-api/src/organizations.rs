@@ -6,16 +6,20 @@ use uuid::Uuid;
 
 use crate::{Name, OrganizationRole, PushRule, UserKind};
 
-/// `POST /api/v1/orgs`. The caller becomes its owner.
+/// `POST /api/v1/orgs`. The caller becomes its owner, unless they name another one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateOrganization {
     /// The new organisation's name.
     pub name: Name,
-    /// Answer with the organisation that is there where the caller owns one of that name.
+    /// Answer with the organisation that is there where the owner owns one of that name.
     #[serde(default)]
     pub exist_ok: bool,
+    /// Who becomes its owner; without it the caller. Server administrators alone name somebody else, and are no
+    /// members of it then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<Name>,
 }
 
 /// `PATCH /api/v1/orgs/{org}`, for its owners: what is absent stays.

@@ -258,6 +258,7 @@ async fn a_creation_is_repeated_only_where_it_surely_was_not_done() {
     let new = CreateOrganization {
         name: "acme".parse().unwrap(),
         exist_ok: false,
+        owner: None,
     };
     for (status, attempts) in [(502, 1), (504, 1), (408, 1), (503, 4), (429, 4)] {
         let server = Server::start(move |_| json(status, "")).await;

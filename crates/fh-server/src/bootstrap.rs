@@ -31,6 +31,7 @@ use crate::database::{
     AccessChange, Database, DatabaseError, Decided, accounts, keys, now, settings,
 };
 use crate::error::ServerError;
+use crate::files;
 use crate::keys::{KeyError, KeyNames, Keys, ensure, ensure_for_organizations, token_secret};
 
 /// The administrator's token in the data directory.
@@ -68,13 +69,11 @@ pub(crate) fn lock_data_directory(path: &Path) -> Result<DataDirectoryLock, Serv
         );
     }
     let lock = path.join(LOCK_FILE);
-    let file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
+    let mut options = OpenOptions::new();
+    options.read(true).write(true).create(true).truncate(false);
+    let file = files::never_waiting(options.mode(0o600))
         .open(&lock)
+        .and_then(files::regular)
         .map_err(error(lock.clone()))?;
     match file.try_lock() {
         Ok(()) => Ok(DataDirectoryLock { _file: file }),
@@ -87,7 +86,7 @@ pub(crate) fn lock_data_directory(path: &Path) -> Result<DataDirectoryLock, Serv
 
 /// Whether a server is using a data directory now.
 pub(crate) fn is_locked(path: &Path) -> bool {
-    File::open(path.join(LOCK_FILE))
+    files::open_regular(&path.join(LOCK_FILE))
         .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
 }
 

@@ -17,17 +17,19 @@
 //!   collection finds; never a row without a file;
 //! - whatever removes an object holds the [turn](crate::receive::Publisher::turn) and looks at the
 //!   row while it does: a push that brings the same NAR at the same moment comes before or after;
-//! - the turn is given back after a few objects, so that pushes hardly wait.
+//! - the turn is given back after a few objects, and before their room is freed, which takes the time that the file
+//!   system needs for large ones: so pushes hardly wait.
 
 use std::collections::HashSet;
 use std::time::Duration;
 
 use fh_nix::NarHash;
+use tokio::sync::OwnedMutexGuard;
 
 use crate::database::{DatabaseError, Decided, assertions, nars, now, path_sets, pushes, tokens};
 use crate::error::{ApiError, chain};
 use crate::state::AppState;
-use crate::storage::StorageError;
+use crate::storage::{StagedFile, StorageError};
 
 /// Objects without a row that are younger than this may be about to get one: publishing takes
 /// seconds, and clocks jump by minutes.
@@ -114,7 +116,7 @@ async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
             .await?;
         for few in found.chunks(REMOVED) {
             let few = few.to_vec();
-            let _turn = state.pushes().receiving().publisher().turn().await;
+            let turn = state.pushes().receiving().publisher().turn().await;
             let gone = state
                 .database()
                 .write(Decided::by_server(), move |transaction| {
@@ -123,7 +125,7 @@ async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
                 .await?;
             removed += gone.len();
             state.lookup().forget([], &gone);
-            remove_objects(state, gone).await?;
+            remove_objects(state, gone, turn).await?;
         }
         match last {
             Some(last) => after = last,
@@ -142,10 +144,10 @@ async fn remove_orphans(state: &AppState, age: Duration) -> Result<usize, ApiErr
         let old = blocking(move || storage.objects_older_than(&directory, age)).await?;
         let candidates = without_row(state, old).await?;
         for few in candidates.chunks(REMOVED) {
-            let _turn = state.pushes().receiving().publisher().turn().await;
+            let turn = state.pushes().receiving().publisher().turn().await;
             let orphans = without_row(state, few.to_vec()).await?;
             removed += orphans.len();
-            remove_objects(state, orphans).await?;
+            remove_objects(state, orphans, turn).await?;
         }
     }
     Ok(removed)
@@ -165,12 +167,22 @@ async fn without_row(state: &AppState, objects: Vec<NarHash>) -> Result<Vec<NarH
     Ok(orphans.await?)
 }
 
-async fn remove_objects(state: &AppState, objects: Vec<NarHash>) -> Result<(), ApiError> {
+/// Removes objects within a turn, which ends when they are out of the way: nobody waits until their room is free.
+async fn remove_objects(
+    state: &AppState,
+    objects: Vec<NarHash>,
+    turn: OwnedMutexGuard<()>,
+) -> Result<(), ApiError> {
     let storage = state.storage().clone();
     blocking(move || {
-        objects
-            .iter()
-            .try_for_each(|nar_hash| storage.remove(nar_hash))
+        let mut aside = Vec::new();
+        let moved = objects.iter().try_for_each(|nar_hash| {
+            aside.append(&mut storage.set_aside(nar_hash)?);
+            Ok(())
+        });
+        drop(turn);
+        aside.into_iter().try_for_each(StagedFile::discard)?;
+        moved
     })
     .await
 }

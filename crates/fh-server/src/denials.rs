@@ -22,7 +22,7 @@ use serde_json::json;
 
 use crate::database::audit::{self, Actor, Denial};
 use crate::database::{Database, DatabaseError, Decided, now};
-use crate::limits::neighbourhood;
+use crate::shares::neighbourhood;
 
 /// How often what was noted is written.
 pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
@@ -143,7 +143,7 @@ impl Shared {
         let writing = Arc::clone(&events);
         let written = self
             .database
-            .write(Decided::by_server(), move |transaction| {
+            .write(Decided::by_server().with_room(), move |transaction| {
                 for denial in writing.iter() {
                     audit::record_denial(transaction, denial)?;
                 }

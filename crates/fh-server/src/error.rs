@@ -114,6 +114,14 @@ impl ApiError {
         Self::Internal(source.into())
     }
 
+    /// The disk is full: 503, since somebody may make room.
+    pub(crate) fn no_room() -> Self {
+        Self::Unavailable(
+            "the server has no room left on its disk; what takes access away is still done"
+                .to_owned(),
+        )
+    }
+
     /// The status and the code of the answer.
     fn kind(&self) -> (StatusCode, ErrorCode) {
         match self {
@@ -169,7 +177,7 @@ impl From<DatabaseError> for ApiError {
         }
         if error.is_full() {
             tracing::error!(error = %chain(&error), "the disk is full");
-            return Self::Unavailable("the server has no room left".to_owned());
+            return Self::no_room();
         }
         Self::Internal(error.into())
     }

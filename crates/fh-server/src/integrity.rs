@@ -25,22 +25,24 @@ use std::time::Duration;
 
 use fh_nix::NarHash;
 use moka::sync::Cache;
-use tokio::sync::Semaphore;
 
 use crate::database::nars::{self, Nar};
 use crate::database::{Database, DatabaseError, Decided};
 use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
 use crate::receive::{FrameDecoder, NarFault, verify};
+use crate::shares::{self, Shares};
 use crate::state::AppState;
-use crate::storage::{Buffers, Checksum, FileIdentity, FileStorage, OpenObject, StorageError};
+use crate::storage::{
+    Buffers, Checksum, FileIdentity, FileStorage, NoObject, OpenObject, StorageError,
+};
 use crate::telemetry::Metrics;
 
 /// Objects of which it is remembered that they were read and found good.
 const REMEMBERED: u64 = 100_000;
 
 /// Objects that are read as a whole at the same time before a part of them is served.
-const CHECKS: usize = 2;
+const CHECKS: u64 = 2;
 
 /// The buffer of a reader whose content is decompressed.
 const BUFFER: usize = 256 << 10;
@@ -51,9 +53,9 @@ const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 /// What is wrong with an object.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Damage {
-    /// There is no file.
-    #[error("its file is missing")]
-    Missing,
+    /// There is no file, or something that is none.
+    #[error(transparent)]
+    NoObject(#[from] NoObject),
     /// The file has another size.
     #[error("its file has {found} bytes, and {stored} were stored")]
     Size {
@@ -85,7 +87,7 @@ struct Shared {
     lookup: Lookup,
     metrics: Metrics,
     good: Cache<NarHash, FileIdentity>,
-    places: Semaphore,
+    places: Shares,
 }
 
 impl Integrity {
@@ -103,15 +105,16 @@ impl Integrity {
                 lookup,
                 metrics,
                 good: Cache::new(REMEMBERED),
-                places: Semaphore::new(CHECKS),
+                places: Shares::of_turns(CHECKS),
             }),
         }
     }
 
     /// Opens the object of a row, if there is one of the right size. Blocks.
     pub(crate) fn open(&self, nar: &Nar) -> Result<Opened, StorageError> {
-        let Some(object) = self.shared.storage.object(&nar.nar_hash)? else {
-            return Ok(Opened::Damaged(None, Damage::Missing));
+        let object = match self.shared.storage.object(&nar.nar_hash)? {
+            Ok(object) => object,
+            Err(nothing) => return Ok(Opened::Damaged(None, nothing.into())),
         };
         if object.size() == nar.file_size {
             return Ok(Opened::Good(object));
@@ -147,8 +150,8 @@ impl Integrity {
         nar: Nar,
         object: Arc<OpenObject>,
     ) -> Result<Result<(), Damage>, ApiError> {
-        let place = self.shared.places.acquire().await;
-        let _place = place.map_err(ApiError::internal)?;
+        let place = self.shared.places.take(shares::current(), 1).await;
+        let _place = place.map_err(|_| ApiError::internal("no turn to check"))?;
         if self.is_known_good(&nar, &object) {
             return Ok(Ok(()));
         }
@@ -302,5 +305,5 @@ pub(crate) fn examine_content(nar: &Nar, object: &OpenObject) -> Result<Checksum
         return Err(Damage::Unreadable(io::ErrorKind::OutOfMemory.into()));
     };
     let reader = BufReader::with_capacity(BUFFER, object.reader());
-    verify(&mut decoder, reader, nar.nar_hash, nar.nar_size).map_err(Damage::Content)
+    verify(decoder.frames(reader), nar.nar_hash, nar.nar_size).map_err(Damage::Content)
 }

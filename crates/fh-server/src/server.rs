@@ -24,6 +24,7 @@ use crate::error::{ServerError, chain};
 use crate::integrity;
 use crate::keys::KeyNames;
 use crate::listen::{BoundAddress, Certificates, InheritedSocket, Service, Serving, Sockets};
+use crate::room;
 use crate::routes;
 use crate::state::{AppState, Parts};
 use crate::storage::FileStorage;
@@ -93,6 +94,7 @@ impl Server {
             certificates,
             limits: settings.limits,
             timeouts: settings.timeouts,
+            proxies: settings.trusted_proxies.clone(),
             metrics: state.metrics().clone(),
         };
         let serving = Serving::start(sockets, service)?;
@@ -220,6 +222,7 @@ impl Background {
         background.spawn(note_denials(state.clone()));
         background.spawn(collect::run(state.clone()));
         background.spawn(integrity::watch(state.clone()));
+        background.spawn(room::watch(state.clone()));
         background.tasks.close();
         background
     }

@@ -43,6 +43,7 @@ struct Shared {
     integrity: Integrity,
     pushes: Pushes,
     metrics: Metrics,
+    probing: Arc<tokio::sync::Mutex<()>>,
     /// The last field: dropped when nothing uses the data directory any more.
     _lock: DataDirectoryLock,
 }
@@ -129,6 +130,7 @@ impl AppState {
                 integrity,
                 pushes,
                 metrics: parts.metrics,
+                probing: Arc::default(),
                 _lock: parts.lock,
             }),
         })
@@ -157,6 +159,11 @@ impl AppState {
     /// The NARs.
     pub(crate) fn storage(&self) -> &FileStorage {
         &self.shared.storage
+    }
+
+    /// Held while it is tried whether the storage takes data.
+    pub(crate) fn probing(&self) -> &Arc<tokio::sync::Mutex<()>> {
+        &self.shared.probing
     }
 
     /// The signing keys.

@@ -19,6 +19,12 @@ use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
 use crate::state::AppState;
 use crate::{routes, server, telemetry};
 
+/// Makes a named pipe, which nobody writes to.
+pub(crate) fn make_pipe(path: &std::path::Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.unwrap().success(), "{}", path.display());
+}
+
 /// A server on a data directory of its own.
 pub(crate) struct TestServer {
     pub(crate) state: AppState,

@@ -24,11 +24,11 @@ pub(super) struct Installation<'a> {
 }
 
 impl<'a> Installation<'a> {
-    /// Starts the server in an empty directory, logs in, and makes the flake.
-    pub(super) fn start(setting: &'a Setting, directory: &Path) -> Result<Self> {
+    /// Starts the server of this `fh` in an empty directory, logs in, and makes the flake.
+    pub(super) fn start(setting: &'a Setting, fh: &'a Path, directory: &Path) -> Result<Self> {
         let home = Home::at(&directory.join("home"))?;
         let data = directory.join("data");
-        let (fh, nix) = (setting.fh(), setting.nix());
+        let nix = setting.nix();
         let server = Server::start(fh, &data, nix, &home)?;
         let installation = Self {
             server,

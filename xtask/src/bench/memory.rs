@@ -79,5 +79,5 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
 fn one(setting: &Setting, closure: &Closure, line: Option<Plan>) -> Result<Transfer> {
     let directory = setting.scratch.directory()?;
     rustix::fs::sync();
-    transfer::push(setting, closure, &directory, line)
+    transfer::push(setting, setting.fh(), closure, &directory, line)
 }

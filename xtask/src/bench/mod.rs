@@ -1,7 +1,7 @@
 //! `cargo xtask bench`: ratios against a peer, measured in the same run on the same machine.
 //!
 //! ```text
-//! push, small, warm, read, start, memory, access ─► Section ─► Report: table, Markdown, JSON
+//! push, small, warm, read, start, memory, access, former ─► Section ─► Report: table, Markdown, JSON
 //!        │ in turns, medians (rounds, statistics)
 //!        └─ measure (wall, CPU, memory) · transfer (fh push, nix copy) · limit · fh · nginx
 //! ```
@@ -14,6 +14,7 @@
 
 mod access;
 mod fh;
+mod former;
 mod limit;
 mod machine;
 mod measure;
@@ -67,6 +68,10 @@ pub(crate) struct Arguments {
     /// Use this `fh` instead of a release build of the workspace
     #[arg(long, value_name = "FILE")]
     fh: Option<PathBuf>,
+
+    /// The `fh` of an earlier commit, which `former` compares to
+    #[arg(long, value_name = "FILE")]
+    former: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
@@ -86,7 +91,10 @@ enum What {
     /// Authorised narinfos among 2 million paths in 10 000 slices, by the size of the view and the number
     /// of slices that hold the path, against nginx; takes minutes, and 2 GiB of disk
     Access,
-    /// All but `memory` and `access`
+    /// Pushes, reads and narinfos among 2 million paths, against the `fh` that `--former` names; takes
+    /// many minutes, and 6 GiB of disk
+    Former,
+    /// All but `memory`, `access` and `former`
     All,
 }
 
@@ -103,6 +111,7 @@ impl What {
             Self::Start => ("start", start::run),
             Self::Memory => ("memory", memory::run),
             Self::Access => ("access", access::run),
+            Self::Former => ("former", former::run),
             Self::All => {
                 let each = Self::ALL.iter().map(|what| what.run(setting));
                 return Ok(each.collect::<Result<Vec<_>>>()?.concat());
@@ -114,7 +123,11 @@ impl What {
 }
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let setting = Setting::new(arguments.fh.as_deref(), arguments.runs)?;
+    let setting = Setting::new(
+        arguments.fh.as_deref(),
+        arguments.former.as_deref(),
+        arguments.runs,
+    )?;
     let mut report = Report {
         machine: Machine::look(setting.scratch.root())?,
         sections: Vec::new(),

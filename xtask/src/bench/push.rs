@@ -48,7 +48,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
     let runs = setting.runs(5);
     let sides = [
         Side::new("fh push", |directory| {
-            transfer::push(setting, closure, directory, None).map(Turn::Push)
+            transfer::push(setting, setting.fh(), closure, directory, None).map(Turn::Push)
         }),
         Side::new("nix copy → nginx", |directory| {
             transfer::nix_copy(setting, closure, directory, None).map(Turn::Push)

@@ -3,7 +3,7 @@
 use std::cell::OnceCell;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use fh_testkit::nix::closure::{self, Closure};
 use fh_testkit::nix::{Home, Install, Nix, Provisioned, provision};
 
@@ -17,6 +17,7 @@ pub(super) struct Setting {
     provisioned: Provisioned,
     pub(super) nginx: Program,
     fh: PathBuf,
+    former: Option<PathBuf>,
     pub(super) scratch: Scratch,
     runs: Option<usize>,
     large: OnceCell<Closure>,
@@ -25,8 +26,9 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    /// Finds the programs, or builds them. `fh` is used instead of a release build of the workspace.
-    pub(super) fn new(fh: Option<&Path>, runs: Option<u16>) -> Result<Self> {
+    /// Finds the programs, or builds them. `fh` is used instead of a release build of the workspace;
+    /// `former` is what it is compared to where it is compared to itself.
+    pub(super) fn new(fh: Option<&Path>, former: Option<&Path>, runs: Option<u16>) -> Result<Self> {
         let provisioned = provision(Install::Allowed, &mut progress)?;
         provisioned.newest()?;
         Ok(Self {
@@ -36,6 +38,7 @@ impl Setting {
                 Some(fh) => std::path::absolute(fh)?,
                 None => build_fh(Profile::Release)?,
             },
+            former: former.map(std::path::absolute).transpose()?,
             scratch: Scratch::new()?,
             runs: runs.map(usize::from),
             large: OnceCell::new(),
@@ -55,6 +58,12 @@ impl Setting {
     /// The `fh` that is measured.
     pub(super) fn fh(&self) -> &Path {
         &self.fh
+    }
+
+    /// The `fh` of an earlier commit.
+    pub(super) fn former(&self) -> Result<&Path> {
+        let former = self.former.as_deref();
+        former.context("which former `fh`? Name it with --former FILE")
     }
 
     /// How often each side runs.

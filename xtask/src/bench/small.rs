@@ -20,7 +20,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
     let line = Some(Plan::round_trip(ROUND_TRIP));
     let sides = [
         Side::new("fh push", |directory| {
-            transfer::push(setting, closure, directory, None)
+            transfer::push(setting, setting.fh(), closure, directory, None)
         }),
         Side::new("nix copy → nginx", |directory| {
             transfer::nix_copy(setting, closure, directory, None)
@@ -31,7 +31,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
     let delayed_runs = runs.min(3);
     let sides = [
         Side::new("fh push, 50 ms", |directory| {
-            transfer::push(setting, closure, directory, line)
+            transfer::push(setting, setting.fh(), closure, directory, line)
         }),
         Side::new("nix copy → nginx, 50 ms", |directory| {
             transfer::nix_copy(setting, closure, directory, line)

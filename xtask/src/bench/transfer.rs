@@ -37,14 +37,15 @@ impl Transfer {
     }
 }
 
-/// A cold push to a new server, over a line where there is one.
+/// A cold push by this `fh` to a new server of it, over a line where there is one.
 pub(super) fn push(
     setting: &Setting,
+    fh: &Path,
     closure: &Closure,
     directory: &Path,
     line: Option<Plan>,
 ) -> Result<Transfer> {
-    let installation = Installation::start(setting, directory)?;
+    let installation = Installation::start(setting, fh, directory)?;
     let proxy = proxy(installation.server.port(), line)?;
     if let Some(proxy) = &proxy {
         installation.login(&proxy.url())?;

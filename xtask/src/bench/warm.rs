@@ -14,7 +14,7 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
     let closure = setting.large()?;
     let runs = setting.runs(15);
     let place = setting.scratch.directory()?;
-    let installation = Installation::start(setting, &place)?;
+    let installation = Installation::start(setting, setting.fh(), &place)?;
     measure::run(&mut installation.push(closure), &place.join("push.log"))?;
     installation.ensure_has(closure)?;
 

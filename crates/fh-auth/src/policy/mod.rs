@@ -133,7 +133,8 @@ pub struct Verdict {
     pub role: Option<Role>,
     /// Whether it may derive tokens.
     pub mint: bool,
-    /// Whether it is a builder: never a pull request or fork, whatever these hold.
+    /// Whether it is a builder: never a pull request or fork, whatever these hold, nor what runs for an event
+    /// that a stranger can raise.
     pub builder: bool,
     /// Each thing that fails, as a sentence.
     pub failures: Vec<String>,
@@ -261,7 +262,11 @@ impl Policy {
             return verdict;
         }
         let guard = provider::guard(self.provider, claims);
-        verdict.builder = self.builder && matches!(guard, Guard::Open);
+        if self.builder && matches!(guard, Guard::Open) {
+            let reason = provider::no_builder(self.provider, claims);
+            verdict.builder = reason.is_none();
+            verdict.remarks.extend(reason);
+        }
         let (role, mint) = match guard {
             Guard::Open => (self.role, self.mint),
             Guard::PullRequest(_) if self.pull_requests => (self.role, self.mint),

@@ -156,9 +156,16 @@ pub(super) fn guard(provider: Provider, claims: &Map<String, Value>) -> Guard {
     {
         return Guard::Never("oidc.circleci.com/ssh-rerun is \"true\"".to_owned());
     }
-    for name in ["ref", "oidc.circleci.com/vcs-ref"] {
+    for name in ["ref", "ref_path"] {
         if let Some(found) = value(name).filter(|found| is_pull_request_ref(found)) {
             return is(name, &found);
+        }
+    }
+    if let Some(found) = value(CIRCLECI_REF) {
+        // A fork's branch is named `pull/N` there, as if it was one of the project itself.
+        let branch = found.strip_prefix("refs/heads/").unwrap_or(&found);
+        if is_pull_request_ref(branch) {
+            return is(CIRCLECI_REF, &found);
         }
     }
     match provider {
@@ -197,13 +204,49 @@ pub(super) fn guard(provider: Provider, claims: &Map<String, Value>) -> Guard {
                 None => untold("ref_type"),
             }
         }
-        Provider::Circleci
-        | Provider::Gcp
-        | Provider::Kubernetes
-        | Provider::Aws
-        | Provider::Oidc => Guard::Open,
+        Provider::Circleci => match value(CIRCLECI_REF) {
+            None => untold(CIRCLECI_REF),
+            Some(_) => Guard::Open,
+        },
+        Provider::Gcp | Provider::Kubernetes | Provider::Aws | Provider::Oidc => Guard::Open,
     }
 }
+
+/// What CircleCI says was built.
+const CIRCLECI_REF: &str = "oidc.circleci.com/vcs-ref";
+
+/// What keeps a workload from being a builder though it may hold what its policy gives; none where
+/// nothing does.
+///
+/// GitHub runs the default branch's workflow also for what strangers do (`issue_comment`, `issues`, `fork`,
+/// `watch`) and after what strangers have run (`workflow_run`), and such workflows often fetch what a
+/// stranger wrote. So only events count that take the right to write, or the clock.
+pub(super) fn no_builder(provider: Provider, claims: &Map<String, Value>) -> Option<String> {
+    if provider != Provider::Github {
+        return None;
+    }
+    let event = claim(claims, "event_name").and_then(text);
+    let event = event.unwrap_or_default();
+    let counts = GITHUB_BUILDER_EVENTS.contains(&event.as_str());
+    (!counts).then(|| {
+        format!(
+            "event_name is {event:?}: builders are what runs for {}",
+            GITHUB_BUILDER_EVENTS.join(", ")
+        )
+    })
+}
+
+/// The events of GitHub that nobody raises who may not write to the repository.
+const GITHUB_BUILDER_EVENTS: [&str; 8] = [
+    "push",
+    "schedule",
+    "workflow_dispatch",
+    "merge_group",
+    "release",
+    "repository_dispatch",
+    "deployment",
+    "deployment_status",
+];
 
 fn is_pull_request_ref(reference: &str) -> bool {
     ["refs/pull/", "refs/merge-requests/", "pull/"]

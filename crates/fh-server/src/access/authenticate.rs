@@ -1,5 +1,6 @@
 //! From a request's headers to a [`Caller`], with as little work as possible for a known token.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -75,6 +76,8 @@ pub(crate) struct Access {
     verified: Cache<[u8; 32], Arc<Claims>>,
     /// By token and generation. A cell lets many requests at once wait for one reading.
     standings: Cache<(Uuid, u64), StandingCell>,
+    /// The last generation of access that something was remembered of.
+    remembered: AtomicU64,
     workloads: Arc<Workloads>,
     /// Of those alone that were let in.
     admitted: Cache<WorkloadKey, WorkloadCell>,
@@ -109,6 +112,7 @@ impl Access {
                 .weigher(weigh)
                 .time_to_idle(IDLE)
                 .build(),
+            remembered: AtomicU64::new(0),
             workloads,
             admitted: Cache::builder()
                 .max_capacity(PRINCIPALS)
@@ -149,8 +153,7 @@ impl Access {
     ) -> Result<Caller, ApiError> {
         let generation = self.database.generation();
         let token = credentials::token(headers).or_else(|sentence| {
-            self.limiter.login(source)?;
-            self.limiter.login_failed(source);
+            self.limiter.login_failed(source)?;
             Err(ApiError::Unauthorized(sentence.to_owned()))
         })?;
         let Some(token) = token else {
@@ -190,6 +193,21 @@ impl Access {
         ))
     }
 
+    /// The present generation of access. With a new one, what was remembered of the former ones goes at once: it
+    /// is never asked for again, and each change of access would leave a copy of every principal.
+    fn generation(&self) -> u64 {
+        let generation = self.database.generation().access;
+        if self.remembered.load(Ordering::Relaxed) < generation
+            && self.remembered.fetch_max(generation, Ordering::Relaxed) < generation
+        {
+            self.standings.invalidate_all();
+            self.admitted.invalidate_all();
+            self.standings.run_pending_tasks();
+            self.admitted.run_pending_tasks();
+        }
+        generation
+    }
+
     /// The caller of a request without credentials.
     ///
     /// # Errors
@@ -225,13 +243,12 @@ impl Access {
             claims.check_time(now).map_err(refused)?;
             return self.holder(&claims).await;
         }
-        let generation = self.database.generation().access;
+        let generation = self.generation();
         let key = (digest, generation, self.address(organization).await?);
         let cell = self.admitted.get(&key);
         if let Some(principal) = cell.as_ref().and_then(|cell| cell.get()) {
             return Ok(Arc::clone(principal));
         }
-        self.limiter.login(source)?;
         let own: &TokenKey = self.keys.token();
         let error = match own.verify(token, self.keys.audience(), now) {
             Ok(claims) => {
@@ -246,9 +263,10 @@ impl Access {
             && !self.keys.is_own_token(token)
             && let Ok(identity) = Unverified::read(token)
         {
-            let admitted = self.workload(key, &identity, now, source).await;
+            let _turn = self.limiter.examination(source).await;
+            let admitted = Box::pin(self.workload(key, &identity, now, source)).await;
             if let Err(Refusal::Untrusted(_)) = &admitted {
-                self.limiter.login_failed(source);
+                self.limiter.login_failed(source)?;
             }
             return Ok(admitted?);
         }
@@ -257,7 +275,7 @@ impl Access {
             error,
             TokenError::Expired { .. } | TokenError::NotYetValid { .. }
         ) {
-            self.limiter.login_failed(source);
+            self.limiter.login_failed(source)?;
         }
         Err(refused(error))
     }
@@ -301,7 +319,7 @@ impl Access {
     }
 
     async fn standing(&self, claims: &Claims) -> Result<Standing, DatabaseError> {
-        let generation = self.database.generation().access;
+        let generation = self.generation();
         let key = (claims.jti, generation);
         let cell = self.standings.get_with(key, StandingCell::default);
         if let Some(standing) = cell.get() {
@@ -309,14 +327,12 @@ impl Access {
         }
         let (token, account) = (claims.jti, claims.sub);
         let workloads = Arc::clone(&self.workloads);
-        let standing = cell
-            .get_or_try_init(|| {
-                self.database.read(move |connection| {
-                    principal::load(connection, token, account, workloads.audiences())
-                })
+        let standing = cell.get_or_try_init(|| {
+            self.database.read(move |connection| {
+                principal::load(connection, token, account, workloads.audiences())
             })
-            .await?
-            .clone();
+        });
+        let standing = Box::pin(standing).await?.clone();
         // Once more, now that its weight is known.
         self.standings.insert(key, cell);
         Ok(standing)
@@ -352,5 +368,32 @@ impl Access {
             .as_ref()
             .filter(|directory| directory.generation() == generation)
             .map(Arc::clone)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::database::Decided;
+    use crate::testing::TestServer;
+
+    #[tokio::test]
+    async fn of_former_generations_nothing_is_kept() {
+        let server = TestServer::start().await;
+        let access = server.state.access();
+        for _ in 0..200 {
+            let change = server
+                .state
+                .database()
+                .change_access(Decided::by_server(), |_| Ok::<_, DatabaseError>(()));
+            change.await.unwrap();
+            server
+                .get("/api/v1/whoami", &server.admin)
+                .await
+                .expect(200);
+        }
+        access.standings.run_pending_tasks();
+        let kept = access.standings.entry_count();
+        assert!(kept <= 2, "{kept} copies of one principal");
     }
 }

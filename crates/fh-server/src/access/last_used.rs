@@ -55,7 +55,7 @@ impl LastUsed {
         }
         let written = pending.clone();
         database
-            .write(Decided::by_server(), move |transaction| {
+            .write(Decided::by_server().with_room(), move |transaction| {
                 touch(transaction, &pending)
             })
             .await?;

@@ -53,6 +53,7 @@ use crate::denials::ActorSlot;
 use crate::error::{ApiError, request_id};
 use crate::limits::Origin;
 use crate::listen::Peer;
+use crate::shares::{self, Holders};
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
 
@@ -61,14 +62,20 @@ use crate::telemetry::PrincipalSlot;
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Again;
 
-/// Where a caller leaves of what state what is decided about them is.
+/// Where a caller leaves of what state what is decided about them is, and for whom counts what is held for
+/// them.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct DecidedSlot(Arc<OnceLock<Decided>>);
+pub(crate) struct DecidedSlot(Arc<OnceLock<(Decided, Holders)>>);
 
 impl DecidedSlot {
     /// What was left; none where nobody was asked who they are.
     pub(crate) fn get(&self) -> Option<Decided> {
-        self.0.get().copied()
+        self.0.get().map(|(decided, _)| *decided)
+    }
+
+    /// For whom it counts; none where nobody was asked who they are.
+    pub(crate) fn holders(&self) -> Option<Holders> {
+        self.0.get().map(|(_, holders)| *holders)
     }
 }
 
@@ -99,8 +106,9 @@ impl FromRequestParts<AppState> for Caller {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let proxies = &state.settings().trusted_proxies;
-        let source = Source::of(parts.extensions.get::<Peer>(), &parts.headers, proxies);
+        let peer = parts.extensions.get::<Peer>();
+        let source = Source::of(peer, &parts.headers, state.settings());
+        shares::count_for(Holders::new(None, source.address));
         let limiter = state.limiter();
         let named = organization_of_api(parts, state).await;
         let named = named.as_deref().or_else(|| organization_of_cache(parts));
@@ -118,8 +126,9 @@ impl FromRequestParts<AppState> for Caller {
         } else {
             limiter.request(Origin::of(caller.principal.as_deref(), source))?;
         }
+        shares::count_for(caller.holders());
         if let Some(slot) = parts.extensions.get::<DecidedSlot>() {
-            let _ = slot.0.set(caller.decided);
+            let _ = slot.0.set((caller.decided, caller.holders()));
         }
         if let (Some(principal), Some(slot)) =
             (&caller.principal, parts.extensions.get::<PrincipalSlot>())
@@ -160,9 +169,8 @@ impl FromRequestParts<AppState> for Source {
         parts: &mut Parts,
         state: &AppState,
     ) -> Result<Self, Self::Rejection> {
-        let proxies = &state.settings().trusted_proxies;
         let peer = parts.extensions.get::<Peer>();
-        Ok(Self::of(peer, &parts.headers, proxies))
+        Ok(Self::of(peer, &parts.headers, state.settings()))
     }
 }
 
@@ -192,6 +200,18 @@ impl Caller {
         &self.view
     }
 
+    /// The same, for what lists flakes, organisations and people: a token for certain paths may read these, and
+    /// is told of nothing beside them. All that tells names comes here.
+    ///
+    /// # Errors
+    /// 404 for such a token, as for somebody who may see nothing.
+    pub(crate) fn named_view(&self) -> Result<&View, ApiError> {
+        match self.view.limits() {
+            None => Ok(&self.view),
+            Some(_) => Err(ApiError::NotFound),
+        }
+    }
+
     /// Whether the request came without credentials: then the answer is the same for everybody.
     pub(crate) fn is_anonymous(&self) -> bool {
         self.principal.is_none()
@@ -201,6 +221,15 @@ impl Caller {
     /// is written with it, so that nothing takes effect which they could not begin at that instant.
     pub(crate) fn decided(&self) -> Decided {
         self.decided
+    }
+
+    /// For whom counts what is held for this request.
+    pub(crate) fn holders(&self) -> Holders {
+        let account = self
+            .principal
+            .as_ref()
+            .map(|principal| principal.account_id);
+        Holders::new(account, self.source.address)
     }
 
     /// Where the request comes from.

@@ -3,7 +3,7 @@
 //! Invariants: an organisation is looked for only after the token was found good for such things at
 //! all; one that the caller may not know of, or that the token does not touch, is answered as one
 //! that does not exist; people, teams and grants are shown to no token that was narrowed below
-//! `org/*`.
+//! `org/*`, or to certain paths.
 
 use fh_api::{FlakePattern, Name, OrganizationRole, Permission, Role};
 
@@ -188,6 +188,7 @@ impl Caller {
         principal: &Principal,
         name: &str,
     ) -> Result<&OrganizationEntry, ApiError> {
+        let view = self.named_view()?;
         let entry = self
             .directory
             .find_organization(name)
@@ -195,7 +196,7 @@ impl Caller {
             .ok_or(ApiError::NotFound)?;
         let known = principal.holdings.membership(entry.id).is_some()
             || administers(principal, entry)
-            || self.view().narrow(Scope::Organization(name)).is_some();
+            || view.narrow(Scope::Organization(name)).is_some();
         known.then_some(entry).ok_or(ApiError::NotFound)
     }
 }

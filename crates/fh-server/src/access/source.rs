@@ -1,19 +1,22 @@
 //! Where a request comes from: the client's address, also behind proxies that are trusted.
 //!
-//! A proxy says in `X-Forwarded-For` whom it speaks for; whoever is not a trusted proxy can write there
-//! what they like, and is not believed. The list is read from its end: each address that is itself a
+//! A proxy says in `X-Forwarded-For`, or in `Forwarded`, whom it speaks for; whoever is not a trusted proxy can
+//! write there what they like, and is not believed. Which of the two is read is a setting: of a proxy that knows
+//! the one, the other comes from the client. The list is read from its end: each address that is itself a
 //! trusted proxy is passed over, and the first other one is the client. What connects to a Unix socket
 //! is trusted: the socket's mode says who may.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use fh_api::Network;
 use http::HeaderMap;
 use http::header::HeaderName;
 
+use crate::config::{ProxyHeader, Settings};
 use crate::listen::Peer;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
+const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -24,14 +27,20 @@ pub(crate) struct Source {
 
 impl Source {
     /// The source of the request that is being handled.
-    pub(crate) fn of(peer: Option<&Peer>, headers: &HeaderMap, proxies: &[Network]) -> Self {
+    pub(crate) fn of(peer: Option<&Peer>, headers: &HeaderMap, settings: &Settings) -> Self {
+        let (proxies, header) = (&settings.trusted_proxies, settings.proxy_header);
         Self {
-            address: peer.and_then(|peer| client(*peer, headers, proxies)),
+            address: peer.and_then(|peer| client(*peer, headers, header, proxies)),
         }
     }
 }
 
-fn client(peer: Peer, headers: &HeaderMap, proxies: &[Network]) -> Option<IpAddr> {
+fn client(
+    peer: Peer,
+    headers: &HeaderMap,
+    header: ProxyHeader,
+    proxies: &[Network],
+) -> Option<IpAddr> {
     let trusted = |address: &IpAddr| proxies.iter().any(|network| network.contains(*address));
     let mut known = match peer {
         Peer::Unix => None,
@@ -43,14 +52,20 @@ fn client(peer: Peer, headers: &HeaderMap, proxies: &[Network]) -> Option<IpAddr
             Some(address)
         }
     };
-    let values = headers.get_all(FORWARDED_FOR);
+    let values = headers.get_all(match header {
+        ProxyHeader::XForwardedFor => FORWARDED_FOR,
+        ProxyHeader::Forwarded => FORWARDED,
+    });
     let values: Vec<&str> = values
         .iter()
         .map(|value| value.to_str().unwrap_or_default())
         .collect();
     for entry in values.iter().rev().flat_map(|value| value.rsplit(',')) {
         // What cannot be read was not written by a proxy of ours: nobody is known behind it.
-        let address: IpAddr = entry.trim().parse().ok()?;
+        let address = match header {
+            ProxyHeader::XForwardedFor => entry.trim().parse::<IpAddr>().ok()?,
+            ProxyHeader::Forwarded => forwarded_for(entry)?,
+        };
         let address = address.to_canonical();
         known = Some(address);
         if !trusted(&address) {
@@ -58,6 +73,35 @@ fn client(peer: Peer, headers: &HeaderMap, proxies: &[Network]) -> Option<IpAddr
         }
     }
     known
+}
+
+/// The address in one element of `Forwarded` (RFC 7239, section 4): `for=192.0.2.1;proto=https`, also quoted, with
+/// a port, and with brackets around one of IPv6.
+fn forwarded_for(element: &str) -> Option<IpAddr> {
+    let mut named = element.split(';').filter_map(|pair| {
+        let (name, value) = pair.split_once('=')?;
+        name.trim()
+            .eq_ignore_ascii_case("for")
+            .then(|| value.trim())
+    });
+    // Two of them say nothing.
+    let (Some(value), None) = (named.next(), named.next()) else {
+        return None;
+    };
+    let value = value
+        .strip_prefix('"')
+        .and_then(|value| value.strip_suffix('"'))
+        .unwrap_or(value);
+    if let Ok(address) = value.parse::<SocketAddr>() {
+        return Some(address.ip());
+    }
+    let bare = value
+        .strip_prefix('[')
+        .and_then(|value| value.strip_suffix(']'));
+    match bare {
+        Some(address) => address.parse::<Ipv6Addr>().ok().map(IpAddr::V6),
+        None => value.parse::<Ipv4Addr>().ok().map(IpAddr::V4),
+    }
 }
 
 #[cfg(test)]
@@ -71,14 +115,23 @@ mod tests {
     }
 
     fn found(peer: Peer, forwarded: &[&str]) -> Option<String> {
+        found_in(ProxyHeader::XForwardedFor, &FORWARDED_FOR, peer, forwarded)
+    }
+
+    fn found_in(
+        read: ProxyHeader,
+        sent: &HeaderName,
+        peer: Peer,
+        forwarded: &[&str],
+    ) -> Option<String> {
         let proxies: Vec<Network> = ["10.0.0.0/8", "::1"]
             .map(|text| text.parse().unwrap())
             .into();
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append(FORWARDED_FOR, HeaderValue::from_str(value).unwrap());
+            headers.append(sent, HeaderValue::from_str(value).unwrap());
         }
-        client(peer, &headers, &proxies).map(|address| address.to_string())
+        client(peer, &headers, read, &proxies).map(|address| address.to_string())
     }
 
     #[test]
@@ -98,6 +151,46 @@ mod tests {
         assert_eq!(found(proxy, &[]), Some("10.0.0.1".to_owned()));
         assert_eq!(found(tcp("[::1]:99"), &["192.0.2.1"]), client);
         assert_eq!(found(tcp("[::ffff:192.0.2.1]:99"), &[]), client);
+    }
+
+    #[test]
+    fn the_other_header_is_read_where_the_settings_say_so_and_then_alone() {
+        let proxy = tcp("10.0.0.1:99");
+        let found = |values: &[&str]| found_in(ProxyHeader::Forwarded, &FORWARDED, proxy, values);
+        for (values, client) in [
+            (&["for=192.0.2.1"][..], Some("192.0.2.1")),
+            (&["proto=https; For=\"192.0.2.1:80\""], Some("192.0.2.1")),
+            (&["for=\"[2001:db8::1]:80\";by=x"], Some("2001:db8::1")),
+            (&["for=\"[2001:db8::1]\""], Some("2001:db8::1")),
+            (
+                &["for=203.0.113.5, for=192.0.2.1, for=10.0.0.7"],
+                Some("192.0.2.1"),
+            ),
+            (&["for=203.0.113.5", "for=192.0.2.1"], Some("192.0.2.1")),
+            (&["for=unknown"], None),
+            (&["for=_hidden"], None),
+            (&["for=2001:db8::1"], None),
+            (&["for=192.0.2.1;for=203.0.113.5"], None),
+            (&["by=192.0.2.1"], None),
+            (&["for=\"192.0.2.1"], None),
+        ] {
+            assert_eq!(found(values).as_deref(), client, "{values:?}");
+        }
+        let itself = Some("10.0.0.1".to_owned());
+        let sent = &["for=192.0.2.1"];
+        assert_eq!(
+            found_in(ProxyHeader::XForwardedFor, &FORWARDED, proxy, sent),
+            itself
+        );
+        assert_eq!(
+            found_in(
+                ProxyHeader::Forwarded,
+                &FORWARDED_FOR,
+                proxy,
+                &["192.0.2.1"]
+            ),
+            itself
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! `fh serve --check`: whether the data directory is whole.
 //!
 //! ```text
-//! database   SQLite's own checks, foreign keys
+//! database   SQLite's own checks, foreign keys ─▶ each value of each row ─▶ the signing keys
 //! objects    each row has its file ─▶ of its size ─▶ with its checksum, or at least its NAR
 //! files      each file has a row; else it is told
 //! ```
@@ -15,6 +15,7 @@
 //!   is corrected.
 
 mod objects;
+mod rows;
 #[cfg(test)]
 mod tests;
 
@@ -23,6 +24,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use crate::database::{self, DatabaseError};
+use crate::keys::KeyRing;
 use crate::storage::{FileStorage, StorageError};
 
 /// How many of something a report lists.
@@ -31,7 +33,7 @@ const LISTED: usize = 1000;
 /// How much is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Depth {
-    /// The database, and that files are there with their sizes.
+    /// All of the database, and that files are there with their sizes.
     Files,
     /// All bytes too.
     Contents,
@@ -72,7 +74,7 @@ pub struct Progress {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 #[non_exhaustive]
 pub struct DataReport {
-    /// What is wrong with the database, in SQLite's words.
+    /// What is wrong with the database: in SQLite's words, and what its rows hold that they cannot.
     pub database: Vec<String>,
     /// Objects that the database tells of.
     pub objects: u64,
@@ -139,9 +141,18 @@ pub fn check_data(
         return Ok(None);
     };
     let mut report = DataReport {
-        database: database::problems(&connection, depth == Depth::Files)?,
+        database: database::problems(&connection)?,
         ..DataReport::default()
     };
+    report.database.extend(rows::problems(&connection)?);
+    if report.database.is_empty()
+        && let Err(error) = KeyRing::load(&connection)
+    {
+        let error = crate::error::chain(&error);
+        report
+            .database
+            .push(format!("the signing keys cannot be used: {error}"));
+    }
     if !report.database.is_empty() {
         // What a broken database says of the objects is not worth believing.
         return Ok(Some(report));

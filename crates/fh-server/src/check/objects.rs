@@ -11,7 +11,7 @@ use crate::database::DatabaseError;
 use crate::database::nars::{self, Nar};
 use crate::database::slices;
 use crate::integrity::{Damage, examine, examine_content};
-use crate::storage::{Checksum, FileStorage, OpenObject};
+use crate::storage::{Checksum, FileStorage, NoObject, OpenObject};
 
 /// Rows that are read at once.
 const ROWS: u32 = 1000;
@@ -50,12 +50,24 @@ pub(super) fn check(
         for nar in rows {
             let before = done.bytes;
             let object = storage.object(&nar.nar_hash)?;
-            let found = look(&nar, object.as_ref(), depth, |bytes| {
-                report.bytes_read += bytes;
-                done.bytes += bytes;
-                progress(done);
-            });
-            settle(connection, storage, &nar, object.as_ref(), found, report)?;
+            let found = look(
+                &nar,
+                object.as_ref().map_err(|&nothing| nothing),
+                depth,
+                |bytes| {
+                    report.bytes_read += bytes;
+                    done.bytes += bytes;
+                    progress(done);
+                },
+            );
+            settle(
+                connection,
+                storage,
+                &nar,
+                object.as_ref().ok(),
+                found,
+                report,
+            )?;
             report.objects += 1;
             done.objects += 1;
             done.bytes = before + nar.file_size;
@@ -75,9 +87,15 @@ enum Found {
     Marked,
 }
 
-fn look(nar: &Nar, object: Option<&OpenObject>, depth: Depth, progress: impl FnMut(u64)) -> Found {
-    let Some(object) = object else {
-        return Found::Damaged(Damage::Missing);
+fn look(
+    nar: &Nar,
+    object: Result<&OpenObject, NoObject>,
+    depth: Depth,
+    progress: impl FnMut(u64),
+) -> Found {
+    let object = match object {
+        Ok(object) => object,
+        Err(nothing) => return Found::Damaged(nothing.into()),
     };
     let damage = if object.size() != nar.file_size {
         Damage::Size {

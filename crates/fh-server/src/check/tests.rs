@@ -217,3 +217,76 @@ async fn a_broken_database_is_told_and_nothing_is_marked_by_it() {
     let error = check_data(&data, Depth::Files, &mut |_| {}).unwrap_err();
     assert!(matches!(error, DataCheckError::Database(_)), "{error:?}");
 }
+
+/// Changes one byte in the database of a server that stands, where these bytes lie in it: in the first `most` places.
+fn flip_in_database(data: &std::path::Path, wanted: &[u8], most: usize) -> usize {
+    let path = data.join("fh.sqlite");
+    let mut bytes = std::fs::read(&path).unwrap();
+    let places: Vec<usize> = bytes
+        .windows(wanted.len())
+        .enumerate()
+        .filter_map(|(place, window)| (window == wanted).then_some(place))
+        .collect();
+    for place in places.iter().take(most) {
+        bytes[place + wanted.len() / 2] ^= 0x20;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    places.len()
+}
+
+#[tokio::test]
+async fn damage_within_pages_that_hold_data_is_found_without_reading_the_objects() {
+    let scene = Scene::new().await;
+    let mut item = Item::new("content-of-a-page", &noise(1, 900));
+    let derivation = format!("{}-a.drv", "a".repeat(32));
+    item.info.deriver = Some(derivation.clone());
+    let other = Item::new("another-one", b"x");
+    let item = item.referring_to(&other);
+    scene.push(&[&other, &item]).await;
+    let connection = {
+        let directory = scene.server.directory.path().join("data");
+        rusqlite::Connection::open(directory.join("fh.sqlite")).unwrap()
+    };
+    let log = crate::push::tests::compress(&noise(5, 3000));
+    connection
+        .execute(
+            "INSERT INTO slice_log (drv_hash, flake_id, name, log_hash, log_size, created_at, content) \
+             SELECT zeroblob(20), id, 'a.drv', ?1, 3000, 0, ?2 FROM flake",
+            rusqlite::params![fh_nix::NarHash::of(&noise(5, 3000)).as_bytes(), log],
+        )
+        .unwrap();
+    drop(connection);
+    let directory = scene.server.stop();
+    let data = directory.path().join("data");
+    let checkpoint = || {
+        let connection = rusqlite::Connection::open(data.join("fh.sqlite")).unwrap();
+        connection
+            .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+            .unwrap();
+    };
+    checkpoint();
+    let whole = std::fs::read(data.join("fh.sqlite")).unwrap();
+    let check = || {
+        check_data(&data, Depth::Files, &mut |_| {})
+            .unwrap()
+            .unwrap()
+    };
+    assert!(check().is_sound(), "{:?}", check());
+    let nar_hash = item.nar_hash();
+    let cases: [(&str, &[u8], usize); 5] = [
+        // In the table, and not in its index, or the other way round.
+        ("the hash of a NAR", nar_hash.as_bytes(), 1),
+        ("a log", &log[1000..1100], 1),
+        ("the name of an organisation", b"acmeacme", 1),
+        ("a reference", other.base.as_bytes(), 1),
+        ("a derivation", derivation.as_bytes(), 9),
+    ];
+    for (name, wanted, most) in cases {
+        assert!(flip_in_database(&data, wanted, most) > 0, "{name}");
+        let report = check();
+        assert!(!report.is_sound(), "{name}");
+        assert!(!report.database.is_empty(), "{name}");
+        std::fs::write(data.join("fh.sqlite"), &whole).unwrap();
+    }
+    assert!(check().is_sound());
+}

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::{
-    Limits, LogFormat, OrganizationCreation, Settings, Timeouts, TlsFiles, TokenSettings,
-    WorkloadSettings,
+    Limits, LogFormat, OrganizationCreation, ProxyHeader, Settings, Timeouts, TlsFiles,
+    TokenSettings, WorkloadSettings,
 };
 
 /// Settings while they are put together: what has no default is absent.
@@ -30,6 +30,7 @@ impl Draft {
                 metrics_listen: None,
                 public_url: None,
                 trusted_proxies: Vec::new(),
+                proxy_header: ProxyHeader::XForwardedFor,
                 tls: None,
                 store_dir: fh_nix::StoreDir::default(),
                 priority: 0,
@@ -39,6 +40,7 @@ impl Draft {
                     body_size: 0,
                     json_size: 0,
                     plan_size: 0,
+                    body_rate: 0,
                     nar_size: 0,
                     part_size: 0,
                     batched_nar_size: 0,

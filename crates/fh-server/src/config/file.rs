@@ -1,18 +1,23 @@
 //! The TOML file.
 
+use std::io;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
 use super::{ConfigError, Given, OPTIONS, Origin, option};
+use crate::files;
 
 /// Reads a configuration file. Relative paths in it count from its directory.
 ///
 /// # Errors
-/// When it cannot be read, is no TOML, or holds a key or a kind of value that is not known. Whether
+/// When it cannot be read or is larger than any configuration, is no TOML, or holds a key or a kind of value that is not known. Whether
 /// the values make sense is for [`resolve`](super::resolve()) to say.
 pub fn read_file(path: &Path) -> Result<Vec<Given>, ConfigError> {
-    let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+    let read = files::read(path, files::LARGEST).and_then(|bytes| {
+        String::from_utf8(bytes).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    });
+    let text = read.map_err(|source| ConfigError::Read {
         path: path.to_owned(),
         source,
     })?;

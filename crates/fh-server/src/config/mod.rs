@@ -72,6 +72,8 @@ pub struct Settings {
     pub timeouts: Timeouts,
     /// Proxies that are believed when they say whom they speak for.
     pub trusted_proxies: Vec<fh_api::Network>,
+    /// In which header they say it.
+    pub proxy_header: ProxyHeader,
     /// How long tokens last.
     pub tokens: TokenSettings,
     /// Who may make organisations.
@@ -106,6 +108,8 @@ pub struct Limits {
     pub json_size: u64,
     /// Largest body of a push plan, which lists a whole closure.
     pub plan_size: u64,
+    /// Bytes a second of a body, over each stall time-out that the client is waited for; 0: any number.
+    pub body_rate: u64,
     /// Largest NAR, uncompressed.
     pub nar_size: u64,
     /// Uncompressed bytes of each part of a large NAR, but for the last.
@@ -193,6 +197,30 @@ impl std::str::FromStr for OrganizationCreation {
             "anyone" => Ok(Self::Anyone),
             _ => Err(format!(
                 "{text:?} makes no organisations; known are administrators and anyone"
+            )),
+        }
+    }
+}
+
+/// In which header a proxy says whom it speaks for. Only one is read: the other may have come from the client,
+/// past a proxy that does not know it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProxyHeader {
+    /// `X-Forwarded-For`, a list of addresses.
+    XForwardedFor,
+    /// `Forwarded` (RFC 7239).
+    Forwarded,
+}
+
+impl std::str::FromStr for ProxyHeader {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.to_ascii_lowercase().as_str() {
+            "x-forwarded-for" => Ok(Self::XForwardedFor),
+            "forwarded" => Ok(Self::Forwarded),
+            _ => Err(format!(
+                "{text:?} is no header of proxies; known are X-Forwarded-For and Forwarded"
             )),
         }
     }

@@ -5,6 +5,7 @@ use std::fmt;
 use super::draft::Draft;
 
 /// One option of `fh serve`.
+#[derive(Clone, Copy)]
 pub struct OptionSpec {
     /// The key in the TOML file; with `--` before it, the flag.
     pub key: &'static str,

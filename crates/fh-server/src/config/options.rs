@@ -1,7 +1,9 @@
 //! The table of options: the one place where an option is known.
 
+mod limits;
+
 use super::option_spec::{OptionSpec, Section};
-use super::value::{count, duration, issuer, key_name, path, size, verifications};
+use super::value::{count, duration, issuer, key_name, path};
 use super::{DefaultOrganization, LogFormat};
 
 /// Finds an option by its key.
@@ -24,10 +26,31 @@ const BLANK: OptionSpec = OptionSpec {
     set: |_, _| Ok(()),
 };
 
-const ONE_KIB: u64 = 1 << 10;
-
 /// Every option of `fh serve`, in the order of help and example file.
-pub static OPTIONS: &[OptionSpec] = &[
+pub static OPTIONS: &[OptionSpec] = &ALL;
+
+static ALL: [OptionSpec; FIRST.len() + limits::OPTIONS.len() + LAST.len()] =
+    joined([FIRST, limits::OPTIONS, LAST]);
+
+/// These tables one after the other.
+const fn joined<const N: usize>(tables: [&[OptionSpec]; 3]) -> [OptionSpec; N] {
+    let mut all = [BLANK; N];
+    let mut end = 0;
+    let mut table = 0;
+    while table < tables.len() {
+        let mut index = 0;
+        while index < tables[table].len() {
+            all[end] = tables[table][index];
+            end += 1;
+            index += 1;
+        }
+        table += 1;
+    }
+    all
+}
+
+/// Where the server is, what it serves, and to whom.
+const FIRST: &[OptionSpec] = &[
     OptionSpec {
         key: "data-dir",
         variable: "FH_SERVE_DATA_DIR",
@@ -77,10 +100,11 @@ pub static OPTIONS: &[OptionSpec] = &[
         key: "trusted-proxy",
         variable: "FH_SERVE_TRUSTED_PROXY",
         value_name: "NETWORK",
-        help: "Proxies whose X-Forwarded-For is believed: networks such as 10.0.0.0/8. May be given \
-               several times.\n\n\
+        help: "Proxies that are believed when they say whom they speak for: networks such as 10.0.0.0/8. \
+               May be given several times.\n\n\
                A client's address counts for tokens that are narrowed to networks, for limits and in \
-               the audit log. What connects to a Unix socket is always believed.",
+               the audit log. What connects to a Unix socket is always believed. Without this, all \
+               clients behind a proxy are one address, which has a part of everything and no more.",
         example: "10.0.0.0/8",
         repeated: true,
         set: |draft, text| {
@@ -88,6 +112,19 @@ pub static OPTIONS: &[OptionSpec] = &[
                 .parse()
                 .map_err(|error: fh_api::InvalidNetwork| error.to_string())?;
             draft.settings.trusted_proxies.push(network);
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "proxy-header",
+        variable: "FH_SERVE_PROXY_HEADER",
+        value_name: "NAME",
+        help: "The header in which they say it: X-Forwarded-For, or Forwarded (RFC 7239).\n\n\
+               It is read from its right end. The other one is not read at all: a client may have sent it.",
+        default: Some("X-Forwarded-For"),
+        set: |draft, text| {
+            draft.settings.proxy_header = text.parse()?;
             Ok(())
         },
         ..BLANK
@@ -204,7 +241,7 @@ pub static OPTIONS: &[OptionSpec] = &[
         value_name: "WHO",
         help: "Who makes organisations: administrators (of the server), or anyone.\n\n\
                Names of organisations are for everybody to see, and who makes one has its name. Where \
-               administrators make them, they hand one over with `fh member set ORG USER owner`.",
+               administrators make them, they make one for a user with `fh org create ORG --owner USER`.",
         default: Some("administrators"),
         set: |draft, text| {
             draft.settings.organization_creation = text.parse()?;
@@ -294,265 +331,10 @@ pub static OPTIONS: &[OptionSpec] = &[
         },
         ..BLANK
     },
-    OptionSpec {
-        key: "max-body-size",
-        variable: "FH_SERVE_MAX_BODY_SIZE",
-        section: Section::Limits,
-        value_name: "SIZE",
-        help: "Largest body of an upload. Keep it below the limit of a proxy in front.",
-        // Below both readings of a proxy's usual 32 MB.
-        default: Some("30MiB"),
-        set: |draft, text| {
-            draft.settings.limits.body_size = size(text, 256 * ONE_KIB)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "max-plan-size",
-        variable: "FH_SERVE_MAX_PLAN_SIZE",
-        section: Section::Limits,
-        value_name: "SIZE",
-        help: "Largest body of a push plan, which lists a whole closure: about 1 KiB a path.",
-        default: Some("30MiB"),
-        set: |draft, text| {
-            draft.settings.limits.plan_size = size(text, 64 * ONE_KIB)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "max-json-size",
-        variable: "FH_SERVE_MAX_JSON_SIZE",
-        section: Section::Limits,
-        value_name: "SIZE",
-        help: "Largest body of any other JSON request.",
-        default: Some("256KiB"),
-        set: |draft, text| {
-            draft.settings.limits.json_size = size(text, ONE_KIB)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "max-nar-size",
-        variable: "FH_SERVE_MAX_NAR_SIZE",
-        section: Section::Limits,
-        value_name: "SIZE",
-        help: "Largest store path, as an uncompressed NAR.",
-        default: Some("64GiB"),
-        set: |draft, text| {
-            draft.settings.limits.nar_size = size(text, ONE_KIB)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "part-size",
-        variable: "FH_SERVE_PART_SIZE",
-        section: Section::Limits,
-        value_name: "SIZE",
-        help: "Large NARs are uploaded in parts of this size (uncompressed).\n\n\
-               An interrupted push sends again at most the part it was in.",
-        default: Some("8MiB"),
-        set: |draft, text| {
-            draft.settings.limits.part_size = size(text, 64 * ONE_KIB)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "batched-nar-size",
-        variable: "FH_SERVE_BATCHED_NAR_SIZE",
-        section: Section::Limits,
-        value_name: "SIZE",
-        help: "NARs up to this size (uncompressed) travel many to a request.",
-        default: Some("4MiB"),
-        set: |draft, text| {
-            draft.settings.limits.batched_nar_size = size(text, ONE_KIB)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "verifications",
-        variable: "FH_SERVE_VERIFICATIONS",
-        section: Section::Limits,
-        value_name: "N",
-        help: "How many NARs are decompressed and checked at the same time; 0: one a core.",
-        default: Some("0"),
-        set: |draft, text| {
-            draft.settings.limits.verifications = verifications(count(text, 0, 4096)?);
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "max-connections",
-        variable: "FH_SERVE_MAX_CONNECTIONS",
-        section: Section::Limits,
-        value_name: "N",
-        help: "How many connections are open at the same time; further ones wait.",
-        default: Some("2048"),
-        set: |draft, text| {
-            draft.settings.limits.connections = count(text, 1, 1_000_000)? as usize;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "request-rate",
-        variable: "FH_SERVE_REQUEST_RATE",
-        section: Section::Limits,
-        value_name: "N",
-        help: "How many requests a second one token or workload may send, and without either one \
-               address; 0: any number.\n\n\
-               Twice as many may come at once. More are answered with 429 and when to come again. Nix \
-               asks for thousands of paths in a second.",
-        default: Some("50000"),
-        set: |draft, text| {
-            draft.settings.limits.request_rate = count(text, 0, 1_000_000)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "login-failures",
-        variable: "FH_SERVE_LOGIN_FAILURES",
-        section: Section::Limits,
-        value_name: "N",
-        help: "How many bad credentials a minute are looked at from one address (of IPv6: from one /64); \
-               0: any number.\n\n\
-               Beyond that, credentials that the server does not know already are answered with 429. \
-               Behind a proxy, name it with `trusted-proxy`, or all clients are one address.",
-        default: Some("30"),
-        set: |draft, text| {
-            draft.settings.limits.login_failures = count(text, 0, 1_000_000)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "max-tokens",
-        variable: "FH_SERVE_MAX_TOKENS",
-        section: Section::Limits,
-        value_name: "N",
-        help: "How many tokens of one account may be good at the same time.",
-        default: Some("1000"),
-        set: |draft, text| {
-            draft.settings.limits.tokens = count(text, 1, 1_000_000)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "upload-lifetime",
-        variable: "FH_SERVE_UPLOAD_LIFETIME",
-        section: Section::Limits,
-        value_name: "TIME",
-        help: "How long what an unfinished push has sent is kept for it to go on.",
-        default: Some("24h"),
-        set: |draft, text| {
-            draft.settings.upload_lifetime = duration(text)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "collect-interval",
-        variable: "FH_SERVE_COLLECT_INTERVAL",
-        section: Section::Limits,
-        value_name: "TIME",
-        help: "How often files that nothing refers to any more are removed.",
-        default: Some("1h"),
-        set: |draft, text| {
-            draft.settings.collect_interval = duration(text)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "header-timeout",
-        variable: "FH_SERVE_HEADER_TIMEOUT",
-        section: Section::Timeouts,
-        value_name: "TIME",
-        help: "How long a client may take for the headers of a request, TLS handshake included.",
-        default: Some("20s"),
-        set: |draft, text| {
-            draft.settings.timeouts.header = duration(text)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "idle-timeout",
-        variable: "FH_SERVE_IDLE_TIMEOUT",
-        section: Section::Timeouts,
-        value_name: "TIME",
-        help: "How long a connection without a request is kept open.",
-        // Longer than the pools of common clients (90 s), so that it is they who close.
-        default: Some("120s"),
-        set: |draft, text| {
-            draft.settings.timeouts.idle = duration(text)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "stall-timeout",
-        variable: "FH_SERVE_STALL_TIMEOUT",
-        section: Section::Timeouts,
-        value_name: "TIME",
-        help: "How long a transfer may stand still before it is given up.",
-        default: Some("60s"),
-        set: |draft, text| {
-            draft.settings.timeouts.stall = duration(text)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "body-timeout",
-        variable: "FH_SERVE_BODY_TIMEOUT",
-        section: Section::Timeouts,
-        value_name: "TIME",
-        help: "How long the JSON body of a request may take as a whole, however steadily it comes; but for \
-               push plans and uploads.",
-        default: Some("60s"),
-        set: |draft, text| {
-            draft.settings.timeouts.body = duration(text)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "plan-timeout",
-        variable: "FH_SERVE_PLAN_TIMEOUT",
-        section: Section::Timeouts,
-        value_name: "TIME",
-        help: "How long the body of a push plan may take as a whole.",
-        // The largest one at half a megabit a second.
-        default: Some("10m"),
-        set: |draft, text| {
-            draft.settings.timeouts.plan = duration(text)?;
-            Ok(())
-        },
-        ..BLANK
-    },
-    OptionSpec {
-        key: "stop-timeout",
-        variable: "FH_SERVE_STOP_TIMEOUT",
-        section: Section::Timeouts,
-        value_name: "TIME",
-        help: "How long running requests may go on after SIGTERM or SIGINT; a second signal ends them.",
-        // Below the 90 s after which systemd kills.
-        default: Some("75s"),
-        set: |draft, text| {
-            draft.settings.timeouts.stop = duration(text)?;
-            Ok(())
-        },
-        ..BLANK
-    },
+];
+
+/// What it tells of itself.
+const LAST: &[OptionSpec] = &[
     OptionSpec {
         key: "log-format",
         variable: "FH_SERVE_LOG_FORMAT",

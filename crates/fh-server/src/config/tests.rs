@@ -381,3 +381,24 @@ proptest! {
         let _ = resolve(&[value]);
     }
 }
+
+#[test]
+fn a_file_that_is_none_or_too_large_is_named_and_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.toml");
+    crate::testing::make_pipe(&path);
+    let told = |path: &Path| crate::error::chain(&read_file(path).unwrap_err());
+    let named = format!("cannot read the configuration file {}: ", path.display());
+    assert_eq!(
+        told(&path),
+        format!("{named}it is a pipe, and not a regular file")
+    );
+    std::fs::remove_file(&path).unwrap();
+    // 300 MB that take up no room.
+    let file = std::fs::File::create(&path).unwrap();
+    file.set_len(300 << 20).unwrap();
+    assert_eq!(
+        told(&path),
+        format!("{named}it has more than 1048576 bytes")
+    );
+}

@@ -1,6 +1,6 @@
 //! The paths about which slices disagree, and what each slice says of them.
 //!
-//! Two rows disagree if their NARs or their references differ. The set of contested paths is kept by the
+//! Two rows disagree if their NARs, their references or their names differ. The set of contested paths is kept by the
 //! commits, so that every other path is answered without a further question. A path stays in it when the
 //! disagreement ends: it only costs a little time.
 //!
@@ -30,11 +30,11 @@ const DISAGREEING: &str = "INSERT INTO contested_path (path_hash) \
      CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
      WHERE EXISTS (SELECT 1 FROM slice_path AS o WHERE o.id = \
              (SELECT MIN(id) FROM slice_path WHERE path_hash = s.path_hash) \
-             AND (o.nar_id <> s.nar_id OR o.path_refs <> s.path_refs)) \
-     OR EXISTS (SELECT 1 FROM (SELECT u.nar_hash, u.path_refs FROM slice_upstream AS u \
+             AND (o.nar_id <> s.nar_id OR o.path_refs <> s.path_refs OR o.name <> s.name)) \
+     OR EXISTS (SELECT 1 FROM (SELECT u.nar_hash, u.path_refs, u.name FROM slice_upstream AS u \
                                WHERE u.path_hash = s.path_hash LIMIT 1) AS u \
                 CROSS JOIN nar AS n ON n.id = s.nar_id \
-                WHERE u.nar_hash <> n.nar_hash OR u.path_refs <> s.path_refs) \
+                WHERE u.nar_hash <> n.nar_hash OR u.path_refs <> s.path_refs OR u.name <> s.name) \
      ON CONFLICT (path_hash) DO NOTHING RETURNING path_hash";
 
 /// The same of the fingerprints of a slice.
@@ -43,10 +43,10 @@ const DISAGREEING_UPSTREAM: &str = "INSERT INTO contested_path (path_hash) \
      CROSS JOIN slice_upstream AS u ON u.path_hash = unhex(wanted.value) AND u.flake_id = ?2 \
      WHERE EXISTS (SELECT 1 FROM slice_path AS o CROSS JOIN nar AS n ON n.id = o.nar_id \
              WHERE o.id = (SELECT MIN(id) FROM slice_path WHERE path_hash = u.path_hash) \
-             AND (n.nar_hash <> u.nar_hash OR o.path_refs <> u.path_refs)) \
-     OR EXISTS (SELECT 1 FROM (SELECT x.nar_hash, x.path_refs FROM slice_upstream AS x \
+             AND (n.nar_hash <> u.nar_hash OR o.path_refs <> u.path_refs OR o.name <> u.name)) \
+     OR EXISTS (SELECT 1 FROM (SELECT x.nar_hash, x.path_refs, x.name FROM slice_upstream AS x \
                                WHERE x.path_hash = u.path_hash LIMIT 1) AS x \
-                WHERE x.nar_hash <> u.nar_hash OR x.path_refs <> u.path_refs) \
+                WHERE x.nar_hash <> u.nar_hash OR x.path_refs <> u.path_refs OR x.name <> u.name) \
      ON CONFLICT (path_hash) DO NOTHING RETURNING path_hash";
 
 /// Marks the NARs of all rows of a path.
@@ -148,7 +148,7 @@ pub(crate) fn clashes(
                CROSS JOIN slice_path AS o ON o.path_hash = s.path_hash AND o.flake_id <> s.flake_id \
                CROSS JOIN flake AS f ON f.id = o.flake_id AND f.organization_id = g.id \
                CROSS JOIN nar AS n ON n.id = s.nar_id CROSS JOIN nar AS m ON m.id = o.nar_id \
-               WHERE o.nar_id <> s.nar_id OR o.path_refs <> s.path_refs LIMIT 100";
+               WHERE o.nar_id <> s.nar_id OR o.path_refs <> s.path_refs OR o.name <> s.name LIMIT 100";
     let keys = params![
         hex_list(hashes.iter().map(StorePathHash::as_bytes)),
         flake_id
@@ -177,6 +177,8 @@ pub(crate) struct Word {
     pub(crate) damaged: bool,
     /// The slice.
     pub(crate) flake_id: i64,
+    /// The name part of the store path.
+    pub(crate) name: String,
     /// The content.
     pub(crate) nar_hash: NarHash,
     /// References as they are stored, sorted.
@@ -196,7 +198,7 @@ pub(crate) fn words(
     connection: &Connection,
     hash: &StorePathHash,
 ) -> Result<Vec<Word>, DatabaseError> {
-    let sql = "SELECT s.id, s.nar_id, s.flake_id, s.path_refs, s.pusher_id, s.builder, s.proven, \
+    let sql = "SELECT s.id, s.nar_id, s.flake_id, s.name, s.path_refs, s.pusher_id, s.builder, s.proven, \
                n.nar_hash, n.damaged_at \
                FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id WHERE s.path_hash = ?1";
     let mut found = all(connection, sql, params![hash.as_bytes()], |row| {
@@ -206,6 +208,7 @@ pub(crate) fn words(
             nar_id: row.get("nar_id")?,
             damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
             flake_id: row.get("flake_id")?,
+            name: row.get("name")?,
             nar_hash: nar_hash(row)?,
             references: row.get("path_refs")?,
             proven: row.get("proven")?,
@@ -214,7 +217,7 @@ pub(crate) fn words(
             age: (row_id, 0),
         })
     })?;
-    let sql = "SELECT flake_id, nar_hash, path_refs, pusher_id, builder, after_row \
+    let sql = "SELECT flake_id, name, nar_hash, path_refs, pusher_id, builder, after_row \
                FROM slice_upstream WHERE path_hash = ?1";
     found.extend(all(connection, sql, params![hash.as_bytes()], |row| {
         Ok(Word {
@@ -222,6 +225,7 @@ pub(crate) fn words(
             nar_id: None,
             damaged: false,
             flake_id: row.get("flake_id")?,
+            name: row.get("name")?,
             nar_hash: nar_hash(row)?,
             references: row.get("path_refs")?,
             proven: false,

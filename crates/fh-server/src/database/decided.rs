@@ -18,6 +18,19 @@ pub(crate) struct Decided {
     until: Option<Timestamp>,
     /// Whether it is carried out in a turn that was waited for already ([`super::Database::turn`]).
     in_turn: bool,
+    /// What it may do where there is no room left.
+    without_room: WithoutRoom,
+}
+
+/// What is done where there is no room left on the disk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum WithoutRoom {
+    /// Nothing.
+    Wait,
+    /// It is tried: it is little, or makes room.
+    Try,
+    /// The reserve is given up for it.
+    TakeReserve,
 }
 
 impl Decided {
@@ -28,7 +41,35 @@ impl Decided {
             access: Some(generation.access),
             until: None,
             in_turn: false,
+            without_room: WithoutRoom::Wait,
         }
+    }
+
+    /// The same, where nobody gets anything by it and somebody loses access. It is done on a full disk too: see
+    /// [`crate::room`].
+    pub(crate) fn taking_away(self) -> Self {
+        Self {
+            without_room: WithoutRoom::TakeReserve,
+            ..self
+        }
+    }
+
+    /// The same, where it can wait until there is room.
+    pub(crate) fn with_room(self) -> Self {
+        Self {
+            without_room: WithoutRoom::Wait,
+            ..self
+        }
+    }
+
+    /// Whether the reserve may be given up for it.
+    pub(super) fn takes_away(self) -> bool {
+        self.without_room == WithoutRoom::TakeReserve
+    }
+
+    /// Whether it is tried where the reserve was given up.
+    pub(super) fn uses_reserve(self) -> bool {
+        self.without_room != WithoutRoom::Wait
     }
 
     /// The same for a caller whose credentials end then.
@@ -59,17 +100,18 @@ impl Decided {
             access: None,
             until: None,
             in_turn: false,
+            without_room: WithoutRoom::Try,
         }
     }
 
     /// By the transaction itself, which reads all that it depends on.
     pub(crate) fn inside() -> Self {
-        Self::by_server()
+        Self::by_server().with_room()
     }
 
     /// Later: what is written counts for nothing until another transaction, decided anew, takes it up.
     pub(crate) fn later() -> Self {
-        Self::by_server()
+        Self::by_server().with_room()
     }
 
     /// Whether it stands at that generation and time.

@@ -34,12 +34,21 @@ pub(super) const HELD: &str = "SELECT g.account_id AS account_id, \
      FROM membership m \
      JOIN access_grant g ON g.organization_id = m.organization_id AND g.subject = 'members'";
 
-/// All that an account holds: where it belongs; grants to itself, to its teams, and to all members of its
-/// organisations; what it and its organisations follow.
+/// All that an account holds: what it was given, and what it and its organisations follow.
 pub(crate) fn holdings(
     connection: &Connection,
     account_id: i64,
 ) -> Result<Holdings, DatabaseError> {
+    let mut holdings = given(connection, account_id)?;
+    for follow in follows::of_account(connection, account_id)? {
+        holdings.add_follow(follow);
+    }
+    Ok(holdings)
+}
+
+/// What an account was given: where it belongs; grants to itself, to its teams, and to all members of its
+/// organisations. What somebody follows is nobody else's to know.
+pub(crate) fn given(connection: &Connection, account_id: i64) -> Result<Holdings, DatabaseError> {
     let mut holdings = Holdings::default();
     let sql = "SELECT organization_id, role FROM membership WHERE account_id = ?1";
     let memberships = all(connection, sql, params![account_id], |row| {
@@ -79,9 +88,6 @@ pub(crate) fn holdings(
             Some(flake) => holdings.add_flake_grant(organization, flake, role),
             None => holdings.add_organization_grant(organization, role),
         }
-    }
-    for follow in follows::of_account(connection, account_id)? {
-        holdings.add_follow(follow);
     }
     Ok(holdings)
 }
@@ -224,6 +230,27 @@ pub(crate) fn get(
     first(connection, sql, keys, |row| {
         Ok((parsed(row, "role", "role")?, row.get("created_at")?))
     })
+}
+
+/// Whether a subject was granted `admin` on the whole of an organisation, so that whoever it stands for administers
+/// the organisation.
+pub(crate) fn administers(
+    connection: &Connection,
+    organization_id: i64,
+    subject: SubjectId,
+) -> Result<bool, DatabaseError> {
+    let (kind, account, team) = subject.columns();
+    let sql = "SELECT 1 AS found FROM access_grant \
+               WHERE organization_id = ?1 AND flake_id IS NULL AND role = 'admin' AND subject = ?2 \
+               AND COALESCE(account_id, 0) = ?3 AND COALESCE(team_id, 0) = ?4";
+    let keys = params![
+        organization_id,
+        kind,
+        account.unwrap_or(0),
+        team.unwrap_or(0)
+    ];
+    let found: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
+    Ok(found.is_some())
 }
 
 /// Sets the role of a subject: since when it has a grant there; none where the flake or the

@@ -104,6 +104,38 @@ pub(crate) fn end_guest(
     Ok(execute(change, sql, params![organization_id, account_id])? > 0)
 }
 
+/// What an organisation has granted to an account by name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Granted {
+    /// Anything, on the organisation or on one of its flakes.
+    pub(crate) any: bool,
+    /// `admin` on the whole organisation.
+    pub(crate) administers: bool,
+}
+
+/// What an organisation has granted to an account by name, whether it counts or not.
+pub(crate) fn granted(
+    connection: &Connection,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<Granted, DatabaseError> {
+    let sql = "SELECT COUNT(*) > 0 AS any_grant, \
+               COALESCE(MAX(flake_id IS NULL AND role = 'admin'), 0) AS administers \
+               FROM access_grant \
+               WHERE organization_id = ?1 AND subject = 'account' AND account_id = ?2";
+    let keys = params![organization_id, account_id];
+    let found = first(connection, sql, keys, |row| {
+        Ok(Granted {
+            any: row.get("any_grant")?,
+            administers: row.get("administers")?,
+        })
+    })?;
+    Ok(found.unwrap_or(Granted {
+        any: false,
+        administers: false,
+    }))
+}
+
 /// Takes away what an organisation has granted to an account by name: how many grants they were.
 pub(crate) fn remove_grants(
     change: &AccessChange<'_>,
@@ -141,11 +173,7 @@ pub(crate) fn accept(
         Belonging::Own | Belonging::Guest => return Ok(Some(Accepted::Already)),
         Belonging::Stranger => {}
     }
-    let sql = "SELECT 1 AS found FROM access_grant \
-               WHERE organization_id = ?1 AND subject = 'account' AND account_id = ?2 LIMIT 1";
-    let keys = params![organization_id, account_id];
-    let granted: Option<i64> = first(change, sql, keys, |row| Ok(row.get("found")?))?;
-    if granted.is_none() {
+    if !granted(change, organization_id, account_id)?.any {
         return Ok(None);
     }
     add_guest(change, organization_id, account_id, by)?;

@@ -1,4 +1,7 @@
 //! Build logs: those of the slices, and those of pushes that are not committed.
+//!
+//! A slice keeps the first log of a derivation, but that a builder's takes the place of a person's, as it is
+//! with contents of paths.
 
 use std::collections::HashSet;
 
@@ -8,7 +11,7 @@ use uuid::Uuid;
 
 use super::DatabaseError;
 use super::nars::{hex_list, signed};
-use super::slices::{Holder, size};
+use super::slices::size;
 use super::values::{all, execute, first, now};
 
 /// A log as it is stored.
@@ -22,39 +25,54 @@ pub(crate) struct Log {
     pub(crate) content: Vec<u8>,
 }
 
-/// Those of these derivations whose log a slice has.
+/// Those of these derivations whose log a slice has, and keeps when one of this class comes.
 pub(crate) fn present<'a>(
     connection: &Connection,
     flake_id: i64,
+    builder: bool,
     derivations: impl IntoIterator<Item = &'a StorePath>,
 ) -> Result<HashSet<StorePathHash>, DatabaseError> {
     let hashes: Vec<StorePathHash> = derivations.into_iter().map(StorePath::hash).collect();
     let rows = all(
         connection,
         "SELECT l.drv_hash FROM json_each(?1) AS wanted \
-         CROSS JOIN slice_log AS l ON l.drv_hash = unhex(wanted.value) AND l.flake_id = ?2",
+         CROSS JOIN slice_log AS l ON l.drv_hash = unhex(wanted.value) AND l.flake_id = ?2 \
+         AND l.builder >= ?3",
         params![
             hex_list(hashes.iter().map(StorePathHash::as_bytes)),
-            flake_id
+            flake_id,
+            builder
         ],
         |row| Ok(StorePathHash::from_bytes(row.get("drv_hash")?)),
     )?;
     Ok(rows.into_iter().collect())
 }
 
+/// A slice that has a log of a derivation.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct LogHolder {
+    /// The flake.
+    pub(crate) flake_id: i64,
+    /// The row, for [`get`]. Rows ascend with time.
+    pub(crate) row_id: i64,
+    /// Whether a builder pushed it.
+    pub(crate) builder: bool,
+}
+
 /// The slices that have a log of a derivation, the oldest first.
 pub(crate) fn holders(
     connection: &Connection,
     derivation: &StorePath,
-) -> Result<Vec<Holder>, DatabaseError> {
+) -> Result<Vec<LogHolder>, DatabaseError> {
     all(
         connection,
-        "SELECT flake_id, id FROM slice_log WHERE drv_hash = ?1 AND name = ?2 ORDER BY id",
+        "SELECT flake_id, id, builder FROM slice_log WHERE drv_hash = ?1 AND name = ?2 ORDER BY id",
         params![derivation.hash().as_bytes(), derivation.name()],
         |row| {
-            Ok(Holder {
+            Ok(LogHolder {
                 flake_id: row.get("flake_id")?,
                 row_id: row.get("id")?,
+                builder: row.get("builder")?,
             })
         },
     )
@@ -82,6 +100,7 @@ pub(crate) struct Target {
     push_id: i64,
     flake_id: i64,
     committed: bool,
+    builder: bool,
 }
 
 impl Target {
@@ -95,20 +114,21 @@ impl Target {
 pub(crate) fn target(connection: &Connection, uuid: Uuid) -> Result<Option<Target>, DatabaseError> {
     first(
         connection,
-        "SELECT id, flake_id, state = 'committed' AS committed FROM push WHERE uuid = ?1",
+        "SELECT id, flake_id, state = 'committed' AS committed, builder FROM push WHERE uuid = ?1",
         params![uuid.to_string()],
         |row| {
             Ok(Target {
                 push_id: row.get("id")?,
                 flake_id: row.get("flake_id")?,
                 committed: row.get("committed")?,
+                builder: row.get("builder")?,
             })
         },
     )
 }
 
-/// Keeps a log for a push, until the push is committed; of one that is, it is visible then. The first
-/// log of a derivation stays.
+/// Keeps a log for a push, until the push is committed; of one that is, it is visible then, and counts as what
+/// the push was begun as. The first log of a derivation stays, but for a person's that a builder's replaces.
 pub(crate) fn receive(
     connection: &Connection,
     target: Target,
@@ -118,9 +138,18 @@ pub(crate) fn receive(
     if target.committed {
         execute(
             connection,
+            "DELETE FROM slice_log WHERE drv_hash = ?1 AND flake_id = ?2 AND builder < ?3",
+            params![
+                derivation.hash().as_bytes(),
+                target.flake_id,
+                target.builder
+            ],
+        )?;
+        execute(
+            connection,
             "INSERT INTO slice_log \
-             (drv_hash, flake_id, name, log_hash, log_size, created_at, content) \
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) ON CONFLICT (drv_hash, flake_id) DO NOTHING",
+             (drv_hash, flake_id, name, log_hash, log_size, created_at, builder, content) \
+             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (drv_hash, flake_id) DO NOTHING",
             params![
                 derivation.hash().as_bytes(),
                 target.flake_id,
@@ -128,6 +157,7 @@ pub(crate) fn receive(
                 log.log_hash.as_bytes(),
                 signed(log.log_size),
                 now(),
+                target.builder,
                 log.content
             ],
         )?;
@@ -149,13 +179,20 @@ pub(crate) fn receive(
     Ok(())
 }
 
-/// Makes the logs of a push visible, with the push: how many are new to the slice.
+/// Makes the logs of a push visible, with the push: how many are new to the slice, or take the place of a
+/// person's.
 pub(crate) fn commit(
     connection: &Connection,
     push_id: i64,
     flake_id: i64,
     builder: bool,
 ) -> Result<u64, DatabaseError> {
+    execute(
+        connection,
+        "DELETE FROM slice_log WHERE flake_id = ?2 AND builder < ?3 \
+         AND drv_hash IN (SELECT drv_hash FROM push_log WHERE push_id = ?1)",
+        params![push_id, flake_id, builder],
+    )?;
     let added = execute(
         connection,
         "INSERT INTO slice_log \

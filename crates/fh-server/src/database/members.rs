@@ -124,8 +124,8 @@ pub(crate) fn set(
 }
 
 /// Takes an account out of an organisation and of its teams; it is no guest and not invited to be a member
-/// either. What was granted to it by name does not count from then on, unless it accepts the organisation
-/// anew.
+/// either. What was granted to it by name stays, and is an offer that it could accept: whoever takes somebody
+/// out takes that away too ([`invitations::remove_grants`]).
 pub(crate) fn remove(
     change: &AccessChange<'_>,
     organization_id: i64,

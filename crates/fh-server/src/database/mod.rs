@@ -14,6 +14,7 @@
 //!   decides about access has changed since, nothing is written, and the answer is
 //!   [`DatabaseError::Stale`];
 //! - a transaction that began runs to its end even where its request was cancelled;
+//! - where the disk is full, what takes access away is written nevertheless ([`crate::room`]);
 //! - the file is readable by its owner alone, it holds the secret keys.
 
 pub(crate) mod accounts;
@@ -59,11 +60,13 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use rusqlite::{Connection, Transaction, TransactionBehavior};
-use tokio::sync::{OwnedMutexGuard, Semaphore, watch};
+use tokio::sync::{OwnedMutexGuard, watch};
 
 pub(crate) use self::decided::Decided;
 pub(crate) use self::inspect::{open_existing, problems};
 pub(crate) use self::values::{Timestamp, now};
+use crate::room::Room;
+use crate::shares::{self, Shares};
 
 /// The name of the database file in the data directory.
 pub(crate) const FILE_NAME: &str = "fh.sqlite";
@@ -119,6 +122,19 @@ pub enum DatabaseError {
     /// written, and it has to be decided again.
     #[error("what decides about access has changed in the meantime")]
     Stale,
+    /// The room that is left on the disk is kept for taking access away, and for giving room back.
+    #[error("there is no room left on the disk")]
+    NoRoom,
+    /// SQLite does not do what everything here counts on.
+    #[error("SQLite does not use {what} for {}: it says {found:?}", .path.display())]
+    Mode {
+        /// What was asked for.
+        what: &'static str,
+        /// The database file.
+        path: PathBuf,
+        /// What it does instead.
+        found: String,
+    },
     /// The task that used the database was torn down.
     #[error("a database task did not finish")]
     Task,
@@ -140,11 +156,25 @@ impl DatabaseError {
     pub(crate) fn is_full(&self) -> bool {
         // Extended code of https://sqlite.org/rescode.html: SQLITE_IOERR_SHMSIZE, where the file beside
         // the write-ahead log cannot grow.
-        matches!(
-            self,
-            Self::Sqlite(rusqlite::Error::SqliteFailure(error, _))
-                if error.code == rusqlite::ErrorCode::DiskFull || error.extended_code == 4874
-        )
+        match self {
+            Self::NoRoom => true,
+            Self::Sqlite(rusqlite::Error::SqliteFailure(error, _)) => {
+                error.code == rusqlite::ErrorCode::DiskFull || error.extended_code == 4874
+            }
+            _ => false,
+        }
+    }
+
+    /// Whether what was to be written may be on disk after all, and be found there by the next start: a disk that
+    /// fails while it makes sure of a commit does not tell.
+    pub(crate) fn may_have_committed(&self) -> bool {
+        match self {
+            Self::Sqlite(error) => {
+                error.sqlite_error_code() == Some(rusqlite::ErrorCode::SystemIoFailure)
+            }
+            Self::Task => true,
+            _ => false,
+        }
     }
 
     /// Whether a value that must be unique is there already.
@@ -176,7 +206,7 @@ pub(crate) struct Database {
 struct Shared {
     writer: Arc<tokio::sync::Mutex<Connection>>,
     readers: Mutex<Vec<Connection>>,
-    free_readers: Arc<Semaphore>,
+    free_readers: Shares,
     access: AtomicU64,
     directory: AtomicU64,
     /// What SQLite said last of changes by others.
@@ -185,6 +215,7 @@ struct Shared {
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Told of each commit.
     commits: watch::Sender<()>,
+    room: Room,
 }
 
 impl Database {
@@ -205,15 +236,21 @@ impl Database {
         Ok(Self {
             shared: Arc::new(Shared {
                 writer: Arc::new(tokio::sync::Mutex::new(writer)),
-                free_readers: Arc::new(Semaphore::new(readers.len())),
+                free_readers: Shares::of_turns(readers.len() as u64),
                 readers: Mutex::new(readers),
                 access: AtomicU64::new(0),
                 directory: AtomicU64::new(0),
                 seen_version,
                 turn: Arc::default(),
                 commits: watch::Sender::new(()),
+                room: Room::of(data_dir),
             }),
         })
+    }
+
+    /// How much room there is for it.
+    pub(crate) fn room(&self) -> &Room {
+        &self.shared.room
     }
 
     /// Reads. All that `f` reads is of one instant; what it writes is refused.
@@ -226,7 +263,7 @@ impl Database {
     ) -> Result<T, DatabaseError> {
         let shared = Arc::clone(&self.shared);
         // Waiting happens here and not on a blocking thread, of which there are not that many.
-        let permit = Arc::clone(&self.shared.free_readers).acquire_owned().await;
+        let permit = self.shared.free_readers.take(shares::current(), 1).await;
         let permit = permit.map_err(|_| DatabaseError::Task)?;
         tokio::task::spawn_blocking(move || {
             // Held by the task: a cancelled request must not free a connection still in use.
@@ -288,16 +325,31 @@ impl Database {
         };
         let mut writer = self.writer(decided).await?;
         tokio::task::spawn_blocking(move || {
+            // Where there was no room and is now, it has to be done once more, as after any change in between.
+            let make_room = |is_full: bool| {
+                let made = is_full && decided.takes_away() && shared.room.give_up();
+                made.then_some(DatabaseError::Stale)
+            };
+            let transaction =
+                begin(&mut writer).map_err(|error| make_room(error.is_full()).unwrap_or(error))?;
             let change = AccessChange {
-                transaction: begin(&mut writer)?,
+                transaction,
                 directory: Cell::new(false),
             };
-            let value = f(&change)?;
+            let value = match f(&change) {
+                Ok(value) => value,
+                Err(error) => {
+                    // Whether it is for want of room is not to be seen from here.
+                    let room_made = make_room(decided.takes_away() && shared.room.is_used_up());
+                    return Err(room_made.map_or(error, E::from));
+                }
+            };
             let AccessChange {
                 transaction,
                 directory,
             } = change;
-            let committed = commit(transaction);
+            let committed =
+                commit(transaction).map_err(|error| make_room(error.is_full()).unwrap_or(error));
             // Also after an error: whether a failed commit is on disk is not known, and reading
             // again is always right.
             if directory.get() {
@@ -332,11 +384,13 @@ impl Database {
     /// under this lock alone, so that the decision stands for as long as the lock is held.
     async fn writer(&self, decided: Decided) -> Result<OwnedMutexGuard<Connection>, DatabaseError> {
         let writer = Arc::clone(&self.shared.writer).lock_owned().await;
-        if self.stands(decided) {
-            Ok(writer)
-        } else {
-            Err(DatabaseError::Stale)
+        if !self.stands(decided) {
+            return Err(DatabaseError::Stale);
         }
+        if self.shared.room.is_given_up() && !decided.uses_reserve() {
+            return Err(DatabaseError::NoRoom);
+        }
+        Ok(writer)
     }
 
     /// Looks whether another process has written to the database since the last look, such as `fh serve

@@ -44,13 +44,22 @@ pub(crate) fn insert(
     Ok(())
 }
 
+/// Whose a push is.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Pusher {
+    /// The account.
+    pub(crate) account_id: i64,
+    /// Whether it is a builder of the flake's organisation.
+    pub(crate) builder: bool,
+}
+
 /// Notes a push that is committed, for which logs may still come. Its plan names the paths that they
 /// are of.
 pub(crate) fn insert_committed(
     connection: &Connection,
     uuid: Uuid,
     flake_id: i64,
-    account_id: i64,
+    pusher: Pusher,
     plan: &[u8],
     summary: &str,
     expires_at: Timestamp,
@@ -58,12 +67,14 @@ pub(crate) fn insert_committed(
     execute(
         connection,
         "INSERT INTO push \
-         (uuid, flake_id, account_id, state, plan, summary, created_at, expires_at, committed_at) \
-         VALUES (?1, ?2, ?3, 'committed', ?4, ?5, ?6, ?7, ?6)",
+         (uuid, flake_id, account_id, builder, state, plan, summary, created_at, expires_at, \
+          committed_at) \
+         VALUES (?1, ?2, ?3, ?4, 'committed', ?5, ?6, ?7, ?8, ?7)",
         params![
             uuid.to_string(),
             flake_id,
-            account_id,
+            pusher.account_id,
+            pusher.builder,
             plan,
             summary,
             now(),

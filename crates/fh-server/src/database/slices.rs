@@ -38,7 +38,9 @@ pub(crate) struct Present {
 impl Present {
     /// Whether the slice holds another content than this.
     pub(crate) fn disagrees(&self, info: &PathInfo) -> bool {
-        self.nar_hash != info.nar_hash || self.references != joined(&info.references)
+        self.nar_hash != info.nar_hash
+            || self.references != joined(&info.references)
+            || self.name != info.path.name()
     }
 }
 
@@ -251,28 +253,45 @@ fn id_list(ids: &[i64]) -> String {
 }
 
 /// Whether one of these flakes, in ascending order, holds a NAR. Takes as many steps as the shorter
-/// of the two lists has entries, at most.
+/// of the two lists has entries, at most; and as many for a NAR that is not stored, or in no slice, as for one
+/// in two slices that are none of these. A view of fewer flakes takes no more steps than it has flakes.
 pub(crate) fn any_holds_nar(
     connection: &Connection,
-    nar_id: i64,
+    nar_id: Option<i64>,
     flake_ids: &[i64],
 ) -> Result<bool, DatabaseError> {
+    let next = |nar_id: i64, from: i64| -> Result<Option<i64>, DatabaseError> {
+        first(connection, NEXT_HOLDER, params![nar_id, from], |row| {
+            Ok(row.get("flake_id")?)
+        })
+    };
+    let mut steps = 0;
     let mut rest = flake_ids;
-    while let [candidate, ..] = rest {
-        let holder: Option<i64> =
-            first(connection, NEXT_HOLDER, params![nar_id, candidate], |row| {
-                Ok(row.get("flake_id")?)
-            })?;
-        match holder {
-            None => return Ok(false),
-            Some(holder) if holder == *candidate => return Ok(true),
+    let mut found = false;
+    while let (Some(nar_id), [candidate, ..]) = (nar_id, rest) {
+        steps += 1;
+        match next(nar_id, *candidate)? {
+            None => break,
+            Some(holder) if holder == *candidate => {
+                found = true;
+                break;
+            }
             Some(holder) => {
                 rest = &rest[rest.partition_point(|flake_id| *flake_id < holder)..];
             }
         }
     }
-    Ok(false)
+    for _ in steps..LEAST_STEPS.min(flake_ids.len()) {
+        next(NO_NAR, 0)?;
+    }
+    Ok(found)
 }
+
+/// Of a search for a holder of a NAR.
+const LEAST_STEPS: usize = 3;
+
+/// An id that no row has.
+const NO_NAR: i64 = -1;
 
 /// What a row of a slice says, for a narinfo. None where its content was lost.
 pub(crate) fn served(

@@ -1,12 +1,14 @@
 //! What slices left out because a key of elsewhere had signed it: no content, but what it must be.
 
-use fh_nix::PathInfo;
+use std::collections::HashSet;
+
+use fh_nix::{PathInfo, StorePathHash};
 use rusqlite::{Connection, params};
 
 use super::DatabaseError;
-use super::nars::signed;
+use super::nars::{hex_list, signed};
 use super::slices::joined;
-use super::values::{execute, first, now};
+use super::values::{all, execute, first, now};
 
 /// Who leaves it out.
 #[derive(Debug, Clone, Copy)]
@@ -17,7 +19,48 @@ pub(crate) struct Pusher {
     pub(crate) builder: bool,
 }
 
-/// Notes what a slice has left out, unless it holds the path, or knows of it by one as good: whether it is
+/// Those of these paths of which a slice says something that counts for as much as what this pusher leaves out: by
+/// a row, or by a fingerprint.
+pub(crate) fn known(
+    connection: &Connection,
+    flake_id: i64,
+    hashes: &[StorePathHash],
+    builder: bool,
+) -> Result<HashSet<StorePathHash>, DatabaseError> {
+    if hashes.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let sql = "SELECT s.path_hash FROM json_each(?1) AS wanted \
+               CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
+               WHERE s.builder >= ?3 OR s.proven = 1 \
+               UNION ALL SELECT u.path_hash FROM json_each(?1) AS wanted \
+               CROSS JOIN slice_upstream AS u ON u.path_hash = unhex(wanted.value) AND u.flake_id = ?2 \
+               WHERE u.builder >= ?3";
+    let hashes = hex_list(hashes.iter().map(StorePathHash::as_bytes));
+    let found = all(connection, sql, params![hashes, flake_id, builder], |row| {
+        Ok(StorePathHash::from_bytes(row.get("path_hash")?))
+    })?;
+    Ok(found.into_iter().collect())
+}
+
+/// Ends the fingerprints of paths that a slice has got the content of, from a pusher who counts for as much.
+pub(crate) fn end(
+    connection: &Connection,
+    flake_id: i64,
+    hashes: &[StorePathHash],
+    builder: bool,
+) -> Result<(), DatabaseError> {
+    if hashes.is_empty() {
+        return Ok(());
+    }
+    let sql = "DELETE FROM slice_upstream WHERE flake_id = ?2 AND builder <= ?3 \
+               AND path_hash IN (SELECT unhex(value) FROM json_each(?1))";
+    let hashes = hex_list(hashes.iter().map(StorePathHash::as_bytes));
+    execute(connection, sql, params![hashes, flake_id, builder])?;
+    Ok(())
+}
+
+/// Notes what a slice has left out, unless it holds the path, or knows of it, by one as good: whether it is
 /// new.
 pub(crate) fn note(
     connection: &Connection,
@@ -37,7 +80,7 @@ pub(crate) fn note(
         "INSERT INTO slice_upstream (path_hash, flake_id, name, nar_hash, nar_size, path_refs, \
          signatures, ca, pusher_id, builder, after_row, created_at) \
          SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12 WHERE NOT EXISTS \
-         (SELECT 1 FROM slice_path WHERE path_hash = ?1 AND flake_id = ?2) \
+         (SELECT 1 FROM slice_path WHERE path_hash = ?1 AND flake_id = ?2 AND (builder >= ?10 OR proven = 1)) \
          ON CONFLICT (path_hash, flake_id) DO UPDATE SET name = excluded.name, \
          nar_hash = excluded.nar_hash, nar_size = excluded.nar_size, path_refs = excluded.path_refs, \
          signatures = excluded.signatures, ca = excluded.ca, pusher_id = excluded.pusher_id, \

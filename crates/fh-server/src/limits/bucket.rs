@@ -37,12 +37,6 @@ impl Rate {
         }
     }
 
-    /// Whether there is one, or when there will be.
-    pub(super) fn look(self, bucket: &AtomicU64, now: Duration) -> Result<(), Duration> {
-        self.after(bucket.load(Ordering::Relaxed), nanoseconds(now))
-            .map(drop)
-    }
-
     /// The number after one more was taken.
     fn after(self, full_at: u64, now: u64) -> Result<u64, Duration> {
         let next = full_at.max(now).saturating_add(self.interval);

@@ -1,4 +1,5 @@
 //! How much one caller may ask of the server: requests by principal, failed logins by address.
+//! What several share is in [`crate::shares`].
 //!
 //! Both are token buckets, kept as the one number of the generic cell rate algorithm: the time at which
 //! the bucket would be full again. Nothing is told to the database, and a restart forgets it all.
@@ -6,15 +7,15 @@
 //! Invariants:
 //! - memory is bounded, whatever principals and addresses come;
 //! - a request that is let through takes no lock and allocates nothing;
-//! - credentials that were verified before are never refused because of what others at the same
-//!   address send: a whole company may sit behind one.
+//! - credentials that verify are never refused because of what others at the same address send: a
+//!   whole company may sit behind one.
 
 mod bucket;
 #[cfg(test)]
 mod tests;
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
@@ -25,6 +26,7 @@ use self::bucket::Rate;
 use crate::access::{Principal, Source};
 use crate::config::Limits;
 use crate::error::ApiError;
+use crate::shares::{Holders, Share, Shares, neighbourhood};
 
 /// Buckets of requests: half a megabyte.
 const BUCKETS: usize = 1 << 16;
@@ -41,9 +43,9 @@ const ADDRESSES: u64 = 50_000;
 /// Whose request it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Origin<'a> {
-    /// That of a token, by internal id.
-    Token(i64),
-    /// That of a workload that shows its own identity: its account, and what it is.
+    /// That of an account, by internal id, whatever token it shows: it may have a thousand.
+    Account(i64),
+    /// That of a workload: its account, which it may share with others, and what it is.
     Workload(i64, &'a str),
     /// Somebody's at an address, or, without one, anybody's.
     Address(Option<IpAddr>),
@@ -55,20 +57,10 @@ impl<'a> Origin<'a> {
         let Some(principal) = principal else {
             return Self::Address(source.address.map(neighbourhood));
         };
-        match (&principal.token, &principal.workload) {
-            (Some(token), _) => Self::Token(token.id),
-            (None, Some(workload)) => Self::Workload(principal.account_id, &workload.audited),
-            (None, None) => Self::Workload(principal.account_id, ""),
+        match &principal.workload {
+            Some(workload) => Self::Workload(principal.account_id, &workload.audited),
+            None => Self::Account(principal.account_id),
         }
-    }
-}
-
-/// An address as far as it stands for one customer of a network: of IPv6 the first 64 bits, since
-/// everybody has all the rest.
-pub(crate) fn neighbourhood(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }
 
@@ -77,6 +69,8 @@ pub(crate) struct Limiter {
     started: Instant,
     requests: Option<Requests>,
     failures: Option<Failures>,
+    examinations: Shares,
+    body_memory: Shares,
 }
 
 struct Requests {
@@ -87,6 +81,15 @@ struct Requests {
     /// Which two, nobody outside can know.
     buckets: Box<[AtomicU64]>,
 }
+
+/// Identities of others that are examined at the same time, which may ask the database and other servers.
+const EXAMINATIONS: u64 = 16;
+
+/// Bytes of bodies that are in memory as a whole, at least; else that of eight of the largest plans.
+const LEAST_BODY_MEMORY: u64 = 64 << 20;
+
+/// So many times as much may be waited for by one account or address.
+const WAITING_MEMORY: u64 = 16;
 
 struct Failures {
     rate: Rate,
@@ -114,10 +117,13 @@ impl Limiter {
                 .time_to_idle(FAILURE_PERIOD * 2)
                 .build(),
         });
+        let body_memory = LEAST_BODY_MEMORY.max(limits.plan_size.saturating_mul(8));
         Self {
             started: Instant::now(),
             requests,
             failures,
+            examinations: Shares::of_parts(EXAMINATIONS, u64::MAX),
+            body_memory: Shares::of_parts(body_memory, body_memory.saturating_mul(WAITING_MEMORY)),
         }
     }
 
@@ -140,37 +146,38 @@ impl Limiter {
         })
     }
 
-    /// Lets credentials that were never verified be looked at.
+    /// Notes that credentials were bad, which is told to whoever sent them. Credentials are verified before
+    /// anything is counted: so nobody's good ones are ever refused for the bad ones of others, also not by a
+    /// server that has just started and knows none.
     ///
     /// # Errors
     /// 429 where too many from the same address were bad. Where no address is known, as behind a proxy
     /// that does not tell it, nobody is refused for what others do.
-    pub(crate) fn login(&self, source: Source) -> Result<(), ApiError> {
+    pub(crate) fn login_failed(&self, source: Source) -> Result<(), ApiError> {
         let (Some(failures), Some(address)) = (&self.failures, source.address) else {
             return Ok(());
         };
-        let Some(bucket) = failures.buckets.get(&neighbourhood(address)) else {
-            return Ok(());
-        };
-        failures.rate.look(&bucket, self.now()).map_err(|wait| {
+        let bucket = failures
+            .buckets
+            .get_with(neighbourhood(address), Arc::default);
+        failures.rate.take(&bucket, self.now()).map_err(|wait| {
             ApiError::TooMany(
-                "too many bad credentials came from your address: new ones are not looked at for now"
-                    .to_owned(),
+                "these credentials are bad, and too many such came from your address".to_owned(),
                 Some(wait),
             )
         })
     }
 
-    /// Notes that credentials were bad.
-    pub(crate) fn login_failed(&self, source: Source) {
-        let (Some(failures), Some(address)) = (&self.failures, source.address) else {
-            return;
-        };
-        let bucket = failures
-            .buckets
-            .get_with(neighbourhood(address), Arc::default);
-        // Where it is empty already there is nothing to take.
-        let _ = failures.rate.take(&bucket, self.now());
+    /// Waits until an identity that others have signed may be examined, which is not known to be good
+    /// before: from one address so many at the same time that others come to theirs.
+    pub(crate) async fn examination(&self, source: Source) -> Option<Share> {
+        let holders = Holders::new(None, source.address);
+        self.examinations.take(holders, 1).await.ok()
+    }
+
+    /// The memory for bodies that are read as a whole before anything is done.
+    pub(crate) fn body_memory(&self) -> &Shares {
+        &self.body_memory
     }
 
     fn now(&self) -> Duration {

@@ -12,14 +12,16 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 use tower::Service as _;
 
-use super::body::RequestBody;
-use super::pace::{Pace, PacedBody, PacedStream, Verdict};
+use super::body::{Bounds, RequestBody, Unread};
+use super::pace::{Pace, PacedBody, PacedStream, Patience, Verdict};
 use super::service::Peer;
 use crate::config::Timeouts;
+use crate::shares::{Holders, Shares};
 use crate::telemetry::Traffic;
 
 /// Bytes that an HTTP/2 client may send on one stream before the handler has taken them: a path
@@ -55,8 +57,12 @@ pub(super) struct Shared {
     pub(super) router: Router,
     pub(super) http: auto::Builder<TokioExecutor>,
     pub(super) timeouts: Timeouts,
-    /// Largest body of any request.
-    pub(super) body_limit: u64,
+    /// Of the bodies of requests.
+    pub(super) bounds: Bounds,
+    /// One a connection.
+    pub(super) places: Shares,
+    /// Told again and again while places are scarce.
+    pub(super) scarce: Notify,
     /// No further request, please.
     pub(super) stop: CancellationToken,
     /// Not even the rest of the running ones.
@@ -88,7 +94,7 @@ pub(super) fn http_builder(timeouts: &Timeouts) -> auto::Builder<TokioExecutor> 
 }
 
 /// Serves a connection to its end.
-pub(super) async fn serve<S>(shared: Arc<Shared>, stream: S, peer: Peer)
+pub(super) async fn serve<S>(shared: Arc<Shared>, stream: S, peer: Peer, holders: Holders)
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
@@ -96,8 +102,10 @@ where
     let stream = Arc::new(Mutex::new(stream));
     let paced = TokioIo::new(PacedStream::new(Arc::clone(&stream), pace.clone()));
     let service = {
-        let (shared, pace) = (shared.clone(), pace.clone());
-        service_fn(move |request| answer(shared.clone(), pace.clone(), peer, request))
+        let (shared, pace, unread) = (shared.clone(), pace.clone(), Unread::default());
+        service_fn(move |request| {
+            answer(shared.clone(), pace.clone(), unread.clone(), peer, request)
+        })
     };
     let mut connection = Box::pin(shared.http.serve_connection(paced, service));
 
@@ -123,10 +131,15 @@ where
                 next_look = Instant::now() + tick;
             }
             () = shared.cut.cancelled() => return,
-            () = tokio::time::sleep_until(next_look) => {
+            scarce = until_look(next_look, &shared.scarce) => {
                 let now = Instant::now();
                 next_look = now + tick;
-                match pace.verdict(now, timeouts, stopping) {
+                let patience = if scarce && shared.places.is_short(holders) {
+                    Patience::short(timeouts)
+                } else {
+                    Patience::usual(timeouts)
+                };
+                match pace.verdict(now, &patience, stopping) {
                     Verdict::Go => {}
                     Verdict::Close => {
                         if !closing && !stopping {
@@ -151,6 +164,14 @@ where
                 }
             }
         }
+    }
+}
+
+/// Waits for the next look at a connection: true where it comes sooner, because places are scarce.
+async fn until_look(next_look: Instant, scarce: &Notify) -> bool {
+    tokio::select! {
+        () = tokio::time::sleep_until(next_look) => false,
+        () = scarce.notified() => true,
     }
 }
 
@@ -188,6 +209,7 @@ fn too_late() -> serde_json::Result<String> {
 async fn answer(
     shared: Arc<Shared>,
     pace: Arc<Pace>,
+    unread: Unread,
     peer: Peer,
     request: Request<Incoming>,
 ) -> Result<Response<PacedBody>, std::convert::Infallible> {
@@ -199,8 +221,8 @@ async fn answer(
         Body::new(RequestBody::new(
             body,
             traffic.clone(),
-            shared.body_limit,
-            shared.timeouts.stall,
+            shared.bounds,
+            unread,
             !http2 && !waits_for_continue,
         ))
     });

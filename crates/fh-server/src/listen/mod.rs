@@ -18,6 +18,8 @@ mod body;
 mod connection;
 mod error;
 mod pace;
+mod pieces;
+mod rate;
 mod service;
 mod socket;
 #[cfg(test)]
@@ -26,6 +28,7 @@ mod tls;
 
 pub(crate) use body::body_failure;
 pub use error::ListenError;
+pub(crate) use pieces::Pieces;
 pub use service::Peer;
 pub(crate) use service::{Service, Serving};
 pub use socket::{BoundAddress, InheritedSocket};

@@ -36,6 +36,40 @@ pub(super) enum Verdict {
     Cut,
 }
 
+/// How long connections without a request are kept where others wait for their places.
+const SHORT_IDLE: Duration = Duration::from_secs(1);
+
+/// The same of those that have said nothing yet, or not all of their headers.
+const SHORT_HEADER: Duration = Duration::from_secs(3);
+
+/// How long a connection is waited for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patience {
+    header: Duration,
+    idle: Duration,
+    stall: Duration,
+}
+
+impl Patience {
+    /// As long as the settings say.
+    pub(super) fn usual(timeouts: &Timeouts) -> Self {
+        Self {
+            header: timeouts.header,
+            idle: timeouts.idle,
+            stall: timeouts.stall,
+        }
+    }
+
+    /// Where its place is needed: what is idle goes. Transfers have their usual time.
+    pub(super) fn short(timeouts: &Timeouts) -> Self {
+        Self {
+            header: timeouts.header.min(SHORT_HEADER),
+            idle: timeouts.idle.min(SHORT_IDLE),
+            stall: timeouts.stall,
+        }
+    }
+}
+
 /// What an HTTP/2 connection starts with, and no HTTP/1 request does.
 const HTTP2_START: &[u8] = b"PRI ";
 
@@ -103,12 +137,12 @@ impl Pace {
     }
 
     /// What to do at `now`. `stopping`: the server waits for the end of running requests alone.
-    pub(super) fn verdict(&self, now: Instant, timeouts: &Timeouts, stopping: bool) -> Verdict {
+    pub(super) fn verdict(&self, now: Instant, patience: &Patience, stopping: bool) -> Verdict {
         let state = self.state();
         let since = |then: Instant| now.saturating_duration_since(then);
         if state
             .blocked_since
-            .is_some_and(|then| since(then) > timeouts.stall)
+            .is_some_and(|then| since(then) > patience.stall)
         {
             return Verdict::Cut;
         }
@@ -116,7 +150,7 @@ impl Pace {
             let stalled = state
                 .handed
                 .values()
-                .filter(|then| since(**then) > timeouts.stall);
+                .filter(|then| since(**then) > patience.stall);
             return if stalled.count() == state.requests {
                 Verdict::Cut
             } else {
@@ -124,7 +158,7 @@ impl Pace {
             };
         }
         if state.last_request == 0 {
-            let late = since(state.quiet_since) > timeouts.header;
+            let late = since(state.quiet_since) > patience.header;
             return match (stopping, late) {
                 (false, false) => Verdict::Go,
                 (false, true) if state.speaks_http1() => Verdict::TooLate,
@@ -134,7 +168,7 @@ impl Pace {
         if !state.http2
             && state
                 .head_since
-                .is_some_and(|then| since(then) > timeouts.header)
+                .is_some_and(|then| since(then) > patience.header)
         {
             // Not into the midst of an answer that is not sent yet.
             return if state.blocked_since.is_some() {
@@ -145,9 +179,9 @@ impl Pace {
         }
         let flushed = state.blocked_since.is_none() && since(state.last_byte) > FLUSH_GRACE;
         let quiet = since(state.quiet_since);
-        match (stopping, quiet > timeouts.idle) {
+        match (stopping, quiet > patience.idle) {
             (true, _) if flushed => Verdict::Cut,
-            (false, true) if flushed && quiet > timeouts.idle + timeouts.header => Verdict::Cut,
+            (false, true) if flushed && quiet > patience.idle + patience.header => Verdict::Cut,
             (false, true) => Verdict::Close,
             _ => Verdict::Go,
         }

@@ -2,25 +2,31 @@
 
 use std::fmt;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use fh_api::Network;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::body::Bounds;
 use super::connection::{self, Shared};
 use super::socket::{Listener, Socket};
 use super::{Certificates, ListenError, Sockets};
 use crate::config::{Limits, Timeouts};
+use crate::shares::{Holders, Share, Shares};
 use crate::telemetry::{Metrics, metrics_routes, observed};
 
 /// Connections to the metrics address: kept apart, so that a full server can still be watched.
-const METRICS_CONNECTIONS: usize = 16;
+const METRICS_CONNECTIONS: u64 = 16;
+
+/// How often idle connections are looked at where others wait for their places.
+const SCARCE_TICK: Duration = Duration::from_millis(250);
 
 /// How long a socket rests when the system cannot give it a connection (no file descriptors left).
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -67,6 +73,8 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     /// How long is waited.
     pub(crate) timeouts: Timeouts,
+    /// Proxies, which speak for many: their connections do not count as those of one address.
+    pub(crate) proxies: Vec<Network>,
     /// Where connections are counted.
     pub(crate) metrics: Metrics,
 }
@@ -87,34 +95,48 @@ impl Serving {
             certificates,
             limits,
             timeouts,
+            proxies,
             metrics,
         } = service;
         let tasks = TaskTracker::new();
         let stop = CancellationToken::new();
         let cut = CancellationToken::new();
-        let share = |router| {
+        let bounds = Bounds {
+            size: limits.body_size.max(limits.plan_size),
+            stall: timeouts.stall,
+            rate: limits.body_rate,
+        };
+        let share = |router, places: u64| {
             Arc::new(Shared {
                 router,
                 http: connection::http_builder(&timeouts),
                 timeouts,
-                body_limit: limits.body_size.max(limits.plan_size),
+                bounds,
+                places: Shares::of_parts(places, u64::MAX),
+                scarce: Notify::new(),
                 stop: stop.clone(),
                 cut: cut.clone(),
             })
         };
+        let proxies: Arc<[Network]> = proxies.into();
         let acceptor = certificates
             .as_ref()
             .map(Certificates::acceptor)
             .transpose()?;
         let main = Doors {
-            shared: share(observed(router, metrics.clone())),
+            shared: share(observed(router, metrics.clone()), limits.connections as u64),
             metrics: metrics.clone(),
             acceptor,
-            places: Arc::new(Semaphore::new(
-                limits.connections.min(Semaphore::MAX_PERMITS),
-            )),
+            waiting_room: Shares::of_parts(waiting_room(limits.connections), 0),
+            proxies: Arc::clone(&proxies),
             tasks: tasks.clone(),
         };
+        let scarcity = stop
+            .clone()
+            .run_until_cancelled_owned(watch(Arc::clone(&main.shared)));
+        tasks.spawn(async move {
+            let _ = scarcity.await;
+        });
         for socket in sockets.main {
             tracing::info!(address = %socket.address, tls = main.speaks_tls(&socket), "listening");
             tasks.spawn(accept(main.clone(), socket));
@@ -122,10 +144,11 @@ impl Serving {
         if let Some(socket) = sockets.metrics {
             tracing::info!(address = %socket.address, "listening for metrics");
             let doors = Doors {
-                shared: share(metrics_routes(metrics.clone())),
+                shared: share(metrics_routes(metrics.clone()), METRICS_CONNECTIONS),
                 metrics: metrics.clone(),
                 acceptor: None,
-                places: Arc::new(Semaphore::new(METRICS_CONNECTIONS)),
+                waiting_room: Shares::of_parts(METRICS_CONNECTIONS, 0),
+                proxies,
                 tasks: tasks.clone(),
             };
             tasks.spawn(accept(doors, socket));
@@ -198,14 +221,40 @@ struct Doors {
     shared: Arc<Shared>,
     metrics: Metrics,
     acceptor: Option<TlsAcceptor>,
-    /// One permit a connection.
-    places: Arc<Semaphore>,
+    /// For connections that were accepted and wait for a place. Whoever finds no room here is sent away.
+    waiting_room: Shares,
+    proxies: Arc<[Network]>,
     tasks: TaskTracker,
+}
+
+/// How many connections may wait, beside so many that are served. They take up file descriptors.
+fn waiting_room(places: usize) -> u64 {
+    (places as u64 / 2).max(16)
+}
+
+/// Has connections looked at again and again while places are scarce; never returns.
+async fn watch(shared: Arc<Shared>) {
+    loop {
+        tokio::time::sleep(SCARCE_TICK).await;
+        if shared.places.is_scarce() {
+            shared.scarce.notify_waiters();
+        }
+    }
 }
 
 impl Doors {
     fn speaks_tls(&self, socket: &Socket) -> bool {
         self.acceptor.is_some() && matches!(socket.listener, Listener::Tcp(_))
+    }
+
+    /// For whom a connection counts.
+    fn holders(&self, peer: Peer) -> Holders {
+        let address = match peer {
+            Peer::Unix => None,
+            Peer::Tcp(address) => Some(address.ip().to_canonical()),
+        };
+        let trusted = |address: &IpAddr| self.proxies.iter().any(|known| known.contains(*address));
+        Holders::new(None, address.filter(|address| !trusted(address)))
     }
 }
 
@@ -224,14 +273,14 @@ async fn accept(doors: Doors, socket: Socket) {
         };
         match accepted {
             Ok((stream, peer)) => {
-                // At the limit this one connection waits here, further ones in the system's queue.
-                let place = tokio::select! {
-                    place = doors.places.clone().acquire_owned() => place,
-                    () = stop.cancelled() => break,
+                let holders = doors.holders(peer);
+                let Some(seat) = doors.waiting_room.try_take(holders, 1) else {
+                    tracing::debug!(%peer, "too many connections of this address wait, one is closed");
+                    continue;
                 };
-                // The semaphore is never closed.
-                let Ok(place) = place else { break };
-                doors.tasks.spawn(serve(doors.clone(), stream, peer, place));
+                doors
+                    .tasks
+                    .spawn(admit(doors.clone(), stream, peer, holders, seat));
             }
             Err(error) if is_of_one_connection(&error) => {
                 tracing::debug!(address = %socket.address, %error, "a connection ended before it was accepted");
@@ -278,7 +327,22 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-async fn serve(doors: Doors, stream: Accepted, peer: Peer, place: OwnedSemaphorePermit) {
+/// Waits until a connection may be served, and serves it.
+async fn admit(doors: Doors, stream: Accepted, peer: Peer, holders: Holders, seat: Share) {
+    let shared = Arc::clone(&doors.shared);
+    let place = tokio::select! {
+        place = shared.places.take(holders, 1) => place,
+        () = shared.stop.cancelled() => return,
+        // Nobody knows whether it is still there.
+        () = tokio::time::sleep(shared.timeouts.stall) => return,
+    };
+    drop(seat);
+    if let Ok(place) = place {
+        serve(doors, stream, peer, holders, place).await;
+    }
+}
+
+async fn serve(doors: Doors, stream: Accepted, peer: Peer, holders: Holders, place: Share) {
     let _open = doors.metrics.connection_opened();
     let stream: AnyStream = match (stream, &doors.acceptor) {
         (Accepted::Unix(stream), _) => Box::new(stream),
@@ -303,6 +367,6 @@ async fn serve(doors: Doors, stream: Accepted, peer: Peer, place: OwnedSemaphore
             }
         }
     };
-    connection::serve(doors.shared, stream, peer).await;
+    connection::serve(doors.shared, stream, peer, holders).await;
     drop(place);
 }

@@ -19,6 +19,7 @@ use zeroize::Zeroizing;
 
 use super::ListenError;
 use crate::config::TlsFiles;
+use crate::files;
 
 /// How often the files are looked at for a change.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -47,7 +48,7 @@ fn load_pair_for(files: &TlsFiles, provider: &CryptoProvider) -> Result<Certifie
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, ListenError> {
-    std::fs::read(path).map_err(|source| ListenError::TlsFile {
+    files::read(path, files::LARGEST).map_err(|source| ListenError::TlsFile {
         path: path.to_owned(),
         source,
     })

@@ -49,6 +49,11 @@ pub(super) enum Fault {
 }
 
 impl Fault {
+    /// Whether there is no room left.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(self, Self::Storage(error) if error.is_full())
+    }
+
     /// Whether the stored NAR is to blame.
     pub(super) fn is_of_the_nar(&self) -> bool {
         match self {
@@ -99,6 +104,9 @@ fn size_if_good(file: &File) -> Option<u64> {
     while let Some(step) = frames.next().ok()? {
         if let Step::Data(bytes) = step {
             found += bytes.len() as u64;
+            if found > size {
+                return None;
+            }
         }
     }
     (found == size).then_some(size)
@@ -117,7 +125,7 @@ pub(super) fn make(storage: &FileStorage, nar: &Nar) -> Result<(), Fault> {
 
 /// Decodes the NAR to its end, and writes its listing as it goes.
 fn write_json(storage: &FileStorage, nar: &Nar, plain: &mut StagedFile) -> Result<(), Fault> {
-    let Some(object) = storage.object(&nar.nar_hash)? else {
+    let Ok(object) = storage.object(&nar.nar_hash)? else {
         return Err(Fault::NoNar);
     };
     if object.size() != nar.file_size {

@@ -27,12 +27,13 @@ use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fh_nix::NarHash;
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::watch;
 
 use self::make::Fault;
 use crate::database::nars::Nar;
 use crate::error::{ApiError, chain};
 use crate::integrity::Integrity;
+use crate::shares::{self, Shares, counted_for};
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
 
@@ -46,7 +47,7 @@ struct Shared {
     storage: FileStorage,
     metrics: Metrics,
     integrity: Integrity,
-    places: Semaphore,
+    places: Shares,
     /// Those that are being made, and how it went.
     making: Mutex<HashMap<NarHash, watch::Receiver<Option<Outcome>>>>,
 }
@@ -57,6 +58,8 @@ enum Outcome {
     Kept,
     /// There is no such NAR, or not all of it.
     NoNar,
+    /// There is no room to make it in.
+    NoRoom,
     /// The reason is in the log.
     Failed,
 }
@@ -85,7 +88,7 @@ impl Listings {
                 storage,
                 metrics,
                 integrity,
-                places: Semaphore::new(places.max(1)),
+                places: Shares::of_turns(places.max(1) as u64),
                 making: Mutex::default(),
             }),
         }
@@ -102,6 +105,7 @@ impl Listings {
         match self.made(nar).await? {
             Outcome::Kept => self.kept(nar.nar_hash).await,
             Outcome::NoNar => Ok(None),
+            Outcome::NoRoom => Err(ApiError::no_room()),
             Outcome::Failed => Err(ApiError::internal("a listing could not be made")),
         }
     }
@@ -124,7 +128,8 @@ impl Listings {
                     let (done, outcome) = watch::channel(None);
                     making.insert(nar.nar_hash, outcome.clone());
                     // It is made to its end even if nobody waits for it any more.
-                    tokio::spawn(make_one(Arc::clone(&self.shared), nar, done));
+                    let making = make_one(Arc::clone(&self.shared), nar, done);
+                    tokio::spawn(counted_for(shares::current(), making));
                     outcome
                 }
             }
@@ -144,7 +149,7 @@ impl Shared {
 
 async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outcome>>) {
     let outcome = {
-        let _place = shared.places.acquire().await;
+        let _place = shared.places.take(shares::current(), 1).await;
         let storage = shared.storage.clone();
         let made = tokio::task::spawn_blocking(move || {
             // Whoever made it may have ended between our looking for it and our entry in the map.
@@ -174,7 +179,11 @@ async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outc
                 if fault.is_of_the_nar() {
                     shared.integrity.suspect(nar).await;
                 }
-                Outcome::Failed
+                if fault.is_full() {
+                    Outcome::NoRoom
+                } else {
+                    Outcome::Failed
+                }
             }
         }
     };

@@ -214,7 +214,7 @@ impl Lookup {
         let fixed = self
             .shared
             .database
-            .change_access(Decided::by_server(), move |change| {
+            .change_access(Decided::by_server().with_room(), move |change| {
                 let id = path_sets::keep(change, &walked.set)?;
                 tokens::fix_path_set(change, token, id)?;
                 Ok::<_, DatabaseError>(tokens::find(change, token)?.and_then(|it| it.path_set_id))

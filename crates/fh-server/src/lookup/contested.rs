@@ -49,7 +49,7 @@ impl Lookup {
         serial: u64,
     ) -> Result<Option<Winner>, DatabaseError> {
         let shared = &self.shared;
-        let access = shared.database.generation().access;
+        let access = shared.access();
         let key = (view.identity(), serial, access);
         if let Some(decided) = shared.settled.get(&key) {
             return Ok(decided);
@@ -134,7 +134,7 @@ impl Examined {
         hash: StorePathHash,
         signatures: &Signatures,
     ) -> Result<Self, DatabaseError> {
-        let mut contents: HashMap<(NarHash, String), u32> = HashMap::new();
+        let mut contents: HashMap<(NarHash, String, String), u32> = HashMap::new();
         let mut keys: HashMap<i64, Vec<PublicKey>> = HashMap::new();
         let (mut words, mut claims) = (Vec::new(), Vec::new());
         // What was lost is as good as not there.
@@ -144,7 +144,7 @@ impl Examined {
                 continue;
             };
             let next = u32::try_from(contents.len()).unwrap_or(u32::MAX);
-            let content = (word.nar_hash, word.references.clone());
+            let content = (word.nar_hash, word.references.clone(), word.name.clone());
             let content = *contents.entry(content).or_insert(next);
             let trusted = match keys.get(&organization) {
                 Some(trusted) => trusted,
@@ -193,8 +193,10 @@ impl Examined {
         if self.words.iter().all(|(_, content, _)| *content == first) {
             return None;
         }
+        // What is known by its fingerprint alone is not served.
+        let served = self.winner().is_some();
         let slices = |wanted: bool| {
-            let has = |content: u32| self.settled == Settled::Content(content);
+            let has = |content: u32| served && self.settled == Settled::Content(content);
             let words = self.words.iter();
             words
                 .filter(|(_, content, _)| has(*content) == wanted)

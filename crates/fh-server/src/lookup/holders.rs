@@ -111,10 +111,10 @@ impl Lookup {
         let shared = &self.shared;
         let (holders, searched) = match shared.paths.get(&shared.database, &hash) {
             Some(holders) => (holders, None),
-            None => self.load_path_and_search(view, hash).await?,
+            None => Box::pin(self.load_path_and_search(view, hash)).await?,
         };
         if holders.contested {
-            let winner = self.contested_row(view, hash, holders.serial).await?;
+            let winner = Box::pin(self.contested_row(view, hash, holders.serial)).await?;
             return Ok(winner.map(|winner| winner.row_id));
         }
         if !may_be_more(&holders.oldest) {
@@ -132,7 +132,7 @@ impl Lookup {
                 let searched = shared
                     .database
                     .read(move |connection| search(&view, &OfPath::new(connection, hash)?));
-                searched.await?
+                Box::pin(searched).await?
             }
         };
         shared.rows.insert(key, row_id);

@@ -1,15 +1,19 @@
 //! The log of a derivation, as a view has it. Logs are asked for by people: none is kept in memory.
+//!
+//! Logs do not clash, since each build's differs; but they come in the same order of trust as contents do.
+
+use std::cmp::Reverse;
 
 use fh_nix::StorePath;
 
-use super::{Lookup, best_of};
+use super::Lookup;
 use crate::access::View;
 use crate::database::DatabaseError;
 use crate::database::logs::{self, Log};
 
 impl Lookup {
-    /// The build log of a derivation as a view has it: of the slice with the lowest rank, then the
-    /// oldest. `None` where no slice of the view has one.
+    /// The build log of a derivation as a view has it: of the slice of the nearest standing, follows in their
+    /// order; then a builder's before a person's; then the oldest. `None` where no slice of the view has one.
     pub(crate) async fn log(
         &self,
         view: &View,
@@ -24,8 +28,12 @@ impl Lookup {
             .database
             .read(move |connection| {
                 let holders = logs::holders(connection, &derivation)?;
-                match best_of(&view, &holders) {
-                    Some(row_id) => logs::get(connection, row_id),
+                let trusted = holders.into_iter().filter_map(|holder| {
+                    let (_, standing) = view.standing_of(holder.flake_id)?;
+                    Some((standing, Reverse(holder.builder), holder.row_id))
+                });
+                match trusted.min() {
+                    Some((_, _, row_id)) => logs::get(connection, row_id),
                     None => Ok(None),
                 }
             })

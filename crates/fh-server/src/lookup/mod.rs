@@ -32,7 +32,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
-use fh_nix::{Compression, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
+use fh_nix::{Compression, ContentAddress, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use rusqlite::Connection;
@@ -80,6 +80,8 @@ struct Shared {
     settled: Cache<DecisionKey, Option<Winner>>,
     /// What views do not have, whether it is nowhere or elsewhere.
     absences: Cache<AbsenceKey, ()>,
+    /// The last generation of access that something was decided for.
+    decided: AtomicU64,
     next_serial: AtomicU64,
     closures: Closures,
     signatures: Signatures,
@@ -149,6 +151,7 @@ impl Lookup {
                     .max_capacity(DECISIONS)
                     .eviction_policy(EvictionPolicy::lru())
                     .build(),
+                decided: AtomicU64::new(0),
                 next_serial: AtomicU64::new(0),
                 closures: Closures::new(),
                 signatures: Signatures::new(signed_store_dir),
@@ -174,7 +177,7 @@ impl Lookup {
         {
             return Ok(text.map(|text| text.found(true)));
         }
-        let text = self.load_text(row_id, hash).await?;
+        let text = Box::pin(self.load_text(row_id, hash)).await?;
         Ok(text.map(|text| text.found(false)))
     }
 
@@ -184,7 +187,7 @@ impl Lookup {
         // Of a token for certain paths nothing is remembered.
         let key = view.limits().is_none().then(|| {
             let commits = self.shared.commits.load(Ordering::SeqCst);
-            let access = self.shared.database.generation().access;
+            let access = self.shared.access();
             (view.identity(), hash, commits, access)
         });
         let known = key
@@ -245,7 +248,7 @@ impl Lookup {
     async fn row(&self, view: &View, hash: StorePathHash) -> Result<Option<i64>, DatabaseError> {
         match view.limits() {
             None => self.row_of_view(view, hash).await,
-            Some(limits) => self.limited_row(view, &limits, hash).await,
+            Some(limits) => Box::pin(self.limited_row(view, &limits, hash)).await,
         }
     }
 
@@ -261,13 +264,13 @@ impl Lookup {
         nar_hash: NarHash,
     ) -> Result<Option<Nar>, DatabaseError> {
         if let Some(limits) = view.limits() {
-            return self.limited_nar(view, &limits, nar_hash).await;
+            return Box::pin(self.limited_nar(view, &limits, nar_hash)).await;
         }
         let nar = self.nar_of_view(view, nar_hash).await?;
         let Some(nar) = nar.filter(|nar| !nar.damaged) else {
             return Ok(None);
         };
-        let has = !nar.contested || self.contested_nar(view, nar).await?;
+        let has = !nar.contested || Box::pin(self.contested_nar(view, nar)).await?;
         Ok(has.then_some(nar))
     }
 
@@ -278,30 +281,30 @@ impl Lookup {
         paths: impl IntoIterator<Item = &'a StorePathHash>,
         nars: impl IntoIterator<Item = &'a NarHash>,
     ) {
-        self.shared.commits.fetch_add(1, Ordering::SeqCst);
         paths
             .into_iter()
             .for_each(|hash| self.shared.paths.forget(hash));
         nars.into_iter()
             .for_each(|hash| self.shared.nars.forget(hash));
+        self.shared.forgotten();
     }
 
     /// Forgets what was known of a NAR whose object was lost or replaced: which paths are offered, and
     /// its size in their narinfos.
     pub(crate) fn forget_object(&self, nar_hash: &NarHash) {
-        self.shared.commits.fetch_add(1, Ordering::SeqCst);
         self.shared.nars.forget(nar_hash);
         // Which paths have it is not known here; and this hardly ever happens.
         self.shared.paths.forget_all();
         self.shared.texts.forget_all();
+        self.shared.forgotten();
     }
 
     /// Forgets everything: somebody else has written to the database.
     pub(crate) fn forget_all(&self) {
-        self.shared.commits.fetch_add(1, Ordering::SeqCst);
         self.shared.nars.forget_all();
         self.shared.paths.forget_all();
         self.shared.texts.forget_all();
+        self.shared.forgotten();
     }
 
     async fn load_text(
@@ -323,6 +326,27 @@ impl Lookup {
 }
 
 impl Shared {
+    /// The present generation of access. With a new one, what was decided for views of the former ones goes at once:
+    /// hardly any of it is ever asked for again.
+    fn access(&self) -> u64 {
+        let access = self.database.generation().access;
+        if self.decided.load(Ordering::Relaxed) < access
+            && self.decided.fetch_max(access, Ordering::Relaxed) < access
+        {
+            self.rows.invalidate_all();
+            self.readable.invalidate_all();
+            self.settled.invalidate_all();
+            self.absences.invalidate_all();
+        }
+        access
+    }
+
+    /// Ends the absences that were remembered until now. Only when all of a change is forgotten: else one that
+    /// comes from what is about to be forgotten would be remembered as one of the time after it.
+    fn forgotten(&self) {
+        self.commits.fetch_add(1, Ordering::SeqCst);
+    }
+
     fn serial(&self) -> u64 {
         self.next_serial.fetch_add(1, Ordering::Relaxed)
     }
@@ -342,6 +366,11 @@ impl Shared {
         } = served;
         let signing = self.keys.find_signing_of(connection, organization_id)?;
         let key = signing.active();
+        // Of the time before they were checked when a path came.
+        let misleads = |ca: &ContentAddress| !ca.fits(&info, &self.store_dir);
+        if info.ca.as_ref().is_some_and(misleads) {
+            info.ca = None;
+        }
         let ours = info.sign(&self.store_dir, key);
         info.signatures.retain(|kept| kept.key_name() != key.name());
         info.signatures.insert(0, ours);

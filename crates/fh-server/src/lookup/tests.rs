@@ -67,6 +67,33 @@ async fn a_narinfo_is_read_and_signed_once() {
 }
 
 #[tokio::test]
+async fn an_absence_from_before_a_push_is_not_one_of_after_it() {
+    use futures_util::FutureExt as _;
+    let scene = Scene::new().await;
+    let item = Item::new("x", b"x");
+    let source = crate::access::Source::default();
+    let access = scene.server.state.access();
+    let caller = access.authenticate(&headers(&scene.ann), source).await;
+    let caller = caller.unwrap();
+    let view = caller.view();
+    let lookup = scene.server.state.lookup();
+    let hash = item.hash().parse().unwrap();
+    // That nobody has it is known from here on.
+    assert!(lookup.narinfo(view, hash).await.unwrap().is_none());
+    let poll = || {
+        let absence = lookup.absence(view, hash);
+        let told = lookup.narinfo(view, hash).now_or_never();
+        if let Some(Ok(None)) = told {
+            lookup.remember_absence(absence);
+        }
+    };
+    // Somebody asks in the middle of forgetting, at each instant at which it can be.
+    let hashes = [hash, fh_nix::StorePathHash::from_bytes([7; 20])];
+    lookup.forget(hashes.iter().inspect(|_| poll()), &[]);
+    assert!(!lookup.absence(view, hash).known);
+}
+
+#[tokio::test]
 async fn an_absence_is_known_to_whom_it_was_told_until_something_is_pushed() {
     let scene = Scene::new().await;
     let bob = scene.server.user("bob").await;

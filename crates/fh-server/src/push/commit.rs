@@ -55,7 +55,11 @@ impl Pushes {
         };
         let contested = &committed.contested;
         self.lookup().forget(
-            committed.paths.iter().chain(&contested.paths),
+            committed
+                .paths
+                .iter()
+                .chain(&committed.left_out)
+                .chain(&contested.paths),
             committed.nars.iter().chain(&contested.nars),
         );
         if committed.replaced > 0 {
@@ -73,6 +77,8 @@ struct Committed {
     /// The paths that are new to the slice, and their NARs.
     paths: Vec<StorePathHash>,
     nars: Vec<NarHash>,
+    /// Of which the slice has got a fingerprint.
+    left_out: Vec<StorePathHash>,
     /// How many of the paths the slice had already, with a content that was lost or that counts for less, and of
     /// how many bytes.
     replaced: u64,
@@ -91,6 +97,7 @@ impl Committed {
             summary,
             paths: Vec::new(),
             nars: Vec::new(),
+            left_out: Vec::new(),
             replaced: 0,
             lost_size: 0,
             raised: 0,
@@ -193,13 +200,23 @@ fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Co
         account_id: target.account_id,
         builder: target.builder,
     };
-    let mut left_out = Vec::new();
+    upstream::end(
+        connection,
+        target.flake_id,
+        &committed.paths,
+        target.builder,
+    )?;
     for info in &content.left_out {
         if upstream::note(connection, target.flake_id, info, pusher)? {
-            left_out.push(info.path.hash());
+            committed.left_out.push(info.path.hash());
         }
     }
-    committed.contested = contests::note(connection, target.flake_id, &committed.paths, &left_out)?;
+    committed.contested = contests::note(
+        connection,
+        target.flake_id,
+        &committed.paths,
+        &committed.left_out,
+    )?;
     for found in contests::clashes(connection, target.flake_id, &committed.paths)? {
         committed.clashes.push(Clash {
             path: found.path.to_string(),

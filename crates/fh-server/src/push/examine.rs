@@ -16,6 +16,7 @@ use crate::access::View;
 use crate::database::Decided;
 use crate::database::nars::{self, Nar};
 use crate::database::slices::{self, Present};
+use crate::database::upstream as fingerprints;
 use crate::error::ApiError;
 use crate::signatures::Signatures;
 
@@ -69,10 +70,12 @@ pub(super) struct Examined {
     pub(super) received: Vec<i64>,
     /// Derivations whose logs the slice lacks and the push has.
     pub(super) logs: Vec<StorePath>,
-    /// Whether the slice has rows that say the same as the push and count for less.
-    pub(super) raises: bool,
-    /// Paths that the push refers to and that stand elsewhere, beside those that it lists itself.
-    pub(super) elsewhere: Vec<StorePathHash>,
+    /// Whether there is something to write where all of the paths are there: the slice has rows that say the same
+    /// as the push and count for less, or keeps rows that say something else, which is noted.
+    pub(super) writes: bool,
+    /// Paths that the push leaves out or refers to, which a key of elsewhere has signed, and of which the slice
+    /// does not know yet.
+    pub(super) left_out: Vec<StorePathHash>,
 }
 
 /// Examines a push.
@@ -89,10 +92,10 @@ pub(super) fn examine(
     let present = slices::present(connection, target.flake_id, &hashes)?;
     let mut statuses = vec![PathStatus::Present; wanted.paths.len()];
     let mut missing = Vec::new();
-    let mut raises = false;
+    let mut writes = false;
     for (index, info) in wanted.paths.iter().enumerate() {
         if let Some(there) = present.get(&info.path.hash()) {
-            if there.name != info.path.name() {
+            if there.name != info.path.name() && !target.outdoes(there, info) {
                 return Err(ApiError::BadRequest(format!(
                     "{}: path: {} holds this hash with the name {}",
                     info.path, target.flake, there.name
@@ -102,7 +105,7 @@ pub(super) fn examine(
             // than this push, if it is another content.
             let kept = there.disagrees(info) && !target.outdoes(there, info);
             if !there.damaged && (kept || !there.disagrees(info)) {
-                raises |= !kept && target.outdoes(there, info);
+                writes |= kept || target.outdoes(there, info);
                 continue;
             }
         }
@@ -112,18 +115,19 @@ pub(super) fn examine(
             missing.push(index);
         }
     }
+    let left_out = left_out(connection, target, wanted, &statuses, upstream)?;
     if missing.is_empty() {
         let logs = logs::lacking(connection, target, wanted, &statuses)?;
         return Ok(Examined {
             statuses,
             received: Vec::new(),
             logs,
-            raises,
-            elsewhere: Vec::new(),
+            writes,
+            left_out,
         });
     }
     let missing_paths: Vec<&PathInfo> = missing.iter().map(|&index| &wanted.paths[index]).collect();
-    let elsewhere = check_references(connection, target, wanted, &missing_paths, upstream)?;
+    check_references(connection, target, wanted, &missing_paths, upstream)?;
     let available = Available::of(
         connection,
         target,
@@ -145,8 +149,8 @@ pub(super) fn examine(
         statuses,
         received,
         logs,
-        raises,
-        elsewhere,
+        writes,
+        left_out,
     })
 }
 
@@ -183,23 +187,23 @@ impl Available {
         )?;
         let stored = nars::stored(connection, hashes.iter().copied())?;
         // Sorted, so that the search for a holder can skip.
-        let mut slices: Vec<i64> = Vec::new();
-        if !stored.is_empty() {
-            slices.extend(target.view.flakes().map(|(flake, _)| flake.id));
-            slices.sort_unstable();
-        }
+        let mut slices: Vec<i64> = target.view.flakes().map(|(flake, _)| flake.id).collect();
+        slices.sort_unstable();
         let mut nars = HashMap::new();
-        for (nar_hash, nar) in stored {
-            if nar.damaged {
-                continue;
-            }
-            let usable = Usable {
-                nar,
-                readable: slices::any_holds_nar(connection, nar.id, &slices)?,
-                received: received.contains_key(&nar_hash),
-            };
-            if usable.readable || usable.received {
-                nars.insert(nar_hash, usable);
+        for nar_hash in hashes {
+            // What is not stored is looked for as well: the time of a plan does not tell what is stored.
+            let nar = stored.get(nar_hash).filter(|nar| !nar.damaged);
+            let readable = slices::any_holds_nar(connection, nar.map(|nar| nar.id), &slices)?;
+            let received = received.contains_key(nar_hash);
+            if let Some(&nar) = nar
+                && (readable || received)
+            {
+                let usable = Usable {
+                    nar,
+                    readable,
+                    received,
+                };
+                nars.insert(*nar_hash, usable);
             }
         }
         Ok(Self { nars })
@@ -221,15 +225,45 @@ impl Available {
     }
 }
 
-/// Checks that each reference of the paths that are to be added is met: those that are met because a key of
-/// elsewhere has signed them.
+/// What a key of elsewhere has signed, of the paths and of what they refer to, and what the slice does not know
+/// of by somebody who counts for as much. What is in the slice already is no reason to leave it out here: it may
+/// be somebody's who counts for less.
+fn left_out(
+    connection: &Connection,
+    target: &Target,
+    wanted: &Wanted,
+    statuses: &[PathStatus],
+    upstream: &Signatures,
+) -> Result<Vec<StorePathHash>, ApiError> {
+    let mut hashes = HashSet::new();
+    for (info, status) in wanted.paths.iter().zip(statuses) {
+        if *status == PathStatus::Upstream {
+            hashes.insert(info.path.hash());
+        }
+        let named = info.references.iter().filter(|reference| {
+            let told = wanted.context.get(&reference.hash());
+            told.is_some_and(|told| told.path == **reference)
+        });
+        hashes.extend(named.map(StorePath::hash));
+    }
+    let hashes: Vec<StorePathHash> = hashes.into_iter().collect();
+    let known = fingerprints::known(connection, target.flake_id, &hashes, target.builder)?;
+    let is_new = |hash: &StorePathHash| {
+        let context = wanted.context.get(hash);
+        !known.contains(hash)
+            && context.is_none_or(|info| upstream.signed(info, &wanted.upstream_keys))
+    };
+    Ok(hashes.into_iter().filter(is_new).collect())
+}
+
+/// Checks that each reference of the paths that are to be added is met.
 fn check_references(
     connection: &Connection,
     target: &Target,
     wanted: &Wanted,
     added: &[&PathInfo],
     upstream: &Signatures,
-) -> Result<Vec<StorePathHash>, ApiError> {
+) -> Result<(), ApiError> {
     let pushed: HashMap<StorePathHash, &StorePath> = wanted
         .paths
         .iter()
@@ -264,6 +298,5 @@ fn check_references(
             }
         }
     }
-    let met = by_upstream.into_iter().filter(|(_, met)| *met);
-    Ok(met.map(|(hash, _)| hash).collect())
+    Ok(())
 }

@@ -11,7 +11,8 @@ use super::examine::Target;
 use super::open::Pushes;
 use super::parse::Wanted;
 use super::plan::as_text;
-use crate::database::{logs, now, pushes};
+use crate::database::pushes::{self, Pusher};
+use crate::database::{logs, now};
 use crate::error::ApiError;
 
 /// Longest log that is taken, in uncompressed bytes: some hundred thousand lines. Whoever has a longer
@@ -30,7 +31,8 @@ pub(super) fn derivers<'a>(
         .collect()
 }
 
-/// Those of the logs offered that are of paths which the slice has or gets, and that the slice lacks.
+/// Those of the logs offered that are of paths which the slice has or gets, and that the slice lacks: a builder's
+/// is wanted too where it has a person's.
 pub(super) fn lacking(
     connection: &Connection,
     target: &Target,
@@ -49,7 +51,8 @@ pub(super) fn lacking(
     let derivers = derivers(kept);
     let is_deriver = |log: &&StorePath| derivers.get(&log.hash()) == Some(*log);
     let offered: Vec<&StorePath> = wanted.logs.iter().filter(is_deriver).collect();
-    let present = logs::present(connection, target.flake_id, offered.iter().copied())?;
+    let offered_hashes = offered.iter().copied();
+    let present = logs::present(connection, target.flake_id, target.builder, offered_hashes)?;
     Ok(offered
         .into_iter()
         .filter(|log| !present.contains(&log.hash()))
@@ -76,14 +79,18 @@ impl Pushes {
         let summary = serde_json::to_string(summary).map_err(ApiError::internal)?;
         let id = Uuid::now_v7();
         let expires_at = now().plus_seconds(self.upload_lifetime().as_secs());
-        let (flake_id, account_id) = (target.flake_id, target.account_id);
+        let flake_id = target.flake_id;
+        let pusher = Pusher {
+            account_id: target.account_id,
+            builder: target.builder,
+        };
         self.database()
             .write(target.decided, move |transaction| {
                 pushes::insert_committed(
                     transaction,
                     id,
                     flake_id,
-                    account_id,
+                    pusher,
                     &plan,
                     &summary,
                     expires_at,

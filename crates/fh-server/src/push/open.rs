@@ -1,13 +1,16 @@
 //! Pushes that were begun: found, gone on with, committed or given up.
 
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPath, PushPlan, PushRequest};
+use fh_api::{
+    BatchAnswer, CommitSummary, PartAnswer, PathAnswer, PathStatus, PushLimits, PushPath, PushPlan,
+    PushRequest,
+};
 use fh_nix::{NarHash, PathInfo, StoreDir, StorePath, StorePathHash};
 use moka::sync::Cache;
-use tokio::sync::{Semaphore, SemaphorePermit};
 use uuid::Uuid;
 
 use super::examine::{Content, Target};
@@ -17,9 +20,11 @@ use crate::access::{Caller, FlakeRef};
 use crate::config::Settings;
 use crate::database::pushes::{self, Push};
 use crate::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
-use crate::error::ApiError;
+use crate::error::{ApiError, chain};
+use crate::even;
 use crate::lookup::Lookup;
 use crate::receive::{BodyReader, Expected, Receiving};
+use crate::shares::{Holders, Share, Shares};
 use crate::signatures::Signatures;
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
@@ -28,7 +33,13 @@ use crate::telemetry::Metrics;
 const REMEMBERED_NARS: u64 = 100_000;
 
 /// Plans that are made at the same time: one of a hundred thousand paths takes some memory.
-const PLANS: usize = 4;
+const PLANS: u64 = 6;
+
+/// A push that is worked on is renewed no more often than so.
+const LEAST_RENEWAL: Duration = Duration::from_millis(500);
+
+/// Plans that may wait for one account or address.
+const WAITING_PLANS: u64 = 256;
 
 /// The pushes to all flakes; clones share them.
 #[derive(Clone)]
@@ -46,7 +57,7 @@ struct Shared {
     limits: PushLimits,
     upload_lifetime: Duration,
     open: Cache<Uuid, Arc<OpenPush>>,
-    planning: Semaphore,
+    planning: Shares,
 }
 
 /// A push between its plan and its commit, as uploads need it.
@@ -160,7 +171,7 @@ impl Pushes {
                     })
                     .time_to_idle(settings.upload_lifetime)
                     .build(),
-                planning: Semaphore::new(PLANS),
+                planning: Shares::of_parts(PLANS, WAITING_PLANS),
             }),
         }
     }
@@ -178,12 +189,12 @@ impl Pushes {
     }
 
     /// Waits until there is room for a further plan.
-    pub(super) async fn planning(&self) -> Result<SemaphorePermit<'_>, ApiError> {
-        self.shared
-            .planning
-            .acquire()
-            .await
-            .map_err(ApiError::internal)
+    pub(super) async fn planning(&self, holders: Holders) -> Result<Share, ApiError> {
+        self.shared.planning.take(holders, 1).await.map_err(|_| {
+            ApiError::Unavailable(
+                "too many plans of this account or address are waiting, try again".to_owned(),
+            )
+        })
     }
 
     pub(super) fn upstream(&self) -> &Signatures {
@@ -219,8 +230,21 @@ impl Pushes {
         request: PushRequest,
     ) -> Result<PushPlan, ApiError> {
         let actor = caller.actor()?;
-        self.plan_for(self.target(caller, flake)?, actor, request)
-            .await
+        let _place = self.planning(caller.holders()).await?;
+        let begun_at = Instant::now();
+        let plan = self
+            .plan_for(self.target(caller, flake)?, actor, request)
+            .await;
+        let looked_for = |answer: &PathAnswer| {
+            !matches!(answer.status, PathStatus::Present | PathStatus::Upstream)
+        };
+        if plan
+            .as_ref()
+            .map_or(true, |plan| plan.paths.iter().any(looked_for))
+        {
+            even::step(begun_at).await;
+        }
+        plan
     }
 
     /// Receives a batch of NARs for a push.
@@ -234,8 +258,10 @@ impl Pushes {
         id: Uuid,
         body: &mut BodyReader,
     ) -> Result<BatchAnswer, ApiError> {
-        let push = self.find_open(&self.target(caller, flake)?, id).await?;
-        self.receiving().batch(push, body).await
+        let target = self.target(caller, flake)?;
+        let push = self.find_open(&target, id).await?;
+        let receiving = self.receiving().batch(push, caller.holders(), body);
+        self.keeping_alive(&target, id, receiving).await
     }
 
     /// Receives a part of a NAR of a push.
@@ -250,14 +276,18 @@ impl Pushes {
         (nar_hash, number): (NarHash, u64),
         body: &mut BodyReader,
     ) -> Result<PartAnswer, ApiError> {
-        let push = self.find_open(&self.target(caller, flake)?, id).await?;
+        let target = self.target(caller, flake)?;
+        let push = self.find_open(&target, id).await?;
         let expected = push.expected(&nar_hash).ok_or_else(|| {
             ApiError::BadRequest(format!(
                 "the NAR {} is not one that the push's plan asks for",
                 nar_hash.to_base32()
             ))
         })?;
-        self.receiving().part(&push, &expected, number, body).await
+        let receiving = self
+            .receiving()
+            .part(&push, &expected, number, caller.holders(), body);
+        self.keeping_alive(&target, id, receiving).await
     }
 
     /// Commits a push. A second time it answers the same.
@@ -363,20 +393,57 @@ impl Pushes {
         }
         let mut expires_at = push.expires_at;
         if expires_at <= late {
-            expires_at = now().plus_seconds(lifetime);
-            let (flake_id, account_id) = (target.flake_id, target.account_id);
-            self.database()
-                .write(Decided::later(), move |transaction| {
-                    nars::renew_all_received(transaction, flake_id, account_id)?;
-                    pushes::extend(transaction, push.id, expires_at)?;
-                    Ok::<_, DatabaseError>(())
-                })
-                .await?;
+            expires_at = self.extend(target, push.id).await?;
         }
         let stored = self.stored_content(push.plan).await?;
         self.remember(id, target, &stored.paths, expires_at);
         let push = OpenPush::new(id, target, &stored.paths, expires_at);
         Ok(Arc::new(push))
+    }
+
+    /// Lets a push and what was sent for it last longer, from now on: until when the push does.
+    async fn extend(&self, target: &Target, row_id: i64) -> Result<Timestamp, DatabaseError> {
+        let expires_at = now().plus_seconds(self.upload_lifetime().as_secs());
+        let (flake_id, account_id) = (target.flake_id, target.account_id);
+        self.database()
+            .write(Decided::later(), move |transaction| {
+                nars::renew_all_received(transaction, flake_id, account_id)?;
+                pushes::extend(transaction, row_id, expires_at)?;
+                Ok::<_, DatabaseError>(())
+            })
+            .await?;
+        Ok(expires_at)
+    }
+
+    /// Does something for a push, which does not end before it is done, however long that takes.
+    async fn keeping_alive<T>(
+        &self,
+        target: &Target,
+        id: Uuid,
+        work: impl Future<Output = Result<T, ApiError>>,
+    ) -> Result<T, ApiError> {
+        tokio::select! {
+            biased;
+            done = work => done,
+            never = self.renew(target, id) => match never {},
+        }
+    }
+
+    /// Renews a push again and again.
+    async fn renew(&self, target: &Target, id: Uuid) -> Infallible {
+        let often = (self.upload_lifetime() / 4).max(LEAST_RENEWAL);
+        loop {
+            tokio::time::sleep(often).await;
+            let renewed = async {
+                let push = self.find(target, id).await?;
+                self.extend(target, push.id).await?;
+                Ok::<_, ApiError>(())
+            };
+            // Somebody has given it up, or the database is busy: the next time may be better.
+            if let Err(error) = renewed.await {
+                tracing::debug!(error = %chain(&error), "a push could not be renewed");
+            }
+        }
     }
 
     /// What a stored plan puts into the slice. It was accepted once, so no limit applies.

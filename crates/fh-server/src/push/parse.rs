@@ -120,7 +120,7 @@ fn parse_path(
         let problem = format!("there are more than {MAX_SIGNATURES}");
         return Err(field(&name, "signatures", &problem));
     }
-    Ok(PathInfo {
+    let info = PathInfo {
         nar_hash,
         nar_size: path.nar_size,
         references: parse_all::<BTreeSet<_>, _>(&name, "references", &path.references)?,
@@ -136,7 +136,15 @@ fn parse_path(
             .transpose()
             .map_err(|error: fh_nix::Error| field(&name, "ca", &error))?,
         path: name,
-    })
+    };
+    // Nix stops where it is told of one that cannot be the path's.
+    if let Some(ca) = &info.ca
+        && !ca.fits(&info, store_dir)
+    {
+        let problem = format!("{ca} is the address of another path");
+        return Err(field(&info.path, "ca", &problem));
+    }
+    Ok(info)
 }
 
 fn parse_all<C, T>(path: &StorePath, name: &'static str, texts: &[String]) -> Result<C, ApiError>
@@ -191,7 +199,7 @@ mod tests {
     #[test]
     fn each_bad_field_is_named_with_its_path() {
         type Spoil = fn(&mut PushPath);
-        let cases: [(Spoil, &str); 10] = [
+        let cases: [(Spoil, &str); 11] = [
             (|path| path.nar_hash = "sha256:short".to_owned(), "nar_hash"),
             (|path| path.nar_size = 0, "nar_size"),
             (|path| path.nar_size = 1001, "nar_size"),
@@ -215,6 +223,10 @@ mod tests {
             ),
             (
                 |path| path.ca = Some("text:sha256:x\nURL: y".to_owned()),
+                "ca",
+            ),
+            (
+                |path| path.ca = Some(HASH.replace("sha256:", "fixed:r:sha256:")),
                 "ca",
             ),
         ];

@@ -1,10 +1,10 @@
 //! Answering what a push comes to, and beginning it.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use fh_api::{CommitSummary, PathAnswer, PathStatus, PushPath, PushPlan, PushRequest, UploadNeed};
-use fh_nix::PathInfo;
+use fh_nix::{PathInfo, StorePathHash};
 use uuid::Uuid;
 
 use super::examine::{Content, Examined, Target, examine};
@@ -27,7 +27,6 @@ impl Pushes {
         actor: Actor,
         request: PushRequest,
     ) -> Result<PushPlan, ApiError> {
-        let _place = self.planning().await?;
         let (store_dir, largest) = (self.store_dir().clone(), self.limits().nar_size);
         let wanted = tokio::task::spawn_blocking(move || parse(request, &store_dir, largest))
             .await
@@ -57,7 +56,8 @@ impl Pushes {
             .statuses
             .iter()
             .all(|status| matches!(status, PathStatus::Present | PathStatus::Upstream))
-            && !examined.raises;
+            && !examined.writes
+            && examined.left_out.is_empty();
         if nothing_new {
             plan.committed = Some(CommitSummary {
                 paths: kept.paths.len() as u64,
@@ -146,18 +146,18 @@ impl Pushes {
 
 /// What the push puts into the slice.
 fn content(wanted: &Wanted, examined: &Examined) -> Content {
-    let mut content = Content::default();
-    for (info, status) in wanted.paths.iter().zip(&examined.statuses) {
-        if *status == PathStatus::Upstream {
-            content.left_out.push(info.clone());
-        } else {
-            content.paths.push(info.clone());
-        }
+    let pushed: HashMap<StorePathHash, &PathInfo> = wanted
+        .paths
+        .iter()
+        .map(|info| (info.path.hash(), info))
+        .collect();
+    let told = |hash| pushed.get(hash).copied().or(wanted.context.get(hash));
+    let kept = wanted.paths.iter().zip(&examined.statuses);
+    let kept = kept.filter(|(_, status)| **status != PathStatus::Upstream);
+    Content {
+        paths: kept.map(|(info, _)| info.clone()).collect(),
+        left_out: examined.left_out.iter().filter_map(told).cloned().collect(),
     }
-    let elsewhere = examined.elsewhere.iter();
-    let told = elsewhere.filter_map(|hash| wanted.context.get(hash).cloned());
-    content.left_out.extend(told);
-    content
 }
 
 fn answers(wanted: &Wanted, examined: &Examined) -> Vec<PathAnswer> {

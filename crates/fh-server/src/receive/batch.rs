@@ -14,7 +14,7 @@ use fh_api::{BatchAnswer, NarAnswer, NarRejection};
 use fh_nix::NarHash;
 
 use super::body::{BodyReader, PIECE};
-use super::frames::FrameDecoder;
+use super::frames::{FrameDecoder, largest_for};
 use super::log::{LogRecord, ReceivedLogs};
 use super::parser::{BatchFault, BatchParser, Token};
 use super::publish::{Arrival, Publisher};
@@ -60,7 +60,9 @@ async fn publish(
             rejected,
         });
     }
-    publisher.publish(arrivals).await?;
+    // What was stored of the batch counts; the rest is sent again with it.
+    let published = publisher.publish(arrivals).await?;
+    published.into_iter().collect::<Result<(), _>>()?;
     Ok(BatchAnswer {
         nars,
         logs: Vec::new(),
@@ -209,6 +211,10 @@ impl Receiver {
                 self.count_stranger(&message)?;
                 Intake::Refused(message)
             }
+            Ok(expected) if length > largest_for(expected.nar_size) => Intake::Refused(format!(
+                "the NAR of {} was refused: {length} bytes are more than {} of content need",
+                expected.path, expected.nar_size
+            )),
             Ok(expected) if length <= PIECE as u64 => Intake::Memory(expected, Vec::new()),
             Ok(expected) => Intake::File(expected, self.storage.stage()?),
         };
@@ -338,7 +344,8 @@ fn check(
     metrics: &Metrics,
 ) -> Result<Result<Checksum, String>, ApiError> {
     let since = Instant::now();
-    let result = verify(decoder, compressed, expected.nar_hash, expected.nar_size);
+    let frames = decoder.frames(compressed).of_sender();
+    let result = verify(frames, expected.nar_hash, expected.nar_size);
     metrics.nar_verified(since.elapsed(), result.is_ok());
     match result {
         Ok(checksum) => Ok(Ok(checksum)),
@@ -360,7 +367,7 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         if error.is_full() {
             tracing::error!(error = %crate::error::chain(&error), "the disk is full");
-            return Self::Unavailable("the server has no room left for uploads".to_owned());
+            return Self::no_room();
         }
         Self::Internal(error.into())
     }

@@ -1,9 +1,7 @@
 //! A request's body as it comes from the network, in pieces of a bounded size.
 //!
-//! That a body does not stall, and that the rest of one that nobody wants is read before the answer,
+//! That a body does not stall or drip, and that the rest of one that nobody wants is read before the answer,
 //! is seen to where connections are served.
-
-use std::time::{Duration, Instant};
 
 use axum::body::Body;
 use bytes::Bytes;
@@ -12,29 +10,21 @@ use http::header::CONTENT_LENGTH;
 use http_body_util::BodyExt as _;
 
 use crate::error::ApiError;
-use crate::listen::body_failure;
+use crate::listen::{Pieces, body_failure};
 
 /// How many bytes are gathered before a step is made on a blocking thread: enough that the step costs
 /// more than its hand-over, and little enough that hundreds of slow uploads fit into memory.
 pub(super) const PIECE: usize = 256 << 10;
 
-/// Bytes a second that a body must have on average, once it was waited for as long as [`PATIENCE`]:
-/// who sends a byte a minute holds a place that others need.
-const SLOWEST: u64 = 1 << 10;
-
-/// How long a body is waited for, all in all, before its average rate counts.
-const PATIENCE: Duration = Duration::from_secs(60);
-
 /// Reads a body, never more than a limit and never without end.
 pub(crate) struct BodyReader {
     body: Body,
     limit: u64,
+    /// Fewer bytes than the limit that what is read may have, and what is said to more.
+    bound: Option<(u64, String)>,
     taken: u64,
     /// What was gathered so far; kept here so that nothing is lost where gathering is given up.
-    pieces: Vec<Bytes>,
-    gathered: usize,
-    /// How long the network was waited for, all in all.
-    waited: Duration,
+    pieces: Pieces,
 }
 
 impl BodyReader {
@@ -52,11 +42,15 @@ impl BodyReader {
         Ok(Self {
             body,
             limit,
+            bound: None,
             taken: 0,
-            pieces: Vec::new(),
-            gathered: 0,
-            waited: Duration::ZERO,
+            pieces: Pieces::default(),
         })
+    }
+
+    /// From now on a body of more bytes than these is refused as content, with this sentence.
+    pub(super) fn bound(&mut self, most: u64, refusal: String) {
+        self.bound = Some((most, refusal));
     }
 
     /// The most bytes that this reader takes.
@@ -67,23 +61,24 @@ impl BodyReader {
     /// The next bytes, at least [`PIECE`] of them unless the body ends before; empty at its end.
     /// It may be given up half-way: the next one then has all.
     pub(super) async fn gather(&mut self) -> Result<Vec<Bytes>, ApiError> {
-        while self.gathered < PIECE {
+        self.gather_noting(|| ()).await
+    }
+
+    /// As [`Self::gather`], and notes each time that bytes have come.
+    pub(super) async fn gather_noting(&mut self, note: impl Fn()) -> Result<Vec<Bytes>, ApiError> {
+        while self.pieces.len() < PIECE {
             let Some(bytes) = self.next().await? else {
                 break;
             };
-            self.gathered += bytes.len();
+            note();
             self.pieces.push(bytes);
         }
-        self.gathered = 0;
-        Ok(std::mem::take(&mut self.pieces))
+        Ok(self.pieces.take())
     }
 
     async fn next(&mut self) -> Result<Option<Bytes>, ApiError> {
         loop {
-            let since = Instant::now();
-            let frame = self.body.frame().await;
-            self.waited += since.elapsed();
-            let Some(frame) = frame else {
+            let Some(frame) = self.body.frame().await else {
                 return Ok(None);
             };
             let frame = frame.map_err(|error| body_failure(&error))?;
@@ -98,11 +93,8 @@ impl BodyReader {
             if self.taken > self.limit {
                 return Err(too_large(self.limit));
             }
-            let least = self.waited.as_secs().saturating_mul(SLOWEST);
-            if self.waited > PATIENCE && self.taken < least {
-                return Err(ApiError::Timeout(format!(
-                    "the body comes in at less than {SLOWEST} bytes a second"
-                )));
+            if let Some((_, refusal)) = self.bound.as_ref().filter(|(most, _)| self.taken > *most) {
+                return Err(ApiError::InvalidContent(refusal.clone()));
             }
             return Ok(Some(bytes));
         }

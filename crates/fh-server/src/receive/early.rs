@@ -7,21 +7,20 @@
 
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use super::body::BodyReader;
 use super::uploads::blocking;
 use crate::error::ApiError;
+use crate::shares::{Holders, Shares};
 use crate::storage::{FileStorage, StagedFile};
 
 /// Early parts that are read at the same time. Apart from those whose turn it is: they must never
 /// wait for these.
-const READ: usize = 64;
+const READ: u64 = 64;
 
 /// Where early parts wait.
 pub(super) struct WaitingRoom {
     storage: FileStorage,
-    places: Semaphore,
+    places: Shares,
     /// How long they wait unread.
     unread: Duration,
 }
@@ -31,7 +30,7 @@ impl WaitingRoom {
     pub(super) fn new(storage: FileStorage, unread: Duration) -> Self {
         Self {
             storage,
-            places: Semaphore::new(READ),
+            places: Shares::of_parts(READ, u64::MAX),
             unread,
         }
     }
@@ -40,17 +39,18 @@ impl WaitingRoom {
     pub(super) async fn wait<T>(
         &self,
         turn: impl Future<Output = Result<T, ApiError>>,
+        holders: Holders,
         body: &mut BodyReader,
     ) -> Result<(T, Option<StagedFile>), ApiError> {
         tokio::pin!(turn);
         let place = async {
             tokio::time::sleep(self.unread).await;
-            self.places.acquire().await
+            self.places.take(holders, 1).await
         };
         let place = tokio::select! {
             biased;
             turn = &mut turn => return Ok((turn?, None)),
-            place = place => place.map_err(ApiError::internal)?,
+            place = place => place.map_err(|_| ApiError::internal("no room for an early part"))?,
         };
         let storage = self.storage.clone();
         let mut file = blocking(move || storage.stage()).await?;

@@ -2,7 +2,9 @@
 //!
 //! Stricter than the command line tool: only plain zstd frames (RFC 8878, section 3.1.1), laid end to
 //! end, none cut short. Skippable frames and other formats are refused: not every reader of the
-//! stored object knows them.
+//! stored object knows them. What somebody sends to be stored is held to more: no frame of it is empty, and all of
+//! it is hardly larger than its content ([`largest_for`]). Else a few bytes of content would be stored, and sent to
+//! each reader, as many megabytes of nothing.
 
 use std::io::{self, BufRead};
 
@@ -20,6 +22,13 @@ const WINDOW_LOG: u32 = 27;
 
 /// A context that has grown beyond this many bytes is not kept for the next stream.
 const KEPT_MEMORY: usize = 12 << 20;
+
+/// The most bytes in which so much content is taken. The reference implementation makes at most a 256th of the
+/// content more of it, and 22 bytes for each frame; so even frames of 2 KiB each that do not compress at all are
+/// taken.
+pub(crate) fn largest_for(content: u64) -> u64 {
+    content.saturating_add(content / 64).saturating_add(1 << 10)
+}
 
 /// Why bytes are no sequence of zstd frames.
 #[derive(Debug, thiserror::Error)]
@@ -39,6 +48,12 @@ pub(crate) enum FrameFault {
     /// The last frame is not whole.
     #[error("it ends in the middle of a zstd frame")]
     Truncated,
+    /// A frame without content, where that is refused.
+    #[error("at byte {offset}, a zstd frame begins that holds nothing")]
+    Empty {
+        /// Where, in compressed bytes.
+        offset: u64,
+    },
     /// The compressed bytes cannot be had: no fault of theirs.
     #[error("the compressed bytes cannot be read")]
     Read(#[source] io::Error),
@@ -85,6 +100,9 @@ impl FrameDecoder {
             unfinished: false,
             output_full: false,
             ended: false,
+            refuses_empty: false,
+            has_content: false,
+            empty: None,
         }
     }
 
@@ -120,9 +138,24 @@ pub(crate) struct Frames<'d, R> {
     output_full: bool,
     /// The frame is complete, which is still to be told.
     ended: bool,
+    /// Whether frames without content are refused.
+    refuses_empty: bool,
+    /// Whether the present frame has any.
+    has_content: bool,
+    /// Where a frame without content began: there is to be no other frame beside it.
+    empty: Option<u64>,
 }
 
 impl<R: BufRead> Frames<'_, R> {
+    /// The same stream of somebody who wants it stored: no frame may be without content, unless it is the only one,
+    /// which then is the stream of nothing.
+    pub(crate) fn of_sender(self) -> Self {
+        Self {
+            refuses_empty: true,
+            ..self
+        }
+    }
+
     /// The checksum of the compressed bytes so far, of those before the stream too.
     pub(crate) fn sum(&self) -> &RunningChecksum {
         &self.sum
@@ -132,6 +165,14 @@ impl<R: BufRead> Frames<'_, R> {
     pub(crate) fn next(&mut self) -> Result<Option<Step<'_>>, FrameFault> {
         loop {
             if std::mem::take(&mut self.ended) {
+                if !std::mem::take(&mut self.has_content) {
+                    if self.refuses_empty && self.frame_start > 0 {
+                        return Err(FrameFault::Empty {
+                            offset: self.frame_start,
+                        });
+                    }
+                    self.empty = Some(self.frame_start);
+                }
                 self.frame_start = self.consumed;
                 return Ok(Some(Step::FrameEnd {
                     consumed: self.consumed,
@@ -147,6 +188,9 @@ impl<R: BufRead> Frames<'_, R> {
                 } else {
                     Ok(None)
                 };
+            }
+            if let Some(offset) = self.empty.filter(|_| self.refuses_empty) {
+                return Err(FrameFault::Empty { offset });
             }
             let position = usize::try_from(self.consumed - self.frame_start).unwrap_or(usize::MAX);
             let magic = MAGIC.get(position..).unwrap_or_default();
@@ -172,6 +216,7 @@ impl<R: BufRead> Frames<'_, R> {
             self.unfinished = hint != 0;
             self.output_full = made == decoder.output.len() && hint != 0;
             if made > 0 {
+                self.has_content = true;
                 return Ok(Some(Step::Data(&self.decoder.output[..made])));
             }
         }
@@ -220,6 +265,54 @@ mod tests {
             .collect();
         assert_eq!(ends, expected);
         assert_eq!(decode(&[][..]).unwrap(), (Vec::new(), Vec::new()));
+    }
+
+    #[test]
+    fn a_sender_cannot_have_frames_stored_that_hold_nothing() {
+        let (full, empty) = (compress(b"content"), compress(b""));
+        let decode = |frames: &[&[u8]]| {
+            let mut decoder = FrameDecoder::new().unwrap();
+            let bytes = frames.concat();
+            let mut frames = decoder.frames(bytes.as_slice()).of_sender();
+            while frames.next()?.is_some() {}
+            Ok::<_, FrameFault>(())
+        };
+        decode(&[&full, &full]).unwrap();
+        // The one way to write nothing.
+        decode(&[&empty]).unwrap();
+        for (frames, at) in [
+            ([&empty, &empty], 0),
+            ([&empty, &full], 0),
+            ([&full, &empty], full.len()),
+        ] {
+            let frames: Vec<&[u8]> = frames.iter().map(|frame| frame.as_slice()).collect();
+            let error = decode(&frames).unwrap_err();
+            let told = format!("at byte {at}, a zstd frame begins that holds nothing");
+            assert_eq!(error.to_string(), told);
+        }
+    }
+
+    #[test]
+    fn what_a_sender_makes_of_any_content_is_never_too_large() {
+        let mut state = 1_u64;
+        let noise: Vec<u8> = std::iter::repeat_with(|| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            (state >> 56) as u8
+        })
+        .take(3 << 20)
+        .collect();
+        for length in [0, 1, 100, 4096, 100_000, 3 << 20] {
+            let whole = compress(&noise[..length]).len() as u64;
+            assert!(whole <= largest_for(length as u64), "{length}: {whole}");
+            let pieces = noise[..length].chunks(2048).map(compress);
+            let pieces: usize = pieces.map(|frame| frame.len()).sum();
+            assert!(
+                pieces as u64 <= largest_for(length as u64),
+                "{length}: {pieces}"
+            );
+        }
     }
 
     #[test]

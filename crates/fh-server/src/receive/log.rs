@@ -9,7 +9,7 @@ use fh_api::{LOG_RECORD, LogAnswer, NarRejection};
 use fh_nix::{Hasher, NarHash, StorePath, StorePathHash};
 
 use super::body::PIECE;
-use super::frames::{FrameDecoder, FrameFault, Step};
+use super::frames::{FrameDecoder, FrameFault, Step, largest_for};
 use crate::database::logs::{self, Log};
 use crate::database::{Database, Decided};
 use crate::error::ApiError;
@@ -25,6 +25,14 @@ enum LogFault {
     /// Where this is noticed, nothing further is decompressed.
     #[error("it is longer than {LOG_SIZE} bytes")]
     TooLong,
+    /// It takes up more room than its content does.
+    #[error("{stored} bytes are more than {size} of content need")]
+    Padded {
+        /// Bytes that came.
+        stored: u64,
+        /// Bytes of content.
+        size: u64,
+    },
     /// It is not zstd, or cannot be read.
     #[error(transparent)]
     Frames(#[from] FrameFault),
@@ -74,8 +82,7 @@ impl LogRecord {
         let hash = StorePathHash::from_bytes(hash);
         let derivation = match push.deriver(&hash) {
             None => Err("no path of the push was built by this derivation".to_owned()),
-            // What does not compress at all grows by less than this.
-            Some(derivation) if length > LOG_SIZE + LOG_SIZE / 64 => Err(format!(
+            Some(derivation) if length > largest_for(LOG_SIZE) => Err(format!(
                 "the log of {derivation} was refused: {}",
                 LogFault::TooLong
             )),
@@ -143,6 +150,13 @@ impl ReceivedLogs {
                         (check(decoder, reader), file.length())
                     }
                 };
+                let checked = checked.and_then(|(hash, size)| {
+                    if length > largest_for(size) {
+                        let stored = length;
+                        return Err(LogFault::Padded { stored, size });
+                    }
+                    Ok((hash, size))
+                });
                 match checked {
                     Ok((log_hash, log_size)) => {
                         self.waiting += length;
@@ -234,7 +248,7 @@ impl Good {
 fn check(decoder: &mut FrameDecoder, compressed: impl BufRead) -> Result<(NarHash, u64), LogFault> {
     let mut hasher = Hasher::new();
     let mut size = 0;
-    let mut frames = decoder.frames(compressed);
+    let mut frames = decoder.frames(compressed).of_sender();
     while let Some(step) = frames.next()? {
         if let Step::Data(bytes) = step {
             size += bytes.len() as u64;

@@ -32,9 +32,6 @@ mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fh_api::{BatchAnswer, PartAnswer};
-use tokio::sync::{Semaphore, SemaphorePermit};
-
 pub(crate) use self::body::BodyReader;
 pub(crate) use self::frames::{FrameDecoder, FrameFault, Step};
 pub(crate) use self::publish::Publisher;
@@ -46,11 +43,17 @@ use crate::database::Database;
 use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::push::OpenPush;
+use crate::room::Level;
+use crate::shares::{Holders, Share, Shares};
 use crate::storage::{FileStorage, PartialKey};
 use crate::telemetry::Metrics;
+use fh_api::{BatchAnswer, PartAnswer};
 
 /// Bodies that are read at the same time. Each holds at most two pieces; more of them wait unread.
-const BODIES: usize = 64;
+const BODIES: u64 = 128;
+
+/// Bodies that may wait unread for one account or address: of each the connection may hold some megabytes.
+const WAITING: u64 = BODIES;
 
 /// The intake of NARs; clones share it.
 #[derive(Clone)]
@@ -60,7 +63,7 @@ pub(crate) struct Receiving {
     verifiers: Verifiers,
     publisher: Publisher,
     uploads: Uploads,
-    bodies: Arc<Semaphore>,
+    bodies: Shares,
     metrics: Metrics,
     batched_nar_size: u64,
     stall: Duration,
@@ -92,7 +95,7 @@ impl Receiving {
             verifiers,
             publisher,
             uploads,
-            bodies: Arc::new(Semaphore::new(BODIES)),
+            bodies: Shares::of_parts(BODIES, WAITING),
             metrics,
             batched_nar_size: settings.limits.batched_nar_size,
             stall: settings.timeouts.stall,
@@ -118,9 +121,10 @@ impl Receiving {
     pub(crate) async fn batch(
         &self,
         push: Arc<OpenPush>,
+        holders: Holders,
         body: &mut BodyReader,
     ) -> Result<BatchAnswer, ApiError> {
-        let _place = self.place().await?;
+        let _place = self.place(holders).await?;
         let _counted = self.metrics.upload_started();
         let receiver = batch::Receiver::new(
             push,
@@ -143,6 +147,7 @@ impl Receiving {
         push: &OpenPush,
         expected: &Expected,
         number: u64,
+        holders: Holders,
         body: &mut BodyReader,
     ) -> Result<PartAnswer, ApiError> {
         let key = PartialKey {
@@ -152,18 +157,22 @@ impl Receiving {
             nar_size: expected.nar_size,
         };
         self.uploads
-            .receive_part(key, expected, number, body, async || {
-                Ok((self.place().await?, self.metrics.upload_started()))
+            .receive_part(key, expected, number, holders, body, async || {
+                Ok((self.place(holders).await?, self.metrics.upload_started()))
             })
             .await
     }
 
-    async fn place(&self) -> Result<SemaphorePermit<'_>, ApiError> {
-        tokio::time::timeout(self.stall, self.bodies.acquire())
-            .await
-            .map_err(|_| {
-                ApiError::Unavailable("too many uploads are under way, try again".to_owned())
-            })?
-            .map_err(ApiError::internal)
+    /// Waits until a body may be read.
+    async fn place(&self, holders: Holders) -> Result<Share, ApiError> {
+        if self.database.room().level().await != Level::Enough {
+            return Err(ApiError::no_room());
+        }
+        let place = tokio::time::timeout(self.stall, self.bodies.take(holders, 1)).await;
+        place.ok().and_then(Result::ok).ok_or_else(|| {
+            ApiError::Unavailable(
+                "too many uploads of this account or address are under way, try again".to_owned(),
+            )
+        })
     }
 }

@@ -34,6 +34,12 @@ pub(crate) enum PartFault {
     Storage(#[from] StorageError),
 }
 
+/// Bytes of content that a part of a NAR has.
+pub(crate) fn content_of(number: u64, nar_size: u64, part_size: u64) -> u64 {
+    let before = number.saturating_mul(part_size);
+    nar_size.saturating_sub(before).min(part_size)
+}
+
 /// The state of one upload in parts.
 #[derive(Debug)]
 pub(crate) struct PartialNar {
@@ -172,12 +178,13 @@ impl PartialNar {
         open: &OpenPartial,
         decoder: &mut FrameDecoder,
     ) -> Result<(), PartFault> {
-        let left = self.expected.nar_size - self.good.check.taken();
-        let expected = left.min(self.part_size);
+        let expected = content_of(self.good.parts, self.expected.nar_size, self.part_size);
         let mut check = self.good.check.clone();
         let start = check.taken();
         let reader = BufReader::with_capacity(PIECE, open.reader(self.good.length));
-        let mut frames = decoder.frames_after(self.good.sum.clone(), reader);
+        let mut frames = decoder
+            .frames_after(self.good.sum.clone(), reader)
+            .of_sender();
         let mut found = 0;
         while let Some(step) = frames.next().map_err(NarFault::from)? {
             if let Step::Data(bytes) = step {
@@ -220,6 +227,15 @@ impl PartFault {
             Self::Content(fault) => fault.is_senders(),
             Self::Length { .. } => true,
             Self::Storage(_) => false,
+        }
+    }
+
+    /// Whether the parts that were taken before may be to blame as well: they were found to have their size, and to
+    /// be the beginning of some NAR, not of the right one.
+    pub(crate) fn is_of_the_whole(&self) -> bool {
+        match self {
+            Self::Content(fault) => fault.is_of_the_whole(),
+            Self::Length { .. } | Self::Storage(_) => false,
         }
     }
 }

@@ -12,7 +12,11 @@
 //! - a row is written when its object is on disk for good, never before;
 //! - an object that has a row is not replaced, unless it is damaged, is not there any more or has
 //!   another size;
-//! - the collection removes objects only while it holds the [turn](Publisher::turn).
+//! - what fails is told to those alone whose NAR it is: where one transaction for all fails, each NAR gets its own;
+//! - what has become an object and surely gets no row does not stay one: the parts of a large NAR go back to where
+//!   they lay, so that only the last of them has to be sent again;
+//! - the collection removes objects only while it holds the [turn](Publisher::turn);
+//! - nobody who holds the turn frees the room of files.
 //!
 //! A NAR that is stored already is received in full all the same, since whoever sends it may not be
 //! told that it is; then the copy is dropped. The answer is the same. It comes sooner by one rename
@@ -21,6 +25,7 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use fh_nix::NarHash;
 use tokio::sync::{OwnedMutexGuard, oneshot};
@@ -29,8 +34,12 @@ use crate::database::nars::{self, Nar, Stored};
 use crate::database::{Database, DatabaseError, Decided};
 use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
-use crate::storage::{Checksum, FileStorage, StagedFile, StorageError};
+use crate::storage::{Checksum, FileStorage, PlacedFile, StagedFile, StorageError};
 use crate::telemetry::Metrics;
+
+/// How long is waited before rows are written again that could not be written: what passes by mostly does so in
+/// this time, and pushes wait for a place no longer than they would for a slow disk.
+const RETRIES: [Duration; 2] = [Duration::from_millis(200), Duration::from_secs(1)];
 
 /// A verified NAR, and who has sent it to which slice.
 #[derive(Debug)]
@@ -66,8 +75,11 @@ struct Shared {
 
 struct Waiting {
     arrivals: Vec<Arrival>,
-    done: oneshot::Sender<Result<(), ApiError>>,
+    done: oneshot::Sender<Vec<Published>>,
 }
+
+/// What became of an arrival. An error is one of this machine, and passes by.
+pub(crate) type Published = Result<(), ApiError>;
 
 impl Publisher {
     /// With nothing to do.
@@ -89,23 +101,24 @@ impl Publisher {
         }
     }
 
-    /// Makes objects of these files, records who sent them, and returns when both are on disk.
+    /// Makes objects of these files, records who sent them, and returns when both are on disk: for each, in their
+    /// order, what became of it.
     ///
     /// It is finished even if nobody waits for it any more.
-    pub(crate) async fn publish(&self, arrivals: Vec<Arrival>) -> Result<(), ApiError> {
+    pub(crate) async fn publish(&self, arrivals: Vec<Arrival>) -> Result<Vec<Published>, ApiError> {
         if arrivals.is_empty() {
-            return Ok(());
+            return Ok(Vec::new());
         }
         let (done, answer) = oneshot::channel();
         self.shared.waiting().push(Waiting { arrivals, done });
         let publisher = self.clone();
         tokio::spawn(async move {
-            let _turn = publisher.turn().await;
+            let turn = publisher.turn().await;
             // Whoever had the turn before may have taken ours along: then this is nothing.
             let group = std::mem::take(&mut *publisher.shared.waiting());
-            publisher.publish_group(group).await;
+            publisher.publish_group(group, turn).await;
         });
-        answer.await.map_err(ApiError::internal)?
+        answer.await.map_err(ApiError::internal)
     }
 
     /// Waits until nothing is being published, and holds off what comes next.
@@ -113,27 +126,59 @@ impl Publisher {
         Arc::clone(&self.shared.turn).lock_owned().await
     }
 
-    async fn publish_group(&self, group: Vec<Waiting>) {
+    async fn publish_group(&self, group: Vec<Waiting>, turn: OwnedMutexGuard<()>) {
         if group.is_empty() {
             return;
         }
         let mut arrivals = Vec::new();
         let mut answers = Vec::new();
         for waiting in group {
+            answers.push((waiting.arrivals.len(), waiting.done));
             arrivals.extend(waiting.arrivals);
-            answers.push(waiting.done);
         }
-        let result = self.publish_arrivals(arrivals).await;
-        if let Err(error) = &result {
-            tracing::error!(error = %chain(error), "received NARs could not be stored");
+        let senders: Vec<Sender> = arrivals.iter().map(Sender::of).collect();
+        let (failed, spare) = match self.place(arrivals).await {
+            Ok(Placed {
+                objects,
+                failed,
+                spare,
+            }) => {
+                let mut failed = failed;
+                failed.extend(self.record(objects, &senders, &failed).await);
+                (failed, spare)
+            }
+            Err(error) => {
+                tracing::error!(error = %chain(&error), "received NARs could not be stored");
+                let failure = Failure::of_database(&error);
+                let all = senders.iter().map(|sender| (sender.nar_hash, failure));
+                (all.collect(), Vec::new())
+            }
+        };
+        drop(turn);
+        // Of a NAR that failed, what was received in parts stays, to be gone on with.
+        let spare = spare.into_iter();
+        let spare = spare.filter(|(nar_hash, _)| !failed.contains_key(nar_hash));
+        let spare: Vec<StagedFile> = spare.map(|(_, file)| file).collect();
+        if !spare.is_empty() {
+            let _ = tokio::task::spawn_blocking(move || discard(spare)).await;
         }
-        for answer in answers {
+        let mut senders = senders.into_iter();
+        for (count, answer) in answers {
+            let published =
+                senders
+                    .by_ref()
+                    .take(count)
+                    .map(|sender| match failed.get(&sender.nar_hash) {
+                        None => Ok(()),
+                        Some(failure) => Err(failure.told()),
+                    });
             // Nobody waits where the request was given up.
-            let _ = answer.send(result.as_ref().copied().map_err(share));
+            let _ = answer.send(published.collect());
         }
     }
 
-    async fn publish_arrivals(&self, arrivals: Vec<Arrival>) -> Result<(), ApiError> {
+    /// Places what is not stored yet.
+    async fn place(&self, arrivals: Vec<Arrival>) -> Result<Placed, DatabaseError> {
         let hashes: Vec<NarHash> = arrivals.iter().map(|arrival| arrival.nar_hash).collect();
         let stored = self
             .shared
@@ -141,18 +186,95 @@ impl Publisher {
             .read(move |connection| nars::stored(connection, &hashes))
             .await?;
         let storage = self.shared.storage.clone();
-        let placed = tokio::task::spawn_blocking(move || place(&storage, arrivals, &stored))
+        tokio::task::spawn_blocking(move || place(&storage, arrivals, &stored))
             .await
-            .map_err(ApiError::internal)??;
-        let Placed {
-            objects,
-            replaced,
-            senders,
-        } = placed;
-        for stored in &objects {
-            self.shared
-                .metrics
-                .nar_stored(stored.nar_size, stored.file_size);
+            .map_err(|_| DatabaseError::Task)
+    }
+
+    /// Writes the rows of what was placed and of all who have sent something that is stored: which NARs it failed
+    /// for.
+    async fn record(
+        &self,
+        objects: Vec<NewObject>,
+        senders: &[Sender],
+        failed: &HashMap<NarHash, Failure>,
+    ) -> HashMap<NarHash, Failure> {
+        let rows = Rows {
+            objects: objects.iter().map(|object| object.stored).collect(),
+            senders: senders
+                .iter()
+                .filter(|sender| !failed.contains_key(&sender.nar_hash))
+                .copied()
+                .collect(),
+        };
+        let failures = self.write_somehow(rows).await;
+        let mut lost = Vec::new();
+        for object in objects {
+            let nar_hash = object.stored.nar_hash;
+            match failures.get(&nar_hash) {
+                Some(failure) => {
+                    // A row that may be there after all must not lose its file.
+                    if failure.is_certain {
+                        lost.push(object.file);
+                    }
+                }
+                None => self.is_stored(&object),
+            }
+        }
+        if !lost.is_empty() {
+            let _ = tokio::task::spawn_blocking(move || take_back(lost)).await;
+        }
+        failures
+    }
+
+    /// Writes rows in one transaction, again where that fails, and then those of each NAR for itself: which NARs it
+    /// failed for.
+    async fn write_somehow(&self, rows: Rows) -> HashMap<NarHash, Failure> {
+        let mut is_certain = true;
+        let mut waits = RETRIES.into_iter();
+        let error = loop {
+            let Err(error) = self.write(&rows).await else {
+                return HashMap::new();
+            };
+            is_certain &= !error.may_have_committed();
+            match waits.next() {
+                Some(wait) if !error.is_full() => {
+                    tracing::warn!(error = %chain(&error), "the rows of received NARs are written again");
+                    tokio::time::sleep(wait).await;
+                }
+                _ => break error,
+            }
+        };
+        tracing::error!(error = %chain(&error), "the rows of received NARs could not be written");
+        let concerns_all = error.is_full() || error.is_busy();
+        let mut failures = HashMap::new();
+        for (nar_hash, rows) in rows.by_nar() {
+            let failure = if concerns_all {
+                Failure::of_database(&error)
+            } else {
+                let Err(error) = self.write(&rows).await else {
+                    continue;
+                };
+                let name = nar_hash.to_base32();
+                tracing::error!(nar_hash = name, error = %chain(&error), "a NAR could not be stored");
+                Failure::of_database(&error)
+            };
+            let is_certain = is_certain && failure.is_certain;
+            failures.insert(
+                nar_hash,
+                Failure {
+                    is_certain,
+                    ..failure
+                },
+            );
+        }
+        failures
+    }
+
+    async fn write(&self, rows: &Rows) -> Result<(), DatabaseError> {
+        let Rows { objects, senders } = rows.clone();
+        if objects.is_empty() && senders.is_empty() {
+            return Ok(());
         }
         self.shared
             .database
@@ -160,21 +282,36 @@ impl Publisher {
                 for stored in &objects {
                     nars::record(transaction, stored)?;
                 }
-                for (flake_id, account_id, nar_hash) in senders {
+                for sender in senders {
+                    let Sender {
+                        flake_id,
+                        account_id,
+                        nar_hash,
+                    } = sender;
                     nars::record_received(transaction, flake_id, account_id, &nar_hash)?;
                 }
                 Ok::<_, DatabaseError>(())
             })
-            .await?;
-        for nar_hash in &replaced {
+            .await
+    }
+
+    /// Tells of an object that has its row.
+    fn is_stored(&self, object: &NewObject) {
+        let Stored {
+            nar_hash,
+            nar_size,
+            file_size,
+            ..
+        } = object.stored;
+        self.shared.metrics.nar_stored(nar_size, file_size);
+        if object.replaced {
             tracing::warn!(
                 nar_hash = %nar_hash.to_base32(),
                 "a damaged NAR was sent again, and is whole"
             );
             self.shared.metrics.nar_healed();
-            self.shared.lookup.forget_object(nar_hash);
+            self.shared.lookup.forget_object(&nar_hash);
         }
-        Ok(())
     }
 }
 
@@ -184,62 +321,164 @@ impl Shared {
     }
 }
 
-/// What is on disk and is to be recorded.
-struct Placed {
-    /// New objects.
-    objects: Vec<Stored>,
-    /// Those of them that had a row.
-    replaced: Vec<NarHash>,
-    /// Flake, account, NAR.
-    senders: Vec<(i64, i64, NarHash)>,
+/// Who has sent what to where.
+#[derive(Debug, Clone, Copy)]
+struct Sender {
+    flake_id: i64,
+    account_id: i64,
+    nar_hash: NarHash,
 }
 
-/// Places what is not stored yet, each NAR once, and drops the rest.
-fn place(
-    storage: &FileStorage,
-    arrivals: Vec<Arrival>,
-    stored: &HashMap<NarHash, Nar>,
-) -> Result<Placed, StorageError> {
+impl Sender {
+    fn of(arrival: &Arrival) -> Self {
+        Self {
+            flake_id: arrival.flake_id,
+            account_id: arrival.account_id,
+            nar_hash: arrival.nar_hash,
+        }
+    }
+}
+
+/// Why a NAR is not stored.
+#[derive(Debug, Clone, Copy)]
+struct Failure {
+    /// There is no room.
+    full: bool,
+    /// No row of it was written. Else that is not known before the database was opened again.
+    is_certain: bool,
+}
+
+impl Failure {
+    fn of_storage(error: &StorageError) -> Self {
+        Self {
+            full: error.is_full(),
+            is_certain: true,
+        }
+    }
+
+    fn of_database(error: &DatabaseError) -> Self {
+        Self {
+            full: error.is_full(),
+            is_certain: !error.may_have_committed(),
+        }
+    }
+
+    /// To the one who sent the NAR; the log has the cause.
+    fn told(self) -> ApiError {
+        if self.full {
+            return ApiError::no_room();
+        }
+        let sentence = "a NAR that was received could not be stored, try again";
+        ApiError::Unavailable(sentence.to_owned())
+    }
+}
+
+/// What is to be recorded in one transaction.
+#[derive(Debug, Clone, Default)]
+struct Rows {
+    objects: Vec<Stored>,
+    senders: Vec<Sender>,
+}
+
+impl Rows {
+    fn by_nar(self) -> HashMap<NarHash, Self> {
+        let mut all: HashMap<NarHash, Self> = HashMap::new();
+        for stored in self.objects {
+            all.entry(stored.nar_hash).or_default().objects.push(stored);
+        }
+        for sender in self.senders {
+            all.entry(sender.nar_hash).or_default().senders.push(sender);
+        }
+        all
+    }
+}
+
+/// An object that is on disk and has no row yet.
+struct NewObject {
+    stored: Stored,
+    file: PlacedFile,
+    /// There was a row, of an object that was no good.
+    replaced: bool,
+}
+
+/// What became of files.
+struct Placed {
+    /// New objects.
+    objects: Vec<NewObject>,
+    /// NARs that could not be placed.
+    failed: HashMap<NarHash, Failure>,
+    /// Copies that nobody needs once the others have their rows.
+    spare: Vec<(NarHash, StagedFile)>,
+}
+
+/// Places what is not stored yet, each NAR once.
+fn place(storage: &FileStorage, arrivals: Vec<Arrival>, stored: &HashMap<NarHash, Nar>) -> Placed {
     let mut placed = Placed {
         objects: Vec::new(),
-        replaced: Vec::new(),
-        senders: Vec::with_capacity(arrivals.len()),
+        failed: HashMap::new(),
+        spare: Vec::new(),
     };
-    let mut files: HashMap<NarHash, StagedFile> = HashMap::new();
+    let mut files = Vec::new();
+    let mut rows: HashMap<NarHash, Stored> = HashMap::new();
     for arrival in arrivals {
         let nar_hash = arrival.nar_hash;
-        placed
-            .senders
-            .push((arrival.flake_id, arrival.account_id, nar_hash));
-        let row = stored.get(&nar_hash);
-        let sound = match row {
-            Some(nar) if nar.damaged => false,
-            Some(nar) => storage.object_size(&nar_hash)? == Some(nar.file_size),
-            None => false,
+        let sound = match stored.get(&nar_hash) {
+            Some(nar) if !nar.damaged => {
+                // What cannot be looked at is placed anew.
+                let found = storage.object_size(&nar_hash).ok().flatten();
+                found == Some(nar.file_size)
+            }
+            _ => false,
         };
-        if sound || files.contains_key(&nar_hash) {
-            arrival.file.discard()?;
+        if sound || rows.contains_key(&nar_hash) {
+            placed.spare.push((nar_hash, arrival.file));
             continue;
         }
-        if row.is_some() {
-            placed.replaced.push(nar_hash);
-        }
-        placed.objects.push(Stored {
+        let row = Stored {
             nar_hash,
             nar_size: arrival.nar_size,
             file_size: arrival.file.length(),
             checksum: arrival.checksum,
-        });
-        files.insert(nar_hash, arrival.file);
+        };
+        rows.insert(nar_hash, row);
+        files.push((nar_hash, arrival.file));
     }
-    storage.place(files)?;
-    Ok(placed)
+    for (nar_hash, result) in storage.place(files) {
+        match result {
+            Ok(file) => placed.objects.push(NewObject {
+                stored: rows[&nar_hash],
+                file,
+                replaced: stored.contains_key(&nar_hash),
+            }),
+            Err(error) => {
+                let name = nar_hash.to_base32();
+                tracing::error!(
+                    nar_hash = name,
+                    error = %chain(&error),
+                    "a received NAR could not be stored"
+                );
+                placed.failed.insert(nar_hash, Failure::of_storage(&error));
+            }
+        }
+    }
+    placed
 }
 
-/// The same failure for another one who waits. The log has the cause already.
-fn share(error: &ApiError) -> ApiError {
-    match error {
-        ApiError::Unavailable(sentence) => ApiError::Unavailable(sentence.clone()),
-        _ => ApiError::internal("received NARs could not be stored"),
+fn discard(files: Vec<StagedFile>) {
+    for file in files {
+        if let Err(error) = file.discard() {
+            tracing::warn!(error = %chain(&error), "a copy of a stored NAR stays behind");
+        }
     }
 }
+
+fn take_back(files: Vec<PlacedFile>) {
+    for file in files {
+        if let Err(error) = file.take_back() {
+            tracing::warn!(error = %chain(&error), "a file without a row stays behind");
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

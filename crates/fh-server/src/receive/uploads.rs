@@ -6,7 +6,7 @@
 //! pushes of the same NAR by the same account are one upload: a part that the one has brought, the
 //! other is told of without its being taken twice.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -17,11 +17,13 @@ use tokio::time::Instant;
 
 use super::body::BodyReader;
 use super::early::WaitingRoom;
-use super::partial::{PartFault, PartialNar};
+use super::frames::largest_for;
+use super::partial::{PartFault, PartialNar, content_of};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers};
 use crate::database::{Database, nars};
 use crate::error::{ApiError, chain};
+use crate::shares::Holders;
 use crate::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
 use crate::telemetry::Metrics;
 
@@ -43,6 +45,9 @@ struct Shared {
     waiting: WaitingRoom,
     metrics: Metrics,
     uploads: Mutex<HashMap<PartialKey, Arc<Upload>>>,
+    /// Uploads whose files are being removed: nobody looks for one of these before that is done. Nobody is in
+    /// [`Self::uploads`] when they come in here.
+    removing: watch::Sender<HashSet<PartialKey>>,
 }
 
 /// One upload, in memory as long as somebody works on it.
@@ -51,7 +56,27 @@ struct Upload {
     expected: Expected,
     state: Arc<tokio::sync::Mutex<State>>,
     progress: watch::Sender<Progress>,
-    active_at: Mutex<Instant>,
+    activity: Mutex<Activity>,
+}
+
+/// When something happened to an upload. Progress has two ends: bytes that come from the client, and
+/// what the server does with them. As long as the server is at work, nobody has waited too long.
+struct Activity {
+    last: Instant,
+    /// Steps that the server is at right now.
+    steps: usize,
+}
+
+/// A step of the server, from here to its drop.
+#[must_use]
+struct Step<'a>(&'a Upload);
+
+impl Drop for Step<'_> {
+    fn drop(&mut self) {
+        let mut activity = self.0.activity();
+        activity.steps -= 1;
+        activity.last = Instant::now();
+    }
 }
 
 #[derive(Default)]
@@ -105,6 +130,7 @@ impl Uploads {
                 metrics,
                 part_size,
                 uploads: Mutex::default(),
+                removing: watch::Sender::default(),
             }),
         }
     }
@@ -115,8 +141,9 @@ impl Uploads {
         key: PartialKey,
         expected: &Expected,
     ) -> Result<u64, ApiError> {
-        let known = self.shared.uploads().get(&key).map(Arc::clone);
-        if known.is_none() && self.shared.storage.partial(&key).length()? == 0 {
+        let known = self.shared.uploads().contains_key(&key);
+        let partial = self.shared.storage.partial(&key);
+        if !known && blocking(move || partial.length()).await? == 0 {
             return Ok(0);
         }
         let upload = self.upload(key, expected);
@@ -141,6 +168,7 @@ impl Uploads {
         key: PartialKey,
         expected: &Expected,
         number: u64,
+        holders: Holders,
         body: &mut BodyReader,
         place: impl AsyncFnOnce() -> Result<P, ApiError>,
     ) -> Result<PartAnswer, ApiError> {
@@ -151,9 +179,19 @@ impl Uploads {
                 expected.path
             )));
         }
+        let content = content_of(number, expected.nar_size, self.shared.part_size);
+        let most = largest_for(content);
+        body.bound(
+            most,
+            format!(
+                "part {number} of the NAR of {} was refused: it has more than {most} bytes, and this part must have \
+                 {content} when it is decompressed",
+                expected.path
+            ),
+        );
         let upload = self.upload(key, expected);
         let turn = self.turn(&upload, number);
-        let (turn, early) = self.shared.waiting.wait(turn, body).await?;
+        let (turn, early) = self.shared.waiting.wait(turn, holders, body).await?;
         match turn {
             Turn::Past(progress) => Ok(PartAnswer {
                 parts_received: if progress.complete {
@@ -164,7 +202,9 @@ impl Uploads {
                 complete: progress.complete,
             }),
             Turn::Mine(mut state) => {
+                let waiting_for_place = upload.step();
                 let _place = place().await?;
+                drop(waiting_for_place);
                 let result = self.receive(&upload, &mut state, number, early, body).await;
                 if state.partial.is_none() {
                     // Something failed half-way: the next one has to read the file again.
@@ -185,14 +225,24 @@ impl Uploads {
     }
 
     /// Removes the parts of an upload that nobody works on: whether that is so.
+    ///
+    /// Blocks as long as the file system needs to free the room, and nobody else does meanwhile: who wants to go on
+    /// with that very upload waits for it without a thread.
     pub(crate) fn discard(&self, key: &PartialKey) -> Result<bool, StorageError> {
-        let uploads = self.shared.uploads();
-        // Whoever begins one has to wait for the lock that is held here.
-        if uploads.contains_key(key) {
-            return Ok(false);
+        {
+            let uploads = self.shared.uploads();
+            if uploads.contains_key(key) {
+                return Ok(false);
+            }
+            self.shared.removing.send_modify(|removing| {
+                removing.insert(*key);
+            });
         }
-        self.shared.storage.partial(key).remove()?;
-        Ok(true)
+        let removed = self.shared.storage.partial(key).remove();
+        self.shared.removing.send_modify(|removing| {
+            removing.remove(key);
+        });
+        removed.map(|()| true)
     }
 
     fn upload(&self, key: PartialKey, expected: &Expected) -> Arc<Upload> {
@@ -203,7 +253,10 @@ impl Uploads {
                 expected: expected.clone(),
                 state: Arc::default(),
                 progress: watch::Sender::default(),
-                active_at: Mutex::new(Instant::now()),
+                activity: Mutex::new(Activity {
+                    last: Instant::now(),
+                    steps: 0,
+                }),
             })
         });
         Arc::clone(upload)
@@ -254,7 +307,13 @@ impl Uploads {
         if state.partial.is_some() || upload.progress.borrow().complete {
             return Ok(());
         }
+        let _step = upload.step();
         let key = upload.key;
+        let mut removing = self.shared.removing.subscribe();
+        removing
+            .wait_for(|removing| !removing.contains(&key))
+            .await
+            .map_err(ApiError::internal)?;
         let received = self
             .shared
             .database
@@ -293,6 +352,7 @@ impl Uploads {
     ) -> Result<PartAnswer, ApiError> {
         let unknown = || ApiError::internal("an upload was not read before its turn");
         let partial = state.partial.take().ok_or_else(unknown)?;
+        let opening = upload.step();
         let (mut open, partial) = blocking(move || {
             let mut open = partial.open()?;
             if let Some(early) = early {
@@ -301,13 +361,14 @@ impl Uploads {
             Ok((open, partial))
         })
         .await?;
+        drop(opening);
         let fed = loop {
-            let pieces = match body.gather().await {
+            let pieces = match body.gather_noting(|| upload.touch()).await {
                 Ok(pieces) if pieces.is_empty() => break Ok(open),
                 Ok(pieces) => pieces,
                 Err(error) => break Err(error),
             };
-            upload.touch();
+            let _step = upload.step();
             let appended = blocking(move || {
                 pieces.iter().try_for_each(|piece| open.append(piece))?;
                 Ok(open)
@@ -317,6 +378,7 @@ impl Uploads {
                 Err(error) => break Err(error),
             };
         };
+        let _step = upload.step();
         let open = match fed {
             Ok(open) => open,
             Err(error) => {
@@ -334,12 +396,16 @@ impl Uploads {
                 (result, open, partial)
             })
             .await?;
-        upload.touch();
         let whole = partial.parts() == partial.part_count();
         if let Err(fault) = result {
             self.shared.metrics.nar_verified(partial.verifying(), false);
-            let partial = cut_off(partial).await?;
-            self.put_back(upload, state, partial);
+            if number > 0 && fault.is_of_the_whole() {
+                // Who knows which of them is to blame: the next one begins with none.
+                self.reset(upload, state, partial).await?;
+            } else {
+                let partial = cut_off(partial).await?;
+                self.put_back(upload, state, partial);
+            }
             return Err(refusal(fault, &upload.expected, Some(number)));
         }
         if !whole {
@@ -354,12 +420,31 @@ impl Uploads {
         self.complete(upload, state, partial, open).await
     }
 
+    /// Throws all parts away; who waits with a later one is told to plan again.
+    async fn reset(
+        &self,
+        upload: &Upload,
+        state: &mut State,
+        mut partial: PartialNar,
+    ) -> Result<(), ApiError> {
+        let partial = blocking(move || {
+            partial.reset()?;
+            Ok(partial)
+        })
+        .await?;
+        upload
+            .progress
+            .send_modify(|progress| progress.attempt += 1);
+        self.put_back(upload, state, partial);
+        Ok(())
+    }
+
     /// Checks the whole, and makes it an object.
     async fn complete(
         &self,
         upload: &Arc<Upload>,
         state: &mut State,
-        mut partial: PartialNar,
+        partial: PartialNar,
         open: OpenPartial,
     ) -> Result<PartAnswer, ApiError> {
         let parts_received = partial.part_count();
@@ -370,15 +455,7 @@ impl Uploads {
         let checksum = match checked {
             Ok(checksum) => checksum,
             Err(fault) => {
-                let partial = blocking(move || {
-                    partial.reset()?;
-                    Ok(partial)
-                })
-                .await?;
-                upload
-                    .progress
-                    .send_modify(|progress| progress.attempt += 1);
-                self.put_back(upload, state, partial);
+                self.reset(upload, state, partial).await?;
                 return Err(refusal(fault.into(), &upload.expected, None));
             }
         };
@@ -387,17 +464,16 @@ impl Uploads {
         }
         let file = blocking(move || open.into_staged()).await?;
         let key = upload.key;
-        self.shared
-            .publisher
-            .publish(vec![Arrival {
-                flake_id: key.flake_id,
-                account_id: key.account_id,
-                nar_hash: key.nar_hash,
-                nar_size: key.nar_size,
-                checksum,
-                file,
-            }])
-            .await?;
+        let arrival = Arrival {
+            flake_id: key.flake_id,
+            account_id: key.account_id,
+            nar_hash: key.nar_hash,
+            nar_size: key.nar_size,
+            checksum,
+            file,
+        };
+        let published = self.shared.publisher.publish(vec![arrival]).await?;
+        published.into_iter().collect::<Result<(), _>>()?;
         upload.progress.send_modify(|progress| {
             progress.known = true;
             progress.parts = parts_received;
@@ -428,18 +504,28 @@ impl Shared {
 }
 
 impl Upload {
+    fn activity(&self) -> MutexGuard<'_, Activity> {
+        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Now, while the server is at work.
     fn active_at(&self) -> Instant {
-        *self
-            .active_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+        let activity = self.activity();
+        if activity.steps > 0 {
+            Instant::now()
+        } else {
+            activity.last
+        }
     }
 
     fn touch(&self) {
-        *self
-            .active_at
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.activity().last = Instant::now();
+    }
+
+    /// Begins a step of the server.
+    fn step(&self) -> Step<'_> {
+        self.activity().steps += 1;
+        Step(self)
     }
 
     /// Ends when nothing has happened to the upload for so long.
@@ -502,3 +588,6 @@ pub(super) async fn blocking<T: Send + 'static>(
         .await
         .map_err(ApiError::internal)??)
 }
+
+#[cfg(test)]
+mod tests;

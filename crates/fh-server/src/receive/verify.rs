@@ -4,10 +4,10 @@ use std::io::BufRead;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fh_nix::{Hasher, Limits, NarHash, NarValidator, StorePath};
-use tokio::sync::Semaphore;
 
-use super::frames::{FrameDecoder, FrameFault, Step};
+use super::frames::{FrameDecoder, FrameFault, Frames, Step};
 use crate::error::ApiError;
+use crate::shares::{self, Shares};
 use crate::storage::Checksum;
 
 /// What a NAR was announced to be.
@@ -58,6 +58,17 @@ impl NarFault {
     /// Whether the sender is at fault, and not this machine.
     pub(crate) fn is_senders(&self) -> bool {
         !matches!(self, Self::Frames(FrameFault::Read(_)))
+    }
+
+    /// Whether not only the bytes that it showed at may be to blame, but as well those that came before.
+    pub(crate) fn is_of_the_whole(&self) -> bool {
+        match self {
+            Self::TooLong { .. }
+            | Self::TooShort { .. }
+            | Self::Hash { .. }
+            | Self::Structure(_) => true,
+            Self::Frames(_) => false,
+        }
     }
 }
 
@@ -119,13 +130,11 @@ impl NarCheck {
 
 /// Checks a NAR that is here as a whole, compressed: the checksum of its compressed bytes.
 pub(crate) fn verify(
-    decoder: &mut FrameDecoder,
-    compressed: impl BufRead,
+    mut frames: Frames<'_, impl BufRead>,
     nar_hash: NarHash,
     nar_size: u64,
 ) -> Result<Checksum, NarFault> {
     let mut check = NarCheck::new(nar_size);
-    let mut frames = decoder.frames(compressed);
     while let Some(step) = frames.next()? {
         if let Step::Data(bytes) = step {
             check.take(bytes)?;
@@ -142,7 +151,7 @@ pub(crate) struct Verifiers {
 }
 
 struct Shared {
-    places: Arc<Semaphore>,
+    places: Shares,
     idle: Mutex<Vec<FrameDecoder>>,
 }
 
@@ -151,7 +160,7 @@ impl Verifiers {
     pub(crate) fn new(places: usize) -> Self {
         Self {
             shared: Arc::new(Shared {
-                places: Arc::new(Semaphore::new(places.max(1))),
+                places: Shares::of_turns(places.max(1) as u64),
                 idle: Mutex::new(Vec::new()),
             }),
         }
@@ -163,10 +172,8 @@ impl Verifiers {
         &self,
         step: impl FnOnce(&mut FrameDecoder) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let place = Arc::clone(&self.shared.places)
-            .acquire_owned()
-            .await
-            .map_err(ApiError::internal)?;
+        let place = self.shared.places.take(shares::current(), 1).await;
+        let place = place.map_err(|_| ApiError::internal("no turn to verify"))?;
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
             let _place = place;

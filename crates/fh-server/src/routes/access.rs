@@ -4,6 +4,10 @@
 //! answered from the slices that the caller administers. What is in neither does not count, so that
 //! the answer is the same, to the byte, whether a path is nowhere or only where the caller may not
 //! know of it.
+//!
+//! Of somebody else only what they were given counts, and never what they follow. And reasons are told only to
+//! whom the lists are shown that they stand in: who administers one flake, and is no member, learns of no
+//! members, teams or policies of its organisation.
 
 use std::str::FromStr as _;
 
@@ -16,7 +20,7 @@ use serde::Deserialize;
 
 use super::named;
 use super::path::Query;
-use super::reasons::{self, Whose};
+use super::reasons::{self, Told, Whose};
 use super::table::{Route, get};
 use crate::access::{Caller, FlakeEntry, Principal};
 use crate::database::slices::Holder;
@@ -134,7 +138,7 @@ async fn of_caller(
         path: path_text(state, hash, &known).await?,
         user: Some(principal.name.clone()),
         readable: served.is_some(),
-        slices: slices(state, known, whose, served).await?,
+        slices: slices(state, known, whose, None, served).await?,
         narrowed_by: narrowed_by(principal),
         disputed,
         message,
@@ -197,7 +201,8 @@ async fn of_another(
                 Ok(account) => account,
                 Err(error) => return Ok(Err(error)),
             };
-            let holdings = grants::holdings(connection, account.id)?;
+            // What they follow counts for nothing here.
+            let holdings = grants::given(connection, account.id)?;
             let mut invited = false;
             for flake in flakes {
                 invited |= facts::is_invited(connection, flake.organization, flake.id, account.id)?;
@@ -212,21 +217,27 @@ async fn of_another(
         .any(|(flake, _)| reads_by_name(&holdings, flake));
     let disabled = account.disabled_at.is_some();
     let readable = opened && !disabled;
+    let path = path_text(state, hash, &known).await?;
+    let served = first_served(&known, &holdings, caller.everybody()).filter(|_| readable);
+    let whose = Whose::Account(account.id, Vec::new());
+    let slices = slices(state, known, whose, Some(caller), served).await?;
+    let is_told = slices.iter().any(|slice| !slice.reasons.is_empty());
     let message = if disabled {
         format!("{name} is disabled, and reads nothing.")
-    } else if readable {
+    } else if readable && is_told {
         format!("{name} can read it by what stands here; a token of theirs may be narrower.")
+    } else if readable {
+        format!("{name} can read it; by what, the organisation tells its own people alone.")
     } else if invited {
         format!("{name} is invited, and can read it once they accept.")
     } else {
         format!("{name} cannot read it by any flake that you administer.")
     };
-    let served = first_served(&known, &holdings, caller.everybody()).filter(|_| readable);
     Ok(AccessExplanation {
-        path: path_text(state, hash, &known).await?,
+        path,
         user: Some(name),
         readable,
-        slices: slices(state, known, Whose::Account(account.id, Vec::new()), served).await?,
+        slices,
         narrowed_by: narrowed_by(principal),
         disputed: None,
         message,
@@ -272,7 +283,7 @@ async fn of_everybody(
         path: path_text(state, hash, &known).await?,
         user: None,
         readable,
-        slices: slices(state, known, Whose::Everybody, served).await?,
+        slices: slices(state, known, Whose::Everybody, Some(caller), served).await?,
         narrowed_by: narrowed_by(principal),
         disputed,
         message,
@@ -295,19 +306,30 @@ fn first_served(known: &[Known], holdings: &Holdings, everybody: &Follows) -> Op
     ranked.min().map(|(_, index)| index)
 }
 
+/// What lets whom read these slices, as far as a caller is told; all of it where nobody is named, of what they
+/// hold themselves.
 async fn slices(
     state: &AppState,
     known: Vec<Known>,
     whose: Whose,
+    told_to: Option<&Caller>,
     served: Option<usize>,
 ) -> Result<Vec<SliceAccess>, ApiError> {
+    let told = |flake: &FlakeEntry| told_to.map_or(Told::OWN, |caller| Told::to(caller, flake));
+    let known: Vec<(FlakeEntry, Told)> = known
+        .into_iter()
+        .map(|(flake, _)| {
+            let told = told(&flake);
+            (flake, told)
+        })
+        .collect();
     let slices = state.database().read(move |connection| {
         known
             .into_iter()
             .enumerate()
-            .map(|(index, (flake, _))| {
+            .map(|(index, (flake, told))| {
                 Ok(SliceAccess {
-                    reasons: reasons::of_slice(connection, &flake, &whose)?,
+                    reasons: reasons::of_slice(connection, &flake, &whose, told)?,
                     served: served == Some(index),
                     visibility: flake.visibility,
                     flake: flake.name,

@@ -30,9 +30,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::Method;
 
-use crate::access::{Again, DecidedSlot};
+use crate::access::{Again, DecidedSlot, Source};
 use crate::database::Database;
 use crate::error::{ApiError, is_stale};
+use crate::listen::Peer;
+use crate::shares::{Holders, Share, Shares};
 use crate::state::AppState;
 
 /// How often one request is handled. From the second run on it holds the turn in which access changes, so
@@ -48,9 +50,15 @@ pub(super) struct Terms {
     pub(super) plan_time: Duration,
     database: Database,
     decided: DecidedSlot,
-    /// The body, once it was read; none in it where it is not kept.
-    kept: Arc<OnceLock<Option<Bytes>>>,
+    /// Where the request comes from, for who is nobody.
+    from: Holders,
+    memory: Shares,
+    /// The body, once it was read, and the memory that it takes; none in it where it is not kept.
+    kept: Arc<OnceLock<Option<Kept>>>,
 }
+
+/// A body and the memory that was taken for it.
+type Kept = (Bytes, Option<Share>);
 
 impl Terms {
     /// Notes that a body is being taken that is not kept.
@@ -58,14 +66,32 @@ impl Terms {
         let _ = self.kept.set(None);
     }
 
-    /// Keeps a body that has come to its end.
+    /// Takes the memory for a body of so many bytes, and waits for it where the caller has too much of it. None is
+    /// taken for one that was read before.
+    ///
+    /// # Errors
+    /// 503 where too many bodies of theirs are waiting.
+    pub(super) async fn memory(&self, bytes: u64) -> Result<Option<Share>, ApiError> {
+        if self.kept.get().is_some() {
+            return Ok(None);
+        }
+        let holders = self.decided.holders().unwrap_or(self.from);
+        let taken = self.memory.take(holders, bytes).await.map_err(|_| {
+            ApiError::Unavailable(
+                "too many requests of this account or address are waiting, try again".to_owned(),
+            )
+        });
+        taken.map(Some)
+    }
+
+    /// Keeps a body that has come to its end, and the memory that was taken for it.
     ///
     /// # Errors
     /// [`ApiError::Stale`] where the caller has to be decided about again before anything is read for
     /// them.
-    pub(super) fn end(&self, body: &Bytes) -> Result<(), ApiError> {
+    pub(super) fn end(&self, body: &Bytes, memory: Option<Share>) -> Result<(), ApiError> {
         // In a later run it is the same one.
-        let _ = self.kept.set(Some(body.clone()));
+        let _ = self.kept.set(Some((body.clone(), memory)));
         match self.decided.get() {
             Some(decided) if !self.database.stands(decided) => Err(ApiError::Stale),
             _ => Ok(()),
@@ -83,11 +109,15 @@ pub(super) async fn handle(
         return next.run(request).await;
     }
     let timeouts = &state.settings().timeouts;
+    let peer = request.extensions().get::<Peer>();
+    let source = Source::of(peer, request.headers(), state.settings());
     let terms = Terms {
         body_time: timeouts.body,
         plan_time: timeouts.plan,
         database: state.database().clone(),
         decided: DecidedSlot::default(),
+        from: Holders::new(None, source.address),
+        memory: state.limiter().body_memory().clone(),
         kept: Arc::default(),
     };
     request.extensions_mut().insert(terms.decided.clone());
@@ -101,7 +131,7 @@ pub(super) async fn handle(
             break;
         }
         let body = match terms.kept.get() {
-            Some(Some(body)) => Body::from(body.clone()),
+            Some(Some((body, _))) => Body::from(body.clone()),
             Some(None) => break,
             // The handler has not looked at it.
             None => Body::empty(),

@@ -18,11 +18,11 @@ use fh_nix::{NarHash, StorePath, StorePathHash};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue};
 
-use super::even::Absence;
 use super::table::{Asks, Route, get};
 use super::{listing, log, nar};
 use crate::access::{Caller, Scope};
 use crate::error::ApiError;
+use crate::even::Absence;
 use crate::lookup::NAR_SUFFIX;
 use crate::state::AppState;
 use crate::telemetry::{CacheAnswer, CacheRoute};
@@ -103,6 +103,9 @@ impl Item {
 }
 
 /// `GET` and `HEAD` of everything that Nix asks.
+///
+/// What is rare on the way (a question to the database, a listing, a log, a workload's identity) is boxed, here and
+/// in [`crate::lookup`]: a future has room for its largest branch, and is moved several times.
 pub(crate) async fn answer(
     State(state): State<AppState>,
     caller: Caller,
@@ -148,15 +151,22 @@ async fn answer_at_once(
             Ok((narinfo_headers(shared), text).into_response())
         }
         Item::Listing(hash) => {
-            let nar = state.lookup().nar_of_path(&view, hash).await?;
+            let nar = Box::pin(state.lookup().nar_of_path(&view, hash)).await?;
             let answer = nar.map_or(CacheAnswer::Absent, |_| CacheAnswer::Stored);
             state.metrics().cache_answered(CacheRoute::Listing, answer);
             let nar = nar.ok_or(ApiError::NotFound)?;
             let (method, headers) = (request.method(), request.headers());
-            listing::serve(state, nar, method, headers, freshness(shared)).await
+            Box::pin(listing::serve(
+                state,
+                nar,
+                method,
+                headers,
+                freshness(shared),
+            ))
+            .await
         }
         Item::Log(derivation) => {
-            let found = state.lookup().log(&view, derivation).await?;
+            let found = Box::pin(state.lookup().log(&view, derivation)).await?;
             let answer = match &found {
                 None => CacheAnswer::Absent,
                 Some(_) => CacheAnswer::Stored,
@@ -164,7 +174,7 @@ async fn answer_at_once(
             state.metrics().cache_answered(CacheRoute::Log, answer);
             let found = found.ok_or(ApiError::NotFound)?;
             let (method, headers) = (request.method(), request.headers());
-            log::serve(found, method, headers, freshness(shared)).await
+            Box::pin(log::serve(found, method, headers, freshness(shared))).await
         }
         Item::Nar(nar_hash) => {
             let nar = state.lookup().nar(&view, nar_hash).await?;

@@ -38,9 +38,8 @@ pub(super) async fn note_denied(
     request.extensions_mut().insert(slot.clone());
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
-    let proxies = &state.settings().trusted_proxies;
     let peer = request.extensions().get::<Peer>();
-    let source = Source::of(peer, request.headers(), proxies);
+    let source = Source::of(peer, request.headers(), state.settings());
     let has_credentials = request.headers().contains_key(AUTHORIZATION);
     let response = next.run(request).await;
     let status = response.status();

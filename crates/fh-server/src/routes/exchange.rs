@@ -188,7 +188,7 @@ async fn answer(
             format!("the field grant_type must be {TOKEN_EXCHANGE}"),
         ));
     }
-    state.limiter().login(source)?;
+    let _turn = state.limiter().examination(source).await;
     // Before anything is read that decides, such as which organisations are meant.
     let generation = state.database().generation();
     let named = Named::Organizations(asked.organization.clone());
@@ -217,7 +217,7 @@ async fn answer(
         Err(refusal) => Err(refusal),
     };
     if let Err(Refusal::Identity(_) | Refusal::Untrusted(_) | Refusal::Request(_)) = &admitted {
-        state.limiter().login_failed(source);
+        state.limiter().login_failed(source)?;
     }
     let (shown, admission) = admitted.map_err(refused_by)?;
     let scope = scope(&admission, asked.scope.as_deref())?;

@@ -69,7 +69,7 @@ pub(crate) struct ListQuery {
 }
 
 /// `GET /api/v1/flakes`: all that the caller may read, the public ones included. Unlisted ones stand
-/// here for those alone who hold something on them.
+/// here for those alone who hold something on them. A token for certain paths is told of none.
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
@@ -77,7 +77,8 @@ pub(crate) async fn list(
 ) -> Result<Json<FlakeList>, ApiError> {
     let scope = query.org.as_deref().map_or(Scope::All, Scope::Organization);
     let mut readable: Vec<(i64, Option<Role>)> = Vec::new();
-    if let Some(view) = caller.view().narrow(scope) {
+    let view = caller.named_view().ok();
+    if let Some(view) = view.and_then(|view| view.narrow(scope)) {
         readable.extend(view.flakes().map(|(flake, role)| (flake.id, role)));
     }
     let flakes = state.database().read(move |connection| {
@@ -155,6 +156,7 @@ pub(crate) async fn show(
     caller: Caller,
     path: FlakePath,
 ) -> Result<Json<FlakeInfo>, ApiError> {
+    caller.named_view()?;
     let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
     let found = state
         .database()
@@ -219,9 +221,14 @@ pub(crate) async fn update(
     let describes = wanted.description.is_some();
     let description = line("description", wanted.description)?;
     let role = flake.role;
+    let hides = wanted.visibility == Some(Visibility::Private) && !describes;
+    let decided = match caller.decided() {
+        decided if hides => decided.taking_away(),
+        decided => decided,
+    };
     let changed = state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(decided, move |change| {
             let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
             if let Some(visibility) = wanted.visibility {
                 flakes::set_visibility(change, flake.id, visibility)?;
@@ -270,7 +277,7 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
             audit::record(
                 change,

@@ -82,7 +82,11 @@ pub(crate) async fn list(
         FollowsQuery {
             org: None,
             everybody: false,
-        } => Follower::Account(caller.require(Permission::Pull)?.account_id),
+        } => {
+            let principal = caller.require(Permission::Pull)?;
+            caller.named_view()?;
+            Follower::Account(principal.account_id)
+        }
     };
     let found = state
         .database()

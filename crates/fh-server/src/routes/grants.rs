@@ -265,7 +265,7 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
 async fn remove_on(state: &AppState, asked: Change) -> Result<StatusCode, ApiError> {
     state
         .database()
-        .change_access(asked.decided, move |change| {
+        .change_access(asked.decided.taking_away(), move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
             let before = grants::get(change, target, id)?.map(|(role, _)| role);

@@ -1,5 +1,6 @@
 //! Whether the process lives, and whether it can serve.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::extract::State;
@@ -9,6 +10,7 @@ use http::header::CACHE_CONTROL;
 
 use super::table::{Asks, Route, get};
 use crate::error::chain;
+use crate::room::Level;
 use crate::state::AppState;
 
 /// How long the database and the storage may take to answer.
@@ -22,7 +24,7 @@ pub(super) fn routes() -> Vec<Route> {
             .answers_text(200, "text/plain"),
         get(
             "/readyz",
-            "Whether the database and the storage answer too",
+            "Whether the database and the storage answer too, and have room",
             ready,
         )
         .asks(Asks::Nobody)
@@ -37,7 +39,8 @@ pub(crate) async fn healthy() -> impl IntoResponse {
     answer(StatusCode::OK, "ok\n")
 }
 
-/// `GET /readyz`: the database and the storage answer too. What is wrong stands in the log.
+/// `GET /readyz`: the database and the storage answer too, and there is room for what is sent. What is wrong is said
+/// in one constant sentence; the log has more.
 pub(crate) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     let database = async {
         let asked = state.database().read(|connection| {
@@ -50,30 +53,55 @@ pub(crate) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
         asked.await.map(|_| ()).map_err(|error| chain(&error))
     };
     let storage = async {
+        // One at a time, and those who wait do so without a thread, however slow the disk is.
+        let asking = Arc::clone(state.probing()).lock_owned().await;
         let storage = state.storage().clone();
-        match tokio::task::spawn_blocking(move || storage.probe()).await {
+        let probed = tokio::task::spawn_blocking(move || {
+            let _asking = asking;
+            storage.probe()
+        });
+        match probed.await {
             Ok(probed) => probed.map_err(|error| chain(&error)),
             Err(error) => Err(chain(&error)),
         }
     };
-    let (database, storage) = tokio::join!(
+    let room = async {
+        match state.database().room().level().await {
+            Level::Enough => Ok(()),
+            Level::Low => Err("there is no room left for uploads".to_owned()),
+            Level::GivenUp => Err("there is no room left but for taking access away".to_owned()),
+        }
+    };
+    let (database, storage, room) = tokio::join!(
         tokio::time::timeout(READY_TIMEOUT, database),
         tokio::time::timeout(READY_TIMEOUT, storage),
+        tokio::time::timeout(READY_TIMEOUT, room),
     );
-    let mut ready = true;
-    for (part, result) in [("database", database), ("storage", storage)] {
+    let mut wrong = None;
+    for (part, result, told) in [
+        (
+            "database",
+            database,
+            "not ready: the database does not answer\n",
+        ),
+        ("storage", storage, "not ready: the storage takes no data\n"),
+        (
+            "room",
+            room,
+            "not ready: there is no room left on the disk\n",
+        ),
+    ] {
         let error = match result {
             Ok(Ok(())) => continue,
             Ok(Err(error)) => error,
             Err(_) => format!("no answer within {} seconds", READY_TIMEOUT.as_secs()),
         };
         tracing::error!(part, error, "not ready");
-        ready = false;
+        wrong = Some(told);
     }
-    if ready {
-        answer(StatusCode::OK, "ready\n")
-    } else {
-        answer(StatusCode::SERVICE_UNAVAILABLE, "not ready\n")
+    match wrong {
+        None => answer(StatusCode::OK, "ready\n"),
+        Some(told) => answer(StatusCode::SERVICE_UNAVAILABLE, told),
     }
 }
 

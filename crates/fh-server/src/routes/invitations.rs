@@ -163,7 +163,7 @@ pub(crate) async fn decline(
     let (decider, actor) = (Decider::of(principal, &caller), caller.actor()?);
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let account = decider.account(change, query.user.as_ref())?;
             decider.decides_for(change, &account)?;
             let organization = organization(change, &path.org)?;

@@ -12,12 +12,13 @@ use std::time::Duration;
 use axum::extract::Request;
 use bytes::Bytes;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
-use http_body_util::{BodyExt as _, LengthLimitError, Limited};
+use http_body::Body as _;
+use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
 
 use super::again::Terms;
 use crate::error::ApiError;
-use crate::listen::body_failure;
+use crate::listen::{Pieces, body_failure};
 
 /// Bodies above this many bytes are parsed on a thread where that keeps nobody waiting.
 const PARSE_ELSEWHERE: usize = 1 << 20;
@@ -103,22 +104,35 @@ async fn read_within(
     if stated.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
-    let bound = usize::try_from(limit).unwrap_or(usize::MAX);
     let time = time(&terms);
-    let collecting = Limited::new(request.into_body(), bound).collect();
-    match tokio::time::timeout(time, collecting).await {
-        Ok(Ok(collected)) => {
-            let body = collected.to_bytes();
-            terms.end(&body)?;
-            Ok(body)
+    let announced = stated.or_else(|| request.body().size_hint().upper());
+    let announced = announced.map_or(limit, |bytes| bytes.min(limit));
+    let mut body = request.into_body();
+    let collecting = async {
+        let memory = terms.memory(announced).await?;
+        let mut pieces = Pieces::default();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| body_failure(&error))?;
+            // Trailers say nothing here.
+            let Ok(bytes) = frame.into_data() else {
+                continue;
+            };
+            pieces.push(bytes);
+            if pieces.len() as u64 > limit {
+                return Err(too_large());
+            }
         }
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(error)) => Err(body_failure(&axum::Error::new(error))),
-        Err(_) => Err(ApiError::Timeout(format!(
+        Ok((pieces.into_bytes(), memory))
+    };
+    let collected = tokio::time::timeout(time, collecting).await.map_err(|_| {
+        ApiError::Timeout(format!(
             "the body did not come to its end within {} seconds",
             time.as_secs_f32()
-        ))),
-    }
+        ))
+    })?;
+    let (bytes, memory) = collected?;
+    terms.end(&bytes, memory)?;
+    Ok(bytes)
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {

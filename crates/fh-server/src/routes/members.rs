@@ -21,7 +21,8 @@ use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
 use crate::database::AccessChange;
 use crate::database::audit::{self, Event};
-use crate::database::invitations::{self, Belonging};
+use crate::database::grants::{self, SubjectId};
+use crate::database::invitations::{self, Belonging, Granted};
 use crate::database::members::{self, Member};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -109,6 +110,9 @@ pub(crate) async fn set(
             let counts_now = member.is_none() && !invited;
             if before != Some(wanted.role) || counts_now {
                 decides_about(&organization, before.max(Some(wanted.role)))?;
+                if grants::administers(change, organization.id, SubjectId::Members)? {
+                    decides_about(&organization, Some(OrganizationRole::Admin))?;
+                }
                 if wanted.role == OrganizationRole::Owner && account.organization_id.is_some() {
                     return Err(ApiError::InvalidContent(format!(
                         "{} is the service account of an organisation, whose administrators mint \
@@ -159,8 +163,8 @@ pub(crate) async fn set(
 }
 
 /// `DELETE /api/v1/orgs/{org}/members/{user}`: takes an account out of the organisation and of its
-/// teams, be it a member, a guest or invited. What was granted to it by name counts no more, and is an
-/// invitation again; of one who leaves it goes.
+/// teams, be it a member, a guest or invited. What was granted to it by name goes with that, on the
+/// organisation and on its flakes: nobody who was taken out can accept it anew.
 pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
@@ -176,28 +180,29 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let account = named::account(change, &path.user)?;
             let member = members::get(change, organization.id, account.id)?;
             let invited = members::get_invited(change, organization.id, account.id)?;
             let belonging = invitations::belonging(change, organization.id, account.id)?;
-            if member.is_none() && invited.is_none() && belonging != Belonging::Guest {
+            let granted = invitations::granted(change, organization.id, account.id)?;
+            // What a service account of the organisation was granted is none of its membership.
+            let offered = belonging == Belonging::Stranger && granted.any;
+            let belongs = member.is_some() || belonging == Belonging::Guest;
+            if !belongs && invited.is_none() && !offered {
                 return Ok(());
             }
             let before = member.as_ref().or(invited.as_ref());
             let before = before.map(|member| member.role);
             if !leaves {
                 decides_about(&organization, before)?;
+                takes_grants(&organization, granted)?;
             }
             if member.is_some() && before == Some(OrganizationRole::Owner) {
                 keeps_an_owner(change, &organization, account.id)?;
             }
             members::remove(change, organization.id, account.id)?;
-            let grants = if leaves {
-                invitations::remove_grants(change, organization.id, account.id)?
-            } else {
-                0
-            };
+            let grants = invitations::remove_grants(change, organization.id, account.id)?;
             audit::record(
                 change,
                 &Event {
@@ -229,6 +234,18 @@ fn decides_about(
     if role >= Some(OrganizationRole::Admin) && !organization.is_owner() {
         return Err(ApiError::Forbidden(format!(
             "only owners of {} make or unmake its administrators and owners",
+            organization.name
+        )));
+    }
+    Ok(())
+}
+
+/// That the caller may take away what somebody was granted: `admin` on the whole organisation is for its
+/// owners to take, as everywhere.
+fn takes_grants(organization: &OrganizationRef, granted: Granted) -> Result<(), ApiError> {
+    if granted.administers && !organization.is_owner() {
+        return Err(ApiError::Forbidden(format!(
+            "only owners of {} take somebody out who was granted admin on the whole of it",
             organization.name
         )));
     }

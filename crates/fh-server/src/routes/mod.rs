@@ -10,7 +10,6 @@ mod audit;
 mod cache;
 mod denied;
 mod discovery;
-mod even;
 mod exchange;
 mod file_body;
 mod flakes;
@@ -52,12 +51,13 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
-use http::HeaderValue;
 use http::header::CACHE_CONTROL;
+use http::{HeaderValue, StatusCode};
 use tower::util::MapResponseLayer;
 
 use self::table::Group;
 use crate::error::{ApiError, as_plain_text};
+use crate::even::Absence;
 use crate::state::AppState;
 
 /// Every route of the server.
@@ -68,6 +68,7 @@ pub(crate) fn router(state: AppState) -> Router {
             fh_api::API_PREFIX,
             table::router(api())
                 .layer(from_fn_with_state(state.clone(), again::handle))
+                .layer(from_fn(even_absences))
                 .layer(from_fn(never_stored))
                 .layer(from_fn_with_state(state.clone(), denied::note_denied)),
         )
@@ -75,6 +76,16 @@ pub(crate) fn router(state: AppState) -> Router {
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(state)
+}
+
+/// What is hidden takes as long as what does not exist.
+async fn even_absences(request: Request, next: Next) -> Response {
+    let absence = Absence::new();
+    let response = next.run(request).await;
+    if response.status() == StatusCode::NOT_FOUND {
+        absence.told().await;
+    }
+    response
 }
 
 /// The OpenAPI document of every route, as JSON for people: what `/api/v1/openapi.json` answers.

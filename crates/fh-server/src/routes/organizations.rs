@@ -3,11 +3,12 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
-    CreateOrganization, FlakePattern, NameKind, OrganizationInfo, OrganizationList,
+    CreateOrganization, FlakePattern, Name, NameKind, OrganizationInfo, OrganizationList,
     OrganizationRole, Permission, UpdateOrganization,
 };
 use fh_nix::PublicKey;
 use http::StatusCode;
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::json::json_body;
@@ -18,6 +19,7 @@ use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
 use crate::access::{Caller, touches};
 use crate::config::OrganizationCreation;
+use crate::database::accounts::Account;
 use crate::database::audit::{self, Event};
 use crate::database::{contests, members, organizations};
 use crate::error::ApiError;
@@ -35,8 +37,8 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<OrganizationList>(200),
         post(
             "/orgs",
-            "Make an organisation; the caller becomes its owner. For server administrators, unless the \
-             server lets anyone",
+            "Make an organisation; the caller becomes its owner, or whom a server administrator names. For \
+             server administrators, unless the server lets anyone",
             create,
         )
         .takes::<CreateOrganization>()
@@ -77,7 +79,9 @@ pub(crate) async fn list(
     };
     let orgs = found
         .iter()
-        .filter(|organization| touches(principal, &organization.name))
+        .filter(|organization| {
+            caller.named_view().is_ok() && touches(principal, &organization.name)
+        })
         .map(|organization| organization.info(principal.holdings.membership(organization.id)))
         .collect();
     Ok(Json(OrganizationList { orgs }))
@@ -86,7 +90,8 @@ pub(crate) async fn list(
 /// The most keys that an organisation trusts.
 const MOST_KEYS: usize = 50;
 
-/// `POST /api/v1/orgs`: the caller becomes the owner.
+/// `POST /api/v1/orgs`: the caller becomes the owner. A server administrator may name somebody else, and is no
+/// member then: what the members of an organisation write comes before all else in each other's views.
 pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
@@ -94,8 +99,17 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<OrganizationInfo>), ApiError> {
     caller.require(Permission::Admin)?;
     let wanted: CreateOrganization = json_body(request, state.settings().limits.json_size).await?;
-    let owner = caller.require_reach(&FlakePattern::Organization(wanted.name.clone()))?;
-    let (actor, owner) = (caller.actor()?, owner.account_id);
+    let principal = caller.require_reach(&FlakePattern::Organization(wanted.name.clone()))?;
+    let (actor, creator) = (caller.actor()?, principal.account_id);
+    let is_self = |owner: &Name| owner.folded() == principal.name.folded();
+    let named_owner = wanted.owner.clone().filter(|owner| !is_self(owner));
+    if named_owner.is_some() && caller.server_administrator().is_err() {
+        return Err(ApiError::Forbidden(
+            "server administrators alone make organisations for somebody else, with a token that is not \
+             narrowed"
+                .to_owned(),
+        ));
+    }
     let may_make = match state.settings().organization_creation {
         OrganizationCreation::Anyone => Ok(()),
         OrganizationCreation::Administrators => {
@@ -109,10 +123,15 @@ pub(crate) async fn create(
             })
         }
     };
+    let for_another = named_owner.is_some();
     let signer = state.clone();
     let (status, organization) = state
         .database()
         .change_access(caller.decided(), move |change| {
+            let made_for = named_owner
+                .map(|owner| owner_named(change, &owner))
+                .transpose()?;
+            let owner = made_for.as_ref().map_or(creator, |account| account.id);
             if let Some(there) = organizations::find(change, &wanted.name)? {
                 let role = members::get(change, there.id, owner)?.map(|member| member.role);
                 if wanted.exist_ok && role == Some(OrganizationRole::Owner) {
@@ -129,6 +148,10 @@ pub(crate) async fn create(
             let organization = organizations::insert(change, &wanted.name)?;
             members::set(change, organization.id, owner, OrganizationRole::Owner)?;
             signing_keys::make(&signer, change, organization.id)?;
+            let mut detail = json!({ "organization": organization.uuid });
+            if let Some(account) = &made_for {
+                detail["owner"] = json!(account.name);
+            }
             audit::record(
                 change,
                 &Event {
@@ -136,15 +159,38 @@ pub(crate) async fn create(
                     actor: Some(actor),
                     organization_id: Some(organization.id),
                     subject: wanted.name.as_str(),
-                    detail: json!({ "organization": organization.uuid }),
+                    detail,
                     ..Event::default()
                 },
             )?;
             Ok((StatusCode::CREATED, organization))
         })
         .await?;
-    let info = organization.info(Some(OrganizationRole::Owner));
-    Ok((status, Json(info)))
+    // Of an organisation that is made for somebody else, the caller is what they were before: nothing, if it is new.
+    let role = if for_another {
+        principal.holdings.membership(organization.id)
+    } else {
+        Some(OrganizationRole::Owner)
+    };
+    Ok((status, Json(organization.info(role))))
+}
+
+/// The account of somebody whom an organisation is made for.
+fn owner_named(connection: &Connection, name: &Name) -> Result<Account, ApiError> {
+    let account = named::account(connection, name.as_str())?;
+    let name = &account.name;
+    if account.organization_id.is_some() {
+        return Err(ApiError::InvalidContent(format!(
+            "{name} is the service account of an organisation, whose administrators mint its tokens: it can \
+             be no owner"
+        )));
+    }
+    if account.disabled_at.is_some() {
+        return Err(ApiError::InvalidContent(format!(
+            "{name} is disabled: an organisation has an owner who is not"
+        )));
+    }
+    Ok(account)
 }
 
 /// `GET /api/v1/orgs/{org}`: for its members, and for server administrators.
@@ -261,7 +307,7 @@ pub(crate) async fn remove(
     let signer = state.clone();
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
             let flakes = organizations::count_flakes(change, organization.id)?;
             if flakes > 0 {

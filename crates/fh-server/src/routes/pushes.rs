@@ -25,6 +25,7 @@ use super::table::{Route, delete, post, put};
 use crate::access::{Caller, FlakeRef};
 use crate::error::ApiError;
 use crate::receive::BodyReader;
+use crate::shares::{self, counted_for};
 use crate::state::AppState;
 
 /// Pushes.
@@ -167,6 +168,7 @@ fn is_batch(headers: &HeaderMap) -> bool {
 async fn finish<T: Send + 'static>(
     work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Result<T, ApiError> {
+    let work = counted_for(shares::current(), work);
     tokio::spawn(work.in_current_span())
         .await
         .map_err(ApiError::internal)?

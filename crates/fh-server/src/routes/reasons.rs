@@ -7,7 +7,7 @@ use fh_api::{AccessReason, Name, Role, Subject};
 use fh_auth::{Follows, Holdings, Named};
 use rusqlite::Connection;
 
-use crate::access::FlakeEntry;
+use crate::access::{Caller, FlakeEntry};
 use crate::database::{DatabaseError, explain};
 
 /// The most accounts that are named for one reason.
@@ -22,13 +22,41 @@ pub(super) enum Whose {
     Account(i64, Vec<String>),
 }
 
-/// The reasons for which a slice is readable: visibility, memberships, grants, trust policies.
+/// What is told of an organisation to whom reasons are told. The grants on the flake itself are always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Told {
+    /// Its members, and who is in its teams.
+    pub(super) members: bool,
+    /// Its grants on every flake, and its trust policies.
+    pub(super) administration: bool,
+}
+
+impl Told {
+    /// To somebody of what they hold themselves.
+    pub(super) const OWN: Self = Self {
+        members: true,
+        administration: true,
+    };
+
+    /// What the lists of a flake's organisation show to a caller.
+    pub(super) fn to(caller: &Caller, flake: &FlakeEntry) -> Self {
+        let organization = flake.name.org.as_str();
+        Self {
+            members: caller.organization_of_member(organization).is_ok(),
+            administration: caller.organization_to_administer(organization).is_ok(),
+        }
+    }
+}
+
+/// The reasons for which a slice is readable, as far as they are told: visibility, memberships, grants, trust
+/// policies.
 ///
 /// An unlisted flake is readable by visibility: for everybody who names it.
 pub(super) fn of_slice(
     connection: &Connection,
     flake: &FlakeEntry,
     whose: &Whose,
+    told: Told,
 ) -> Result<Vec<AccessReason>, DatabaseError> {
     let (facts, organization) = (flake.facts(), flake.organization_id);
     let account = match whose {
@@ -50,15 +78,29 @@ pub(super) fn of_slice(
             users: Vec::new(),
         });
     }
-    for (user, role) in explain::members(connection, organization, account)? {
+    let members = if told.members {
+        explain::members(connection, organization, account)?
+    } else {
+        Vec::new()
+    };
+    for (user, role) in members {
         let mut alone = Holdings::default();
         alone.add_membership(organization, role);
         if let Some(role) = alone.role(facts) {
-            add(&mut reasons, "membership", None, role, true, user);
+            add(&mut reasons, "membership", None, role, true, Some(user));
         }
     }
     let mut by_grants = Vec::new();
     for grant in explain::grants(connection, organization, flake.id, account)? {
+        if grant.organization_wide && !told.administration {
+            continue;
+        }
+        // For whom a grant to a team or to all members counts says who is in it.
+        let is_by_name = matches!(grant.subject, Subject::User(_));
+        let names_its_users = is_by_name || told.members;
+        if !names_its_users && account.is_some() {
+            continue;
+        }
         let mut alone = Holdings::default();
         if grant.organization_wide {
             alone.add_organization_grant(organization, grant.role);
@@ -67,7 +109,8 @@ pub(super) fn of_slice(
         }
         if let Some(role) = alone.role(facts) {
             let (subject, wide) = (Some(grant.subject), grant.organization_wide);
-            add(&mut by_grants, "grant", subject, role, wide, grant.holder);
+            let user = Some(grant.holder).filter(|_| names_its_users);
+            add(&mut by_grants, "grant", subject, role, wide, user);
         }
     }
     by_grants.sort_by(|a, b| {
@@ -75,7 +118,12 @@ pub(super) fn of_slice(
         key(a).cmp(&key(b))
     });
     reasons.append(&mut by_grants);
-    for policy in explain::policies(connection, organization)? {
+    let policies = if told.administration {
+        explain::policies(connection, organization)?
+    } else {
+        Vec::new()
+    };
+    for policy in policies {
         let (org, project) = (flake.name.org.as_str(), flake.name.project.as_str());
         let counts = match whose {
             Whose::Everybody => true,
@@ -102,14 +150,14 @@ pub(super) fn of_slice(
     Ok(reasons)
 }
 
-/// Adds an account to the reason that it shares with others. They come sorted by name.
+/// Adds an account, if it may be named, to the reason that it shares with others. They come sorted by name.
 fn add(
     reasons: &mut Vec<AccessReason>,
     by: &str,
     subject: Option<Subject>,
     role: Role,
     organization_wide: bool,
-    user: Name,
+    user: Option<Name>,
 ) {
     let same = reasons.iter_mut().find(|reason| {
         reason.by == by
@@ -118,7 +166,7 @@ fn add(
             && reason.organization_wide == organization_wide
     });
     match same {
-        Some(reason) if reason.users.len() < MAX_USERS => reason.users.push(user),
+        Some(reason) if reason.users.len() < MAX_USERS => reason.users.extend(user),
         Some(_) => {}
         None => reasons.push(AccessReason {
             by: by.to_owned(),
@@ -126,7 +174,7 @@ fn add(
             trust_policy: None,
             role: Some(role),
             organization_wide,
-            users: vec![user],
+            users: user.into_iter().collect(),
         }),
     }
 }

@@ -68,7 +68,7 @@ pub(super) async fn revoke(
 ) -> Result<Json<TokenRevocation>, ApiError> {
     let named = named(&state, &caller, path.id).await?;
     let actor = caller.actor()?;
-    let decided = caller.decided();
+    let decided = caller.decided().taking_away();
     let told = state
         .database()
         .change_access(decided, move |change| {

@@ -150,7 +150,7 @@ pub(crate) async fn remove(
     let root = query.root;
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             if roots::remove(change, organization.id, &root)? {
                 audit::record(
                     change,

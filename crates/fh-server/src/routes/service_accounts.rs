@@ -118,7 +118,7 @@ pub(crate) async fn remove(
     };
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let account = accounts::find_named(change, &name)?
                 .filter(|account| account.organization_id == Some(organization.id))
                 .ok_or(ApiError::NotFound)?;

@@ -1,20 +1,22 @@
 //! Teams of organisations, and who is in them: members see them, administrators change them.
 //!
-//! Whoever is put into a team holds what the team was granted, also `admin` on the whole organisation
-//! where an owner has granted that to the team.
+//! Whoever is put into a team holds what the team was granted. Where an owner has granted it `admin` on the whole
+//! organisation, its people are administrators, so that owners alone say who they are.
 
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{CreateTeam, TeamDetails, TeamInfo, TeamList, TeamMemberInfo};
 use http::StatusCode;
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::json::json_body;
 use super::named;
 use super::path::{OrganizationPath, TeamMemberPath, TeamPath};
 use super::table::{Route, delete, get, post, put};
-use crate::access::Caller;
+use crate::access::{Caller, OrganizationRef};
 use crate::database::audit::{self, Event};
+use crate::database::grants::{self, SubjectId};
 use crate::database::teams::{self, Team};
 use crate::database::{DatabaseError, members};
 use crate::error::ApiError;
@@ -143,8 +145,9 @@ pub(crate) async fn remove(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let team = named::team(change, &organization, &path.team)?;
+            decides_about(change, &organization, &team)?;
             audit::record(
                 change,
                 &Event {
@@ -176,6 +179,7 @@ pub(crate) async fn add_member(
         .database()
         .change_access(caller.decided(), move |change| {
             let team = named::team(change, &organization, &path.team)?;
+            decides_about(change, &organization, &team)?;
             let account = named::account(change, &path.user)?;
             if members::get(change, organization.id, account.id)?.is_none() {
                 return Err(ApiError::InvalidContent(format!(
@@ -221,8 +225,9 @@ pub(crate) async fn remove_member(
     let actor = caller.actor()?;
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let team = named::team(change, &organization, &path.team)?;
+            decides_about(change, &organization, &team)?;
             let account = named::account(change, &path.user)?;
             if teams::remove_member(change, team.id, account.id)? {
                 audit::record(
@@ -245,4 +250,20 @@ pub(crate) async fn remove_member(
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// That the caller may say who is in a team.
+fn decides_about(
+    connection: &Connection,
+    organization: &OrganizationRef,
+    team: &Team,
+) -> Result<(), ApiError> {
+    let subject = SubjectId::Team(team.id);
+    if organization.is_owner() || !grants::administers(connection, organization.id, subject)? {
+        return Ok(());
+    }
+    Err(ApiError::Forbidden(format!(
+        "the team {} administers {}: only owners say who is in it",
+        team.name, organization.name
+    )))
 }

@@ -1,9 +1,14 @@
 //! Trust policies, for the administrators of their organisation.
+//!
+//! Owners alone decide about two kinds: those that say who a builder is, and those that give `admin` on the
+//! whole organisation, since that makes administrators of it as a grant of the same does. No policy
+//! gives what the token lacks that sets it, so that a stolen token cannot make a workload that may do more.
 
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
-    Name, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo, TrustPolicyList, TrustTest,
+    FlakePattern, Name, Permission, PolicyVerdict, Role, SetTrustPolicy, TestTrust,
+    TrustPolicyInfo, TrustPolicyList, TrustTest,
 };
 use fh_auth::identity::{KeySet, Unverified, claims};
 use fh_auth::policy::Policy;
@@ -13,7 +18,7 @@ use serde_json::{Value, json};
 use super::json::json_body;
 use super::path::{OrganizationPath, TrustPath};
 use super::table::{Route, delete, get, post, put};
-use crate::access::{Caller, OrganizationRef};
+use crate::access::{Caller, OrganizationRef, Principal};
 use crate::clock;
 use crate::database::audit::{self, Event};
 use crate::database::trust::{self, TrustPolicy};
@@ -110,12 +115,14 @@ pub(crate) async fn set(
         .policy
         .parse()
         .map_err(|error: fh_api::InvalidName| invalid(error.to_string()))?;
+    gives_only_what_it_has(caller.principal()?, &wanted)?;
     if wanted.builder {
         decides_about_builders(&administered)?;
     }
     let longest = state.settings().tokens.max_lifetime.as_secs();
     let policy = Policy::new(&administered.name, &wanted, longest)
         .map_err(|error| invalid(error.to_string()))?;
+    decides_about_administrators(&administered, &policy)?;
     if policy.issuer == state.public_url() {
         return Err(invalid(
             "this server is no issuer of workload identities".to_owned(),
@@ -142,6 +149,7 @@ pub(crate) async fn set(
                     if before.policy.builder {
                         decides_about_builders(&administered)?;
                     }
+                    decides_about_administrators(&administered, &before.policy)?;
                     let policy = with_pins_of(policy, before, jwks.as_deref());
                     if policy == before.policy && jwks == before.jwks {
                         return Ok(before.clone());
@@ -184,6 +192,52 @@ fn decides_about_builders(organization: &OrganizationRef) -> Result<(), ApiError
     Err(ApiError::Forbidden(format!(
         "the builders of {name} are for its owners to decide: only they make or replace a trust policy \
          that is marked so"
+    )))
+}
+
+/// That the caller may make, replace or remove a policy like this, as far as it makes administrators.
+///
+/// # Errors
+/// 403 for who is no owner, where whomever it lets in administers the organisation.
+fn decides_about_administrators(
+    organization: &OrganizationRef,
+    policy: &Policy,
+) -> Result<(), ApiError> {
+    // A policy is on flakes of its own organisation alone.
+    let is_whole = |pattern: &FlakePattern| !matches!(pattern, FlakePattern::Flake(_));
+    let administers = policy.role == Role::Admin && policy.flakes.iter().any(is_whole);
+    if !administers || organization.is_owner() {
+        return Ok(());
+    }
+    Err(ApiError::Forbidden(format!(
+        "whoever a trust policy gives admin on {}/* administers the organisation: only its owners make, \
+         replace or remove such a policy",
+        organization.name
+    )))
+}
+
+/// That a token has all that a policy gives.
+///
+/// # Errors
+/// 403 that names what is missing.
+fn gives_only_what_it_has(setter: &Principal, wanted: &SetTrustPolicy) -> Result<(), ApiError> {
+    let given = [
+        (Permission::Pull, true),
+        (Permission::Push, wanted.role >= Role::Write),
+        (Permission::Mint, wanted.mint),
+        (Permission::Admin, wanted.role >= Role::Admin),
+    ];
+    let lacking: Vec<String> = given
+        .into_iter()
+        .filter(|(permission, is_given)| *is_given && !setter.scope.allows(*permission))
+        .map(|(permission, _)| format!("\"{permission}\""))
+        .collect();
+    if lacking.is_empty() {
+        return Ok(());
+    }
+    Err(ApiError::Forbidden(format!(
+        "a trust policy gives nothing that the token lacks which sets it, and this token lacks {}",
+        lacking.join(" and ")
     )))
 }
 
@@ -254,17 +308,19 @@ pub(crate) async fn remove(
     caller: Caller,
     path: TrustPath,
 ) -> Result<StatusCode, ApiError> {
-    let organization = administered(&caller, &path.org)?;
+    let administered = caller.organization_to_administer(&path.org)?;
+    let organization = administered.id;
     let actor = caller.actor()?;
     let Ok(name) = path.policy.parse::<Name>() else {
         return Ok(StatusCode::NO_CONTENT);
     };
     state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(caller.decided().taking_away(), move |change| {
             let Some(found) = trust::find(change, organization, &name)? else {
                 return Ok(());
             };
+            decides_about_administrators(&administered, &found.policy)?;
             trust::remove(change, found.id)?;
             audit::record(
                 change,

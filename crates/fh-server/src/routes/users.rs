@@ -125,9 +125,14 @@ pub(crate) async fn update(
     let Ok(name) = path.user.parse() else {
         return Err(ApiError::NotFound);
     };
+    let gives = wanted.disabled == Some(false) || wanted.server_admin == Some(true);
+    let decided = match caller.decided() {
+        decided if gives => decided,
+        decided => decided.taking_away(),
+    };
     let changed = state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(decided, move |change| {
             let before = accounts::find_named(change, &name)?.ok_or(ApiError::NotFound)?;
             let was_disabled = before.disabled_at.is_some();
             let disabled = wanted.disabled.unwrap_or(was_disabled);

@@ -1,12 +1,12 @@
 //! Listings, beside the objects that they are of. They can be made again: losing one loses nothing.
 
 use std::fs::File;
-use std::io;
 use std::path::PathBuf;
 
 use fh_nix::NarHash;
 
-use super::{Context as _, FileStorage, StagedFile, StorageError, remove_if_there};
+use super::{Context as _, FileStorage, StagedFile, StorageError, names};
+use crate::files::{self, NotRegular};
 
 /// What the name of a listing ends with.
 pub(super) const LISTING_SUFFIX: &str = ".ls.zst";
@@ -15,8 +15,12 @@ impl FileStorage {
     /// Opens a listing for reading, and tells its size in bytes; `None` where there is none.
     pub(crate) fn listing(&self, nar_hash: &NarHash) -> Result<Option<(File, u64)>, StorageError> {
         let path = self.listing_path(nar_hash);
-        let file = match File::open(&path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        let file = match files::open_regular(&path) {
+            Err(error) if names::is_absence(&error) => return Ok(None),
+            Err(error) if NotRegular::of(&error).is_some() => {
+                names::clear(&path)?;
+                return Ok(None);
+            }
             result => result.context("open", &path)?,
         };
         let size = file.metadata().context("examine", &path)?.len();
@@ -31,16 +35,16 @@ impl FileStorage {
         file: StagedFile,
     ) -> Result<(), StorageError> {
         file.rename_to(&self.listing_path(nar_hash))?;
-        file.forget();
+        drop(file.forget());
         Ok(())
     }
 
     /// Removes a listing; one that is not there is no error.
     pub(crate) fn remove_listing(&self, nar_hash: &NarHash) -> Result<(), StorageError> {
-        remove_if_there(&self.listing_path(nar_hash))
+        names::clear(&self.listing_path(nar_hash))
     }
 
-    fn listing_path(&self, nar_hash: &NarHash) -> PathBuf {
+    pub(super) fn listing_path(&self, nar_hash: &NarHash) -> PathBuf {
         let name = nar_hash.to_base32();
         let mut path = self.shared.objects.join(&name[..2]);
         path.push(name + LISTING_SUFFIX);

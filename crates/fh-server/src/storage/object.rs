@@ -47,6 +47,17 @@ impl FileIdentity {
     }
 }
 
+/// Why there is no object under its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NoObject {
+    /// There is no file.
+    #[error("its file is missing")]
+    Missing,
+    /// There is something that is no regular file.
+    #[error("in the place of its file is {0}")]
+    Strange(&'static str),
+}
+
 /// An object that is open for reading.
 #[derive(Debug)]
 pub(crate) struct OpenObject {

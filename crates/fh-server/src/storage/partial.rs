@@ -10,7 +10,8 @@ use std::path::PathBuf;
 
 use fh_nix::NarHash;
 
-use super::{Context as _, StagedFile, StorageError, remove_if_there};
+use super::{Context as _, StagedFile, StorageError, names};
+use crate::files;
 
 /// What the name of such a file ends with.
 const SUFFIX: &str = ".parts";
@@ -62,22 +63,40 @@ impl PartialFile {
         Self { path }
     }
 
-    /// Its size in bytes; 0 where it does not exist.
+    /// Its size in bytes; 0 where it does not exist, or is no regular file.
     pub(crate) fn length(&self) -> Result<u64, StorageError> {
         match std::fs::metadata(&self.path) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(0),
-            result => Ok(result.context("examine", &self.path)?.len()),
+            Err(error) if names::is_absence(&error) => Ok(0),
+            result => {
+                let metadata = result.context("examine", &self.path)?;
+                Ok(if metadata.is_file() {
+                    metadata.len()
+                } else {
+                    0
+                })
+            }
         }
+    }
+
+    /// Opens it; what is no regular file gives way to a new one.
+    fn open(&self) -> Result<File, StorageError> {
+        let mut options = OpenOptions::new();
+        options.read(true).append(true).create(true);
+        files::never_waiting(&mut options);
+        let open = || options.open(&self.path).and_then(files::regular);
+        open().or_else(|error| {
+            let strange = std::fs::metadata(&self.path).is_ok_and(|metadata| !metadata.is_file());
+            if !strange {
+                return Err(error).context("open", &self.path);
+            }
+            names::clear(&self.path)?;
+            open().context("open", &self.path)
+        })
     }
 
     /// Cuts it to `length` bytes and opens it for adding to it and for reading.
     pub(crate) fn open_at(&self, length: u64) -> Result<OpenPartial, StorageError> {
-        let file = OpenOptions::new()
-            .read(true)
-            .append(true)
-            .create(true)
-            .open(&self.path)
-            .context("open", &self.path)?;
+        let file = self.open()?;
         let present = file.metadata().context("examine", &self.path)?.len();
         if present < length {
             let missing = io::Error::new(io::ErrorKind::UnexpectedEof, "it was cut by somebody");
@@ -95,7 +114,7 @@ impl PartialFile {
 
     /// Removes it; one that is not there is no error.
     pub(crate) fn remove(&self) -> Result<(), StorageError> {
-        remove_if_there(&self.path)
+        names::clear(&self.path)
     }
 }
 

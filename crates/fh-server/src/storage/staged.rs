@@ -1,10 +1,11 @@
 //! A file on its way to be an object.
 
-use std::fs::{self, File, OpenOptions};
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::{Context as _, StorageError, remove_if_there};
+use super::{Context as _, StorageError, names};
+use crate::files;
 
 /// A file that is removed when dropped, unless it was [placed](super::FileStorage::place).
 ///
@@ -17,6 +18,8 @@ pub(crate) struct StagedFile {
     flushed: bool,
     /// What lies here is not removed.
     keep: bool,
+    /// It was adopted: where it can no more be placed, it goes back to its name.
+    adopted: bool,
 }
 
 impl StagedFile {
@@ -34,7 +37,20 @@ impl StagedFile {
             length: 0,
             flushed: false,
             keep: false,
+            adopted: false,
         })
+    }
+
+    /// Takes over a file that is to be removed.
+    pub(super) fn doomed(path: PathBuf) -> Self {
+        Self {
+            path,
+            file: None,
+            length: 0,
+            flushed: false,
+            keep: false,
+            adopted: false,
+        }
     }
 
     /// Takes over a file that is whole and on disk. Dropping it leaves it where it is.
@@ -45,7 +61,12 @@ impl StagedFile {
             length,
             flushed: true,
             keep: true,
+            adopted: true,
         }
+    }
+
+    pub(super) fn path(&self) -> &Path {
+        &self.path
     }
 
     /// Its size in bytes.
@@ -75,7 +96,7 @@ impl StagedFile {
 
     /// Opens it for reading, from the start.
     pub(crate) fn reader(&self) -> Result<File, StorageError> {
-        File::open(&self.path).context("open", &self.path)
+        files::open_regular(&self.path).context("open", &self.path)
     }
 
     /// Ends writing.
@@ -87,7 +108,7 @@ impl StagedFile {
     pub(crate) fn flush(&mut self) -> Result<(), StorageError> {
         match &self.file {
             Some(file) => file.sync_all(),
-            None => File::open(&self.path).and_then(|file| file.sync_all()),
+            None => files::open_regular(&self.path).and_then(|file| file.sync_all()),
         }
         .context("flush", &self.path)?;
         self.flushed = true;
@@ -95,18 +116,19 @@ impl StagedFile {
     }
 
     pub(super) fn rename_to(&self, target: &Path) -> Result<(), StorageError> {
-        fs::rename(&self.path, target).context("rename", &self.path)
+        names::put(&self.path, target).map(drop)
     }
 
-    /// Drops it without removing anything: it has another name now.
-    pub(super) fn forget(mut self) {
+    /// Drops it without removing anything: it has another name now. The name that it had, if it was adopted.
+    pub(super) fn forget(mut self) -> Option<PathBuf> {
         self.keep = true;
+        self.adopted.then(|| std::mem::take(&mut self.path))
     }
 
     /// Removes it, whatever it was made from.
     pub(crate) fn discard(mut self) -> Result<(), StorageError> {
         self.keep = true;
-        remove_if_there(&self.path)
+        names::clear(&self.path)
     }
 }
 
@@ -115,7 +137,7 @@ impl Drop for StagedFile {
         if self.keep {
             return;
         }
-        if let Err(error) = remove_if_there(&self.path) {
+        if let Err(error) = names::clear(&self.path) {
             // The next start removes it.
             tracing::warn!(error = %crate::error::chain(&error), "a temporary file stays behind");
         }

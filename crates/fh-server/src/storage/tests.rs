@@ -18,11 +18,16 @@ fn staged(storage: &FileStorage, bytes: &[u8]) -> StagedFile {
 }
 
 fn read(storage: &FileStorage, nar_hash: &NarHash) -> Option<Vec<u8>> {
-    let object = storage.object(nar_hash).unwrap()?;
+    let object = storage.object(nar_hash).unwrap().ok()?;
     let mut bytes = Vec::new();
     object.reader().read_to_end(&mut bytes).unwrap();
     assert_eq!(bytes.len() as u64, object.size());
     Some(bytes)
+}
+
+fn place(storage: &FileStorage, nar_hash: NarHash, file: StagedFile) -> PlacedFile {
+    let mut placed = storage.place([(nar_hash, file)]);
+    placed.pop().unwrap().1.unwrap()
 }
 
 fn staging(directory: &TempDir) -> Vec<String> {
@@ -44,13 +49,12 @@ fn files_become_objects_one_by_one_or_many_at_once() {
                 (NarHash::of(&bytes), bytes)
             })
             .collect();
-        storage
-            .place(
-                files
-                    .iter()
-                    .map(|(hash, bytes)| (*hash, staged(&storage, bytes))),
-            )
-            .unwrap();
+        let placed = storage.place(
+            files
+                .iter()
+                .map(|(hash, bytes)| (*hash, staged(&storage, bytes))),
+        );
+        assert!(placed.iter().all(|(_, one)| one.is_ok()));
         for (hash, bytes) in &files {
             assert_eq!(read(&storage, hash).as_ref(), Some(bytes));
             assert_eq!(storage.object_size(hash).unwrap(), Some(bytes.len() as u64));
@@ -61,22 +65,26 @@ fn files_become_objects_one_by_one_or_many_at_once() {
 
 #[test]
 fn an_object_is_replaced_and_removed() {
-    let (_directory, storage) = storage();
+    let (directory, storage) = storage();
     let hash = NarHash::of(b"x");
     assert_eq!(read(&storage, &hash), None);
-    storage.remove(&hash).unwrap();
-    storage.place([(hash, staged(&storage, b"one"))]).unwrap();
+    drop(storage.set_aside(&hash).unwrap());
+    place(&storage, hash, staged(&storage, b"one"));
     let open = storage.object(&hash).unwrap().unwrap();
     assert!(storage.is_still(&hash, Some(&open)).unwrap());
     assert!(!storage.is_still(&hash, None).unwrap());
-    storage.place([(hash, staged(&storage, b"two"))]).unwrap();
+    place(&storage, hash, staged(&storage, b"two"));
     assert_eq!(read(&storage, &hash).unwrap(), b"two");
     // Who has begun to read the old one reads it to its end.
     let mut old = Vec::new();
     open.reader().read_to_end(&mut old).unwrap();
     assert!(!storage.is_still(&hash, Some(&open)).unwrap());
     assert_eq!(old, b"one");
-    storage.remove(&hash).unwrap();
+    // It is gone at once, and its room is given back by whoever took it away.
+    let aside = storage.set_aside(&hash).unwrap();
+    assert_eq!(staging(&directory).len(), 1);
+    drop(aside);
+    assert!(staging(&directory).is_empty());
     assert!(storage.is_still(&hash, None).unwrap());
     assert_eq!(storage.object_size(&hash).unwrap(), None);
 }
@@ -126,9 +134,13 @@ fn parts_outlive_the_process_and_are_cut_to_what_counts() {
     drop(file);
     assert_eq!(partial.length().unwrap(), 13);
     let file = partial.open_at(13).unwrap().into_staged().unwrap();
-    storage.place([(key.nar_hash, file)]).unwrap();
+    let placed = place(&storage, key.nar_hash, file);
     assert_eq!(read(&storage, &key.nar_hash).unwrap(), b"first, second");
     assert_eq!(partial.length().unwrap(), 0);
+    // And back, where no row can be written.
+    placed.take_back().unwrap();
+    assert_eq!(read(&storage, &key.nar_hash), None);
+    assert_eq!(partial.length().unwrap(), 13);
 }
 
 #[test]
@@ -174,4 +186,95 @@ fn the_probe_really_writes() {
     let error = storage.probe().unwrap_err();
     assert!(error.to_string().starts_with("cannot make "), "{error}");
     assert!(!error.is_full());
+}
+
+#[test]
+fn one_file_that_cannot_be_placed_keeps_no_other_from_it() {
+    let (directory, storage) = storage();
+    let files: Vec<_> = (0..20_u8)
+        .map(|index| (NarHash::of(&[index]), staged(&storage, &[index])))
+        .collect();
+    let lost = files[7].0;
+    fs::remove_file(files[7].1.path()).unwrap();
+    for (nar_hash, placed) in storage.place(files) {
+        assert_eq!(placed.is_ok(), nar_hash != lost);
+        assert_eq!(read(&storage, &nar_hash).is_some(), nar_hash != lost);
+    }
+    assert!(staging(&directory).is_empty());
+}
+
+#[test]
+fn whatever_lies_under_a_name_of_ours_is_not_waited_for_and_gives_way() {
+    use crate::testing::make_pipe;
+
+    let (directory, storage) = storage();
+    let hash = NarHash::of(b"x");
+    let path = storage.object_path(&hash);
+    let listing = storage.listing_path(&hash);
+    let make_directory = |path: &Path| {
+        fs::create_dir(path).unwrap();
+        fs::write(path.join("notes"), b"of a person").unwrap();
+    };
+    for (make, what) in [
+        (&make_pipe as &dyn Fn(&Path), "a pipe"),
+        (&make_directory, "a directory"),
+    ] {
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        make(&path);
+        make(&listing);
+        let strange = storage.object(&hash).unwrap().unwrap_err();
+        assert_eq!(strange, NoObject::Strange(what));
+        assert!(storage.is_still(&hash, None).unwrap());
+        assert_eq!(storage.object_size(&hash).unwrap(), None);
+        assert!(storage.listing(&hash).unwrap().is_none());
+        place(&storage, hash, staged(&storage, b"one"));
+        storage
+            .place_listing(&hash, staged(&storage, b"listing"))
+            .unwrap();
+        assert_eq!(read(&storage, &hash).unwrap(), b"one");
+        assert!(storage.listing(&hash).unwrap().is_some());
+        drop(storage.set_aside(&hash).unwrap());
+        // Also where nothing replaces it.
+        make(&path);
+        drop(storage.set_aside(&hash).unwrap());
+        assert!(path.symlink_metadata().is_err());
+    }
+    // What a person had put there is there still.
+    let kept = fs::read_dir(path.parent().unwrap()).unwrap().count();
+    assert_eq!(kept, 3);
+
+    // A directory of objects that is none.
+    let other = NarHash::of(b"other");
+    let shard = storage.object_path(&other).parent().unwrap().to_owned();
+    fs::write(&shard, b"a file").unwrap();
+    assert_eq!(
+        storage.object(&other).unwrap().unwrap_err(),
+        NoObject::Missing
+    );
+    place(&storage, other, staged(&storage, b"other"));
+    assert_eq!(read(&storage, &other).unwrap(), b"other");
+
+    // The staging area.
+    let key = PartialKey {
+        flake_id: 1,
+        account_id: 2,
+        nar_hash: hash,
+        nar_size: 3,
+    };
+    let staging = directory.path().join("objects/staging");
+    for make in [&make_pipe as &dyn Fn(&Path), &make_directory] {
+        make(&staging.join(key.file_name()));
+        let partial = storage.partial(&key);
+        assert_eq!(partial.length().unwrap(), 0);
+        let mut open = partial.open_at(0).unwrap();
+        open.append(b"part").unwrap();
+        assert_eq!(partial.length().unwrap(), 4);
+        partial.remove().unwrap();
+    }
+    for number in 0..100 {
+        make_directory(&staging.join(format!("{number}.tmp")));
+    }
+    let storage = FileStorage::open(directory.path()).unwrap();
+    make_pipe(&staging.join("0.tmp"));
+    drop(staged(&storage, b"another name"));
 }

@@ -43,6 +43,7 @@ use self::record::{Record, RecordedBody, known_method, readable_path};
 use crate::clock;
 use crate::error::{ApiError, REQUEST_ID, within_request};
 use crate::listen::Peer;
+use crate::shares::for_somebody;
 
 /// Longest request id taken from a proxy.
 const MAX_REQUEST_ID: usize = 64;
@@ -106,7 +107,8 @@ async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Nex
     let span = tracing::error_span!("request", id = %readable(&id));
     let handling = within_request(id.clone(), async {
         // What a handler leaves behind when it panics is the request's own, or holds out under panics.
-        let handled = AssertUnwindSafe(next.run(request)).catch_unwind().await;
+        let handling = for_somebody(next.run(request));
+        let handled = AssertUnwindSafe(handling).catch_unwind().await;
         handled.unwrap_or_else(panic_answer)
     });
     let mut response = handling.instrument(span).await;

@@ -32,8 +32,25 @@ impl Asker {
 
     /// Asks for a path: how long the answer took, which must have this status.
     pub(super) fn get(&mut self, path: &str, status: u16) -> Result<Duration> {
+        self.send("GET", path, "", status)
+    }
+
+    /// The same with another method, and JSON where it is not empty.
+    pub(super) fn send(
+        &mut self,
+        method: &str,
+        path: &str,
+        json: &str,
+        status: u16,
+    ) -> Result<Duration> {
+        let describe = match json.len() {
+            0 => String::new(),
+            length => {
+                format!("Content-Type: application/json\r\nContent-Length: {length}\r\n")
+            }
+        };
         let request = format!(
-            "GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {}\r\n\r\n",
+            "{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: {}\r\n{describe}\r\n{json}",
             self.authorization
         );
         let begin = Instant::now();
@@ -43,13 +60,16 @@ impl Asker {
             let count = self.stream.read(&mut self.buffer[filled..])?;
             ensure!(
                 count > 0,
-                "GET {path}: the answer breaks off, or is too long"
+                "{method} {path}: the answer breaks off, or is too long"
             );
             filled += count;
             if let Some(answered) = whole(&self.buffer[..filled]) {
                 let elapsed = begin.elapsed();
-                let found = answered.with_context(|| format!("GET {path}: no HTTP answer"))?;
-                ensure!(found == status, "GET {path}: {found} instead of {status}");
+                let found = answered.with_context(|| format!("{method} {path}: no HTTP answer"))?;
+                ensure!(
+                    found == status,
+                    "{method} {path}: {found} instead of {status}"
+                );
                 return Ok(elapsed);
             }
         }

@@ -27,6 +27,8 @@ const KEPT: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// A generated data directory.
 pub(super) struct Data {
+    /// Whose server made it.
+    fh: PathBuf,
     directory: PathBuf,
     kept: Kept,
 }
@@ -45,11 +47,11 @@ fn parameters() -> Value {
 
 impl Data {
     /// What an earlier run has left for this version of the schema, or new.
-    pub(super) fn open(setting: &Setting) -> Result<Self> {
+    pub(super) fn open(setting: &Setting, fh: &Path) -> Result<Self> {
         let scratch = setting.scratch.directory()?;
         // A start makes the data directory, and shows which version of the schema this server has.
         let made = scratch.join("data");
-        let server = start(setting, &made)?;
+        let server = start(setting, fh, &made)?;
         let administrator = administrator(&server)?;
         let tokens = views()
             .iter()
@@ -69,7 +71,11 @@ impl Data {
         let parent = fh_testkit::target().join("bench");
         let directory = parent.join(format!("access-schema-{version}"));
         if let Some(kept) = kept(&directory) {
-            return Ok(Self { directory, kept });
+            return Ok(Self {
+                fh: fh.to_owned(),
+                directory,
+                kept,
+            });
         }
         if directory.exists() {
             fs::remove_dir_all(&directory)?;
@@ -84,12 +90,16 @@ impl Data {
         fs::rename(&made, directory.join("data"))?;
         fs::write(directory.join(NOTE), serde_json::to_vec(&kept)?)?;
         progress(&format!("  it took {:.0?}", begin.elapsed()));
-        Ok(Self { directory, kept })
+        Ok(Self {
+            fh: fh.to_owned(),
+            directory,
+            kept,
+        })
     }
 
     /// Starts a server on it, which remembers nothing yet.
     pub(super) fn serve(&self, setting: &Setting) -> Result<Server> {
-        start(setting, &self.directory.join("data"))
+        start(setting, &self.fh, &self.directory.join("data"))
     }
 
     /// The token of a view's account.
@@ -109,9 +119,9 @@ fn kept(directory: &Path) -> Option<Kept> {
     (age < KEPT && kept.parameters == parameters()).then_some(kept)
 }
 
-fn start(setting: &Setting, data: &Path) -> Result<Server> {
+fn start(setting: &Setting, fh: &Path, data: &Path) -> Result<Server> {
     let home = Home::new()?;
-    Server::start(setting.fh(), data, setting.nix(), &home)
+    Server::start(fh, data, setting.nix(), &home)
 }
 
 /// The administrator's token.
@@ -121,29 +131,38 @@ pub(super) fn administrator(server: &Server) -> Result<String> {
 
 /// Makes an account, and a token that may pull.
 fn account(server: &Server, administrator: &str, name: &str) -> Result<String> {
-    let post = |path: &str, body: Value| -> Result<Value> {
-        let answer = http::send(
-            server.port(),
-            "POST",
-            path,
-            Some(administrator),
-            Some(&body),
-        )?;
-        let text = String::from_utf8_lossy(&answer.body);
-        ensure!(
-            answer.status == 201,
-            "POST {path}: {} {text}",
-            answer.status
-        );
-        Ok(serde_json::from_str(&text)?)
-    };
-    post("/api/v1/users", json!({ "name": name }))?;
-    let wanted = json!({ "user": name, "permissions": ["pull"] });
-    let minted = post("/api/v1/tokens", wanted)?;
+    post(
+        server,
+        administrator,
+        "/api/v1/users",
+        &json!({ "name": name }),
+    )?;
+    token(server, administrator, name, &["pull"])
+}
+
+/// Makes a token of an account.
+pub(super) fn token(
+    server: &Server,
+    administrator: &str,
+    name: &str,
+    permissions: &[&str],
+) -> Result<String> {
+    let wanted = json!({ "user": name, "permissions": permissions });
+    let minted = post(server, administrator, "/api/v1/tokens", &wanted)?;
     let token = minted["token"].as_str().context("a token without text")?;
     Ok(token.to_owned())
 }
 
+fn post(server: &Server, administrator: &str, path: &str, body: &Value) -> Result<Value> {
+    let answer = http::send(server.port(), "POST", path, Some(administrator), Some(body))?;
+    let text = String::from_utf8_lossy(&answer.body);
+    ensure!(
+        answer.status == 201,
+        "POST {path}: {} {text}",
+        answer.status
+    );
+    Ok(serde_json::from_str(&text)?)
+}
 /// The name of a flake.
 pub(super) fn flake_name(flake: u32) -> String {
     format!("org-{}/flake-{flake}", flake % ORGANIZATIONS)
@@ -203,11 +222,17 @@ fn access(connection: &Connection) -> Result<()> {
          VALUES (lower(hex(randomblob(16))), ?1 + 1, ?2 + 1, ?3, \
                  (SELECT id FROM account WHERE name = ?4), ?5 + 1, 'read', 0)",
     )?;
-    // What was granted by name counts for guests.
-    let mut guest = connection.prepare(
+    // What was granted by name counts for guests; a former server knows of none.
+    let guest = connection.table_exists(None, "guest")?;
+    let guest = guest.then_some(
         "INSERT INTO guest (organization_id, account_id, accepted_at) \
          VALUES (?1 + 1, (SELECT id FROM account WHERE name = ?2), 0) ON CONFLICT DO NOTHING",
-    )?;
+    );
+    let mut guest = guest.map(|sql| connection.prepare(sql)).transpose()?;
+    let mut accept = |organization: u32, name: &str| match &mut guest {
+        Some(guest) => guest.execute(params![organization, name]),
+        None => Ok(0),
+    };
     let nobody = None::<&str>;
     let none = None::<u32>;
     for number in 0..TEAMS {
@@ -226,7 +251,7 @@ fn access(connection: &Connection) -> Result<()> {
     {
         for organization in organizations {
             grant.execute(params![organization, none, "account", name, none])?;
-            guest.execute(params![organization, name])?;
+            accept(organization, name)?;
         }
         for team in teams {
             member.execute(params![plan::organization_of_team(team), name, "member"])?;
@@ -235,7 +260,7 @@ fn access(connection: &Connection) -> Result<()> {
         for flake in flakes {
             let organization = flake % ORGANIZATIONS;
             grant.execute(params![organization, flake, "account", name, none])?;
-            guest.execute(params![organization, name])?;
+            accept(organization, name)?;
         }
     }
     // Whoever grants something in the course of the benchmark.

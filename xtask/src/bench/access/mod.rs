@@ -14,6 +14,8 @@ mod ask;
 mod change;
 mod cold;
 mod data;
+mod former;
+mod hidden;
 mod hot;
 mod plan;
 mod stage;
@@ -24,6 +26,7 @@ use super::measure;
 use super::report::{Peer, Row, Section, Target, Unit};
 use super::setting::Setting;
 use super::wrk::Wrk;
+pub(super) use former::against_former;
 use stage::Stage;
 
 /// The peer's name in tables.
@@ -37,7 +40,7 @@ const FACTOR: f64 = 2.0;
 
 /// All of it.
 pub(super) fn run(setting: &Setting) -> Result<Section> {
-    let stage = Stage::set(setting)?;
+    let stage = Stage::set(setting, setting.fh())?;
     let mut notes = vec![
         "the database is generated: no slice is public; 150 paths are in all 10 000 slices, 100 in 1 000, \
          500 in 100, 5 000 in 10, the others in one"
@@ -51,6 +54,9 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
     rows.extend(absent);
     notes.extend(told);
     let server = stage.serve()?;
+    let (hidden, told) = hidden::run(&stage, &server)?;
+    rows.extend(hidden);
+    notes.extend(told);
     match Wrk::find()? {
         Ok(wrk) => rows.extend(hot::run(&stage, &server, &wrk)?),
         Err(missing) => notes.push(missing),

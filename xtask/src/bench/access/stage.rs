@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 
@@ -25,8 +25,8 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    pub(super) fn set(setting: &'a Setting) -> Result<Self> {
-        let data = Data::open(setting)?;
+    pub(super) fn set(setting: &'a Setting, fh: &Path) -> Result<Self> {
+        let data = Data::open(setting, fh)?;
         let directory = setting.scratch.directory()?;
         let nginx = Nginx::start(&setting.nginx, &directory.join("nginx"))?;
         let usual = slices_of(USUAL)?;

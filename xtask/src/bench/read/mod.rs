@@ -6,6 +6,7 @@
 
 mod copy;
 mod download;
+mod former;
 mod stage;
 
 use std::path::Path;
@@ -19,6 +20,7 @@ use super::setting::Setting;
 use super::wrk::{self, Expected, Load, Wrk};
 use crate::say;
 use download::{File, Source};
+pub(super) use former::against_former;
 use stage::Stage;
 
 /// The peer's name in tables.
@@ -33,7 +35,7 @@ const DOWNLOAD: u64 = 2 << 30;
 /// All of it.
 pub(super) fn run(setting: &Setting) -> Result<Section> {
     let closure = setting.large()?;
-    let stage = Stage::set(setting, closure)?;
+    let stage = Stage::set(setting, setting.fh(), closure)?;
     let mut rows = Vec::new();
     let mut notes = vec![format!(
         "NARs are downloaded by a client of our own that drops what it reads; the largest is {} compressed",

@@ -1,7 +1,7 @@
 //! Both servers with the same bytes: what `fh serve` answers, nginx has as files.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, Result, ensure};
 use fh_testkit::nix::closure::Closure;
@@ -27,10 +27,10 @@ pub(super) struct Stage<'a> {
 }
 
 impl<'a> Stage<'a> {
-    /// Pushes the closure to a new server, and takes from it what nginx is to have.
-    pub(super) fn set(setting: &'a Setting, closure: &Closure) -> Result<Self> {
+    /// Pushes the closure to a new server of this `fh`, and takes from it what nginx is to have.
+    pub(super) fn set(setting: &'a Setting, fh: &'a Path, closure: &Closure) -> Result<Self> {
         let directory = setting.scratch.directory()?;
-        let installation = Installation::start(setting, &directory)?;
+        let installation = Installation::start(setting, fh, &directory)?;
         measure::run(&mut installation.push(closure), &directory.join("push.log"))?;
         installation.ensure_has(closure)?;
         let nginx = Nginx::start(&setting.nginx, &directory.join("nginx"))?;

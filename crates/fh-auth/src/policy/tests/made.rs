@@ -336,7 +336,23 @@ fn what_may_be_a_strangers_work_is_told_by_each_sign_alone() {
         ),
         (&circleci, json!({ reference: "refs/pull/3" }), Role::Read),
         (&circleci, json!({ reference: "pull/3" }), Role::Read),
-        (&circleci, json!({}), Role::Write),
+        (
+            &circleci,
+            json!({ reference: "refs/heads/pull/3" }),
+            Role::Read,
+        ),
+        (
+            &circleci,
+            json!({ reference: "refs/heads/pull/3/head" }),
+            Role::Read,
+        ),
+        (
+            &circleci,
+            json!({ reference: "refs/heads/pulled" }),
+            Role::Write,
+        ),
+        (&circleci, json!({ reference: "refs/tags/v1" }), Role::Write),
+        (&circleci, json!({}), Role::Read),
         (
             &oidc,
             json!({ "ref": "refs/merge-requests/3/head" }),
@@ -367,6 +383,16 @@ fn what_may_be_a_strangers_work_is_told_by_each_sign_alone() {
             json!({ "pipeline_source": "merge_request_event" }),
             Role::Read,
         ),
+        (
+            &gitlab,
+            json!({ "pipeline_source": "parent_pipeline", "ref_path": "refs/merge-requests/3/head" }),
+            Role::Read,
+        ),
+        (
+            &gitlab,
+            json!({ "pipeline_source": "parent_pipeline", "ref_path": "refs/heads/main" }),
+            Role::Write,
+        ),
     ] {
         assert_eq!(
             found(policy, change.clone()),
@@ -389,4 +415,66 @@ fn a_reader_is_not_told_that_it_only_reads() {
     policy.role = Role::Read;
     let verdict = policy.examine(&pull_request, &[OWN]);
     assert_eq!((verdict.role, verdict.remarks.len()), (Some(Role::Read), 2));
+}
+
+/// GitHub runs the default branch's workflow for what strangers do as well.
+#[test]
+fn what_a_stranger_can_set_off_is_no_builder() {
+    let policy = |builder: bool| {
+        let template = templates::github(&main_branch()).unwrap();
+        writing(SetTrustPolicy {
+            builder,
+            ..template
+        })
+    };
+    let verdict = |builder: bool, event: &str| {
+        let claims = github_claims(json!({ "event_name": event }));
+        policy(builder).examine(&claims, &[OWN])
+    };
+    for event in [
+        "push",
+        "schedule",
+        "workflow_dispatch",
+        "merge_group",
+        "release",
+        "repository_dispatch",
+        "deployment",
+        "deployment_status",
+    ] {
+        assert!(verdict(true, event).builder, "{event}");
+        assert!(!verdict(false, event).builder, "{event}");
+    }
+    for event in [
+        "workflow_run",
+        "workflow_call",
+        "issue_comment",
+        "issues",
+        "discussion",
+        "discussion_comment",
+        "fork",
+        "watch",
+        "label",
+        "Push",
+        "pushed",
+        "",
+    ] {
+        let told = verdict(true, event);
+        assert!(!told.builder, "{event}");
+        // It holds its role as before: what it pushes counts as a person's.
+        assert_eq!(told.role, Some(Role::Write), "{event}");
+        let of_event = |remark: &&String| remark.starts_with("event_name is");
+        assert_eq!(told.remarks.iter().filter(of_event).count(), 1, "{event}");
+        let plain = verdict(false, event);
+        assert_eq!(plain.remarks.iter().filter(of_event).count(), 0, "{event}");
+    }
+    let pull_request = verdict(true, "pull_request");
+    assert!(!pull_request.builder && pull_request.role == Some(Role::Read));
+    // Elsewhere there are no such events.
+    let oidc = templates::oidc("https://id.example", Some("me"), &[]).unwrap();
+    let oidc = writing(SetTrustPolicy {
+        builder: true,
+        ..oidc
+    });
+    let identity = claims(json!({ "iss": "https://id.example", "aud": OWN, "sub": "me" }));
+    assert!(oidc.examine(&identity, &[OWN]).builder);
 }

@@ -100,7 +100,7 @@ CREATE TABLE contested_path (
 ALTER TABLE nar ADD COLUMN contested INTEGER NOT NULL DEFAULT 0 CHECK (contested IN (0, 1));
 INSERT INTO contested_path (path_hash)
     SELECT path_hash FROM slice_path GROUP BY path_hash
-    HAVING MIN(nar_id) <> MAX(nar_id) OR MIN(path_refs) <> MAX(path_refs);
+    HAVING MIN(nar_id) <> MAX(nar_id) OR MIN(path_refs) <> MAX(path_refs) OR MIN(name) <> MAX(name);
 UPDATE nar SET contested = 1 WHERE id IN
     (SELECT s.nar_id FROM slice_path s JOIN contested_path c ON c.path_hash = s.path_hash);
 

@@ -175,7 +175,11 @@ async fn questions_are_answered() {
             (&[51, 60], false),
             (&[-3, 0, 50], true),
         ] {
-            assert_eq!(any_holds_nar(transaction, nar.id, flake_ids)?, expected);
+            assert_eq!(
+                any_holds_nar(transaction, Some(nar.id), flake_ids)?,
+                expected
+            );
+            assert!(!any_holds_nar(transaction, None, flake_ids)?);
             assert_eq!(nar_is_in(transaction, nar.id, flake_ids)?, expected);
         }
         let stored = nars::stored(transaction, [&nar_hash(7), &NarHash::of(b"")])?;
@@ -218,7 +222,7 @@ async fn two_million_paths_in_two_thousand_slices() {
                 oldest_row_in(connection, &path_hash(0), false, &others).map(drop)
             }),
             ("does a view of 2000 other slices hold it", &|| {
-                any_holds_nar(connection, 1, &others).map(drop)
+                any_holds_nar(connection, Some(1), &others).map(drop)
             }),
         ];
         for (name, ask) in questions {

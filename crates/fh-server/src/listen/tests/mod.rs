@@ -1,5 +1,6 @@
 //! Real sockets, real clients, and clients that misbehave.
 
+mod crowd;
 mod pace;
 mod sockets;
 mod stop;
@@ -43,6 +44,7 @@ fn settings(directory: &TempDir) -> Settings {
     settings.timeouts.stall = Duration::from_millis(800);
     settings.limits.body_size = 1 << 20;
     settings.limits.plan_size = 1 << 20;
+    settings.limits.body_rate = 0;
     settings
 }
 
@@ -76,6 +78,7 @@ fn start(
         certificates,
         limits: settings.limits,
         timeouts: settings.timeouts,
+        proxies: settings.trusted_proxies.clone(),
         metrics: Metrics::new(),
     };
     Listening {
@@ -125,6 +128,7 @@ fn routes() -> Router {
         .route("/slow", get(slow))
         .route("/endless", get(endless))
         .route("/count", post(count))
+        .route("/late", post(late))
         .route(
             "/refuse",
             post(async || (http::StatusCode::UNAUTHORIZED, "no")),
@@ -149,6 +153,12 @@ async fn endless() -> Body {
         Ok::<_, std::io::Error>(Bytes::from(vec![0; 256 << 10]))
     });
     Body::from_stream(pieces)
+}
+
+/// Counts after longer than a body may stand still.
+async fn late(body: Body) -> Response {
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    count(body).await
 }
 
 /// How many bytes came, or why not.

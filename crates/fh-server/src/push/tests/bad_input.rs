@@ -24,7 +24,7 @@ async fn records_that_are_not_what_they_say_are_named_and_the_others_count() {
     let other = Item::new("other", b"other");
     let cut = Item::new("cut", b"cut");
     let plain = Item::new("plain", b"plain");
-    let bomb = Item::new("bomb", b"small");
+    let bomb = Item::new("bomb", &noise(9, 900));
     let mut no_nar = Item::new("no-nar", b"");
     no_nar.nar = b"this is no archive, but hashes as it should".to_vec();
     no_nar.info.nar_hash = no_nar.nar_hash().to_sri();
@@ -135,10 +135,13 @@ async fn a_body_over_the_limit_is_refused_whether_or_not_it_says_so() {
         .map(|piece| Ok(Bytes::copy_from_slice(piece)))
         .collect();
     let unannounced = || Body::from_stream(stream::iter(pieces.clone()));
-    scene
-        .part_answer(id, &item, 0, unannounced())
-        .await
-        .expect(413);
+    // One that does not say so is not read that far.
+    let answer = scene.part_answer(id, &item, 0, unannounced()).await;
+    let message = answer.expect(422).message();
+    assert!(
+        message.contains("it has more than 67584 bytes"),
+        "{message}"
+    );
     scene
         .batch_answer("acme/app", &scene.ann, id, unannounced())
         .await
@@ -305,4 +308,64 @@ async fn addresses_that_name_nothing_are_not_found() {
         .send(Method::POST, &path, &scene.ann, "text/plain", "x")
         .await;
     assert!(answer.expect(400).message().contains("nar-batch"));
+}
+
+/// A few bytes of content, and what somebody makes of them who wants the server to store and to send much.
+#[tokio::test]
+async fn little_content_is_not_stored_as_much() {
+    let scene = Scene::new().await;
+    let item = Item::new("x", &noise(1, 300));
+    let whole = item.compressed();
+    let empty = compress(b"");
+    let beside = |frames: usize| [whole.clone(), empty.repeat(frames)].concat();
+    let single: Vec<u8> = item.nar.chunks(1).flat_map(compress).collect();
+    // One frame of blocks that hold nothing: its header without the size of its content, then blocks that are not
+    // the last one, raw, of no bytes.
+    let mut blocks = vec![0x28, 0xB5, 0x2F, 0xFD, 0x00, 0x58];
+    blocks.extend([0; 3].repeat(2000));
+    let length = u32::try_from(item.nar.len()).unwrap();
+    blocks.extend(&((length << 3) | 1).to_le_bytes()[..3]);
+    blocks.extend(&item.nar);
+    assert_eq!(zstd::decode_all(&blocks[..]).unwrap(), item.nar);
+    for (name, bytes, told) in [
+        ("one empty frame", beside(1), "holds nothing"),
+        ("megabytes of them", beside(20_000), "of content need"),
+        (
+            "an empty one before",
+            [empty.clone(), whole.clone()].concat(),
+            "holds nothing",
+        ),
+        ("a frame for each byte", single, "of content need"),
+        ("empty blocks", blocks, "of content need"),
+    ] {
+        let id = scene.plan(&[&item]).await.id.unwrap();
+        let body = batch_body(&[(item.nar_hash(), bytes)]);
+        let answer = scene.batch_answer("acme/app", &scene.ann, id, body).await;
+        let answer: fh_api::BatchAnswer = answer.expect(200).json();
+        let message = answer.nars[0]
+            .rejected
+            .as_ref()
+            .expect(name)
+            .message
+            .clone();
+        assert!(message.contains(told), "{name}: {message}");
+        assert!(scene.files().is_empty(), "{name}");
+    }
+
+    // The same in parts, where a part that is early is spooled.
+    let large = Item::new("large", &noise(2, 200_000));
+    let id = scene.plan(&[&large]).await.id.unwrap();
+    let parts = large.parts();
+    let padded = [parts[0].clone(), empty.clone()].concat();
+    let answer = scene.part_answer(id, &large, 0, padded).await;
+    let message = answer.expect(422).message();
+    assert!(message.contains("holds nothing"), "{message}");
+    for number in [0, 1] {
+        let padded = [parts[number].clone(), empty.repeat(20_000)].concat();
+        let answer = scene.part_answer(id, &large, number as u64, padded).await;
+        let message = answer.expect(422).message();
+        assert!(message.contains("it has more than"), "{message}");
+        assert!(scene.files().is_empty());
+    }
+    scene.part(id, &large, 0).await;
 }

@@ -12,6 +12,7 @@ use crate::database::slices;
 use crate::integrity::{Damage, Opened};
 use crate::listen::{Service, Serving, Sockets};
 use crate::routes;
+use crate::storage::NoObject;
 
 /// The server of a scene on a socket, for as long as this lives.
 struct Online {
@@ -41,6 +42,7 @@ impl Online {
             certificates: None,
             limits: settings.limits,
             timeouts: settings.timeouts,
+            proxies: Vec::new(),
             metrics: state.metrics().clone(),
         };
         Self {
@@ -416,7 +418,9 @@ async fn a_push_whose_nar_is_lost_before_its_commit_is_told() {
     std::fs::remove_file(scene.object(&item)).unwrap();
     let nar = nar_row(&scene, &item).await;
     let integrity = scene.server.state.integrity();
-    integrity.report(nar, None, Damage::Missing).await;
+    integrity
+        .report(nar, None, Damage::NoObject(NoObject::Missing))
+        .await;
     let answer = scene.commit_answer(id).await.expect(409);
     assert!(
         answer.message().contains(&item.base),
@@ -454,7 +458,9 @@ async fn who_is_late_does_not_mark_what_was_healed() {
     integrity
         .report(row, Some(Arc::new(slow)), Damage::Altered)
         .await;
-    integrity.report(row, None, Damage::Missing).await;
+    integrity
+        .report(row, None, Damage::NoObject(NoObject::Missing))
+        .await;
     assert!(!nar_row(&scene, &item).await.damaged);
     assert_eq!(scene.nar(&item, &scene.ann).await.unwrap(), item.nar);
 }
@@ -497,4 +503,47 @@ async fn readers_get_what_was_stored_or_nothing_while_it_breaks_and_heals() {
         reader.await.unwrap();
     }
     assert!(!nar_row(&scene, &item).await.damaged);
+}
+
+#[tokio::test]
+async fn what_is_no_file_any_more_keeps_nobody_waiting_and_is_healed() {
+    let scene = Scene::new().await;
+    let online = Online::new(&scene);
+    let (item, other) = (
+        Item::new("x", &noise(1, 9000)),
+        Item::new("y", &noise(2, 9000)),
+    );
+    scene.push(&[&item, &other]).await;
+    let make_directory = |path: &std::path::Path| {
+        std::fs::create_dir(path).unwrap();
+        std::fs::write(path.join("notes"), b"of a person").unwrap();
+    };
+    type Make<'a> = &'a dyn Fn(&std::path::Path);
+    let makes: [Make<'_>; 2] = [&crate::testing::make_pipe, &make_directory];
+    let listing = format!("/{}.ls", item.hash());
+    for make in makes {
+        // The listing first: it is made of the object, and kept beside it.
+        let kept = scene
+            .object(&item)
+            .with_file_name(format!("{}.ls.zst", item.nar_name()));
+        let _ = std::fs::remove_file(&kept);
+        make(&kept);
+        let patient = Duration::from_secs(20);
+        let answer = tokio::time::timeout(patient, scene.server.get(&listing, &scene.ann)).await;
+        answer.expect("it is not waited for").expect(200);
+
+        std::fs::remove_file(scene.object(&item)).unwrap();
+        make(&scene.object(&item));
+        tokio::time::timeout(patient, is_gone(&scene, &online, &item))
+            .await
+            .expect("it is not waited for");
+        is_whole(&scene, &online, &other).await;
+        std::fs::remove_file(&kept).unwrap();
+        scene.server.get(&listing, &scene.ann).await.expect(404);
+        // Beside one that is good in the same batch.
+        let third = Item::new("z", &noise(3, 9000));
+        scene.push(&[&item, &third]).await;
+        is_whole(&scene, &online, &item).await;
+        is_whole(&scene, &online, &third).await;
+    }
 }

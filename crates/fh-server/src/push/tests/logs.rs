@@ -85,6 +85,24 @@ impl Scene {
 }
 
 #[tokio::test]
+async fn a_short_log_is_not_stored_as_much() {
+    let scene = Scene::new().await;
+    let (x, x_drv) = built("x");
+    let plan = scene.plan_with_logs(&[&x], &[&x_drv]).await;
+    let id = plan.id.unwrap();
+    let single: Vec<u8> = [b'x'; 400].chunks(1).flat_map(compress).collect();
+    for (bytes, told) in [
+        ([compress(b"text"), compress(b"")].concat(), "holds nothing"),
+        (single, "of content need"),
+    ] {
+        let refused = scene.send_raw(id, &x_drv, bytes).await.unwrap();
+        assert!(refused.contains(told), "{refused}");
+    }
+    // What printed nothing has a log all the same.
+    assert_eq!(scene.send_log(id, &x_drv, b"").await, None);
+}
+
+#[tokio::test]
 async fn a_log_is_seen_with_its_push() {
     let scene = Scene::new().await;
     let ((x, x_drv), (y, y_drv)) = (built("x"), built("y"));

@@ -9,6 +9,7 @@ mod parts;
 mod protocol;
 mod reading;
 mod removed;
+mod shares;
 
 use std::io::Write as _;
 
@@ -17,7 +18,7 @@ use fh_api::{
     BatchAnswer, CommitSummary, NAR_BATCH_MEDIA_TYPE, PartAnswer, PathStatus, PushPath, PushPlan,
     PushRequest,
 };
-use fh_nix::{NarHash, NarInfo, StoreDir};
+use fh_nix::{NarHash, NarInfo, PathInfo, SecretKey, StoreDir};
 use http::{Method, Request};
 use serde_json::json;
 use tempfile::TempDir;
@@ -97,6 +98,23 @@ impl Item {
     /// The same path, referring to another one.
     pub(crate) fn referring_to(mut self, other: &Item) -> Self {
         self.info.references.push(other.base.clone());
+        self
+    }
+
+    /// With a signature of this key.
+    pub(crate) fn signed(mut self, store_dir: &StoreDir, key: &SecretKey) -> Self {
+        let references = self.info.references.iter();
+        let info = PathInfo {
+            path: self.base.parse().unwrap(),
+            nar_hash: self.nar_hash(),
+            nar_size: self.info.nar_size,
+            references: references.map(|path| path.parse().unwrap()).collect(),
+            deriver: None,
+            signatures: Vec::new(),
+            ca: None,
+        };
+        let signature = info.sign(store_dir, key).to_string();
+        self.info.signatures.push(signature);
         self
     }
 
@@ -317,6 +335,17 @@ impl Scene {
     /// Pushes these to a flake, from plan to commit, by someone.
     pub(crate) async fn push_as(&self, flake: &str, token: &str, items: &[&Item]) -> CommitSummary {
         let plan: PushPlan = self.plan_answer(flake, token, &request(items)).await.json();
+        self.finish(flake, token, plan, items).await
+    }
+
+    /// Sends what a plan asks for, and commits.
+    pub(crate) async fn finish(
+        &self,
+        flake: &str,
+        token: &str,
+        plan: PushPlan,
+        items: &[&Item],
+    ) -> CommitSummary {
         let Some(id) = plan.id else {
             return plan.committed.unwrap();
         };

@@ -196,6 +196,55 @@ async fn a_whole_that_is_another_nar_is_refused_and_begun_again() {
 }
 
 #[tokio::test]
+async fn a_bad_early_part_of_the_right_size_is_thrown_away_when_it_is_found() {
+    let scene = Scene::new().await;
+    let item = large("large");
+    // The beginning of another NAR, whose only file ends with the part: with what follows it is none.
+    let size = usize::try_from(PART).unwrap();
+    let bad = &Item::new("other", &noise(8, size - 96)).nar[..size];
+    let id = scene.plan(&[&item]).await.id.unwrap();
+    let answer = scene.part_answer(id, &item, 0, compress(bad)).await;
+    answer.expect(200);
+    // Also after a restart, of what lies in the file.
+    let scene = scene.restarted().await;
+    let answer = scene.part_answer(id, &item, 1, item.parts()[1].clone());
+    let message = answer.await.expect(422).message();
+    assert!(message.contains("invalid NAR"), "{message}");
+    assert!(scene.files().is_empty());
+    let plan = scene.plan(&[&item]).await;
+    assert_eq!(plan.uploads[0].parts_received, 0);
+    for number in 0..item.parts().len() as u64 {
+        scene.part(id, &item, number).await;
+    }
+    assert_eq!(scene.commit(id).await.added, 1);
+    assert_eq!(scene.nar(&item, &scene.ann).await.unwrap(), item.nar);
+}
+
+#[tokio::test]
+async fn who_waits_behind_a_bad_part_is_told_to_plan_again() {
+    let scene = Scene::new().await;
+    let item = large("large");
+    let size = usize::try_from(PART).unwrap();
+    let bad = &Item::new("other", &noise(8, size - 96)).nar[..size];
+    let id = scene.plan(&[&item]).await.id.unwrap();
+    scene
+        .part_answer(id, &item, 0, compress(bad))
+        .await
+        .expect(200);
+    let parts = item.parts();
+    let (second, third) = tokio::join!(
+        async {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            scene.part_answer(id, &item, 1, parts[1].clone()).await
+        },
+        scene.part_answer(id, &item, 2, parts[2].clone()),
+    );
+    second.expect(422);
+    let message = third.expect(409).message();
+    assert!(message.contains("plan the push again"), "{message}");
+}
+
+#[tokio::test]
 async fn what_is_no_archive_is_refused_at_the_part_where_it_shows() {
     let scene = Scene::new().await;
     let mut item = large("large");

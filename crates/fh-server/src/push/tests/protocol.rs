@@ -194,26 +194,7 @@ async fn what_upstream_has_signed_is_left_out_and_meets_references() {
     let scene = Scene::new().await;
     let store_dir = scene.server.state.store_dir();
     let key = SecretKey::from_seed("upstream-1", [7; 32]).unwrap();
-    let sign = |mut item: Item| {
-        let info = fh_nix::PathInfo {
-            path: item.base.parse().unwrap(),
-            nar_hash: item.nar_hash(),
-            nar_size: item.info.nar_size,
-            references: item
-                .info
-                .references
-                .iter()
-                .map(|path| path.parse().unwrap())
-                .collect(),
-            deriver: None,
-            signatures: Vec::new(),
-            ca: None,
-        };
-        item.info
-            .signatures
-            .push(info.sign(store_dir, &key).to_string());
-        item
-    };
+    let sign = |item: Item| item.signed(store_dir, &key);
     let libc = sign(Item::new("libc", b"libc"));
     let mut told = sign(Item::new("told", b"told"));
     told.info.context = true;

@@ -183,11 +183,101 @@ async fn open_flakes_and_trust_policies_are_reasons_too() {
     }
     scene.server.follow(&eve, &["acme/*"]).await.expect(200);
     assert!(why(&scene, &eve, item.hash()).await.readable);
-    let of_eve = why(&scene, &scene.ann, &format!("{}&user=eve", item.hash())).await;
-    assert!(of_eve.readable && of_eve.slices[0].served);
     scene.server.show_everybody(&["acme/app"]).await;
     let everybody = why(&scene, &scene.ann, item.hash()).await;
     assert!(everybody.slices[0].served);
+    let of_eve = why(&scene, &scene.ann, &format!("{}&user=eve", item.hash())).await;
+    assert!(of_eve.readable && of_eve.slices[0].served);
+}
+
+/// What somebody follows, or an organisation of theirs, is theirs to know.
+#[tokio::test]
+async fn an_administrator_does_not_learn_what_somebody_else_follows() {
+    let scene = Scene::new().await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    let item = Item::new("tool", b"public");
+    for flake in ["acme/one", "acme/two"] {
+        server.flake(flake, "public", ann).await;
+        scene.push_as(flake, ann, &[&item]).await;
+    }
+    let (rita, olga) = (server.user("rita").await, server.user("olga").await);
+    server.organization("hers", &olga).await;
+    server.member("hers", "rita", "member", &olga).await;
+    let asked = async || {
+        let path = format!("/api/v1/access?path={}&user=rita", item.hash());
+        server.get(&path, ann).await.expect(200).fingerprint()
+    };
+    let before = asked().await;
+    for follows in [&["acme/one"][..], &["acme/two", "acme/one"], &["acme/*"]] {
+        server.follow(&rita, follows).await.expect(200);
+        assert!(scene.narinfo("", &item, &rita).await.is_some());
+        assert_eq!(asked().await, before, "{follows:?}");
+    }
+    let body = json!({ "follows": ["acme/two"], "before": [], "org": "hers" });
+    server.put("/api/v1/follows", &olga, body).await.expect(200);
+    assert_eq!(asked().await, before);
+    // What she was given is told.
+    server.grant("acme/two", "rita", "read", ann).await;
+    assert_ne!(asked().await, before);
+}
+
+/// Who administers one flake, and is nobody in its organisation, sees no list of its people and policies, and
+/// `why` is none.
+#[tokio::test]
+async fn who_administers_a_flake_alone_learns_of_nobody_in_its_organisation() {
+    let (scene, item, bob, _) = scene_with_people().await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    let gus = server.user("gus").await;
+    server.grant("acme/app", "gus", "admin", ann).await;
+    let policy = json!({
+        "provider": "github", "flakes": ["acme/app"], "role": "write",
+        "conditions": [{ "claim": "repository", "equals": "acme/app" }],
+    });
+    server
+        .put("/api/v1/orgs/acme/trust/ci", ann, policy)
+        .await
+        .expect(200);
+    let everybody = why(&scene, &gus, item.hash()).await;
+    assert_eq!(
+        reasons(&everybody),
+        ["grant gus admin (gus)", "grant team:ops write ()"]
+    );
+    for (user, expected) in [
+        ("gus", &["grant gus admin (gus)"][..]),
+        ("bob", &[]),
+        ("ann", &[]),
+    ] {
+        let told = why(&scene, &gus, &format!("{}&user={user}", item.hash())).await;
+        assert!(told.readable, "{user}");
+        assert_eq!(reasons(&told), expected, "{user}");
+    }
+    let of_bob = why(&scene, &gus, &format!("{}&user=bob", item.hash())).await;
+    assert_eq!(
+        of_bob.message,
+        "bob can read it; by what, the organisation tells its own people alone."
+    );
+    // A member is shown members and teams, and no policies.
+    server.grant("acme/app", "bob", "admin", ann).await;
+    assert_eq!(
+        reasons(&why(&scene, &bob, item.hash()).await),
+        [
+            "membership admin wide (ann)",
+            "grant bob admin (bob)",
+            "grant gus admin (gus)",
+            "grant team:ops write (bob)",
+        ]
+    );
+    // Nor does a token of the owner that is narrowed to the flake show more than the lists do.
+    let narrow = server.narrow(ann, &["pull", "admin"], &["acme/app"]).await;
+    assert_eq!(
+        reasons(&why(&scene, &narrow, item.hash()).await),
+        [
+            "grant bob admin (bob)",
+            "grant gus admin (gus)",
+            "grant team:ops write ()",
+        ]
+    );
+    assert_eq!(reasons(&why(&scene, ann, item.hash()).await).len(), 6);
 }
 
 #[tokio::test]
@@ -277,4 +367,67 @@ async fn a_token_for_certain_paths_is_told_of_these_alone() {
         answer.fingerprint().replace(item.hash(), "HASH")
     };
     assert_eq!(ask(&other).await, ask(&absent).await);
+}
+
+/// What a token for certain paths is told beside them, and itself, is what somebody is told who may see nothing:
+/// it is given away so that these paths are read.
+#[tokio::test]
+async fn a_token_for_certain_paths_lists_no_names() {
+    let (scene, item, bob, eve) = scene_with_people().await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    server.flake("acme/open", "public", ann).await;
+    scene.push_as("acme/open", ann, &[&item]).await;
+    let key = fh_nix::SecretKey::generate("k-1").unwrap().public();
+    let closures = json!({ "permissions": ["pull"], "closures": [item.base] });
+    let signed = json!({ "permissions": ["pull"], "signed_by": [key.to_string()] });
+    for (maker, limits) in [(ann, &closures), (&bob, &closures), (&bob, &signed)] {
+        let token = server.mint(maker, limits.clone()).await.token;
+        // As of an account that was given nothing, to the byte.
+        for (there, nowhere) in [
+            ("/orgs/acme", "/orgs/absent"),
+            ("/orgs/acme/members", "/orgs/absent/members"),
+            ("/orgs/acme/teams", "/orgs/absent/teams"),
+            (
+                "/orgs/acme/teams/ops/members",
+                "/orgs/absent/teams/ops/members",
+            ),
+            ("/follows?org=acme", "/follows?org=absent"),
+            ("/flakes/acme/app", "/flakes/acme/absent"),
+            ("/flakes/acme/open", "/flakes/acme/absent"),
+        ] {
+            let asked = async |path: &str, token: &str| {
+                let path = format!("/api/v1{path}");
+                server.get(&path, token).await.expect(404).fingerprint()
+            };
+            let nothing = asked(nowhere, &eve).await;
+            assert_eq!(asked(there, &token).await, nothing, "{there}");
+        }
+        for path in ["/orgs/acme/grants", "/orgs/acme/trust", "/audit?org=acme"] {
+            let path = format!("/api/v1{path}");
+            server.get(&path, &token).await.expect(403);
+        }
+        let flakes = server.get("/api/v1/flakes", &token).await.expect(200);
+        assert!(flakes.json::<fh_api::FlakeList>().flakes.is_empty());
+        let flakes = server.get("/api/v1/flakes?org=acme", &token).await;
+        let flakes: fh_api::FlakeList = flakes.expect(200).json();
+        assert!(flakes.flakes.is_empty());
+        let orgs = server.get("/api/v1/orgs", &token).await.expect(200);
+        assert!(orgs.json::<fh_api::OrganizationList>().orgs.is_empty());
+        server.get("/api/v1/whoami", &token).await.expect(200);
+    }
+    // The paths themselves are read as before.
+    let token = server.mint(&bob, closures).await.token;
+    assert!(scene.narinfo("", &item, &token).await.is_some());
+    assert!(
+        scene
+            .narinfo("/cache/acme/app", &item, &token)
+            .await
+            .is_some()
+    );
+    assert!(scene.nar(&item, &token).await.is_some());
+    let path = format!("/{}.ls", item.hash());
+    server.get(&path, &token).await.expect(200);
+    let path = "/api/v1/flakes/acme/app/paths";
+    let paths: fh_api::PathList = server.get(path, &token).await.expect(200).json();
+    assert_eq!(paths.paths.len(), 1);
 }

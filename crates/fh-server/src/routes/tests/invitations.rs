@@ -247,7 +247,7 @@ async fn what_is_offered_is_told_to_whom_it_is_offered() {
 }
 
 #[tokio::test]
-async fn who_leaves_takes_what_was_granted_along_and_who_is_removed_may_accept_anew() {
+async fn who_leaves_or_is_taken_out_keeps_nothing_of_what_was_granted() {
     let server = TestServer::start().await;
     let (ann, bob) = (server.user("ann").await, server.user("bob").await);
     server.organization("acme", &ann).await;
@@ -268,27 +268,97 @@ async fn who_leaves_takes_what_was_granted_along_and_who_is_removed_may_accept_a
     assert!(reads().await && offers(&server, &bob).await.is_empty());
     server.delete(own, &bob).await.expect(204);
     assert!(!reads().await && offers(&server, &bob).await.is_empty());
-    // An administrator removes: what was granted waits.
-    server.offer("acme/app", "bob", "read", &ann).await;
+    // An administrator removes a member, a guest, one who was invited, and one who was only offered something:
+    // nothing is left that they could accept.
+    let granted = async || {
+        server.offer("acme/app", "bob", "write", &ann).await;
+        let whole = "/api/v1/orgs/acme/grants/bob";
+        let read = json!({ "role": "read" });
+        server.put(whole, &ann, read).await.expect(200);
+    };
+    let nothing_is_left = async || {
+        assert!(!reads().await && offers(&server, &bob).await.is_empty());
+        for membership in [Value::Null, json!("member"), json!("admin")] {
+            let path = "/api/v1/invitations/acme";
+            let body = json!({ "membership": membership });
+            let answer = server.put(path, &bob, body).await;
+            assert!(answer.status.is_client_error(), "{:?}", answer.body);
+        }
+        for path in ["/api/v1/orgs/acme/grants", "/api/v1/flakes/acme/app/grants"] {
+            let list: GrantList = server.get(path, &ann).await.expect(200).json();
+            assert!(list.grants.is_empty(), "{list:?}");
+        }
+    };
+    granted().await;
     server.member("acme", "bob", "member", &ann).await;
     server.delete(own, &ann).await.expect(204);
-    assert!(!reads().await);
-    assert_eq!(told(&server, &bob).await, ["acme - acme/app:read false"]);
-    // The same of a guest, and of one who was invited.
+    nothing_is_left().await;
+    granted().await;
     accept(&server, "acme", Value::Null, &bob, 200).await;
     server.delete(own, &ann).await.expect(204);
-    assert!(!reads().await);
-    server
-        .put(own, &ann, json!({ "role": "admin" }))
-        .await
-        .expect(200);
+    nothing_is_left().await;
+    granted().await;
+    let admin = json!({ "role": "admin" });
+    server.put(own, &ann, admin).await.expect(200);
     server.delete(own, &ann).await.expect(204);
-    accept(&server, "acme", json!("admin"), &bob, 409).await;
+    nothing_is_left().await;
+    granted().await;
+    server.delete(own, &ann).await.expect(204);
+    nothing_is_left().await;
+    let audit: AuditList = server
+        .get("/api/v1/audit?org=acme&action=member.remove", &ann)
+        .await
+        .expect(200)
+        .json();
+    let grants = audit
+        .events
+        .iter()
+        .map(|event| event.detail.as_ref().unwrap()["grants"].as_u64().unwrap());
+    assert_eq!(grants.collect::<Vec<_>>(), [1, 1, 2, 2, 2, 2]);
     // Its only flake gone, a guest can leave still.
+    granted().await;
     accept(&server, "acme", Value::Null, &bob, 200).await;
     server.delete(path, &ann).await.expect(204);
     server.delete(own, &bob).await.expect(204);
     server.delete(own, &bob).await.expect(404);
+}
+
+/// Who was granted `admin` on the whole organisation administers it: an owner made them that, and takes it away.
+#[tokio::test]
+async fn an_administrator_takes_nobody_out_whom_an_owner_made_one_by_a_grant() {
+    let server = TestServer::start().await;
+    let (ann, bob) = (server.user("ann").await, server.user("bob").await);
+    server.user("cleo").await;
+    server.organization("acme", &ann).await;
+    server.member("acme", "bob", "admin", &ann).await;
+    let grant = "/api/v1/orgs/acme/grants/cleo";
+    let admin = json!({ "role": "admin" });
+    server.put(grant, &ann, admin).await.expect(200);
+    server.member("acme", "cleo", "member", &ann).await;
+    let cleo = "/api/v1/orgs/acme/members/cleo";
+    server.delete(cleo, &bob).await.expect(403);
+    server.delete(cleo, &ann).await.expect(204);
+    let list: GrantList = server
+        .get("/api/v1/orgs/acme/grants", &ann)
+        .await
+        .expect(200)
+        .json();
+    assert!(list.grants.is_empty());
+    // What the service accounts of the organisation were granted is none of their membership.
+    let accounts = "/api/v1/orgs/acme/service-accounts";
+    let fleet = json!({ "name": "fleet" });
+    server.post(accounts, &ann, fleet).await.expect(201);
+    let grant = "/api/v1/orgs/acme/grants/fleet";
+    let read = json!({ "role": "read" });
+    server.put(grant, &ann, read).await.expect(200);
+    let fleet = "/api/v1/orgs/acme/members/fleet";
+    server.delete(fleet, &ann).await.expect(204);
+    let list: GrantList = server
+        .get("/api/v1/orgs/acme/grants", &ann)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(list.grants.len(), 1);
 }
 
 #[tokio::test]

@@ -8,6 +8,7 @@ mod invitations;
 mod late;
 mod matrix;
 mod model;
+mod no_room;
 mod organizations;
 mod requests;
 mod revocation;

@@ -1,6 +1,7 @@
 //! Organisations, their members, teams and service accounts: who may do what, and what it brings
 //! about on the next request.
 
+mod owners;
 mod service_accounts;
 
 use fh_api::{

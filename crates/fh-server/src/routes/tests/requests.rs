@@ -169,7 +169,7 @@ async fn readiness_asks_the_storage() {
     // A success is remembered for some seconds.
     tokio::time::sleep(std::time::Duration::from_millis(5200)).await;
     let answer = server.get("/readyz", "").await.expect(503);
-    assert_eq!(answer.body, "not ready\n");
+    assert_eq!(answer.body, "not ready: the storage takes no data\n");
     server.get("/healthz", "").await.expect(200);
 }
 

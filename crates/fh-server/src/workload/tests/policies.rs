@@ -182,3 +182,89 @@ async fn a_test_of_an_identity_that_nobody_vouches_for_opens_nothing() {
         assert!(test.policies.iter().all(|verdict| verdict.role.is_none()));
     }
 }
+
+/// Whoever administers every flake of an organisation administers the organisation, be it by a grant or by a
+/// policy: a removed administrator went on as a workload of their own.
+#[tokio::test]
+async fn owners_alone_make_administrators_by_a_policy() {
+    let world = World::new().await;
+    let server = &world.server;
+    let adam = server.user("adam").await;
+    server.member("acme", "adam", "admin", &world.ann).await;
+    let path = |name: &str| format!("{LIST}/{name}");
+    let set = async |token: &str, name: &str, change: Value| {
+        let answer = server.put(&path(name), token, world.policy(change)).await;
+        answer.status.as_u16()
+    };
+    let whole = |pattern: &str| json!({ "role": "admin", "flakes": ["acme/app", pattern] });
+    for pattern in ["acme/*", "ACME/*"] {
+        assert_eq!(set(&adam, "back", whole(pattern)).await, 403, "{pattern}");
+    }
+    // On its flakes one by one, as by grants, and with less on all of them.
+    let flakes = json!({ "role": "admin", "flakes": ["acme/app", "acme/lib"] });
+    assert_eq!(set(&adam, "flakes", flakes).await, 200);
+    let write = json!({ "role": "write", "flakes": ["acme/*"] });
+    assert_eq!(set(&adam, "write", write.clone()).await, 200);
+    assert_eq!(set(&adam, "write", whole("acme/*")).await, 403);
+
+    assert_eq!(set(&world.ann, "robot", whole("Acme/*")).await, 200);
+    for change in [whole("acme/*"), write.clone(), json!({})] {
+        assert_eq!(set(&adam, "robot", change).await, 403);
+    }
+    let answer = server.delete(&path("robot"), &adam).await.expect(403);
+    assert!(
+        answer.message().contains("only its owners"),
+        "{}",
+        answer.message()
+    );
+    // Nor does the workload make more of its kind.
+    let robot = world.identity(json!({}));
+    assert_eq!(set(&robot, "robot", write.clone()).await, 403);
+    assert_eq!(set(&robot, "back", whole("acme/*")).await, 403);
+    assert_eq!(set(&world.ann, "robot", write).await, 200);
+    server.delete(&path("robot"), &adam).await.expect(204);
+}
+
+/// A stolen token that manages, and no more, made a workload that also pushes and mints.
+#[tokio::test]
+async fn a_policy_gives_nothing_that_the_token_lacks_which_sets_it() {
+    let world = World::new().await;
+    let server = &world.server;
+    let set = async |permissions: &[&str], change: Value| {
+        let token = server.narrow(&world.ann, permissions, &["*"]).await;
+        let path = format!("{LIST}/ci");
+        server.put(&path, &token, world.policy(change)).await
+    };
+    let read = || json!({ "role": "read" });
+    let mints = || json!({ "role": "read", "mint": true });
+    let all = || json!({ "role": "admin", "mint": true });
+    for (permissions, change, lacking) in [
+        (&["admin"][..], read(), "\"pull\""),
+        (&["pull", "admin"], json!({}), "\"push\""),
+        (&["pull", "admin"], json!({ "role": "admin" }), "\"push\""),
+        (&["pull", "push", "admin"], mints(), "\"mint\""),
+        (&["pull", "admin"], all(), "\"push\" and \"mint\""),
+    ] {
+        let answer = set(permissions, change.clone()).await.expect(403);
+        assert_eq!(
+            answer.message(),
+            format!(
+                "a trust policy gives nothing that the token lacks which sets it, and this token \
+                 lacks {lacking}"
+            ),
+            "{change}"
+        );
+    }
+    for (permissions, change) in [
+        (&["pull", "admin"][..], read()),
+        (&["pull", "push", "admin"], json!({ "role": "admin" })),
+        (&["pull", "mint", "admin"], mints()),
+        (&["pull", "push", "mint", "admin"], all()),
+    ] {
+        set(permissions, change).await.expect(200);
+    }
+    // To take away needs only to manage.
+    let token = server.narrow(&world.ann, &["admin"], &["*"]).await;
+    let path = format!("{LIST}/ci");
+    server.delete(&path, &token).await.expect(204);
+}

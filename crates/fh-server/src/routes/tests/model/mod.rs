@@ -296,7 +296,10 @@ impl History {
                 invited.retain(|(of, who, _)| !(*of == organization && *who == user));
                 invited.push((organization, user, role));
             }
-            None => self.forget(organization, user),
+            None => {
+                self.forget(organization, user);
+                self.forget_grants(organization, user);
+            }
         }
     }
 

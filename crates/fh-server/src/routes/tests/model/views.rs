@@ -18,7 +18,7 @@ impl History {
     }
 
     /// What an organisation has granted to a user by name goes.
-    fn forget_grants(&mut self, organization: usize, user: usize) {
+    pub(super) fn forget_grants(&mut self, organization: usize, user: usize) {
         let theirs = |of: usize, whom: Whom| of == organization && whom == Whom::User(user);
         let grants = &mut self.model.grants;
         grants.retain(|(_, of, whom, _)| !theirs(*of, *whom));

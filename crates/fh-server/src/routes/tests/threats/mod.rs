@@ -1,4 +1,85 @@
 //! One file a threat, named by it.
 
 mod a_closure_token_grows;
+mod a_log_that_counts_for_less_is_shown;
 mod a_thief_outlives_the_stolen_token;
+mod an_upstream_fingerprint_is_evaded;
+mod the_same_content_misleads;
+
+use fh_api::{PushPlan, PushRequest};
+use fh_nix::SecretKey;
+use serde_json::json;
+
+use crate::push::tests::{Item, Scene, request};
+use crate::workload::tests::issuer::Key;
+
+/// Ann owns `acme`, whose `app` a builder pushes to. Bob and rita are members: bob writes to one flake, and
+/// rita reads all.
+struct Stage {
+    scene: Scene,
+    builder: String,
+    bob: String,
+    rita: String,
+}
+
+const ISSUER: &str = "https://ci.example.org";
+
+impl Stage {
+    /// With the flake that bob writes to.
+    async fn set(of_bob: &str) -> Self {
+        let scene = Scene::new().await;
+        let (server, ann) = (&scene.server, &scene.ann);
+        server.flake("acme/play", "private", ann).await;
+        let bob = server.user("bob").await;
+        let rita = server.user("rita").await;
+        for name in ["bob", "rita"] {
+            server.member("acme", name, "member", ann).await;
+            server.accept("acme", name).await;
+        }
+        server.grant(of_bob, "bob", "write", ann).await;
+        for flake in ["acme/app", "acme/play"] {
+            server.grant(flake, "rita", "read", ann).await;
+        }
+        let key = Key::new("ci");
+        let policy = json!({
+            "provider": "oidc", "issuer": ISSUER, "role": "write", "flakes": ["acme/app"],
+            "conditions": [{ "claim": "sub", "equals": "ci" }], "builder": true,
+            "jwks": { "keys": [key.jwk()] },
+        });
+        let path = "/api/v1/orgs/acme/trust/ci";
+        let answer = server.put(path, ann, policy).await;
+        assert!(answer.status.is_success(), "{:?}", answer.body);
+        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let builder = key.sign(&json!({
+            "iss": ISSUER, "aud": server.state.keys().audience(), "sub": "ci",
+            "iat": now, "exp": now + 3600,
+        }));
+        Self {
+            scene,
+            builder,
+            bob,
+            rita,
+        }
+    }
+
+    /// Pushes these, and leaves out what the key has signed.
+    async fn push(&self, flake: &str, token: &str, items: &[&Item], key: Option<&SecretKey>) {
+        let mut wanted: PushRequest = request(items);
+        wanted
+            .skip_signed_by
+            .extend(key.map(|key| key.public().to_string()));
+        let answer = self.scene.plan_answer(flake, token, &wanted).await;
+        assert!(answer.status.is_success(), "{:?}", answer.body);
+        let plan: PushPlan = answer.json();
+        self.scene.finish(flake, token, plan, items).await;
+    }
+
+    /// What rita's Nix gets of a path, at the root and where the flake is named.
+    async fn served(&self, item: &Item) -> [Option<fh_nix::PathInfo>; 2] {
+        let at = async |root| {
+            let narinfo = self.scene.narinfo(root, item, &self.rita).await;
+            narinfo.map(|narinfo| narinfo.info)
+        };
+        [at("").await, at("/cache/acme/app").await]
+    }
+}

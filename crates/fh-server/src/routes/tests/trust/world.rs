@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use fh_api::{FollowList, InvitationList, LOG_RECORD, PathStatus, PushPlan};
-use fh_nix::NarHash;
+use fh_nix::{NarHash, SecretKey, StoreDir};
 use http::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -19,8 +19,21 @@ use crate::testing::{Answer, TestServer};
 /// How many store paths the people of a history push.
 pub(super) const PATHS: usize = 3;
 
-/// How many contents of each.
-pub(super) const CONTENTS: usize = 4;
+/// How many contents of each, which are NARs of their own but for the last three.
+pub(super) const CONTENTS: usize = 6;
+
+/// The NAR of the first one with another reference.
+pub(super) const REFERRING: usize = CONTENTS - 3;
+
+/// The first one under another name.
+pub(super) const RENAMED: usize = CONTENTS - 2;
+
+/// Signed by a key of elsewhere, and so left out of what is pushed: a fingerprint.
+pub(super) const LEFT_OUT: usize = CONTENTS - 1;
+
+fn upstream() -> SecretKey {
+    SecretKey::from_seed("upstream-1", [7; 32]).unwrap()
+}
 
 /// People by name, with a token each that may do all that they may.
 #[derive(Debug, Clone, Default)]
@@ -92,16 +105,23 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// A store path of a history with one of its contents. The last content is the NAR of the first one with
-/// another reference.
+/// A store path of a history with one of its contents.
 pub(super) fn item(slot: u64, path: usize, content: usize) -> Item {
     let name = format!("tool{path}-{slot}");
-    let last = content + 1 == CONTENTS;
-    let text = format!("{name} {}", if last { 0 } else { content });
-    let mut item = Item::new(&name, text.as_bytes());
+    let number = match content {
+        REFERRING | RENAMED => 0,
+        content => content,
+    };
+    let mut item = Item::new(&name, format!("{name} {number}").as_bytes());
     item.info.deriver = Some(deriver(&name));
-    if last {
-        item.info.references.push(item.base.clone());
+    match content {
+        REFERRING => item.info.references.push(item.base.clone()),
+        RENAMED => {
+            item.base.push_str("-renamed");
+            item.info.path.clone_from(&item.base);
+        }
+        LEFT_OUT => item = item.signed(&StoreDir::default(), &upstream()),
+        _ => {}
     }
     item
 }
@@ -128,6 +148,7 @@ pub(super) fn plan(items: &[Item], dry_run: bool) -> Value {
     let items: Vec<&Item> = items.iter().collect();
     let mut wanted = request(&items);
     wanted.dry_run = dry_run;
+    wanted.skip_signed_by.push(upstream().public().to_string());
     let derivers = items.iter().filter_map(|item| item.info.deriver.clone());
     wanted.logs = derivers.collect();
     wanted.logs.sort_unstable();

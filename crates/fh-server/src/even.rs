@@ -1,4 +1,4 @@
-//! A 404 takes the same time whether something is nowhere or where the caller may not see it.
+//! What a caller may not see takes the same time as what does not exist.
 //!
 //! The answers are the same to the byte, but not the work: what nobody has asked for lately is read from the
 //! database, and to find out that no slice of a view holds what thousands of others hold takes a search, all
@@ -6,9 +6,14 @@
 //! for anybody, and whoever asks for many things at once hardly waits longer for all of them. Only a narinfo
 //! whose absence the same caller was told before, with nothing pushed anywhere since, is told at once: from a
 //! memory of its own, which is asked before anything is looked up.
+//!
+//! The plan of a push takes the longer the more it lists. Where it lists what has to be looked for in other
+//! slices, it is told at the next of steps that are far longer than what the search for one NAR can differ.
 
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
 use std::sync::LazyLock;
-use std::sync::mpsc::{self, Sender};
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -19,17 +24,20 @@ use crate::error::ApiError;
 /// Longer than it takes to find out, but where the machine has too much to do, which then hides it too.
 const TOLD_AFTER: Duration = Duration::from_millis(1);
 
+/// Of a plan. The search for one NAR differs by microseconds.
+const STEP: Duration = Duration::from_millis(5);
+
 /// When an absence is told, should it be one.
 #[derive(Debug)]
-pub(super) struct Absence {
+pub(crate) struct Absence {
     asked_at: Instant,
     /// It comes from the memory of what this caller was told.
-    pub(super) known: bool,
+    pub(crate) known: bool,
 }
 
 impl Absence {
     /// Of what is asked for now.
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             asked_at: Instant::now(),
             known: false,
@@ -37,35 +45,85 @@ impl Absence {
     }
 
     /// Lets an answer pass, and a 404 not before its time.
-    pub(super) async fn evenly<T>(self, answer: Result<T, ApiError>) -> Result<T, ApiError> {
+    pub(crate) async fn evenly<T>(self, answer: Result<T, ApiError>) -> Result<T, ApiError> {
         if matches!(answer, Err(ApiError::NotFound)) && !self.known {
-            wait_until(self.asked_at + TOLD_AFTER).await;
+            self.told().await;
         }
         answer
     }
+
+    /// Waits until it is time.
+    pub(crate) async fn told(self) {
+        wait_until(self.asked_at + TOLD_AFTER).await;
+    }
 }
 
-/// Somebody who waits.
+/// Waits until the next step after work that began then.
+pub(crate) async fn step(began_at: Instant) {
+    let steps = began_at.elapsed().as_nanos() / STEP.as_nanos() + 1;
+    let steps = u32::try_from(steps).unwrap_or(u32::MAX);
+    wait_until(began_at + STEP.saturating_mul(steps)).await;
+}
+
+/// Somebody who waits, and until when.
 struct Waiting {
     until: Instant,
     wake: oneshot::Sender<()>,
 }
 
+impl PartialEq for Waiting {
+    fn eq(&self, other: &Self) -> bool {
+        self.until == other.until
+    }
+}
+
+impl Eq for Waiting {}
+
+impl PartialOrd for Waiting {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Waiting {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        self.until.cmp(&other.until)
+    }
+}
+
 /// A thread that wakes everybody at their time. The runtime's timer would not do: it sleeps for whole
 /// milliseconds from when it is asked, which is when the work was done, and so tells how much there was.
 static TIMER: LazyLock<Option<Sender<Waiting>>> = LazyLock::new(|| {
-    let (sender, everybody) = mpsc::channel::<Waiting>();
-    let attend = move || {
-        // All wait equally long, so that who came first is the next.
-        for Waiting { until, wake } in everybody {
-            thread::sleep(until.saturating_duration_since(Instant::now()));
-            // Whoever has left needs no waking.
-            let _ = wake.send(());
-        }
-    };
+    let (sender, asking) = mpsc::channel::<Waiting>();
     let thread = thread::Builder::new().name("absences".to_owned());
-    thread.spawn(attend).is_ok().then_some(sender)
+    thread
+        .spawn(move || attend(&asking))
+        .is_ok()
+        .then_some(sender)
 });
+
+/// Wakes everybody at their time, until nobody can ask any more.
+fn attend(asking: &Receiver<Waiting>) {
+    let mut waiting = BinaryHeap::new();
+    loop {
+        let asked = match waiting.peek() {
+            None => asking.recv().map_err(RecvTimeoutError::from),
+            Some(Reverse(Waiting { until, .. })) => {
+                asking.recv_timeout(until.saturating_duration_since(Instant::now()))
+            }
+        };
+        match asked {
+            Ok(asked) => waiting.push(Reverse(asked)),
+            Err(RecvTimeoutError::Timeout) => {
+                if let Some(Reverse(Waiting { wake, .. })) = waiting.pop() {
+                    // Whoever has left needs no waking.
+                    let _ = wake.send(());
+                }
+            }
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
 
 async fn wait_until(until: Instant) {
     let (wake, woken) = oneshot::channel();
@@ -93,7 +151,9 @@ mod tests {
             at_once(Err(refused)),
             Some(Err(ApiError::Unauthorized(_)))
         ));
-        assert!(at_once(Err(ApiError::NotFound)).is_none());
+        let begin = Instant::now();
+        let told = Absence::new().evenly::<()>(Err(ApiError::NotFound)).await;
+        assert!(matches!(told, Err(ApiError::NotFound)) && begin.elapsed() >= TOLD_AFTER);
         let mut absence = Absence::new();
         absence.known = true;
         let answer = absence.evenly::<()>(Err(ApiError::NotFound)).now_or_never();
@@ -101,7 +161,17 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn every_404_of_the_cache_waits() {
+    async fn who_has_to_wait_for_longer_keeps_nobody_waiting() {
+        let begin = Instant::now();
+        let long = tokio::spawn(wait_until(begin + Duration::from_secs(5)));
+        tokio::task::yield_now().await;
+        step(begin).await;
+        assert!((STEP..Duration::from_secs(4)).contains(&begin.elapsed()));
+        long.abort();
+    }
+
+    #[tokio::test]
+    async fn every_404_waits() {
         let scene = Scene::new().await;
         let hash = "0".repeat(32);
         let nar = "0".repeat(52);
@@ -112,6 +182,8 @@ mod tests {
             format!("/log/{hash}-x.drv"),
             format!("/cache/nobody/{hash}.narinfo"),
             format!("/cache/nobody/nothing/{hash}.narinfo"),
+            "/api/v1/orgs/nobody".to_owned(),
+            "/api/v1/flakes/nobody/nothing".to_owned(),
         ] {
             for token in [&scene.ann, &scene.server.admin] {
                 let begin = std::time::Instant::now();

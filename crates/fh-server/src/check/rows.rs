@@ -1,0 +1,173 @@
+//! Reading every value of the database.
+//!
+//! SQLite's own check knows the structure of its pages, and compares indexes with tables. What a page holds beside
+//! that it takes as it is: a text of which some bytes were changed is a text still. So each value is read here as
+//! what it must be. Compared with something that tells every change are logs and sets of paths, with their hashes;
+//! and names, with their folded form. Of others a change shows where it makes nonsense of them.
+//!
+//! A broken page costs the rest of its table, and the others are read.
+
+use fh_nix::{ContentAddress, NarHash, Signature, StorePath};
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row};
+use serde::de::IgnoredAny;
+use uuid::Uuid;
+
+use crate::database::DatabaseError;
+use crate::receive::{FrameDecoder, FrameFault, Step};
+
+/// How many problems are told.
+const PROBLEMS: usize = 100;
+
+/// What is wrong with the rows of all tables, a sentence each.
+pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, DatabaseError> {
+    let mut statement = connection.prepare(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' \
+         ORDER BY name",
+    )?;
+    let tables: Vec<String> = statement
+        .query_map([], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    let mut problems = Vec::new();
+    for table in tables {
+        if let Err(error) = read(connection, &table, &mut problems) {
+            let error = crate::error::chain(&error);
+            problems.push(format!(
+                "the table {table} cannot be read to its end: {error}"
+            ));
+        }
+    }
+    problems.truncate(PROBLEMS);
+    Ok(problems)
+}
+
+fn read(
+    connection: &Connection,
+    table: &str,
+    problems: &mut Vec<String>,
+) -> Result<(), DatabaseError> {
+    let mut statement = connection.prepare(&format!("SELECT * FROM \"{table}\""))?;
+    let columns: Vec<String> = statement
+        .column_names()
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        if problems.len() >= PROBLEMS {
+            return Ok(());
+        }
+        let found = Found {
+            row,
+            columns: &columns,
+        };
+        for (index, column) in columns.iter().enumerate() {
+            let value = row.get_ref(index)?;
+            let wrong = wrong_value(column, value).or_else(|| wrong_with(&found, column, value));
+            if let Some(wrong) = wrong {
+                let id = found.named("id").and_then(|id| id.as_i64().ok());
+                let id = id.map_or_else(String::new, |id| format!(" {id}"));
+                problems.push(format!("row{id} of {table}: {column} {wrong}"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A row and what its columns are called.
+struct Found<'a> {
+    row: &'a Row<'a>,
+    columns: &'a [String],
+}
+
+impl<'a> Found<'a> {
+    fn named(&self, name: &str) -> Option<ValueRef<'a>> {
+        let index = self.columns.iter().position(|column| column == name)?;
+        self.row.get_ref(index).ok()
+    }
+}
+
+/// What is wrong with a value by itself.
+fn wrong_value(column: &str, value: ValueRef<'_>) -> Option<&'static str> {
+    let bytes = match value {
+        ValueRef::Integer(number) => {
+            let is_size = column.ends_with("_size") || column.ends_with("_count");
+            return (is_size && number < 0).then_some("is less than nothing");
+        }
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
+        ValueRef::Null | ValueRef::Real(_) => return None,
+    };
+    if matches!(value, ValueRef::Blob(_)) {
+        let is_json = column == "plan" && !bytes.is_empty();
+        let good = !is_json || serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
+        return (!good).then_some("is no JSON");
+    }
+    let Ok(text) = std::str::from_utf8(bytes) else {
+        return Some("is no text");
+    };
+    let mut words = text.split_ascii_whitespace();
+    let (good, what) = match column {
+        "uuid" | "token_uuid" | "organization_uuid" => (text.parse::<Uuid>().is_ok(), "is no id"),
+        "path_refs" | "closures" => (
+            words.all(|word| word.parse::<StorePath>().is_ok()),
+            "names something that is no store path",
+        ),
+        "deriver" => (text.parse::<StorePath>().is_ok(), "is no store path"),
+        "signatures" => (
+            words.all(|word| word.parse::<Signature>().is_ok()),
+            "holds something that is no signature",
+        ),
+        "ca" => (
+            text.parse::<ContentAddress>().is_ok(),
+            "is no content address",
+        ),
+        "detail" | "summary" | "conditions" | "pins" | "audiences" | "jwks" | "claims"
+        | "workload" => (
+            serde_json::from_str::<IgnoredAny>(text).is_ok(),
+            "is no JSON",
+        ),
+        _ => return None,
+    };
+    (!good).then_some(what)
+}
+
+/// What is wrong with a value beside others of its row.
+fn wrong_with(row: &Found<'_>, column: &str, value: ValueRef<'_>) -> Option<&'static str> {
+    match column {
+        "folded" => {
+            let name = row.named("name")?.as_str().ok()?;
+            let folded = value.as_str().ok()?;
+            (!name.eq_ignore_ascii_case(folded)).then_some("is not the name beside it")
+        }
+        "content" => {
+            let content = value.as_blob().ok()?;
+            if let Some(digest) = row.named("digest").and_then(|value| value.as_blob().ok()) {
+                let good = NarHash::of(content).as_bytes().as_slice() == digest;
+                return (!good).then_some("is not what was stored");
+            }
+            let hash = row.named("log_hash")?.as_blob().ok()?;
+            let size = row.named("log_size")?.as_i64().ok()?;
+            let good = decompressed(content).is_ok_and(|(found, length)| {
+                found.as_bytes().as_slice() == hash && i64::try_from(length) == Ok(size)
+            });
+            (!good).then_some("is not what was stored")
+        }
+        _ => None,
+    }
+}
+
+/// The hash and the size of what zstd frames hold.
+fn decompressed(content: &[u8]) -> Result<(NarHash, u64), FrameFault> {
+    let no_memory = || FrameFault::Read(std::io::ErrorKind::OutOfMemory.into());
+    let mut decoder = FrameDecoder::new().ok_or_else(no_memory)?;
+    let mut frames = decoder.frames(content);
+    let mut hasher = fh_nix::Hasher::new();
+    let mut size = 0;
+    while let Some(step) = frames.next()? {
+        if let Step::Data(bytes) = step {
+            hasher.update(bytes);
+            size += bytes.len() as u64;
+        }
+    }
+    Ok((hasher.finish(), size))
+}

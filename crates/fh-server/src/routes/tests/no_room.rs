@@ -1,0 +1,112 @@
+//! A disk without room: what is refused, with which words, and that taking access away is always done.
+//!
+//! Here the reserve is given up by hand; `tests/faults/disks.rs` fills a disk.
+
+use http::Method;
+use serde_json::json;
+
+use crate::database::{Decided, settings};
+use crate::push::tests::{Item, Scene, request};
+use crate::room::Level;
+use crate::testing::Answer;
+
+#[track_caller]
+fn no_room(answer: Answer) {
+    assert!(answer.headers.contains_key("retry-after"));
+    let message = answer.expect(503).message();
+    assert!(message.contains("no room left on its disk"), "{message}");
+}
+
+#[tokio::test]
+async fn where_the_reserve_is_used_access_is_taken_away_and_nothing_else_is_done() {
+    let scene = Scene::new().await;
+    let server = &scene.server;
+    let room = server.state.database().room().clone();
+    assert!(room.keep().unwrap());
+    server.get("/readyz", "").await.expect(200);
+    let bob = server.user("bob").await;
+    server.grant("acme/app", "bob", "read", &scene.ann).await;
+    server.member("acme", "bob", "member", &scene.ann).await;
+    server.flake("acme/gone", "public", &scene.ann).await;
+    let item = Item::new("x", b"x");
+    scene.push(&[&item]).await;
+    let new = Item::new("new", b"new");
+    let id = scene.plan(&[&new]).await.id.unwrap();
+    let narrow = server.narrow(&bob, &["pull"], &["*"]).await;
+
+    assert!(room.give_up());
+    assert_eq!(room.level().await, Level::GivenUp);
+    let ready = server.get("/readyz", "").await.expect(503);
+    assert_eq!(ready.body, "not ready: there is no room left on the disk\n");
+    let body = json!({ "flake": "acme/other", "visibility": "private" });
+    no_room(server.post("/api/v1/flakes", &scene.ann, body).await);
+    let body = json!({ "permissions": ["pull"], "flakes": ["*"] });
+    no_room(server.post("/api/v1/tokens", &scene.ann, body).await);
+    no_room(
+        scene
+            .plan_answer(
+                "acme/app",
+                &scene.ann,
+                &request(&[&new, &Item::new("y", b"y")]),
+            )
+            .await,
+    );
+    let records = [(new.nar_hash(), new.compressed())];
+    let body = crate::push::tests::batch_body(&records);
+    no_room(scene.batch_answer("acme/app", &scene.ann, id, body).await);
+    // Reading goes on.
+    assert_eq!(scene.nar(&item, &bob).await.unwrap(), item.nar);
+
+    server.revoke(&narrow).await;
+    server.get("/api/v1/whoami", &narrow).await.expect(401);
+    for path in [
+        "/api/v1/flakes/acme/app/grants/bob",
+        "/api/v1/orgs/acme/members/bob",
+        "/api/v1/flakes/acme/gone",
+    ] {
+        let removed = server.delete(path, &scene.ann).await;
+        assert!(removed.status.is_success(), "{path}: {:?}", removed.body);
+    }
+    assert_eq!(scene.nar(&item, &bob).await, None);
+    let path = "/api/v1/users/bob";
+    let body = json!({ "disabled": true });
+    server
+        .call(Method::PATCH, path, &server.admin, Some(body))
+        .await
+        .expect(200);
+    server.get("/api/v1/whoami", &bob).await.expect(401);
+    // That gives something.
+    let body = json!({ "disabled": false });
+    no_room(
+        server
+            .call(Method::PATCH, path, &server.admin, Some(body))
+            .await,
+    );
+
+    assert!(room.keep().unwrap());
+    let body = json!({ "flake": "acme/other", "visibility": "private" });
+    server
+        .post("/api/v1/flakes", &scene.ann, body)
+        .await
+        .expect(201);
+}
+
+#[tokio::test]
+async fn what_the_server_writes_by_itself_waits_where_it_can() {
+    let scene = Scene::new().await;
+    let database = scene.server.state.database();
+    let room = database.room();
+    room.keep().unwrap();
+    room.give_up();
+    let write = async |decided: Decided| {
+        let written: Result<(), crate::DatabaseError> = database
+            .write(decided, |transaction| settings::set(transaction, "a", "1"))
+            .await;
+        written.is_ok()
+    };
+    assert!(write(Decided::by_server()).await);
+    assert!(!write(Decided::later()).await);
+    assert!(!write(Decided::by_server().with_room()).await);
+    assert!(write(Decided::at(database.generation()).taking_away()).await);
+    assert!(!write(Decided::at(database.generation())).await);
+}

@@ -1,0 +1,102 @@
+//! A builder leaves a dependency out because a key of elsewhere has signed it: in the views of that slice the
+//! path is what was signed, or nothing. A colleague tries to put another content there.
+
+use fh_nix::SecretKey;
+
+use super::Stage;
+use crate::push::tests::Item;
+
+fn upstream() -> SecretKey {
+    SecretKey::from_seed("upstream-1", [7; 32]).unwrap()
+}
+
+/// The dependency as it was signed, and as a colleague has it.
+fn libraries(stage: &Stage) -> (Item, Item) {
+    let store_dir = stage.scene.server.state.store_dir();
+    let signed = Item::new("libc", b"libc").signed(store_dir, &upstream());
+    (signed, Item::new("libc", b"not libc"))
+}
+
+#[tokio::test]
+async fn by_a_row_that_was_there_before_in_the_same_slice() {
+    for as_context in [true, false] {
+        let stage = Stage::set("acme/app").await;
+        let (mut libc, evil) = libraries(&stage);
+        stage.push("acme/app", &stage.bob, &[&evil], None).await;
+        let served = stage.served(&evil).await;
+        assert!(served.iter().all(Option::is_some));
+        libc.info.context = as_context;
+        let app = Item::new("app", b"app").referring_to(&libc);
+        let pushed = [&libc, &app];
+        stage
+            .push("acme/app", &stage.builder, &pushed, Some(&upstream()))
+            .await;
+        assert_eq!(stage.served(&evil).await, [None, None]);
+    }
+}
+
+#[tokio::test]
+async fn by_a_decision_that_was_remembered() {
+    let stage = Stage::set("acme/play").await;
+    let server = &stage.scene.server;
+    let (mut libc, evil) = libraries(&stage);
+    // A stranger has made it a path that is decided about.
+    let mallory = server.user("mallory").await;
+    server.organization("evil", &mallory).await;
+    server.flake("evil/x", "private", &mallory).await;
+    let strange = Item::new("libc", b"a stranger's");
+    stage.push("evil/x", &mallory, &[&strange], None).await;
+    stage.push("acme/play", &stage.bob, &[&evil], None).await;
+    assert!(stage.served(&evil).await[0].is_some());
+    libc.info.context = true;
+    let app = Item::new("app", b"app").referring_to(&libc);
+    let pushed = [&libc, &app];
+    stage
+        .push("acme/app", &stage.builder, &pushed, Some(&upstream()))
+        .await;
+    assert_eq!(stage.served(&evil).await, [None, None]);
+}
+
+#[tokio::test]
+async fn by_a_push_that_has_nothing_else_to_bring() {
+    // What is new is the fingerprint alone: everything else is there, or left out as well.
+    for pushes_app in [true, false] {
+        let stage = Stage::set("acme/app").await;
+        let (mut libc, evil) = libraries(&stage);
+        stage.push("acme/app", &stage.bob, &[&evil], None).await;
+        libc.info.context = pushes_app;
+        let app = Item::new("app", b"app").referring_to(&libc);
+        let mut pushed = vec![&libc];
+        if pushes_app {
+            pushed.push(&app);
+            let of_bob = [&evil, &app];
+            stage.push("acme/app", &stage.bob, &of_bob, None).await;
+        }
+        stage
+            .push("acme/app", &stage.builder, &pushed, Some(&upstream()))
+            .await;
+        assert_eq!(stage.served(&evil).await, [None, None]);
+    }
+}
+
+#[tokio::test]
+async fn a_fingerprint_of_a_person_ends_with_the_content() {
+    let stage = Stage::set("acme/app").await;
+    let store_dir = stage.scene.server.state.store_dir();
+    // Bob has signed it himself.
+    let key = SecretKey::from_seed("bob-1", [8; 32]).unwrap();
+    let mut junk = Item::new("libc", b"junk").signed(store_dir, &key);
+    junk.info.context = true;
+    let app = Item::new("app", b"app").referring_to(&junk);
+    let pushed = [&junk, &app];
+    stage
+        .push("acme/app", &stage.bob, &pushed, Some(&key))
+        .await;
+    let libc = Item::new("libc", b"libc");
+    stage
+        .push("acme/app", &stage.scene.ann, &[&libc], None)
+        .await;
+    for served in stage.served(&libc).await {
+        assert_eq!(served.unwrap().nar_hash, libc.nar_hash());
+    }
+}

@@ -1,0 +1,106 @@
+//! The same reads of this `fh` and of a former one.
+
+use anyhow::Result;
+
+use super::super::former::{RUNS, Spent, rows};
+use super::super::measure::{self, Cost};
+use super::super::report::Row;
+use super::super::rounds::{Side, in_turns};
+use super::super::setting::Setting;
+use super::super::wrk::{self, Expected, Wrk};
+use super::download::{self, File};
+use super::stage::Stage;
+use super::{DOWNLOAD, SECONDS};
+
+/// Narinfos over one connection and sixteen, and all NARs over eight.
+pub(in crate::bench) fn against_former(setting: &Setting) -> Result<Vec<Row>> {
+    let closure = setting.large()?;
+    let runs = setting.runs(RUNS);
+    let stages = [
+        ("fh", Stage::set(setting, setting.fh(), closure)?),
+        ("former", Stage::set(setting, setting.former()?, closure)?),
+    ];
+    let mut all = Vec::new();
+    if let Ok(wrk) = Wrk::find()? {
+        for (keys, connections) in [
+            (["former.narinfo_1", "former.narinfo_1_cpu"], 1),
+            (["former.narinfo_16", "former.narinfo_16_cpu"], 16),
+        ] {
+            let what = format!("a narinfo over {connections}");
+            let sides = stages.each_ref().map(|(name, stage)| {
+                let wrk = &wrk;
+                Side::new(format!("{name}, {what}"), move |_| {
+                    narinfos(stage, wrk, connections)
+                })
+            });
+            let samples = in_turns(setting, runs, sides, Spent::text)?;
+            all.extend(rows(keys, &what, samples));
+        }
+    }
+    let sides = stages
+        .each_ref()
+        .map(|(name, stage)| Side::new(format!("{name}, NARs over 8"), move |_| nars(stage)));
+    let samples = in_turns(setting, runs, sides, Spent::text)?;
+    all.extend(rows(
+        ["former.nars_8", "former.nars_8_cpu"],
+        "2 GiB of NARs over 8",
+        samples,
+    ));
+    for (_, stage) in stages {
+        stage.strike()?;
+    }
+    Ok(all)
+}
+
+/// The latency of a narinfo, and the server's CPU time for one.
+fn narinfos(stage: &Stage<'_>, wrk: &Wrk, connections: usize) -> Result<Spent> {
+    let (source, root) = stage.ours();
+    let script = stage.directory.join("former.lua");
+    let paths: Vec<String> = stage
+        .narinfos
+        .iter()
+        .map(|name| format!("{root}{name}"))
+        .collect();
+    wrk::write_script(&script, &paths, &stage.authorization)?;
+    let url = format!("http://127.0.0.1:{}", source.port);
+    let server = stage.installation.server.pid();
+    let before = measure::so_far(server);
+    let load = wrk.run(&url, &script, connections, SECONDS, Expected::Found)?;
+    let cost = Cost::between(before, measure::so_far(server));
+    Ok(Spent {
+        // Of what is asked for side by side, the rate says more than a latency.
+        time: match connections {
+            1 => load.latency,
+            _ => 1.0 / load.requests_per_second,
+        },
+        cpu: cost.cpu.as_secs_f64() / load.requests,
+    })
+}
+
+fn nars(stage: &Stage<'_>) -> Result<Spent> {
+    let (source, root) = stage.ours();
+    let bytes: u64 = stage.nars.iter().map(|file| file.bytes).sum();
+    let times = usize::try_from(DOWNLOAD.div_ceil(bytes))?;
+    let files: Vec<File> = stage
+        .nars
+        .iter()
+        .map(|file| File {
+            path: format!("{root}{}", file.path),
+            bytes: file.bytes,
+        })
+        .collect();
+    let files: Vec<File> = files
+        .iter()
+        .cycle()
+        .take(files.len() * times)
+        .cloned()
+        .collect();
+    let server = stage.installation.server.pid();
+    let before = measure::so_far(server);
+    let time = download::all(source, &files, 8)?;
+    let cost = Cost::between(before, measure::so_far(server));
+    Ok(Spent {
+        time: time.as_secs_f64(),
+        cpu: cost.cpu.as_secs_f64(),
+    })
+}
