@@ -230,11 +230,12 @@ impl Pushes {
         request: PushRequest,
     ) -> Result<PushPlan, ApiError> {
         let actor = caller.actor()?;
-        let _place = self.planning(caller.holders()).await?;
+        let place = self.planning(caller.holders()).await?;
         let begun_at = Instant::now();
         let plan = self
             .plan_for(self.target(caller, flake)?, actor, request)
             .await;
+        drop(place);
         let looked_for = |answer: &PathAnswer| {
             !matches!(answer.status, PathStatus::Present | PathStatus::Upstream)
         };
