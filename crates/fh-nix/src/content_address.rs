@@ -98,7 +98,7 @@ impl ContentAddress {
         let (method, rest) = split_method(&self.0)?;
         let (algorithm, digest) = rest.split_once(':')?;
         let digest = decode_digest(digest, digest_size(algorithm)?)?;
-        Some((method, algorithm, digest.to_vec()))
+        Some((method, algorithm, digest))
     }
 }
 

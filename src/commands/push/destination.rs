@@ -44,8 +44,13 @@ pub(super) enum Destination {
 
 /// A destination that is ready to take paths.
 pub(super) enum Opened {
-    Fh { client: Client, flake: FlakeName },
-    Attic { cache: Box<AtticCache> },
+    Fh {
+        client: Box<Client>,
+        flake: FlakeName,
+    },
+    Attic {
+        cache: Box<AtticCache>,
+    },
 }
 
 /// What a push is to be, whatever it goes to.
@@ -201,7 +206,10 @@ impl Destination {
         remark: impl Fn(&str),
     ) -> Result<Opened, CommandError> {
         match self {
-            Self::Fh { client, flake } => Ok(Opened::Fh { client, flake }),
+            Self::Fh { client, flake } => Ok(Opened::Fh {
+                client: Box::new(client),
+                flake,
+            }),
             Self::Attic { client, cache } => open_cache(&client, &cache, &**observer, remark).await,
             Self::FlakeHub { api, cache, flake } => {
                 let listen = telling(observer);
@@ -221,7 +229,10 @@ impl Destination {
                 })?;
                 flake_or_cache(protocol, &server, &target)?;
                 match target {
-                    PushTarget::Flake(flake) => Ok(Opened::Fh { client, flake }),
+                    PushTarget::Flake(flake) => Ok(Opened::Fh {
+                        client: Box::new(client),
+                        flake,
+                    }),
                     PushTarget::Cache(cache) => {
                         open_cache(&client, &cache, &**observer, remark).await
                     }

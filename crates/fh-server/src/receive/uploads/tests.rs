@@ -50,7 +50,7 @@ async fn while_parts_are_removed_only_those_who_want_them_wait() {
     uploads
         .shared
         .removing
-        .send_modify(|removing| removing.clear());
+        .send_modify(std::collections::HashSet::clear);
     assert_eq!(waits.await.unwrap(), 0);
     // Somebody has it in hand now.
     assert!(!uploads.discard(&removed.0).unwrap());
