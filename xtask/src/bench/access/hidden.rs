@@ -152,7 +152,8 @@ fn plan_of(flake: &str, path: u32) -> Question {
     let body = json!({
         "dry_run": true,
         "paths": [{
-            "path": format!("{}-hidden", "0".repeat(32)),
+            // None of the generated ones.
+            "path": format!("{}-hidden", "z".repeat(32)),
             "nar_hash": format!("sha256:{scattered:08x}{path:056x}"),
             "nar_size": 100_000 + path,
         }],
