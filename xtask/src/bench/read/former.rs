@@ -7,10 +7,9 @@ use super::super::measure::{self, Cost};
 use super::super::report::Row;
 use super::super::rounds::{Side, in_turns};
 use super::super::setting::Setting;
-use super::super::wrk::{self, Expected, Wrk};
-use super::download::{self, File};
+use super::super::wrk::Wrk;
 use super::stage::Stage;
-use super::{DOWNLOAD, SECONDS};
+use super::{Asked, ask, download_enough, script};
 
 /// Narinfos over one connection and sixteen, and all NARs over eight.
 pub(in crate::bench) fn against_former(setting: &Setting) -> Result<Vec<Row>> {
@@ -55,49 +54,23 @@ pub(in crate::bench) fn against_former(setting: &Setting) -> Result<Vec<Row>> {
 /// The latency of a narinfo, and the server's CPU time for one.
 fn narinfos(stage: &Stage<'_>, wrk: &Wrk, connections: usize) -> Result<Spent> {
     let (source, root) = stage.ours();
-    let script = stage.directory.join("former.lua");
-    let paths: Vec<String> = stage
-        .narinfos
-        .iter()
-        .map(|name| format!("{root}{name}"))
-        .collect();
-    wrk::write_script(&script, &paths, &stage.authorization)?;
-    let url = format!("http://127.0.0.1:{}", source.port);
+    let script = script(stage, "former.lua", &root)?;
     let server = stage.installation.server.pid();
-    let before = measure::so_far(server);
-    let load = wrk.run(&url, &script, connections, SECONDS, Expected::Found)?;
-    let cost = Cost::between(before, measure::so_far(server));
+    let Asked { load, cpu } = ask(wrk, source, &script, server, connections)?;
     Ok(Spent {
         // Of what is asked for side by side, the rate says more than a latency.
         time: match connections {
             1 => load.latency,
             _ => 1.0 / load.requests_per_second,
         },
-        cpu: cost.cpu.as_secs_f64() / load.requests,
+        cpu,
     })
 }
 
 fn nars(stage: &Stage<'_>) -> Result<Spent> {
-    let (source, root) = stage.ours();
-    let bytes: u64 = stage.nars.iter().map(|file| file.bytes).sum();
-    let times = usize::try_from(DOWNLOAD.div_ceil(bytes))?;
-    let files: Vec<File> = stage
-        .nars
-        .iter()
-        .map(|file| File {
-            path: format!("{root}{}", file.path),
-            bytes: file.bytes,
-        })
-        .collect();
-    let files: Vec<File> = files
-        .iter()
-        .cycle()
-        .take(files.len() * times)
-        .cloned()
-        .collect();
     let server = stage.installation.server.pid();
     let before = measure::so_far(server);
-    let time = download::all(source, &files, 8)?;
+    let (_, time) = download_enough(stage.ours(), &stage.nars, 8)?;
     let cost = Cost::between(before, measure::so_far(server));
     Ok(Spent {
         time: time.as_secs_f64(),

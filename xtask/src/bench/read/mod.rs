@@ -9,7 +9,8 @@ mod download;
 mod former;
 mod stage;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 
@@ -88,38 +89,19 @@ fn row(
 /// Latency over one connection, rate over sixteen.
 fn narinfos(setting: &Setting, stage: &Stage<'_>, wrk: &Wrk) -> Result<Vec<Row>> {
     let mut rows = Vec::new();
-    let script = |name: &str, root: &str| -> Result<_> {
-        let file = stage.directory.join(name);
-        let paths: Vec<String> = stage
-            .narinfos
-            .iter()
-            .map(|name| format!("{root}{name}"))
-            .collect();
-        wrk::write_script(&file, &paths, &stage.authorization)?;
-        Ok(file)
-    };
     let (ours, ours_root) = stage.ours();
     let (peer, peer_root) = stage.peer();
-    let ours_script = script("fh.lua", &ours_root)?;
-    let peer_script = script("nginx.lua", &peer_root)?;
+    let ours_script = script(stage, "fh.lua", &ours_root)?;
+    let peer_script = script(stage, "nginx.lua", &peer_root)?;
     for connections in [1, 16] {
-        let ask = |source: Source<'_>, script: &Path, server: u32| -> Result<Asked> {
-            let url = format!("http://127.0.0.1:{}", source.port);
-            let before = measure::so_far(server);
-            let load = wrk.run(&url, script, connections, SECONDS, Expected::Found)?;
-            let cost = Cost::between(before, measure::so_far(server));
-            Ok(Asked {
-                load,
-                cpu: cost.cpu.as_secs_f64() / load.requests,
-            })
-        };
         let words = format!("narinfo over {connections}");
         let sides = [
             Side::new(format!("fh, {words}"), |_| {
-                ask(ours, &ours_script, stage.installation.server.pid())
+                let server = stage.installation.server.pid();
+                ask(wrk, ours, &ours_script, server, connections)
             }),
             Side::new(format!("nginx, {words}"), |_| {
-                ask(peer, &peer_script, stage.nginx.pid())
+                ask(wrk, peer, &peer_script, stage.nginx.pid(), connections)
             }),
         ];
         let [ours, peer] = in_turns(setting, setting.runs(5), sides, Asked::text)?;
@@ -155,6 +137,36 @@ fn narinfos(setting: &Setting, stage: &Stage<'_>, wrk: &Wrk) -> Result<Vec<Row>>
     Ok(rows)
 }
 
+/// Writes a script for wrk that asks for all narinfos below a root.
+fn script(stage: &Stage<'_>, name: &str, root: &str) -> Result<PathBuf> {
+    let file = stage.directory.join(name);
+    let paths: Vec<String> = stage
+        .narinfos
+        .iter()
+        .map(|name| format!("{root}{name}"))
+        .collect();
+    wrk::write_script(&file, &paths, &stage.authorization)?;
+    Ok(file)
+}
+
+/// Asks a server, whose process this is.
+fn ask(
+    wrk: &Wrk,
+    source: Source<'_>,
+    script: &Path,
+    server: u32,
+    connections: usize,
+) -> Result<Asked> {
+    let url = format!("http://127.0.0.1:{}", source.port);
+    let before = measure::so_far(server);
+    let load = wrk.run(&url, script, connections, SECONDS, Expected::Found)?;
+    let cost = Cost::between(before, measure::so_far(server));
+    Ok(Asked {
+        load,
+        cpu: cost.cpu.as_secs_f64() / load.requests,
+    })
+}
+
 /// What a run of wrk found, and what it cost the server.
 struct Asked {
     load: Load,
@@ -184,24 +196,9 @@ fn nars(setting: &Setting, stage: &Stage<'_>) -> Result<Vec<Row>> {
         ("read.all_1", "all NARs, 1 connection", &stage.nars, 1),
         ("read.all_8", "all NARs, 8 connections", &stage.nars, 8),
     ] {
-        let bytes: u64 = files.iter().map(|file| file.bytes).sum();
-        let times = usize::try_from(DOWNLOAD.div_ceil(bytes))?;
-        let rate = |(source, root): (Source<'_>, String)| {
-            let files: Vec<File> = files
-                .iter()
-                .map(|file| File {
-                    path: format!("{root}{}", file.path),
-                    bytes: file.bytes,
-                })
-                .collect();
-            let files: Vec<File> = files
-                .iter()
-                .cycle()
-                .take(files.len() * times)
-                .cloned()
-                .collect();
-            let time = download::all(source, &files, connections)?;
-            Ok(bytes as f64 * times as f64 / time.as_secs_f64())
+        let rate = |from| {
+            let (bytes, time) = download_enough(from, files, connections)?;
+            Ok(bytes as f64 / time.as_secs_f64())
         };
         let sides = [
             Side::new(format!("fh, {what}"), |_| rate(stage.ours())),
@@ -219,4 +216,29 @@ fn nars(setting: &Setting, stage: &Stage<'_>) -> Result<Vec<Row>> {
         ));
     }
     Ok(rows)
+}
+
+/// Downloads all of these as often as it takes to be measured: how many bytes that were, and how long it took.
+fn download_enough(
+    (source, root): (Source<'_>, String),
+    files: &[File],
+    connections: usize,
+) -> Result<(u64, Duration)> {
+    let bytes: u64 = files.iter().map(|file| file.bytes).sum();
+    let times = DOWNLOAD.div_ceil(bytes);
+    let files: Vec<File> = files
+        .iter()
+        .map(|file| File {
+            path: format!("{root}{}", file.path),
+            bytes: file.bytes,
+        })
+        .collect();
+    let files: Vec<File> = files
+        .iter()
+        .cycle()
+        .take(files.len() * usize::try_from(times)?)
+        .cloned()
+        .collect();
+    let time = download::all(source, &files, connections)?;
+    Ok((bytes * times, time))
 }
