@@ -206,11 +206,7 @@ fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Co
         &committed.paths,
         target.builder,
     )?;
-    for info in &content.left_out {
-        if upstream::note(connection, target.flake_id, info, pusher)? {
-            committed.left_out.push(info.path.hash());
-        }
-    }
+    committed.left_out = upstream::note(connection, target.flake_id, &content.left_out, pusher)?;
     committed.contested = contests::note(
         connection,
         target.flake_id,
