@@ -5,10 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fh_api::{
-    BatchAnswer, CommitSummary, PartAnswer, PathAnswer, PathStatus, PushLimits, PushPath, PushPlan,
-    PushRequest,
-};
+use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPath, PushPlan, PushRequest};
 use fh_nix::{NarHash, PathInfo, StoreDir, StorePath, StorePathHash};
 use moka::sync::Cache;
 use uuid::Uuid;
@@ -16,6 +13,7 @@ use uuid::Uuid;
 use super::examine::{Content, Target};
 use super::logs::{LOG_SIZE, derivers};
 use super::parse::parse;
+use super::plan::is_looked_for;
 use crate::access::{Caller, FlakeRef};
 use crate::config::Settings;
 use crate::database::pushes::{self, Push};
@@ -236,13 +234,11 @@ impl Pushes {
             .plan_for(self.target(caller, flake)?, actor, request)
             .await;
         drop(place);
-        let looked_for = |answer: &PathAnswer| {
-            !matches!(answer.status, PathStatus::Present | PathStatus::Upstream)
-        };
-        if plan
-            .as_ref()
-            .map_or(true, |plan| plan.paths.iter().any(looked_for))
-        {
+        let searched = plan.as_ref().map_or(true, |plan| {
+            let mut paths = plan.paths.iter();
+            paths.any(|answer| is_looked_for(answer.status))
+        });
+        if searched {
             even::step(begun_at).await;
         }
         plan

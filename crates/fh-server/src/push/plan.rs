@@ -52,10 +52,7 @@ impl Pushes {
             return Ok(plan);
         }
         let kept = content(&wanted, &examined);
-        let nothing_new = examined
-            .statuses
-            .iter()
-            .all(|status| matches!(status, PathStatus::Present | PathStatus::Upstream))
+        let nothing_new = !examined.statuses.iter().copied().any(is_looked_for)
             && !examined.writes
             && examined.left_out.is_empty();
         if nothing_new {
@@ -158,6 +155,11 @@ fn content(wanted: &Wanted, examined: &Examined) -> Content {
         paths: kept.map(|(info, _)| info.clone()).collect(),
         left_out: examined.left_out.iter().filter_map(told).cloned().collect(),
     }
+}
+
+/// Whether a path's content had to be looked for beside the slice.
+pub(super) fn is_looked_for(status: PathStatus) -> bool {
+    !matches!(status, PathStatus::Present | PathStatus::Upstream)
 }
 
 fn answers(wanted: &Wanted, examined: &Examined) -> Vec<PathAnswer> {
