@@ -104,36 +104,18 @@ pub(crate) fn end_guest(
     Ok(execute(change, sql, params![organization_id, account_id])? > 0)
 }
 
-/// What an organisation has granted to an account by name.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Granted {
-    /// Anything, on the organisation or on one of its flakes.
-    pub(crate) any: bool,
-    /// `admin` on the whole organisation.
-    pub(crate) administers: bool,
-}
-
-/// What an organisation has granted to an account by name, whether it counts or not.
-pub(crate) fn granted(
+/// Whether an organisation has granted anything to an account by name, on the whole or on one of its flakes, and
+/// whether it counts or not.
+pub(crate) fn has_grants(
     connection: &Connection,
     organization_id: i64,
     account_id: i64,
-) -> Result<Granted, DatabaseError> {
-    let sql = "SELECT COUNT(*) > 0 AS any_grant, \
-               COALESCE(MAX(flake_id IS NULL AND role = 'admin'), 0) AS administers \
-               FROM access_grant \
-               WHERE organization_id = ?1 AND subject = 'account' AND account_id = ?2";
+) -> Result<bool, DatabaseError> {
+    let sql = "SELECT 1 AS found FROM access_grant \
+               WHERE organization_id = ?1 AND subject = 'account' AND account_id = ?2 LIMIT 1";
     let keys = params![organization_id, account_id];
-    let found = first(connection, sql, keys, |row| {
-        Ok(Granted {
-            any: row.get("any_grant")?,
-            administers: row.get("administers")?,
-        })
-    })?;
-    Ok(found.unwrap_or(Granted {
-        any: false,
-        administers: false,
-    }))
+    let found: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
+    Ok(found.is_some())
 }
 
 /// Takes away what an organisation has granted to an account by name: how many grants they were.
@@ -173,7 +155,7 @@ pub(crate) fn accept(
         Belonging::Own | Belonging::Guest => return Ok(Some(Accepted::Already)),
         Belonging::Stranger => {}
     }
-    if !granted(change, organization_id, account_id)?.any {
+    if !has_grants(change, organization_id, account_id)? {
         return Ok(None);
     }
     add_guest(change, organization_id, account_id, by)?;

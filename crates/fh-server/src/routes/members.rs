@@ -12,6 +12,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{MemberInfo, MemberList, OrganizationRole, Permission, SetMember};
 use http::StatusCode;
+use rusqlite::Connection;
 use serde_json::json;
 
 use super::json::json_body;
@@ -22,7 +23,7 @@ use crate::access::{Caller, OrganizationRef};
 use crate::database::AccessChange;
 use crate::database::audit::{self, Event};
 use crate::database::grants::{self, SubjectId};
-use crate::database::invitations::{self, Belonging, Granted};
+use crate::database::invitations::{self, Belonging};
 use crate::database::members::{self, Member};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -185,9 +186,9 @@ pub(crate) async fn remove(
             let member = members::get(change, organization.id, account.id)?;
             let invited = members::get_invited(change, organization.id, account.id)?;
             let belonging = invitations::belonging(change, organization.id, account.id)?;
-            let granted = invitations::granted(change, organization.id, account.id)?;
             // What a service account of the organisation was granted is none of its membership.
-            let offered = belonging == Belonging::Stranger && granted.any;
+            let offered = belonging == Belonging::Stranger
+                && invitations::has_grants(change, organization.id, account.id)?;
             let belongs = member.is_some() || belonging == Belonging::Guest;
             if !belongs && invited.is_none() && !offered {
                 return Ok(());
@@ -196,7 +197,7 @@ pub(crate) async fn remove(
             let before = before.map(|member| member.role);
             if !leaves {
                 decides_about(&organization, before)?;
-                takes_grants(&organization, granted)?;
+                takes_grants(change, &organization, account.id)?;
             }
             if member.is_some() && before == Some(OrganizationRole::Owner) {
                 keeps_an_owner(change, &organization, account.id)?;
@@ -242,14 +243,19 @@ fn decides_about(
 
 /// That the caller may take away what somebody was granted: `admin` on the whole organisation is for its
 /// owners to take, as everywhere.
-fn takes_grants(organization: &OrganizationRef, granted: Granted) -> Result<(), ApiError> {
-    if granted.administers && !organization.is_owner() {
-        return Err(ApiError::Forbidden(format!(
-            "only owners of {} take somebody out who was granted admin on the whole of it",
-            organization.name
-        )));
+fn takes_grants(
+    connection: &Connection,
+    organization: &OrganizationRef,
+    account_id: i64,
+) -> Result<(), ApiError> {
+    let subject = SubjectId::Account(account_id);
+    if organization.is_owner() || !grants::administers(connection, organization.id, subject)? {
+        return Ok(());
     }
-    Ok(())
+    Err(ApiError::Forbidden(format!(
+        "only owners of {} take somebody out who was granted admin on the whole of it",
+        organization.name
+    )))
 }
 
 /// That somebody else is an owner still.
