@@ -17,6 +17,13 @@ fn libraries(stage: &Stage) -> (Item, Item) {
     (signed, Item::new("libc", b"not libc"))
 }
 
+/// The builder pushes these to its flake, and leaves out what was signed.
+async fn build(stage: &Stage, items: &[&Item]) {
+    stage
+        .push("acme/app", &stage.builder, items, Some(&upstream()))
+        .await;
+}
+
 #[tokio::test]
 async fn by_a_row_that_was_there_before_in_the_same_slice() {
     for as_context in [true, false] {
@@ -27,10 +34,7 @@ async fn by_a_row_that_was_there_before_in_the_same_slice() {
         assert!(served.iter().all(Option::is_some));
         libc.info.context = as_context;
         let app = Item::new("app", b"app").referring_to(&libc);
-        let pushed = [&libc, &app];
-        stage
-            .push("acme/app", &stage.builder, &pushed, Some(&upstream()))
-            .await;
+        build(&stage, &[&libc, &app]).await;
         assert_eq!(stage.served(&evil).await, [None, None]);
     }
 }
@@ -50,10 +54,7 @@ async fn by_a_decision_that_was_remembered() {
     assert!(stage.served(&evil).await[0].is_some());
     libc.info.context = true;
     let app = Item::new("app", b"app").referring_to(&libc);
-    let pushed = [&libc, &app];
-    stage
-        .push("acme/app", &stage.builder, &pushed, Some(&upstream()))
-        .await;
+    build(&stage, &[&libc, &app]).await;
     assert_eq!(stage.served(&evil).await, [None, None]);
 }
 
@@ -72,9 +73,7 @@ async fn by_a_push_that_has_nothing_else_to_bring() {
             let of_bob = [&evil, &app];
             stage.push("acme/app", &stage.bob, &of_bob, None).await;
         }
-        stage
-            .push("acme/app", &stage.builder, &pushed, Some(&upstream()))
-            .await;
+        build(&stage, &pushed).await;
         assert_eq!(stage.served(&evil).await, [None, None]);
     }
 }
