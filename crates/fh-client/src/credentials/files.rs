@@ -4,6 +4,7 @@ use std::fs::{self, File, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use fh_conf::regular::{self, Refused};
 use rustix::fs::{FlockOperation, Mode, OFlags};
@@ -25,8 +26,9 @@ const SECRET_LIMIT: u64 = 64 * 1024;
 /// More than any list of servers has.
 const TEXT_LIMIT: u64 = 8 * 1024 * 1024;
 
-/// How often the directory of the lock is made again.
-const MOST_TRIES: usize = 100;
+/// For how long the directory of the lock is made again. A number of tries would be used up in a moment
+/// where many log out at once.
+const MOST_REMAKING: Duration = Duration::from_secs(3);
 
 /// Creates a directory that only the user can enter. One that is there already stays as it is.
 pub(super) fn create_private_directory(path: &Path) -> Result<()> {
@@ -53,16 +55,25 @@ impl Drop for StoreLock {
     }
 }
 
+/// Whether a directory may not have been made because another process removed it, or one above it, meanwhile.
+fn is_of_a_removal(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::AlreadyExists
+    )
+}
+
 /// Waits for the other processes that change the store below `directory`, which is made if it is missing.
 pub(super) fn lock(directory: &Path) -> Result<StoreLock> {
     let path = directory.join(".lock");
     let failed = |source: io::Error| Error::file("lock", &path, source);
-    let mut tries = 0;
+    let begin = Instant::now();
     loop {
-        // It may be there, and gone when it is looked at.
-        let made = create_private_directory(directory);
-        if tries == MOST_TRIES {
-            made?;
+        let is_last = begin.elapsed() >= MOST_REMAKING;
+        match create_private_directory(directory) {
+            // It may have been there, and gone when it was looked at.
+            Err(Error::File { source, .. }) if is_of_a_removal(&source) && !is_last => {}
+            made => made?,
         }
         let opened = rustix::fs::open(
             &path,
@@ -77,8 +88,8 @@ pub(super) fn lock(directory: &Path) -> Result<StoreLock> {
         let file = match opened {
             Ok(file) => File::from(file),
             // A logout has removed the directory, in which there was nothing.
-            Err(Errno::NOENT) if tries < MOST_TRIES => {
-                tries += 1;
+            Err(Errno::NOENT) if !is_last => {
+                std::thread::yield_now();
                 continue;
             }
             Err(errno) => return Err(failed(errno.into())),

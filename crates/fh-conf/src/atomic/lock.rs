@@ -16,9 +16,9 @@ use crate::{Error, Result};
 /// How long to sleep between two tries. `flock` has no time limit of its own.
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// How often a directory that is gone again is made anew: there are places in which none can be made, and
-/// which say the same.
-const MOST_TRIES: usize = 100;
+/// For how long a directory that is gone again is made anew: there are places in which none can be made, and
+/// which say the same. A number of tries would be used up in a moment where many log out at once.
+const MOST_REMAKING: Duration = Duration::from_secs(3);
 
 /// Holds the lock until it is dropped.
 pub(super) struct Lock {
@@ -37,39 +37,46 @@ impl Lock {
         check: impl Fn(&Path) -> Result<()>,
     ) -> Result<(PathBuf, Self)> {
         let begin = Instant::now();
-        let mut tries = 0;
+        let mut changed = Vec::new();
         loop {
             let target = resolve::resolve(path)?;
             check(&target)?;
             let made = write::make_directory(resolve::directory(&target)?, directory_mode);
             // What did not exist may exist now, and a link may lead elsewhere.
-            let locked = made.and_then(|()| {
+            let locked = made.and_then(|with_entry| {
+                changed.extend(with_entry);
                 let target = resolve::resolve(path)?;
                 check(&target)?;
-                let left = timeout.saturating_sub(begin.elapsed());
-                let lock = Self::take(&target, left)?;
+                let lock = Self::take_since(begin, &target, timeout)?;
                 Ok((target, lock))
             });
             match locked {
                 // Another process has removed the directory, in which there was nothing.
                 Err(error)
-                    if was_removed(&error) && tries < MOST_TRIES && begin.elapsed() < timeout =>
+                    if was_removed(&error) && begin.elapsed() < timeout.min(MOST_REMAKING) =>
                 {
-                    tries += 1;
-                    std::thread::sleep(PAUSE);
+                    std::thread::yield_now();
                 }
-                result => return result,
+                Ok(locked) => {
+                    changed.iter().try_for_each(|above| write::sync_directory(above))?;
+                    return Ok(locked);
+                }
+                Err(error) => return Err(error),
             }
         }
     }
 
     /// Takes the lock of a file whose directory exists.
     pub(super) fn take(target: &Path, timeout: Duration) -> Result<Self> {
+        Self::take_since(Instant::now(), target, timeout)
+    }
+
+    /// The same, where the time has run since `begin`.
+    fn take_since(begin: Instant, target: &Path, timeout: Duration) -> Result<Self> {
         let mut name = OsString::from(".");
         name.push(target.file_name().unwrap_or_default());
         name.push(".fh-lock");
         let path = target.with_file_name(name);
-        let begin = Instant::now();
         loop {
             if let Some(file) = attempt(target, &path)? {
                 return Ok(Self { path, _file: file });

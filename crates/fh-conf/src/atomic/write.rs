@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::{DirBuilder, File, Metadata, Permissions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt, fchown};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
@@ -38,24 +38,24 @@ pub(super) fn read_regular(path: &Path, limit: u64) -> Result<Option<(Vec<u8>, M
     Ok(Some((content, file.metadata().clone())))
 }
 
-/// Makes a directory and those above it.
-pub(super) fn make_directory(directory: &Path, mode: u32) -> Result<()> {
+/// Makes a directory and those above it, and gives the directories that have a new entry by it. These are
+/// to be synced once something is in the new one: until then another process may remove it, and to sync is
+/// slow.
+pub(super) fn make_directory(directory: &Path, mode: u32) -> Result<Vec<PathBuf>> {
     let missing: Vec<_> = directory
         .ancestors()
         .take_while(|above| !above.as_os_str().is_empty() && !above.exists())
         .collect();
     if missing.is_empty() {
-        return Ok(());
+        return Ok(Vec::new());
     }
     DirBuilder::new()
         .recursive(true)
         .mode(mode)
         .create(directory)
         .map_err(failed("make the directory", directory))?;
-    missing
-        .into_iter()
-        .filter_map(Path::parent)
-        .try_for_each(sync_directory)
+    let changed = missing.into_iter().filter_map(Path::parent);
+    Ok(changed.map(Path::to_owned).collect())
 }
 
 /// Puts new content in the place of a file, or where there is none. `old` is that file as it was
@@ -185,7 +185,7 @@ fn remove_leftovers(directory: &Path, prefix: &OsString) {
 }
 
 /// Makes a rename or removal last. Some file systems cannot sync a directory and say so.
-fn sync_directory(directory: &Path) -> Result<()> {
+pub(super) fn sync_directory(directory: &Path) -> Result<()> {
     let directory = if directory.as_os_str().is_empty() {
         Path::new(".")
     } else {
