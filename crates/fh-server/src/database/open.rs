@@ -17,6 +17,13 @@ pub(super) const READERS: usize = 6;
 /// How long a statement waits for another process's lock; there should be none, but for a backup.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
 
+/// KiB of pages that the writing connection keeps: what a large commit changes, before any of it is written.
+const WRITER_CACHE: i64 = 16 * 1024;
+
+/// KiB of pages that each reading connection keeps. The system has the rest of the file in memory; to get a page
+/// from there costs less than to ask the system for memory to keep one more.
+const READER_CACHE: i64 = 4 * 1024;
+
 /// Statements that each connection keeps prepared.
 const PREPARED: usize = 128;
 
@@ -30,7 +37,7 @@ pub(super) fn writer(path: &Path) -> Result<Connection, DatabaseError> {
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    prepare(&connection)?;
+    prepare(&connection, WRITER_CACHE)?;
     write_ahead(&connection, path)?;
     fully_synchronous(&connection, path)?;
     // After a long transaction the write-ahead log goes back to this many bytes.
@@ -45,7 +52,7 @@ pub(super) fn reader(path: &Path) -> Result<Connection, DatabaseError> {
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    prepare(&connection)?;
+    prepare(&connection, READER_CACHE)?;
     connection.pragma_update(None, "query_only", true)?;
     Ok(connection)
 }
@@ -64,7 +71,7 @@ pub(super) fn existing(path: &Path) -> Result<Option<Connection>, DatabaseError>
         path,
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX,
     )?;
-    prepare(&connection)?;
+    prepare(&connection, READER_CACHE)?;
     fully_synchronous(&connection, path)?;
     Ok(Some(connection))
 }
@@ -98,7 +105,8 @@ fn fully_synchronous(connection: &Connection, path: &Path) -> Result<(), Databas
     })
 }
 
-fn prepare(connection: &Connection) -> Result<(), DatabaseError> {
+/// `cache` is in KiB.
+fn prepare(connection: &Connection, cache: i64) -> Result<(), DatabaseError> {
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
     connection.pragma_update(None, "foreign_keys", true)?;
@@ -106,8 +114,8 @@ fn prepare(connection: &Connection) -> Result<(), DatabaseError> {
     // Else a row that replaces another is not asked about by the triggers that keep the audit log.
     connection.pragma_update(None, "recursive_triggers", true)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
-    // KiB, for each connection.
-    connection.pragma_update(None, "cache_size", -16384)?;
+    // Negative: KiB, not pages.
+    connection.pragma_update(None, "cache_size", -cache)?;
     // A file that is mapped and that somebody cuts would end the process at the next read; read as a file, it is an
     // error. What that costs is in docs/PERFORMANCE.md. (The index of the write-ahead log is always mapped.)
     connection.pragma_update(None, "mmap_size", 0)?;
