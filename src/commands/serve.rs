@@ -141,9 +141,11 @@ async fn serve(
 ) -> Result<(), CommandError> {
     // Before the start, so that a signal that comes during it is not the end of the process.
     let mut signals = Signals::new()?;
-    let server = Server::start_with(settings, inherited)
-        .await
-        .map_err(start_error)?;
+    // It may have to wait for the server before it.
+    let server = tokio::select! {
+        server = Server::start_with(settings, inherited) => server.map_err(start_error)?,
+        () = signals.stop_only() => return Ok(()),
+    };
     manager.notify(&format!("READY=1\nSTATUS=serving {}\n", server.url()));
     signals.stop(&server).await;
     manager.notify("STOPPING=1\nSTATUS=waiting for running requests\n");

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use crate::nix::process::{Running, run};
 use crate::scene::{SIZES, Scene};
 
-const FLAKES: [&str; 3] = ["acme/one", "acme/two", "other/three"];
+pub(crate) const FLAKES: [&str; 3] = ["acme/one", "acme/two", "other/three"];
 
 /// How often in the short form.
 const SHORT: usize = 12;
@@ -14,7 +14,7 @@ const SHORT: usize = 12;
 const LONG: usize = 200;
 
 /// A random push: new paths, and some of those that are there.
-fn choose(scene: &mut Scene) -> (&'static str, Vec<String>) {
+pub(crate) fn choose(scene: &mut Scene) -> (&'static str, Vec<String>) {
     let flake = scene.random.pick(&FLAKES);
     let before: Vec<String> = scene.stock.paths().into_iter().collect();
     let sizes: Vec<usize> = SIZES
@@ -36,7 +36,7 @@ fn below(scene: &mut Scene, end: usize) -> usize {
 }
 
 /// How long a push takes that nobody disturbs.
-fn undisturbed(scene: &mut Scene) -> Duration {
+pub(crate) fn undisturbed(scene: &mut Scene) -> Duration {
     let (flake, paths) = choose(scene);
     let begin = Instant::now();
     let url = scene.served.url();
@@ -47,7 +47,7 @@ fn undisturbed(scene: &mut Scene) -> Duration {
 }
 
 /// Waits for a random instant of so long a time.
-fn wait_by_chance(scene: &mut Scene, time: Duration) {
+pub(crate) fn wait_by_chance(scene: &mut Scene, time: Duration) {
     let micros = u64::try_from(time.as_micros()).unwrap();
     std::thread::sleep(Duration::from_micros(scene.random.below(micros)));
 }

@@ -17,5 +17,6 @@ mod damage;
 mod disks;
 mod kills;
 mod lines;
+mod replaced;
 mod scene;
 mod together;

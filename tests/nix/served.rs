@@ -2,12 +2,15 @@
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::time::Duration;
 
 use fh_testkit::nix::Home;
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::http::Http;
@@ -20,6 +23,10 @@ const LIMIT: Duration = Duration::from_secs(60);
 pub(crate) struct Served {
     options: Vec<String>,
     process: Child,
+    /// Those that were told to stop.
+    draining: Vec<Child>,
+    /// What a service manager listens on, and passes.
+    socket: Option<TcpListener>,
     address: String,
     home: Home,
     data: PathBuf,
@@ -41,14 +48,61 @@ impl Served {
     /// As [`Self::start`], with a home that is prepared.
     pub(crate) fn start_at(home: Home, data: PathBuf, options: &[&str]) -> Self {
         let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
-        let (process, address) = start(&home, &data, &options, "127.0.0.1:0");
+        let (process, address) = start(&home, &data, &options, "127.0.0.1:0", None);
         Self {
             options,
             process,
+            draining: Vec::new(),
+            socket: None,
             address,
             home,
             data,
         }
+    }
+
+    /// As [`Self::start`], with a socket that stays open whatever becomes of the process, as systemd's do.
+    pub(crate) fn start_activated(options: &[&str]) -> Self {
+        let home = Home::new().unwrap();
+        let data = home.path().join(".local/share/fh-server");
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
+        let socket = TcpListener::bind("127.0.0.1:0").unwrap();
+        let (process, address) = start(&home, &data, &options, "", Some(&socket));
+        Self {
+            options,
+            process,
+            draining: Vec::new(),
+            socket: Some(socket),
+            address,
+            home,
+            data,
+        }
+    }
+
+    /// Tells it to stop, and starts another one at once in the same place.
+    pub(crate) fn replace(&mut self) {
+        let pid = Pid::from_child(&self.process);
+        kill_process(pid, Signal::TERM).unwrap();
+        let (process, address) = self.next();
+        assert_eq!(address, self.address);
+        let former = std::mem::replace(&mut self.process, process);
+        self.draining.push(former);
+    }
+
+    /// How many of those that were told to stop have not ended yet. The others have ended well.
+    pub(crate) fn draining(&mut self) -> usize {
+        self.draining.retain_mut(|former| match former.try_wait().unwrap() {
+            None => true,
+            Some(status) => {
+                assert!(status.success(), "{status}");
+                false
+            }
+        });
+        self.draining.len()
+    }
+
+    fn next(&self) -> (Child, String) {
+        let socket = self.socket.as_ref();
+        start(&self.home, &self.data, &self.options, &self.address, socket)
     }
 
     pub(crate) fn url(&self) -> String {
@@ -115,7 +169,7 @@ impl Served {
 
     /// Starts it in the same place after it was killed.
     pub(crate) fn start_again(&mut self) {
-        let (process, address) = start(&self.home, &self.data, &self.options, &self.address);
+        let (process, address) = self.next();
         assert_eq!(address, self.address);
         self.process = process;
     }
@@ -123,22 +177,44 @@ impl Served {
 
 impl Drop for Served {
     fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
+        for process in self.draining.iter_mut().chain([&mut self.process]) {
+            let _ = process.kill();
+            let _ = process.wait();
+        }
     }
 }
 
 /// Starts it, and reads its log until it says that it listens.
-fn start(home: &Home, data: &Path, options: &[String], listen: &str) -> (Child, String) {
+fn start(
+    home: &Home,
+    data: &Path,
+    options: &[String],
+    listen: &str,
+    socket: Option<&TcpListener>,
+) -> (Child, String) {
     let log = home.path().join("serve.log");
-    let mut process = Command::new(env!("CARGO_BIN_EXE_fh"))
-        .env_clear()
-        .envs(home.environment())
-        .args(["serve", "--log-format", "json", "--listen", listen])
-        .arg("--data-dir")
+    let mut command = match socket {
+        None => Command::new(env!("CARGO_BIN_EXE_fh")),
+        Some(_) => Command::new("/bin/sh"),
+    };
+    command.env_clear().envs(home.environment());
+    match socket {
+        None => command.args(["serve", "--listen", listen]),
+        // The socket comes as standard input, and goes on as the first one after standard error.
+        Some(_) => command.args([
+            "-c",
+            "export LISTEN_FDS=1 LISTEN_PID=$$; exec \"$0\" serve \"$@\" 3<&0 0</dev/null",
+            env!("CARGO_BIN_EXE_fh"),
+        ]),
+    };
+    let input = socket.map_or_else(Stdio::null, |socket| {
+        Stdio::from(OwnedFd::from(socket.try_clone().unwrap()))
+    });
+    let mut process = command
+        .args(["--log-format", "json", "--data-dir"])
         .arg(data)
         .args(options)
-        .stdin(Stdio::null())
+        .stdin(input)
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()

@@ -1,19 +1,19 @@
-//! The first start, and every start: the data directory, the keys, the administrator.
+//! The first start, and every start: the keys, the administrator.
 //!
 //! Every step can be repeated: each looks at what is there and makes what is missing, so a start
 //! that was cut off half-way is completed by the next one.
 //!
 //! ```text
-//! data directory (0700), lock ─▶ database ─▶ server id + keys ─▶ account, token's row ─▶ admin.token
-//!                                            one transaction      one transaction       0600, renamed
+//! database ─▶ server id + keys ─▶ account, token's row ─▶ admin.token
+//!             one transaction      one transaction       0600, renamed
 //! ```
 //!
 //! The token itself is in no database. Between its row and its file a setting remembers the id, and
 //! the same token is signed again from the row.
 
-use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -31,7 +31,6 @@ use crate::database::{
     AccessChange, Database, DatabaseError, Decided, accounts, keys, now, settings,
 };
 use crate::error::ServerError;
-use crate::files;
 use crate::keys::{KeyError, KeyNames, Keys, ensure, ensure_for_organizations, token_secret};
 
 /// The administrator's token in the data directory.
@@ -39,56 +38,6 @@ const ADMIN_TOKEN_FILE: &str = "admin.token";
 
 /// The account that the first start makes.
 const ADMIN: &str = "admin";
-
-const LOCK_FILE: &str = "lock";
-
-/// The lock on a data directory, held as long as this lives.
-#[derive(Debug)]
-pub(crate) struct DataDirectoryLock {
-    _file: File,
-}
-
-/// Makes the data directory where there is none, and locks it.
-pub(crate) fn lock_data_directory(path: &Path) -> Result<DataDirectoryLock, ServerError> {
-    let error = |path: PathBuf| move |source| ServerError::DataDirectory { path, source };
-    DirBuilder::new()
-        .recursive(true)
-        .mode(0o700)
-        .create(path)
-        .map_err(error(path.to_owned()))?;
-    let mode = path
-        .metadata()
-        .map_err(error(path.to_owned()))?
-        .permissions()
-        .mode();
-    if mode & 0o022 != 0 {
-        tracing::warn!(
-            path = %path.display(),
-            mode = format!("{:o}", mode & 0o7777),
-            "others than its owner can write to the data directory"
-        );
-    }
-    let lock = path.join(LOCK_FILE);
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false);
-    let file = files::never_waiting(options.mode(0o600))
-        .open(&lock)
-        .and_then(files::regular)
-        .map_err(error(lock.clone()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(DataDirectoryLock { _file: file }),
-        Err(TryLockError::WouldBlock) => Err(ServerError::InUse {
-            path: path.to_owned(),
-        }),
-        Err(TryLockError::Error(source)) => Err(error(lock)(source)),
-    }
-}
-
-/// Whether a server is using a data directory now.
-pub(crate) fn is_locked(path: &Path) -> bool {
-    files::open_regular(&path.join(LOCK_FILE))
-        .is_ok_and(|file| matches!(file.try_lock(), Err(TryLockError::WouldBlock)))
-}
 
 /// Makes the server's id and the keys where they are missing, and reads them. With a key pair for each
 /// organisation, it makes those of the organisations that have none.

@@ -24,10 +24,10 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use fh_nix::NarHash;
-use tokio::sync::OwnedMutexGuard;
 
 use crate::database::{DatabaseError, Decided, assertions, nars, now, path_sets, pushes, tokens};
 use crate::error::{ApiError, chain};
+use crate::receive::Turn;
 use crate::state::AppState;
 use crate::storage::{StagedFile, StorageError};
 
@@ -116,7 +116,7 @@ async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
             .await?;
         for few in found.chunks(REMOVED) {
             let few = few.to_vec();
-            let turn = state.pushes().receiving().publisher().turn().await;
+            let turn = state.pushes().receiving().publisher().turn().await?;
             let gone = state
                 .database()
                 .write(Decided::by_server(), move |transaction| {
@@ -138,13 +138,13 @@ async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
 async fn remove_orphans(state: &AppState, age: Duration) -> Result<usize, ApiError> {
     let mut removed = 0;
     let storage = state.storage().clone();
-    let directories = blocking(move || storage.object_directories()).await?;
+    let directories = blocking(state, move || storage.object_directories()).await?;
     for directory in directories {
         let storage = state.storage().clone();
-        let old = blocking(move || storage.objects_older_than(&directory, age)).await?;
+        let old = blocking(state, move || storage.objects_older_than(&directory, age)).await?;
         let candidates = without_row(state, old).await?;
         for few in candidates.chunks(REMOVED) {
-            let turn = state.pushes().receiving().publisher().turn().await;
+            let turn = state.pushes().receiving().publisher().turn().await?;
             let orphans = without_row(state, few.to_vec()).await?;
             removed += orphans.len();
             remove_objects(state, orphans, turn).await?;
@@ -171,10 +171,10 @@ async fn without_row(state: &AppState, objects: Vec<NarHash>) -> Result<Vec<NarH
 async fn remove_objects(
     state: &AppState,
     objects: Vec<NarHash>,
-    turn: OwnedMutexGuard<()>,
+    turn: Turn,
 ) -> Result<(), ApiError> {
     let storage = state.storage().clone();
-    blocking(move || {
+    blocking(state, move || {
         let mut aside = Vec::new();
         let moved = objects.iter().try_for_each(|nar_hash| {
             aside.append(&mut storage.set_aside(nar_hash)?);
@@ -191,7 +191,7 @@ async fn remove_objects(
 async fn remove_stale_partials(state: &AppState, age: Duration) -> Result<usize, ApiError> {
     let storage = state.storage().clone();
     let uploads = state.pushes().receiving().uploads().clone();
-    blocking(move || {
+    blocking(state, move || {
         let mut removed = 0;
         for key in storage.stale_partials(age)? {
             removed += usize::from(uploads.discard(&key)?);
@@ -201,10 +201,14 @@ async fn remove_stale_partials(state: &AppState, age: Duration) -> Result<usize,
     .await
 }
 
+/// To its end, also where the server stops: a row that went takes its file along.
 async fn blocking<T: Send + 'static>(
+    state: &AppState,
     step: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    Ok(tokio::task::spawn_blocking(step)
+    Ok(state
+        .tenure()
+        .spawn_blocking(step)
         .await
         .map_err(ApiError::internal)??)
 }

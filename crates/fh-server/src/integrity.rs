@@ -249,11 +249,7 @@ pub(crate) async fn watch(state: AppState) {
     loop {
         clock.tick().await;
         let looked = async {
-            if state.database().notice_others().await?
-                && let Err(error) = state.reload_keys().await
-            {
-                tracing::error!(error = %chain(&error), "cannot read the signing keys anew");
-            }
+            state.notice_others().await?;
             state.integrity().count().await
         };
         match looked.await {

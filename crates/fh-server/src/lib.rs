@@ -7,7 +7,7 @@
 //! ```
 //!
 //! Invariants:
-//! - one process a data directory: a lock holds the second off;
+//! - one process accepts connections for a data directory; one that is stopping may be beside it;
 //! - a request is authenticated before anything is looked up for it;
 //! - nothing here reads the process environment or a terminal: all of that comes in [`Settings`].
 
@@ -38,6 +38,7 @@ mod signatures;
 mod state;
 mod storage;
 mod telemetry;
+mod tenure;
 #[cfg(test)]
 mod testing;
 mod workload;

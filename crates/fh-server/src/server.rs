@@ -1,13 +1,13 @@
 //! Starting and stopping: the order in which the parts come up and go down.
 //!
 //! ```text
-//! lock ─▶ sockets ─▶ database (migrations) ─▶ storage ─▶ keys ─▶ administrator ─▶ serving
+//! lock ([`crate::tenure`]) ─▶ sockets ─▶ database (migrations) ─▶ storage ─▶ keys ─▶ administrator ─▶ serving
 //! ```
 //!
 //! The sockets come before the keys because an ephemeral port is part of the public URL; until the
-//! server serves, the system keeps connections waiting. On the way down the sockets close first,
-//! then running requests end, then the background tasks, and the lock goes with the last part that
-//! uses the data directory.
+//! server serves, the system keeps connections waiting. On the way down the sockets close first, then
+//! the background tasks, and the lock is given up for the next server; running requests end meanwhile,
+//! then what they have begun and does not end with them.
 
 use std::time::Duration;
 
@@ -15,10 +15,10 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::access::FLUSH_INTERVAL;
-use crate::bootstrap::{self, DataDirectoryLock};
+use crate::bootstrap;
 use crate::collect;
 use crate::config::{PublicUrl, Settings};
-use crate::database::Database;
+use crate::database::{self, Database};
 use crate::denials;
 use crate::error::{ServerError, chain};
 use crate::integrity;
@@ -29,6 +29,10 @@ use crate::routes;
 use crate::state::{AppState, Parts};
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
+use crate::tenure::Tenure;
+
+/// How long what requests have begun, and what does not end with them, has to come to an end.
+const WORK_STOP: Duration = Duration::from_secs(30);
 
 /// How long background tasks have to come to an end.
 const BACKGROUND_STOP: Duration = Duration::from_secs(10);
@@ -74,7 +78,7 @@ impl Server {
         mut settings: Settings,
         inherited: Vec<InheritedSocket>,
     ) -> Result<RunningServer, ServerError> {
-        let lock = bootstrap::lock_data_directory(&settings.data_dir)?;
+        let tenure = Tenure::begin(&settings.data_dir).await?;
         let certificates = settings.tls.clone().map(Certificates::load).transpose()?;
         let sockets = Sockets::bind(
             &settings.listen,
@@ -86,7 +90,7 @@ impl Server {
             None => sockets.public_url(certificates.is_some())?,
         };
         settings.public_url = Some(url.clone());
-        let state = open(settings.clone(), &url, lock).await?;
+        let state = open(settings.clone(), &url, tenure).await?;
         let addresses = sockets.addresses();
         let metrics_address = sockets.metrics_address();
         let service = Service {
@@ -146,9 +150,27 @@ impl RunningServer {
 
     /// As [`RunningServer::stop`], and ends running requests when `at_once` completes.
     pub async fn stop_or(self, at_once: impl Future<Output = ()>) {
+        let tenure = self.state.tenure();
         self.state.stopping().cancel();
-        self.serving.stop(self.stop_timeout, at_once).await;
-        self.background.stop().await;
+        if let Err(error) = tenure.begin_to_end() {
+            tracing::warn!(%error, "the next server has to wait for the end of this one");
+        }
+        let hand_over = async {
+            self.serving.close().await;
+            if !self.background.stop().await {
+                return;
+            }
+            // Whoever had it did not know of another process.
+            match self.state.pushes().receiving().publisher().turn().await {
+                Ok(turn) => drop(turn),
+                Err(error) => tracing::warn!(error = %chain(&error), "cannot wait for a turn"),
+            }
+            tenure.hand_over();
+        };
+        tokio::join!(self.serving.stop(self.stop_timeout, at_once), hand_over);
+        if tokio::time::timeout(WORK_STOP, tenure.work_done()).await.is_err() {
+            tracing::warn!("some work that was begun did not end");
+        }
         if let Err(error) = self.state.denials().flush(true).await {
             tracing::warn!(error = %chain(&error), "cannot write to the audit log what was refused");
         }
@@ -163,8 +185,12 @@ impl RunningServer {
 pub(crate) async fn open(
     settings: Settings,
     url: &PublicUrl,
-    lock: DataDirectoryLock,
+    tenure: Tenure,
 ) -> Result<AppState, ServerError> {
+    if tenure.is_shared() && database::is_older(&settings.data_dir)? {
+        tracing::info!("waiting for the former server to end: the schema of the database changes");
+        tenure.others_gone().await;
+    }
     let database = Database::open(&settings.data_dir)?;
     let storage = FileStorage::open(&settings.data_dir)
         .map_err(|error| ServerError::Storage(error.into()))?;
@@ -188,7 +214,7 @@ pub(crate) async fn open(
         storage,
         keys,
         metrics: Metrics::new(),
-        lock,
+        tenure,
     })
 }
 
@@ -220,7 +246,7 @@ impl Background {
         };
         background.spawn(note_last_used(state.clone()));
         background.spawn(note_denials(state.clone()));
-        background.spawn(collect::run(state.clone()));
+        background.spawn(collect_alone(state.clone()));
         background.spawn(integrity::watch(state.clone()));
         background.spawn(room::watch(state.clone()));
         background.tasks.close();
@@ -235,14 +261,14 @@ impl Background {
         });
     }
 
-    async fn stop(self) {
+    /// Ends all tasks: whether they did.
+    async fn stop(&self) -> bool {
         self.stop.cancel();
-        if tokio::time::timeout(BACKGROUND_STOP, self.tasks.wait())
-            .await
-            .is_err()
-        {
+        let ended = tokio::time::timeout(BACKGROUND_STOP, self.tasks.wait()).await;
+        if ended.is_err() {
             tracing::warn!("some background tasks did not end");
         }
+        ended.is_ok()
     }
 }
 
@@ -250,6 +276,26 @@ impl Drop for Background {
     fn drop(&mut self) {
         self.stop.cancel();
     }
+}
+
+/// Collects from when no other process uses the data directory; never returns.
+async fn collect_alone(state: AppState) {
+    let tenure = state.tenure();
+    tenure.others_gone().await;
+    if let Err(error) = state.notice_others().await {
+        tracing::warn!(error = %chain(&error), "cannot see what the former server has written last");
+    }
+    tenure.is_alone();
+    let storage = state.storage().clone();
+    let removed = tenure.spawn_blocking(move || storage.remove_leftovers());
+    match removed.await {
+        Ok(Err(error)) => {
+            tracing::warn!(error = %chain(&error), "cannot remove what was left half-written");
+        }
+        // A panic in there was logged.
+        Ok(Ok(())) | Err(_) => {}
+    }
+    collect::run(state).await;
 }
 
 async fn note_last_used(state: AppState) {

@@ -6,11 +6,10 @@ use fh_nix::StoreDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::bootstrap::DataDirectoryLock;
 use crate::config::Settings;
-use crate::database::Database;
+use crate::database::{Database, DatabaseError};
 use crate::denials::Denials;
-use crate::error::ServerError;
+use crate::error::{ServerError, chain};
 use crate::integrity::Integrity;
 use crate::keys::{KeyRing, Keys};
 use crate::limits::Limiter;
@@ -19,6 +18,7 @@ use crate::lookup::Lookup;
 use crate::push::Pushes;
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
+use crate::tenure::Tenure;
 use crate::workload::Workloads;
 
 /// The running server's parts. Clones share them.
@@ -45,7 +45,7 @@ struct Shared {
     metrics: Metrics,
     probing: Arc<tokio::sync::Mutex<()>>,
     /// The last field: dropped when nothing uses the data directory any more.
-    _lock: DataDirectoryLock,
+    tenure: Tenure,
 }
 
 /// What a state is put together from.
@@ -63,7 +63,7 @@ pub(crate) struct Parts {
     /// Counts what the server does.
     pub(crate) metrics: Metrics,
     /// Held as long as any part of the state is.
-    pub(crate) lock: DataDirectoryLock,
+    pub(crate) tenure: Tenure,
 }
 
 impl AppState {
@@ -105,6 +105,7 @@ impl AppState {
             parts.database.clone(),
             lookup.clone(),
             parts.metrics.clone(),
+            parts.tenure.clone(),
         );
         // Half of the processors stay with those who want something else.
         let listings = Listings::new(
@@ -131,7 +132,7 @@ impl AppState {
                 pushes,
                 metrics: parts.metrics,
                 probing: Arc::default(),
-                _lock: parts.lock,
+                tenure: parts.tenure,
             }),
         })
     }
@@ -154,6 +155,11 @@ impl AppState {
     /// The database.
     pub(crate) fn database(&self) -> &Database {
         &self.shared.database
+    }
+
+    /// What the process has of the data directory.
+    pub(crate) fn tenure(&self) -> &Tenure {
+        &self.shared.tenure
     }
 
     /// The NARs.
@@ -208,6 +214,19 @@ impl AppState {
                 .map_err(|error| ServerError::Keys(error.into()))
         };
         self.keys().reload(read).await
+    }
+
+    /// Reads anew what is remembered, if another process has written.
+    ///
+    /// # Errors
+    /// When the database cannot be asked.
+    pub(crate) async fn notice_others(&self) -> Result<(), DatabaseError> {
+        if self.database().notice_others().await?
+            && let Err(error) = self.reload_keys().await
+        {
+            tracing::error!(error = %chain(&error), "cannot read the signing keys anew");
+        }
+        Ok(())
     }
 
     /// How much callers may ask.

@@ -18,6 +18,7 @@ use crate::database::tokens::Token;
 use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
 use crate::state::AppState;
 use crate::{routes, server, telemetry};
+use crate::tenure::Tenure;
 
 /// Makes a named pipe, which nobody writes to.
 pub(crate) fn make_pipe(path: &std::path::Path) {
@@ -82,9 +83,9 @@ pub(crate) fn settings(directory: &TempDir) -> Settings {
 /// Opens a state as the server does.
 pub(crate) async fn open(directory: &TempDir) -> Result<AppState, crate::ServerError> {
     let settings = settings(directory);
-    let lock = bootstrap::lock_data_directory(&settings.data_dir)?;
+    let tenure = Tenure::begin(&settings.data_dir).await?;
     let url = settings.public_url.clone().unwrap();
-    server::open(settings, &url, lock).await
+    server::open(settings, &url, tenure).await
 }
 
 impl TestServer {
@@ -101,9 +102,9 @@ impl TestServer {
     pub(crate) async fn start_with(directory: TempDir, adjust: impl FnOnce(&mut Settings)) -> Self {
         let mut settings = settings(&directory);
         adjust(&mut settings);
-        let lock = bootstrap::lock_data_directory(&settings.data_dir).unwrap();
+        let tenure = Tenure::begin(&settings.data_dir).await.unwrap();
         let url = settings.public_url.clone().unwrap();
-        let state = server::open(settings, &url, lock).await.unwrap();
+        let state = server::open(settings, &url, tenure).await.unwrap();
         let router = telemetry::observed(routes::router(state.clone()), state.metrics().clone());
         let path = state.settings().data_dir.join("admin.token");
         let admin = std::fs::read_to_string(path).unwrap().trim().to_owned();

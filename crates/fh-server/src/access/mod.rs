@@ -108,6 +108,9 @@ impl FromRequestParts<AppState> for Caller {
     async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
         let peer = parts.extensions.get::<Peer>();
         let source = Source::of(peer, &parts.headers, state.settings());
+        if state.tenure().is_shared() {
+            state.notice_others().await?;
+        }
         shares::count_for(Holders::new(None, source.address));
         let limiter = state.limiter();
         let named = organization_of_api(parts, state).await;

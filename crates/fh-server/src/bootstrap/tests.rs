@@ -5,6 +5,7 @@ use tempfile::TempDir;
 use super::*;
 use crate::database::Decided;
 use crate::testing::{self, TestServer};
+use crate::tenure;
 
 fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o7777
@@ -99,12 +100,12 @@ async fn two_servers_never_share_a_data_directory() {
     let directory = TempDir::new().unwrap();
     let data = directory.path().join("data");
     let state = testing::open(&directory).await.unwrap();
-    assert!(is_locked(&data));
+    assert!(tenure::is_in_use(&data));
     let Err(error) = testing::open(&directory).await else {
         panic!("a second server started");
     };
     assert!(matches!(error, ServerError::InUse { .. }), "{error}");
     drop(state);
-    assert!(!is_locked(&data));
+    assert!(!tenure::is_in_use(&data));
     testing::open(&directory).await.unwrap();
 }

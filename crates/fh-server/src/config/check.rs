@@ -9,8 +9,8 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use super::{ListenAddress, Resolved};
-use crate::bootstrap;
 use crate::listen::{ListenError, load_pair, probe};
+use crate::tenure;
 
 /// Why a server with these settings would not start.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +160,7 @@ fn try_data_directory(path: &Path) -> Result<bool, CheckError> {
             path: place.to_owned(),
             source,
         })?;
-    Ok(place == path && bootstrap::is_locked(path))
+    Ok(place == path && tenure::is_in_use(path))
 }
 
 /// A sentence about a key that others than its owner may read.

@@ -28,6 +28,17 @@ pub(crate) fn open_existing(data_dir: &Path) -> Result<Option<Connection>, Datab
     }
 }
 
+/// Whether the next start changes the schema of a data directory's database.
+///
+/// # Errors
+/// When it cannot be opened.
+pub(crate) fn is_older(data_dir: &Path) -> Result<bool, DatabaseError> {
+    match open_existing(data_dir) {
+        Err(DatabaseError::Older { .. }) => Ok(true),
+        result => result.map(|_| false),
+    }
+}
+
 /// What is wrong with a database, in SQLite's words.
 ///
 /// # Errors

@@ -13,6 +13,8 @@
 //! - whoever writes says of what state the decision is that is carried out ([`Decided`]): where what
 //!   decides about access has changed since, nothing is written, and the answer is
 //!   [`DatabaseError::Stale`];
+//! - where two servers write for a while ([`crate::tenure`]), each transaction asks whether the other has written, and
+//!   then counts it as a change of access;
 //! - a transaction that began runs to its end even where its request was cancelled;
 //! - where the disk is full, what takes access away is written nevertheless ([`crate::room`]);
 //! - the file is readable by its owner alone, it holds the secret keys.
@@ -55,7 +57,7 @@ mod values;
 use std::cell::Cell;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -63,7 +65,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 pub(crate) use self::decided::Decided;
-pub(crate) use self::inspect::{open_existing, problems};
+pub(crate) use self::inspect::{is_older, open_existing, problems};
 pub(crate) use self::values::{Timestamp, now};
 use crate::room::Room;
 use crate::shares::{self, Shares};
@@ -211,6 +213,8 @@ struct Shared {
     directory: AtomicU64,
     /// What SQLite said last of changes by others.
     seen_version: AtomicI64,
+    /// Others have written, and [`Database::notice_others`] has not told of it yet.
+    untold: AtomicBool,
     /// See [`Database::turn`].
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Told of each commit.
@@ -241,6 +245,7 @@ impl Database {
                 access: AtomicU64::new(0),
                 directory: AtomicU64::new(0),
                 seen_version,
+                untold: AtomicBool::new(false),
                 turn: Arc::default(),
                 commits: watch::Sender::new(()),
                 room: Room::of(data_dir),
@@ -294,6 +299,7 @@ impl Database {
         let mut writer = self.writer(decided).await?;
         tokio::task::spawn_blocking(move || {
             let transaction = begin(&mut writer)?;
+            shared.still_stands(decided, &transaction)?;
             let value = f(&transaction)?;
             commit(transaction)?;
             shared.commits.send_replace(());
@@ -332,6 +338,7 @@ impl Database {
             };
             let transaction =
                 begin(&mut writer).map_err(|error| make_room(error.is_full()).unwrap_or(error))?;
+            shared.still_stands(decided, &transaction)?;
             let change = AccessChange {
                 transaction,
                 directory: Cell::new(false),
@@ -402,14 +409,8 @@ impl Database {
         let shared = Arc::clone(&self.shared);
         let writer = Arc::clone(&self.shared.writer).lock_owned().await;
         tokio::task::spawn_blocking(move || {
-            let version = data_version(&writer)?;
-            let changed = shared.seen_version.swap(version, Ordering::SeqCst) != version;
-            if changed {
-                shared.directory.fetch_add(1, Ordering::SeqCst);
-                shared.access.fetch_add(1, Ordering::SeqCst);
-                shared.commits.send_replace(());
-            }
-            Ok(changed)
+            shared.look_for_others(&writer)?;
+            Ok(shared.untold.swap(false, Ordering::SeqCst))
         })
         .await
         .map_err(|_| DatabaseError::Task)?
@@ -422,17 +423,49 @@ impl Database {
 
     /// The present generation. Who copies facts asks for it *before* reading them.
     pub(crate) fn generation(&self) -> Generation {
+        self.shared.generation()
+    }
+}
+
+impl Shared {
+    fn generation(&self) -> Generation {
         Generation {
-            access: self.shared.access.load(Ordering::SeqCst),
-            directory: self.shared.directory.load(Ordering::SeqCst),
+            access: self.access.load(Ordering::SeqCst),
+            directory: self.directory.load(Ordering::SeqCst),
         }
+    }
+
+    /// Moves the generation on if another process has written since the last look.
+    fn look_for_others(&self, writer: &Connection) -> Result<bool, DatabaseError> {
+        let version = data_version(writer)?;
+        let changed = self.seen_version.swap(version, Ordering::SeqCst) != version;
+        if changed {
+            self.untold.store(true, Ordering::SeqCst);
+            self.directory.fetch_add(1, Ordering::SeqCst);
+            self.access.fetch_add(1, Ordering::SeqCst);
+            self.commits.send_replace(());
+        }
+        Ok(changed)
+    }
+
+    /// In a transaction, so that nobody writes any more: whether another process has not changed what was decided.
+    fn still_stands(
+        &self,
+        decided: Decided,
+        transaction: &Transaction<'_>,
+    ) -> Result<(), DatabaseError> {
+        if self.look_for_others(transaction)? && !decided.stands(self.generation(), now()) {
+            return Err(DatabaseError::Stale);
+        }
+        Ok(())
     }
 }
 
 /// A number that changes when another connection than this one has committed something; and only the
 /// writing connection of a process does.
 fn data_version(writer: &Connection) -> Result<i64, DatabaseError> {
-    Ok(writer.pragma_query_value(None, "data_version", |row| row.get(0))?)
+    let mut statement = writer.prepare_cached("PRAGMA data_version")?;
+    Ok(statement.query_row((), |row| row.get(0))?)
 }
 
 fn begin(writer: &mut Connection) -> Result<Transaction<'_>, DatabaseError> {

@@ -358,3 +358,29 @@ fn no_number_is_used_again() {
         .unwrap();
     assert_eq!(intact, "ok");
 }
+
+#[tokio::test]
+async fn what_another_process_writes_makes_decisions_stale() {
+    let (directory, ours) = open();
+    let theirs = Database::open(directory.path()).unwrap();
+    let write = async |database: &Database, decided, key: &'static str| {
+        let written = database.write(decided, move |transaction| {
+            settings::set(transaction, key, "x")
+        });
+        written.await
+    };
+    let decided = Decided::at(ours.generation());
+    write(&ours, decided, "first").await.unwrap();
+    write(&ours, decided, "own writes are none of others").await.unwrap();
+    write(&theirs, Decided::by_server(), "second").await.unwrap();
+    let error = write(&ours, decided, "third").await.unwrap_err();
+    assert!(matches!(error, DatabaseError::Stale), "{error}");
+    let decided = Decided::at(ours.generation());
+    write(&ours, decided, "third").await.unwrap();
+    // What depends on nothing that was decided is not held up.
+    write(&theirs, Decided::by_server(), "fourth").await.unwrap();
+    write(&ours, Decided::by_server(), "fifth").await.unwrap();
+    // Whoever keeps copies is told all the same, once.
+    assert!(ours.notice_others().await.unwrap());
+    assert!(!ours.notice_others().await.unwrap());
+}

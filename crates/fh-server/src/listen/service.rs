@@ -82,6 +82,8 @@ pub(crate) struct Service {
 /// Sockets that accept connections, until [`Serving::stop`].
 pub(crate) struct Serving {
     tasks: TaskTracker,
+    /// The loops that accept; each closes its socket in the end.
+    accepting: TaskTracker,
     stop: CancellationToken,
     cut: CancellationToken,
     certificates: Option<Certificates>,
@@ -98,7 +100,7 @@ impl Serving {
             proxies,
             metrics,
         } = service;
-        let tasks = TaskTracker::new();
+        let (tasks, accepting) = (TaskTracker::new(), TaskTracker::new());
         let stop = CancellationToken::new();
         let cut = CancellationToken::new();
         let bounds = Bounds {
@@ -139,7 +141,7 @@ impl Serving {
         });
         for socket in sockets.main {
             tracing::info!(address = %socket.address, tls = main.speaks_tls(&socket), "listening");
-            tasks.spawn(accept(main.clone(), socket));
+            accepting.spawn(accept(main.clone(), socket));
         }
         if let Some(socket) = sockets.metrics {
             tracing::info!(address = %socket.address, "listening for metrics");
@@ -151,7 +153,7 @@ impl Serving {
                 proxies,
                 tasks: tasks.clone(),
             };
-            tasks.spawn(accept(doors, socket));
+            accepting.spawn(accept(doors, socket));
         }
         let upkeep = stop.clone().run_until_cancelled_owned(metrics.upkeep());
         tasks.spawn(async move {
@@ -163,8 +165,10 @@ impl Serving {
                 let _ = stop.run_until_cancelled_owned(certificates.follow()).await;
             });
         }
+        accepting.close();
         Ok(Self {
             tasks,
+            accepting,
             stop,
             cut,
             certificates,
@@ -179,13 +183,22 @@ impl Serving {
         }
     }
 
+    /// Accepts nothing new: the sockets are closed when this returns.
+    pub(crate) async fn close(&self) {
+        self.stop.cancel();
+        self.accepting.wait().await;
+    }
+
     /// Accepts nothing new and waits for the running requests, until `limit` has passed or
     /// `at_once` completes; then ends the rest. True when nothing had to be ended.
-    pub(crate) async fn stop(self, limit: Duration, at_once: impl Future<Output = ()>) -> bool {
-        self.stop.cancel();
-        self.tasks.close();
+    pub(crate) async fn stop(&self, limit: Duration, at_once: impl Future<Output = ()>) -> bool {
+        let ended = async {
+            self.close().await;
+            self.tasks.close();
+            self.tasks.wait().await;
+        };
         let finished = tokio::select! {
-            () = self.tasks.wait() => true,
+            () = ended => true,
             () = tokio::time::sleep(limit) => {
                 tracing::warn!("the time for running requests is over, they are ended");
                 false

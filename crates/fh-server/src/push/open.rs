@@ -26,6 +26,7 @@ use crate::shares::{Holders, Share, Shares};
 use crate::signatures::Signatures;
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
+use crate::tenure::Tenure;
 
 /// Memory for open pushes, in NARs, of some 150 bytes each. What does not fit is read again.
 const REMEMBERED_NARS: u64 = 100_000;
@@ -135,6 +136,7 @@ impl Pushes {
         database: Database,
         lookup: Lookup,
         metrics: Metrics,
+        tenure: Tenure,
     ) -> Self {
         let limits = settings.limits;
         let receiving = Receiving::new(
@@ -143,6 +145,7 @@ impl Pushes {
             database.clone(),
             lookup.clone(),
             metrics.clone(),
+            tenure,
         );
         Self {
             shared: Arc::new(Shared {

@@ -369,6 +369,11 @@ impl From<StorageError> for ApiError {
             tracing::error!(error = %crate::error::chain(&error), "the disk is full");
             return Self::no_room();
         }
+        if error.is_taken() {
+            return Self::Unavailable(
+                "the former server is still receiving this NAR, try again".to_owned(),
+            );
+        }
         Self::Internal(error.into())
     }
 }

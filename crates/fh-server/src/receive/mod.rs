@@ -34,7 +34,7 @@ use std::time::Duration;
 
 pub(crate) use self::body::BodyReader;
 pub(crate) use self::frames::{FrameDecoder, FrameFault, Step};
-pub(crate) use self::publish::Publisher;
+pub(crate) use self::publish::{Publisher, Turn};
 pub(crate) use self::uploads::Uploads;
 use self::verify::Verifiers;
 pub(crate) use self::verify::{Expected, NarFault, verify};
@@ -47,6 +47,7 @@ use crate::room::Level;
 use crate::shares::{Holders, Share, Shares};
 use crate::storage::{FileStorage, PartialKey};
 use crate::telemetry::Metrics;
+use crate::tenure::Tenure;
 use fh_api::{BatchAnswer, PartAnswer};
 
 /// Bodies that are read at the same time. Each holds at most two pieces; more of them wait unread.
@@ -77,9 +78,16 @@ impl Receiving {
         database: Database,
         lookup: Lookup,
         metrics: Metrics,
+        tenure: Tenure,
     ) -> Self {
         let verifiers = Verifiers::new(settings.limits.verifications);
-        let publisher = Publisher::new(storage.clone(), database.clone(), lookup, metrics.clone());
+        let publisher = Publisher::new(
+            storage.clone(),
+            database.clone(),
+            lookup,
+            metrics.clone(),
+            tenure,
+        );
         let uploads = Uploads::new(
             storage.clone(),
             database.clone(),

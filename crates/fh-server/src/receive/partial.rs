@@ -99,7 +99,7 @@ impl PartialNar {
     /// Reads the file for the parts that it holds. The last part is never taken from it: what
     /// completes a NAR is a request that asks for that.
     fn read_again(&mut self, decoder: &mut FrameDecoder) -> Result<(), StorageError> {
-        let open = self.file.open_at(self.file.length()?)?;
+        let open = self.file.open_to_read()?;
         let reader = BufReader::with_capacity(PIECE, open.reader(0));
         let mut frames = decoder.frames(reader);
         let mut check = self.good.check.clone();
@@ -130,6 +130,12 @@ impl PartialNar {
             }
         }
         Ok(())
+    }
+
+    /// Whether the file is as it was left here, or another process is adding to it: then what was read of it still
+    /// holds.
+    pub(crate) fn is_current(&self) -> Result<bool, StorageError> {
+        Ok(self.file.length()? == self.good.length || self.file.is_taken()?)
     }
 
     /// How many parts the NAR has.

@@ -24,6 +24,7 @@
 //! ones) or shares the flush of its batch (small ones) before.
 
 use std::collections::HashMap;
+use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -36,6 +37,7 @@ use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
 use crate::storage::{Checksum, FileStorage, PlacedFile, StagedFile, StorageError};
 use crate::telemetry::Metrics;
+use crate::tenure::Tenure;
 
 /// How long is waited before rows are written again that could not be written: what passes by mostly does so in
 /// this time, and pushes wait for a place no longer than they would for a slow disk.
@@ -69,6 +71,7 @@ struct Shared {
     database: Database,
     lookup: Lookup,
     metrics: Metrics,
+    tenure: Tenure,
     waiting: Mutex<Vec<Waiting>>,
     turn: Arc<tokio::sync::Mutex<()>>,
 }
@@ -76,6 +79,13 @@ struct Shared {
 struct Waiting {
     arrivals: Vec<Arrival>,
     done: oneshot::Sender<Vec<Published>>,
+}
+
+/// While it lives, nobody else makes or removes objects.
+#[must_use]
+pub(crate) struct Turn {
+    _others: Option<File>,
+    _turn: OwnedMutexGuard<()>,
 }
 
 /// What became of an arrival. An error is one of this machine, and passes by.
@@ -88,6 +98,7 @@ impl Publisher {
         database: Database,
         lookup: Lookup,
         metrics: Metrics,
+        tenure: Tenure,
     ) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -95,6 +106,7 @@ impl Publisher {
                 database,
                 lookup,
                 metrics,
+                tenure,
                 waiting: Mutex::default(),
                 turn: Arc::default(),
             }),
@@ -112,21 +124,43 @@ impl Publisher {
         let (done, answer) = oneshot::channel();
         self.shared.waiting().push(Waiting { arrivals, done });
         let publisher = self.clone();
-        tokio::spawn(async move {
+        self.shared.tenure.spawn(async move {
             let turn = publisher.turn().await;
             // Whoever had the turn before may have taken ours along: then this is nothing.
             let group = std::mem::take(&mut *publisher.shared.waiting());
-            publisher.publish_group(group, turn).await;
+            match turn {
+                Ok(turn) => publisher.publish_group(group, turn).await,
+                // Nobody is told anything by name: all who wait see that nothing answers.
+                Err(error) => tracing::error!(error = %chain(&error), "cannot place NARs"),
+            }
         });
         answer.await.map_err(ApiError::internal)
     }
 
-    /// Waits until nothing is being published, and holds off what comes next.
-    pub(crate) async fn turn(&self) -> OwnedMutexGuard<()> {
-        Arc::clone(&self.shared.turn).lock_owned().await
+    /// Waits until nothing is being published, and holds off what comes next, also in another process.
+    ///
+    /// # Errors
+    /// Where the lock that holds other processes off cannot be had.
+    pub(crate) async fn turn(&self) -> Result<Turn, ApiError> {
+        let turn = Arc::clone(&self.shared.turn).lock_owned().await;
+        let mut others = None;
+        if self.shared.tenure.is_shared() {
+            let storage = self.shared.storage.clone();
+            let held = tokio::task::spawn_blocking(move || storage.hold_others_off()).await;
+            others = Some(held.map_err(ApiError::internal)??);
+        }
+        Ok(Turn {
+            _others: others,
+            _turn: turn,
+        })
     }
 
-    async fn publish_group(&self, group: Vec<Waiting>, turn: OwnedMutexGuard<()>) {
+    /// Where what outlives its request is done.
+    pub(super) fn tenure(&self) -> &Tenure {
+        &self.shared.tenure
+    }
+
+    async fn publish_group(&self, group: Vec<Waiting>, turn: Turn) {
         if group.is_empty() {
             return;
         }

@@ -27,6 +27,9 @@ use crate::shares::Holders;
 use crate::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
 use crate::telemetry::Metrics;
 
+/// How often is looked whether another process has received parts.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// All uploads in parts; clones share them.
 #[derive(Clone)]
 pub(crate) struct Uploads {
@@ -291,6 +294,12 @@ impl Uploads {
                         return Ok(Turn::Mine(state));
                     }
                 }
+                // The parts before may be on their way to another process.
+                () = tokio::time::sleep(LOOK), if self.shared.publisher.tenure().is_shared() => {
+                    if let Ok(mut state) = Arc::clone(&upload.state).try_lock_owned() {
+                        self.read(upload, &mut state).await?;
+                    }
+                }
                 () = upload.idle(self.shared.patience) => {
                     return Err(ApiError::Conflict(format!(
                         "part {number} of {} waited too long: the server has {} parts, and the next \
@@ -304,8 +313,16 @@ impl Uploads {
 
     /// Asks the database and the staging area how far the upload had come before.
     async fn read(&self, upload: &Upload, state: &mut State) -> Result<(), ApiError> {
-        if state.partial.is_some() || upload.progress.borrow().complete {
+        if upload.progress.borrow().complete {
             return Ok(());
+        }
+        if let Some(partial) = state.partial.take() {
+            // Another process may have gone on with it.
+            let (current, partial) = blocking(move || Ok((partial.is_current()?, partial))).await?;
+            if current {
+                state.partial = Some(partial);
+                return Ok(());
+            }
         }
         let _step = upload.step();
         let key = upload.key;
@@ -366,7 +383,7 @@ impl Uploads {
             let pieces = match body.gather_noting(|| upload.touch()).await {
                 Ok(pieces) if pieces.is_empty() => break Ok(open),
                 Ok(pieces) => pieces,
-                Err(error) => break Err(error),
+                Err(error) => break Err((error, Some(open))),
             };
             let _step = upload.step();
             let appended = blocking(move || {
@@ -375,13 +392,15 @@ impl Uploads {
             });
             open = match appended.await {
                 Ok(open) => open,
-                Err(error) => break Err(error),
+                Err(error) => break Err((error, None)),
             };
         };
         let _step = upload.step();
         let open = match fed {
             Ok(open) => open,
-            Err(error) => {
+            Err((error, open)) => {
+                // It has the file locked.
+                drop(open);
                 let partial = cut_off(partial).await?;
                 self.put_back(upload, state, partial);
                 return Err(error);
@@ -399,6 +418,7 @@ impl Uploads {
         let whole = partial.parts() == partial.part_count();
         if let Err(fault) = result {
             self.shared.metrics.nar_verified(partial.verifying(), false);
+            drop(open);
             if number > 0 && fault.is_of_the_whole() {
                 // Who knows which of them is to blame: the next one begins with none.
                 self.reset(upload, state, partial).await?;

@@ -27,6 +27,7 @@ use crate::error::ApiError;
 use crate::receive::BodyReader;
 use crate::shares::{self, counted_for};
 use crate::state::AppState;
+use crate::tenure::Tenure;
 
 /// Pushes.
 pub(super) fn routes() -> Vec<Route> {
@@ -69,7 +70,7 @@ pub(crate) async fn plan(
 ) -> Result<(StatusCode, Json<PushPlan>), ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
     let wanted: PushRequest = plan_body(request, state.settings().limits.plan_size).await?;
-    let plan = finish(async move { state.pushes().plan(&caller, &flake, wanted).await }).await?;
+    let plan = finish(state.tenure().clone(), async move { state.pushes().plan(&caller, &flake, wanted).await }).await?;
     let status = match plan.id {
         Some(_) => StatusCode::CREATED,
         None => StatusCode::OK,
@@ -91,7 +92,7 @@ pub(crate) async fn batch(
             "the body must be a batch of NARs, with the header Content-Type: {NAR_BATCH_MEDIA_TYPE}"
         )));
     }
-    let answer = finish(async move {
+    let answer = finish(state.tenure().clone(), async move {
         state
             .pushes()
             .batch(&caller, &flake, path.id, &mut body)
@@ -111,7 +112,7 @@ pub(crate) async fn part(
     let nar_hash = NarHash::from_base32(&path.nar_hash)
         .map_err(|error| ApiError::BadRequest(error.to_string()))?;
     let (_, mut body) = body(&state, request)?;
-    let answer = finish(async move {
+    let answer = finish(state.tenure().clone(), async move {
         let part = (nar_hash, path.number);
         state
             .pushes()
@@ -128,7 +129,7 @@ pub(crate) async fn commit(
     path: PushPath,
 ) -> Result<Json<CommitSummary>, ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
-    let summary = finish(async move { state.pushes().commit(&caller, &flake, path.id).await });
+    let summary = finish(state.tenure().clone(), async move { state.pushes().commit(&caller, &flake, path.id).await });
     summary.await.map(Json)
 }
 
@@ -139,7 +140,7 @@ pub(crate) async fn forget(
     path: PushPath,
 ) -> Result<StatusCode, ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
-    finish(async move { state.pushes().forget(&caller, &flake, path.id).await }).await?;
+    finish(state.tenure().clone(), async move { state.pushes().forget(&caller, &flake, path.id).await }).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -166,10 +167,12 @@ fn is_batch(headers: &HeaderMap) -> bool {
 
 /// Does something to its end, whether or not the request is still there.
 async fn finish<T: Send + 'static>(
+    tenure: Tenure,
     work: impl Future<Output = Result<T, ApiError>> + Send + 'static,
 ) -> Result<T, ApiError> {
     let work = counted_for(shares::current(), work);
-    tokio::spawn(work.in_current_span())
+    tenure
+        .spawn(work.in_current_span())
         .await
         .map_err(ApiError::internal)?
 }

@@ -121,7 +121,8 @@ struct Rotation {
 impl Rotation {
     async fn carry_out(self, state: AppState) -> Result<Json<KeyList>, ApiError> {
         // Of its own, so that what is committed counts also where the caller has gone.
-        let rotation = tokio::spawn(async move {
+        let tenure = state.tenure().clone();
+        let rotation = tenure.spawn(async move {
             let (owner, organization) = (self.owner, self.organization.clone());
             state.keys().replace(owner, self.change(&state)).await?;
             told(&state, owner, organization).await

@@ -5,6 +5,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
+use crate::tenure;
 
 fn settings(directory: &TempDir) -> Settings {
     Settings::ephemeral(&directory.path().join("data")).unwrap()
@@ -74,7 +75,7 @@ async fn a_start_that_fails_leaves_nothing_behind() {
     unusable.listen = vec![taken.local_addr().unwrap().to_string().parse().unwrap()];
     let error = Server::start(unusable).await.unwrap_err();
     assert!(matches!(error, ServerError::Listen(_)), "{error}");
-    assert!(!bootstrap::is_locked(&directory.path().join("data")));
+    assert!(!tenure::is_in_use(&directory.path().join("data")));
     Server::start(settings(&directory))
         .await
         .unwrap()
@@ -91,7 +92,7 @@ async fn a_server_that_is_dropped_stops() {
     assert!(matches!(second, Err(ServerError::InUse { .. })));
     drop(server);
     for _ in 0..100 {
-        let free = !bootstrap::is_locked(&directory.path().join("data"));
+        let free = !tenure::is_in_use(&directory.path().join("data"));
         if free && TcpStream::connect(address).await.is_err() {
             return;
         }
@@ -111,5 +112,5 @@ async fn run_ends_with_its_shutdown() {
     .await
     .unwrap();
     assert!(data.join("admin.token").exists());
-    assert!(!bootstrap::is_locked(&data));
+    assert!(!tenure::is_in_use(&data));
 }

@@ -3,7 +3,8 @@
 //! ```text
 //! <data>/objects/nar/<first 2 characters>/<52 of base32>.nar.zst   an object: the compressed NAR, as it is served
 //! <data>/objects/nar/<first 2 characters>/<52 of base32>.ls.zst    its listing, where somebody has asked for it
-//! <data>/objects/staging/<number>.tmp                              a NAR on its way to be an object
+//! <data>/objects/placing                                           held by whoever places objects beside another process
+//! <data>/objects/staging/<process>-<number>.tmp                    a NAR on its way to be an object
 //! <data>/objects/staging/<flake>-<account>-<nar hash>-<size>.parts a large NAR as far as its parts were received
 //! ```
 //!
@@ -79,6 +80,11 @@ impl StorageError {
         )
     }
 
+    /// Whether another process is at work on it, and it is to be tried again.
+    pub(crate) fn is_taken(&self) -> bool {
+        self.source.kind() == io::ErrorKind::WouldBlock
+    }
+
     /// The same failure for another file that it concerns.
     fn again(&self) -> Self {
         let source = match self.source.raw_os_error() {
@@ -120,15 +126,15 @@ struct Shared {
     staging: PathBuf,
     /// Open since the start, so that the kernel tells it about every write that failed meanwhile.
     root: File,
+    /// What the names of this process's temporary files begin with: another process may make some too.
+    prefix: String,
     next_name: AtomicU64,
     probed: Mutex<Option<Instant>>,
     buffers: Buffers,
 }
 
 impl FileStorage {
-    /// Opens or makes the directories, and removes what a former process left half-written.
-    ///
-    /// Only one process may do so at a time: the caller holds the data directory's lock.
+    /// Opens or makes the directories.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, StorageError> {
         let root = data_dir.join("objects");
         let objects = root.join("nar");
@@ -136,20 +142,37 @@ impl FileStorage {
         for directory in [&objects, &staging] {
             fs::create_dir_all(directory).context("make", directory)?;
         }
-        for entry in fs::read_dir(&staging).context("list", &staging)? {
-            let path = entry.context("list", &staging)?.path();
-            if path
-                .as_os_str()
-                .as_encoded_bytes()
-                .ends_with(TEMPORARY_SUFFIX.as_bytes())
-            {
-                names::clear(&path)?;
-            }
-        }
         let storage = Self::of(data_dir)?;
         storage.shared.root.sync_all().context("flush", &root)?;
         placed::sync_directory(data_dir)?;
         Ok(storage)
+    }
+
+    /// Removes what former processes left half-written. No other process may be at work.
+    pub(crate) fn remove_leftovers(&self) -> Result<(), StorageError> {
+        let staging = &self.shared.staging;
+        for entry in fs::read_dir(staging).context("list", staging)? {
+            let path = entry.context("list", staging)?.path();
+            let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+            let is_ours = name.starts_with(self.shared.prefix.as_bytes());
+            if name.ends_with(TEMPORARY_SUFFIX.as_bytes()) && !is_ours {
+                names::clear(&path)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until no other process places objects, and holds the others off until the file is dropped.
+    pub(crate) fn hold_others_off(&self) -> Result<File, StorageError> {
+        let path = self.shared.objects.with_file_name("placing");
+        let mut options = File::options();
+        options.write(true).create(true).truncate(false);
+        let file = files::never_waiting(&mut options)
+            .open(&path)
+            .and_then(files::regular)
+            .context("open", &path)?;
+        file.lock().context("lock", &path)?;
+        Ok(file)
     }
 
     /// The storage of a data directory for one who only looks at objects; `None` where there is none.
@@ -166,6 +189,7 @@ impl FileStorage {
             root: File::open(&root).context("open", &root)?,
             objects: root.join("nar"),
             staging: root.join("staging"),
+            prefix: format!("{}-", uuid::Uuid::new_v4().simple()),
             next_name: AtomicU64::new(0),
             probed: Mutex::new(None),
             buffers: Buffers::default(),
@@ -182,13 +206,7 @@ impl FileStorage {
 
     /// A new, empty file on its way to be an object.
     pub(crate) fn stage(&self) -> Result<StagedFile, StorageError> {
-        loop {
-            match StagedFile::create(self.temporary_path()) {
-                // Somebody else has put something there.
-                Err(error) if error.source.kind() == io::ErrorKind::AlreadyExists => {}
-                result => return result,
-            }
-        }
+        StagedFile::create(self.temporary_path())
     }
 
     /// The file that holds the received parts of a NAR. It need not exist yet.
@@ -323,7 +341,7 @@ impl FileStorage {
         let number = self.shared.next_name.fetch_add(1, Ordering::Relaxed);
         self.shared
             .staging
-            .join(format!("{number}{TEMPORARY_SUFFIX}"))
+            .join(format!("{}{number}{TEMPORARY_SUFFIX}", self.shared.prefix))
     }
 }
 

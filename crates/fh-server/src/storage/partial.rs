@@ -4,8 +4,9 @@
 //! is found by decoding it, so nothing else has to be written when a part comes in, and nothing can
 //! contradict it after a crash.
 
-use std::fs::{File, OpenOptions};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io::{self, Write as _};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::PathBuf;
 
 use fh_nix::NarHash;
@@ -94,9 +95,44 @@ impl PartialFile {
         })
     }
 
-    /// Cuts it to `length` bytes and opens it for adding to it and for reading.
+    /// Opens it for reading what is there.
+    pub(crate) fn open_to_read(&self) -> Result<OpenPartial, StorageError> {
+        let file = self.open()?;
+        let length = file.metadata().context("examine", &self.path)?.len();
+        Ok(OpenPartial {
+            path: self.path.clone(),
+            file,
+            length,
+        })
+    }
+
+    /// Whether another process adds to it.
+    pub(crate) fn is_taken(&self) -> Result<bool, StorageError> {
+        match files::open_regular(&self.path) {
+            Ok(file) => Ok(matches!(file.try_lock(), Err(TryLockError::WouldBlock))),
+            Err(_) if self.length()? == 0 => Ok(false),
+            Err(error) => Err(error).context("open", &self.path),
+        }
+    }
+
+    /// Cuts it to `length` bytes and opens it for adding to it and for reading. Until that is dropped no other
+    /// process does: what it is told can be asked with [`StorageError::is_taken`].
     pub(crate) fn open_at(&self, length: u64) -> Result<OpenPartial, StorageError> {
         let file = self.open()?;
+        let taken = || io::Error::new(io::ErrorKind::WouldBlock, "another process adds to it");
+        match file.try_lock() {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Err(taken()).context("go on with", &self.path),
+            Err(TryLockError::Error(error)) => return Err(error).context("lock", &self.path),
+        }
+        // Another process may have made an object of it before it was locked.
+        let is_named = |named: &Metadata, file: &Metadata| {
+            (named.dev(), named.ino()) == (file.dev(), file.ino())
+        };
+        let opened = file.metadata().context("examine", &self.path)?;
+        if !std::fs::symlink_metadata(&self.path).is_ok_and(|named| is_named(&named, &opened)) {
+            return Err(taken()).context("go on with", &self.path);
+        }
         let present = file.metadata().context("examine", &self.path)?.len();
         if present < length {
             let missing = io::Error::new(io::ErrorKind::UnexpectedEof, "it was cut by somebody");
@@ -167,7 +203,7 @@ impl OpenPartial {
     /// The whole NAR, on disk, ready to be placed.
     pub(crate) fn into_staged(self) -> Result<StagedFile, StorageError> {
         self.file.sync_all().context("flush", &self.path)?;
-        Ok(StagedFile::adopt(self.path, self.length))
+        Ok(StagedFile::adopt(self.path, self.length, self.file))
     }
 }
 

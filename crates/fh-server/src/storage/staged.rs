@@ -20,6 +20,8 @@ pub(crate) struct StagedFile {
     keep: bool,
     /// It was adopted: where it can no more be placed, it goes back to its name.
     adopted: bool,
+    /// Holds other processes off until it is placed.
+    _lock: Option<File>,
 }
 
 impl StagedFile {
@@ -38,6 +40,7 @@ impl StagedFile {
             flushed: false,
             keep: false,
             adopted: false,
+            _lock: None,
         })
     }
 
@@ -50,11 +53,13 @@ impl StagedFile {
             flushed: false,
             keep: false,
             adopted: false,
+            _lock: None,
         }
     }
 
-    /// Takes over a file that is whole and on disk. Dropping it leaves it where it is.
-    pub(super) fn adopt(path: PathBuf, length: u64) -> Self {
+    /// Takes over a file that is whole and on disk, with the handle that has it locked. Dropping it leaves it where
+    /// it is.
+    pub(super) fn adopt(path: PathBuf, length: u64, lock: File) -> Self {
         Self {
             path,
             file: None,
@@ -62,6 +67,7 @@ impl StagedFile {
             flushed: true,
             keep: true,
             adopted: true,
+            _lock: Some(lock),
         }
     }
 

@@ -98,7 +98,11 @@ fn what_is_not_placed_leaves_nothing() {
     // Half-written by a process that died.
     std::mem::forget(staged(&storage, b"half"));
     assert_eq!(staging(&directory).len(), 1);
-    FileStorage::open(directory.path()).unwrap();
+    let next = FileStorage::open(directory.path()).unwrap();
+    let own = staged(&next, b"under way");
+    next.remove_leftovers().unwrap();
+    assert_eq!(staging(&directory).len(), 1);
+    drop(own);
     assert!(staging(&directory).is_empty());
 }
 
@@ -118,7 +122,11 @@ fn parts_outlive_the_process_and_are_cut_to_what_counts() {
     open.append(b"first, ").unwrap();
     open.append(b"garbage").unwrap();
     open.flusher().unwrap()().unwrap();
+    // Nobody else goes on with it meanwhile.
+    assert!(partial.is_taken().unwrap());
+    assert!(partial.open_at(0).unwrap_err().is_taken());
     drop(open);
+    assert!(!partial.is_taken().unwrap());
     let storage = FileStorage::open(directory.path()).unwrap();
     let partial = storage.partial(&key);
     assert_eq!(partial.length().unwrap(), 14);
@@ -274,7 +282,7 @@ fn whatever_lies_under_a_name_of_ours_is_not_waited_for_and_gives_way() {
     for number in 0..100 {
         make_directory(&staging.join(format!("{number}.tmp")));
     }
-    let storage = FileStorage::open(directory.path()).unwrap();
-    make_pipe(&staging.join("0.tmp"));
-    drop(staged(&storage, b"another name"));
+    make_pipe(&staging.join("100.tmp"));
+    storage.remove_leftovers().unwrap();
+    assert_eq!(fs::read_dir(&staging).unwrap().count(), 0);
 }

@@ -29,11 +29,12 @@ async fn stops_with_grace(client: reqwest::Client) {
     soon(read_until(&mut idle, "hello")).await;
 
     let started = Instant::now();
-    let stopping = tokio::spawn(
-        server
-            .serving
-            .stop(Duration::from_secs(20), std::future::pending()),
-    );
+    let serving = server.serving;
+    let stopping = tokio::spawn(async move {
+        serving
+            .stop(Duration::from_secs(20), std::future::pending())
+            .await
+    });
     assert_eq!(
         soon(read_to_end(&mut idle)).await,
         "",
