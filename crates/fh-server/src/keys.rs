@@ -298,9 +298,10 @@ impl Keys {
                 .is_ok_and(|token| token.key_id() == Some(self.token.id()))
     }
 
-    /// Whether a public key is the server's or an organisation's, or was.
+    /// Whether a public key is the server's or an organisation's, or was, whatever name it is given here.
     pub(crate) fn is_own(&self, key: &PublicKey) -> bool {
-        self.ring().own.contains(key)
+        let ring = self.ring();
+        ring.own.iter().any(|own| own.as_bytes() == key.as_bytes())
     }
 
     /// The public keys for nix.conf that everybody may trust, active first: none where each organisation

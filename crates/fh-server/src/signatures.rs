@@ -39,18 +39,64 @@ impl Signatures {
     }
 
     fn verdict(&self, info: &PathInfo, key: &PublicKey) -> bool {
+        // All but the last input has a length that is fixed or stands before it, so that no two run together: a
+        // reference that is left out, and its name given as signatures, must not be the same question.
         let mut digest = Sha256::new();
         digest.update(key.as_bytes());
-        digest.update(info.fingerprint(&self.store_dir));
+        digest.update(Sha256::digest(info.fingerprint(&self.store_dir)));
+        digest.update(Sha256::digest(key.name()));
         for signature in &info.signatures {
             if signature.key_name() == key.name() {
                 digest.update(signature.as_bytes());
             }
         }
-        // The name stands last and in front of nothing: no two inputs run together.
-        digest.update(key.name());
         let digest: [u8; 32] = digest.finalize().into();
         self.verdicts
             .get_with(digest, || info.verify(&self.store_dir, key))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fh_nix::{NarHash, SecretKey, Signature, StorePath};
+
+    use super::*;
+
+    #[test]
+    fn what_was_left_out_and_comes_as_a_signature_is_another_question() {
+        let store_dir = StoreDir::default();
+        let path = |letter: &str, name: &str| -> StorePath {
+            format!("{}-{name}", letter.repeat(32)).parse().unwrap()
+        };
+        // 64 bytes with the comma in front: as many as a signature has.
+        let last = path("b", "a-name-19-letters-x");
+        let key = SecretKey::from_seed("upstream-1", [7; 32]).unwrap();
+        let mut genuine = PathInfo {
+            path: path("c", "tool"),
+            nar_hash: NarHash::of(b"tool"),
+            nar_size: 4,
+            references: [path("a", "other"), last].into(),
+            deriver: None,
+            signatures: Vec::new(),
+            ca: None,
+        };
+        let fingerprint = genuine.fingerprint(&store_dir);
+        let signature = key.sign(fingerprint.as_bytes());
+        genuine.signatures = vec![signature.clone()];
+        let mut shorter = genuine.clone();
+        shorter.references.pop_last();
+        let cut = shorter.fingerprint(&store_dir).len();
+        let rest = &fingerprint.as_bytes()[cut..];
+        assert_eq!(rest.len(), 64);
+        let pretended = format!("upstream-1:{}", data_encoding::BASE64.encode(rest));
+        let pretended: Signature = pretended.parse().unwrap();
+        shorter.signatures = vec![pretended, signature];
+        for first in [&shorter, &genuine] {
+            let signatures = Signatures::new(store_dir.clone());
+            let keys = [key.public()];
+            let _ = signatures.signed(first, &keys);
+            assert!(signatures.signed(&genuine, &keys));
+            assert!(!signatures.signed(&shorter, &keys));
+        }
     }
 }

@@ -45,7 +45,7 @@ const DISAGREEING_UPSTREAM: &str = "INSERT INTO contested_path (path_hash) \
              WHERE o.id = (SELECT MIN(id) FROM slice_path WHERE path_hash = u.path_hash) \
              AND (n.nar_hash <> u.nar_hash OR o.path_refs <> u.path_refs OR o.name <> u.name)) \
      OR EXISTS (SELECT 1 FROM (SELECT x.nar_hash, x.path_refs, x.name FROM slice_upstream AS x \
-                               WHERE x.path_hash = u.path_hash LIMIT 1) AS x \
+                               WHERE x.path_hash = u.path_hash AND x.flake_id <> u.flake_id LIMIT 1) AS x \
                 WHERE x.nar_hash <> u.nar_hash OR x.path_refs <> u.path_refs OR x.name <> u.name) \
      ON CONFLICT (path_hash) DO NOTHING RETURNING path_hash";
 

@@ -23,6 +23,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0011_signing.sql"),
     include_str!("migrations/0012_ids.sql"),
     include_str!("migrations/0013_logs_of_builders.sql"),
+    include_str!("migrations/0014_upstream.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

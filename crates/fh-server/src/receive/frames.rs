@@ -20,6 +20,19 @@ const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];
 /// what a frame costs is bounded by the content that the caller takes.
 const WINDOW_LOG: u32 = 27;
 
+/// Where the descriptor of a frame's header stands, and behind it that of its window (RFC 8878, section 3.1.1.1).
+const DESCRIPTOR: usize = 4;
+const WINDOW_DESCRIPTOR: usize = 5;
+
+/// The bit of the descriptor that says that there is no other: the content is the window.
+const SINGLE_SEGMENT: u8 = 1 << 5;
+
+/// Bytes of the window that a descriptor asks for.
+fn window(descriptor: u8) -> u64 {
+    let base = 1_u64 << (10 + (descriptor >> 3));
+    base + base / 8 * u64::from(descriptor & 7)
+}
+
 /// A context that has grown beyond this many bytes is not kept for the next stream.
 const KEPT_MEMORY: usize = 12 << 20;
 
@@ -44,6 +57,14 @@ pub(crate) enum FrameFault {
     Corrupt {
         /// zstd's words.
         problem: &'static str,
+    },
+    /// Its window is larger than readers take.
+    #[error("at byte {offset}, a zstd frame begins that needs too much memory: a window of {window} bytes")]
+    Window {
+        /// Where, in compressed bytes.
+        offset: u64,
+        /// Bytes.
+        window: u64,
     },
     /// The last frame is not whole.
     #[error("it ends in the middle of a zstd frame")]
@@ -97,6 +118,7 @@ impl FrameDecoder {
             sum,
             consumed: 0,
             frame_start: 0,
+            descriptor: 0,
             unfinished: false,
             output_full: false,
             ended: false,
@@ -132,6 +154,8 @@ pub(crate) struct Frames<'d, R> {
     sum: RunningChecksum,
     consumed: u64,
     frame_start: u64,
+    /// Of the present frame, once it was seen.
+    descriptor: u8,
     /// Bytes of the present frame were consumed, and it is not complete.
     unfinished: bool,
     /// There may be more output than there was room for.
@@ -198,6 +222,20 @@ impl<R: BufRead> Frames<'_, R> {
                 return Err(FrameFault::NoFrame {
                     offset: self.frame_start,
                 });
+            }
+            // zstd asks this only of frames that it does not decompress in one go, as it does where input and output
+            // are large enough; what readers have is another matter.
+            for (at, &byte) in (position..=WINDOW_DESCRIPTOR).zip(input) {
+                if at == DESCRIPTOR {
+                    self.descriptor = byte;
+                }
+                let is_window = at == WINDOW_DESCRIPTOR && self.descriptor & SINGLE_SEGMENT == 0;
+                if is_window && window(byte) > 1 << WINDOW_LOG {
+                    return Err(FrameFault::Window {
+                        offset: self.frame_start,
+                        window: window(byte),
+                    });
+                }
             }
             let decoder = &mut *self.decoder;
             let mut from = InBuffer::around(input);
@@ -346,8 +384,22 @@ mod tests {
         // Frame header: no single segment, no content size, window descriptor of 2^28.
         let header = [0x28, 0xB5, 0x2F, 0xFD, 0x00, (28 - 10) << 3, 0, 0, 0];
         let error = decode(&header[..]).unwrap_err();
-        assert!(matches!(error, FrameFault::Corrupt { .. }), "{error}");
-        assert!(error.to_string().contains("memory"), "{error}");
+        assert!(matches!(error, FrameFault::Window { .. }), "{error}");
+        // A whole one, which is decompressed in one go: a block without content, the last.
+        let frame = |log: u8, mantissa: u8| {
+            [0x28, 0xB5, 0x2F, 0xFD, 0x00, (log - 10) << 3 | mantissa, 1, 0, 0]
+        };
+        let whole = [compress(b"content"), frame(31, 0).to_vec()].concat();
+        let at = whole.len() - 9;
+        for piece in [1, 5, 100] {
+            let error = decode(BufReader::with_capacity(piece, whole.as_slice())).unwrap_err();
+            let told = format!(
+                "at byte {at}, a zstd frame begins that needs too much memory: a window of 2147483648 bytes"
+            );
+            assert_eq!(error.to_string(), told);
+        }
+        decode(&frame(27, 0)[..]).unwrap();
+        decode(&frame(27, 1)[..]).unwrap_err();
     }
 
     proptest! {

@@ -101,7 +101,7 @@ impl PartialFile {
         let length = file.metadata().context("examine", &self.path)?.len();
         Ok(OpenPartial {
             path: self.path.clone(),
-            file,
+            file: LockedFile(file),
             length,
         })
     }
@@ -143,7 +143,7 @@ impl PartialFile {
         }
         Ok(OpenPartial {
             path: self.path.clone(),
-            file,
+            file: LockedFile(file),
             length,
         })
     }
@@ -158,8 +158,19 @@ impl PartialFile {
 #[derive(Debug)]
 pub(crate) struct OpenPartial {
     path: PathBuf,
-    file: File,
+    file: LockedFile,
     length: u64,
+}
+
+/// A file whose lock ends with this, also where a copy of its handle still waits for the disk.
+#[derive(Debug)]
+pub(super) struct LockedFile(File);
+
+impl Drop for LockedFile {
+    fn drop(&mut self) {
+        // Closing the last handle does the same, later.
+        let _ = self.0.unlock();
+    }
 }
 
 impl OpenPartial {
@@ -170,14 +181,14 @@ impl OpenPartial {
 
     /// Adds bytes at its end.
     pub(crate) fn append(&mut self, bytes: &[u8]) -> Result<(), StorageError> {
-        self.file.write_all(bytes).context("write", &self.path)?;
+        self.file.0.write_all(bytes).context("write", &self.path)?;
         self.length += bytes.len() as u64;
         Ok(())
     }
 
     /// Adds what a file holds at its end.
     pub(crate) fn append_file(&mut self, file: &StagedFile) -> Result<(), StorageError> {
-        let copied = io::copy(&mut file.reader()?, &mut self.file);
+        let copied = io::copy(&mut file.reader()?, &mut self.file.0);
         self.length += copied.context("write", &self.path)?;
         Ok(())
     }
@@ -195,14 +206,14 @@ impl OpenPartial {
     pub(crate) fn flusher(
         &self,
     ) -> Result<impl FnOnce() -> Result<(), StorageError> + use<>, StorageError> {
-        let file = self.file.try_clone().context("open", &self.path)?;
+        let file = self.file.0.try_clone().context("open", &self.path)?;
         let path = self.path.clone();
         Ok(move || file.sync_data().context("flush", &path))
     }
 
     /// The whole NAR, on disk, ready to be placed.
     pub(crate) fn into_staged(self) -> Result<StagedFile, StorageError> {
-        self.file.sync_all().context("flush", &self.path)?;
+        self.file.0.sync_all().context("flush", &self.path)?;
         Ok(StagedFile::adopt(self.path, self.length, self.file))
     }
 }
@@ -217,7 +228,7 @@ pub(crate) struct RangeReader<'a> {
 impl io::Read for RangeReader<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         use std::os::unix::fs::FileExt as _;
-        let read = self.partial.file.read_at(buffer, self.offset)?;
+        let read = self.partial.file.0.read_at(buffer, self.offset)?;
         self.offset += read as u64;
         Ok(read)
     }

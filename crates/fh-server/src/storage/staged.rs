@@ -4,6 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use super::partial::LockedFile;
 use super::{Context as _, StorageError, names};
 use crate::files;
 
@@ -21,7 +22,7 @@ pub(crate) struct StagedFile {
     /// It was adopted: where it can no more be placed, it goes back to its name.
     adopted: bool,
     /// Holds other processes off until it is placed.
-    _lock: Option<File>,
+    _lock: Option<LockedFile>,
 }
 
 impl StagedFile {
@@ -59,7 +60,7 @@ impl StagedFile {
 
     /// Takes over a file that is whole and on disk, with the handle that has it locked. Dropping it leaves it where
     /// it is.
-    pub(super) fn adopt(path: PathBuf, length: u64, lock: File) -> Self {
+    pub(super) fn adopt(path: PathBuf, length: u64, lock: LockedFile) -> Self {
         Self {
             path,
             file: None,

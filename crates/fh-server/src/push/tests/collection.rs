@@ -146,6 +146,7 @@ async fn a_crash_leaves_the_slice_as_it_was_and_bytes_that_are_collected() {
     std::fs::write(directory.join("notes"), b"x").unwrap();
 
     let scene = scene.restarted().await;
+    scene.server.state.storage().remove_leftovers().unwrap();
     assert!(!root.join("staging/7.tmp").exists());
     assert!(scene.narinfo("", &item, &scene.ann).await.is_none());
     assert!(scene.nar(&item, &scene.ann).await.is_none());

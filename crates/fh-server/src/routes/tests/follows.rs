@@ -292,7 +292,9 @@ async fn a_key_that_an_organisation_trusts_settles_between_its_flakes() {
         .post("/api/v1/keys/rotate", &server.admin, json!({}))
         .await
         .expect(200);
-    for own in [first, own(0), own(1)] {
+    let renamed = first.split_once(':').unwrap().1;
+    let renamed = format!("somebody-else:{renamed}");
+    for own in [first.clone(), renamed, own(0), own(1)] {
         let answer = set(&[&public, &own], ann).await.expect(422);
         assert!(
             answer.message().contains("a key of this server"),

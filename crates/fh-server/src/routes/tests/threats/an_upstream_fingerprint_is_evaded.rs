@@ -3,7 +3,7 @@
 
 use fh_nix::SecretKey;
 
-use super::Stage;
+use super::{Stage, builder};
 use crate::push::tests::Item;
 
 fn upstream() -> SecretKey {
@@ -75,6 +75,37 @@ async fn by_a_push_that_has_nothing_else_to_bring() {
         }
         build(&stage, &pushed).await;
         assert_eq!(stage.served(&evil).await, [None, None]);
+    }
+}
+
+#[tokio::test]
+async fn by_the_fingerprint_of_a_stranger_that_agrees() {
+    let stage = Stage::set("acme/play").await;
+    let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+    let mallory = server.user("mallory").await;
+    server.organization("evil", &mallory).await;
+    server.flake("evil/x", "private", &mallory).await;
+    // Younger than the stranger's flake: fingerprints lie in the order of their flakes.
+    server.flake("acme/tool", "private", ann).await;
+    server.grant("acme/tool", "rita", "read", ann).await;
+    let (mut libc, evil) = libraries(&stage);
+    libc.info.context = true;
+    let app = Item::new("app", b"app").referring_to(&libc);
+    let builder = builder(&stage.scene, "tool").await;
+    stage
+        .push("acme/tool", &builder, &[&libc, &app], Some(&upstream()))
+        .await;
+    let key = SecretKey::from_seed("mallory-1", [9; 32]).unwrap();
+    let mut junk = Item::new("libc", b"not libc").signed(server.state.store_dir(), &key);
+    junk.info.context = true;
+    let other = Item::new("other", b"other").referring_to(&junk);
+    stage
+        .push("evil/x", &mallory, &[&junk, &other], Some(&key))
+        .await;
+    stage.push("acme/play", &stage.bob, &[&evil], None).await;
+    for root in ["", "/cache/acme"] {
+        let served = stage.scene.narinfo(root, &evil, &stage.rita).await;
+        assert!(served.is_none(), "{root}");
     }
 }
 

@@ -22,7 +22,24 @@ struct Stage {
     rita: String,
 }
 
-const ISSUER: &str = "https://ci.example.org";
+/// The identity of a builder that pushes to a project of acme.
+async fn builder(scene: &Scene, project: &str) -> String {
+    let (server, ann) = (&scene.server, &scene.ann);
+    let (key, issuer) = (Key::new("ci"), format!("https://{project}.ci.example.org"));
+    let policy = json!({
+        "provider": "oidc", "issuer": issuer, "role": "write", "flakes": [format!("acme/{project}")],
+        "conditions": [{ "claim": "sub", "equals": "ci" }], "builder": true,
+        "jwks": { "keys": [key.jwk()] },
+    });
+    let path = format!("/api/v1/orgs/acme/trust/{project}");
+    let answer = server.put(&path, ann, policy).await;
+    assert!(answer.status.is_success(), "{:?}", answer.body);
+    let now = time::OffsetDateTime::now_utc().unix_timestamp();
+    key.sign(&json!({
+        "iss": issuer, "aud": server.state.keys().audience(), "sub": "ci",
+        "iat": now, "exp": now + 3600,
+    }))
+}
 
 impl Stage {
     /// With the flake that bob writes to.
@@ -40,20 +57,7 @@ impl Stage {
         for flake in ["acme/app", "acme/play"] {
             server.grant(flake, "rita", "read", ann).await;
         }
-        let key = Key::new("ci");
-        let policy = json!({
-            "provider": "oidc", "issuer": ISSUER, "role": "write", "flakes": ["acme/app"],
-            "conditions": [{ "claim": "sub", "equals": "ci" }], "builder": true,
-            "jwks": { "keys": [key.jwk()] },
-        });
-        let path = "/api/v1/orgs/acme/trust/ci";
-        let answer = server.put(path, ann, policy).await;
-        assert!(answer.status.is_success(), "{:?}", answer.body);
-        let now = time::OffsetDateTime::now_utc().unix_timestamp();
-        let builder = key.sign(&json!({
-            "iss": ISSUER, "aud": server.state.keys().audience(), "sub": "ci",
-            "iat": now, "exp": now + 3600,
-        }));
+        let builder = builder(&scene, "app").await;
         Self {
             scene,
             builder,
