@@ -135,15 +135,17 @@ impl Caller {
     }
 
     /// An organisation in which the caller may read something, or which is theirs whether there is
-    /// something or not. Nobody has to show a token for what everybody may read.
+    /// something or not. Nobody has to show a token for what everybody may read; one for certain paths is told
+    /// of no organisation.
     ///
     /// # Errors
     /// 404 where it is not there or the caller may read nothing there.
     pub(crate) fn organization_to_read(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+        let view = self.named_view()?;
         let entry = self
             .directory
             .find_organization(name)
-            .filter(|_| self.view().narrow(Scope::Organization(name)).is_some())
+            .filter(|_| view.narrow(Scope::Organization(name)).is_some())
             .ok_or(ApiError::NotFound)?;
         Ok(self.reference(entry))
     }

@@ -7,7 +7,8 @@
 //!
 //! Of somebody else only what they were given counts, and never what they follow. And reasons are told only to
 //! whom the lists are shown that they stand in: who administers one flake, and is no member, learns of no
-//! members, teams or policies of its organisation.
+//! members, teams or policies of its organisation. A token for certain paths is told whether it reads one, and no
+//! names.
 
 use std::str::FromStr as _;
 
@@ -110,7 +111,9 @@ async fn of_caller(
     hash: StorePathHash,
 ) -> Result<AccessExplanation, ApiError> {
     let principal = caller.principal()?;
-    let view = caller.view();
+    let Ok(view) = caller.named_view() else {
+        return of_certain_paths(state, caller, hash).await;
+    };
     let known: Vec<Known> = state
         .lookup()
         .holders_in_view(view, hash)
@@ -124,7 +127,7 @@ async fn of_caller(
         .map(|workload| workload.info.policies.clone())
         .unwrap_or_default();
     let whose = Whose::Account(principal.account_id, policies);
-    let disputed = disputed(state, caller, hash, !known.is_empty()).await?;
+    let disputed = disputed(state, caller, hash).await?;
     let message = match (known.first(), &disputed) {
         (_, Some(disputed)) => disputed.told(),
         (None, None) => {
@@ -145,18 +148,39 @@ async fn of_caller(
     })
 }
 
-/// Whether slices of the caller's view disagree about a path. Of a view that holds certain paths only,
-/// nothing is told of one that it does not hold.
+/// Of a token for certain paths: whether it reads this one. Such a token is given away, and by what its owner
+/// reads the path, and who disagrees about it, is not for whoever holds it.
+async fn of_certain_paths(
+    state: &AppState,
+    caller: &Caller,
+    hash: StorePathHash,
+) -> Result<AccessExplanation, ApiError> {
+    let principal = caller.principal()?;
+    let read = state.lookup().path_info(caller.view(), hash).await?;
+    let message = match &read {
+        Some(_) => "You read it with this token.",
+        None => "None of the flakes that you read with this token holds this path.",
+    };
+    Ok(AccessExplanation {
+        path: read
+            .as_ref()
+            .map_or_else(|| hash.to_string(), |info| info.path.to_string()),
+        user: Some(principal.name.clone()),
+        readable: read.is_some(),
+        slices: Vec::new(),
+        narrowed_by: narrowed_by(principal),
+        disputed: None,
+        message: message.to_owned(),
+    })
+}
+
+/// Whether slices of the caller's view disagree about a path.
 async fn disputed(
     state: &AppState,
     caller: &Caller,
     hash: StorePathHash,
-    is_read: bool,
 ) -> Result<Option<Disputed>, ApiError> {
     let view = caller.view();
-    if view.limits().is_some() && !is_read {
-        return Ok(None);
-    }
     let Some(dispute) = state.lookup().dispute(view, hash).await? else {
         return Ok(None);
     };
@@ -252,8 +276,7 @@ async fn of_everybody(
     known: Vec<Known>,
 ) -> Result<AccessExplanation, ApiError> {
     let principal = caller.principal()?;
-    let read = state.lookup().holders_in_view(caller.view(), hash).await?;
-    let disputed = disputed(state, caller, hash, !read.is_empty()).await?;
+    let disputed = disputed(state, caller, hash).await?;
     let open = |visibility| {
         let mut flakes = known.iter().map(|(flake, _)| flake);
         flakes.find(|flake| flake.visibility == visibility)
