@@ -5,7 +5,8 @@
 //! the answer is the same, to the byte, whether a path is nowhere or only where the caller may not
 //! know of it.
 //!
-//! Of somebody else only what they were given counts, and never what they follow. And reasons are told only to
+//! Of somebody else only what they were given counts, and never what they follow; to a guest only what they were
+//! given by name as another guest, so that nobody learns who belongs to the organisation. And reasons are told only to
 //! whom the lists are shown that they stand in: who administers one flake, and is no member, learns of no
 //! members, teams or policies of its organisation. A token for certain paths is told whether it reads one, and no
 //! names.
@@ -217,7 +218,13 @@ async fn of_another(
             message: "None of the flakes that you administer holds this path.".to_owned(),
         });
     }
-    let flakes: Vec<_> = known.iter().map(|(flake, _)| flake.facts()).collect();
+    // Of an organisation that the caller is a guest of, grants by name count alone, and only where the account is
+    // a guest as well: all else would tell who belongs there.
+    let hides_members = |flake: &FlakeEntry| !caller.may_know_members_of(flake.organization_id);
+    let flakes: Vec<_> = known
+        .iter()
+        .map(|(flake, _)| (flake.facts(), hides_members(flake)))
+        .collect();
     let found = state
         .database()
         .read(move |connection| {
@@ -226,23 +233,33 @@ async fn of_another(
                 Err(error) => return Ok(Err(error)),
             };
             // What they follow counts for nothing here.
-            let holdings = grants::given(connection, account.id)?;
+            let given = grants::given(connection, account.id)?;
+            let as_guest = grants::given_as_guest(connection, account.id)?;
             let mut invited = false;
-            for flake in flakes {
-                invited |= facts::is_invited(connection, flake.organization, flake.id, account.id)?;
+            for (flake, hides) in flakes {
+                let (organization, id) = (flake.organization, flake.id);
+                invited |= facts::is_invited(connection, organization, id, account.id, hides)?;
             }
-            Ok(Ok((account, holdings, invited)))
+            Ok(Ok((account, given, as_guest, invited)))
         })
         .await?;
-    let (account, holdings, invited) = found?;
+    let (account, given, as_guest, invited) = found?;
     let name = account.name;
+    let holdings = |flake: &FlakeEntry| {
+        if hides_members(flake) {
+            &as_guest
+        } else {
+            &given
+        }
+    };
     let opened = known
         .iter()
-        .any(|(flake, _)| reads_by_name(&holdings, flake));
+        .any(|(flake, _)| reads_by_name(holdings(flake), flake));
+    let is_hidden = known.iter().any(|(flake, _)| hides_members(flake));
     let disabled = account.disabled_at.is_some();
     let readable = opened && !disabled;
     let path = path_text(state, hash, &known).await?;
-    let served = first_served(&known, &holdings, caller.everybody()).filter(|_| readable);
+    let served = first_served(&known, holdings, caller.everybody()).filter(|_| readable);
     let whose = Whose::Account(account.id, Vec::new());
     let slices = slices(state, known, whose, Some(caller), served).await?;
     let is_told = slices.iter().any(|slice| !slice.reasons.is_empty());
@@ -252,8 +269,17 @@ async fn of_another(
         format!("{name} can read it by what stands here; a token of theirs may be narrower.")
     } else if readable {
         format!("{name} can read it; by what, the organisation tells its own people alone.")
+    } else if invited && is_hidden {
+        format!(
+            "{name} was granted it by name, and can read it once they belong to the organisation or accept."
+        )
     } else if invited {
         format!("{name} is invited, and can read it once they accept.")
+    } else if is_hidden {
+        format!(
+            "{name} cannot read it by a grant in their name; who else reads it, the organisation tells its own \
+             people alone."
+        )
     } else {
         format!("{name} cannot read it by any flake that you administer.")
     };
@@ -301,7 +327,7 @@ async fn of_everybody(
     };
     let nobody = Holdings::default();
     let readable = known.iter().any(|(flake, _)| reads_by_name(&nobody, flake));
-    let served = first_served(&known, &nobody, caller.everybody());
+    let served = first_served(&known, |_| &nobody, caller.everybody());
     Ok(AccessExplanation {
         path: path_text(state, hash, &known).await?,
         user: None,
@@ -320,10 +346,14 @@ fn reads_by_name(holdings: &Holdings, flake: &FlakeEntry) -> bool {
 }
 
 /// From which of these slices somebody is served who names none: the nearest, then the
-/// oldest.
-fn first_served(known: &[Known], holdings: &Holdings, everybody: &Follows) -> Option<usize> {
+/// oldest. `holdings`: what they hold, as far as it counts on a flake.
+fn first_served<'a>(
+    known: &[Known],
+    holdings: impl Fn(&FlakeEntry) -> &'a Holdings,
+    everybody: &Follows,
+) -> Option<usize> {
     let ranked = known.iter().enumerate().filter_map(|(index, (flake, _))| {
-        let standing = holdings.standing(flake.facts(), Named::No, everybody)?;
+        let standing = holdings(flake).standing(flake.facts(), Named::No, everybody)?;
         Some((standing, index))
     });
     ranked.min().map(|(_, index)| index)

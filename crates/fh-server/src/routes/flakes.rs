@@ -6,8 +6,8 @@ use std::time::Instant;
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
-    CreateFlake, FlakeInfo, FlakeList, FlakePattern, MAX_LISTED_PATHS, PathList, Permission, Role,
-    UpdateFlake, Visibility,
+    CreateFlake, FlakeInfo, FlakeList, FlakeName, FlakePattern, MAX_LISTED_PATHS, PathList,
+    Permission, Role, UpdateFlake, Visibility,
 };
 use fh_nix::StorePathHash;
 use http::StatusCode;
@@ -111,6 +111,9 @@ pub(crate) async fn create(
     let description = line("description", wanted.description)?;
     let organization_id = caller.organization_to_manage(wanted.flake.org.as_str())?;
     caller.require_reach(&FlakePattern::Flake(wanted.flake.clone()))?;
+    if wanted.visibility == Visibility::Public && !caller.belongs_to(organization_id) {
+        return Err(made_public_by_a_guest(&wanted.flake));
+    }
     let (actor, name) = (caller.actor()?, wanted.flake);
     let (status, flake) = state
         .database()
@@ -232,7 +235,8 @@ async fn paths_of_token(
     Ok(PathList { paths })
 }
 
-/// `PATCH /api/v1/flakes/{org}/{project}`: for its administrators.
+/// `PATCH /api/v1/flakes/{org}/{project}`: for its administrators. Only those who belong to the organisation make
+/// it public: a public flake stands in the view of every member.
 pub(crate) async fn update(
     State(state): State<AppState>,
     caller: Caller,
@@ -245,6 +249,7 @@ pub(crate) async fn update(
     let describes = wanted.description.is_some();
     let description = line("description", wanted.description)?;
     let role = flake.role;
+    let belongs = caller.belongs_to(flake.organization_id);
     let hides = wanted.visibility == Some(Visibility::Private) && !describes;
     let decided = match caller.decided() {
         decided if hides => decided.taking_away(),
@@ -254,6 +259,11 @@ pub(crate) async fn update(
         .database()
         .change_access(decided, move |change| {
             let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
+            let opens = wanted.visibility == Some(Visibility::Public)
+                && before.visibility != Visibility::Public;
+            if opens && !belongs {
+                return Err(made_public_by_a_guest(&flake.name));
+            }
             if let Some(visibility) = wanted.visibility {
                 flakes::set_visibility(change, flake.id, visibility)?;
             }
@@ -276,6 +286,14 @@ pub(crate) async fn update(
         })
         .await?;
     Ok(Json(changed.info(role)))
+}
+
+fn made_public_by_a_guest(flake: &FlakeName) -> ApiError {
+    ApiError::Forbidden(format!(
+        "only members of {org} make its flakes public, and you are its guest: a public flake is in the view \
+         of every member",
+        org = flake.org
+    ))
 }
 
 /// What an update did, for the audit log.
