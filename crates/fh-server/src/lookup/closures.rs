@@ -306,8 +306,10 @@ fn served_row(
     within: &Filter,
 ) -> Result<Option<(i64, PathInfo)>, DatabaseError> {
     let is_limited = within.set.is_some() || within.signed_by.is_some();
-    if is_limited || !contests::is_contested(connection, &hash)? {
-        return best_row(connection, view, hash, |info| within.admits(info));
+    let nearest = best_row(connection, view, hash, |info| within.admits(info))?;
+    // Whether others disagree about what the view does not have is not asked: it takes longer.
+    if is_limited || nearest.is_none() || !contests::is_contested(connection, &hash)? {
+        return Ok(nearest);
     }
     let Some(row_id) = settled_row(connection, view, hash, &within.signatures)? else {
         return Ok(None);

@@ -12,6 +12,7 @@
 //! names.
 
 use std::str::FromStr as _;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -28,6 +29,7 @@ use crate::access::{Caller, FlakeEntry, Principal};
 use crate::database::slices::Holder;
 use crate::database::{explain as facts, grants, tokens};
 use crate::error::ApiError;
+use crate::even;
 use crate::state::AppState;
 
 /// Explanations.
@@ -64,26 +66,37 @@ pub(crate) async fn explain(
     caller: Caller,
     Query(query): Query<AccessQuery>,
 ) -> Result<Json<AccessExplanation>, ApiError> {
+    // To look for holders takes the longer the more there are, also of those that are not told.
+    let began_at = Instant::now();
+    let explanation = explained(&state, &caller, query).await;
+    even::step(began_at).await;
+    Ok(Json(explanation?))
+}
+
+async fn explained(
+    state: &AppState,
+    caller: &Caller,
+    query: AccessQuery,
+) -> Result<AccessExplanation, ApiError> {
     let principal = caller.principal()?;
-    let hash = hash_of(&state, &query.path)?;
+    let hash = hash_of(state, &query.path)?;
     let own = |name: &Name| name.folded() == principal.name.folded();
-    let explanation = match query.user {
-        Some(name) if own(&name) => of_caller(&state, &caller, hash).await?,
+    match query.user {
+        Some(name) if own(&name) => of_caller(state, caller, hash).await,
         Some(name) => {
             caller.require(Permission::Admin)?;
-            let known = administered(&state, &caller, hash).await?;
-            of_another(&state, &caller, hash, known, name).await?
+            let known = administered(state, caller, hash).await?;
+            of_another(state, caller, hash, known, name).await
         }
         None => {
-            let known = administered(&state, &caller, hash).await?;
+            let known = administered(state, caller, hash).await?;
             if known.is_empty() {
-                of_caller(&state, &caller, hash).await?
+                of_caller(state, caller, hash).await
             } else {
-                of_everybody(&state, &caller, hash, known).await?
+                of_everybody(state, caller, hash, known).await
             }
         }
-    };
-    Ok(Json(explanation))
+    }
 }
 
 /// A slice that holds the path and that the caller may know of.
