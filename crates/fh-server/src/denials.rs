@@ -202,7 +202,13 @@ impl Shared {
 impl Noted {
     fn note(&mut self, denial: Denial, organization: Option<String>, now: Instant) {
         let origin = Origin::of(&denial);
-        if self.windows.len() >= ORIGINS || self.places >= PLACES {
+        let mut place = Place {
+            acting: denial.actor.as_ref().and_then(|actor| actor.acting),
+            organization,
+        };
+        let window = self.windows.get(&origin);
+        let is_known = window.is_some_and(|window| window.places.contains_key(&place));
+        if !is_known && (self.windows.len() >= ORIGINS || self.places >= PLACES) {
             self.end_windows(false, now);
         }
         if let Some(ended) = self.windows.remove(&origin) {
@@ -221,10 +227,6 @@ impl Noted {
             written: 0,
             places: BTreeMap::new(),
         });
-        let mut place = Place {
-            acting: denial.actor.as_ref().and_then(|actor| actor.acting),
-            organization,
-        };
         let has_room = window.places.len() < PLACES_OF_ONE && self.places < PLACES;
         if !has_room && !window.places.contains_key(&place) {
             place = Place::default();
