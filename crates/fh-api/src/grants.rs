@@ -84,7 +84,7 @@ pub struct GrantInfo {
     /// What it allows.
     pub role: Role,
     /// It does not count yet: the account does not belong to the organisation and has not accepted its
-    /// invitation.
+    /// invitation. A guest of the organisation is told so of those who belong there, too.
     #[serde(default)]
     pub pending: bool,
     /// Since when.

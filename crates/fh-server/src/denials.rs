@@ -8,12 +8,14 @@
 //! - the answer waits for nothing of this, and fails of nothing;
 //! - whoever is refused all day does not fill the log: of each principal, or address, so many a minute
 //!   are written one by one, and further ones as a number;
+//! - who is refused elsewhere does not hide by it what they are refused in an organisation: it is counted for each
+//!   organisation by itself, and the number stands in the log of that one;
 //! - memory is bounded; what has no room is counted.
 
 #[cfg(test)]
 mod tests;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
@@ -30,11 +32,20 @@ pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
 /// In which time so many of one origin are written one by one.
 const WINDOW: Duration = Duration::from_secs(60);
 
-/// So many.
+/// So many in one organisation, and so many in none.
 const A_WINDOW: u32 = 60;
+
+/// So many in all, whoever is refused in one organisation after the other.
+const IN_ALL: u32 = 600;
 
 /// Origins that are told from each other.
 const ORIGINS: usize = 10_000;
+
+/// Organisations that are told from each other of one origin. Further ones count as none.
+const PLACES_OF_ONE: usize = 1_000;
+
+/// The same of all origins.
+const PLACES: usize = 10_000;
 
 /// Events that wait to be written.
 const WAITING: usize = 10_000;
@@ -74,18 +85,43 @@ impl Origin {
     }
 }
 
-/// What one origin was refused in a minute.
-struct Window {
-    began: Instant,
+/// Where something was refused, as far as it is counted by itself.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Default)]
+struct Place {
+    /// The organisation, folded; none where there is none.
+    organization: Option<String>,
+    /// For which organisation a workload was acting, internal id: others are not told of it.
+    acting: Option<i64>,
+}
+
+/// What one origin was refused in one place in a minute.
+#[derive(Default)]
+struct Count {
     written: u32,
     /// The last of those that are not written, and how many there were.
     more: Option<(Denial, u64)>,
+}
+
+/// What one origin was refused in a minute.
+struct Window {
+    began: Instant,
+    /// In all places.
+    written: u32,
+    places: BTreeMap<Place, Count>,
+}
+
+impl Window {
+    fn is_over(&self, now: Instant) -> bool {
+        now.duration_since(self.began) >= WINDOW
+    }
 }
 
 #[derive(Default)]
 struct Noted {
     waiting: Vec<Denial>,
     windows: HashMap<Origin, Window>,
+    /// How many places there are in all windows.
+    places: usize,
     /// Those for which there was no room.
     lost: u64,
 }
@@ -115,9 +151,11 @@ impl Denials {
         }
     }
 
-    /// Notes what was refused. Never waits for the database.
-    pub(crate) fn note(&self, denial: Denial) {
-        self.shared.lock().note(denial, Instant::now());
+    /// Notes what was refused. Never waits for the database. `organization`: for which one it counts, folded: one
+    /// that there is, as there is no end of names that are none.
+    pub(crate) fn note(&self, denial: Denial, organization: Option<String>) {
+        let mut noted = self.shared.lock();
+        noted.note(denial, organization, Instant::now());
     }
 
     /// Writes what was noted; with `all` also the numbers of minutes that are not over.
@@ -162,39 +200,53 @@ impl Shared {
 }
 
 impl Noted {
-    fn note(&mut self, denial: Denial, now: Instant) {
+    fn note(&mut self, denial: Denial, organization: Option<String>, now: Instant) {
         let origin = Origin::of(&denial);
-        if !self.windows.contains_key(&origin) && self.windows.len() >= ORIGINS {
+        let mut place = Place {
+            acting: denial.actor.as_ref().and_then(|actor| actor.acting),
+            organization,
+        };
+        let window = self.windows.get(&origin);
+        let is_known = window.is_some_and(|window| window.places.contains_key(&place));
+        if !is_known && (self.windows.len() >= ORIGINS || self.places >= PLACES) {
             self.end_windows(false, now);
-            if self.windows.len() >= ORIGINS {
-                self.lost += 1;
-                return;
+        }
+        if let Some(ended) = self.windows.remove(&origin) {
+            if ended.is_over(now) {
+                self.end(ended);
+            } else {
+                self.windows.insert(origin, ended);
             }
+        }
+        if !self.windows.contains_key(&origin) && self.windows.len() >= ORIGINS {
+            self.lost += 1;
+            return;
         }
         let window = self.windows.entry(origin).or_insert_with(|| Window {
             began: now,
             written: 0,
-            more: None,
+            places: BTreeMap::new(),
         });
-        if now.duration_since(window.began) >= WINDOW {
-            let ended = std::mem::replace(
-                window,
-                Window {
-                    began: now,
-                    written: 0,
-                    more: None,
-                },
-            );
-            window.written = 1;
-            self.add(ended.more.map(summary));
-            self.add(Some(denial));
-        } else if window.written < A_WINDOW {
-            window.written += 1;
-            self.add(Some(denial));
-        } else {
-            let count = window.more.as_ref().map_or(0, |(_, count)| *count);
-            window.more = Some((denial, count + 1));
+        let has_room = window.places.len() < PLACES_OF_ONE && self.places < PLACES;
+        if !has_room && !window.places.contains_key(&place) {
+            place = Place::default();
         }
+        let before = window.places.len();
+        let count = window.places.entry(place).or_default();
+        let is_written = count.written < A_WINDOW && window.written < IN_ALL;
+        if is_written {
+            count.written += 1;
+            window.written += 1;
+        }
+        let denial = if is_written {
+            Some(denial)
+        } else {
+            let counted = count.more.as_ref().map_or(0, |(_, counted)| *counted);
+            count.more = Some((denial, counted + 1));
+            None
+        };
+        self.places += window.places.len() - before;
+        self.add(denial);
     }
 
     /// What is to be written now.
@@ -217,14 +269,21 @@ impl Noted {
     }
 
     fn end_windows(&mut self, all: bool, now: Instant) {
-        let ended = |window: &Window| all || now.duration_since(window.began) >= WINDOW;
         let ended: Vec<Window> = self
             .windows
-            .extract_if(|_, window| ended(window))
+            .extract_if(|_, window| all || window.is_over(now))
             .map(|(_, window)| window)
             .collect();
         for window in ended {
-            self.add(window.more.map(summary));
+            self.end(window);
+        }
+    }
+
+    /// Of a window that is no longer there.
+    fn end(&mut self, window: Window) {
+        self.places -= window.places.len();
+        for (place, count) in window.places {
+            self.add(count.more.map(|more| summary(place.organization, more)));
         }
     }
 
@@ -238,12 +297,12 @@ impl Noted {
     }
 }
 
-/// One event for many of one origin, the last of which is given.
-fn summary((last, count): (Denial, u64)) -> Denial {
+/// One event for many of one origin in one organisation, the last of which is given.
+fn summary(organization: Option<String>, (last, count): (Denial, u64)) -> Denial {
     Denial {
         action: MORE.to_owned(),
         request_id: None,
-        organization: None,
+        organization,
         project: None,
         subject: String::new(),
         detail: json!({ "count": count, "last": last.action }),

@@ -8,7 +8,9 @@
 //! memory of its own, which is asked before anything is looked up.
 //!
 //! The plan of a push takes the longer the more it lists. Where it lists what has to be looked for in other
-//! slices, it is told at the next of steps that are far longer than what the search for one NAR can differ.
+//! slices, it is told at the next of steps that are far longer than what the search for one NAR can differ. So is
+//! what else the API finds out of paths and does not answer with 404: who can read one, and whether a token may be
+//! made for it.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
@@ -24,7 +26,7 @@ use crate::error::ApiError;
 /// Longer than it takes to find out, but where the machine has too much to do, which then hides it too.
 const TOLD_AFTER: Duration = Duration::from_millis(1);
 
-/// Of a plan. The search for one NAR differs by microseconds.
+/// Of a plan, and of what else is found out of paths. The search for one NAR or path differs by microseconds.
 const STEP: Duration = Duration::from_millis(5);
 
 /// When an absence is told, should it be one.
@@ -140,7 +142,7 @@ mod tests {
     use futures_util::FutureExt as _;
 
     use super::*;
-    use crate::push::tests::Scene;
+    use crate::push::tests::{Item, Scene};
 
     #[tokio::test]
     async fn only_what_is_not_found_waits() {
@@ -168,6 +170,21 @@ mod tests {
         step(begin).await;
         assert!((STEP..Duration::from_secs(4)).contains(&begin.elapsed()));
         long.abort();
+    }
+
+    #[tokio::test]
+    async fn what_is_found_out_of_a_path_waits_for_a_step() {
+        let scene = Scene::new().await;
+        let item = Item::new("x", b"x");
+        let path = format!("/api/v1/access?path={}", item.base);
+        let begin = Instant::now();
+        scene.server.get(&path, &scene.ann).await.expect(200);
+        assert!(begin.elapsed() >= STEP);
+        let body = serde_json::json!({ "closures": [item.base] });
+        let begin = Instant::now();
+        let answer = scene.server.post("/api/v1/tokens", &scene.ann, body).await;
+        answer.expect(422);
+        assert!(begin.elapsed() >= STEP);
     }
 
     #[tokio::test]

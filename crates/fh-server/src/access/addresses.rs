@@ -68,6 +68,20 @@ impl Caller {
         addresses
     }
 
+    /// The addresses of organisations by their internal ids, in their order, as of organisations that are only
+    /// readable by name.
+    pub(crate) fn addresses_of(&self, organizations: &[i64]) -> Vec<Address> {
+        let entries = organizations.iter();
+        entries
+            .filter_map(|id| self.directory.organization(*id))
+            .map(|entry| Address {
+                organization: self.reference(entry),
+                project: None,
+                standing: None,
+            })
+            .collect()
+    }
+
     /// The address of one organisation, whatever it is to the caller.
     ///
     /// # Errors

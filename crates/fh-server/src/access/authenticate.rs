@@ -360,6 +360,17 @@ impl Access {
         Ok(directory)
     }
 
+    /// Whether there was an organisation of that name when the names were read last, which nobody waits for here.
+    /// Before they were read, any name will do.
+    pub(crate) fn knows_organization(&self, name: &str) -> bool {
+        let directory = self
+            .directory
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        let kept = directory.as_ref();
+        kept.is_none_or(|kept| kept.find_organization(name).is_some())
+    }
+
     fn current_directory(&self) -> Option<Arc<Directory>> {
         let generation = self.database.generation().directory;
         self.directory

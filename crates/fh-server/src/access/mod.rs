@@ -372,7 +372,8 @@ impl Caller {
         }
     }
 
-    /// A flake, if the caller holds `needed` on it and the token has `permission`.
+    /// A flake, if the caller holds `needed` on it and the token has `permission`. A token for certain paths
+    /// is told of no flake by its name, whatever it asks for.
     ///
     /// # Errors
     /// 404 where the flake is not there or the caller may not know of it; 403 (401 for the
@@ -384,6 +385,7 @@ impl Caller {
         needed: Role,
         permission: Permission,
     ) -> Result<FlakeRef, ApiError> {
+        self.named_view()?;
         let entry = self
             .directory
             .find_flake(org, project)
@@ -394,11 +396,9 @@ impl Caller {
             return Err(ApiError::NotFound);
         }
         let reached = self.reaches(entry);
-        // What everybody may read, whoever names it reads with every token that was not made for certain
-        // paths.
+        // What everybody may read, whoever names it reads with every token that comes here.
         let reads_only = needed == Role::Read && permission == Permission::Pull;
-        let whole = |principal: &Arc<Principal>| !principal.scope.is_for_certain_paths();
-        let opened = open && reads_only && self.principal.as_ref().is_none_or(whole);
+        let opened = open && reads_only;
         if !(reached || opened) {
             return Err(ApiError::NotFound);
         }
@@ -409,7 +409,7 @@ impl Caller {
             role,
         };
         // What everybody may read needs no permission.
-        if open && reads_only {
+        if opened {
             return Ok(found);
         }
         let principal = self.require(permission)?;

@@ -78,6 +78,26 @@ impl Caller {
         Ok(reference(principal, entry))
     }
 
+    /// Whether the caller belongs to an organisation, by its internal id: as a member, as its service account or as
+    /// a workload that acts for it. Guests do not, whatever they were granted: what they do puts nothing into the
+    /// views of its members.
+    pub(crate) fn belongs_to(&self, organization: i64) -> bool {
+        let principal = self.principal.as_ref();
+        principal.is_some_and(|principal| principal.holdings.is_own(organization))
+    }
+
+    /// Whether the caller may learn who belongs to an organisation, whatever their token is narrowed to: as one
+    /// who belongs there, or administers it.
+    pub(crate) fn may_know_members_of(&self, organization: i64) -> bool {
+        let entry = self.directory.organization(organization);
+        let administered = self
+            .principal
+            .as_ref()
+            .zip(entry)
+            .is_some_and(|(principal, entry)| administers(principal, entry));
+        administered || self.belongs_to(organization)
+    }
+
     /// An organisation whose members and teams the caller may see: its members may, and whoever may
     /// change them.
     ///
@@ -135,15 +155,17 @@ impl Caller {
     }
 
     /// An organisation in which the caller may read something, or which is theirs whether there is
-    /// something or not. Nobody has to show a token for what everybody may read.
+    /// something or not. Nobody has to show a token for what everybody may read; one for certain paths is told
+    /// of no organisation.
     ///
     /// # Errors
     /// 404 where it is not there or the caller may read nothing there.
     pub(crate) fn organization_to_read(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+        let view = self.named_view()?;
         let entry = self
             .directory
             .find_organization(name)
-            .filter(|_| self.view().narrow(Scope::Organization(name)).is_some())
+            .filter(|_| view.narrow(Scope::Organization(name)).is_some())
             .ok_or(ApiError::NotFound)?;
         Ok(self.reference(entry))
     }

@@ -20,6 +20,8 @@ pub(crate) struct HeldGrant {
     pub(crate) role: Role,
     /// Whether it is on every flake of the organisation.
     pub(crate) organization_wide: bool,
+    /// Whether it counts because the account is a guest of the organisation, and not because it belongs there.
+    pub(crate) is_guest: bool,
 }
 
 /// The grants that count on a flake, for one account or for all that are not disabled, sorted by the
@@ -31,7 +33,9 @@ pub(crate) fn grants(
     account_id: Option<i64>,
 ) -> Result<Vec<HeldGrant>, DatabaseError> {
     let sql = format!(
-        "SELECT a.name AS user, h.subject, t.name AS team, h.role, h.flake_id FROM ({HELD}) h \
+        "SELECT a.name AS user, h.subject, t.name AS team, h.role, h.flake_id, \
+         EXISTS (SELECT 1 FROM guest w WHERE w.organization_id = ?1 AND w.account_id = a.id) AS guest \
+         FROM ({HELD}) h \
          JOIN account a ON a.id = h.account_id LEFT JOIN team t ON t.id = h.team_id \
          WHERE h.organization_id = ?1 AND (h.flake_id IS NULL OR h.flake_id = ?2) \
          AND CASE WHEN ?3 IS NULL THEN a.disabled_at IS NULL ELSE h.account_id = ?3 END \
@@ -44,17 +48,20 @@ pub(crate) fn grants(
             subject: subject(row)?,
             role: parsed(row, "role", "role")?,
             organization_wide: row.get::<_, Option<i64>>("flake_id")?.is_none(),
+            is_guest: row.get("guest")?,
         })
     })
 }
 
 /// Whether an account was granted something on a flake by name that does not count, because it has not
-/// accepted the organisation.
+/// accepted the organisation. `hides_members`: the same is said of an account that belongs there, for which it
+/// counts.
 pub(crate) fn is_invited(
     connection: &Connection,
     organization_id: i64,
     flake_id: i64,
     account_id: i64,
+    hides_members: bool,
 ) -> Result<bool, DatabaseError> {
     let sql = "SELECT 1 AS found FROM access_grant \
                WHERE organization_id = ?1 AND (flake_id IS NULL OR flake_id = ?2) \
@@ -62,7 +69,11 @@ pub(crate) fn is_invited(
     let keys = params![organization_id, flake_id, account_id];
     let granted: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
     Ok(granted.is_some()
-        && invitations::belonging(connection, organization_id, account_id)? == Belonging::Stranger)
+        && match invitations::belonging(connection, organization_id, account_id)? {
+            Belonging::Own => hides_members,
+            Belonging::Guest => false,
+            Belonging::Stranger => true,
+        })
 }
 
 /// The members of an organisation and what they are there: one account, or all that are not

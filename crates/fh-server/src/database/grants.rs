@@ -92,6 +92,34 @@ pub(crate) fn given(connection: &Connection, account_id: i64) -> Result<Holdings
     Ok(holdings)
 }
 
+/// What an account was granted by name in organisations that it is a guest of: what who belongs to none of them may
+/// know of it, whether the account belongs to one or not.
+pub(crate) fn given_as_guest(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Holdings, DatabaseError> {
+    let mut holdings = Holdings::default();
+    // Who belongs to an organisation is no guest of it.
+    let sql = "SELECT g.organization_id, g.flake_id, g.role FROM access_grant g \
+               JOIN guest v ON v.organization_id = g.organization_id AND v.account_id = g.account_id \
+               WHERE g.subject = 'account' AND g.account_id = ?1";
+    let grants = all(connection, sql, params![account_id], |row| {
+        Ok((
+            row.get("organization_id")?,
+            row.get::<_, Option<i64>>("flake_id")?,
+            parsed(row, "role", "role")?,
+        ))
+    })?;
+    for (organization, flake, role) in grants {
+        holdings.add_guest_of(organization);
+        match flake {
+            Some(flake) => holdings.add_flake_grant(organization, flake, role),
+            None => holdings.add_organization_grant(organization, role),
+        }
+    }
+    Ok(holdings)
+}
+
 /// What a grant is on: a flake, or every flake of an organisation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
@@ -191,13 +219,20 @@ pub(super) fn subject(row: &Row<'_>) -> Result<Subject, DatabaseError> {
 }
 
 /// The grants on a flake, or on the whole organisation: to accounts, then to teams, then to all
-/// members, each sorted by name.
-pub(crate) fn list(connection: &Connection, target: &Target) -> Result<Vec<Grant>, DatabaseError> {
+/// members, each sorted by name. `hides_members`: one to an account that belongs to the organisation is shown as
+/// pending, as one to a stranger is.
+pub(crate) fn list(
+    connection: &Connection,
+    target: &Target,
+    hides_members: bool,
+) -> Result<Vec<Grant>, DatabaseError> {
     let sql = format!(
         "SELECT g.subject, a.name AS user, t.name AS team, g.role, g.created_at, \
-         g.subject = 'account' AND NOT EXISTS \
+         g.subject = 'account' AND (NOT EXISTS \
          (SELECT 1 FROM ({HELD}) h WHERE h.account_id = g.account_id \
-          AND h.organization_id = g.organization_id AND h.subject = 'account') AS pending \
+          AND h.organization_id = g.organization_id AND h.subject = 'account') \
+         OR (?3 AND NOT EXISTS (SELECT 1 FROM guest w WHERE w.organization_id = g.organization_id \
+          AND w.account_id = g.account_id))) AS pending \
          FROM access_grant g \
          LEFT JOIN account a ON a.id = g.account_id \
          LEFT JOIN team t ON t.id = g.team_id \
@@ -205,7 +240,8 @@ pub(crate) fn list(connection: &Connection, target: &Target) -> Result<Vec<Grant
          ORDER BY CASE g.subject WHEN 'account' THEN 0 WHEN 'team' THEN 1 ELSE 2 END, \
          COALESCE(a.folded, t.folded)"
     );
-    let keys = params![target.organization_id, target.flake_id.unwrap_or(0)];
+    let flake = target.flake_id.unwrap_or(0);
+    let keys = params![target.organization_id, flake, hides_members];
     all(connection, &sql, keys, Grant::from_row)
 }
 

@@ -24,14 +24,14 @@ fn of_one_origin_so_many_a_minute_are_told_apart_and_the_rest_is_counted() {
     let mut noted = Noted::default();
     let start = Instant::now();
     for _ in 0..100 {
-        noted.note(denial("192.0.2.1"), start);
+        noted.note(denial("192.0.2.1"), None, start);
         // Others are not silenced by it.
-        noted.note(denial("2001:db8::1"), start);
+        noted.note(denial("2001:db8::1"), None, start);
     }
-    noted.note(denial("198.51.100.1"), start);
+    noted.note(denial("198.51.100.1"), None, start);
     assert_eq!(noted.take(false, start).len(), 121);
     // Nothing new within the minute.
-    noted.note(denial("192.0.2.1"), start + WINDOW / 2);
+    noted.note(denial("192.0.2.1"), None, start + WINDOW / 2);
     assert!(noted.take(false, start + WINDOW / 2).is_empty());
     let later = noted.take(false, start + WINDOW);
     let mut counts: Vec<u64> = later
@@ -43,7 +43,7 @@ fn of_one_origin_so_many_a_minute_are_told_apart_and_the_rest_is_counted() {
         .collect();
     counts.sort_unstable();
     assert_eq!(counts, [40, 41]);
-    noted.note(denial("192.0.2.1"), start + WINDOW);
+    noted.note(denial("192.0.2.1"), None, start + WINDOW);
     assert_eq!(noted.take(false, start + WINDOW).len(), 1);
 }
 
@@ -52,9 +52,9 @@ fn a_new_minute_of_an_origin_tells_of_the_one_before() {
     let mut noted = Noted::default();
     let start = Instant::now();
     for _ in 0..70 {
-        noted.note(denial("192.0.2.1"), start);
+        noted.note(denial("192.0.2.1"), None, start);
     }
-    noted.note(denial("192.0.2.1"), start + WINDOW);
+    noted.note(denial("192.0.2.1"), None, start + WINDOW);
     let events = noted.take(false, start + WINDOW);
     let told: Vec<_> = events[60..].iter().map(|event| &event.detail).collect();
     assert_eq!(
@@ -73,7 +73,7 @@ fn what_has_no_room_is_counted() {
     let total = (ORIGINS + WAITING) as u32;
     for number in 0..total {
         let address = std::net::Ipv4Addr::from_bits(number).to_string();
-        noted.note(denial(&address), start);
+        noted.note(denial(&address), None, start);
     }
     assert!(noted.windows.len() <= ORIGINS);
     let events = noted.take(true, start);
@@ -83,6 +83,78 @@ fn what_has_no_room_is_counted() {
     // And what could not be written is not lost.
     noted.put_back(&events[..10]);
     assert_eq!(noted.take(true, start).len(), 10);
+}
+
+fn in_organization(name: &str) -> (Denial, Option<String>) {
+    let denial = Denial {
+        organization: Some(name.to_owned()),
+        ..denial("192.0.2.1")
+    };
+    (denial, Some(name.to_owned()))
+}
+
+/// The organisations of the events that stand for many, and how many each stands for.
+fn counts(events: &[Denial]) -> Vec<(Option<&str>, u64)> {
+    let many = events.iter().filter(|event| event.action == MORE);
+    many.map(|event| {
+        let count = event.detail["count"].as_u64().unwrap();
+        (event.organization.as_deref(), count)
+    })
+    .collect()
+}
+
+#[test]
+fn what_is_refused_in_one_organisation_is_not_hidden_by_what_is_refused_elsewhere() {
+    let mut noted = Noted::default();
+    let start = Instant::now();
+    for _ in 0..100 {
+        noted.note(denial("192.0.2.1"), None, start);
+        // What an address names that is no organisation is one place, as there is no end of such names.
+        let (nowhere, _) = in_organization("nowhere");
+        noted.note(nowhere, None, start);
+        let (other, place) = in_organization("other");
+        noted.note(other, place, start);
+    }
+    for _ in 0..4 {
+        let (acme, place) = in_organization("acme");
+        noted.note(acme, place, start);
+    }
+    let events = noted.take(false, start);
+    assert_eq!(events.len(), 60 + 60 + 4);
+    let of_acme = events
+        .iter()
+        .filter(|event| event.organization.as_deref() == Some("acme"));
+    assert_eq!(of_acme.count(), 4);
+    let later = noted.take(false, start + WINDOW);
+    assert_eq!(counts(&later), [(None, 140), (Some("other"), 40)]);
+    assert_eq!(noted.places, 0);
+}
+
+#[test]
+fn who_goes_through_all_organisations_is_counted_in_each_with_bounded_memory() {
+    let mut noted = Noted::default();
+    let start = Instant::now();
+    for _ in 0..A_WINDOW {
+        for number in 0..20 {
+            let (denial, place) = in_organization(&format!("org{number}"));
+            noted.note(denial, place, start);
+        }
+    }
+    assert_eq!(noted.take(false, start).len(), IN_ALL as usize);
+    let later = noted.take(true, start);
+    let told = counts(&later);
+    assert_eq!(told.len(), 20);
+    let total: u64 = told.iter().map(|(_, count)| count).sum();
+    assert_eq!(total, u64::from(20 * A_WINDOW - IN_ALL));
+
+    for number in 0..2 * PLACES_OF_ONE {
+        let (denial, place) = in_organization(&format!("org{number}"));
+        noted.note(denial, place, start);
+    }
+    // And one for all that are told apart no more.
+    assert_eq!(noted.places, PLACES_OF_ONE + 1);
+    noted.take(true, start);
+    assert_eq!((noted.places, noted.windows.len()), (0, 0));
 }
 
 /// What the log holds, newest last: action, user, flake, subject, status, address.
@@ -216,4 +288,53 @@ async fn an_event_tells_from_where_and_never_a_token_or_a_query() {
     );
     let text = format!("{event:?}");
     assert!(!text.contains("s3cr3t") && !text.contains(&bob), "{text}");
+}
+
+/// Somebody makes noise where nothing is, and then tries what they may not in an organisation.
+#[tokio::test]
+async fn noise_elsewhere_keeps_nothing_out_of_an_organisations_log() {
+    let server = TestServer::start_with(tempfile::TempDir::new().unwrap(), |settings| {
+        settings.limits.request_rate = 0;
+    })
+    .await;
+    let ann = server.user("ann").await;
+    let mallory = server.user("mallory").await;
+    server.organization("acme", &ann).await;
+    server.flake("acme/app", "private", &ann).await;
+    server.organization("hers", &mallory).await;
+    for path in ["/api/v1/flakes/nowhere/x", "/api/v1/flakes/hers/x"] {
+        for _ in 0..A_WINDOW + 10 {
+            server.delete(path, &mallory).await.expect(404);
+        }
+    }
+    server
+        .delete("/api/v1/flakes/acme/app", &mallory)
+        .await
+        .expect(404);
+    let owner = json!({ "role": "owner" });
+    for _ in 0..A_WINDOW + 4 {
+        let path = "/api/v1/orgs/acme/members/mallory";
+        server.put(path, &mallory, owner.clone()).await.expect(404);
+    }
+    server.state.denials().flush(true).await.unwrap();
+    let path = "/api/v1/audit?org=acme&denied=true&after=0&limit=1000";
+    let list: fh_api::AuditList = server.get(path, &ann).await.expect(200).json();
+    let told: Vec<&str> = list
+        .events
+        .iter()
+        .map(|event| event.action.as_str())
+        .collect();
+    assert_eq!(told.len(), A_WINDOW as usize + 1, "{told:?}");
+    assert_eq!(told[0], "denied.DELETE /flakes/{org}/{project}");
+    let last = list.events.last().unwrap();
+    assert_eq!(
+        (last.action.as_str(), last.user.as_deref()),
+        (MORE, Some("mallory"))
+    );
+    let detail = last.detail.as_ref().unwrap();
+    assert_eq!(detail["count"], json!(5));
+    assert_eq!(
+        detail["last"],
+        json!("denied.PUT /orgs/{org}/members/{user}")
+    );
 }

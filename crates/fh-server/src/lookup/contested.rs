@@ -5,7 +5,8 @@
 //! it depends on what the pushers may write.
 //!
 //! Invariant: where the slices of the view agree, the row is the one that the quick way takes: the lowest
-//! rank, then the oldest. So that others disagree changes no byte of what a view has.
+//! rank, then the oldest. So that others disagree changes no byte of what a view has. And a path of which the
+//! view has no row does not come here, so that nobody tells by the time whether others disagree.
 
 use std::collections::HashMap;
 
@@ -92,13 +93,15 @@ impl Lookup {
         Ok(false)
     }
 
-    /// Which slices of a view disagree about a path, if any do.
+    /// Which slices of a view disagree about a path, if any do. Nothing is asked of the database where none of
+    /// the view has it, whether others disagree or not.
     pub(crate) async fn dispute(
         &self,
         view: &View,
         hash: StorePathHash,
     ) -> Result<Option<Dispute>, DatabaseError> {
-        if !self.path(hash).await?.contested {
+        let (holders, nearest) = self.nearest_row(view, hash).await?;
+        if nearest.is_none() || !holders.contested {
             return Ok(None);
         }
         let (view, signatures) = (view.clone(), self.shared.signatures.clone());

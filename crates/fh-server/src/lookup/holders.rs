@@ -62,11 +62,9 @@ impl PathHolders {
         })
     }
 
-    /// The row that a view has, if the oldest holders tell. Of contested paths nothing is decided here.
+    /// The row that is nearest in a view, if the oldest holders tell.
     fn decide(&self, view: &View) -> Option<Option<i64>> {
-        if self.contested {
-            Some(None)
-        } else if may_be_more(&self.oldest) {
+        if may_be_more(&self.oldest) {
             decided_by_oldest(view, &self.oldest)
         } else {
             Some(super::best_of(view, &self.oldest))
@@ -108,22 +106,35 @@ impl Lookup {
         view: &View,
         hash: StorePathHash,
     ) -> Result<Option<i64>, DatabaseError> {
+        let (holders, nearest) = self.nearest_row(view, hash).await?;
+        // Whether slices disagree counts only where the view has one of them: else to find that out would take
+        // longer, and tell of slices that are not in the view.
+        if nearest.is_none() || !holders.contested {
+            return Ok(nearest);
+        }
+        let winner = Box::pin(self.contested_row(view, hash, holders.serial)).await?;
+        Ok(winner.map(|winner| winner.row_id))
+    }
+
+    /// The holders of a path, and the row that is nearest in a view, whoever disagrees.
+    pub(super) async fn nearest_row(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+    ) -> Result<(PathHolders, Option<i64>), DatabaseError> {
         let shared = &self.shared;
         let (holders, searched) = match shared.paths.get(&shared.database, &hash) {
             Some(holders) => (holders, None),
             None => Box::pin(self.load_path_and_search(view, hash)).await?,
         };
-        if holders.contested {
-            let winner = Box::pin(self.contested_row(view, hash, holders.serial)).await?;
-            return Ok(winner.map(|winner| winner.row_id));
-        }
         if !may_be_more(&holders.oldest) {
-            return Ok(super::best_of(view, &holders.oldest));
+            let nearest = super::best_of(view, &holders.oldest);
+            return Ok((holders, nearest));
         }
         let key = (view.identity(), holders.serial);
         let remembered = || shared.rows.get(&key);
         if let Some(row_id) = searched.is_none().then(remembered).flatten() {
-            return Ok(row_id);
+            return Ok((holders, row_id));
         }
         let row_id = match searched.or_else(|| holders.decide(view)) {
             Some(row_id) => row_id,
@@ -136,7 +147,7 @@ impl Lookup {
             }
         };
         shared.rows.insert(key, row_id);
-        Ok(row_id)
+        Ok((holders, row_id))
     }
 
     /// The first few holders of a path, and the row that a view has, where those do not decide: in one

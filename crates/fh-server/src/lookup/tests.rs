@@ -246,3 +246,33 @@ async fn many_readers_and_a_writer() {
         reader.await.unwrap();
     }
 }
+
+/// Whether slices disagree about a path is not even asked for a view that has none of them: it would take longer,
+/// and so tell that somebody else has the path, twice.
+#[tokio::test]
+async fn nobody_waits_for_a_disagreement_of_others() {
+    let scene = Scene::new().await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    let (one, other) = (Item::new("x", b"one"), Item::new("x", b"other"));
+    server.flake("acme/other", "private", ann).await;
+    scene.push(&[&one]).await;
+    scene.push_as("acme/other", ann, &[&other]).await;
+    let eve = server.user("eve").await;
+    let ask = async |token: &str| {
+        let narinfo = format!("/{}.narinfo", one.hash());
+        server.get(&narinfo, token).await;
+        let why = format!("/api/v1/access?path={}", one.base);
+        server.get(&why, token).await.expect(200);
+        let body = serde_json::json!({ "closures": [one.base] });
+        server.post("/api/v1/tokens", token, body).await;
+    };
+    let settled = &server.state.lookup().shared.settled;
+    let decisions = || {
+        settled.run_pending_tasks();
+        settled.entry_count()
+    };
+    ask(&eve).await;
+    assert_eq!(decisions(), 0);
+    ask(ann).await;
+    assert!(decisions() > 0);
+}

@@ -5,11 +5,14 @@
 //! the answer is the same, to the byte, whether a path is nowhere or only where the caller may not
 //! know of it.
 //!
-//! Of somebody else only what they were given counts, and never what they follow. And reasons are told only to
+//! Of somebody else only what they were given counts, and never what they follow; to a guest only what they were
+//! given by name as another guest, so that nobody learns who belongs to the organisation. And reasons are told only to
 //! whom the lists are shown that they stand in: who administers one flake, and is no member, learns of no
-//! members, teams or policies of its organisation.
+//! members, teams or policies of its organisation. A token for certain paths is told whether it reads one, and no
+//! names.
 
 use std::str::FromStr as _;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -26,6 +29,7 @@ use crate::access::{Caller, FlakeEntry, Principal};
 use crate::database::slices::Holder;
 use crate::database::{explain as facts, grants, tokens};
 use crate::error::ApiError;
+use crate::even;
 use crate::state::AppState;
 
 /// Explanations.
@@ -62,26 +66,37 @@ pub(crate) async fn explain(
     caller: Caller,
     Query(query): Query<AccessQuery>,
 ) -> Result<Json<AccessExplanation>, ApiError> {
+    // To look for holders takes the longer the more there are, also of those that are not told.
+    let began_at = Instant::now();
+    let explanation = explained(&state, &caller, query).await;
+    even::step(began_at).await;
+    Ok(Json(explanation?))
+}
+
+async fn explained(
+    state: &AppState,
+    caller: &Caller,
+    query: AccessQuery,
+) -> Result<AccessExplanation, ApiError> {
     let principal = caller.principal()?;
-    let hash = hash_of(&state, &query.path)?;
+    let hash = hash_of(state, &query.path)?;
     let own = |name: &Name| name.folded() == principal.name.folded();
-    let explanation = match query.user {
-        Some(name) if own(&name) => of_caller(&state, &caller, hash).await?,
+    match query.user {
+        Some(name) if own(&name) => of_caller(state, caller, hash).await,
         Some(name) => {
             caller.require(Permission::Admin)?;
-            let known = administered(&state, &caller, hash).await?;
-            of_another(&state, &caller, hash, known, name).await?
+            let known = administered(state, caller, hash).await?;
+            of_another(state, caller, hash, known, name).await
         }
         None => {
-            let known = administered(&state, &caller, hash).await?;
+            let known = administered(state, caller, hash).await?;
             if known.is_empty() {
-                of_caller(&state, &caller, hash).await?
+                of_caller(state, caller, hash).await
             } else {
-                of_everybody(&state, &caller, hash, known).await?
+                of_everybody(state, caller, hash, known).await
             }
         }
-    };
-    Ok(Json(explanation))
+    }
 }
 
 /// A slice that holds the path and that the caller may know of.
@@ -110,7 +125,9 @@ async fn of_caller(
     hash: StorePathHash,
 ) -> Result<AccessExplanation, ApiError> {
     let principal = caller.principal()?;
-    let view = caller.view();
+    let Ok(view) = caller.named_view() else {
+        return of_certain_paths(state, caller, hash).await;
+    };
     let known: Vec<Known> = state
         .lookup()
         .holders_in_view(view, hash)
@@ -124,7 +141,7 @@ async fn of_caller(
         .map(|workload| workload.info.policies.clone())
         .unwrap_or_default();
     let whose = Whose::Account(principal.account_id, policies);
-    let disputed = disputed(state, caller, hash, !known.is_empty()).await?;
+    let disputed = disputed(state, caller, hash).await?;
     let message = match (known.first(), &disputed) {
         (_, Some(disputed)) => disputed.told(),
         (None, None) => {
@@ -145,18 +162,39 @@ async fn of_caller(
     })
 }
 
-/// Whether slices of the caller's view disagree about a path. Of a view that holds certain paths only,
-/// nothing is told of one that it does not hold.
+/// Of a token for certain paths: whether it reads this one. Such a token is given away, and by what its owner
+/// reads the path, and who disagrees about it, is not for whoever holds it.
+async fn of_certain_paths(
+    state: &AppState,
+    caller: &Caller,
+    hash: StorePathHash,
+) -> Result<AccessExplanation, ApiError> {
+    let principal = caller.principal()?;
+    let read = state.lookup().path_info(caller.view(), hash).await?;
+    let message = match &read {
+        Some(_) => "You read it with this token.",
+        None => "None of the flakes that you read with this token holds this path.",
+    };
+    Ok(AccessExplanation {
+        path: read
+            .as_ref()
+            .map_or_else(|| hash.to_string(), |info| info.path.to_string()),
+        user: Some(principal.name.clone()),
+        readable: read.is_some(),
+        slices: Vec::new(),
+        narrowed_by: narrowed_by(principal),
+        disputed: None,
+        message: message.to_owned(),
+    })
+}
+
+/// Whether slices of the caller's view disagree about a path.
 async fn disputed(
     state: &AppState,
     caller: &Caller,
     hash: StorePathHash,
-    is_read: bool,
 ) -> Result<Option<Disputed>, ApiError> {
     let view = caller.view();
-    if view.limits().is_some() && !is_read {
-        return Ok(None);
-    }
     let Some(dispute) = state.lookup().dispute(view, hash).await? else {
         return Ok(None);
     };
@@ -193,7 +231,13 @@ async fn of_another(
             message: "None of the flakes that you administer holds this path.".to_owned(),
         });
     }
-    let flakes: Vec<_> = known.iter().map(|(flake, _)| flake.facts()).collect();
+    // Of an organisation that the caller is a guest of, grants by name count alone, and only where the account is
+    // a guest as well: all else would tell who belongs there.
+    let hides_members = |flake: &FlakeEntry| !caller.may_know_members_of(flake.organization_id);
+    let flakes: Vec<_> = known
+        .iter()
+        .map(|(flake, _)| (flake.facts(), hides_members(flake)))
+        .collect();
     let found = state
         .database()
         .read(move |connection| {
@@ -202,23 +246,33 @@ async fn of_another(
                 Err(error) => return Ok(Err(error)),
             };
             // What they follow counts for nothing here.
-            let holdings = grants::given(connection, account.id)?;
+            let given = grants::given(connection, account.id)?;
+            let as_guest = grants::given_as_guest(connection, account.id)?;
             let mut invited = false;
-            for flake in flakes {
-                invited |= facts::is_invited(connection, flake.organization, flake.id, account.id)?;
+            for (flake, hides) in flakes {
+                let (organization, id) = (flake.organization, flake.id);
+                invited |= facts::is_invited(connection, organization, id, account.id, hides)?;
             }
-            Ok(Ok((account, holdings, invited)))
+            Ok(Ok((account, given, as_guest, invited)))
         })
         .await?;
-    let (account, holdings, invited) = found?;
+    let (account, given, as_guest, invited) = found?;
     let name = account.name;
+    let holdings = |flake: &FlakeEntry| {
+        if hides_members(flake) {
+            &as_guest
+        } else {
+            &given
+        }
+    };
     let opened = known
         .iter()
-        .any(|(flake, _)| reads_by_name(&holdings, flake));
+        .any(|(flake, _)| reads_by_name(holdings(flake), flake));
+    let is_hidden = known.iter().any(|(flake, _)| hides_members(flake));
     let disabled = account.disabled_at.is_some();
     let readable = opened && !disabled;
     let path = path_text(state, hash, &known).await?;
-    let served = first_served(&known, &holdings, caller.everybody()).filter(|_| readable);
+    let served = first_served(&known, holdings, caller.everybody()).filter(|_| readable);
     let whose = Whose::Account(account.id, Vec::new());
     let slices = slices(state, known, whose, Some(caller), served).await?;
     let is_told = slices.iter().any(|slice| !slice.reasons.is_empty());
@@ -228,8 +282,17 @@ async fn of_another(
         format!("{name} can read it by what stands here; a token of theirs may be narrower.")
     } else if readable {
         format!("{name} can read it; by what, the organisation tells its own people alone.")
+    } else if invited && is_hidden {
+        format!(
+            "{name} was granted it by name, and can read it once they belong to the organisation or accept."
+        )
     } else if invited {
         format!("{name} is invited, and can read it once they accept.")
+    } else if is_hidden {
+        format!(
+            "{name} cannot read it by a grant in their name; who else reads it, the organisation tells its own \
+             people alone."
+        )
     } else {
         format!("{name} cannot read it by any flake that you administer.")
     };
@@ -252,8 +315,7 @@ async fn of_everybody(
     known: Vec<Known>,
 ) -> Result<AccessExplanation, ApiError> {
     let principal = caller.principal()?;
-    let read = state.lookup().holders_in_view(caller.view(), hash).await?;
-    let disputed = disputed(state, caller, hash, !read.is_empty()).await?;
+    let disputed = disputed(state, caller, hash).await?;
     let open = |visibility| {
         let mut flakes = known.iter().map(|(flake, _)| flake);
         flakes.find(|flake| flake.visibility == visibility)
@@ -278,7 +340,7 @@ async fn of_everybody(
     };
     let nobody = Holdings::default();
     let readable = known.iter().any(|(flake, _)| reads_by_name(&nobody, flake));
-    let served = first_served(&known, &nobody, caller.everybody());
+    let served = first_served(&known, |_| &nobody, caller.everybody());
     Ok(AccessExplanation {
         path: path_text(state, hash, &known).await?,
         user: None,
@@ -297,10 +359,14 @@ fn reads_by_name(holdings: &Holdings, flake: &FlakeEntry) -> bool {
 }
 
 /// From which of these slices somebody is served who names none: the nearest, then the
-/// oldest.
-fn first_served(known: &[Known], holdings: &Holdings, everybody: &Follows) -> Option<usize> {
+/// oldest. `holdings`: what they hold, as far as it counts on a flake.
+fn first_served<'a>(
+    known: &[Known],
+    holdings: impl Fn(&FlakeEntry) -> &'a Holdings,
+    everybody: &Follows,
+) -> Option<usize> {
     let ranked = known.iter().enumerate().filter_map(|(index, (flake, _))| {
-        let standing = holdings.standing(flake.facts(), Named::No, everybody)?;
+        let standing = holdings(flake).standing(flake.facts(), Named::No, everybody)?;
         Some((standing, index))
     });
     ranked.min().map(|(_, index)| index)

@@ -61,17 +61,22 @@ pub(super) async fn note_denied(
         };
         let route = route.as_str();
         let route = route.strip_prefix(fh_api::API_PREFIX).unwrap_or(route);
-        state.denials().note(Denial {
+        let organization = named("org");
+        let counts_for = organization
+            .clone()
+            .filter(|name| state.access().knows_organization(name));
+        let denial = Denial {
             at: now(),
             action: format!("denied.{method} {route}"),
             actor: actor.cloned(),
             address: source.address,
             request_id: request_id(),
-            organization: named("org"),
+            organization,
             project: named("project"),
             subject: subject(names.as_ref()),
             detail: json!({ "status": status.as_u16() }),
-        });
+        };
+        state.denials().note(denial, counts_for);
     }
     response
 }

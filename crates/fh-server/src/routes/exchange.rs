@@ -147,7 +147,9 @@ pub(crate) async fn exchange(
     if let Err(error) = &answered
         && error.is_refusal()
     {
-        state.denials().note(denial(source, verified, error.word));
+        state
+            .denials()
+            .note(denial(source, verified, error.word), None);
     }
     answered
 }

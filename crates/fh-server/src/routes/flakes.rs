@@ -1,12 +1,13 @@
 //! Flakes: the caller's view as a list, and making, changing and removing one.
 
 use std::str::FromStr as _;
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
-    CreateFlake, FlakeInfo, FlakeList, FlakePattern, MAX_LISTED_PATHS, PathList, Permission, Role,
-    UpdateFlake, Visibility,
+    CreateFlake, FlakeInfo, FlakeList, FlakeName, FlakePattern, MAX_LISTED_PATHS, PathList,
+    Permission, Role, UpdateFlake, Visibility,
 };
 use fh_nix::StorePathHash;
 use http::StatusCode;
@@ -21,6 +22,7 @@ use crate::access::{Caller, Scope};
 use crate::database::audit::{self, Event};
 use crate::database::{flakes, slices};
 use crate::error::ApiError;
+use crate::even;
 use crate::state::AppState;
 
 /// Flakes.
@@ -109,6 +111,9 @@ pub(crate) async fn create(
     let description = line("description", wanted.description)?;
     let organization_id = caller.organization_to_manage(wanted.flake.org.as_str())?;
     caller.require_reach(&FlakePattern::Flake(wanted.flake.clone()))?;
+    if wanted.visibility == Visibility::Public && !caller.belongs_to(organization_id) {
+        return Err(made_public_by_a_guest(&wanted.flake));
+    }
     let (actor, name) = (caller.actor()?, wanted.flake);
     let (status, flake) = state
         .database()
@@ -156,7 +161,6 @@ pub(crate) async fn show(
     caller: Caller,
     path: FlakePath,
 ) -> Result<Json<FlakeInfo>, ApiError> {
-    caller.named_view()?;
     let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
     let found = state
         .database()
@@ -181,34 +185,58 @@ pub(crate) async fn paths(
     path: FlakePath,
     Query(query): Query<PathsQuery>,
 ) -> Result<Json<PathList>, ApiError> {
-    let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
     let limit = query
         .limit
         .unwrap_or(MAX_LISTED_PATHS)
         .min(MAX_LISTED_PATHS);
+    if caller.named_view().is_err() {
+        // To look through a slice takes longer than to find none, and the answer is the same.
+        let began_at = Instant::now();
+        let paths = paths_of_token(&state, &caller, &path, limit).await;
+        even::step(began_at).await;
+        return Ok(Json(paths?));
+    }
+    let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
     let paths = state
         .database()
         .read(move |connection| slices::newest(connection, flake.id, limit))
         .await?;
+    Ok(Json(PathList { paths }))
+}
+
+/// Of a token for certain paths: those of them that are among the newest of a slice. A slice that holds none of
+/// them there is as good as none, so that the token is told of no flake beside its paths.
+async fn paths_of_token(
+    state: &AppState,
+    caller: &Caller,
+    path: &FlakePath,
+    limit: usize,
+) -> Result<PathList, ApiError> {
     let scope = Scope::Flake(&path.org, &path.project);
     let view = caller.view().narrow(scope).ok_or(ApiError::NotFound)?;
-    if view.limits().is_none() {
-        return Ok(Json(PathList { paths }));
-    }
-    // A token for certain paths is shown those of them that are among the newest.
-    let mut shown = Vec::new();
-    for summary in paths {
+    let flake = view.flakes().next().map(|(flake, _)| flake.id);
+    let flake = flake.ok_or(ApiError::NotFound)?;
+    let newest = state
+        .database()
+        .read(move |connection| slices::newest(connection, flake, limit))
+        .await?;
+    let mut paths = Vec::new();
+    for summary in newest {
         let hash = summary.path.split('-').next().map(StorePathHash::from_str);
         if let Some(Ok(hash)) = hash
             && state.lookup().holds(&view, hash).await?
         {
-            shown.push(summary);
+            paths.push(summary);
         }
     }
-    Ok(Json(PathList { paths: shown }))
+    if paths.is_empty() {
+        return Err(ApiError::NotFound);
+    }
+    Ok(PathList { paths })
 }
 
-/// `PATCH /api/v1/flakes/{org}/{project}`: for its administrators.
+/// `PATCH /api/v1/flakes/{org}/{project}`: for its administrators. Only those who belong to the organisation make
+/// it public: a public flake stands in the view of every member.
 pub(crate) async fn update(
     State(state): State<AppState>,
     caller: Caller,
@@ -221,6 +249,7 @@ pub(crate) async fn update(
     let describes = wanted.description.is_some();
     let description = line("description", wanted.description)?;
     let role = flake.role;
+    let belongs = caller.belongs_to(flake.organization_id);
     let hides = wanted.visibility == Some(Visibility::Private) && !describes;
     let decided = match caller.decided() {
         decided if hides => decided.taking_away(),
@@ -230,6 +259,11 @@ pub(crate) async fn update(
         .database()
         .change_access(decided, move |change| {
             let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
+            let opens = wanted.visibility == Some(Visibility::Public)
+                && before.visibility != Visibility::Public;
+            if opens && !belongs {
+                return Err(made_public_by_a_guest(&flake.name));
+            }
             if let Some(visibility) = wanted.visibility {
                 flakes::set_visibility(change, flake.id, visibility)?;
             }
@@ -252,6 +286,14 @@ pub(crate) async fn update(
         })
         .await?;
     Ok(Json(changed.info(role)))
+}
+
+fn made_public_by_a_guest(flake: &FlakeName) -> ApiError {
+    ApiError::Forbidden(format!(
+        "only members of {org} make its flakes public, and you are its guest: a public flake is in the view \
+         of every member",
+        org = flake.org
+    ))
 }
 
 /// What an update did, for the audit log.

@@ -4,6 +4,10 @@
 //! A grant to an account that does not belong to the organisation is an invitation until the account accepts
 //! (see [`super::invitations`]). What a server administrator grants counts at once.
 //!
+//! Who administers a flake as a guest of its organisation grants to accounts by name alone: a grant to a team or to
+//! all members, or on the whole organisation, puts a flake into the views of many members, and that is for those who
+//! belong there. Nor are guests told who does: a grant to a member is shown to them like one to a stranger.
+//!
 //! A grant of `admin` on the whole organisation makes administrators of it, so its owners alone give
 //! and take that.
 
@@ -70,7 +74,7 @@ pub(crate) async fn list(
     path: FlakePath,
 ) -> Result<Json<GrantList>, ApiError> {
     let target = flake(&caller, &path.org, &path.project)?;
-    list_on(&state, target).await
+    list_on(&state, &caller, target).await
 }
 
 /// `PUT /api/v1/flakes/{org}/{project}/grants/{subject}`: sets the role, whatever it was.
@@ -82,6 +86,7 @@ pub(crate) async fn set(
 ) -> Result<Json<GrantInfo>, ApiError> {
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
+        standing: Standing::of(&caller, &target),
         actor: caller.actor()?,
         decided: caller.decided(),
         target,
@@ -102,6 +107,7 @@ pub(crate) async fn remove(
 ) -> Result<StatusCode, ApiError> {
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
+        standing: Standing::of(&caller, &target),
         actor: caller.actor()?,
         decided: caller.decided(),
         target,
@@ -119,7 +125,7 @@ pub(crate) async fn list_of_organization(
     path: OrganizationPath,
 ) -> Result<Json<GrantList>, ApiError> {
     let organization = caller.organization_to_administer(&path.org)?;
-    list_on(&state, whole(&organization)).await
+    list_on(&state, &caller, whole(&organization)).await
 }
 
 /// `PUT /api/v1/orgs/{org}/grants/{subject}`: sets the role, whatever it was.
@@ -130,10 +136,12 @@ pub(crate) async fn set_on_organization(
     request: Request,
 ) -> Result<Json<GrantInfo>, ApiError> {
     let organization = caller.organization_to_administer(&path.org)?;
+    let target = whole(&organization);
     let change = Change {
+        standing: Standing::of(&caller, &target),
         actor: caller.actor()?,
         decided: caller.decided(),
-        target: whole(&organization),
+        target,
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
         at_once: caller.server_administrator().is_ok(),
@@ -150,10 +158,12 @@ pub(crate) async fn remove_on_organization(
     path: OrganizationGrantPath,
 ) -> Result<StatusCode, ApiError> {
     let organization = caller.organization_to_administer(&path.org)?;
+    let target = whole(&organization);
     let change = Change {
+        standing: Standing::of(&caller, &target),
         actor: caller.actor()?,
         decided: caller.decided(),
-        target: whole(&organization),
+        target,
         subject: path.subject,
         decides_about_administrators: organization.is_owner(),
         at_once: false,
@@ -161,8 +171,29 @@ pub(crate) async fn remove_on_organization(
     remove_on(&state, change).await
 }
 
+/// What the caller is to the organisation of a grant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Standing {
+    /// They belong there.
+    belongs: bool,
+    /// They may learn who belongs there.
+    knows_members: bool,
+}
+
+impl Standing {
+    fn of(caller: &Caller, target: &Target) -> Self {
+        let organization = target.organization_id;
+        Self {
+            belongs: caller.belongs_to(organization),
+            knows_members: caller.may_know_members_of(organization)
+                || caller.server_administrator().is_ok(),
+        }
+    }
+}
+
 /// A change of a grant that the caller may make.
 struct Change {
+    standing: Standing,
     actor: Actor,
     decided: Decided,
     target: Target,
@@ -175,6 +206,28 @@ struct Change {
 }
 
 impl Change {
+    /// Whether a grant to the subject counts for more than one account.
+    fn is_for_many(&self) -> bool {
+        match self.subject.parse::<Subject>() {
+            Ok(Subject::User(_)) => false,
+            Ok(Subject::Team(_) | Subject::Members) => true,
+            Err(_) => self.subject.starts_with("team:"),
+        }
+    }
+
+    /// That guests grant to accounts by name alone. Which teams there are is not asked for before.
+    fn permits_subject(&self) -> Result<(), ApiError> {
+        let widens_many_views = self.is_for_many() || self.target.flake_id.is_none();
+        if self.standing.belongs || !widens_many_views {
+            return Ok(());
+        }
+        Err(ApiError::Forbidden(format!(
+            "only members of the organisation grant roles on {} to teams and to all members, or on all its \
+             flakes: its guests grant roles on a flake to accounts by name",
+            self.target.name
+        )))
+    }
+
     fn permits(&self, role: Option<Role>) -> Result<(), ApiError> {
         if role >= Some(Role::Admin) && !self.decides_about_administrators {
             return Err(ApiError::Forbidden(format!(
@@ -208,17 +261,23 @@ impl Change {
     }
 }
 
-async fn list_on(state: &AppState, target: Target) -> Result<Json<GrantList>, ApiError> {
+async fn list_on(
+    state: &AppState,
+    caller: &Caller,
+    target: Target,
+) -> Result<Json<GrantList>, ApiError> {
     let name = target.name.clone();
+    let hides_members = !Standing::of(caller, &target).knows_members;
     let found = state
         .database()
-        .read(move |connection| grants::list(connection, &target))
+        .read(move |connection| grants::list(connection, &target, hides_members))
         .await?;
     let grants = found.iter().map(|grant| grant.info(&name)).collect();
     Ok(Json(GrantList { grants }))
 }
 
 async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<GrantInfo>, ApiError> {
+    asked.permits_subject()?;
     let info = state
         .database()
         .change_access(asked.decided, move |change| {
@@ -231,12 +290,13 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
             let since = grants::set(change, target, id, role, asked.actor.account_id)?
                 .ok_or(ApiError::NotFound)?;
             let organization = target.organization_id;
-            let is_stranger = match id {
+            let belonging = match id {
                 SubjectId::Account(account) => {
-                    invitations::belonging(change, organization, account)? == Belonging::Stranger
+                    invitations::belonging(change, organization, account)?
                 }
-                SubjectId::Team(_) | SubjectId::Members => false,
+                SubjectId::Team(_) | SubjectId::Members => Belonging::Own,
             };
+            let is_stranger = belonging == Belonging::Stranger;
             let accepts = match id {
                 SubjectId::Account(account) if is_stranger && asked.at_once => {
                     invitations::add_guest(change, organization, account, asked.actor.account_id)?
@@ -250,10 +310,11 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
                 });
                 asked.record(change, "grant.set", &subject, detail)?;
             }
+            let is_hidden = belonging == Belonging::Own && !asked.standing.knows_members;
             let grant = Grant {
                 subject,
                 role,
-                pending,
+                pending: pending || is_hidden,
                 created_at: since,
             };
             Ok::<_, ApiError>(grant.info(&target.name))
@@ -267,7 +328,16 @@ async fn remove_on(state: &AppState, asked: Change) -> Result<StatusCode, ApiErr
         .database()
         .change_access(asked.decided.taking_away(), move |change| {
             let target = &asked.target;
-            let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
+            let found = find_subject(change, target.organization_id, &asked.subject);
+            let (subject, id) = match found {
+                // To a team that is not there nothing is granted, and a guest is told no more.
+                Err(ApiError::InvalidContent(_))
+                    if asked.is_for_many() && !asked.standing.knows_members =>
+                {
+                    return Ok(());
+                }
+                found => found?,
+            };
             let before = grants::get(change, target, id)?.map(|(role, _)| role);
             asked.permits(before)?;
             if grants::remove(change, target, id)? {

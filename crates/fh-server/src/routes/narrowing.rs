@@ -1,5 +1,9 @@
 //! How a new token is to be narrowed, as it is asked for: parsed, bounded, and checked against what the
 //! minting token can read. What a token for closures reads is fixed here.
+//!
+//! What is found out of paths is told at the next of [steps](even::step), so that the time does not say what is hidden.
+
+use std::time::Instant;
 
 use fh_api::CreateToken;
 use fh_auth::{Narrowing, PathSet, TokenScope};
@@ -9,6 +13,7 @@ use rusqlite::Connection;
 use crate::access::Caller;
 use crate::database::{DatabaseError, path_sets};
 use crate::error::ApiError;
+use crate::even;
 use crate::lookup::closures::MOST;
 use crate::state::AppState;
 
@@ -33,7 +38,12 @@ pub(super) async fn narrowing(
         flakes: wanted.flakes.clone(),
         closures: match &wanted.closures {
             None => None,
-            Some(paths) => Some(closures(state, caller, paths).await?),
+            Some(paths) => {
+                let began_at = Instant::now();
+                let found = closures(state, caller, paths).await;
+                even::step(began_at).await;
+                Some(found?)
+            }
         },
         signed_by: wanted
             .signed_by
@@ -81,7 +91,10 @@ pub(super) async fn reads(
         return Ok(same.map_or(Reads::Anything, |(id, _)| Reads::TheSame(id)));
     }
     let roots = scope.closures().unwrap_or_default();
-    let walked = lookup.closure(caller.view(), scope, roots).await?;
+    let began_at = Instant::now();
+    let walked = lookup.closure(caller.view(), scope, roots).await;
+    even::step(began_at).await;
+    let walked = walked?;
     if !walked.whole {
         return Err(ApiError::InvalidContent(format!(
             "the field closures: together they have more than {MOST} paths"

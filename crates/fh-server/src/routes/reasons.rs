@@ -29,6 +29,8 @@ pub(super) struct Told {
     pub(super) members: bool,
     /// Its grants on every flake, and its trust policies.
     pub(super) administration: bool,
+    /// Which of the accounts that were granted something by name belong there.
+    pub(super) belonging: bool,
 }
 
 impl Told {
@@ -36,6 +38,7 @@ impl Told {
     pub(super) const OWN: Self = Self {
         members: true,
         administration: true,
+        belonging: true,
     };
 
     /// What the lists of a flake's organisation show to a caller.
@@ -44,6 +47,7 @@ impl Told {
         Self {
             members: caller.organization_of_member(organization).is_ok(),
             administration: caller.organization_to_administer(organization).is_ok(),
+            belonging: caller.may_know_members_of(flake.organization_id),
         }
     }
 }
@@ -97,6 +101,10 @@ pub(super) fn of_slice(
         }
         // For whom a grant to a team or to all members counts says who is in it.
         let is_by_name = matches!(grant.subject, Subject::User(_));
+        // A grant by name that counts without having been accepted says who belongs to the organisation.
+        if is_by_name && !grant.is_guest && !told.belonging {
+            continue;
+        }
         let names_its_users = is_by_name || told.members;
         if !names_its_users && account.is_some() {
             continue;

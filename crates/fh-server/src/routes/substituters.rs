@@ -6,6 +6,8 @@
 //!   Nix asks one organisation after the other, in an order that the person chooses;
 //! - where each organisation signs with keys of its own: the keys that stand beside an address are those of
 //!   the one organisation that is read there.
+//!
+//! A token for certain paths is told of no organisation: it gets the root, with the keys that sign its paths.
 
 use axum::Json;
 use axum::extract::State;
@@ -57,6 +59,9 @@ pub(crate) async fn list(
     caller: Caller,
     Query(wanted): Query<Wanted>,
 ) -> Result<Json<SubstituterList>, ApiError> {
+    if caller.named_view().is_err() {
+        return of_certain_paths(&state, &caller, &wanted).await;
+    }
     let joined = match caller.reader() {
         None => Vec::new(),
         Some(principal) => {
@@ -70,11 +75,7 @@ pub(crate) async fn list(
     let addresses = caller.addresses(&joined);
     let named = match &wanted.organizations {
         None => None,
-        Some(_) if wanted.root => {
-            return Err(ApiError::BadRequest(
-                "root and organizations exclude each other".to_owned(),
-            ));
-        }
+        Some(_) if wanted.root => return Err(exclude_each_other()),
         Some(names) => Some(named(&caller, names, &addresses)?),
     };
     let as_root = named.is_none() && (wanted.root || root_serves(&state, &caller, &addresses));
@@ -92,6 +93,35 @@ pub(crate) async fn list(
         signing: state.keys().mode(),
         substituters,
     }))
+}
+
+/// Of a token for certain paths: the root, whatever the organisations of its owner are. Where each organisation
+/// signs with keys of its own, those of the organisations that its paths come from stand beside it.
+async fn of_certain_paths(
+    state: &AppState,
+    caller: &Caller,
+    wanted: &Wanted,
+) -> Result<Json<SubstituterList>, ApiError> {
+    match &wanted.organizations {
+        Some(_) if wanted.root => return Err(exclude_each_other()),
+        Some(_) => return Err(ApiError::NotFound),
+        None => {}
+    }
+    let mut lines = Vec::new();
+    if state.keys().mode() == Signing::PerOrganization {
+        let organizations = state.lookup().closure_organizations(caller.view()).await?;
+        for address in caller.addresses_of(&organizations) {
+            lines.push(line(state, &address).await?);
+        }
+    }
+    Ok(Json(SubstituterList {
+        signing: state.keys().mode(),
+        substituters: vec![root(state, lines)],
+    }))
+}
+
+fn exclude_each_other() -> ApiError {
+    ApiError::BadRequest("root and organizations exclude each other".to_owned())
 }
 
 /// Exactly the organisations that are named.

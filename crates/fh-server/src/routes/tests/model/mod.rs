@@ -246,7 +246,11 @@ impl History {
         let dead = self.model.is_dead(by);
         let may = !dead
             && match on {
-                On::Flake(flake) => self.model.administers(by, flake),
+                On::Flake(flake) => {
+                    let one_view = role.is_none() || matches!(whom, Whom::User(_));
+                    self.model.administers(by, flake)
+                        && (one_view || self.model.belongs(by, organization))
+                }
                 On::Organization(_) => true,
             };
         self.expect(

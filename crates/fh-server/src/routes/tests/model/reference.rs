@@ -250,6 +250,11 @@ impl Model {
             && self.role(self.tokens[token].user, flake) >= Some(2)
     }
 
+    /// Whether a token's user is a member of an organisation: guests grant nothing to many at once.
+    pub(super) fn belongs(&self, token: usize, organization: usize) -> bool {
+        self.is_member(organization, self.tokens[token].user)
+    }
+
     /// The token that minting would give; none where it must be refused.
     pub(super) fn mint(
         &self,
