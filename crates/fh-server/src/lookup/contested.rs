@@ -38,6 +38,8 @@ pub(crate) struct Dispute {
     pub(crate) served: Vec<i64>,
     /// The slices that have another one.
     pub(crate) others: Vec<i64>,
+    /// The slices that have left another one out as signed elsewhere.
+    pub(crate) left_out: Vec<i64>,
 }
 
 impl Lookup {
@@ -161,6 +163,7 @@ impl Examined {
                 organization,
                 flake: word.flake_id,
                 content,
+                held: word.row_id.is_some(),
                 proven: word.proven,
                 signed,
                 builder: word.builder,
@@ -195,17 +198,19 @@ impl Examined {
         }
         // What is known by its fingerprint alone is not served.
         let served = self.winner().is_some();
-        let slices = |wanted: bool| {
+        let slices = |is_served: bool, is_held: bool| {
             let has = |content: u32| served && self.settled == Settled::Content(content);
             let words = self.words.iter();
             words
-                .filter(|(_, content, _)| has(*content) == wanted)
+                .filter(|(_, content, _)| has(*content) == is_served)
+                .filter(|(_, _, word)| word.row_id.is_some() == is_held)
                 .map(|(_, _, word)| word.flake_id)
                 .collect()
         };
         Some(Dispute {
-            served: slices(true),
-            others: slices(false),
+            served: slices(true, true),
+            others: slices(false, true),
+            left_out: slices(false, false),
         })
     }
 }
