@@ -47,7 +47,7 @@ pub struct Claim {
     pub organization: i64,
     /// The slice, internal id.
     pub flake: i64,
-    /// Equal for rows of equal NAR hash, size and references, and for no others.
+    /// Equal for rows of equal NAR hash, size, references and name, and for no others.
     pub content: u32,
     /// Whether the slice has the content; else it has left it out as signed elsewhere.
     pub held: bool,
@@ -61,6 +61,39 @@ pub struct Claim {
     pub pusher: Option<i64>,
     /// When it came.
     pub age: Age,
+}
+
+/// Where a row stands among those that have one content: the lowest is served, with its deriver and its
+/// signatures. Nobody who counts for less takes these away by being older.
+///
+/// A proof decides between contents, and says nothing more of a row whose content is that of another one; so it
+/// comes late here, and a follow that knows the address is not served in place of what is nearer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The standing of the slice in the view.
+    pub standing: Standing,
+    /// No key has signed it that the organisation trusts.
+    pub unsigned: bool,
+    /// No builder pushed it.
+    pub by_person: bool,
+    /// The content address was not recomputed.
+    pub unproven: bool,
+    /// When it came.
+    pub age: Age,
+}
+
+impl Claim {
+    /// Where it stands among those of its content.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place {
+            standing: self.standing,
+            unsigned: !self.signed,
+            by_person: !self.builder,
+            unproven: !self.proven,
+            age: self.age,
+        }
+    }
 }
 
 /// Which content a view has of a path.

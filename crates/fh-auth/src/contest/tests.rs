@@ -155,6 +155,49 @@ fn between_persons_who_may_write_the_others_slice_decides() {
 }
 
 #[test]
+fn of_one_content_the_row_of_the_highest_word_is_served() {
+    let followed = |place, claim| Claim {
+        standing: Standing::Followed(place),
+        ..claim
+    };
+    let builder = |claim| Claim {
+        builder: true,
+        ..claim
+    };
+    let signed = |claim| Claim {
+        signed: true,
+        ..claim
+    };
+    let proven = |claim| Claim {
+        proven: true,
+        ..claim
+    };
+    let (old, new) = (row(1, 1, 1, 1), row(2, 1, 2, 2));
+    for (what, served, other) in [
+        ("the older", old, new),
+        ("a builder's", builder(new), old),
+        ("the oldest builder's", builder(old), builder(new)),
+        ("a signed one", signed(new), builder(old)),
+        ("the nearer", new, followed(0, old)),
+        (
+            "the nearer, whoever knows its address",
+            new,
+            followed(0, proven(old)),
+        ),
+        (
+            "the nearer, whoever built it",
+            new,
+            followed(0, signed(builder(old))),
+        ),
+        ("the earlier follow", followed(0, new), followed(1, old)),
+        ("one with its address", proven(new), old),
+        ("a builder's without", builder(new), proven(old)),
+    ] {
+        assert!(served.place() < other.place(), "{what}");
+    }
+}
+
+#[test]
 fn a_content_that_is_not_there_takes_away_what_only_the_own_may() {
     use Settled::{Ambiguous, Content};
     let standing = |standing, claim| Claim { standing, ..claim };

@@ -93,6 +93,12 @@ impl View {
         Some((flake.organization_id, self.standing(flake)?))
     }
 
+    /// Whether an organisation takes the signatures of some keys for a proof.
+    pub(crate) fn trusts_keys(&self, organization_id: i64) -> bool {
+        let organization = self.directory.organization(organization_id);
+        organization.is_some_and(|organization| organization.trusts_keys)
+    }
+
     /// A flake of this view, by its internal id.
     pub(crate) fn flake(&self, id: i64) -> Option<&FlakeEntry> {
         let flake = self.directory.flake(id)?;

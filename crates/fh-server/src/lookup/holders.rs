@@ -13,12 +13,13 @@ use fh_nix::{NarHash, StorePathHash};
 use rusqlite::Connection;
 
 use super::search::{Class, FIRST, Holders, Ranking, decided_by_oldest, search};
-use super::{Lookup, Shared};
+use super::{Lookup, Shared, agreed};
 use crate::access::{Candidates, View};
 use crate::database::DatabaseError;
-use crate::database::contests;
+use crate::database::contests::{self, Voice};
 use crate::database::nars::Nar;
 use crate::database::slices::{self, Holder};
+use crate::signatures::Signatures;
 
 /// The slices that hold a path, the oldest first.
 #[derive(Clone)]
@@ -27,6 +28,8 @@ pub(super) struct PathHolders {
     /// Slices disagree about it, the view's or others.
     pub(super) contested: bool,
     oldest: Arc<[Holder]>,
+    /// What counts of these rows; empty where one stands alone, or the path is contested.
+    voices: Arc<[Voice]>,
 }
 
 /// A NAR and the flakes that hold it, in the order of their ids.
@@ -46,7 +49,7 @@ fn may_be_more(holders: &[Holder]) -> bool {
 impl PathHolders {
     /// What it takes in memory, in bytes.
     pub(super) fn size(&self) -> usize {
-        size_of_val(&*self.oldest)
+        size_of_val(&*self.oldest) + size_of_val(&*self.voices)
     }
 
     fn load(
@@ -55,21 +58,49 @@ impl PathHolders {
         serial: u64,
     ) -> Result<Self, DatabaseError> {
         let oldest = OfPath::new(connection, hash)?.oldest(i64::MIN, FIRST)?;
+        let contested = contests::is_contested(connection, &hash)?;
+        let voices = if contested || oldest.len() < 2 {
+            Vec::new()
+        } else {
+            contests::voices(connection, &oldest)?
+        };
         Ok(Self {
             serial,
-            contested: contests::is_contested(connection, &hash)?,
+            contested,
             oldest: oldest.into(),
+            voices: voices.into(),
         })
     }
 
     /// The row that a view has, if the oldest holders tell. Of contested paths nothing is decided here.
     fn decide(&self, view: &View) -> Option<Option<i64>> {
         if self.contested {
-            Some(None)
-        } else if may_be_more(&self.oldest) {
-            decided_by_oldest(view, &self.oldest)
+            return Some(None);
+        }
+        if may_be_more(&self.oldest) {
+            // What a builder has pushed may be newer than what is remembered.
+            if agreed::may_hold_newer(view, &self.oldest) {
+                return None;
+            }
+            if decided_by_oldest(view, &self.oldest)?.is_none() {
+                return Some(None);
+            }
+        }
+        agreed::among(view, &self.oldest, &self.voices)
+    }
+
+    /// The row that a view has, where they do not tell.
+    fn search(
+        &self,
+        connection: &Connection,
+        view: &View,
+        hash: StorePathHash,
+        signatures: &Signatures,
+    ) -> Result<Option<i64>, DatabaseError> {
+        if may_be_more(&self.oldest) {
+            agreed::search_many(connection, view, hash, &self.oldest, signatures)
         } else {
-            Some(super::best_of(view, &self.oldest))
+            agreed::search_few(connection, view, hash, &self.oldest, signatures)
         }
     }
 }
@@ -117,9 +148,12 @@ impl Lookup {
             let winner = Box::pin(self.contested_row(view, hash, holders.serial)).await?;
             return Ok(winner.map(|winner| winner.row_id));
         }
-        if !may_be_more(&holders.oldest) {
-            return Ok(super::best_of(view, &holders.oldest));
+        if !may_be_more(&holders.oldest)
+            && let Some(row_id) = holders.decide(view)
+        {
+            return Ok(row_id);
         }
+        // What an organisation trusts is part of the directory, whose state the identity is of.
         let key = (view.identity(), holders.serial);
         let remembered = || shared.rows.get(&key);
         if let Some(row_id) = searched.is_none().then(remembered).flatten() {
@@ -128,10 +162,10 @@ impl Lookup {
         let row_id = match searched.or_else(|| holders.decide(view)) {
             Some(row_id) => row_id,
             None => {
-                let view = view.clone();
+                let (view, signatures) = (view.clone(), shared.signatures.clone());
                 let searched = shared
                     .database
-                    .read(move |connection| search(&view, &OfPath::new(connection, hash)?));
+                    .read(move |connection| holders.search(connection, &view, hash, &signatures));
                 Box::pin(searched).await?
             }
         };
@@ -150,11 +184,12 @@ impl Lookup {
             paths, database, ..
         } = &*self.shared;
         let (view, serial) = (view.clone(), self.shared.serial());
+        let signatures = self.shared.signatures.clone();
         let load = move |connection: &Connection| {
             let holders = PathHolders::load(connection, hash, serial)?;
             let searched = match holders.decide(&view) {
                 Some(_) => None,
-                None => Some(search(&view, &OfPath::new(connection, hash)?)?),
+                None => Some(holders.search(connection, &view, hash, &signatures)?),
             };
             Ok((holders, searched))
         };

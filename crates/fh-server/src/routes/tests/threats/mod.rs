@@ -5,6 +5,7 @@ mod a_fingerprint_of_a_follow_takes_a_path_away;
 mod a_log_that_counts_for_less_is_shown;
 mod a_thief_outlives_the_stolen_token;
 mod an_upstream_fingerprint_is_evaded;
+mod the_same_content_hides_a_builder_s_signature;
 mod the_same_content_misleads;
 
 use fh_api::{PushPlan, PushRequest};
