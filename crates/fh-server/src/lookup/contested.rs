@@ -135,6 +135,29 @@ pub(super) fn winner_among(
     Ok(winner.map(|winner| winner.row_id))
 }
 
+/// The row that a view would have of a path if there were none but those that are let through; where these do not
+/// settle on one, the one that counts for most.
+pub(super) fn winner_where(
+    connection: &Connection,
+    view: &View,
+    hash: StorePathHash,
+    signatures: &Signatures,
+    admits: impl Fn(i64) -> Result<bool, DatabaseError>,
+) -> Result<Option<i64>, DatabaseError> {
+    let mut admitted = Vec::new();
+    for word in contests::words(connection, &hash)? {
+        if let Some(row_id) = word.row_id
+            && view.rank(word.flake_id).is_some()
+            && admits(row_id)?
+        {
+            admitted.push(word);
+        }
+    }
+    let examined = Examined::new(connection, view, hash, admitted, signatures)?;
+    let winner = examined.winner().map(|winner| winner.row_id);
+    Ok(winner.or_else(|| examined.nearest()))
+}
+
 /// What the slices of a view say of a path, and what it comes to.
 struct Examined {
     /// Each word with its place among those of its content, and the number of its content.
@@ -213,6 +236,16 @@ impl Examined {
         });
         let best = rows.min_by_key(|(place, _)| *place);
         best.map(|(_, winner)| winner)
+    }
+
+    /// The row with the lowest place, whichever content it has.
+    fn nearest(&self) -> Option<i64> {
+        let rows = self
+            .words
+            .iter()
+            .filter(|(_, _, word)| word.row_id.is_some());
+        let nearest = rows.min_by_key(|(place, _, _)| *place);
+        nearest.and_then(|(_, _, word)| word.row_id)
     }
 
     fn dispute(&self) -> Option<Dispute> {

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use fh_nix::{NarHash, StorePathHash};
 use rusqlite::Connection;
 
+use super::contested::settled_row;
 use super::search::{Class, FIRST, Holders, Ranking, decided_by_oldest, search};
 use super::{Lookup, Shared, agreed};
 use crate::access::{Candidates, View};
@@ -102,6 +103,24 @@ impl PathHolders {
         } else {
             agreed::search_few(connection, view, hash, &self.oldest, signatures)
         }
+    }
+}
+
+/// The row that a view has of a path, read anew.
+pub(super) fn row_in(
+    connection: &Connection,
+    view: &View,
+    hash: StorePathHash,
+    signatures: &Signatures,
+) -> Result<Option<i64>, DatabaseError> {
+    // Of what is not remembered the serial number says nothing.
+    let holders = PathHolders::load(connection, hash, 0)?;
+    if holders.contested {
+        return settled_row(connection, view, hash, signatures);
+    }
+    match holders.decide(view) {
+        Some(row_id) => Ok(row_id),
+        None => holders.search(connection, view, hash, signatures),
     }
 }
 
