@@ -105,7 +105,14 @@ fn print(found: &AccessExplanation, context: &Context) -> Result<(), CommandErro
         }
     }
     if let Some(disputed) = &found.disputed {
-        for (label, flakes) in [("Served", &disputed.served), ("Disagree", &disputed.others)] {
+        for (label, flakes) in [
+            ("Served", &disputed.served),
+            ("Disagree", &disputed.others),
+            ("Left out", &disputed.left_out),
+        ] {
+            if label == "Left out" && flakes.is_empty() {
+                continue;
+            }
             let names: Vec<String> = flakes.iter().map(ToString::to_string).collect();
             lines.push((label, names.join(" ")));
         }

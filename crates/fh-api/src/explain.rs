@@ -35,11 +35,14 @@ pub struct AccessExplanation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Disputed {
-    /// Those whose content is served at the root address, sorted. None: nobody can tell which is right, and
-    /// the path is served only where an organisation or a flake is named.
+    /// Those whose content is served at the root address, sorted. None: nobody can tell which is right, or the
+    /// right one was left out, and the path is served only where an organisation or a flake is named.
     pub served: Vec<FlakeName>,
     /// Those that have another content, sorted.
     pub others: Vec<FlakeName>,
+    /// Those that have left another content out, because a key of elsewhere has signed it, sorted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<FlakeName>,
 }
 
 impl Disputed {
@@ -50,23 +53,50 @@ impl Disputed {
             let names: Vec<String> = flakes.iter().map(ToString::to_string).collect();
             names.join(", ")
         };
-        let others = list(&self.others);
+        let (others, left_out) = (list(&self.others), list(&self.left_out));
         let by_name = match self.others.first() {
             Some(flake) => format!("/cache/{flake}"),
             None => "/cache/ORG/PROJECT".to_owned(),
         };
-        if self.served.is_empty() {
-            return format!(
+        match (self.served.is_empty(), self.left_out.is_empty()) {
+            (true, true) => format!(
                 "The flakes that you read disagree about its content ({others}), and none of them comes \
                  before the others: at the root address it is not served. Name the one that you trust, \
                  such as {by_name}."
-            );
+            ),
+            (true, false) if self.others.is_empty() => format!(
+                "None of the flakes that you read has its content: {left_out} left it out, because a key of \
+                 elsewhere has signed it."
+            ),
+            (true, false) => format!(
+                "The flakes that you read disagree about its content: {left_out} left it out, because a key \
+                 of elsewhere has signed it, and {others} has another content than that. At the root \
+                 address it is not served. What {others} has is at {by_name}."
+            ),
+            (false, _) => self.told_as_served(&list(&self.served), &others, &left_out, &by_name),
         }
+    }
+
+    fn told_as_served(&self, served: &str, others: &str, left_out: &str, by_name: &str) -> String {
+        let before = if self.others.is_empty() {
+            ".".to_owned()
+        } else {
+            format!(
+                ", which comes before {others} by proof, by your order, or because a builder pushed it. The \
+                 other content is at {by_name}."
+            )
+        };
+        let elsewhere = if self.left_out.is_empty() {
+            String::new()
+        } else {
+            format!(
+                " {left_out} left another content out, because a key of elsewhere has signed it, and does \
+                 not have it."
+            )
+        };
         format!(
-            "The flakes that you read disagree about its content: you are served what {} has, which comes \
-             before {others} by proof, by your order, or because a builder pushed it. The other content \
-             is at {by_name}.",
-            list(&self.served)
+            "The flakes that you read disagree about its content: you are served what {served} \
+             has{before}{elsewhere}"
         )
     }
 }

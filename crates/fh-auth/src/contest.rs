@@ -16,6 +16,12 @@
 //! persons of whom none may decide for the others. A follow never makes anything ambiguous: it takes the
 //! oldest that nobody beats.
 //!
+//! **Without the content.** What a slice has left out as signed elsewhere it knows by its fingerprint alone. Of an
+//! own organisation, and of one that the address names, that counts as any row: where it wins, the reader gets
+//! this content or nothing. Of an accepted organisation and of a follow it counts among the slices of that
+//! organisation alone: these have this content or nothing, and what others have is served as if they did not
+//! have the path.
+//!
 //! **Between persons.** Whoever may write to a slice decides about its content anyway. So row x beats row y
 //! if x's pusher may write to y's slice, and either y's pusher may not write to x's, or x is the older. A row wins
 //! that beats each row that disagrees with it. This compares pairs, so a row that somebody adds can take
@@ -41,8 +47,10 @@ pub struct Claim {
     pub organization: i64,
     /// The slice, internal id.
     pub flake: i64,
-    /// Equal for rows of equal NAR hash, size and references, and for no others.
+    /// Equal for rows of equal NAR hash, size, references and name, and for no others.
     pub content: u32,
+    /// Whether the slice has the content; else it has left it out as signed elsewhere.
+    pub held: bool,
     /// Whether the server has recomputed the content address.
     pub proven: bool,
     /// Whether a key has signed it that the organisation trusts.
@@ -55,12 +63,46 @@ pub struct Claim {
     pub age: Age,
 }
 
+/// Where a row stands among those that have one content: the lowest is served, with its deriver and its
+/// signatures. Nobody who counts for less takes these away by being older.
+///
+/// A proof decides between contents, and says nothing more of a row whose content is that of another one; so it
+/// comes late here, and a follow that knows the address is not served in place of what is nearer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// The standing of the slice in the view.
+    pub standing: Standing,
+    /// No key has signed it that the organisation trusts.
+    pub unsigned: bool,
+    /// No builder pushed it.
+    pub by_person: bool,
+    /// The content address was not recomputed.
+    pub unproven: bool,
+    /// When it came.
+    pub age: Age,
+}
+
+impl Claim {
+    /// Where it stands among those of its content.
+    #[must_use]
+    pub fn place(&self) -> Place {
+        Place {
+            standing: self.standing,
+            unsigned: !self.signed,
+            by_person: !self.builder,
+            unproven: !self.proven,
+            age: self.age,
+        }
+    }
+}
+
 /// Which content a view has of a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Settled {
     /// That of the claims with this number.
     Content(u32),
-    /// Those of the same standing disagree, and nothing decides between them.
+    /// Those of the same standing disagree, and nothing decides between them; or what counts has been left
+    /// out as signed elsewhere by others than the reader's own organisations.
     Ambiguous,
     /// There is no claim.
     Nothing,
@@ -74,44 +116,56 @@ pub fn settle(claims: &[Claim], mut may_write: impl FnMut(i64, i64) -> bool) -> 
     if claims.iter().all(|claim| claim.content == first.content) {
         return Settled::Content(first.content);
     }
-    let claims = best(claims.iter().collect(), |claim| claim.proven);
+    let mut claims = best(claims.iter().collect(), |claim| claim.proven);
     let standings: BTreeSet<Standing> = claims.iter().map(|claim| claim.standing).collect();
     for standing in standings {
         let mut of_standing = claims.clone();
         of_standing.retain(|claim| claim.standing == standing);
-        let settled = match standing {
-            // A follow is of one organisation.
-            Standing::Followed(_) => match within(of_standing, &mut may_write, oldest_unbeaten) {
-                // Nobody there is unbeaten: as if the follow did not have it.
-                None => continue,
-                settled => settled,
-            },
-            Standing::Own | Standing::Accepted | Standing::Named => {
-                among_organizations(&of_standing, &mut may_write)
+        let organizations: BTreeSet<i64> =
+            of_standing.iter().map(|claim| claim.organization).collect();
+        let mut agreed = None;
+        for organization in organizations {
+            let mut of_organization = of_standing.clone();
+            of_organization.retain(|claim| claim.organization == organization);
+            let is_own = matches!(standing, Standing::Own | Standing::Named);
+            let Some(content) = decided(standing, &of_organization, &mut may_write) else {
+                let has_any = of_organization.iter().any(|claim| claim.held);
+                if matches!(standing, Standing::Followed(_)) || !is_own && !has_any {
+                    // Nobody there is unbeaten, or nothing is there: as if they did not have it.
+                    continue;
+                }
+                return Settled::Ambiguous;
+            };
+            let mut of_content = of_organization.iter().filter(|it| it.content == content);
+            if !is_own && !of_content.any(|it| it.held) {
+                // Nor is another content of it served by a follow that comes later.
+                claims.retain(|it| it.organization != organization || it.content == content);
+                continue;
             }
-        };
-        return settled.map_or(Settled::Ambiguous, Settled::Content);
+            if agreed.is_some_and(|agreed| agreed != content) {
+                return Settled::Ambiguous;
+            }
+            agreed = Some(content);
+        }
+        if let Some(content) = agreed {
+            return Settled::Content(content);
+        }
     }
     Settled::Ambiguous
 }
 
-/// The content on which the organisations of one standing agree.
-fn among_organizations(
+/// The content that the slices of one organisation have which have this standing.
+fn decided<M: FnMut(i64, i64) -> bool>(
+    standing: Standing,
     claims: &[&Claim],
-    may_write: &mut impl FnMut(i64, i64) -> bool,
+    may_write: &mut M,
 ) -> Option<u32> {
-    let organizations: BTreeSet<i64> = claims.iter().map(|claim| claim.organization).collect();
-    let mut agreed = None;
-    for organization in organizations {
-        let mut of_organization = claims.to_vec();
-        of_organization.retain(|claim| claim.organization == organization);
-        let content = within(of_organization, may_write, beats_all)?;
-        if agreed.is_some_and(|agreed| agreed != content) {
-            return None;
+    match standing {
+        Standing::Followed(_) => within(claims.to_vec(), may_write, oldest_unbeaten),
+        Standing::Own | Standing::Accepted | Standing::Named => {
+            within(claims.to_vec(), may_write, beats_all)
         }
-        agreed = Some(content);
     }
-    agreed
 }
 
 /// The content that an organisation's slices have. `between`: who wins among persons.

@@ -48,8 +48,7 @@ pub enum Standing {
     Named,
 }
 
-/// The three kinds of [`Standing`] that a search through very many slices tells apart. As long as nobody
-/// disagrees about a path's content, it is all the same which follow a slice is read by.
+/// The three kinds of [`Standing`] that a search through very many slices tells apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
     /// [`Standing::Own`].

@@ -53,6 +53,17 @@ impl PathInfo {
     pub fn content_fingerprint(&self) -> ContentFingerprint {
         ContentFingerprint::of(&self.nar_hash, self.nar_size, &self.references)
     }
+
+    /// The same and the path's name, without which Nix does not take it: another one for each name.
+    ///
+    /// SHA-256 over the 32 bytes of the content's fingerprint and the base name. It is stored: it never changes.
+    #[must_use]
+    pub fn named_fingerprint(&self) -> ContentFingerprint {
+        let mut hasher = Hasher::new();
+        hasher.update(self.content_fingerprint().as_bytes());
+        hasher.update(self.path.to_string().as_bytes());
+        ContentFingerprint(*hasher.finish().as_bytes())
+    }
 }
 
 #[cfg(test)]
@@ -89,9 +100,14 @@ mod tests {
             assert!(!seen.contains(&fingerprint), "{other:?}");
             seen.push(fingerprint);
         }
-        let mut same = info;
+        let mut same = info.clone();
         same.deriver = Some(path("x.drv"));
         assert_eq!(same.content_fingerprint(), first);
+        assert_eq!(same.named_fingerprint(), info.named_fingerprint());
+        assert_ne!(same.named_fingerprint(), first);
+        same.path = path("another");
+        assert_eq!(same.content_fingerprint(), first);
+        assert_ne!(same.named_fingerprint(), info.named_fingerprint());
         // It is stored.
         assert_eq!(ContentFingerprint::from_bytes(*first.as_bytes()), first);
     }

@@ -11,6 +11,7 @@ fn row(flake: i64, content: u32, pusher: i64, age: i64) -> Claim {
         organization: 1,
         flake,
         content,
+        held: true,
         proven: false,
         signed: false,
         builder: false,
@@ -153,6 +154,130 @@ fn between_persons_who_may_write_the_others_slice_decides() {
     assert_eq!(settle(&[a, b], nobody), Settled::Ambiguous);
 }
 
+#[test]
+fn of_one_content_the_row_of_the_highest_word_is_served() {
+    let followed = |place, claim| Claim {
+        standing: Standing::Followed(place),
+        ..claim
+    };
+    let builder = |claim| Claim {
+        builder: true,
+        ..claim
+    };
+    let signed = |claim| Claim {
+        signed: true,
+        ..claim
+    };
+    let proven = |claim| Claim {
+        proven: true,
+        ..claim
+    };
+    let (old, new) = (row(1, 1, 1, 1), row(2, 1, 2, 2));
+    for (what, served, other) in [
+        ("the older", old, new),
+        ("a builder's", builder(new), old),
+        ("the oldest builder's", builder(old), builder(new)),
+        ("a signed one", signed(new), builder(old)),
+        ("the nearer", new, followed(0, old)),
+        (
+            "the nearer, whoever knows its address",
+            new,
+            followed(0, proven(old)),
+        ),
+        (
+            "the nearer, whoever built it",
+            new,
+            followed(0, signed(builder(old))),
+        ),
+        ("the earlier follow", followed(0, new), followed(1, old)),
+        ("one with its address", proven(new), old),
+        ("a builder's without", builder(new), proven(old)),
+    ] {
+        assert!(served.place() < other.place(), "{what}");
+    }
+}
+
+#[test]
+fn a_content_that_is_not_there_takes_away_what_only_the_own_may() {
+    use Settled::{Ambiguous, Content};
+    let standing = |standing, claim| Claim { standing, ..claim };
+    let left_out = |claim| Claim {
+        held: false,
+        ..claim
+    };
+    let builder = |claim| Claim {
+        builder: true,
+        ..claim
+    };
+    let of = |organization, claim| Claim {
+        organization,
+        ..claim
+    };
+    let (accepted, followed) = (Standing::Accepted, Standing::Followed);
+    let (a, b, c) = (row(1, 1, 1, 1), of(2, row(2, 2, 2, 2)), row(3, 3, 3, 3));
+    for (what, claims, settled) in [
+        (
+            "of an own organisation it is this or nothing",
+            vec![left_out(a), standing(followed(0), b)],
+            Content(1),
+        ),
+        (
+            "so it is where it is named",
+            vec![
+                left_out(builder(standing(Standing::Named, a))),
+                standing(Standing::Named, c),
+            ],
+            Content(1),
+        ),
+        ("two own organisations", vec![left_out(a), b], Ambiguous),
+        (
+            "an earlier follow",
+            vec![standing(followed(0), left_out(a)), standing(followed(1), b)],
+            Content(2),
+        ),
+        (
+            "an accepted organisation, and what is followed",
+            vec![standing(accepted, left_out(a)), standing(followed(1), b)],
+            Content(2),
+        ),
+        (
+            "two accepted organisations",
+            vec![standing(accepted, left_out(a)), standing(accepted, b)],
+            Content(2),
+        ),
+        (
+            "among its own slices it counts",
+            vec![
+                standing(followed(0), left_out(builder(a))),
+                standing(followed(0), c),
+                standing(followed(1), b),
+            ],
+            Content(2),
+        ),
+        (
+            "and for those that are followed later",
+            vec![
+                standing(followed(0), left_out(builder(a))),
+                standing(followed(1), c),
+            ],
+            Ambiguous,
+        ),
+        (
+            "what is there of it is served",
+            vec![
+                standing(followed(0), left_out(builder(a))),
+                standing(followed(0), row(4, 1, 4, 4)),
+                standing(followed(1), b),
+            ],
+            Content(1),
+        ),
+    ] {
+        assert_eq!(settle(&claims, own), settled, "{what}");
+        let reversed: Vec<Claim> = claims.iter().rev().copied().collect();
+        assert_eq!(settle(&reversed, own), settled, "{what}, reversed");
+    }
+}
+
 fn claim() -> impl Strategy<Value = Claim> {
     let standing = prop_oneof![
         Just(Standing::Own),
@@ -167,12 +292,14 @@ fn claim() -> impl Strategy<Value = Claim> {
             prop::bool::weighted(0.05),
             prop::bool::weighted(0.2),
             prop::bool::weighted(0.3),
+            prop::bool::weighted(0.8),
         ),
         0..4_i64,
         0..100_i64,
     )
         .prop_map(
-            |(standing, (organization, slice, content), (proven, signed, builder), pusher, age)| {
+            |(standing, (organization, slice, content), class, pusher, age)| {
+                let (proven, signed, builder, held) = class;
                 // A follow is of one organisation, and an organisation has one of the nearer standings.
                 let organization = match standing {
                     Standing::Own => organization,
@@ -185,6 +312,8 @@ fn claim() -> impl Strategy<Value = Claim> {
                     organization,
                     flake: organization * 10 + slice,
                     content,
+                    // An address is recomputed from the content.
+                    held: held || proven,
                     proven,
                     signed,
                     builder,
@@ -207,6 +336,13 @@ fn claims() -> impl Strategy<Value = Vec<Claim>> {
     })
 }
 
+/// Whether a slice has this content.
+fn is_held(claims: &[Claim], content: u32) -> bool {
+    claims
+        .iter()
+        .any(|claim| claim.held && claim.content == content)
+}
+
 /// What a claim is worth within its organisation.
 fn class(claim: &Claim) -> (bool, bool, bool) {
     (claim.proven, claim.signed, claim.builder)
@@ -226,6 +362,8 @@ proptest! {
     ) {
         let may_write = |who, flake| rights.contains(&(who, flake));
         let Settled::Content(content) = settle(&before, may_write) else { return Ok(()); };
+        // Of what is served alone the property says something.
+        if !is_held(&before, content) { return Ok(()); }
         if !(before.iter().all(|claim| claim.flake != added.flake)) { return Ok(()); }
         // A recomputed content address is one content; what is proven here agrees.
         if added.proven { return Ok(()); }
@@ -234,8 +372,8 @@ proptest! {
         let after: Vec<Claim> = before.iter().copied().chain([added]).collect();
         let settled = settle(&after, may_write);
         // The reader is served from the best of the slices with that content.
-        for served in before.iter().filter(|claim| claim.content == content) {
-            let best = before.iter().filter(|claim| claim.content == content)
+        for served in before.iter().filter(|claim| claim.content == content && claim.held) {
+            let best = before.iter().filter(|claim| claim.content == content && claim.held)
                 .min_by_key(|claim| (!claim.proven, claim.standing, !claim.signed, !claim.builder, claim.age)).unwrap();
             if served != best { continue; }
             let pusher = added.pusher.unwrap();
@@ -254,7 +392,7 @@ proptest! {
         }
     }
 
-    /// A follow never takes a path away.
+    /// A follow never takes a path away, with content or without, from other organisations.
     #[test]
     fn a_follow_never_takes_a_path_away(
         before in claims(),
@@ -263,11 +401,13 @@ proptest! {
     ) {
         let may_write = |who, flake| rights.contains(&(who, flake));
         if !(matches!(follow.standing, Standing::Followed(_))) { return Ok(()); }
-        if !(before.iter().all(|claim| claim.flake != follow.flake)) { return Ok(()); }
+        if !(before.iter().all(|claim| claim.organization != follow.organization)) { return Ok(()); }
         let settled = settle(&before, may_write);
         let after: Vec<Claim> = before.iter().copied().chain([follow]).collect();
-        if matches!(settled, Settled::Content(_)) {
-            prop_assert!(matches!(settle(&after, may_write), Settled::Content(_)));
+        let is_served =
+            |claims: &[Claim], settled| matches!(settled, Settled::Content(it) if is_held(claims, it));
+        if is_served(&before, settled) {
+            prop_assert!(is_served(&after, settle(&after, may_write)));
         }
     }
 }

@@ -45,6 +45,8 @@ pub(crate) struct OrganizationEntry {
     pub(crate) name: Name,
     /// Who may push to its flakes.
     pub(crate) push: PushRule,
+    /// Whether it takes the signatures of some keys for a proof.
+    pub(crate) trusts_keys: bool,
 }
 
 /// A copy of all names.
@@ -74,6 +76,7 @@ impl Directory {
                     id: organization.id,
                     name: organization.name,
                     push: organization.push,
+                    trusts_keys: !organization.trusted_keys.is_empty(),
                 };
                 (entry.id, entry)
             })

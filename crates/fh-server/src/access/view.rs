@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use fh_api::{Permission, Role};
 use fh_auth::{Follows, Holdings, Named, Rank, Standing, TokenScope};
-use fh_nix::PublicKey;
+use fh_nix::{PublicKey, StorePath};
 use uuid::Uuid;
 
 use super::directory::{Directory, FlakeEntry};
@@ -47,6 +47,8 @@ pub(crate) struct ViewIdentity {
 pub(crate) struct PathLimits<'a> {
     /// The closures that alone are read.
     pub(crate) closures: Option<ClosureLimit>,
+    /// The paths whose closures these are.
+    pub(crate) roots: &'a [StorePath],
     /// Keys of which one must have signed what is read.
     pub(crate) signed_by: Option<&'a [PublicKey]>,
 }
@@ -91,6 +93,12 @@ impl View {
     pub(crate) fn standing_of(&self, flake_id: i64) -> Option<(i64, Standing)> {
         let flake = self.directory.flake(flake_id)?;
         Some((flake.organization_id, self.standing(flake)?))
+    }
+
+    /// Whether an organisation takes the signatures of some keys for a proof.
+    pub(crate) fn trusts_keys(&self, organization_id: i64) -> bool {
+        let organization = self.directory.organization(organization_id);
+        organization.is_some_and(|organization| organization.trusts_keys)
     }
 
     /// A flake of this view, by its internal id.
@@ -160,6 +168,7 @@ impl View {
                 token: token.map(|token| token.uuid),
                 path_set: token.and_then(|token| token.path_set_id),
             }),
+            roots: scope.closures().unwrap_or_default(),
             signed_by: scope.signed_by(),
         })
     }

@@ -7,15 +7,15 @@
 //! Invariant: where a path is not in the set, every row of it, and every fingerprint of what was left out as
 //! upstream, says the same. So a new row need be compared with one of each alone.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use fh_api::{FlakeName, Role};
 use fh_auth::{FlakeFacts, Holdings};
 use fh_nix::{NarHash, PublicKey, StorePath, StorePathHash};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 
 use super::nars::hex_list;
-use super::slices::store_path;
+use super::slices::{Holder, id_list, store_path};
 use super::trust::Target;
 use super::values::{all, execute, first, parse, parsed};
 use super::{AccessChange, DatabaseError, accounts, grants, trust};
@@ -111,7 +111,7 @@ pub(crate) fn note(
     Ok(new)
 }
 
-fn nar_hash(row: &rusqlite::Row<'_>) -> Result<NarHash, DatabaseError> {
+fn nar_hash(row: &Row<'_>) -> Result<NarHash, DatabaseError> {
     Ok(NarHash::from_bytes(row.get("nar_hash")?))
 }
 
@@ -201,22 +201,7 @@ pub(crate) fn words(
     let sql = "SELECT s.id, s.nar_id, s.flake_id, s.name, s.path_refs, s.pusher_id, s.builder, s.proven, \
                n.nar_hash, n.damaged_at \
                FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id WHERE s.path_hash = ?1";
-    let mut found = all(connection, sql, params![hash.as_bytes()], |row| {
-        let row_id = row.get("id")?;
-        Ok(Word {
-            row_id: Some(row_id),
-            nar_id: row.get("nar_id")?,
-            damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
-            flake_id: row.get("flake_id")?,
-            name: row.get("name")?,
-            nar_hash: nar_hash(row)?,
-            references: row.get("path_refs")?,
-            proven: row.get("proven")?,
-            builder: row.get("builder")?,
-            pusher_id: row.get("pusher_id")?,
-            age: (row_id, 0),
-        })
-    })?;
+    let mut found = all(connection, sql, params![hash.as_bytes()], word_of_row)?;
     let sql = "SELECT flake_id, name, nar_hash, path_refs, pusher_id, builder, after_row \
                FROM slice_upstream WHERE path_hash = ?1";
     found.extend(all(connection, sql, params![hash.as_bytes()], |row| {
@@ -237,6 +222,74 @@ pub(crate) fn words(
     Ok(found)
 }
 
+/// The rows of a path in some slices, in no order, each looked up in the unique index.
+pub(crate) const WORDS_IN: &str = "SELECT s.id, s.nar_id, s.flake_id, s.name, s.path_refs, \
+     s.pusher_id, s.builder, s.proven, n.nar_hash, n.damaged_at \
+     FROM json_each(?2) AS wanted \
+     CROSS JOIN slice_path AS s ON s.path_hash = ?1 AND s.flake_id = wanted.value \
+     CROSS JOIN nar AS n ON n.id = s.nar_id";
+
+/// What the rows in some slices say of a path, in no order.
+pub(crate) fn words_in(
+    connection: &Connection,
+    hash: &StorePathHash,
+    flake_ids: &[i64],
+) -> Result<Vec<Word>, DatabaseError> {
+    let keys = params![hash.as_bytes(), id_list(flake_ids)];
+    all(connection, WORDS_IN, keys, word_of_row)
+}
+
+fn word_of_row(row: &Row<'_>) -> Result<Word, DatabaseError> {
+    let row_id = row.get("id")?;
+    Ok(Word {
+        row_id: Some(row_id),
+        nar_id: row.get("nar_id")?,
+        damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
+        flake_id: row.get("flake_id")?,
+        name: row.get("name")?,
+        nar_hash: nar_hash(row)?,
+        references: row.get("path_refs")?,
+        proven: row.get("proven")?,
+        builder: row.get("builder")?,
+        pusher_id: row.get("pusher_id")?,
+        age: (row_id, 0),
+    })
+}
+
+/// What of a row counts among those that have one content, as far as it is the same for every reader.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Voice {
+    /// Whether a builder pushed it.
+    pub(crate) builder: bool,
+    /// Whether the content address was recomputed.
+    pub(crate) proven: bool,
+    /// Whether signatures came with it, of whomever.
+    pub(crate) has_signatures: bool,
+}
+
+/// Each looked up by its id.
+pub(crate) const VOICES: &str = "SELECT s.id, s.builder, s.proven, s.signatures <> '' AS signed \
+     FROM json_each(?1) AS wanted CROSS JOIN slice_path AS s ON s.id = wanted.value";
+
+/// What counts of these rows, in their order.
+pub(crate) fn voices(
+    connection: &Connection,
+    holders: &[Holder],
+) -> Result<Vec<Voice>, DatabaseError> {
+    let ids: Vec<i64> = holders.iter().map(|holder| holder.row_id).collect();
+    let found = all(connection, VOICES, params![id_list(&ids)], |row| {
+        let voice = Voice {
+            builder: row.get("builder")?,
+            proven: row.get("proven")?,
+            has_signatures: row.get("signed")?,
+        };
+        Ok((row.get::<_, i64>("id")?, voice))
+    })?;
+    let found: HashMap<i64, Voice> = found.into_iter().collect();
+    let voice = |id: &i64| found.get(id).copied().unwrap_or_default();
+    Ok(ids.iter().map(voice).collect())
+}
+
 /// The keys whose signatures an organisation takes for a proof.
 pub(crate) fn trusted_keys(
     connection: &Connection,
@@ -254,6 +307,8 @@ pub(crate) fn set_trusted_keys(
     organization_id: i64,
     keys: &[PublicKey],
 ) -> Result<(), DatabaseError> {
+    // Copies of it tell whether there are any, and what was decided by them is out of date.
+    change.touch_directory();
     let sql = "DELETE FROM trusted_key WHERE organization_id = ?1";
     execute(change, sql, params![organization_id])?;
     let keys: HashSet<String> = keys.iter().map(ToString::to_string).collect();

@@ -247,7 +247,7 @@ pub(crate) fn nar_is_in(
 }
 
 /// Ids as the JSON that a question takes.
-fn id_list(ids: &[i64]) -> String {
+pub(super) fn id_list(ids: &[i64]) -> String {
     let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
     format!("[{}]", words.join(","))
 }

@@ -14,7 +14,7 @@
 //! Tokens of before there were sets have theirs made at their first use, and those that they were derived from
 //! before them.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,10 +26,10 @@ use tokio::sync::{Mutex, OnceCell};
 use uuid::Uuid;
 
 use super::Lookup;
-use super::contested::settled_row;
+use super::holders::row_in;
 use super::limited::{Filter, best_row, info_of};
 use crate::access::{ClosureLimit, PathLimits, View};
-use crate::database::{DatabaseError, Decided, contests, path_sets, slices, tokens};
+use crate::database::{DatabaseError, Decided, path_sets, tokens};
 
 /// Paths in all sets that are remembered, some 50 bytes each.
 const REMEMBERED: u64 = 1_000_000;
@@ -39,9 +39,6 @@ const IDLE: Duration = Duration::from_secs(600);
 
 /// The most paths of one token.
 pub(crate) const MOST: usize = 200_000;
-
-/// Paths of a token that are looked at to tell which organisations they come from.
-const LOOKED_AT: usize = 1_000;
 
 type Cell = Arc<OnceCell<Arc<PathSet>>>;
 
@@ -131,33 +128,6 @@ impl Lookup {
         Ok(set)
     }
 
-    /// The organisations from whose slices a token for closures is served its paths, internal ids: that of its
-    /// first thousand paths by hash, which is to say of any thousand. None for all other tokens: what a key of
-    /// elsewhere has signed cannot be listed.
-    pub(crate) async fn closure_organizations(
-        &self,
-        view: &View,
-    ) -> Result<Vec<i64>, DatabaseError> {
-        let Some(limits) = view.limits().filter(|limits| limits.closures.is_some()) else {
-            return Ok(Vec::new());
-        };
-        let filter = self.filter(view, &limits).await?;
-        let view = view.clone();
-        let organizations = self.shared.database.read(move |connection| {
-            let mut found = BTreeSet::new();
-            let paths = filter.set.iter().flat_map(|set| set.entries());
-            for (hash, _) in paths.take(LOOKED_AT) {
-                let row = best_row(connection, &view, hash, |info| filter.admits(info))?;
-                let Some((row_id, _)) = row else { continue };
-                if let Some(served) = slices::served(connection, row_id, &hash)? {
-                    found.insert(served.organization_id);
-                }
-            }
-            Ok(found.into_iter().collect())
-        });
-        organizations.await
-    }
-
     /// Which rows the limits of a view let through.
     pub(super) async fn filter(
         &self,
@@ -176,6 +146,7 @@ impl Lookup {
         };
         Ok(Filter {
             set,
+            roots: limits.roots.into(),
             signed_by: limits.signed_by.map(Arc::from),
             ..self.no_filter()
         })
@@ -184,6 +155,7 @@ impl Lookup {
     fn no_filter(&self) -> Filter {
         Filter {
             set: None,
+            roots: Vec::new().into(),
             signed_by: None,
             signatures: self.shared.signatures.clone(),
         }
@@ -202,7 +174,7 @@ impl Lookup {
             signed_by: keys,
             ..within.clone()
         };
-        let roots: Vec<StorePathHash> = roots.iter().map(StorePath::hash).collect();
+        let roots = roots.to_vec();
         self.shared
             .database
             .read(move |connection| walk(connection, &view, &roots, &preferred, &within))
@@ -257,24 +229,27 @@ impl Lookup {
 
 /// Every path that the roots refer to, directly or not, and they themselves, as the view has them: of the
 /// rows that `within` lets through a preferred one, where there is one. What the view does not have leads
-/// nowhere.
+/// nowhere, and neither does what it has under another name than the one that is asked for.
 fn walk(
     connection: &Connection,
     view: &View,
-    roots: &[StorePathHash],
+    roots: &[StorePath],
     preferred: &Filter,
     within: &Filter,
 ) -> Result<Walked, DatabaseError> {
-    let mut seen: HashSet<StorePathHash> = roots.iter().copied().collect();
-    let mut unseen: Vec<StorePathHash> = seen.iter().copied().collect();
+    let mut seen: HashSet<StorePathHash> = HashSet::new();
+    let mut unseen = roots.to_vec();
+    unseen.retain(|root| seen.insert(root.hash()));
     let mut entries = Vec::new();
-    while let Some(hash) = unseen.pop() {
+    while let Some(path) = unseen.pop() {
+        let hash = path.hash();
         let mut found = None;
         if preferred.signed_by.is_some() {
-            found = best_row(connection, view, hash, |info| preferred.admits(info))?;
+            let admits = |info: &PathInfo| info.path == path && preferred.admits(info);
+            found = best_row(connection, view, hash, &within.signatures, admits)?;
         }
         if found.is_none() {
-            found = served_row(connection, view, hash, within)?;
+            found = served_row(connection, view, &path, within)?;
         }
         let Some((_, info)) = found else {
             continue;
@@ -283,11 +258,12 @@ fn walk(
             let set = PathSet::new(entries);
             return Ok(Walked { set, whole: false });
         }
-        entries.push((hash, info.content_fingerprint()));
+        // What is within another set is what stands there, of before or of now.
+        let inherited = within.set.as_ref().and_then(|set| set.get(&hash));
+        entries.push((hash, inherited.unwrap_or_else(|| info.named_fingerprint())));
         for reference in &info.references {
-            let reference = reference.hash();
-            if seen.insert(reference) {
-                unseen.push(reference);
+            if seen.insert(reference.hash()) {
+                unseen.push(reference.clone());
             }
         }
     }
@@ -297,22 +273,22 @@ fn walk(
     })
 }
 
-/// The row that a view has of a path. Without limits, where slices disagree, that is the one that they settle
-/// on, and none where they do not.
+/// The row that a view has of a path of this name. Without limits, where slices disagree, that is the one that they
+/// settle on, and none where they do not.
 fn served_row(
     connection: &Connection,
     view: &View,
-    hash: StorePathHash,
+    path: &StorePath,
     within: &Filter,
 ) -> Result<Option<(i64, PathInfo)>, DatabaseError> {
-    let is_limited = within.set.is_some() || within.signed_by.is_some();
-    let nearest = best_row(connection, view, hash, |info| within.admits(info))?;
-    // Whether others disagree about what the view does not have is not asked: it takes longer.
-    if is_limited || nearest.is_none() || !contests::is_contested(connection, &hash)? {
-        return Ok(nearest);
+    let hash = path.hash();
+    if within.set.is_some() || within.signed_by.is_some() {
+        let admits = |info: &PathInfo| info.path == *path && within.admits(info);
+        return best_row(connection, view, hash, &within.signatures, admits);
     }
-    let Some(row_id) = settled_row(connection, view, hash, &within.signatures)? else {
+    let Some(row_id) = row_in(connection, view, hash, &within.signatures)? else {
         return Ok(None);
     };
-    Ok(info_of(connection, hash, row_id)?.map(|info| (row_id, info)))
+    let info = info_of(connection, hash, row_id)?.filter(|info| info.path == *path);
+    Ok(info.map(|info| (row_id, info)))
 }

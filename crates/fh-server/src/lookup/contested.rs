@@ -4,14 +4,14 @@
 //! any other. What is decided for a view is remembered until something is pushed or access changes, since
 //! it depends on what the pushers may write.
 //!
-//! Invariant: where the slices of the view agree, the row is the one that the quick way takes: the lowest
-//! rank, then the oldest. So that others disagree changes no byte of what a view has. And a path of which the
-//! view has no row does not come here, so that nobody tells by the time whether others disagree.
+//! Invariant: where the slices of the view agree, the row is the one that the quick way takes, which
+//! [prefers](super::agreed) as is done here. So that others disagree changes no byte of what a view has. And a path of
+//! which the view has no row does not come here, so that nobody tells by the time whether others disagree.
 
 use std::collections::HashMap;
 
 use fh_auth::Holdings;
-use fh_auth::contest::{Claim, Settled, settle};
+use fh_auth::contest::{Claim, Place, Settled, settle};
 use fh_nix::{NarHash, PublicKey, StorePathHash};
 use rusqlite::Connection;
 
@@ -39,6 +39,8 @@ pub(crate) struct Dispute {
     pub(crate) served: Vec<i64>,
     /// The slices that have another one.
     pub(crate) others: Vec<i64>,
+    /// The slices that have left another one out as signed elsewhere.
+    pub(crate) left_out: Vec<i64>,
 }
 
 impl Lookup {
@@ -100,8 +102,8 @@ impl Lookup {
         view: &View,
         hash: StorePathHash,
     ) -> Result<Option<Dispute>, DatabaseError> {
-        let (holders, nearest) = self.nearest_row(view, hash).await?;
-        if nearest.is_none() || !holders.contested {
+        let holders = self.path(hash).await?;
+        if !holders.contested || !holders.may_be_in(view) {
             return Ok(None);
         }
         let (view, signatures) = (view.clone(), self.shared.signatures.clone());
@@ -123,10 +125,46 @@ pub(super) fn settled_row(
     Ok(winner.map(|winner| winner.row_id))
 }
 
+/// The row that a view has of a path, of those in these slices alone.
+pub(super) fn winner_among(
+    connection: &Connection,
+    view: &View,
+    hash: StorePathHash,
+    flake_ids: &[i64],
+    signatures: &Signatures,
+) -> Result<Option<i64>, DatabaseError> {
+    let words = contests::words_in(connection, &hash, flake_ids)?;
+    let winner = Examined::new(connection, view, hash, words, signatures)?.winner();
+    Ok(winner.map(|winner| winner.row_id))
+}
+
+/// The row that a view would have of a path if there were none but those that are let through; where these do not
+/// settle on one, the one that counts for most.
+pub(super) fn winner_where(
+    connection: &Connection,
+    view: &View,
+    hash: StorePathHash,
+    signatures: &Signatures,
+    admits: impl Fn(i64) -> Result<bool, DatabaseError>,
+) -> Result<Option<i64>, DatabaseError> {
+    let mut admitted = Vec::new();
+    for word in contests::words(connection, &hash)? {
+        if let Some(row_id) = word.row_id
+            && view.rank(word.flake_id).is_some()
+            && admits(row_id)?
+        {
+            admitted.push(word);
+        }
+    }
+    let examined = Examined::new(connection, view, hash, admitted, signatures)?;
+    let winner = examined.winner().map(|winner| winner.row_id);
+    Ok(winner.or_else(|| examined.nearest()))
+}
+
 /// What the slices of a view say of a path, and what it comes to.
 struct Examined {
-    /// Each word with its rank in the view and the number of its content.
-    words: Vec<(u32, u32, Word)>,
+    /// Each word with its place among those of its content, and the number of its content.
+    words: Vec<(Place, u32, Word)>,
     settled: Settled,
 }
 
@@ -137,12 +175,22 @@ impl Examined {
         hash: StorePathHash,
         signatures: &Signatures,
     ) -> Result<Self, DatabaseError> {
+        let words = contests::words(connection, &hash)?;
+        Self::new(connection, view, hash, words, signatures)
+    }
+
+    fn new(
+        connection: &Connection,
+        view: &View,
+        hash: StorePathHash,
+        words_of_all: Vec<Word>,
+        signatures: &Signatures,
+    ) -> Result<Self, DatabaseError> {
         let mut contents: HashMap<(NarHash, String, String), u32> = HashMap::new();
         let mut keys: HashMap<i64, Vec<PublicKey>> = HashMap::new();
         let (mut words, mut claims) = (Vec::new(), Vec::new());
         // What was lost is as good as not there.
-        let words_of_all = contests::words(connection, &hash)?.into_iter();
-        for word in words_of_all.filter(|word| !word.damaged) {
+        for word in words_of_all.into_iter().filter(|word| !word.damaged) {
             let Some((organization, standing)) = view.standing_of(word.flake_id) else {
                 continue;
             };
@@ -159,18 +207,20 @@ impl Examined {
             let signed = !trusted.is_empty()
                 && slices::info_of(connection, &hash, word.flake_id, word.row_id)?
                     .is_some_and(|info| signatures.signed(&info, trusted));
-            claims.push(Claim {
+            let claim = Claim {
                 standing,
                 organization,
                 flake: word.flake_id,
                 content,
+                held: word.row_id.is_some(),
                 proven: word.proven,
                 signed,
                 builder: word.builder,
                 pusher: word.pusher_id,
                 age: word.age,
-            });
-            words.push((standing.rank() as u32, content, word));
+            };
+            words.push((claim.place(), content, word));
+            claims.push(claim);
         }
         let mut rights = Rights::new(connection, view);
         let settled = settle(&claims, |pusher, flake| rights.may_write(pusher, flake));
@@ -178,17 +228,27 @@ impl Examined {
         Ok(Self { words, settled })
     }
 
-    /// The row that is served: of those with the content, that of the lowest rank, then the oldest.
+    /// The row that is served: of those with the content, the one with the lowest place.
     fn winner(&self) -> Option<Winner> {
         let Settled::Content(content) = self.settled else {
             return None;
         };
-        let rows = self.words.iter().filter_map(|(rank, of, word)| {
+        let rows = self.words.iter().filter_map(|(place, of, word)| {
             let (row_id, nar_id) = (word.row_id?, word.nar_id?);
-            (*of == content).then_some((*rank, Winner { row_id, nar_id }))
+            (*of == content).then_some((*place, Winner { row_id, nar_id }))
         });
-        let best = rows.min_by_key(|(rank, winner)| (*rank, winner.row_id));
+        let best = rows.min_by_key(|(place, _)| *place);
         best.map(|(_, winner)| winner)
+    }
+
+    /// The row with the lowest place, whichever content it has.
+    fn nearest(&self) -> Option<i64> {
+        let rows = self
+            .words
+            .iter()
+            .filter(|(_, _, word)| word.row_id.is_some());
+        let nearest = rows.min_by_key(|(place, _, _)| *place);
+        nearest.and_then(|(_, _, word)| word.row_id)
     }
 
     fn dispute(&self) -> Option<Dispute> {
@@ -198,17 +258,19 @@ impl Examined {
         }
         // What is known by its fingerprint alone is not served.
         let served = self.winner().is_some();
-        let slices = |wanted: bool| {
+        let slices = |is_served: bool, is_held: bool| {
             let has = |content: u32| served && self.settled == Settled::Content(content);
             let words = self.words.iter();
             words
-                .filter(|(_, content, _)| has(*content) == wanted)
+                .filter(|(_, content, _)| has(*content) == is_served)
+                .filter(|(_, _, word)| word.row_id.is_some() == is_held)
                 .map(|(_, _, word)| word.flake_id)
                 .collect()
         };
         Some(Dispute {
-            served: slices(true),
-            others: slices(false),
+            served: slices(true, true),
+            others: slices(false, true),
+            left_out: slices(false, false),
         })
     }
 }

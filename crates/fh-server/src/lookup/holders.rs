@@ -12,13 +12,15 @@ use std::sync::Arc;
 use fh_nix::{NarHash, StorePathHash};
 use rusqlite::Connection;
 
+use super::contested::settled_row;
 use super::search::{Class, FIRST, Holders, Ranking, decided_by_oldest, search};
-use super::{Lookup, Shared};
+use super::{Lookup, Shared, agreed};
 use crate::access::{Candidates, View};
 use crate::database::DatabaseError;
-use crate::database::contests;
+use crate::database::contests::{self, Voice};
 use crate::database::nars::Nar;
 use crate::database::slices::{self, Holder};
+use crate::signatures::Signatures;
 
 /// The slices that hold a path, the oldest first.
 #[derive(Clone)]
@@ -27,6 +29,8 @@ pub(super) struct PathHolders {
     /// Slices disagree about it, the view's or others.
     pub(super) contested: bool,
     oldest: Arc<[Holder]>,
+    /// What counts of these rows; empty where one stands alone, or the path is contested.
+    voices: Arc<[Voice]>,
 }
 
 /// A NAR and the flakes that hold it, in the order of their ids.
@@ -46,7 +50,7 @@ fn may_be_more(holders: &[Holder]) -> bool {
 impl PathHolders {
     /// What it takes in memory, in bytes.
     pub(super) fn size(&self) -> usize {
-        size_of_val(&*self.oldest)
+        size_of_val(&*self.oldest) + size_of_val(&*self.voices)
     }
 
     fn load(
@@ -55,20 +59,82 @@ impl PathHolders {
         serial: u64,
     ) -> Result<Self, DatabaseError> {
         let oldest = OfPath::new(connection, hash)?.oldest(i64::MIN, FIRST)?;
+        let contested = contests::is_contested(connection, &hash)?;
+        let voices = if contested || oldest.len() < 2 {
+            Vec::new()
+        } else {
+            contests::voices(connection, &oldest)?
+        };
         Ok(Self {
             serial,
-            contested: contests::is_contested(connection, &hash)?,
+            contested,
             oldest: oldest.into(),
+            voices: voices.into(),
         })
     }
 
-    /// The row that is nearest in a view, if the oldest holders tell.
-    fn decide(&self, view: &View) -> Option<Option<i64>> {
+    /// Whether a view may have the path, as far as the oldest holders tell. Whether slices disagree counts only then:
+    /// else to find that out would take longer, and tell of slices that are not in the view.
+    pub(super) fn may_be_in(&self, view: &View) -> bool {
         if may_be_more(&self.oldest) {
-            decided_by_oldest(view, &self.oldest)
+            decided_by_oldest(view, &self.oldest) != Some(None)
         } else {
-            Some(super::best_of(view, &self.oldest))
+            let mut flakes = self.oldest.iter().map(|holder| holder.flake_id);
+            flakes.any(|flake_id| view.rank(flake_id).is_some())
         }
+    }
+
+    /// The row that a view has, if the oldest holders tell. Of contested paths nothing is decided here.
+    fn decide(&self, view: &View) -> Option<Option<i64>> {
+        if self.contested {
+            return Some(None);
+        }
+        if may_be_more(&self.oldest) {
+            // What a builder has pushed may be newer than what is remembered.
+            if agreed::may_hold_newer(view, &self.oldest) {
+                return None;
+            }
+            if decided_by_oldest(view, &self.oldest)?.is_none() {
+                return Some(None);
+            }
+        }
+        agreed::among(view, &self.oldest, &self.voices)
+    }
+
+    /// The row that a view has, where they do not tell.
+    fn search(
+        &self,
+        connection: &Connection,
+        view: &View,
+        hash: StorePathHash,
+        signatures: &Signatures,
+    ) -> Result<Option<i64>, DatabaseError> {
+        if may_be_more(&self.oldest) {
+            agreed::search_many(connection, view, hash, &self.oldest, signatures)
+        } else {
+            agreed::search_few(connection, view, hash, &self.oldest, signatures)
+        }
+    }
+}
+
+/// The row that a view has of a path, read anew.
+pub(super) fn row_in(
+    connection: &Connection,
+    view: &View,
+    hash: StorePathHash,
+    signatures: &Signatures,
+) -> Result<Option<i64>, DatabaseError> {
+    // Of what is not remembered the serial number says nothing.
+    let holders = PathHolders::load(connection, hash, 0)?;
+    if !holders.may_be_in(view) {
+        return Ok(None);
+    }
+    if holders.contested {
+        return settled_row(connection, view, hash, signatures);
+    }
+    match holders.decide(view) {
+        Some(row_id) => Ok(row_id),
+        None => holders.search(connection, view, hash, signatures),
     }
 }
 
@@ -106,48 +172,41 @@ impl Lookup {
         view: &View,
         hash: StorePathHash,
     ) -> Result<Option<i64>, DatabaseError> {
-        let (holders, nearest) = self.nearest_row(view, hash).await?;
-        // Whether slices disagree counts only where the view has one of them: else to find that out would take
-        // longer, and tell of slices that are not in the view.
-        if nearest.is_none() || !holders.contested {
-            return Ok(nearest);
-        }
-        let winner = Box::pin(self.contested_row(view, hash, holders.serial)).await?;
-        Ok(winner.map(|winner| winner.row_id))
-    }
-
-    /// The holders of a path, and the row that is nearest in a view, whoever disagrees.
-    pub(super) async fn nearest_row(
-        &self,
-        view: &View,
-        hash: StorePathHash,
-    ) -> Result<(PathHolders, Option<i64>), DatabaseError> {
         let shared = &self.shared;
         let (holders, searched) = match shared.paths.get(&shared.database, &hash) {
             Some(holders) => (holders, None),
             None => Box::pin(self.load_path_and_search(view, hash)).await?,
         };
-        if !may_be_more(&holders.oldest) {
-            let nearest = super::best_of(view, &holders.oldest);
-            return Ok((holders, nearest));
+        if holders.contested {
+            if !holders.may_be_in(view) {
+                return Ok(None);
+            }
+            let winner = Box::pin(self.contested_row(view, hash, holders.serial)).await?;
+            return Ok(winner.map(|winner| winner.row_id));
         }
+        if !may_be_more(&holders.oldest)
+            && let Some(row_id) = holders.decide(view)
+        {
+            return Ok(row_id);
+        }
+        // What an organisation trusts is part of the directory, whose state the identity is of.
         let key = (view.identity(), holders.serial);
         let remembered = || shared.rows.get(&key);
         if let Some(row_id) = searched.is_none().then(remembered).flatten() {
-            return Ok((holders, row_id));
+            return Ok(row_id);
         }
         let row_id = match searched.or_else(|| holders.decide(view)) {
             Some(row_id) => row_id,
             None => {
-                let view = view.clone();
+                let (view, signatures) = (view.clone(), shared.signatures.clone());
                 let searched = shared
                     .database
-                    .read(move |connection| search(&view, &OfPath::new(connection, hash)?));
+                    .read(move |connection| holders.search(connection, &view, hash, &signatures));
                 Box::pin(searched).await?
             }
         };
         shared.rows.insert(key, row_id);
-        Ok((holders, row_id))
+        Ok(row_id)
     }
 
     /// The first few holders of a path, and the row that a view has, where those do not decide: in one
@@ -161,11 +220,12 @@ impl Lookup {
             paths, database, ..
         } = &*self.shared;
         let (view, serial) = (view.clone(), self.shared.serial());
+        let signatures = self.shared.signatures.clone();
         let load = move |connection: &Connection| {
             let holders = PathHolders::load(connection, hash, serial)?;
             let searched = match holders.decide(&view) {
                 Some(_) => None,
-                None => Some(search(&view, &OfPath::new(connection, hash)?)?),
+                None => Some(holders.search(connection, &view, hash, &signatures)?),
             };
             Ok((holders, searched))
         };

@@ -1,24 +1,24 @@
 //! Tokens that read certain paths only: closures of named paths, and what certain keys have signed.
 //!
 //! Both limits are decided here, on top of the view, for narinfos, listings and NARs alike. What a token for
-//! closures may read was [fixed](super::closures) when it was made: a row is let through if its content is
-//! the very one that stands there, whatever other slices say of the path.
+//! closures may read was [fixed](super::closures) when it was made: a row is let through if its content and its
+//! name are the very ones that stand there, whatever other slices say of the path.
 //!
 //! Build logs are not for such tokens: a derivation is no part of the closure of what it built.
 
 use std::sync::Arc;
 
 use fh_auth::PathSet;
-use fh_nix::{NarHash, PathInfo, PublicKey, StorePathHash};
+use fh_nix::{NarHash, PathInfo, PublicKey, StorePath, StorePathHash};
 use rusqlite::Connection;
 
 use super::Lookup;
-use super::holders::OfPath;
-use super::search::{Holders as _, search};
+use super::contested::winner_where;
+use super::holders::row_in;
 use crate::access::{PathLimits, View};
 use crate::database::DatabaseError;
 use crate::database::nars::Nar;
-use crate::database::slices::{self, Holder};
+use crate::database::slices;
 use crate::signatures::Signatures;
 
 /// Which rows the limits of a token let through. Clones are cheap.
@@ -26,6 +26,8 @@ use crate::signatures::Signatures;
 pub(super) struct Filter {
     /// The paths and contents that alone are read; `None`: all.
     pub(super) set: Option<Arc<PathSet>>,
+    /// Paths that have these very names.
+    pub(super) roots: Arc<[StorePath]>,
     /// The keys of which one must have signed what is read; `None`: none need have.
     pub(super) signed_by: Option<Arc<[PublicKey]>>,
     pub(super) signatures: Signatures,
@@ -40,9 +42,14 @@ impl Filter {
     /// Whether what a row says is let through.
     pub(super) fn admits(&self, info: &PathInfo) -> bool {
         let hash = info.path.hash();
-        self.set
-            .as_ref()
-            .is_none_or(|set| set.holds(&hash, &info.content_fingerprint()))
+        let mut named = self.roots.iter().filter(|root| root.hash() == hash);
+        // Sets of before tell of the content alone.
+        let holds = |set: &Arc<PathSet>| {
+            set.holds(&hash, &info.named_fingerprint())
+                || set.holds(&hash, &info.content_fingerprint())
+        };
+        named.all(|root| *root == info.path)
+            && self.set.as_ref().is_none_or(holds)
             && self
                 .signed_by
                 .as_ref()
@@ -69,9 +76,10 @@ impl Lookup {
             return Ok(row_id);
         }
         let view = view.clone();
-        let searched = shared
-            .database
-            .read(move |connection| best_row(connection, &view, hash, |info| filter.admits(info)));
+        let searched = shared.database.read(move |connection| {
+            let admits = |info: &PathInfo| filter.admits(info);
+            best_row(connection, &view, hash, &filter.signatures, admits)
+        });
         let row_id = searched.await?.map(|(row_id, _)| row_id);
         shared.rows.insert(key, row_id);
         Ok(row_id)
@@ -117,38 +125,70 @@ pub(super) fn info_of(
     Ok(slices::served(connection, row_id, &hash)?.map(|served| served.info))
 }
 
-/// The row of a path that a view has, of those that are let through: that of the lowest rank, then the
-/// oldest, whoever else disagrees with it.
+/// The row of a path that a view has, of those that are let through: the one that it has without limits, where
+/// that is one of them. Else the one that they would settle on, were they alone; and where they do not, the one that
+/// counts for most.
 pub(super) fn best_row(
     connection: &Connection,
     view: &View,
     hash: StorePathHash,
+    signatures: &Signatures,
     admits: impl Fn(&PathInfo) -> bool,
 ) -> Result<Option<(i64, PathInfo)>, DatabaseError> {
-    let holders = OfPath::new(connection, hash)?;
-    // As a rule nobody disagrees, and the first one is it: the others are not even read.
-    let Some(first) = search(view, &holders)? else {
-        return Ok(None);
-    };
     let look = |row_id| {
         let info = info_of(connection, hash, row_id)?;
         Ok::<_, DatabaseError>(info.filter(&admits).map(|info| (row_id, info)))
     };
-    if let Some(found) = look(first)? {
+    // As a rule this is it: the others are not even read.
+    if let Some(row_id) = row_in(connection, view, hash, signatures)?
+        && let Some(found) = look(row_id)?
+    {
         return Ok(Some(found));
     }
-    let mut ranked: Vec<(u32, Holder)> = holders
-        .oldest(i64::MIN, usize::MAX)?
-        .into_iter()
-        .filter(|holder| holder.row_id != first)
-        .filter_map(|holder| view.rank(holder.flake_id).map(|rank| (rank, holder)))
-        .collect();
-    // Stable: of equal ranks the oldest stays first.
-    ranked.sort_by_key(|(rank, _)| *rank);
-    for (_, holder) in ranked {
-        if let Some(found) = look(holder.row_id)? {
-            return Ok(Some(found));
-        }
+    let admitted = |row_id| Ok::<_, DatabaseError>(look(row_id)?.is_some());
+    match winner_where(connection, view, hash, signatures, admitted)? {
+        Some(row_id) => look(row_id),
+        None => Ok(None),
     }
-    Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use fh_nix::StoreDir;
+
+    use super::*;
+
+    #[test]
+    fn a_set_of_before_tells_of_the_content_and_one_of_now_of_the_name_as_well() {
+        let path = |name: &str| -> StorePath {
+            let path = format!("00000000000000000000000000000000-{name}");
+            path.parse().unwrap()
+        };
+        let info = PathInfo {
+            path: path("tool"),
+            nar_hash: NarHash::of(b"tool"),
+            nar_size: 4,
+            references: Default::default(),
+            deriver: None,
+            signatures: Vec::new(),
+            ca: None,
+        };
+        let renamed = PathInfo {
+            path: path("nonsense"),
+            ..info.clone()
+        };
+        let hash = info.path.hash();
+        let filter = |fingerprint, roots: &[StorePath]| Filter {
+            set: Some(Arc::new(PathSet::new([(hash, fingerprint)]))),
+            roots: roots.into(),
+            signed_by: None,
+            signatures: Signatures::new(StoreDir::default()),
+        };
+        let now = filter(info.named_fingerprint(), &[]);
+        assert!(now.admits(&info) && !now.admits(&renamed));
+        let before = filter(info.content_fingerprint(), &[]);
+        assert!(before.admits(&info) && before.admits(&renamed));
+        let root = filter(info.content_fingerprint(), &[path("tool")]);
+        assert!(root.admits(&info) && !root.admits(&renamed));
+    }
 }

@@ -17,6 +17,7 @@
 //!   a flake was removed, so nothing that was learnt before counts after;
 //! - memory is bounded, whatever is asked for and however many slices hold a path.
 
+mod agreed;
 pub(crate) mod closures;
 mod contested;
 mod explained;
@@ -43,7 +44,7 @@ use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};
 use crate::access::{View, ViewIdentity};
 use crate::database::nars::Nar;
-use crate::database::slices::{self, Holder, Served};
+use crate::database::slices::{self, Served};
 use crate::database::{Database, DatabaseError};
 use crate::keys::Keys;
 use crate::signatures::Signatures;
@@ -160,8 +161,8 @@ impl Lookup {
         }
     }
 
-    /// The narinfo of a path as a view has it: of the slice with the lowest rank, then the oldest; where slices
-    /// disagree, of the one that [`fh_auth::contest`] settles on.
+    /// The narinfo of a path as a view has it: of the slice whose word counts for most, see [`agreed`]; where
+    /// slices disagree, of the ones with the content that [`fh_auth::contest`] settles on.
     /// `None` where no slice of the view holds the path.
     pub(crate) async fn narinfo(
         &self,
@@ -389,12 +390,6 @@ impl Shared {
             text: narinfo.to_text(&self.store_dir).into(),
         })
     }
-}
-
-/// The row that a view has where nobody disagrees: that of the lowest rank. Of equal ranks the first, which is
-/// the oldest.
-fn best_of(view: &View, holders: &[Holder]) -> Option<i64> {
-    search::best_of(view, holders).map(|best| best.row_id)
 }
 
 /// Where a NAR is, relative to the root of the cache.

@@ -207,6 +207,7 @@ async fn disputed(
     Ok(Some(Disputed {
         served: names(dispute.served),
         others: names(dispute.others),
+        left_out: names(dispute.left_out),
     }))
 }
 

@@ -376,26 +376,30 @@ pub(crate) async fn test(
     };
     let name: Name = path.org.parse().map_err(|_| ApiError::NotFound)?;
     let own = state.workloads().audiences().of(&name, unverified.claims());
-    let bare: Vec<&str> = own.iter().map(String::as_str).collect();
-    let verdicts = policies.iter().map(|policy| {
-        let verdict = match &identity {
-            Some(identity) if policy.policy.issuer == identity.issuer => {
-                examine(policy, identity, &own)
+    // A hundred policies may have thousands of patterns: nobody else waits for them.
+    let examined = tokio::task::spawn_blocking(move || {
+        let bare: Vec<&str> = own.iter().map(String::as_str).collect();
+        let verdicts = policies.iter().map(|policy| {
+            let verdict = match &identity {
+                Some(identity) if policy.policy.issuer == identity.issuer => {
+                    examine(policy, identity, &own)
+                }
+                _ => policy.policy.examine(unverified.claims(), &bare),
+            };
+            PolicyVerdict {
+                policy: policy.name.clone(),
+                // Claims that nobody has vouched for open nothing.
+                role: verdict.role.filter(|_| identity.is_some()),
+                builder: verdict.builder && identity.is_some(),
+                failures: verdict.failures,
+                remarks: verdict.remarks,
             }
-            _ => policy.policy.examine(unverified.claims(), &bare),
-        };
-        PolicyVerdict {
-            policy: policy.name.clone(),
-            // Claims that nobody has vouched for open nothing.
-            role: verdict.role.filter(|_| identity.is_some()),
-            builder: verdict.builder && identity.is_some(),
-            failures: verdict.failures,
-            remarks: verdict.remarks,
+        });
+        TrustTest {
+            refused,
+            policies: verdicts.collect(),
+            claims: Value::Object(unverified.claims().clone()),
         }
     });
-    Ok(Json(TrustTest {
-        refused,
-        policies: verdicts.collect(),
-        claims: Value::Object(unverified.claims().clone()),
-    }))
+    Ok(Json(examined.await.map_err(ApiError::internal)?))
 }

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::database::Decided;
-use crate::database::{Database, nars};
+use crate::database::{Database, contests, nars};
 
 /// `slices` slices of `paths` paths each; path and NAR 0 are in all of them, the others in one.
 fn generate(connection: &Connection, slices: i64, paths: i64) {
@@ -77,6 +77,8 @@ async fn every_question_is_a_search_of_an_index() {
                 HOLDERS_OF_NAR,
                 NAR_IS_IN,
                 NEXT_HOLDER,
+                contests::WORDS_IN,
+                contests::VOICES,
                 nars::STORED,
                 nars::RECEIVED,
                 packed::BLOCKS,

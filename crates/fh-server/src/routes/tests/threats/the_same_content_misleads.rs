@@ -5,7 +5,7 @@ use super::Stage;
 use crate::push::tests::{Item, request};
 
 /// The same hash and NAR, with another name.
-fn renamed(item: &Item) -> Item {
+pub(super) fn renamed(item: &Item) -> Item {
     let mut other = item.clone();
     other.base = format!("{}-nonsense", item.hash());
     other.info.path.clone_from(&other.base);

@@ -1,0 +1,166 @@
+//! With a path come its deriver, by which `nix log` finds the log, and the signatures of whoever pushed it, by which
+//! a Nix knows it that trusts the builder alone. Somebody who counts for less pushes the same content before: what
+//! they say of it is not served in the builder's place.
+
+use fh_nix::{PathInfo, SecretKey};
+use serde_json::json;
+
+use super::Stage;
+use crate::database::slices;
+use crate::database::{DatabaseError, Decided};
+use crate::push::tests::Item;
+
+fn key() -> SecretKey {
+    SecretKey::from_seed("builder-1", [5; 32]).unwrap()
+}
+
+/// The same content as somebody says it who has not signed it, and as its builder does.
+fn tools(stage: &Stage) -> (Item, Item) {
+    let derived = |item: Item, by: &str| {
+        let mut item = item;
+        item.info.deriver = Some(format!("{}-tool.drv", by.repeat(32)));
+        item
+    };
+    let tool = Item::new("tool", b"tool");
+    let store_dir = stage.scene.server.state.store_dir();
+    let signed = tool.clone().signed(store_dir, &key());
+    (derived(tool, "1"), derived(signed, "2"))
+}
+
+/// Whether it is the builder's word: its deriver and its signature, or neither.
+#[track_caller]
+fn is_builders(info: &PathInfo, built: &Item) -> bool {
+    let deriver = info.deriver.as_ref().map(ToString::to_string);
+    let is_its = deriver == built.info.deriver;
+    let key = key();
+    let mut names = info.signatures.iter().map(fh_nix::Signature::key_name);
+    assert_eq!(names.any(|name| name == key.name()), is_its);
+    is_its
+}
+
+async fn reads_builders(stage: &Stage, root: &str, built: &Item, token: &str) -> bool {
+    let narinfo = stage.scene.narinfo(root, built, token).await;
+    is_builders(&narinfo.unwrap().info, built)
+}
+
+#[tokio::test]
+async fn of_a_colleague_who_was_first() {
+    let stage = Stage::set("acme/play").await;
+    let (early, built) = tools(&stage);
+    stage.push("acme/play", &stage.bob, &[&early], None).await;
+    assert!(!reads_builders(&stage, "", &built, &stage.rita).await);
+    let builder = &stage.builder;
+    stage.push("acme/app", builder, &[&built], None).await;
+    for root in ["", "/cache/acme", "/cache/acme/app"] {
+        let reads = reads_builders(&stage, root, &built, &stage.rita).await;
+        assert!(reads, "{root}");
+    }
+    // Who names his flake means it.
+    let named = reads_builders(&stage, "/cache/acme/play", &built, &stage.rita);
+    assert!(!named.await);
+    // So it is where somebody else disagrees, of whom the reader sees nothing.
+    let server = &stage.scene.server;
+    let mallory = server.user("mallory").await;
+    server.organization("evil", &mallory).await;
+    server.flake("evil/x", "private", &mallory).await;
+    let other = Item::new("tool", b"another tool");
+    stage.push("evil/x", &mallory, &[&other], None).await;
+    assert!(reads_builders(&stage, "", &built, &stage.rita).await);
+}
+
+#[tokio::test]
+async fn of_what_is_followed_later() {
+    let stage = Stage::set("acme/play").await;
+    let (early, built) = tools(&stage);
+    let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+    let mallory = server.user("mallory").await;
+    for (organization, owner) in [("good", ann), ("evil", &mallory)] {
+        server.organization(organization, owner).await;
+        let flake = format!("{organization}/x");
+        server.flake(&flake, "public", owner).await;
+    }
+    stage.push("evil/x", &mallory, &[&early], None).await;
+    stage.push("good/x", ann, &[&built], None).await;
+    let zoe = server.user("zoe").await;
+    for (follows, expected) in [
+        (["good/x", "evil/x"], true),
+        (["evil/x", "good/x"], false),
+        (["good/*", "evil/*"], true),
+    ] {
+        server.follow(&zoe, &follows).await.expect(200);
+        let reads = reads_builders(&stage, "", &built, &zoe).await;
+        assert_eq!(reads, expected, "{follows:?}");
+    }
+}
+
+/// Where no builder pushes, a key that the organisation trusts tells whose word counts.
+#[tokio::test]
+async fn of_a_person_where_a_trusted_key_has_signed_it() {
+    let stage = Stage::set("acme/play").await;
+    let (early, built) = tools(&stage);
+    let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+    stage.push("acme/play", &stage.bob, &[&early], None).await;
+    stage.push("acme/app", ann, &[&built], None).await;
+    for trusts in [false, true, false] {
+        let keys: Vec<String> = trusts
+            .then(|| key().public().to_string())
+            .into_iter()
+            .collect();
+        server
+            .patch("/api/v1/orgs/acme", ann, json!({ "trusted_keys": keys }))
+            .await
+            .expect(200);
+        for _ in 0..2 {
+            let reads = reads_builders(&stage, "", &built, &stage.rita).await;
+            assert_eq!(reads, trusts);
+        }
+    }
+}
+
+/// The path stands in more slices of strangers than are remembered, and they are all older.
+#[tokio::test]
+async fn of_a_colleague_where_very_many_slices_hold_it() {
+    let stage = Stage::set("acme/play").await;
+    let (early, built) = tools(&stage);
+    let server = &stage.scene.server;
+    let mallory = server.user("mallory").await;
+    server.organization("evil", &mallory).await;
+    let mut flakes = Vec::new();
+    for index in 0..70 {
+        let flake = format!("evil/x{index}");
+        server.flake(&flake, "private", &mallory).await;
+        flakes.push(server.flake_id(&flake).await);
+    }
+    stage.push("evil/x0", &mallory, &[&early], None).await;
+    let info = PathInfo {
+        path: early.base.parse().unwrap(),
+        nar_hash: early.nar_hash(),
+        nar_size: early.info.nar_size,
+        references: Default::default(),
+        deriver: None,
+        signatures: Vec::new(),
+        ca: None,
+    };
+    let written = server
+        .state
+        .database()
+        .write(Decided::by_server(), move |transaction| {
+            let sql = "SELECT id FROM nar";
+            let nar_id = transaction.query_row(sql, [], |row| row.get(0))?;
+            for flake_id in flakes {
+                slices::insert(transaction, flake_id, &info, nar_id, Default::default())?;
+            }
+            Ok::<_, DatabaseError>(())
+        });
+    written.await.unwrap();
+    stage.push("acme/play", &stage.bob, &[&early], None).await;
+    assert!(!reads_builders(&stage, "", &built, &stage.rita).await);
+    let builder = &stage.builder;
+    stage.push("acme/app", builder, &[&built], None).await;
+    for _ in 0..2 {
+        for root in ["", "/cache/acme", "/cache/acme/app"] {
+            let reads = reads_builders(&stage, root, &built, &stage.rita).await;
+            assert!(reads, "{root}");
+        }
+    }
+}
