@@ -32,7 +32,9 @@ impl Download {
     fn begin(scene: &Scene, path: &str) -> Self {
         let admin = scene.served.admin();
         let mut stream = TcpStream::connect(admin.address).unwrap();
-        stream.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(60)))
+            .unwrap();
         let token = admin.token.unwrap();
         let head = format!(
             "GET {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\nConnection: close\r\n\r\n"
@@ -77,11 +79,15 @@ fn replace_servers(served: Served, times: usize) {
         scene.check_flake(flake, &paths);
     }
     // All but the first, which somebody reads from, have nothing left to do.
-    eventually("servers that nobody needs end", || scene.served.draining() == 1);
+    eventually("servers that nobody needs end", || {
+        scene.served.draining() == 1
+    });
     let read = download.end();
     let again = scene.served.admin().get(&nar).expect(200).body;
     assert!(read == again, "{} of {} bytes", read.len(), again.len());
-    eventually("the server that was read from ends", || scene.served.draining() == 0);
+    eventually("the server that was read from ends", || {
+        scene.served.draining() == 0
+    });
     scene.check();
     scene.check_storage();
 }

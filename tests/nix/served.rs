@@ -90,13 +90,14 @@ impl Served {
 
     /// How many of those that were told to stop have not ended yet. The others have ended well.
     pub(crate) fn draining(&mut self) -> usize {
-        self.draining.retain_mut(|former| match former.try_wait().unwrap() {
-            None => true,
-            Some(status) => {
-                assert!(status.success(), "{status}");
-                false
-            }
-        });
+        self.draining
+            .retain_mut(|former| match former.try_wait().unwrap() {
+                None => true,
+                Some(status) => {
+                    assert!(status.success(), "{status}");
+                    false
+                }
+            });
         self.draining.len()
     }
 

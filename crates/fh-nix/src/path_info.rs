@@ -6,7 +6,7 @@ use crate::{ContentAddress, NarHash, PublicKey, SecretKey, Signature, StoreDir, 
 
 /// Signatures of one name that are verified. A key makes one, and a rotation under the old name two; who sends
 /// more wants to keep somebody busy.
-pub const SIGNATURES_OF_A_NAME: usize = 4;
+const SIGNATURES_OF_A_NAME: usize = 4;
 
 /// A store path with the hash and size of its NAR, what it refers to, and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,7 +47,7 @@ impl PathInfo {
     }
 
     /// Whether any of the signatures is `key`'s, cryptographically and not by name alone. Of those with its name
-    /// only the first [`SIGNATURES_OF_A_NAME`] are looked at.
+    /// only the first four are looked at.
     #[must_use]
     pub fn verify(&self, store_dir: &StoreDir, key: &PublicKey) -> bool {
         let mut candidates = self

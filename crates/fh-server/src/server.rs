@@ -168,7 +168,10 @@ impl RunningServer {
             tenure.hand_over();
         };
         tokio::join!(self.serving.stop(self.stop_timeout, at_once), hand_over);
-        if tokio::time::timeout(WORK_STOP, tenure.work_done()).await.is_err() {
+        if tokio::time::timeout(WORK_STOP, tenure.work_done())
+            .await
+            .is_err()
+        {
             tracing::warn!("some work that was begun did not end");
         }
         if let Err(error) = self.state.denials().flush(true).await {

@@ -1,6 +1,7 @@
 //! Signatures of others, verified once and remembered: most pushes of a project carry the same upstream
 //! paths, what a token for signed paths reads is read again, and a signature costs fifty microseconds.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fh_nix::{PathInfo, PublicKey, StoreDir};
@@ -9,6 +10,29 @@ use sha2::{Digest as _, Sha256};
 
 /// Verdicts that are remembered, about 100 bytes each.
 const VERDICTS: u64 = 50_000;
+
+/// Keys of one name that are taken together: those of a rotation under the old name. Each is tried on each signature
+/// of its name.
+const KEYS_OF_A_NAME: usize = 4;
+
+/// Keys of which no more than a few have the same name.
+///
+/// # Errors
+/// A sentence that names the name.
+pub(crate) fn few_of_a_name(keys: Vec<PublicKey>) -> Result<Vec<PublicKey>, String> {
+    let mut names: HashMap<&str, usize> = HashMap::new();
+    for key in &keys {
+        let count = names.entry(key.name()).or_default();
+        *count += 1;
+        if *count > KEYS_OF_A_NAME {
+            return Err(format!(
+                "more than {KEYS_OF_A_NAME} keys have the name {}",
+                key.name()
+            ));
+        }
+    }
+    Ok(keys)
+}
 
 /// Verifies signatures; clones share what is remembered.
 #[derive(Clone)]
@@ -61,6 +85,18 @@ mod tests {
     use fh_nix::{NarHash, SecretKey, Signature, StorePath};
 
     use super::*;
+
+    #[test]
+    fn a_crowd_of_keys_under_one_name_is_refused() {
+        let keys = |name: &str, seeds: std::ops::Range<u8>| -> Vec<PublicKey> {
+            let key = |seed| SecretKey::from_seed(name, [seed; 32]).unwrap().public();
+            seeds.map(key).collect()
+        };
+        let few = [keys("a-1", 0..4), keys("b-1", 0..4)].concat();
+        assert_eq!(few_of_a_name(few.clone()).unwrap(), few);
+        let error = few_of_a_name(keys("a-1", 0..5)).unwrap_err();
+        assert_eq!(error, "more than 4 keys have the name a-1");
+    }
 
     #[test]
     fn what_was_left_out_and_comes_as_a_signature_is_another_question() {

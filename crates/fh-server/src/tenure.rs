@@ -116,7 +116,9 @@ impl Tenure {
             match is_taken(&self.shared.asked) {
                 Ok(false) => return,
                 Ok(true) => {}
-                Err(error) => tracing::warn!(%error, "cannot ask whether the former server is gone"),
+                Err(error) => {
+                    tracing::warn!(%error, "cannot ask whether the former server is gone")
+                }
             }
             tokio::time::sleep(PAUSE).await;
         }

@@ -17,8 +17,8 @@ use crate::database::Decided;
 use crate::database::tokens::Token;
 use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
 use crate::state::AppState;
-use crate::{routes, server, telemetry};
 use crate::tenure::Tenure;
+use crate::{routes, server, telemetry};
 
 /// Makes a named pipe, which nobody writes to.
 pub(crate) fn make_pipe(path: &std::path::Path) {

@@ -211,6 +211,17 @@ mod tests {
         }
 
         #[test]
+        fn a_long_pattern_is_like_a_short_one(
+            pattern in "[ab/*?]{0,8}",
+            text in "[ab/]{0,8}",
+            before in 50_usize..140,
+        ) {
+            let before = "x".repeat(before);
+            let long = matches(&format!("{before}{pattern}"), &format!("{before}{text}"));
+            prop_assert_eq!(long, matches(&pattern, &text));
+        }
+
+        #[test]
         fn a_text_without_wildcards_matches_itself_alone(text in "[^*?]{0,20}", other in ".{0,20}") {
             prop_assert!(matches(&text, &text));
             prop_assert_eq!(matches(&text, &other), text == other);

@@ -4,8 +4,8 @@ use tempfile::TempDir;
 
 use super::*;
 use crate::database::Decided;
-use crate::testing::{self, TestServer};
 use crate::tenure;
+use crate::testing::{self, TestServer};
 
 fn mode(path: &Path) -> u32 {
     path.metadata().unwrap().permissions().mode() & 0o7777

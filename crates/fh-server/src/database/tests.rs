@@ -371,14 +371,20 @@ async fn what_another_process_writes_makes_decisions_stale() {
     };
     let decided = Decided::at(ours.generation());
     write(&ours, decided, "first").await.unwrap();
-    write(&ours, decided, "own writes are none of others").await.unwrap();
-    write(&theirs, Decided::by_server(), "second").await.unwrap();
+    write(&ours, decided, "own writes are none of others")
+        .await
+        .unwrap();
+    write(&theirs, Decided::by_server(), "second")
+        .await
+        .unwrap();
     let error = write(&ours, decided, "third").await.unwrap_err();
     assert!(matches!(error, DatabaseError::Stale), "{error}");
     let decided = Decided::at(ours.generation());
     write(&ours, decided, "third").await.unwrap();
     // What depends on nothing that was decided is not held up.
-    write(&theirs, Decided::by_server(), "fourth").await.unwrap();
+    write(&theirs, Decided::by_server(), "fourth")
+        .await
+        .unwrap();
     write(&ours, Decided::by_server(), "fifth").await.unwrap();
     // Whoever keeps copies is told all the same, once.
     assert!(ours.notice_others().await.unwrap());

@@ -14,7 +14,7 @@
 //! Tokens of before there were sets have theirs made at their first use, and those that they were derived from
 //! before them.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -29,7 +29,7 @@ use super::Lookup;
 use super::holders::row_in;
 use super::limited::{Filter, best_row, info_of};
 use crate::access::{ClosureLimit, PathLimits, View};
-use crate::database::{DatabaseError, Decided, path_sets, tokens};
+use crate::database::{DatabaseError, Decided, path_sets, slices, tokens};
 
 /// Paths in all sets that are remembered, some 50 bytes each.
 const REMEMBERED: u64 = 1_000_000;
@@ -39,6 +39,9 @@ const IDLE: Duration = Duration::from_secs(600);
 
 /// The most paths of one token.
 pub(crate) const MOST: usize = 200_000;
+
+/// Paths of a token that are looked at to tell which organisations they come from.
+const LOOKED_AT: usize = 1_000;
 
 type Cell = Arc<OnceCell<Arc<PathSet>>>;
 
@@ -126,6 +129,35 @@ impl Lookup {
         // Once more, now that its weight is known.
         cells.insert(id, cell);
         Ok(set)
+    }
+
+    /// The organisations from whose slices a token for closures is served its paths, internal ids: that of its
+    /// first thousand paths by hash, which is to say of any thousand. None for all other tokens: what a key of
+    /// elsewhere has signed cannot be listed.
+    pub(crate) async fn closure_organizations(
+        &self,
+        view: &View,
+    ) -> Result<Vec<i64>, DatabaseError> {
+        let Some(limits) = view.limits().filter(|limits| limits.closures.is_some()) else {
+            return Ok(Vec::new());
+        };
+        let filter = self.filter(view, &limits).await?;
+        let view = view.clone();
+        let organizations = self.shared.database.read(move |connection| {
+            let mut found = BTreeSet::new();
+            let paths = filter.set.iter().flat_map(|set| set.entries());
+            for (hash, _) in paths.take(LOOKED_AT) {
+                let row = best_row(connection, &view, hash, &filter.signatures, |info| {
+                    filter.admits(info)
+                })?;
+                let Some((row_id, _)) = row else { continue };
+                if let Some(served) = slices::served(connection, row_id, &hash)? {
+                    found.insert(served.organization_id);
+                }
+            }
+            Ok(found.into_iter().collect())
+        });
+        organizations.await
     }
 
     /// Which rows the limits of a view let through.

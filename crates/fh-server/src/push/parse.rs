@@ -6,6 +6,7 @@ use fh_api::{PushPath, PushRequest};
 use fh_nix::{NarHash, PathInfo, PublicKey, StoreDir, StorePath, StorePathHash};
 
 use crate::error::ApiError;
+use crate::signatures::few_of_a_name;
 
 /// Signatures of one path, and keys of one request: more are nobody's in earnest.
 const MAX_SIGNATURES: usize = 64;
@@ -43,7 +44,9 @@ pub(super) fn parse(
         .skip_signed_by
         .iter()
         .map(|key| key.parse())
-        .collect::<Result<_, fh_nix::Error>>()
+        .collect::<Result<Vec<_>, fh_nix::Error>>()
+        .map_err(|error| error.to_string())
+        .and_then(few_of_a_name)
         .map_err(|error| ApiError::BadRequest(format!("skip_signed_by: {error}")))?;
     let logs = parse_logs(&request)?;
     let mut seen = HashSet::with_capacity(request.paths.len());

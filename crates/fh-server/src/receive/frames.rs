@@ -59,7 +59,9 @@ pub(crate) enum FrameFault {
         problem: &'static str,
     },
     /// Its window is larger than readers take.
-    #[error("at byte {offset}, a zstd frame begins that needs too much memory: a window of {window} bytes")]
+    #[error(
+        "at byte {offset}, a zstd frame begins that needs too much memory: a window of {window} bytes"
+    )]
     Window {
         /// Where, in compressed bytes.
         offset: u64,
@@ -387,7 +389,17 @@ mod tests {
         assert!(matches!(error, FrameFault::Window { .. }), "{error}");
         // A whole one, which is decompressed in one go: a block without content, the last.
         let frame = |log: u8, mantissa: u8| {
-            [0x28, 0xB5, 0x2F, 0xFD, 0x00, (log - 10) << 3 | mantissa, 1, 0, 0]
+            [
+                0x28,
+                0xB5,
+                0x2F,
+                0xFD,
+                0x00,
+                (log - 10) << 3 | mantissa,
+                1,
+                0,
+                0,
+            ]
         };
         let whole = [compress(b"content"), frame(31, 0).to_vec()].concat();
         let at = whole.len() - 9;

@@ -15,6 +15,7 @@ use crate::database::{DatabaseError, path_sets};
 use crate::error::ApiError;
 use crate::even;
 use crate::lookup::closures::MOST;
+use crate::signatures::few_of_a_name;
 use crate::state::AppState;
 
 /// The most items that each limit of a token may have.
@@ -138,7 +139,8 @@ async fn closures(
 
 fn signed_by(state: &AppState, keys: &[String]) -> Result<Vec<PublicKey>, ApiError> {
     bounded("signed_by", Some(keys))?;
-    keys.iter()
+    let keys: Vec<PublicKey> = keys
+        .iter()
         .map(|text| {
             let key: PublicKey = text
                 .parse()
@@ -152,5 +154,7 @@ fn signed_by(state: &AppState, keys: &[String]) -> Result<Vec<PublicKey>, ApiErr
             }
             Ok(key)
         })
-        .collect()
+        .collect::<Result<_, ApiError>>()?;
+    few_of_a_name(keys)
+        .map_err(|error| ApiError::InvalidContent(format!("the field signed_by: {error}")))
 }

@@ -23,6 +23,7 @@ use crate::database::accounts::Account;
 use crate::database::audit::{self, Event};
 use crate::database::{contests, members, organizations};
 use crate::error::ApiError;
+use crate::signatures::few_of_a_name;
 use crate::state::AppState;
 
 /// Organisations.
@@ -291,7 +292,8 @@ fn trusted_keys(state: &AppState, texts: &[String]) -> Result<Vec<PublicKey>, Ap
         }
         Ok(key)
     };
-    texts.iter().map(key).collect()
+    let keys = texts.iter().map(key).collect::<Result<_, ApiError>>()?;
+    few_of_a_name(keys).map_err(ApiError::InvalidContent)
 }
 
 /// `DELETE /api/v1/orgs/{org}`: for its owners, once it has no flakes. Its members, teams, grants,

@@ -70,7 +70,10 @@ pub(crate) async fn plan(
 ) -> Result<(StatusCode, Json<PushPlan>), ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
     let wanted: PushRequest = plan_body(request, state.settings().limits.plan_size).await?;
-    let plan = finish(state.tenure().clone(), async move { state.pushes().plan(&caller, &flake, wanted).await }).await?;
+    let plan = finish(state.tenure().clone(), async move {
+        state.pushes().plan(&caller, &flake, wanted).await
+    })
+    .await?;
     let status = match plan.id {
         Some(_) => StatusCode::CREATED,
         None => StatusCode::OK,
@@ -129,7 +132,9 @@ pub(crate) async fn commit(
     path: PushPath,
 ) -> Result<Json<CommitSummary>, ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
-    let summary = finish(state.tenure().clone(), async move { state.pushes().commit(&caller, &flake, path.id).await });
+    let summary = finish(state.tenure().clone(), async move {
+        state.pushes().commit(&caller, &flake, path.id).await
+    });
     summary.await.map(Json)
 }
 
@@ -140,7 +145,10 @@ pub(crate) async fn forget(
     path: PushPath,
 ) -> Result<StatusCode, ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
-    finish(state.tenure().clone(), async move { state.pushes().forget(&caller, &flake, path.id).await }).await?;
+    finish(state.tenure().clone(), async move {
+        state.pushes().forget(&caller, &flake, path.id).await
+    })
+    .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -1,11 +1,11 @@
 //! One file a threat, named by it.
 
 mod a_closure_token_grows;
+mod a_closure_token_is_given_another_name;
 mod a_closure_token_is_told_names;
+mod a_fingerprint_of_a_follow_takes_a_path_away;
 mod a_guest_learns_who_the_members_are;
 mod a_guest_widens_the_views_of_members;
-mod a_closure_token_is_given_another_name;
-mod a_fingerprint_of_a_follow_takes_a_path_away;
 mod a_log_that_counts_for_less_is_shown;
 mod a_thief_outlives_the_stolen_token;
 mod an_upstream_fingerprint_is_evaded;
