@@ -8,6 +8,7 @@ use fh_api::{AuditList, FlakeName, FlakePattern};
 use http::HeaderMap;
 use serde::Deserialize;
 use time::OffsetDateTime;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::path::Query;
@@ -39,39 +40,40 @@ pub(super) fn routes() -> Vec<Route> {
              administrators",
             list,
         )
-        .queries(&[
-            ("org", "Only of this organisation"),
-            ("flake", "Only on this flake, org/project"),
-            ("user", "Only by this user"),
-            ("token", "Only with the token of this id"),
-            ("action", "Only actions that begin like this"),
-            ("denied", "true: only what was refused; false: only what was done"),
-            ("since", "Only from this time on (RFC 3339)"),
-            ("until", "Only before this time (RFC 3339)"),
-            ("after", "Only events with a higher number than this"),
-            ("limit", "At most this many, 100 where nothing is said, 1000 at most"),
-            ("wait", "Seconds to wait for an event where there is none, 30 at most"),
-        ])
-        .answers::<AuditList>(200),
+        .answers::<AuditList>(200)
+        .refuses(&[404]),
     ]
 }
 
 /// Which events, how many, and whether to wait for one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditQuery {
+    /// Only of this organisation.
     org: Option<String>,
+    /// Only on this flake, org/project.
     flake: Option<FlakeName>,
+    /// Only by this user.
     user: Option<String>,
+    /// Only with the token of this id.
     token: Option<Uuid>,
+    /// Only actions that begin like this.
     action: Option<String>,
+    /// true: only what was refused; false: only what was done.
     denied: Option<bool>,
+    /// Only from this time on (RFC 3339).
     #[serde(default, with = "time::serde::rfc3339::option")]
     since: Option<OffsetDateTime>,
+    /// Only before this time (RFC 3339).
     #[serde(default, with = "time::serde::rfc3339::option")]
     until: Option<OffsetDateTime>,
+    /// Only events with a higher number than this.
     after: Option<u64>,
+    /// At most this many, 100 where nothing is said, 1000 at most.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+    /// Seconds to wait for an event where there is none, 30 at most.
+    #[param(maximum = 30)]
     wait: Option<u64>,
 }
 

@@ -1,35 +1,36 @@
 //! Routes as values: what is served and what is documented come from one place, so that neither can be
 //! without the other.
 //!
-//! Each noun's module lists its routes with what they take and answer. [`router`] makes axum's router of
-//! them and [`document`] the OpenAPI document; a test asks every operation of the document as every kind
-//! of caller.
+//! Each noun's module lists its routes with what they answer; what they take is read off their handlers'
+//! arguments ([`extracts`]), and most of how they refuse follows from that ([`refusals`]). [`router`] makes
+//! axum's router of them and [`document()`] the OpenAPI document; a test asks every operation of the document as
+//! every kind of caller.
 
-use std::collections::BTreeMap;
+mod document;
+mod extracts;
+mod refusals;
+
+use std::collections::HashSet;
 
 use axum::Router;
 use axum::handler::Handler;
 use axum::routing::{MethodRouter, on};
 use http::Method;
-use utoipa::openapi::content::ContentBuilder;
-use utoipa::openapi::path::{
-    HttpMethod, OperationBuilder, ParameterBuilder, ParameterIn, PathsBuilder,
-};
-use utoipa::openapi::request_body::RequestBodyBuilder;
-use utoipa::openapi::schema::{ComponentsBuilder, ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
-use utoipa::openapi::{
-    InfoBuilder, OpenApi, OpenApiBuilder, PathItem, Ref, RefOr, Required, ResponseBuilder,
-};
+use tower::util::MapResponseLayer;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
+pub(super) use self::document::document;
+use self::extracts::Arguments;
+pub(super) use self::extracts::{Argument, Taken};
+pub(super) use self::refusals::Errors;
+use crate::error::as_plain_text;
 use crate::state::AppState;
 
-/// Who may ask.
+/// Who may ask a route that looks at credentials.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Asks {
-    /// Everybody; credentials are not looked at.
-    Nobody,
     /// Everybody; credentials widen the answer, and bad ones are refused.
     Anybody,
     /// Who shows a token or an identity.
@@ -67,50 +68,78 @@ enum RequestContent {
 enum AnswerContent {
     Nothing,
     Json(TypeSchema),
-    Text(&'static str),
+    /// JSON of a shape that others define.
+    AnyJson,
+    Other(&'static str),
+}
+
+/// A name in an address that the handler takes apart itself.
+#[derive(Clone, Copy)]
+pub(super) struct NamedPart {
+    /// As it stands in the address.
+    pub(super) name: &'static str,
+    /// What it is.
+    pub(super) description: &'static str,
+    /// One that is there on every server, if there is one.
+    pub(super) example: Option<&'static str>,
 }
 
 /// One operation: a method of an address.
 pub(super) struct Route {
     method: Method,
     path: &'static str,
+    served_at: &'static str,
     summary: &'static str,
     asks: Asks,
     handler: MethodRouter<AppState>,
-    queries: &'static [(&'static str, &'static str)],
+    taken: Taken,
+    parts: &'static [NamedPart],
     request: Option<RequestContent>,
     answers: Vec<(u16, AnswerContent)>,
+    errors: Errors,
+    refuses: &'static [u16],
 }
 
 impl Route {
     fn new<H, T>(method: Method, path: &'static str, summary: &'static str, handler: H) -> Self
     where
         H: Handler<T, AppState>,
-        T: 'static,
+        T: Arguments + 'static,
     {
         let filter = axum::routing::MethodFilter::try_from(method.clone())
             .unwrap_or(axum::routing::MethodFilter::GET);
         Self {
             method,
             path,
+            served_at: path,
             summary,
             asks: Asks::Somebody,
             handler: on(filter, handler),
-            queries: &[],
+            taken: T::taken(),
+            parts: &[],
             request: None,
             answers: Vec::new(),
+            errors: Errors::Json,
+            refuses: &[],
         }
     }
 
-    /// Who may ask; somebody where nothing is said.
+    /// Who may ask, of a route that looks at credentials; somebody where nothing is said.
     pub(super) fn asks(mut self, asks: Asks) -> Self {
         self.asks = asks;
         self
     }
 
-    /// Parameters of the query, all optional: names and what they do.
-    pub(super) fn queries(mut self, queries: &'static [(&'static str, &'static str)]) -> Self {
-        self.queries = queries;
+    /// The address that is routed, where a name in it stands for several segments: the document cannot say that.
+    /// Routes that are served at the same one have the same handler.
+    pub(super) fn served_at(mut self, path: &'static str) -> Self {
+        self.served_at = path;
+        self
+    }
+
+    /// Names in the address that the handler takes apart itself.
+    pub(super) fn parts(mut self, parts: &'static [NamedPart]) -> Self {
+        self.parts = parts;
         self
     }
 
@@ -143,9 +172,16 @@ impl Route {
         self
     }
 
-    /// It answers another kind of content with this status.
-    pub(super) fn answers_text(mut self, status: u16, media_type: &'static str) -> Self {
-        self.answers.push((status, AnswerContent::Text(media_type)));
+    /// It answers an object in JSON with this status, of a shape that others define.
+    pub(super) fn answers_any_json(mut self, status: u16) -> Self {
+        self.answers.push((status, AnswerContent::AnyJson));
+        self
+    }
+
+    /// It answers text or bytes with this status. Said again for another media type, it answers either.
+    pub(super) fn answers_other(mut self, status: u16, media_type: &'static str) -> Self {
+        self.answers
+            .push((status, AnswerContent::Other(media_type)));
         self
     }
 
@@ -153,6 +189,27 @@ impl Route {
     pub(super) fn answers_nothing(mut self, status: u16) -> Self {
         self.answers.push((status, AnswerContent::Nothing));
         self
+    }
+
+    /// The body of its errors; [`Errors::Json`] where nothing is said.
+    pub(super) fn errors(mut self, errors: Errors) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    /// Statuses that it refuses with beside those that follow from what it takes.
+    pub(super) fn refuses(mut self, statuses: &'static [u16]) -> Self {
+        self.refuses = statuses;
+        self
+    }
+
+    /// Its handler, and around it what makes its errors what they are said to be.
+    fn service(self) -> MethodRouter<AppState> {
+        match self.errors {
+            Errors::Text => self.handler.layer(MapResponseLayer::new(as_plain_text)),
+            // OAuth's are made by the handler, which knows the word for each.
+            Errors::Json | Errors::OAuth => self.handler,
+        }
     }
 }
 
@@ -162,7 +219,7 @@ macro_rules! methods {
         pub(super) fn $name<H, T>(path: &'static str, summary: &'static str, handler: H) -> Route
         where
             H: Handler<T, AppState>,
-            T: 'static,
+            T: Arguments + 'static,
         {
             Route::new(Method::$method, path, summary, handler)
         }
@@ -187,203 +244,19 @@ pub(super) struct Group {
 
 /// The router of these routes, without a prefix.
 pub(super) fn router(groups: Vec<Group>) -> Router<AppState> {
-    groups
-        .into_iter()
-        .flat_map(|group| group.routes)
-        .fold(Router::new(), |router, route| {
-            router.route(route.path, route.handler)
-        })
-}
-
-/// The OpenAPI document of groups of routes, each with its prefix.
-pub(super) fn document(parts: Vec<(&'static str, Vec<Group>)>) -> OpenApi {
-    let mut schemas: BTreeMap<String, RefOr<Schema>> = BTreeMap::new();
-    let error = TypeSchema::of::<fh_api::ErrorBody>();
-    collect(&mut schemas, &error);
-    let mut paths = PathsBuilder::new();
-    for (prefix, groups) in parts {
-        for group in groups {
-            for route in &group.routes {
-                let schemas_of_route = [
-                    match &route.request {
-                        Some(RequestContent::Json(schema) | RequestContent::Form(schema)) => {
-                            vec![schema]
-                        }
-                        _ => Vec::new(),
-                    },
-                    route
-                        .answers
-                        .iter()
-                        .filter_map(|(_, content)| match content {
-                            AnswerContent::Json(schema) => Some(schema),
-                            _ => None,
-                        })
-                        .collect(),
-                ];
-                for schema in schemas_of_route.into_iter().flatten() {
-                    collect(&mut schemas, schema);
-                }
-                let path = format!("{prefix}{}", route.path.replace("{*", "{"));
-                let operation = operation(&path, group.name, route, &error);
-                paths = paths.path(path, PathItem::new(method(&route.method), operation));
-            }
+    let mut served = HashSet::new();
+    let mut router = Router::new();
+    for route in groups.into_iter().flat_map(|group| group.routes) {
+        let path = route.served_at;
+        if served.insert((route.method.clone(), path)) {
+            router = router.route(path, route.service());
         }
     }
-    let mut components = ComponentsBuilder::new();
-    for (name, schema) in schemas {
-        components = components.schema(name, schema);
-    }
-    for (name, scheme, description) in [
-        (
-            "bearer",
-            HttpAuthScheme::Bearer,
-            "A token of this server, or the identity token of a trusted workload.",
-        ),
-        (
-            "basic",
-            HttpAuthScheme::Basic,
-            "The same as the password, with any user name: what a netrc can say.",
-        ),
-    ] {
-        let http = HttpBuilder::new()
-            .scheme(scheme)
-            .description(Some(description))
-            .build();
-        components = components.security_scheme(name, SecurityScheme::Http(http));
-    }
-    OpenApiBuilder::new()
-        .info(
-            InfoBuilder::new()
-                .title("fh")
-                .version("1")
-                .description(Some(DESCRIPTION))
-                .build(),
-        )
-        .paths(paths.build())
-        .components(Some(components.build()))
-        .build()
-}
-
-const DESCRIPTION: &str = "A Nix binary cache with access control per flake. What the caller may not \
-     see is answered as what does not exist: 404, the same to the byte. Every error of the API has the \
-     body ErrorBody; addresses that Nix asks answer errors as plain text.";
-
-fn collect(all: &mut BTreeMap<String, RefOr<Schema>>, schema: &TypeSchema) {
-    let mut found = Vec::new();
-    (schema.collect)(&mut found);
-    all.extend(found);
-}
-
-fn method(method: &Method) -> HttpMethod {
-    match *method {
-        Method::POST => HttpMethod::Post,
-        Method::PUT => HttpMethod::Put,
-        Method::PATCH => HttpMethod::Patch,
-        Method::DELETE => HttpMethod::Delete,
-        _ => HttpMethod::Get,
-    }
+    router
 }
 
 fn text() -> RefOr<Schema> {
     ObjectBuilder::new()
         .schema_type(SchemaType::Type(Type::String))
         .into()
-}
-
-fn operation(
-    path: &str,
-    noun: &str,
-    route: &Route,
-    error: &TypeSchema,
-) -> utoipa::openapi::path::Operation {
-    let mut operation = OperationBuilder::new()
-        .tag(noun)
-        .summary(Some(route.summary));
-    for name in path
-        .split('{')
-        .skip(1)
-        .filter_map(|rest| rest.split('}').next())
-    {
-        operation = operation.parameter(
-            ParameterBuilder::new()
-                .name(name)
-                .parameter_in(ParameterIn::Path)
-                .required(Required::True)
-                .schema(Some(text())),
-        );
-    }
-    for (name, description) in route.queries {
-        operation = operation.parameter(
-            ParameterBuilder::new()
-                .name(*name)
-                .parameter_in(ParameterIn::Query)
-                .required(Required::False)
-                .description(Some(*description))
-                .schema(Some(text())),
-        );
-    }
-    if let Some(request) = &route.request {
-        let (media_type, schema, description) = match request {
-            RequestContent::Json(schema) => ("application/json", schema.reference(), None),
-            RequestContent::Form(schema) => (
-                "application/x-www-form-urlencoded",
-                schema.reference(),
-                None,
-            ),
-            RequestContent::Bytes(media_type, description) => {
-                (*media_type, text(), Some(*description))
-            }
-        };
-        operation = operation.request_body(Some(
-            RequestBodyBuilder::new()
-                .description(description)
-                .content(
-                    media_type,
-                    ContentBuilder::new().schema(Some(schema)).build(),
-                )
-                .required(Some(Required::True))
-                .build(),
-        ));
-    }
-    for (status, content) in &route.answers {
-        let response = ResponseBuilder::new();
-        let response = match content {
-            AnswerContent::Nothing => response.description("Done."),
-            AnswerContent::Json(schema) => response.description(&schema.name).content(
-                "application/json",
-                ContentBuilder::new()
-                    .schema(Some(schema.reference()))
-                    .build(),
-            ),
-            AnswerContent::Text(media_type) => response.description("As text or bytes.").content(
-                *media_type,
-                ContentBuilder::new().schema(Some(text())).build(),
-            ),
-        };
-        operation = operation.response(status.to_string(), response.build());
-    }
-    operation = operation.response(
-        "default",
-        ResponseBuilder::new()
-            .description("What went wrong.")
-            .content(
-                "application/json",
-                ContentBuilder::new()
-                    .schema(Some(error.reference()))
-                    .build(),
-            )
-            .build(),
-    );
-    let none: [&str; 0] = [];
-    let schemes = ["bearer", "basic"].map(|name| SecurityRequirement::new(name, none));
-    match route.asks {
-        Asks::Nobody => operation,
-        Asks::Anybody => operation
-            .security(SecurityRequirement::default())
-            .securities(Some(
-                [SecurityRequirement::default()].into_iter().chain(schemes),
-            )),
-        Asks::Somebody => operation.securities(Some(schemes)),
-    }
-    .build()
 }
