@@ -53,7 +53,12 @@ pub(crate) enum PublicKeyText {}
 /// The schema of a store path: its base name, or the full path in the server's store directory.
 pub(crate) enum StorePathText {}
 
+/// The schema of what people say of a thing.
+pub(crate) enum LineText {}
+
 texts! {
+    LineText: "One line without control characters.", "the website",
+        Rule::Pattern(r"^[^\u0000-\u001f\u007f-\u009f]*$", Some(300));
     PublicKeyText: "A public key of Nix: name:base64.",
         "cache.example.org-1:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
         Rule::Format("nix-public-key");

@@ -17,6 +17,7 @@ pub struct CreateToken {
     pub user: Option<Name>,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<crate::schema::LineText>))]
     pub description: Option<String>,
     /// Seconds from now; the server's default (90 days) where nothing is said, its maximum at most.
     #[serde(

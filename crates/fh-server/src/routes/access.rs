@@ -44,6 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// What is asked.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessQuery {
     /// A store path, a base name, or the hash alone.

@@ -25,6 +25,9 @@ const DEFAULT_LIMIT: u32 = 100;
 /// How many at most.
 const MAX_LIMIT: u32 = 1000;
 
+/// The highest number that an event can have.
+const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+
 /// How long is waited for an event at most, in seconds.
 const MAX_WAIT: u64 = 30;
 
@@ -47,6 +50,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Which events, how many, and whether to wait for one.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditQuery {
     /// Only of this organisation.
@@ -87,6 +91,7 @@ pub(crate) async fn list(
     let mut filter = filter(&state, &caller, &query).await?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     bounded("limit", limit.into(), 1, MAX_LIMIT.into())?;
+    bounded("after", query.after.unwrap_or(0), 0, MAX_NUMBER)?;
     let wait = query.wait.unwrap_or(0);
     bounded("wait", wait, 0, MAX_WAIT)?;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(wait);

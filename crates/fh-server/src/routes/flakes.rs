@@ -55,6 +55,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// How the list is narrowed.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
     /// Only the flakes of this organisation.
@@ -165,6 +166,7 @@ pub(crate) async fn show(
 
 /// How many paths are listed.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PathsQuery {
     /// At most this many, and never more than 1000.

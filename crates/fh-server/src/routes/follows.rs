@@ -51,6 +51,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// Whose.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FollowsQuery {
     /// That of this organisation, for its members.

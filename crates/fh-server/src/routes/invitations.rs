@@ -62,6 +62,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// For whom.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InvitationQuery {
     /// Of this service account, for the owners of its organisation; without it of the caller.

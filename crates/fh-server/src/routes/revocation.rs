@@ -29,6 +29,7 @@ use crate::state::AppState;
 
 /// How far it goes.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevokeQuery {
     /// true: also those that were made for other accounts, for who may revoke each of them.

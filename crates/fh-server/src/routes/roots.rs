@@ -133,6 +133,7 @@ pub(crate) async fn own(
 
 /// Which root.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RootQuery {
     /// The root, such as github:acme.

@@ -40,6 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// What is asked for.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
     /// true: the root address, whatever the caller is.
     #[serde(default)]

@@ -74,6 +74,7 @@ pub(super) fn routes() -> Vec<Route> {
 
 /// How the list is widened.
 #[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
     /// true: those of everybody, for server administrators.
