@@ -58,7 +58,9 @@ impl Lock {
                     std::thread::yield_now();
                 }
                 Ok(locked) => {
-                    changed.iter().try_for_each(|above| write::sync_directory(above))?;
+                    changed
+                        .iter()
+                        .try_for_each(|above| write::sync_directory(above))?;
                     return Ok(locked);
                 }
                 Err(error) => return Err(error),
