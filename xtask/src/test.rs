@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     );
 
     programs()?;
-    identity_providers();
+    packages(arguments.long);
 
     say::step("Tests");
     let skips = tempfile::NamedTempFile::new().context("no temporary file")?;
@@ -82,8 +82,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("npm", "npm"),
 ];
 
-/// Installs the identity providers, or says why not; then their tests are skipped.
-fn identity_providers() {
+/// Installs what tests use from the registries of npm and Python, or says why not; then those tests are skipped.
+fn packages(long: bool) {
     if debian::may_install().is_ok() && !has_venv() {
         say::line("installing python3-venv with apt-get");
         if let Err(error) = debian::install(&["python3-venv"]) {
@@ -92,6 +92,10 @@ fn identity_providers() {
     }
     if let Err(error) = fh_testkit::identity::provision(&mut |step| say::line(step)) {
         say::line(&format!("missing: identity providers ({error:#})"));
+    }
+    // Of use to a long test alone.
+    if long && let Err(error) = fh_testkit::schemathesis::provision(&mut |step| say::line(step)) {
+        say::line(&format!("missing: schemathesis ({error:#})"));
     }
 }
 

@@ -16,12 +16,14 @@ mod error;
 mod explain;
 mod follows;
 mod grants;
+mod int64;
 mod invitations;
 mod keys;
 mod management;
 mod names;
 mod network;
 pub mod oauth;
+mod object;
 mod organizations;
 mod push;
 mod reserved;
@@ -50,6 +52,7 @@ pub use management::{
 };
 pub use names::{FlakeName, FlakePattern, InvalidName, Name};
 pub use network::{InvalidNetwork, Network};
+pub use object::Object;
 pub use organizations::{
     CreateOrganization, CreateServiceAccount, CreateTeam, MemberInfo, MemberList, OrganizationInfo,
     OrganizationList, SetMember, TeamDetails, TeamInfo, TeamList, TeamMemberInfo,

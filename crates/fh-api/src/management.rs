@@ -18,6 +18,7 @@ pub struct CreateFlake {
     pub visibility: Visibility,
     /// One line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<crate::schema::LineText>))]
     pub description: Option<String>,
     /// Answer with the flake that is there where the name is taken.
     #[serde(default)]
@@ -38,6 +39,7 @@ pub struct UpdateFlake {
     pub visibility: Option<Visibility>,
     /// The new description; empty removes it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<crate::schema::LineText>))]
     pub description: Option<String>,
 }
 

@@ -38,13 +38,24 @@ pub const AWS_BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeRequest {
     /// [`TOKEN_EXCHANGE`].
+    #[cfg_attr(
+        feature = "schema",
+        schema(pattern = "^urn:ietf:params:oauth:grant-type:token-exchange$")
+    )]
     pub grant_type: String,
     /// The identity. A secret.
     pub subject_token: String,
-    /// What kind of identity.
+    /// What kind of identity: [`JWT_TOKEN_TYPE`], [`ID_TOKEN_TYPE`] or [`AWS_TOKEN_TYPE`].
+    #[cfg_attr(
+        feature = "schema",
+        schema(
+            pattern = "^(urn:ietf:params:oauth:token-type:(jwt|id_token)|urn:fh:token-type:aws-caller-identity)$"
+        )
+    )]
     pub subject_token_type: String,
     /// Permissions, separated by spaces; all that the workload holds where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = String, required = false))]
     pub scope: Option<String>,
     /// The organisation that the workload acts for: its policies decide the account, the permissions and
     /// how long the token lasts. May be repeated: the others are only read, each by its own policies.
@@ -52,6 +63,7 @@ pub struct ExchangeRequest {
     pub organization: Vec<String>,
     /// Seconds that the token shall last; as long as the policies allow where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = u64, required = false, minimum = 1))]
     pub expires_in: Option<u64>,
 }
 
@@ -128,6 +140,12 @@ pub struct OAuthErrorBody {
     pub error: String,
     /// One sentence for a person.
     pub error_description: String,
+    /// The HTTP status, repeated, as in [`ErrorBody`](crate::ErrorBody).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<u16>,
+    /// The same sentence, as in [`ErrorBody`](crate::ErrorBody).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
     /// Under which the server's log has more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,

@@ -33,6 +33,7 @@ pub struct UpdateOrganization {
     /// The public keys (`name:base64`) whose signatures it takes for a proof of what its slices hold, in
     /// place of those that there are. No key of the server itself is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<crate::schema::PublicKeyText>>))]
     pub trusted_keys: Option<Vec<String>>,
 }
 

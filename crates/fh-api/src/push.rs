@@ -29,6 +29,8 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::object;
+
 /// The media type of a batch of NARs.
 pub const NAR_BATCH_MEDIA_TYPE: &str = "application/vnd.fh.nar-batch";
 
@@ -51,10 +53,12 @@ pub fn part_count(nar_size: u64, part_size: u64) -> u64 {
 pub struct PushRequest {
     /// Every path of the closure, in any order. One that is only named by others (`context`) is
     /// not pushed, but says how a reference is met.
+    #[serde(deserialize_with = "object::list")]
     pub paths: Vec<PushPath>,
     /// Public keys (`name:base64`): a path that carries a valid signature of one of them is left
     /// out, and references to it are met.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schema(value_type = Vec<crate::schema::PublicKeyText>))]
     pub skip_signed_by: Vec<String>,
     /// Answer what would happen and begin nothing.
     #[serde(default)]
@@ -69,10 +73,12 @@ pub struct PushRequest {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct PushPath {
     /// The base name, `<hash>-<name>`, or the full path in this server's store directory.
+    #[cfg_attr(feature = "schema", schema(value_type = crate::schema::StorePathText))]
     pub path: String,
     /// `sha256-<base64>` or `sha256:<base32 or hex>`.
     pub nar_hash: String,
     /// Bytes of the uncompressed NAR.
+    #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub nar_size: u64,
     /// Base names, without order.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]

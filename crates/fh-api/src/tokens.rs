@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{FlakePattern, Name, Network, Permission};
+use crate::{FlakePattern, Name, Network, Permission, int64};
 
 /// `POST /api/v1/tokens`.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
@@ -17,9 +17,15 @@ pub struct CreateToken {
     pub user: Option<Name>,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<crate::schema::LineText>))]
     pub description: Option<String>,
     /// Seconds from now; the server's default (90 days) where nothing is said, its maximum at most.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "int64::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
     /// Pull alone where nothing is said.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -30,10 +36,12 @@ pub struct CreateToken {
     /// Store paths whose closures alone may be read: base names, or full paths in the server's store
     /// directory. Each must be readable with the minting token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<crate::schema::StorePathText>>))]
     pub closures: Option<Vec<String>>,
     /// Public keys (`name:base64`): only paths that carry a valid signature of one of them, which came
     /// with the push, may be read.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<crate::schema::PublicKeyText>>))]
     pub signed_by: Option<Vec<String>>,
     /// Networks from which alone the token may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -119,11 +127,20 @@ pub struct TokenList {
 #[serde(deny_unknown_fields)]
 pub struct RotateToken {
     /// Seconds from now; where nothing is said, as long as the former one was made for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "int64::option",
+        skip_serializing_if = "Option::is_none"
+    )]
+    #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
     /// Seconds for which the former token goes on; it ends at once where nothing is said. What came of
     /// it stands either way.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "int64::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub grace: Option<u64>,
 }
 

@@ -5,7 +5,7 @@ use serde_json::Value;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{FlakePattern, Name, Provider, Role};
+use crate::{FlakePattern, Name, Provider, Role, int64, object};
 
 /// What a claim has to be: exactly one of the tests is given.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -43,6 +43,7 @@ pub struct SetTrustPolicy {
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
     /// All must hold. At least one has to bind the tenant.
+    #[serde(deserialize_with = "object::list")]
     pub conditions: Vec<ConditionSpec>,
     /// Claims that never change for one workload (ids): each is remembered at the first use, and must be
     /// the same from then on.
@@ -64,7 +65,11 @@ pub struct SetTrustPolicy {
     #[serde(default)]
     pub builder: bool,
     /// Seconds that an exchanged token lasts at most; one hour where nothing is said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "int64::option",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub max_lifetime: Option<u64>,
     /// The issuer's keys (RFC 7517), for one that the server cannot reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]

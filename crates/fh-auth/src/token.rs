@@ -107,6 +107,7 @@ impl Claims {
 
 /// A public key as `/.well-known/jwks.json` lists it (RFC 7517, RFC 8037).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Jwk {
     /// Always `OKP`.
     pub kty: String,

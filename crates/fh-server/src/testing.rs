@@ -1,4 +1,7 @@
-//! A server without sockets, for the tests of this crate: requests go straight into the router.
+//! A server without sockets, for the tests of this crate: requests go straight into the router. An answer that
+//! the OpenAPI document does not know fails the test that gets it.
+
+mod documented;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
@@ -11,6 +14,7 @@ use tempfile::TempDir;
 use tower::ServiceExt as _;
 use uuid::Uuid;
 
+pub(crate) use self::documented::template;
 use crate::bootstrap;
 use crate::config::{OrganizationCreation, Settings};
 use crate::database::Decided;
@@ -123,13 +127,16 @@ impl TestServer {
 
     /// Sends any request.
     pub(crate) async fn send(&self, request: Request<Body>) -> Answer {
+        let (method, path) = (request.method().clone(), request.uri().path().to_owned());
         let response = self.router.clone().oneshot(request).await.unwrap();
         let (parts, body) = response.into_parts();
-        Answer {
+        let answer = Answer {
             status: parts.status,
             headers: parts.headers,
             body: body.collect().await.unwrap().to_bytes(),
-        }
+        };
+        documented::require(&method, &path, &answer);
+        answer
     }
 
     /// Sends JSON, with a token (none where it is empty).

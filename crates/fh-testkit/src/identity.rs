@@ -7,7 +7,9 @@
 use std::path::PathBuf;
 use std::process::Command;
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::Result;
+
+use crate::{python, run};
 
 /// The version that works with the Node.js of Debian stable and of long-term support.
 const OAUTH2_MOCK_SERVER: &str = "oauth2-mock-server@8.2.3";
@@ -29,8 +31,7 @@ pub fn oauth2_mock_server() -> Option<PathBuf> {
 /// The program `moto_server`, if it was installed.
 #[must_use]
 pub fn moto_server() -> Option<PathBuf> {
-    let program = directory().join("moto/bin/moto_server");
-    program.exists().then_some(program)
+    python::program(&directory().join("moto"), "moto_server")
 }
 
 /// Installs what is missing; says what it does.
@@ -56,22 +57,7 @@ pub fn provision(say: &mut dyn FnMut(&str)) -> Result<()> {
     }
     if moto_server().is_none() {
         say(&format!("installing {MOTO} with pip"));
-        let environment = directory().join("moto");
-        run(Command::new("python3")
-            .args(["-m", "venv"])
-            .arg(&environment))?;
-        let mut pip = Command::new(environment.join("bin/pip"));
-        pip.args(["install", "--quiet", "--disable-pip-version-check", MOTO]);
-        run(&mut pip)?;
+        python::install(&directory().join("moto"), MOTO)?;
     }
-    Ok(())
-}
-
-fn run(command: &mut Command) -> Result<()> {
-    let name = command.get_program().display().to_string();
-    let status = command
-        .status()
-        .with_context(|| format!("cannot run {name}"))?;
-    ensure!(status.success(), "{name} failed: {status}");
     Ok(())
 }

@@ -4,6 +4,7 @@
 //! - [`debian`]: Debian packages used without being installed.
 //! - [`identity`]: identity providers that others have written.
 //! - [`proxy`]: a TCP proxy that counts, delays, throttles, stalls, cuts and refuses.
+//! - [`schemathesis`]: what asks a server all that its OpenAPI document allows, and more.
 //! - [`random`]: random choices that can be made again.
 //! - `server` (feature of that name): real fh servers in this process.
 //! - `attic` (same feature): a model of atticd and of FlakeHub's cache.
@@ -18,12 +19,17 @@ pub mod debian;
 pub mod identity;
 pub mod nix;
 pub mod proxy;
+mod python;
 pub mod random;
+pub mod schemathesis;
 #[cfg(feature = "server")]
 pub mod server;
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context as _, Result, ensure};
 
 /// Environment variable that names the file in which [`skipped`] records; `cargo xtask test` sets it
 /// and prints the file after the tests.
@@ -66,6 +72,16 @@ pub fn skipped(reason: &str) {
     if let Err(error) = recorded {
         eprintln!("could not record that in {}: {error}", file.display());
     }
+}
+
+/// Runs a program to its good end.
+fn run(command: &mut Command) -> Result<()> {
+    let name = command.get_program().display().to_string();
+    let status = command
+        .status()
+        .with_context(|| format!("cannot run {name}"))?;
+    ensure!(status.success(), "{name} failed: {status}");
+    Ok(())
 }
 
 /// The first executable file called `program` in the directories of `search_path`.

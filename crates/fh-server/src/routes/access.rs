@@ -20,6 +20,7 @@ use fh_api::{AccessExplanation, Disputed, FlakeName, Name, Permission, SliceAcce
 use fh_auth::{Follows, Holdings, Named};
 use fh_nix::{StorePath, StorePathHash};
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::named;
 use super::path::Query;
@@ -40,21 +41,20 @@ pub(super) fn routes() -> Vec<Route> {
             "Which of the slices that the caller may know of hold a path, and who reads them by what",
             explain,
         )
-        .queries(&[
-            ("path", "a store path, a base name, or the hash alone"),
-            ("user", "of this account"),
-        ])
-        .answers::<AccessExplanation>(200),
+        .answers::<AccessExplanation>(200)
+        .refuses(&[422]),
     ]
 }
 
 /// What is asked.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AccessQuery {
     /// A store path, a base name, or the hash alone.
+    #[param(format = "store-path")]
     path: String,
-    /// Of whom.
+    /// Of this account, in place of the caller.
     #[serde(default)]
     user: Option<Name>,
 }

@@ -8,6 +8,7 @@ use fh_api::{AuditList, FlakeName, FlakePattern};
 use http::HeaderMap;
 use serde::Deserialize;
 use time::OffsetDateTime;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::path::Query;
@@ -24,6 +25,9 @@ const DEFAULT_LIMIT: u32 = 100;
 /// How many at most.
 const MAX_LIMIT: u32 = 1000;
 
+/// The highest number that an event can have.
+const MAX_NUMBER: u64 = i64::MAX.unsigned_abs();
+
 /// How long is waited for an event at most, in seconds.
 const MAX_WAIT: u64 = 30;
 
@@ -39,39 +43,41 @@ pub(super) fn routes() -> Vec<Route> {
              administrators",
             list,
         )
-        .queries(&[
-            ("org", "Only of this organisation"),
-            ("flake", "Only on this flake, org/project"),
-            ("user", "Only by this user"),
-            ("token", "Only with the token of this id"),
-            ("action", "Only actions that begin like this"),
-            ("denied", "true: only what was refused; false: only what was done"),
-            ("since", "Only from this time on (RFC 3339)"),
-            ("until", "Only before this time (RFC 3339)"),
-            ("after", "Only events with a higher number than this"),
-            ("limit", "At most this many, 100 where nothing is said, 1000 at most"),
-            ("wait", "Seconds to wait for an event where there is none, 30 at most"),
-        ])
-        .answers::<AuditList>(200),
+        .answers::<AuditList>(200)
+        .refuses(&[404]),
     ]
 }
 
 /// Which events, how many, and whether to wait for one.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct AuditQuery {
+    /// Only of this organisation.
     org: Option<String>,
+    /// Only on this flake, org/project.
     flake: Option<FlakeName>,
+    /// Only by this user.
     user: Option<String>,
+    /// Only with the token of this id.
     token: Option<Uuid>,
+    /// Only actions that begin like this.
     action: Option<String>,
+    /// true: only what was refused; false: only what was done.
     denied: Option<bool>,
+    /// Only from this time on (RFC 3339).
     #[serde(default, with = "time::serde::rfc3339::option")]
     since: Option<OffsetDateTime>,
+    /// Only before this time (RFC 3339).
     #[serde(default, with = "time::serde::rfc3339::option")]
     until: Option<OffsetDateTime>,
+    /// Only events with a higher number than this.
     after: Option<u64>,
+    /// At most this many, 100 where nothing is said, 1000 at most.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<u32>,
+    /// Seconds to wait for an event where there is none, 30 at most.
+    #[param(maximum = 30)]
     wait: Option<u64>,
 }
 
@@ -85,6 +91,7 @@ pub(crate) async fn list(
     let mut filter = filter(&state, &caller, &query).await?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     bounded("limit", limit.into(), 1, MAX_LIMIT.into())?;
+    bounded("after", query.after.unwrap_or(0), 0, MAX_NUMBER)?;
     let wait = query.wait.unwrap_or(0);
     bounded("wait", wait, 0, MAX_WAIT)?;
     let deadline = tokio::time::Instant::now() + Duration::from_secs(wait);

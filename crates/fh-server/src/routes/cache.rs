@@ -18,7 +18,7 @@ use fh_nix::{NarHash, StorePath, StorePathHash};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue};
 
-use super::table::{Asks, Route, get};
+use super::table::{Asks, Errors, NamedPart, Route, get};
 use super::{listing, log, nar};
 use crate::access::{Caller, Scope};
 use crate::error::ApiError;
@@ -29,23 +29,95 @@ use crate::telemetry::{CacheAnswer, CacheRoute};
 
 /// What Nix asks.
 pub(super) fn routes() -> Vec<Route> {
-    let route = |path, summary| {
-        get(path, summary, answer)
-            .asks(Asks::Anybody)
-            .answers_text(200, "application/octet-stream")
-    };
+    /// Where what is narrowed to an organisation or a flake is served.
+    const NARROWED: &str = "/cache/{*path}";
     vec![
-        route(
+        file(
             "/{file}",
             "nix-cache-info, <path hash>.narinfo and <path hash>.ls, of the caller's whole view",
         ),
-        route("/nar/{file}", "A NAR: <NAR hash>.nar.zst"),
-        route("/log/{file}", "The build log of a derivation: <derivation>"),
-        route(
-            "/cache/{*path}",
-            "The same below an organisation or a flake: <org>/…, <org>/<project>/…",
-        ),
+        nar_file("/nar/{file}", "A NAR of the caller's whole view"),
+        log_file("/log/{file}", "A build log of the caller's whole view"),
+        file(
+            "/cache/{org}/{file}",
+            "The same, narrowed to an organisation",
+        )
+        .served_at(NARROWED),
+        nar_file("/cache/{org}/nar/{file}", "A NAR of an organisation").served_at(NARROWED),
+        log_file("/cache/{org}/log/{file}", "A build log of an organisation").served_at(NARROWED),
+        file(
+            "/cache/{org}/{project}/{file}",
+            "The same, narrowed to a flake",
+        )
+        .served_at(NARROWED),
+        nar_file("/cache/{org}/{project}/nar/{file}", "A NAR of a flake").served_at(NARROWED),
+        log_file(
+            "/cache/{org}/{project}/log/{file}",
+            "A build log of a flake",
+        )
+        .served_at(NARROWED),
     ]
+}
+
+const ORGANIZATION: NamedPart = NamedPart {
+    name: "org",
+    description: "An organisation",
+    example: None,
+};
+
+const PROJECT: NamedPart = NamedPart {
+    name: "project",
+    description: "A flake's name within the organisation",
+    example: None,
+};
+
+/// What is answered at once.
+fn file(path: &'static str, summary: &'static str) -> Route {
+    const FILE: NamedPart = NamedPart {
+        name: "file",
+        description: "nix-cache-info, <path hash>.narinfo or <path hash>.ls",
+        example: Some("nix-cache-info"),
+    };
+    get(path, summary, answer)
+        .asks(Asks::Anybody)
+        .parts(&[ORGANIZATION, PROJECT, FILE])
+        .answers_other(200, "text/x-nix-cache-info")
+        .answers_other(200, "text/x-nix-narinfo")
+        .answers_any_json(200)
+        .answers_nothing(304)
+        .errors(Errors::Text)
+}
+
+/// The bytes of a NAR, whole or a range of them.
+fn nar_file(path: &'static str, summary: &'static str) -> Route {
+    const FILE: NamedPart = NamedPart {
+        name: "file",
+        description: "<NAR hash>.nar.zst",
+        example: None,
+    };
+    get(path, summary, answer)
+        .asks(Asks::Anybody)
+        .parts(&[ORGANIZATION, PROJECT, FILE])
+        .answers_other(200, "application/x-nix-nar")
+        .answers_other(206, "application/x-nix-nar")
+        .answers_nothing(304)
+        .answers_nothing(416)
+        .errors(Errors::Text)
+}
+
+/// How something was built.
+fn log_file(path: &'static str, summary: &'static str) -> Route {
+    const FILE: NamedPart = NamedPart {
+        name: "file",
+        description: "The base name of a derivation",
+        example: None,
+    };
+    get(path, summary, answer)
+        .asks(Asks::Anybody)
+        .parts(&[ORGANIZATION, PROJECT, FILE])
+        .answers_other(200, "text/plain")
+        .answers_nothing(304)
+        .errors(Errors::Text)
 }
 
 /// An address of the cache, taken apart.

@@ -9,8 +9,9 @@ use fh_api::Discovery;
 use fh_auth::Jwk;
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-use super::table::{Asks, Route, get};
+use super::table::{Route, get};
 use crate::clock;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -27,25 +28,20 @@ pub(super) fn routes() -> Vec<Route> {
             "What the server is and where its parts are",
             discovery,
         )
-        .asks(Asks::Nobody)
-        .answers::<Discovery>(200),
+        .answers::<Discovery>(200)
+        .refuses(&[500, 503]),
         get(
             "/.well-known/jwks.json",
             "The public keys of the server's tokens",
             key_set,
         )
-        .asks(Asks::Nobody)
-        .answers_text(200, "application/json"),
+        .answers::<KeySet>(200),
     ]
 }
 
 /// The document that describes all of it.
 pub(super) fn document_routes() -> Vec<Route> {
-    vec![
-        get("/openapi.json", "This document", document)
-            .asks(Asks::Nobody)
-            .answers_text(200, "application/json"),
-    ]
+    vec![get("/openapi.json", "This document", document).answers_any_json(200)]
 }
 
 /// `GET /api/v1/openapi.json`.
@@ -83,8 +79,9 @@ pub(crate) async fn discovery(
 }
 
 /// A JSON Web Key Set (RFC 7517, section 5).
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct KeySet {
+    /// The one that signs tokens now.
     keys: Vec<Jwk>,
 }
 

@@ -8,7 +8,7 @@ use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use fh_api::oauth::{
     ACCESS_TOKEN_TYPE, AWS_TOKEN_TYPE, ExchangeAnswer, ExchangeRequest, ID_TOKEN_TYPE,
-    JWT_TOKEN_TYPE, NonceAnswer, TOKEN_EXCHANGE,
+    JWT_TOKEN_TYPE, NonceAnswer, OAuthErrorBody, TOKEN_EXCHANGE,
 };
 use fh_api::{Permission, UnknownWord};
 use fh_auth::identity::Unverified;
@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 use zeroize::Zeroizing;
 
 use super::json::read;
-use super::table::{Asks, Route, post};
+use super::table::{Errors, Route, post};
 use crate::access::Source;
 use crate::bootstrap::sign;
 use crate::clock;
@@ -45,16 +45,17 @@ pub(super) fn routes() -> Vec<Route> {
             "Exchange a workload's identity for a token (RFC 8693)",
             exchange,
         )
-        .asks(Asks::Nobody)
         .takes_form::<ExchangeRequest>()
-        .answers::<ExchangeAnswer>(200),
+        .answers::<ExchangeAnswer>(200)
+        .errors(Errors::OAuth)
+        .refuses(&[429]),
         post(
             "/oauth/nonce",
             "A nonce that binds a signed request of AWS to one exchange",
             nonce,
         )
-        .asks(Asks::Nobody)
-        .answers::<NonceAnswer>(200),
+        .answers::<NonceAnswer>(200)
+        .refuses(&[500]),
     ]
 }
 
@@ -100,13 +101,13 @@ impl IntoResponse for OAuthError {
             StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
             status => status,
         };
-        let body = json!({
-            "error": self.word,
-            "error_description": message,
-            "code": status.as_u16(),
-            "message": message,
-            "request_id": request_id(),
-        });
+        let body = OAuthErrorBody {
+            error: self.word.to_owned(),
+            error_description: message.clone(),
+            code: Some(status.as_u16()),
+            message: Some(message),
+            request_id: request_id(),
+        };
         let mut response = (status, Json(body)).into_response();
         for (name, value) in rendered.headers() {
             if *name != WWW_AUTHENTICATE && !response.headers().contains_key(name) {

@@ -13,6 +13,7 @@ use fh_nix::StorePathHash;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
 use super::json::json_body;
 use super::path::{FlakePath, Query};
@@ -31,15 +32,12 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get("/flakes", "The caller's view", list)
             .asks(Asks::Anybody)
-            .queries(&[
-                ("org", "Only the flakes of this organisation"),
-                ("limit", "At most this many, the first by name"),
-            ])
             .answers::<FlakeList>(200),
         post("/flakes", "Make a flake", create)
             .takes::<CreateFlake>()
             .answers::<FlakeInfo>(201)
-            .answers::<FlakeInfo>(200),
+            .answers::<FlakeInfo>(200)
+            .refuses(&[404, 409, 422]),
         get(FLAKE, "A flake", show)
             .asks(Asks::Anybody)
             .answers::<FlakeInfo>(200),
@@ -53,13 +51,13 @@ pub(super) fn routes() -> Vec<Route> {
             paths,
         )
         .asks(Asks::Anybody)
-        .queries(&[("limit", "At most this many")])
         .answers::<PathList>(200),
     ]
 }
 
 /// How the list is narrowed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
     /// Only the flakes of this organisation.
@@ -171,9 +169,11 @@ pub(crate) async fn show(
 }
 
 /// How many paths are listed.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct PathsQuery {
+    /// At most this many, and never more than 1000.
     #[serde(default)]
     limit: Option<usize>,
 }

@@ -8,9 +8,10 @@ use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{FlakePattern, FollowList, Permission, SetFollows, UserKind};
+use fh_api::{FlakePattern, FollowList, Name, Permission, SetFollows, UserKind};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
 use super::json::json_body;
 use super::path::Query;
@@ -34,11 +35,8 @@ pub(super) fn routes() -> Vec<Route> {
             list,
         )
         .asks(Asks::Anybody)
-        .queries(&[
-            ("org", "of this organisation, for its members"),
-            ("everybody", "`true`: of everybody, for anybody"),
-        ])
-        .answers::<FollowList>(200),
+        .answers::<FollowList>(200)
+        .refuses(&[404]),
         put(
             "/follows",
             "Set such a list: the caller's, an organisation's for its owners, everybody's for server \
@@ -46,16 +44,21 @@ pub(super) fn routes() -> Vec<Route> {
             set,
         )
         .takes::<SetFollows>()
-        .answers::<FollowList>(200),
+        .answers::<FollowList>(200)
+        .refuses(&[404, 409, 422]),
     ]
 }
 
 /// Whose.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct FollowsQuery {
+    /// That of this organisation, for its members.
     #[serde(default)]
+    #[param(value_type = Option<Name>)]
     org: Option<String>,
+    /// true: that of everybody, for anybody.
     #[serde(default)]
     everybody: bool,
 }

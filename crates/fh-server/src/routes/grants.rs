@@ -43,8 +43,11 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<GrantList>(200),
         put(ON_FLAKE, "Give a role on a flake, whatever it was", set)
             .takes::<CreateGrant>()
-            .answers::<GrantInfo>(200),
-        delete(ON_FLAKE, "Take a role on a flake away", remove).answers_nothing(204),
+            .answers::<GrantInfo>(200)
+            .refuses(&[409, 422]),
+        delete(ON_FLAKE, "Take a role on a flake away", remove)
+            .answers_nothing(204)
+            .refuses(&[422]),
         get(
             "/orgs/{org}/grants",
             "The grants on every flake of an organisation, for its administrators",
@@ -57,13 +60,15 @@ pub(super) fn routes() -> Vec<Route> {
             set_on_organization,
         )
         .takes::<CreateGrant>()
-        .answers::<GrantInfo>(200),
+        .answers::<GrantInfo>(200)
+        .refuses(&[409, 422]),
         delete(
             ON_ORG,
             "Take a role on every flake of an organisation away",
             remove_on_organization,
         )
-        .answers_nothing(204),
+        .answers_nothing(204)
+        .refuses(&[422]),
     ]
 }
 

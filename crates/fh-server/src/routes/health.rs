@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 
-use super::table::{Asks, Route, get};
+use super::table::{Route, get};
 use crate::error::chain;
 use crate::room::Level;
 use crate::state::AppState;
@@ -19,17 +19,14 @@ const READY_TIMEOUT: Duration = Duration::from_secs(3);
 /// For whoever watches over the server.
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        get("/healthz", "Whether the process answers", healthy)
-            .asks(Asks::Nobody)
-            .answers_text(200, "text/plain"),
+        get("/healthz", "Whether the process answers", healthy).answers_other(200, "text/plain"),
         get(
             "/readyz",
             "Whether the database and the storage answer too, and have room",
             ready,
         )
-        .asks(Asks::Nobody)
-        .answers_text(200, "text/plain")
-        .answers_text(503, "text/plain"),
+        .answers_other(200, "text/plain")
+        .answers_other(503, "text/plain"),
     ]
 }
 

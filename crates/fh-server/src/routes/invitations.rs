@@ -17,6 +17,7 @@ use http::StatusCode;
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
 use super::json::json_body;
 use super::path::{OrganizationPath, Query};
@@ -33,41 +34,38 @@ use crate::state::AppState;
 /// Invitations.
 pub(super) fn routes() -> Vec<Route> {
     const INVITATION: &str = "/invitations/{org}";
-    const USER: &[(&str, &str)] = &[(
-        "user",
-        "of this service account, for the owners of its organisation",
-    )];
     vec![
         get(
             "/invitations",
             "What organisations offer to the caller, and which ones were accepted as a guest",
             list,
         )
-        .queries(USER)
-        .answers::<InvitationList>(200),
+        .answers::<InvitationList>(200)
+        .refuses(&[404, 422]),
         put(
             INVITATION,
             "Accept what an organisation offers: its memberships and grants count from then on",
             accept,
         )
-        .queries(USER)
         .takes::<AcceptInvitation>()
-        .answers::<InvitationInfo>(200),
+        .answers::<InvitationInfo>(200)
+        .refuses(&[409, 422]),
         delete(
             INVITATION,
             "Decline what an organisation offers, or be its guest no more",
             decline,
         )
-        .queries(USER)
-        .answers_nothing(204),
+        .answers_nothing(204)
+        .refuses(&[422]),
     ]
 }
 
 /// For whom.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct InvitationQuery {
-    /// A service account; without it the caller.
+    /// Of this service account, for the owners of its organisation; without it of the caller.
     #[serde(default)]
     user: Option<Name>,
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use axum::extract::Request;
 use bytes::Bytes;
+use fh_api::Object;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use http_body::Body as _;
 use http_body_util::BodyExt as _;
@@ -137,18 +138,19 @@ async fn read_within(
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
-    let value = serde_path_to_error::deserialize(&mut deserializer).map_err(|error| {
-        let cut = |text: String| text.chars().take(MAX_MESSAGE).collect::<String>();
-        let path = cut(error.path().to_string());
-        let message = cut(error.inner().to_string());
-        ApiError::BadRequest(if path == "." {
-            format!("the body is not what is expected here: {message}")
-        } else {
-            format!("the body's field {path} is not what is expected here: {message}")
-        })
-    })?;
+    let value =
+        serde_path_to_error::deserialize::<_, Object<T>>(&mut deserializer).map_err(|error| {
+            let cut = |text: String| text.chars().take(MAX_MESSAGE).collect::<String>();
+            let path = cut(error.path().to_string());
+            let message = cut(error.inner().to_string());
+            ApiError::BadRequest(if path == "." {
+                format!("the body is not what is expected here: {message}")
+            } else {
+                format!("the body's field {path} is not what is expected here: {message}")
+            })
+        })?;
     deserializer.end().map_err(|error| {
         ApiError::BadRequest(format!("the body goes on after its JSON value: {error}"))
     })?;
-    Ok(value)
+    Ok(value.0)
 }

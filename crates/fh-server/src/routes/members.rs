@@ -44,13 +44,15 @@ pub(super) fn routes() -> Vec<Route> {
             set,
         )
         .takes::<SetMember>()
-        .answers::<MemberInfo>(200),
+        .answers::<MemberInfo>(200)
+        .refuses(&[409, 422]),
         delete(
             MEMBER,
             "Take an account out of an organisation and of its teams",
             remove,
         )
-        .answers_nothing(204),
+        .answers_nothing(204)
+        .refuses(&[409, 422]),
     ]
 }
 

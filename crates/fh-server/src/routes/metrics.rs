@@ -12,7 +12,8 @@ use crate::telemetry::rendered;
 /// Counters and sizes.
 pub(super) fn routes() -> Vec<Route> {
     vec![
-        get("/metrics", "Metrics, for server administrators", show).answers_text(200, "text/plain"),
+        get("/metrics", "Metrics, for server administrators", show)
+            .answers_other(200, "text/plain"),
     ]
 }
 

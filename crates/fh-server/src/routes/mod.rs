@@ -53,10 +53,9 @@ use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::response::Response;
 use http::header::CACHE_CONTROL;
 use http::{HeaderValue, StatusCode};
-use tower::util::MapResponseLayer;
 
 use self::table::Group;
-use crate::error::{ApiError, as_plain_text};
+use crate::error::ApiError;
 use crate::even::Absence;
 use crate::state::AppState;
 
@@ -72,7 +71,7 @@ pub(crate) fn router(state: AppState) -> Router {
                 .layer(from_fn(never_stored))
                 .layer(from_fn_with_state(state.clone(), denied::note_denied)),
         )
-        .merge(table::router(cache()).layer(MapResponseLayer::new(as_plain_text)))
+        .merge(table::router(cache()))
         .fallback(async || ApiError::NotFound)
         .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
         .with_state(state)

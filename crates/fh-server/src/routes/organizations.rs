@@ -44,7 +44,8 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .takes::<CreateOrganization>()
         .answers::<OrganizationInfo>(201)
-        .answers::<OrganizationInfo>(200),
+        .answers::<OrganizationInfo>(200)
+            .refuses(&[409, 422]),
         get(ORG, "One organisation, for its members", show).answers::<OrganizationInfo>(200),
         patch(
             ORG,
@@ -52,13 +53,15 @@ pub(super) fn routes() -> Vec<Route> {
             update,
         )
         .takes::<UpdateOrganization>()
-        .answers::<OrganizationInfo>(200),
+        .answers::<OrganizationInfo>(200)
+            .refuses(&[422]),
         delete(
             ORG,
             "Delete an organisation that has no flakes, for its owners",
             remove,
         )
-        .answers_nothing(204),
+        .answers_nothing(204)
+            .refuses(&[409]),
     ]
 }
 

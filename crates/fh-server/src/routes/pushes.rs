@@ -36,7 +36,8 @@ pub(super) fn routes() -> Vec<Route> {
         post("/flakes/{org}/{project}/pushes", "Plan a push", plan)
             .takes::<PushRequest>()
             .answers::<PushPlan>(200)
-            .answers::<PushPlan>(201),
+            .answers::<PushPlan>(201)
+            .refuses(&[409, 422]),
         delete(PUSH, "Give a push up", forget).answers_nothing(204),
         post(
             "/flakes/{org}/{project}/pushes/{id}/nars",
@@ -57,7 +58,8 @@ pub(super) fn routes() -> Vec<Route> {
             "Make a push visible, all of it or nothing",
             commit,
         )
-        .answers::<CommitSummary>(200),
+        .answers::<CommitSummary>(200)
+        .refuses(&[409]),
     ]
 }
 

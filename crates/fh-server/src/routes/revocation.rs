@@ -14,6 +14,7 @@ use fh_api::{RevokedToken, TokenRevocation};
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::path::{IdPath, Query};
@@ -26,17 +27,12 @@ use crate::database::{Timestamp, now};
 use crate::error::ApiError;
 use crate::state::AppState;
 
-/// What [`RevokeQuery`] knows.
-pub(super) const QUERIES: &[(&str, &str)] = &[(
-    "with_made_for_others",
-    "true: also those that were made for other accounts, for who may revoke each of them",
-)];
-
 /// How far it goes.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RevokeQuery {
-    /// Over those that were made for other accounts.
+    /// true: also those that were made for other accounts, for who may revoke each of them.
     #[serde(default)]
     with_made_for_others: bool,
 }

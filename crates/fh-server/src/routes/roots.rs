@@ -7,6 +7,7 @@ use fh_api::{ForgeRoot, OwnRoot, RootInfo, RootList};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 
 use super::json::json_body;
 use super::path::{OrganizationPath, Query};
@@ -37,10 +38,9 @@ pub(super) fn routes() -> Vec<Route> {
             own,
         )
         .takes::<OwnRoot>()
-        .answers::<RootInfo>(200),
-        delete(ROOTS, "Give a root up", remove)
-            .queries(&[("root", "The root, such as github:acme")])
-            .answers_nothing(204),
+        .answers::<RootInfo>(200)
+        .refuses(&[409]),
+        delete(ROOTS, "Give a root up", remove).answers_nothing(204),
     ]
 }
 
@@ -132,9 +132,11 @@ pub(crate) async fn own(
 }
 
 /// Which root.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RootQuery {
+    /// The root, such as github:acme.
     root: ForgeRoot,
 }
 

@@ -30,7 +30,8 @@ pub(super) fn routes() -> Vec<Route> {
         post(ACCOUNTS, "Make a service account", create)
             .takes::<CreateServiceAccount>()
             .answers::<UserInfo>(201)
-            .answers::<UserInfo>(200),
+            .answers::<UserInfo>(200)
+            .refuses(&[409]),
         delete(
             "/orgs/{org}/service-accounts/{user}",
             "Remove a service account with all its tokens",

@@ -32,7 +32,8 @@ pub(super) fn routes() -> Vec<Route> {
             "Let the server's standby key sign from now on, for server administrators",
             rotate,
         )
-        .answers::<KeyList>(200),
+        .answers::<KeyList>(200)
+            .refuses(&[409]),
         get(
             "/orgs/{org}/keys",
             "The public keys that sign what an organisation serves, for whoever may read something there",
@@ -46,7 +47,8 @@ pub(super) fn routes() -> Vec<Route> {
              administrators",
             rotate_of_organization,
         )
-        .answers::<KeyList>(200),
+        .answers::<KeyList>(200)
+            .refuses(&[409]),
     ]
 }
 

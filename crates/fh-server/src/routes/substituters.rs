@@ -14,6 +14,7 @@ use axum::extract::State;
 use fh_api::{Signing, SigningKeyInfo, Standing, SubstituterInfo, SubstituterList, UserKind};
 use rusqlite::Connection;
 use serde::Deserialize;
+use utoipa::IntoParams;
 
 use super::path::Query;
 use super::table::{Asks, Route, get};
@@ -34,22 +35,19 @@ pub(super) fn routes() -> Vec<Route> {
             list,
         )
         .asks(Asks::Anybody)
-        .queries(&[
-            ("root", "true: the root address, whatever the caller is"),
-            (
-                "organizations",
-                "names separated by commas: exactly these, in this order",
-            ),
-        ])
-        .answers::<SubstituterList>(200),
+        .answers::<SubstituterList>(200)
+        .refuses(&[404, 422]),
     ]
 }
 
 /// What is asked for.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(crate) struct Wanted {
+    /// true: the root address, whatever the caller is.
     #[serde(default)]
     root: bool,
+    /// Names separated by commas: exactly these, in this order.
     organizations: Option<String>,
 }
 

@@ -32,7 +32,8 @@ pub(super) fn routes() -> Vec<Route> {
         post(TEAMS, "Make a team, of nobody", create)
             .takes::<CreateTeam>()
             .answers::<TeamInfo>(201)
-            .answers::<TeamInfo>(200),
+            .answers::<TeamInfo>(200)
+            .refuses(&[409]),
         get(TEAM, "A team and who is in it", show).answers::<TeamDetails>(200),
         delete(
             TEAM,
@@ -45,8 +46,11 @@ pub(super) fn routes() -> Vec<Route> {
             "Put a member of the organisation into a team",
             add_member,
         )
-        .answers::<TeamMemberInfo>(200),
-        delete(MEMBER, "Take an account out of a team", remove_member).answers_nothing(204),
+        .answers::<TeamMemberInfo>(200)
+        .refuses(&[422]),
+        delete(MEMBER, "Take an account out of a team", remove_member)
+            .answers_nothing(204)
+            .refuses(&[422]),
     ]
 }
 

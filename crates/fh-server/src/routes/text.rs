@@ -13,7 +13,6 @@ pub(crate) fn line(field: &str, text: Option<String>) -> Result<Option<String>, 
     let Some(text) = text else {
         return Ok(None);
     };
-    let text = text.trim();
     if text.chars().any(char::is_control) {
         return Err(ApiError::BadRequest(format!(
             "the field {field} must be one line without control characters"
@@ -24,5 +23,6 @@ pub(crate) fn line(field: &str, text: Option<String>) -> Result<Option<String>, 
             "the field {field} must have at most {MAX_LINE} characters"
         )));
     }
+    let text = text.trim();
     Ok((!text.is_empty()).then(|| text.to_owned()))
 }

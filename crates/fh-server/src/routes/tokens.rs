@@ -18,6 +18,7 @@ use http::StatusCode;
 use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::json::json_body;
@@ -41,28 +42,24 @@ pub(super) fn routes() -> Vec<Route> {
     const TOKEN: &str = "/tokens/{id}";
     vec![
         get("/tokens", "The caller's tokens", list)
-            .queries(&[
-                ("all", "true: those of everybody, for server administrators"),
-                ("user", "those of this account, for who mints its tokens"),
-            ])
-            .answers::<TokenList>(200),
+            .answers::<TokenList>(200)
+            .refuses(&[422]),
         post("/tokens", "Mint a token", mint)
             .takes::<CreateToken>()
-            .answers::<MintedToken>(201),
+            .answers::<MintedToken>(201)
+            .refuses(&[404, 422]),
         get(TOKEN, "What is kept of a token", show).answers::<TokenInfo>(200),
         delete(
             TOKEN,
             "Revoke a token, ended or not, and all that it asked for",
             revocation::revoke,
         )
-        .queries(revocation::QUERIES)
         .answers::<TokenRevocation>(200),
         get(
             "/tokens/{id}/revocation",
             "What revoking a token would end",
             revocation::preview,
         )
-        .queries(revocation::QUERIES)
         .answers::<TokenRevocation>(200),
         post(
             "/tokens/{id}/rotate",
@@ -70,18 +67,20 @@ pub(super) fn routes() -> Vec<Route> {
             rotation::rotate,
         )
         .takes::<RotateToken>()
-        .answers::<MintedToken>(201),
+        .answers::<MintedToken>(201)
+        .refuses(&[409, 422]),
     ]
 }
 
 /// How the list is widened.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ListQuery {
-    /// Those of everybody.
+    /// true: those of everybody, for server administrators.
     #[serde(default)]
     all: bool,
-    /// Those of this account.
+    /// Those of this account, for who mints its tokens.
     #[serde(default)]
     user: Option<Name>,
 }

@@ -45,7 +45,8 @@ pub(super) fn routes() -> Vec<Route> {
         get(POLICY, "A trust policy", show).answers::<TrustPolicyInfo>(200),
         put(POLICY, "Make or replace a trust policy", set)
             .takes::<SetTrustPolicy>()
-            .answers::<TrustPolicyInfo>(200),
+            .answers::<TrustPolicyInfo>(200)
+            .refuses(&[409, 422]),
         delete(
             POLICY,
             "Remove a trust policy, and all that its workloads hold by it",

@@ -28,7 +28,8 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .takes::<CreateUser>()
         .answers::<UserInfo>(201)
-        .answers::<UserInfo>(200),
+        .answers::<UserInfo>(200)
+            .refuses(&[409]),
         get(USER, "One account, for server administrators", show).answers::<UserInfo>(200),
         patch(
             USER,
@@ -36,7 +37,8 @@ pub(super) fn routes() -> Vec<Route> {
             update,
         )
         .takes::<UpdateUser>()
-        .answers::<UserInfo>(200),
+        .answers::<UserInfo>(200)
+            .refuses(&[409]),
     ]
 }
 

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use self::rows::rows;
-use crate::testing::TestServer;
+use crate::testing::{TestServer, template};
 
 /// What an operation answers to whom. `{flake}` is a private flake that Ann administers, `{id}` a token
 /// of Ann's, `{nobody}` an id of nothing.
@@ -159,34 +159,6 @@ fn operations() -> [BTreeSet<(String, String)>; 2] {
     found
 }
 
-/// The template that an address is of: that with the most segments that are the same.
-fn template(address: &str, operations: &BTreeSet<(String, String)>, method: &Method) -> String {
-    let address = address.split('?').next().unwrap();
-    let fits = |template: &str| {
-        let mut same = 0;
-        let mut given = address.split('/');
-        for segment in template.split('/') {
-            let value = given.next()?;
-            if segment == "{path}" {
-                return Some(same);
-            }
-            if segment == value {
-                same += 1;
-            } else if !segment.starts_with('{') {
-                return None;
-            }
-        }
-        given.next().is_none().then_some(same)
-    };
-    operations
-        .iter()
-        .filter(|(of, _)| of == method.as_str())
-        .filter_map(|(_, template)| fits(template).map(|same| (same, template.clone())))
-        .max()
-        .unwrap_or_else(|| panic!("{method} {address} is no operation"))
-        .1
-}
-
 #[test]
 fn every_operation_has_a_row() {
     let [looking, open] = operations();
@@ -194,8 +166,9 @@ fn every_operation_has_a_row() {
         .iter()
         .map(|row| {
             let address = row.path.replace("{flake}", "acme/app");
-            let template = template(&address, &looking, &row.method);
-            (row.method.to_string(), template)
+            let template = template(&row.method, &address);
+            let template = template.unwrap_or_else(|| panic!("{address} is no operation"));
+            (row.method.to_string(), template.to_owned())
         })
         .collect();
     let missing: Vec<_> = looking.difference(&covered).collect();

@@ -195,3 +195,23 @@ async fn a_failure_of_the_server_tells_nothing_of_itself() {
     );
     assert!(body.request_id.is_some());
 }
+
+/// What the OpenAPI document does not allow, and what schemathesis has found to be taken.
+#[tokio::test]
+async fn what_the_document_does_not_allow_is_refused() {
+    let server = TestServer::start().await;
+    let too_large = u64::try_from(i64::MAX).unwrap() + 1;
+    for body in [
+        json!([null, null]),
+        json!([]),
+        json!({ "expires_in": too_large }),
+        json!({ "description": "two\nlines" }),
+        json!({ "description": "one line\n" }),
+        json!({ "description": "x".repeat(301) }),
+    ] {
+        let answer = server.post("/api/v1/tokens", &server.admin, body).await;
+        answer.expect(400);
+    }
+    let path = format!("/api/v1/audit?after={too_large}");
+    server.get(&path, &server.admin).await.expect(400);
+}

@@ -252,6 +252,23 @@ pub(super) fn rows() -> Vec<Row> {
             404,
         ),
         anybody("/log/00000000000000000000000000000000-x.drv", 404),
+        anybody("/cache/nobody/nix-cache-info", 404),
+        anybody(
+            "/cache/nobody/nar/0000000000000000000000000000000000000000000000000000.nar.zst",
+            404,
+        ),
+        anybody(
+            "/cache/nobody/log/00000000000000000000000000000000-x.drv",
+            404,
+        ),
+        anybody(
+            "/cache/nobody/app/nar/0000000000000000000000000000000000000000000000000000.nar.zst",
+            404,
+        ),
+        anybody(
+            "/cache/nobody/app/log/00000000000000000000000000000000-x.drv",
+            404,
+        ),
         Row {
             anonymous: 404,
             wrong_permission: 404,
