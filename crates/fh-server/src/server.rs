@@ -291,12 +291,9 @@ async fn collect_alone(state: AppState) {
     tenure.is_alone();
     let storage = state.storage().clone();
     let removed = tenure.spawn_blocking(move || storage.remove_leftovers());
-    match removed.await {
-        Ok(Err(error)) => {
-            tracing::warn!(error = %chain(&error), "cannot remove what was left half-written");
-        }
-        // A panic in there was logged.
-        Ok(Ok(())) | Err(_) => {}
+    // A panic in there was logged.
+    if let Ok(Err(error)) = removed.await {
+        tracing::warn!(error = %chain(&error), "cannot remove what was left half-written");
     }
     collect::run(state).await;
 }

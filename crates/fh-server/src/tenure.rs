@@ -117,7 +117,7 @@ impl Tenure {
                 Ok(false) => return,
                 Ok(true) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot ask whether the former server is gone")
+                    tracing::warn!(%error, "cannot ask whether the former server is gone");
                 }
             }
             tokio::time::sleep(PAUSE).await;

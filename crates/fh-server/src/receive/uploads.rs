@@ -6,15 +6,16 @@
 //! pushes of the same NAR by the same account are one upload: a part that the one has brought, the
 //! other is told of without its being taken twice.
 
+mod upload;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fh_api::PartAnswer;
 use tokio::sync::{OwnedMutexGuard, watch};
-use tokio::task::JoinHandle;
-use tokio::time::Instant;
 
+use self::upload::{Progress, State, Upload};
 use super::body::BodyReader;
 use super::early::WaitingRoom;
 use super::frames::largest_for;
@@ -51,56 +52,6 @@ struct Shared {
     /// Uploads whose files are being removed: nobody looks for one of these before that is done. Nobody is in
     /// [`Self::uploads`] when they come in here.
     removing: watch::Sender<HashSet<PartialKey>>,
-}
-
-/// One upload, in memory as long as somebody works on it.
-struct Upload {
-    key: PartialKey,
-    expected: Expected,
-    state: Arc<tokio::sync::Mutex<State>>,
-    progress: watch::Sender<Progress>,
-    activity: Mutex<Activity>,
-}
-
-/// When something happened to an upload. Progress has two ends: bytes that come from the client, and
-/// what the server does with them. As long as the server is at work, nobody has waited too long.
-struct Activity {
-    last: Instant,
-    /// Steps that the server is at right now.
-    steps: usize,
-}
-
-/// A step of the server, from here to its drop.
-#[must_use]
-struct Step<'a>(&'a Upload);
-
-impl Drop for Step<'_> {
-    fn drop(&mut self) {
-        let mut activity = self.0.activity();
-        activity.steps -= 1;
-        activity.last = Instant::now();
-    }
-}
-
-#[derive(Default)]
-struct State {
-    /// Absent until the staging area was asked.
-    partial: Option<PartialNar>,
-    /// Writes to disk what was accepted, while more comes in.
-    flushing: Option<JoinHandle<Result<(), StorageError>>>,
-}
-
-/// How far an upload has come, for those who wait.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-struct Progress {
-    /// The staging area was asked: the rest is known.
-    known: bool,
-    /// Parts received and checked.
-    parts: u64,
-    /// All of it is an object, and it is recorded who sent it.
-    complete: bool,
-    /// Grows when all parts were thrown away.
-    attempt: u64,
 }
 
 /// What waiting for one's turn comes to.
@@ -250,18 +201,9 @@ impl Uploads {
 
     fn upload(&self, key: PartialKey, expected: &Expected) -> Arc<Upload> {
         let mut uploads = self.shared.uploads();
-        let upload = uploads.entry(key).or_insert_with(|| {
-            Arc::new(Upload {
-                key,
-                expected: expected.clone(),
-                state: Arc::default(),
-                progress: watch::Sender::default(),
-                activity: Mutex::new(Activity {
-                    last: Instant::now(),
-                    steps: 0,
-                }),
-            })
-        });
+        let upload = uploads
+            .entry(key)
+            .or_insert_with(|| Arc::new(Upload::new(key, expected.clone())));
         Arc::clone(upload)
     }
 
@@ -520,43 +462,6 @@ impl Uploads {
 impl Shared {
     fn uploads(&self) -> MutexGuard<'_, HashMap<PartialKey, Arc<Upload>>> {
         self.uploads.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl Upload {
-    fn activity(&self) -> MutexGuard<'_, Activity> {
-        self.activity.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Now, while the server is at work.
-    fn active_at(&self) -> Instant {
-        let activity = self.activity();
-        if activity.steps > 0 {
-            Instant::now()
-        } else {
-            activity.last
-        }
-    }
-
-    fn touch(&self) {
-        self.activity().last = Instant::now();
-    }
-
-    /// Begins a step of the server.
-    fn step(&self) -> Step<'_> {
-        self.activity().steps += 1;
-        Step(self)
-    }
-
-    /// Ends when nothing has happened to the upload for so long.
-    async fn idle(&self, stall: Duration) {
-        loop {
-            let end = self.active_at() + stall;
-            if end <= Instant::now() {
-                return;
-            }
-            tokio::time::sleep_until(end).await;
-        }
     }
 }
 
