@@ -50,8 +50,10 @@ fn start(world: &World, shell: &str, arguments: &[&str], load: &str) -> Option<O
     let program = self::shell(shell)?;
     let script = world.fh(&["completion", shell]).success().stdout;
     world.write("completions", &script);
-    let mut command = Command::new(program);
+    let mut command = Command::new("/bin/sh");
     command
+        .args(["-c", "read -r ready; exec \"$0\" \"$@\""])
+        .arg(program)
         .env_clear()
         .envs(world.variables())
         .env("PATH", search_path(world))
@@ -61,9 +63,10 @@ fn start(world: &World, shell: &str, arguments: &[&str], load: &str) -> Option<O
         .args(arguments);
     let mut session = Session::spawn(command).unwrap();
     session.set_expect_timeout(Some(Duration::from_secs(30)));
-    // The terminal comes without echo, and readline then shows nothing either.
+    // The terminal comes without echo. A shell that finds it so shows nothing either, so it starts only then.
     let wait = Some(Duration::from_secs(5));
     assert!(session.get_process_mut().set_echo(true, wait).unwrap());
+    session.send_line("").unwrap();
     session.send_line(load).unwrap();
     // Said by the shell, not by the echo of what was typed.
     session.send_line("echo lo''aded").unwrap();
