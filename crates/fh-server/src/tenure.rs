@@ -57,8 +57,10 @@ struct Shared {
     draining: File,
     /// To ask whether others hold it: another handle, since asking takes and gives back.
     asked: File,
-    /// Another process may write too.
-    is_shared: AtomicBool,
+    /// A former server may write too.
+    has_former: AtomicBool,
+    /// The server was told to stop, and the next one may write too.
+    is_ending: AtomicBool,
     /// Work that goes on where its request has ended.
     work: TaskTracker,
 }
@@ -88,8 +90,8 @@ impl Tenure {
             }
             tokio::time::sleep(PAUSE).await;
         }
-        let is_shared = is_taken(&asked).map_err(failed(DRAINING_FILE))?;
-        if is_shared {
+        let has_former = is_taken(&asked).map_err(failed(DRAINING_FILE))?;
+        if has_former {
             tracing::info!("the former server still answers what it has accepted");
         }
         Ok(Self {
@@ -97,7 +99,8 @@ impl Tenure {
                 lock: Mutex::new(Some(lock)),
                 draining,
                 asked,
-                is_shared: AtomicBool::new(is_shared),
+                has_former: AtomicBool::new(has_former),
+                is_ending: AtomicBool::new(false),
                 work: TaskTracker::new(),
             }),
         })
@@ -106,13 +109,14 @@ impl Tenure {
     /// Whether another process may write to the data directory too, so that nothing that is remembered of it is
     /// sure.
     pub(crate) fn is_shared(&self) -> bool {
-        self.shared.is_shared.load(Ordering::SeqCst)
+        self.shared.has_former.load(Ordering::SeqCst)
+            || self.shared.is_ending.load(Ordering::SeqCst)
     }
 
     /// Waits until the former servers are gone. What they have written last is to be noticed before
     /// [`Self::is_alone`] is said.
     pub(crate) async fn others_gone(&self) {
-        while self.is_shared() {
+        while self.shared.has_former.load(Ordering::SeqCst) {
             match is_taken(&self.shared.asked) {
                 Ok(false) => return,
                 Ok(true) => {}
@@ -124,15 +128,15 @@ impl Tenure {
         }
     }
 
-    /// Nobody else writes any more.
+    /// No former server writes any more.
     pub(crate) fn is_alone(&self) {
-        self.shared.is_shared.store(false, Ordering::SeqCst);
+        self.shared.has_former.store(false, Ordering::SeqCst);
     }
 
     /// The server was told to stop: from now on it says so, and another one may come beside it.
     pub(crate) fn begin_to_end(&self) -> io::Result<()> {
         self.shared.draining.lock_shared()?;
-        self.shared.is_shared.store(true, Ordering::SeqCst);
+        self.shared.is_ending.store(true, Ordering::SeqCst);
         Ok(())
     }
 
