@@ -493,7 +493,7 @@ async fn run(seeds: Range<u64>) {
     world.lower.at_least(2.0, &seeds, what);
     world
         .ambiguous
-        .at_least(0.2, &seeds, "two persons disagree");
+        .at_least(0.15, &seeds, "two persons disagree");
     world.raised.at_least(0.1, &seeds, "a builder decides");
 }
 
