@@ -67,6 +67,14 @@ pub(crate) async fn step(began_at: Instant) {
     wait_until(began_at + STEP.saturating_mul(steps)).await;
 }
 
+/// Does some work, and tells what came of it at the next step.
+pub(crate) async fn stepped<T>(work: impl Future<Output = T>) -> T {
+    let began_at = Instant::now();
+    let done = work.await;
+    step(began_at).await;
+    done
+}
+
 /// Somebody who waits, and until when.
 struct Waiting {
     until: Instant,

@@ -76,18 +76,8 @@ pub(crate) fn given(connection: &Connection, account_id: i64) -> Result<Holdings
     let sql = format!(
         "SELECT h.organization_id, h.flake_id, h.role FROM ({HELD}) h WHERE h.account_id = ?1"
     );
-    let grants = all(connection, &sql, params![account_id], |row| {
-        Ok((
-            row.get("organization_id")?,
-            row.get::<_, Option<i64>>("flake_id")?,
-            parsed(row, "role", "role")?,
-        ))
-    })?;
-    for (organization, flake, role) in grants {
-        match flake {
-            Some(flake) => holdings.add_flake_grant(organization, flake, role),
-            None => holdings.add_organization_grant(organization, role),
-        }
+    for grant in found(connection, &sql, account_id)? {
+        grant.add_to(&mut holdings);
     }
     Ok(holdings)
 }
@@ -103,21 +93,38 @@ pub(crate) fn given_as_guest(
     let sql = "SELECT g.organization_id, g.flake_id, g.role FROM access_grant g \
                JOIN guest v ON v.organization_id = g.organization_id AND v.account_id = g.account_id \
                WHERE g.subject = 'account' AND g.account_id = ?1";
-    let grants = all(connection, sql, params![account_id], |row| {
-        Ok((
-            row.get("organization_id")?,
-            row.get::<_, Option<i64>>("flake_id")?,
-            parsed(row, "role", "role")?,
-        ))
-    })?;
-    for (organization, flake, role) in grants {
-        holdings.add_guest_of(organization);
-        match flake {
-            Some(flake) => holdings.add_flake_grant(organization, flake, role),
-            None => holdings.add_organization_grant(organization, role),
-        }
+    for grant in found(connection, sql, account_id)? {
+        holdings.add_guest_of(grant.organization);
+        grant.add_to(&mut holdings);
     }
     Ok(holdings)
+}
+
+/// A role that an account was given on a flake, or on every flake of an organisation.
+struct Given {
+    organization: i64,
+    flake: Option<i64>,
+    role: Role,
+}
+
+impl Given {
+    fn add_to(self, holdings: &mut Holdings) {
+        match self.flake {
+            Some(flake) => holdings.add_flake_grant(self.organization, flake, self.role),
+            None => holdings.add_organization_grant(self.organization, self.role),
+        }
+    }
+}
+
+/// What a question about an account finds.
+fn found(connection: &Connection, sql: &str, account_id: i64) -> Result<Vec<Given>, DatabaseError> {
+    all(connection, sql, params![account_id], |row| {
+        Ok(Given {
+            organization: row.get("organization_id")?,
+            flake: row.get("flake_id")?,
+            role: parsed(row, "role", "role")?,
+        })
+    })
 }
 
 /// What a grant is on: a flake, or every flake of an organisation.

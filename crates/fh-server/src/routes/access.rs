@@ -12,7 +12,6 @@
 //! names.
 
 use std::str::FromStr as _;
-use std::time::Instant;
 
 use axum::Json;
 use axum::extract::State;
@@ -67,10 +66,8 @@ pub(crate) async fn explain(
     Query(query): Query<AccessQuery>,
 ) -> Result<Json<AccessExplanation>, ApiError> {
     // To look for holders takes the longer the more there are, also of those that are not told.
-    let began_at = Instant::now();
-    let explanation = explained(&state, &caller, query).await;
-    even::step(began_at).await;
-    Ok(Json(explanation?))
+    let explanation = even::stepped(explained(&state, &caller, query)).await?;
+    Ok(Json(explanation))
 }
 
 async fn explained(

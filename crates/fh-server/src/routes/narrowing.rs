@@ -1,9 +1,7 @@
 //! How a new token is to be narrowed, as it is asked for: parsed, bounded, and checked against what the
 //! minting token can read. What a token for closures reads is fixed here.
 //!
-//! What is found out of paths is told at the next of [steps](even::step), so that the time does not say what is hidden.
-
-use std::time::Instant;
+//! What is found out of paths is told at the next of [steps](even::stepped), so that the time does not say what is hidden.
 
 use fh_api::CreateToken;
 use fh_auth::{Narrowing, PathSet, TokenScope};
@@ -39,12 +37,7 @@ pub(super) async fn narrowing(
         flakes: wanted.flakes.clone(),
         closures: match &wanted.closures {
             None => None,
-            Some(paths) => {
-                let began_at = Instant::now();
-                let found = closures(state, caller, paths).await;
-                even::step(began_at).await;
-                Some(found?)
-            }
+            Some(paths) => Some(even::stepped(closures(state, caller, paths)).await?),
         },
         signed_by: wanted
             .signed_by
@@ -92,10 +85,7 @@ pub(super) async fn reads(
         return Ok(same.map_or(Reads::Anything, |(id, _)| Reads::TheSame(id)));
     }
     let roots = scope.closures().unwrap_or_default();
-    let began_at = Instant::now();
-    let walked = lookup.closure(caller.view(), scope, roots).await;
-    even::step(began_at).await;
-    let walked = walked?;
+    let walked = even::stepped(lookup.closure(caller.view(), scope, roots)).await?;
     if !walked.whole {
         return Err(ApiError::InvalidContent(format!(
             "the field closures: together they have more than {MOST} paths"
