@@ -48,7 +48,7 @@ pub enum Standing {
     Named,
 }
 
-/// The three kinds of [`Standing`] that a search through very many slices tells apart.
+/// The three kinds of [`Standing`] that a search through very many slices tells apart, as numbers 0 to 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
     /// [`Standing::Own`].

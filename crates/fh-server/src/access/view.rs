@@ -7,7 +7,7 @@
 use std::sync::Arc;
 
 use fh_api::{Permission, Role};
-use fh_auth::{Follows, Holdings, Named, Rank, Standing, TokenScope};
+use fh_auth::{Follows, Holdings, Named, Standing, TokenScope};
 use fh_nix::{PublicKey, StorePath};
 use uuid::Uuid;
 
@@ -82,11 +82,7 @@ impl View {
     /// The rank of a slice, lower is nearer to the reader and served first; `None`: not in this view.
     pub(crate) fn rank(&self, flake_id: i64) -> Option<u32> {
         let standing = self.standing(self.directory.flake(flake_id)?)?;
-        Some(match standing.rank() {
-            Rank::Own => 0,
-            Rank::Accepted => 1,
-            Rank::Open => 2,
-        })
+        Some(standing.rank() as u32)
     }
 
     /// The organisation of a slice and its standing in this view, if it is in it.

@@ -7,21 +7,19 @@
 //! Invariant: where a path is not in the set, every row of it, and every fingerprint of what was left out as
 //! upstream, says the same. So a new row need be compared with one of each alone.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use fh_api::{FlakeName, Role};
 use fh_auth::{FlakeFacts, Holdings};
 use fh_nix::{NarHash, PublicKey, StorePath, StorePathHash};
 use rusqlite::{Connection, Row, params};
 
+use super::holders::id_list;
 use super::nars::hex_list;
-use super::slices::{Holder, id_list, store_path};
+use super::slices::store_path;
 use super::trust::Target;
-use super::values::{all, execute, first, parse, parsed};
+use super::values::{all, execute, parse, parsed};
 use super::{AccessChange, DatabaseError, accounts, grants, trust};
-
-/// Whether slices disagree about a path.
-const IS_CONTESTED: &str = "SELECT 1 AS found FROM contested_path WHERE path_hash = ?1";
 
 /// Those of a slice's rows of some paths that disagree with the oldest row of the path, or with one
 /// fingerprint of it.
@@ -49,6 +47,15 @@ const DISAGREEING_UPSTREAM: &str = "INSERT INTO contested_path (path_hash) \
                 WHERE x.nar_hash <> u.nar_hash OR x.path_refs <> u.path_refs OR x.name <> u.name) \
      ON CONFLICT (path_hash) DO NOTHING RETURNING path_hash";
 
+/// Those of a slice's rows of some paths that count for more or less than the oldest row of the path.
+///
+/// Invariant: where a path is not in the set, all its rows count the same. A path stays in it.
+const UNEVEN: &str = "INSERT INTO uneven_path (path_hash) \
+     SELECT s.path_hash FROM json_each(?1) AS wanted \
+     CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
+     WHERE s.voice <> (SELECT o.voice FROM slice_path AS o WHERE o.path_hash = s.path_hash ORDER BY o.id LIMIT 1) \
+     ON CONFLICT (path_hash) DO NOTHING";
+
 /// Marks the NARs of all rows of a path.
 const MARK_ALL: &str = "UPDATE nar SET contested = 1 WHERE contested = 0 AND id IN \
      (SELECT nar_id FROM slice_path WHERE path_hash = ?1) RETURNING nar_hash";
@@ -60,17 +67,6 @@ const MARK_NEW: &str = "UPDATE nar SET contested = 1 WHERE contested = 0 AND id 
       CROSS JOIN slice_path AS s ON s.path_hash = c.path_hash AND s.flake_id = ?2) \
      RETURNING nar_hash";
 
-/// Whether slices disagree about a path.
-pub(crate) fn is_contested(
-    connection: &Connection,
-    hash: &StorePathHash,
-) -> Result<bool, DatabaseError> {
-    let found: Option<i64> = first(connection, IS_CONTESTED, params![hash.as_bytes()], |row| {
-        Ok(row.get("found")?)
-    })?;
-    Ok(found.is_some())
-}
-
 /// What a commit has made contested: copies of what was known of these are out of date.
 #[derive(Debug, Default)]
 pub(crate) struct NewlyContested {
@@ -80,7 +76,7 @@ pub(crate) struct NewlyContested {
     pub(crate) nars: Vec<NarHash>,
 }
 
-/// Notes disagreement about paths that a slice has got rows or fingerprints of.
+/// Notes disagreement, and where rows do not count the same, about paths that a slice has got rows or fingerprints of.
 pub(crate) fn note(
     connection: &Connection,
     flake_id: i64,
@@ -107,6 +103,7 @@ pub(crate) fn note(
     if !rows.is_empty() {
         let keys = params![hex_list(rows.iter().map(StorePathHash::as_bytes)), flake_id];
         new.nars.extend(all(connection, MARK_NEW, keys, nar_hash)?);
+        execute(connection, UNEVEN, keys)?;
     }
     Ok(new)
 }
@@ -254,40 +251,6 @@ fn word_of_row(row: &Row<'_>) -> Result<Word, DatabaseError> {
         pusher_id: row.get("pusher_id")?,
         age: (row_id, 0),
     })
-}
-
-/// What of a row counts among those that have one content, as far as it is the same for every reader.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Voice {
-    /// Whether a builder pushed it.
-    pub(crate) builder: bool,
-    /// Whether the content address was recomputed.
-    pub(crate) proven: bool,
-    /// Whether signatures came with it, of whomever.
-    pub(crate) has_signatures: bool,
-}
-
-/// Each looked up by its id.
-pub(crate) const VOICES: &str = "SELECT s.id, s.builder, s.proven, s.signatures <> '' AS signed \
-     FROM json_each(?1) AS wanted CROSS JOIN slice_path AS s ON s.id = wanted.value";
-
-/// What counts of these rows, in their order.
-pub(crate) fn voices(
-    connection: &Connection,
-    holders: &[Holder],
-) -> Result<Vec<Voice>, DatabaseError> {
-    let ids: Vec<i64> = holders.iter().map(|holder| holder.row_id).collect();
-    let found = all(connection, VOICES, params![id_list(&ids)], |row| {
-        let voice = Voice {
-            builder: row.get("builder")?,
-            proven: row.get("proven")?,
-            has_signatures: row.get("signed")?,
-        };
-        Ok((row.get::<_, i64>("id")?, voice))
-    })?;
-    let found: HashMap<i64, Voice> = found.into_iter().collect();
-    let voice = |id: &i64| found.get(id).copied().unwrap_or_default();
-    Ok(ids.iter().map(voice).collect())
 }
 
 /// The keys whose signatures an organisation takes for a proof.

@@ -29,6 +29,7 @@ pub(crate) mod explain;
 pub(crate) mod flakes;
 pub(crate) mod follows;
 pub(crate) mod grants;
+pub(crate) mod holders;
 mod inspect;
 pub(crate) mod invitations;
 pub(crate) mod keys;

@@ -1,8 +1,7 @@
 //! The slices: which store paths each flake holds, and with which NAR.
 //!
-//! What is asked here is asked by hash and answered from an index: *who holds this path* and *who
-//! holds this NAR* without any view, because one answer serves every caller from memory; the view
-//! picks from it. Nothing of it may reach a caller before that.
+//! What is asked here is asked by hash or by row, and answered from an index. Who holds something is asked in
+//! [`holders`](super::holders).
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -10,6 +9,7 @@ use fh_api::PathSummary;
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
 use rusqlite::{Connection, Row, params};
 
+use super::holders::Holder;
 use super::nars::{Nar, hex_list, signed};
 use super::values::{Timestamp, all, execute, first, now, parse, words};
 use super::{DatabaseError, packed};
@@ -33,6 +33,8 @@ pub(crate) struct Present {
     pub(crate) builder: bool,
     /// Whether its content address was recomputed.
     pub(crate) proven: bool,
+    /// The account that pushed it; none where that is not known.
+    pub(crate) pusher_id: Option<i64>,
 }
 
 impl Present {
@@ -47,21 +49,12 @@ impl Present {
 /// By whom and on what ground a row comes into a slice.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Origin {
-    /// The account that pushes.
-    pub(crate) pusher_id: i64,
+    /// The account that pushes; none where that is not known.
+    pub(crate) pusher_id: Option<i64>,
     /// Whether it is a builder.
     pub(crate) builder: bool,
     /// Whether the content address was recomputed.
     pub(crate) proven: bool,
-}
-
-/// A slice that holds a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holder {
-    /// The flake.
-    pub(crate) flake_id: i64,
-    /// The row of the path in that slice, for [`served`].
-    pub(crate) row_id: i64,
 }
 
 /// All that a narinfo is made of, but for the server's own signature.
@@ -75,41 +68,11 @@ pub(crate) struct Served {
     pub(crate) file_size: u64,
 }
 
-const PRESENT: &str = "SELECT s.path_hash, s.name, s.path_refs, s.builder, s.proven, s.nar_id, \
-     n.nar_hash, n.nar_size, n.damaged_at \
+const PRESENT: &str = "SELECT s.path_hash, s.name, s.path_refs, s.builder, s.proven, s.pusher_id, \
+     s.nar_id, n.nar_hash, n.nar_size, n.damaged_at \
      FROM json_each(?1) AS wanted \
      CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
      CROSS JOIN nar AS n ON n.id = s.nar_id";
-
-/// Answered from the index `slice_path_oldest` alone; ids ascend with time.
-const OLDEST_HOLDERS: &str = "SELECT flake_id, id FROM slice_path \
-     WHERE path_hash = ?1 AND id > ?2 ORDER BY id LIMIT ?3";
-
-/// The same where some objects are damaged, which is rare, so that the former need not look at them.
-const OLDEST_SOUND_HOLDERS: &str = "SELECT flake_id, id FROM slice_path AS s \
-     WHERE path_hash = ?1 AND id > ?2 AND NOT EXISTS \
-     (SELECT 1 FROM nar AS n WHERE n.id = s.nar_id AND n.damaged_at IS NOT NULL) ORDER BY id LIMIT ?3";
-
-/// The oldest row in some slices, each looked up in the unique index.
-const OLDEST_OF: &str = "SELECT MIN(s.id) AS id FROM json_each(?2) AS wanted \
-     CROSS JOIN slice_path AS s ON s.path_hash = ?1 AND s.flake_id = wanted.value";
-
-const OLDEST_SOUND_OF: &str = "SELECT MIN(s.id) AS id FROM json_each(?2) AS wanted \
-     CROSS JOIN slice_path AS s ON s.path_hash = ?1 AND s.flake_id = wanted.value \
-     CROSS JOIN nar AS n ON n.id = s.nar_id WHERE n.damaged_at IS NULL";
-
-/// Answered from an index that is empty as a rule.
-const ANY_DAMAGED: &str = "SELECT 1 AS damaged FROM nar WHERE damaged_at IS NOT NULL LIMIT 1";
-
-/// Answered from the index `slice_path_nar` alone, as are the next two.
-const HOLDERS_OF_NAR: &str = "SELECT DISTINCT flake_id FROM slice_path \
-     WHERE nar_id = ?1 AND flake_id > ?2 ORDER BY flake_id LIMIT ?3";
-
-const NAR_IS_IN: &str = "SELECT 1 AS found FROM json_each(?2) AS wanted \
-     CROSS JOIN slice_path AS s ON s.nar_id = ?1 AND s.flake_id = wanted.value LIMIT 1";
-
-const NEXT_HOLDER: &str = "SELECT flake_id FROM slice_path WHERE nar_id = ?1 AND flake_id >= ?2 \
-     ORDER BY flake_id LIMIT 1";
 
 /// Those of these paths that a slice holds.
 pub(crate) fn present<'a>(
@@ -134,164 +97,13 @@ pub(crate) fn present<'a>(
                 references: row.get("path_refs")?,
                 builder: row.get("builder")?,
                 proven: row.get("proven")?,
+                pusher_id: row.get("pusher_id")?,
             };
             Ok((StorePathHash::from_bytes(row.get("path_hash")?), present))
         },
     )?;
     Ok(rows.into_iter().collect())
 }
-
-/// Whether the content of a path may be lost at all: as a rule there is none that is.
-pub(crate) fn any_damaged(connection: &Connection) -> Result<bool, DatabaseError> {
-    let found: Option<i64> = first(connection, ANY_DAMAGED, params![], |row| {
-        Ok(row.get("damaged")?)
-    })?;
-    Ok(found.is_some())
-}
-
-/// The oldest slices that hold a path whose content is not lost, from behind a row on, and not more than
-/// so many. `damaged`: what [`any_damaged`] says.
-pub(crate) fn oldest_holders(
-    connection: &Connection,
-    hash: &StorePathHash,
-    damaged: bool,
-    after: i64,
-    most: usize,
-) -> Result<Vec<Holder>, DatabaseError> {
-    if damaged {
-        return indexed(connection, OLDEST_SOUND_HOLDERS, hash, after, most);
-    }
-    if most < packed::BLOCK {
-        return indexed(connection, OLDEST_HOLDERS, hash, after, most);
-    }
-    let mut holders = packed::oldest(connection, hash, after, most)?;
-    if let Some(missing @ 1..) = most.checked_sub(holders.len()) {
-        let after = holders.last().map_or(after, |last| last.row_id);
-        let rest = indexed(connection, OLDEST_HOLDERS, hash, after, missing)?;
-        holders.extend(rest);
-    }
-    holders.truncate(most);
-    Ok(holders)
-}
-
-/// The answer to one of the two questions for holders.
-fn indexed(
-    connection: &Connection,
-    question: &str,
-    hash: &StorePathHash,
-    after: i64,
-    most: usize,
-) -> Result<Vec<Holder>, DatabaseError> {
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    all(
-        connection,
-        question,
-        params![hash.as_bytes(), after, most],
-        // By index: these are read by the thousand.
-        |row| {
-            Ok(Holder {
-                flake_id: row.get(0)?,
-                row_id: row.get(1)?,
-            })
-        },
-    )
-}
-
-/// The oldest row of a path in some slices, of those whose content is not lost.
-pub(crate) fn oldest_row_in(
-    connection: &Connection,
-    hash: &StorePathHash,
-    damaged: bool,
-    flake_ids: &[i64],
-) -> Result<Option<i64>, DatabaseError> {
-    let question = if damaged { OLDEST_SOUND_OF } else { OLDEST_OF };
-    let oldest = first(
-        connection,
-        question,
-        params![hash.as_bytes(), id_list(flake_ids)],
-        |row| Ok(row.get("id")?),
-    )?;
-    Ok(oldest.flatten())
-}
-
-/// The flakes whose slices hold a NAR, in the order of their ids, from behind one on, and not more than
-/// so many.
-pub(crate) fn holders_of_nar(
-    connection: &Connection,
-    nar_id: i64,
-    after: i64,
-    most: usize,
-) -> Result<Vec<i64>, DatabaseError> {
-    let most = i64::try_from(most).unwrap_or(i64::MAX);
-    all(
-        connection,
-        HOLDERS_OF_NAR,
-        params![nar_id, after, most],
-        |row| Ok(row.get(0)?),
-    )
-}
-
-/// Whether one of some slices holds a NAR.
-pub(crate) fn nar_is_in(
-    connection: &Connection,
-    nar_id: i64,
-    flake_ids: &[i64],
-) -> Result<bool, DatabaseError> {
-    let found: Option<i64> = first(
-        connection,
-        NAR_IS_IN,
-        params![nar_id, id_list(flake_ids)],
-        |row| Ok(row.get("found")?),
-    )?;
-    Ok(found.is_some())
-}
-
-/// Ids as the JSON that a question takes.
-pub(super) fn id_list(ids: &[i64]) -> String {
-    let words: Vec<String> = ids.iter().map(ToString::to_string).collect();
-    format!("[{}]", words.join(","))
-}
-
-/// Whether one of these flakes, in ascending order, holds a NAR. Takes as many steps as the shorter
-/// of the two lists has entries, at most; and as many for a NAR that is not stored, or in no slice, as for one
-/// in two slices that are none of these. A view of fewer flakes takes no more steps than it has flakes.
-pub(crate) fn any_holds_nar(
-    connection: &Connection,
-    nar_id: Option<i64>,
-    flake_ids: &[i64],
-) -> Result<bool, DatabaseError> {
-    let next = |nar_id: i64, from: i64| -> Result<Option<i64>, DatabaseError> {
-        first(connection, NEXT_HOLDER, params![nar_id, from], |row| {
-            Ok(row.get("flake_id")?)
-        })
-    };
-    let mut steps = 0;
-    let mut rest = flake_ids;
-    let mut found = false;
-    while let (Some(nar_id), [candidate, ..]) = (nar_id, rest) {
-        steps += 1;
-        match next(nar_id, *candidate)? {
-            None => break,
-            Some(holder) if holder == *candidate => {
-                found = true;
-                break;
-            }
-            Some(holder) => {
-                rest = &rest[rest.partition_point(|flake_id| *flake_id < holder)..];
-            }
-        }
-    }
-    for _ in steps..LEAST_STEPS.min(flake_ids.len()) {
-        next(NO_NAR, 0)?;
-    }
-    Ok(found)
-}
-
-/// Of a search for a holder of a NAR.
-const LEAST_STEPS: usize = 3;
-
-/// An id that no row has.
-const NO_NAR: i64 = -1;
 
 /// What a row of a slice says, for a narinfo. None where its content was lost.
 pub(crate) fn served(

@@ -8,9 +8,10 @@
 //! Most of it is told from memory: what counts of the oldest rows is remembered with them. The database is asked
 //! where keys have to be, and for paths in very many slices.
 //!
-//! Invariant: in a view that has more flakes of one rank than [`FLAKE_BY_FLAKE`], and of a path that more slices
-//! hold than are remembered, only the oldest are compared. Everywhere else the row is the preferred one.
+//! Of a path that very many slices hold, all of whose rows count the same, the oldest of the nearest standing is
+//! searched; of one whose rows do not, all holders are read and compared.
 
+use fh_auth::Rank;
 use fh_auth::contest::Place;
 use fh_nix::StorePathHash;
 use rusqlite::Connection;
@@ -20,42 +21,81 @@ use super::holders::OfPath;
 use super::search::{decided_by_oldest, search};
 use crate::access::{Candidates, View};
 use crate::database::DatabaseError;
-use crate::database::contests::Voice;
-use crate::database::slices::Holder;
+use crate::database::holders::{First, Holder, Voice, first_holders};
 use crate::signatures::Signatures;
 
 /// So many flakes are asked for their rows one by one: in that time a search has hardly begun.
 pub(super) const FLAKE_BY_FLAKE: usize = 64;
 
-/// The row that a view has, of these alone: none if it sees none of them. `None` where signatures decide, which
-/// memory does not know. `voices` are of the rows, in their order, or empty where one stands alone.
-pub(super) fn among(view: &View, holders: &[Holder], voices: &[Voice]) -> Option<Option<i64>> {
-    let mut best: Option<Best> = None;
-    for (index, holder) in holders.iter().enumerate() {
-        let Some((organization, standing)) = view.standing_of(holder.flake_id) else {
-            continue;
+/// What the oldest rows of a path tell a view.
+pub(super) struct Oldest {
+    /// The best that it sees.
+    best: Option<Best>,
+    /// How many of them it sees, by rank.
+    of_rank: [usize; 3],
+}
+
+impl Oldest {
+    /// `voices` are of the rows, in their order, or empty where one stands alone.
+    pub(super) fn told_to(view: &View, holders: &[Holder], voices: &[Voice]) -> Self {
+        let mut told = Self {
+            best: None,
+            of_rank: [0; 3],
         };
-        let voice = voices.get(index).copied().unwrap_or_default();
-        let row = Best {
-            place: Place {
-                standing,
-                unsigned: true,
-                by_person: !voice.builder,
-                unproven: !voice.proven,
-                age: (holder.row_id, 0),
-            },
-            row_id: holder.row_id,
-            alone: true,
-            signed: voice.has_signatures && view.trusts_keys(organization),
-        };
-        best = Some(match best {
-            Some(best) => best.or(row),
-            None => row,
-        });
+        for (index, holder) in holders.iter().enumerate() {
+            let Some((organization, standing)) = view.standing_of(holder.flake_id) else {
+                continue;
+            };
+            told.of_rank[standing.rank() as usize] += 1;
+            let voice = voices.get(index).copied().unwrap_or_default();
+            let row = Best {
+                place: Place {
+                    standing,
+                    unsigned: true,
+                    by_person: !voice.builder,
+                    unproven: !voice.proven,
+                    age: (holder.row_id, 0),
+                },
+                row_id: holder.row_id,
+                alone: true,
+                signed: voice.has_signatures && view.trusts_keys(organization),
+            };
+            told.best = Some(match told.best {
+                Some(best) => best.or(row),
+                None => row,
+            });
+        }
+        told
     }
-    match best {
-        Some(best) if best.signed && !best.alone => None,
-        best => Some(best.map(|best| best.row_id)),
+
+    /// The row that the view has, if there are none but these: none if it sees none of them. `None` where
+    /// signatures decide, which memory does not know.
+    pub(super) fn alone(&self) -> Option<Option<i64>> {
+        match &self.best {
+            Some(best) if best.signed && !best.alone => None,
+            best => Some(best.as_ref().map(|best| best.row_id)),
+        }
+    }
+
+    /// The row that the view has, whatever others there are: `None` where these do not tell. `uneven`: not all
+    /// rows of the path count the same.
+    pub(super) fn of_many(&self, view: &View, uneven: bool) -> Option<Option<i64>> {
+        let classes = view.by_rank();
+        let mut possible = classes.iter().map(Candidates::len).enumerate();
+        let Some((nearest, flakes)) = possible.find(|(_, flakes)| *flakes > 0) else {
+            return Some(None);
+        };
+        if flakes <= FLAKE_BY_FLAKE {
+            // The flakes are few. Where some of them have none of these rows, they are asked one by one.
+            let are_all = self.of_rank[nearest] == flakes;
+            return are_all.then(|| self.alone()).flatten();
+        }
+        let best = self.best.as_ref()?;
+        let tells = !uneven
+            && !best.signed
+            && nearest != Rank::Open as usize
+            && best.place.standing.rank() as usize <= nearest;
+        tells.then_some(Some(best.row_id))
     }
 }
 
@@ -85,26 +125,14 @@ impl Best {
     }
 }
 
-/// Whether flakes of the nearest rank are to be asked one by one, beside the rows that are remembered: they are few,
-/// and some of them have none of these.
-pub(super) fn may_hold_newer(view: &View, oldest: &[Holder]) -> bool {
-    let classes = view.by_rank();
-    let mut possible = classes.iter().map(Candidates::len).enumerate();
-    let Some((nearest, flakes)) = possible.find(|(_, flakes)| *flakes > 0) else {
-        return false;
-    };
-    let ranks = oldest
-        .iter()
-        .filter_map(|holder| view.rank(holder.flake_id));
-    flakes <= FLAKE_BY_FLAKE && ranks.filter(|rank| *rank as usize == nearest).count() < flakes
-}
-
-/// The row that a view has of a path that very many slices hold, of which these are the oldest.
+/// The row that a view has of a path that very many slices hold, of which these are the oldest. `is_quiet`: all rows
+/// count the same, and no signatures came with them.
 pub(super) fn search_many(
     connection: &Connection,
     view: &View,
     hash: StorePathHash,
     oldest: &[Holder],
+    is_quiet: bool,
     signatures: &Signatures,
 ) -> Result<Option<i64>, DatabaseError> {
     let classes = view.by_rank();
@@ -118,10 +146,37 @@ pub(super) fn search_many(
     if classes.peek().is_none() {
         return Ok(None);
     }
+    // What is open has as many standings as the reader has follows, and not one.
+    let [.., open] = view.by_rank();
+    if !is_quiet || open.len() > 0 {
+        return search_all(connection, view, hash, signatures);
+    }
     match decided_by_oldest(view, oldest) {
-        Some(None) => Ok(None),
-        Some(Some(_)) => search_few(connection, view, hash, oldest, signatures),
+        Some(row_id) => Ok(row_id),
         None => search(view, &OfPath::new(connection, hash)?),
+    }
+}
+
+/// The row that a view has, of all holders: they are read from an index, 0.15 µs each.
+fn search_all(
+    connection: &Connection,
+    view: &View,
+    hash: StorePathHash,
+    signatures: &Signatures,
+) -> Result<Option<i64>, DatabaseError> {
+    let First { oldest, voices, .. } = first_holders(connection, &hash, usize::MAX)?;
+    let told = Oldest::told_to(view, &oldest, &voices);
+    match (told.alone(), told.best) {
+        (Some(row_id), _) => Ok(row_id),
+        (None, best) => {
+            let nearest = best.map(|best| best.place.standing);
+            let is_near = |holder: &Holder| {
+                let standing = view.standing_of(holder.flake_id);
+                standing.map(|(_, standing)| standing) == nearest
+            };
+            let near: Vec<Holder> = oldest.into_iter().filter(is_near).collect();
+            search_few(connection, view, hash, &near, signatures)
+        }
     }
 }
 

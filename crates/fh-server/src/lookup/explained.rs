@@ -6,7 +6,8 @@ use fh_nix::{StorePath, StorePathHash};
 use super::Lookup;
 use crate::access::View;
 use crate::database::DatabaseError;
-use crate::database::slices::{self, Holder};
+use crate::database::holders::{self, Holder};
+use crate::database::slices;
 
 /// How many slices are told of one path, at most. More are not read by anybody.
 const MAX_SLICES: usize = 100;
@@ -71,8 +72,8 @@ impl Lookup {
                 .shared
                 .database
                 .read(move |connection| {
-                    let damaged = slices::any_damaged(connection)?;
-                    slices::oldest_holders(connection, &hash, damaged, after, PAGE)
+                    let damaged = holders::any_damaged(connection)?;
+                    holders::oldest_holders(connection, &hash, damaged, after, PAGE)
                 })
                 .await?;
             for holder in page.iter().filter(|holder| told(holder)) {

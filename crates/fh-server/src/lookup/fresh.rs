@@ -4,9 +4,11 @@
 //! key belongs to one of a few *stripes*, whose version grows when one of its keys is forgotten: what
 //! was read under another version than the present one is answered, but not remembered. And each
 //! entry carries the generation of the directory before it was read, and is not answered under
-//! another one.
+//! another one. Of an answer that was found beside another, whose key was not known before, any
+//! forgetting since then counts.
 
 use std::hash::{BuildHasher as _, Hash, RandomState};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use moka::sync::Cache;
@@ -21,6 +23,15 @@ pub(super) struct FreshCache<K, V> {
     entries: Cache<K, Entry<V>>,
     hasher: RandomState,
     versions: [Mutex<u64>; STRIPES],
+    /// How often anything was forgotten; moved while the stripe is locked.
+    forgotten: AtomicU64,
+}
+
+/// The state of what an answer is found beside, before it is asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Since {
+    directory: u64,
+    forgotten: u64,
 }
 
 #[derive(Clone)]
@@ -49,6 +60,7 @@ where
                 .build(),
             hasher: RandomState::new(),
             versions: [const { Mutex::new(0) }; STRIPES],
+            forgotten: AtomicU64::new(0),
         }
     }
 
@@ -90,10 +102,29 @@ where
         Ok((value, beside))
     }
 
+    /// To be asked before the database is, for [`Self::remember`].
+    pub(super) fn since(&self, database: &Database) -> Since {
+        Since {
+            directory: database.generation().directory,
+            forgotten: self.forgotten.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Remembers an answer that was found beside another one, unless something changed meanwhile.
+    pub(super) fn remember(&self, since: Since, key: K, value: V) {
+        let version = self.version(&key);
+        if self.forgotten.load(Ordering::SeqCst) == since.forgotten {
+            let directory = since.directory;
+            self.entries.insert(key, Entry { directory, value });
+        }
+        drop(version);
+    }
+
     /// Forgets an answer, also one that is being asked for right now.
     pub(super) fn forget(&self, key: &K) {
         let mut version = self.version(key);
         *version += 1;
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.entries.invalidate(key);
     }
 
@@ -106,6 +137,7 @@ where
                 version
             })
             .collect();
+        self.forgotten.fetch_add(1, Ordering::SeqCst);
         self.entries.invalidate_all();
         drop(locked);
     }

@@ -12,14 +12,15 @@ use std::sync::Arc;
 use fh_nix::{NarHash, StorePathHash};
 use rusqlite::Connection;
 
+use super::agreed::{self, Oldest};
 use super::contested::settled_row;
 use super::search::{Class, FIRST, Holders, Ranking, decided_by_oldest, search};
-use super::{Lookup, Shared, agreed};
+use super::{Lookup, Shared};
 use crate::access::{Candidates, View};
 use crate::database::DatabaseError;
-use crate::database::contests::{self, Voice};
+use crate::database::holders::{self, First, Holder, Voice};
 use crate::database::nars::Nar;
-use crate::database::slices::{self, Holder};
+use crate::database::slices;
 use crate::signatures::Signatures;
 
 /// The slices that hold a path, the oldest first.
@@ -29,6 +30,8 @@ pub(super) struct PathHolders {
     /// Slices disagree about it, the view's or others.
     pub(super) contested: bool,
     oldest: Arc<[Holder]>,
+    /// Not all rows count the same.
+    uneven: bool,
     /// What counts of these rows; empty where one stands alone, or the path is contested.
     voices: Arc<[Voice]>,
 }
@@ -58,16 +61,19 @@ impl PathHolders {
         hash: StorePathHash,
         serial: u64,
     ) -> Result<Self, DatabaseError> {
-        let oldest = OfPath::new(connection, hash)?.oldest(i64::MIN, FIRST)?;
-        let contested = contests::is_contested(connection, &hash)?;
-        let voices = if contested || oldest.len() < 2 {
-            Vec::new()
-        } else {
-            contests::voices(connection, &oldest)?
-        };
+        let First {
+            oldest,
+            mut voices,
+            contested,
+            uneven,
+        } = holders::first_holders(connection, &hash, FIRST)?;
+        if contested || oldest.len() < 2 {
+            voices = Vec::new();
+        }
         Ok(Self {
             serial,
             contested,
+            uneven,
             oldest: oldest.into(),
             voices: voices.into(),
         })
@@ -89,16 +95,12 @@ impl PathHolders {
         if self.contested {
             return Some(None);
         }
+        let oldest = Oldest::told_to(view, &self.oldest, &self.voices);
         if may_be_more(&self.oldest) {
-            // What a builder has pushed may be newer than what is remembered.
-            if agreed::may_hold_newer(view, &self.oldest) {
-                return None;
-            }
-            if decided_by_oldest(view, &self.oldest)?.is_none() {
-                return Some(None);
-            }
+            oldest.of_many(view, self.uneven)
+        } else {
+            oldest.alone()
         }
-        agreed::among(view, &self.oldest, &self.voices)
     }
 
     /// The row that a view has, where they do not tell.
@@ -110,7 +112,8 @@ impl PathHolders {
         signatures: &Signatures,
     ) -> Result<Option<i64>, DatabaseError> {
         if may_be_more(&self.oldest) {
-            agreed::search_many(connection, view, hash, &self.oldest, signatures)
+            let is_quiet = !self.uneven && self.voices.iter().all(|voice| !voice.has_signatures);
+            agreed::search_many(connection, view, hash, &self.oldest, is_quiet, signatures)
         } else {
             agreed::search_few(connection, view, hash, &self.oldest, signatures)
         }
@@ -172,11 +175,46 @@ impl Lookup {
         view: &View,
         hash: StorePathHash,
     ) -> Result<Option<i64>, DatabaseError> {
+        match self.remembered_path(&hash) {
+            Some(holders) => self.row_of_holders(view, hash, holders, None).await,
+            None => {
+                let loaded = self.load_row_with(view, hash, |_, _| Ok(()));
+                let (row_id, ()) = Box::pin(loaded).await?;
+                Ok(row_id)
+            }
+        }
+    }
+
+    /// The first few holders of a path, if they are remembered.
+    pub(super) fn remembered_path(&self, hash: &StorePathHash) -> Option<PathHolders> {
+        self.shared.paths.get(&self.shared.database, hash)
+    }
+
+    /// The row that the slices of a view have of a path that is not remembered, and what else is asked of the row, if
+    /// the path is not contested: to ask another time takes longer than most questions.
+    pub(super) async fn load_row_with<B: Send + 'static>(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+        ask: impl FnOnce(&Connection, Option<i64>) -> Result<B, DatabaseError> + Send + 'static,
+    ) -> Result<(Option<i64>, B), DatabaseError> {
+        let (holders, row_id, asked) = self.load_path_and_search(view, hash, ask).await?;
+        let row_id = self
+            .row_of_holders(view, hash, holders, Some(row_id))
+            .await?;
+        Ok((row_id, asked))
+    }
+
+    /// The row that the slices of a view have of a path whose holders are known. `decided`: what they come to,
+    /// where that was found out just now; of contested paths that says nothing.
+    pub(super) async fn row_of_holders(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+        holders: PathHolders,
+        decided: Option<Option<i64>>,
+    ) -> Result<Option<i64>, DatabaseError> {
         let shared = &self.shared;
-        let (holders, searched) = match shared.paths.get(&shared.database, &hash) {
-            Some(holders) => (holders, None),
-            None => Box::pin(self.load_path_and_search(view, hash)).await?,
-        };
         if holders.contested {
             if !holders.may_be_in(view) {
                 return Ok(None);
@@ -185,17 +223,17 @@ impl Lookup {
             return Ok(winner.map(|winner| winner.row_id));
         }
         if !may_be_more(&holders.oldest)
-            && let Some(row_id) = holders.decide(view)
+            && let Some(row_id) = decided.or_else(|| holders.decide(view))
         {
             return Ok(row_id);
         }
         // What an organisation trusts is part of the directory, whose state the identity is of.
         let key = (view.identity(), holders.serial);
         let remembered = || shared.rows.get(&key);
-        if let Some(row_id) = searched.is_none().then(remembered).flatten() {
+        if let Some(row_id) = decided.is_none().then(remembered).flatten() {
             return Ok(row_id);
         }
-        let row_id = match searched.or_else(|| holders.decide(view)) {
+        let row_id = match decided.or_else(|| holders.decide(view)) {
             Some(row_id) => row_id,
             None => {
                 let (view, signatures) = (view.clone(), shared.signatures.clone());
@@ -209,13 +247,13 @@ impl Lookup {
         Ok(row_id)
     }
 
-    /// The first few holders of a path, and the row that a view has, where those do not decide: in one
-    /// question, as to ask another time takes longer than most searches.
-    async fn load_path_and_search(
+    /// The first few holders of a path, the row that a view has, unless it is contested, and what is asked of that.
+    async fn load_path_and_search<B: Send + 'static>(
         &self,
         view: &View,
         hash: StorePathHash,
-    ) -> Result<(PathHolders, Option<Option<i64>>), DatabaseError> {
+        ask: impl FnOnce(&Connection, Option<i64>) -> Result<B, DatabaseError> + Send + 'static,
+    ) -> Result<(PathHolders, Option<i64>, B), DatabaseError> {
         let Shared {
             paths, database, ..
         } = &*self.shared;
@@ -223,13 +261,15 @@ impl Lookup {
         let signatures = self.shared.signatures.clone();
         let load = move |connection: &Connection| {
             let holders = PathHolders::load(connection, hash, serial)?;
-            let searched = match holders.decide(&view) {
-                Some(_) => None,
-                None => Some(holders.search(connection, &view, hash, &signatures)?),
+            let row_id = match holders.decide(&view) {
+                Some(row_id) => row_id,
+                None => holders.search(connection, &view, hash, &signatures)?,
             };
-            Ok((holders, searched))
+            let asked = ask(connection, row_id)?;
+            Ok((holders, (row_id, asked)))
         };
-        paths.load_with(database, hash, load).await
+        let (holders, (row_id, asked)) = paths.load_with(database, hash, load).await?;
+        Ok((holders, row_id, asked))
     }
 
     /// A NAR, if a slice of the view holds it.
@@ -277,7 +317,7 @@ impl Lookup {
 
     /// The first few holders of a path.
     pub(super) async fn path(&self, hash: StorePathHash) -> Result<PathHolders, DatabaseError> {
-        if let Some(holders) = self.shared.paths.get(&self.shared.database, &hash) {
+        if let Some(holders) = self.remembered_path(&hash) {
             return Ok(holders);
         }
         let serial = self.shared.serial();
@@ -315,7 +355,7 @@ impl<'a> OfPath<'a> {
         Ok(Self {
             connection,
             hash,
-            damaged: slices::any_damaged(connection)?,
+            damaged: holders::any_damaged(connection)?,
         })
     }
 }
@@ -324,11 +364,11 @@ impl Holders for OfPath<'_> {
     type Error = DatabaseError;
 
     fn oldest(&self, after: i64, most: usize) -> Result<Vec<Holder>, DatabaseError> {
-        slices::oldest_holders(self.connection, &self.hash, self.damaged, after, most)
+        holders::oldest_holders(self.connection, &self.hash, self.damaged, after, most)
     }
 
     fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, DatabaseError> {
-        slices::oldest_row_in(self.connection, &self.hash, self.damaged, flake_ids)
+        holders::oldest_row_in(self.connection, &self.hash, self.damaged, flake_ids)
     }
 
     fn read_per_lookup(&self) -> usize {
@@ -350,7 +390,7 @@ impl Holders for OfNar<'_> {
     type Error = DatabaseError;
 
     fn oldest(&self, after: i64, most: usize) -> Result<Vec<Holder>, DatabaseError> {
-        let flake_ids = slices::holders_of_nar(self.connection, self.nar_id, after, most)?;
+        let flake_ids = holders::holders_of_nar(self.connection, self.nar_id, after, most)?;
         let holder = |flake_id| Holder {
             flake_id,
             row_id: flake_id,
@@ -359,7 +399,7 @@ impl Holders for OfNar<'_> {
     }
 
     fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, DatabaseError> {
-        let found = slices::nar_is_in(self.connection, self.nar_id, flake_ids)?;
+        let found = holders::nar_is_in(self.connection, self.nar_id, flake_ids)?;
         Ok(flake_ids.first().copied().filter(|_| found))
     }
 

@@ -170,7 +170,17 @@ impl Lookup {
         hash: StorePathHash,
     ) -> Result<Option<Found>, DatabaseError> {
         let shared = &self.shared;
-        let Some(row_id) = self.row(view, hash).await? else {
+        let row_id = if view.limits().is_some() {
+            self.row(view, hash).await?
+        } else if let Some(holders) = self.remembered_path(&hash) {
+            self.row_of_holders(view, hash, holders, None).await?
+        } else {
+            match Box::pin(self.load_row_and_text(view, hash)).await? {
+                (Some(_), Some(text)) => return Ok(Some(text.found(false))),
+                (row_id, _) => row_id,
+            }
+        };
+        let Some(row_id) = row_id else {
             return Ok(None);
         };
         if let Some(text) = shared.texts.get(&shared.database, &row_id)
@@ -308,6 +318,26 @@ impl Lookup {
         self.shared.forgotten();
     }
 
+    /// The row of a path that is not remembered, and its narinfo, in one question.
+    async fn load_row_and_text(
+        &self,
+        view: &View,
+        hash: StorePathHash,
+    ) -> Result<(Option<i64>, Option<Text>), DatabaseError> {
+        let shared = Arc::clone(&self.shared);
+        let since = shared.texts.since(&shared.database);
+        let render = move |connection: &Connection, row_id| match row_id {
+            Some(row_id) => shared.text(connection, row_id, &hash),
+            None => Ok(None),
+        };
+        let (row_id, text) = self.load_row_with(view, hash, render).await?;
+        if let (Some(row_id), Some(text)) = (row_id, &text) {
+            let texts = &self.shared.texts;
+            texts.remember(since, row_id, Some(text.clone()));
+        }
+        Ok((row_id, text))
+    }
+
     async fn load_text(
         &self,
         row_id: i64,
@@ -317,10 +347,7 @@ impl Lookup {
         self.shared
             .texts
             .load(&self.shared.database, row_id, move |connection| {
-                let served = slices::served(connection, row_id, &hash)?;
-                served
-                    .map(|served| shared.render(connection, served))
-                    .transpose()
+                shared.text(connection, row_id, &hash)
             })
             .await
     }
@@ -356,6 +383,19 @@ impl Shared {
     fn is_signed(&self, text: &Text) -> bool {
         let signing = self.keys.signing_of(text.organization_id);
         signing.is_some_and(|signing| *text.signed_by == *signing.active().name())
+    }
+
+    /// The narinfo of a row; none where its content was lost.
+    fn text(
+        &self,
+        connection: &Connection,
+        row_id: i64,
+        hash: &StorePathHash,
+    ) -> Result<Option<Text>, DatabaseError> {
+        let served = slices::served(connection, row_id, hash)?;
+        served
+            .map(|served| self.render(connection, served))
+            .transpose()
     }
 
     /// Signs a path info and writes its narinfo. Signatures that came with the push follow ours.

@@ -12,7 +12,7 @@
 //! ```
 
 use crate::access::{Candidates, View};
-use crate::database::slices::Holder;
+use crate::database::holders::Holder;
 
 /// How many holders are remembered, and decide most of what is asked.
 pub(super) const FIRST: usize = 64;

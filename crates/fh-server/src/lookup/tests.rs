@@ -31,6 +31,16 @@ async fn an_answer_that_was_read_before_a_change_is_not_remembered_after_it() {
     });
     assert_eq!(late.await.unwrap(), 20);
     assert_eq!(cache.get(database, &2), None);
+    // Found beside something else: its key was not known, so whatever is forgotten meanwhile counts.
+    let since = cache.since(database);
+    cache.remember(since, 6, 60);
+    assert_eq!(cache.get(database, &6), Some(60));
+    cache.forget(&7);
+    cache.remember(since, 6, 61);
+    assert_eq!(cache.get(database, &6), Some(60));
+    cache.forget_all();
+    cache.remember(since, 6, 61);
+    assert_eq!(cache.get(database, &6), None);
     // A failure is not remembered.
     let failed = cache.load(database, 3, |_| Err(DatabaseError::Task)).await;
     assert!(failed.is_err());

@@ -152,7 +152,7 @@ fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Co
     let mut lacking = Vec::new();
     for info in missing {
         let origin = Origin {
-            pusher_id: target.account_id,
+            pusher_id: Some(target.account_id),
             builder: target.builder,
             proven: target.proves(info),
         };
@@ -160,8 +160,9 @@ fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Co
         if let Some(present) = same(info) {
             // The same content counts for more from now on, and its age with it: else an early row of
             // somebody who counts for less would make this one the older.
+            let (info, origin) = raised(connection, target, info, present, origin)?;
             slices::remove(connection, target.flake_id, &hash)?;
-            slices::insert(connection, target.flake_id, info, present.nar_id, origin)?;
+            slices::insert(connection, target.flake_id, &info, present.nar_id, origin)?;
             committed.replaced += 1;
             committed.raised += 1;
             committed.paths.push(hash);
@@ -232,6 +233,35 @@ fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Co
         )?;
     }
     Ok(committed)
+}
+
+/// What a slice's row becomes to which this push adds: who brings a proof to what a builder has pushed takes nothing of
+/// that away, and a builder leaves the proof there.
+fn raised(
+    connection: &Connection,
+    target: &Target,
+    info: &PathInfo,
+    present: &Present,
+    origin: Origin,
+) -> Result<(PathInfo, Origin), ApiError> {
+    let held = Some(present.nar_id);
+    let there = slices::info_of(connection, &info.path.hash(), target.flake_id, held)?;
+    let Some(there) = there else {
+        return Ok((info.clone(), origin));
+    };
+    let proof = if origin.proven { info } else { &there };
+    let ca = proof.ca.clone();
+    let (of, pusher_id) = if present.builder && !origin.builder {
+        (&there, present.pusher_id)
+    } else {
+        (info, origin.pusher_id)
+    };
+    let origin = Origin {
+        pusher_id,
+        builder: origin.builder || present.builder,
+        proven: origin.proven || present.proven,
+    };
+    Ok((PathInfo { ca, ..of.clone() }, origin))
 }
 
 fn clash(info: &PathInfo, present: &Present, target: &Target) -> Option<Clash> {

@@ -14,6 +14,7 @@ use super::logs;
 use super::parse::Wanted;
 use crate::access::View;
 use crate::database::Decided;
+use crate::database::holders;
 use crate::database::nars::{self, Nar};
 use crate::database::slices::{self, Present};
 use crate::database::upstream as fingerprints;
@@ -41,9 +42,14 @@ pub(super) struct Target {
 
 impl Target {
     /// Whether a row of this push counts for more than the slice's row of the same path: a proof goes before
-    /// none, and a builder before the rest.
+    /// none, and a builder before the rest. Of the same content it adds to what is there.
     pub(super) fn outdoes(&self, there: &Present, info: &PathInfo) -> bool {
-        (self.proves(info), self.builder) > (there.proven, there.builder)
+        let (proves, builder) = (self.proves(info), self.builder);
+        if there.disagrees(info) {
+            (proves, builder) > (there.proven, there.builder)
+        } else {
+            (proves && !there.proven) || (builder && !there.builder)
+        }
     }
 
     /// Whether the content address of a path proves its content.
@@ -193,7 +199,7 @@ impl Available {
         for nar_hash in hashes {
             // What is not stored is looked for as well: the time of a plan does not tell what is stored.
             let nar = stored.get(nar_hash).filter(|nar| !nar.damaged);
-            let readable = slices::any_holds_nar(connection, nar.map(|nar| nar.id), &slices)?;
+            let readable = holders::any_holds_nar(connection, nar.map(|nar| nar.id), &slices)?;
             let received = received.contains_key(nar_hash);
             if let Some(&nar) = nar
                 && (readable || received)

@@ -26,7 +26,7 @@ use super::path::Query;
 use super::reasons::{self, Told, Whose};
 use super::table::{Route, get};
 use crate::access::{Caller, FlakeEntry, Principal};
-use crate::database::slices::Holder;
+use crate::database::holders::Holder;
 use crate::database::{explain as facts, grants, tokens};
 use crate::error::ApiError;
 use crate::even;

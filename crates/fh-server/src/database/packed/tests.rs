@@ -5,7 +5,8 @@ use rusqlite::Connection;
 use super::*;
 use crate::database::Database;
 use crate::database::Decided;
-use crate::database::slices::{self, oldest_holders};
+use crate::database::holders::oldest_holders;
+use crate::database::slices;
 
 /// Flakes, as many as said, in one organisation.
 fn flakes(connection: &Connection, count: i64) {

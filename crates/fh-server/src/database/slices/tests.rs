@@ -6,6 +6,7 @@ use rusqlite::Connection;
 
 use super::*;
 use crate::database::Decided;
+use crate::database::holders::*;
 use crate::database::{Database, contests, nars};
 
 /// `slices` slices of `paths` paths each; path and NAR 0 are in all of them, the others in one.
@@ -70,6 +71,8 @@ async fn every_question_is_a_search_of_an_index() {
             for sql in [
                 NEWEST,
                 PRESENT,
+                FIRST_HOLDERS,
+                FIRST_SOUND_HOLDERS,
                 OLDEST_HOLDERS,
                 OLDEST_SOUND_HOLDERS,
                 OLDEST_OF,
@@ -78,7 +81,6 @@ async fn every_question_is_a_search_of_an_index() {
                 NAR_IS_IN,
                 NEXT_HOLDER,
                 contests::WORDS_IN,
-                contests::VOICES,
                 nars::STORED,
                 nars::RECEIVED,
                 packed::BLOCKS,
@@ -109,11 +111,19 @@ async fn every_question_is_a_search_of_an_index() {
                 } else {
                     assert!(!has("slice_path_flake"), "{sql}: {steps:?}");
                 }
-                if [OLDEST_HOLDERS, OLDEST_SOUND_HOLDERS, HOLDERS_OF_NAR].contains(&sql) {
+                let stops = [
+                    FIRST_HOLDERS,
+                    FIRST_SOUND_HOLDERS,
+                    OLDEST_HOLDERS,
+                    OLDEST_SOUND_HOLDERS,
+                    HOLDERS_OF_NAR,
+                ];
+                if stops.contains(&sql) {
                     // They stop where they were told to, however many holders there are.
                     assert!(!has("TEMP B-TREE"), "{sql}: {steps:?}");
                 }
                 let covered = [
+                    FIRST_HOLDERS,
                     OLDEST_HOLDERS,
                     OLDEST_OF,
                     HOLDERS_OF_NAR,

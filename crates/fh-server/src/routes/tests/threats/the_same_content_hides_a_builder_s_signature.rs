@@ -4,6 +4,7 @@
 
 use fh_nix::{PathInfo, SecretKey};
 use serde_json::json;
+use sha2::{Digest as _, Sha256};
 
 use super::Stage;
 use crate::database::slices;
@@ -117,25 +118,22 @@ async fn of_a_person_where_a_trusted_key_has_signed_it() {
     }
 }
 
-/// The path stands in more slices of strangers than are remembered, and they are all older.
-#[tokio::test]
-async fn of_a_colleague_where_very_many_slices_hold_it() {
-    let stage = Stage::set("acme/play").await;
-    let (early, built) = tools(&stage);
+/// Mallory, in so many slices of whose organisation `evil` the item stands.
+async fn held_by_many(stage: &Stage, item: &Item, visibility: &str) -> String {
     let server = &stage.scene.server;
     let mallory = server.user("mallory").await;
     server.organization("evil", &mallory).await;
     let mut flakes = Vec::new();
     for index in 0..70 {
         let flake = format!("evil/x{index}");
-        server.flake(&flake, "private", &mallory).await;
+        server.flake(&flake, visibility, &mallory).await;
         flakes.push(server.flake_id(&flake).await);
     }
-    stage.push("evil/x0", &mallory, &[&early], None).await;
+    stage.push("evil/x0", &mallory, &[item], None).await;
     let info = PathInfo {
-        path: early.base.parse().unwrap(),
-        nar_hash: early.nar_hash(),
-        nar_size: early.info.nar_size,
+        path: item.base.parse().unwrap(),
+        nar_hash: item.nar_hash(),
+        nar_size: item.info.nar_size,
         references: Default::default(),
         deriver: None,
         signatures: Vec::new(),
@@ -153,14 +151,98 @@ async fn of_a_colleague_where_very_many_slices_hold_it() {
             Ok::<_, DatabaseError>(())
         });
     written.await.unwrap();
-    stage.push("acme/play", &stage.bob, &[&early], None).await;
-    assert!(!reads_builders(&stage, "", &built, &stage.rita).await);
-    let builder = &stage.builder;
-    stage.push("acme/app", builder, &[&built], None).await;
-    for _ in 0..2 {
-        for root in ["", "/cache/acme", "/cache/acme/app"] {
-            let reads = reads_builders(&stage, root, &built, &stage.rita).await;
-            assert!(reads, "{root}");
+    mallory
+}
+
+/// Lets rita read so many flakes of acme that they are not asked one by one.
+async fn widen(stage: &Stage) {
+    let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+    for index in 0..70 {
+        server
+            .flake(&format!("acme/n{index}"), "private", ann)
+            .await;
+    }
+    let read = json!({ "role": "read" });
+    let whole = "/api/v1/orgs/acme/grants/rita";
+    server.put(whole, ann, read).await.expect(200);
+}
+
+/// The path stands in more slices of strangers than are remembered, and they are all older.
+#[tokio::test]
+async fn of_a_colleague_where_very_many_slices_hold_it() {
+    for wide in [false, true] {
+        let stage = Stage::set("acme/play").await;
+        let (early, built) = tools(&stage);
+        if wide {
+            widen(&stage).await;
         }
+        held_by_many(&stage, &early, "private").await;
+        stage.push("acme/play", &stage.bob, &[&early], None).await;
+        assert!(!reads_builders(&stage, "", &built, &stage.rita).await);
+        let builder = &stage.builder;
+        stage.push("acme/app", builder, &[&built], None).await;
+        for _ in 0..2 {
+            for root in ["", "/cache/acme", "/cache/acme/app"] {
+                let reads = reads_builders(&stage, root, &built, &stage.rita).await;
+                assert!(reads, "{root}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_very_many_slices_that_are_followed_later() {
+    let stage = Stage::set("acme/play").await;
+    let (early, built) = tools(&stage);
+    held_by_many(&stage, &early, "public").await;
+    let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+    server.organization("good", ann).await;
+    server.flake("good/x", "public", ann).await;
+    stage.push("good/x", ann, &[&built], None).await;
+    let zoe = server.user("zoe").await;
+    for (follows, expected) in [(["good/x", "evil/*"], true), (["evil/*", "good/x"], false)] {
+        server.follow(&zoe, &follows).await.expect(200);
+        let reads = reads_builders(&stage, "", &built, &zoe).await;
+        assert_eq!(reads, expected, "{follows:?}");
+    }
+}
+
+/// A path whose hash follows from its content, and that says so.
+fn addressed(stage: &Stage, contents: &[u8]) -> Item {
+    let mut item = Item::new("src", contents);
+    let digest = data_encoding::HEXLOWER.encode(item.nar_hash().as_bytes());
+    let store_dir = stage.scene.server.state.store_dir();
+    let digest = Sha256::digest(format!("source:sha256:{digest}:{store_dir}:src"));
+    let mut folded = [0; 20];
+    for (index, byte) in digest.into_iter().enumerate() {
+        folded[index % 20] ^= byte;
+    }
+    item.base = format!("{}-src", fh_nix::base32::encode(&folded));
+    item.info.path.clone_from(&item.base);
+    let ca = format!("fixed:r:sha256:{}", item.nar_hash().to_base32());
+    item.info.ca = Some(ca);
+    item
+}
+
+/// In the builder's own slice: what brings a proof takes nothing away.
+#[tokio::test]
+async fn of_a_colleague_who_proves_it() {
+    for builder_first in [true, false] {
+        let stage = Stage::set("acme/app").await;
+        let proved = addressed(&stage, b"src");
+        let mut built = proved.clone();
+        built.info.ca = None;
+        built.info.deriver = Some(format!("{}-src.drv", "2".repeat(32)));
+        let built = built.signed(stage.scene.server.state.store_dir(), &key());
+        let pushes = [(&stage.builder, &built), (&stage.bob, &proved)];
+        let order = if builder_first { [0, 1] } else { [1, 0] };
+        for index in order {
+            let (token, item) = pushes[index];
+            stage.push("acme/app", token, &[item], None).await;
+        }
+        let narinfo = stage.scene.narinfo("", &built, &stage.rita).await.unwrap();
+        assert!(is_builders(&narinfo.info, &built), "{builder_first}");
+        let ca = narinfo.info.ca.map(|ca| ca.to_string());
+        assert_eq!(ca, proved.info.ca, "{builder_first}");
     }
 }
