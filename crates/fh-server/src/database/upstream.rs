@@ -76,14 +76,8 @@ pub(crate) fn note(
     if new.is_empty() {
         return Ok(Vec::new());
     }
-    let newest: Option<i64> = first(
-        connection,
-        "SELECT MAX(id) AS id FROM slice_path",
-        params![],
-        |row| Ok(row.get::<_, Option<i64>>("id")?),
-    )?
-    .flatten();
     for info in &new {
+        let number = next_number(connection)?;
         execute(
             connection,
             "INSERT INTO slice_upstream (path_hash, flake_id, name, nar_hash, nar_size, path_refs, \
@@ -105,10 +99,18 @@ pub(crate) fn note(
                 info.ca.as_ref().map(ToString::to_string),
                 pusher.account_id,
                 pusher.builder,
-                newest.unwrap_or(0),
+                number,
                 now()
             ],
         )?;
     }
     Ok(new.into_iter().map(|info| info.path.hash()).collect())
+}
+
+/// A number of the rows of slices: which of two words came first, a row or a fingerprint, is told by their numbers
+/// alone, whatever others push and delete meanwhile.
+fn next_number(connection: &Connection) -> Result<i64, DatabaseError> {
+    let sql = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'slice_path' RETURNING seq";
+    let number = first(connection, sql, params![], |row| Ok(row.get("seq")?))?;
+    number.ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
 }

@@ -109,6 +109,44 @@ async fn by_the_fingerprint_of_a_stranger_that_agrees() {
     }
 }
 
+/// Of two fingerprints the older one counts, whatever a stranger does between them.
+#[tokio::test]
+async fn by_what_a_stranger_pushes_in_between() {
+    for pushes in [false, true] {
+        let stage = Stage::set("acme/play").await;
+        let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+        let mallory = server.user("mallory").await;
+        server.organization("evil", &mallory).await;
+        server.flake("evil/x", "private", &mallory).await;
+        for flake in ["acme/later", "acme/sooner"] {
+            server.flake(flake, "private", ann).await;
+            server.grant(flake, "rita", "read", ann).await;
+        }
+        let store_dir = server.state.store_dir();
+        let mut versions = [&b"one"[..], b"two"]
+            .map(|contents| Item::new("libc", contents).signed(store_dir, &upstream()));
+        stage.push("acme/app", ann, &[&versions[0]], None).await;
+        stage
+            .push("acme/play", &stage.bob, &[&versions[1]], None)
+            .await;
+        for (version, project) in versions.iter_mut().zip(["sooner", "later"]) {
+            version.info.context = true;
+            let builder = builder(&stage.scene, project).await;
+            let flake = format!("acme/{project}");
+            stage
+                .push(&flake, &builder, &[version], Some(&upstream()))
+                .await;
+            if pushes {
+                let other = Item::new("other", b"other");
+                stage.push("evil/x", &mallory, &[&other], None).await;
+            }
+        }
+        let served = stage.scene.narinfo("", &versions[0], &stage.rita).await;
+        let served = served.map(|narinfo| narinfo.info.nar_hash);
+        assert_eq!(served, Some(versions[0].nar_hash()), "{pushes}");
+    }
+}
+
 #[tokio::test]
 async fn a_fingerprint_of_a_person_ends_with_the_content() {
     let stage = Stage::set("acme/app").await;
