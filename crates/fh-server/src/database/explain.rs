@@ -54,7 +54,7 @@ pub(crate) fn grants(
 }
 
 /// Whether an account was granted something on a flake by name that does not count, because it has not
-/// accepted the organisation. `hides_members`: the same is said of an account that belongs there, for which it
+/// accepted the organisation, or belongs there and a guest gave it. `hides_members`: the same is said of an account that belongs there, for which it
 /// counts.
 pub(crate) fn is_invited(
     connection: &Connection,
@@ -63,17 +63,20 @@ pub(crate) fn is_invited(
     account_id: i64,
     hides_members: bool,
 ) -> Result<bool, DatabaseError> {
-    let sql = "SELECT 1 AS found FROM access_grant \
+    let sql = "SELECT MIN(by_guest) AS by_guest FROM access_grant \
                WHERE organization_id = ?1 AND (flake_id IS NULL OR flake_id = ?2) \
-               AND subject = 'account' AND account_id = ?3 LIMIT 1";
+               AND subject = 'account' AND account_id = ?3";
     let keys = params![organization_id, flake_id, account_id];
-    let granted: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
-    Ok(granted.is_some()
-        && match invitations::belonging(connection, organization_id, account_id)? {
-            Belonging::Own => hides_members,
-            Belonging::Guest => false,
-            Belonging::Stranger => true,
-        })
+    let found: Option<Option<bool>> = first(connection, sql, keys, |row| Ok(row.get("by_guest")?))?;
+    let Some(by_guest) = found.flatten() else {
+        return Ok(false);
+    };
+    let belonging = invitations::belonging(connection, organization_id, account_id)?;
+    Ok(match belonging {
+        Belonging::Own => hides_members || by_guest,
+        Belonging::Guest => false,
+        Belonging::Stranger => true,
+    })
 }
 
 /// The members of an organisation and what they are there: one account, or all that are not

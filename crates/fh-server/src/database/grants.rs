@@ -7,23 +7,33 @@ use rusqlite::{Connection, Row, params};
 use super::values::{all, execute, first, new_id, now, parsed};
 use super::{AccessChange, DatabaseError, Timestamp, follows};
 
+/// Whether the grant `g` counts for the account that it names.
+macro_rules! counts {
+    () => {
+        "(EXISTS (SELECT 1 FROM guest v WHERE v.organization_id = g.organization_id \
+                  AND v.account_id = g.account_id) \
+          OR g.by_guest = 0 AND ( \
+              EXISTS (SELECT 1 FROM membership m WHERE m.organization_id = g.organization_id \
+                      AND m.account_id = g.account_id) \
+              OR EXISTS (SELECT 1 FROM account a WHERE a.organization_id = g.organization_id \
+                         AND a.id = g.account_id)))"
+    };
+}
+
 /// Every grant for every account that it counts for: the one place that says for whom one does. A
 /// condition on `account_id` or `organization_id` is answered from indexes.
 ///
 /// A grant to an account counts where that is a member or a guest of the organisation, or its service
-/// account; to everybody else it is an invitation. A team's grant counts for its members only as long as they
+/// account; to everybody else it is an invitation. Where a guest gave it, it counts for guests alone: who belongs to the
+/// organisation decides what those see who do. A team's grant counts for its members only as long as they
 /// are members of the organisation.
-pub(super) const HELD: &str = "SELECT g.account_id AS account_id, \
+pub(super) const HELD: &str = concat!(
+    "SELECT g.account_id AS account_id, \
      g.organization_id AS organization_id, g.flake_id AS flake_id, g.role AS role, \
      g.subject AS subject, g.team_id AS team_id \
-     FROM access_grant g WHERE g.subject = 'account' AND ( \
-     EXISTS (SELECT 1 FROM membership m WHERE m.organization_id = g.organization_id \
-             AND m.account_id = g.account_id) \
-     OR EXISTS (SELECT 1 FROM guest v WHERE v.organization_id = g.organization_id \
-                AND v.account_id = g.account_id) \
-     OR EXISTS (SELECT 1 FROM account a WHERE a.organization_id = g.organization_id \
-                AND a.id = g.account_id)) \
-     UNION ALL \
+     FROM access_grant g WHERE g.subject = 'account' AND ",
+    counts!(),
+    " UNION ALL \
      SELECT t.account_id, g.organization_id, g.flake_id, g.role, g.subject, g.team_id \
      FROM team_member t \
      JOIN access_grant g ON g.team_id = t.team_id AND g.subject = 'team' \
@@ -32,7 +42,8 @@ pub(super) const HELD: &str = "SELECT g.account_id AS account_id, \
      UNION ALL \
      SELECT m.account_id, g.organization_id, g.flake_id, g.role, g.subject, g.team_id \
      FROM membership m \
-     JOIN access_grant g ON g.organization_id = m.organization_id AND g.subject = 'members'";
+     JOIN access_grant g ON g.organization_id = m.organization_id AND g.subject = 'members'",
+);
 
 /// All that an account holds: what it was given, and what it and its organisations follow.
 pub(crate) fn holdings(
@@ -233,12 +244,11 @@ pub(crate) fn list(
     target: &Target,
     hides_members: bool,
 ) -> Result<Vec<Grant>, DatabaseError> {
-    let sql = format!(
+    let sql = concat!(
         "SELECT g.subject, a.name AS user, t.name AS team, g.role, g.created_at, \
-         g.subject = 'account' AND (NOT EXISTS \
-         (SELECT 1 FROM ({HELD}) h WHERE h.account_id = g.account_id \
-          AND h.organization_id = g.organization_id AND h.subject = 'account') \
-         OR (?3 AND NOT EXISTS (SELECT 1 FROM guest w WHERE w.organization_id = g.organization_id \
+         g.subject = 'account' AND (NOT ",
+        counts!(),
+        " OR (?3 AND NOT EXISTS (SELECT 1 FROM guest w WHERE w.organization_id = g.organization_id \
           AND w.account_id = g.account_id))) AS pending \
          FROM access_grant g \
          LEFT JOIN account a ON a.id = g.account_id \
@@ -249,7 +259,7 @@ pub(crate) fn list(
     );
     let flake = target.flake_id.unwrap_or(0);
     let keys = params![target.organization_id, flake, hides_members];
-    all(connection, &sql, keys, Grant::from_row)
+    all(connection, sql, keys, Grant::from_row)
 }
 
 /// The role that was granted to this very subject on this very target.
@@ -275,6 +285,27 @@ pub(crate) fn get(
     })
 }
 
+/// Whether a guest gave this very grant: it does not count for who belongs to the organisation.
+pub(crate) fn waits(
+    connection: &Connection,
+    target: &Target,
+    subject: SubjectId,
+) -> Result<bool, DatabaseError> {
+    let (kind, account, team) = subject.columns();
+    let sql = "SELECT by_guest FROM access_grant \
+               WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
+               AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5";
+    let keys = params![
+        target.organization_id,
+        target.flake_id.unwrap_or(0),
+        kind,
+        account.unwrap_or(0),
+        team.unwrap_or(0)
+    ];
+    let found = first(connection, sql, keys, |row| Ok(row.get("by_guest")?))?;
+    Ok(found.unwrap_or(false))
+}
+
 /// Whether a subject was granted `admin` on the whole of an organisation, so that whoever it stands for administers
 /// the organisation.
 pub(crate) fn administers(
@@ -297,19 +328,20 @@ pub(crate) fn administers(
 }
 
 /// Sets the role of a subject: since when it has a grant there; none where the flake or the
-/// organisation is gone.
+/// organisation is gone. `by_guest`: who gives it does not belong to the organisation.
 pub(crate) fn set(
     change: &AccessChange<'_>,
     target: &Target,
     subject: SubjectId,
     role: Role,
     created_by: i64,
+    by_guest: bool,
 ) -> Result<Option<Timestamp>, DatabaseError> {
     let (kind, account, team) = subject.columns();
     if let Some((_, created_at)) = get(change, target, subject)? {
         execute(
             change,
-            "UPDATE access_grant SET role = ?6 \
+            "UPDATE access_grant SET role = ?6, by_guest = by_guest AND ?7 \
              WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
              AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5",
             params![
@@ -318,7 +350,8 @@ pub(crate) fn set(
                 kind,
                 account.unwrap_or(0),
                 team.unwrap_or(0),
-                role.as_str()
+                role.as_str(),
+                by_guest
             ],
         )?;
         return Ok(Some(created_at));
@@ -327,8 +360,8 @@ pub(crate) fn set(
     let inserted = execute(
         change,
         "INSERT INTO access_grant (uuid, organization_id, flake_id, subject, account_id, team_id, \
-         role, created_at, created_by) \
-         SELECT ?1, o.id, f.id, ?4, ?5, ?6, ?7, ?8, ?9 FROM organization o \
+         role, created_at, created_by, by_guest) \
+         SELECT ?1, o.id, f.id, ?4, ?5, ?6, ?7, ?8, ?9, ?10 FROM organization o \
          LEFT JOIN flake f ON f.id = ?3 AND f.organization_id = o.id \
          WHERE o.id = ?2 AND (?3 IS NULL OR f.id IS NOT NULL)",
         params![
@@ -340,7 +373,8 @@ pub(crate) fn set(
             team,
             role.as_str(),
             created_at,
-            created_by
+            created_by,
+            by_guest
         ],
     )?;
     Ok((inserted == 1).then_some(created_at))

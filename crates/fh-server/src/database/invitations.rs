@@ -104,6 +104,19 @@ pub(crate) fn end_guest(
     Ok(execute(change, sql, params![organization_id, account_id])? > 0)
 }
 
+/// What other guests have granted to a guest goes on to count when they become a member: they have accepted it.
+pub(crate) fn keep_accepted(
+    change: &AccessChange<'_>,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<(), DatabaseError> {
+    let sql = "UPDATE access_grant SET by_guest = 0 \
+               WHERE organization_id = ?1 AND subject = 'account' AND account_id = ?2 AND EXISTS \
+               (SELECT 1 FROM guest WHERE organization_id = ?1 AND account_id = ?2)";
+    execute(change, sql, params![organization_id, account_id])?;
+    Ok(())
+}
+
 /// Whether an organisation has granted anything to an account by name, on the whole or on one of its flakes, and
 /// whether it counts or not.
 pub(crate) fn has_grants(

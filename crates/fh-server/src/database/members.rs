@@ -119,6 +119,7 @@ pub(crate) fn set(
         params![organization_id, account_id, role.as_str(), now()],
     )?;
     invitations::withdraw_membership(change, organization_id, account_id)?;
+    invitations::keep_accepted(change, organization_id, account_id)?;
     invitations::end_guest(change, organization_id, account_id)?;
     Ok(())
 }

@@ -166,7 +166,7 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
         .change_access(Decided::by_server(), move |change| {
             let target = grants::Target::organization(organization, name("acme"));
             let subject = grants::SubjectId::Account(account);
-            grants::set(change, &target, subject, Role::Read, account)?;
+            grants::set(change, &target, subject, Role::Read, account, false)?;
             members::set(change, organization, account, OrganizationRole::Member)
         })
         .await

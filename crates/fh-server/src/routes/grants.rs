@@ -292,7 +292,8 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
             if before != Some(role) {
                 asked.permits(before.max(Some(role)))?;
             }
-            let since = grants::set(change, target, id, role, asked.actor.account_id)?
+            let by_guest = !asked.standing.belongs && !asked.at_once;
+            let since = grants::set(change, target, id, role, asked.actor.account_id, by_guest)?
                 .ok_or(ApiError::NotFound)?;
             let organization = target.organization_id;
             let belonging = match id {
@@ -308,7 +309,8 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
                 }
                 _ => false,
             };
-            let pending = is_stranger && !accepts;
+            let waits = belonging == Belonging::Own && grants::waits(change, target, id)?;
+            let pending = is_stranger && !accepts || waits;
             if before != Some(role) || accepts {
                 let detail = json!({
                     "from": before, "to": role, "invited": pending, "accepted": accepts,

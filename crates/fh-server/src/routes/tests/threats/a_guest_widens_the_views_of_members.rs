@@ -1,6 +1,7 @@
 //! A guest who administers one flake of an organisation decides what is in it, and not in whose view it stands: she
 //! does not put it before the members, who were granted nothing on it.
 
+use fh_api::{GrantInfo, GrantList};
 use serde_json::json;
 
 use super::Stage;
@@ -77,6 +78,42 @@ async fn by_granting_it_to_many_at_once() {
         server.delete(&path, &mallory).await.expect(204);
         assert!(stage.scene.narinfo("", &tool, &stage.rita).await.is_none());
     }
+}
+
+#[tokio::test]
+async fn by_granting_it_to_one_after_the_other() {
+    let (stage, mallory) = stage().await;
+    let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+    let tool = Item::new("tool", b"mallory's");
+    stage.scene.push_as("acme/ext", &mallory, &[&tool]).await;
+    let read = json!({ "role": "read" });
+    let to_rita = "/api/v1/flakes/acme/ext/grants/rita";
+    for token in [&mallory, ann, &mallory] {
+        let answer = server.put(to_rita, token, read.clone()).await.expect(200);
+        let pending: GrantInfo = answer.json();
+        assert_eq!(pending.pending, *token == mallory);
+        // What a member gives, the guest does not take back by giving it again.
+        let reads = stage.scene.narinfo("", &tool, &stage.rita).await;
+        let given = server.get("/api/v1/flakes/acme/ext/grants", ann).await;
+        let given: GrantList = given.json();
+        let to_rita = |grant: &&GrantInfo| grant.subject.to_string() == "rita";
+        let waits = given.grants.iter().find(to_rita).unwrap().pending;
+        assert_eq!(reads.is_none(), waits);
+        if *token == *ann {
+            assert!(reads.is_some());
+        }
+    }
+    assert!(stage.scene.narinfo("", &tool, &stage.rita).await.is_some());
+    // Of another guest's she decides, and of what they have accepted it stays when they become a member.
+    let zed = server.user("zed").await;
+    let to_zed = "/api/v1/flakes/acme/ext/grants/zed";
+    server.put(to_zed, &mallory, read).await.expect(200);
+    assert!(stage.scene.narinfo("", &tool, &zed).await.is_none());
+    server.accept("acme", "zed").await;
+    assert!(stage.scene.narinfo("", &tool, &zed).await.is_some());
+    server.member("acme", "zed", "member", ann).await;
+    server.accept("acme", "zed").await;
+    assert!(stage.scene.narinfo("", &tool, &zed).await.is_some());
 }
 
 #[tokio::test]
