@@ -6,6 +6,9 @@
 
 use std::collections::HashMap;
 
+/// The longest text that is looked at, in bytes: it is the claim of a stranger, and there may be very many patterns.
+const MAX_TEXT: usize = 1024;
+
 /// A pattern.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Glob {
@@ -95,7 +98,11 @@ impl Glob {
             .all(|part| matches!(part, Part::Literal(_)))
     }
 
+    /// A text that is too long matches nothing.
     pub(super) fn matches(&self, text: &str) -> bool {
+        if text.len() > MAX_TEXT {
+            return false;
+        }
         // A bit a place: what was read so far can be matched by all parts before it.
         let mut here = vec![0_u64; self.one.len()];
         here[0] = 1;
@@ -176,8 +183,17 @@ mod tests {
     fn a_hostile_claim_costs_no_more_than_its_length() {
         let pattern = "*a".repeat(100);
         let started = std::time::Instant::now();
-        assert!(!matches(&pattern, &format!("{}b", "a".repeat(6000))));
+        assert!(!matches(
+            &pattern,
+            &format!("{}b", "a".repeat(MAX_TEXT - 1))
+        ));
         assert!(started.elapsed() < std::time::Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_text_that_is_too_long_matches_nothing() {
+        assert!(matches("a**", &"a".repeat(MAX_TEXT)));
+        assert!(!matches("a**", &"a".repeat(MAX_TEXT + 1)));
     }
 
     /// The obvious matcher, which takes for ever in bad cases.

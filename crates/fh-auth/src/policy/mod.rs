@@ -217,49 +217,67 @@ impl Policy {
         })
     }
 
-    /// What the policy makes of verified claims. `own` are the server's audiences.
+    /// What the policy makes of verified claims, with every reason for which it does not let them in. `own` are the
+    /// server's audiences.
     #[must_use]
     pub fn examine(&self, claims: &Map<String, Value>, own: &[&str]) -> Verdict {
-        let mut verdict = Verdict::default();
-        if !binding::bind_tenant(self.provider, &self.conditions) {
-            verdict.failures.push(open(self.provider).to_string());
-        }
-        if claims.get("iss").and_then(Value::as_str) != Some(self.issuer.as_str()) {
-            let found = found(claims.get("iss"));
-            verdict
-                .failures
-                .push(format!("iss must be {:?}, and {found}", self.issuer));
-        }
+        self.verdict(claims, own, usize::MAX)
+    }
+
+    /// As [`Self::examine`], with the first reason alone: nobody is told it, and what is examined is a stranger's.
+    #[must_use]
+    pub fn admit(&self, claims: &Map<String, Value>, own: &[&str]) -> Verdict {
+        self.verdict(claims, own, 1)
+    }
+
+    /// Why claims are not let in; each is looked for when it is asked for.
+    fn failures<'a>(
+        &'a self,
+        claims: &'a Map<String, Value>,
+        own: &'a [&str],
+    ) -> impl Iterator<Item = String> + 'a {
+        let is_open = !binding::bind_tenant(self.provider, &self.conditions);
+        let issuer = claims.get("iss");
+        let is_foreign = issuer.and_then(Value::as_str) != Some(self.issuer.as_str());
+        let foreign = move || format!("iss must be {:?}, and {}", self.issuer, found(issuer));
         // Who speaks for AWS is bound to this server by a signed header.
-        if self.provider != Provider::Aws {
-            verdict.failures.extend(self.audience_failure(claims, own));
-        }
-        verdict.failures.extend(
-            self.conditions
-                .iter()
-                .filter_map(|condition| condition.failure(claims)),
-        );
-        for (name, remembered) in &self.pins {
+        let has_audience = self.provider != Provider::Aws;
+        let audience = move || self.audience_failure(claims, own);
+        let conditions = self.conditions.iter();
+        let pins = self.pins.iter().filter_map(move |(name, remembered)| {
+            let remembered = remembered.as_ref()?;
             let found = claim(claims, name).and_then(text);
-            match (remembered, found) {
-                (Some(remembered), Some(found)) if *remembered == found => {}
-                (Some(remembered), found) => verdict.failures.push(format!(
+            (found.as_ref() != Some(remembered)).then(|| {
+                format!(
                     "{name} was {remembered:?} at the first use and must stay that, and it is {}",
                     found.map_or_else(|| "not there".to_owned(), |found| format!("{found:?}"))
-                )),
-                (None, Some(found)) => {
-                    verdict
-                        .remarks
-                        .push(format!("{name} = {found:?} is remembered at the first use"));
-                    verdict.first_seen.push((name.clone(), found));
-                }
-                (None, None) => {}
-            }
-        }
+                )
+            })
+        });
+        is_open
+            .then(|| open(self.provider).to_string())
+            .into_iter()
+            .chain(is_foreign.then(foreign))
+            .chain(std::iter::once_with(move || has_audience.then(audience).flatten()).flatten())
+            .chain(conditions.filter_map(move |condition| condition.failure(claims)))
+            .chain(pins)
+    }
+
+    fn verdict(&self, claims: &Map<String, Value>, own: &[&str], most: usize) -> Verdict {
+        let mut verdict = Verdict {
+            failures: self.failures(claims, own).take(most).collect(),
+            ..Verdict::default()
+        };
         if !verdict.failures.is_empty() {
-            verdict.first_seen.clear();
-            verdict.remarks.clear();
             return verdict;
+        }
+        for (name, remembered) in &self.pins {
+            let found = claim(claims, name).and_then(text);
+            if let (None, Some(found)) = (remembered, found) {
+                let remark = format!("{name} = {found:?} is remembered at the first use");
+                verdict.remarks.push(remark);
+                verdict.first_seen.push((name.clone(), found));
+            }
         }
         let guard = provider::guard(self.provider, claims);
         if self.builder && matches!(guard, Guard::Open) {

@@ -85,6 +85,11 @@ fn a_job_of_the_right_branch_writes_and_every_other_one_does_not() {
         (json!({ "iss": null }), "iss must be"),
     ] {
         let verdict = policy.examine(&github_claims(change.clone()), &[OWN]);
+        // Who is let in is told no more than one reason, and it is the same who is.
+        let admitted = policy.admit(&github_claims(change.clone()), &[OWN]);
+        assert_eq!(admitted.role, verdict.role, "{change}");
+        assert_eq!(admitted.failures.first(), verdict.failures.first());
+        assert!(admitted.failures.len() <= 1, "{change}");
         assert_eq!(verdict.role, None, "{change}");
         assert!(verdict.failures[0].starts_with(failure), "{verdict:?}");
     }

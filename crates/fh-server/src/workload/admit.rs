@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use fh_api::{FlakePattern, Name, Permission, Role, WorkloadInfo};
-use fh_auth::policy::Verdict;
+use fh_auth::policy::{Policy, Verdict};
 use fh_auth::{Follow, Holdings, TokenScope};
 use rusqlite::Connection;
+use serde_json::{Map, Value};
 
 use super::Identity;
 use super::acting::{Acting, Audiences};
@@ -37,8 +38,22 @@ struct Admitted {
     targets: Vec<Target>,
 }
 
-/// What one policy makes of an identity, which its own keys must have verified.
+/// What one policy makes of an identity, which its own keys must have verified: with every reason against it.
 pub(crate) fn examine(policy: &TrustPolicy, identity: &Identity, own: &[String]) -> Verdict {
+    verified(policy, identity, own, Policy::examine)
+}
+
+/// As [`examine`], with the first reason alone.
+fn admit(policy: &TrustPolicy, identity: &Identity, own: &[String]) -> Verdict {
+    verified(policy, identity, own, Policy::admit)
+}
+
+fn verified(
+    policy: &TrustPolicy,
+    identity: &Identity,
+    own: &[String],
+    examine: impl Fn(&Policy, &Map<String, Value>, &[&str]) -> Verdict,
+) -> Verdict {
     if !identity.verified_for(policy) {
         return Verdict {
             failures: vec!["the policy's keys have not signed it".to_owned()],
@@ -46,7 +61,7 @@ pub(crate) fn examine(policy: &TrustPolicy, identity: &Identity, own: &[String])
         };
     }
     let own: Vec<&str> = own.iter().map(String::as_str).collect();
-    policy.policy.examine(&identity.claims, &own)
+    examine(&policy.policy, &identity.claims, &own)
 }
 
 /// What the policies, as they are now, give to a verified identity; none where no policy of the organisation
@@ -89,7 +104,7 @@ fn admitted(
     let own = audiences.of(&organization.name, &identity.claims);
     let mut admitted = Vec::new();
     for policy in trust::of_issuer_in(connection, &identity.issuer, organization.id)? {
-        let verdict = examine(&policy, identity, &own);
+        let verdict = admit(&policy, identity, &own);
         if let Some(role) = verdict.role {
             let targets = trust::targets(connection, &policy)?;
             admitted.push(Admitted {

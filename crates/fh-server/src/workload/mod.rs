@@ -320,7 +320,7 @@ impl Workloads {
         token: &Unverified,
         policies: &[TrustPolicy],
     ) -> Result<Identity, Refusal> {
-        let mut keys = BTreeSet::new();
+        let (mut keys, mut tried) = (BTreeSet::new(), BTreeSet::new());
         let mut failure = Refusal::Untrusted("no policy names its issuer".to_owned());
         let mut fetches = false;
         for policy in policies.iter().filter(|policy| {
@@ -331,6 +331,9 @@ impl Workloads {
                 continue;
             };
             let source = key_source(policy);
+            if !tried.insert(source.clone()) {
+                continue;
+            }
             let read = || {
                 Some(Arc::new(
                     KeySet::read(&serde_json::from_str(jwks).ok()?).ok()?,
@@ -344,6 +347,8 @@ impl Workloads {
                 Some(Err(error)) => failure = Refusal::Untrusted(error.to_string()),
                 None => {}
             }
+            // A hundred keys take milliseconds, and policies may give any number of sets: others go first.
+            tokio::task::yield_now().await;
         }
         if fetches {
             match self.verify_fetched(token).await {
