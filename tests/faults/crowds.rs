@@ -1,188 +1,24 @@
 //! One who wants everything: connections, uploads, memory, failed log-ins. Somebody else, with another account and
 //! at another address, is served as if nobody were there. Each test prints how long they waited.
-//!
-//! All of 127.0.0.0/8 is this machine: mallory comes from 127.0.0.2, bob from 127.0.0.3.
+//! Mallory comes from 127.0.0.2, bob from 127.0.0.3.
 
 #![allow(clippy::print_stdout, reason = "how long somebody waited is told")]
 
-use std::fmt;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use fh_nix::NarHash;
-use serde_json::json;
-
-use crate::nix::http::{Answer, Http};
+use crate::nix::http::Http;
 use crate::nix::served::Served;
+use crate::somebody::{Somebody, connect_from};
+use crate::waits::Waits;
 
 const MALLORY: &str = "127.0.0.2";
 const BOB: &str = "127.0.0.3";
-
-/// How often bob does something.
-const ROUNDS: usize = 40;
-
-/// How long bob may wait in the worst case: far above what he waits for by himself, far below any time-out.
-const BEARABLE: Duration = Duration::from_secs(2);
-
-/// How long somebody waited, again and again.
-struct Waits(Vec<Duration>);
-
-impl Waits {
-    /// For something that is done again and again.
-    fn of(mut step: impl FnMut(usize)) -> Self {
-        let wait = |number| {
-            let started = Instant::now();
-            step(number);
-            started.elapsed()
-        };
-        let mut waits: Vec<Duration> = (0..ROUNDS).map(wait).collect();
-        waits.sort_unstable();
-        Self(waits)
-    }
-
-    fn percentile(&self, percent: usize) -> Duration {
-        self.0[(self.0.len() * percent / 100).min(self.0.len() - 1)]
-    }
-
-    /// Says how long it was, alone and beside somebody else, and that the second is bearable.
-    #[track_caller]
-    fn assert_bearable(what: &str, alone: &Self, beside: &Self) {
-        println!("{what}: alone {alone}; beside the attacker {beside}");
-        assert!(beside.percentile(99) < BEARABLE, "{what}: {beside}");
-    }
-}
-
-impl fmt::Display for Waits {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let (half, most) = (self.percentile(50), self.percentile(99));
-        write!(f, "p50 {half:.1?}, p99 {most:.1?}")
-    }
-}
-
-/// A connection from another address of this machine.
-fn connect_from(source: &str, to: &Http) -> std::io::Result<TcpStream> {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()?;
-    let stream = runtime.block_on(async {
-        let socket = tokio::net::TcpSocket::new_v4()?;
-        socket.bind(format!("{source}:0").parse().unwrap())?;
-        socket.connect(to.address).await?.into_std()
-    })?;
-    stream.set_nonblocking(false)?;
-    Ok(stream)
-}
-
-/// Somebody with an account, at an address of their own.
-struct Somebody {
-    http: Http,
-    source: &'static str,
-}
-
-impl Somebody {
-    /// With a flake that they may write to.
-    fn new(served: &Served, name: &str, source: &'static str) -> Self {
-        let admin = served.admin();
-        admin
-            .send("POST", "/api/v1/users", &json!({ "name": name }))
-            .expect(201);
-        admin
-            .send(
-                "POST",
-                "/api/v1/orgs",
-                &json!({ "name": format!("{name}s") }),
-            )
-            .expect(201);
-        let flake = json!({ "flake": format!("{name}s/app"), "visibility": "private" });
-        admin.send("POST", "/api/v1/flakes", &flake).expect(201);
-        let member = format!("/api/v1/orgs/{name}s/members/{name}");
-        admin
-            .send("PUT", &member, &json!({ "role": "owner" }))
-            .expect(200);
-        let minted = json!({ "user": name, "permissions": ["pull", "push", "mint"] });
-        let minted = admin.send("POST", "/api/v1/tokens", &minted).expect(201);
-        let token = minted.json()["token"].as_str().unwrap().to_owned();
-        let http = Http {
-            token: Some(token),
-            ..admin
-        };
-        Self { http, source }
-    }
-
-    #[track_caller]
-    fn request(&self, method: &str, path: &str, media_type: &str, body: &[u8]) -> Answer {
-        let stream = connect_from(self.source, &self.http).unwrap();
-        self.http
-            .request_on(stream, method, path, media_type, body)
-            .unwrap()
-    }
-
-    /// Begins a push of a file with these contents: where it goes on, and its NAR.
-    #[track_caller]
-    fn plan(&self, flake: &str, contents: &[u8]) -> (String, Vec<u8>) {
-        let nar = nar(contents);
-        let name = NarHash::of(contents);
-        let path = json!({
-            "path": format!("{}-file", fh_nix::base32::encode(&name.as_bytes()[..20])),
-            "nar_hash": NarHash::of(&nar).to_sri(),
-            "nar_size": nar.len(),
-        });
-        let pushes = format!("/api/v1/flakes/{flake}/pushes");
-        let body = json!({ "paths": [path] }).to_string();
-        let planned = self.request("POST", &pushes, "application/json", body.as_bytes());
-        let planned = planned.expect(201).json();
-        (format!("{pushes}/{}", planned["id"].as_str().unwrap()), nar)
-    }
-
-    /// A push from its plan to its commit.
-    #[track_caller]
-    fn push(&self, flake: &str, contents: &[u8]) {
-        let (push, nar) = self.plan(flake, contents);
-        let compressed = zstd::bulk::compress(&nar, 1).unwrap();
-        let mut record = NarHash::of(&nar).as_bytes().to_vec();
-        record.extend((compressed.len() as u64).to_le_bytes());
-        record.extend(compressed);
-        let media_type = "application/vnd.fh.nar-batch";
-        self.request("POST", &format!("{push}/nars"), media_type, &record)
-            .expect(200);
-        self.request("POST", &format!("{push}/commit"), "application/json", b"")
-            .expect(200);
-    }
-
-    /// The first lines of a request with a body of that length.
-    fn head(&self, method: &str, path: &str, media_type: &str, length: &str) -> String {
-        let token = self.http.token.as_deref().unwrap();
-        format!(
-            "{method} {path} HTTP/1.1\r\nHost: a\r\nAuthorization: Bearer {token}\r\n\
-             Content-Type: {media_type}\r\n{length}\r\n\r\n"
-        )
-    }
-}
-
-/// The NAR of a regular file.
-fn nar(contents: &[u8]) -> Vec<u8> {
-    let mut nar = Vec::new();
-    let words: [&[u8]; 7] = [
-        b"nix-archive-1",
-        b"(",
-        b"type",
-        b"regular",
-        b"contents",
-        contents,
-        b")",
-    ];
-    for word in words {
-        nar.extend((word.len() as u64).to_le_bytes());
-        nar.extend(word);
-        nar.resize(nar.len().next_multiple_of(8), 0);
-    }
-    nar
-}
 
 /// Writes a byte now and then on each of these connections, until it is dropped.
 struct Drip {
