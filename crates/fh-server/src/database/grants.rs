@@ -262,15 +262,26 @@ pub(crate) fn list(
     all(connection, sql, keys, Grant::from_row)
 }
 
-/// The role that was granted to this very subject on this very target.
+/// What was granted to a subject on a target.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Granted {
+    /// What it allows.
+    pub(crate) role: Role,
+    /// Since when.
+    pub(crate) created_at: Timestamp,
+    /// A guest gave it: it does not count for who belongs to the organisation.
+    pub(crate) by_guest: bool,
+}
+
+/// What was granted to this very subject on this very target.
 pub(crate) fn get(
     connection: &Connection,
     target: &Target,
     subject: SubjectId,
-) -> Result<Option<(Role, Timestamp)>, DatabaseError> {
+) -> Result<Option<Granted>, DatabaseError> {
     let (kind, account, team) = subject.columns();
     // As the unique index has it.
-    let sql = "SELECT role, created_at FROM access_grant \
+    let sql = "SELECT role, created_at, by_guest FROM access_grant \
                WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
                AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5";
     let keys = params![
@@ -281,29 +292,12 @@ pub(crate) fn get(
         team.unwrap_or(0)
     ];
     first(connection, sql, keys, |row| {
-        Ok((parsed(row, "role", "role")?, row.get("created_at")?))
+        Ok(Granted {
+            role: parsed(row, "role", "role")?,
+            created_at: row.get("created_at")?,
+            by_guest: row.get("by_guest")?,
+        })
     })
-}
-
-/// Whether a guest gave this very grant: it does not count for who belongs to the organisation.
-pub(crate) fn waits(
-    connection: &Connection,
-    target: &Target,
-    subject: SubjectId,
-) -> Result<bool, DatabaseError> {
-    let (kind, account, team) = subject.columns();
-    let sql = "SELECT by_guest FROM access_grant \
-               WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
-               AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5";
-    let keys = params![
-        target.organization_id,
-        target.flake_id.unwrap_or(0),
-        kind,
-        account.unwrap_or(0),
-        team.unwrap_or(0)
-    ];
-    let found = first(connection, sql, keys, |row| Ok(row.get("by_guest")?))?;
-    Ok(found.unwrap_or(false))
 }
 
 /// Whether a subject was granted `admin` on the whole of an organisation, so that whoever it stands for administers
@@ -327,7 +321,7 @@ pub(crate) fn administers(
     Ok(found.is_some())
 }
 
-/// Sets the role of a subject: since when it has a grant there; none where the flake or the
+/// Sets the role of a subject: what it has there from then on; none where the flake or the
 /// organisation is gone. `by_guest`: who gives it does not belong to the organisation.
 pub(crate) fn set(
     change: &AccessChange<'_>,
@@ -336,12 +330,17 @@ pub(crate) fn set(
     role: Role,
     created_by: i64,
     by_guest: bool,
-) -> Result<Option<Timestamp>, DatabaseError> {
+) -> Result<Option<Granted>, DatabaseError> {
     let (kind, account, team) = subject.columns();
-    if let Some((_, created_at)) = get(change, target, subject)? {
+    if let Some(before) = get(change, target, subject)? {
+        let granted = Granted {
+            role,
+            by_guest: before.by_guest && by_guest,
+            ..before
+        };
         execute(
             change,
-            "UPDATE access_grant SET role = ?6, by_guest = by_guest AND ?7 \
+            "UPDATE access_grant SET role = ?6, by_guest = ?7 \
              WHERE organization_id = ?1 AND COALESCE(flake_id, 0) = ?2 AND subject = ?3 \
              AND COALESCE(account_id, 0) = ?4 AND COALESCE(team_id, 0) = ?5",
             params![
@@ -351,10 +350,10 @@ pub(crate) fn set(
                 account.unwrap_or(0),
                 team.unwrap_or(0),
                 role.as_str(),
-                by_guest
+                granted.by_guest
             ],
         )?;
-        return Ok(Some(created_at));
+        return Ok(Some(granted));
     }
     let created_at = now();
     let inserted = execute(
@@ -377,7 +376,12 @@ pub(crate) fn set(
             by_guest
         ],
     )?;
-    Ok((inserted == 1).then_some(created_at))
+    let granted = Granted {
+        role,
+        created_at,
+        by_guest,
+    };
+    Ok((inserted == 1).then_some(granted))
 }
 
 /// Takes a subject's grant away: whether there was one.

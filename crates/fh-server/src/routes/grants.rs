@@ -288,12 +288,12 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
         .change_access(asked.decided, move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
-            let before = grants::get(change, target, id)?.map(|(role, _)| role);
+            let before = grants::get(change, target, id)?.map(|before| before.role);
             if before != Some(role) {
                 asked.permits(before.max(Some(role)))?;
             }
             let by_guest = !asked.standing.belongs && !asked.at_once;
-            let since = grants::set(change, target, id, role, asked.actor.account_id, by_guest)?
+            let granted = grants::set(change, target, id, role, asked.actor.account_id, by_guest)?
                 .ok_or(ApiError::NotFound)?;
             let organization = target.organization_id;
             let belonging = match id {
@@ -309,7 +309,7 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
                 }
                 _ => false,
             };
-            let waits = belonging == Belonging::Own && grants::waits(change, target, id)?;
+            let waits = belonging == Belonging::Own && granted.by_guest;
             let pending = is_stranger && !accepts || waits;
             if before != Some(role) || accepts {
                 let detail = json!({
@@ -322,7 +322,7 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
                 subject,
                 role,
                 pending: pending || is_hidden,
-                created_at: since,
+                created_at: granted.created_at,
             };
             Ok::<_, ApiError>(grant.info(&target.name))
         })
@@ -345,7 +345,7 @@ async fn remove_on(state: &AppState, asked: Change) -> Result<StatusCode, ApiErr
                 }
                 found => found?,
             };
-            let before = grants::get(change, target, id)?.map(|(role, _)| role);
+            let before = grants::get(change, target, id)?.map(|before| before.role);
             asked.permits(before)?;
             if grants::remove(change, target, id)? {
                 asked.record(change, "grant.remove", &subject, json!({ "from": before }))?;
