@@ -271,6 +271,33 @@ fn a_content_that_is_not_there_takes_away_what_only_the_own_may() {
             ],
             Content(1),
         ),
+        (
+            "nobody of the same organisation serves another in its place",
+            vec![
+                standing(accepted, left_out(builder(a))),
+                standing(accepted, c),
+            ],
+            Ambiguous,
+        ),
+        (
+            "what it rules out, a follow still serves",
+            vec![
+                standing(accepted, left_out(builder(a))),
+                standing(accepted, c),
+                standing(followed(1), of(4, row(4, 3, 4, 4))),
+            ],
+            Content(3),
+        ),
+        (
+            "until somebody there has what the builder says, which is nearer",
+            vec![
+                standing(accepted, left_out(builder(a))),
+                standing(accepted, c),
+                standing(accepted, row(4, 1, 4, 4)),
+                standing(followed(1), of(4, row(5, 3, 5, 5))),
+            ],
+            Content(1),
+        ),
     ] {
         assert_eq!(settle(&claims, own), settled, "{what}");
         let reversed: Vec<Claim> = claims.iter().rev().copied().collect();
@@ -371,24 +398,31 @@ proptest! {
         let added = Claim { age: (newest + 1, 0), ..added };
         let after: Vec<Claim> = before.iter().copied().chain([added]).collect();
         let settled = settle(&after, may_write);
-        // The reader is served from the best of the slices with that content.
-        for served in before.iter().filter(|claim| claim.content == content && claim.held) {
-            let best = before.iter().filter(|claim| claim.content == content && claim.held)
-                .min_by_key(|claim| (!claim.proven, claim.standing, !claim.signed, !claim.builder, claim.age)).unwrap();
-            if served != best { continue; }
-            let pusher = added.pusher.unwrap();
-            let lower = added.standing > served.standing
-                || added.organization == served.organization && class(&added) < class(served);
-            let sideways = added.organization == served.organization
-                && class(&added) == class(served)
-                && before.iter().filter(|claim| claim.content == content)
-                    .all(|claim| !may_write(pusher, claim.flake));
-            if lower {
-                prop_assert_eq!(settled, Settled::Content(content));
-            } else if sideways {
-                let excused = !added.builder && settled == Settled::Ambiguous;
-                prop_assert!(excused || settled == Settled::Content(content), "{:?}", settled);
-            }
+        // The best row of that content decides, of the organisations that say so by themselves. Where the builder
+        // of one has another content signed elsewhere, it does not; nor where it is not the reader's own
+        // and has left this content out.
+        let says_so = |claim: &Claim| {
+            let alone: Vec<Claim> =
+                before.iter().copied().filter(|it| it.organization == claim.organization).collect();
+            (claim.standing == Standing::Own || is_held(&alone, content))
+                && settle(&alone, may_write) == Settled::Content(content)
+        };
+        let deciding = before.iter()
+            .filter(|claim| claim.content == content && says_so(claim))
+            .min_by_key(|claim| (!claim.proven, claim.standing, !claim.signed, !claim.builder, claim.age))
+            .unwrap();
+        let pusher = added.pusher.unwrap();
+        let lower = added.standing > deciding.standing
+            || added.organization == deciding.organization && class(&added) < class(deciding);
+        let sideways = added.organization == deciding.organization
+            && class(&added) == class(deciding)
+            && before.iter().filter(|claim| claim.content == content)
+                .all(|claim| !may_write(pusher, claim.flake));
+        if lower {
+            prop_assert_eq!(settled, Settled::Content(content));
+        } else if sideways {
+            let excused = !added.builder && settled == Settled::Ambiguous;
+            prop_assert!(excused || settled == Settled::Content(content), "{:?}", settled);
         }
     }
 
