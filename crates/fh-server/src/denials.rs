@@ -41,7 +41,7 @@ const IN_ALL: u32 = 600;
 /// Origins that are told from each other.
 const ORIGINS: usize = 10_000;
 
-/// Organisations that are told from each other of one origin. Further ones count as none.
+/// Organisations that are told from each other of one origin. Where there are more, those before are written early.
 const PLACES_OF_ONE: usize = 1_000;
 
 /// The same of all origins.
@@ -113,6 +113,10 @@ struct Window {
 impl Window {
     fn is_over(&self, now: Instant) -> bool {
         now.duration_since(self.began) >= WINDOW
+    }
+
+    fn is_full(&self) -> bool {
+        self.places.len() >= PLACES_OF_ONE
     }
 }
 
@@ -202,18 +206,20 @@ impl Shared {
 impl Noted {
     fn note(&mut self, denial: Denial, organization: Option<String>, now: Instant) {
         let origin = Origin::of(&denial);
-        let mut place = Place {
+        let place = Place {
             acting: denial.actor.as_ref().and_then(|actor| actor.acting),
             organization,
         };
         let window = self.windows.get(&origin);
         let is_known = window.is_some_and(|window| window.places.contains_key(&place));
-        if !is_known && (self.windows.len() >= ORIGINS || self.places >= PLACES) {
+        let no_room = self.windows.len() >= ORIGINS || self.places >= PLACES;
+        if !is_known && (no_room || window.is_some_and(Window::is_full)) {
             self.end_windows(false, now);
+            self.make_room(origin);
         }
         if let Some(ended) = self.windows.remove(&origin) {
             if ended.is_over(now) {
-                self.end(ended);
+                self.end(ended.places);
             } else {
                 self.windows.insert(origin, ended);
             }
@@ -227,10 +233,6 @@ impl Noted {
             written: 0,
             places: BTreeMap::new(),
         });
-        let has_room = window.places.len() < PLACES_OF_ONE && self.places < PLACES;
-        if !has_room && !window.places.contains_key(&place) {
-            place = Place::default();
-        }
         let before = window.places.len();
         let count = window.places.entry(place).or_default();
         let is_written = count.written < A_WINDOW && window.written < IN_ALL;
@@ -275,14 +277,33 @@ impl Noted {
             .map(|(_, window)| window)
             .collect();
         for window in ended {
-            self.end(window);
+            self.end(window.places);
         }
     }
 
-    /// Of a window that is no longer there.
-    fn end(&mut self, window: Window) {
-        self.places -= window.places.len();
-        for (place, count) in window.places {
+    /// Where one more place has none, ends those of this origin, or of the one that has the most.
+    fn make_room(&mut self, origin: Origin) {
+        let own = self.windows.get(&origin).is_some_and(Window::is_full);
+        let fullest = if own {
+            Some(origin)
+        } else if self.places >= PLACES {
+            let of_most = |(_, window): &(_, &Window)| window.places.len();
+            let most = self.windows.iter().max_by_key(of_most);
+            most.map(|(origin, _)| *origin)
+        } else {
+            None
+        };
+        if let Some(window) = fullest.and_then(|origin| self.windows.get_mut(&origin)) {
+            // When it began, and how many of it were written one by one, stays.
+            let ended = std::mem::take(&mut window.places);
+            self.end(ended);
+        }
+    }
+
+    /// Of places that are counted no longer.
+    fn end(&mut self, places: BTreeMap<Place, Count>) {
+        self.places -= places.len();
+        for (place, count) in places {
             self.add(count.more.map(|more| summary(place.organization, more)));
         }
     }

@@ -1,3 +1,5 @@
+use std::iter;
+
 use http::{Method, Request};
 use serde_json::{Value, json};
 
@@ -147,14 +149,40 @@ fn who_goes_through_all_organisations_is_counted_in_each_with_bounded_memory() {
     let total: u64 = told.iter().map(|(_, count)| count).sum();
     assert_eq!(total, u64::from(20 * A_WINDOW - IN_ALL));
 
-    for number in 0..2 * PLACES_OF_ONE {
-        let (denial, place) = in_organization(&format!("org{number}"));
-        noted.note(denial, place, start);
+    // However many organisations there are, and from however many addresses: none is forgotten.
+    let neighbourhoods = (0..40).map(|number| format!("2001:db8:{number}::1"));
+    let addresses = iter::once("192.0.2.1".to_owned()).chain(neighbourhoods);
+    let mut events = Vec::new();
+    let organizations = 2 * PLACES_OF_ONE;
+    let mut noted_ones = 0;
+    for address in addresses {
+        for number in 0..organizations {
+            let (of_address, place) = in_organization(&format!("org{number}"));
+            let address = address.parse().ok();
+            noted.note(
+                Denial {
+                    address,
+                    ..of_address
+                },
+                place,
+                start,
+            );
+            noted_ones += 1;
+            assert!(noted.places <= PLACES);
+        }
+        events.extend(noted.take(false, start));
     }
-    // And one for all that are told apart no more.
-    assert_eq!(noted.places, PLACES_OF_ONE + 1);
-    noted.take(true, start);
+    events.extend(noted.take(true, start));
     assert_eq!((noted.places, noted.windows.len()), (0, 0));
+    let mut of_organizations: HashMap<_, u64> = HashMap::new();
+    for event in &events {
+        let count = event.detail["count"].as_u64().unwrap_or(1);
+        *of_organizations
+            .entry(event.organization.clone())
+            .or_default() += count;
+    }
+    assert_eq!(of_organizations.len(), organizations);
+    assert_eq!(of_organizations.values().sum::<u64>(), noted_ones);
 }
 
 /// What the log holds, newest last: action, user, flake, subject, status, address.
