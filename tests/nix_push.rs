@@ -87,8 +87,7 @@ fn the_second_format_of_path_infos_is_understood_too() {
         nix.tools().display()
     );
     let program = tools.path().join("nix");
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    fh_testkit::write_program(&program, &script);
 
     let mut command = site
         .admin

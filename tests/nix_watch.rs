@@ -5,7 +5,6 @@
 mod nix;
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -328,8 +327,7 @@ fn the_users_own_hook_goes_on_working() {
             "#!/bin/sh\necho \"$DRV_PATH $OUT_PATHS\" >> {}\n",
             log.display()
         );
-        fs::write(&hook, script).unwrap();
-        fs::set_permissions(&hook, fs::Permissions::from_mode(0o755)).unwrap();
+        fh_testkit::write_program(&hook, &script);
         let setting = format!("post-build-hook = {}", hook.display());
         builds.person.home.configure(&setting).unwrap();
         builds
@@ -340,7 +338,7 @@ fn the_users_own_hook_goes_on_working() {
         assert_eq!(log.lines().count(), 2, "{log}");
 
         // What the environment says of Nix stays, too; and its failure is the build's, as ever.
-        fs::write(&hook, "#!/bin/sh\nexit 1\n").unwrap();
+        fh_testkit::write_program(&hook, "#!/bin/sh\nexit 1\n");
         let command = builds.script("nix-store --delete $($build two) && $build two");
         let command: Vec<&str> = command.iter().map(String::as_str).collect();
         let mut fh = builds.watch(site.url(), site.server.admin_token(), &[], &command);

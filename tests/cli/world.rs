@@ -84,8 +84,7 @@ impl World {
     /// Puts a program into the search path.
     pub(crate) fn program(&self, name: &str, script: &str) {
         let path = self.path("bin").join(name);
-        fs::write(&path, script).unwrap();
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        fh_testkit::write_program(&path, script);
     }
 
     pub(crate) fn set(&mut self, name: &'static str, value: impl Into<OsString>) {

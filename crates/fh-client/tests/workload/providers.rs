@@ -1,7 +1,6 @@
 //! Each platform: what it is asked, what it answers, and what one reads where it does not.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,15 +36,11 @@ fn detected(environment: WorkloadEnvironment) -> Option<Provider> {
 fn program(directory: &Path, script: &str) -> PathBuf {
     let path = directory.join("program");
     let log = directory.join("arguments");
-    fs::write(
-        &path,
-        format!(
-            "#!/bin/sh\nprintf '%s\\n' \"$@\" > {}\n{script}\n",
-            log.display()
-        ),
-    )
-    .unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let script = format!(
+        "#!/bin/sh\nprintf '%s\\n' \"$@\" > {}\n{script}\n",
+        log.display()
+    );
+    fh_testkit::write_program(&path, &script);
     path
 }
 

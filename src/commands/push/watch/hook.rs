@@ -18,11 +18,16 @@ use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus, Stdio};
+use std::time::Duration;
 
 use tempfile::TempDir;
 
 /// The first argument of the program when it is the hook.
 pub(crate) const RELAY: &str = "__built-paths";
+
+/// How often a hook that is open for writing elsewhere is tried again, 10 ms later.
+const BUSY_PATIENCE: u32 = 100;
 
 /// The directory of a hook.
 pub(super) struct Hook {
@@ -74,12 +79,7 @@ impl Hook {
             rustix::fs::access(&program, rustix::fs::Access::EXEC_OK)?;
             return Ok(());
         }
-        let status = std::process::Command::new(&program)
-            .env_clear()
-            .stdin(std::process::Stdio::null())
-            .stdout(std::process::Stdio::null())
-            .stderr(std::process::Stdio::null())
-            .status()?;
+        let status = started(&program)?;
         if status.success() {
             Ok(())
         } else {
@@ -201,6 +201,27 @@ pub(crate) fn relay(spool: &OsStr, out_paths: &OsStr) -> io::Result<()> {
         .write_all(&line)
 }
 
+/// Runs a program that was just written. What another thread started while it was written may have it open for
+/// writing for another moment.
+fn started(program: &Path) -> io::Result<ExitStatus> {
+    let mut patience = BUSY_PATIENCE;
+    loop {
+        let status = Command::new(program)
+            .env_clear()
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status();
+        match status {
+            Err(error) if error.kind() == io::ErrorKind::ExecutableFileBusy && patience > 0 => {
+                patience -= 1;
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            other => return other,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -239,9 +260,8 @@ mod tests {
     fn the_hook_ends_as_the_users_own_does_and_well_without_one() {
         let base = tempfile::tempdir().unwrap();
         let own = base.path().join("it's own");
-        fs::write(&own, "#!/bin/sh\nexit 7\n").unwrap();
-        fs::set_permissions(&own, fs::Permissions::from_mode(0o755)).unwrap();
-        let run = |hook: &Hook| std::process::Command::new(hook.program()).status().unwrap();
+        fh_testkit::write_program(&own, "#!/bin/sh\nexit 7\n");
+        let run = |hook: &Hook| started(&hook.program()).unwrap();
         // Even where there is no fh any more.
         let gone = Path::new("/nonexistent/fh");
         let hook = Hook::new(base.path(), gone, None).unwrap();
