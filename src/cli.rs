@@ -1,10 +1,12 @@
 //! The command line as it is typed.
 
+use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, CommandFactory, Parser};
+use uuid::Uuid;
 
 use crate::commands::Command;
 
@@ -115,9 +117,37 @@ where
     PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
 }
 
+/// A token's id; what is no such text is told without words of the library that reads it.
+pub(crate) fn token_id(text: &str) -> Result<Uuid, String> {
+    text.parse().map_err(|_| {
+        "expected the id of a token, as `fh token list` shows it: \
+         019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10"
+            .to_owned()
+    })
+}
+
+/// A number of things of which there has to be one.
+pub(crate) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
+    text.parse()
+        .map_err(|_| "expected a whole number of at least 1".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_no_number_and_no_id_is_told_in_words() {
+        for text in ["0", "", "-1", "1.5", "many", "99999999999999999999999"] {
+            let error = at_least_one(text).unwrap_err();
+            assert_eq!(error, "expected a whole number of at least 1", "{text:?}");
+        }
+        assert_eq!(at_least_one("16").unwrap().get(), 16);
+        for text in ["", "nonsense", "019353a8", "fh1_x"] {
+            let error = token_id(text).unwrap_err();
+            assert!(error.starts_with("expected the id of a token"), "{text:?}");
+        }
+    }
 
     #[test]
     fn the_definition_is_consistent() {

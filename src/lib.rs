@@ -11,7 +11,6 @@ mod cli;
 mod commands;
 mod completion;
 mod context;
-mod duration;
 mod error;
 mod interrupt;
 mod keyring;

@@ -45,7 +45,7 @@ pub(crate) struct AuditArguments {
     user: Option<Name>,
 
     /// With one token only
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", value_parser = crate::cli::token_id)]
     token: Option<Uuid>,
 
     /// Whose action begins so, such as `grant` or `token.revoke`
@@ -75,13 +75,13 @@ fn moment(text: &str) -> Result<OffsetDateTime, String> {
     if let Ok(at) = OffsetDateTime::parse(text, &Rfc3339) {
         return Ok(at);
     }
-    let seconds = crate::duration::parse(text).map_err(|_| {
+    let ago = fh_api::duration::parse(text).map_err(|_| {
         "expected a length of time such as 1h or 7d, or a time such as 2026-01-31T12:00:00Z"
             .to_owned()
     })?;
-    let ago = time::Duration::seconds(i64::try_from(seconds).unwrap_or(i64::MAX));
-    OffsetDateTime::now_utc()
-        .checked_sub(ago)
+    time::Duration::try_from(ago)
+        .ok()
+        .and_then(|ago| OffsetDateTime::now_utc().checked_sub(ago))
         .ok_or_else(|| "this is longer ago than time goes back".to_owned())
 }
 

@@ -58,7 +58,7 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     Pull requests: only read
     Builders:      no
     May mint:      no
-    Tokens last:   1 h 0 min at most
+    Tokens last:   1 hour at most
     Created:       [TIME]
     Last use:      never
     Id:            [ID]

@@ -12,6 +12,7 @@
 mod access;
 mod audit;
 mod discovery;
+pub mod duration;
 mod error;
 mod explain;
 mod follows;

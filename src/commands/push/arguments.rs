@@ -6,14 +6,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use clap::{Args, ValueHint};
+use fh_api::duration::{self, InvalidDuration};
 use fh_client::push::DEFAULT_COMPRESSION_LEVEL;
 use fh_client::targets::{Protocol, PushTarget};
 use fh_client::{DEFAULT_RETRIES, Deadline};
 use fh_nix::PublicKey;
 
 use super::watch::WatchBy;
-use crate::cli::words;
-use crate::duration;
+use crate::cli::{at_least_one, words};
 
 /// The key that cache.nixos.org signs with: what it has, everybody can get from there.
 const NIXOS_CACHE_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
@@ -111,7 +111,7 @@ pub(crate) struct PushArguments {
 
     /// How many threads read and compress [default: one for each core]; on an attic server, how many
     /// paths are sent at a time [default: 8]
-    #[arg(short, long, value_name = "NUMBER")]
+    #[arg(short, long, value_name = "NUMBER", value_parser = at_least_one)]
     pub(super) jobs: Option<NonZeroUsize>,
 
     /// How hard to compress: 1 is fast, 19 is small
@@ -132,7 +132,7 @@ pub(crate) struct PushArguments {
     /// How long all of it may take, such as 30m or 2h, building included [default: any time, as
     /// long as something moves]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
-    pub(super) timeout: Option<u64>,
+    pub(super) timeout: Option<Duration>,
 
     /// What the server speaks: `fh`, `attic` or `flakehub` (which needs no --server) [default: what
     /// `fh login` or the address tells, else it is asked, without the token]
@@ -147,9 +147,7 @@ pub(crate) struct PushArguments {
 impl PushArguments {
     /// When the time is over, counted from now.
     pub(super) fn deadline(&self) -> Deadline {
-        self.timeout.map_or_else(Deadline::default, |seconds| {
-            Deadline::after(Duration::from_secs(seconds))
-        })
+        self.timeout.map_or_else(Deadline::default, Deadline::after)
     }
 
     /// The keys whose paths are left out.
@@ -171,11 +169,11 @@ impl PushArguments {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Limit(pub(super) Option<Duration>);
 
-fn limit(text: &str) -> Result<Limit, String> {
+fn limit(text: &str) -> Result<Limit, InvalidDuration> {
     if text == "none" {
         return Ok(Limit(None));
     }
-    duration::parse(text).map(|seconds| Limit(Some(Duration::from_secs(seconds))))
+    duration::parse(text).map(|duration| Limit(Some(duration)))
 }
 
 /// A key, or the word that there is none.
@@ -219,6 +217,6 @@ mod tests {
         let stop = options.find(|option| option.key == "stop-timeout").unwrap();
         let stop = duration::parse(stop.default.unwrap()).unwrap();
         let patience = fh_client::RetryPolicy::default().patience();
-        assert!(patience > Duration::from_secs(stop) + START, "{patience:?}");
+        assert!(patience > stop + START, "{patience:?}");
     }
 }

@@ -46,7 +46,7 @@ pub(crate) struct CreateArguments {
     description: Option<String>,
 
     /// How long it is good: a number and s, m, h, d, w or y [default: the server's, 90d]
-    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     expires: Option<u64>,
 
     /// What it may be used for; may be repeated [default: pull]

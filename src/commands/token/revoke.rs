@@ -26,7 +26,7 @@ Examples:
   fh token revoke --with-made-for-others --yes 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10")]
 pub(crate) struct RevokeArguments {
     /// Their ids, as `fh token list` shows them
-    #[arg(value_name = "ID", required = true)]
+    #[arg(value_name = "ID", required = true, value_parser = crate::cli::token_id)]
     ids: Vec<Uuid>,
 
     /// End what they made for other users, too: needs the right to revoke each of those

@@ -23,15 +23,15 @@ Examples:
   fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --grace 1h > ci.token")]
 pub(crate) struct RotateArguments {
     /// The id of the former token, as `fh token list` shows it
-    #[arg(value_name = "ID")]
+    #[arg(value_name = "ID", value_parser = crate::cli::token_id)]
     id: Uuid,
 
     /// How long the new token is good [default: as long as the former one was made for]
-    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     expires: Option<u64>,
 
     /// How long the former one goes on [default: not at all]
-    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     grace: Option<u64>,
 }
 

@@ -51,7 +51,7 @@ pub(crate) struct Granted {
     audiences: Vec<String>,
 
     /// How long a token that an identity is exchanged for lasts at most [default: 1h]
-    #[arg(long, value_name = "TIME", value_parser = crate::duration::parse)]
+    #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     max_lifetime: Option<u64>,
 
     /// They may make narrower tokens from an exchanged one

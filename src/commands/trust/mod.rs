@@ -171,7 +171,10 @@ fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError
             .to_owned(),
         ),
         ("May mint", if found.mint { "yes" } else { "no" }.to_owned()),
-        ("Tokens last", human_seconds(found.max_lifetime)),
+        (
+            "Tokens last",
+            format!("{} at most", fh_api::duration::in_words(found.max_lifetime)),
+        ),
         ("Created", human::timestamp(found.created_at)),
         (
             "Last use",
@@ -197,13 +200,6 @@ fn condition(condition: &ConditionSpec) -> String {
         let texts = condition.all_of.as_deref().unwrap_or_default();
         format!("{claim} holds {}", texts.join(", "))
     }
-}
-
-fn human_seconds(seconds: u64) -> String {
-    format!(
-        "{} at most",
-        human::elapsed(std::time::Duration::from_secs(seconds))
-    )
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {

@@ -27,6 +27,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 
+use fh_api::duration::in_words;
 use fh_api::{FlakePattern, Name, Provider, Role, SetTrustPolicy};
 use serde_json::{Map, Value, json};
 
@@ -92,7 +93,7 @@ pub enum PolicyError {
     #[error("the field {0} must have 1 to {MAX_ITEMS} entries")]
     Length(&'static str),
     /// A lifetime out of bounds.
-    #[error("the field max_lifetime must be between {MIN_LIFETIME} and {most} seconds")]
+    #[error("the field max_lifetime must be between {MIN_LIFETIME} and {most} seconds ({})", in_words(*.most))]
     Lifetime {
         /// The most that the server allows.
         most: u64,

@@ -9,6 +9,7 @@ use std::collections::HashSet;
 
 use axum::Json;
 use axum::extract::{Request, State};
+use fh_api::duration::in_words;
 use fh_api::{
     CreateToken, FlakePattern, MintedToken, Name, Permission, RotateToken, TokenInfo, TokenList,
     TokenRevocation,
@@ -365,7 +366,8 @@ pub(super) fn lifetime(asked: Option<u64>, longest: u64) -> Result<Option<u64>, 
             "the field expires_in must be at least 1 second".to_owned(),
         )),
         Some(asked) if asked > longest => Err(ApiError::BadRequest(format!(
-            "the field expires_in must be at most {longest} seconds, this server's maximum"
+            "the field expires_in must be at most {longest} seconds ({}), this server's maximum",
+            in_words(longest)
         ))),
         asked => Ok(asked),
     }
