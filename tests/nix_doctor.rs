@@ -139,7 +139,7 @@ fn what_is_revoked_or_empty_or_gone_is_told_apart() {
     let revoked = reader(&site, nix, "revoked");
     let id = revoked.fh(["status", "--json"]).ok().json()["token_id"].clone();
     site.admin
-        .fh(["token", "revoke", id.as_str().unwrap()])
+        .fh(["token", "revoke", "--yes", id.as_str().unwrap()])
         .ok();
     broken(revoked.fh(["doctor", "--json"]), "token", "revoked");
 

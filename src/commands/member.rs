@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, MemberInfo, Name, OrganizationRole};
 use serde_json::json;
 
+use super::confirm::{Effect, Yes};
 use super::org::not_found;
 use crate::cli::words;
 use crate::context::Context;
@@ -19,6 +20,7 @@ use crate::output::{Column, column, human};
 #[command(verbatim_doc_comment)]
 pub(crate) enum MemberCommand {
     List(ListArguments),
+    #[command(visible_alias = "add")]
     Set(SetArguments),
     Remove(RemoveArguments),
 }
@@ -68,7 +70,8 @@ pub(crate) struct SetArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh member remove acme alice")]
+  fh member remove acme alice
+  fh member remove acme alice --yes")]
 pub(crate) struct RemoveArguments {
     /// The organisation
     #[arg(value_name = "ORG", add = crate::completion::organizations())]
@@ -77,6 +80,9 @@ pub(crate) struct RemoveArguments {
     /// The account
     #[arg(value_name = "USER")]
     user: Name,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 pub(crate) fn run(command: MemberCommand, context: &Context) -> Result<(), CommandError> {
@@ -124,8 +130,13 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
-    let RemoveArguments { org, user } = arguments;
+    let RemoveArguments { org, user, yes } = arguments;
     let client = context.client_with_token()?;
+    let what = format!(
+        "This removes {user} from {org} and its teams, with all that {org} has granted to {user} by name."
+    );
+    let question = format!("Remove {user}?");
+    yes.confirm(Effect::Loses, &what, &question, context)?;
     context
         .change(format_args!("cannot take {user} out of {org}"), async {
             client.remove_member(org, user).await

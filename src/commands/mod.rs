@@ -4,6 +4,7 @@
 mod audit;
 pub(crate) mod child;
 mod completion;
+mod confirm;
 mod doctor;
 mod flake;
 mod follow;
@@ -18,6 +19,7 @@ mod man;
 mod member;
 mod org;
 mod push;
+mod scoped;
 #[cfg(feature = "server")]
 mod serve;
 mod server;

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use fh_api::{CreateUser, ErrorCode, Name, NameKind, UpdateUser, UserInfo, UserKind};
 use time::OffsetDateTime;
 
+use super::confirm::{Effect, Yes};
 use super::free_name::{self, FreeNameArguments};
 use super::{IfMissing, made};
 use crate::cli::words;
@@ -33,7 +34,7 @@ pub(crate) enum UserCommand {
 Examples:
   fh user create alice
   fh grant add acme/app alice read
-  fh token create --user alice > alice.token
+  fh token create --user alice --out alice.token
 
   fh user create builder-1 --kind service --if-missing")]
 pub(crate) struct CreateArguments {
@@ -81,6 +82,9 @@ pub(crate) struct SetArguments {
     /// Whether it may manage the whole server
     #[arg(long, value_name = "BOOL", required = true, action = clap::ArgAction::Set)]
     server_admin: bool,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 /// Make all tokens of an account useless, until it is enabled again
@@ -111,6 +115,16 @@ pub(crate) fn run(command: UserCommand, context: &Context) -> Result<(), Command
         UserCommand::List(ListArguments {}) => list(context),
         UserCommand::Show(arguments) => show(&arguments.user, context),
         UserCommand::Set(arguments) => {
+            if arguments.server_admin {
+                let what = format!("This lets {} manage the whole server.", arguments.user);
+                let yes = arguments.yes;
+                yes.confirm(
+                    Effect::Exposes,
+                    &what,
+                    "Make them a server administrator?",
+                    context,
+                )?;
+            }
             let change = UpdateUser {
                 server_admin: Some(arguments.server_admin),
                 disabled: None,
@@ -244,6 +258,6 @@ pub(super) fn columns() -> Vec<Column<UserInfo>> {
             human::timestamp(user.created_at)
         })
         .shown(|user, now| human::relative(user.created_at, now)),
-        column("id", "ID", |user: &UserInfo| user.id.to_string()),
+        column("id", "ID", |user: &UserInfo| user.id.to_string()).hidden(),
     ]
 }

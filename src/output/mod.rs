@@ -166,9 +166,18 @@ impl Output {
 
     /// Prints JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CommandError> {
+        write_stdout(self.json_text(value)?.as_bytes())
+    }
+
+    /// What [`Self::json`] prints.
+    #[expect(
+        clippy::unused_self,
+        reason = "how something is printed is asked of the output"
+    )]
+    pub(crate) fn json_text(&self, value: &impl Serialize) -> Result<String, CommandError> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| CommandError::output(io::Error::other(error)))?;
-        write_stdout((escaped(&text) + "\n").as_bytes())
+        Ok(escaped(&text) + "\n")
     }
 
     /// Prints a text: into a pipe as it is, on a terminal freed of control characters.

@@ -51,8 +51,8 @@ fn what_is_offered_counts_once_it_is_accepted() {
             (&ann, "member list acme"),
             (&bob, "invitation accept acme"),
             (&bob, "invitation list"),
-            (&bob, "org leave acme"),
-            (&bob, "org leave acme"),
+            (&bob, "org leave acme --yes"),
+            (&bob, "org leave acme --yes"),
             (&ann, "grant add acme/* bob write"),
             (&bob, "invitation decline acme"),
             (&bob, "invitation decline acme"),
@@ -88,9 +88,9 @@ fn what_is_offered_counts_once_it_is_accepted() {
     You are a member of acme: what is granted there comes before all other organisations.
     $ fh invitation list
     organization,membership,grants,created_at,accepted_at
-    $ fh org leave acme
+    $ fh org leave acme --yes
     You have left acme: nothing that it grants counts any more.
-    $ fh org leave acme
+    $ fh org leave acme --yes
     Error: cannot leave acme
     Caused by: not found, or not yours to see
     Hint: You do not belong to it. What it offers, `fh invitation decline ORG` declines.
@@ -254,7 +254,7 @@ fn names_are_kept_and_keys_are_trusted() {
             (&admin, &trust),
             (&admin, &refused),
             (&admin, "org set acme --no-trust-keys"),
-            (&admin, "org delete acme"),
+            (&admin, "org delete acme --yes"),
             (&admin, "org create acme"),
             (&admin, "org free-name"),
             (&ann, "org free-name acme"),
@@ -289,7 +289,7 @@ fn names_are_kept_and_keys_are_trusted() {
     Trusted keys:
     Created:      [DATE] (just now)
     Id:           [ID]
-    $ fh org delete acme
+    $ fh org delete acme --yes
     Deleted the organisation acme.
     $ fh org create acme
     Error: cannot make the organisation acme

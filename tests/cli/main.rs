@@ -8,6 +8,7 @@
 
 mod audit;
 mod completion;
+mod confirm;
 mod foreign;
 mod help;
 mod hostile;

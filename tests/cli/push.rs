@@ -211,8 +211,32 @@ fn what_stdin_names_is_pushed() {
     let run = world.with_stdin(&push, "\n").code(1);
     assert!(run.stderr.contains("stdin named nothing"), "{}", run.stderr);
     assert_eq!(pushed(&server), 0);
-    world.with_stdin(&push, &format!("{app}\r\n\n")).success();
-    assert_eq!(pushed(&server), 3);
+    for text in [
+        format!("{app}\r\n\n"),
+        format!("  {app} \n"),
+        format!("{app} {app}"),
+        format!("{app}\t{app}\n {app}\n"),
+    ] {
+        world.with_stdin(&push, &text).success();
+        assert_eq!(pushed(&server), 3, "{text:?}");
+    }
+    // As one argument, as `"$OUT_PATHS"` gives it.
+    let both = format!("{app} {app}");
+    world
+        .fh(&[
+            "push",
+            "acme/app",
+            &both,
+            "--store",
+            store.root.to_str().unwrap(),
+        ])
+        .success();
+    // A name with a blank is one name.
+    let link = world.path("a link");
+    std::os::unix::fs::symlink(store.root.join(app.trim_start_matches('/')), &link).unwrap();
+    world
+        .with_stdin(&push, &format!("{}\n", link.display()))
+        .success();
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn a_revoked_token_is_good_for_nothing() {
         made["info"]["id"].as_str().unwrap(),
         made["token"].as_str().unwrap(),
     );
-    let run = world.fh(&["token", "revoke", id]).success();
+    let run = world.fh(&["token", "revoke", "--yes", id]).success();
     insta::assert_snapshot!(run.said(&server), @r"Revoked the token [ID].");
     let report = world
         .with_stdin(&["token", "inspect", "-", "--json"], token)
@@ -108,7 +108,7 @@ fn a_revoked_token_is_good_for_nothing() {
         "{list}"
     );
     let unknown = "01a20468-0000-7000-8000-000000000000";
-    let run = world.fh(&["token", "revoke", unknown]).code(1);
+    let run = world.fh(&["token", "revoke", "--yes", unknown]).code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: cannot revoke the token [ID]
     Caused by: not found, or not yours to see
@@ -159,7 +159,7 @@ fn what_a_revoked_token_made_ends_with_it_and_is_told_beforehand() {
     );
     assert!(is_good(&own_token) && is_good(&alice_token));
 
-    let run = world.fh(&["token", "revoke", &id]).success();
+    let run = world.fh(&["token", "revoke", "--yes", &id]).success();
     insta::assert_snapshot!(run.said(&server), @r"
     Revoked the token [ID].
     With it ended:

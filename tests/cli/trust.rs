@@ -70,7 +70,7 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     "#);
     for _ in 0..2 {
         world
-            .fh(&["trust", "remove", "acme", "github-acme-app"])
+            .fh(&["trust", "remove", "acme/github-acme-app", "--yes"])
             .success();
     }
     let none = world.fh(&["trust", "list", "acme", "--json"]).success();

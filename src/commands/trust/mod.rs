@@ -8,7 +8,9 @@ use clap::{Args, Subcommand};
 use fh_api::{ConditionSpec, Name, TrustPolicyInfo};
 use serde_json::json;
 
+use super::confirm::{Effect, Yes};
 use super::joined;
+use super::scoped::Scoped;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -23,6 +25,7 @@ pub(crate) enum TrustCommand {
     Add(Box<add::AddCommand>),
     List(ListArguments),
     Show(ShowArguments),
+    #[command(visible_alias = "delete")]
     Remove(RemoveArguments),
     Test(test::TestArguments),
 }
@@ -43,15 +46,10 @@ pub(crate) struct ListArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh trust show acme github-app")]
+  fh trust show acme/github-acme-app")]
 pub(crate) struct ShowArguments {
-    /// The organisation
-    #[arg(value_name = "ORG")]
-    org: Name,
-
-    /// The policy, as `fh trust list` names it
-    #[arg(value_name = "POLICY")]
-    policy: Name,
+    #[command(flatten)]
+    policy: Scoped,
 }
 
 /// Remove a trust policy
@@ -60,15 +58,14 @@ pub(crate) struct ShowArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh trust remove acme github-app")]
+  fh trust remove acme/github-acme-app
+  fh trust remove acme/github-acme-app --yes")]
 pub(crate) struct RemoveArguments {
-    /// The organisation
-    #[arg(value_name = "ORG")]
-    org: Name,
+    #[command(flatten)]
+    policy: Scoped,
 
-    /// The policy, as `fh trust list` names it
-    #[arg(value_name = "POLICY")]
-    policy: Name,
+    #[command(flatten)]
+    yes: Yes,
 }
 
 pub(crate) fn run(command: TrustCommand, context: &Context) -> Result<(), CommandError> {
@@ -106,7 +103,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
 }
 
 fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
-    let ShowArguments { org, policy } = arguments;
+    let (org, policy) = &arguments.policy.names()?;
     let client = context.client_with_token()?;
     let found = context.ask(
         format_args!("cannot show the trust policy {policy} of {org}"),
@@ -203,8 +200,14 @@ fn condition(condition: &ConditionSpec) -> String {
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
-    let RemoveArguments { org, policy } = arguments;
+    let (org, policy) = &arguments.policy.names()?;
     let client = context.client_with_token()?;
+    let what = format!(
+        "This removes the trust policy {org}/{policy}: its workloads lose what it grants at their next \
+         request, and the ids that it has remembered are forgotten."
+    );
+    let yes = arguments.yes;
+    yes.confirm(Effect::Loses, &what, "Remove the trust policy?", context)?;
     context.change(
         format_args!("cannot remove the trust policy {policy} of {org}"),
         async { client.remove_trust_policy(org, policy).await },

@@ -226,7 +226,15 @@ impl ServerList {
     #[must_use]
     pub fn find(&self, name_or_url: &str) -> Option<&ServerEntry> {
         let url = name_or_url.parse::<ServerUrl>().ok();
-        let by_url = url.and_then(|url| self.entry(&url));
+        // Without a scheme it is the one that is known with that host, port and path.
+        let schemes = ["https", "http"].into_iter();
+        let mut known = schemes
+            .filter(|_| !name_or_url.contains("://"))
+            .filter_map(|scheme| format!("{scheme}://{}", name_or_url.trim()).parse().ok())
+            .filter_map(|url: ServerUrl| self.entry(&url));
+        let by_url = url
+            .and_then(|url| self.entry(&url))
+            .or_else(|| known.next());
         let by_name = || self.entries.iter().find(|entry| entry.name == name_or_url);
         by_url.or_else(by_name).or_else(|| {
             let mut begun = self.entries.iter().filter(|entry| {

@@ -4,7 +4,7 @@
 //! again with the next batch, and once more when nothing comes any more; what was not pushed in the
 //! end is known by name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -37,6 +37,8 @@ pub(super) struct Outcome {
     /// Paths sent, what the built ones need among them, and their uncompressed bytes.
     pub(super) sent: u64,
     pub(super) sent_bytes: u64,
+    /// What was built, as the hook has named it, of which it is not known what it is; and why.
+    pub(super) unknown: BTreeMap<String, String>,
     /// Why the last try failed.
     pub(super) failure: Option<String>,
 }
@@ -58,8 +60,12 @@ impl Pusher {
     }
 
     /// Pushes until the channel is closed and all was tried.
-    pub(super) async fn run(self, mut built: UnboundedReceiver<String>) {
-        let mut opened = None;
+    /// `opened`: where the destination was asked already.
+    pub(super) async fn run(
+        self,
+        mut built: UnboundedReceiver<String>,
+        mut opened: Option<Opened>,
+    ) {
         let mut open_ended = true;
         let mut told = false;
         loop {
