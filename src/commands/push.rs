@@ -79,9 +79,9 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
             }
         };
         let both = async {
-            if named
+            if !named
                 .iter()
-                .all(|name| Path::new(name).symlink_metadata().is_ok())
+                .any(|name| may_be_built(name, &tools.store_dir))
             {
                 return tokio::try_join!(closure, opened);
             }
@@ -149,6 +149,15 @@ fn named(arguments: &PushArguments, store_dir: &StoreDir) -> Result<Vec<OsString
         named.push(RESULT.into());
     }
     Ok(named)
+}
+
+/// Whether something has to be built before it can be pushed: what is neither there nor a store path.
+fn may_be_built(name: &OsStr, store_dir: &StoreDir) -> bool {
+    let bytes = name.as_bytes();
+    // The outputs of a derivation: /nix/store/….drv^out.
+    let outputs = bytes.contains(&b'^');
+    let in_store = bytes.starts_with(store_dir.as_str().as_bytes());
+    outputs || !in_store && Path::new(name).symlink_metadata().is_err()
 }
 
 /// What a line names: store paths, where every word of it is one, as in Nix's `$OUT_PATHS`; else one thing, whose

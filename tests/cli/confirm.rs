@@ -1,5 +1,6 @@
 //! What is lost is asked for, or said with `--yes`.
 
+use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
 
 use crate::prompt::{on_a_terminal, rest};
