@@ -136,19 +136,7 @@ impl Output {
         if self.is_json() {
             return self.json(record);
         }
-        let width = lines
-            .iter()
-            .map(|(label, _)| label.len())
-            .max()
-            .unwrap_or(0)
-            + 1;
-        let mut text = String::new();
-        for (label, value) in lines {
-            let label = format!("{label}:");
-            text.push_str(format!("{label:<width$} {}", printable(value)).trim_end());
-            text.push('\n');
-        }
-        write_stdout(text.as_bytes())
+        write_stdout(aligned(lines).as_bytes())
     }
 
     /// Says what was done to stderr, or prints the result as JSON.
@@ -216,6 +204,23 @@ impl Output {
         );
         let _ = io::stderr().write_all(labelled.as_bytes());
     }
+}
+
+/// A line for each property of a thing, with the values below each other.
+pub(crate) fn aligned(lines: &[(&str, String)]) -> String {
+    let width = lines
+        .iter()
+        .map(|(label, _)| label.len())
+        .max()
+        .unwrap_or(0)
+        + 1;
+    let mut text = String::new();
+    for (label, value) in lines {
+        let label = format!("{label}:");
+        text.push_str(format!("{label:<width$} {}", printable(value)).trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// Writes to stdout at once, so that a full disk is noticed before the program ends.

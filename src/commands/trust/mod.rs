@@ -2,12 +2,16 @@
 //! them.
 
 mod add;
+mod name;
+mod set;
 mod test;
+mod words;
 
 use clap::{Args, Subcommand};
-use fh_api::{ConditionSpec, Name, TrustPolicyInfo};
+use fh_api::{Name, TrustPolicyInfo};
 use serde_json::json;
 
+use self::words::{condition, lines};
 use super::confirm::{Effect, Yes};
 use super::joined;
 use super::scoped::Scoped;
@@ -109,94 +113,7 @@ fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError
         format_args!("cannot show the trust policy {policy} of {org}"),
         async { client.trust_policy(org, policy).await },
     )?;
-    let mut lines = vec![
-        ("Policy", format!("{}/{}", found.organization, found.name)),
-        ("Provider", found.provider.to_string()),
-        ("Issuer", found.issuer.clone()),
-        (
-            "Keys",
-            if found.inline_keys {
-                "given with the policy"
-            } else {
-                "fetched from the issuer"
-            }
-            .to_owned(),
-        ),
-        (
-            "Audience",
-            if found.audiences.is_empty() {
-                "this server".to_owned()
-            } else {
-                found.audiences.join(", ")
-            },
-        ),
-    ];
-    lines.extend(
-        found
-            .conditions
-            .iter()
-            .map(|one| ("Condition", condition(one))),
-    );
-    lines.extend(found.pins.iter().map(|pin| {
-        let value = pin
-            .value
-            .as_deref()
-            .unwrap_or("what it is at the first use");
-        ("Remembered", format!("{} = {value}", pin.claim))
-    }));
-    lines.extend([
-        (
-            "Role",
-            format!("{} on {}", found.role, joined(&found.flakes)),
-        ),
-        (
-            "Pull requests",
-            if found.pull_requests {
-                "hold the role too"
-            } else {
-                "only read"
-            }
-            .to_owned(),
-        ),
-        (
-            "Builders",
-            if found.builder {
-                "yes: what they push goes before what people push"
-            } else {
-                "no"
-            }
-            .to_owned(),
-        ),
-        ("May mint", if found.mint { "yes" } else { "no" }.to_owned()),
-        (
-            "Tokens last",
-            format!("{} at most", fh_api::duration::in_words(found.max_lifetime)),
-        ),
-        ("Created", human::timestamp(found.created_at)),
-        (
-            "Last use",
-            found
-                .last_used_at
-                .map_or_else(|| "never".to_owned(), human::timestamp),
-        ),
-        ("Id", found.id.to_string()),
-    ]);
-    context.output.details(&found, &lines)
-}
-
-/// A condition on one line.
-fn condition(condition: &ConditionSpec) -> String {
-    let claim = &condition.claim;
-    if let Some(text) = &condition.equals {
-        format!("{claim} = {text}")
-    } else if let Some(glob) = &condition.glob {
-        format!("{claim} matches {glob}")
-    } else if let Some(texts) = &condition.one_of {
-        format!("{claim} is one of {}", texts.join(", "))
-    } else {
-        let texts = condition.all_of.as_deref().unwrap_or_default();
-        format!("{claim} holds {}", texts.join(", "))
-    }
+    context.output.details(&found, &lines(&found))
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
