@@ -55,6 +55,19 @@ pub(crate) async fn read_secret(prompt: &str) -> Result<SecretString, CommandErr
     }
 }
 
+/// Asks for a line of text that everybody may see.
+///
+/// # Errors
+/// A failure where there is no terminal to ask on, or it was closed.
+pub(crate) async fn ask(prompt: &str) -> Result<String, CommandError> {
+    let terminal = open()?;
+    (&*terminal)
+        .write_all(prompt.as_bytes())
+        .map_err(CommandError::asking)?;
+    let keys = Arc::clone(&terminal);
+    elsewhere(move || read_answer(&mut &*keys)).await
+}
+
 /// Asks a question that can be answered with yes or no; Enter alone is `default`.
 ///
 /// # Errors

@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_client::{Client, ServerKind, TokenStore};
+use fh_client::{Client, Error as ClientError, ServerKind, TokenStore};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -37,6 +37,7 @@ use crate::commands::login::lines::LineOptions;
 use crate::commands::login::narrow::Narrowed;
 use crate::commands::login::plan::{Plan, Wanted};
 use crate::commands::login::report::Report;
+use crate::commands::login::token::Origin;
 use crate::commands::login::workload::{Granted, WorkloadOptions};
 use crate::commands::logout;
 use crate::context::{Context, Selected};
@@ -47,9 +48,9 @@ use crate::{keyring, terminal};
 
 /// Log in to a server, and set up Nix to substitute from it
 ///
-/// Without `--server` this is the server logged in to last, and FlakeHub where there is none. The
-/// token is taken from `--token-file`, else from stdin where that is no terminal, else from FH_TOKEN
-/// or FH_TOKEN_FILE, else it is asked for. It is checked with the server before anything is written.
+/// Without a server this is the server logged in to last; where there is none it is asked for, and is FlakeHub in
+/// a script. The token is taken from `--token-file`, else from stdin where that is not a terminal, else from FH_TOKEN
+/// or FH_TOKEN_FILE, else it is the stored one of that server, else it is asked for. It is checked with the server before anything is written.
 /// Then all changes are worked out, shown and, on a terminal, asked for: the token goes to a file that
 /// only you can read, an entry to the netrc that Nix reads, the server's substituter and its public
 /// keys to nix.conf. What is there stays; either all of it is written or nothing. A second run changes
@@ -62,7 +63,7 @@ use crate::{keyring, terminal};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh login --server https://cache.example.org
+  fh login https://cache.example.org
   fh login --server http://localhost:8484 --token-file ~/.local/share/fh-server/admin.token
   fh login --token-file token.txt                     FlakeHub, or the server logged in to last
   fh login --server https://attic.example.org/cache   a cache of an attic server
@@ -107,6 +108,10 @@ FH_FRONTEND_ADDR.
 Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command, 128
 and the number of the signal that ended it, 127 where it was not found, 126 where it cannot be run.")]
 pub(crate) struct LoginArguments {
+    /// The server, as `--server` names it
+    #[arg(value_name = "URL", conflicts_with = "server", add = crate::completion::servers())]
+    url: Option<String>,
+
     #[command(flatten)]
     token: token::TokenOptions,
 
@@ -171,12 +176,23 @@ pub(crate) struct LoginArguments {
 }
 
 impl LoginArguments {
+    /// The server, where it stands without `--server`.
+    pub(crate) fn url(&self) -> Option<&String> {
+        self.url.as_ref()
+    }
+
     fn scope(&self) -> Scope {
         match self.scope.as_str() {
             "user" => Scope::User,
             "system" => Scope::System,
             _ => Scope::automatic(),
         }
+    }
+
+    /// Whether there is somebody who can say which server is meant.
+    fn may_be_asked(&self, context: &Context) -> bool {
+        let terminals = context.settings.terminals;
+        terminals.stdin && terminals.stderr && !self.offline
     }
 
     /// Whether there is somebody to ask before anything is changed.
@@ -216,9 +232,10 @@ async fn log_in(
     arguments: &LoginArguments,
     context: &Context,
 ) -> Result<Option<(Report, Option<Granted>)>, CommandError> {
-    // Where nothing is said and nothing is known: what the existing fh would do.
     let selected = match context.selected()? {
         Some(selected) => selected,
+        None if arguments.may_be_asked(context) => ask_for_server(context).await?,
+        // What the existing fh does in scripts.
         None => Selected::FlakeHub(context.flakehub()?),
     };
     let mut site = if arguments.offline {
@@ -233,17 +250,21 @@ async fn log_in(
     } else {
         None
     };
-    let token = match &granted {
-        Some(granted) => granted.exchanged.token.clone(),
+    let (token, origin) = match &granted {
+        Some(granted) => (granted.exchanged.token.clone(), Origin::Given),
         None => token::get(&arguments.token, &site, context).await?,
     };
-    let identity = if arguments.offline {
-        Identity {
-            expires_at: check::shape(&site, &token, OffsetDateTime::now_utc())?,
-            ..Identity::default()
+    let checked = checked(arguments, &mut site, &token, context).await;
+    let (token, identity) = match checked {
+        Ok(identity) => (token, identity),
+        // The stored one was nobody's choice: somebody who can be asked has another.
+        Err(error) if origin.is_stored() && says_no(&error) && context.settings.terminals.stdin => {
+            context.output.warning(&format!("the stored token does not do any longer: {}", error.sentence()));
+            let token = token::ask(&site, context).await?;
+            let identity = checked(arguments, &mut site, &token, context).await?;
+            (token, identity)
         }
-    } else {
-        check::token(&mut site, &token, context).await?
+        Err(error) => return Err(origin.named_in(error)),
     };
     let login = Login {
         token,
@@ -308,6 +329,42 @@ async fn log_in(
         machine,
     };
     Ok(Some((report, granted)))
+}
+
+/// Where nothing is said and nothing is known.
+async fn ask_for_server(context: &Context) -> Result<Selected, CommandError> {
+    let answer = terminal::ask("Which server? Its address, or Enter for FlakeHub: ").await?;
+    match answer.trim() {
+        "" => Ok(Selected::FlakeHub(context.flakehub()?)),
+        server => context.named_server(server, "the answer"),
+    }
+}
+
+/// Whether a token was refused, by its own words or by the server's.
+fn says_no(error: &CommandError) -> bool {
+    match error.downcast_ref::<ClientError>() {
+        None => true,
+        Some(error) => matches!(
+            error,
+            ClientError::Unauthorized { .. } | ClientError::InvalidToken { .. }
+        ),
+    }
+}
+
+/// Whose a token is, as the server says; with --offline, what can be said without it.
+async fn checked(
+    arguments: &LoginArguments,
+    site: &mut Site,
+    token: &SecretString,
+    context: &Context,
+) -> Result<Identity, CommandError> {
+    if !arguments.offline {
+        return check::token(site, token, context).await;
+    }
+    Ok(Identity {
+        expires_at: check::offline(site, token, OffsetDateTime::now_utc())?,
+        ..Identity::default()
+    })
 }
 
 /// A token, and whose it is.

@@ -94,6 +94,19 @@ pub(crate) enum Command {
 pub(crate) const REMEMBER_NAMES: &str = "__remember-names";
 
 impl Command {
+    /// The server, where the command itself names it.
+    pub(crate) fn server(&self) -> Option<&String> {
+        match self {
+            Self::Login(arguments) => arguments.url(),
+            _ => None,
+        }
+    }
+
+    /// Whether it says itself where a token that is refused came from.
+    pub(crate) fn names_its_token(&self) -> bool {
+        matches!(self, Self::Login(_))
+    }
+
     fn has_own_log(&self) -> bool {
         #[cfg(feature = "server")]
         return matches!(self, Self::Serve(_));

@@ -124,9 +124,9 @@ fn choose(name: &str, context: &Context) -> Result<(), CommandError> {
             "url": entry.url.as_str(),
         }));
     }
-    context.output.remark(&format!(
-        "Where no server is named, {} is meant from now on.",
-        entry.url
-    ));
+    context
+        .output
+        .remark(&format!("The default server is now {}.", entry.url));
+    context.warn_of_variables(&entry.url);
     Ok(())
 }

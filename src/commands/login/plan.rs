@@ -98,6 +98,9 @@ pub(super) fn keeping(
     if !site.public_keys.is_empty() {
         entry.public_keys.clone_from(&site.public_keys);
     }
+    if site.audience.is_some() {
+        entry.audience.clone_from(&site.audience);
+    }
     let lines = site.lines.as_deref().unwrap_or_default();
     let root_alone = lines.iter().map(|line| &line.url).eq(&site.substituter);
     let lines = lines.iter().filter(|_| !root_alone);

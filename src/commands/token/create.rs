@@ -149,6 +149,9 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         ))
     })?;
     describe(&minted, context);
+    if arguments.store {
+        context.warn_of_variables(client.base_url());
+    }
     if !is_in_file && stdout_is_exposed() {
         context.output.warning(
             "others on this machine can read the file that the token was written to.\n\
