@@ -9,6 +9,8 @@
 mod audit;
 mod completion;
 mod foreign;
+#[cfg(target_os = "linux")]
+mod hangup;
 mod help;
 mod hostile;
 mod invitations;

@@ -45,8 +45,8 @@ Examples:
   fh push acme/app --watch-exec -- nix build .#app    push what a command builds
 
 Exit status: 0 all of it is there; 1 something of it is not; 2 usage; 124 the time
-of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM). Unless it is 0,
-nothing new is visible. Each path that failed is named with the reason, and what was
+of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM); 129 ended (SIGHUP:
+the terminal was closed). Unless it is 0, nothing new is visible. Each path that failed is named with the reason, and what was
 sent is kept for a while: the same command again sends only what is missing.
 With --watch-exec it is that of the command, 128 and the number of the signal that
 ended it, 127 where it was not found, 126 where it cannot be run.")]
