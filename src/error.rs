@@ -168,6 +168,11 @@ impl CommandError {
         self.error.downcast_ref()
     }
 
+    /// What there is to do next, each a sentence.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
+    }
+
     /// How the command ended.
     pub(crate) fn status(&self) -> Status {
         self.status
