@@ -17,9 +17,9 @@ use crate::keyring;
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Privacy {
-    /// Its owner alone: a token, the ledger.
+    /// Its owner alone: a token, the ledger, a user's netrc.
     Secret,
-    /// Its owner, and a group to whom somebody has given it: a netrc.
+    /// Its owner, and the group to whom somebody has given it, if others may not: the machine's netrc.
     Private,
     /// Whoever could; a new one is its owner's alone: config.toml.
     Kept,
@@ -113,6 +113,16 @@ impl Change {
     pub(crate) fn tightened_from(&self) -> Option<u32> {
         self.mode
             .filter(|&mode| self.after.is_some() && self.privacy.is_open(mode))
+    }
+
+    /// The permission bits, if a group may use the file, and still may afterwards.
+    pub(crate) fn kept_for_group(&self) -> Option<u32> {
+        self.mode.filter(|&mode| {
+            self.after.is_some()
+                && self.privacy == Privacy::Private
+                && mode & 0o070 != 0
+                && !self.privacy.is_open(mode)
+        })
     }
 
     /// Whether there is nothing to do.
