@@ -320,6 +320,9 @@ impl Work<'_> {
             Scope::System | Scope::User => Privacy::Secret,
         };
         let mut change = self.change("netrc", path, privacy, after);
+        if let Some((before, set)) = change.new_mode() {
+            self.ledger.will_set_mode(path, &self.owner, before, set);
+        }
         change.what = what;
         Ok(Some(change))
     }
