@@ -18,6 +18,7 @@ mod man;
 mod member;
 mod org;
 mod push;
+mod reach;
 #[cfg(feature = "server")]
 mod serve;
 mod server;
