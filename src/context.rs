@@ -9,8 +9,8 @@ use fh_api::{ErrorCode, Name};
 use fh_auth::UnverifiedTimes;
 use fh_client::workload::{Connections, Manner, Provider, Workload, WorkloadSource};
 use fh_client::{
-    Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, Error as ClientError, FlakeHub, ServerEntry, ServerKind,
-    ServerUrl, TokenStore,
+    Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, Error as ClientError, FlakeHub,
+    ServerEntry, ServerKind, ServerUrl, TokenStore,
 };
 use fh_conf::regular;
 use secrecy::{ExposeSecret as _, SecretString};

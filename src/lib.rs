@@ -85,6 +85,10 @@ fn run(
     let context = Context::new(settings);
     let names_its_token = cli.command.names_its_token();
     commands::run(cli.command, &context).map_err(|error| {
-        if names_its_token { error } else { context.naming_variable(error) }
+        if names_its_token {
+            error
+        } else {
+            context.naming_variable(error)
+        }
     })
 }

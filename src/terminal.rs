@@ -4,7 +4,7 @@
 //! which is shorter than some tokens. So the line is read byte by byte, with echo and signals off.
 //!
 //! Invariant: the terminal is put back as it was on every way out. The future holds the settings
-//! from before; whoever ends it, Ctrl-C or SIGTERM by [`crate::interrupt`], drops it, and that puts
+//! from before; whoever ends it, Ctrl-C, SIGTERM or SIGHUP by [`crate::interrupt`], drops it, and that puts
 //! them back. A thread of its own waits for keys, because nothing else ends a read from a terminal.
 
 use std::fs::File;

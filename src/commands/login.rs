@@ -254,12 +254,14 @@ async fn log_in(
         Some(granted) => (granted.exchanged.token.clone(), Origin::Given),
         None => token::get(&arguments.token, &site, context).await?,
     };
-    let checked = checked(arguments, &mut site, &token, context).await;
-    let (token, identity) = match checked {
+    let (token, identity) = match checked(arguments, &mut site, &token, context).await {
         Ok(identity) => (token, identity),
         // The stored one was nobody's choice: somebody who can be asked has another.
         Err(error) if origin.is_stored() && says_no(&error) && context.settings.terminals.stdin => {
-            context.output.warning(&format!("the stored token does not do any longer: {}", error.sentence()));
+            context.output.warning(&format!(
+                "the stored token does not do any longer: {}",
+                error.sentence()
+            ));
             let token = token::ask(&site, context).await?;
             let identity = checked(arguments, &mut site, &token, context).await?;
             (token, identity)

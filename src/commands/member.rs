@@ -6,6 +6,7 @@ use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::org::not_found;
+use super::{is_same_name, is_there};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -137,14 +138,27 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     );
     let question = format!("Remove {user}?");
     yes.confirm(Effect::Loses, &what, &question, context)?;
-    context
+    let was_there = context
         .change(format_args!("cannot take {user} out of {org}"), async {
-            client.remove_member(org, user).await
+            let was_there = is_there(client.members(org).await, |list| {
+                list.members
+                    .iter()
+                    .any(|member| is_same_name(&member.user, user))
+            })?;
+            client.remove_member(org, user).await?;
+            Ok(was_there)
         })
         .map_err(|error| trouble(error, org))?;
     context
         .output
-        .done(&json!({ "org": org, "user": user, "role": null }), |_| {
+        .done(&json!({ "org": org, "user": user, "role": null, "removed": was_there }), |_| {
+            if !was_there {
+                // Of a guest the list of members does not tell.
+                return format!(
+                    "{user} was no member of {org}. If {org} had granted something to {user} by name, that \
+                     is gone."
+                );
+            }
             format!(
                 "{user} is in {org} and its teams no more, and what {org} had granted to {user} by name \
                  is gone."

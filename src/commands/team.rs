@@ -10,7 +10,7 @@ use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::org::not_found;
-use super::{IfMissing, made};
+use super::{IfMissing, is_same_name, is_there, made};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human, number};
@@ -241,18 +241,31 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     let RemoveArguments { team, users } = arguments;
     let client = context.client_with_token()?;
     for user in users {
-        context
+        let was_there = context
             .change(format_args!("cannot take {user} out of {team}"), async {
-                client.remove_team_member(&team.org, &team.team, user).await
+                let shown = client.team(&team.org, &team.team).await;
+                let was_there = is_there(shown, |shown| {
+                    shown
+                        .members
+                        .iter()
+                        .any(|member| is_same_name(&member.user, user))
+                })?;
+                client
+                    .remove_team_member(&team.org, &team.team, user)
+                    .await?;
+                Ok(was_there)
             })
             .map_err(|error| {
                 let hint = format!("`fh team show {team}` shows who is in it.");
                 no_team(error, team).hint_for(ErrorCode::InvalidContent, hint)
             })?;
         if !context.output.is_json() {
-            context
-                .output
-                .remark(&format!("{user} is in {team} no more."));
+            let text = if was_there {
+                format!("{user} is in {team} no more.")
+            } else {
+                format!("{user} was not in {team}: there was nothing to remove.")
+            };
+            context.output.remark(&text);
         }
     }
     if context.output.is_json() {

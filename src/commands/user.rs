@@ -6,7 +6,7 @@ use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
 use super::free_name::{self, FreeNameArguments};
-use super::{IfMissing, made};
+use super::{IfMissing, is_there, made};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -205,9 +205,16 @@ fn disable(user: &Name, disabled: bool, context: &Context) -> Result<(), Command
 
 fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let changed = context
+    let (changed, was_so) = context
         .change(format_args!("cannot change the account {user}"), async {
-            client.update_user(user, change).await
+            let was_so = match change.disabled {
+                None => false,
+                // Where the account is not shown, the change itself tells why.
+                Some(disabled) => !is_there(client.user(user).await, |user| {
+                    user.disabled_at.is_some() != disabled
+                })?,
+            };
+            Ok((client.update_user(user, change).await?, was_so))
         })
         .map_err(|error| {
             let hint = "Make another one: `fh user set USER --server-admin true`";
@@ -215,6 +222,14 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
         })?;
     context.output.done(&changed, |user| {
         let name = &user.name;
+        if was_so {
+            let state = if user.disabled_at.is_some() {
+                "is disabled already"
+            } else {
+                "is not disabled"
+            };
+            return format!("{name} {state}: nothing was changed.");
+        }
         if user.disabled_at.is_some() {
             return format!("{name} is disabled: all tokens of this account are useless.");
         }

@@ -248,3 +248,41 @@ fn a_token_cannot_make_a_stronger_one() {
     Hint: `fh status` shows what your token may do.
     "#);
 }
+
+#[test]
+fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let discovery = server.get("/.well-known/fh", None).unwrap().json().unwrap();
+    let key = discovery["public_keys"][0]["public_key"].as_str().unwrap();
+    let name = key.split(':').next().unwrap();
+    let run = world
+        .fh(&[
+            "token",
+            "create",
+            "--signed-by",
+            key,
+            "--network",
+            "127.0.0.0/8",
+        ])
+        .success();
+    let sentence = format!("pull on what {name} has signed, from 127.0.0.0/8 alone, until");
+    assert!(run.stderr.contains(&sentence), "{}", run.stderr);
+    let token = run.stdout.trim_end().to_owned();
+    let inspected = world.with_stdin(&["token", "inspect", "-"], &token);
+    let mut other = World::new();
+    other.set("FH_SERVER", server.url());
+    other.set("FH_TOKEN", token);
+    for said in [
+        inspected.success().stdout,
+        other.fh(&["status"]).success().stdout,
+    ] {
+        let has = |label: &str, value: &str| {
+            let mut lines = said.lines();
+            lines.any(|line| line.starts_with(label) && line.ends_with(value))
+        };
+        assert!(has("Flakes:", "* (certain paths alone)"), "{said}");
+        assert!(has("Signed by:", key), "{said}");
+        assert!(has("Networks:", "127.0.0.0/8"), "{said}");
+    }
+}

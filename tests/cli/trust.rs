@@ -96,10 +96,11 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     policy,provider,conditions,role,flakes,builder,last_used_at
     acme/github-acme-app,github,"repository = acme/app, ref = refs/heads/main",write,acme/app,,
     "#);
-    for _ in 0..2 {
-        world
+    for says in ["has no trust policy", "had no trust policy"] {
+        let run = world
             .fh(&["trust", "remove", "acme/github-acme-app", "--yes"])
             .success();
+        assert!(run.stderr.contains(says), "{}", run.stderr);
     }
     let none = world.fh(&["trust", "list", "acme", "--json"]).success();
     assert_eq!(none.json(), json!([]));

@@ -181,7 +181,10 @@ pub(super) fn offline(
             text.starts_with(FLAKEHUB_PREFIX) || claims.is_some(),
             "begins with flakehub1_, or is a JSON Web Token",
         ),
-        ServerKind::Attic => (claims.is_some(), "is a JSON Web Token: three parts with dots between them"),
+        ServerKind::Attic => (
+            claims.is_some(),
+            "is a JSON Web Token: three parts with dots between them",
+        ),
         ServerKind::Fh => {
             if let Ok(ours) = fh_auth::read_unverified(text) {
                 // Where the audience is known, it has been compared.
@@ -203,8 +206,11 @@ pub(super) fn offline(
     if fits {
         return Ok(expires_at);
     }
-    Err(CommandError::failed(format!("this is not a token of {server}"))
-        .hint(format!("Such a token {form}. --offline checks no more than that.")))
+    Err(
+        CommandError::failed(format!("this is not a token of {server}")).hint(format!(
+            "Such a token {form}. --offline checks no more than that."
+        )),
+    )
 }
 
 /// Whether an address is the server's, or where Nix reads from it.
@@ -223,7 +229,9 @@ fn is_for(site: &Site, claims: &serde_json::Map<String, serde_json::Value>) -> b
         _ => Vec::new(),
     };
     audiences.into_iter().any(|audience| {
-        let address = audience.split_once("/cache/").map_or(audience, |(server, _)| server);
+        let address = audience
+            .split_once("/cache/")
+            .map_or(audience, |(server, _)| server);
         site.audience.as_deref() == Some(audience)
             || is_at(site, address)
             // FlakeHub's own clients name the host alone.

@@ -45,9 +45,10 @@ Examples:
   fh push acme/app --watch-exec -- nix build .#app    push what a command builds
 
 Exit status: 0 all of it is there; 1 something of it is not; 2 usage; 124 the time
-of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM). Unless it is 0,
-nothing new is visible. Each path that failed is named with the reason, and what was
-sent is kept for a while: the same command again sends only what is missing.
+of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM); 129 ended (SIGHUP:
+the terminal was closed). Unless it is 0, nothing new is visible. Each path that failed
+is named with the reason, and what was sent is kept for a while: the same command again
+sends only what is missing.
 With --watch-exec it is that of the command, 128 and the number of the signal that
 ended it, 127 where it was not found, 126 where it cannot be run.")]
 pub(crate) struct PushArguments {
@@ -65,6 +66,9 @@ pub(crate) struct PushArguments {
     /// The command has the terminal to itself, and its exit status is that of `fh`, also where a push
     /// failed: that is told at the end. What it built before it failed is pushed as well. Ctrl-C goes
     /// to the command; what was built is then still pushed, and a second Ctrl-C gives that up.
+    ///
+    /// With --json, one object about the push is printed on stdout at the end. The command prints on the
+    /// same stdout: let it print on stderr instead, as `-- sh -c 'nix build .#app >&2'` does.
     #[arg(long, conflicts_with_all = ["stdin", "no_closure", "dry_run", "timeout"])]
     pub(super) watch_exec: bool,
 

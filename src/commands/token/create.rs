@@ -13,6 +13,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::super::joined;
+use super::super::reach::Reach;
 use super::out::NewFile;
 use crate::cli::words;
 use crate::context::Context;
@@ -262,11 +263,11 @@ fn netrc(minted: &MintedToken, discovery: &Discovery) -> Result<String, CommandE
 fn describe(minted: &MintedToken, context: &Context) {
     let info = &minted.info;
     context.output.remark(&format!(
-        "Made the token {} for {}: {} on {}, until {}.",
+        "Made the token {} for {}: {} {}, until {}.",
         info.id,
         info.user,
         joined(&info.permissions),
-        joined(&info.flakes),
+        Reach::from(info).in_words(),
         human::date(info.expires_at, OffsetDateTime::now_utc()),
     ));
 }

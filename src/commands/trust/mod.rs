@@ -13,8 +13,8 @@ use serde_json::json;
 
 use self::words::{condition, lines};
 use super::confirm::{Effect, Yes};
-use super::joined;
 use super::scoped::Scoped;
+use super::{is_same_name, is_there, joined};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -125,13 +125,27 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     );
     let yes = arguments.yes;
     yes.confirm(Effect::Loses, &what, "Remove the trust policy?", context)?;
-    context.change(
+    let was_there = context.change(
         format_args!("cannot remove the trust policy {policy} of {org}"),
-        async { client.remove_trust_policy(org, policy).await },
+        async {
+            let was_there = is_there(client.trust_policies(org).await, |list| {
+                list.policies
+                    .iter()
+                    .any(|found| is_same_name(&found.name, policy))
+            })?;
+            client.remove_trust_policy(org, policy).await?;
+            Ok(was_there)
+        },
     )?;
     context.output.done(
-        &json!({ "org": org, "policy": policy, "removed": true }),
-        |_| format!("{org} has no trust policy {policy} any more."),
+        &json!({ "org": org, "policy": policy, "removed": was_there }),
+        |_| {
+            if was_there {
+                format!("{org} has no trust policy {policy} any more.")
+            } else {
+                format!("{org} had no trust policy {policy}: there was nothing to remove.")
+            }
+        },
     )
 }
 

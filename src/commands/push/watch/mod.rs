@@ -7,20 +7,21 @@
 //! ```
 //!
 //! Invariants: the command has our stdin, stdout and stderr, and nothing is printed between its own
-//! lines but what went wrong; its exit status is ours, whatever becomes of the push (unless
+//! lines but what went wrong; the object of `--json` comes after its end; its exit status is ours, whatever becomes of the push (unless
 //! `--fail-on-push-error` asks otherwise); after its end nothing is waited for longer than
 //! `--drain-timeout`; what it built before it failed is pushed as well.
 
 mod hook;
 mod pusher;
 mod store;
+mod summary;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
 use fh_client::push::PushObserver;
@@ -43,6 +44,7 @@ use hook::Hook;
 pub(crate) use hook::{RELAY, relay};
 use pusher::{Outcome, Pusher};
 use store::StoreWatch;
+use summary::Summary;
 
 /// How often it is looked for what was built.
 const INTERVAL: Duration = Duration::from_millis(200);
@@ -107,6 +109,7 @@ pub(super) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
             context,
             signals,
             outcome,
+            begun: Instant::now(),
         };
         session.run(watch, pusher, opened).await
     });
@@ -363,6 +366,7 @@ struct Session<'a> {
     context: &'a Context,
     signals: Signals,
     outcome: Arc<Mutex<Outcome>>,
+    begun: Instant,
 }
 
 impl Session<'_> {
@@ -482,6 +486,10 @@ impl Session<'_> {
         let failed = outcome.missing.len() + outcome.unknown.len();
         let built = outcome.pushed.len() + failed;
         if failed == 0 && outcome.failure.is_none() && ended == Ended::Done {
+            if self.context.output.is_json() {
+                self.print_json(&outcome, None, code);
+                return Ok(ExitCode::from(code));
+            }
             let text = if built == 0 {
                 format!("Nothing was built, so nothing was pushed to {target}.")
             } else {
@@ -501,10 +509,13 @@ impl Session<'_> {
                 human::elapsed(self.arguments.drain_timeout.0.unwrap_or_default())
             ),
             Ended::GivenUp => "it was called off".to_owned(),
-            Ended::Done => outcome.failure.unwrap_or_else(|| {
+            Ended::Done => outcome.failure.clone().unwrap_or_else(|| {
                 "Nix does not say what some derivations have produced".to_owned()
             }),
         };
+        if self.context.output.is_json() {
+            self.print_json(&outcome, Some(&reason), code);
+        }
         let mut text = format!(
             "{} could not be pushed to {target}, of {built} built: {reason}",
             human::count(failed as u64, "path")
@@ -521,6 +532,15 @@ impl Session<'_> {
         }
         self.context.output.warning(&format!("{text}\n{hint}"));
         Ok(ExitCode::from(code))
+    }
+
+    /// The object of `--json`. That it cannot be printed does not change how the command ended.
+    fn print_json(&self, outcome: &Outcome, error: Option<&str>, code: u8) {
+        let duration = self.begun.elapsed();
+        let summary = Summary::new(&self.arguments.target, outcome, error, code, duration);
+        if let Err(error) = self.context.output.json(&summary) {
+            error.report(self.context.settings.terminals.color);
+        }
     }
 }
 

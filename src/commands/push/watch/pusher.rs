@@ -9,7 +9,7 @@ use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fh_client::push::{FailedPath, NoObserver, PushObserver};
+use fh_client::push::{FailedPath, FailureKind, NoObserver, PushObserver};
 use fh_client::targets::PushTarget;
 use fh_client::{Error as ClientError, NixTools, PushReport};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -39,6 +39,10 @@ pub(super) struct Outcome {
     pub(super) sent_bytes: u64,
     /// What was built, as the hook has named it, of which it is not known what it is; and why.
     pub(super) unknown: BTreeMap<String, String>,
+    /// Bytes that went over the line.
+    pub(super) line_bytes: u64,
+    /// What failed in the last try, by its path, and why.
+    pub(super) failed: BTreeMap<String, (FailureKind, String)>,
     /// Why the last try failed.
     pub(super) failure: Option<String>,
 }
@@ -136,6 +140,7 @@ impl Pusher {
         mut batch: BTreeSet<String>,
         opened: &mut Option<Opened>,
     ) -> Result<(), CommandError> {
+        self.outcome().failed.clear();
         let closure = loop {
             if batch.is_empty() {
                 return Ok(());
@@ -187,18 +192,23 @@ impl Pusher {
         atomic: bool,
         store_dir: &fh_nix::StoreDir,
     ) {
-        let failed: BTreeSet<String> = report
+        let failed: BTreeMap<String, (FailureKind, String)> = report
             .failed
             .iter()
-            .map(|failed| store_dir.display(&failed.path))
+            .map(|failed| {
+                let why = (failed.kind, failed.reason.clone());
+                (store_dir.display(&failed.path), why)
+            })
             .collect();
         let mut outcome = self.outcome();
+        outcome.line_bytes += report.sent_bytes;
+        outcome.failed.clone_from(&failed);
         outcome.sent += report.uploaded;
         outcome.sent_bytes += report.nar_bytes;
         if atomic && !report.is_complete() {
             return;
         }
-        for path in batch.difference(&failed) {
+        for path in batch.iter().filter(|path| !failed.contains_key(*path)) {
             outcome.missing.remove(path);
             outcome.pushed.insert(path.clone());
         }
