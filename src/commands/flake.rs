@@ -12,7 +12,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
 
-/// Flakes: what is pushed to, and what access is granted on
+/// Manage flakes, which you push to and grant access to
 #[derive(Debug, Subcommand)]
 pub(crate) enum FlakeCommand {
     Create(CreateArguments),
@@ -22,13 +22,13 @@ pub(crate) enum FlakeCommand {
     Delete(DeleteArguments),
 }
 
-/// Make a flake in an organisation of yours
+/// Create a flake in one of your organisations
 ///
-/// It begins empty. Who may read it is up to its visibility and to `fh grant`:
+/// It is empty at first. Its visibility and `fh grant` decide who may read it:
 ///
-///   private    only who was granted it
-///   unlisted   everybody who names it (/cache/ORG/PROJECT), but it is in no list
-///   public     everybody who names it, and at the root address whoever follows it (`fh follow`)
+///   private    only accounts that were granted access
+///   unlisted   everybody who knows its name (/cache/ORG/PROJECT); no list shows it
+///   public     everybody, by its name; at the root address, anyone who follows it (`fh follow`)
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -39,7 +39,7 @@ Examples:
   fh flake create acme/tools --visibility public --description 'What we build with'"
 )]
 pub(crate) struct CreateArguments {
-    /// Its name
+    /// The new flake's name
     #[arg(value_name = "ORG/PROJECT")]
     flake: FlakeName,
 
@@ -47,7 +47,7 @@ pub(crate) struct CreateArguments {
     #[arg(long, value_name = "WORD", default_value = "private", value_parser = words::<Visibility>(Visibility::WORDS))]
     visibility: Visibility,
 
-    /// One line on what it is
+    /// A description of one line
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 
@@ -72,7 +72,7 @@ pub(crate) struct ShowArguments {
 #[command(after_help = "\
 Examples:
   fh flake set acme/app --visibility unlisted
-  fh flake set acme/app --description ''           remove the description")]
+  fh flake set acme/app --description ''           # remove the description")]
 pub(crate) struct SetArguments {
     /// The flake
     #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
@@ -82,9 +82,9 @@ pub(crate) struct SetArguments {
     change: Change,
 }
 
-/// Delete a flake with all that was pushed to it
+/// Delete a flake and everything that was pushed to it
 ///
-/// Machines keep what they have substituted already; they get no more of it.
+/// Machines keep what they have already substituted, but get nothing new from it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -94,7 +94,7 @@ pub(crate) struct DeleteArguments {
     #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
     flake: FlakeName,
 
-    /// That it is meant: nothing brings it back
+    /// Confirm the deletion, which cannot be undone
     #[arg(long)]
     yes: bool,
 }
@@ -106,7 +106,7 @@ struct Change {
     #[arg(long, value_name = "WORD", value_parser = words::<Visibility>(Visibility::WORDS))]
     visibility: Option<Visibility>,
 
-    /// One line on what it is; empty removes it
+    /// A description of one line; an empty one removes it
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 }
@@ -129,32 +129,37 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         visibility: arguments.visibility,
         description: arguments.description,
     };
-    let answer =
-        context
-            .change(format_args!("cannot make the flake {}", new.flake), async {
-                client.create_flake(&new).await
-            })
-            .map_err(|error| {
-                let (flake, org) = (&new.flake, &new.flake.org);
-                error
-            .hint_for(
-                ErrorCode::NotFound,
-                format!("`fh org list` shows your organisations; make one: `fh org create {org}`"),
-            )
-            .hint_for(ErrorCode::Conflict, format!("Look at it: `fh flake show {flake}`"))
-            })?;
+    let answer = context
+        .change(
+            format_args!("cannot create the flake {}", new.flake),
+            async { client.create_flake(&new).await },
+        )
+        .map_err(|error| {
+            let (flake, org) = (&new.flake, &new.flake.org);
+            error
+                .hint_for(
+                    ErrorCode::NotFound,
+                    format!(
+                        "`fh org list` shows your organisations; create one: `fh org create {org}`"
+                    ),
+                )
+                .hint_for(
+                    ErrorCode::Conflict,
+                    format!("Show it: `fh flake show {flake}`"),
+                )
+        })?;
     made(context, &answer, |made, is_new| {
         if !is_new {
             let (visibility, flake) = (made.visibility, &made.flake);
             return format!("The {visibility} flake {flake} exists already.");
         }
         let told = format!(
-            "Made the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",
+            "Created the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",
             visibility = made.visibility,
             flake = made.flake
         );
         match read_at(made, client.base_url()) {
-            Some(read_at) => format!("{told}\nEverybody reads it at {read_at}"),
+            Some(read_at) => format!("{told}\nEverybody can read it at {read_at}"),
             None => told,
         }
     })
@@ -169,7 +174,7 @@ fn read_at(flake: &FlakeInfo, server: &ServerUrl) -> Option<String> {
         Visibility::Private => None,
         Visibility::Unlisted => Some(address),
         Visibility::Public => Some(format!(
-            "{address}; at the root address, members of {} and who follows it: `fh follow {name}`",
+            "{address}; at the root address, members of {} and anyone who follows it: `fh follow {name}`",
             name.org
         )),
     }
@@ -199,11 +204,9 @@ fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandE
     let flake = &arguments.flake;
     if !arguments.yes {
         return Err(CommandError::usage(format!(
-            "this deletes {flake} with all that was pushed to it, and nothing brings it back"
+            "this deletes {flake} and everything that was pushed to it, and cannot be undone"
         ))
-        .hint(format!(
-            "Where that is meant: `fh flake delete {flake} --yes`"
-        )));
+        .hint(format!("To delete it: `fh flake delete {flake} --yes`")));
     }
     let client = context.client_with_token()?;
     context.change(format_args!("cannot delete {flake}"), async {

@@ -10,15 +10,15 @@ use crate::terminal;
 
 /// The keys that the server signs store paths with
 ///
-/// Clients trust two: the active one, which signs, and the standby, which will. Where each organisation
-/// signs with keys of its own (`fh serve --signing per-organization`), `--org` says whose are meant.
+/// Clients trust two keys: the active one, which signs, and the standby, which signs after the next rotation.
+/// If each organisation has its own keys (`fh serve --signing per-organization`), `--org` chooses them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
     List(ListArguments),
     Rotate(RotateArguments),
 }
 
-/// List the public keys: active, standby, and those that sign no more
+/// List the public keys: active, standby and retired
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -32,19 +32,18 @@ pub(crate) struct ListArguments {
 /// Whose keys are meant.
 #[derive(Debug, Args)]
 struct Whose {
-    /// The keys that sign what this organisation serves, not the server's
+    /// The keys of this organisation instead of the server's
     #[arg(long, value_name = "ORG", add = crate::completion::organizations())]
     org: Option<Name>,
 }
 
-/// Let the standby key sign, retire the active one, and make a new standby
+/// Activate the standby key, retire the active one, and create a new standby
 ///
-/// The server's keys are rotated by its administrators, those of an organisation by its owners too.
+/// Server administrators can rotate all keys; owners of an organisation can rotate its keys.
 ///
-/// Clients that have both keys, as `fh login` writes them, lose nothing: they trust what is signed from
-/// now on, and what they have. Let them log in again before the next rotation, so that they learn the new
-/// standby; a client that has neither of the two then substitutes nothing from this server any more.
-/// The secret of the retired key is erased.
+/// Clients that trust both keys, as `fh login` sets them up, keep working. Run `fh login` on them again before
+/// the next rotation, so that they trust the new standby; a client that trusts neither key can no longer
+/// substitute from this server. The secret of the retired key is erased.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -87,10 +86,9 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
             Some(org) => org.to_string(),
         };
         context.output.remark(&format!(
-            "The standby key of {whose} will sign, and the active one never again.\n\
-             Clients that have both keys lose nothing. Those that have not learnt the standby key, \
-             because they were set up before the last rotation, will substitute nothing of it until \
-             they log in again."
+            "The standby key of {whose} becomes active, and the active one is retired.\n\
+             Clients that trust both keys keep working. Clients set up before the last rotation do not trust \
+             the standby key: they cannot substitute what it signs until they log in again."
         ));
         let confirmed = context.wait("Nothing was changed.", async {
             terminal::confirm("Rotate the keys?", false).await
@@ -115,8 +113,8 @@ fn sentence(list: &KeyList) -> String {
             .map_or("?", |(name, _)| name)
     };
     format!(
-        "{} signs from now on, and {} after it. Before the next rotation, let clients log in again: \
-         `fh login`",
+        "{} is active now, and {} is the standby. Before the next rotation, log in again on all clients: `fh \
+         login`",
         name("active"),
         name("standby")
     )
@@ -128,7 +126,7 @@ fn columns() -> Vec<Column<KeyInfo>> {
         column("public_key", "PUBLIC KEY", |key: &KeyInfo| {
             key.public_key.clone()
         }),
-        column("created_at", "MADE", |key: &KeyInfo| {
+        column("created_at", "CREATED", |key: &KeyInfo| {
             human::timestamp(key.created_at)
         })
         .shown(|key, now| human::relative(key.created_at, now)),

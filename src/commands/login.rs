@@ -64,13 +64,13 @@ use crate::{keyring, terminal};
 Examples:
   fh login --server https://cache.example.org
   fh login --server http://localhost:8484 --token-file ~/.local/share/fh-server/admin.token
-  fh login --token-file token.txt                     FlakeHub, or the server logged in to last
-  fh login --server https://attic.example.org/cache   a cache of an attic server
+  fh login --token-file token.txt                     # FlakeHub, or the server logged in to last
+  fh login --server https://attic.example.org/cache   # a cache of an attic server
   echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
-  fh login --organizations acme,beta                  of two contents for a path, that of acme
-  fh login --org acme                                 nothing but acme, with a token for that
+  fh login --organizations acme,beta                  # of two contents for a path, that of acme
+  fh login --org acme                                 # nothing but acme, with a token for that
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
-  fh login --workload --organizations acme,beta       acts for acme, and reads beta too
+  fh login --workload --organizations acme,beta       # acts for acme, and reads beta too
 
 In a workflow of GitHub Actions:
   permissions:

@@ -114,8 +114,8 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
         };
         if member.invited {
             return format!(
-                "{} is invited to be {article} {} of {org}; it counts when they accept: \
-                 `fh invitation accept {org}`",
+                "{} is invited to be {article} {} of {org}; it takes effect when they accept: `fh \
+                 invitation accept {org}`",
                 member.user, member.role
             );
         }

@@ -196,7 +196,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             return format!("The organisation {name} exists already, and you own it.");
         }
         format!(
-            "Made the organisation {name}. Make a flake in it: `fh flake create {name}/PROJECT`"
+            "Created the organisation {name}. Make a flake in it: `fh flake create {name}/PROJECT`"
         )
     })
 }

@@ -52,10 +52,10 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         "grant remove acme/app fleet",
     ];
     insta::assert_snapshot!(said(&world, &server, &script), @r"
-    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
     Made the account alice. Make a token for it: `fh token create --user alice`
     Made the account bob. Make a token for it: `fh token create --user bob`
-    Made the private flake acme/app. Push to it: `fh push acme/app PATH`
+    Created the private flake acme/app. Push to it: `fh push acme/app PATH`
     alice is now an admin of acme.
     bob is now a member of acme.
     Made the team acme/ops. Put somebody into it: `fh team add acme/ops USER`
@@ -66,7 +66,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
     @members may now read acme/*.
     fleet may now read acme/app.
     alice is in acme/ops no more.
-    fleet has no role on acme/app any more.
+    Removed the role of fleet on acme/app.
     ");
     insta::assert_snapshot!(said(&world, &server, &script[..9]), @r"
     The organisation acme exists already, and you own it.
@@ -221,7 +221,7 @@ fn who_may_not_is_told_what_they_lack() {
     Caused by: not found, or not yours to see
     Hint: `fh team list acme` shows its teams.
     $ fh grant add acme/app team:none read
-    Error: cannot give team:none a role on acme/app
+    Error: cannot grant team:none a role on acme/app
     Caused by: the organisation has no team named "none"
     Hint: `fh team list acme` shows its teams.
     $ fh user disable admin
@@ -233,9 +233,9 @@ fn who_may_not_is_told_what_they_lack() {
     Caused by: not found, or not yours to see
     Hint: `fh user list` shows all accounts.
     $ fh flake create acme/app --visibility public --if-missing
-    Error: cannot make the flake acme/app
+    Error: cannot create the flake acme/app
     Caused by: the flake acme/app exists already, and is private
-    Hint: Look at it: `fh flake show acme/app`
+    Hint: Show it: `fh flake show acme/app`
     $ fh service-account create acme alice
     Error: cannot make the service account alice
     Caused by: the name alice is taken: names of users and of service accounts are unique on the server

@@ -49,7 +49,7 @@ pub(super) async fn substitute(
     let Some(smallest) = candidates.first() else {
         return Finding::skipped(
             NAME,
-            "there is nothing yet that you may read, so it could not be tried",
+            "there is nothing yet that you may read, so this was not tested",
         )
         .fix("push something, or ask for a grant: `fh list flakes` shows what you may read");
     };
@@ -81,7 +81,7 @@ pub(super) async fn substitute(
                 daemon,
             );
             let by = if has_daemon {
-                "(all that could be tried is in your store: tried by itself, not through the daemon)"
+                "(into a temporary store, not through the daemon: all that could be tested is in your store)"
             } else {
                 "into a temporary store"
             };
@@ -179,7 +179,7 @@ async fn candidates(
 /// A server of another kind names no path to try: Nix asks it for what it is.
 async fn ping(site: &Site, daemon: Daemon) -> Finding {
     let Some(substituter) = &site.substituter else {
-        return Finding::skipped(NAME, "the server does not say where it serves");
+        return Finding::skipped(NAME, "the server does not report the address of its cache");
     };
     let mut command = nix::command("nix", daemon);
     command
@@ -187,7 +187,7 @@ async fn ping(site: &Site, daemon: Daemon) -> Finding {
         .args(["store", "ping", "--store", substituter.as_str()]);
     outcome(
         command,
-        &format!("Nix reads from {substituter} (no path was tried)"),
+        &format!("Nix reads from {substituter} (no path was tested)"),
     )
     .await
 }
@@ -202,10 +202,7 @@ async fn outcome(mut command: Command, success: &str) -> Finding {
         Ok(Err(error)) => Finding::failed(NAME, format!("Nix could not be started: {error}")),
         Err(_) => Finding::failed(
             NAME,
-            format!(
-                "Nix did not come to an end within {} seconds",
-                PATIENCE.as_secs()
-            ),
+            format!("Nix did not finish within {} seconds", PATIENCE.as_secs()),
         ),
     }
 }

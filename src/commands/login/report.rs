@@ -230,7 +230,7 @@ impl Report {
             ));
         } else if self.daemon == Daemon::Silent && self.machine.scope == Scope::User {
             warnings.push(format!(
-                "there is a Nix daemon, and this version of Nix does not tell whether it trusts {}. If it \
+                "there is a Nix daemon, and this version of Nix does not report whether it trusts {}. If it \
                  does not, it ignores your nix.conf and netrc; then an administrator has to run:\n\
                  \x20   {}",
                 context.settings.user_name(),

@@ -34,15 +34,15 @@ const NIXOS_CACHE_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZP
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh push acme/app                              push ./result
-  fh push acme/app .#app nixpkgs#ripgrep        build and push
-  fh push acme/app /nix/store/…-app-1.0         push what is built
+  fh push acme/app                              # push ./result
+  fh push acme/app .#app nixpkgs#ripgrep        # build and push
+  fh push acme/app /nix/store/…-app-1.0         # push what is built
   nix build --print-out-paths | fh push acme/app --stdin
-  fh push acme/app --dry-run                    what would be sent
-  fh push acme/app --skip-signed-by none        send also what cache.nixos.org has
-  fh push team --server https://attic.example.org     to the cache `team` of an attic server
-  fh push acme/app --protocol flakehub          to FlakeHub Cache
-  fh push acme/app --watch-exec -- nix build .#app    push what a command builds
+  fh push acme/app --dry-run                    # what would be sent
+  fh push acme/app --skip-signed-by none        # send also what cache.nixos.org has
+  fh push team --server https://attic.example.org     # to the cache `team` of an attic server
+  fh push acme/app --protocol flakehub          # to FlakeHub Cache
+  fh push acme/app --watch-exec -- nix build .#app    # push what a command builds
 
 Exit status: 0 all of it is there; 1 something of it is not; 2 usage; 124 the time
 of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM). Unless it is 0,

@@ -19,10 +19,10 @@ reads the TLS certificate again.";
 
 const EXAMPLES: &str = "\
 Examples:
-  fh serve                                        on 127.0.0.1:8484, data below ~/.local/share
-  fh serve --print-example > fh-server.toml       a configuration file to begin with
-  fh serve --config fh-server.toml --check=settings    try out a configuration
-  fh serve --config fh-server.toml --check        and look through all that is stored
+  fh serve                                        # on 127.0.0.1:8484, data below ~/.local/share
+  fh serve --print-example > fh-server.toml       # a configuration file to begin with
+  fh serve --config fh-server.toml --check=settings    # try out a configuration
+  fh serve --config fh-server.toml --check        # and look through all that is stored
   fh serve --listen 0.0.0.0:443 --public-url https://cache.example.org \\
            --tls-certificate cert.pem --tls-key key.pem
   fh serve --listen unix:/run/fh/http.sock --public-url https://cache.example.org";
