@@ -148,7 +148,7 @@ fn joined<T: std::fmt::Display>(items: &[T]) -> String {
 /// How every command that makes something is repeated by a script.
 #[derive(Debug, Args)]
 struct IfMissing {
-    /// Succeed also where it is there already
+    /// Succeed if it exists already
     #[arg(long = "if-missing", id = "if-missing")]
     set: bool,
 }

@@ -235,7 +235,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     let client = context.client_with_token()?;
     for user in users {
         context
-            .change(format_args!("cannot take {user} out of {team}"), async {
+            .change(format_args!("cannot remove {user} from {team}"), async {
                 client.remove_team_member(&team.org, &team.team, user).await
             })
             .map_err(|error| {

@@ -196,7 +196,7 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
             client.update_user(user, change).await
         })
         .map_err(|error| {
-            let hint = "Make another one: `fh user set USER --server-admin true`";
+            let hint = "Create another one: `fh user set USER --server-admin true`";
             no_user(error).hint_for(ErrorCode::Conflict, hint)
         })?;
     context.output.done(&changed, |user| {

@@ -60,7 +60,7 @@ fn what_is_offered_counts_once_it_is_accepted() {
     );
     insta::assert_snapshot!(told, @r"
     $ fh org create acme
-    Created the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     $ fh flake create acme/app
     Created the private flake acme/app. Push to it: `fh push acme/app PATH`
     $ fh grant add acme/app bob read
@@ -89,11 +89,11 @@ fn what_is_offered_counts_once_it_is_accepted() {
     $ fh invitation list
     organization,membership,grants,created_at,accepted_at
     $ fh org leave acme
-    You have left acme: nothing that it grants counts any more.
+    You have left acme: its grants no longer apply to you.
     $ fh org leave acme
     Error: cannot leave acme
     Caused by: not found, or not yours to see
-    Hint: You do not belong to it. What it offers, `fh invitation decline ORG` declines.
+    Hint: You do not belong to it. `fh invitation decline ORG` declines its invitation.
     $ fh grant add acme/* bob write
     bob is invited to read and push to acme/*; it takes effect when they accept: `fh invitation accept acme`
     $ fh invitation decline acme
@@ -131,7 +131,7 @@ fn what_is_followed_is_an_ordered_list() {
     );
     insta::assert_snapshot!(told, @r"
     $ fh org create acme
-    Created the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     $ fh flake create acme/open --visibility public
     Created the public flake acme/open. Push to it: `fh push acme/open PATH`
     Everybody can read it at [SERVER]/cache/acme/open; at the root address, members of acme and anyone who follows it: `fh follow acme/open`
@@ -210,11 +210,11 @@ fn an_organisation_for_somebody_else_is_made_without_oneself() {
     );
     insta::assert_snapshot!(told, @r#"
     $ fh org create team --owner ann
-    Made the organisation team. ann owns it, and you are not in it.
+    Created the organisation team. ann owns it, and you are not in it.
     $ fh org create team --owner ann --if-missing
     The organisation team exists already, and ann owns it.
     $ fh org create more --owner nobody
-    Error: cannot make the organisation more
+    Error: cannot create the organisation more
     Caused by: there is no user named "nobody"
     $ fh member list team
     Error: cannot list the members of team
@@ -224,7 +224,7 @@ fn an_organisation_for_somebody_else_is_made_without_oneself() {
     user,role,invited,kind,created_at
     ann,owner,false,human,[TIME]
     $ fh org create more --owner admin
-    Error: cannot make the organisation more
+    Error: cannot create the organisation more
     Caused by: server administrators alone make organisations for somebody else, with a token that is not narrowed
     Hint: Ask a server administrator for one: `fh org create ORG --owner USER`.
     "#);
@@ -267,11 +267,11 @@ fn names_are_kept_and_keys_are_trusted() {
     let told = told.replace(&own, "[OWN-KEY]").replace(name, "[OWN]");
     insta::assert_snapshot!(told, @r#"
     $ fh org create acme
-    Error: cannot make the organisation acme
+    Error: cannot create the organisation acme
     Caused by: server administrators alone make organisations here, with a token that is not narrowed: the server's option organization-creation is "administrators"
     Hint: Ask a server administrator for one: `fh org create ORG --owner USER`.
     $ fh org create acme
-    Created the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     $ fh org set acme --trust-key cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=
     Organisation: acme
     You are:      owner
@@ -292,7 +292,7 @@ fn names_are_kept_and_keys_are_trusted() {
     $ fh org delete acme
     Deleted the organisation acme.
     $ fh org create acme
-    Error: cannot make the organisation acme
+    Error: cannot create the organisation acme
     Caused by: the name acme was given up by another organisation, and is kept until a server administrator frees it
     Hint: `fh org list` shows your organisations.
     $ fh org free-name
@@ -311,7 +311,7 @@ fn names_are_kept_and_keys_are_trusted() {
     $ fh user free-name
     name,reserved_at
     $ fh org create acme
-    Created the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     "#);
     assert_eq!(admin.fh(&["org", "set", "acme"]).code, Some(2));
 }

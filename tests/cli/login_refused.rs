@@ -32,9 +32,9 @@ fn a_token_that_is_none() {
     let server = TestServer::start().unwrap();
     let run = refused(&World::new(), server.url(), "nonsense");
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: what was given is no token of [SERVER]
+    Error: this is not a token of [SERVER]
     Caused by: [SERVER]/api/v1/whoami does not accept the credentials: this is not a token: expected fh1_… as printed by `fh token create`
-    Hint: A token begins with fh1_ and is one long word: give it whole.
+    Hint: A token begins with fh1_ and is one long word: give all of it.
     ");
     let run = refused(&World::new(), server.url(), "two words");
     insta::assert_snapshot!(run.said(&server), @r"
@@ -96,7 +96,7 @@ fn a_token_of_another_server_is_not_even_sent() {
     let said = run.said(&server).replace(other.url(), "[OTHER]");
     insta::assert_snapshot!(said, @r"
     Error: this token is for another server, [OTHER]
-    Hint: Log in there, or get a token of [SERVER]. If the server was set up anew, its earlier tokens are void.
+    Hint: Log in there, or get a token of [SERVER]. If the server was set up again, its earlier tokens are no longer valid.
     ");
 }
 
@@ -141,7 +141,7 @@ fn a_netrc_that_is_not_understood_is_left_alone() {
     world.write(".config/nix/netrc", "machine a.org login me password\n");
     let run = refused(&world, server.url(), server.admin_token());
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: ~/.config/nix/netrc is not understood, and was left alone
+    Error: ~/.config/nix/netrc cannot be parsed, and was not changed
     Caused by: netrc not understood at line 1, column 24: password without a value
     Hint: Correct the file by hand, and try again.
     ");
@@ -224,12 +224,12 @@ fn without_a_server_flakehub_is_meant() {
     let run = world.with_stdin(&["login"], server.admin_token()).code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: this token is for another server, [SERVER]
-    Hint: Log in there, or get a token of https://api.flakehub.com. If the server was set up anew, its earlier tokens are void.
+    Hint: Log in there, or get a token of https://api.flakehub.com. If the server was set up again, its earlier tokens are no longer valid.
     ");
     let run = world.fh(&["login", "--server", "nosuchname"]).code(2);
     insta::assert_snapshot!(run.said(&server), @r#"
     Error: --server names "nosuchname", and no server of that name is known
-    Hint: `fh server list` shows those that are; a new one is named by its address.
+    Hint: `fh server list` shows the known servers; name a new one by its address.
     "#);
     let run = world
         .fh(&[

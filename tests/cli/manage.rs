@@ -25,7 +25,7 @@ fn the_way_of_a_new_flake() {
         said.push_str(&run.said(&server));
     }
     insta::assert_snapshot!(said, @r"
-    Created the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     Created the private flake acme/app. Push to it: `fh push acme/app PATH`
     Made the account alice. Make a token for it: `fh token create --user alice`
     Made the account builder. Make a token for it: `fh token create --user builder`
@@ -140,7 +140,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     }
     insta::assert_snapshot!(said, @r#"
     $ fh org create acme
-    Error: cannot make the organisation acme
+    Error: cannot create the organisation acme
     Caused by: the organisation acme exists already
     Hint: `fh org list` shows your organisations.
     $ fh flake create acme/app

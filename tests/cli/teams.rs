@@ -52,7 +52,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         "grant remove acme/app fleet",
     ];
     insta::assert_snapshot!(said(&world, &server, &script), @r"
-    Created the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     Made the account alice. Make a token for it: `fh token create --user alice`
     Made the account bob. Make a token for it: `fh token create --user bob`
     Created the private flake acme/app. Push to it: `fh push acme/app PATH`
@@ -169,7 +169,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         alice may not manage the server.
         Removed the service account fleet of acme, with its tokens.
         Deleted the team acme/ops.
-        bob is in acme and its teams no more, and what acme had granted to bob by name is gone.
+        Removed bob from acme and its teams, and what acme had granted to bob by name.
         Deleted the flake acme/app.
         Deleted the organisation acme.
         "
@@ -213,9 +213,9 @@ fn who_may_not_is_told_what_they_lack() {
     Caused by: the organisation acme has flakes still (1): delete them first
     Hint: `fh list flakes --owner acme` shows its flakes.
     $ fh member remove acme admin
-    Error: cannot take admin out of acme
+    Error: cannot remove admin from acme
     Caused by: this is the last owner of acme: make another one first
-    Hint: Make another owner: `fh member set acme USER owner`
+    Hint: Add another owner: `fh member set acme USER owner`
     $ fh team add acme/none alice
     Error: cannot put alice into acme/none
     Caused by: not found, or not yours to see
@@ -227,7 +227,7 @@ fn who_may_not_is_told_what_they_lack() {
     $ fh user disable admin
     Error: cannot change the account admin
     Caused by: admin is the last administrator of the server: make another one first
-    Hint: Make another one: `fh user set USER --server-admin true`
+    Hint: Create another one: `fh user set USER --server-admin true`
     $ fh user show nobody
     Error: cannot show the account nobody
     Caused by: not found, or not yours to see

@@ -118,9 +118,9 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
         .fh(&["member", "set", "beta", "ann", "owner"])
         .success();
     let asked = ann.fh(&["org", "own", "beta", "github:Beta"]).success();
-    insta::assert_snapshot!(asked.said(&server), @"Asked for github:beta. It counts once an administrator of the server confirms it: `fh org own beta github:beta`");
+    insta::assert_snapshot!(asked.said(&server), @"Requested github:beta. It takes effect when an administrator of the server confirms it: `fh org own beta github:beta`");
     let confirmed = world.fh(&["org", "own", "beta", "github:beta"]).success();
-    insta::assert_snapshot!(confirmed.said(&server), @"Identities of github:beta act for beta where they name no organisation.");
+    insta::assert_snapshot!(confirmed.said(&server), @"Identities of github:beta act for beta unless they name another organisation.");
     let listed = world
         .fh(&["org", "own", "--list", "--json"])
         .success()

@@ -134,7 +134,7 @@ impl Room {
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
-                tracing::error!(error = %chain(&error), path = %path.display(), "cannot give the reserve up");
+                tracing::error!(error = %chain(&error), path = %path.display(), "cannot give up the reserve");
                 false
             }
         }

@@ -56,7 +56,7 @@ impl Session<'_> {
             && let Err(error) = logout::take_back(&self.report.site.server, self.context)
         {
             self.context.output.warning(&format!(
-                "the login could not be taken back: {}",
+                "the login could not be removed: {}",
                 error.sentence()
             ));
         }
@@ -136,7 +136,7 @@ impl Session<'_> {
                     due = halfway(asked, end).map(|due| due.max(Instant::now() + FIRST_WAIT / 2));
                     wait = FIRST_WAIT;
                     if told {
-                        self.context.output.remark("The token is fresh again.");
+                        self.context.output.remark("The token was renewed.");
                     }
                     (told, told_of_end) = (false, false);
                 }

@@ -245,7 +245,7 @@ pub(super) fn public_key(server: &ServerUrl, key: &str) -> Result<String, Comman
 
 fn no_key(server: &ServerUrl) -> CommandError {
     CommandError::failed(format!(
-        "{server} has no public key: Nix could trust nothing that it serves"
+        "{server} has no public key, so Nix could not trust what it serves"
     ))
 }
 
@@ -253,18 +253,18 @@ fn no_key(server: &ServerUrl) -> CommandError {
 fn address(server: &ServerUrl, named: &str, part: &str) -> Result<ServerUrl, CommandError> {
     let url: ServerUrl = named.parse().map_err(|error: ClientError| {
         CommandError::from(error).context(format!(
-            "{server} names an address for its {part} that is none"
+            "{server} reports an invalid address for its {part}"
         ))
     })?;
     if url.is_loopback() && !server.is_loopback() {
         return Err(CommandError::failed(format!(
-            "{server} says that its {part} is at {url}, which from here is this machine itself"
+            "{server} reports that its {part} is at {url}, which is this machine itself"
         ))
         .hint(format!("On the server: `fh serve --public-url {server}`")));
     }
     if server.is_secure() && !url.is_secure() {
         return Err(CommandError::failed(format!(
-            "{server} says that its {part} is at {url}, where the token would travel unencrypted"
+            "{server} reports that its {part} is at {url}, where the token would travel unencrypted"
         ))
         .hint(format!("On the server: `fh serve --public-url {server}`")));
     }

@@ -83,7 +83,7 @@ impl fmt::Display for Provider {
             Self::GoogleCloud => "Google Cloud service account",
             Self::Kubernetes => "Kubernetes pod",
             Self::Aws => "AWS role",
-            Self::Token => "identity token",
+            Self::Token => "workload",
         })
     }
 }
