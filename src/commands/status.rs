@@ -28,7 +28,7 @@ Examples:
 
 Exit status: 0 logged in; 3 logged out: there is no token, or the server does not accept it;
 4 cannot tell: the server was not reached or failed, or the keyring does not answer; 1 a file cannot
-be read; 2 usage. With `--all`, 4 where one cannot be told, else 3 where one is logged out.")]
+be read; 2 usage. With `--all`, 4 if this is unknown for one, else 3 if one is logged out.")]
 pub(crate) struct StatusArguments {
     /// All servers that are known
     #[arg(long, conflicts_with = "server")]
@@ -80,7 +80,7 @@ fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
             .hint(format!("Log in: `fh login --server {server}`"));
         if let Some(workload) = context.workload(selected.kind())? {
             error = error.hint(format!(
-                "What takes a token, such as `fh push`, uses the identity of this {}.",
+                "Commands that need a token, such as `fh push`, use the identity of this {}.",
                 workload.provider()
             ));
         }

@@ -41,9 +41,9 @@ impl fmt::Display for TeamName {
     }
 }
 
-/// Teams: members of an organisation that are granted things together
+/// Manage teams: groups of members of an organisation that share grants
 ///
-/// `fh grant add acme/app team:ops write` lets everybody of the team push. Who leaves the organisation
+/// `fh grant add acme/app team:ops write` lets everybody in the team push. A member who leaves the organisation
 /// leaves its teams.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TeamCommand {
@@ -55,7 +55,7 @@ pub(crate) enum TeamCommand {
     Delete(DeleteArguments),
 }
 
-/// Make a team, of nobody
+/// Create an empty team
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -81,7 +81,7 @@ pub(crate) struct ListArguments {
     org: Name,
 }
 
-/// List who is in a team
+/// List the members of a team
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -92,7 +92,7 @@ pub(crate) struct TeamArguments {
     team: TeamName,
 }
 
-/// Put members of the organisation into a team
+/// Add members of the organisation to a team
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -107,7 +107,7 @@ pub(crate) struct MemberArguments {
     users: Vec<Name>,
 }
 
-/// Take users out of a team
+/// Remove users from a team
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -122,7 +122,7 @@ pub(crate) struct RemoveArguments {
     users: Vec<Name>,
 }
 
-/// Delete a team with all that was granted to it
+/// Delete a team and its grants
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -152,7 +152,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         exist_ok: arguments.if_missing.set,
     };
     let answer = context
-        .change(format_args!("cannot make the team {team}"), async {
+        .change(format_args!("cannot create the team {team}"), async {
             client.create_team(&team.org, &new).await
         })
         .map_err(|error| {
@@ -164,7 +164,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         if !is_new {
             return format!("The team {team} exists already.");
         }
-        format!("Made the team {team}. Put somebody into it: `fh team add {team} USER`")
+        format!("Created the team {team}. Add somebody to it: `fh team add {team} USER`")
     })
 }
 
@@ -180,7 +180,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     context.output.list(&columns(), &found)?;
     context.output.when_empty(
         &found,
-        &format!("{org} has no teams. Make one: `fh team create {org}/TEAM`"),
+        &format!("{org} has no teams. Create one: `fh team create {org}/TEAM`"),
     );
     Ok(())
 }
@@ -198,7 +198,7 @@ fn show(team: &TeamName, context: &Context) -> Result<(), CommandError> {
     context.output.list(&member_columns(), &found.members)?;
     context.output.when_empty(
         &found.members,
-        &format!("Nobody is in {team}. Put somebody into it: `fh team add {team} USER`"),
+        &format!("Nobody is in {team}. Add somebody to it: `fh team add {team} USER`"),
     );
     Ok(())
 }
@@ -209,12 +209,12 @@ fn add(arguments: &MemberArguments, context: &Context) -> Result<(), CommandErro
     let mut added: Vec<TeamMemberInfo> = Vec::new();
     for user in users {
         let member = context
-            .change(format_args!("cannot put {user} into {team}"), async {
+            .change(format_args!("cannot add {user} to {team}"), async {
                 client.add_team_member(&team.org, &team.team, user).await
             })
             .map_err(|error| {
                 let org = &team.org;
-                let hint = format!("Make a member of them: `fh member set {org} {user}`");
+                let hint = format!("Make them a member: `fh member set {org} {user}`");
                 no_team(error, team).hint_for(ErrorCode::InvalidContent, hint)
             })?;
         if !context.output.is_json() {
@@ -245,7 +245,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
         if !context.output.is_json() {
             context
                 .output
-                .remark(&format!("{user} is in {team} no more."));
+                .remark(&format!("{user} is no longer in {team}."));
         }
     }
     if context.output.is_json() {

@@ -95,10 +95,7 @@ fn client_hint(error: &ClientError) -> Option<String> {
             "Something between you and the server may have answered in its place: a proxy, a login page."
         }
         ClientError::InsecureTokenFile { path, .. } => {
-            return Some(format!(
-                "Make it yours alone: `chmod 600 {}`",
-                path.display()
-            ));
+            return Some(format!("Protect it: `chmod 600 {}`", path.display()));
         }
         ClientError::UnknownServer { .. } => "Log in to it: `fh login --server URL`",
         ClientError::CannotRun { .. } => "Install Nix, or put it in the PATH.",

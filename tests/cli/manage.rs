@@ -27,8 +27,8 @@ fn the_way_of_a_new_flake() {
     insta::assert_snapshot!(said, @r"
     Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     Created the private flake acme/app. Push to it: `fh push acme/app PATH`
-    Made the account alice. Make a token for it: `fh token create --user alice`
-    Made the account builder. Make a token for it: `fh token create --user builder`
+    Created the account alice. Create a token for it: `fh token create --user alice`
+    Created the account builder. Create a token for it: `fh token create --user builder`
     alice may now read acme/app.
     builder may now read and push to acme/app.
     alice may now read, push to and manage acme/app.
@@ -156,7 +156,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     Caused by: not found, or not yours to see
     Hint: `fh list flakes` shows what you may see.
     $ fh user create alice
-    Error: cannot make the account alice
+    Error: cannot create the account alice
     Caused by: the user alice exists already
     Hint: `fh user list` shows all accounts.
     $ fh grant add acme/app nobody read

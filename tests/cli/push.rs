@@ -305,7 +305,7 @@ fn each_path_that_fails_is_named_and_the_next_push_sends_what_is_missing() {
     Error: 2 of 3 paths could not be pushed, so nothing new is visible in acme/app
       /nix/store/00000000000000000000000000000002-lib: its files are not what Nix recorded: the NAR hash is sha256:0fmqw3183dxhn69h04v2sqzhd0g4lyjd61i5zxq3afh7i4w22ldl, recorded is sha256:0p49riiagszv982l19kv70bny72lyir6ldlh6307zll3c7hf8avv
       /nix/store/00000000000000000000000000000003-app: cannot read ~/root/nix/store/00000000000000000000000000000003-app: No such file or directory (os error 2)
-    Hint: What is on the disk is not what Nix built: `nix-store --repair-path PATH` gets it anew.
+    Hint: What is on the disk is not what Nix built: `nix-store --repair-path PATH` fetches it again.
     Hint: What was sent is kept for a while: the same command again sends only what is missing.
     ");
     let report = world.fh(&[&push[..], &["--json"]].concat()).code(1).json();

@@ -53,19 +53,19 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
     ];
     insta::assert_snapshot!(said(&world, &server, &script), @r"
     Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
-    Made the account alice. Make a token for it: `fh token create --user alice`
-    Made the account bob. Make a token for it: `fh token create --user bob`
+    Created the account alice. Create a token for it: `fh token create --user alice`
+    Created the account bob. Create a token for it: `fh token create --user bob`
     Created the private flake acme/app. Push to it: `fh push acme/app PATH`
     alice is now an admin of acme.
     bob is now a member of acme.
-    Made the team acme/ops. Put somebody into it: `fh team add acme/ops USER`
+    Created the team acme/ops. Add somebody to it: `fh team add acme/ops USER`
     alice is in acme/ops.
     bob is in acme/ops.
-    Made the service account fleet of acme. Make a token for it: `fh token create --user fleet`
+    Created the service account fleet of acme. Create a token for it: `fh token create --user fleet`
     team:ops may now read and push to acme/app.
     @members may now read acme/*.
     fleet may now read acme/app.
-    alice is in acme/ops no more.
+    alice is no longer in acme/ops.
     Removed the role of fleet on acme/app.
     ");
     insta::assert_snapshot!(said(&world, &server, &script[..9]), @r"
@@ -163,7 +163,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
             ],
         ),
         @r"
-        bob is disabled: all tokens of this account are useless.
+        bob is disabled: all tokens of this account are refused.
         bob is enabled.
         alice may manage the whole server.
         alice may not manage the server.
@@ -217,7 +217,7 @@ fn who_may_not_is_told_what_they_lack() {
     Caused by: this is the last owner of acme: make another one first
     Hint: Add another owner: `fh member set acme USER owner`
     $ fh team add acme/none alice
-    Error: cannot put alice into acme/none
+    Error: cannot add alice to acme/none
     Caused by: not found, or not yours to see
     Hint: `fh team list acme` shows its teams.
     $ fh grant add acme/app team:none read
@@ -227,7 +227,7 @@ fn who_may_not_is_told_what_they_lack() {
     $ fh user disable admin
     Error: cannot change the account admin
     Caused by: admin is the last administrator of the server: make another one first
-    Hint: Create another one: `fh user set USER --server-admin true`
+    Hint: Add another one: `fh user set USER --server-admin true`
     $ fh user show nobody
     Error: cannot show the account nobody
     Caused by: not found, or not yours to see
@@ -237,7 +237,7 @@ fn who_may_not_is_told_what_they_lack() {
     Caused by: the flake acme/app exists already, and is private
     Hint: Show it: `fh flake show acme/app`
     $ fh service-account create acme alice
-    Error: cannot make the service account alice
+    Error: cannot create the service account alice
     Caused by: the name alice is taken: names of users and of service accounts are unique on the server
     Hint: `fh service-account list acme` shows those of acme.
     $ fh org show acme
@@ -253,7 +253,7 @@ fn who_may_not_is_told_what_they_lack() {
     Caused by: not found, or not yours to see
     Hint: `fh org list` shows your organisations.
     $ fh token create --user admin
-    Error: cannot make the token
+    Error: cannot create the token
     Caused by: only a server administrator, with a token that reaches everything, mints tokens for other users, and an administrator of an organisation mints tokens for its service accounts, with a token that reaches all of it
     Hint: `fh status` shows what your token may do.
     "#);
@@ -299,7 +299,7 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
     assert_eq!(report["path"], ABSENT);
     let run = world.fh(&["why", "./result"]).code(2);
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: ./result is no store path, nor a link to one
+    Error: ./result is neither a store path nor a link to one
     Hint: `nix build` leaves a link to one: ./result
     ");
 }

@@ -32,7 +32,7 @@ fn a_token_alone_is_on_stdout() {
         .success();
     let token = run.stdout.trim_end();
     assert!(token.starts_with("fh1_") && !token.contains(char::is_whitespace));
-    insta::assert_snapshot!(run.said(&server), @r"Made the token [ID] for alice: pull push on acme/*, until [DATE] (in 30 days).");
+    insta::assert_snapshot!(run.said(&server), @r"Created the token [ID] for alice: pull push on acme/*, until [DATE] (in 30 days).");
 
     let report = world
         .with_stdin(&["token", "inspect", "-", "--json"], token)
@@ -162,9 +162,9 @@ fn what_a_revoked_token_made_ends_with_it_and_is_told_beforehand() {
     let run = world.fh(&["token", "revoke", &id]).success();
     insta::assert_snapshot!(run.said(&server), @r"
     Revoked the token [ID].
-    With it ended:
+    Also revoked:
       [ID] of admin, of the thief
-    Made for other users, and still good (`--with-made-for-others` ends it):
+    Created for other users, and still valid (`--with-made-for-others` revokes it):
       [ID] of alice
     ");
     assert!(!is_good(&own_token) && is_good(&alice_token));
@@ -243,7 +243,7 @@ fn a_token_cannot_make_a_stronger_one() {
         .code(1);
     assert_eq!(run.stdout, "");
     insta::assert_snapshot!(run.said(&server), @r#"
-    Error: cannot make the token
+    Error: cannot create the token
     Caused by: this token lacks the permission "push", so it cannot give it away
     Hint: `fh status` shows what your token may do.
     "#);

@@ -39,7 +39,7 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     let plain = world.fh(&GITHUB[..11]).success();
     insta::assert_snapshot!(plain.said(&server), @r"
     Workloads that meet the trust policy acme/github-acme-app may now read and push to acme/app.
-    They are no builders of acme: --builder lets what they push go before what people push.
+    They are not builders of acme: with --builder, what they push overrides what people push.
     ");
     let shown = world
         .fh(&["trust", "show", "acme", "github-acme-app"])

@@ -225,7 +225,8 @@ impl Destination {
                 let server = client.base_url().clone();
                 let asking = client.telling(Arc::new(telling(observer)));
                 let protocol = detect(&asking, &target).await.map_err(|error| {
-                    CommandError::from(error).context(format!("cannot tell what {server} is"))
+                    CommandError::from(error)
+                        .context(format!("cannot detect the kind of server at {server}"))
                 })?;
                 flake_or_cache(protocol, &server, &target)?;
                 match target {
@@ -322,16 +323,16 @@ async fn open_cache(
 pub(super) fn attic_error(error: ClientError) -> CommandError {
     let hint = match error.status() {
         Some(401) => {
-            "The token is not good there (any more), or grants nothing on this cache, or there is no \
-             such cache: attic does not tell these apart."
+            "The token is not valid there, or grants nothing on this cache, or there is no such cache: attic \
+             does not distinguish these."
         }
         Some(403) => "The token may not push there: on attic it has to grant `w` on the cache.",
         Some(404) => "Check the name of the cache, and the server's address.",
         Some(413) => {
-            "Something before the server limits how large a request may be; attic takes a path in one \
+            "Something in front of the server limits the size of requests; attic takes a path in one \
              request (nginx: client_max_body_size 0)."
         }
-        Some(status) if status >= 500 => "Try again in a while; the server's log has more.",
+        Some(status) if status >= 500 => "Try again later; the server's log has more.",
         _ => return error.into(),
     };
     CommandError::from(error).replace_hints(hint)

@@ -17,7 +17,7 @@ const KEYS_LIMIT: u64 = 1024 * 1024;
 
 /// Trust workloads of a provider
 ///
-/// Made again under the same name, a policy is replaced.
+/// It replaces a policy of the same name.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AddCommand {
     Github(GithubArguments),
@@ -42,7 +42,7 @@ pub(crate) struct Granted {
     #[arg(long, value_name = "ROLE", default_value = "read", value_parser = words::<Role>(Role::WORDS))]
     role: Role,
 
-    /// The policy's name in the organisation [default: made of provider and workload]
+    /// The policy's name in the organisation [default: from provider and workload]
     #[arg(long, value_name = "NAME")]
     name: Option<Name>,
 
@@ -54,16 +54,16 @@ pub(crate) struct Granted {
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     max_lifetime: Option<u64>,
 
-    /// They may make narrower tokens from an exchanged one
+    /// They may create narrower tokens from an exchanged one
     #[arg(long)]
     mint: bool,
 
-    /// Pull requests and forks hold the role too, instead of only reading
+    /// Pull requests and forks have the role too, instead of only reading
     #[arg(long)]
     pull_requests: bool,
 
-    /// These jobs are the organisation's builders: what they push goes before what people push, where the two
-    /// disagree. Owners alone can say this
+    /// These jobs are the organisation's builders: what they push overrides what people push if the two
+    /// disagree. Only owners can set this
     #[arg(long)]
     builder: bool,
 }
@@ -91,7 +91,7 @@ The workflow needs the permission to get an identity:
         - run: fh push --server https://CACHE acme/app ./result
 
 Pull requests only read, whatever the role. The numbers of repository and owner are remembered at the \
-first use: a repository that somebody else makes under the name later is not let in.")]
+first use: a repository that somebody else creates under the same name later is not let in.")]
 pub(crate) struct GithubArguments {
     /// The repository
     #[arg(long, value_name = "OWNER/NAME", required_unless_present = "owner")]
@@ -241,7 +241,7 @@ pub(crate) struct CircleciArguments {
 Examples:
   fh trust add semaphore --organization acme --project-id PROJECT --ref main --flake acme/app --role write")]
 pub(crate) struct SemaphoreArguments {
-    /// The organisation: what stands before .semaphoreci.com
+    /// The organisation: the part before .semaphoreci.com
     #[arg(long, value_name = "NAME")]
     organization: String,
 
@@ -281,7 +281,7 @@ Examples:
   fh trust add kubernetes --issuer https://kubernetes.default.svc --jwks keys.json \\
     --namespace ci --service-account builder --flake acme/app --role write
 
-The issuer is what `kubectl get --raw /.well-known/openid-configuration` says.")]
+The issuer is what `kubectl get --raw /.well-known/openid-configuration` shows.")]
 pub(crate) struct KubernetesArguments {
     /// The cluster's issuer
     #[arg(long, value_name = "URL")]
@@ -295,7 +295,7 @@ pub(crate) struct KubernetesArguments {
     #[arg(long, value_name = "NAME")]
     service_account: String,
 
-    /// A file with the cluster's keys, where this server cannot reach it
+    /// A file with the cluster's keys, if this server cannot reach it
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
 
@@ -339,11 +339,11 @@ pub(crate) struct OidcArguments {
     #[arg(long, value_name = "URL")]
     issuer: String,
 
-    /// The subject; may have wildcards where a claim without any says whose it is
+    /// The subject; may have wildcards if a claim without wildcards names the owner
     #[arg(long, value_name = "TEXT", required_unless_present = "claims")]
     subject: Option<String>,
 
-    /// A claim and what it has to be, with wildcards; a name from `/` on is a JSON Pointer; may be repeated
+    /// A claim and its required value, with wildcards; a name that begins with `/` is a JSON Pointer; may be repeated
     #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = pair)]
     claims: Vec<(String, String)>,
 
@@ -351,7 +351,7 @@ pub(crate) struct OidcArguments {
     #[arg(long = "pin", value_name = "NAME")]
     pins: Vec<String>,
 
-    /// A file with the issuer's keys, where this server cannot reach it
+    /// A file with the issuer's keys, if this server cannot reach it
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
 
@@ -514,18 +514,18 @@ fn add(
     };
     let client = context.client_with_token()?;
     let made = context.change(
-        format_args!("cannot make the trust policy {name} of {org}"),
+        format_args!("cannot create the trust policy {name} of {org}"),
         async { client.set_trust_policy(&org, &name, &wanted).await },
     )?;
     context.output.done(&made, |made| {
         let builders = match (made.builder, made.role) {
             (true, _) => format!(
-                "\nThey are builders of {}: what they push goes before what people push.",
+                "\nThey are builders of {}: what they push overrides what people push.",
                 made.organization
             ),
             (false, Role::Read) => String::new(),
             (false, Role::Write | Role::Admin) => format!(
-                "\nThey are no builders of {}: --builder lets what they push go before what people push.",
+                "\nThey are not builders of {}: with --builder, what they push overrides what people push.",
                 made.organization
             ),
         };

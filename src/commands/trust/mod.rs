@@ -13,10 +13,10 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Let CI jobs and machines in by their own identity, without any stored secret
+/// Let CI jobs and machines log in with their own identity, without a stored secret
 ///
-/// A trust policy says whose word counts (GitHub, GitLab, a Kubernetes cluster, …), which of their
-/// workloads are meant, and what those may do. A job then shows the identity that its platform gives it.
+/// A trust policy names a trusted provider (GitHub, GitLab, a Kubernetes cluster, …), which of its workloads
+/// match, and what those may do. A job then presents the identity token that its platform issues.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     #[command(subcommand)]
@@ -56,7 +56,7 @@ pub(crate) struct ShowArguments {
 
 /// Remove a trust policy
 ///
-/// Its workloads, and the tokens that they have got by it, hold nothing by it from the next request on.
+/// Its workloads and their tokens lose the access that it gave, from the next request on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -155,7 +155,7 @@ fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError
         (
             "Pull requests",
             if found.pull_requests {
-                "hold the role too"
+                "have the role too"
             } else {
                 "only read"
             }
@@ -164,7 +164,7 @@ fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError
         (
             "Builders",
             if found.builder {
-                "yes: what they push goes before what people push"
+                "yes: what they push overrides what people push"
             } else {
                 "no"
             }
@@ -211,7 +211,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     )?;
     context.output.done(
         &json!({ "org": org, "policy": policy, "removed": true }),
-        |_| format!("{org} has no trust policy {policy} any more."),
+        |_| format!("Removed the trust policy {policy} of {org}."),
     )
 }
 

@@ -29,18 +29,13 @@ pub(super) fn routes() -> Vec<Route> {
     const MEMBER: &str = "/orgs/{org}/teams/{team}/members/{user}";
     vec![
         get(TEAMS, "The teams of an organisation, for its members", list).answers::<TeamList>(200),
-        post(TEAMS, "Make a team, of nobody", create)
+        post(TEAMS, "Create an empty team", create)
             .takes::<CreateTeam>()
             .answers::<TeamInfo>(201)
             .answers::<TeamInfo>(200)
             .refuses(&[409]),
         get(TEAM, "A team and who is in it", show).answers::<TeamDetails>(200),
-        delete(
-            TEAM,
-            "Delete a team with all that was granted to it",
-            remove,
-        )
-        .answers_nothing(204),
+        delete(TEAM, "Delete a team and its grants", remove).answers_nothing(204),
         put(
             MEMBER,
             "Put a member of the organisation into a team",

@@ -23,7 +23,7 @@ pub(super) fn routes() -> Vec<Route> {
         get("/users", "Every account, for server administrators", list).answers::<UserList>(200),
         post(
             "/users",
-            "Make an account, for server administrators",
+            "Create an account, for server administrators",
             create,
         )
         .takes::<CreateUser>()

@@ -58,12 +58,12 @@ const SHUTDOWN: Duration = Duration::from_millis(200);
 /// How it is learnt what is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum WatchBy {
-    /// The hook where Nix takes it from this user, else the store
+    /// The hook if Nix accepts it from this user, else the store
     #[default]
     Auto,
     /// Nix's post-build hook: exactly what the command builds
     Hook,
-    /// The store's directory: all that is built on this machine meanwhile
+    /// The store's directory: everything built on this machine meanwhile
     Store,
 }
 
@@ -142,7 +142,7 @@ impl Watch {
                 }
                 Err(error) if by == WatchBy::Hook => {
                     return Err(CommandError::new(Status::Failed, error)
-                        .context("cannot make a post-build hook"));
+                        .context("cannot create a post-build hook"));
                 }
                 Err(error) => tracing::debug!(%error, "no hook"),
             }
@@ -412,10 +412,10 @@ impl Session<'_> {
         }
         let reason = match ended {
             Ended::OutOfTime => format!(
-                "the time after the command's end is over (--drain-timeout {})",
+                "the time limit after the command's end was reached (--drain-timeout {})",
                 human::elapsed(self.arguments.drain_timeout.0.unwrap_or_default())
             ),
-            Ended::GivenUp => "it was called off".to_owned(),
+            Ended::GivenUp => "it was cancelled".to_owned(),
             Ended::Done => outcome.failure.unwrap_or_default(),
         };
         let mut text = format!(
