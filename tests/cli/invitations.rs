@@ -92,7 +92,7 @@ fn what_is_offered_counts_once_it_is_accepted() {
     You have left acme: its grants no longer apply to you.
     $ fh org leave acme
     Error: cannot leave acme
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: You do not belong to it. `fh invitation decline ORG` declines its invitation.
     $ fh grant add acme/* bob write
     bob is invited to read and push to acme/*; it takes effect when they accept: `fh invitation accept acme`
@@ -100,7 +100,7 @@ fn what_is_offered_counts_once_it_is_accepted() {
     Declined the invitation of acme, and removed its grants.
     $ fh invitation decline acme
     Error: cannot decline the invitation of acme
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh invitation list` shows the invitations; `fh org leave ORG` leaves an organisation as a member.
     ");
 }
@@ -165,7 +165,7 @@ fn what_is_followed_is_an_ordered_list() {
     acme/* was not followed.
     $ fh follow acme/absent
     Error: cannot follow acme/absent
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: Only public flakes can be followed. `fh list flakes --owner acme` shows them.
     $ fh follow acme/open --org acme
     The members of acme follow acme/open at the root address now, as number 1 of the list.
@@ -175,7 +175,7 @@ fn what_is_followed_is_an_ordered_list() {
     1,acme/open
     $ fh follow acme/open --everybody
     Error: cannot follow acme/open
-    Caused by: this is for server administrators
+    Caused by: this is only for server administrators
     Hint: `fh status` shows what your token may do.
     $ fh follow acme/open --everybody
     Everybody follows acme/open at the root address now, as number 1 of the list.
@@ -218,7 +218,7 @@ fn an_organisation_for_somebody_else_is_made_without_oneself() {
     Caused by: there is no user named "nobody"
     $ fh member list team
     Error: cannot list the members of team
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org list` shows your organisations.
     $ fh member list team
     user,role,invited,kind,created_at
@@ -300,13 +300,13 @@ fn names_are_kept_and_keys_are_trusted() {
     acme,[TIME]
     $ fh org free-name acme
     Error: cannot free the name acme
-    Caused by: this is for server administrators
+    Caused by: this is only for server administrators
     Hint: `fh status` shows what your token may do.
     $ fh org free-name acme
     The name acme can be used again.
     $ fh org free-name acme
     Error: cannot free the name acme
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org free-name` lists the reserved names.
     $ fh user free-name
     name,reserved_at

@@ -39,7 +39,7 @@ fn a_token_that_is_none() {
     let run = refused(&World::new(), server.url(), "two words");
     insta::assert_snapshot!(run.said(&server), @r"
     Error: the token is malformed: it must be one word of printable ASCII characters
-    Hint: `fh token create` prints a token; give it whole, with `--token-file FILE`.
+    Hint: `fh token create` prints a token; give all of it, with `--token-file FILE`.
     ");
     let run = refused(&World::new(), server.url(), "\n");
     insta::assert_snapshot!(run.said(&server), @r"
@@ -129,8 +129,8 @@ fn something_else_that_answers() {
     let run = refused(&World::new(), &address, server.admin_token());
     let said = run.said(&server).replace(&address, "[OTHER]");
     insta::assert_snapshot!(said, @r"
-    Error: [OTHER] is no fh server: /.well-known/fh answers with status 404
-    Hint: Check the address; a server's own is what `fh serve --public-url` says.
+    Error: [OTHER] is not an fh server: /.well-known/fh answers with status 404
+    Hint: Check the address; the server's own is set by `fh serve --public-url`.
     ");
 }
 
@@ -142,7 +142,7 @@ fn a_netrc_that_is_not_understood_is_left_alone() {
     let run = refused(&world, server.url(), server.admin_token());
     insta::assert_snapshot!(run.said(&server), @r"
     Error: ~/.config/nix/netrc cannot be parsed, and was not changed
-    Caused by: netrc not understood at line 1, column 24: password without a value
+    Caused by: invalid netrc at line 1, column 24: password without a value
     Hint: Correct the file by hand, and try again.
     ");
 }
@@ -158,7 +158,7 @@ fn a_nix_conf_that_is_not_understood_is_left_alone() {
     let run = refused(&world, server.url(), server.admin_token());
     assert!(!run.stderr.contains("secret"));
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: ~/.config/nix/nix.conf not understood at line 2, column 15: the second word is not '='
+    Error: ~/.config/nix/nix.conf is invalid at line 2, column 15: the second word is not '='
     Hint: Correct the file by hand, and try again.
     ");
 }

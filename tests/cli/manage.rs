@@ -149,11 +149,11 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     Hint: Show it: `fh flake show acme/app`
     $ fh flake create nowhere/app
     Error: cannot create the flake nowhere/app
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org list` shows your organisations; create one: `fh org create nowhere`
     $ fh flake show acme/other
     Error: cannot show acme/other
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh list flakes` shows what you may see.
     $ fh user create alice
     Error: cannot create the account alice
@@ -181,7 +181,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     Hint: `fh status` shows what your token may do.
     $ fh flake show acme/hidden
     Error: cannot show acme/hidden
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh list flakes` shows what you may see.
     "#);
 }

@@ -345,10 +345,10 @@ fn a_push_whose_time_is_over_says_so() {
     said.push_str(&world.fh(&push).code(124).said(&server));
     insta::assert_snapshot!(said, @r"
     Error: cannot push to acme/app
-    Caused by: the time allowed is over (1 s)
+    Caused by: the time limit of 1 s was reached
     Hint: Give it more time: `--timeout`
     Error: cannot learn from Nix what to push
-    Caused by: the time allowed is over (1 s)
+    Caused by: the time limit of 1 s was reached
     Hint: Give it more time: `--timeout`
     ");
     for wrong in ["0s", "1", "soon"] {
@@ -402,13 +402,13 @@ fn each_failure_has_its_own_words() {
     said.push_str(&run.said(&server));
     insta::assert_snapshot!(said.replace(root, "[ROOT]"), @r#"
     Error: cannot push to acme/other
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh list flakes` shows what you may see.
     Error: "nonsense" is neither a path that exists nor a flake installable
     Hint: Give a store path, a link into the store such as ./result, or an installable such as .#app.
-    Error: token does not lead into the store /nix/store
+    Error: token is not a link into the store /nix/store
     Hint: Give a store path, a link into the store such as ./result, or an installable such as .#app.
-    Error: "--help" is no store path and no installable: it begins with a dash
+    Error: "--help" is neither a store path nor an installable: it begins with a dash
     Error: you are not logged in to [SERVER]
     Hint: Log in: `fh login --server [SERVER]`
     Error: cannot push to acme/app

@@ -62,7 +62,7 @@ fn with_a_token_that_is_not_accepted_one_is_logged_out() {
     insta::assert_snapshot!(run.said(&server), @r"
     Error: you are logged out
     Caused by: [SERVER]/api/v1/whoami does not accept the credentials: this is not a token: expected fh1_… as printed by `fh token create`
-    Hint: Log in with a token that is good: `fh login`
+    Hint: Log in with a valid token: `fh login`
     ");
     assert_eq!(
         world.fh(&["status", "--json"]).code(3).json()["logged_in"],

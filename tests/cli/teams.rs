@@ -218,7 +218,7 @@ fn who_may_not_is_told_what_they_lack() {
     Hint: Add another owner: `fh member set acme USER owner`
     $ fh team add acme/none alice
     Error: cannot add alice to acme/none
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh team list acme` shows its teams.
     $ fh grant add acme/app team:none read
     Error: cannot grant team:none a role on acme/app
@@ -230,7 +230,7 @@ fn who_may_not_is_told_what_they_lack() {
     Hint: Add another one: `fh user set USER --server-admin true`
     $ fh user show nobody
     Error: cannot show the account nobody
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh user list` shows all accounts.
     $ fh flake create acme/app --visibility public --if-missing
     Error: cannot create the flake acme/app
@@ -242,15 +242,15 @@ fn who_may_not_is_told_what_they_lack() {
     Hint: `fh service-account list acme` shows those of acme.
     $ fh org show acme
     Error: cannot show acme
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org list` shows your organisations.
     $ fh member list acme
     Error: cannot list the members of acme
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org list` shows your organisations.
     $ fh team list absent
     Error: cannot list the teams of absent
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org list` shows your organisations.
     $ fh token create --user admin
     Error: cannot create the token

@@ -111,7 +111,7 @@ fn a_revoked_token_is_good_for_nothing() {
     let run = world.fh(&["token", "revoke", unknown]).code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: cannot revoke the token [ID]
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh token list` shows your tokens.
     ");
 }
@@ -244,7 +244,7 @@ fn a_token_cannot_make_a_stronger_one() {
     assert_eq!(run.stdout, "");
     insta::assert_snapshot!(run.said(&server), @r#"
     Error: cannot create the token
-    Caused by: this token lacks the permission "push", so it cannot give it away
+    Caused by: this token lacks the permission "push", so it cannot grant it
     Hint: `fh status` shows what your token may do.
     "#);
 }

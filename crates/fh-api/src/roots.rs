@@ -23,7 +23,7 @@ impl fmt::Display for InvalidRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no root: {}. A root is github:OWNER, gitlab:HOST/GROUP, aws:ACCOUNT or \
+            "{:?} is not a valid root: {}. A root is github:OWNER, gitlab:HOST/GROUP, aws:ACCOUNT or \
              kubernetes:ISSUER",
             self.given, self.reason
         )
@@ -83,10 +83,10 @@ impl FromStr for ForgeRoot {
         };
         let (kind, value) = text
             .split_once(':')
-            .ok_or_else(|| invalid("it does not say which forge"))?;
+            .ok_or_else(|| invalid("it does not name a forge"))?;
         if value.is_empty() || text.len() > MAX_ROOT || !value.bytes().all(|b| b.is_ascii_graphic())
         {
-            return Err(invalid("what stands behind the colon is no name"));
+            return Err(invalid("the text after the colon is not a valid name"));
         }
         let words = |text: &str, more: &[u8]| {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);

@@ -386,7 +386,7 @@ impl<'a> Uploads<'a> {
             self.finish(nar);
         } else if number + 1 == self.shared.nars[nar].parts {
             let reason = format!(
-                "the server has {} of its {} parts and does not call it complete",
+                "the server has {} of its {} parts but does not report it as complete",
                 answer.parts_received, self.shared.nars[nar].parts
             );
             self.fail(nar, FailureKind::Refused, &reason);

@@ -90,7 +90,7 @@ impl fmt::Display for Provider {
 
 /// A word that names no provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is none of {}", Provider::WORDS.join(", "))]
+#[error("{given:?} is not one of {}", Provider::WORDS.join(", "))]
 pub struct UnknownProvider {
     given: String,
 }

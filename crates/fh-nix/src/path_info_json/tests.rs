@@ -230,7 +230,7 @@ fn other_shapes() {
     for (json, problem) in [
         ("null", "expected the array or object"),
         ("1", "expected the array or object"),
-        ("[1]", "an element of the array is no object"),
+        ("[1]", "an element of the array is not an object"),
         ("[{}]", "an element of the array has no path"),
         ("{\"x\": 1}", "neither full store paths nor info"),
         (
@@ -253,7 +253,7 @@ fn other_shapes() {
             "version is Some(4)",
         ),
         (&mixed.to_string(), "mixes two shapes"),
-        (&duplicate, "stands there twice"),
+        (&duplicate, "appears twice"),
         (
             &format!("{{\"{}\": 1}}", full(FOO)),
             "neither an object nor null",

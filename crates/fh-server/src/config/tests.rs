@@ -157,7 +157,7 @@ fn errors_name_the_option_as_it_was_written() {
     );
     assert_eq!(
         refusal("\n\nlog-format = \"xml\""),
-        "/etc/fh/server.toml, line 4: `log-format`: \"xml\" is no log format; known are text and json"
+        "/etc/fh/server.toml, line 4: `log-format`: \"xml\" is not a log format; it must be text or json"
     );
 }
 

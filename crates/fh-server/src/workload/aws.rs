@@ -226,7 +226,7 @@ pub(super) async fn ask(checked: Checked) -> Result<Option<Map<String, Value>>, 
         return Err(Unreachable::Status(status));
     }
     let text =
-        std::str::from_utf8(&answer).map_err(|_| Unreachable::Content("the answer is no text"))?;
+        std::str::from_utf8(&answer).map_err(|_| Unreachable::Content("the answer is not text"))?;
     claims(text)
         .map(Some)
         .ok_or(Unreachable::Content("the answer is not understood"))

@@ -233,6 +233,6 @@ async fn fetch(
     }
     let document = fetch::answer(client.get(keys), MAX_DOCUMENT).await?;
     let set = serde_json::from_slice(&document)
-        .map_err(|_| Unreachable::Content("the key set is no JSON"))?;
+        .map_err(|_| Unreachable::Content("the key set is not JSON"))?;
     KeySet::read(&set).map_err(|_| Unreachable::Content("the key set has no usable key"))
 }

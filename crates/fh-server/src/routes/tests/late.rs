@@ -113,7 +113,11 @@ impl Scene {
         let asked = (method, path, self.bob.as_str());
         let answer = interrupted(&self.server, asked, &body, self.remove_bob()).await;
         let answer = answer.expect(404);
-        assert_eq!(answer.message(), "not found, or not yours to see", "{path}");
+        assert_eq!(
+            answer.message(),
+            "not found, or you do not have access",
+            "{path}"
+        );
         let mut after = self.done().await;
         assert_eq!(after.pop().unwrap(), "ann member.remove", "{path}");
         assert_eq!(after, before, "{path}");

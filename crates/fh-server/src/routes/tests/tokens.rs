@@ -21,15 +21,15 @@ async fn a_token_gives_away_no_more_than_it_has() {
     for (body, sentence) in [
         (
             json!({ "permissions": ["pull", "push"] }),
-            "this token lacks the permission \"push\", so it cannot give it away",
+            "this token lacks the permission \"push\", so it cannot grant it",
         ),
         (
             json!({ "flakes": ["*"] }),
-            "this token does not reach *, so it cannot give that away",
+            "this token does not reach *, so it cannot grant that",
         ),
         (
             json!({ "flakes": ["acme/app", "other/app"] }),
-            "this token does not reach other/app, so it cannot give that away",
+            "this token does not reach other/app, so it cannot grant that",
         ),
         (
             json!({ "permissions": [] }),
