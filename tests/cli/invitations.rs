@@ -225,7 +225,7 @@ fn an_organisation_for_somebody_else_is_made_without_oneself() {
     ann,owner,false,human,[TIME]
     $ fh org create more --owner admin
     Error: cannot create the organisation more
-    Caused by: server administrators alone make organisations for somebody else, with a token that is not narrowed
+    Caused by: only server administrators can create organisations for somebody else, with a token that is not narrowed
     Hint: Ask a server administrator for one: `fh org create ORG --owner USER`.
     "#);
 }
@@ -268,7 +268,7 @@ fn names_are_kept_and_keys_are_trusted() {
     insta::assert_snapshot!(told, @r#"
     $ fh org create acme
     Error: cannot create the organisation acme
-    Caused by: server administrators alone make organisations here, with a token that is not narrowed: the server's option organization-creation is "administrators"
+    Caused by: only server administrators can create organisations here, with a token that is not narrowed: the server's option organization-creation is "administrators"
     Hint: Ask a server administrator for one: `fh org create ORG --owner USER`.
     $ fh org create acme
     Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
@@ -293,7 +293,7 @@ fn names_are_kept_and_keys_are_trusted() {
     Deleted the organisation acme.
     $ fh org create acme
     Error: cannot create the organisation acme
-    Caused by: the name acme was given up by another organisation, and is kept until a server administrator frees it
+    Caused by: the name acme belonged to another organisation, and is reserved until a server administrator frees it
     Hint: `fh org list` shows your organisations.
     $ fh org free-name
     name,reserved_at

@@ -210,11 +210,11 @@ fn who_may_not_is_told_what_they_lack() {
     insta::assert_snapshot!(told, @r#"
     $ fh org delete acme
     Error: cannot delete the organisation acme
-    Caused by: the organisation acme has flakes still (1): delete them first
+    Caused by: the organisation acme still has flakes (1): delete them first
     Hint: `fh list flakes --owner acme` shows its flakes.
     $ fh member remove acme admin
     Error: cannot remove admin from acme
-    Caused by: this is the last owner of acme: make another one first
+    Caused by: this is the last owner of acme: add another one first
     Hint: Add another owner: `fh member set acme USER owner`
     $ fh team add acme/none alice
     Error: cannot add alice to acme/none
@@ -226,7 +226,7 @@ fn who_may_not_is_told_what_they_lack() {
     Hint: `fh team list acme` shows its teams.
     $ fh user disable admin
     Error: cannot change the account admin
-    Caused by: admin is the last administrator of the server: make another one first
+    Caused by: admin is the last administrator of the server: add another one first
     Hint: Add another one: `fh user set USER --server-admin true`
     $ fh user show nobody
     Error: cannot show the account nobody
@@ -285,7 +285,7 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
     $ fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
     Path:   3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
     Who:    admin
-    Answer: None of the flakes that you read with this token holds this path.
+    Answer: None of the flakes that you can read with this token holds this path.
     $ fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a --user nobody
     Path:   3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
     Who:    nobody

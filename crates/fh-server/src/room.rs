@@ -127,8 +127,8 @@ impl Room {
                 self.shared.given_up.store(true, Ordering::SeqCst);
                 *self.remembered() = None;
                 tracing::error!(
-                    "the disk is full: the reserve is used for taking access away, and nothing else is done \
-                     until there is room"
+                    "the disk is full: the reserve is used to remove access, and nothing else is written until \
+                     there is space"
                 );
                 true
             }
@@ -243,7 +243,7 @@ pub(crate) async fn watch(state: AppState) {
         };
         if was_kept && !kept {
             tracing::error!(
-                "there is no room on the disk for a reserve: nothing is written but what takes access away"
+                "there is no space on the disk for a reserve: only what removes access is written"
             );
         }
         was_kept = kept;

@@ -215,7 +215,7 @@ fn agree(resolved: &Resolved) -> Result<(), ConfigError> {
             .take(index)
             .any(|other| same(other, address))
         {
-            return refused("listen", format!("{address} is there twice"));
+            return refused("listen", format!("{address} is listed twice"));
         }
     }
     if let Some(address) = &settings.metrics_listen

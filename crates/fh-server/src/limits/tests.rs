@@ -201,7 +201,7 @@ async fn an_account_has_a_bounded_number_of_tokens_that_live() {
         .expect(429);
     assert_eq!(
         refused.message(),
-        "the account admin has 3 tokens that are good, and may have no more: revoke one first"
+        "the account admin has 3 valid tokens, which is the limit: revoke one first"
     );
     server.revoke(&second.token).await;
     server.mint(&server.admin, json!({})).await;

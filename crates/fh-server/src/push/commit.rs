@@ -192,7 +192,7 @@ fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Co
     }
     if !lacking.is_empty() {
         return Err(ApiError::Conflict(format!(
-            "{} of the push's paths have no content yet, upload it or plan the push again: {}",
+            "{} of the push's paths have no content yet; upload it or plan the push again: {}",
             lacking.len(),
             shortened(&lacking)
         )));

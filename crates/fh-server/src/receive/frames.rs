@@ -47,7 +47,7 @@ pub(crate) fn largest_for(content: u64) -> u64 {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameFault {
     /// Something else stands where a frame must begin.
-    #[error("at byte {offset}, something other than a zstd frame begins")]
+    #[error("at byte {offset}, there is something other than a zstd frame")]
     NoFrame {
         /// Where, in compressed bytes.
         offset: u64,
@@ -59,9 +59,7 @@ pub(crate) enum FrameFault {
         problem: &'static str,
     },
     /// Its window is larger than readers take.
-    #[error(
-        "at byte {offset}, a zstd frame begins that needs too much memory: a window of {window} bytes"
-    )]
+    #[error("at byte {offset}, a zstd frame needs too much memory: a window of {window} bytes")]
     Window {
         /// Where, in compressed bytes.
         offset: u64,
@@ -72,7 +70,7 @@ pub(crate) enum FrameFault {
     #[error("it ends in the middle of a zstd frame")]
     Truncated,
     /// A frame without content, where that is refused.
-    #[error("at byte {offset}, a zstd frame begins that holds nothing")]
+    #[error("at byte {offset}, there is an empty zstd frame")]
     Empty {
         /// Where, in compressed bytes.
         offset: u64,

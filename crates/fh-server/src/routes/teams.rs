@@ -38,12 +38,12 @@ pub(super) fn routes() -> Vec<Route> {
         delete(TEAM, "Delete a team and its grants", remove).answers_nothing(204),
         put(
             MEMBER,
-            "Put a member of the organisation into a team",
+            "Add a member of the organisation to a team",
             add_member,
         )
         .answers::<TeamMemberInfo>(200)
         .refuses(&[422]),
-        delete(MEMBER, "Take an account out of a team", remove_member)
+        delete(MEMBER, "Remove an account from a team", remove_member)
             .answers_nothing(204)
             .refuses(&[422]),
     ]
@@ -182,7 +182,7 @@ pub(crate) async fn add_member(
             let account = named::account(change, &path.user)?;
             if members::get(change, organization.id, account.id)?.is_none() {
                 return Err(ApiError::InvalidContent(format!(
-                    "{} is no member of {}, and only members can be in its teams",
+                    "{} is not a member of {}, and only members can be in its teams",
                     account.name, organization.name
                 )));
             }
@@ -262,7 +262,7 @@ fn decides_about(
         return Ok(());
     }
     Err(ApiError::Forbidden(format!(
-        "the team {} administers {}: only owners say who is in it",
+        "the team {} administers {}: only owners can change who is in it",
         team.name, organization.name
     )))
 }

@@ -148,7 +148,7 @@ pub(crate) async fn update(
                 && !accounts::others_manage_server(change, before.id)?
             {
                 return Err(ApiError::Conflict(format!(
-                    "{} is the last administrator of the server: make another one first",
+                    "{} is the last administrator of the server: add another one first",
                     before.name
                 )));
             }

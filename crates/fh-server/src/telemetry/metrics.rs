@@ -339,9 +339,12 @@ fn describe(recorder: &PrometheusRecorder) {
         ("fh_file_bytes_stored_total", "Their bytes, as stored."),
         (
             "fh_nars_verified_total",
-            "NARs that were what they were said to be.",
+            "NARs that matched their description.",
         ),
-        ("fh_nars_refused_total", "NARs that were not."),
+        (
+            "fh_nars_refused_total",
+            "NARs that did not match their description.",
+        ),
         (
             "fh_nars_damaged_total",
             "Stored NARs that were found to be missing or altered.",

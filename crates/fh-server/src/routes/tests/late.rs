@@ -418,7 +418,7 @@ async fn a_body_that_drips_has_a_time_as_a_whole() {
         let since = std::time::Instant::now();
         let answer = server.send(request).await.expect(408);
         assert!(since.elapsed().as_secs_f32() >= after);
-        let sentence = format!("the body did not come to its end within {after} seconds");
+        let sentence = format!("the body was not complete within {after} seconds");
         assert_eq!(answer.message(), sentence);
     }
 }

@@ -75,11 +75,11 @@ async fn a_wrong_body_is_refused_with_its_field() {
         (r#"{"expires_in":-1}"#, "the body's field expires_in is not"),
         (
             r#"{"admin":true}"#,
-            "the body's field admin is not what is expected here: unknown field",
+            "the body's field admin is invalid: unknown field",
         ),
         (
             r#"{"user":"ann","user":"bob"}"#,
-            "the body is not what is expected here: duplicate field",
+            "the body is invalid: duplicate field",
         ),
         ("", "the body is not what is expected here"),
         ("[", "the body is not what is expected here"),
@@ -169,7 +169,7 @@ async fn readiness_asks_the_storage() {
     // A success is remembered for some seconds.
     tokio::time::sleep(std::time::Duration::from_millis(5200)).await;
     let answer = server.get("/readyz", "").await.expect(503);
-    assert_eq!(answer.body, "not ready: the storage takes no data\n");
+    assert_eq!(answer.body, "not ready: the storage accepts no data\n");
     server.get("/healthz", "").await.expect(200);
 }
 

@@ -249,8 +249,8 @@ async fn a_policy_gives_nothing_that_the_token_lacks_which_sets_it() {
         assert_eq!(
             answer.message(),
             format!(
-                "a trust policy gives nothing that the token lacks which sets it, and this token \
-                 lacks {lacking}"
+                "a trust policy cannot grant what the token that sets it lacks, and this token lacks \
+                 {lacking}"
             ),
             "{change}"
         );
