@@ -74,7 +74,7 @@ fn what_is_offered_counts_once_it_is_accepted() {
     organization,membership,grants,created_at,accepted_at
     acme,,read on acme/app,[TIME],
     $ fh invitation accept acme
-    You are a guest of acme: what it grants counts (read on acme/app). Anyone who can push there can decide what runs on your machines.
+    You are a guest of acme: its grants are in effect (read on acme/app). Anyone who can push there can decide what runs on your machines.
     $ fh list flakes
     flake,visibility,role,paths,nar_size,last_push_at,description
     acme/app,private,read,0,0,,

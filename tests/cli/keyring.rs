@@ -173,6 +173,10 @@ fn without_a_bus_there_is_no_keyring() {
         "keyring",
     ];
     let run = world.with_stdin(&login, server.admin_token()).code(1);
-    assert!(run.stderr.contains("there is no keyring"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("there is no usable keyring"),
+        "{}",
+        run.stderr
+    );
     assert!(world.everything().is_empty());
 }

@@ -464,7 +464,7 @@ fn control_c_says_whether_something_was_sent() {
         // Kept open: a closed connection would be an answer.
         std::mem::forget(stream);
     });
-    assert!(said.contains("the push goes on from there"), "{said}");
+    assert!(said.contains("the push continues from there"), "{said}");
 
     // By the time that `nix` runs, Ctrl-C is listened for.
     let started = world.path("started");

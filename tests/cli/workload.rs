@@ -360,7 +360,7 @@ fn status_tells_of_the_identity() {
     let run = scene.job().fh(&["status"]).code(3);
     assert!(
         run.stderr
-            .contains("uses the identity of this GitHub Actions job."),
+            .contains("use the identity of this GitHub Actions job."),
         "{}",
         run.stderr
     );

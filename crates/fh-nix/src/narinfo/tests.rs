@@ -139,11 +139,11 @@ fn refused() {
         ),
         (
             with(&format!("StorePath: {base_name}")),
-            "does not lie in /nix/store",
+            "is not in /nix/store",
         ),
         (
             with(&format!("StorePath: /gnu/store/{base_name}")),
-            "does not lie in /nix/store",
+            "is not in /nix/store",
         ),
         (
             with(&format!("StorePath: /nix/store/{base_name}/x")),

@@ -158,7 +158,7 @@ async fn an_address_that_guesses_is_told_to_wait_and_who_shows_good_credentials_
         .parse()
         .unwrap();
     assert!((1..=12).contains(&wait), "{wait}");
-    assert!(refused.message().contains("credentials are bad"));
+    assert!(refused.message().contains("credentials are invalid"));
     // Good ones that the server has not seen before, from that very address.
     for token in &tokens {
         from(&server, &at(near), WHOAMI, token).await.expect(200);

@@ -325,7 +325,7 @@ mod tests {
         ] {
             let frames: Vec<&[u8]> = frames.iter().map(|frame| frame.as_slice()).collect();
             let error = decode(&frames).unwrap_err();
-            let told = format!("at byte {at}, a zstd frame begins that holds nothing");
+            let told = format!("at byte {at}, there is an empty zstd frame");
             assert_eq!(error.to_string(), told);
         }
     }
@@ -404,7 +404,7 @@ mod tests {
         for piece in [1, 5, 100] {
             let error = decode(BufReader::with_capacity(piece, whole.as_slice())).unwrap_err();
             let told = format!(
-                "at byte {at}, a zstd frame begins that needs too much memory: a window of 2147483648 bytes"
+                "at byte {at}, a zstd frame needs too much memory: a window of 2147483648 bytes"
             );
             assert_eq!(error.to_string(), told);
         }

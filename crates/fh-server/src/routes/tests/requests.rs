@@ -66,11 +66,11 @@ async fn a_wrong_body_is_refused_with_its_field() {
     for (body, sentence) in [
         (
             r#"{"flakes":["a/b","../c"]}"#,
-            "the body's field flakes[1] is not what is expected",
+            "the body's field flakes[1] is invalid",
         ),
         (
             r#"{"permissions":["all"]}"#,
-            "the body's field permissions[0] is not what is expected",
+            "the body's field permissions[0] is invalid",
         ),
         (r#"{"expires_in":-1}"#, "the body's field expires_in is not"),
         (
@@ -81,9 +81,9 @@ async fn a_wrong_body_is_refused_with_its_field() {
             r#"{"user":"ann","user":"bob"}"#,
             "the body is invalid: duplicate field",
         ),
-        ("", "the body is not what is expected here"),
-        ("[", "the body is not what is expected here"),
-        ("{} {}", "the body goes on after its JSON value"),
+        ("", "the body is invalid"),
+        ("[", "the body is invalid"),
+        ("{} {}", "the body continues after its JSON value"),
     ] {
         let answer = post(json, Body::from(body)).await.expect(400);
         assert!(

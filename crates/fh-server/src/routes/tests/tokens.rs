@@ -67,7 +67,7 @@ async fn a_token_ends_with_its_parent_at_the_latest() {
     assert_eq!(default.info.expires_at, short.info.expires_at);
     let sentence = refused(&server, &short.token, json!({ "expires_in": 7200 }), 403).await;
     assert!(
-        sentence.starts_with("a token ends no later than"),
+        sentence.starts_with("a token cannot expire later than"),
         "{sentence}"
     );
     let longest = server.state.settings().tokens.max_lifetime.as_secs();
