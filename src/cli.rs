@@ -67,7 +67,7 @@ pub(crate) struct Cli {
 const AFTER_HELP: &str = "\
 Examples:
   fh login --server https://cache.example.org     # log in, and set up Nix to read from there
-  fh push acme/app                                # push ./result and all that it needs
+  fh push acme/app                                # push ./result and its closure
   fh list flakes                                  # what you may read
 
 `fh help COMMAND` shows the help of a command.

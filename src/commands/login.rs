@@ -62,7 +62,7 @@ use crate::{keyring, terminal};
 Examples:
   fh login --server https://cache.example.org
   fh login --server http://localhost:8484 --token-file ~/.local/share/fh-server/admin.token
-  fh login --token-file token.txt                     # FlakeHub, or the server logged in to last
+  fh login --token-file token.txt                     # the default server
   fh login --server https://attic.example.org/cache   # a cache of an attic server
   echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
   fh login --organizations acme,beta                  # read from acme first, then from beta
@@ -88,7 +88,7 @@ In a job of GitLab CI:
       - nix build .#app
       - fh push acme/app
 
-Files (with XDG_CONFIG_HOME in place of ~/.config where that is set):
+Files (with XDG_CONFIG_HOME in place of ~/.config if that is set):
   ~/.config/fh/config.toml     the servers, and which one is the default
   ~/.config/fh/tokens/         their tokens, mode 0600; FlakeHub's is ~/.config/flakehub/auth
   ~/.config/fh/ledger.json     what was added to which file, for `fh logout`

@@ -27,7 +27,7 @@ Examples:
   fh status --json | jq -r .expires_at
 
 Exit status: 0 logged in; 3 logged out: there is no token, or the server does not accept it;
-4 cannot tell: the server was not reached or failed, or the keyring does not answer; 1 a file cannot
+4 unknown: the server was not reached or failed, or the keyring does not answer; 1 a file cannot
 be read; 2 usage. With `--all`, 4 if this is unknown for one, else 3 if one is logged out.")]
 pub(crate) struct StatusArguments {
     /// All servers that are known
@@ -146,7 +146,7 @@ fn classified(error: CommandError) -> CommandError {
             .context("you are logged out")
             .with_status(Status::LoggedOut),
         Some(_) => error
-            .context("cannot tell whether you are logged in")
+            .context("cannot find out whether you are logged in")
             .with_status(Status::CannotTell),
         None => error,
     }

@@ -15,7 +15,7 @@ fn who_until_when_and_what() {
     insta::assert_snapshot!(run.printed(&server), @r"
     Server:     [SERVER]
     User:       admin (human, server administrator)
-    Token:      [ID] (made by the server for its administrator)
+    Token:      [ID] (created by the server for its administrator)
     May:        pull push mint admin
     Flakes:     *
     Expires:    [DATE] (in 730 days)
@@ -77,7 +77,7 @@ fn a_server_that_is_not_there_cannot_tell() {
     server.stop().unwrap();
     let run = world.fh(&["status"]).code(4);
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: cannot tell whether you are logged in
+    Error: cannot find out whether you are logged in
     Caused by: cannot reach [SERVER]/api/v1/whoami: the connection was refused
     Hint: Check the address and the port, and that the server runs (`fh serve`).
     ");

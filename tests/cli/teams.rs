@@ -254,7 +254,7 @@ fn who_may_not_is_told_what_they_lack() {
     Hint: `fh org list` shows your organisations.
     $ fh token create --user admin
     Error: cannot create the token
-    Caused by: only a server administrator, with a token that reaches everything, mints tokens for other users, and an administrator of an organisation mints tokens for its service accounts, with a token that reaches all of it
+    Caused by: only a server administrator, with a token that reaches everything, can create tokens for other users, and an administrator of an organisation can create tokens for its service accounts, with a token that reaches all of it
     Hint: `fh status` shows what your token may do.
     "#);
     for command in [

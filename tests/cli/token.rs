@@ -227,7 +227,7 @@ fn a_token_is_shown_to_no_server_but_its_own() {
     User:        admin (human)
     May:         pull push mint admin
     Flakes:      *
-    Description: made by the server for its administrator
+    Description: created by the server for its administrator
     ");
 }
 

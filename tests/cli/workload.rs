@@ -471,7 +471,7 @@ fn a_renewal_that_fails_is_told_and_tried_again_while_the_command_goes_on() {
     let netrc = world.config("nix/netrc");
     let command = script(&format!("sleep 7; cat {}", netrc.display()));
     let run = world.fh(&keep_fresh(&command)).success();
-    let warning = "could not be renewed, and the command goes on";
+    let warning = "could not be renewed, and the command continues";
     assert!(run.stderr.contains(warning), "{}", run.stderr);
     assert!(
         run.stderr.contains("The token was renewed."),

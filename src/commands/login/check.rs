@@ -159,7 +159,7 @@ pub(super) fn shape(
             human::relative(begin, now)
         ));
         return Err(error.hint(skew("already valid").unwrap_or_else(|| {
-            "The clock of this machine, or of the one that made the token, is wrong.".to_owned()
+            "The clock of this machine, or of the one that created the token, is wrong.".to_owned()
         })));
     }
     Ok(expires_at)

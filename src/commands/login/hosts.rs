@@ -62,7 +62,7 @@ pub(super) async fn agree(
         return Ok(());
     }
     let (server, hosts) = (&site.server, unknown.join(" and "));
-    let sentence = format!("{server} says that it is also at {hosts}");
+    let sentence = format!("{server} reports that it is also at {hosts}");
     if arguments.dry_run {
         context.output.warning(&format!(
             "{sentence}, and a login would write your token into the netrc for that"

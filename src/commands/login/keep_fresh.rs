@@ -155,7 +155,7 @@ impl Session<'_> {
 
     fn warn(&self, error: &CommandError) {
         self.context.output.warning(&format!(
-            "the token for {} could not be renewed, and the command goes on: {}",
+            "the token for {} could not be renewed, and the command continues: {}",
             self.report.site.server,
             error.sentence()
         ));

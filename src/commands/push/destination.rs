@@ -310,7 +310,7 @@ async fn open_cache(
         .map_err(|error| attic_error(error).context(format!("cannot use {name} on {server}")))?;
     if let Some(elsewhere) = cache.elsewhere() {
         remark(&format!(
-            "{server} says that its API is at {elsewhere}. Your token is not sent there, and the push \
+            "{server} reports that its API is at {elsewhere}. Your token is not sent there, and the push \
              goes to {server}; if you trust that address, name it with --server."
         ));
     }

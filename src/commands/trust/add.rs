@@ -109,7 +109,7 @@ pub(crate) struct GithubArguments {
     #[arg(long, value_name = "N")]
     owner_id: Option<u64>,
 
-    /// A branch, or refs/tags/…; `*` stands for anything but a slash, `**` for anything
+    /// A branch, or refs/tags/…; `*` matches anything but a slash, `**` anything
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
 
@@ -161,7 +161,7 @@ pub(crate) struct GitlabArguments {
     #[arg(long, value_name = "N")]
     project_id: Option<u64>,
 
-    /// A branch, or refs/tags/…; `*` stands for anything but a slash, `**` for anything
+    /// A branch, or refs/tags/…; `*` matches anything but a slash, `**` anything
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
 

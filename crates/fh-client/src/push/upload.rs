@@ -169,7 +169,7 @@ impl<'a> Uploads<'a> {
             }
         }
         if (0..self.states.len()).any(|nar| self.is_undecided(nar)) {
-            let reason = "not all that was to be sent was made";
+            let reason = "not everything that was to be sent was created";
             return Err(Error::Threads(std::io::Error::other(reason)));
         }
         Ok(self.outcome)

@@ -71,8 +71,8 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_LISTEN",
         value_name: "ADDRESS",
         help: "Where to answer requests: IP:PORT or unix:/PATH. May be given several times.\n\n\
-               Port 0 lets the system choose. A Unix socket has the mode 660, or what \
-               unix:/PATH?mode=666 says. Sockets that systemd hands over replace the default; \
+               Port 0 lets the system choose. A Unix socket has the mode 660, or the one in \
+               unix:/PATH?mode=666. Sockets that systemd hands over replace the default; \
                with addresses given here, both are served.",
         default: Some("127.0.0.1:8484"),
         repeated: true,

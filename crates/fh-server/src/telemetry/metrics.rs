@@ -357,12 +357,9 @@ fn describe(recorder: &PrometheusRecorder) {
         ),
         (
             "fh_listings_made_total",
-            "Listings made of NARs because somebody asked for one.",
+            "Listings of NARs created on request.",
         ),
-        (
-            "fh_cache_answers_total",
-            "Answers to Nix, by where they came from.",
-        ),
+        ("fh_cache_answers_total", "Answers to Nix, by source."),
     ];
     for (name, text) in counters {
         recorder.describe_counter(KeyName::from(name), Some(Unit::Count), text.into());

@@ -181,7 +181,7 @@ pub(super) async fn instance(
     if !is_name {
         return Err(broken(Error::InvalidAnswer {
             url: format!("{base}/{ROLE_PATH}"),
-            reason: "it names no role".to_owned(),
+            reason: "it does not name a role".to_owned(),
         }));
     }
     let remote = at(&format!("{ROLE_PATH}{role}"), headers).map_err(broken)?;
