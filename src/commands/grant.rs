@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Who may read, push to and manage a flake
+/// Manage who may read, push to and administer a flake
 ///
 /// `read` allows substituting from the flake, `write` also pushing to it, `admin` also granting, changing the
 /// visibility and deleting. WHO is one of:

@@ -64,7 +64,7 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
                 let out_of_time = matches!(error, fh_client::Error::OutOfTime { .. });
                 let error = CommandError::from(error);
                 if out_of_time {
-                    error.context("cannot learn from Nix what to push")
+                    error.context("cannot find out from Nix what to push")
                 } else {
                     error
                 }

@@ -347,7 +347,7 @@ fn a_push_whose_time_is_over_says_so() {
     Error: cannot push to acme/app
     Caused by: the time limit of 1 s was reached
     Hint: Give it more time: `--timeout`
-    Error: cannot learn from Nix what to push
+    Error: cannot find out from Nix what to push
     Caused by: the time limit of 1 s was reached
     Hint: Give it more time: `--timeout`
     ");

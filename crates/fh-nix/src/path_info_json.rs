@@ -193,7 +193,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
         } else if !info {
             "there are neither full store paths nor info".to_owned()
         } else if !matches!(version, Some(2 | 3)) {
-            format!("its version is {version:?}, where 2 and 3 are known")
+            format!("its version is {version:?}, but only 2 and 3 are supported")
         } else if store_dir.as_deref() != Some(collector.store_dir.as_str()) {
             format!(
                 "its storeDir is {store_dir:?} instead of {:?}",

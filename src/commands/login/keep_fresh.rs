@@ -204,7 +204,7 @@ async fn accompany(running: &mut Child, signals: &mut Signals) -> Result<ExitSta
         tokio::select! {
             status = running.wait() => return status.map_err(|error| {
                 CommandError::new(Status::Failed, error)
-                    .context("cannot learn how the command ended")
+                    .context("cannot find out how the command ended")
             }),
             came = signals.next() => came.pass_on(running),
         }

@@ -310,7 +310,7 @@ mod tests {
 
     #[test]
     fn a_server_with_a_wrong_public_address_is_refused() {
-        insta::assert_snapshot!(refusal("https://a.org", "http://a.org"), @"https://a.org says that its cache is at http://a.org, where the token would travel unencrypted");
+        insta::assert_snapshot!(refusal("https://a.org", "http://a.org"), @"https://a.org reports that its cache is at http://a.org, where the token would travel unencrypted");
         insta::assert_snapshot!(refusal("http://a.org", "http://127.0.0.1:8484"), @"http://a.org reports that its cache is at http://127.0.0.1:8484, which is this machine itself");
         insta::assert_snapshot!(refusal("http://a.org", "ftp://a.org"), @r#"http://a.org reports an invalid address for its cache: "ftp://a.org" is not a valid server address: it must begin with https:// or http://"#);
     }

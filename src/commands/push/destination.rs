@@ -172,7 +172,7 @@ impl Destination {
             (Some(Protocol::FlakeHub), PushTarget::Flake(flake)) => {
                 if !flakehub.is_at(&server) {
                     return Err(CommandError::usage(format!("{server} is not FlakeHub"))
-                        .hint("`--api-addr` and `--cache-addr` say where another FlakeHub is."));
+                        .hint("`--api-addr` and `--cache-addr` set the addresses of another FlakeHub."));
                 }
                 Ok(Self::FlakeHub {
                     api: client(&flakehub.api)?,
@@ -216,8 +216,9 @@ impl Destination {
                 let name = flakehub::cache_of(&api, &flake, &listen)
                     .await
                     .map_err(|error| {
-                        CommandError::from(error)
-                            .context(format!("cannot learn which cache {flake} has on FlakeHub"))
+                        CommandError::from(error).context(format!(
+                            "cannot find out which cache {flake} has on FlakeHub"
+                        ))
                     })?;
                 open_cache(&cache, &name, &**observer, remark).await
             }

@@ -551,8 +551,8 @@ fn are_builders(org: &Name, role: Role, context: &Context) -> Result<bool, Comma
         return Ok(false);
     }
     context.output.remark(&format!(
-        "Where two pushes to flakes of {org} disagree about a store path, what its builders pushed is \
-         served, whatever people have pushed. Only owners of {org} can say who they are."
+        "If two pushes to flakes of {org} disagree about a store path, what its builders pushed is served. \
+         Only owners of {org} can choose its builders."
     ));
     context.wait("Nothing was changed.", async {
         terminal::confirm(&format!("Are these jobs builders of {org}?"), false).await

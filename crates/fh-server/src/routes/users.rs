@@ -33,7 +33,7 @@ pub(super) fn routes() -> Vec<Route> {
         get(USER, "One account, for server administrators", show).answers::<UserInfo>(200),
         patch(
             USER,
-            "Disable an account or not, and let it manage the server or not, for server administrators",
+            "Disable or enable an account, and allow or forbid it to manage the server, for server administrators",
             update,
         )
         .takes::<UpdateUser>()

@@ -332,7 +332,7 @@ impl Session<'_> {
                 status = running.wait() => {
                     let status = status.map_err(|error| {
                         CommandError::new(Status::Failed, error)
-                            .context("cannot learn how the command ended")
+                            .context("cannot find out how the command ended")
                     })?;
                     if ends == 0 && child::was_interrupted(status) {
                         // The same Ctrl-C is about to reach us: it must not count as the second.
