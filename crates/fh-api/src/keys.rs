@@ -13,15 +13,15 @@ pub struct KeyInfo {
     pub public_key: String,
     /// `active`, `standby` or `retired`.
     pub state: String,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// Since when it signs no more.
+    /// Since when it no longer signs.
     #[serde(with = "time::serde::rfc3339::option")]
     pub retired_at: Option<OffsetDateTime>,
 }
 
-/// `GET /api/v1/keys`, public; `GET /api/v1/orgs/{org}/keys`, for whoever may read something there; and the
+/// `GET /api/v1/keys`, public; `GET /api/v1/orgs/{org}/keys`, for anyone who may read something there; and the
 /// answer to a rotation, `POST …/keys/rotate`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

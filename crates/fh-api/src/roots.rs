@@ -140,8 +140,8 @@ impl fmt::Display for ForgeRoot {
     }
 }
 
-/// `POST /api/v1/orgs/{org}/roots`. An owner of the organisation asks for it; a server administrator, with a
-/// token that reaches everything, confirms it, or makes it confirmed at once.
+/// `POST /api/v1/orgs/{org}/roots`. An owner of the organisation requests it; a server administrator, with a
+/// token that reaches everything, confirms it, or creates it confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -158,7 +158,7 @@ pub struct RootInfo {
     pub organization: Name,
     /// The root.
     pub root: ForgeRoot,
-    /// GitHub's number of the owner, remembered at the first use: who gets the name later is somebody else.
+    /// GitHub's number of the owner, remembered at the first use: a later owner of the name has another one.
     #[serde(default)]
     pub owner_id: Option<String>,
     /// When it was asked for.
@@ -167,7 +167,7 @@ pub struct RootInfo {
     /// By whom, where the account is there still.
     #[serde(default)]
     pub requested_by: Option<Name>,
-    /// When a server administrator confirmed it; until then it means nothing.
+    /// When a server administrator confirmed it; until then it has no effect.
     #[serde(with = "time::serde::rfc3339::option")]
     pub confirmed_at: Option<OffsetDateTime>,
 }
