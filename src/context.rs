@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fh_api::Name;
+use fh_api::{ErrorCode, Name};
 use fh_auth::UnverifiedTimes;
 use fh_client::workload::{Connections, Manner, Provider, Workload, WorkloadSource};
 use fh_client::{
-    Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, FlakeHub, ServerEntry, ServerKind,
-    ServerUrl, TokenStore,
+    Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, Error as ClientError, FlakeHub,
+    ServerEntry, ServerKind, ServerUrl, TokenStore,
 };
 use fh_conf::regular;
 use secrecy::{ExposeSecret as _, SecretString};
@@ -169,7 +169,7 @@ impl Context {
     }
 
     /// An address, or the name of a server in `config.toml`.
-    fn named_server(&self, given: &str, origin: &str) -> Result<Selected, CommandError> {
+    pub(crate) fn named_server(&self, given: &str, origin: &str) -> Result<Selected, CommandError> {
         let address = given.parse::<ServerUrl>();
         let is_flakehub = |url: &ServerUrl| {
             [FlakeHub::API, FlakeHub::CACHE, FlakeHub::WEB].contains(&url.as_str())
@@ -270,6 +270,46 @@ impl Context {
                 origin: TokenOrigin::VariableFile(path.clone()),
             }),
         })
+    }
+
+    /// A refusal of a token, with the variable that it is from: logging in would not help.
+    pub(crate) fn naming_variable(&self, error: CommandError) -> CommandError {
+        let origin = match &self.settings.token {
+            None => return error,
+            Some(TokenInEnvironment::Value(_)) => variables::FH_TOKEN.name,
+            Some(TokenInEnvironment::File(_)) => variables::FH_TOKEN_FILE.name,
+        };
+        let is_refused = error.downcast_ref::<ClientError>().is_some_and(|error| {
+            matches!(error, ClientError::InvalidToken { .. })
+                || error.code() == Some(ErrorCode::Unauthorized)
+        });
+        if !is_refused {
+            return error;
+        }
+        error.replace_hints(format!(
+            "The token is from {origin}. Correct it, or unset {origin} to use the stored login."
+        ))
+    }
+
+    /// Warns of variables that go before what was just stored.
+    pub(crate) fn warn_of_variables(&self, server: &ServerUrl) {
+        let mut over = Vec::new();
+        if let Some(chosen) = &self.settings.server
+            && chosen.origin == variables::FH_SERVER.name
+            && self.server().ok().flatten().as_ref() != Some(server)
+        {
+            over.push(variables::FH_SERVER.name);
+        }
+        match &self.settings.token {
+            None => {}
+            Some(TokenInEnvironment::Value(_)) => over.push(variables::FH_TOKEN.name),
+            Some(TokenInEnvironment::File(_)) => over.push(variables::FH_TOKEN_FILE.name),
+        }
+        for name in over {
+            self.output.warning(&format!(
+                "{name} is set, and goes before what is stored: unset it to use {server}"
+            ));
+        }
     }
 
     /// A client for a server, without a token.

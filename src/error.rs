@@ -42,6 +42,8 @@ pub(crate) enum Status {
     Interrupted,
     /// 143: SIGTERM.
     Terminated,
+    /// 129: SIGHUP.
+    HungUp,
 }
 
 impl Status {
@@ -56,6 +58,7 @@ impl Status {
             Self::OutOfTime => 124,
             Self::Interrupted => 130,
             Self::Terminated => 143,
+            Self::HungUp => 129,
         }
     }
 }
@@ -94,6 +97,11 @@ impl CommandError {
     /// SIGTERM, and what there is to know about what was not finished; empty where nothing is.
     pub(crate) fn terminated(hint: impl Into<String>) -> Self {
         Self::ended(Status::Terminated, "ended by SIGTERM", hint)
+    }
+
+    /// SIGHUP, and what there is to know about what was not finished; empty where nothing is.
+    pub(crate) fn hung_up(hint: impl Into<String>) -> Self {
+        Self::ended(Status::HungUp, "ended by SIGHUP", hint)
     }
 
     fn ended(status: Status, what: &'static str, hint: impl Into<String>) -> Self {
@@ -158,6 +166,11 @@ impl CommandError {
     /// The library error at its root, where there is one.
     pub(crate) fn downcast_ref<E: std::error::Error + Send + Sync + 'static>(&self) -> Option<&E> {
         self.error.downcast_ref()
+    }
+
+    /// What there is to do next, each a sentence.
+    pub(crate) fn hints(&self) -> &[String] {
+        &self.hints
     }
 
     /// How the command ended.

@@ -1,5 +1,8 @@
 //! Running what waits for the network, until it is done, Ctrl-C is pressed, or the process is to end
-//! (SIGTERM, which is how CI calls off a job).
+//! (SIGTERM, which is how CI calls off a job; SIGHUP, which comes when a terminal is closed or a
+//! connection to it breaks).
+//!
+//! Invariant: a SIGHUP that is ignored when the process starts stays ignored, as after `nohup`.
 
 use std::future::Future;
 use std::time::Duration;
@@ -25,6 +28,7 @@ pub(crate) enum Threads {
 enum Interruption {
     ControlC,
     Termination,
+    Hangup,
 }
 
 /// How far apart one signal is heard by a child and by this process.
@@ -34,6 +38,8 @@ const AT_THE_SAME_TIME: Duration = Duration::from_millis(50);
 struct Listener {
     control_c: Signal,
     termination: Signal,
+    /// None where it is ignored, or where that cannot be found out.
+    hangup: Option<Signal>,
 }
 
 impl Listener {
@@ -49,6 +55,11 @@ impl Listener {
         Ok(Self {
             control_c: listen(SignalKind::interrupt())?,
             termination: listen(SignalKind::terminate())?,
+            hangup: if may_listen_for_hangup() {
+                Some(listen(SignalKind::hangup())?)
+            } else {
+                None
+            },
         })
     }
 
@@ -56,12 +67,41 @@ impl Listener {
         tokio::select! {
             _ = self.control_c.recv() => Interruption::ControlC,
             _ = self.termination.recv() => Interruption::Termination,
+            () = came(&mut self.hangup) => Interruption::Hangup,
         }
     }
 }
 
-/// Runs a future to its end. On Ctrl-C it is dropped where it stands, and the error hints at what
-/// `hint` says, which is asked for at once.
+/// Waits for a signal; for ever where it is not listened for.
+async fn came(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => {
+            signal.recv().await;
+        }
+        None => std::future::pending().await,
+    }
+}
+
+/// Whether the system says that SIGHUP is not ignored. Only Linux does; elsewhere the process leaves
+/// SIGHUP to the system, because to listen for it would undo `nohup`.
+fn may_listen_for_hangup() -> bool {
+    let status = std::fs::read_to_string("/proc/self/status");
+    status.is_ok_and(|status| ignores_hangup(&status) == Some(false))
+}
+
+/// Reads the line `SigIgn` of proc(5)'s `status`: a hexadecimal number in which bit N-1 stands for the
+/// signal N.
+fn ignores_hangup(status: &str) -> Option<bool> {
+    let ignored = status
+        .lines()
+        .find_map(|line| line.strip_prefix("SigIgn:"))?;
+    let ignored = u64::from_str_radix(ignored.trim(), 16).ok()?;
+    // SIGHUP is signal 1 everywhere.
+    Some(ignored & 1 != 0)
+}
+
+/// Runs a future to its end. On Ctrl-C, SIGTERM or SIGHUP it is dropped where it stands, and the error
+/// hints at what `hint` says, which is asked for at once.
 pub(crate) fn run<T>(
     threads: Threads,
     hint: impl FnOnce() -> &'static str,
@@ -99,8 +139,34 @@ pub(crate) fn run<T>(
         Err(match end {
             Interruption::ControlC => CommandError::interrupted(hint()),
             Interruption::Termination => CommandError::terminated(hint()),
+            Interruption::Hangup => CommandError::hung_up(hint()),
         })
     });
     runtime.shutdown_timeout(PATIENCE);
     result
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_hangup_is_seen() {
+        for (status, ignored) in [
+            (
+                "Name:\tfh\nSigIgn:\t0000000000000000\nSigCgt:\t0000000000000001\n",
+                Some(false),
+            ),
+            (
+                "SigBlk:\t0000000000000001\nSigIgn:\t0000000000001001\n",
+                Some(true),
+            ),
+            // Rust ignores SIGPIPE, signal 13.
+            ("SigIgn:\t0000000000001000\n", Some(false)),
+            ("SigIgn:\tx\n", None),
+            ("", None),
+        ] {
+            assert_eq!(ignores_hangup(status), ignored, "{status:?}");
+        }
+    }
 }

@@ -79,7 +79,16 @@ fn run(
 ) -> Result<ExitCode, CommandError> {
     let matches = cli::command().try_get_matches_from(arguments)?;
     let cli = Cli::from_arg_matches(&matches)?;
-    let settings = Settings::resolve(cli.global, environment)?;
+    let mut global = cli.global;
+    global.server = global.server.or(cli.command.server().cloned());
+    let settings = Settings::resolve(global, environment)?;
     let context = Context::new(settings);
-    commands::run(cli.command, &context)
+    let names_its_token = cli.command.names_its_token();
+    commands::run(cli.command, &context).map_err(|error| {
+        if names_its_token {
+            error
+        } else {
+            context.naming_variable(error)
+        }
+    })
 }

@@ -4,7 +4,7 @@
 //! which is shorter than some tokens. So the line is read byte by byte, with echo and signals off.
 //!
 //! Invariant: the terminal is put back as it was on every way out. The future holds the settings
-//! from before; whoever ends it, Ctrl-C or SIGTERM by [`crate::interrupt`], drops it, and that puts
+//! from before; whoever ends it, Ctrl-C, SIGTERM or SIGHUP by [`crate::interrupt`], drops it, and that puts
 //! them back. A thread of its own waits for keys, because nothing else ends a read from a terminal.
 
 use std::fs::File;
@@ -53,6 +53,19 @@ pub(crate) async fn read_secret(prompt: &str) -> Result<SecretString, CommandErr
             "what was typed is longer than 64 KiB, so it is not a token",
         )),
     }
+}
+
+/// Asks for a line of text that everybody may see.
+///
+/// # Errors
+/// A failure where there is no terminal to ask on, or it was closed.
+pub(crate) async fn ask(prompt: &str) -> Result<String, CommandError> {
+    let terminal = open()?;
+    (&*terminal)
+        .write_all(prompt.as_bytes())
+        .map_err(CommandError::asking)?;
+    let keys = Arc::clone(&terminal);
+    elsewhere(move || read_answer(&mut &*keys)).await
 }
 
 /// Asks a question that can be answered with yes or no; Enter alone is `default`.

@@ -4,6 +4,7 @@
 use std::io::{self, Read};
 use std::path::Path;
 
+use fh_client::bare_token;
 use fh_conf::regular::{self, Refused};
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret, SecretString};
@@ -49,9 +50,9 @@ pub(crate) fn from_filled_stdin() -> Result<Option<SecretString>, CommandError> 
     })
 }
 
-/// A token without the blanks around it; none where nothing is left.
+/// A token without what is around it; none where nothing is left.
 pub(crate) fn cleaned(token: &SecretString) -> Option<SecretString> {
-    let token = token.expose_secret().trim();
+    let token = bare_token(token.expose_secret());
     (!token.is_empty()).then(|| SecretString::from(token))
 }
 
@@ -73,7 +74,7 @@ fn invalid(reason: &str) -> io::Error {
 /// The token in a text; none where nothing is left without the blanks around it.
 fn token_of(bytes: &[u8]) -> io::Result<Option<SecretString>> {
     let text = std::str::from_utf8(bytes).map_err(|_| invalid("it is not valid UTF-8"))?;
-    let token = text.trim();
+    let token = bare_token(text);
     Ok((!token.is_empty()).then(|| SecretString::from(token)))
 }
 
@@ -86,6 +87,19 @@ mod tests {
         let token = read(&b" fh1_abc \r\n\n"[..]).unwrap().unwrap();
         assert_eq!(token.expose_secret(), "fh1_abc");
         assert!(read(&b" \n"[..]).unwrap().is_none());
+        // Neither does what editors and shells leave around it.
+        for text in [
+            "\u{feff}fh1_abc\r\n",
+            "\"fh1_abc\"",
+            "'fh1_abc'\n",
+            "\u{feff} \" fh1_abc \" ",
+        ] {
+            let token = read(text.as_bytes()).unwrap().unwrap();
+            assert_eq!(token.expose_secret(), "fh1_abc", "{text:?}");
+        }
+        let half = read(&b"\"fh1_abc'"[..]).unwrap().unwrap();
+        assert_eq!(half.expose_secret(), "\"fh1_abc'");
+        assert!(read(&b"\"\""[..]).unwrap().is_none());
         assert!(read(&b"\xff"[..]).is_err());
         assert!(read(io::repeat(b'x')).is_err());
     }

@@ -330,7 +330,7 @@ fn a_revoked_token_is_refused_at_once_and_nix_copes() {
             }
             let status = alice.fh(["status", "--json"]).ok().json();
             let id = status["token_id"].as_str().unwrap();
-            world.site.admin.fh(["token", "revoke", id]).ok();
+            world.site.admin.fh(["token", "revoke", "--yes", id]).ok();
 
             let token = alice.token();
             let answer = world.site.server.get("/nix-cache-info", Some(&token));

@@ -50,6 +50,10 @@ fn broken(ended: Ended, name: &str, words: &str) -> Value {
     let (outcome, about) = check(&report, name);
     assert_eq!(outcome, "failed", "{report:#}");
     assert!(about.contains(words), "{report:#}");
+    for check in report["checks"].as_array().unwrap() {
+        let needs_fix = check["outcome"] == "failed";
+        assert!(!needs_fix || check["fix"].is_string(), "{report:#}");
+    }
     report
 }
 
@@ -139,7 +143,7 @@ fn what_is_revoked_or_empty_or_gone_is_told_apart() {
     let revoked = reader(&site, nix, "revoked");
     let id = revoked.fh(["status", "--json"]).ok().json()["token_id"].clone();
     site.admin
-        .fh(["token", "revoke", id.as_str().unwrap()])
+        .fh(["token", "revoke", "--yes", id.as_str().unwrap()])
         .ok();
     broken(revoked.fh(["doctor", "--json"]), "token", "revoked");
 
@@ -149,8 +153,9 @@ fn what_is_revoked_or_empty_or_gone_is_told_apart() {
 
     let alone = reader(&site, nix, "alone");
     drop(site);
-    let report = alone.fh(["doctor", "--json"]).code(1).json();
-    assert_eq!(check(&report, "server").0, "failed", "{report:#}");
+    let report = broken(alone.fh(["doctor", "--json"]), "server", "cannot reach");
+    let fix = report["checks"][0]["fix"].as_str().unwrap();
+    assert!(fix.contains("curl -v http://127.0.0.1"), "{report:#}");
 }
 
 #[test]

@@ -59,7 +59,8 @@ fn a_client_with_both_keys_loses_nothing_and_one_that_missed_two_rotations_is_re
         substitutes(person, site.url(), &before);
     }
 
-    site.admin.fh(["key", "rotate", "--yes"]).ok();
+    site.admin.fh(["key", "rotate", "--yes"]).failed();
+    site.admin.fh(["key", "rotate", "--force", "--yes"]).ok();
     for (_, person) in &people {
         forget(person);
         let store = ScratchStore::new().unwrap();

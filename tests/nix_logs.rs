@@ -196,7 +196,7 @@ fn revoked_reads_nothing(site: &Site, nix: &'static Nix, logged: &Logged) {
     person.nix("nix", log).ok();
     let status = person.fh(["status", "--json"]).ok().json();
     let id = status["token_id"].as_str().unwrap();
-    site.admin.fh(["token", "revoke", id]).ok();
+    site.admin.fh(["token", "revoke", "--yes", id]).ok();
     let ended = person.nix("nix", log).failed();
     assert!(!ended.stdout.contains("building"), "{}", ended.stdout);
     let listing = format!("/{}.ls", hash_part(&logged.app));

@@ -254,7 +254,7 @@ fn a_derived_token_is_narrower_and_ends_with_the_one_it_was_derived_from() {
             .says(&["does not reach"]);
         let status = alice.fh(["status", "--json"]).ok().json();
         let id = status["token_id"].as_str().unwrap();
-        world.site.admin.fh(["token", "revoke", id]).ok();
+        world.site.admin.fh(["token", "revoke", "--yes", id]).ok();
         let store = ScratchStore::new().unwrap();
         friend
             .copy(world.site.url(), &store.uri(), world.one.top())
@@ -290,7 +290,7 @@ fn a_token_that_is_revoked_between_a_narinfo_and_its_nar_gets_no_nar() {
             });
             let status = alice.fh(["status", "--json"]).ok().json();
             let id = status["token_id"].as_str().unwrap();
-            world.site.admin.fh(["token", "revoke", id]).ok();
+            world.site.admin.fh(["token", "revoke", "--yes", id]).ok();
             proxy.open();
             copying.join().unwrap().failed();
         });

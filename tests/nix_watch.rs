@@ -386,3 +386,25 @@ impl Drop for Daemon {
         let _ = self.process.wait();
     }
 }
+
+#[test]
+fn json_is_one_object_after_the_end_of_the_command() {
+    let site = site();
+    let nix = versions().last().unwrap();
+    let builds = Builds::new(&site, nix, "json");
+    for (script, code, built) in [
+        ("$build two >&2", 0, 2),
+        ("true", 0, 0),
+        ("$build one >&2; $build many >&2; exit 7", 7, 7),
+    ] {
+        let ended = builds.run(&site, &["--json"], script).code(code);
+        assert!(!ended.stderr.contains("Pushed to"), "{ended}");
+        let told = ended.json();
+        assert_eq!(told["flake"], "acme/app", "{told:#}");
+        assert_eq!(told["complete"], true, "{told:#}");
+        assert_eq!(told["built"], built, "{told:#}");
+        assert_eq!(told["pushed"], built, "{told:#}");
+        assert_eq!(told["command_status"], code, "{told:#}");
+        assert_eq!(told["failed"], serde_json::json!([]), "{told:#}");
+    }
+}

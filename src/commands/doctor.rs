@@ -16,7 +16,7 @@ mod setup;
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_client::{Client, Error as ClientError, Reading, ServerKind};
+use fh_client::{Client, Error as ClientError, Reading, ServerKind, ServerUrl};
 use serde_json::json;
 use time::{Duration, OffsetDateTime};
 
@@ -51,10 +51,10 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, CommandError> {
     let findings = context.wait("", async { Ok(examine(context).await) })?;
     let works = findings
         .iter()
-        .all(|finding| finding.outcome != Outcome::Failed)
+        .all(|finding| finding.outcome() != Outcome::Failed)
         && findings
             .last()
-            .is_some_and(|last| last.check == probe::NAME && last.outcome == Outcome::Ok);
+            .is_some_and(|last| last.check() == probe::NAME && last.outcome() == Outcome::Ok);
     if context.output.is_json() {
         context
             .output
@@ -77,15 +77,20 @@ async fn examine(context: &Context) -> Vec<Finding> {
     let selected = match context.selected() {
         Ok(Some(selected)) => selected,
         Ok(None) => {
-            let missing = Finding::failed("server", "you are not logged in to any server")
-                .fix("fh login --server URL");
-            return vec![missing];
+            let about = "you are not logged in to any server";
+            return vec![Finding::failed("server", about, "fh login --server URL")];
         }
-        Err(error) => return vec![Finding::from_error("server", &error)],
+        Err(error) => {
+            return vec![Finding::from_error(
+                "server",
+                &error,
+                "fh login --server URL",
+            )];
+        }
     };
     let mut site = match recognise(&selected, context).await {
         Ok(site) => site,
-        Err(error) => return vec![Finding::from_error("server", &error)],
+        Err(error) => return vec![from_server("server", &error, selected.url())],
     };
     findings.push(Finding::ok(
         "server",
@@ -104,7 +109,7 @@ async fn examine(context: &Context) -> Vec<Finding> {
     if site.kind == ServerKind::Fh
         && let Err(error) = lines(context, &selected, &mut site, token.as_ref()).await
     {
-        findings.push(Finding::from_error("addresses", &error));
+        findings.push(from_server("addresses", &error, &site.server));
     }
     findings.push(trust(daemon));
     match nix::settings(daemon).await {
@@ -117,6 +122,26 @@ async fn examine(context: &Context) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// What a server, or the way to it, did wrong, as a check that failed.
+fn from_server(check: &'static str, error: &CommandError, server: &ServerUrl) -> Finding {
+    let log_in = format!("fh login --server {server}");
+    match error.downcast_ref::<ClientError>() {
+        // The error's own hint says no more than this command.
+        Some(ClientError::Unauthorized { .. }) => Finding::failed(check, error.sentence(), log_in),
+        Some(ClientError::Unreachable { .. } | ClientError::Status { .. }) => Finding::from_error(
+            check,
+            error,
+            format!("curl -v {server}   shows what answers"),
+        ),
+        Some(client) if client.status().is_some_and(|status| status >= 500) => Finding::from_error(
+            check,
+            error,
+            format!("curl -v {server}/readyz   shows how it is"),
+        ),
+        _ => Finding::from_error(check, error, log_in),
+    }
 }
 
 fn kind_in_words(kind: ServerKind) -> &'static str {
@@ -144,8 +169,8 @@ fn clock(site: &Site) -> Option<Finding> {
                      not yet valid",
                     skew.whole_seconds().abs()
                 ),
+                "timedatectl set-ntp true",
             )
-            .fix("timedatectl set-ntp true")
         }
     })
 }
@@ -182,16 +207,11 @@ async fn token(
             );
             return (none.fix(log_in), None);
         }
-        Err(error) => return (Finding::from_error("token", &error), None),
+        Err(error) => return (Finding::from_error("token", &error, log_in), None),
     };
     let finding = match accepted(context, site, &found).await {
         Ok(about) => about,
-        Err(error) => match error.downcast_ref::<ClientError>() {
-            Some(ClientError::Unauthorized { .. }) => {
-                Finding::from_error("token", &error).fix(log_in)
-            }
-            _ => Finding::from_error("token", &error),
-        },
+        Err(error) => from_server("token", &error, &site.server),
     };
     (finding, Some(found))
 }
@@ -224,10 +244,11 @@ async fn accepted(
         human::date(whoami.expires_at, now)
     );
     if !whoami.permissions.contains(&fh_api::Permission::Pull) {
-        return Ok(
-            Finding::failed("token", format!("{about}, but may not pull"))
-                .fix("fh token create --permission pull"),
-        );
+        return Ok(Finding::failed(
+            "token",
+            format!("{about}, but may not pull"),
+            "fh token create --permission pull",
+        ));
     }
     if whoami.expires_at - now < SOON {
         return Ok(Finding::warning("token", about)
@@ -268,7 +289,69 @@ fn trust(daemon: Daemon) -> Finding {
             NAME,
             "there is a Nix daemon, and this version of Nix does not report whether it trusts you",
         ),
-        Daemon::Unknown => Finding::failed(NAME, "Nix is not installed, or does not answer")
-            .fix("install Nix, or put it into PATH"),
+        Daemon::Unknown => Finding::failed(
+            NAME,
+            "Nix is not installed, or does not answer",
+            nix::INSTALL,
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fh_api::{ErrorBody, ErrorCode};
+    use fh_client::UnreachableCause;
+
+    use super::*;
+
+    #[test]
+    fn what_a_server_does_wrong_has_a_command_that_fixes_it() {
+        let url = || "https://x.org/api/v1/whoami".to_owned();
+        let api = |status, error| ClientError::Api {
+            url: url(),
+            status,
+            body: Box::new(ErrorBody {
+                code: status,
+                error,
+                message: "no".to_owned(),
+                request_id: None,
+            }),
+        };
+        let unreachable = |cause| ClientError::Unreachable { url: url(), cause };
+        for (error, expected) in [
+            (
+                unreachable(UnreachableCause::Refused),
+                "curl -v https://x.org",
+            ),
+            (
+                unreachable(UnreachableCause::TimedOut),
+                "curl -v https://x.org",
+            ),
+            (
+                ClientError::Unauthorized {
+                    url: url(),
+                    message: "it has ended".to_owned(),
+                },
+                "fh login --server https://x.org",
+            ),
+            (
+                api(500, ErrorCode::Internal),
+                "curl -v https://x.org/readyz",
+            ),
+            (
+                api(404, ErrorCode::NotFound),
+                "fh login --server https://x.org",
+            ),
+            (
+                api(400, ErrorCode::BadRequest),
+                "fh login --server https://x.org",
+            ),
+        ] {
+            let server = "https://x.org".parse().unwrap();
+            let error = CommandError::from(error);
+            let said = from_server("addresses", &error, &server).to_text();
+            let (_, fix) = said.split_once('\u{2192}').unwrap();
+            assert!(fix.contains(expected), "{said}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use fh_client::ServerUrl;
 use serde_json::json;
 use time::OffsetDateTime;
 
+use super::confirm::{Effect, Yes};
 use super::{IfMissing, list, made};
 use crate::cli::words;
 use crate::context::Context;
@@ -80,6 +81,9 @@ pub(crate) struct SetArguments {
 
     #[command(flatten)]
     change: Change,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 /// Delete a flake and everything that was pushed to it
@@ -94,9 +98,8 @@ pub(crate) struct DeleteArguments {
     #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
     flake: FlakeName,
 
-    /// Confirm the deletion, which cannot be undone
-    #[arg(long)]
-    yes: bool,
+    #[command(flatten)]
+    yes: Yes,
 }
 
 #[derive(Debug, Args)]
@@ -190,6 +193,16 @@ fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError
 
 fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
+    let flake = &arguments.flake;
+    if let Some(wider @ (Visibility::Public | Visibility::Unlisted)) = arguments.change.visibility {
+        let what = format!(
+            "This makes {flake} {wider}: anyone who knows its name can read all that was pushed to it."
+        );
+        let question = format!("Make it {wider}?");
+        arguments
+            .yes
+            .confirm(Effect::Exposes, &what, &question, context)?;
+    }
     let change = UpdateFlake {
         visibility: arguments.change.visibility,
         description: arguments.change.description,
@@ -202,13 +215,11 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
 
 fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
     let flake = &arguments.flake;
-    if !arguments.yes {
-        return Err(CommandError::usage(format!(
-            "this deletes {flake} and everything that was pushed to it, and cannot be undone"
-        ))
-        .hint(format!("To delete it: `fh flake delete {flake} --yes`")));
-    }
     let client = context.client_with_token()?;
+    let what =
+        format!("This deletes {flake} with all that was pushed to it, and nothing brings it back.");
+    let yes = arguments.yes;
+    yes.confirm(Effect::Loses, &what, "Delete the flake?", context)?;
     context.change(format_args!("cannot delete {flake}"), async {
         client.delete_flake(flake).await
     })?;

@@ -4,6 +4,7 @@ use clap::Args;
 use fh_api::{ErrorCode, Name, NameKind, ReservedName};
 use serde_json::json;
 
+use super::confirm::{Effect, Yes};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -22,6 +23,9 @@ pub(crate) struct FreeNameArguments {
     /// The name; without it, the reserved names are listed
     #[arg(value_name = "NAME")]
     name: Option<Name>,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 pub(super) fn run(
@@ -40,6 +44,12 @@ pub(super) fn run(
         context.output.when_empty(&names, "No names are reserved.");
         return Ok(());
     };
+    let what = format!(
+        "Whoever gets the name {name} next may be taken for its previous owner by tokens, nix.conf lines and \
+         trust policies that name it."
+    );
+    let yes = arguments.yes;
+    yes.confirm(Effect::Exposes, &what, "Free the name?", context)?;
     context
         .change(format_args!("cannot free the name {name}"), async {
             client.free_name(kind, name).await

@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, FlakePattern, GrantInfo, Role, Subject};
 use serde_json::json;
 
+use super::is_there;
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -147,10 +148,18 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
     let RemoveArguments { on, who } = arguments;
     let client = context.client_with_token()?;
-    context
+    let was_there = context
         .change(
             format_args!("cannot remove the role of {who} on {on}"),
-            async { client.remove_grant(on, who).await },
+            async {
+                let was_there = is_there(client.grants(on).await, |list| {
+                    list.grants
+                        .iter()
+                        .any(|grant| is_same_subject(&grant.subject, who))
+                })?;
+                client.remove_grant(on, who).await?;
+                Ok(was_there)
+            },
         )
         .map_err(|error| {
             error.hint_for(
@@ -158,11 +167,16 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
                 format!("`fh grant list {}` shows who has a role.", quoted(on)),
             )
         })?;
-    context
-        .output
-        .done(&json!({ "on": on, "subject": who, "role": null }), |_| {
-            format!("Removed the role of {who} on {on}.")
-        })
+    context.output.done(
+        &json!({ "on": on, "subject": who, "role": null, "removed": was_there }),
+        |_| {
+            if was_there {
+                format!("Removed the role of {who} on {on}.")
+            } else {
+                format!("{who} had no role on {on}: there was nothing to remove.")
+            }
+        },
+    )
 }
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
@@ -188,6 +202,12 @@ fn org_of(on: &FlakePattern) -> String {
         FlakePattern::Organization(org) => org.to_string(),
         FlakePattern::Flake(flake) => flake.org.to_string(),
     }
+}
+
+/// Whether both are one, as the server compares names.
+fn is_same_subject(one: &Subject, other: &Subject) -> bool {
+    let (one, other) = (one.to_string(), other.to_string());
+    one.eq_ignore_ascii_case(&other)
 }
 
 /// As a shell takes it.

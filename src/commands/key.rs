@@ -1,7 +1,9 @@
 //! `fh key`: the keys that a server signs store paths with.
 
 use clap::{Args, Subcommand};
-use fh_api::{KeyInfo, KeyList, Name};
+use fh_api::{ErrorCode, KeyInfo, KeyList, Name, RotateKeys, Signing};
+use fh_client::Client;
+use time::OffsetDateTime;
 
 use crate::context::Context;
 use crate::error::CommandError;
@@ -42,21 +44,58 @@ struct Whose {
 /// Server administrators can rotate all keys; owners of an organisation can rotate its keys.
 ///
 /// Clients that trust both keys, as `fh login` sets them up, keep working. Run `fh login` on them again before
-/// the next rotation, so that they trust the new standby; a client that trusts neither key can no longer
-/// substitute from this server. The secret of the retired key is erased.
+/// the next rotation, so that they trust the new standby; a client that trusts neither key cannot substitute
+/// from this server until it logs in again. So the server refuses a second rotation until the standby is old
+/// enough (30 days, or its `min-key-age`). The secret of the retired key is erased.
+///
+/// On a terminal you are asked first. Without one `--yes` is needed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh key rotate
   fh key rotate --yes --json
-  fh key rotate --org acme")]
+  fh key rotate --org acme
+  fh key rotate --force")]
 pub(crate) struct RotateArguments {
     #[command(flatten)]
     whose: Whose,
 
+    /// Rotate although the standby key is new
+    ///
+    /// Clients that have not logged in since it was made substitute nothing until they log in again.
+    #[arg(long)]
+    force: bool,
+
     /// Do not ask
     #[arg(short, long)]
     yes: bool,
+}
+
+impl RotateArguments {
+    /// The same command with one more option, to be copied.
+    fn with(&self, option: &str, context: &Context) -> String {
+        let mut words = vec!["fh key rotate"];
+        if let Some(org) = &self.whose.org {
+            words.extend(["--org", org.as_str()]);
+        }
+        let server = context.settings.server.as_ref();
+        if let Some(server) = server.filter(|server| server.origin == "--server") {
+            words.extend(["--server", server.value.as_str()]);
+        }
+        let given = [
+            (self.force, "--force"),
+            (self.yes, "--yes"),
+            (context.output.is_json(), "--json"),
+        ];
+        words.extend(
+            given
+                .iter()
+                .filter(|(given, _)| *given)
+                .map(|(_, word)| *word),
+        );
+        words.push(option);
+        format!("`{}`", words.join(" "))
+    }
 }
 
 pub(crate) fn run(command: &KeyCommand, context: &Context) -> Result<(), CommandError> {
@@ -69,27 +108,51 @@ pub(crate) fn run(command: &KeyCommand, context: &Context) -> Result<(), Command
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
     let found = context.ask("cannot list the keys", async {
-        match &arguments.whose.org {
-            None => client.keys().await,
-            Some(org) => client.organization_keys(org).await,
-        }
+        told(&client, arguments.whose.org.as_ref()).await
     })?;
     context.output.list(&columns(), &found.keys)
 }
 
+async fn told(client: &Client, org: Option<&Name>) -> fh_client::Result<KeyList> {
+    match org {
+        None => client.keys().await,
+        Some(org) => client.organization_keys(org).await,
+    }
+}
+
 fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client_with_token()?;
     let terminals = context.settings.terminals;
-    if !arguments.yes && terminals.stdin && terminals.stderr && !context.output.is_json() {
-        let whose = match &arguments.whose.org {
-            None => client.base_url().to_string(),
-            Some(org) => org.to_string(),
+    let can_ask = terminals.stdin && terminals.stderr && !context.output.is_json();
+    if !arguments.yes && !can_ask {
+        let why = if context.output.is_json() {
+            "with `--json` nobody is asked"
+        } else {
+            "there is no terminal to ask on"
         };
-        context.output.remark(&format!(
-            "The standby key of {whose} becomes active, and the active one is retired.\n\
-             Clients that trust both keys keep working. Clients set up before the last rotation do not trust \
-             the standby key: they cannot substitute what it signs until they log in again."
-        ));
+        return Err(
+            CommandError::usage(format!("a rotation cannot be undone, and {why}")).hint(format!(
+                "To do it: {}",
+                arguments.with("--yes", context)
+            )),
+        );
+    }
+    let client = context.client_with_token()?;
+    let org = arguments.whose.org.as_ref();
+    if !arguments.yes || arguments.force {
+        // Who may rotate the keys of an organisation may be shown none of them.
+        let before = context.wait("Nothing was changed.", async {
+            Ok(told(&client, org).await.ok())
+        })?;
+        let whose = org.map_or_else(|| client.base_url().to_string(), Name::to_string);
+        let said = loss(
+            &whose,
+            before.as_ref(),
+            arguments.force,
+            OffsetDateTime::now_utc(),
+        );
+        context.output.remark(&said);
+    }
+    if !arguments.yes {
         let confirmed = context.wait("Nothing was changed.", async {
             terminal::confirm("Rotate the keys?", false).await
         })?;
@@ -97,13 +160,69 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
             return Err(CommandError::failed("not confirmed").hint("Nothing was changed."));
         }
     }
-    let keys = context.change("cannot rotate the keys", async {
-        match &arguments.whose.org {
-            None => client.rotate_keys().await,
-            Some(org) => client.rotate_organization_keys(org).await,
-        }
-    })?;
+    let wanted = RotateKeys {
+        force: arguments.force,
+    };
+    let keys = context
+        .change("cannot rotate the keys", async {
+            match org {
+                None => client.rotate_keys(&wanted).await,
+                Some(org) => client.rotate_organization_keys(org, &wanted).await,
+            }
+        })
+        .map_err(|error| refused(error, arguments, &client, context))?;
     context.output.done(&keys, sentence)
+}
+
+/// Says what to do where the server refuses because the standby key is new.
+fn refused(
+    error: CommandError,
+    arguments: &RotateArguments,
+    client: &Client,
+    context: &Context,
+) -> CommandError {
+    let is_conflict = error
+        .downcast_ref::<fh_client::Error>()
+        .is_some_and(|error| error.code() == Some(ErrorCode::Conflict));
+    // Where all organisations share the keys, one has none to rotate, with force neither.
+    let have_keys = |found: fh_api::Discovery| found.signing == Signing::PerOrganization;
+    let can_force = is_conflict
+        && !arguments.force
+        && (arguments.whose.org.is_none()
+            || context
+                .ask("cannot tell whose keys sign", client.discovery())
+                .is_ok_and(have_keys));
+    if !can_force {
+        return error;
+    }
+    error.hint(format!(
+        "Let the clients log in again until then: `fh login`. To rotate now all the same: {}",
+        arguments.with("--force", context)
+    ))
+}
+
+/// What a rotation of these keys does to clients.
+fn loss(whose: &str, before: Option<&KeyList>, is_forced: bool, now: OffsetDateTime) -> String {
+    let said = format!(
+        "The standby key of {whose} will sign, and the active one never again. Clients that have both keys \
+         lose nothing."
+    );
+    let of_state =
+        |state: &str| before.and_then(|list| list.keys.iter().find(|key| key.state == state));
+    // Up to the first rotation every client was set up with both.
+    let is_first = before.is_some() && of_state("retired").is_none();
+    if is_first && !is_forced {
+        return said;
+    }
+    let made = match of_state("standby") {
+        Some(standby) => format!("{}, when", human::date(standby.created_at, now)),
+        None => "the time when".to_owned(),
+    };
+    format!(
+        "{said}\nClients that were set up before {made} the standby key was made, and have not logged in since, \
+         have neither key afterwards: they substitute nothing from {whose} until they log in again. The server \
+         does not know which machines these are."
+    )
 }
 
 fn sentence(list: &KeyList) -> String {

@@ -27,7 +27,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::Args;
-use fh_client::{Client, ServerKind, TokenStore};
+use fh_client::{Client, Error as ClientError, ServerKind, TokenStore};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -37,6 +37,7 @@ use crate::commands::login::lines::LineOptions;
 use crate::commands::login::narrow::Narrowed;
 use crate::commands::login::plan::{Plan, Wanted};
 use crate::commands::login::report::Report;
+use crate::commands::login::token::Origin;
 use crate::commands::login::workload::{Granted, WorkloadOptions};
 use crate::commands::logout;
 use crate::context::{Context, Selected};
@@ -47,12 +48,13 @@ use crate::{keyring, terminal};
 
 /// Log in to a server, and set up Nix to substitute from it
 ///
-/// The default server is the one logged in to last, or FlakeHub if there is none. The token is taken from
-/// `--token-file`, else from stdin if that is not a terminal, else from FH_TOKEN or FH_TOKEN_FILE, else fh asks
-/// for it. The server checks it before anything is written. Then fh shows all changes and, on a terminal, asks
-/// before making them: the token goes to a file that only you can read, an entry to the netrc that Nix reads,
-/// and the server's substituter and public keys to nix.conf. Existing settings stay; either everything is
-/// written or nothing. A second run changes nothing. `fh logout` removes what was added.
+/// The default server is the one logged in to last; if there is none, fh asks for it, and a script uses FlakeHub.
+/// The token is taken from `--token-file`, else from stdin if that is not a terminal, else from FH_TOKEN or
+/// FH_TOKEN_FILE, else fh uses the stored token of that server, else it asks for one. The server checks it before
+/// anything is written. Then fh shows all changes and, on a terminal, asks before making them: the token goes to
+/// a file that only you can read, an entry to the netrc that Nix reads, and the server's substituter and public
+/// keys to nix.conf. Existing settings stay; either everything is written or nothing. A second run changes
+/// nothing. `fh logout` removes what was added.
 ///
 /// A CI job, a machine in a cloud or a pod needs no token: with `--workload` it logs in with its own identity,
 /// if a trust policy of the server allows it. `--keep-fresh` keeps that login valid while a command runs, and
@@ -60,7 +62,7 @@ use crate::{keyring, terminal};
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh login --server https://cache.example.org
+  fh login https://cache.example.org
   fh login --server http://localhost:8484 --token-file ~/.local/share/fh-server/admin.token
   fh login --token-file token.txt                     # the default server
   fh login --server https://attic.example.org/cache   # a cache of an attic server
@@ -105,6 +107,10 @@ FH_FRONTEND_ADDR.
 Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command; 128 plus
 the number of the signal that ended it; 127 if it was not found; 126 if it cannot be run.")]
 pub(crate) struct LoginArguments {
+    /// The server, as `--server` names it
+    #[arg(value_name = "URL", conflicts_with = "server", add = crate::completion::servers())]
+    url: Option<String>,
+
     #[command(flatten)]
     token: token::TokenOptions,
 
@@ -168,12 +174,23 @@ pub(crate) struct LoginArguments {
 }
 
 impl LoginArguments {
+    /// The server, where it stands without `--server`.
+    pub(crate) fn url(&self) -> Option<&String> {
+        self.url.as_ref()
+    }
+
     fn scope(&self) -> Scope {
         match self.scope.as_str() {
             "user" => Scope::User,
             "system" => Scope::System,
             _ => Scope::automatic(),
         }
+    }
+
+    /// Whether there is somebody who can say which server is meant.
+    fn may_be_asked(&self, context: &Context) -> bool {
+        let terminals = context.settings.terminals;
+        terminals.stdin && terminals.stderr && !self.offline
     }
 
     /// Whether there is somebody to ask before anything is changed.
@@ -213,9 +230,10 @@ async fn log_in(
     arguments: &LoginArguments,
     context: &Context,
 ) -> Result<Option<(Report, Option<Granted>)>, CommandError> {
-    // Where nothing is said and nothing is known: what the existing fh would do.
     let selected = match context.selected()? {
         Some(selected) => selected,
+        None if arguments.may_be_asked(context) => ask_for_server(context).await?,
+        // What the existing fh does in scripts.
         None => Selected::FlakeHub(context.flakehub()?),
     };
     let mut site = if arguments.offline {
@@ -230,17 +248,23 @@ async fn log_in(
     } else {
         None
     };
-    let token = match &granted {
-        Some(granted) => granted.exchanged.token.clone(),
+    let (token, origin) = match &granted {
+        Some(granted) => (granted.exchanged.token.clone(), Origin::Given),
         None => token::get(&arguments.token, &site, context).await?,
     };
-    let identity = if arguments.offline {
-        Identity {
-            expires_at: check::shape(&site, &token, OffsetDateTime::now_utc())?,
-            ..Identity::default()
+    let (token, identity) = match checked(arguments, &mut site, &token, context).await {
+        Ok(identity) => (token, identity),
+        // The stored one was nobody's choice: somebody who can be asked has another.
+        Err(error) if origin.is_stored() && says_no(&error) && context.settings.terminals.stdin => {
+            context.output.warning(&format!(
+                "the stored token does not do any longer: {}",
+                error.sentence()
+            ));
+            let token = token::ask(&site, context).await?;
+            let identity = checked(arguments, &mut site, &token, context).await?;
+            (token, identity)
         }
-    } else {
-        check::token(&mut site, &token, context).await?
+        Err(error) => return Err(origin.named_in(error)),
     };
     let login = Login {
         token,
@@ -303,6 +327,42 @@ async fn log_in(
         machine,
     };
     Ok(Some((report, granted)))
+}
+
+/// Where nothing is said and nothing is known.
+async fn ask_for_server(context: &Context) -> Result<Selected, CommandError> {
+    let answer = terminal::ask("Which server? Its address, or Enter for FlakeHub: ").await?;
+    match answer.trim() {
+        "" => Ok(Selected::FlakeHub(context.flakehub()?)),
+        server => context.named_server(server, "the answer"),
+    }
+}
+
+/// Whether a token was refused, by its own words or by the server's.
+fn says_no(error: &CommandError) -> bool {
+    match error.downcast_ref::<ClientError>() {
+        None => true,
+        Some(error) => matches!(
+            error,
+            ClientError::Unauthorized { .. } | ClientError::InvalidToken { .. }
+        ),
+    }
+}
+
+/// Whose a token is, as the server says; with --offline, what can be said without it.
+async fn checked(
+    arguments: &LoginArguments,
+    site: &mut Site,
+    token: &SecretString,
+    context: &Context,
+) -> Result<Identity, CommandError> {
+    if !arguments.offline {
+        return check::token(site, token, context).await;
+    }
+    Ok(Identity {
+        expires_at: check::offline(site, token, OffsetDateTime::now_utc())?,
+        ..Identity::default()
+    })
 }
 
 /// A token, and whose it is.

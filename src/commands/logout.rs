@@ -22,7 +22,8 @@ use crate::setup::{self, Change, Changes, Files, KeyringChange, LEDGER, Privacy}
 /// Log out of a server: remove what `fh login` added to your files, and the stored token
 ///
 /// It removes the netrc entry, the lines of nix.conf and the files that logins added, and restores a netrc
-/// entry that a login replaced. What you have changed since stays as it is. Other servers keep what they need.
+/// entry that a login replaced and the permission bits of the netrc. What you have changed since stays as it
+/// is. Other servers keep what they need.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -233,7 +234,7 @@ fn plan(target: &Target, context: &Context, gone: &mut Gone) -> Result<Changes, 
         .collect();
     for path in paths {
         let text = files.look(&path)?.unwrap_or_default().to_vec();
-        let (kind, privacy, after) = if holds_netrc_entries(&ledger, &path, &target.owner)? {
+        let (kind, privacy, after) = if ledger.is_netrc(&path) {
             let mut netrc = Netrc::parse(&text)?;
             let taken = ledger.take_back_netrc(&path, &target.owner, &mut netrc)?;
             gone.remarks.extend(
@@ -241,7 +242,10 @@ fn plan(target: &Target, context: &Context, gone: &mut Gone) -> Result<Changes, 
                     .iter()
                     .filter_map(|(host, taken)| remark(host, taken, &path)),
             );
-            ("netrc", Privacy::Private, netrc.to_bytes())
+            let mode = files.mode(&path);
+            let mode = mode.and_then(|now| ledger.take_back_mode(&path, &target.owner, now));
+            let privacy = mode.map_or(Privacy::Kept, Privacy::GivenBack);
+            ("netrc", privacy, netrc.to_bytes())
         } else {
             let mut conf = NixConf::parse(&text, &path, &mut |path| files.look_included(path))?;
             ledger.take_back_nix_conf(&path, &target.owner, &mut conf)?;
@@ -296,13 +300,6 @@ fn plan(target: &Target, context: &Context, gone: &mut Gone) -> Result<Changes, 
         after,
     ));
     Ok(changes)
-}
-
-/// Whether what is noted of a file are netrc entries, and not settings of a nix.conf.
-fn holds_netrc_entries(ledger: &Ledger, path: &Path, owner: &str) -> Result<bool, CommandError> {
-    let mut netrc = Netrc::parse(b"")?;
-    let taken = ledger.clone().take_back_netrc(path, owner, &mut netrc)?;
-    Ok(!taken.is_empty())
 }
 
 /// What a person may not expect.

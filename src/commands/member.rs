@@ -4,7 +4,9 @@ use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, MemberInfo, Name, OrganizationRole};
 use serde_json::json;
 
+use super::confirm::{Effect, Yes};
 use super::org::not_found;
+use super::{is_same_name, is_there};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -19,6 +21,7 @@ use crate::output::{Column, column, human};
 #[command(verbatim_doc_comment)]
 pub(crate) enum MemberCommand {
     List(ListArguments),
+    #[command(visible_alias = "add")]
     Set(SetArguments),
     Remove(RemoveArguments),
 }
@@ -68,7 +71,8 @@ pub(crate) struct SetArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh member remove acme alice")]
+  fh member remove acme alice
+  fh member remove acme alice --yes")]
 pub(crate) struct RemoveArguments {
     /// The organisation
     #[arg(value_name = "ORG", add = crate::completion::organizations())]
@@ -77,6 +81,9 @@ pub(crate) struct RemoveArguments {
     /// The account
     #[arg(value_name = "USER")]
     user: Name,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 pub(crate) fn run(command: MemberCommand, context: &Context) -> Result<(), CommandError> {
@@ -124,16 +131,34 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
-    let RemoveArguments { org, user } = arguments;
+    let RemoveArguments { org, user, yes } = arguments;
     let client = context.client_with_token()?;
-    context
+    let what = format!(
+        "This removes {user} from {org} and its teams, and all that {org} has granted to {user} by name."
+    );
+    let question = format!("Remove {user}?");
+    yes.confirm(Effect::Loses, &what, &question, context)?;
+    let was_there = context
         .change(format_args!("cannot remove {user} from {org}"), async {
-            client.remove_member(org, user).await
+            let was_there = is_there(client.members(org).await, |list| {
+                list.members
+                    .iter()
+                    .any(|member| is_same_name(&member.user, user))
+            })?;
+            client.remove_member(org, user).await?;
+            Ok(was_there)
         })
         .map_err(|error| trouble(error, org))?;
     context
         .output
-        .done(&json!({ "org": org, "user": user, "role": null }), |_| {
+        .done(&json!({ "org": org, "user": user, "role": null, "removed": was_there }), |_| {
+            if !was_there {
+                // Of a guest the list of members does not tell.
+                return format!(
+                    "{user} was no member of {org}. If {org} had granted something to {user} by name, that \
+                     is gone."
+                );
+            }
             format!(
                 "Removed {user} from {org} and its teams, and what {org} had granted to {user} by name."
             )

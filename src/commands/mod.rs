@@ -4,6 +4,7 @@
 mod audit;
 pub(crate) mod child;
 mod completion;
+mod confirm;
 mod doctor;
 mod flake;
 mod follow;
@@ -18,6 +19,8 @@ mod man;
 mod member;
 mod org;
 mod push;
+mod reach;
+mod scoped;
 #[cfg(feature = "server")]
 mod serve;
 mod server;
@@ -92,6 +95,19 @@ pub(crate) enum Command {
 pub(crate) const REMEMBER_NAMES: &str = "__remember-names";
 
 impl Command {
+    /// The server, where the command itself names it.
+    pub(crate) fn server(&self) -> Option<&String> {
+        match self {
+            Self::Login(arguments) => arguments.url(),
+            _ => None,
+        }
+    }
+
+    /// Whether it says itself where a token that is refused came from.
+    pub(crate) fn names_its_token(&self) -> bool {
+        matches!(self, Self::Login(_))
+    }
+
     fn has_own_log(&self) -> bool {
         #[cfg(feature = "server")]
         return matches!(self, Self::Serve(_));
@@ -143,6 +159,24 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
 fn joined<T: std::fmt::Display>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(ToString::to_string).collect();
     items.join(" ")
+}
+
+/// Whether something is there, by what the server shows of it. Where the server refuses to show it, it is
+/// taken to be there: what is done next tells more.
+fn is_there<T>(
+    shown: fh_client::Result<T>,
+    finds: impl FnOnce(&T) -> bool,
+) -> fh_client::Result<bool> {
+    match shown {
+        Ok(shown) => Ok(finds(&shown)),
+        Err(error) if error.status().is_some() => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Whether both are one name, as the server compares them: without regard to case.
+fn is_same_name(one: &fh_api::Name, other: &fh_api::Name) -> bool {
+    one.folded() == other.folded()
 }
 
 /// How every command that makes something is repeated by a script.

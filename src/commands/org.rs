@@ -9,6 +9,7 @@ use fh_api::{
 use serde_json::json;
 use time::OffsetDateTime;
 
+use super::confirm::{Effect, Yes};
 use super::free_name::{self, FreeNameArguments};
 use super::{IfMissing, made};
 use crate::cli::words;
@@ -123,11 +124,15 @@ struct Change {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh org leave acme")]
+  fh org leave acme
+  fh org leave acme --yes")]
 pub(crate) struct LeaveArguments {
     /// The organisation
     #[arg(value_name = "ORG", add = crate::completion::organizations())]
     org: Name,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 /// Delete an organisation that has no flakes (owners)
@@ -137,11 +142,15 @@ pub(crate) struct LeaveArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh org delete acme")]
+  fh org delete acme
+  fh org delete acme --yes")]
 pub(crate) struct DeleteArguments {
     /// The organisation
     #[arg(value_name = "ORG", add = crate::completion::organizations())]
     org: Name,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 pub(crate) fn run(command: OrgCommand, context: &Context) -> Result<(), CommandError> {
@@ -249,7 +258,13 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
 
 fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let org = &arguments.org;
+    let LeaveArguments { org, yes } = arguments;
+    let what = format!(
+        "You lose your place in {org}, and all that it has granted to you by name. To come back you need a \
+         new invitation."
+    );
+    let question = format!("Leave {org}?");
+    yes.confirm(Effect::Loses, &what, &question, context)?;
     let user = context
         .change(format_args!("cannot leave {org}"), async {
             let user = client.whoami().await?.user;
@@ -273,7 +288,12 @@ fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandErr
 
 fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let org = &arguments.org;
+    let DeleteArguments { org, yes } = arguments;
+    let what = format!(
+        "This deletes {org} with its members, teams, grants and trust policies, and its service accounts \
+         with their tokens."
+    );
+    yes.confirm(Effect::Loses, &what, "Delete the organisation?", context)?;
     context
         .change(
             format_args!("cannot delete the organisation {org}"),
@@ -330,6 +350,6 @@ fn columns() -> Vec<Column<OrganizationInfo>> {
             human::timestamp(org.created_at)
         })
         .shown(|org, now| human::relative(org.created_at, now)),
-        column("id", "ID", |org: &OrganizationInfo| org.id.to_string()),
+        column("id", "ID", |org: &OrganizationInfo| org.id.to_string()).hidden(),
     ]
 }

@@ -7,9 +7,9 @@ mod progress;
 mod report;
 mod watch;
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::{self, BufRead as _};
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -40,9 +40,10 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     let manner = Manner::new(arguments, context);
     let Manner { push: options, .. } = &manner;
     let deadline = options.deadline;
-    let named = named(arguments)?;
+    let tools = silent_tools(arguments, context)?;
+    let named = named(arguments, &tools.store_dir)?;
     let progress = Arc::new(Progress::new(&arguments.target, options.dry_run, context));
-    let tools = tools(arguments, &progress, context)?;
+    let tools = telling(tools, &progress);
 
     let observer: Arc<dyn PushObserver> = progress.clone();
     let started = AtomicBool::new(false);
@@ -77,7 +78,23 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
                 error = deadline.passed() => Err(error.into()),
             }
         };
-        let both = async { tokio::try_join!(closure, opened) };
+        let both = async {
+            if !named
+                .iter()
+                .any(|name| may_be_built(name, &tools.store_dir))
+            {
+                return tokio::try_join!(closure, opened);
+            }
+            // What has to be built first can take long: a push that is refused is told before.
+            let opened = opened.await?;
+            let allowed = tokio::select! {
+                biased;
+                allowed = opened.check(&observer) => allowed,
+                error = deadline.passed() => Err(error),
+            };
+            allowed.map_err(|error| opened.explain(error, &arguments.target))?;
+            Ok((closure.await?, opened))
+        };
         let (closure, opened) = progress.shown_during(both).await?;
         started.store(!options.dry_run, Ordering::Relaxed);
         progress.planning(closure.paths.len());
@@ -98,20 +115,26 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     )
 }
 
-/// What to push: the arguments, then the lines of stdin, else `./result`.
-fn named(arguments: &PushArguments) -> Result<Vec<OsString>, CommandError> {
-    let mut named = arguments.paths.clone();
+/// What to push: the arguments, then what stdin names, else `./result`.
+fn named(arguments: &PushArguments, store_dir: &StoreDir) -> Result<Vec<OsString>, CommandError> {
+    let paths = arguments.paths.iter();
+    let mut named: Vec<OsString> = paths
+        .flat_map(|path| {
+            let words = lines_or_words(path.as_bytes(), store_dir);
+            // An empty variable is no reason to push something else.
+            if words.is_empty() {
+                vec![path.clone()]
+            } else {
+                words
+            }
+        })
+        .collect();
     if arguments.stdin {
         for line in io::stdin().lock().split(b'\n') {
-            let mut line = line.map_err(|error| {
+            let line = line.map_err(|error| {
                 CommandError::file("read paths from", Path::new("stdin"), error)
             })?;
-            if line.last() == Some(&b'\r') {
-                line.pop();
-            }
-            if !line.is_empty() {
-                named.push(OsString::from_vec(line));
-            }
+            named.extend(lines_or_words(&line, store_dir));
         }
         // A build that made nothing is no reason to push something else.
         if named.is_empty() {
@@ -128,18 +151,45 @@ fn named(arguments: &PushArguments) -> Result<Vec<OsString>, CommandError> {
     Ok(named)
 }
 
-/// The Nix that is asked, and about which store; what it says while it builds is shown.
-fn tools(
-    arguments: &PushArguments,
-    progress: &Arc<Progress>,
-    context: &Context,
-) -> Result<NixTools, CommandError> {
+/// Whether something has to be built before it can be pushed: what is neither there nor a store path.
+fn may_be_built(name: &OsStr, store_dir: &StoreDir) -> bool {
+    let bytes = name.as_bytes();
+    // The outputs of a derivation: /nix/store/….drv^out.
+    let outputs = bytes.contains(&b'^');
+    let in_store = bytes.starts_with(store_dir.as_str().as_bytes());
+    outputs || !in_store && Path::new(name).symlink_metadata().is_err()
+}
+
+/// What a line names: store paths, where every word of it is one, as in Nix's `$OUT_PATHS`; else one thing, whose
+/// name may have blanks. Those around it do not count.
+fn lines_or_words(line: &[u8], store_dir: &StoreDir) -> Vec<OsString> {
+    let line = line.trim_ascii();
+    let is_in_store = |word: &&[u8]| {
+        let below = word.strip_prefix(store_dir.as_str().as_bytes());
+        below.is_some_and(|below| below.starts_with(b"/"))
+    };
+    let words = line
+        .split(|byte| byte.is_ascii_whitespace())
+        .filter(|word| !word.is_empty());
+    let named: Vec<&[u8]> = if words.clone().all(|word| is_in_store(&word)) {
+        words.collect()
+    } else {
+        vec![line]
+    };
+    named
+        .into_iter()
+        .map(|name| OsStr::from_bytes(name).to_owned())
+        .collect()
+}
+
+/// The same Nix; what it says while it builds is shown.
+fn telling(tools: NixTools, progress: &Arc<Progress>) -> NixTools {
     let said = progress.clone();
     let messages: NixMessages = Arc::new(move |line: &str| said.nix(line));
-    Ok(NixTools {
+    NixTools {
         messages: Some(messages),
-        ..silent_tools(arguments, context)?
-    })
+        ..tools
+    }
 }
 
 /// The Nix that is asked, and about which store.

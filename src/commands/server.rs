@@ -126,6 +126,7 @@ fn choose(name: &str, context: &Context) -> Result<(), CommandError> {
     }
     context
         .output
-        .remark(&format!("Default server is now {}.", entry.url));
+        .remark(&format!("The default server is now {}.", entry.url));
+    context.warn_of_variables(&entry.url);
     Ok(())
 }

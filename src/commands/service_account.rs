@@ -1,10 +1,13 @@
 //! `fh service-account`: accounts of machines that belong to an organisation.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateServiceAccount, ErrorCode, Name};
+use fh_api::{CreateServiceAccount, ErrorCode, Name, OrganizationRole};
+use fh_client::Client;
 use serde_json::json;
 
+use super::confirm::{Effect, Yes};
 use super::org::not_found;
+use super::scoped::Scoped;
 use super::{IfMissing, made, user};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -17,7 +20,8 @@ use crate::error::CommandError;
 pub(crate) enum ServiceAccountCommand {
     Create(CreateArguments),
     List(ListArguments),
-    Remove(RemoveArguments),
+    #[command(visible_alias = "remove")]
+    Delete(DeleteArguments),
 }
 
 /// Create a service account
@@ -26,17 +30,13 @@ pub(crate) enum ServiceAccountCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh service-account create acme acme-fleet
+  fh service-account create acme/acme-fleet
   fh grant add acme/app acme-fleet read
-  fh token create --user acme-fleet > fleet.token")]
+  fh token create --user acme-fleet --out fleet.token")]
 pub(crate) struct CreateArguments {
-    /// The organisation that it belongs to
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
-
-    /// Its name, unique on the server: letters, digits, `-`, `_` and `.`, at most 64
-    #[arg(value_name = "NAME")]
-    name: Name,
+    // The name is unique on the server.
+    #[command(flatten)]
+    account: Scoped,
 
     #[command(flatten)]
     if_missing: IfMissing,
@@ -53,34 +53,33 @@ pub(crate) struct ListArguments {
     org: Name,
 }
 
-/// Remove a service account: its tokens are no longer valid
+/// Delete a service account and its tokens
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh service-account remove acme acme-fleet")]
-pub(crate) struct RemoveArguments {
-    /// The organisation that it belongs to
-    #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
+  fh service-account delete acme/acme-fleet
+  fh service-account delete acme/acme-fleet --yes")]
+pub(crate) struct DeleteArguments {
+    #[command(flatten)]
+    account: Scoped,
 
-    /// Its name
-    #[arg(value_name = "NAME")]
-    name: Name,
+    #[command(flatten)]
+    yes: Yes,
 }
 
 pub(crate) fn run(command: ServiceAccountCommand, context: &Context) -> Result<(), CommandError> {
     match command {
         ServiceAccountCommand::Create(arguments) => create(arguments, context),
         ServiceAccountCommand::List(arguments) => list(&arguments, context),
-        ServiceAccountCommand::Remove(arguments) => remove(&arguments, context),
+        ServiceAccountCommand::Delete(arguments) => delete(&arguments, context),
     }
 }
 
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let org = arguments.org;
+    let (org, name) = arguments.account.names()?;
     let new = CreateServiceAccount {
-        name: arguments.name,
+        name,
         exist_ok: arguments.if_missing.set,
     };
     let answer = context
@@ -124,13 +123,19 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     Ok(())
 }
 
-fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
-    let RemoveArguments { org, name } = arguments;
+fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
+    let (org, name) = match arguments.account.parse()? {
+        (Some(org), name) => (org, name),
+        (None, name) => (organization_of(&name, &client, context)?, name),
+    };
+    let what = format!("This deletes the service account {name} of {org}, with its tokens.");
+    let yes = arguments.yes;
+    yes.confirm(Effect::Loses, &what, "Delete the service account?", context)?;
     context
         .change(
-            format_args!("cannot remove the service account {name}"),
-            async { client.remove_service_account(org, name).await },
+            format_args!("cannot delete the service account {name}"),
+            async { client.remove_service_account(&org, &name).await },
         )
         .map_err(|error| {
             let hint = format!("`fh service-account list {org}` shows those of {org}.");
@@ -138,6 +143,32 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
         })?;
     context.output.done(
         &json!({ "org": org, "name": name, "deleted": true }),
-        |_| format!("Removed the service account {name} of {org}, with its tokens."),
+        |_| format!("Deleted the service account {name} of {org}, with its tokens."),
     )
+}
+
+/// The organisation of a service account of which the name alone was said, as `list` prints it.
+fn organization_of(name: &Name, client: &Client, context: &Context) -> Result<Name, CommandError> {
+    let found = context.ask(
+        format_args!("cannot find the service account {name}"),
+        async {
+            for org in client.organizations().await?.orgs {
+                // Only administrators see an organisation's service accounts.
+                if org.role < Some(OrganizationRole::Admin) {
+                    continue;
+                }
+                let accounts = client.service_accounts(&org.name).await?.users;
+                if accounts.iter().any(|account| account.name == *name) {
+                    return Ok(Some(org.name));
+                }
+            }
+            Ok(None)
+        },
+    )?;
+    found.ok_or_else(|| {
+        CommandError::failed(format!(
+            "no organisation that you administer has a service account {name}"
+        ))
+        .hint("`fh service-account list ORG` lists the service accounts of an organisation.")
+    })
 }

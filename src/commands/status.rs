@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use time::OffsetDateTime;
 
 use super::login::attic_cache;
+use super::reach::Reach;
 use crate::context::{Context, Selected, TokenOrigin, no_server};
 use crate::error::{CommandError, Status};
 use crate::output::human;
@@ -281,13 +282,15 @@ fn print(server: &str, login: &Login, context: &Context) -> Result<(), CommandEr
             if let Some(description) = &whoami.token_description {
                 token.push_str(&format!(" ({description})"));
             }
+            let reach = Reach::from(whoami);
             lines.extend([
                 ("User", user),
                 ("Token", token),
                 ("May", super::joined(&whoami.permissions)),
-                ("Flakes", super::joined(&whoami.flakes)),
-                ("Expires", expires),
+                ("Flakes", reach.flakes()),
             ]);
+            lines.extend(reach.limits());
+            lines.push(("Expires", expires));
         }
         None => {
             lines.push(("Kind", login.kind.to_string()));

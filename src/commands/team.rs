@@ -5,10 +5,12 @@ use std::str::FromStr;
 
 use clap::{Args, Subcommand};
 use fh_api::{CreateTeam, ErrorCode, InvalidName, Name, TeamInfo, TeamMemberInfo};
+use serde::Serialize;
 use serde_json::json;
 
+use super::confirm::{Effect, Yes};
 use super::org::not_found;
-use super::{IfMissing, made};
+use super::{IfMissing, is_same_name, is_there, made};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human, number};
@@ -126,11 +128,15 @@ pub(crate) struct RemoveArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh team delete acme/ops")]
+  fh team delete acme/ops
+  fh team delete acme/ops --yes")]
 pub(crate) struct DeleteArguments {
     /// The team
     #[arg(value_name = "ORG/TEAM")]
     team: TeamName,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 pub(crate) fn run(command: TeamCommand, context: &Context) -> Result<(), CommandError> {
@@ -140,7 +146,7 @@ pub(crate) fn run(command: TeamCommand, context: &Context) -> Result<(), Command
         TeamCommand::Show(arguments) => show(&arguments.team, context),
         TeamCommand::Add(arguments) => add(&arguments, context),
         TeamCommand::Remove(arguments) => remove(&arguments, context),
-        TeamCommand::Delete(arguments) => delete(&arguments.team, context),
+        TeamCommand::Delete(arguments) => delete(&arguments, context),
     }
 }
 
@@ -177,7 +183,8 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
         })
         .map_err(not_found)?
         .teams;
-    context.output.list(&columns(), &found)?;
+    let listed: Vec<Listed<'_>> = found.iter().map(|team| Listed { team, org }).collect();
+    context.output.list(&columns(), &listed)?;
     context.output.when_empty(
         &found,
         &format!("{org} has no teams. Create one: `fh team create {org}/TEAM`"),
@@ -234,18 +241,31 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     let RemoveArguments { team, users } = arguments;
     let client = context.client_with_token()?;
     for user in users {
-        context
+        let was_there = context
             .change(format_args!("cannot remove {user} from {team}"), async {
-                client.remove_team_member(&team.org, &team.team, user).await
+                let shown = client.team(&team.org, &team.team).await;
+                let was_there = is_there(shown, |shown| {
+                    shown
+                        .members
+                        .iter()
+                        .any(|member| is_same_name(&member.user, user))
+                })?;
+                client
+                    .remove_team_member(&team.org, &team.team, user)
+                    .await?;
+                Ok(was_there)
             })
             .map_err(|error| {
                 let hint = format!("`fh team show {team}` shows who is in it.");
                 no_team(error, team).hint_for(ErrorCode::InvalidContent, hint)
             })?;
         if !context.output.is_json() {
-            context
-                .output
-                .remark(&format!("{user} is no longer in {team}."));
+            let text = if was_there {
+                format!("{user} is no longer in {team}.")
+            } else {
+                format!("{user} was not in {team}: there was nothing to remove.")
+            };
+            context.output.remark(&text);
         }
     }
     if context.output.is_json() {
@@ -254,8 +274,11 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     Ok(())
 }
 
-fn delete(team: &TeamName, context: &Context) -> Result<(), CommandError> {
+fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
+    let DeleteArguments { team, yes } = arguments;
     let client = context.client_with_token()?;
+    let what = format!("This deletes the team {team} with all that was granted to it.");
+    yes.confirm(Effect::Loses, &what, "Delete the team?", context)?;
     context
         .change(format_args!("cannot delete the team {team}"), async {
             client.delete_team(&team.org, &team.team).await
@@ -273,17 +296,28 @@ fn no_team(error: CommandError, team: &TeamName) -> CommandError {
     error.hint_for(ErrorCode::NotFound, hint)
 }
 
-fn columns() -> Vec<Column<TeamInfo>> {
+/// A team in the list of its organisation's.
+#[derive(Serialize)]
+struct Listed<'a> {
+    #[serde(flatten)]
+    team: &'a TeamInfo,
+    #[serde(skip)]
+    org: &'a Name,
+}
+
+fn columns<'a>() -> Vec<Column<Listed<'a>>> {
     vec![
-        column("name", "TEAM", |team: &TeamInfo| team.name.to_string()),
-        number("members", "MEMBERS", |team: &TeamInfo| {
-            team.members.to_string()
+        // In a table as the other commands take it.
+        column("name", "TEAM", |of: &Listed<'_>| of.team.name.to_string())
+            .shown(|of, _| format!("{}/{}", of.org, of.team.name)),
+        number("members", "MEMBERS", |of: &Listed<'_>| {
+            of.team.members.to_string()
         }),
-        column("created_at", "CREATED", |team: &TeamInfo| {
-            human::timestamp(team.created_at)
+        column("created_at", "CREATED", |of: &Listed<'_>| {
+            human::timestamp(of.team.created_at)
         })
-        .shown(|team, now| human::relative(team.created_at, now)),
-        column("id", "ID", |team: &TeamInfo| team.id.to_string()),
+        .shown(|of, now| human::relative(of.team.created_at, now)),
+        column("id", "ID", |of: &Listed<'_>| of.team.id.to_string()).hidden(),
     ]
 }
 

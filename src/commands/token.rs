@@ -2,6 +2,7 @@
 
 mod create;
 mod inspect;
+mod out;
 mod revoke;
 mod rotate;
 
@@ -19,7 +20,9 @@ use crate::output::{Column, column, human};
 pub(crate) enum TokenCommand {
     Create(create::CreateArguments),
     List(ListArguments),
+    #[command(visible_alias = "show")]
     Inspect(inspect::InspectArguments),
+    #[command(visible_alias = "delete")]
     Revoke(revoke::RevokeArguments),
     Rotate(rotate::RotateArguments),
 }

@@ -4,8 +4,9 @@ use clap::{Args, Subcommand};
 use fh_api::{CreateUser, ErrorCode, Name, NameKind, UpdateUser, UserInfo, UserKind};
 use time::OffsetDateTime;
 
+use super::confirm::{Effect, Yes};
 use super::free_name::{self, FreeNameArguments};
-use super::{IfMissing, made};
+use super::{IfMissing, is_there, made};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -32,7 +33,7 @@ pub(crate) enum UserCommand {
 Examples:
   fh user create alice
   fh grant add acme/app alice read
-  fh token create --user alice > alice.token
+  fh token create --user alice --out alice.token
 
   fh user create builder-1 --kind service --if-missing")]
 pub(crate) struct CreateArguments {
@@ -80,6 +81,9 @@ pub(crate) struct SetArguments {
     /// Whether it may manage the whole server
     #[arg(long, value_name = "BOOL", required = true, action = clap::ArgAction::Set)]
     server_admin: bool,
+
+    #[command(flatten)]
+    yes: Yes,
 }
 
 /// Disable an account: its tokens are refused until it is enabled again
@@ -110,6 +114,16 @@ pub(crate) fn run(command: UserCommand, context: &Context) -> Result<(), Command
         UserCommand::List(ListArguments {}) => list(context),
         UserCommand::Show(arguments) => show(&arguments.user, context),
         UserCommand::Set(arguments) => {
+            if arguments.server_admin {
+                let what = format!("This lets {} manage the whole server.", arguments.user);
+                let yes = arguments.yes;
+                yes.confirm(
+                    Effect::Exposes,
+                    &what,
+                    "Make them a server administrator?",
+                    context,
+                )?;
+            }
             let change = UpdateUser {
                 server_admin: Some(arguments.server_admin),
                 disabled: None,
@@ -190,9 +204,16 @@ fn disable(user: &Name, disabled: bool, context: &Context) -> Result<(), Command
 
 fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let changed = context
+    let (changed, was_so) = context
         .change(format_args!("cannot change the account {user}"), async {
-            client.update_user(user, change).await
+            let was_so = match change.disabled {
+                None => false,
+                // Where the account is not shown, the change itself tells why.
+                Some(disabled) => !is_there(client.user(user).await, |user| {
+                    user.disabled_at.is_some() != disabled
+                })?,
+            };
+            Ok((client.update_user(user, change).await?, was_so))
         })
         .map_err(|error| {
             let hint = "Add another one: `fh user set USER --server-admin true`";
@@ -200,6 +221,14 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
         })?;
     context.output.done(&changed, |user| {
         let name = &user.name;
+        if was_so {
+            let state = if user.disabled_at.is_some() {
+                "is disabled already"
+            } else {
+                "is not disabled"
+            };
+            return format!("{name} {state}: nothing was changed.");
+        }
         if user.disabled_at.is_some() {
             return format!("{name} is disabled: all tokens of this account are refused.");
         }
@@ -243,6 +272,6 @@ pub(super) fn columns() -> Vec<Column<UserInfo>> {
             human::timestamp(user.created_at)
         })
         .shown(|user, now| human::relative(user.created_at, now)),
-        column("id", "ID", |user: &UserInfo| user.id.to_string()),
+        column("id", "ID", |user: &UserInfo| user.id.to_string()).hidden(),
     ]
 }

@@ -100,6 +100,8 @@ fn exit_codes_are_as_documented() {
         (Status::LoggedOut, 3),
         (Status::CannotTell, 4),
         (Status::Interrupted, 130),
+        (Status::Terminated, 143),
+        (Status::HungUp, 129),
     ] {
         assert_eq!(status.code(), code);
     }

@@ -136,19 +136,7 @@ impl Output {
         if self.is_json() {
             return self.json(record);
         }
-        let width = lines
-            .iter()
-            .map(|(label, _)| label.len())
-            .max()
-            .unwrap_or(0)
-            + 1;
-        let mut text = String::new();
-        for (label, value) in lines {
-            let label = format!("{label}:");
-            text.push_str(format!("{label:<width$} {}", printable(value)).trim_end());
-            text.push('\n');
-        }
-        write_stdout(text.as_bytes())
+        write_stdout(aligned(lines).as_bytes())
     }
 
     /// Says what was done to stderr, or prints the result as JSON.
@@ -166,9 +154,18 @@ impl Output {
 
     /// Prints JSON.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CommandError> {
+        write_stdout(self.json_text(value)?.as_bytes())
+    }
+
+    /// What [`Self::json`] prints.
+    #[expect(
+        clippy::unused_self,
+        reason = "how something is printed is asked of the output"
+    )]
+    pub(crate) fn json_text(&self, value: &impl Serialize) -> Result<String, CommandError> {
         let text = serde_json::to_string_pretty(value)
             .map_err(|error| CommandError::output(io::Error::other(error)))?;
-        write_stdout((escaped(&text) + "\n").as_bytes())
+        Ok(escaped(&text) + "\n")
     }
 
     /// Prints a text: into a pipe as it is, on a terminal freed of control characters.
@@ -207,6 +204,23 @@ impl Output {
         );
         let _ = io::stderr().write_all(labelled.as_bytes());
     }
+}
+
+/// A line for each property of a thing, with the values below each other.
+pub(crate) fn aligned(lines: &[(&str, String)]) -> String {
+    let width = lines
+        .iter()
+        .map(|(label, _)| label.len())
+        .max()
+        .unwrap_or(0)
+        + 1;
+    let mut text = String::new();
+    for (label, value) in lines {
+        let label = format!("{label}:");
+        text.push_str(format!("{label:<width$} {}", printable(value)).trim_end());
+        text.push('\n');
+    }
+    text
 }
 
 /// Writes to stdout at once, so that a full disk is noticed before the program ends.

@@ -17,14 +17,16 @@ use crate::keyring;
 /// Who may read a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Privacy {
-    /// Its owner alone: a token, the ledger.
+    /// Its owner alone: a token, the ledger, a user's netrc.
     Secret,
-    /// Its owner, and a group to whom somebody has given it: a netrc.
+    /// Its owner, and the group to whom somebody has given it, if others may not: the machine's netrc.
     Private,
     /// Whoever could; a new one is its owner's alone: config.toml.
     Kept,
     /// Everybody: nix.conf.
     Public,
+    /// Whoever could before a login: a netrc that is given back with these permission bits.
+    GivenBack(u32),
 }
 
 impl Privacy {
@@ -40,16 +42,16 @@ impl Privacy {
                 ..EditOptions::private()
             },
             Self::Public => EditOptions::shared(),
+            Self::GivenBack(mode) => EditOptions {
+                access: Access::Exactly(mode),
+                ..EditOptions::private()
+            },
         }
     }
 
-    /// Whether a file with these permission bits has to be closed to others.
-    fn is_open(self, mode: u32) -> bool {
-        match self {
-            Self::Secret => mode & 0o077 != 0,
-            Self::Private => mode & 0o007 != 0,
-            Self::Kept | Self::Public => false,
-        }
+    /// The permission bits that a file with these gets.
+    fn mode_for(self, mode: u32) -> u32 {
+        self.options().access.apply(mode)
     }
 }
 
@@ -109,15 +111,32 @@ impl Change {
         self.before != self.after
     }
 
+    /// The permission bits from before and those from now on, if they change.
+    pub(crate) fn new_mode(&self) -> Option<(u32, u32)> {
+        let before = self.mode.filter(|_| self.after.is_some())?;
+        let after = self.privacy.mode_for(before);
+        (after != before).then_some((before, after))
+    }
+
     /// The permission bits from before, if others lose their access.
     pub(crate) fn tightened_from(&self) -> Option<u32> {
-        self.mode
-            .filter(|&mode| self.after.is_some() && self.privacy.is_open(mode))
+        let (before, after) = self.new_mode()?;
+        (before & !after & 0o077 != 0).then_some(before)
+    }
+
+    /// The permission bits, if a group may use the file, and still may afterwards.
+    pub(crate) fn kept_for_group(&self) -> Option<u32> {
+        self.mode.filter(|&mode| {
+            self.after.is_some()
+                && self.privacy == Privacy::Private
+                && mode & 0o070 != 0
+                && self.new_mode().is_none()
+        })
     }
 
     /// Whether there is nothing to do.
     pub(crate) fn is_nothing(&self) -> bool {
-        !self.is_new() && self.tightened_from().is_none()
+        !self.is_new() && self.new_mode().is_none()
     }
 }
 
@@ -234,14 +253,18 @@ impl Change {
     }
 
     fn take_back(&self) -> Result<(), CommandError> {
-        if !self.is_new() {
+        if self.is_nothing() {
             return Ok(());
         }
         let now = atomic::read_private(&self.path)?.map(|file| file.content);
-        if now != self.before {
+        if now != self.before || self.new_mode().is_some() {
+            let mut options = self.privacy.options();
+            if let Some(mode) = self.mode {
+                options.access = Access::Exactly(mode);
+            }
             atomic::replace_exactly(
                 &self.path,
-                &self.privacy.options(),
+                &options,
                 self.after.as_deref(),
                 self.before.as_deref(),
             )?;

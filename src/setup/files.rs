@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use fh_conf::atomic;
@@ -20,6 +20,7 @@ enum Seen {
     File {
         content: Vec<u8>,
         mode: u32,
+        of_root: bool,
     },
 }
 
@@ -43,14 +44,15 @@ impl Files {
         if !self.seen.contains_key(path) {
             let seen = match atomic::read_private(path)? {
                 None => Seen::Missing,
-                Some(file) => Seen::File {
-                    content: file.content,
-                    mode: std::fs::metadata(path)
-                        .map_err(|error| CommandError::file("read", path, error))?
-                        .permissions()
-                        .mode()
-                        & 0o7777,
-                },
+                Some(file) => {
+                    let metadata = std::fs::metadata(path)
+                        .map_err(|error| CommandError::file("read", path, error))?;
+                    Seen::File {
+                        content: file.content,
+                        mode: metadata.mode() & 0o7777,
+                        of_root: metadata.uid() == 0,
+                    }
+                }
             };
             if matches!(seen, Seen::Missing) {
                 let missing = atomic::missing_directories(path)?;
@@ -70,6 +72,7 @@ impl Files {
                 Ok(Some(content)) => Seen::File {
                     content,
                     mode: 0o644,
+                    of_root: false,
                 },
                 // Nix would wait for it, or read it without end: that is no file to go on with.
                 Err(error) if Refused::of(&error).is_some() => return Err(error),
@@ -105,6 +108,11 @@ impl Files {
         }
     }
 
+    /// Whether a file belongs to root.
+    pub(crate) fn is_of_root(&self, path: &Path) -> bool {
+        matches!(self.seen.get(path), Some(Seen::File { of_root: true, .. }))
+    }
+
     /// The directories that would have to be made for a file.
     pub(crate) fn missing_directories(&self, path: &Path) -> &[PathBuf] {
         self.missing_directories
@@ -112,7 +120,7 @@ impl Files {
             .map_or(&[], Vec::as_slice)
     }
 
-    /// A file that is there, for plans of tests.
+    /// A file of root that is there, for plans of tests.
     #[cfg(test)]
     pub(crate) fn with(mut self, path: &str, content: &str, mode: u32) -> Self {
         self.seen.insert(
@@ -120,8 +128,20 @@ impl Files {
             Seen::File {
                 content: content.into(),
                 mode,
+                of_root: true,
             },
         );
+        self
+    }
+
+    /// The same files, none of which is root's.
+    #[cfg(test)]
+    pub(crate) fn of_nobody(mut self) -> Self {
+        for seen in self.seen.values_mut() {
+            if let Seen::File { of_root, .. } = seen {
+                *of_root = false;
+            }
+        }
         self
     }
 }

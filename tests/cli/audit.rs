@@ -3,9 +3,11 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::Stdio;
 
+use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
 use serde_json::Value;
 
+use crate::prompt::{on_a_terminal, rest};
 use crate::world::World;
 
 fn scene() -> (TestServer, World) {
@@ -144,4 +146,81 @@ fn keys_are_listed_and_rotated() {
     let alice = World::logged_in(&server, token.success().stdout.trim());
     assert_eq!(alice.fh(&["key", "rotate", "--yes"]).code, Some(1));
     assert_eq!(states(&alice).len(), 3);
+}
+
+#[test]
+fn without_a_terminal_a_rotation_needs_a_yes() {
+    let (server, world) = scene();
+    let url = server.url();
+    for (arguments, again) in [
+        (vec!["key", "rotate"], "fh key rotate --yes".to_owned()),
+        (
+            vec!["key", "rotate", "--force"],
+            "fh key rotate --force --yes".to_owned(),
+        ),
+        (
+            vec!["key", "rotate", "--org", "acme", "--json"],
+            "fh key rotate --org acme --json --yes".to_owned(),
+        ),
+        (
+            vec!["key", "rotate", "--server", url],
+            format!("fh key rotate --server {url} --yes"),
+        ),
+    ] {
+        let run = world.fh(&arguments).code(2);
+        assert!(
+            run.stderr.contains(&format!("`{again}`")),
+            "{arguments:?}: {}",
+            run.stderr
+        );
+    }
+    // Programs read what `--json` prints, also on a terminal.
+    let mut session = on_a_terminal(&world, &["key", "rotate", "--json"]);
+    let said = rest(&mut session);
+    assert!(said.contains("`fh key rotate --json --yes`"), "{said}");
+    let listed = world.fh(&["key", "list", "--json"]).success().json();
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+}
+
+#[test]
+fn a_second_rotation_has_to_be_forced_and_says_who_loses_what() {
+    let (_server, world) = scene();
+    let keys = || {
+        let listed = world.fh(&["key", "list", "--json"]).success().json();
+        listed.as_array().unwrap().len()
+    };
+    world.fh(&["key", "rotate", "--yes"]).success();
+    let refused = world.fh(&["key", "rotate", "--yes"]).code(1);
+    for part in ["have neither key", "`fh key rotate --yes --force`"] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    // Force changes nothing about keys that an organisation has not.
+    let shared = world
+        .fh(&["key", "rotate", "--org", "acme", "--yes"])
+        .code(1);
+    assert!(
+        shared.stderr.contains("no keys of its own") && !shared.stderr.contains("--force"),
+        "{}",
+        shared.stderr
+    );
+    assert_eq!(keys(), 3);
+
+    let mut session = on_a_terminal(&world, &["key", "rotate", "--force"]);
+    let shown = session.expect("Rotate the keys?").unwrap();
+    let shown = String::from_utf8_lossy(shown.as_bytes()).into_owned();
+    for part in ["were set up before 20", "have neither key afterwards"] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    session.send("no\r").unwrap();
+    let said = rest(&mut session);
+    assert!(said.contains("Nothing was changed."), "{said}");
+    assert_eq!(keys(), 3);
+
+    let forced = world.fh(&["key", "rotate", "--force", "--yes"]).success();
+    assert!(
+        forced.stderr.contains("have neither key afterwards"),
+        "{}",
+        forced.stderr
+    );
+    assert_eq!(keys(), 4);
 }

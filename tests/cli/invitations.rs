@@ -51,8 +51,8 @@ fn what_is_offered_counts_once_it_is_accepted() {
             (&ann, "member list acme"),
             (&bob, "invitation accept acme"),
             (&bob, "invitation list"),
-            (&bob, "org leave acme"),
-            (&bob, "org leave acme"),
+            (&bob, "org leave acme --yes"),
+            (&bob, "org leave acme --yes"),
             (&ann, "grant add acme/* bob write"),
             (&bob, "invitation decline acme"),
             (&bob, "invitation decline acme"),
@@ -88,9 +88,9 @@ fn what_is_offered_counts_once_it_is_accepted() {
     You are a member of acme: its flakes come before those of other organisations.
     $ fh invitation list
     organization,membership,grants,created_at,accepted_at
-    $ fh org leave acme
+    $ fh org leave acme --yes
     You have left acme: its grants no longer apply to you.
-    $ fh org leave acme
+    $ fh org leave acme --yes
     Error: cannot leave acme
     Caused by: not found, or you do not have access
     Hint: You do not belong to it. `fh invitation decline ORG` declines its invitation.
@@ -254,7 +254,7 @@ fn names_are_kept_and_keys_are_trusted() {
             (&admin, &trust),
             (&admin, &refused),
             (&admin, "org set acme --no-trust-keys"),
-            (&admin, "org delete acme"),
+            (&admin, "org delete acme --yes"),
             (&admin, "org create acme"),
             (&admin, "org free-name"),
             (&ann, "org free-name acme"),
@@ -289,7 +289,7 @@ fn names_are_kept_and_keys_are_trusted() {
     Trusted keys:
     Created:      [DATE] (just now)
     Id:           [ID]
-    $ fh org delete acme
+    $ fh org delete acme --yes
     Deleted the organisation acme.
     $ fh org create acme
     Error: cannot create the organisation acme

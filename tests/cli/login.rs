@@ -1,6 +1,7 @@
 //! `fh login`: what is written, what stays, and where the token comes from.
 
 use std::collections::BTreeSet;
+use std::os::unix::fs::PermissionsExt as _;
 
 use fh_testkit::server::TestServer;
 
@@ -369,16 +370,20 @@ fn logins_at_the_same_time_do_not_lose_each_other() {
 #[test]
 fn a_netrc_that_others_can_read_is_tightened_and_that_is_said() {
     let server = TestServer::start().unwrap();
-    let world = World::new();
-    world.write(".config/nix/netrc", "machine a.org login me password x\n");
-    let run = world
-        .with_stdin(
-            &["login", "--scope", "user", "--server", server.url()],
-            server.admin_token(),
-        )
-        .success();
-    assert!(run.stderr.contains("now they cannot"), "{}", run.stderr);
-    assert_eq!(mode(&world.config("nix/netrc")), 0o600);
+    for before in [0o644, 0o640, 0o660, 0o604] {
+        let world = World::new();
+        world.write(".config/nix/netrc", "machine a.org login me password x\n");
+        let netrc = world.config("nix/netrc");
+        std::fs::set_permissions(&netrc, std::fs::Permissions::from_mode(before)).unwrap();
+        let run = world
+            .with_stdin(
+                &["login", "--scope", "user", "--server", server.url()],
+                server.admin_token(),
+            )
+            .success();
+        assert!(run.stderr.contains("now they cannot"), "{}", run.stderr);
+        assert_eq!(mode(&netrc), 0o600, "{before:o}");
+    }
 }
 
 #[test]

@@ -38,7 +38,9 @@ fn contents(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 fn delete(world: &World, organization: &str) {
-    world.fh(&["org", "delete", organization]).success();
+    world
+        .fh(&["org", "delete", organization, "--yes"])
+        .success();
 }
 
 #[test]

@@ -79,7 +79,7 @@ fn a_token_that_was_revoked() {
     let world = World::logged_in(&server, server.admin_token());
     let made = world.fh(&["token", "create", "--json"]).success().json();
     let id = made["info"]["id"].as_str().unwrap();
-    world.fh(&["token", "revoke", id]).success();
+    world.fh(&["token", "revoke", "--yes", id]).success();
     let run = refused(&World::new(), server.url(), made["token"].as_str().unwrap());
     insta::assert_snapshot!(run.said(&server), @r"
     Error: [SERVER] does not accept this token

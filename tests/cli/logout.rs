@@ -1,11 +1,13 @@
 //! `fh logout` and `fh server`: what logins have added goes, and nothing else.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use fh_testkit::server::TestServer;
 
-use crate::world::World;
+use crate::world::{World, mode};
 
 fn contents(world: &World) -> BTreeMap<PathBuf, Vec<u8>> {
     let all = world.everything().into_iter();
@@ -198,4 +200,39 @@ fn logins_and_logouts_beside_each_other_never_fail() {
     });
     assert_eq!(contents(&world), before);
     assert!(!world.config("fh").exists());
+}
+
+#[test]
+fn a_netrc_gets_back_the_mode_that_it_had_before_the_login() {
+    let server = TestServer::start().unwrap();
+    // What it had, what somebody makes of it meanwhile, and what it has after the logout.
+    for (before, meanwhile, after) in [
+        (0o640, None, 0o640),
+        (0o644, None, 0o644),
+        (0o600, None, 0o600),
+        (0o640, Some(0o400), 0o400),
+        (0o644, Some(0o640), 0o640),
+    ] {
+        let world = World::new();
+        world.write(".config/nix/netrc", "machine a.org login me password x\n");
+        let netrc = world.config("nix/netrc");
+        let set = |mode| std::fs::set_permissions(&netrc, Permissions::from_mode(mode)).unwrap();
+        set(before);
+        world
+            .with_stdin(
+                &["login", "--scope", "user", "--server", server.url()],
+                server.admin_token(),
+            )
+            .success();
+        assert_eq!(mode(&netrc), 0o600, "{before:o}");
+        if let Some(mode) = meanwhile {
+            set(mode);
+        }
+        world.fh(&["logout"]).success();
+        assert_eq!(mode(&netrc), after, "{before:o} {meanwhile:?}");
+        assert_eq!(
+            world.read("nix/netrc"),
+            "machine a.org login me password x\n"
+        );
+    }
 }

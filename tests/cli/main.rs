@@ -6,9 +6,13 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+mod absent;
 mod audit;
 mod completion;
+mod confirm;
 mod foreign;
+#[cfg(target_os = "linux")]
+mod hangup;
 mod help;
 mod hostile;
 mod invitations;

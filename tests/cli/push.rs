@@ -211,8 +211,32 @@ fn what_stdin_names_is_pushed() {
     let run = world.with_stdin(&push, "\n").code(1);
     assert!(run.stderr.contains("stdin named nothing"), "{}", run.stderr);
     assert_eq!(pushed(&server), 0);
-    world.with_stdin(&push, &format!("{app}\r\n\n")).success();
-    assert_eq!(pushed(&server), 3);
+    for text in [
+        format!("{app}\r\n\n"),
+        format!("  {app} \n"),
+        format!("{app} {app}"),
+        format!("{app}\t{app}\n {app}\n"),
+    ] {
+        world.with_stdin(&push, &text).success();
+        assert_eq!(pushed(&server), 3, "{text:?}");
+    }
+    // As one argument, as `"$OUT_PATHS"` gives it.
+    let both = format!("{app} {app}");
+    world
+        .fh(&[
+            "push",
+            "acme/app",
+            &both,
+            "--store",
+            store.root.to_str().unwrap(),
+        ])
+        .success();
+    // A name with a blank is one name.
+    let link = world.path("a link");
+    std::os::unix::fs::symlink(store.root.join(app.trim_start_matches('/')), &link).unwrap();
+    world
+        .with_stdin(&push, &format!("{}\n", link.display()))
+        .success();
 }
 
 #[test]
@@ -354,6 +378,50 @@ fn a_push_whose_time_is_over_says_so() {
     for wrong in ["0s", "1", "soon"] {
         world.fh(&["push", "acme/app", "--timeout", wrong]).code(2);
     }
+}
+
+/// What has to be built is not begun for a push that would be refused.
+#[test]
+fn a_push_that_is_refused_is_refused_before_anything_is_built() {
+    let server = TestServer::start().unwrap();
+    let (mut world, ..) = three_paths(&server);
+    server.create_user("reader").unwrap();
+    server.grant("acme/app", "reader", "read").unwrap();
+    let reader = server.token_for("reader", &["pull", "push"]).unwrap();
+    let started = world.path("started");
+    world.program(
+        "nix",
+        &format!("#!/bin/sh\ntouch {}\nexit 1\n", started.display()),
+    );
+    let told = |flake: &str, token: &str, world: &mut World| {
+        world.set("FH_SERVER", server.url());
+        world.set("FH_TOKEN", token);
+        let build = world.fh(&["push", flake, ".#slow"]).code(1).stderr;
+        let watch = ["push", flake, "--watch-exec", "--", "nix", "build"];
+        let watched = world.fh(&watch).code(1).stderr;
+        assert!(!started.exists(), "{build}{watched}");
+        for told in [&build, &watched] {
+            assert!(!told.contains("Nothing was built"), "{told}");
+        }
+        build
+    };
+    let pull_only = server.token_for("reader", &["pull"]).unwrap();
+    for (flake, token, reason) in [
+        ("acme/app", "fh1_bad", "does not accept"),
+        ("acme/absent", server.admin_token(), "not found"),
+        ("acme/app", &reader, "needs the role write"),
+        ("acme/app", &pull_only, "permission"),
+    ] {
+        let told = told(flake, token, &mut world);
+        assert!(told.contains(reason), "{flake} {reason}: {told}");
+    }
+    // A server that cannot be reached may be there when something is built.
+    world.set("FH_SERVER", "http://127.0.0.1:9");
+    world.set("FH_TOKEN", server.admin_token());
+    let watch = ["push", "acme/app", "--watch-exec", "--", "nix", "build"];
+    let told = world.fh(&watch).code(1).stderr;
+    assert!(started.exists(), "{told}");
+    assert!(told.contains("cannot push to acme/app now"), "{told}");
 }
 
 #[test]

@@ -155,11 +155,11 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
                 "user enable bob",
                 "user set alice --server-admin true",
                 "user set alice --server-admin false",
-                "service-account remove acme fleet",
-                "team delete acme/ops",
-                "member remove acme bob",
+                "service-account delete acme/fleet --yes",
+                "team delete acme/ops --yes",
+                "member remove acme bob --yes",
                 "flake delete acme/app --yes",
-                "org delete acme",
+                "org delete acme --yes",
             ],
         ),
         @r"
@@ -167,7 +167,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         bob is enabled.
         alice may manage the whole server.
         alice may not manage the server.
-        Removed the service account fleet of acme, with its tokens.
+        Deleted the service account fleet of acme, with its tokens.
         Deleted the team acme/ops.
         Removed bob from acme and its teams, and what acme had granted to bob by name.
         Deleted the flake acme/app.
@@ -186,8 +186,8 @@ fn who_may_not_is_told_what_they_lack() {
     let alice = World::logged_in(&server, &server.token_for("alice", &all).unwrap());
     let mut told = String::new();
     for (who, command) in [
-        (&world, "org delete acme"),
-        (&world, "member remove acme admin"),
+        (&world, "org delete acme --yes"),
+        (&world, "member remove acme admin --yes"),
         (&world, "team add acme/none alice"),
         (&world, "grant add acme/app team:none read"),
         (&world, "user disable admin"),
@@ -208,11 +208,11 @@ fn who_may_not_is_told_what_they_lack() {
         told.push_str(&format!("$ fh {command}\n{}", run.said(&server)));
     }
     insta::assert_snapshot!(told, @r#"
-    $ fh org delete acme
+    $ fh org delete acme --yes
     Error: cannot delete the organisation acme
     Caused by: the organisation acme still has flakes (1): delete them first
     Hint: `fh list flakes --owner acme` shows its flakes.
-    $ fh member remove acme admin
+    $ fh member remove acme admin --yes
     Error: cannot remove admin from acme
     Caused by: this is the last owner of acme: add another one first
     Hint: Add another owner: `fh member set acme USER owner`

@@ -94,7 +94,7 @@ fn a_revoked_token_is_good_for_nothing() {
         made["info"]["id"].as_str().unwrap(),
         made["token"].as_str().unwrap(),
     );
-    let run = world.fh(&["token", "revoke", id]).success();
+    let run = world.fh(&["token", "revoke", "--yes", id]).success();
     insta::assert_snapshot!(run.said(&server), @r"Revoked the token [ID].");
     let report = world
         .with_stdin(&["token", "inspect", "-", "--json"], token)
@@ -108,7 +108,7 @@ fn a_revoked_token_is_good_for_nothing() {
         "{list}"
     );
     let unknown = "01a20468-0000-7000-8000-000000000000";
-    let run = world.fh(&["token", "revoke", unknown]).code(1);
+    let run = world.fh(&["token", "revoke", "--yes", unknown]).code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: cannot revoke the token [ID]
     Caused by: not found, or you do not have access
@@ -159,7 +159,7 @@ fn what_a_revoked_token_made_ends_with_it_and_is_told_beforehand() {
     );
     assert!(is_good(&own_token) && is_good(&alice_token));
 
-    let run = world.fh(&["token", "revoke", &id]).success();
+    let run = world.fh(&["token", "revoke", "--yes", &id]).success();
     insta::assert_snapshot!(run.said(&server), @r"
     Revoked the token [ID].
     Also revoked:
@@ -247,4 +247,42 @@ fn a_token_cannot_make_a_stronger_one() {
     Caused by: this token lacks the permission "push", so it cannot grant it
     Hint: `fh status` shows what your token may do.
     "#);
+}
+
+#[test]
+fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let discovery = server.get("/.well-known/fh", None).unwrap().json().unwrap();
+    let key = discovery["public_keys"][0]["public_key"].as_str().unwrap();
+    let name = key.split(':').next().unwrap();
+    let run = world
+        .fh(&[
+            "token",
+            "create",
+            "--signed-by",
+            key,
+            "--network",
+            "127.0.0.0/8",
+        ])
+        .success();
+    let sentence = format!("pull on what {name} has signed, from 127.0.0.0/8 alone, until");
+    assert!(run.stderr.contains(&sentence), "{}", run.stderr);
+    let token = run.stdout.trim_end().to_owned();
+    let inspected = world.with_stdin(&["token", "inspect", "-"], &token);
+    let mut other = World::new();
+    other.set("FH_SERVER", server.url());
+    other.set("FH_TOKEN", token);
+    for said in [
+        inspected.success().stdout,
+        other.fh(&["status"]).success().stdout,
+    ] {
+        let has = |label: &str, value: &str| {
+            let mut lines = said.lines();
+            lines.any(|line| line.starts_with(label) && line.ends_with(value))
+        };
+        assert!(has("Flakes:", "* (certain paths alone)"), "{said}");
+        assert!(has("Signed by:", key), "{said}");
+        assert!(has("Networks:", "127.0.0.0/8"), "{said}");
+    }
 }

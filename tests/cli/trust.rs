@@ -1,19 +1,44 @@
 //! `fh trust`: policies are made by templates, shown, tested and removed.
 
+use std::collections::BTreeSet;
+
 use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::prompt::{on_a_terminal, rest};
-use crate::world::World;
+use crate::world::{Run, World};
 
 fn company() -> (TestServer, World) {
-    let server = TestServer::start().unwrap();
+    company_at(TestServer::start().unwrap())
+}
+
+fn company_at(server: TestServer) -> (TestServer, World) {
     let world = World::logged_in(&server, server.admin_token());
     world.fh(&["org", "create", "acme"]).success();
     world.fh(&["flake", "create", "acme/app"]).success();
     (server, world)
 }
+
+/// What `fh trust add` does with these words, on all flakes of the company.
+fn add(world: &World, words: &str, more: &[&str]) -> Run {
+    let mut command = vec!["trust", "add"];
+    command.extend(words.split(' '));
+    command.extend(["--flake", "acme/*"]);
+    command.extend(more);
+    world.fh(&command)
+}
+
+fn policies(world: &World) -> Value {
+    world
+        .fh(&["trust", "list", "acme", "--json"])
+        .success()
+        .json()
+}
+
+/// The example of RFC 8037.
+const KEYS: &str =
+    r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#;
 
 const GITHUB: [&str; 12] = [
     "trust",
@@ -33,14 +58,17 @@ const GITHUB: [&str; 12] = [
 #[test]
 fn a_policy_is_made_shown_made_again_and_removed() {
     let (server, world) = company();
-    let first = world.fh(&GITHUB).success().json();
-    let again = world.fh(&GITHUB).success().json();
-    assert_eq!(first, again, "the same command again changes nothing");
     let plain = world.fh(&GITHUB[..11]).success();
     insta::assert_snapshot!(plain.said(&server), @r"
     Workloads that meet the trust policy acme/github-acme-app may now read and push to acme/app.
     They are not builders of acme: with --builder, what they push overrides what people push.
     ");
+    let first = world.fh(&GITHUB).success().json();
+    let again = world.fh(&GITHUB).success().json();
+    assert_eq!(first, again, "the same command again changes nothing");
+    assert_eq!(first["replaced"], Value::Null);
+    let repeated = world.fh(&GITHUB[..11]).success();
+    insta::assert_snapshot!(repeated.said(&server), @"This trust policy exists already as acme/github-acme-app. Nothing was changed.");
     let shown = world
         .fh(&["trust", "show", "acme", "github-acme-app"])
         .success();
@@ -68,10 +96,11 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     policy,provider,conditions,role,flakes,builder,last_used_at
     acme/github-acme-app,github,"repository = acme/app, ref = refs/heads/main",write,acme/app,,
     "#);
-    for _ in 0..2 {
-        world
-            .fh(&["trust", "remove", "acme", "github-acme-app"])
+    for says in ["has no trust policy", "had no trust policy"] {
+        let run = world
+            .fh(&["trust", "remove", "acme/github-acme-app", "--yes"])
             .success();
+        assert!(run.stderr.contains(says), "{}", run.stderr);
     }
     let none = world.fh(&["trust", "list", "acme", "--json"]).success();
     assert_eq!(none.json(), json!([]));
@@ -88,21 +117,246 @@ fn builders_are_said_or_asked_for() {
         "{}",
         run.stderr
     );
-    let shown = world.fh(&["trust", "show", "acme", "github-acme-app"]);
-    assert!(shown.success().stdout.contains("yes: what they push"));
+    let is_builder = || {
+        let shown = world.fh(&["trust", "show", "acme", "github-acme-app", "--json"]);
+        shown.success().json()["builder"] == true
+    };
+    assert!(is_builder());
+    // Of a policy that exists it is known who they are.
+    let replacing = [&GITHUB[..11], &["--pull-requests", "--replace"]].concat();
+    for (command, said) in [
+        (GITHUB[..11].to_vec(), "exists already"),
+        (replacing, "It replaces this policy"),
+    ] {
+        let mut session = on_a_terminal(&world, &command);
+        let told = rest(&mut session);
+        assert!(told.contains(said), "{told}");
+        assert!(!told.contains("Are these jobs"), "{told}");
+        assert!(is_builder(), "{told}");
+    }
+    // Who only reads builds nothing.
+    let reading = [&GITHUB[..9], &["--replace"]].concat();
+    let mut session = on_a_terminal(&world, &reading);
+    let said = rest(&mut session);
+    assert!(!said.contains("Are these jobs"), "{said}");
+    assert!(!is_builder(), "{said}");
+    let remove = ["trust", "remove", "acme", "github-acme-app"];
     for (answer, builder) in [("y\r", true), ("\r", false)] {
+        world.fh(&remove).success();
         let mut session = on_a_terminal(&world, &GITHUB[..11]);
         session.expect("Are these jobs builders of acme?").unwrap();
         session.send(answer).unwrap();
         let rest = rest(&mut session);
         assert!(rest.contains("may now read and push"), "{rest}");
-        let shown = world.fh(&["trust", "show", "acme", "github-acme-app", "--json"]);
-        assert_eq!(shown.success().json()["builder"], builder);
+        assert_eq!(is_builder(), builder);
     }
-    // Who only reads builds nothing.
+    world.fh(&remove).success();
     let mut session = on_a_terminal(&world, &GITHUB[..9]);
     let rest = rest(&mut session);
     assert!(!rest.contains("builder"), "{rest}");
+}
+
+#[test]
+fn two_policies_get_two_names_whoever_vouches() {
+    let builder = TestServer::builder().settings(|settings| {
+        settings.workloads.issuers.push("https://*".to_owned());
+    });
+    let (_server, world) = company_at(builder.start().unwrap());
+    world.write("keys.json", KEYS);
+    let mut names = BTreeSet::new();
+    for (first, second) in [
+        (
+            "github --repository acme/app --ref main",
+            "github --repository acme/app --environment staging",
+        ),
+        (
+            "github --repository acme/tool --workflow ci.yml",
+            "github --repository acme/tool --workflow release.yml",
+        ),
+        (
+            "github --repository acme/lib",
+            "github --repository acme/lib --host github.acme.example",
+        ),
+        ("github --repository a-b/c", "github --repository a/b-c"),
+        (
+            "gitlab --project acme/app --ref main",
+            "gitlab --project acme/app --unprotected",
+        ),
+        (
+            "gitlab --project acme/lib",
+            "gitlab --project acme/lib --host gitlab.acme.example",
+        ),
+        ("gitlab --project acme/sub", "gitlab --group acme/sub"),
+        (
+            "buildkite --organization acme --pipeline app",
+            "buildkite --organization other --pipeline app",
+        ),
+        (
+            "buildkite --organization acme --pipeline lib --branch main",
+            "buildkite --organization acme --pipeline lib --step deploy",
+        ),
+        (
+            "circleci --organization-id 0f --project-id 1e --ref main",
+            "circleci --organization-id 0f --project-id 1e --ref dev",
+        ),
+        (
+            "circleci --organization-id 0f --project-id 2e",
+            "circleci --organization-id 1f --project-id 2e",
+        ),
+        (
+            "semaphore --organization acme --project-id p1",
+            "semaphore --organization acme --project-id p2",
+        ),
+        ("gcp --email ci@a", "gcp --email ci.a@"),
+        (
+            "kubernetes --issuer https://one.example --namespace ci --service-account b --jwks keys.json",
+            "kubernetes --issuer https://two.example --namespace ci --service-account b --jwks keys.json",
+        ),
+        (
+            "kubernetes --issuer https://k8s.example --namespace x-y --service-account z",
+            "kubernetes --issuer https://k8s.example --namespace x --service-account y-z",
+        ),
+        (
+            "aws --account 111111111111 --role-name builder",
+            "aws --account 222222222222 --role-name builder",
+        ),
+        (
+            "aws --account 333333333333 --session one",
+            "aws --account 333333333333 --session two",
+        ),
+        (
+            "oidc --issuer https://id.example --claim team=infra",
+            "oidc --issuer https://id.example --claim team=web",
+        ),
+        (
+            "oidc --issuer https://id.example --subject builder",
+            "oidc --issuer https://other.example --subject builder",
+        ),
+    ] {
+        let made = [first, second].map(|words| add(&world, words, &["--json"]).success().json());
+        for (words, made) in [first, second].iter().zip(&made) {
+            let name = made["name"].as_str().unwrap();
+            assert!(name.len() <= 64, "{words}: {name}");
+            assert!(names.insert(name.to_owned()), "{words}: {name} is taken");
+            // The very same again is neither another one nor refused.
+            let again = add(&world, words, &["--json"]).success().json();
+            assert_eq!(again, *made, "{words}");
+        }
+    }
+    let listed: BTreeSet<String> = policies(&world)
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|policy| policy["name"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(listed, names);
+    for telling in [
+        "github-acme-app-staging",
+        "github-a-b-c",
+        "semaphore-acme-p2",
+        "aws-builder-222222222222",
+        "kubernetes-ci-b-two-example",
+        "oidc-web",
+    ] {
+        assert!(names.contains(telling), "{telling}: {names:?}");
+    }
+}
+
+#[test]
+fn a_policy_of_other_content_stays_and_the_difference_is_told() {
+    let (_server, world) = company();
+    world.write("keys.json", KEYS);
+    let github = "github --repository acme/app --ref main --role write";
+    let cluster = "kubernetes --issuer https://k8s.example --namespace ci --service-account b";
+    let name = add(&world, github, &["--json"]).success().json()["name"].clone();
+    assert_eq!(name, "github-acme-app");
+    add(&world, &format!("{cluster} --jwks keys.json"), &[]).success();
+    let before = policies(&world);
+    let reading = "github --repository acme/app --ref main --role read";
+    let other = "gitlab --project acme/app --role write --name GitHub-acme-app";
+    for (words, more, difference) in [
+        (
+            reading,
+            &[][..],
+            "Role: it has \"write\", and you ask for \"read\"",
+        ),
+        (github, &["--flake", "acme/app"][..], "Flakes: "),
+        (
+            github,
+            &["--audience", "https://x.example"][..],
+            "Audience: ",
+        ),
+        (github, &["--mint"][..], "May mint: "),
+        (github, &["--pull-requests"][..], "Pull requests: "),
+        (github, &["--builder"][..], "Builders: "),
+        (github, &["--max-lifetime", "10m"][..], "Tokens last: "),
+        (other, &[][..], "Conditions: "),
+        (other, &[][..], "Issuer: "),
+        (other, &["--json"][..], "Provider: "),
+    ] {
+        let run = add(&world, words, more).code(1);
+        for part in [difference, "exists already", "--replace", "--name"] {
+            assert!(
+                run.stderr.contains(part),
+                "{words} {more:?}: {}",
+                run.stderr
+            );
+        }
+        assert_eq!(policies(&world), before, "{words} {more:?}");
+    }
+    // Keys that were given are known to the server alone.
+    let keys = KEYS.replace("\"x\":", "\"kid\":\"new\",\"x\":");
+    world.write("other.json", &keys);
+    let run = add(&world, &format!("{cluster} --jwks other.json"), &[]).code(1);
+    assert!(run.stderr.contains("other content"), "{}", run.stderr);
+    assert!(run.stderr.contains("--replace"), "{}", run.stderr);
+    assert_eq!(policies(&world), before);
+    // By a name of its own it stands beside the first one.
+    add(&world, reading, &["--name", "reading"]).success();
+    assert_eq!(policies(&world).as_array().map(Vec::len), Some(3));
+}
+
+#[test]
+fn what_is_replaced_is_printed() {
+    let (server, world) = company();
+    let made = world.fh(&GITHUB).success().json();
+    let reading = [&GITHUB[..9], &["--replace"]].concat();
+    let replaced = world.fh(&reading).success();
+    insta::assert_snapshot!(replaced.said(&server), @r"
+    Workloads that meet the trust policy acme/github-acme-app may now read acme/app.
+    It replaces this policy:
+      Policy:        acme/github-acme-app
+      Provider:      github
+      Issuer:        https://token.actions.githubusercontent.com
+      Keys:          fetched from the issuer
+      Audience:      this server
+      Condition:     repository = acme/app
+      Condition:     ref = refs/heads/main
+      Remembered:    repository_id = what it is at the first use
+      Remembered:    repository_owner_id = what it is at the first use
+      Role:          write on acme/app
+      Pull requests: only read
+      Builders:      no
+      May mint:      no
+      Tokens last:   1 hour at most
+      Created:       [TIME]
+      Last use:      never
+      Id:            [ID]
+    ");
+    let repeated = world.fh(&reading).success();
+    insta::assert_snapshot!(repeated.said(&server), @"This trust policy exists already as acme/github-acme-app. Nothing was changed.");
+    let other = "gitlab --project acme/app --name github-acme-app --replace";
+    let run = add(&world, other, &["--json"]).success().json();
+    assert_eq!(run["provider"], "gitlab");
+    assert_eq!(run["replaced"]["provider"], "github");
+    assert_eq!(run["replaced"]["role"], "read");
+    assert_eq!(run["replaced"]["id"], made["id"]);
+    // Other workloads of the repository replace nothing, unless they are given its name.
+    world.fh(&GITHUB).code(0);
+    let staging = "github --repository acme/app --environment staging --replace";
+    let beside = add(&world, staging, &["--json"]).success().json();
+    assert_eq!(beside["replaced"], Value::Null);
+    assert_eq!(policies(&world).as_array().map(Vec::len), Some(3));
 }
 
 #[test]
@@ -143,11 +397,7 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
 #[test]
 fn every_provider_has_a_template_that_the_server_takes() {
     let (_server, world) = company();
-    world.write(
-        "keys.json",
-        // The example of RFC 8037.
-        r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}]}"#,
-    );
+    world.write("keys.json", KEYS);
     for words in [
         "github --owner acme --workflow x.yml --repository acme/app",
         "github --host github.acme.example --repository acme/app",
@@ -161,10 +411,7 @@ fn every_provider_has_a_template_that_the_server_takes() {
         "aws --account 123456789012 --role-name builder",
         "oidc --issuer https://id.example --claim team=infra --jwks keys.json --pin sub",
     ] {
-        let mut command = vec!["trust", "add"];
-        command.extend(words.split(' '));
-        command.extend(["--flake", "acme/*"]);
-        let run = world.fh(&command);
+        let run = add(&world, words, &[]);
         // The server's operator has not named that host.
         let refused = words.contains("--host github");
         let run = run.code(i32::from(refused));

@@ -86,7 +86,10 @@ fn a_grant_that_nobody_accepted_changes_nothing() {
     // Once alice has accepted evil as a guest, her own organisation still goes before it.
     let permissions = ["pull", "admin"];
     let alice = world.site.token(&versions()[0], "alice", &permissions, &[]);
-    world.mallory.fh(["member", "remove", "evil", "alice"]).ok();
+    world
+        .mallory
+        .fh(["member", "remove", "evil", "alice", "--yes"])
+        .ok();
     world
         .mallory
         .fh(["grant", "add", "evil/x", "alice", "read"])

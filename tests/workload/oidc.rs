@@ -137,7 +137,7 @@ fn an_issuer_that_somebody_else_has_written_is_trusted_and_may_rotate_and_go_awa
     let later = issuer.sign(&audience, "builder");
     drop(issuer);
     assert_eq!(reads(&server, &later), ["acme/app"]);
-    admin(&server, &["trust", "remove", "acme", "ci"]);
+    admin(&server, &["trust", "remove", "acme", "ci", "--yes"]);
     let refused = server.get("/api/v1/whoami", Some(&identity)).unwrap();
     assert_eq!(refused.status, 401);
 }

@@ -21,6 +21,18 @@ pub struct KeyInfo {
     pub retired_at: Option<OffsetDateTime>,
 }
 
+/// `POST /api/v1/keys/rotate` and `POST /api/v1/orgs/{org}/keys/rotate`, which need no body: the standby key signs
+/// from now on; answered by [`KeyList`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+#[serde(deny_unknown_fields)]
+pub struct RotateKeys {
+    /// Rotate although the standby key is younger than the server's `min-key-age`. Clients that were set up before
+    /// it was created and have not logged in since have neither key afterwards.
+    #[serde(default)]
+    pub force: bool,
+}
+
 /// `GET /api/v1/keys`, public; `GET /api/v1/orgs/{org}/keys`, for anyone who may read something there; and the
 /// answer to a rotation, `POST …/keys/rotate`.
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -46,7 +46,7 @@ pub use explain::{AccessExplanation, AccessReason, Disputed, SliceAccess};
 pub use follows::{FollowList, SetFollows};
 pub use grants::{CreateGrant, GrantInfo, GrantList, Subject};
 pub use invitations::{AcceptInvitation, InvitationInfo, InvitationList, OfferedGrant};
-pub use keys::{KeyInfo, KeyList};
+pub use keys::{KeyInfo, KeyList, RotateKeys};
 pub use management::{
     CreateFlake, CreateUser, FlakeInfo, FlakeList, MAX_LISTED_PATHS, PathList, PathSummary,
     UpdateFlake, UpdateUser, UserInfo, UserList,

@@ -29,7 +29,7 @@ pub struct ConditionSpec {
 }
 
 /// `PUT /api/v1/orgs/{org}/trust/{policy}`, for the organisation's administrators: creates a policy, or
-/// replaces the one of that name.
+/// replaces the one of that name unless `only_new` is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -74,6 +74,9 @@ pub struct SetTrustPolicy {
     /// The issuer's keys (RFC 7517), for one that the server cannot reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
+    /// Whether only a new policy is made: where one of that name has other content, it stays, and the answer is 409.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub only_new: bool,
 }
 
 /// A claim that is remembered at the first use.

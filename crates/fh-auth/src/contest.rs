@@ -66,8 +66,8 @@ pub struct Claim {
 /// Where a row stands among those that have one content: the lowest is served, with its deriver and its
 /// signatures. Nobody who counts for less takes these away by being older.
 ///
-/// A proof decides between contents, and says nothing more of a row whose content is that of another one; so it
-/// comes late here, and a follow that knows the address is not served in place of what is nearer.
+/// A proof decides between contents, and says nothing more of a row whose content is that of another one: who knows
+/// the address of a content takes nobody's word away by that.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Place {
     /// The standing of the slice in the view.
@@ -76,8 +76,6 @@ pub struct Place {
     pub unsigned: bool,
     /// No builder pushed it.
     pub by_person: bool,
-    /// The content address was not recomputed.
-    pub unproven: bool,
     /// When it came.
     pub age: Age,
 }
@@ -90,7 +88,6 @@ impl Claim {
             standing: self.standing,
             unsigned: !self.signed,
             by_person: !self.builder,
-            unproven: !self.proven,
             age: self.age,
         }
     }

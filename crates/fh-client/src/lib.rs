@@ -31,7 +31,7 @@ pub mod workload;
 
 pub use audit::AuditFilter;
 pub use authorization::{IssuedToken, TokenSource, left_of};
-pub use client::{Client, ClientBuilder, check_token};
+pub use client::{Client, ClientBuilder, bare_token, check_token};
 pub use closure::{Closure, ClosurePath, NixTools};
 pub use credentials::{CredentialStore, Reading, ServerEntry, ServerKind, ServerList, TokenStore};
 pub use deadline::Deadline;

@@ -75,7 +75,7 @@ impl FromStr for ServerUrl {
         } else {
             format!("https://{given_trimmed}")
         };
-        let url = Url::parse(&with_scheme).map_err(|error| refuse(&error.to_string()))?;
+        let url = Url::parse(&with_scheme).map_err(|error| refuse(in_words(error)))?;
         let secure = match url.scheme() {
             "https" => true,
             "http" => false,
@@ -92,12 +92,33 @@ impl FromStr for ServerUrl {
         let Some(host) = url.host_str() else {
             return Err(refuse("it has no host"));
         };
-        Ok(Self {
+        let address = Self {
             secure,
             host: host.to_owned(),
             port: url.port(),
             text: url.as_str().trim_end_matches('/').to_owned(),
-        })
+        };
+        // On the way to this machine itself nobody listens, and hardly anybody has a certificate for it.
+        if !given_trimmed.contains("://") && address.is_loopback() {
+            return format!("http://{given_trimmed}").parse();
+        }
+        Ok(address)
+    }
+}
+
+/// Why a text is not an address.
+fn in_words(error: url::ParseError) -> &'static str {
+    use url::ParseError;
+    match error {
+        ParseError::EmptyHost => "it has no host",
+        ParseError::InvalidPort => "its port is not a number up to 65535",
+        ParseError::InvalidIpv4Address | ParseError::InvalidIpv6Address => {
+            "its IP address is not valid"
+        }
+        ParseError::IdnaError | ParseError::InvalidDomainCharacter => {
+            "its host has characters that no host name can have"
+        }
+        _ => "write it like https://fh.example.org",
     }
 }
 
@@ -127,8 +148,27 @@ mod tests {
             assert_eq!(normal(text), "https://fh.example.org", "{text:?}");
         }
         assert_eq!(normal("http://localhost:8484/"), "http://localhost:8484");
-        assert_eq!(normal("localhost:8484"), "https://localhost:8484");
+        // Without a scheme, this machine is asked in the clear, and nobody else.
+        assert_eq!(normal("localhost:8484"), "http://localhost:8484");
+        assert_eq!(normal("127.0.0.1:8484/fh"), "http://127.0.0.1:8484/fh");
+        assert_eq!(normal("[::1]:443"), "http://[::1]:443");
+        assert_eq!(normal("https://localhost"), "https://localhost");
+        assert_eq!(normal("10.0.0.1:8484"), "https://10.0.0.1:8484");
         assert_eq!(normal("https://x.org/fh/"), "https://x.org/fh");
+    }
+
+    #[test]
+    fn why_it_is_no_address_is_said_in_words() {
+        for (text, reason) in [
+            ("https://x y", "no host name can have"),
+            ("https://:80", "no host"),
+            ("https://x.org:99999", "up to 65535"),
+            ("https://1.2.3.256", "IP address"),
+            ("https://[::g]", "IP address"),
+        ] {
+            let error = text.parse::<ServerUrl>().unwrap_err().to_string();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
     }
 
     #[test]

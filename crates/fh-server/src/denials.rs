@@ -214,7 +214,7 @@ impl Noted {
         let is_known = window.is_some_and(|window| window.places.contains_key(&place));
         let no_room = self.windows.len() >= ORIGINS || self.places >= PLACES;
         if !is_known && (no_room || window.is_some_and(Window::is_full)) {
-            self.end_windows(false, now);
+            self.end_windows(|window, _| window.is_over(now));
             self.make_room(origin);
         }
         if let Some(ended) = self.windows.remove(&origin) {
@@ -223,6 +223,11 @@ impl Noted {
             } else {
                 self.windows.insert(origin, ended);
             }
+        }
+        if !self.windows.contains_key(&origin) && self.windows.len() >= ORIGINS {
+            // Addresses cost nothing, and accounts do: whoever has many of the former keeps nobody with one of
+            // the latter out of the log.
+            self.end_windows(|_, origin| matches!(origin, Origin::Address(_)));
         }
         if !self.windows.contains_key(&origin) && self.windows.len() >= ORIGINS {
             self.lost += 1;
@@ -253,7 +258,7 @@ impl Noted {
 
     /// What is to be written now.
     fn take(&mut self, all: bool, now: Instant) -> Vec<Denial> {
-        self.end_windows(all, now);
+        self.end_windows(|window, _| all || window.is_over(now));
         let mut events = std::mem::take(&mut self.waiting);
         if self.lost > 0 {
             events.push(lost(self.lost));
@@ -270,10 +275,10 @@ impl Noted {
         }
     }
 
-    fn end_windows(&mut self, all: bool, now: Instant) {
+    fn end_windows(&mut self, is_over: impl Fn(&Window, &Origin) -> bool) {
         let ended: Vec<Window> = self
             .windows
-            .extract_if(|_, window| all || window.is_over(now))
+            .extract_if(|origin, window| is_over(window, origin))
             .map(|(_, window)| window)
             .collect();
         for window in ended {

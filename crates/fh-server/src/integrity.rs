@@ -17,16 +17,20 @@
 //! - a mark is set only where the row tells of the bytes that were looked at and the file that was
 //!   looked at is still the one of that name: objects are replaced by renaming, and the row after, so
 //!   a mark never lands on what has been healed meanwhile;
+//! - damage is logged and counted once, whether this process has found it or another one, such as
+//!   `fh serve --check`; what was known when the server started is not counted;
 //! - what is damaged stays where it is until it is replaced: nothing is thrown away here.
 
+use std::collections::HashSet;
 use std::io::{self, BufReader};
 use std::sync::Arc;
 use std::time::Duration;
 
 use fh_nix::NarHash;
 use moka::sync::Cache;
+use tokio::sync::Mutex;
 
-use crate::database::nars::{self, Nar};
+use crate::database::nars::{self, DamageMarks, Nar};
 use crate::database::{Database, DatabaseError, Decided};
 use crate::error::{ApiError, chain};
 use crate::lookup::Lookup;
@@ -49,6 +53,9 @@ const BUFFER: usize = 256 << 10;
 
 /// How often it is looked whether `fh serve --check`, or a person, has written to the database.
 const WATCH_INTERVAL: Duration = Duration::from_secs(2);
+
+/// How many damaged objects the log names that another process has marked between two looks.
+const NAMED: usize = 100;
 
 /// What is wrong with an object.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +95,16 @@ struct Shared {
     metrics: Metrics,
     good: Cache<NarHash, FileIdentity>,
     places: Shares,
+    /// Held while an object is marked, so that whoever looks for marks of others knows ours.
+    told: Mutex<Told>,
+}
+
+/// Of which damaged objects the log has told.
+#[derive(Default)]
+struct Told {
+    /// What there was when it was last looked for marks; none before the first time.
+    seen: Option<DamageMarks>,
+    nars: HashSet<NarHash>,
 }
 
 impl Integrity {
@@ -106,6 +123,7 @@ impl Integrity {
                 metrics,
                 good: Cache::new(REMEMBERED),
                 places: Shares::of_turns(CHECKS),
+                told: Mutex::default(),
             }),
         }
     }
@@ -200,6 +218,7 @@ impl Integrity {
     /// offered it any more.
     pub(crate) async fn report(&self, nar: Nar, object: Option<Arc<OpenObject>>, damage: Damage) {
         let storage = self.shared.storage.clone();
+        let mut told = self.shared.told.lock().await;
         let marked = self
             .shared
             .database
@@ -213,6 +232,7 @@ impl Integrity {
         let name = nar.nar_hash.to_base32();
         match marked.await {
             Ok(true) => {
+                told.nars.insert(nar.nar_hash);
                 tracing::error!(
                     nar_hash = name,
                     %damage,
@@ -230,41 +250,62 @@ impl Integrity {
                 );
             }
         }
+        drop(told);
         self.shared.lookup.forget_object(&nar.nar_hash);
     }
 
-    /// Counts the damaged ones for the metrics.
-    async fn count(&self) -> Result<u64, DatabaseError> {
-        let damaged = self.shared.database.read(nars::count_damaged).await?;
-        self.shared.metrics.damaged_now(damaged);
-        Ok(damaged)
+    /// Looks which objects are marked. Those that another process has marked since the last look are
+    /// logged by their names and counted; at the first look one line tells how many there are.
+    pub(crate) async fn look_for_marks(&self) -> Result<(), DatabaseError> {
+        let mut told = self.shared.told.lock().await;
+        let marks = self.shared.database.read(nars::damage_marks).await?;
+        self.shared.metrics.damaged_now(marks.count);
+        if told.seen == Some(marks) {
+            return Ok(());
+        }
+        let damaged = self.shared.database.read(nars::damaged).await?;
+        let damaged: HashSet<NarHash> = damaged.into_iter().collect();
+        let new: Vec<&NarHash> = damaged.difference(&told.nars).collect();
+        if told.seen.is_some() {
+            for nar_hash in new.iter().take(NAMED) {
+                tracing::error!(
+                    nar_hash = nar_hash.to_base32(),
+                    "a stored NAR was found to be damaged by another process: it is not offered until it is sent again"
+                );
+            }
+            if let Some(more) = new.len().checked_sub(NAMED).filter(|&more| more > 0) {
+                tracing::error!(
+                    more,
+                    "more stored NARs are damaged; `fh serve --check` names them"
+                );
+            }
+            for _ in &new {
+                self.shared.metrics.nar_damaged();
+            }
+        } else if !new.is_empty() {
+            tracing::error!(
+                damaged = new.len(),
+                "stored NARs are damaged since before the start; `fh serve --check` names them"
+            );
+        }
+        told.seen = Some(marks);
+        told.nars = damaged;
+        Ok(())
     }
 }
 
-/// Notices what another process has marked, and counts; never returns.
+/// Notices what another process has marked; never returns.
 pub(crate) async fn watch(state: AppState) {
     let mut clock = tokio::time::interval(WATCH_INTERVAL);
     clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut known = 0;
     loop {
         clock.tick().await;
         let looked = async {
             state.notice_others().await?;
-            state.integrity().count().await
+            state.integrity().look_for_marks().await
         };
-        match looked.await {
-            Ok(damaged) => {
-                if damaged > known {
-                    tracing::warn!(
-                        damaged,
-                        "stored NARs are damaged; `fh serve --check` names them"
-                    );
-                }
-                known = damaged;
-            }
-            Err(error) => {
-                tracing::warn!(error = %chain(&error), "cannot count the damaged NARs");
-            }
+        if let Err(error) = looked.await {
+            tracing::warn!(error = %chain(&error), "cannot look for damaged NARs");
         }
     }
 }

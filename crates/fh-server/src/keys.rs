@@ -6,7 +6,8 @@
 //!
 //! Clients trust active and standby. So a rotation changes nothing for them on its day: what is signed
 //! from then on is signed with a key that they have, and they have until the next one to learn the new
-//! standby. Two keys of one owner are replaced as one, and whoever asks takes one copy: no answer sees
+//! standby. For that they have some time: a second rotation is refused while the standby is young, unless it is
+//! forced. Two keys of one owner are replaced as one, and whoever asks takes one copy: no answer sees
 //! half of a rotation.
 //!
 //! The owner is the server, whose keys sign for all organisations alike, or with `signing =

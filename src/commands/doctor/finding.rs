@@ -1,4 +1,7 @@
 //! What one check came to.
+//!
+//! Invariant: a check that failed says what mends it. There is no other way to make one than
+//! [`Finding::failed`] and [`Finding::from_error`], which want it.
 
 use serde::Serialize;
 
@@ -30,13 +33,13 @@ impl Outcome {
 /// One line of `fh doctor`.
 #[derive(Debug, Serialize)]
 pub(super) struct Finding {
-    pub(super) check: &'static str,
-    pub(super) outcome: Outcome,
+    check: &'static str,
+    outcome: Outcome,
     /// What was found, in a sentence.
-    pub(super) about: String,
+    about: String,
     /// What puts it right: a command, or where to read on.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) fix: Option<String>,
+    fix: Option<String>,
 }
 
 impl Finding {
@@ -57,17 +60,42 @@ impl Finding {
         Self::new(check, Outcome::Warning, about)
     }
 
-    pub(super) fn failed(check: &'static str, about: impl Into<String>) -> Self {
-        Self::new(check, Outcome::Failed, about)
+    /// A link that is broken, and the command that mends it.
+    pub(super) fn failed(
+        check: &'static str,
+        about: impl Into<String>,
+        fix: impl Into<String>,
+    ) -> Self {
+        Self::new(check, Outcome::Failed, about).fix(fix)
     }
 
     pub(super) fn skipped(check: &'static str, about: impl Into<String>) -> Self {
         Self::new(check, Outcome::Skipped, about)
     }
 
-    /// An error as a check that failed.
-    pub(super) fn from_error(check: &'static str, error: &CommandError) -> Self {
-        Self::failed(check, error.sentence())
+    /// An error as a check that failed. What mends it is what the error hints at, and then the command
+    /// `fix`.
+    pub(super) fn from_error(
+        check: &'static str,
+        error: &CommandError,
+        fix: impl Into<String>,
+    ) -> Self {
+        let mut fixes = error.hints().to_vec();
+        fixes.push(fix.into());
+        Self::failed(check, error.sentence(), fixes.join(" ").replace('\n', " "))
+    }
+
+    pub(super) fn check(&self) -> &'static str {
+        self.check
+    }
+
+    pub(super) fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// Says more of what was found.
+    pub(super) fn add(&mut self, sentence: &str) {
+        self.about = format!("{}. {sentence}", self.about);
     }
 
     pub(super) fn fix(mut self, fix: impl Into<String>) -> Self {
@@ -86,5 +114,32 @@ impl Finding {
             text.push_str(&format!("{:21} → {}\n", "", printable(fix)));
         }
         text
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_says_what_mends_it() {
+        let fix = "fh login --server https://x.org";
+        for (error, expected) in [
+            (
+                CommandError::failed("cannot reach https://x.org"),
+                "failed   server       cannot reach https://x.org\n                      \
+                 → fh login --server https://x.org\n",
+            ),
+            (
+                CommandError::failed("gone").hint("Check the network."),
+                "failed   server       gone\n                      \
+                 → Check the network. fh login --server https://x.org\n",
+            ),
+        ] {
+            assert_eq!(
+                Finding::from_error("server", &error, fix).to_text(),
+                expected
+            );
+        }
     }
 }

@@ -14,6 +14,9 @@ use crate::setup::daemon::Daemon;
 /// For a question that needs no network.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// What to do where Nix cannot be started.
+pub(super) const INSTALL: &str = "install Nix, or put it into PATH";
+
 /// The settings that count, as Nix shows them.
 pub(super) struct Settings {
     values: BTreeMap<String, Setting>,
@@ -59,6 +62,7 @@ pub(super) fn command(program: &str, daemon: Daemon) -> Command {
 /// The settings, by the newer or the older name of the command.
 pub(super) async fn settings(daemon: Daemon) -> Result<Settings, Finding> {
     let mut complaint = String::new();
+    let mut fix = "nix config show   names the file or the variable that is wrong";
     for words in [["config", "show"].as_slice(), &["show-config"]] {
         let output = command("nix", daemon)
             .args(["--extra-experimental-features", "nix-command"])
@@ -72,17 +76,22 @@ pub(super) async fn settings(daemon: Daemon) -> Result<Settings, Finding> {
                     Err(error) => Err(Finding::failed(
                         "nix.conf",
                         format!("cannot parse the settings that Nix printed: {error}"),
+                        format!("nix {} --json   shows what Nix prints", words.join(" ")),
                     )),
                 };
             }
             Ok(Ok(output)) => complaint = last_line(&output.stderr),
-            Ok(Err(error)) => complaint = error.to_string(),
+            Ok(Err(error)) => {
+                complaint = error.to_string();
+                fix = INSTALL;
+            }
             Err(_) => complaint = "it does not answer".to_owned(),
         }
     }
     Err(Finding::failed(
         "nix.conf",
         format!("Nix does not print its settings: {complaint}"),
+        fix,
     ))
 }
 

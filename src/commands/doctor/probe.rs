@@ -14,7 +14,7 @@ use tempfile::TempDir;
 use tokio::process::Command;
 
 use super::finding::Finding;
-use super::nix;
+use super::{nix, setup};
 use crate::commands::login::Site;
 use crate::context::{Context, FoundToken};
 use crate::error::CommandError;
@@ -41,9 +41,10 @@ pub(super) async fn substitute(
     if site.kind != ServerKind::Fh {
         return ping(site, daemon).await;
     }
+    let log_in = setup::log_in(site, daemon);
     let candidates = match candidates(context, site, token).await {
         Ok(candidates) => candidates,
-        Err(error) => return Finding::from_error(NAME, &error),
+        Err(error) => return Finding::from_error(NAME, &error, log_in),
     };
     let store = site.other_store_dir.as_deref().unwrap_or("/nix/store");
     let Some(smallest) = candidates.first() else {
@@ -65,7 +66,11 @@ pub(super) async fn substitute(
             let mut command = nix::command("nix-store", daemon);
             command.args(["--realise", &format!("{store}/{}", absent.path)]);
             let through = format!("the Nix daemon substituted {store}/{}", absent.path);
-            (&absent.path, outcome(command, &through).await)
+            let again = format!("nix-store --realise {store}/{} -vv", absent.path);
+            (
+                &absent.path,
+                outcome(command, &through, &log_in, &again).await,
+            )
         }
         _ => {
             let scratch = match TempDir::with_prefix("fh-doctor-") {
@@ -85,13 +90,15 @@ pub(super) async fn substitute(
             } else {
                 "into a temporary store"
             };
-            let said = outcome(command, &format!("Nix substituted {} {by}", smallest.path)).await;
+            let done = format!("Nix substituted {} {by}", smallest.path);
+            let again = format!("nix-store --realise {store}/{} -vv", smallest.path);
+            let said = outcome(command, &done, &log_in, &again).await;
             make_removable(scratch.path());
             (&smallest.path, said)
         }
     };
     if let Some(told) = dispute(context, site, token, tried).await {
-        finding.about = format!("{}. {told}", finding.about);
+        finding.add(&told);
     }
     finding
 }
@@ -188,21 +195,31 @@ async fn ping(site: &Site, daemon: Daemon) -> Finding {
     outcome(
         command,
         &format!("Nix reads from {substituter} (no path was tested)"),
+        &setup::log_in(site, daemon),
+        &format!("nix store ping --store {substituter} -vv"),
     )
     .await
 }
 
-async fn outcome(mut command: Command, success: &str) -> Finding {
+/// What became of a command of Nix. `log_in` sets up Nix for the server; `again` is what a person can
+/// run to see more.
+async fn outcome(mut command: Command, success: &str, log_in: &str, again: &str) -> Finding {
     match tokio::time::timeout(PATIENCE, command.output()).await {
         Ok(Ok(output)) if output.status.success() => Finding::ok(NAME, success),
-        Ok(Ok(output)) => Finding::failed(
+        Ok(Ok(output)) => {
+            let complaint = complaint(&output.stderr);
+            let fix = remedy(&complaint, log_in, again);
+            Finding::failed(NAME, format!("Nix could not: {complaint}"), fix)
+        }
+        Ok(Err(error)) => Finding::failed(
             NAME,
-            format!("Nix could not: {}", complaint(&output.stderr)),
+            format!("Nix could not be started: {error}"),
+            nix::INSTALL,
         ),
-        Ok(Err(error)) => Finding::failed(NAME, format!("Nix could not be started: {error}")),
         Err(_) => Finding::failed(
             NAME,
             format!("Nix did not finish within {} seconds", PATIENCE.as_secs()),
+            remedy("", log_in, again),
         ),
     }
 }
@@ -216,9 +233,60 @@ fn complaint(stderr: &[u8]) -> String {
     line.map_or_else(|| nix::last_line(stderr), |line| line.trim().to_owned())
 }
 
+/// What mends what Nix complains of: a login where keys or credentials are wrong, else what shows more.
+fn remedy(complaint: &str, log_in: &str, again: &str) -> String {
+    // The words of Nix 2.8 to 2.34 for a signature that is missing or not trusted, and of HTTP.
+    const OF_LOGIN: [&str; 5] = [
+        "not signed by",
+        "lacks a valid signature",
+        "lacks a signature",
+        "HTTP error 401",
+        "HTTP error 403",
+    ];
+    if OF_LOGIN.iter().any(|words| complaint.contains(words)) {
+        log_in.to_owned()
+    } else {
+        format!("{again}   shows more; first mend what failed above")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_nix_complains_of_has_a_remedy() {
+        const AGAIN: &str =
+            "nix-store --realise /nix/store/x -vv   shows more; first mend what failed above";
+        for (complaint, expected) in [
+            (
+                "warning: ignoring substitute for '/nix/store/x' from 'https://h', as it's not signed by any of \
+                 the keys in 'trusted-public-keys'",
+                "fh login",
+            ),
+            (
+                "error: cannot add path '/nix/store/x' because it lacks a signature by a trusted key",
+                "fh login",
+            ),
+            (
+                "warning: unable to download 'https://h/x.narinfo': HTTP error 401 ('Unauthorized')",
+                "fh login",
+            ),
+            (
+                "warning: unable to download 'https://h/x.narinfo': Could not resolve host: h (6)",
+                AGAIN,
+            ),
+            ("error: out of disk space", AGAIN),
+            ("", AGAIN),
+        ] {
+            let again = "nix-store --realise /nix/store/x -vv";
+            assert_eq!(
+                remedy(complaint, "fh login", again),
+                expected,
+                "{complaint}"
+            );
+        }
+    }
 
     #[test]
     fn the_cause_is_told_and_not_its_consequence() {

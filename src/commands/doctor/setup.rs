@@ -17,7 +17,7 @@ use crate::setup::daemon::Daemon;
 const NETRC_LIMIT: u64 = 8 * 1024 * 1024;
 
 /// The command that sets up what counts for this user.
-fn log_in(site: &Site, daemon: Daemon) -> String {
+pub(super) fn log_in(site: &Site, daemon: Daemon) -> String {
     match daemon {
         Daemon::Distrusting => format!("sudo fh login --server {} --scope system", site.server),
         _ => format!("fh login --server {}", site.server),
@@ -43,8 +43,11 @@ pub(super) fn netrc(
     let text = match regular::read(Path::new(path), NETRC_LIMIT) {
         Ok(Some(text)) => text,
         Ok(None) => {
-            return Finding::failed(NAME, format!("Nix reads {path}, which is not there"))
-                .fix(log_in(site, daemon));
+            return Finding::failed(
+                NAME,
+                format!("Nix reads {path}, which is not there"),
+                log_in(site, daemon),
+            );
         }
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             return Finding::skipped(
@@ -53,14 +56,29 @@ pub(super) fn netrc(
             )
             .fix("sudo fh doctor");
         }
-        Err(error) => return Finding::failed(NAME, format!("cannot read {path}: {error}")),
+        Err(error) => {
+            return Finding::failed(
+                NAME,
+                format!("cannot read {path}: {error}"),
+                format!(
+                    "move away what is there, and then: {}",
+                    log_in(site, daemon)
+                ),
+            );
+        }
     };
     let netrc = match Netrc::parse(&text) {
         Ok(netrc) => netrc,
-        Err(error) => return Finding::failed(NAME, format!("{path}: {error}")),
+        Err(error) => {
+            return Finding::failed(
+                NAME,
+                format!("{path}: {error}"),
+                format!("correct {path} by hand, and then: {}", log_in(site, daemon)),
+            );
+        }
     };
     if let Some(wrong) = wrong_entry(&netrc, host, token) {
-        return Finding::failed(NAME, format!("{path} {wrong}")).fix(log_in(site, daemon));
+        return Finding::failed(NAME, format!("{path} {wrong}"), log_in(site, daemon));
     }
     match std::fs::metadata(Path::new(path)).map(|metadata| metadata.mode() & 0o777) {
         Ok(mode) if mode & 0o077 != 0 => Finding::warning(
@@ -149,7 +167,7 @@ impl Judgement {
                 Finding::warning(name, format!("Nix does not ask {url}")).fix(log_in)
             }
             Self::NoneAsked(url) => {
-                Finding::failed(name, format!("Nix does not ask {url}")).fix(log_in)
+                Finding::failed(name, format!("Nix does not ask {url}"), log_in)
             }
             Self::Surplus(url) => Finding::warning(
                 name,
@@ -207,8 +225,8 @@ pub(super) fn keys(settings: &Settings, site: &Site, daemon: Daemon) -> Finding 
                 "Nix does not trust the server's key {}",
                 missing.join(" and ")
             ),
-        )
-        .fix(log_in);
+            log_in,
+        );
     }
     let retired = site
         .retired_keys

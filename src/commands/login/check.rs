@@ -2,7 +2,7 @@
 
 use fh_api::Whoami;
 use fh_auth::UnverifiedTimes;
-use fh_client::{Client, Error as ClientError, ServerKind};
+use fh_client::{Client, Error as ClientError, ServerKind, ServerUrl};
 use secrecy::{ExposeSecret, SecretString};
 use time::OffsetDateTime;
 
@@ -163,6 +163,80 @@ pub(super) fn shape(
         })));
     }
     Ok(expires_at)
+}
+
+/// The same where nobody is asked. What cannot be a token of this server is refused here, as nothing after it would
+/// notice before Nix does.
+pub(super) fn offline(
+    site: &Site,
+    token: &SecretString,
+    now: OffsetDateTime,
+) -> Result<Option<OffsetDateTime>, CommandError> {
+    let expires_at = shape(site, token, now)?;
+    let server = &site.server;
+    let text = fh_client::bare_token(token.expose_secret());
+    let claims = fh_auth::identity::claims(text).ok();
+    let (fits, form) = match site.kind {
+        ServerKind::FlakeHub => (
+            text.starts_with(FLAKEHUB_PREFIX) || claims.is_some(),
+            "begins with flakehub1_, or is a JSON Web Token",
+        ),
+        ServerKind::Attic => (
+            claims.is_some(),
+            "is a JSON Web Token: three parts with dots between them",
+        ),
+        ServerKind::Fh => {
+            if let Ok(ours) = fh_auth::read_unverified(text) {
+                // Where the audience is known, it has been compared.
+                if site.audience.is_some() || is_at(site, &ours.iss) {
+                    return Ok(expires_at);
+                }
+                return Err(CommandError::failed(format!(
+                    "this token is for another server, {}",
+                    ours.iss
+                ))
+                .hint(format!("Log in there (`fh login --server {}`), or log in to {server} without --offline.", ours.iss)));
+            }
+            (
+                claims.is_some_and(|claims| is_for(site, &claims)),
+                "begins with fh1_, or is a workload's identity for this server",
+            )
+        }
+    };
+    if fits {
+        return Ok(expires_at);
+    }
+    Err(
+        CommandError::failed(format!("this is not a token of {server}")).hint(format!(
+            "Such a token {form}. --offline checks no more than that."
+        )),
+    )
+}
+
+/// Whether an address is the server's, or where Nix reads from it.
+fn is_at(site: &Site, address: &str) -> bool {
+    let address = address.parse::<ServerUrl>().ok();
+    address.is_some_and(|address| {
+        address == site.server || site.substituter.as_ref() == Some(&address)
+    })
+}
+
+/// Whether an identity names the server, or an organisation of it, as its audience.
+fn is_for(site: &Site, claims: &serde_json::Map<String, serde_json::Value>) -> bool {
+    let audiences = match claims.get("aud") {
+        Some(serde_json::Value::Array(list)) => list.iter().filter_map(|it| it.as_str()).collect(),
+        Some(serde_json::Value::String(one)) => vec![one.as_str()],
+        _ => Vec::new(),
+    };
+    audiences.into_iter().any(|audience| {
+        let address = audience
+            .split_once("/cache/")
+            .map_or(audience, |(server, _)| server);
+        site.audience.as_deref() == Some(audience)
+            || is_at(site, address)
+            // FlakeHub's own clients name the host alone.
+            || audience == site.server.host()
+    })
 }
 
 /// What FlakeHub's own tokens begin with.

@@ -98,6 +98,9 @@ pub(super) fn keeping(
     if !site.public_keys.is_empty() {
         entry.public_keys.clone_from(&site.public_keys);
     }
+    if site.audience.is_some() {
+        entry.audience.clone_from(&site.audience);
+    }
     let lines = site.lines.as_deref().unwrap_or_default();
     let root_alone = lines.iter().map(|line| &line.url).eq(&site.substituter);
     let lines = lines.iter().filter(|_| !root_alone);
@@ -314,7 +317,15 @@ impl Work<'_> {
                 .will_create(path, self.machine.files.missing_directories(path));
         }
         let after = (text.is_some() || !what.is_empty()).then(|| netrc.to_bytes());
-        let mut change = self.change("netrc", path, Privacy::Private, after);
+        // On a machine with several users a group such as nixbld may have to read root's netrc.
+        let privacy = match self.machine.scope {
+            Scope::System if self.machine.files.is_of_root(path) => Privacy::Private,
+            Scope::System | Scope::User => Privacy::Secret,
+        };
+        let mut change = self.change("netrc", path, privacy, after);
+        if let Some((before, set)) = change.new_mode() {
+            self.ledger.will_set_mode(path, &self.owner, before, set);
+        }
         change.what = what;
         Ok(Some(change))
     }

@@ -62,7 +62,24 @@ pub(crate) fn difference(changes: &Changes) -> String {
             ));
         }
     }
+    for line in kept_for_group(changes) {
+        text.push_str(&format!("{line}\n"));
+    }
     text
+}
+
+/// Files with the token that a group may read, and goes on to.
+fn kept_for_group(changes: &Changes) -> Vec<String> {
+    let files = changes.files.iter();
+    files
+        .filter_map(|change| {
+            let mode = change.kept_for_group()?;
+            let path = quoted(&change.path);
+            Some(format!(
+                "{path}: its group may read it (mode {mode:03o}), and still may; `chmod 600 {path}` ends that"
+            ))
+        })
+        .collect()
 }
 
 /// From where Nix reads afterwards, where that is not just the server: an address for each organisation.
@@ -146,6 +163,7 @@ impl Report {
         let mut lines = vec![format!("Logged in to {server}{who}{until}.")];
         if !self.changed() {
             lines.push("Already set up: nothing was changed.".to_owned());
+            lines.extend(kept_for_group(&self.plan.changes));
             return lines.join("\n");
         }
         let shown: Vec<(String, String)> = self.shown(done);
@@ -157,6 +175,7 @@ impl Report {
         for (path, what) in shown {
             lines.push(format!("  {path:<width$}  {what}"));
         }
+        lines.extend(kept_for_group(&self.plan.changes));
         lines.extend(reads(&self.site));
         lines.push("To undo it: `fh logout`".to_owned());
         lines.join("\n")
@@ -293,6 +312,7 @@ impl Report {
                     "path": change.path.to_string_lossy(),
                     "changes": change.what,
                     "mode_before": change.tightened_from().map(|mode| format!("{mode:03o}")),
+                    "mode_kept": change.kept_for_group().map(|mode| format!("{mode:03o}")),
                 })
             })
             .collect();

@@ -162,6 +162,7 @@ impl Site {
         site.substituter.clone_from(&entry.substituter);
         site.public_keys.clone_from(&entry.public_keys);
         site.reading.clone_from(&entry.reading);
+        site.audience.clone_from(&entry.audience);
         if !entry.substituters.is_empty() {
             let lines = entry.substituters.iter();
             site.lines = Some(lines.cloned().map(Line::remembered).collect());

@@ -17,6 +17,39 @@ use crate::{terminal, token_source};
 /// How long stdin is waited for where the environment has a token too.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// The same where there is a stored one: a program that prints a token may ask for a password first.
+const STORED_PATIENCE: Duration = Duration::from_secs(10);
+
+/// Where a token was found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// In an option, on stdin or on the terminal.
+    Given,
+    /// In the environment, by these words.
+    Environment(String),
+    /// Where an earlier login has put it, by these words.
+    Stored(String),
+}
+
+impl Origin {
+    pub(super) fn is_stored(&self) -> bool {
+        matches!(self, Self::Stored(_))
+    }
+
+    /// A refusal, with the place of the token, where nobody has named it.
+    pub(super) fn named_in(&self, error: CommandError) -> CommandError {
+        match self {
+            Self::Given => error,
+            Self::Environment(place) => error.replace_hints(format!(
+                "This token is from {place}. Correct that, or give another one: `--token-file FILE`"
+            )),
+            Self::Stored(place) => error.replace_hints(format!(
+                "This is the stored token, in {place}. Give another one: `--token-file FILE`"
+            )),
+        }
+    }
+}
+
 /// The two options that name a token.
 #[derive(Debug, Args)]
 pub(super) struct TokenOptions {
@@ -34,35 +67,55 @@ pub(super) async fn get(
     options: &TokenOptions,
     site: &Site,
     context: &Context,
-) -> Result<SecretString, CommandError> {
+) -> Result<(SecretString, Origin), CommandError> {
+    if let Some(given) = given(options, site, context).await? {
+        return Ok((given, Origin::Given));
+    }
+    let terminal = context.settings.terminals.stdin;
+    // What is there already, and how long stdin may take to say something else.
+    let there = match context.environment_token()? {
+        Some(found) => Some((
+            found.token,
+            Origin::Environment(found.origin.to_string()),
+            PATIENCE,
+        )),
+        None => context.stored_token(&site.server)?.map(|found| {
+            let origin = Origin::Stored(found.origin.to_string());
+            (found.token, origin, STORED_PATIENCE)
+        }),
+    };
+    match there {
+        None if terminal => Ok((ask(site, context).await?, Origin::Given)),
+        None => Ok((read(token_source::from_stdin).await?, Origin::Given)),
+        Some((token, origin, _)) if terminal => Ok((token, origin)),
+        // A pipe that somebody has filled goes first. /dev/null, which services have, says nothing; nor does
+        // a pipe that stays open and empty, as some CI systems give it to every job.
+        Some((token, origin, patience)) => {
+            let piped = read(token_source::from_filled_stdin);
+            match tokio::time::timeout(patience, piped).await {
+                Ok(piped) => Ok(piped?.map_or((token, origin), |piped| (piped, Origin::Given))),
+                Err(_) => Ok((token, origin)),
+            }
+        }
+    }
+}
+
+/// The token that the options name.
+async fn given(
+    options: &TokenOptions,
+    site: &Site,
+    context: &Context,
+) -> Result<Option<SecretString>, CommandError> {
     let terminal = context.settings.terminals.stdin;
     match &options.token_file {
         Some(file) if file.as_os_str() != "-" => {
             let file = file.clone();
-            return read(move || token_source::from_file(&file)).await;
+            read(move || token_source::from_file(&file)).await.map(Some)
         }
+        None if !options.token_stdin => Ok(None),
         // A terminal would cut a long token in line mode.
-        Some(_) if terminal => return ask(site, context).await,
-        None if options.token_stdin && terminal => return ask(site, context).await,
-        Some(_) => return read(token_source::from_stdin).await,
-        None if options.token_stdin => return read(token_source::from_stdin).await,
-        None => {}
-    }
-    let environment = context.environment_token()?.map(|found| found.token);
-    match environment {
-        None if terminal => ask(site, context).await,
-        None => read(token_source::from_stdin).await,
-        Some(token) if terminal => Ok(token),
-        // A pipe that somebody has filled goes before the environment. /dev/null, which services
-        // have, says nothing; nor does a pipe that stays open and empty, as some CI systems give
-        // it to every job.
-        Some(token) => {
-            let piped = read(token_source::from_filled_stdin);
-            match tokio::time::timeout(PATIENCE, piped).await {
-                Ok(piped) => Ok(piped?.unwrap_or(token)),
-                Err(_) => Ok(token),
-            }
-        }
+        _ if terminal => ask(site, context).await.map(Some),
+        _ => read(token_source::from_stdin).await.map(Some),
     }
 }
 
@@ -78,7 +131,8 @@ async fn read<T: Send + 'static>(
     }
 }
 
-async fn ask(site: &Site, context: &Context) -> Result<SecretString, CommandError> {
+/// Asks for it on the terminal.
+pub(super) async fn ask(site: &Site, context: &Context) -> Result<SecretString, CommandError> {
     let server = &site.server;
     match &site.token_page {
         Some(page) => {

@@ -4,6 +4,7 @@ use clap::Args;
 use fh_api::{ErrorCode, ForgeRoot, Name, RootInfo};
 use serde_json::json;
 
+use super::super::is_there;
 use super::not_found;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -85,14 +86,24 @@ fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandErr
 
 fn remove(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    context
+    let was_there = context
         .change(format_args!("cannot give up {root}"), async {
-            client.remove_root(org, root).await
+            let was_there = is_there(client.roots(org).await, |list| {
+                list.roots.iter().any(|owned| owned.root == *root)
+            })?;
+            client.remove_root(org, root).await?;
+            Ok(was_there)
         })
         .map_err(not_found)?;
     context.output.done(
-        &json!({ "org": org, "root": root, "removed": true }),
-        |_| format!("{root} is no longer a root of {org}."),
+        &json!({ "org": org, "root": root, "removed": was_there }),
+        |_| {
+            if was_there {
+                format!("{root} is no longer a root of {org}.")
+            } else {
+                format!("{root} was not a root of {org}: there was nothing to remove.")
+            }
+        },
     )
 }
 

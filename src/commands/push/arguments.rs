@@ -44,9 +44,10 @@ Examples:
   fh push acme/app --watch-exec -- nix build .#app    # push what a command builds
 
 Exit status: 0 everything was pushed; 1 something was not; 2 usage; 124 the time
-of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM). Unless it is 0,
-nothing new is visible. Each path that failed is named with the reason, and what was
-sent is kept for a while: the same command again sends only what is missing.
+of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM); 129 ended (SIGHUP:
+the terminal was closed). Unless it is 0, nothing new is visible. Each path that failed
+is named with the reason, and what was sent is kept for a while: the same command again
+sends only what is missing.
 With --watch-exec it is that of the command; 128 plus the number of the signal that
 ended it; 127 if it was not found; 126 if it cannot be run.")]
 pub(crate) struct PushArguments {
@@ -64,6 +65,9 @@ pub(crate) struct PushArguments {
     /// The command has the terminal to itself, and `fh` exits with its exit status, even if a push failed: that
     /// is reported at the end. What it built before it failed is pushed as well. Ctrl-C goes to the command;
     /// what was built is then still pushed, and a second Ctrl-C stops that.
+    ///
+    /// With --json, one object about the push is printed on stdout at the end. The command prints on the
+    /// same stdout: let it print on stderr instead, as `-- sh -c 'nix build .#app >&2'` does.
     #[arg(long, conflicts_with_all = ["stdin", "no_closure", "dry_run", "timeout"])]
     pub(super) watch_exec: bool,
 

@@ -1,13 +1,12 @@
 //! Where a push goes: which server, which protocol, with which token.
 //!
-//! Invariants: nothing is asked of the network before it is needed, and nothing at all for an fh
-//! server that is known as one; a token goes to the address that it was given for; a server whose
+//! Invariants: nothing is asked of the network before it is needed; a token goes to the address that it was given for; a server whose
 //! protocol is not known is asked for it without a token.
 
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fh_api::FlakeName;
+use fh_api::{FlakeName, PushRequest};
 use fh_client::push::PushObserver;
 use fh_client::retry::RetryEvent;
 use fh_client::targets::attic::{AtticCache, AtticOptions, LeaveOut};
@@ -268,6 +267,24 @@ impl Opened {
             // Attic knows nothing of logs.
             Self::Attic { cache } => cache.push(closure, &manner.uploads, observer).await,
         }
+    }
+
+    /// Asks whether a push would be let in, before anything is built for it. Of attic the answer shows only at the
+    /// push.
+    pub(super) async fn check(&self, observer: &Arc<dyn PushObserver>) -> Result<(), ClientError> {
+        let Self::Fh { client, flake } = self else {
+            return Ok(());
+        };
+        let nothing = PushRequest {
+            paths: Vec::new(),
+            skip_signed_by: Vec::new(),
+            dry_run: true,
+            logs: Vec::new(),
+        };
+        client
+            .plan_push(flake, &nothing, &telling(observer))
+            .await
+            .map(drop)
     }
 
     /// A failed push, in words and with what to do about it.

@@ -93,12 +93,12 @@ struct Planned {
 }
 
 #[derive(Debug, Serialize)]
-struct Failed {
-    path: String,
+pub(super) struct Failed {
+    pub(super) path: String,
     /// `corrupted` and `unreadable` are of this machine; `refused` is the server's; `too_large` is of a
     /// proxy before it; `unsent` is the line's; `not_tried` is what `error` says.
-    kind: &'static str,
-    reason: String,
+    pub(super) kind: &'static str,
+    pub(super) reason: String,
 }
 
 /// Prints the summary; the error, where a path failed, names each.
@@ -366,7 +366,8 @@ fn by_reason(failed: &[Failed]) -> Vec<(&str, Vec<&str>)> {
     groups
 }
 
-fn kind_word(kind: FailureKind) -> &'static str {
+/// The word of `--json` for why a path was not pushed.
+pub(super) fn kind_word(kind: FailureKind) -> &'static str {
     match kind {
         FailureKind::Corrupted => "corrupted",
         FailureKind::Unreadable => "unreadable",

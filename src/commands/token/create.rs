@@ -1,6 +1,7 @@
 //! `fh token create`.
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use fh_api::{
@@ -12,6 +13,8 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::super::joined;
+use super::super::reach::Reach;
+use super::out::NewFile;
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -25,16 +28,16 @@ use crate::output::human;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh token create > my.token
-  fh token create --user builder-1 --permission pull --permission push --flake 'acme/*' > ci.token
+  fh token create --out my.token
+  fh token create --user builder-1 --permission pull --permission push --flake 'acme/*' --out ci.token
   fh token create --expires 12h --flake acme/app --output netrc >> /etc/nix/netrc
-  fh token create --closure ./result --network 10.0.0.0/8 > deploy.token
-  fh token create --signed-by 'ci.example.org:mVd…=' --expires 1y > fleet.token
+  fh token create --closure ./result --network 10.0.0.0/8 --out deploy.token
+  fh token create --signed-by 'ci.example.org:mVd…=' --expires 1y --out fleet.token
 
 With --closure and --signed-by a token reads only certain paths: the closures of the given paths, and what was
 pushed with a valid signature of one of the given keys. Such a token can only pull.
 
-Protect the file that you write one to: `umask 077` before, or `chmod 600 FILE` after.")]
+")]
 pub(crate) struct CreateArguments {
     /// Create it for this account: a service account of an organisation that you administer, or any account for
     /// server administrators
@@ -76,8 +79,12 @@ pub(crate) struct CreateArguments {
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Raw)]
     output: Form,
 
+    /// Write it to this new file, which only you can read (0600); an existing one is not overwritten
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    out: Option<PathBuf>,
+
     /// Store it as the token that fh uses for this server, and print nothing
-    #[arg(long, conflicts_with = "output")]
+    #[arg(long, conflicts_with_all = ["output", "out"])]
     store: bool,
 }
 
@@ -115,6 +122,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         networks: some(arguments.networks),
     };
     let client = context.client_with_token()?;
+    let file = arguments.out.as_deref().map(NewFile::create).transpose()?;
     let (minted, discovery) = context.change("cannot create the token", async {
         // First what can fail without leaving a token behind that nobody has seen.
         let discovery = match form {
@@ -123,12 +131,17 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         };
         Ok((client.create_token(&new).await?, discovery))
     })?;
-    let printed = match discovery {
-        _ if arguments.store => keep(&minted, client.base_url(), context),
+    let text = match discovery {
         Some(discovery) if form == Form::NixConf => nix_conf(&minted, &discovery, &client, context),
-        Some(discovery) => netrc(&minted, &discovery).and_then(|text| context.output.text(&text)),
-        None if form == Form::Json => context.output.json(&minted),
-        None => context.output.text(&format!("{}\n", minted.token)),
+        Some(discovery) => netrc(&minted, &discovery),
+        None if form == Form::Json => context.output.json_text(&minted),
+        None => Ok(format!("{}\n", minted.token)),
+    };
+    let is_in_file = file.is_some();
+    let printed = match file {
+        _ if arguments.store => keep(&minted, client.base_url(), context),
+        Some(file) => text.and_then(|text| file.fill(&text)),
+        None => text.and_then(|text| context.output.text(&text)),
     };
     printed.map_err(|error| {
         error.hint(format!(
@@ -137,6 +150,15 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         ))
     })?;
     describe(&minted, context);
+    if arguments.store {
+        context.warn_of_variables(client.base_url());
+    }
+    if !is_in_file && stdout_is_exposed() {
+        context.output.warning(
+            "others on this machine can read the file that the token was written to.\n\
+             Make it yours alone: `chmod 600 FILE`. Next time, let `--out FILE` write it.",
+        );
+    }
     Ok(())
 }
 
@@ -175,7 +197,7 @@ fn nix_conf(
     discovery: &Discovery,
     client: &Client,
     context: &Context,
-) -> Result<(), CommandError> {
+) -> Result<String, CommandError> {
     let client = context
         .client_builder(client.base_url().clone())?
         .token(SecretString::from(minted.token.as_str()))
@@ -209,7 +231,7 @@ fn nix_conf(
             keys.push(key);
         }
     }
-    context.output.text(&format!(
+    Ok(format!(
         "# nix.conf\nextra-substituters = {}\nextra-trusted-public-keys = {}\n\n\
          # the file that netrc-file names; only its owner may read it\n{}",
         urls.join(" "),
@@ -242,19 +264,13 @@ fn netrc(minted: &MintedToken, discovery: &Discovery) -> Result<String, CommandE
 fn describe(minted: &MintedToken, context: &Context) {
     let info = &minted.info;
     context.output.remark(&format!(
-        "Created the token {} for {}: {} on {}, until {}.",
+        "Created the token {} for {}: {} {}, until {}.",
         info.id,
         info.user,
         joined(&info.permissions),
-        joined(&info.flakes),
+        Reach::from(info).in_words(),
         human::date(info.expires_at, OffsetDateTime::now_utc()),
     ));
-    if stdout_is_exposed() {
-        context.output.warning(
-            "others on this machine can read the file that the token was written to.\n\
-             Protect it: `chmod 600 FILE`",
-        );
-    }
 }
 
 /// Whether stdout is a file that group or others can read.

@@ -11,6 +11,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::super::joined;
+use super::super::reach::Reach;
 use crate::context::{Context, no_server};
 use crate::error::CommandError;
 use crate::output::human;
@@ -153,34 +154,13 @@ fn print(claims: &Claims, answer: Answer, context: &Context) -> Result<(), Comma
     if let Some(whoami) = &report.whoami {
         lines.push(("User", format!("{} ({})", whoami.user, whoami.kind)));
         lines.push(("May", joined(&whoami.permissions)));
-        lines.push(("Flakes", joined(&whoami.flakes)));
-        // Where there is no such limit, nothing need be said.
-        for (label, items) in [
-            ("Closures of", whoami.closures.clone()),
-            ("Signed by", whoami.signed_by.clone()),
-            (
-                "Networks",
-                whoami.networks.iter().map(ToString::to_string).collect(),
-            ),
-            (
-                "Workload",
-                whoami
-                    .workload
-                    .iter()
-                    .map(|workload| {
-                        format!(
-                            "{} of {}, by {}",
-                            workload.subject,
-                            workload.issuer,
-                            joined(&workload.policies)
-                        )
-                    })
-                    .collect(),
-            ),
-        ] {
-            if !items.is_empty() {
-                lines.push((label, joined(&items)));
-            }
+        let reach = Reach::from(&**whoami);
+        lines.push(("Flakes", reach.flakes()));
+        lines.extend(reach.limits());
+        if let Some(workload) = &whoami.workload {
+            let policies = joined(&workload.policies);
+            let text = format!("{} of {}, by {policies}", workload.subject, workload.issuer);
+            lines.push(("Workload", text));
         }
         lines.push((
             "Description",

@@ -6,10 +6,10 @@ use fh_client::Client;
 use serde::Serialize;
 use uuid::Uuid;
 
+use super::super::confirm::{Effect, Yes};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
-use crate::terminal;
 
 /// Revoke tokens, and the tokens that they created
 ///
@@ -37,9 +37,8 @@ pub(crate) struct RevokeArguments {
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
 
-    /// Do not ask
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    yes: Yes,
 }
 
 /// What revoking a token does.
@@ -63,19 +62,16 @@ pub(super) fn run(arguments: &RevokeArguments, context: &Context) -> Result<(), 
     if arguments.dry_run {
         return print_plan(&plan(arguments, &client, context)?, context);
     }
-    let terminals = context.settings.terminals;
-    if !arguments.yes && terminals.stdin && terminals.stderr && !context.output.is_json() {
+    let what = if arguments.yes.asks(context) {
         let planned = plan(arguments, &client, context)?;
-        for outcome in &planned {
-            context.output.remark(&sentences(outcome, &WOULD));
-        }
-        let confirmed = context.wait("Nothing was changed.", async {
-            terminal::confirm("Revoke?", false).await
-        })?;
-        if !confirmed {
-            return Err(CommandError::failed("not confirmed").hint("Nothing was changed."));
-        }
-    }
+        let told: Vec<String> = planned.iter().map(|of| sentences(of, &WOULD)).collect();
+        told.join("\n")
+    } else {
+        "A token that is revoked never works again, nor do the tokens made with it.".to_owned()
+    };
+    arguments
+        .yes
+        .confirm(Effect::Loses, &what, "Revoke?", context)?;
     let mut done = Vec::new();
     for id in &arguments.ids {
         let told = context

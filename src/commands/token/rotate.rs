@@ -1,10 +1,13 @@
 //! `fh token rotate`.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use fh_api::{ErrorCode, RotateToken};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::out::NewFile;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
@@ -19,8 +22,8 @@ use crate::output::human;
 #[command(after_help = "\
 Examples:
   fh token list
-  fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 > ci.token
-  fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --grace 1h > ci.token")]
+  fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --out ci.token
+  fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --grace 1h --out ci.token")]
 pub(crate) struct RotateArguments {
     /// The id of the previous token, as `fh token list` shows it
     #[arg(value_name = "ID", value_parser = crate::cli::token_id)]
@@ -33,6 +36,10 @@ pub(crate) struct RotateArguments {
     /// How long the previous token stays valid [default: not at all]
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     grace: Option<u64>,
+
+    /// Write it to this new file, which only you can read (0600); an existing one is not overwritten
+    #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
+    out: Option<PathBuf>,
 }
 
 pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), CommandError> {
@@ -42,6 +49,7 @@ pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), 
         grace: arguments.grace,
     };
     let client = context.client_with_token()?;
+    let file = arguments.out.as_deref().map(NewFile::create).transpose()?;
     let minted = context
         .change(format_args!("cannot rotate the token {id}"), async {
             client.rotate_token(id, &rotate).await
@@ -49,11 +57,15 @@ pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), 
         .map_err(|error| {
             error.hint_for(ErrorCode::NotFound, "`fh token list` shows your tokens.")
         })?;
-    let printed = if context.output.is_json() {
-        context.output.json(&minted)
+    let text = if context.output.is_json() {
+        context.output.json_text(&minted)
     } else {
-        context.output.text(&format!("{}\n", minted.token))
+        Ok(format!("{}\n", minted.token))
     };
+    let printed = text.and_then(|text| match file {
+        Some(file) => file.fill(&text),
+        None => context.output.text(&text),
+    });
     printed.map_err(|error| {
         error.hint(format!(
             "The new token was created and is lost: `fh token revoke {}`",

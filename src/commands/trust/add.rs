@@ -3,21 +3,20 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use fh_api::{FlakePattern, Name, Provider, Role, SetTrustPolicy};
+use fh_api::SetTrustPolicy;
 use fh_auth::policy::templates::{self, TemplateError};
 use fh_conf::regular;
 
-use crate::cli::words;
+use super::set::{Granted, set_policy};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::terminal;
 
 /// More than any set of keys has.
 const KEYS_LIMIT: u64 = 1024 * 1024;
 
 /// Trust workloads of a provider
 ///
-/// It replaces a policy of the same name.
+/// The same command again changes nothing. A policy that exists is replaced only with `--replace`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum AddCommand {
     Github(GithubArguments),
@@ -29,43 +28,6 @@ pub(crate) enum AddCommand {
     Kubernetes(KubernetesArguments),
     Aws(AwsArguments),
     Oidc(OidcArguments),
-}
-
-/// What is granted, whoever the workloads are.
-#[derive(Debug, Args)]
-pub(crate) struct Granted {
-    /// What they may use: ORG/PROJECT or 'ORG/*', of one organisation; may be repeated
-    #[arg(long = "flake", value_name = "PATTERN", required = true, add = crate::completion::flakes())]
-    flakes: Vec<FlakePattern>,
-
-    /// What they may do
-    #[arg(long, value_name = "ROLE", default_value = "read", value_parser = words::<Role>(Role::WORDS))]
-    role: Role,
-
-    /// The policy's name in the organisation [default: from provider and workload]
-    #[arg(long, value_name = "NAME")]
-    name: Option<Name>,
-
-    /// An audience that identities may have instead of this server; may be repeated
-    #[arg(long = "audience", value_name = "TEXT")]
-    audiences: Vec<String>,
-
-    /// How long a token that an identity is exchanged for lasts at most [default: 1h]
-    #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
-    max_lifetime: Option<u64>,
-
-    /// They may create narrower tokens from an exchanged one
-    #[arg(long)]
-    mint: bool,
-
-    /// Pull requests and forks have the role too, instead of only reading
-    #[arg(long)]
-    pull_requests: bool,
-
-    /// These jobs are the organisation's builders: what they push overrides what people push if the two
-    /// disagree. Only owners can set this
-    #[arg(long)]
-    builder: bool,
 }
 
 /// Trust jobs of GitHub Actions
@@ -459,7 +421,7 @@ pub(super) fn run(command: AddCommand, context: &Context) -> Result<(), CommandE
             (template, arguments.subject, arguments.granted)
         }
     };
-    add(
+    set_policy(
         template.map_err(usage)?,
         workload.as_deref(),
         granted,
@@ -483,147 +445,4 @@ fn with_keys(
         jwks: Some(keys),
         ..template
     }))
-}
-
-fn add(
-    template: SetTrustPolicy,
-    workload: Option<&str>,
-    granted: Granted,
-    context: &Context,
-) -> Result<(), CommandError> {
-    let org = organization(&granted.flakes)?;
-    let name = match granted.name {
-        Some(name) => name,
-        None => default_name(template.provider, workload)?,
-    };
-    let audiences = if granted.audiences.is_empty() {
-        template.audiences
-    } else {
-        granted.audiences
-    };
-    let builder = granted.builder || are_builders(&org, granted.role, context)?;
-    let wanted = SetTrustPolicy {
-        flakes: granted.flakes,
-        role: granted.role,
-        audiences,
-        max_lifetime: granted.max_lifetime,
-        mint: granted.mint,
-        pull_requests: granted.pull_requests,
-        builder,
-        ..template
-    };
-    let client = context.client_with_token()?;
-    let made = context.change(
-        format_args!("cannot create the trust policy {name} of {org}"),
-        async { client.set_trust_policy(&org, &name, &wanted).await },
-    )?;
-    context.output.done(&made, |made| {
-        let builders = match (made.builder, made.role) {
-            (true, _) => format!(
-                "\nThey are builders of {}: what they push overrides what people push.",
-                made.organization
-            ),
-            (false, Role::Read) => String::new(),
-            (false, Role::Write | Role::Admin) => format!(
-                "\nThey are not builders of {}: with --builder, what they push overrides what people push.",
-                made.organization
-            ),
-        };
-        format!(
-            "Workloads that meet the trust policy {}/{} may now {} {}.{builders}",
-            made.organization,
-            made.name,
-            match made.role {
-                Role::Read => "read",
-                Role::Write => "read and push to",
-                Role::Admin => "read, push to and manage",
-            },
-            super::joined(&made.flakes)
-        )
-    })
-}
-
-/// Asks on a terminal whether workloads that push are builders; without one they are none.
-fn are_builders(org: &Name, role: Role, context: &Context) -> Result<bool, CommandError> {
-    let terminals = context.settings.terminals;
-    let asks = terminals.stdin && terminals.stderr && !context.output.is_json();
-    if role < Role::Write || !asks {
-        return Ok(false);
-    }
-    context.output.remark(&format!(
-        "If two pushes to flakes of {org} disagree about a store path, what its builders pushed is served. \
-         Only owners of {org} can choose its builders."
-    ));
-    context.wait("Nothing was changed.", async {
-        terminal::confirm(&format!("Are these jobs builders of {org}?"), false).await
-    })
-}
-
-/// The one organisation of all flakes.
-fn organization(flakes: &[FlakePattern]) -> Result<Name, CommandError> {
-    let mut names = flakes.iter().map(|pattern| match pattern {
-        FlakePattern::All => None,
-        FlakePattern::Organization(org) => Some(org),
-        FlakePattern::Flake(flake) => Some(&flake.org),
-    });
-    let first = names.next().flatten();
-    match first {
-        Some(org) if names.all(|name| name.is_some_and(|name| name.folded() == org.folded())) => {
-            Ok(org.clone())
-        }
-        _ => Err(CommandError::usage(
-            "a trust policy belongs to one organisation: name flakes of that one, such as 'acme/*'",
-        )),
-    }
-}
-
-/// A name that says who is meant: the same for the same workload, so that the same command again replaces.
-fn default_name(provider: Provider, workload: Option<&str>) -> Result<Name, CommandError> {
-    let mut name = provider.to_string();
-    for word in workload
-        .unwrap_or_default()
-        .split(|c: char| !c.is_ascii_alphanumeric())
-        .filter(|word| !word.is_empty())
-    {
-        name.push('-');
-        name.push_str(word);
-    }
-    name.truncate(64);
-    name.parse()
-        .map_err(|error: fh_api::InvalidName| CommandError::usage(error.to_string()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_policy_is_named_after_its_workload() {
-        let name = |workload| {
-            default_name(Provider::Github, workload)
-                .unwrap()
-                .to_string()
-        };
-        assert_eq!(name(Some("acme/app")), "github-acme-app");
-        assert_eq!(name(Some("..//")), "github");
-        assert_eq!(name(None), "github");
-        assert!(name(Some(&"x".repeat(200))).len() <= 64);
-    }
-
-    #[test]
-    fn all_flakes_are_of_one_organisation() {
-        let of = |texts: &[&str]| {
-            let flakes: Vec<_> = texts.iter().map(|text| text.parse().unwrap()).collect();
-            organization(&flakes).ok().map(|org| org.to_string())
-        };
-        assert_eq!(of(&["acme/app", "ACME/*"]).as_deref(), Some("acme"));
-        for bad in [
-            &["acme/app", "other/x"][..],
-            &["*"],
-            &["acme/app", "*"],
-            &[],
-        ] {
-            assert_eq!(of(bad), None, "{bad:?}");
-        }
-    }
 }

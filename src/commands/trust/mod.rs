@@ -2,13 +2,19 @@
 //! them.
 
 mod add;
+mod name;
+mod set;
 mod test;
+mod words;
 
 use clap::{Args, Subcommand};
-use fh_api::{ConditionSpec, Name, TrustPolicyInfo};
+use fh_api::{Name, TrustPolicyInfo};
 use serde_json::json;
 
-use super::joined;
+use self::words::{condition, lines};
+use super::confirm::{Effect, Yes};
+use super::scoped::Scoped;
+use super::{is_same_name, is_there, joined};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -23,6 +29,7 @@ pub(crate) enum TrustCommand {
     Add(Box<add::AddCommand>),
     List(ListArguments),
     Show(ShowArguments),
+    #[command(visible_alias = "delete")]
     Remove(RemoveArguments),
     Test(test::TestArguments),
 }
@@ -43,15 +50,10 @@ pub(crate) struct ListArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh trust show acme github-app")]
+  fh trust show acme/github-acme-app")]
 pub(crate) struct ShowArguments {
-    /// The organisation
-    #[arg(value_name = "ORG")]
-    org: Name,
-
-    /// The policy, as `fh trust list` names it
-    #[arg(value_name = "POLICY")]
-    policy: Name,
+    #[command(flatten)]
+    policy: Scoped,
 }
 
 /// Remove a trust policy
@@ -60,15 +62,14 @@ pub(crate) struct ShowArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh trust remove acme github-app")]
+  fh trust remove acme/github-acme-app
+  fh trust remove acme/github-acme-app --yes")]
 pub(crate) struct RemoveArguments {
-    /// The organisation
-    #[arg(value_name = "ORG")]
-    org: Name,
+    #[command(flatten)]
+    policy: Scoped,
 
-    /// The policy, as `fh trust list` names it
-    #[arg(value_name = "POLICY")]
-    policy: Name,
+    #[command(flatten)]
+    yes: Yes,
 }
 
 pub(crate) fn run(command: TrustCommand, context: &Context) -> Result<(), CommandError> {
@@ -106,112 +107,45 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
 }
 
 fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
-    let ShowArguments { org, policy } = arguments;
+    let (org, policy) = &arguments.policy.names()?;
     let client = context.client_with_token()?;
     let found = context.ask(
         format_args!("cannot show the trust policy {policy} of {org}"),
         async { client.trust_policy(org, policy).await },
     )?;
-    let mut lines = vec![
-        ("Policy", format!("{}/{}", found.organization, found.name)),
-        ("Provider", found.provider.to_string()),
-        ("Issuer", found.issuer.clone()),
-        (
-            "Keys",
-            if found.inline_keys {
-                "given with the policy"
-            } else {
-                "fetched from the issuer"
-            }
-            .to_owned(),
-        ),
-        (
-            "Audience",
-            if found.audiences.is_empty() {
-                "this server".to_owned()
-            } else {
-                found.audiences.join(", ")
-            },
-        ),
-    ];
-    lines.extend(
-        found
-            .conditions
-            .iter()
-            .map(|one| ("Condition", condition(one))),
-    );
-    lines.extend(found.pins.iter().map(|pin| {
-        let value = pin
-            .value
-            .as_deref()
-            .unwrap_or("what it is at the first use");
-        ("Remembered", format!("{} = {value}", pin.claim))
-    }));
-    lines.extend([
-        (
-            "Role",
-            format!("{} on {}", found.role, joined(&found.flakes)),
-        ),
-        (
-            "Pull requests",
-            if found.pull_requests {
-                "have the role too"
-            } else {
-                "only read"
-            }
-            .to_owned(),
-        ),
-        (
-            "Builders",
-            if found.builder {
-                "yes: what they push overrides what people push"
-            } else {
-                "no"
-            }
-            .to_owned(),
-        ),
-        ("May mint", if found.mint { "yes" } else { "no" }.to_owned()),
-        (
-            "Tokens last",
-            format!("{} at most", fh_api::duration::in_words(found.max_lifetime)),
-        ),
-        ("Created", human::timestamp(found.created_at)),
-        (
-            "Last use",
-            found
-                .last_used_at
-                .map_or_else(|| "never".to_owned(), human::timestamp),
-        ),
-        ("Id", found.id.to_string()),
-    ]);
-    context.output.details(&found, &lines)
-}
-
-/// A condition on one line.
-fn condition(condition: &ConditionSpec) -> String {
-    let claim = &condition.claim;
-    if let Some(text) = &condition.equals {
-        format!("{claim} = {text}")
-    } else if let Some(glob) = &condition.glob {
-        format!("{claim} matches {glob}")
-    } else if let Some(texts) = &condition.one_of {
-        format!("{claim} is one of {}", texts.join(", "))
-    } else {
-        let texts = condition.all_of.as_deref().unwrap_or_default();
-        format!("{claim} holds {}", texts.join(", "))
-    }
+    context.output.details(&found, &lines(&found))
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
-    let RemoveArguments { org, policy } = arguments;
+    let (org, policy) = &arguments.policy.names()?;
     let client = context.client_with_token()?;
-    context.change(
+    let what = format!(
+        "This removes the trust policy {org}/{policy}: its workloads lose what it grants at their next \
+         request, and the ids that it has remembered are forgotten."
+    );
+    let yes = arguments.yes;
+    yes.confirm(Effect::Loses, &what, "Remove the trust policy?", context)?;
+    let was_there = context.change(
         format_args!("cannot remove the trust policy {policy} of {org}"),
-        async { client.remove_trust_policy(org, policy).await },
+        async {
+            let was_there = is_there(client.trust_policies(org).await, |list| {
+                list.policies
+                    .iter()
+                    .any(|found| is_same_name(&found.name, policy))
+            })?;
+            client.remove_trust_policy(org, policy).await?;
+            Ok(was_there)
+        },
     )?;
     context.output.done(
-        &json!({ "org": org, "policy": policy, "removed": true }),
-        |_| format!("Removed the trust policy {policy} of {org}."),
+        &json!({ "org": org, "policy": policy, "removed": was_there }),
+        |_| {
+            if was_there {
+                format!("Removed the trust policy {policy} of {org}.")
+            } else {
+                format!("{org} had no trust policy {policy}: there was nothing to remove.")
+            }
+        },
     )
 }
 

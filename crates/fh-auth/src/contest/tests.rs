@@ -190,7 +190,7 @@ fn of_one_content_the_row_of_the_highest_word_is_served() {
             followed(0, signed(builder(old))),
         ),
         ("the earlier follow", followed(0, new), followed(1, old)),
-        ("one with its address", proven(new), old),
+        ("the older, whoever knows its address", old, proven(new)),
         ("a builder's without", builder(new), proven(old)),
     ] {
         assert!(served.place() < other.place(), "{what}");

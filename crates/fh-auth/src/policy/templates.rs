@@ -369,6 +369,7 @@ fn policy(
         builder: false,
         max_lifetime: None,
         jwks: None,
+        only_new: false,
     }
 }
 

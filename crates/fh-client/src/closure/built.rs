@@ -1,6 +1,6 @@
 //! Which of some paths were built, and which came from elsewhere.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fh_nix::StorePath;
 use serde_json::{Map, Value};
@@ -8,6 +8,15 @@ use serde_json::{Map, Value};
 use super::NixTools;
 use super::process::Nix;
 use crate::error::{Error, Result};
+
+/// The outputs of derivations.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Outputs {
+    /// Of all whose outputs Nix knows.
+    pub paths: BTreeSet<StorePath>,
+    /// The others, and what Nix said of each.
+    pub unknown: BTreeMap<StorePath, String>,
+}
 
 /// Paths, told apart.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -49,20 +58,39 @@ impl NixTools {
         }
     }
 
-    /// The outputs of derivations that were built.
-    ///
-    /// # Errors
-    ///
-    /// As [`Self::built`], and [`Error::InvalidPaths`] where one was not.
-    pub async fn outputs(&self, derivations: &BTreeSet<StorePath>) -> Result<BTreeSet<StorePath>> {
-        let references: Vec<&StorePath> = derivations.iter().collect();
-        let mut outputs = BTreeSet::new();
-        for document in Nix(self).outputs(&references).await? {
-            let text = String::from_utf8_lossy(&document).into_owned();
-            let parsed = text.lines().map(|line| self.store_dir.parse_path(line));
-            outputs.extend(parsed.flatten());
+    /// The outputs of derivations that were built. Where Nix fails of one of them, each is asked for by itself.
+    pub async fn outputs(&self, derivations: &BTreeSet<StorePath>) -> Outputs {
+        let mut outputs = Outputs::default();
+        let together: Vec<&StorePath> = derivations.iter().collect();
+        if let Ok(documents) = Nix(self).outputs(&together).await {
+            outputs.paths = self.paths_in(&documents);
+            return outputs;
         }
-        Ok(outputs)
+        for derivation in derivations {
+            match Nix(self).outputs_of(derivation).await {
+                Ok(documents) => outputs.paths.extend(self.paths_in(&documents)),
+                Err(error) => {
+                    outputs
+                        .unknown
+                        .insert(derivation.clone(), error.to_string());
+                }
+            }
+        }
+        outputs
+    }
+
+    /// The store paths of texts with one a line; a derivation is not an output.
+    fn paths_in(&self, documents: &[Vec<u8>]) -> BTreeSet<StorePath> {
+        let texts = documents
+            .iter()
+            .map(|document| String::from_utf8_lossy(document));
+        texts
+            .flat_map(|text| {
+                let parsed = text.lines().map(|line| self.store_dir.parse_path(line));
+                parsed.flatten().collect::<Vec<_>>()
+            })
+            .filter(|path| !path.is_derivation())
+            .collect()
     }
 
     fn tell_apart(&self, asked: &BTreeSet<StorePath>, documents: &[Vec<u8>]) -> Result<BuiltPaths> {

@@ -22,7 +22,7 @@ use fh_nix::{PathInfo, StoreDir, StorePath, parse_path_infos};
 
 use crate::error::{Error, Result};
 use argument::{Argument, classify};
-pub use built::BuiltPaths;
+pub use built::{BuiltPaths, Outputs};
 use process::Nix;
 
 /// A set of store paths with what Nix knows of them.

@@ -128,6 +128,26 @@ impl Nix<'_> {
         Ok(documents)
     }
 
+    /// The outputs of one derivation, one a line. Of a content-addressed one the older tool of 2.8 tells nothing, and
+    /// `nix path-info` does: there by the derivation's name, which has meant the derivation itself since 2.15.
+    pub(super) async fn outputs_of(&self, derivation: &StorePath) -> Result<Vec<Output>> {
+        let refused = match self.outputs(&[derivation]).await {
+            Ok(documents) => return Ok(documents),
+            Err(error) => error,
+        };
+        let name = self.0.store_dir.display(derivation);
+        for installable in [format!("{name}^*"), name] {
+            let mut arguments = self.arguments("path-info");
+            arguments.extend(["--option", "substituters", ""].map(OsString::from));
+            arguments.push(installable.into());
+            let patience = Some(self.0.patience);
+            if let Ok(document) = self.run(&arguments, None, patience).await {
+                return Ok(vec![document]);
+            }
+        }
+        Err(refused)
+    }
+
     /// One run of `nix path-info`. Every shape of JSON is understood, so no format is asked for
     /// until a nix insists on it; `format` then remembers that.
     async fn path_info(

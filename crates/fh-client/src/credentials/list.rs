@@ -16,6 +16,7 @@ const SERVERS_KEY: &str = "servers";
 const URL_KEY: &str = "url";
 const KIND_KEY: &str = "kind";
 const SUBSTITUTER_KEY: &str = "substituter";
+const AUDIENCE_KEY: &str = "audience";
 const KEYS_KEY: &str = "public-keys";
 const SUBSTITUTERS_KEY: &str = "substituters";
 const ORGANIZATIONS_KEY: &str = "organizations";
@@ -136,6 +137,8 @@ pub struct ServerEntry {
     pub reading: Reading,
     /// Its public keys as nix.conf wants them, where a login has learnt them.
     pub public_keys: Vec<String>,
+    /// The audience that its tokens name, where a login has learnt it.
+    pub audience: Option<String>,
     /// Whether it is the one meant where none is named.
     pub is_default: bool,
 }
@@ -153,6 +156,7 @@ impl ServerEntry {
             substituters: Vec::new(),
             reading: Reading::Usual,
             public_keys: Vec::new(),
+            audience: None,
             is_default: false,
         }
     }
@@ -226,7 +230,15 @@ impl ServerList {
     #[must_use]
     pub fn find(&self, name_or_url: &str) -> Option<&ServerEntry> {
         let url = name_or_url.parse::<ServerUrl>().ok();
-        let by_url = url.and_then(|url| self.entry(&url));
+        // Without a scheme it is the one that is known with that host, port and path.
+        let schemes = ["https", "http"].into_iter();
+        let mut known = schemes
+            .filter(|_| !name_or_url.contains("://"))
+            .filter_map(|scheme| format!("{scheme}://{}", name_or_url.trim()).parse().ok())
+            .filter_map(|url: ServerUrl| self.entry(&url));
+        let by_url = url
+            .and_then(|url| self.entry(&url))
+            .or_else(|| known.next());
         let by_name = || self.entries.iter().find(|entry| entry.name == name_or_url);
         by_url.or_else(by_name).or_else(|| {
             let mut begun = self.entries.iter().filter(|entry| {
@@ -408,6 +420,7 @@ fn entry(name: &str, item: &Item) -> Result<ServerEntry, String> {
         substituters: parsed(&substituters)?,
         reading,
         public_keys,
+        audience: text_of(table, AUDIENCE_KEY)?.map(str::to_owned),
         is_default: false,
     })
 }
@@ -456,6 +469,9 @@ fn write_entry(table: &mut dyn TableLike, entry: &ServerEntry) {
     }
     if !entry.public_keys.is_empty() {
         put_list(table, KEYS_KEY, &entry.public_keys);
+    }
+    if entry.audience.is_some() {
+        put_or_remove(table, AUDIENCE_KEY, entry.audience.as_deref());
     }
     put_list(table, SUBSTITUTERS_KEY, &entry.substituters);
     match &entry.reading {

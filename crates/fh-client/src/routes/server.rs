@@ -2,15 +2,15 @@
 //!
 //! [The module above](super) says what can go wrong, for all.
 
-use fh_api::{API_PREFIX, AuditList, KeyList, Name, SubstituterList};
+use fh_api::{API_PREFIX, AuditList, KeyList, Name, RotateKeys, SubstituterList};
 use http::Method;
 
-use super::{parse, request};
+use super::{json, parse, request};
 use crate::audit::AuditFilter;
 use crate::client::Client;
 use crate::credentials::Reading;
 use crate::error::Result;
-use crate::http::{Content, Request};
+use crate::http::Request;
 use crate::retry::Repeat;
 
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
@@ -45,20 +45,25 @@ impl Client {
     }
 
     /// Lets the server's standby key sign from now on; for server administrators.
-    pub async fn rotate_keys(&self) -> Result<KeyList> {
-        self.rotate("/keys/rotate").await
+    pub async fn rotate_keys(&self, wanted: &RotateKeys) -> Result<KeyList> {
+        self.rotate("/keys/rotate", wanted).await
     }
 
     /// Lets an organisation's own standby key sign from now on; for its owners.
-    pub async fn rotate_organization_keys(&self, org: &Name) -> Result<KeyList> {
-        self.rotate(&format!("/orgs/{org}/keys/rotate")).await
+    pub async fn rotate_organization_keys(
+        &self,
+        org: &Name,
+        wanted: &RotateKeys,
+    ) -> Result<KeyList> {
+        self.rotate(&format!("/orgs/{org}/keys/rotate"), wanted)
+            .await
     }
 
-    async fn rotate(&self, path: &str) -> Result<KeyList> {
+    async fn rotate(&self, path: &str, wanted: &RotateKeys) -> Result<KeyList> {
         let request = Request {
             // Twice would be one rotation too many.
             repeat: Repeat::IfUnsent,
-            ..request(Method::POST, format!("{API_PREFIX}{path}"), Content::Empty)
+            ..request(Method::POST, format!("{API_PREFIX}{path}"), json(wanted)?)
         };
         parse(&self.transport.send(&request).await?)
     }

@@ -22,7 +22,7 @@ impl Client {
         self.get(&format!("/orgs/{org}/trust/{policy}")).await
     }
 
-    /// Makes a trust policy, or replaces the one of that name.
+    /// Makes a trust policy, or replaces the one of that name unless it is to be a new one.
     pub async fn set_trust_policy(
         &self,
         org: &Name,

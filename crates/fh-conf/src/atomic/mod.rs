@@ -120,16 +120,20 @@ pub enum Access {
     Tighten,
     /// Group and others lose all access.
     OwnerOnly,
+    /// They become these: what they were at another time.
+    Exactly(u32),
 }
 
 impl Access {
     /// The permission bits for a file that has these.
-    fn apply(self, mode: u32) -> u32 {
+    #[must_use]
+    pub fn apply(self, mode: u32) -> u32 {
         let mode = mode & 0o7777;
         match self {
             Self::Keep => mode,
             Self::Tighten if mode & 0o007 == 0 => mode,
             Self::Tighten | Self::OwnerOnly => mode & !0o077,
+            Self::Exactly(other) => other & 0o7777,
         }
     }
 }
@@ -152,7 +156,8 @@ pub enum Outcome {
 pub struct Edited {
     /// What became of the content.
     pub outcome: Outcome,
-    /// The permission bits from before, if group and others had access that was taken from them.
+    /// The permission bits from before, if they are others now: mostly, because group and others had
+    /// access that was taken from them.
     pub tightened_from: Option<u32>,
     /// The file itself, all symbolic links followed.
     pub path: PathBuf,

@@ -201,6 +201,8 @@ fn a_file_that_everybody_can_read_is_tightened() {
     }
     assert_eq!(Access::OwnerOnly.apply(0o640), 0o600);
     assert_eq!(Access::Keep.apply(0o100_644), 0o644);
+    assert_eq!(Access::Exactly(0o640).apply(0o600), 0o640);
+    assert_eq!(Access::Exactly(0o400).apply(0o644), 0o400);
 }
 
 #[test]

@@ -23,9 +23,10 @@
 //!   were before the first, byte for byte, unless somebody else has changed them since.
 //! - What somebody else has changed since is theirs: a netrc entry with another password stays, and
 //!   so does a value that stood there before us.
-//! - Two changes are not undone: that a file which others could read was tightened, and that keys
-//!   which a server has retired came out.
+//! - So are their permission bits, unless somebody else has changed them since.
+//! - One change is not undone: that keys which a server has retired came out.
 
+mod mode;
 mod netrc;
 mod nix_conf;
 mod secret;
@@ -58,6 +59,9 @@ struct FileRecord {
     /// The directories that were made for it, the uppermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     directories: Vec<PathBuf>,
+    /// Permission bits that a login has changed. Absent in ledgers of before they were noted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    mode: Option<mode::ModeRecord>,
     /// Netrc entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hosts: Vec<netrc::HostRecord>,
@@ -75,6 +79,7 @@ impl FileRecord {
         let values = self.lists.iter().chain(&self.settings);
         hosts
             .chain(values.flat_map(nix_conf::ValueRecord::owners))
+            .chain(self.mode.iter().flat_map(mode::ModeRecord::owners))
             .collect()
     }
 }
@@ -96,6 +101,14 @@ impl Ledger {
             .iter()
             .filter(|file| file.owners().contains(owner));
         files.map(|file| file.path.as_path()).collect()
+    }
+
+    /// Whether a file is a netrc, as far as logins have changed it.
+    #[must_use]
+    pub fn is_netrc(&self, path: &Path) -> bool {
+        let file = self.known_file(path);
+        // Of a nix.conf no login changes the permission bits.
+        file.is_some_and(|file| !file.hosts.is_empty() || file.mode.is_some())
     }
 
     /// All owners of anything.
@@ -138,6 +151,7 @@ impl Ledger {
                     path: path.to_owned(),
                     created: false,
                     directories: Vec::new(),
+                    mode: None,
                     hosts: Vec::new(),
                     lists: Vec::new(),
                     settings: Vec::new(),

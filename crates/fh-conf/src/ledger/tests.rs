@@ -342,3 +342,64 @@ fn secrets_are_kept_but_not_shown() {
         assert!(!error.contains("not base64\""), "{error}");
     }
 }
+
+#[test]
+fn permission_bits_come_back_with_the_last_owner_if_they_are_still_ours() {
+    let path = Path::new(PATH);
+    // What the file had, what somebody made of it after the login, and what a logout gives back.
+    for (before, now, given_back) in [
+        (0o640, 0o600, Some(0o640)),
+        (0o644, 0o600, Some(0o644)),
+        (0o660, 0o600, Some(0o660)),
+        (0o640, 0o400, None),
+        (0o640, 0o640, None),
+    ] {
+        let mut machine = Machine::new("machine a.org login me password x\n");
+        machine.login("one", "token-1");
+        machine.ledger.will_set_mode(path, "one", before, 0o600);
+        // The second login finds the file as the first has left it.
+        machine.login("two", "token-2");
+        let text = serde_json::to_string(&machine.ledger).unwrap();
+        let mut ledger: Ledger = serde_json::from_str(&text).unwrap();
+        assert!(ledger.is_netrc(path));
+        for (owner, expected) in [("one", None), ("two", given_back)] {
+            ledger
+                .take_back_netrc(path, owner, &mut machine.netrc)
+                .unwrap();
+            let mode = ledger.take_back_mode(path, owner, now);
+            assert_eq!(mode, expected, "{before:o} {now:o} {owner}");
+            ledger.file_to_remove(path, machine.netrc.as_bytes());
+        }
+        assert_eq!(ledger, Ledger::default());
+    }
+}
+
+#[test]
+fn permission_bits_that_somebody_has_changed_between_logins_are_what_comes_back() {
+    let path = Path::new(PATH);
+    for (second, given_back) in [(None, 0o640), (Some(0o604), 0o604), (Some(0o600), 0o640)] {
+        let mut ledger = Ledger::default();
+        ledger.will_set_mode(path, "one", 0o640, 0o600);
+        if let Some(mode) = second {
+            ledger.will_set_mode(path, "one", mode, 0o600);
+        }
+        assert_eq!(ledger.files_of("one"), [path]);
+        assert_eq!(ledger.take_back_mode(path, "one", 0o600), Some(given_back));
+        assert_eq!(ledger.file_to_remove(path, b"x"), None);
+        assert_eq!(ledger, Ledger::default());
+    }
+}
+
+#[test]
+fn a_ledger_of_before_modes_were_noted_is_understood() {
+    let text = r#"{"files":[{"path":"/n","hosts":[{"host":"x","holders":[
+        {"owner":"one","login":"fh","token":"t"}]}]}]}"#;
+    let mut ledger: Ledger = serde_json::from_str(text).unwrap();
+    assert_eq!(ledger.files_of("one"), [Path::new("/n")]);
+    assert!(ledger.is_netrc(Path::new("/n")));
+    let mode = ledger.take_back_mode(Path::new("/n"), "one", 0o600);
+    assert_eq!(mode, None);
+    let settings = r#"{"files":[{"path":"/c"}]}"#;
+    let ledger: Ledger = serde_json::from_str(settings).unwrap();
+    assert!(!ledger.is_netrc(Path::new("/c")));
+}

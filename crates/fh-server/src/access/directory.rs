@@ -64,9 +64,16 @@ pub(crate) struct Directory {
     /// Of each organisation those that are public.
     public_flakes: HashMap<i64, Vec<i64>>,
     everybody: Follows,
+    /// Whether one of the organisations trusts keys.
+    anybody_trusts_keys: bool,
 }
 
 impl Directory {
+    /// Whether an organisation takes the signatures of some keys for a proof.
+    pub(super) fn anybody_trusts_keys(&self) -> bool {
+        self.anybody_trusts_keys
+    }
+
     /// Copies the present state, of which the caller knew the generation beforehand.
     pub(super) fn load(connection: &Connection, generation: u64) -> Result<Self, DatabaseError> {
         let by_id: HashMap<i64, OrganizationEntry> = organizations::list(connection)?
@@ -83,6 +90,7 @@ impl Directory {
             .collect();
         let mut directory = Self {
             generation,
+            anybody_trusts_keys: by_id.values().any(|organization| organization.trusts_keys),
             ..Self::default()
         };
         for row in flakes::directory(connection)? {

@@ -97,6 +97,11 @@ impl View {
         organization.is_some_and(|organization| organization.trusts_keys)
     }
 
+    /// Whether any organisation of the server does, in this view or not.
+    pub(crate) fn anybody_trusts_keys(&self) -> bool {
+        self.directory.anybody_trusts_keys()
+    }
+
     /// A flake of this view, by its internal id.
     pub(crate) fn flake(&self, id: i64) -> Option<&FlakeEntry> {
         let flake = self.directory.flake(id)?;

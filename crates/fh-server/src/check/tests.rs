@@ -1,7 +1,9 @@
 //! Checks of real data directories, of servers that stand and that run.
 
 use super::*;
+use crate::integrity::Integrity;
 use crate::push::tests::{Item, Scene, noise};
+use crate::telemetry::tests::Log;
 
 fn look(scene: &Scene, depth: Depth) -> DataReport {
     let mut seen = Vec::new();
@@ -289,4 +291,79 @@ async fn damage_within_pages_that_hold_data_is_found_without_reading_the_objects
         std::fs::write(data.join("fh.sqlite"), &whole).unwrap();
     }
     assert!(check().is_sound());
+}
+
+/// What the log says while something is done, and what the metrics say afterwards.
+async fn told(scene: &Scene, integrity: &Integrity) -> (Vec<(String, String)>, u64) {
+    let log = Log::default();
+    let subscriber = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_writer(log.clone())
+        .finish();
+    let guard = tracing::subscriber::set_default(subscriber);
+    integrity.look_for_marks().await.unwrap();
+    drop(guard);
+    let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
+    let lines = log.lines();
+    let mut lines: Vec<_> = lines
+        .iter()
+        .map(|line| (text(&line["level"]), text(&line["nar_hash"])))
+        .collect();
+    lines.sort();
+    let metrics = scene.server.state.metrics().render();
+    let total = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("fh_nars_damaged_total "))
+        .map_or(0, |count| count.parse().unwrap());
+    (lines, total)
+}
+
+#[tokio::test]
+async fn a_running_server_logs_and_counts_what_a_check_beside_it_finds() {
+    let scene = Scene::new().await;
+    let items: Vec<_> = ["before", "cut", "gone", "read"]
+        .iter()
+        .enumerate()
+        .map(|(n, name)| Item::new(name, &noise(n as u64, 9000)))
+        .collect();
+    scene.push(&items.iter().collect::<Vec<_>>()).await;
+    let [before, cut, gone, read] = &items[..] else {
+        unreachable!()
+    };
+    let integrity = scene.server.state.integrity();
+    let error = |item: Option<&Item>| {
+        (
+            "ERROR".to_owned(),
+            item.map(Item::nar_name).unwrap_or_default(),
+        )
+    };
+
+    // Known at the start: one line, and not counted.
+    scene.alter(before, |bytes| bytes.truncate(100));
+    look(&scene, Depth::Files);
+    assert_eq!(told(&scene, integrity).await, (vec![error(None)], 0));
+    assert_eq!(told(&scene, integrity).await, (vec![], 0));
+
+    // Found by another process: a line that names it, each counted once.
+    scene.alter(cut, |bytes| bytes.truncate(100));
+    std::fs::remove_file(scene.object(gone)).unwrap();
+    look(&scene, Depth::Files);
+    let mut expected = vec![error(Some(cut)), error(Some(gone))];
+    expected.sort();
+    assert_eq!(told(&scene, integrity).await, (expected, 2));
+    look(&scene, Depth::Contents);
+    assert_eq!(told(&scene, integrity).await, (vec![], 2));
+
+    // Found by this process, which has told of it already.
+    scene.alter(read, |bytes| bytes[10] ^= 1);
+    assert!(scene.nar(read, &scene.ann).await.is_none());
+    assert_eq!(told(&scene, integrity).await, (vec![], 3));
+
+    // Healed, and damaged once more.
+    scene.push(&[cut]).await;
+    assert_eq!(told(&scene, integrity).await, (vec![], 3));
+    scene.alter(cut, |bytes| bytes.truncate(100));
+    look(&scene, Depth::Files);
+    assert_eq!(told(&scene, integrity).await, (vec![error(Some(cut))], 4));
 }

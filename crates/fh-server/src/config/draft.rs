@@ -36,6 +36,7 @@ impl Draft {
                 priority: 0,
                 signing_key_name: None,
                 signing: fh_api::Signing::Shared,
+                min_key_age: never,
                 limits: Limits {
                     body_size: 0,
                     json_size: 0,

@@ -66,6 +66,8 @@ pub struct Settings {
     pub signing_key_name: Option<String>,
     /// Whose keys sign what is served.
     pub signing: fh_api::Signing,
+    /// How old a standby key is at least before it signs, but for the first rotation.
+    pub min_key_age: Duration,
     /// What the server takes.
     pub limits: Limits,
     /// How long it waits.

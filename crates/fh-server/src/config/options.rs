@@ -235,6 +235,22 @@ const FIRST: &[OptionSpec] = &[
         ..BLANK
     },
     OptionSpec {
+        key: "min-key-age",
+        variable: "FH_SERVE_MIN_KEY_AGE",
+        section: Section::Cache,
+        value_name: "TIME",
+        help: "How old the standby key must be before the keys are rotated again.\n\n\
+               Clients learn the standby key when they log in. Those that have not logged in since it was made \
+               have neither key after the rotation, and substitute nothing until they log in again. The first \
+               rotation is possible at any time, and every one with `fh key rotate --force`.",
+        default: Some("30d"),
+        set: |draft, text| {
+            draft.settings.min_key_age = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
         key: "organization-creation",
         variable: "FH_SERVE_ORGANIZATION_CREATION",
         section: Section::Access,

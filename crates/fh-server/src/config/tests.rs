@@ -69,6 +69,7 @@ fn defaults() {
         settings.tokens.default_lifetime,
         Duration::from_secs(90 * 86_400)
     );
+    assert_eq!(settings.min_key_age, Duration::from_secs(30 * 86_400));
     assert!(settings.limits.verifications >= 1);
     assert_eq!(settings.public_url, None);
     assert_eq!(settings.tls, None);

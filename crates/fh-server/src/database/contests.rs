@@ -47,13 +47,15 @@ const DISAGREEING_UPSTREAM: &str = "INSERT INTO contested_path (path_hash) \
                 WHERE x.nar_hash <> u.nar_hash OR x.path_refs <> u.path_refs OR x.name <> u.name) \
      ON CONFLICT (path_hash) DO NOTHING RETURNING path_hash";
 
-/// Those of a slice's rows of some paths that count for more or less than the oldest row of the path.
+/// Those of a slice's rows of some paths that count for more or less than the oldest row that another slice has of
+/// the path. A row can be the oldest itself, and have changed in its place.
 ///
 /// Invariant: where a path is not in the set, all its rows count the same. A path stays in it.
 const UNEVEN: &str = "INSERT INTO uneven_path (path_hash) \
      SELECT s.path_hash FROM json_each(?1) AS wanted \
      CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
-     WHERE s.voice <> (SELECT o.voice FROM slice_path AS o WHERE o.path_hash = s.path_hash ORDER BY o.id LIMIT 1) \
+     WHERE s.voice <> (SELECT o.voice FROM slice_path AS o \
+                       WHERE o.path_hash = s.path_hash AND o.flake_id <> s.flake_id ORDER BY o.id LIMIT 1) \
      ON CONFLICT (path_hash) DO NOTHING";
 
 /// Marks the NARs of all rows of a path.
@@ -250,6 +252,18 @@ fn word_of_row(row: &Row<'_>) -> Result<Word, DatabaseError> {
         builder: row.get("builder")?,
         pusher_id: row.get("pusher_id")?,
         age: (row_id, 0),
+    })
+}
+
+/// The keys whose signatures the organisation of a slice takes for a proof.
+pub(crate) fn trusted_keys_of_slice(
+    connection: &Connection,
+    flake_id: i64,
+) -> Result<Vec<PublicKey>, DatabaseError> {
+    let sql = "SELECT t.key FROM flake AS f JOIN trusted_key AS t \
+               ON t.organization_id = f.organization_id WHERE f.id = ?1 ORDER BY t.key";
+    all(connection, sql, params![flake_id], |row| {
+        parsed(row, "key", "public key")
     })
 }
 

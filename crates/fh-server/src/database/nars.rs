@@ -213,15 +213,39 @@ pub(crate) fn totals(connection: &Connection) -> Result<(u64, u64), DatabaseErro
     Ok(totals.unwrap_or_default())
 }
 
-/// How many objects are marked as damaged.
-pub(crate) fn count_damaged(connection: &Connection) -> Result<u64, DatabaseError> {
-    let count = first(
+/// What tells whether other objects are marked as damaged than before, without reading all marks.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct DamageMarks {
+    /// How many objects are marked.
+    pub(crate) count: u64,
+    /// When the last one was, as the column has it.
+    last: Option<i64>,
+}
+
+/// How many objects are marked as damaged, and since when.
+pub(crate) fn damage_marks(connection: &Connection) -> Result<DamageMarks, DatabaseError> {
+    let marks = first(
         connection,
-        "SELECT COUNT(*) AS damaged FROM nar WHERE damaged_at IS NOT NULL",
+        "SELECT COUNT(*) AS damaged, MAX(damaged_at) AS last FROM nar WHERE damaged_at IS NOT NULL",
         params![],
-        |row| super::slices::size(row, "damaged"),
+        |row| {
+            Ok(DamageMarks {
+                count: super::slices::size(row, "damaged")?,
+                last: row.get("last")?,
+            })
+        },
     )?;
-    Ok(count.unwrap_or_default())
+    Ok(marks.unwrap_or_default())
+}
+
+/// The objects that are marked as damaged.
+pub(crate) fn damaged(connection: &Connection) -> Result<Vec<NarHash>, DatabaseError> {
+    all(
+        connection,
+        "SELECT nar_hash FROM nar WHERE damaged_at IS NOT NULL",
+        params![],
+        |row| Ok(NarHash::from_bytes(row.get("nar_hash")?)),
+    )
 }
 
 /// Records that an account has sent all of a NAR to a slice. Where the flake or the account is gone

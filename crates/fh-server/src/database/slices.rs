@@ -35,6 +35,8 @@ pub(crate) struct Present {
     pub(crate) proven: bool,
     /// The account that pushed it; none where that is not known.
     pub(crate) pusher_id: Option<i64>,
+    /// Signatures, as they are stored.
+    pub(crate) signatures: String,
 }
 
 impl Present {
@@ -69,7 +71,7 @@ pub(crate) struct Served {
 }
 
 const PRESENT: &str = "SELECT s.path_hash, s.name, s.path_refs, s.builder, s.proven, s.pusher_id, \
-     s.nar_id, n.nar_hash, n.nar_size, n.damaged_at \
+     s.signatures, s.nar_id, n.nar_hash, n.nar_size, n.damaged_at \
      FROM json_each(?1) AS wanted \
      CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
      CROSS JOIN nar AS n ON n.id = s.nar_id";
@@ -98,6 +100,7 @@ pub(crate) fn present<'a>(
                 builder: row.get("builder")?,
                 proven: row.get("proven")?,
                 pusher_id: row.get("pusher_id")?,
+                signatures: row.get("signatures")?,
             };
             Ok((StorePathHash::from_bytes(row.get("path_hash")?), present))
         },
@@ -290,6 +293,27 @@ pub(crate) fn insert(
         )?;
     }
     Ok(added == 1)
+}
+
+/// Adds signatures and a content address to what a slice says of a path, in its place: it stays as old as it is, and
+/// whose it is.
+pub(crate) fn add_to(
+    connection: &Connection,
+    flake_id: i64,
+    info: &PathInfo,
+    proven: bool,
+) -> Result<(), DatabaseError> {
+    let sql = "UPDATE slice_path SET signatures = ?3, ca = ?4, proven = ?5 \
+               WHERE path_hash = ?1 AND flake_id = ?2";
+    let signatures = joined(&info.signatures);
+    let ca = info.ca.as_ref().map(ToString::to_string);
+    let hash = info.path.hash();
+    execute(
+        connection,
+        sql,
+        params![hash.as_bytes(), flake_id, signatures, ca, proven],
+    )?;
+    Ok(())
 }
 
 /// Takes a path out of a slice, to make room for another row of it.

@@ -87,6 +87,51 @@ fn what_has_no_room_is_counted() {
     assert_eq!(noted.take(true, start).len(), 10);
 }
 
+/// Somebody shows nonsense from so many networks that there is no room for more, and somebody else is refused then.
+#[test]
+fn many_addresses_keep_nobody_with_an_account_out() {
+    let mut noted = Noted::default();
+    let start = Instant::now();
+    let with_account = |account_id| {
+        let (denial, place) = in_organization("acme");
+        let actor = Actor {
+            account_id,
+            user: format!("user-{account_id}"),
+            token_uuid: None,
+            workload: None,
+            acting: None,
+            address: None,
+            request_id: None,
+        };
+        let actor = Some(actor);
+        (Denial { actor, ..denial }, place)
+    };
+    for number in 0..2 * ORIGINS as u32 {
+        let network = u128::from(number) << 64 | 0x2001 << 112;
+        let address = std::net::Ipv6Addr::from_bits(network).to_string();
+        noted.note(denial(&address), None, start);
+        if number == 100 {
+            let (early, place) = with_account(1);
+            noted.note(early, place, start);
+        }
+        if number % 1000 == 0 {
+            // As the task does each second.
+            noted.take(false, start);
+        }
+    }
+    noted.take(false, start);
+    for account in [1, 2] {
+        let (late, place) = with_account(account);
+        noted.note(late, place, start);
+    }
+    let told = noted.take(false, start);
+    let of_acme = told
+        .iter()
+        .filter(|event| event.organization.as_deref() == Some("acme"));
+    assert_eq!(of_acme.count(), 2);
+    assert!(noted.windows.len() <= ORIGINS);
+}
+
 fn in_organization(name: &str) -> (Denial, Option<String>) {
     let denial = Denial {
         organization: Some(name.to_owned()),

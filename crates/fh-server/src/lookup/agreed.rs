@@ -53,7 +53,6 @@ impl Oldest {
                     standing,
                     unsigned: true,
                     by_person: !voice.builder,
-                    unproven: !voice.proven,
                     age: (holder.row_id, 0),
                 },
                 row_id: holder.row_id,
@@ -77,9 +76,15 @@ impl Oldest {
         }
     }
 
-    /// The row that the view has, whatever others there are: `None` where these do not tell. `uneven`: not all
-    /// rows of the path count the same.
-    pub(super) fn of_many(&self, view: &View, uneven: bool) -> Option<Option<i64>> {
+    /// The row that the view has, whatever others there are: `None` where these do not tell. `is_even`: all rows
+    /// of the path count the same; `may_be_signed`: signatures came with them, and somebody trusts keys. Of rows that
+    /// are not among these it is not known whose they are, so nothing is said then.
+    pub(super) fn of_many(
+        &self,
+        view: &View,
+        is_even: bool,
+        may_be_signed: bool,
+    ) -> Option<Option<i64>> {
         let classes = view.by_rank();
         let mut possible = classes.iter().map(Candidates::len).enumerate();
         let Some((nearest, flakes)) = possible.find(|(_, flakes)| *flakes > 0) else {
@@ -91,8 +96,8 @@ impl Oldest {
             return are_all.then(|| self.alone()).flatten();
         }
         let best = self.best.as_ref()?;
-        let tells = !uneven
-            && !best.signed
+        let tells = is_even
+            && !may_be_signed
             && nearest != Rank::Open as usize
             && best.place.standing.rank() as usize <= nearest;
         tells.then_some(Some(best.row_id))

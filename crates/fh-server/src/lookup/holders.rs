@@ -90,6 +90,11 @@ impl PathHolders {
         }
     }
 
+    /// Whether signatures came with one of the oldest rows.
+    fn has_signatures(&self) -> bool {
+        self.voices.iter().any(|voice| voice.has_signatures)
+    }
+
     /// The row that a view has, if the oldest holders tell. Of contested paths nothing is decided here.
     fn decide(&self, view: &View) -> Option<Option<i64>> {
         if self.contested {
@@ -97,7 +102,8 @@ impl PathHolders {
         }
         let oldest = Oldest::told_to(view, &self.oldest, &self.voices);
         if may_be_more(&self.oldest) {
-            oldest.of_many(view, self.uneven)
+            let may_be_signed = self.has_signatures() && view.anybody_trusts_keys();
+            oldest.of_many(view, !self.uneven, may_be_signed)
         } else {
             oldest.alone()
         }
@@ -112,7 +118,7 @@ impl PathHolders {
         signatures: &Signatures,
     ) -> Result<Option<i64>, DatabaseError> {
         if may_be_more(&self.oldest) {
-            let is_quiet = !self.uneven && self.voices.iter().all(|voice| !voice.has_signatures);
+            let is_quiet = !self.uneven && !self.has_signatures();
             agreed::search_many(connection, view, hash, &self.oldest, is_quiet, signatures)
         } else {
             agreed::search_few(connection, view, hash, &self.oldest, signatures)

@@ -1,17 +1,18 @@
 //! Making a push visible: all of it, in one transaction.
 
 use fh_api::CommitSummary;
-use fh_nix::{NarHash, PathInfo, StorePathHash};
+use fh_nix::{NarHash, PathInfo, Signature, StorePathHash};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::examine::{Available, Content, Target};
+use super::examine::{Available, Content, Target, Trusted};
 use super::open::Pushes;
 use crate::database::audit::{self, Actor, Event};
 use crate::database::contests::{self, NewlyContested};
 use crate::database::slices::{Origin, Present};
 use crate::database::{logs, nars, pushes, slices, upstream};
 use crate::error::ApiError;
+use crate::signatures::Signatures;
 
 /// How many of something a message or an event lists.
 const LISTED: usize = 100;
@@ -29,6 +30,7 @@ impl Pushes {
         row_id: Option<i64>,
     ) -> Result<CommitSummary, ApiError> {
         let committed = {
+            let signatures = self.upstream().clone();
             self.database()
                 .write(target.decided, move |transaction| {
                     if let Some(row_id) = row_id {
@@ -40,7 +42,7 @@ impl Pushes {
                             return Ok(Committed::nothing(summary.map_err(ApiError::internal)?));
                         }
                     }
-                    let mut committed = add(transaction, &target, &content)?;
+                    let mut committed = add(transaction, &target, &content, &signatures)?;
                     if let Some(row_id) = row_id {
                         committed.summary.logs =
                             logs::commit(transaction, row_id, target.flake_id, target.builder)?;
@@ -118,8 +120,14 @@ struct Clash {
     kept: bool,
 }
 
-fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Committed, ApiError> {
+fn add(
+    connection: &Connection,
+    target: &Target,
+    content: &Content,
+    signatures: &Signatures,
+) -> Result<Committed, ApiError> {
     let paths = &content.paths;
+    let trusted = Trusted::of(connection, target.flake_id, paths, signatures)?;
     let hashes: Vec<StorePathHash> = paths.iter().map(|info| info.path.hash()).collect();
     let present = slices::present(connection, target.flake_id, &hashes)?;
     // A path whose content was lost takes what is pushed now, be it another content; and so does one whose row
@@ -127,7 +135,7 @@ fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Co
     let (there, missing): (Vec<_>, Vec<_>) = paths.iter().partition(|info| {
         present
             .get(&info.path.hash())
-            .is_some_and(|present| !present.damaged && !target.outdoes(present, info))
+            .is_some_and(|present| !present.damaged && !target.outdoes(present, info, &trusted))
     });
     let same = |info: &PathInfo| {
         let present = present.get(&info.path.hash());
@@ -158,11 +166,17 @@ fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Co
         };
         let hash = info.path.hash();
         if let Some(present) = same(info) {
-            // The same content counts for more from now on, and its age with it: else an early row of
-            // somebody who counts for less would make this one the older.
-            let (info, origin) = raised(connection, target, info, present, origin)?;
-            slices::remove(connection, target.flake_id, &hash)?;
-            slices::insert(connection, target.flake_id, &info, present.nar_id, origin)?;
+            let added = target.added_signatures(present, info, &trusted);
+            let (info, proven) = joined(connection, target, info, present, added)?;
+            if target.builder && !present.builder {
+                // The same content counts for more from now on, and its age with it: else an early row of
+                // somebody who counts for less would make this one the older.
+                let origin = Origin { proven, ..origin };
+                slices::remove(connection, target.flake_id, &hash)?;
+                slices::insert(connection, target.flake_id, &info, present.nar_id, origin)?;
+            } else {
+                slices::add_to(connection, target.flake_id, &info, proven)?;
+            }
             committed.replaced += 1;
             committed.raised += 1;
             committed.paths.push(hash);
@@ -235,33 +249,41 @@ fn add(connection: &Connection, target: &Target, content: &Content) -> Result<Co
     Ok(committed)
 }
 
-/// What a slice's row becomes to which this push adds: who brings a proof to what a builder has pushed takes nothing of
-/// that away, and a builder leaves the proof there.
-fn raised(
+/// What a slice's row says to which this push adds, and whether its content address is proven. Nothing that is there is
+/// taken away; of a builder who raises a person's row it has the deriver.
+fn joined(
     connection: &Connection,
     target: &Target,
     info: &PathInfo,
     present: &Present,
-    origin: Origin,
-) -> Result<(PathInfo, Origin), ApiError> {
+    added: Vec<Signature>,
+) -> Result<(PathInfo, bool), ApiError> {
     let held = Some(present.nar_id);
     let there = slices::info_of(connection, &info.path.hash(), target.flake_id, held)?;
+    let proves = target.proves(info);
     let Some(there) = there else {
-        return Ok((info.clone(), origin));
+        return Ok((info.clone(), proves));
     };
-    let proof = if origin.proven { info } else { &there };
-    let ca = proof.ca.clone();
-    let (of, pusher_id) = if present.builder && !origin.builder {
-        (&there, present.pusher_id)
+    let (first, second) = if target.builder && !present.builder {
+        (info, &there)
     } else {
-        (info, origin.pusher_id)
+        (&there, info)
     };
-    let origin = Origin {
-        pusher_id,
-        builder: origin.builder || present.builder,
-        proven: origin.proven || present.proven,
+    let ca = match (present.proven, proves) {
+        (true, _) => there.ca.clone(),
+        (false, true) => info.ca.clone(),
+        (false, false) => first.ca.clone().or_else(|| second.ca.clone()),
     };
-    Ok((PathInfo { ca, ..of.clone() }, origin))
+    // What a trusted key has signed comes first: of many signatures under one name only some are looked at.
+    let mut signatures = added;
+    signatures.extend(there.signatures.iter().cloned());
+    let joined = PathInfo {
+        ca,
+        signatures,
+        deriver: first.deriver.clone().or_else(|| second.deriver.clone()),
+        ..there.clone()
+    };
+    Ok((joined, present.proven || proves))
 }
 
 fn clash(info: &PathInfo, present: &Present, target: &Target) -> Option<Clash> {

@@ -7,13 +7,16 @@
 use std::collections::{HashMap, HashSet};
 
 use fh_api::PathStatus;
-use fh_nix::{ContentAddress, NarHash, PathInfo, StoreDir, StorePath, StorePathHash};
+use fh_nix::{
+    ContentAddress, NarHash, PathInfo, PublicKey, Signature, StoreDir, StorePath, StorePathHash,
+};
 use rusqlite::Connection;
 
 use super::logs;
-use super::parse::Wanted;
+use super::parse::{MAX_SIGNATURES, Wanted};
 use crate::access::View;
 use crate::database::Decided;
+use crate::database::contests;
 use crate::database::holders;
 use crate::database::nars::{self, Nar};
 use crate::database::slices::{self, Present};
@@ -43,18 +46,86 @@ pub(super) struct Target {
 impl Target {
     /// Whether a row of this push counts for more than the slice's row of the same path: a proof goes before
     /// none, and a builder before the rest. Of the same content it adds to what is there.
-    pub(super) fn outdoes(&self, there: &Present, info: &PathInfo) -> bool {
+    pub(super) fn outdoes(&self, there: &Present, info: &PathInfo, trusted: &Trusted<'_>) -> bool {
         let (proves, builder) = (self.proves(info), self.builder);
         if there.disagrees(info) {
             (proves, builder) > (there.proven, there.builder)
         } else {
-            (proves && !there.proven) || (builder && !there.builder)
+            (proves && !there.proven)
+                || (builder && !there.builder)
+                || !self.added_signatures(there, info, trusted).is_empty()
         }
+    }
+
+    /// The signatures of this push that the slice's row of the same content lacks and gets. Whoever may write to the
+    /// slice brings what a key has signed that its organisation trusts: that decides, and by whom it comes says
+    /// nothing. Others they add only to what counts for no more than they do.
+    pub(super) fn added_signatures(
+        &self,
+        there: &Present,
+        info: &PathInfo,
+        trusted: &Trusted<'_>,
+    ) -> Vec<Signature> {
+        let held: HashSet<&str> = there.signatures.split_ascii_whitespace().collect();
+        let lacks = |signature: &&Signature| !held.contains(signature.to_string().as_str());
+        let lacking: Vec<&Signature> = info.signatures.iter().filter(lacks).collect();
+        if lacking.is_empty() {
+            return Vec::new();
+        }
+        let mut added: Vec<Signature> = lacking
+            .iter()
+            .filter(|signature| trusted.made(signature, info))
+            .map(|signature| Signature::clone(signature))
+            .collect();
+        if self.builder || !there.builder {
+            let room = MAX_SIGNATURES.saturating_sub(held.len() + added.len());
+            let others = lacking.into_iter().filter(|it| !added.contains(it));
+            let others: Vec<Signature> = others.take(room).cloned().collect();
+            added.extend(others);
+        }
+        added
     }
 
     /// Whether the content address of a path proves its content.
     pub(super) fn proves(&self, info: &PathInfo) -> bool {
         ContentAddress::proves(info, &self.store_dir)
+    }
+}
+
+/// The keys that the organisation of a slice trusts.
+pub(super) struct Trusted<'a> {
+    keys: Vec<PublicKey>,
+    signatures: &'a Signatures,
+}
+
+impl<'a> Trusted<'a> {
+    /// Those of a slice. Where none of the paths is signed, nothing is asked.
+    pub(super) fn of(
+        connection: &Connection,
+        flake_id: i64,
+        paths: &[PathInfo],
+        signatures: &'a Signatures,
+    ) -> Result<Self, ApiError> {
+        let any = paths.iter().any(|info| !info.signatures.is_empty());
+        let keys = if any {
+            contests::trusted_keys_of_slice(connection, flake_id)?
+        } else {
+            Vec::new()
+        };
+        Ok(Self { keys, signatures })
+    }
+
+    /// Whether one of the keys has made this signature of a path.
+    fn made(&self, signature: &Signature, info: &PathInfo) -> bool {
+        let mut named = self.keys.iter();
+        let is_named = named.any(|key| key.name() == signature.key_name());
+        is_named && {
+            let alone = PathInfo {
+                signatures: vec![signature.clone()],
+                ..info.clone()
+            };
+            self.signatures.signed(&alone, &self.keys)
+        }
     }
 }
 
@@ -96,12 +167,14 @@ pub(super) fn examine(
 ) -> Result<Examined, ApiError> {
     let hashes: Vec<StorePathHash> = wanted.paths.iter().map(|info| info.path.hash()).collect();
     let present = slices::present(connection, target.flake_id, &hashes)?;
+    let trusted = Trusted::of(connection, target.flake_id, &wanted.paths, upstream)?;
     let mut statuses = vec![PathStatus::Present; wanted.paths.len()];
     let mut missing = Vec::new();
     let mut writes = false;
     for (index, info) in wanted.paths.iter().enumerate() {
         if let Some(there) = present.get(&info.path.hash()) {
-            if there.name != info.path.name() && !target.outdoes(there, info) {
+            let outdoes = target.outdoes(there, info, &trusted);
+            if there.name != info.path.name() && !outdoes {
                 return Err(ApiError::BadRequest(format!(
                     "{}: path: {} holds this hash with the name {}",
                     info.path, target.flake, there.name
@@ -109,9 +182,9 @@ pub(super) fn examine(
             }
             // What was lost is as good as not there, and can be sent again; and so can what counts for less
             // than this push, if it is another content.
-            let kept = there.disagrees(info) && !target.outdoes(there, info);
+            let kept = there.disagrees(info) && !outdoes;
             if !there.damaged && (kept || !there.disagrees(info)) {
-                writes |= kept || target.outdoes(there, info);
+                writes |= kept || outdoes;
                 continue;
             }
         }

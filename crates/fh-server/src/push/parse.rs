@@ -9,7 +9,7 @@ use crate::error::ApiError;
 use crate::signatures::few_of_a_name;
 
 /// Signatures of one path, and keys of one request: more are nobody's in earnest.
-const MAX_SIGNATURES: usize = 64;
+pub(super) const MAX_SIGNATURES: usize = 64;
 
 /// A request for a plan that makes sense by itself.
 #[derive(Debug)]

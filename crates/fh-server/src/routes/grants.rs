@@ -291,7 +291,8 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
         .change_access(asked.decided, move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
-            let before = grants::get(change, target, id)?.map(|before| before.role);
+            let was = grants::get(change, target, id)?;
+            let before = was.map(|was| was.role);
             if before != Some(role) {
                 asked.permits(before.max(Some(role)))?;
             }
@@ -314,9 +315,12 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
             };
             let waits = belonging == Belonging::Own && granted.by_guest;
             let pending = is_stranger && !accepts || waits;
-            if before != Some(role) || accepts {
+            // What a guest had given counts from now on for who belongs to the organisation.
+            let confirms = was.is_some_and(|was| was.by_guest) && !granted.by_guest;
+            if before != Some(role) || accepts || confirms {
                 let detail = json!({
                     "from": before, "to": role, "invited": pending, "accepted": accepts,
+                    "confirmed": confirms,
                 });
                 asked.record(change, "grant.set", &subject, detail)?;
             }

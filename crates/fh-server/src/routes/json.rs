@@ -39,6 +39,25 @@ where
     json_within(request, limit, |terms| terms.body_time).await
 }
 
+/// As [`json_body`], where no body says the same as an empty object, whatever type it is said to have.
+///
+/// # Errors
+/// As [`json_body`].
+pub(super) async fn optional_json_body<T>(request: Request, limit: u64) -> Result<T, ApiError>
+where
+    T: DeserializeOwned + Default + Send + 'static,
+{
+    let is_json = is_json(&request);
+    let bytes = read(request, limit).await?;
+    if bytes.is_empty() {
+        return Ok(T::default());
+    }
+    if !is_json {
+        return Err(not_json());
+    }
+    parse_somewhere(bytes).await
+}
+
 /// As [`json_body`], for the plan of a push, which may be long and so may take longer.
 ///
 /// # Errors
@@ -58,20 +77,33 @@ async fn json_within<T>(
 where
     T: DeserializeOwned + Send + 'static,
 {
-    // Also keeps a web page from sending one with the password that a browser remembers: a form
-    // cannot have this type.
-    let is_json = request
+    if !is_json(&request) {
+        return Err(not_json());
+    }
+    parse_somewhere(read_within(request, limit, time).await?).await
+}
+
+/// Also keeps a web page from sending one with the password that a browser remembers: a form cannot have this
+/// type.
+fn is_json(request: &Request) -> bool {
+    request
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .and_then(|value| value.split(';').next())
-        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"));
-    if !is_json {
-        return Err(ApiError::BadRequest(
-            "the body must be JSON, with the header Content-Type: application/json".to_owned(),
-        ));
-    }
-    let bytes = read_within(request, limit, time).await?;
+        .is_some_and(|value| value.trim().eq_ignore_ascii_case("application/json"))
+}
+
+fn not_json() -> ApiError {
+    ApiError::BadRequest(
+        "the body must be JSON, with the header Content-Type: application/json".to_owned(),
+    )
+}
+
+async fn parse_somewhere<T>(bytes: Bytes) -> Result<T, ApiError>
+where
+    T: DeserializeOwned + Send + 'static,
+{
     if bytes.len() <= PARSE_ELSEWHERE {
         return parse(&bytes);
     }

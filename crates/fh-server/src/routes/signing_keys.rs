@@ -1,18 +1,21 @@
 //! The keys that sign path infos: which there are, and their rotation; the server's, which sign for all
 //! organisations alike, and with `signing = per-organization` those of each organisation.
 
+use std::time::Duration;
+
 use axum::Json;
-use axum::extract::State;
-use fh_api::{KeyInfo, KeyList, Name, Signing};
+use axum::extract::{Request, State};
+use fh_api::{KeyInfo, KeyList, Name, RotateKeys, Signing};
 use rusqlite::Connection;
 use serde_json::json;
 
+use super::json::optional_json_body;
 use super::path::OrganizationPath;
 use super::table::{Asks, Route, get, post};
 use crate::access::Caller;
 use crate::database::audit::{self, Actor, Event};
-use crate::database::keys::{self, KeyOwner, KeyState};
-use crate::database::{AccessChange, Decided, Timestamp, organizations};
+use crate::database::keys::{self, KeyOwner, KeyState, StoredKey};
+use crate::database::{AccessChange, Decided, Timestamp, now, organizations};
 use crate::error::ApiError;
 use crate::keys::{KeyNames, SigningKeys, ensure, public_half, rotate as rotate_keys};
 use crate::state::AppState;
@@ -32,8 +35,9 @@ pub(super) fn routes() -> Vec<Route> {
             "Let the server's standby key sign from now on, for server administrators",
             rotate,
         )
+        .may_take::<RotateKeys>()
         .answers::<KeyList>(200)
-            .refuses(&[409]),
+        .refuses(&[409]),
         get(
             "/orgs/{org}/keys",
             "The public keys that sign what an organisation serves, for anyone who may read something there",
@@ -47,8 +51,9 @@ pub(super) fn routes() -> Vec<Route> {
              administrators",
             rotate_of_organization,
         )
+        .may_take::<RotateKeys>()
         .answers::<KeyList>(200)
-            .refuses(&[409]),
+        .refuses(&[409]),
     ]
 }
 
@@ -77,11 +82,14 @@ pub(crate) async fn list_of_organization(
 pub(crate) async fn rotate(
     State(state): State<AppState>,
     caller: Caller,
+    request: Request,
 ) -> Result<Json<KeyList>, ApiError> {
     caller.server_administrator()?;
+    let wanted: RotateKeys = optional_json_body(request, state.settings().limits.json_size).await?;
     let rotation = Rotation {
         owner: KeyOwner::Server,
         organization: None,
+        is_forced: wanted.force,
         actor: caller.actor()?,
         decided: caller.decided(),
     };
@@ -93,6 +101,7 @@ pub(crate) async fn rotate_of_organization(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
+    request: Request,
 ) -> Result<Json<KeyList>, ApiError> {
     let organization = caller.organization_to_sign_for(&path.org)?;
     if state.keys().mode() == Signing::Shared {
@@ -102,9 +111,11 @@ pub(crate) async fn rotate_of_organization(
              its administrators rotate"
         )));
     }
+    let wanted: RotateKeys = optional_json_body(request, state.settings().limits.json_size).await?;
     let rotation = Rotation {
         owner: KeyOwner::Organization(organization.id),
         organization: Some(organization.name),
+        is_forced: wanted.force,
         actor: caller.actor()?,
         decided: caller.decided(),
     };
@@ -116,8 +127,49 @@ struct Rotation {
     owner: KeyOwner,
     /// Whose keys they are, if not the server's.
     organization: Option<Name>,
+    /// Whatever the age of the standby key.
+    is_forced: bool,
     actor: Actor,
     decided: Decided,
+}
+
+/// A rotation that comes before clients have had the time to learn the standby key.
+#[derive(Debug, PartialEq, Eq)]
+struct Early {
+    /// When the standby key was made.
+    standby_from: Timestamp,
+    /// From when on it is no longer early.
+    possible_from: Timestamp,
+}
+
+impl Early {
+    /// Whether a rotation of these keys of one owner would be early. The first never is: until then every client
+    /// was set up with both keys.
+    fn found(stored: &[StoredKey], min_age: Duration, now: Timestamp) -> Option<Self> {
+        if !stored.iter().any(|key| key.state == KeyState::Retired) {
+            return None;
+        }
+        let standby = stored.iter().rfind(|key| key.state == KeyState::Standby)?;
+        // In whole seconds, as it is told.
+        let standby_from = standby.created_at.whole_seconds();
+        let possible_from = standby_from.plus_seconds(min_age.as_secs());
+        (possible_from > now).then_some(Self {
+            standby_from,
+            possible_from,
+        })
+    }
+
+    fn refusal(&self) -> ApiError {
+        let Self {
+            standby_from,
+            possible_from,
+        } = self;
+        ApiError::Conflict(format!(
+            "these keys can be rotated again from {possible_from} on: the standby key is from {standby_from}, \
+             and clients that were set up before that have neither key after a rotation, unless they have \
+             logged in again"
+        ))
+    }
 }
 
 impl Rotation {
@@ -135,6 +187,7 @@ impl Rotation {
     async fn change(self, state: &AppState) -> Result<SigningKeys, ApiError> {
         let names = KeyNames::of(state.settings());
         let decided = self.decided;
+        let min_age = state.settings().min_key_age;
         let change = move |connection: &Connection| {
             let organization_id = match self.owner {
                 KeyOwner::Server => None,
@@ -144,6 +197,12 @@ impl Rotation {
                 && organizations::get(connection, id)?.is_none()
             {
                 return Err(ApiError::NotFound);
+            }
+            let early = Early::found(&keys::list_of(connection, self.owner)?, min_age, now());
+            if let Some(early) = &early
+                && !self.is_forced
+            {
+                return Err(early.refusal());
             }
             let before = SigningKeys::load(connection, self.owner).map_err(ApiError::internal)?;
             let after = rotate_keys(connection, self.owner, &names).map_err(ApiError::internal)?;
@@ -159,6 +218,7 @@ impl Rotation {
                         "active": name,
                         "standby": after.standby().name(),
                         "retired": before.active().name(),
+                        "early": early.is_some(),
                     }),
                     ..Event::default()
                 },

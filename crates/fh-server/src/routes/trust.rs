@@ -100,7 +100,7 @@ pub(crate) async fn show(
 }
 
 /// `PUT /api/v1/orgs/{org}/trust/{policy}`. What was remembered of ids stays where the issuer and the
-/// conditions stay.
+/// conditions stay. With `only_new` a policy that has other content stays as it is: 409.
 pub(crate) async fn set(
     State(state): State<AppState>,
     caller: Caller,
@@ -130,6 +130,7 @@ pub(crate) async fn set(
         ));
     }
     let jwks = keys(&state, &policy, wanted.jwks.as_ref())?;
+    let only_new = wanted.only_new;
     let policy = state
         .database()
         .change_access(caller.decided(), move |change| {
@@ -154,6 +155,12 @@ pub(crate) async fn set(
                     let policy = with_pins_of(policy, before, jwks.as_deref());
                     if policy == before.policy && jwks == before.jwks {
                         return Ok(before.clone());
+                    }
+                    if only_new {
+                        return Err(ApiError::Conflict(format!(
+                            "{} has a trust policy {} already, with other content",
+                            administered.name, before.name
+                        )));
                     }
                     trust::replace(change, before.id, &policy, jwks.as_deref())?;
                     (before.id, "trust.replace")

@@ -17,7 +17,7 @@
 mod metrics;
 mod record;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::any::Any;
 use std::hash::{BuildHasher as _, RandomState};

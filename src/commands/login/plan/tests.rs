@@ -256,3 +256,42 @@ fn a_generated_nix_conf_gets_a_snippet_and_no_change() {
     );
     assert!(after(&plan, "netrc").unwrap().contains("fh1_x"));
 }
+
+#[test]
+fn a_group_may_go_on_reading_the_netrc_of_root_alone_and_that_is_said() {
+    let netrc = "machine b.org login x password y\n";
+    // What becomes of these modes: taken away, or kept for the group.
+    let (closed, kept, well) = ("closed", "kept", "well");
+    for (scope, of_root, mode, expected) in [
+        (Scope::User, true, 0o640, closed),
+        (Scope::User, false, 0o640, closed),
+        (Scope::User, true, 0o660, closed),
+        (Scope::User, true, 0o644, closed),
+        (Scope::User, true, 0o600, well),
+        (Scope::User, true, 0o400, well),
+        (Scope::System, true, 0o640, kept),
+        (Scope::System, true, 0o440, kept),
+        (Scope::System, false, 0o640, closed),
+        (Scope::System, true, 0o644, closed),
+        (Scope::System, true, 0o641, closed),
+        (Scope::System, true, 0o600, well),
+    ] {
+        let mut files = Files::default().with(NETRC, netrc, mode);
+        if !of_root {
+            files = files.of_nobody();
+        }
+        let plan = planned(&machine(scope, Daemon::None, files), "fh1_x").unwrap();
+        let mut changes = plan.changes.files.iter();
+        let change = changes.find(|change| change.kind == "netrc").unwrap();
+        let case = format!("{scope:?} {of_root} {mode:o}");
+        let tightened = (expected == closed).then_some(mode);
+        assert_eq!(change.tightened_from(), tightened, "{case}");
+        let group = (expected == kept).then_some(mode);
+        assert_eq!(change.kept_for_group(), group, "{case}");
+        let shown = super::super::report::difference(&plan.changes);
+        let line = format!(
+            "{NETRC}: its group may read it (mode {mode:03o}), and still may; `chmod 600 {NETRC}` ends that\n"
+        );
+        assert_eq!(shown.contains(&line), expected == kept, "{case}: {shown}");
+    }
+}

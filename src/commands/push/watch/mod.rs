@@ -7,23 +7,25 @@
 //! ```
 //!
 //! Invariants: the command has our stdin, stdout and stderr, and nothing is printed between its own
-//! lines but what went wrong; its exit status is ours, whatever becomes of the push (unless
+//! lines but what went wrong; the object of `--json` comes after its end; its exit status is ours, whatever becomes of the push (unless
 //! `--fail-on-push-error` asks otherwise); after its end nothing is waited for longer than
 //! `--drain-timeout`; what it built before it failed is pushed as well.
 
 mod hook;
 mod pusher;
 mod store;
+mod summary;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{ExitCode, ExitStatus};
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use clap::ValueEnum;
-use fh_client::NixTools;
+use fh_client::push::PushObserver;
+use fh_client::{Error as ClientError, NixTools, PushEvent};
 use fh_nix::StorePath;
 use tokio::process::Child;
 use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
@@ -32,7 +34,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use super::PushArguments;
-use super::destination::{Destination, Manner};
+use super::destination::{Destination, Manner, Opened};
 use crate::commands::child::{self, Came, Signals};
 use crate::context::Context;
 use crate::error::{CommandError, Status};
@@ -42,12 +44,16 @@ use hook::Hook;
 pub(crate) use hook::{RELAY, relay};
 use pusher::{Outcome, Pusher};
 use store::StoreWatch;
+use summary::Summary;
 
 /// How often it is looked for what was built.
 const INTERVAL: Duration = Duration::from_millis(200);
 
 /// A nix that does not tell its settings is no reason to wait.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long a command waits for a server that does not answer.
+const PREFLIGHT: Duration = Duration::from_secs(5);
 
 /// A Ctrl-C that ended the command reaches us at about the same time.
 const SAME_INTERRUPT: Duration = Duration::from_millis(500);
@@ -97,16 +103,83 @@ pub(super) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
             outcome: Arc::clone(&outcome),
             remark,
         };
+        let opened = preflight(&pusher, context).await?;
         let session = Session {
             arguments,
             context,
             signals,
             outcome,
+            begun: Instant::now(),
         };
-        session.run(watch, pusher).await
+        session.run(watch, pusher, opened).await
     });
     runtime.shutdown_timeout(SHUTDOWN);
     result
+}
+
+/// Asks whether a push would be let in, before the command runs. One that would be refused is an error; a server that
+/// cannot be asked now may be there when something is built.
+async fn preflight(pusher: &Pusher, context: &Context) -> Result<Option<Opened>, CommandError> {
+    let trouble = Arc::new(LastTrouble::default());
+    let observer: Arc<dyn PushObserver> = trouble.clone();
+    let asked = async {
+        let destination = pusher.destination.clone();
+        let opened = destination
+            .open(&observer, |text| (pusher.remark)(text))
+            .await?;
+        let allowed = opened.check(&observer).await;
+        allowed.map_err(|error| opened.explain(error, &pusher.target))?;
+        Ok::<_, CommandError>(opened)
+    };
+    let why = match tokio::time::timeout(PREFLIGHT, asked).await {
+        Ok(Ok(opened)) => return Ok(Some(opened)),
+        Ok(Err(error)) if !may_pass(&error) => return Err(error),
+        Ok(Err(error)) => error.sentence(),
+        Err(_) => trouble
+            .last()
+            .unwrap_or_else(|| "there was no answer in time".to_owned()),
+    };
+    context.output.warning(&format!(
+        "cannot push to {} now: {why}\nThe command runs, and what it builds is pushed when that has passed.",
+        pusher.target
+    ));
+    Ok(None)
+}
+
+/// Whether the same may succeed later: nobody answered, or the server says that it cannot now.
+fn may_pass(error: &CommandError) -> bool {
+    let Some(error) = error.downcast_ref::<ClientError>() else {
+        return false;
+    };
+    match error.status() {
+        Some(status) => status >= 500 || status == 429,
+        None => matches!(
+            error,
+            ClientError::Unreachable { .. } | ClientError::OutOfTime { .. }
+        ),
+    }
+}
+
+/// Remembers why something is tried again.
+#[derive(Default)]
+struct LastTrouble(Mutex<Option<String>>);
+
+impl LastTrouble {
+    fn last(&self) -> Option<String> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+}
+
+impl PushObserver for LastTrouble {
+    fn event(&self, event: &PushEvent<'_>) {
+        if let PushEvent::Retrying { error, .. } = event {
+            let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            *last = Some(error.to_string());
+        }
+    }
 }
 
 /// What tells of built paths.
@@ -116,6 +189,8 @@ struct Watch {
     store: Option<StoreWatch>,
     /// Derivations whose outputs are not known yet.
     derivations: BTreeSet<StorePath>,
+    /// What was built and cannot be pushed, as it is not known what it is; and why.
+    unknown: BTreeMap<String, String>,
 }
 
 impl Watch {
@@ -138,6 +213,7 @@ impl Watch {
                         hook: Some(hook),
                         store: None,
                         derivations: BTreeSet::new(),
+                        unknown: BTreeMap::new(),
                     });
                 }
                 Err(error) if by == WatchBy::Hook => {
@@ -157,11 +233,17 @@ impl Watch {
             hook: None,
             store: Some(store),
             derivations: BTreeSet::new(),
+            unknown: BTreeMap::new(),
         })
     }
 
     /// Hands on what is built, until the command has ended and all of it was.
-    async fn run(mut self, sender: UnboundedSender<String>, ended: oneshot::Receiver<()>) {
+    async fn run(
+        mut self,
+        sender: UnboundedSender<String>,
+        ended: oneshot::Receiver<()>,
+        outcome: Arc<Mutex<Outcome>>,
+    ) {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         tokio::pin!(ended);
@@ -176,6 +258,7 @@ impl Watch {
                 let _ = sender.send(path);
             }
             if last {
+                pusher::lock(&outcome).unknown = self.unknown;
                 return;
             }
         }
@@ -190,19 +273,18 @@ impl Watch {
                 match self.tools.store_dir.parse_path(&path) {
                     Ok(path) if derivation => drop(self.derivations.insert(path)),
                     Ok(_) => built.push(path),
-                    Err(error) => tracing::debug!(path, %error, "the hook named no path"),
+                    Err(error) => drop(self.unknown.insert(path, error.to_string())),
                 }
             }
         }
         if !self.derivations.is_empty() {
-            match self.tools.outputs(&self.derivations).await {
-                Ok(outputs) => {
-                    self.derivations.clear();
-                    let full = |path: &StorePath| self.tools.store_dir.display(path);
-                    built.extend(outputs.iter().map(full));
-                }
-                Err(error) => tracing::debug!(%error, "asked again later"),
-            }
+            let outputs = self.tools.outputs(&self.derivations).await;
+            let full = |path: &StorePath| self.tools.store_dir.display(path);
+            built.extend(outputs.paths.iter().map(full));
+            let unknown = outputs.unknown.iter();
+            self.unknown
+                .extend(unknown.map(|(path, why)| (full(path), why.clone())));
+            self.derivations.clear();
         }
         if let Some(store) = &mut self.store {
             built.extend(store.built(&self.tools, thorough).await);
@@ -284,10 +366,16 @@ struct Session<'a> {
     context: &'a Context,
     signals: Signals,
     outcome: Arc<Mutex<Outcome>>,
+    begun: Instant,
 }
 
 impl Session<'_> {
-    async fn run(mut self, watch: Watch, pusher: Pusher) -> Result<ExitCode, CommandError> {
+    async fn run(
+        mut self,
+        watch: Watch,
+        pusher: Pusher,
+        opened: Option<Opened>,
+    ) -> Result<ExitCode, CommandError> {
         let before = self.context.settings.nix_config();
         let nix_config = watch.hook.as_ref().map(|hook| hook.nix_config(before));
         let mut running = match child::start(&self.arguments.paths, nix_config) {
@@ -297,8 +385,8 @@ impl Session<'_> {
         let (sender, built) = unbounded_channel();
         let (end, ended) = oneshot::channel();
         let mut work = Work {
-            watching: tokio::spawn(watch.run(sender, ended)),
-            pushing: tokio::spawn(pusher.run(built)),
+            watching: tokio::spawn(watch.run(sender, ended, Arc::clone(&self.outcome))),
+            pushing: tokio::spawn(pusher.run(built, opened)),
         };
         let (status, given_up) = self.attend(&mut running, &work).await?;
         // It is gone only where it was called off.
@@ -395,17 +483,22 @@ impl Session<'_> {
         let outcome = pusher::lock(&self.outcome).clone();
         let target = &self.arguments.target;
         let code = child::code_of(status);
-        let built = outcome.pushed.len() + outcome.missing.len();
-        if outcome.missing.is_empty() && outcome.failure.is_none() && ended == Ended::Done {
+        let failed = outcome.missing.len() + outcome.unknown.len();
+        let built = outcome.pushed.len() + failed;
+        if failed == 0 && outcome.failure.is_none() && ended == Ended::Done {
+            if self.context.output.is_json() {
+                self.print_json(&outcome, None, code);
+                return Ok(ExitCode::from(code));
+            }
             let text = if built == 0 {
                 format!("Nothing was built, so nothing was pushed to {target}.")
             } else {
-                format!(
-                    "Pushed to {target}: {} built; {} sent ({}).",
-                    human::count(built as u64, "path"),
-                    outcome.sent,
-                    human::bytes(outcome.sent_bytes)
-                )
+                let sent = match outcome.sent {
+                    0 => "all of it was there already".to_owned(),
+                    sent => format!("{sent} sent ({})", human::bytes(outcome.sent_bytes)),
+                };
+                let built = human::count(built as u64, "path");
+                format!("Pushed to {target}: {built} built; {sent}.")
             };
             self.context.output.remark(&text);
             return Ok(ExitCode::from(code));
@@ -416,14 +509,22 @@ impl Session<'_> {
                 human::elapsed(self.arguments.drain_timeout.0.unwrap_or_default())
             ),
             Ended::GivenUp => "it was cancelled".to_owned(),
-            Ended::Done => outcome.failure.unwrap_or_default(),
+            Ended::Done => outcome.failure.clone().unwrap_or_else(|| {
+                "Nix does not report what some derivations have produced".to_owned()
+            }),
         };
+        if self.context.output.is_json() {
+            self.print_json(&outcome, Some(&reason), code);
+        }
         let mut text = format!(
             "{} could not be pushed to {target}, of {built} built: {reason}",
-            human::count(outcome.missing.len() as u64, "path")
+            human::count(failed as u64, "path")
         );
         for path in &outcome.missing {
             text.push_str(&format!("\n{path}"));
+        }
+        for (path, why) in &outcome.unknown {
+            text.push_str(&format!("\n{path}: {why}"));
         }
         let hint = format!("`fh push {target} PATH…` pushes them later.");
         if self.arguments.fail_on_push_error && status.success() {
@@ -431,6 +532,15 @@ impl Session<'_> {
         }
         self.context.output.warning(&format!("{text}\n{hint}"));
         Ok(ExitCode::from(code))
+    }
+
+    /// The object of `--json`. That it cannot be printed does not change how the command ended.
+    fn print_json(&self, outcome: &Outcome, error: Option<&str>, code: u8) {
+        let duration = self.begun.elapsed();
+        let summary = Summary::new(&self.arguments.target, outcome, error, code, duration);
+        if let Err(error) = self.context.output.json(&summary) {
+            error.report(self.context.settings.terminals.color);
+        }
     }
 }
 

@@ -4,12 +4,12 @@
 //! again with the next batch, and once more when nothing comes any more; what was not pushed in the
 //! end is known by name.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use fh_client::push::{FailedPath, NoObserver, PushObserver};
+use fh_client::push::{FailedPath, FailureKind, NoObserver, PushObserver};
 use fh_client::targets::PushTarget;
 use fh_client::{Error as ClientError, NixTools, PushReport};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -37,6 +37,12 @@ pub(super) struct Outcome {
     /// Paths sent, what the built ones need among them, and their uncompressed bytes.
     pub(super) sent: u64,
     pub(super) sent_bytes: u64,
+    /// What was built, as the hook has named it, of which it is not known what it is; and why.
+    pub(super) unknown: BTreeMap<String, String>,
+    /// Bytes that went over the line.
+    pub(super) line_bytes: u64,
+    /// What failed in the last try, by its path, and why.
+    pub(super) failed: BTreeMap<String, (FailureKind, String)>,
     /// Why the last try failed.
     pub(super) failure: Option<String>,
 }
@@ -58,8 +64,12 @@ impl Pusher {
     }
 
     /// Pushes until the channel is closed and all was tried.
-    pub(super) async fn run(self, mut built: UnboundedReceiver<String>) {
-        let mut opened = None;
+    /// `opened`: where the destination was asked already.
+    pub(super) async fn run(
+        self,
+        mut built: UnboundedReceiver<String>,
+        mut opened: Option<Opened>,
+    ) {
         let mut open_ended = true;
         let mut told = false;
         loop {
@@ -130,6 +140,7 @@ impl Pusher {
         mut batch: BTreeSet<String>,
         opened: &mut Option<Opened>,
     ) -> Result<(), CommandError> {
+        self.outcome().failed.clear();
         let closure = loop {
             if batch.is_empty() {
                 return Ok(());
@@ -181,18 +192,23 @@ impl Pusher {
         atomic: bool,
         store_dir: &fh_nix::StoreDir,
     ) {
-        let failed: BTreeSet<String> = report
+        let failed: BTreeMap<String, (FailureKind, String)> = report
             .failed
             .iter()
-            .map(|failed| store_dir.display(&failed.path))
+            .map(|failed| {
+                let why = (failed.kind, failed.reason.clone());
+                (store_dir.display(&failed.path), why)
+            })
             .collect();
         let mut outcome = self.outcome();
+        outcome.line_bytes += report.sent_bytes;
+        outcome.failed.clone_from(&failed);
         outcome.sent += report.uploaded;
         outcome.sent_bytes += report.nar_bytes;
         if atomic && !report.is_complete() {
             return;
         }
-        for path in batch.difference(&failed) {
+        for path in batch.iter().filter(|path| !failed.contains_key(*path)) {
             outcome.missing.remove(path);
             outcome.pushed.insert(path.clone());
         }

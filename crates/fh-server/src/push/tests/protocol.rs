@@ -259,7 +259,7 @@ async fn after_a_rotation_the_new_key_signs_what_was_signed_before() {
         scene.narinfo("", &app, &scene.ann).await.unwrap();
         let retired = server.state.keys().signing().active().public();
         let path = "/api/v1/keys/rotate";
-        let body = serde_json::json!({});
+        let body = serde_json::json!({ "force": true });
         server.post(path, &server.admin, body).await.expect(200);
         let active = server.state.keys().signing().active().public();
         let narinfo = scene.narinfo("", &app, &scene.ann).await.unwrap();

@@ -75,7 +75,11 @@ const DESCRIPTION: &str = "A Nix binary cache with access control per flake. Wha
 /// Collects the schemas that a route refers to, and those that they refer to.
 fn collect(all: &mut BTreeMap<String, RefOr<Schema>>, route: &Route) {
     let request = match &route.request {
-        Some(RequestContent::Json(schema) | RequestContent::Form(schema)) => Some(schema),
+        Some(
+            RequestContent::Json(schema)
+            | RequestContent::OptionalJson(schema)
+            | RequestContent::Form(schema),
+        ) => Some(schema),
         Some(RequestContent::Bytes(..)) | None => None,
     };
     let answers = route
@@ -172,7 +176,9 @@ fn plain(name: &str, part: Option<&NamedPart>) -> Parameter {
 
 fn body(request: &RequestContent) -> RequestBody {
     let (media_type, schema, description) = match request {
-        RequestContent::Json(schema) => ("application/json", schema.reference(), None),
+        RequestContent::Json(schema) | RequestContent::OptionalJson(schema) => {
+            ("application/json", schema.reference(), None)
+        }
         RequestContent::Form(schema) => (
             "application/x-www-form-urlencoded",
             schema.reference(),
@@ -182,13 +188,19 @@ fn body(request: &RequestContent) -> RequestBody {
             (*media_type, bytes(), Some(*description))
         }
     };
+    let required = match request {
+        RequestContent::OptionalJson(_) => Required::False,
+        RequestContent::Json(_) | RequestContent::Form(_) | RequestContent::Bytes(..) => {
+            Required::True
+        }
+    };
     RequestBodyBuilder::new()
         .description(description)
         .content(
             media_type,
             ContentBuilder::new().schema(Some(schema)).build(),
         )
-        .required(Some(Required::True))
+        .required(Some(required))
         .build()
 }
 

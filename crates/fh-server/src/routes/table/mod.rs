@@ -61,6 +61,7 @@ impl TypeSchema {
 
 enum RequestContent {
     Json(TypeSchema),
+    OptionalJson(TypeSchema),
     Form(TypeSchema),
     Bytes(&'static str, &'static str),
 }
@@ -146,6 +147,12 @@ impl Route {
     /// The request has a JSON body.
     pub(super) fn takes<T: ToSchema + PartialSchema>(mut self) -> Self {
         self.request = Some(RequestContent::Json(TypeSchema::of::<T>()));
+        self
+    }
+
+    /// The request may have a JSON body, and needs none.
+    pub(super) fn may_take<T: ToSchema + PartialSchema>(mut self) -> Self {
+        self.request = Some(RequestContent::OptionalJson(TypeSchema::of::<T>()));
         self
     }
 

@@ -117,7 +117,9 @@ pub(super) fn statuses(route: &Route) -> BTreeSet<u16> {
     match route.request {
         None => {}
         // Of another media type or shape, too slow, too large; or bodies take up too much memory.
-        Some(RequestContent::Json(_) | RequestContent::Form(_)) => {
+        Some(
+            RequestContent::Json(_) | RequestContent::OptionalJson(_) | RequestContent::Form(_),
+        ) => {
             all.extend([400, 408, 413, 500, 503]);
         }
         // And what is in them is examined.

@@ -30,6 +30,43 @@ async fn policies_are_made_replaced_listed_and_removed_idempotently() {
 }
 
 #[tokio::test]
+async fn a_policy_that_is_to_be_new_replaces_none() {
+    let world = World::new().await;
+    let new = |change: Value| {
+        let mut policy = world.policy(change);
+        policy["only_new"] = json!(true);
+        policy
+    };
+    world.put("CI", new(json!({}))).await.expect(200);
+    let path = format!("{LIST}/ci");
+    let before: TrustPolicyInfo = world.server.get(&path, &world.ann).await.expect(200).json();
+    // The very same again is no conflict.
+    world.put("ci", new(json!({}))).await.expect(200);
+    for change in [
+        json!({ "role": "read" }),
+        json!({ "flakes": ["acme/lib"] }),
+        json!({ "flakes": ["acme/*"] }),
+        json!({ "conditions": [{ "claim": "sub", "equals": "other" }] }),
+        json!({ "audiences": ["https://other.example"] }),
+        json!({ "pin": ["project_id"] }),
+        json!({ "mint": true }),
+        json!({ "builder": true }),
+        json!({ "max_lifetime": 600 }),
+        json!({ "jwks": { "keys": [Key::new("k").jwk()] } }),
+    ] {
+        let answer = world.put("ci", new(change.clone())).await.expect(409);
+        let message = answer.message();
+        assert!(message.contains("acme has a trust policy CI"), "{message}");
+        let after: TrustPolicyInfo = world.server.get(&path, &world.ann).await.expect(200).json();
+        assert_eq!(after, before, "{change}");
+    }
+    assert_eq!(world.server.audited("trust.replace").await, 0);
+    // Whoever does not ask for a new one replaces, as before.
+    world.trust("ci", json!({ "role": "read" })).await;
+    assert_eq!(world.server.audited("trust.replace").await, 1);
+}
+
+#[tokio::test]
 async fn only_administrators_with_the_whole_organisation_deal_with_policies() {
     let world = World::new().await;
     world.trust("ci", json!({})).await;

@@ -103,6 +103,18 @@ async fn by_granting_it_to_one_after_the_other() {
             assert!(reads.is_some());
         }
     }
+    // That it counts from then on is in the log, although the role is the same.
+    let path = "/api/v1/audit?org=acme&action=grant.set&after=0";
+    let log: fh_api::AuditList = server.get(path, ann).await.expect(200).json();
+    let confirmed =
+        |event: &&fh_api::AuditEvent| event.detail.as_ref().unwrap()["confirmed"] == json!(true);
+    let users: Vec<_> = log
+        .events
+        .iter()
+        .filter(confirmed)
+        .map(|event| &event.user)
+        .collect();
+    assert_eq!(users, [&Some("ann".parse().unwrap())]);
     assert!(stage.scene.narinfo("", &tool, &stage.rita).await.is_some());
     // Of another guest's she decides, and of what they have accepted it stays when they become a member.
     let zed = server.user("zed").await;

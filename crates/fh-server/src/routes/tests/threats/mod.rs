@@ -8,6 +8,7 @@ mod a_guest_learns_who_the_members_are;
 mod a_guest_widens_the_views_of_members;
 mod a_log_that_counts_for_less_is_shown;
 mod a_thief_outlives_the_stolen_token;
+mod a_trusted_signature_is_taken_away;
 mod an_upstream_fingerprint_is_evaded;
 mod the_same_content_hides_a_builder_s_signature;
 mod the_same_content_misleads;

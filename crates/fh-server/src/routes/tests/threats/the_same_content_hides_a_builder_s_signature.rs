@@ -136,7 +136,12 @@ async fn held_by_many(stage: &Stage, item: &Item, visibility: &str) -> String {
         nar_size: item.info.nar_size,
         references: Default::default(),
         deriver: None,
-        signatures: Vec::new(),
+        signatures: item
+            .info
+            .signatures
+            .iter()
+            .map(|signature| signature.parse().unwrap())
+            .collect(),
         ca: None,
     };
     let written = server
@@ -245,4 +250,107 @@ async fn of_a_colleague_who_proves_it() {
         let ca = narinfo.info.ca.map(|ca| ca.to_string());
         assert_eq!(ca, proved.info.ca, "{builder_first}");
     }
+}
+
+/// Of what others have pushed nothing depends, where one of the reader's organisations trusts keys and another does not.
+#[tokio::test]
+async fn of_another_organisation_where_very_many_slices_hold_it() {
+    for strangers in [false, true] {
+        let stage = Stage::set("acme/play").await;
+        let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+        widen(&stage).await;
+        server.organization("beta", ann).await;
+        server.flake("beta/x", "private", ann).await;
+        server.member("beta", "rita", "member", ann).await;
+        server.accept("beta", "rita").await;
+        server.grant("beta/x", "rita", "read", ann).await;
+        let keys = json!({ "trusted_keys": [key().public().to_string()] });
+        server
+            .patch("/api/v1/orgs/beta", ann, keys)
+            .await
+            .expect(200);
+        let (tool, built) = tools(&stage);
+        let other = SecretKey::from_seed("other-1", [6; 32]).unwrap();
+        let early = tool.signed(server.state.store_dir(), &other);
+        stage.push("acme/play", &stage.bob, &[&early], None).await;
+        if strangers {
+            held_by_many(&stage, &early, "private").await;
+        }
+        stage.push("beta/x", ann, &[&built], None).await;
+        for _ in 0..2 {
+            let reads = reads_builders(&stage, "", &built, &stage.rita).await;
+            assert!(reads, "{strangers}");
+        }
+    }
+}
+
+/// Whose content address cannot be recomputed: a colleague who leaves it out takes it from nobody.
+#[tokio::test]
+async fn of_a_colleague_who_leaves_the_content_address_out() {
+    let flat = |item: &Item| {
+        let mut item = item.clone();
+        let digest = fh_nix::base32::encode(&Sha256::digest(b"src"));
+        item.info.ca = Some(format!("text:sha256:{digest}"));
+        item
+    };
+    let stage = Stage::set("acme/app").await;
+    let bare = {
+        let mut item = Item::new("src", b"src");
+        let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(b"src"));
+        let store_dir = stage.scene.server.state.store_dir();
+        let digest = Sha256::digest(format!("text:sha256:{digest}:{store_dir}:src"));
+        let mut folded = [0; 20];
+        for (index, byte) in digest.into_iter().enumerate() {
+            folded[index % 20] ^= byte;
+        }
+        item.base = format!("{}-src", fh_nix::base32::encode(&folded));
+        item.info.path.clone_from(&item.base);
+        item
+    };
+    let built = flat(&bare).signed(stage.scene.server.state.store_dir(), &key());
+    stage.push("acme/app", &stage.bob, &[&bare], None).await;
+    stage
+        .push("acme/app", &stage.builder, &[&built], None)
+        .await;
+    let narinfo = stage.scene.narinfo("", &built, &stage.rita).await.unwrap();
+    assert_eq!(narinfo.info.ca.map(|ca| ca.to_string()), built.info.ca);
+    // Who pushes it without one again takes nothing away either.
+    stage.push("acme/app", &stage.bob, &[&bare], None).await;
+    let narinfo = stage.scene.narinfo("", &built, &stage.rita).await.unwrap();
+    assert_eq!(narinfo.info.ca.map(|ca| ca.to_string()), built.info.ca);
+}
+
+/// Two builders' rows of one content: a colleague who proves the newer one does not make it the one that is served.
+#[tokio::test]
+async fn of_a_colleague_who_proves_another_one() {
+    let stage = Stage::set("acme/app").await;
+    let proved = addressed(&stage, b"src");
+    let said_by = |by: &str| {
+        let mut item = proved.clone();
+        item.info.ca = None;
+        item.info.deriver = Some(format!("{}-src.drv", by.repeat(32)));
+        item
+    };
+    let older = said_by("2").signed(stage.scene.server.state.store_dir(), &key());
+    let newer = said_by("1");
+    let of_play = super::builder(&stage.scene, "play").await;
+    stage.push("acme/play", &of_play, &[&older], None).await;
+    stage
+        .push("acme/app", &stage.builder, &[&newer], None)
+        .await;
+    assert!(reads_builders(&stage, "", &older, &stage.rita).await);
+    stage.push("acme/app", &stage.bob, &[&proved], None).await;
+    assert!(reads_builders(&stage, "", &older, &stage.rita).await);
+    // And the one that he has proven stays as old as it was.
+    let narinfo = stage
+        .scene
+        .narinfo("/cache/acme/app", &proved, &stage.rita)
+        .await
+        .unwrap();
+    let said = (narinfo.info.ca, narinfo.info.deriver);
+    let said = (
+        said.0.map(|it| it.to_string()),
+        said.1.map(|it| it.to_string()),
+    );
+    assert_eq!(said, (proved.info.ca.clone(), newer.info.deriver.clone()));
 }

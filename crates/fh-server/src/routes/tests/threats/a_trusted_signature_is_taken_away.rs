@@ -1,0 +1,125 @@
+//! What a key has signed that the organisation trusts decides what its members get. Whoever writes to the slice pushes
+//! the same content without that signature, before or after: it stays, and it comes in.
+
+use fh_nix::SecretKey;
+use serde_json::json;
+
+use super::Stage;
+use crate::push::tests::Item;
+
+fn release() -> SecretKey {
+    SecretKey::from_seed("release-1", [9; 32]).unwrap()
+}
+
+/// A key of that name that nobody trusts.
+fn forger() -> SecretKey {
+    SecretKey::from_seed("release-1", [8; 32]).unwrap()
+}
+
+/// acme trusts the release key. A builder has put another content of the path into `acme/play`.
+async fn stage() -> (Stage, Item) {
+    let stage = Stage::set("acme/app").await;
+    let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+    let keys = json!({ "trusted_keys": [release().public().to_string()] });
+    server
+        .patch("/api/v1/orgs/acme", ann, keys)
+        .await
+        .expect(200);
+    let other = Item::new("tool", b"of another builder");
+    let of_play = super::builder(&stage.scene, "play").await;
+    stage.push("acme/play", &of_play, &[&other], None).await;
+    (stage, Item::new("tool", b"released"))
+}
+
+#[tokio::test]
+async fn by_pushing_the_same_content_without_it() {
+    let (stage, bare) = stage().await;
+    let store_dir = stage.scene.server.state.store_dir().clone();
+    let signed = bare.clone().signed(&store_dir, &release());
+    let forged = bare.clone().signed(&store_dir, &forger());
+    let (ann, bob, builder) = (&stage.scene.ann, &stage.bob, &stage.builder);
+    // Whoever comes after the one who brings the signature, and whoever was there before.
+    for (before, after) in [
+        (
+            vec![],
+            vec![(builder, &bare), (bob, &forged), (builder, &forged)],
+        ),
+        (vec![(bob, &bare)], vec![(bob, &bare)]),
+        (
+            vec![(bob, &forged), (builder, &bare)],
+            vec![(builder, &forged)],
+        ),
+        (vec![(builder, &bare), (builder, &forged)], vec![]),
+    ] {
+        // A slice of its own for each.
+        let server = &stage.scene.server;
+        server
+            .delete("/api/v1/flakes/acme/app", ann)
+            .await
+            .expect(204);
+        server.flake("acme/app", "private", ann).await;
+        server.grant("acme/app", "bob", "write", ann).await;
+        server.grant("acme/app", "rita", "read", ann).await;
+        for (who, item) in &before {
+            stage.push("acme/app", who, &[item], None).await;
+            let [root, _] = stage.served(&bare).await;
+            assert_ne!(root.unwrap().nar_hash, bare.nar_hash());
+        }
+        stage.push("acme/app", ann, &[&signed], None).await;
+        let is_released = async || {
+            let [root, named] = stage.served(&bare).await.map(Option::unwrap);
+            for info in [&root, &named] {
+                assert_eq!(info.nar_hash, bare.nar_hash());
+                assert!(info.verify(&store_dir, &release().public()), "{info:?}");
+            }
+        };
+        is_released().await;
+        for (who, item) in &after {
+            stage.push("acme/app", who, &[item], None).await;
+            is_released().await;
+        }
+    }
+}
+
+/// What signs what is there already changes neither whose it is nor since when.
+#[tokio::test]
+async fn and_who_adds_it_is_not_the_one_who_pushed() {
+    let (stage, bare) = stage().await;
+    let store_dir = stage.scene.server.state.store_dir().clone();
+    let mut built = bare.clone();
+    built.info.deriver = Some(format!("{}-tool.drv", "2".repeat(32)));
+    let mut signed = bare.clone().signed(&store_dir, &release());
+    signed.info.deriver = Some(format!("{}-tool.drv", "3".repeat(32)));
+    stage
+        .push("acme/app", &stage.builder, &[&built], None)
+        .await;
+    stage.push("acme/app", &stage.bob, &[&signed], None).await;
+    let [root, named] = stage.served(&bare).await.map(Option::unwrap);
+    for info in [root, named] {
+        assert_eq!(info.nar_hash, bare.nar_hash());
+        let deriver = info.deriver.map(|deriver| deriver.to_string());
+        assert_eq!(deriver, built.info.deriver);
+    }
+}
+
+/// However often somebody signs it, a row has room for so many signatures and no more.
+#[tokio::test]
+async fn and_a_row_takes_no_more_signatures_than_a_push_may_have() {
+    let (stage, bare) = stage().await;
+    let store_dir = stage.scene.server.state.store_dir().clone();
+    for round in 0..3_u8 {
+        let mut item = bare.clone();
+        for number in 0..60_u8 {
+            let name = format!("k-{round}-{number}");
+            let key = SecretKey::from_seed(&name, [number; 32]).unwrap();
+            item = item.signed(&store_dir, &key);
+        }
+        stage.push("acme/app", &stage.bob, &[&item], None).await;
+    }
+    let signed = bare.clone().signed(&store_dir, &release());
+    stage.push("acme/app", &stage.bob, &[&signed], None).await;
+    let [root, _] = stage.served(&bare).await.map(Option::unwrap);
+    assert!(root.verify(&store_dir, &release().public()));
+    // The server's own is among them.
+    assert!(root.signatures.len() <= 64 + 2, "{}", root.signatures.len());
+}

@@ -1,0 +1,79 @@
+//! What belongs to an organisation, as it is named on the command line.
+
+use clap::Args;
+use fh_api::{InvalidName, Name};
+
+use crate::error::CommandError;
+
+/// `ORG/NAME`, as lists print it, or the two words `ORG NAME`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct Scoped {
+    /// The organisation and the name in it, as one word or two
+    #[arg(value_name = "ORG/NAME", num_args = 1..=2, required = true, add = crate::completion::organizations())]
+    words: Vec<String>,
+}
+
+impl Scoped {
+    /// The organisation, where one is said, and the name in it.
+    ///
+    /// # Errors
+    /// Where one of them is not a valid name.
+    pub(crate) fn parse(&self) -> Result<(Option<Name>, Name), CommandError> {
+        let (org, name) = match self.words.as_slice() {
+            [org, name] => (Some(org.as_str()), name.as_str()),
+            [word] => match word.split_once('/') {
+                Some((org, name)) => (Some(org), name),
+                None => (None, word.as_str()),
+            },
+            // clap takes one or two.
+            _ => return Err(CommandError::usage("expected ORG/NAME")),
+        };
+        let name_of = |text: &str| {
+            let parsed: Result<Name, InvalidName> = text.parse();
+            parsed.map_err(CommandError::usage)
+        };
+        Ok((org.map(name_of).transpose()?, name_of(name)?))
+    }
+
+    /// The organisation and the name in it.
+    ///
+    /// # Errors
+    /// Where one of them is not a valid name, or no organisation is said.
+    pub(crate) fn names(&self) -> Result<(Name, Name), CommandError> {
+        let (org, name) = self.parse()?;
+        let missing = || {
+            CommandError::usage(format!("{name} of which organisation?")).hint(format!(
+                "Write it as ORG/{name}, or as two words: ORG {name}"
+            ))
+        };
+        Ok((org.ok_or_else(missing)?, name.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(words: &[&str]) -> Option<String> {
+        let words = words.iter().map(|word| (*word).to_owned()).collect();
+        let (org, name) = Scoped { words }.names().ok()?;
+        Some(format!("{org} {name}"))
+    }
+
+    #[test]
+    fn one_word_or_two_are_the_same() {
+        for words in [&["acme/app"][..], &["acme", "app"]] {
+            assert_eq!(names(words).as_deref(), Some("acme app"), "{words:?}");
+        }
+        for words in [
+            &["app"][..],
+            &["acme/"],
+            &["/app"],
+            &["acme/app", "x"],
+            &["a/b/c"],
+            &[""],
+        ] {
+            assert_eq!(names(words), None, "{words:?}");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Removing what is not there: it is done, and that there was nothing is said.
+
+use fh_testkit::server::TestServer;
+
+use crate::world::World;
+
+#[test]
+fn a_command_that_had_nothing_to_remove_says_so() {
+    let server = TestServer::start().unwrap();
+    server.create_flake("acme/app", "private").unwrap();
+    server.create_user("alice").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let fh = |command: &str| {
+        let words: Vec<&str> = command.split(' ').collect();
+        world.fh(&words).success().stderr
+    };
+    fh("team create acme/ops");
+    // What there is to remove, the command, and what it says when there is something, and when not.
+    for (add, remove, removed, absent) in [
+        (
+            "grant add acme/app alice read",
+            "grant remove acme/app Alice",
+            "Alice has no role on acme/app any more.",
+            "Alice had no role on acme/app: there was nothing to remove.",
+        ),
+        (
+            "grant add acme/* team:ops write",
+            "grant remove acme/* team:ops",
+            "team:ops has no role on acme/* any more.",
+            "team:ops had no role on acme/*: there was nothing to remove.",
+        ),
+        (
+            "member set acme alice member",
+            "member remove acme ALICE",
+            "ALICE is in acme and its teams no more",
+            "ALICE was no member of acme.",
+        ),
+        (
+            "org own acme github:acme",
+            "org own acme github:acme --remove",
+            "github:acme is no root of acme any more.",
+            "github:acme was no root of acme: there was nothing to remove.",
+        ),
+        (
+            "user enable alice",
+            "user disable alice",
+            "alice is disabled: all tokens",
+            "alice is disabled already: nothing was changed.",
+        ),
+        (
+            "user disable alice",
+            "user enable alice",
+            "alice is enabled.",
+            "alice is not disabled: nothing was changed.",
+        ),
+    ] {
+        fh(add);
+        let said = fh(remove);
+        assert!(said.contains(removed), "{remove}: {said}");
+        for _ in 0..2 {
+            let said = fh(remove);
+            assert!(said.contains(absent), "{remove}: {said}");
+            assert!(!said.contains(removed), "{remove}: {said}");
+        }
+    }
+    let said = fh("trust remove acme ci");
+    let absent = "acme had no trust policy ci: there was nothing to remove.";
+    assert!(said.contains(absent), "{said}");
+
+    fh("member set acme alice member");
+    fh("team add acme/ops alice");
+    assert!(fh("team remove acme/ops alice").contains("alice is in acme/ops no more."));
+    let said = fh("team remove acme/ops alice");
+    let absent = "alice was not in acme/ops: there was nothing to remove.";
+    assert!(said.contains(absent), "{said}");
+
+    for (remove, removed) in [
+        ("grant remove acme/app alice --json", false),
+        ("trust remove acme ci --json", false),
+        ("member remove acme alice --json", true),
+        ("member remove acme alice --json", false),
+    ] {
+        let words: Vec<&str> = remove.split(' ').collect();
+        let answer = world.fh(&words).success().json();
+        assert_eq!(answer["removed"], removed, "{remove}");
+    }
+}
