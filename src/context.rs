@@ -307,7 +307,7 @@ impl Context {
         }
         for name in over {
             self.output.warning(&format!(
-                "{name} is set, and goes before what is stored: unset it to use {server}"
+                "{name} is set and overrides what is stored: unset it to use {server}"
             ));
         }
     }

@@ -138,7 +138,7 @@ fn from_server(check: &'static str, error: &CommandError, server: &ServerUrl) ->
         Some(client) if client.status().is_some_and(|status| status >= 500) => Finding::from_error(
             check,
             error,
-            format!("curl -v {server}/readyz   shows how it is"),
+            format!("curl -v {server}/readyz   shows its state"),
         ),
         _ => Finding::from_error(check, error, log_in),
     }
@@ -305,7 +305,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_server_does_wrong_has_a_command_that_fixes_it() {
+    fn what_a_server_does_wrong_has_a_command_that_mends_it() {
         let url = || "https://x.org/api/v1/whoami".to_owned();
         let api = |status, error| ClientError::Api {
             url: url(),

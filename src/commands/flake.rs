@@ -196,7 +196,7 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
     let flake = &arguments.flake;
     if let Some(wider @ (Visibility::Public | Visibility::Unlisted)) = arguments.change.visibility {
         let what = format!(
-            "This makes {flake} {wider}: anyone who knows its name can read all that was pushed to it."
+            "This makes {flake} {wider}: anyone who knows its name can read everything that was pushed to it."
         );
         let question = format!("Make it {wider}?");
         arguments
@@ -217,7 +217,7 @@ fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandE
     let flake = &arguments.flake;
     let client = context.client_with_token()?;
     let what =
-        format!("This deletes {flake} with all that was pushed to it, and nothing brings it back.");
+        format!("This deletes {flake} and everything that was pushed to it, and cannot be undone.");
     let yes = arguments.yes;
     yes.confirm(Effect::Loses, &what, "Delete the flake?", context)?;
     context.change(format_args!("cannot delete {flake}"), async {

@@ -45,8 +45,8 @@ pub(super) fn run(
         return Ok(());
     };
     let what = format!(
-        "Whoever gets the name {name} next may be taken for its previous owner by tokens, nix.conf lines and \
-         trust policies that name it."
+        "Tokens, nix.conf lines and trust policies that still name {name} may take its next owner for the \
+         previous one."
     );
     let yes = arguments.yes;
     yes.confirm(Effect::Exposes, &what, "Free the name?", context)?;

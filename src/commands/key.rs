@@ -62,7 +62,7 @@ pub(crate) struct RotateArguments {
 
     /// Rotate although the standby key is new
     ///
-    /// Clients that have not logged in since it was made substitute nothing until they log in again.
+    /// Clients that have not logged in since it was created cannot substitute until they log in again.
     #[arg(long)]
     force: bool,
 
@@ -130,10 +130,8 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
             "there is no terminal to ask on"
         };
         return Err(
-            CommandError::usage(format!("a rotation cannot be undone, and {why}")).hint(format!(
-                "To do it: {}",
-                arguments.with("--yes", context)
-            )),
+            CommandError::usage(format!("a rotation cannot be undone, and {why}"))
+                .hint(format!("To do it: {}", arguments.with("--yes", context))),
         );
     }
     let client = context.client_with_token()?;
@@ -190,13 +188,13 @@ fn refused(
         && !arguments.force
         && (arguments.whose.org.is_none()
             || context
-                .ask("cannot tell whose keys sign", client.discovery())
+                .ask("cannot find out whose keys sign", client.discovery())
                 .is_ok_and(have_keys));
     if !can_force {
         return error;
     }
     error.hint(format!(
-        "Let the clients log in again until then: `fh login`. To rotate now all the same: {}",
+        "Until then, log in again on all clients: `fh login`. To rotate now anyway: {}",
         arguments.with("--force", context)
     ))
 }
@@ -204,8 +202,8 @@ fn refused(
 /// What a rotation of these keys does to clients.
 fn loss(whose: &str, before: Option<&KeyList>, is_forced: bool, now: OffsetDateTime) -> String {
     let said = format!(
-        "The standby key of {whose} will sign, and the active one never again. Clients that have both keys \
-         lose nothing."
+        "The standby key of {whose} becomes active, and the active one is retired. Clients that trust both keys \
+         keep working."
     );
     let of_state =
         |state: &str| before.and_then(|list| list.keys.iter().find(|key| key.state == state));
@@ -219,8 +217,8 @@ fn loss(whose: &str, before: Option<&KeyList>, is_forced: bool, now: OffsetDateT
         None => "the time when".to_owned(),
     };
     format!(
-        "{said}\nClients that were set up before {made} the standby key was made, and have not logged in since, \
-         have neither key afterwards: they substitute nothing from {whose} until they log in again. The server \
+        "{said}\nClients that were set up before {made} the standby key was created, and have not logged in \
+         since, have neither key afterwards: they cannot substitute from {whose} until they log in again. The server \
          does not know which machines these are."
     )
 }

@@ -107,7 +107,7 @@ FH_FRONTEND_ADDR.
 Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command; 128 plus
 the number of the signal that ended it; 127 if it was not found; 126 if it cannot be run.")]
 pub(crate) struct LoginArguments {
-    /// The server, as `--server` names it
+    /// The server, the same as `--server`
     #[arg(value_name = "URL", conflicts_with = "server", add = crate::completion::servers())]
     url: Option<String>,
 
@@ -257,7 +257,7 @@ async fn log_in(
         // The stored one was nobody's choice: somebody who can be asked has another.
         Err(error) if origin.is_stored() && says_no(&error) && context.settings.terminals.stdin => {
             context.output.warning(&format!(
-                "the stored token does not do any longer: {}",
+                "the stored token is no longer valid: {}",
                 error.sentence()
             ));
             let token = token::ask(&site, context).await?;

@@ -155,8 +155,8 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
             if !was_there {
                 // Of a guest the list of members does not tell.
                 return format!(
-                    "{user} was no member of {org}. If {org} had granted something to {user} by name, that \
-                     is gone."
+                    "{user} was not a member of {org}. If {org} had granted something to {user} by name, that \
+                     was removed."
                 );
             }
             format!(

@@ -260,7 +260,7 @@ fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandErr
     let client = context.client_with_token()?;
     let LeaveArguments { org, yes } = arguments;
     let what = format!(
-        "You lose your place in {org}, and all that it has granted to you by name. To come back you need a \
+        "You lose your membership of {org}, and all that it has granted to you by name. To come back you need a \
          new invitation."
     );
     let question = format!("Leave {org}?");

@@ -160,7 +160,7 @@ fn what_is_followed_is_an_ordered_list() {
     1,acme/*
     2,acme/open
     $ fh unfollow ACME/*
-    You follow ACME/* no more.
+    You follow ACME/* no longer.
     $ fh unfollow acme/*
     acme/* was not followed.
     $ fh follow acme/absent

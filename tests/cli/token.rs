@@ -266,7 +266,7 @@ fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
             "127.0.0.0/8",
         ])
         .success();
-    let sentence = format!("pull on what {name} has signed, from 127.0.0.0/8 alone, until");
+    let sentence = format!("pull on what {name} has signed, only from 127.0.0.0/8, until");
     assert!(run.stderr.contains(&sentence), "{}", run.stderr);
     let token = run.stdout.trim_end().to_owned();
     let inspected = world.with_stdin(&["token", "inspect", "-"], &token);
@@ -281,7 +281,7 @@ fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
             let mut lines = said.lines();
             lines.any(|line| line.starts_with(label) && line.ends_with(value))
         };
-        assert!(has("Flakes:", "* (certain paths alone)"), "{said}");
+        assert!(has("Flakes:", "* (only certain paths)"), "{said}");
         assert!(has("Signed by:", key), "{said}");
         assert!(has("Networks:", "127.0.0.0/8"), "{said}");
     }

@@ -96,7 +96,7 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     policy,provider,conditions,role,flakes,builder,last_used_at
     acme/github-acme-app,github,"repository = acme/app, ref = refs/heads/main",write,acme/app,,
     "#);
-    for says in ["has no trust policy", "had no trust policy"] {
+    for says in ["Removed the trust policy", "had no trust policy"] {
         let run = world
             .fh(&["trust", "remove", "acme/github-acme-app", "--yes"])
             .success();
@@ -278,7 +278,7 @@ fn a_policy_of_other_content_stays_and_the_difference_is_told() {
         (
             reading,
             &[][..],
-            "Role: it has \"write\", and you ask for \"read\"",
+            "Role: it has \"write\", and you asked for \"read\"",
         ),
         (github, &["--flake", "acme/app"][..], "Flakes: "),
         (

@@ -74,7 +74,7 @@ pub struct SetTrustPolicy {
     /// The issuer's keys (RFC 7517), for one that the server cannot reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
-    /// Whether only a new policy is made: where one of that name has other content, it stays, and the answer is 409.
+    /// Whether only a new policy is created: if one of that name has other content, it stays, and the answer is 409.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only_new: bool,
 }

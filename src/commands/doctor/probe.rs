@@ -246,7 +246,7 @@ fn remedy(complaint: &str, log_in: &str, again: &str) -> String {
     if OF_LOGIN.iter().any(|words| complaint.contains(words)) {
         log_in.to_owned()
     } else {
-        format!("{again}   shows more; first mend what failed above")
+        format!("{again}   shows more; first fix what failed above")
     }
 }
 
@@ -257,7 +257,7 @@ mod tests {
     #[test]
     fn what_nix_complains_of_has_a_remedy() {
         const AGAIN: &str =
-            "nix-store --realise /nix/store/x -vv   shows more; first mend what failed above";
+            "nix-store --realise /nix/store/x -vv   shows more; first fix what failed above";
         for (complaint, expected) in [
             (
                 "warning: ignoring substitute for '/nix/store/x' from 'https://h', as it's not signed by any of \

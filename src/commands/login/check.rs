@@ -207,9 +207,8 @@ pub(super) fn offline(
         return Ok(expires_at);
     }
     Err(
-        CommandError::failed(format!("this is not a token of {server}")).hint(format!(
-            "Such a token {form}. --offline checks no more than that."
-        )),
+        CommandError::failed(format!("this is not a token of {server}"))
+            .hint(format!("Such a token {form}. --offline checks only that.")),
     )
 }
 

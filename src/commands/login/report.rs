@@ -76,7 +76,7 @@ fn kept_for_group(changes: &Changes) -> Vec<String> {
             let mode = change.kept_for_group()?;
             let path = quoted(&change.path);
             Some(format!(
-                "{path}: its group may read it (mode {mode:03o}), and still may; `chmod 600 {path}` ends that"
+                "{path}: its group can still read it (mode {mode:03o}); `chmod 600 {path}` prevents that"
             ))
         })
         .collect()

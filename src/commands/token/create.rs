@@ -156,7 +156,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
     if !is_in_file && stdout_is_exposed() {
         context.output.warning(
             "others on this machine can read the file that the token was written to.\n\
-             Make it yours alone: `chmod 600 FILE`. Next time, let `--out FILE` write it.",
+             Protect it: `chmod 600 FILE`. Next time, use `--out FILE`.",
         );
     }
     Ok(())

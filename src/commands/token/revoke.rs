@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &RevokeArguments, context: &Context) -> Result<(), 
         let told: Vec<String> = planned.iter().map(|of| sentences(of, &WOULD)).collect();
         told.join("\n")
     } else {
-        "A token that is revoked never works again, nor do the tokens made with it.".to_owned()
+        "A token that is revoked never works again, nor do the tokens created with it.".to_owned()
     };
     arguments
         .yes

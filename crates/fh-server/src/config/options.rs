@@ -240,7 +240,7 @@ const FIRST: &[OptionSpec] = &[
         section: Section::Cache,
         value_name: "TIME",
         help: "How old the standby key must be before the keys are rotated again.\n\n\
-               Clients learn the standby key when they log in. Those that have not logged in since it was made \
+               Clients learn the standby key when they log in. Those that have not logged in since it was created \
                have neither key after the rotation, and substitute nothing until they log in again. The first \
                rotation is possible at any time, and every one with `fh key rotate --force`.",
         default: Some("30d"),

@@ -158,7 +158,7 @@ pub(crate) async fn set(
                     }
                     if only_new {
                         return Err(ApiError::Conflict(format!(
-                            "{} has a trust policy {} already, with other content",
+                            "{} already has a trust policy {} with other content",
                             administered.name, before.name
                         )));
                     }

@@ -140,7 +140,7 @@ async fn preflight(pusher: &Pusher, context: &Context) -> Result<Option<Opened>,
             .unwrap_or_else(|| "there was no answer in time".to_owned()),
     };
     context.output.warning(&format!(
-        "cannot push to {} now: {why}\nThe command runs, and what it builds is pushed when that has passed.",
+        "cannot push to {} now: {why}\nThe command runs, and what it builds is pushed when that works again.",
         pusher.target
     ));
     Ok(None)
@@ -494,7 +494,7 @@ impl Session<'_> {
                 format!("Nothing was built, so nothing was pushed to {target}.")
             } else {
                 let sent = match outcome.sent {
-                    0 => "all of it was there already".to_owned(),
+                    0 => "everything was there already".to_owned(),
                     sent => format!("{sent} sent ({})", human::bytes(outcome.sent_bytes)),
                 };
                 let built = human::count(built as u64, "path");

@@ -56,7 +56,10 @@ async fn a_policy_that_is_to_be_new_replaces_none() {
     ] {
         let answer = world.put("ci", new(change.clone())).await.expect(409);
         let message = answer.message();
-        assert!(message.contains("acme has a trust policy CI"), "{message}");
+        assert!(
+            message.contains("acme already has a trust policy CI"),
+            "{message}"
+        );
         let after: TrustPolicyInfo = world.server.get(&path, &world.ann).await.expect(200).json();
         assert_eq!(after, before, "{change}");
     }
