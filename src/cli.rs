@@ -38,7 +38,7 @@ pub(crate) struct GlobalOptions {
     #[arg(long, global = true, id = "json")]
     pub(crate) json: bool,
 
-    /// Tell more of what is being done; twice and three times for more [env: FH_VERBOSITY]
+    /// Show more of what is being done; repeat it for more [env: FH_VERBOSITY]
     #[arg(short, long, global = true, action = ArgAction::Count)]
     pub(crate) verbose: u8,
 }
@@ -66,14 +66,14 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
-  fh login --server https://cache.example.org     log in, and set up Nix to read from there
-  fh push acme/app                                push ./result and all that it needs
-  fh list flakes                                  what you may read
+  fh login --server https://cache.example.org     # log in, and set up Nix to read from there
+  fh push acme/app                                # push ./result and its closure
+  fh list flakes                                  # what you may read
 
-`fh help COMMAND` tells more of a command.
+`fh help COMMAND` shows the help of a command.
 
-Exit status: 0 done; 1 failed; 2 the command line cannot be understood; 130 interrupted.
-Others stand in the help of the command that has them.";
+Exit status: 0 done; 1 failed; 2 invalid command line; 130 interrupted.
+The help of a command lists any others.";
 
 /// Commands that talk to no server: options to choose one and to print its answers do not belong
 /// in their help.

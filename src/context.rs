@@ -185,14 +185,14 @@ impl Context {
             .bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         let url = address.map_err(|error| {
-            CommandError::from(error).context(format!("{origin} names no server"))
+            CommandError::from(error).context(format!("{origin} does not name a server"))
         })?;
         // A bare word would become an address; a server of that name was meant.
         if is_bare_word && given.trim() != "localhost" {
             return Err(CommandError::usage(format!(
                 "{origin} names {given:?}, and no server of that name is known"
             ))
-            .hint("`fh server list` shows those that are; a new one is named by its address."));
+            .hint("`fh server list` shows the known servers; name a new one by its address."));
         }
         Ok(Selected::New(url))
     }
@@ -219,7 +219,8 @@ impl Context {
         let address = |chosen: &Option<Chosen<String>>, usual: &str| match chosen {
             None => Ok(usual.parse::<ServerUrl>()?),
             Some(chosen) => chosen.value.parse::<ServerUrl>().map_err(|error| {
-                CommandError::from(error).context(format!("{} names no server", chosen.origin))
+                CommandError::from(error)
+                    .context(format!("{} does not name a server", chosen.origin))
             }),
         };
         Ok(FlakeHub {
@@ -306,7 +307,7 @@ impl Context {
         }
         for name in over {
             self.output.warning(&format!(
-                "{name} is set, and goes before what is stored: unset it to use {server}"
+                "{name} is set and overrides what is stored: unset it to use {server}"
             ));
         }
     }
@@ -398,9 +399,9 @@ impl Context {
             && let Some(workload) = self.workload(kind)?
         {
             let begin = if ended {
-                "The stored token has ended: using"
+                "The stored token has expired: authenticating with"
             } else {
-                "Using"
+                "Authenticating with"
             };
             self.output.remark(&format!(
                 "{begin} the identity of this {}.",

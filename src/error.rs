@@ -136,7 +136,7 @@ impl CommandError {
             Status::Failed,
             anyhow::Error::new(error).context("cannot ask on the terminal"),
         )
-        .hint("Where there is no terminal of its own, say it beforehand: with `--yes`, or a file of the token.")
+        .hint("Without a terminal, pass `--yes`, or a file with the token.")
     }
 
     /// Adds what to do next: a whole sentence, with the command where there is one.

@@ -29,7 +29,7 @@ pub(crate) enum KeyringError {
     #[error("the keyring did not answer in time: it hangs, or waits to be unlocked")]
     Hangs,
     /// There is none, or no session bus to reach it by.
-    #[error("there is no keyring that could be used: {0}")]
+    #[error("there is no usable keyring: {0}")]
     Absent(String),
     /// It does not let us in.
     #[error("the keyring is locked: {0}")]
@@ -102,9 +102,7 @@ fn understood(error: Error) -> KeyringError {
         }),
         Error::NoStorageAccess(error) => KeyringError::Locked(error.to_string()),
         Error::PlatformFailure(error) => KeyringError::Failed(error.to_string()),
-        Error::TooLong(_, limit) => {
-            KeyringError::Failed(format!("it takes no more than {limit} bytes"))
-        }
+        Error::TooLong(_, limit) => KeyringError::Failed(format!("it takes at most {limit} bytes")),
         Error::Ambiguous(_) => KeyringError::Failed("it has several entries for it".to_owned()),
         // Their text may hold what was read.
         _ => KeyringError::Failed("its answer cannot be used".to_owned()),
@@ -125,6 +123,6 @@ fn explained(error: KeyringError, server: &ServerUrl, action: &str) -> CommandEr
         .hint(unlock)
         .hint(format!(
             "Or keep the token in a file that only you can read: `fh login --server {server} --store \
-             file`; or give it for this time: FH_TOKEN_FILE."
+             file`; or pass it for this command: FH_TOKEN_FILE."
         ))
 }

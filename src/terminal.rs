@@ -50,7 +50,7 @@ pub(crate) async fn read_secret(prompt: &str) -> Result<SecretString, CommandErr
         Line::Entered(secret) => Ok(secret),
         Line::Interrupted => Err(CommandError::interrupted("Nothing was changed.")),
         Line::TooLong => Err(CommandError::failed(
-            "what was typed is longer than 64 KiB, which no token is",
+            "what was typed is longer than 64 KiB, so it is not a token",
         )),
     }
 }

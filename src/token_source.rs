@@ -62,7 +62,7 @@ fn read(source: impl Read) -> io::Result<Option<SecretString>> {
     let mut bytes = Zeroizing::new(Vec::with_capacity(room.saturating_add(1)));
     source.take(LONGEST + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > LONGEST {
-        return Err(invalid("it is longer than 64 KiB, which no token is"));
+        return Err(invalid("it is longer than 64 KiB, so it is not a token"));
     }
     token_of(&bytes)
 }

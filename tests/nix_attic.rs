@@ -270,7 +270,7 @@ fn refusals_are_told_in_the_servers_words_and_ours() {
             "team",
             ["Unauthorized.", "grants nothing on this cache"],
         ),
-        (&*expired, "team", ["Unauthorized.", "not good there"]),
+        (&*expired, "team", ["Unauthorized.", "not valid there"]),
         (
             &*model.token(&[("team", "r")]).unwrap(),
             "team",
@@ -447,7 +447,7 @@ fn a_push_to_flakehub_goes_to_the_cache_that_its_api_names() {
 
     push("acme/none", "flakehub1_x.y.z", &said)
         .code(1)
-        .says(&["FlakeHub knows no flake acme/none"]);
+        .says(&["FlakeHub has no flake acme/none"]);
     push("acme/app", "flakehub1_bad", &said)
         .code(1)
         .says(&["which cache acme/app has on FlakeHub"]);

@@ -85,7 +85,7 @@ fn a_user_whom_the_daemon_does_not_trust_is_told_the_one_command() {
             // This version does not tell, and that is said.
             let warnings = report["warnings"].to_string();
             assert!(
-                warnings.contains("does not tell whether it trusts"),
+                warnings.contains("does not report whether it trusts"),
                 "{report}"
             );
             continue;

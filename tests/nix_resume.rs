@@ -101,7 +101,7 @@ fn a_push_stopped_with_ctrl_c_goes_on_where_it_was() {
         running
             .wait()
             .code(130)
-            .says(&["interrupted", "goes on from there"]);
+            .says(&["interrupted", "continues from there"]);
     });
 }
 

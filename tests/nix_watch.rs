@@ -304,7 +304,7 @@ fn ctrl_c_after_the_command_gives_up_and_a_dead_server_is_no_failure() {
     });
     running.signal(Signal::INT);
     let ended = running.wait().code(0);
-    ended.says(&["it was called off"]);
+    ended.says(&["it was cancelled"]);
 
     let builds = Builds::new(&site, builder(), "refused");
     let options = ["--retries", "0"];

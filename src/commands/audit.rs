@@ -23,48 +23,48 @@ const WAIT: Duration = Duration::from_secs(25);
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh audit --since 1h                           the newest events of the last hour
-  fh audit --org acme --action grant            who was granted what in acme
-  fh audit --denied --user ci -n 20             what was refused to ci
-  fh audit --follow --json | tee -a audit.log   one JSON object a line, as it happens")]
+  fh audit --since 1h                           # the newest events of the last hour
+  fh audit --org acme --action grant            # who was granted what in acme
+  fh audit --denied --user ci -n 20             # what was refused to ci
+  fh audit --follow --json | tee -a audit.log   # one JSON object a line, as it happens")]
 pub(crate) struct AuditArguments {
-    /// Go on: show events as they happen, until Ctrl-C
+    /// Keep running: show events as they happen, until Ctrl-C
     #[arg(long)]
     follow: bool,
 
-    /// Of one organisation only
+    /// Only events in this organisation
     #[arg(long, value_name = "ORG")]
     org: Option<Name>,
 
-    /// On one flake only
+    /// Only events on this flake
     #[arg(long, value_name = "ORG/PROJECT", add = crate::completion::flakes())]
     flake: Option<FlakeName>,
 
-    /// By one user only
+    /// Only events by this user
     #[arg(long, value_name = "USER")]
     user: Option<Name>,
 
-    /// With one token only
+    /// Only events with this token
     #[arg(long, value_name = "ID", value_parser = crate::cli::token_id)]
     token: Option<Uuid>,
 
-    /// Whose action begins so, such as `grant` or `token.revoke`
+    /// Only actions that begin with this, such as `grant` or `token.revoke`
     #[arg(long, value_name = "WORD")]
     action: Option<String>,
 
-    /// Only what was refused
+    /// Only refused requests
     #[arg(long)]
     denied: bool,
 
-    /// Not before: a length of time ago, such as 1h or 7d, or a time such as 2026-01-31T12:00:00Z
+    /// Only events since this time, such as 2026-01-31T12:00:00Z, or since 1h or 7d ago
     #[arg(long, value_name = "TIME", value_parser = moment)]
     since: Option<OffsetDateTime>,
 
-    /// Before: as --since
+    /// Only events before this time, given as for --since
     #[arg(long, value_name = "TIME", value_parser = moment)]
     until: Option<OffsetDateTime>,
 
-    /// How many events at most: the newest ones
+    /// Show at most this many events, the newest ones
     #[arg(short = 'n', long = "number", value_name = "N", default_value_t = 100,
           value_parser = clap::value_parser!(u32).range(1..=1000))]
     number: u32,
@@ -82,7 +82,7 @@ fn moment(text: &str) -> Result<OffsetDateTime, String> {
     time::Duration::try_from(ago)
         .ok()
         .and_then(|ago| OffsetDateTime::now_utc().checked_sub(ago))
-        .ok_or_else(|| "this is longer ago than time goes back".to_owned())
+        .ok_or_else(|| "this is too long ago".to_owned())
 }
 
 pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), CommandError> {
@@ -121,7 +121,7 @@ pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), Co
         .map_err(explained)?
         .events;
     context.output.list(&columns(), &found)?;
-    context.output.when_empty(&found, "No event is like that.");
+    context.output.when_empty(&found, "No events match.");
     Ok(())
 }
 

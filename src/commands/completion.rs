@@ -7,15 +7,15 @@ use crate::completion;
 use crate::context::Context;
 use crate::error::CommandError;
 
-/// Print the completions of a shell
+/// Print the completion script for a shell
 ///
-/// The shell then asks `fh` itself at TAB, so they stay right when `fh` is updated. Names of flakes
-/// are asked of the server, at most once a minute; if it does not answer at once, there are none.
+/// The script asks `fh` for completions, so it stays correct when `fh` is updated. Names of flakes come from
+/// the server, at most once a minute; if it does not answer quickly, none are offered.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh completion bash > ~/.local/share/bash-completion/completions/fh
-  fh completion zsh > ~/.zfunc/_fh                  with ~/.zfunc in fpath
+  fh completion zsh > ~/.zfunc/_fh                  # with ~/.zfunc in fpath
   fh completion fish > ~/.config/fish/completions/fh.fish
   fh completion elvish > ~/.config/elvish/lib/fh.elv
   fh completion powershell >> $PROFILE")]

@@ -13,7 +13,7 @@ use crate::terminal;
 /// `--yes`, which every command has that asks.
 #[derive(Debug, Clone, Copy, Args)]
 pub(crate) struct Yes {
-    /// Do not ask; required without a terminal where something is lost
+    /// Do not ask; required without a terminal if something is lost
     #[arg(short, long)]
     yes: bool,
 }
@@ -53,7 +53,7 @@ impl Yes {
             return Ok(());
         }
         Err(CommandError::usage(format!(
-            "{what} Without a terminal this has to be confirmed"
+            "{what} Without a terminal, this has to be confirmed"
         ))
         .hint("Run it again with `--yes`."))
     }

@@ -30,20 +30,20 @@ use crate::setup::daemon::{self, Daemon};
 /// A token that ends within this time is worth a word.
 const SOON: Duration = Duration::days(7);
 
-/// Find out whether Nix can substitute from the server, and what keeps it from doing so
+/// Check whether Nix can substitute from the server, and find what prevents it
 ///
 /// Looks at the server, this machine's clock, TLS, the token, the netrc and the settings that Nix
-/// really uses, and at last lets Nix substitute a small path. Each line is one check; where something
-/// is wrong, the line after it is the command that puts it right.
+/// really uses, and finally lets Nix substitute a small path. Each line is one check; if it fails, the next
+/// line is the command that fixes it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh doctor
   fh doctor --server https://cache.example.org
-  sudo fh doctor                         what the Nix daemon may read, too
+  sudo fh doctor                         # what the Nix daemon may read, too
   fh doctor --json | jq '.checks[] | select(.outcome == \"failed\")'
 
-Exit status: 0 Nix can substitute from the server; 1 it cannot, or that could not be found out;
+Exit status: 0 Nix can substitute from the server; 1 it cannot, or this is unknown;
 2 usage.")]
 pub(crate) struct DoctorArguments {}
 
@@ -138,7 +138,7 @@ fn from_server(check: &'static str, error: &CommandError, server: &ServerUrl) ->
         Some(client) if client.status().is_some_and(|status| status >= 500) => Finding::from_error(
             check,
             error,
-            format!("curl -v {server}/readyz   shows how it is"),
+            format!("curl -v {server}/readyz   shows its state"),
         ),
         _ => Finding::from_error(check, error, log_in),
     }
@@ -184,7 +184,7 @@ fn transport(site: &Site) -> Finding {
     } else {
         Finding::warning(
             "tls",
-            "the token travels unencrypted: whoever is on the way can read it",
+            "the token travels unencrypted: anyone on the network path can read it",
         )
         .fix("docs/server.md, \"In front of the world\": give the server a certificate")
     }
@@ -202,8 +202,8 @@ async fn token(
         Ok(None) => {
             let none = Finding::warning(
                 "token",
-                "there is none: public flakes can be read by their names (/cache/ORG/PROJECT), and nothing \
-                 else but what the server shows to everybody",
+                "there is none: you can read public flakes by their names (/cache/ORG/PROJECT), and what the \
+                 server shows to everybody",
             );
             return (none.fix(log_in), None);
         }
@@ -252,7 +252,7 @@ async fn accepted(
     }
     if whoami.expires_at - now < SOON {
         return Ok(Finding::warning("token", about)
-            .fix("fh token create, and fh login with the new one, before it ends"));
+            .fix("fh token create, and fh login with the new one, before it expires"));
     }
     Ok(Finding::ok("token", about))
 }
@@ -287,11 +287,11 @@ fn trust(daemon: Daemon) -> Finding {
         ),
         Daemon::Silent => Finding::warning(
             NAME,
-            "there is a Nix daemon, and this version of Nix does not tell whether it trusts you",
+            "there is a Nix daemon, and this version of Nix does not report whether it trusts you",
         ),
         Daemon::Unknown => Finding::failed(
             NAME,
-            "there is no Nix here, or it does not answer",
+            "Nix is not installed, or does not answer",
             nix::INSTALL,
         ),
     }

@@ -13,7 +13,7 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
 
-/// Flakes: what is pushed to, and what access is granted on
+/// Manage flakes, which you push to and grant access to
 #[derive(Debug, Subcommand)]
 pub(crate) enum FlakeCommand {
     Create(CreateArguments),
@@ -23,13 +23,13 @@ pub(crate) enum FlakeCommand {
     Delete(DeleteArguments),
 }
 
-/// Make a flake in an organisation of yours
+/// Create a flake in one of your organisations
 ///
-/// It begins empty. Who may read it is up to its visibility and to `fh grant`:
+/// It is empty at first. Its visibility and `fh grant` decide who may read it:
 ///
-///   private    only who was granted it
-///   unlisted   everybody who names it (/cache/ORG/PROJECT), but it is in no list
-///   public     everybody who names it, and at the root address whoever follows it (`fh follow`)
+///   private    only accounts that were granted access
+///   unlisted   everybody who knows its name (/cache/ORG/PROJECT); no list shows it
+///   public     everybody, by its name; at the root address, anyone who follows it (`fh follow`)
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -40,7 +40,7 @@ Examples:
   fh flake create acme/tools --visibility public --description 'What we build with'"
 )]
 pub(crate) struct CreateArguments {
-    /// Its name
+    /// The new flake's name
     #[arg(value_name = "ORG/PROJECT")]
     flake: FlakeName,
 
@@ -48,7 +48,7 @@ pub(crate) struct CreateArguments {
     #[arg(long, value_name = "WORD", default_value = "private", value_parser = words::<Visibility>(Visibility::WORDS))]
     visibility: Visibility,
 
-    /// One line on what it is
+    /// A description of one line
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 
@@ -73,7 +73,7 @@ pub(crate) struct ShowArguments {
 #[command(after_help = "\
 Examples:
   fh flake set acme/app --visibility unlisted
-  fh flake set acme/app --description ''           remove the description")]
+  fh flake set acme/app --description ''           # remove the description")]
 pub(crate) struct SetArguments {
     /// The flake
     #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
@@ -86,9 +86,9 @@ pub(crate) struct SetArguments {
     yes: Yes,
 }
 
-/// Delete a flake with all that was pushed to it
+/// Delete a flake and everything that was pushed to it
 ///
-/// Machines keep what they have substituted already; they get no more of it.
+/// Machines keep what they have already substituted, but get nothing new from it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -109,7 +109,7 @@ struct Change {
     #[arg(long, value_name = "WORD", value_parser = words::<Visibility>(Visibility::WORDS))]
     visibility: Option<Visibility>,
 
-    /// One line on what it is; empty removes it
+    /// A description of one line; an empty one removes it
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 }
@@ -132,32 +132,37 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         visibility: arguments.visibility,
         description: arguments.description,
     };
-    let answer =
-        context
-            .change(format_args!("cannot make the flake {}", new.flake), async {
-                client.create_flake(&new).await
-            })
-            .map_err(|error| {
-                let (flake, org) = (&new.flake, &new.flake.org);
-                error
-            .hint_for(
-                ErrorCode::NotFound,
-                format!("`fh org list` shows your organisations; make one: `fh org create {org}`"),
-            )
-            .hint_for(ErrorCode::Conflict, format!("Look at it: `fh flake show {flake}`"))
-            })?;
+    let answer = context
+        .change(
+            format_args!("cannot create the flake {}", new.flake),
+            async { client.create_flake(&new).await },
+        )
+        .map_err(|error| {
+            let (flake, org) = (&new.flake, &new.flake.org);
+            error
+                .hint_for(
+                    ErrorCode::NotFound,
+                    format!(
+                        "`fh org list` shows your organisations; create one: `fh org create {org}`"
+                    ),
+                )
+                .hint_for(
+                    ErrorCode::Conflict,
+                    format!("Show it: `fh flake show {flake}`"),
+                )
+        })?;
     made(context, &answer, |made, is_new| {
         if !is_new {
             let (visibility, flake) = (made.visibility, &made.flake);
             return format!("The {visibility} flake {flake} exists already.");
         }
         let told = format!(
-            "Made the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",
+            "Created the {visibility} flake {flake}. Push to it: `fh push {flake} PATH`",
             visibility = made.visibility,
             flake = made.flake
         );
         match read_at(made, client.base_url()) {
-            Some(read_at) => format!("{told}\nEverybody reads it at {read_at}"),
+            Some(read_at) => format!("{told}\nEverybody can read it at {read_at}"),
             None => told,
         }
     })
@@ -172,7 +177,7 @@ fn read_at(flake: &FlakeInfo, server: &ServerUrl) -> Option<String> {
         Visibility::Private => None,
         Visibility::Unlisted => Some(address),
         Visibility::Public => Some(format!(
-            "{address}; at the root address, members of {} and who follows it: `fh follow {name}`",
+            "{address}; at the root address, members of {} and anyone who follows it: `fh follow {name}`",
             name.org
         )),
     }
@@ -191,7 +196,7 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
     let flake = &arguments.flake;
     if let Some(wider @ (Visibility::Public | Visibility::Unlisted)) = arguments.change.visibility {
         let what = format!(
-            "This makes {flake} {wider}: anyone who knows its name can read all that was pushed to it."
+            "This makes {flake} {wider}: anyone who knows its name can read everything that was pushed to it."
         );
         let question = format!("Make it {wider}?");
         arguments
@@ -212,7 +217,7 @@ fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandE
     let flake = &arguments.flake;
     let client = context.client_with_token()?;
     let what =
-        format!("This deletes {flake} with all that was pushed to it, and nothing brings it back.");
+        format!("This deletes {flake} and everything that was pushed to it, and cannot be undone.");
     let yes = arguments.yes;
     yes.confirm(Effect::Loses, &what, "Delete the flake?", context)?;
     context.change(format_args!("cannot delete {flake}"), async {

@@ -11,43 +11,43 @@ use crate::output::{Column, column};
 
 /// Follow public flakes: read them at the server's root address, after your own
 ///
-/// A public flake is read by everybody who names it (`/cache/ORG/PROJECT`), and is in nobody's root view
-/// unasked. What you follow is in yours. Where several of them have a path, the one that stands earlier in
-/// the list is believed; `fh follow` alone shows the list. What you hold yourself comes before all of it.
+/// Everybody can read a public flake by its name (`/cache/ORG/PROJECT`). The server's root address serves you
+/// only the public flakes that you follow. If several of them have a path, the earlier one in the list is used;
+/// `fh follow` alone shows the list. Flakes that you have access to yourself come first.
 ///
-/// Whoever writes to a flake that you follow may decide what runs on your machines.
+/// Anyone who can push to a flake that you follow can decide what runs on your machines.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh follow nixos/tools
-  fh follow 'nixos/*' --first          before what you follow already
-  fh follow nixos/tools --org acme     for all members of acme (owners)
-  fh follow --everybody                what everybody reads at the root address")]
+  fh follow 'nixos/*' --first          # before what you follow already
+  fh follow nixos/tools --org acme     # for all members of acme (owners)
+  fh follow --everybody                # what everybody reads at the root address")]
 pub(crate) struct FollowArguments {
-    /// A public flake, or all that are public of an organisation; without it the list is shown
+    /// A public flake, or all public flakes of an organisation; without it, the list is shown
     #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
     flake: Option<FlakePattern>,
 
     #[command(flatten)]
     whose: Whose,
 
-    /// Put it before what is followed already
+    /// Put it first in the list
     #[arg(long, requires = "flake")]
     first: bool,
 
-    /// Show what is followed, in its order
+    /// Show the list, in order
     #[arg(long, conflicts_with = "flake")]
     list: bool,
 }
 
-/// Follow public flakes no more
+/// Stop following public flakes
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh unfollow nixos/tools
   fh unfollow 'nixos/*' --org acme")]
 pub(crate) struct UnfollowArguments {
-    /// What was followed, as `fh follow` shows it
+    /// The flake, or those of an organisation, as `fh follow` shows it
     #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target)]
     flake: FlakePattern,
 
@@ -122,10 +122,10 @@ pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<()
     .map_err(|error| {
         let hint = match &flake {
             FlakePattern::Flake(flake) => format!(
-                "Public flakes alone can be followed. `fh list flakes --owner {}` shows those of it.",
+                "Only public flakes can be followed. `fh list flakes --owner {}` shows them.",
                 flake.org
             ),
-            _ => "Organisations that have public flakes can be followed.".to_owned(),
+            _ => "Only organisations that have public flakes can be followed.".to_owned(),
         };
         error
             .hint_for(ErrorCode::NotFound, hint.clone())
@@ -140,7 +140,7 @@ pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<()
         };
         format!(
             "{} {flake} at the root address now, as number {place} of the list.\n\
-             Whoever writes there may decide what runs on {run}.",
+             Anyone who can push there can decide what runs on {run}.",
             whose.follow()
         )
     })
@@ -155,7 +155,7 @@ pub(crate) fn unfollow(
     let list = change(
         context,
         whose,
-        format!("cannot follow {flake} no more"),
+        format!("cannot stop following {flake}"),
         |list| {
             let before = list.len();
             list.retain(|there| !same(there, flake));
@@ -164,7 +164,7 @@ pub(crate) fn unfollow(
     )?;
     context.output.done(&list, |_| {
         if was_there {
-            format!("{} {flake} no more.", whose.follow())
+            format!("{} {flake} no longer.", whose.follow())
         } else {
             format!("{flake} was not followed.")
         }
@@ -178,7 +178,7 @@ fn list(whose: &Whose, context: &Context) -> Result<(), CommandError> {
     };
     let follower = whose.follower();
     let found = context
-        .ask("cannot list what is followed", async {
+        .ask("cannot list the followed flakes", async {
             client.follows(&follower).await
         })?
         .follows;
@@ -189,7 +189,7 @@ fn list(whose: &Whose, context: &Context) -> Result<(), CommandError> {
     context.output.list(&columns(), &rows)?;
     context.output.when_empty(
         &rows,
-        "Nothing is followed. Follow a public flake: `fh follow ORG/PROJECT`",
+        "No flakes are followed. Follow a public flake: `fh follow ORG/PROJECT`",
     );
     Ok(())
 }

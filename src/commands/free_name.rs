@@ -9,18 +9,18 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Let a name that was given up be used again (server administrators)
+/// Allow a reserved name to be used again (server administrators)
 ///
-/// The name of what was deleted is kept: tokens, lines in nix.conf and trust policies may still name it, and
-/// whoever got it would be taken for what was called so before. Without NAME, the kept names are listed.
+/// The name of a deleted account or organisation stays reserved: tokens, lines in nix.conf and trust policies
+/// may still name it, and would then mean its new owner. Without NAME, the reserved names are listed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh org free-name              the names of organisations that are kept
+  fh org free-name              # the reserved names of organisations
   fh org free-name acme
   fh user free-name alice")]
 pub(crate) struct FreeNameArguments {
-    /// The name; without it, those that are kept are listed
+    /// The name; without it, the reserved names are listed
     #[arg(value_name = "NAME")]
     name: Option<Name>,
 
@@ -35,20 +35,18 @@ pub(super) fn run(
 ) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let Some(name) = &arguments.name else {
-        let found = context.ask("cannot list the names that are kept", async {
+        let found = context.ask("cannot list the reserved names", async {
             client.reserved_names().await
         })?;
         let mut names = found.names;
         names.retain(|name| name.kind == kind);
         context.output.list(&columns(), &names)?;
-        context
-            .output
-            .when_empty(&names, "No name is kept: all can be used.");
+        context.output.when_empty(&names, "No names are reserved.");
         return Ok(());
     };
     let what = format!(
-        "Whoever gets the name {name} next may be taken for its previous owner by tokens, nix.conf lines and \
-         trust policies that name it."
+        "Tokens, nix.conf lines and trust policies that still name {name} may take its next owner for the \
+         previous one."
     );
     let yes = arguments.yes;
     yes.confirm(Effect::Exposes, &what, "Free the name?", context)?;
@@ -58,8 +56,8 @@ pub(super) fn run(
         })
         .map_err(|error| {
             let list = match kind {
-                NameKind::Organization => "`fh org free-name` lists the names that are kept.",
-                NameKind::Account => "`fh user free-name` lists the names that are kept.",
+                NameKind::Organization => "`fh org free-name` lists the reserved names.",
+                NameKind::Account => "`fh user free-name` lists the reserved names.",
             };
             error.hint_for(ErrorCode::NotFound, list)
         })?;

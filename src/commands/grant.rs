@@ -10,10 +10,10 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Who may read, push to and manage a flake
+/// Manage who may read, push to and administer a flake
 ///
-/// `read` substitutes from the flake's part of the cache, `write` pushes to it too, `admin` also
-/// grants, changes the visibility and deletes. Who WHO is:
+/// `read` allows substituting from the flake, `write` also pushing to it, `admin` also granting, changing the
+/// visibility and deleting. WHO is one of:
 ///
 ///   alice       an account
 ///   team:ops    everybody in a team of the organisation
@@ -26,14 +26,13 @@ pub(crate) enum GrantCommand {
     List(ListArguments),
 }
 
-/// Give somebody a role on a flake, in place of the one they had
+/// Grant a role on a flake, in place of any previous one
 ///
-/// Somebody who does not belong to the organisation is invited: it counts once they accept the organisation
-/// (`fh invitation accept ORG`), and what it grants them later counts at once. Where a server administrator
-/// grants it, it counts at once.
+/// A user outside the organisation is invited: the grant takes effect when they accept (`fh invitation accept
+/// ORG`). Later grants to them, and grants by a server administrator, take effect at once.
 ///
-/// On `ORG/*`, every flake of the organisation is meant, also those that are yet to be made; whoever is
-/// given `admin` there administers the organisation, so only its owners give that.
+/// `ORG/*` means every flake of the organisation, also future ones. The role `admin` there includes
+/// administering the organisation, so only its owners can grant it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -41,7 +40,7 @@ Examples:
   fh grant add acme/app team:builders write
   fh grant add 'acme/*' @members read")]
 pub(crate) struct AddArguments {
-    /// The flake, or all of an organisation
+    /// The flake, or ORG/* for all of an organisation
     #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
     on: FlakePattern,
 
@@ -49,22 +48,22 @@ pub(crate) struct AddArguments {
     #[arg(value_name = "WHO", value_parser = parse_subject)]
     who: Subject,
 
-    /// What they may do
+    /// The role
     #[arg(value_name = "ROLE", value_parser = words::<Role>(Role::WORDS))]
     role: Role,
 }
 
-/// Take somebody's role on a flake away
+/// Remove a role on a flake
 ///
-/// Machines of theirs keep what they have substituted already; they get no more. What they hold by
-/// another grant stays: `fh why PATH --user USER` shows by which.
+/// Their machines keep what they have already substituted, but get nothing new. Other grants stay in effect:
+/// `fh why PATH --user USER` shows them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh grant remove acme/app alice
   fh grant remove 'acme/*' team:builders")]
 pub(crate) struct RemoveArguments {
-    /// The flake, or all of an organisation
+    /// The flake, or ORG/* for all of an organisation
     #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
     on: FlakePattern,
 
@@ -73,16 +72,16 @@ pub(crate) struct RemoveArguments {
     who: Subject,
 }
 
-/// List who has which role on a flake
+/// List the roles on a flake
 ///
-/// One that is pending was not accepted yet, and does not count. What was granted on all flakes of the organisation stands in the list of `ORG/*`.
+/// A pending grant was not accepted yet, and has no effect. Grants on all flakes of the organisation are in the list of `ORG/*`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh grant list acme/app
   fh grant list 'acme/*'")]
 pub(crate) struct ListArguments {
-    /// The flake, or all of an organisation
+    /// The flake, or ORG/* for all of an organisation
     #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
     on: FlakePattern,
 }
@@ -90,9 +89,9 @@ pub(crate) struct ListArguments {
 /// What a grant can be on.
 fn parse_target(text: &str) -> Result<FlakePattern, String> {
     match text.parse() {
-        Ok(FlakePattern::All) => {
-            Err("a grant is on a flake, ORG/PROJECT, or on those of one organisation, ORG/*".into())
-        }
+        Ok(FlakePattern::All) => Err(
+            "a grant is on a flake, ORG/PROJECT, or on all flakes of an organisation, ORG/*".into(),
+        ),
         Ok(pattern) => Ok(pattern),
         Err(error) => Err(error.to_string()),
     }
@@ -115,13 +114,13 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
     let AddArguments { on, who, role } = arguments;
     let client = context.client_with_token()?;
     let grant = context
-        .change(format_args!("cannot give {who} a role on {on}"), async {
+        .change(format_args!("cannot grant {who} a role on {on}"), async {
             client.set_grant(on, who, *role).await
         })
         .map_err(|error| {
             let hint = match who {
                 Subject::User(user) => format!(
-                    "An administrator of the server makes accounts: `fh user create {user}`"
+                    "An administrator of the server can create the account: `fh user create {user}`"
                 ),
                 Subject::Team(_) | Subject::Members => {
                     format!("`fh team list {}` shows its teams.", org_of(on))
@@ -139,7 +138,7 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
         if grant.pending {
             let org = org_of(on);
             return format!(
-                "{who} is invited to {what} {on}; it counts when they accept: `fh invitation accept {org}`"
+                "{who} is invited to {what} {on}; it takes effect when they accept: `fh invitation accept {org}`"
             );
         }
         format!("{who} may now {what} {on}.")
@@ -151,7 +150,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     let client = context.client_with_token()?;
     let was_there = context
         .change(
-            format_args!("cannot take the role of {who} on {on} away"),
+            format_args!("cannot remove the role of {who} on {on}"),
             async {
                 let was_there = is_there(client.grants(on).await, |list| {
                     list.grants
@@ -172,7 +171,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
         &json!({ "on": on, "subject": who, "role": null, "removed": was_there }),
         |_| {
             if was_there {
-                format!("{who} has no role on {on} any more.")
+                format!("Removed the role of {who} on {on}.")
             } else {
                 format!("{who} had no role on {on}: there was nothing to remove.")
             }
@@ -192,7 +191,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     let on = quoted(on);
     context.output.when_empty(
         &found,
-        &format!("Nobody has a role on {on}. Give one: `fh grant add {on} USER read`"),
+        &format!("Nobody has a role on {on}. Grant one: `fh grant add {on} USER read`"),
     );
     Ok(())
 }

@@ -8,11 +8,11 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Accept or decline what organisations offer you
+/// Accept or decline invitations of organisations
 ///
-/// What an organisation grants to somebody who does not belong to it counts for nothing until they accept:
-/// nobody but you lets a stranger decide what your machines install. You accept an organisation, as its
-/// guest or as its member; what it grants you later counts too, until you leave (`fh org leave`).
+/// A grant from an organisation that you do not belong to has no effect until you accept it: only you can let
+/// others decide what your machines install. You accept an organisation as its guest or its member; its later
+/// grants take effect at once, until you leave (`fh org leave`).
 ///
 /// For a service account, the owners of its organisation decide: `--user`.
 #[derive(Debug, Subcommand)]
@@ -22,7 +22,7 @@ pub(crate) enum InvitationCommand {
     Decline(DeclineArguments),
 }
 
-/// List what organisations offer you, and those that you have accepted as a guest
+/// List your invitations, and the organisations that you accepted as a guest
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -30,15 +30,15 @@ Examples:
   fh invitation list --user acme-fleet
   fh invitation list --json | jq -r '.[] | select(.accepted_at == null) | .organization'")]
 pub(crate) struct ListArguments {
-    /// Of this service account of an organisation that you own
+    /// Those of this service account of an organisation that you own
     #[arg(long, value_name = "SERVICE_ACCOUNT")]
     user: Option<Name>,
 }
 
-/// Accept what an organisation offers you
+/// Accept the invitation of an organisation
 ///
-/// From then on, whoever writes to the flakes that it grants you may decide what runs on your machines. As a
-/// member, its flakes come before those of other organisations; as a guest, after your own.
+/// From then on, anyone who can push to the flakes that it grants you can decide what runs on your machines. As
+/// a member, its flakes come before those of other organisations; as a guest, after your own.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -54,9 +54,9 @@ pub(crate) struct AcceptArguments {
     user: Option<Name>,
 }
 
-/// Decline what an organisation offers you
+/// Decline the invitation of an organisation
 ///
-/// What it has granted you by name goes, also where you have accepted it as a guest before.
+/// This removes what it granted you by name, also if you accepted it as a guest before.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -90,7 +90,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     context.output.list(&columns(), &found)?;
     context
         .output
-        .when_empty(&found, "No organisation offers anything.");
+        .when_empty(&found, "There are no invitations.");
     Ok(())
 }
 
@@ -98,16 +98,19 @@ fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandE
     let AcceptArguments { org, user } = arguments;
     let client = context.client_with_token()?;
     let accepted = context
-        .change(format_args!("cannot accept what {org} offers"), async {
-            // What is accepted is what is offered now, and nothing that it becomes meanwhile.
-            let offers = client.invitations(user.as_ref()).await?.invitations;
-            let mut offers = offers.into_iter();
-            let offer = offers.find(|offer| offer.organization.folded() == org.folded());
-            let membership = offer.and_then(|offer| offer.membership);
-            client
-                .accept_invitation(org, user.as_ref(), membership)
-                .await
-        })
+        .change(
+            format_args!("cannot accept the invitation of {org}"),
+            async {
+                // What is accepted is what is offered now, and nothing that it becomes meanwhile.
+                let offers = client.invitations(user.as_ref()).await?.invitations;
+                let mut offers = offers.into_iter();
+                let offer = offers.find(|offer| offer.organization.folded() == org.folded());
+                let membership = offer.and_then(|offer| offer.membership);
+                client
+                    .accept_invitation(org, user.as_ref(), membership)
+                    .await
+            },
+        )
         .map_err(not_found)?;
     context.output.done(&accepted, |accepted| {
         let who = user
@@ -116,7 +119,7 @@ fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandE
         let org = &accepted.organization;
         match accepted.membership {
             Some(role) => format!(
-                "{who} {} of {org}: what is granted there comes before all other organisations.",
+                "{who} {} of {org}: its flakes come before those of other organisations.",
                 with_article(role)
             ),
             None => {
@@ -127,8 +130,8 @@ fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandE
                     format!(" ({grants})")
                 };
                 format!(
-                    "{who} a guest of {org}: what it grants counts{told}. Whoever writes there may decide \
-                     what runs on your machines."
+                    "{who} a guest of {org}: its grants are in effect{told}. Anyone who can push there can \
+                     decide what runs on your machines."
                 )
             }
         }
@@ -139,14 +142,15 @@ fn decline(arguments: &DeclineArguments, context: &Context) -> Result<(), Comman
     let DeclineArguments { org, user } = arguments;
     let client = context.client_with_token()?;
     context
-        .change(format_args!("cannot decline what {org} offers"), async {
-            client.decline_invitation(org, user.as_ref()).await
-        })
+        .change(
+            format_args!("cannot decline the invitation of {org}"),
+            async { client.decline_invitation(org, user.as_ref()).await },
+        )
         .map_err(not_found)?;
     context
         .output
         .done(&json!({ "organization": org, "declined": true }), |_| {
-            format!("Declined: nothing that {org} has granted is left.")
+            format!("Declined the invitation of {org}, and removed its grants.")
         })
 }
 
@@ -154,7 +158,7 @@ fn decline(arguments: &DeclineArguments, context: &Context) -> Result<(), Comman
 fn not_found(error: CommandError) -> CommandError {
     error.hint_for(
         ErrorCode::NotFound,
-        "`fh invitation list` shows what is offered; what you are a member of, `fh org leave ORG` leaves.",
+        "`fh invitation list` shows the invitations; `fh org leave ORG` leaves an organisation as a member.",
     )
 }
 

@@ -12,15 +12,15 @@ use crate::terminal;
 
 /// The keys that the server signs store paths with
 ///
-/// Clients trust two: the active one, which signs, and the standby, which will. Where each organisation
-/// signs with keys of its own (`fh serve --signing per-organization`), `--org` says whose are meant.
+/// Clients trust two keys: the active one, which signs, and the standby, which signs after the next rotation.
+/// If each organisation has its own keys (`fh serve --signing per-organization`), `--org` chooses them.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
     List(ListArguments),
     Rotate(RotateArguments),
 }
 
-/// List the public keys: active, standby, and those that sign no more
+/// List the public keys: active, standby and retired
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,20 +34,19 @@ pub(crate) struct ListArguments {
 /// Whose keys are meant.
 #[derive(Debug, Args)]
 struct Whose {
-    /// The keys that sign what this organisation serves, not the server's
+    /// The keys of this organisation instead of the server's
     #[arg(long, value_name = "ORG", add = crate::completion::organizations())]
     org: Option<Name>,
 }
 
-/// Let the standby key sign, retire the active one, and make a new standby
+/// Activate the standby key, retire the active one, and create a new standby
 ///
-/// The server's keys are rotated by its administrators, those of an organisation by its owners too.
+/// Server administrators can rotate all keys; owners of an organisation can rotate its keys.
 ///
-/// Clients that have both keys, as `fh login` writes them, lose nothing: they trust what is signed from
-/// now on, and what they have. Let them log in again before the next rotation, so that they learn the new
-/// standby; a client that has neither of the two then substitutes nothing from this server until it logs
-/// in again. So the server refuses a second rotation until the standby is old enough (30 days, or its
-/// `min-key-age`). The secret of the retired key is erased.
+/// Clients that trust both keys, as `fh login` sets them up, keep working. Run `fh login` on them again before
+/// the next rotation, so that they trust the new standby; a client that trusts neither key cannot substitute
+/// from this server until it logs in again. So the server refuses a second rotation until the standby is old
+/// enough (30 days, or its `min-key-age`). The secret of the retired key is erased.
 ///
 /// On a terminal you are asked first. Without one `--yes` is needed.
 #[derive(Debug, Args)]
@@ -63,7 +62,7 @@ pub(crate) struct RotateArguments {
 
     /// Rotate although the standby key is new
     ///
-    /// Clients that have not logged in since it was made substitute nothing until they log in again.
+    /// Clients that have not logged in since it was created cannot substitute until they log in again.
     #[arg(long)]
     force: bool,
 
@@ -131,10 +130,8 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
             "there is no terminal to ask on"
         };
         return Err(
-            CommandError::usage(format!("a rotation cannot be undone, and {why}")).hint(format!(
-                "Where that is meant: {}",
-                arguments.with("--yes", context)
-            )),
+            CommandError::usage(format!("a rotation cannot be undone, and {why}"))
+                .hint(format!("To do it: {}", arguments.with("--yes", context))),
         );
     }
     let client = context.client_with_token()?;
@@ -191,13 +188,13 @@ fn refused(
         && !arguments.force
         && (arguments.whose.org.is_none()
             || context
-                .ask("cannot tell whose keys sign", client.discovery())
+                .ask("cannot find out whose keys sign", client.discovery())
                 .is_ok_and(have_keys));
     if !can_force {
         return error;
     }
     error.hint(format!(
-        "Let the clients log in again until then: `fh login`. To rotate now all the same: {}",
+        "Until then, log in again on all clients: `fh login`. To rotate now anyway: {}",
         arguments.with("--force", context)
     ))
 }
@@ -205,8 +202,8 @@ fn refused(
 /// What a rotation of these keys does to clients.
 fn loss(whose: &str, before: Option<&KeyList>, is_forced: bool, now: OffsetDateTime) -> String {
     let said = format!(
-        "The standby key of {whose} will sign, and the active one never again. Clients that have both keys \
-         lose nothing."
+        "The standby key of {whose} becomes active, and the active one is retired. Clients that trust both keys \
+         keep working."
     );
     let of_state =
         |state: &str| before.and_then(|list| list.keys.iter().find(|key| key.state == state));
@@ -220,8 +217,8 @@ fn loss(whose: &str, before: Option<&KeyList>, is_forced: bool, now: OffsetDateT
         None => "the time when".to_owned(),
     };
     format!(
-        "{said}\nClients that were set up before {made} the standby key was made, and have not logged in since, \
-         have neither key afterwards: they substitute nothing from {whose} until they log in again. The server \
+        "{said}\nClients that were set up before {made} the standby key was created, and have not logged in \
+         since, have neither key afterwards: they cannot substitute from {whose} until they log in again. The server \
          does not know which machines these are."
     )
 }
@@ -233,8 +230,8 @@ fn sentence(list: &KeyList) -> String {
             .map_or("?", |(name, _)| name)
     };
     format!(
-        "{} signs from now on, and {} after it. Before the next rotation, let clients log in again: \
-         `fh login`",
+        "{} is active now, and {} is the standby. Before the next rotation, log in again on all clients: `fh \
+         login`",
         name("active"),
         name("standby")
     )
@@ -246,7 +243,7 @@ fn columns() -> Vec<Column<KeyInfo>> {
         column("public_key", "PUBLIC KEY", |key: &KeyInfo| {
             key.public_key.clone()
         }),
-        column("created_at", "MADE", |key: &KeyInfo| {
+        column("created_at", "CREATED", |key: &KeyInfo| {
             human::timestamp(key.created_at)
         })
         .shown(|key, now| human::relative(key.created_at, now)),

@@ -15,9 +15,9 @@ pub(crate) enum ListCommand {
 
 /// List the flakes that you may read: your view of the cache
 ///
-/// A table on a terminal; CSV with sizes in bytes and times in UTC when it is piped; JSON with
-/// `--json`. Without a login, those that the server shows to everybody. The public flakes of an organisation:
-/// `--owner ORG`.
+/// Prints a table on a terminal; CSV with sizes in bytes and times in UTC when it is piped; JSON with `--json`.
+/// Without a login, it lists what the server shows to everybody. `--owner ORG` lists the public flakes of an
+/// organisation.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,11 +25,11 @@ Examples:
   fh list flakes --owner acme --limit 10
   fh list flakes --json | jq -r '.[].flake'")]
 pub(crate) struct FlakesArguments {
-    /// Only those of this organisation
+    /// Only flakes of this organisation
     #[arg(long, value_name = "ORG")]
     owner: Option<Name>,
 
-    /// At most this many
+    /// Show at most this many
     #[arg(short, long, value_name = "NUMBER")]
     limit: Option<usize>,
 }
@@ -52,7 +52,7 @@ pub(super) fn flakes(arguments: &FlakesArguments, context: &Context) -> Result<(
     context.output.list(&columns(), &found)?;
     context.output.when_empty(
         &found,
-        "There is no flake that you may read here. Make one: `fh flake create ORG/PROJECT`",
+        "There are no flakes here that you may read. Create one: `fh flake create ORG/PROJECT`",
     );
     Ok(())
 }

@@ -48,30 +48,29 @@ use crate::{keyring, terminal};
 
 /// Log in to a server, and set up Nix to substitute from it
 ///
-/// Without a server this is the server logged in to last; where there is none it is asked for, and is FlakeHub in
-/// a script. The token is taken from `--token-file`, else from stdin where that is not a terminal, else from FH_TOKEN
-/// or FH_TOKEN_FILE, else it is the stored one of that server, else it is asked for. It is checked with the server before anything is written.
-/// Then all changes are worked out, shown and, on a terminal, asked for: the token goes to a file that
-/// only you can read, an entry to the netrc that Nix reads, the server's substituter and its public
-/// keys to nix.conf. What is there stays; either all of it is written or nothing. A second run changes
-/// nothing. `fh logout` takes back what was added.
+/// The default server is the one logged in to last; if there is none, fh asks for it, and a script uses FlakeHub.
+/// The token is taken from `--token-file`, else from stdin if that is not a terminal, else from FH_TOKEN or
+/// FH_TOKEN_FILE, else fh uses the stored token of that server, else it asks for one. The server checks it before
+/// anything is written. Then fh shows all changes and, on a terminal, asks before making them: the token goes to
+/// a file that only you can read, an entry to the netrc that Nix reads, and the server's substituter and public
+/// keys to nix.conf. Existing settings stay; either everything is written or nothing. A second run changes
+/// nothing. `fh logout` removes what was added.
 ///
-/// A CI job, a machine in a cloud or a pod needs no token: with `--workload` it logs in as itself,
-/// where a trust policy of the server knows it. `--keep-fresh` keeps that login good for as long as a
-/// command runs, and takes it back then. The first of `--organizations`, or
-/// `--org`, is the one that it acts for.
+/// A CI job, a machine in a cloud or a pod needs no token: with `--workload` it logs in with its own identity,
+/// if a trust policy of the server allows it. `--keep-fresh` keeps that login valid while a command runs, and
+/// then removes it. The login acts for the first of `--organizations`, or for `--org`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh login https://cache.example.org
   fh login --server http://localhost:8484 --token-file ~/.local/share/fh-server/admin.token
-  fh login --token-file token.txt                     FlakeHub, or the server logged in to last
-  fh login --server https://attic.example.org/cache   a cache of an attic server
+  fh login --token-file token.txt                     # the default server
+  fh login --server https://attic.example.org/cache   # a cache of an attic server
   echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
-  fh login --organizations acme,beta                  of two contents for a path, that of acme
-  fh login --org acme                                 nothing but acme, with a token for that
+  fh login --organizations acme,beta                  # read from acme first, then from beta
+  fh login --org acme                                 # only acme, with a token limited to it
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
-  fh login --workload --organizations acme,beta       acts for acme, and reads beta too
+  fh login --workload --organizations acme,beta       # acts for acme, and reads beta too
 
 In a workflow of GitHub Actions:
   permissions:
@@ -91,13 +90,13 @@ In a job of GitLab CI:
       - nix build .#app
       - fh push acme/app
 
-Files (with XDG_CONFIG_HOME in place of ~/.config where that is set):
-  ~/.config/fh/config.toml     the servers, and which one is meant where none is named
+Files (with XDG_CONFIG_HOME in place of ~/.config if that is set):
+  ~/.config/fh/config.toml     the servers, and which one is the default
   ~/.config/fh/tokens/         their tokens, mode 0600; FlakeHub's is ~/.config/flakehub/auth
   ~/.config/fh/ledger.json     what was added to which file, for `fh logout`
   --scope user:
   ~/.config/nix/nix.conf       netrc-file, extra-substituters, extra-trusted-public-keys
-  ~/.config/nix/netrc          what Nix authenticates with; another file where netrc-file names one
+  ~/.config/nix/netrc          what Nix authenticates with; or the file that netrc-file names
   --scope system:
   /etc/nix/nix.conf            or the nix.custom.conf that it includes
   /etc/nix/netrc
@@ -105,10 +104,10 @@ Files (with XDG_CONFIG_HOME in place of ~/.config where that is set):
 FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
 FH_FRONTEND_ADDR.
 
-Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command, 128
-and the number of the signal that ended it, 127 where it was not found, 126 where it cannot be run.")]
+Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command; 128 plus
+the number of the signal that ended it; 127 if it was not found; 126 if it cannot be run.")]
 pub(crate) struct LoginArguments {
-    /// The server, as `--server` names it
+    /// The server, the same as `--server`
     #[arg(value_name = "URL", conflicts_with = "server", add = crate::completion::servers())]
     url: Option<String>,
 
@@ -123,22 +122,21 @@ pub(crate) struct LoginArguments {
 
     /// With --workload, run a command, given after `--`, and renew the token while it runs
     ///
-    /// The command has the terminal to itself, and its exit status is that of `fh`. The netrc that Nix
-    /// reads, and the stored token, are rewritten before a token ends. At the command's end the login is
-    /// taken back as `fh logout` would, unless there was one before.
+    /// The command has the terminal to itself, and `fh` exits with its exit status. The netrc that Nix reads
+    /// and the stored token are updated before the token expires. When the command ends, the login is removed
+    /// as by `fh logout`, unless there was one before.
     #[arg(long, requires_all = ["workload", "command"], conflicts_with_all = ["dry_run", "print", "json"])]
     keep_fresh: bool,
 
-    /// The command of --keep-fresh
+    /// The command to run with --keep-fresh
     #[arg(last = true, value_name = "COMMAND", requires = "keep_fresh")]
     command: Vec<OsString>,
 
-    /// Whose files are set up: yours, or the machine's, which takes root [default: system for root,
-    /// else user]
+    /// Which files to set up: yours, or the machine's, which needs root [default: system for root, else user]
     #[arg(long, value_name = "SCOPE", value_parser = ["auto", "user", "system"], hide_default_value = true, default_value = "auto")]
     scope: String,
 
-    /// Where the token is kept; later logins do the same [default: file]
+    /// Where to store the token; later logins do the same [default: file]
     #[arg(long, value_name = "STORE", value_parser = words::<TokenStore>(&["file", "keyring"]))]
     store: Option<TokenStore>,
 
@@ -158,11 +156,11 @@ pub(crate) struct LoginArguments {
     #[arg(long)]
     no_netrc: bool,
 
-    /// Write the token into the netrc for this host too, where the server says that its cache is there;
-    /// may be repeated
+    /// Write the token into the netrc for this host too, if the server reports that its cache is there; may be
+    /// repeated
     ///
-    /// A host that is not the server's own is asked for, and refused where nobody can be asked. Later
-    /// logins do not ask again.
+    /// By default, fh asks about a host that is not the server's own, and refuses it if there is no terminal.
+    /// Later logins do not ask again.
     #[arg(long, value_name = "HOST")]
     allow_cache_host: Vec<String>,
 
@@ -170,7 +168,7 @@ pub(crate) struct LoginArguments {
     #[arg(long)]
     no_nix_conf: bool,
 
-    /// Ask no server anything: the token is taken as it is, the keys from an earlier login
+    /// Do not contact the server: use the token unchecked, and the keys from an earlier login
     #[arg(long, alias = "skip-status")]
     offline: bool,
 }
@@ -259,7 +257,7 @@ async fn log_in(
         // The stored one was nobody's choice: somebody who can be asked has another.
         Err(error) if origin.is_stored() && says_no(&error) && context.settings.terminals.stdin => {
             context.output.warning(&format!(
-                "the stored token does not do any longer: {}",
+                "the stored token is no longer valid: {}",
                 error.sentence()
             ));
             let token = token::ask(&site, context).await?;
@@ -287,12 +285,10 @@ async fn log_in(
     };
     if arguments.offline && !arguments.no_nix_conf && site.public_keys.is_empty() {
         return Err(CommandError::usage(format!(
-            "the public keys of {} are not known, and --offline asks nobody",
+            "the public keys of {} are not known, and --offline does not ask the server",
             site.server
         ))
-        .hint(
-            "Leave nix.conf to somebody else: `--no-nix-conf`; or log in once without --offline.",
-        ));
+        .hint("Log in once without --offline, or leave nix.conf as it is: `--no-nix-conf`."));
     }
     hosts::agree(arguments, &site, &selected, context).await?;
     let scope = arguments.scope();

@@ -19,11 +19,11 @@ use crate::error::CommandError;
 use crate::keyring;
 use crate::setup::{self, Change, Changes, Files, KeyringChange, LEDGER, Privacy};
 
-/// Log out of a server: take back what `fh login` added to your files, and forget the token
+/// Log out of a server: remove what `fh login` added to your files, and the stored token
 ///
-/// The netrc entry, the lines of nix.conf and the files that logins have added go; a netrc entry that
-/// a login replaced comes back, and so do the permission bits of the netrc. What you have changed since
-/// stays as it is. Other servers keep what they need.
+/// It removes the netrc entry, the lines of nix.conf and the files that logins added, and restores a netrc
+/// entry that a login replaced and the permission bits of the netrc. What you have changed since stays as it
+/// is. Other servers keep what they need.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -31,11 +31,11 @@ Examples:
   fh logout --server https://cache.example.org --revoke
   fh logout --all")]
 pub(crate) struct LogoutArguments {
-    /// Of all servers
+    /// Log out of all servers
     #[arg(long, conflicts_with = "server")]
     all: bool,
 
-    /// Make the token useless everywhere, too
+    /// Also revoke the token, so that it is no longer valid anywhere
     #[arg(long)]
     revoke: bool,
 }
@@ -152,8 +152,8 @@ fn targets(all: bool, context: &Context) -> Result<Vec<Target>, CommandError> {
 fn revoke(entry: &ServerEntry, context: &Context) -> Result<Option<TokenRevocation>, CommandError> {
     if entry.kind != ServerKind::Fh {
         return Err(
-            CommandError::usage(format!("{} revokes no tokens by command", entry.url))
-                .hint("Log out without `--revoke`, and revoke the token where it was made."),
+            CommandError::usage(format!("{} cannot revoke tokens by command", entry.url))
+                .hint("Log out without `--revoke`, and revoke the token where it was created."),
         );
     }
     let Some(found) = context.stored_token(&entry.url)? else {
@@ -179,7 +179,7 @@ fn revoke(entry: &ServerEntry, context: &Context) -> Result<Option<TokenRevocati
         )
         .map_err(|error: CommandError| {
             error
-                .context("cannot revoke the token, and so did not forget it")
+                .context("cannot revoke the token, so it was not removed")
                 .hint("`fh logout` without `--revoke` needs no server.")
         })
 }
@@ -189,11 +189,11 @@ fn of_others(told: &TokenRevocation) -> Vec<String> {
     let counted = [
         (
             told.ended.len().saturating_sub(1),
-            "that it had made ended with it",
+            "that it had created were revoked with it",
         ),
         (
             told.made_for_others.len(),
-            "that it made for other users stay good: `fh token list --user USER`",
+            "that it created for other users stay valid: `fh token list --user USER`",
         ),
     ];
     counted
@@ -332,7 +332,7 @@ fn print(all: &[Gone], context: &Context) -> Result<(), CommandError> {
     if all.is_empty() {
         context
             .output
-            .remark("There is no such login: nothing was changed.");
+            .remark("You were not logged in: nothing was changed.");
     }
     for gone in all {
         let token = if gone.revoked {

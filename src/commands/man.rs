@@ -19,7 +19,7 @@ use crate::settings::variables;
 Examples:
   fh man ~/.local/share/man/man1 && man fh-push")]
 pub(crate) struct ManArguments {
-    /// The directory; it is made if it is not there
+    /// The directory; created if it does not exist
     #[arg(value_name = "DIR")]
     directory: PathBuf,
 }
@@ -27,7 +27,7 @@ pub(crate) struct ManArguments {
 pub(crate) fn run(arguments: &ManArguments) -> Result<(), CommandError> {
     let directory = &arguments.directory;
     fs::create_dir_all(directory)
-        .map_err(|error| CommandError::file("make the directory", directory, error))?;
+        .map_err(|error| CommandError::file("create the directory", directory, error))?;
     // `fh help` has no page: it shows those of the others.
     let mut command = without_help(cli::command());
     command.build();
@@ -122,6 +122,6 @@ fn environment(page: &mut Vec<u8>) -> std::io::Result<()> {
     }
     roff.control("TP", []);
     roff.text([bold("HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY")]);
-    roff.text([roman("Proxies, as Nix heeds them too.")]);
+    roff.text([roman("Proxies, which Nix uses too.")]);
     roff.to_writer(page)
 }

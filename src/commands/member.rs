@@ -12,11 +12,11 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Who is in an organisation
+/// Manage the members of an organisation
 ///
-///   member   holds what was granted to all members and to their teams
+///   member   has what was granted to all members and to their teams
 ///   admin    administers every flake of the organisation, its members and its teams
-///   owner    as an admin, and decides about the organisation, its admins and its owners
+///   owner    as an admin; also manages the organisation, its admins and its owners
 #[derive(Debug, Subcommand)]
 #[command(verbatim_doc_comment)]
 pub(crate) enum MemberCommand {
@@ -28,7 +28,7 @@ pub(crate) enum MemberCommand {
 
 /// List the members of an organisation
 ///
-/// Its admins also see who is invited and has not accepted.
+/// Its admins also see pending invitations.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -39,11 +39,11 @@ pub(crate) struct ListArguments {
     org: Name,
 }
 
-/// Invite a user to be a member, or change what a member is
+/// Invite a user as a member, or change the role of a member
 ///
-/// Somebody who is no member yet is invited: it counts once they accept (`fh invitation accept`). Where a
-/// server administrator does it, and for the organisation's own service accounts, it counts at once. Admins
-/// invite plain members; only owners invite and make admins and owners.
+/// A user who is not a member yet is invited, and becomes one by accepting (`fh invitation accept`). It takes
+/// effect at once if a server administrator does it, and for the organisation's own service accounts. Admins
+/// can invite plain members; only owners can appoint admins and owners.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -58,16 +58,16 @@ pub(crate) struct SetArguments {
     #[arg(value_name = "USER")]
     user: Name,
 
-    /// What they are from now on
+    /// Their role
     #[arg(value_name = "ROLE", default_value = "member", value_parser = words::<OrganizationRole>(OrganizationRole::WORDS))]
     role: OrganizationRole,
 }
 
-/// Take a user out of an organisation and of its teams
+/// Remove a user from an organisation and its teams
 ///
-/// Also one who is a guest or only invited. What the organisation has granted to the user by name goes too, on
-/// its flakes as well: give it anew if they come back. You may take yourself out (`fh org leave`), unless you
-/// are the last owner.
+/// This works for guests and invited users too. It also removes what the organisation granted to the user by
+/// name, on its flakes as well: grant it again if they come back. You can remove yourself (`fh org leave`),
+/// unless you are the last owner.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -121,8 +121,8 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
         };
         if member.invited {
             return format!(
-                "{} is invited to be {article} {} of {org}; it counts when they accept: \
-                 `fh invitation accept {org}`",
+                "{} is invited to be {article} {} of {org}; it takes effect when they accept: `fh \
+                 invitation accept {org}`",
                 member.user, member.role
             );
         }
@@ -134,12 +134,12 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     let RemoveArguments { org, user, yes } = arguments;
     let client = context.client_with_token()?;
     let what = format!(
-        "This removes {user} from {org} and its teams, with all that {org} has granted to {user} by name."
+        "This removes {user} from {org} and its teams, and all that {org} has granted to {user} by name."
     );
     let question = format!("Remove {user}?");
     yes.confirm(Effect::Loses, &what, &question, context)?;
     let was_there = context
-        .change(format_args!("cannot take {user} out of {org}"), async {
+        .change(format_args!("cannot remove {user} from {org}"), async {
             let was_there = is_there(client.members(org).await, |list| {
                 list.members
                     .iter()
@@ -155,20 +155,19 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
             if !was_there {
                 // Of a guest the list of members does not tell.
                 return format!(
-                    "{user} was no member of {org}. If {org} had granted something to {user} by name, that \
-                     is gone."
+                    "{user} was not a member of {org}. If {org} had granted something to {user} by name, that \
+                     was removed."
                 );
             }
             format!(
-                "{user} is in {org} and its teams no more, and what {org} had granted to {user} by name \
-                 is gone."
+                "Removed {user} from {org} and its teams, and what {org} had granted to {user} by name."
             )
         })
 }
 
 fn trouble(error: CommandError, org: &Name) -> CommandError {
     let members = format!("`fh member list {org}` shows who is in it.");
-    let owner = format!("Make another owner: `fh member set {org} USER owner`");
+    let owner = format!("Add another owner: `fh member set {org} USER owner`");
     not_found(error)
         .hint_for(ErrorCode::InvalidContent, members)
         .hint_for(ErrorCode::Conflict, owner)

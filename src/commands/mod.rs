@@ -182,7 +182,7 @@ fn is_same_name(one: &fh_api::Name, other: &fh_api::Name) -> bool {
 /// How every command that makes something is repeated by a script.
 #[derive(Debug, Args)]
 struct IfMissing {
-    /// Succeed also where it is there already
+    /// Succeed if it exists already
     #[arg(long = "if-missing", id = "if-missing")]
     set: bool,
 }

@@ -17,9 +17,9 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Organisations: what flakes belong to
+/// Manage organisations, which flakes belong to
 ///
-/// `fh member` and `fh team` say who is in one, `fh grant` what they may do.
+/// `fh member` and `fh team` manage who is in one, `fh grant` what they may do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrgCommand {
     Create(CreateArguments),
@@ -32,11 +32,11 @@ pub(crate) enum OrgCommand {
     FreeName(FreeNameArguments),
 }
 
-/// Make an organisation; you become its owner
+/// Create an organisation; you become its owner
 ///
-/// The first part of every flake's name is the organisation that it belongs to. An owner makes
-/// flakes in it and manages all of them. Server administrators make organisations, for others with `--owner`,
-/// unless the server lets anyone. Names of organisations are for everybody to see.
+/// The first part of every flake's name is the organisation that it belongs to. An owner creates flakes in it
+/// and manages all of them. Only server administrators can create organisations (with `--owner`, for others),
+/// unless the server lets anyone. Everybody can see the names of organisations.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -44,11 +44,11 @@ Examples:
   fh org create acme --owner alice
   fh org create acme --if-missing")]
 pub(crate) struct CreateArguments {
-    /// Its name: letters, digits, `-`, `_` and `.`, at most 64
+    /// The name: letters, digits, `-`, `_` and `.`, at most 64
     #[arg(value_name = "NAME")]
     name: Name,
 
-    /// Make it for this user, who alone is in it then: you are no member (server administrators)
+    /// Create it for this user, who becomes its only member; you do not (server administrators)
     #[arg(long, value_name = "USER")]
     owner: Option<Name>,
 
@@ -79,11 +79,11 @@ pub(crate) struct ShowArguments {
 
 /// Change who may push to an organisation's flakes, and whose signatures it trusts (owners)
 ///
-///   writers    whoever has the role write on the flake
-///   builders   trusted workloads alone; tokens of people and of service accounts never push
+///   writers    anyone who has the role write on the flake
+///   builders   only trusted workloads; tokens of people and of service accounts cannot push
 ///
-/// Where two of its flakes have different contents for one path, what carries a valid signature of a trusted
-/// key is served. No key of the server itself can be one: it signs for every organisation.
+/// If two of its flakes have different contents for a path, the one with a valid signature of a trusted key is
+/// served. The server's own keys cannot be trusted here: they sign for every organisation.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -109,7 +109,7 @@ struct Change {
     #[arg(long, value_name = "WHO", value_parser = words::<PushRule>(PushRule::WORDS))]
     push: Option<PushRule>,
 
-    /// Trust the signatures of this public key (NAME:BASE64), and of no other; may be repeated
+    /// Trust only the signatures of this public key (NAME:BASE64); may be repeated
     #[arg(long, value_name = "KEY", conflicts_with = "no_trust_keys")]
     trust_key: Vec<String>,
 
@@ -120,7 +120,7 @@ struct Change {
 
 /// Leave an organisation, as a member or as a guest
 ///
-/// What it has granted you by name goes too. The last owner of an organisation stays.
+/// This also removes what it granted you by name. The last owner of an organisation cannot leave.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -138,7 +138,7 @@ pub(crate) struct LeaveArguments {
 /// Delete an organisation that has no flakes (owners)
 ///
 /// Its members, teams, grants and trust policies go with it, and its service accounts with their tokens. Its
-/// name is kept, and is nobody else's until a server administrator frees it (`fh org free-name`).
+/// name stays reserved until a server administrator frees it (`fh org free-name`).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -177,7 +177,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
     };
     let answer = context
         .change(
-            format_args!("cannot make the organisation {}", new.name),
+            format_args!("cannot create the organisation {}", new.name),
             async { client.create_organization(&new).await },
         )
         .map_err(|error| {
@@ -196,7 +196,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         // Whoever names themselves is an owner as if nobody was named.
         if let Some(owner) = new.owner.as_ref().filter(|_| org.role.is_none()) {
             return if is_new {
-                format!("Made the organisation {name}. {owner} owns it, and you are not in it.")
+                format!("Created the organisation {name}. {owner} owns it, and you are not in it.")
             } else {
                 format!("The organisation {name} exists already, and {owner} owns it.")
             };
@@ -205,7 +205,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             return format!("The organisation {name} exists already, and you own it.");
         }
         format!(
-            "Made the organisation {name}. Make a flake in it: `fh flake create {name}/PROJECT`"
+            "Created the organisation {name}. Create a flake in it: `fh flake create {name}/PROJECT`"
         )
     })
 }
@@ -220,7 +220,7 @@ fn list(context: &Context) -> Result<(), CommandError> {
     context.output.list(&columns(), &found)?;
     context.output.when_empty(
         &found,
-        "You are in no organisation. Make one: `fh org create NAME`",
+        "You do not belong to any organisation. Create one: `fh org create NAME`",
     );
     Ok(())
 }
@@ -260,7 +260,7 @@ fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandErr
     let client = context.client_with_token()?;
     let LeaveArguments { org, yes } = arguments;
     let what = format!(
-        "You lose your place in {org}, and all that it has granted to you by name. To come back you need a \
+        "You lose your membership of {org}, and all that it has granted to you by name. To come back you need a \
          new invitation."
     );
     let question = format!("Leave {org}?");
@@ -272,9 +272,9 @@ fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandErr
             Ok(user)
         })
         .map_err(|error| {
-            let owner = format!("Make another owner first: `fh member set {org} USER owner`");
+            let owner = format!("Add another owner first: `fh member set {org} USER owner`");
             let none =
-                "You do not belong to it. What it offers, `fh invitation decline ORG` declines.";
+                "You do not belong to it. `fh invitation decline ORG` declines its invitation.";
             error
                 .hint_for(ErrorCode::Conflict, owner)
                 .hint_for(ErrorCode::NotFound, none)
@@ -282,7 +282,7 @@ fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandErr
     context
         .output
         .done(&json!({ "org": org, "user": user, "role": null }), |_| {
-            format!("You have left {org}: nothing that it grants counts any more.")
+            format!("You have left {org}: its grants no longer apply to you.")
         })
 }
 
@@ -322,7 +322,7 @@ fn print(org: &OrganizationInfo, context: &Context) -> Result<(), CommandError> 
     let now = OffsetDateTime::now_utc();
     let lines = [
         ("Organisation", org.name.to_string()),
-        ("You are", role(org).unwrap_or("no member").to_owned()),
+        ("You are", role(org).unwrap_or("not a member").to_owned()),
         ("Who pushes", org.push.to_string()),
         ("Trusted keys", org.trusted_keys.join(" ")),
         ("Created", human::date(org.created_at, now)),

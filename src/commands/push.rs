@@ -51,8 +51,8 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
         // At once: the threads go on for a moment, and the bar must not come back.
         progress.finish();
         if started.load(Ordering::Relaxed) {
-            "What was sent is kept on the server for a while: run the same command again, and the \
-             push goes on from there."
+            "What was sent is kept on the server for a while: run the same command again, and the push \
+             continues from there."
         } else {
             "Nothing was sent."
         }
@@ -65,7 +65,7 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
                 let out_of_time = matches!(error, fh_client::Error::OutOfTime { .. });
                 let error = CommandError::from(error);
                 if out_of_time {
-                    error.context("cannot learn from Nix what to push")
+                    error.context("cannot find out from Nix what to push")
                 } else {
                     error
                 }
@@ -201,7 +201,7 @@ fn silent_tools(arguments: &PushArguments, context: &Context) -> Result<NixTools
     if let Some(directory) = context.settings.nix_store_dir()? {
         tools.store_dir = StoreDir::new(&directory).map_err(|error| {
             CommandError::new(crate::error::Status::Usage, error)
-                .context("NIX_STORE_DIR names no store directory")
+                .context("NIX_STORE_DIR is not a store directory")
         })?;
     }
     Ok(tools)

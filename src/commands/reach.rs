@@ -56,7 +56,7 @@ impl Reach<'_> {
             text.push_str(&format!(", within {flakes}"));
         }
         if !self.networks.is_empty() {
-            text.push_str(&format!(", from {} alone", joined(self.networks)));
+            text.push_str(&format!(", only from {}", joined(self.networks)));
         }
         text
     }
@@ -65,7 +65,7 @@ impl Reach<'_> {
     pub(super) fn flakes(self) -> String {
         let flakes = joined(self.flakes);
         if self.is_of_certain_paths() {
-            format!("{flakes} (certain paths alone)")
+            format!("{flakes} (only certain paths)")
         } else {
             flakes
         }
@@ -105,15 +105,15 @@ mod tests {
                 vec![],
                 vec![],
                 "on the closure of /nix/store/0-a",
-                "* (certain paths alone)",
+                "* (only certain paths)",
             ),
             (
                 "acme/*",
                 vec![A, B],
                 vec![],
                 vec!["10.0.0.0/8"],
-                "on the closure of /nix/store/0-a and /nix/store/1-b, within acme/*, from 10.0.0.0/8 alone",
-                "acme/* (certain paths alone)",
+                "on the closure of /nix/store/0-a and /nix/store/1-b, within acme/*, only from 10.0.0.0/8",
+                "acme/* (only certain paths)",
             ),
             (
                 "*",
@@ -121,7 +121,7 @@ mod tests {
                 vec!["ci-1:AAAA", "ci-2:BBBB"],
                 vec![],
                 "on what ci-1 or ci-2 has signed",
-                "* (certain paths alone)",
+                "* (only certain paths)",
             ),
             (
                 "*",
@@ -129,14 +129,14 @@ mod tests {
                 vec!["ci-1:AAAA"],
                 vec![],
                 "on what ci-1 has signed in the closure of /nix/store/0-a",
-                "* (certain paths alone)",
+                "* (only certain paths)",
             ),
             (
                 "acme/app",
                 vec![],
                 vec![],
                 vec!["10.0.0.0/8", "192.0.2.0/24"],
-                "on acme/app, from 10.0.0.0/8 192.0.2.0/24 alone",
+                "on acme/app, only from 10.0.0.0/8 192.0.2.0/24",
                 "acme/app",
             ),
         ] {

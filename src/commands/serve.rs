@@ -131,7 +131,7 @@ fn config_error(error: ConfigError) -> CommandError {
         _ => Status::Failed,
     };
     CommandError::new(status, error)
-        .hint("`fh help serve` tells what each option takes; `fh serve --check` tries them out.")
+        .hint("`fh help serve` shows what each option takes; `fh serve --check` tests them.")
 }
 
 async fn serve(
@@ -201,7 +201,7 @@ fn start_error(error: ServerError) -> CommandError {
             Some("Stop that server first, or choose another directory: `--data-dir`.")
         }
         ServerError::Listen(_) => {
-            Some("`fh serve --check` tries out all addresses and the certificate.")
+            Some("`fh serve --check` tests all addresses and the certificate.")
         }
         _ => None,
     };

@@ -26,7 +26,7 @@ Examples:
   fh server list --json | jq -r '.[] | select(.default).url'")]
 pub(crate) struct ListArguments {}
 
-/// Choose the server that is meant where none is named
+/// Choose the default server
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -73,7 +73,7 @@ pub(crate) fn run(command: &ServerCommand, context: &Context) -> Result<(), Comm
 fn find(name: &str, context: &Context) -> Result<ServerEntry, CommandError> {
     context.credentials()?.find(name)?.ok_or_else(|| {
         CommandError::failed(format!("no server called {name:?} is known"))
-            .hint("`fh server list` shows those that are, `fh login --server URL` adds one.")
+            .hint("`fh server list` shows the known servers, `fh login --server URL` adds one.")
     })
 }
 

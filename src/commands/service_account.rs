@@ -12,10 +12,10 @@ use super::{IfMissing, made, user};
 use crate::context::Context;
 use crate::error::CommandError;
 
-/// Accounts of an organisation's machines, whose tokens its administrators make
+/// Accounts for an organisation's machines, whose tokens its administrators create
 ///
-/// Nobody of the server's administration is needed. A token for one reaches the organisation's flakes
-/// at most: `fh token create --user NAME`.
+/// This needs no server administrator. A token for one reaches at most the organisation's flakes:
+/// `fh token create --user NAME`.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceAccountCommand {
     Create(CreateArguments),
@@ -24,7 +24,7 @@ pub(crate) enum ServiceAccountCommand {
     Delete(DeleteArguments),
 }
 
-/// Make a service account
+/// Create a service account
 ///
 /// It may read public flakes by their names (/cache/ORG/PROJECT), and nothing else until it is granted something.
 #[derive(Debug, Args)]
@@ -84,7 +84,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
     };
     let answer = context
         .change(
-            format_args!("cannot make the service account {}", new.name),
+            format_args!("cannot create the service account {}", new.name),
             async { client.create_service_account(&org, &new).await },
         )
         .map_err(|error| {
@@ -97,8 +97,8 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             return format!("The service account {name} of {org} exists already.");
         }
         format!(
-            "Made the service account {name} of {org}. Make a token for it: \
-             `fh token create --user {name}`"
+            "Created the service account {name} of {org}. Create a token for it: `fh \
+             token create --user {name}`"
         )
     })
 }
@@ -116,7 +116,9 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     context.output.list(&user::columns(), &found)?;
     context.output.when_empty(
         &found,
-        &format!("{org} has no service accounts. Make one: `fh service-account create {org} NAME`"),
+        &format!(
+            "{org} has no service accounts. Create one: `fh service-account create {org} NAME`"
+        ),
     );
     Ok(())
 }

@@ -28,8 +28,8 @@ Examples:
   fh status --json | jq -r .expires_at
 
 Exit status: 0 logged in; 3 logged out: there is no token, or the server does not accept it;
-4 cannot tell: the server was not reached or failed, or the keyring does not answer; 1 a file cannot
-be read; 2 usage. With `--all`, 4 where one cannot be told, else 3 where one is logged out.")]
+4 unknown: the server was not reached or failed, or the keyring does not answer; 1 a file cannot
+be read; 2 usage. With `--all`, 4 if this is unknown for one, else 3 if one is logged out.")]
 pub(crate) struct StatusArguments {
     /// All servers that are known
     #[arg(long, conflicts_with = "server")]
@@ -81,7 +81,7 @@ fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
             .hint(format!("Log in: `fh login --server {server}`"));
         if let Some(workload) = context.workload(selected.kind())? {
             error = error.hint(format!(
-                "What takes a token, such as `fh push`, uses the identity of this {}.",
+                "Commands that need a token, such as `fh push`, use the identity of this {}.",
                 workload.provider()
             ));
         }
@@ -147,7 +147,7 @@ fn classified(error: CommandError) -> CommandError {
             .context("you are logged out")
             .with_status(Status::LoggedOut),
         Some(_) => error
-            .context("cannot tell whether you are logged in")
+            .context("cannot find out whether you are logged in")
             .with_status(Status::CannotTell),
         None => error,
     }

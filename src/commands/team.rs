@@ -43,9 +43,9 @@ impl fmt::Display for TeamName {
     }
 }
 
-/// Teams: members of an organisation that are granted things together
+/// Manage teams: groups of members of an organisation that share grants
 ///
-/// `fh grant add acme/app team:ops write` lets everybody of the team push. Who leaves the organisation
+/// `fh grant add acme/app team:ops write` lets everybody in the team push. A member who leaves the organisation
 /// leaves its teams.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TeamCommand {
@@ -57,7 +57,7 @@ pub(crate) enum TeamCommand {
     Delete(DeleteArguments),
 }
 
-/// Make a team, of nobody
+/// Create an empty team
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -83,7 +83,7 @@ pub(crate) struct ListArguments {
     org: Name,
 }
 
-/// List who is in a team
+/// List the members of a team
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -94,7 +94,7 @@ pub(crate) struct TeamArguments {
     team: TeamName,
 }
 
-/// Put members of the organisation into a team
+/// Add members of the organisation to a team
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -109,7 +109,7 @@ pub(crate) struct MemberArguments {
     users: Vec<Name>,
 }
 
-/// Take users out of a team
+/// Remove users from a team
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -124,7 +124,7 @@ pub(crate) struct RemoveArguments {
     users: Vec<Name>,
 }
 
-/// Delete a team with all that was granted to it
+/// Delete a team and its grants
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -158,7 +158,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         exist_ok: arguments.if_missing.set,
     };
     let answer = context
-        .change(format_args!("cannot make the team {team}"), async {
+        .change(format_args!("cannot create the team {team}"), async {
             client.create_team(&team.org, &new).await
         })
         .map_err(|error| {
@@ -170,7 +170,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         if !is_new {
             return format!("The team {team} exists already.");
         }
-        format!("Made the team {team}. Put somebody into it: `fh team add {team} USER`")
+        format!("Created the team {team}. Add somebody to it: `fh team add {team} USER`")
     })
 }
 
@@ -187,7 +187,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     context.output.list(&columns(), &listed)?;
     context.output.when_empty(
         &found,
-        &format!("{org} has no teams. Make one: `fh team create {org}/TEAM`"),
+        &format!("{org} has no teams. Create one: `fh team create {org}/TEAM`"),
     );
     Ok(())
 }
@@ -205,7 +205,7 @@ fn show(team: &TeamName, context: &Context) -> Result<(), CommandError> {
     context.output.list(&member_columns(), &found.members)?;
     context.output.when_empty(
         &found.members,
-        &format!("Nobody is in {team}. Put somebody into it: `fh team add {team} USER`"),
+        &format!("Nobody is in {team}. Add somebody to it: `fh team add {team} USER`"),
     );
     Ok(())
 }
@@ -216,12 +216,12 @@ fn add(arguments: &MemberArguments, context: &Context) -> Result<(), CommandErro
     let mut added: Vec<TeamMemberInfo> = Vec::new();
     for user in users {
         let member = context
-            .change(format_args!("cannot put {user} into {team}"), async {
+            .change(format_args!("cannot add {user} to {team}"), async {
                 client.add_team_member(&team.org, &team.team, user).await
             })
             .map_err(|error| {
                 let org = &team.org;
-                let hint = format!("Make a member of them: `fh member set {org} {user}`");
+                let hint = format!("Make them a member: `fh member set {org} {user}`");
                 no_team(error, team).hint_for(ErrorCode::InvalidContent, hint)
             })?;
         if !context.output.is_json() {
@@ -242,7 +242,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     let client = context.client_with_token()?;
     for user in users {
         let was_there = context
-            .change(format_args!("cannot take {user} out of {team}"), async {
+            .change(format_args!("cannot remove {user} from {team}"), async {
                 let shown = client.team(&team.org, &team.team).await;
                 let was_there = is_there(shown, |shown| {
                     shown
@@ -261,7 +261,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
             })?;
         if !context.output.is_json() {
             let text = if was_there {
-                format!("{user} is in {team} no more.")
+                format!("{user} is no longer in {team}.")
             } else {
                 format!("{user} was not in {team}: there was nothing to remove.")
             };

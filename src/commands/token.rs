@@ -29,19 +29,19 @@ pub(crate) enum TokenCommand {
 
 /// List your tokens, newest first
 ///
-/// The tokens themselves are kept nowhere: what is listed is what they may do. A token is good, revoked
-/// or expired; disabled is one that is refused because its user is.
+/// The tokens themselves are not stored: the list shows what they may do. A token is good (valid), revoked,
+/// expired, or disabled because its user is disabled.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh token list
   fh token list --all --json | jq -r '.[] | select(.last_used_at == null) | .id'")]
 pub(crate) struct ListArguments {
-    /// Those of everybody (server administrators)
+    /// Tokens of all accounts (server administrators)
     #[arg(long, conflicts_with = "user")]
     all: bool,
 
-    /// Those of this account: a service account of an organisation that you administer, or any for
+    /// Tokens of this account: a service account of an organisation that you administer, or any account for
     /// server administrators
     #[arg(long, value_name = "USER")]
     user: Option<Name>,
@@ -70,7 +70,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     context.output.list(&columns(), &found)?;
     context
         .output
-        .when_empty(&found, "There are no tokens. Make one: `fh token create`");
+        .when_empty(&found, "There are no tokens. Create one: `fh token create`");
     Ok(())
 }
 
@@ -122,7 +122,7 @@ fn columns() -> Vec<Column<TokenInfo>> {
         })
         .flexible(),
         column("limits", "LIMITED TO", limits).flexible(),
-        column("created_at", "MADE", |token: &TokenInfo| {
+        column("created_at", "CREATED", |token: &TokenInfo| {
             human::timestamp(token.created_at)
         })
         .hidden(),
@@ -142,7 +142,7 @@ fn columns() -> Vec<Column<TokenInfo>> {
             token.description.clone().unwrap_or_default()
         })
         .flexible(),
-        column("parent", "MADE WITH", |token: &TokenInfo| {
+        column("parent", "CREATED WITH", |token: &TokenInfo| {
             token.parent.map(|id| id.to_string()).unwrap_or_default()
         })
         .hidden(),

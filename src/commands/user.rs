@@ -24,11 +24,10 @@ pub(crate) enum UserCommand {
     FreeName(FreeNameArguments),
 }
 
-/// Make an account
+/// Create an account
 ///
 /// A new account may read public flakes by their names (/cache/ORG/PROJECT), and nothing else until it is
-/// granted something. It logs in with a token. Names of accounts are for everybody to see who may grant
-/// something.
+/// granted something. It logs in with a token. Everybody who may grant something can see the names of accounts.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -42,7 +41,7 @@ pub(crate) struct CreateArguments {
     #[arg(value_name = "NAME")]
     name: Name,
 
-    /// What it stands for: a person or a machine
+    /// Whether it is for a person or a machine
     #[arg(long, value_name = "KIND", default_value = "human", value_parser = words::<UserKind>(UserKind::WORDS))]
     kind: UserKind,
 
@@ -69,7 +68,7 @@ pub(crate) struct ShowArguments {
     user: Name,
 }
 
-/// Let an account manage the whole server, or no more
+/// Allow or forbid an account to manage the whole server
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -87,7 +86,7 @@ pub(crate) struct SetArguments {
     yes: Yes,
 }
 
-/// Make all tokens of an account useless, until it is enabled again
+/// Disable an account: its tokens are refused until it is enabled again
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -98,7 +97,7 @@ pub(crate) struct DisableArguments {
     user: Name,
 }
 
-/// Let the tokens of an account count again
+/// Enable an account: its tokens are accepted again
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -146,7 +145,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
     };
     let answer = context
         .change(
-            format_args!("cannot make the account {}", new.name),
+            format_args!("cannot create the account {}", new.name),
             async { client.create_user(&new).await },
         )
         .map_err(|error| {
@@ -157,7 +156,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             return format!("The account {} exists already.", made.name);
         }
         format!(
-            "Made the account {name}. Make a token for it: `fh token create --user {name}`",
+            "Created the account {name}. Create a token for it: `fh token create --user {name}`",
             name = made.name
         )
     })
@@ -217,7 +216,7 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
             Ok((client.update_user(user, change).await?, was_so))
         })
         .map_err(|error| {
-            let hint = "Make another one: `fh user set USER --server-admin true`";
+            let hint = "Add another one: `fh user set USER --server-admin true`";
             no_user(error).hint_for(ErrorCode::Conflict, hint)
         })?;
     context.output.done(&changed, |user| {
@@ -231,7 +230,7 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
             return format!("{name} {state}: nothing was changed.");
         }
         if user.disabled_at.is_some() {
-            return format!("{name} is disabled: all tokens of this account are useless.");
+            return format!("{name} is disabled: all tokens of this account are refused.");
         }
         match (change.server_admin, user.server_admin) {
             (Some(_), true) => format!("{name} may manage the whole server."),

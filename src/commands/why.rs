@@ -10,13 +10,13 @@ use fh_nix::{StorePath, StorePathHash};
 use crate::context::Context;
 use crate::error::CommandError;
 
-/// Who can read a path, and by which grant
+/// Show who can read a path, and by which grant
 ///
-/// For an administrator of a flake that holds the path, it tells who reads it there and by what; with
-/// `--user`, whether somebody does. For everybody else it tells through which flake and grant they
-/// read it, or that no flake of their view holds it, and how their token narrows what they see. It
-/// never tells whether there is a path that you may not see. Where flakes that you read disagree about
-/// the path's content, it tells which one you are served, and where the other can be read.
+/// An administrator of a flake that holds the path sees who can read it there and by which grant; with
+/// `--user`, whether that account can. Everybody else sees through which flake and grant they can read it, or
+/// that no flake in their view holds it, and how their token limits what they see. It never shows whether a
+/// path exists that you may not see. If flakes that you read disagree about the path's content, it shows which
+/// one you are served, and where to read the other.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -28,7 +28,7 @@ pub(crate) struct WhyArguments {
     #[arg(value_name = "PATH")]
     path: PathBuf,
 
-    /// Of this account; without it of everybody, where you administer a flake that holds the path
+    /// Show the access of this account; by default of everybody, if you administer a flake that holds the path
     #[arg(long, value_name = "USER")]
     user: Option<Name>,
 }
@@ -71,7 +71,7 @@ fn named(given: &Path) -> Result<String, CommandError> {
     });
     found.map(|path| path.to_string()).ok_or_else(|| {
         CommandError::usage(format!(
-            "{} is no store path, nor a link to one",
+            "{} is neither a store path nor a link to one",
             given.display()
         ))
         .hint("`nix build` leaves a link to one: ./result")

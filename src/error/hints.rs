@@ -48,7 +48,7 @@ fn client_hint(error: &ClientError) -> Option<String> {
             "Write it like https://cache.example.org or http://localhost:8484."
         }
         ClientError::InvalidToken { .. } => {
-            "`fh token create` prints a token; give it whole, with `--token-file FILE`."
+            "`fh token create` prints a token; give all of it, with `--token-file FILE`."
         }
         ClientError::CaCertificate { .. } => {
             "NIX_SSL_CERT_FILE or SSL_CERT_FILE must name a file of PEM certificates."
@@ -60,10 +60,10 @@ fn client_hint(error: &ClientError) -> Option<String> {
             ));
         }
         ClientError::NotAnFhServer { .. } => {
-            "Check the address; a server's own is what `fh serve --public-url` says."
+            "Check the address; the server's own is set by `fh serve --public-url`."
         }
         ClientError::UnknownProtocol { .. } => {
-            "Check the address; `--protocol` says what a server speaks that does not tell."
+            "Check the address, or name the server's protocol with `--protocol`."
         }
         ClientError::WrongTarget { protocol, .. } => {
             return Some(match protocol {
@@ -72,7 +72,7 @@ fn client_hint(error: &ClientError) -> Option<String> {
             });
         }
         ClientError::NoSuchProject { .. } => {
-            "FlakeHub knows a flake once it was published there, and shows private ones to members."
+            "FlakeHub has a flake once it was published there, and shows private ones only to members."
         }
         ClientError::NoIdentity { advice, .. } => {
             return Some(if advice.is_empty() {
@@ -83,22 +83,19 @@ fn client_hint(error: &ClientError) -> Option<String> {
         }
         ClientError::ExchangeRefused { .. } => {
             return Some(format!(
-                "A trust policy of the server has to fit this workload; its administrator can add one.\n\
+                "A trust policy of the server has to match this workload; its administrator can add one.\n\
                  {OTHER_THAN_IDENTITY}"
             ));
         }
-        ClientError::Unauthorized { .. } => "Log in with a token that is good: `fh login`",
+        ClientError::Unauthorized { .. } => "Log in with a valid token: `fh login`",
         ClientError::Api { body, .. } => return api_hint(body.error),
         ClientError::TooLargeForProxy { .. } => PROXY_LIMIT,
-        ClientError::Status { status, .. } if *status >= 500 => "Try again in a while.",
+        ClientError::Status { status, .. } if *status >= 500 => "Try again later.",
         ClientError::Status { .. } | ClientError::InvalidAnswer { .. } => {
             "Something between you and the server may have answered in its place: a proxy, a login page."
         }
         ClientError::InsecureTokenFile { path, .. } => {
-            return Some(format!(
-                "Make it yours alone: `chmod 600 {}`",
-                path.display()
-            ));
+            return Some(format!("Protect it: `chmod 600 {}`", path.display()));
         }
         ClientError::UnknownServer { .. } => "Log in to it: `fh login --server URL`",
         ClientError::CannotRun { .. } => "Install Nix, or put it in the PATH.",
@@ -119,8 +116,9 @@ fn client_hint(error: &ClientError) -> Option<String> {
 }
 
 /// What to do where a proxy limits the size of requests.
-pub(crate) const PROXY_LIMIT: &str = "Let the proxy before the server pass larger bodies: nginx's `client_max_body_size` has to be at least \
-     `max-body-size` of `fh serve` (30 MiB where nothing is said), and `max-plan-size` for long plans.";
+pub(crate) const PROXY_LIMIT: &str = "Let the proxy in front of the server pass larger bodies: nginx's \
+     `client_max_body_size` has to be at least `max-body-size` of `fh serve` (30 MiB by default), and \
+     `max-plan-size` for long plans.";
 
 /// What there is besides the identity of a workload.
 const OTHER_THAN_IDENTITY: &str =
@@ -153,7 +151,7 @@ fn api_hint(code: ErrorCode) -> Option<String> {
         ErrorCode::Forbidden => "`fh status` shows what your token may do.",
         ErrorCode::NotFound => "`fh list flakes` shows what you may see.",
         ErrorCode::Internal | ErrorCode::Unavailable | ErrorCode::TooManyRequests => {
-            "Try again in a while."
+            "Try again later."
         }
         ErrorCode::Timeout => "The line may be too slow: try again.",
         ErrorCode::BadRequest

@@ -40,7 +40,7 @@ fn a_request_id_is_shown_where_the_log_has_more() {
     let error = api(500, ErrorCode::Internal, "the server failed");
     insta::assert_snapshot!(error.to_text(), @r"
     Error: the server failed
-    Hint: Try again in a while.
+    Hint: Try again later.
     Hint: The server's log has more under the request id 42.
     ");
     let error = api(

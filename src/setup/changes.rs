@@ -224,7 +224,7 @@ impl Changes {
             return error.hint("Nothing was changed.");
         }
         error.hint(format!(
-            "This was changed and could not be taken back: {}",
+            "This was changed and could not be undone: {}",
             left.join(", ")
         ))
     }

@@ -155,7 +155,7 @@ impl Machine {
             "nix.conf sets netrc-file to {named:?}, which is not an absolute path"
         ))
         .hint(format!(
-            "Let it name a file, or remove the setting: it stands in {} or a file read before it.",
+            "Let it name a file, or remove the setting: it is set in {} or a file read before it.",
             self.nix_conf_path().display()
         )))
     }

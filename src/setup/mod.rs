@@ -32,6 +32,6 @@ const PATIENCE: Duration = Duration::from_secs(60);
 pub(crate) fn hold(context: &Context) -> Result<Held, CommandError> {
     let path = context.settings.directories()?.fh_config.join("setup");
     atomic::hold(&path, 0o700, PATIENCE).map_err(|error| {
-        CommandError::from(error).context("cannot keep what was added to your files")
+        CommandError::from(error).context("cannot record what was added to your files")
     })
 }

@@ -20,26 +20,26 @@ fn a_command_that_had_nothing_to_remove_says_so() {
         (
             "grant add acme/app alice read",
             "grant remove acme/app Alice",
-            "Alice has no role on acme/app any more.",
+            "Removed the role of Alice on acme/app.",
             "Alice had no role on acme/app: there was nothing to remove.",
         ),
         (
             "grant add acme/* team:ops write",
             "grant remove acme/* team:ops",
-            "team:ops has no role on acme/* any more.",
+            "Removed the role of team:ops on acme/*.",
             "team:ops had no role on acme/*: there was nothing to remove.",
         ),
         (
             "member set acme alice member",
             "member remove acme ALICE",
-            "ALICE is in acme and its teams no more",
-            "ALICE was no member of acme.",
+            "Removed ALICE from acme and its teams",
+            "ALICE was not a member of acme.",
         ),
         (
             "org own acme github:acme",
             "org own acme github:acme --remove",
-            "github:acme is no root of acme any more.",
-            "github:acme was no root of acme: there was nothing to remove.",
+            "github:acme is no longer a root of acme.",
+            "github:acme was not a root of acme: there was nothing to remove.",
         ),
         (
             "user enable alice",
@@ -69,7 +69,7 @@ fn a_command_that_had_nothing_to_remove_says_so() {
 
     fh("member set acme alice member");
     fh("team add acme/ops alice");
-    assert!(fh("team remove acme/ops alice").contains("alice is in acme/ops no more."));
+    assert!(fh("team remove acme/ops alice").contains("alice is no longer in acme/ops."));
     let said = fh("team remove acme/ops alice");
     let absent = "alice was not in acme/ops: there was nothing to remove.";
     assert!(said.contains(absent), "{said}");

@@ -110,7 +110,11 @@ fn an_attic_server_is_recognised_and_set_up() {
     let run = world
         .with_stdin(&["login", "--server", &attic.url], "eyJ.attic.token")
         .code(1);
-    assert!(run.stderr.contains("which of its caches"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("name one of its caches"),
+        "{}",
+        run.stderr
+    );
     assert!(world.everything().is_empty());
 }
 

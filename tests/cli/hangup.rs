@@ -74,7 +74,7 @@ fn a_push_that_is_hung_up_says_what_was_sent() {
             true,
             [Signal::HUP].as_slice(),
             129,
-            ["ended by SIGHUP", "the push goes on from there"],
+            ["ended by SIGHUP", "the push continues from there"],
         ),
         (
             "--default-signal=HUP",
@@ -89,7 +89,7 @@ fn a_push_that_is_hung_up_says_what_was_sent() {
             true,
             [Signal::HUP, Signal::TERM].as_slice(),
             143,
-            ["ended by SIGTERM", "the push goes on from there"],
+            ["ended by SIGTERM", "the push continues from there"],
         ),
     ] {
         let (ended, said) = ended_by(how, plans, signals);

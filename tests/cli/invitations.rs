@@ -60,11 +60,11 @@ fn what_is_offered_counts_once_it_is_accepted() {
     );
     insta::assert_snapshot!(told, @r"
     $ fh org create acme
-    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     $ fh flake create acme/app
-    Made the private flake acme/app. Push to it: `fh push acme/app PATH`
+    Created the private flake acme/app. Push to it: `fh push acme/app PATH`
     $ fh grant add acme/app bob read
-    bob is invited to read acme/app; it counts when they accept: `fh invitation accept acme`
+    bob is invited to read acme/app; it takes effect when they accept: `fh invitation accept acme`
     $ fh grant list acme/app
     subject,role,pending,on,created_at
     bob,read,true,acme/app,[TIME]
@@ -74,34 +74,34 @@ fn what_is_offered_counts_once_it_is_accepted() {
     organization,membership,grants,created_at,accepted_at
     acme,,read on acme/app,[TIME],
     $ fh invitation accept acme
-    You are a guest of acme: what it grants counts (read on acme/app). Whoever writes there may decide what runs on your machines.
+    You are a guest of acme: its grants are in effect (read on acme/app). Anyone who can push there can decide what runs on your machines.
     $ fh list flakes
     flake,visibility,role,paths,nar_size,last_push_at,description
     acme/app,private,read,0,0,,
     $ fh member set acme bob
-    bob is invited to be a member of acme; it counts when they accept: `fh invitation accept acme`
+    bob is invited to be a member of acme; it takes effect when they accept: `fh invitation accept acme`
     $ fh member list acme
     user,role,invited,kind,created_at
     ann,owner,false,human,[TIME]
     bob,member,true,human,[TIME]
     $ fh invitation accept acme
-    You are a member of acme: what is granted there comes before all other organisations.
+    You are a member of acme: its flakes come before those of other organisations.
     $ fh invitation list
     organization,membership,grants,created_at,accepted_at
     $ fh org leave acme --yes
-    You have left acme: nothing that it grants counts any more.
+    You have left acme: its grants no longer apply to you.
     $ fh org leave acme --yes
     Error: cannot leave acme
-    Caused by: not found, or not yours to see
-    Hint: You do not belong to it. What it offers, `fh invitation decline ORG` declines.
+    Caused by: not found, or you do not have access
+    Hint: You do not belong to it. `fh invitation decline ORG` declines its invitation.
     $ fh grant add acme/* bob write
-    bob is invited to read and push to acme/*; it counts when they accept: `fh invitation accept acme`
+    bob is invited to read and push to acme/*; it takes effect when they accept: `fh invitation accept acme`
     $ fh invitation decline acme
-    Declined: nothing that acme has granted is left.
+    Declined the invitation of acme, and removed its grants.
     $ fh invitation decline acme
-    Error: cannot decline what acme offers
-    Caused by: not found, or not yours to see
-    Hint: `fh invitation list` shows what is offered; what you are a member of, `fh org leave ORG` leaves.
+    Error: cannot decline the invitation of acme
+    Caused by: not found, or you do not have access
+    Hint: `fh invitation list` shows the invitations; `fh org leave ORG` leaves an organisation as a member.
     ");
 }
 
@@ -131,17 +131,17 @@ fn what_is_followed_is_an_ordered_list() {
     );
     insta::assert_snapshot!(told, @r"
     $ fh org create acme
-    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     $ fh flake create acme/open --visibility public
-    Made the public flake acme/open. Push to it: `fh push acme/open PATH`
-    Everybody reads it at [SERVER]/cache/acme/open; at the root address, members of acme and who follows it: `fh follow acme/open`
+    Created the public flake acme/open. Push to it: `fh push acme/open PATH`
+    Everybody can read it at [SERVER]/cache/acme/open; at the root address, members of acme and anyone who follows it: `fh follow acme/open`
     $ fh flake create acme/more --visibility public
-    Made the public flake acme/more. Push to it: `fh push acme/more PATH`
-    Everybody reads it at [SERVER]/cache/acme/more; at the root address, members of acme and who follows it: `fh follow acme/more`
+    Created the public flake acme/more. Push to it: `fh push acme/more PATH`
+    Everybody can read it at [SERVER]/cache/acme/more; at the root address, members of acme and anyone who follows it: `fh follow acme/more`
     $ fh flake show acme/open
     Flake:       acme/open
     Visibility:  public
-    Read at:     [SERVER]/cache/acme/open; at the root address, members of acme and who follows it: `fh follow acme/open`
+    Read at:     [SERVER]/cache/acme/open; at the root address, members of acme and anyone who follows it: `fh follow acme/open`
     Description:
     Your role:   admin
     Store paths: 0
@@ -151,35 +151,35 @@ fn what_is_followed_is_an_ordered_list() {
     Id:          [ID]
     $ fh follow acme/open
     You follow acme/open at the root address now, as number 1 of the list.
-    Whoever writes there may decide what runs on your machines.
+    Anyone who can push there can decide what runs on your machines.
     $ fh follow acme/* --first
     You follow acme/* at the root address now, as number 1 of the list.
-    Whoever writes there may decide what runs on your machines.
+    Anyone who can push there can decide what runs on your machines.
     $ fh follow
     position,flake
     1,acme/*
     2,acme/open
     $ fh unfollow ACME/*
-    You follow ACME/* no more.
+    You follow ACME/* no longer.
     $ fh unfollow acme/*
     acme/* was not followed.
     $ fh follow acme/absent
     Error: cannot follow acme/absent
-    Caused by: not found, or not yours to see
-    Hint: Public flakes alone can be followed. `fh list flakes --owner acme` shows those of it.
+    Caused by: not found, or you do not have access
+    Hint: Only public flakes can be followed. `fh list flakes --owner acme` shows them.
     $ fh follow acme/open --org acme
     The members of acme follow acme/open at the root address now, as number 1 of the list.
-    Whoever writes there may decide what runs on their machines.
+    Anyone who can push there can decide what runs on their machines.
     $ fh follow --list --org acme
     position,flake
     1,acme/open
     $ fh follow acme/open --everybody
     Error: cannot follow acme/open
-    Caused by: this is for server administrators
+    Caused by: this is only for server administrators
     Hint: `fh status` shows what your token may do.
     $ fh follow acme/open --everybody
     Everybody follows acme/open at the root address now, as number 1 of the list.
-    Whoever writes there may decide what runs on their machines.
+    Anyone who can push there can decide what runs on their machines.
     $ fh follow --everybody
     position,flake
     1,acme/open
@@ -210,22 +210,22 @@ fn an_organisation_for_somebody_else_is_made_without_oneself() {
     );
     insta::assert_snapshot!(told, @r#"
     $ fh org create team --owner ann
-    Made the organisation team. ann owns it, and you are not in it.
+    Created the organisation team. ann owns it, and you are not in it.
     $ fh org create team --owner ann --if-missing
     The organisation team exists already, and ann owns it.
     $ fh org create more --owner nobody
-    Error: cannot make the organisation more
+    Error: cannot create the organisation more
     Caused by: there is no user named "nobody"
     $ fh member list team
     Error: cannot list the members of team
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org list` shows your organisations.
     $ fh member list team
     user,role,invited,kind,created_at
     ann,owner,false,human,[TIME]
     $ fh org create more --owner admin
-    Error: cannot make the organisation more
-    Caused by: server administrators alone make organisations for somebody else, with a token that is not narrowed
+    Error: cannot create the organisation more
+    Caused by: only server administrators can create organisations for somebody else, with a token that is not narrowed
     Hint: Ask a server administrator for one: `fh org create ORG --owner USER`.
     "#);
 }
@@ -267,11 +267,11 @@ fn names_are_kept_and_keys_are_trusted() {
     let told = told.replace(&own, "[OWN-KEY]").replace(name, "[OWN]");
     insta::assert_snapshot!(told, @r#"
     $ fh org create acme
-    Error: cannot make the organisation acme
-    Caused by: server administrators alone make organisations here, with a token that is not narrowed: the server's option organization-creation is "administrators"
+    Error: cannot create the organisation acme
+    Caused by: only server administrators can create organisations here, with a token that is not narrowed: the server's option organization-creation is "administrators"
     Hint: Ask a server administrator for one: `fh org create ORG --owner USER`.
     $ fh org create acme
-    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     $ fh org set acme --trust-key cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=
     Organisation: acme
     You are:      owner
@@ -292,26 +292,26 @@ fn names_are_kept_and_keys_are_trusted() {
     $ fh org delete acme --yes
     Deleted the organisation acme.
     $ fh org create acme
-    Error: cannot make the organisation acme
-    Caused by: the name acme was given up by another organisation, and is kept until a server administrator frees it
+    Error: cannot create the organisation acme
+    Caused by: the name acme belonged to another organisation, and is reserved until a server administrator frees it
     Hint: `fh org list` shows your organisations.
     $ fh org free-name
     name,reserved_at
     acme,[TIME]
     $ fh org free-name acme
     Error: cannot free the name acme
-    Caused by: this is for server administrators
+    Caused by: this is only for server administrators
     Hint: `fh status` shows what your token may do.
     $ fh org free-name acme
     The name acme can be used again.
     $ fh org free-name acme
     Error: cannot free the name acme
-    Caused by: not found, or not yours to see
-    Hint: `fh org free-name` lists the names that are kept.
+    Caused by: not found, or you do not have access
+    Hint: `fh org free-name` lists the reserved names.
     $ fh user free-name
     name,reserved_at
     $ fh org create acme
-    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     "#);
     assert_eq!(admin.fh(&["org", "set", "acme"]).code, Some(2));
 }

@@ -141,7 +141,7 @@ fn a_bus_that_never_answers_is_given_up_and_no_file_is_written_instead() {
     Error: cannot read the token for [SERVER]
     Caused by: the keyring did not answer in time: it hangs, or waits to be unlocked
     Hint: Unlock it (logging in to a desktop does), and try again.
-    Hint: Or keep the token in a file that only you can read: `fh login --server [SERVER] --store file`; or give it for this time: FH_TOKEN_FILE.
+    Hint: Or keep the token in a file that only you can read: `fh login --server [SERVER] --store file`; or pass it for this command: FH_TOKEN_FILE.
     ");
     assert!(world.everything().is_empty());
 
@@ -173,6 +173,10 @@ fn without_a_bus_there_is_no_keyring() {
         "keyring",
     ];
     let run = world.with_stdin(&login, server.admin_token()).code(1);
-    assert!(run.stderr.contains("there is no keyring"), "{}", run.stderr);
+    assert!(
+        run.stderr.contains("there is no usable keyring"),
+        "{}",
+        run.stderr
+    );
     assert!(world.everything().is_empty());
 }

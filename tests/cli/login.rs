@@ -28,7 +28,7 @@ fn the_first_login_sets_everything_up_and_the_second_changes_nothing() {
       ~/.config/fh/config.toml             the server [SERVER-FILE]
       ~/.config/nix/netrc                  an entry for 127.0.0.1
       ~/.config/nix/nix.conf               netrc-file, extra-substituters, extra-trusted-public-keys
-    To take it back: `fh logout`
+    To undo it: `fh logout`
     ");
     assert_eq!(run.stdout, "");
 
@@ -414,8 +414,8 @@ fn a_daemon_that_does_not_trust_the_user_is_told_of() {
     insta::assert_snapshot!(said.replace(&fh, "[FH]"), @r"
     Logged in to [SERVER] as admin, until [DATE] (in 730 days).
     Already set up: nothing was changed.
-    Warning: the Nix daemon does not trust alice, and would ignore the substituter and its keys in your nix.conf: they were left out.
-      What was set up serves `nix copy`, and fetching by Nix itself, but not what the daemon builds and substitutes. For that an administrator has to run this one command:
+    Warning: the Nix daemon does not trust alice, and would ignore the substituter and its keys in your nix.conf: they were not added.
+      What was set up works for `nix copy` and for downloads by Nix itself, but not for the daemon's builds and substitutions. For those, an administrator has to run this command:
           sudo [FH] login --scope system --server [SERVER] --token-file ~/.config/fh/tokens/[SERVER-FILE]
     ");
     // An administrator has run that command: the daemon has it all from the machine's files.

@@ -165,7 +165,7 @@ fn one_organisation_alone_gets_a_token_for_it_once() {
     let run = world
         .with_stdin(&[&login[..], &["--org", "acme"]].concat(), &pulling)
         .success();
-    assert!(run.stderr.contains("cannot be narrowed"), "{}", run.stderr);
+    assert!(run.stderr.contains("cannot be limited"), "{}", run.stderr);
     assert_eq!(lines(&world, &server), ["/cache/acme"]);
     assert!(world.read("nix/netrc").contains(&pulling));
 }

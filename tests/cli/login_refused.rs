@@ -32,14 +32,14 @@ fn a_token_that_is_none() {
     let server = TestServer::start().unwrap();
     let run = refused(&World::new(), server.url(), "nonsense");
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: what was given is no token of [SERVER]
+    Error: this is not a token of [SERVER]
     Caused by: [SERVER]/api/v1/whoami does not accept the credentials: this is not a token: expected fh1_… as printed by `fh token create`
-    Hint: A token begins with fh1_ and is one long word: give it whole.
+    Hint: A token begins with fh1_ and is one long word: give all of it.
     ");
     let run = refused(&World::new(), server.url(), "two words");
     insta::assert_snapshot!(run.said(&server), @r"
     Error: the token is malformed: it must be one word of printable ASCII characters
-    Hint: `fh token create` prints a token; give it whole, with `--token-file FILE`.
+    Hint: `fh token create` prints a token; give all of it, with `--token-file FILE`.
     ");
     let run = refused(&World::new(), server.url(), "\n");
     insta::assert_snapshot!(run.said(&server), @r"
@@ -96,7 +96,7 @@ fn a_token_of_another_server_is_not_even_sent() {
     let said = run.said(&server).replace(other.url(), "[OTHER]");
     insta::assert_snapshot!(said, @r"
     Error: this token is for another server, [OTHER]
-    Hint: Log in there, or get a token of [SERVER]. If the server was set up anew, its earlier tokens are void.
+    Hint: Log in there, or get a token of [SERVER]. If the server was set up again, its earlier tokens are no longer valid.
     ");
 }
 
@@ -129,8 +129,8 @@ fn something_else_that_answers() {
     let run = refused(&World::new(), &address, server.admin_token());
     let said = run.said(&server).replace(&address, "[OTHER]");
     insta::assert_snapshot!(said, @r"
-    Error: [OTHER] is no fh server: /.well-known/fh answers with status 404
-    Hint: Check the address; a server's own is what `fh serve --public-url` says.
+    Error: [OTHER] is not an fh server: /.well-known/fh answers with status 404
+    Hint: Check the address; the server's own is set by `fh serve --public-url`.
     ");
 }
 
@@ -141,8 +141,8 @@ fn a_netrc_that_is_not_understood_is_left_alone() {
     world.write(".config/nix/netrc", "machine a.org login me password\n");
     let run = refused(&world, server.url(), server.admin_token());
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: ~/.config/nix/netrc is not understood, and was left alone
-    Caused by: netrc not understood at line 1, column 24: password without a value
+    Error: ~/.config/nix/netrc cannot be parsed, and was not changed
+    Caused by: invalid netrc at line 1, column 24: password without a value
     Hint: Correct the file by hand, and try again.
     ");
 }
@@ -158,7 +158,7 @@ fn a_nix_conf_that_is_not_understood_is_left_alone() {
     let run = refused(&world, server.url(), server.admin_token());
     assert!(!run.stderr.contains("secret"));
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: ~/.config/nix/nix.conf not understood at line 2, column 15: the second word is not '='
+    Error: ~/.config/nix/nix.conf is invalid at line 2, column 15: the second word is not '='
     Hint: Correct the file by hand, and try again.
     ");
 }
@@ -224,12 +224,12 @@ fn without_a_server_flakehub_is_meant() {
     let run = world.with_stdin(&["login"], server.admin_token()).code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: this token is for another server, [SERVER]
-    Hint: Log in there, or get a token of https://api.flakehub.com. If the server was set up anew, its earlier tokens are void.
+    Hint: Log in there, or get a token of https://api.flakehub.com. If the server was set up again, its earlier tokens are no longer valid.
     ");
     let run = world.fh(&["login", "--server", "nosuchname"]).code(2);
     insta::assert_snapshot!(run.said(&server), @r#"
     Error: --server names "nosuchname", and no server of that name is known
-    Hint: `fh server list` shows those that are; a new one is named by its address.
+    Hint: `fh server list` shows the known servers; name a new one by its address.
     "#);
     let run = world
         .fh(&[

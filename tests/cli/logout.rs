@@ -172,7 +172,7 @@ fn a_revoked_token_is_useless_everywhere() {
     server.stop().unwrap();
     let before = world.everything();
     let run = world.fh(&["logout", "--revoke"]).code(1);
-    assert!(run.stderr.contains("did not forget it"), "{}", run.stderr);
+    assert!(run.stderr.contains("it was not removed"), "{}", run.stderr);
     assert_eq!(world.everything(), before);
     world.fh(&["logout"]).success();
     assert!(world.everything().is_empty());

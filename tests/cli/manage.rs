@@ -25,14 +25,14 @@ fn the_way_of_a_new_flake() {
         said.push_str(&run.said(&server));
     }
     insta::assert_snapshot!(said, @r"
-    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
-    Made the private flake acme/app. Push to it: `fh push acme/app PATH`
-    Made the account alice. Make a token for it: `fh token create --user alice`
-    Made the account builder. Make a token for it: `fh token create --user builder`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
+    Created the private flake acme/app. Push to it: `fh push acme/app PATH`
+    Created the account alice. Create a token for it: `fh token create --user alice`
+    Created the account builder. Create a token for it: `fh token create --user builder`
     alice may now read acme/app.
     builder may now read and push to acme/app.
     alice may now read, push to and manage acme/app.
-    builder has no role on acme/app any more.
+    Removed the role of builder on acme/app.
     ");
     let mut printed = String::new();
     for command in [
@@ -140,31 +140,31 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     }
     insta::assert_snapshot!(said, @r#"
     $ fh org create acme
-    Error: cannot make the organisation acme
+    Error: cannot create the organisation acme
     Caused by: the organisation acme exists already
     Hint: `fh org list` shows your organisations.
     $ fh flake create acme/app
-    Error: cannot make the flake acme/app
+    Error: cannot create the flake acme/app
     Caused by: the flake acme/app exists already
-    Hint: Look at it: `fh flake show acme/app`
+    Hint: Show it: `fh flake show acme/app`
     $ fh flake create nowhere/app
-    Error: cannot make the flake nowhere/app
-    Caused by: not found, or not yours to see
-    Hint: `fh org list` shows your organisations; make one: `fh org create nowhere`
+    Error: cannot create the flake nowhere/app
+    Caused by: not found, or you do not have access
+    Hint: `fh org list` shows your organisations; create one: `fh org create nowhere`
     $ fh flake show acme/other
     Error: cannot show acme/other
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh list flakes` shows what you may see.
     $ fh user create alice
-    Error: cannot make the account alice
+    Error: cannot create the account alice
     Caused by: the user alice exists already
     Hint: `fh user list` shows all accounts.
     $ fh grant add acme/app nobody read
-    Error: cannot give nobody a role on acme/app
+    Error: cannot grant nobody a role on acme/app
     Caused by: there is no user named "nobody"
-    Hint: An administrator of the server makes accounts: `fh user create nobody`
+    Hint: An administrator of the server can create the account: `fh user create nobody`
     $ fh grant remove acme/app nobody
-    Error: cannot take the role of nobody on acme/app away
+    Error: cannot remove the role of nobody on acme/app
     Caused by: there is no user named "nobody"
     Hint: `fh grant list acme/app` shows who has a role.
     $ fh grant list acme/app
@@ -181,7 +181,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     Hint: `fh status` shows what your token may do.
     $ fh flake show acme/hidden
     Error: cannot show acme/hidden
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh list flakes` shows what you may see.
     "#);
 }

@@ -329,7 +329,7 @@ fn each_path_that_fails_is_named_and_the_next_push_sends_what_is_missing() {
     Error: 2 of 3 paths could not be pushed, so nothing new is visible in acme/app
       /nix/store/00000000000000000000000000000002-lib: its files are not what Nix recorded: the NAR hash is sha256:0fmqw3183dxhn69h04v2sqzhd0g4lyjd61i5zxq3afh7i4w22ldl, recorded is sha256:0p49riiagszv982l19kv70bny72lyir6ldlh6307zll3c7hf8avv
       /nix/store/00000000000000000000000000000003-app: cannot read ~/root/nix/store/00000000000000000000000000000003-app: No such file or directory (os error 2)
-    Hint: What is on the disk is not what Nix built: `nix-store --repair-path PATH` gets it anew.
+    Hint: What is on the disk is not what Nix built: `nix-store --repair-path PATH` fetches it again.
     Hint: What was sent is kept for a while: the same command again sends only what is missing.
     ");
     let report = world.fh(&[&push[..], &["--json"]].concat()).code(1).json();
@@ -369,10 +369,10 @@ fn a_push_whose_time_is_over_says_so() {
     said.push_str(&world.fh(&push).code(124).said(&server));
     insta::assert_snapshot!(said, @r"
     Error: cannot push to acme/app
-    Caused by: the time allowed is over (1 s)
+    Caused by: the time limit of 1 s was reached
     Hint: Give it more time: `--timeout`
-    Error: cannot learn from Nix what to push
-    Caused by: the time allowed is over (1 s)
+    Error: cannot find out from Nix what to push
+    Caused by: the time limit of 1 s was reached
     Hint: Give it more time: `--timeout`
     ");
     for wrong in ["0s", "1", "soon"] {
@@ -470,13 +470,13 @@ fn each_failure_has_its_own_words() {
     said.push_str(&run.said(&server));
     insta::assert_snapshot!(said.replace(root, "[ROOT]"), @r#"
     Error: cannot push to acme/other
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh list flakes` shows what you may see.
     Error: "nonsense" is neither a path that exists nor a flake installable
     Hint: Give a store path, a link into the store such as ./result, or an installable such as .#app.
-    Error: token does not lead into the store /nix/store
+    Error: token is not a link into the store /nix/store
     Hint: Give a store path, a link into the store such as ./result, or an installable such as .#app.
-    Error: "--help" is no store path and no installable: it begins with a dash
+    Error: "--help" is neither a store path nor an installable: it begins with a dash
     Error: you are not logged in to [SERVER]
     Hint: Log in: `fh login --server [SERVER]`
     Error: cannot push to acme/app
@@ -532,7 +532,7 @@ fn control_c_says_whether_something_was_sent() {
         // Kept open: a closed connection would be an answer.
         std::mem::forget(stream);
     });
-    assert!(said.contains("the push goes on from there"), "{said}");
+    assert!(said.contains("the push continues from there"), "{said}");
 
     // By the time that `nix` runs, Ctrl-C is listened for.
     let started = world.path("started");

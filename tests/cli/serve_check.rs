@@ -39,7 +39,7 @@ fn damage_is_told_marked_and_gone_after_the_next_push() {
     assert!(run.stderr.contains("a server is running"), "{}", run.stderr);
     assert!(
         run.stderr
-            .contains("What is stored is whole: the database, and 3 NARs (read"),
+            .contains("The stored data is intact: the database, and 3 NARs (read"),
         "{}",
         run.stderr
     );

@@ -15,7 +15,7 @@ fn who_until_when_and_what() {
     insta::assert_snapshot!(run.printed(&server), @r"
     Server:     [SERVER]
     User:       admin (human, server administrator)
-    Token:      [ID] (made by the server for its administrator)
+    Token:      [ID] (created by the server for its administrator)
     May:        pull push mint admin
     Flakes:     *
     Expires:    [DATE] (in 730 days)
@@ -62,7 +62,7 @@ fn with_a_token_that_is_not_accepted_one_is_logged_out() {
     insta::assert_snapshot!(run.said(&server), @r"
     Error: you are logged out
     Caused by: [SERVER]/api/v1/whoami does not accept the credentials: this is not a token: expected fh1_… as printed by `fh token create`
-    Hint: Log in with a token that is good: `fh login`
+    Hint: Log in with a valid token: `fh login`
     ");
     assert_eq!(
         world.fh(&["status", "--json"]).code(3).json()["logged_in"],
@@ -77,7 +77,7 @@ fn a_server_that_is_not_there_cannot_tell() {
     server.stop().unwrap();
     let run = world.fh(&["status"]).code(4);
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: cannot tell whether you are logged in
+    Error: cannot find out whether you are logged in
     Caused by: cannot reach [SERVER]/api/v1/whoami: the connection was refused
     Hint: Check the address and the port, and that the server runs (`fh serve`).
     ");

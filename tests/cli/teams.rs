@@ -52,21 +52,21 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         "grant remove acme/app fleet",
     ];
     insta::assert_snapshot!(said(&world, &server, &script), @r"
-    Made the organisation acme. Make a flake in it: `fh flake create acme/PROJECT`
-    Made the account alice. Make a token for it: `fh token create --user alice`
-    Made the account bob. Make a token for it: `fh token create --user bob`
-    Made the private flake acme/app. Push to it: `fh push acme/app PATH`
+    Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
+    Created the account alice. Create a token for it: `fh token create --user alice`
+    Created the account bob. Create a token for it: `fh token create --user bob`
+    Created the private flake acme/app. Push to it: `fh push acme/app PATH`
     alice is now an admin of acme.
     bob is now a member of acme.
-    Made the team acme/ops. Put somebody into it: `fh team add acme/ops USER`
+    Created the team acme/ops. Add somebody to it: `fh team add acme/ops USER`
     alice is in acme/ops.
     bob is in acme/ops.
-    Made the service account fleet of acme. Make a token for it: `fh token create --user fleet`
+    Created the service account fleet of acme. Create a token for it: `fh token create --user fleet`
     team:ops may now read and push to acme/app.
     @members may now read acme/*.
     fleet may now read acme/app.
-    alice is in acme/ops no more.
-    fleet has no role on acme/app any more.
+    alice is no longer in acme/ops.
+    Removed the role of fleet on acme/app.
     ");
     insta::assert_snapshot!(said(&world, &server, &script[..9]), @r"
     The organisation acme exists already, and you own it.
@@ -163,13 +163,13 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
             ],
         ),
         @r"
-        bob is disabled: all tokens of this account are useless.
+        bob is disabled: all tokens of this account are refused.
         bob is enabled.
         alice may manage the whole server.
         alice may not manage the server.
         Deleted the service account fleet of acme, with its tokens.
         Deleted the team acme/ops.
-        bob is in acme and its teams no more, and what acme had granted to bob by name is gone.
+        Removed bob from acme and its teams, and what acme had granted to bob by name.
         Deleted the flake acme/app.
         Deleted the organisation acme.
         "
@@ -210,51 +210,51 @@ fn who_may_not_is_told_what_they_lack() {
     insta::assert_snapshot!(told, @r#"
     $ fh org delete acme --yes
     Error: cannot delete the organisation acme
-    Caused by: the organisation acme has flakes still (1): delete them first
+    Caused by: the organisation acme still has flakes (1): delete them first
     Hint: `fh list flakes --owner acme` shows its flakes.
     $ fh member remove acme admin --yes
-    Error: cannot take admin out of acme
-    Caused by: this is the last owner of acme: make another one first
-    Hint: Make another owner: `fh member set acme USER owner`
+    Error: cannot remove admin from acme
+    Caused by: this is the last owner of acme: add another one first
+    Hint: Add another owner: `fh member set acme USER owner`
     $ fh team add acme/none alice
-    Error: cannot put alice into acme/none
-    Caused by: not found, or not yours to see
+    Error: cannot add alice to acme/none
+    Caused by: not found, or you do not have access
     Hint: `fh team list acme` shows its teams.
     $ fh grant add acme/app team:none read
-    Error: cannot give team:none a role on acme/app
+    Error: cannot grant team:none a role on acme/app
     Caused by: the organisation has no team named "none"
     Hint: `fh team list acme` shows its teams.
     $ fh user disable admin
     Error: cannot change the account admin
-    Caused by: admin is the last administrator of the server: make another one first
-    Hint: Make another one: `fh user set USER --server-admin true`
+    Caused by: admin is the last administrator of the server: add another one first
+    Hint: Add another one: `fh user set USER --server-admin true`
     $ fh user show nobody
     Error: cannot show the account nobody
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh user list` shows all accounts.
     $ fh flake create acme/app --visibility public --if-missing
-    Error: cannot make the flake acme/app
+    Error: cannot create the flake acme/app
     Caused by: the flake acme/app exists already, and is private
-    Hint: Look at it: `fh flake show acme/app`
+    Hint: Show it: `fh flake show acme/app`
     $ fh service-account create acme alice
-    Error: cannot make the service account alice
+    Error: cannot create the service account alice
     Caused by: the name alice is taken: names of users and of service accounts are unique on the server
     Hint: `fh service-account list acme` shows those of acme.
     $ fh org show acme
     Error: cannot show acme
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org list` shows your organisations.
     $ fh member list acme
     Error: cannot list the members of acme
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org list` shows your organisations.
     $ fh team list absent
     Error: cannot list the teams of absent
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh org list` shows your organisations.
     $ fh token create --user admin
-    Error: cannot make the token
-    Caused by: only a server administrator, with a token that reaches everything, mints tokens for other users, and an administrator of an organisation mints tokens for its service accounts, with a token that reaches all of it
+    Error: cannot create the token
+    Caused by: only a server administrator, with a token that reaches everything, can create tokens for other users, and an administrator of an organisation can create tokens for its service accounts, with a token that reaches all of it
     Hint: `fh status` shows what your token may do.
     "#);
     for command in [
@@ -285,7 +285,7 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
     $ fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
     Path:   3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
     Who:    admin
-    Answer: None of the flakes that you read with this token holds this path.
+    Answer: None of the flakes that you can read with this token holds this path.
     $ fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a --user nobody
     Path:   3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a
     Who:    nobody
@@ -299,7 +299,7 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
     assert_eq!(report["path"], ABSENT);
     let run = world.fh(&["why", "./result"]).code(2);
     insta::assert_snapshot!(run.said(&server), @r"
-    Error: ./result is no store path, nor a link to one
+    Error: ./result is neither a store path nor a link to one
     Hint: `nix build` leaves a link to one: ./result
     ");
 }

@@ -32,7 +32,7 @@ fn a_token_alone_is_on_stdout() {
         .success();
     let token = run.stdout.trim_end();
     assert!(token.starts_with("fh1_") && !token.contains(char::is_whitespace));
-    insta::assert_snapshot!(run.said(&server), @r"Made the token [ID] for alice: pull push on acme/*, until [DATE] (in 30 days).");
+    insta::assert_snapshot!(run.said(&server), @r"Created the token [ID] for alice: pull push on acme/*, until [DATE] (in 30 days).");
 
     let report = world
         .with_stdin(&["token", "inspect", "-", "--json"], token)
@@ -111,7 +111,7 @@ fn a_revoked_token_is_good_for_nothing() {
     let run = world.fh(&["token", "revoke", "--yes", unknown]).code(1);
     insta::assert_snapshot!(run.said(&server), @r"
     Error: cannot revoke the token [ID]
-    Caused by: not found, or not yours to see
+    Caused by: not found, or you do not have access
     Hint: `fh token list` shows your tokens.
     ");
 }
@@ -162,9 +162,9 @@ fn what_a_revoked_token_made_ends_with_it_and_is_told_beforehand() {
     let run = world.fh(&["token", "revoke", "--yes", &id]).success();
     insta::assert_snapshot!(run.said(&server), @r"
     Revoked the token [ID].
-    With it ended:
+    Also revoked:
       [ID] of admin, of the thief
-    Made for other users, and still good (`--with-made-for-others` ends it):
+    Created for other users, and still valid (`--with-made-for-others` revokes it):
       [ID] of alice
     ");
     assert!(!is_good(&own_token) && is_good(&alice_token));
@@ -227,7 +227,7 @@ fn a_token_is_shown_to_no_server_but_its_own() {
     User:        admin (human)
     May:         pull push mint admin
     Flakes:      *
-    Description: made by the server for its administrator
+    Description: created by the server for its administrator
     ");
 }
 
@@ -243,8 +243,8 @@ fn a_token_cannot_make_a_stronger_one() {
         .code(1);
     assert_eq!(run.stdout, "");
     insta::assert_snapshot!(run.said(&server), @r#"
-    Error: cannot make the token
-    Caused by: this token lacks the permission "push", so it cannot give it away
+    Error: cannot create the token
+    Caused by: this token lacks the permission "push", so it cannot grant it
     Hint: `fh status` shows what your token may do.
     "#);
 }
@@ -266,7 +266,7 @@ fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
             "127.0.0.0/8",
         ])
         .success();
-    let sentence = format!("pull on what {name} has signed, from 127.0.0.0/8 alone, until");
+    let sentence = format!("pull on what {name} has signed, only from 127.0.0.0/8, until");
     assert!(run.stderr.contains(&sentence), "{}", run.stderr);
     let token = run.stdout.trim_end().to_owned();
     let inspected = world.with_stdin(&["token", "inspect", "-"], &token);
@@ -281,7 +281,7 @@ fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
             let mut lines = said.lines();
             lines.any(|line| line.starts_with(label) && line.ends_with(value))
         };
-        assert!(has("Flakes:", "* (certain paths alone)"), "{said}");
+        assert!(has("Flakes:", "* (only certain paths)"), "{said}");
         assert!(has("Signed by:", key), "{said}");
         assert!(has("Networks:", "127.0.0.0/8"), "{said}");
     }

@@ -61,7 +61,7 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     let plain = world.fh(&GITHUB[..11]).success();
     insta::assert_snapshot!(plain.said(&server), @r"
     Workloads that meet the trust policy acme/github-acme-app may now read and push to acme/app.
-    They are no builders of acme: --builder lets what they push go before what people push.
+    They are not builders of acme: with --builder, what they push overrides what people push.
     ");
     let first = world.fh(&GITHUB).success().json();
     let again = world.fh(&GITHUB).success().json();
@@ -96,7 +96,7 @@ fn a_policy_is_made_shown_made_again_and_removed() {
     policy,provider,conditions,role,flakes,builder,last_used_at
     acme/github-acme-app,github,"repository = acme/app, ref = refs/heads/main",write,acme/app,,
     "#);
-    for says in ["has no trust policy", "had no trust policy"] {
+    for says in ["Removed the trust policy", "had no trust policy"] {
         let run = world
             .fh(&["trust", "remove", "acme/github-acme-app", "--yes"])
             .success();
@@ -278,7 +278,7 @@ fn a_policy_of_other_content_stays_and_the_difference_is_told() {
         (
             reading,
             &[][..],
-            "Role: it has \"write\", and you ask for \"read\"",
+            "Role: it has \"write\", and you asked for \"read\"",
         ),
         (github, &["--flake", "acme/app"][..], "Flakes: "),
         (
@@ -372,9 +372,9 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
         .fh(&["member", "set", "beta", "ann", "owner"])
         .success();
     let asked = ann.fh(&["org", "own", "beta", "github:Beta"]).success();
-    insta::assert_snapshot!(asked.said(&server), @"Asked for github:beta. It counts once an administrator of the server confirms it: `fh org own beta github:beta`");
+    insta::assert_snapshot!(asked.said(&server), @"Requested github:beta. It takes effect when an administrator of the server confirms it: `fh org own beta github:beta`");
     let confirmed = world.fh(&["org", "own", "beta", "github:beta"]).success();
-    insta::assert_snapshot!(confirmed.said(&server), @"Identities of github:beta act for beta where they name no organisation.");
+    insta::assert_snapshot!(confirmed.said(&server), @"Identities of github:beta act for beta unless they name another organisation.");
     let listed = world
         .fh(&["org", "own", "--list", "--json"])
         .success()

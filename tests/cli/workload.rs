@@ -249,7 +249,7 @@ fn a_job_that_nobody_logged_in_uses_its_identity_and_says_so_once() {
     let run = world.fh(&["user", "list"]).success();
     assert_eq!(
         run.stderr
-            .matches("Using the identity of this GitHub Actions job.")
+            .matches("Authenticating with the identity of this GitHub Actions job.")
             .count(),
         1,
         "{}",
@@ -277,7 +277,7 @@ fn a_push_uses_the_identity_too() {
         .code(1);
     assert!(
         run.stderr
-            .starts_with("Using the identity of this GitHub Actions job.\n"),
+            .starts_with("Authenticating with the identity of this GitHub Actions job.\n"),
         "{}",
         run.stderr
     );
@@ -324,7 +324,7 @@ fn a_stored_token_that_has_ended_gives_way_to_the_identity() {
     let run = world.fh(&["user", "list"]).success();
     assert!(
         run.stderr
-            .contains("The stored token has ended: using the identity of this GitHub Actions job."),
+            .contains("The stored token has expired: authenticating with the identity of this GitHub Actions job."),
         "{}",
         run.stderr
     );
@@ -339,7 +339,7 @@ fn a_job_without_the_permission_is_told_the_lines() {
     world.set("ACTIONS_ID_TOKEN_REQUEST_URL", "");
     let run = world.fh(&["user", "list"]).code(1);
     insta::assert_snapshot!(run.stderr, @r"
-    Using the identity of this GitHub Actions job.
+    Authenticating with the identity of this GitHub Actions job.
     Error: cannot list the accounts
     Caused by: this GitHub Actions job may not ask for an identity token: ACTIONS_ID_TOKEN_REQUEST_URL is not set
     Hint: Give the job the permission to ask for one, in the workflow:
@@ -360,7 +360,7 @@ fn status_tells_of_the_identity() {
     let run = scene.job().fh(&["status"]).code(3);
     assert!(
         run.stderr
-            .contains("uses the identity of this GitHub Actions job."),
+            .contains("use the identity of this GitHub Actions job."),
         "{}",
         run.stderr
     );
@@ -471,10 +471,10 @@ fn a_renewal_that_fails_is_told_and_tried_again_while_the_command_goes_on() {
     let netrc = world.config("nix/netrc");
     let command = script(&format!("sleep 7; cat {}", netrc.display()));
     let run = world.fh(&keep_fresh(&command)).success();
-    let warning = "could not be renewed, and the command goes on";
+    let warning = "could not be renewed, and the command continues";
     assert!(run.stderr.contains(warning), "{}", run.stderr);
     assert!(
-        run.stderr.contains("The token is fresh again."),
+        run.stderr.contains("The token was renewed."),
         "{}",
         run.stderr
     );

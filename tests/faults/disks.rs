@@ -166,7 +166,7 @@ fn a_server_whose_disk_is_full_tells_the_truth_and_always_takes_access_away() {
     disk.fill();
     eventually("that it is not ready", || {
         let ready = admin.get("/readyz");
-        ready.status == 503 && ready.text() == "not ready: there is no room left on the disk\n"
+        ready.status == 503 && ready.text() == "not ready: there is no space left on the disk\n"
     });
     // What is made goes on as long as the write-ahead log has room of its own, and is then refused with the reason.
     let refused = |path: &str, body: &dyn Fn(usize) -> Value| {

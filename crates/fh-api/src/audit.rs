@@ -32,7 +32,7 @@ pub struct AuditEvent {
     /// From which address.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
-    /// In which request; the server's log has more under it.
+    /// The id of the request; the server's log has more under it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub request_id: Option<String>,
     /// In which organisation.

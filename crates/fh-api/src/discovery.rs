@@ -74,13 +74,13 @@ pub struct Whoami {
     pub permissions: Vec<Permission>,
     /// Which flakes the token reaches.
     pub flakes: Vec<FlakePattern>,
-    /// Store paths whose closures alone the token reads; empty: no such limit.
+    /// The only store paths whose closures the token reads; empty: no such limit.
     #[serde(default)]
     pub closures: Vec<String>,
     /// Public keys of which one must have signed what the token reads; empty: no such limit.
     #[serde(default)]
     pub signed_by: Vec<String>,
-    /// Networks from which alone the token may be used; empty: from everywhere.
+    /// The only networks from which the token may be used; empty: from everywhere.
     #[serde(default)]
     pub networks: Vec<Network>,
     /// The workload, where it is one.

@@ -35,7 +35,7 @@ impl fmt::Display for InvalidDuration {
             Self::Malformed => {
                 "expected a whole number and a unit (ms, s, m, h, d, w or y), such as 90d, 12h or 30m"
             }
-            Self::Nothing => "this is too short to count",
+            Self::Nothing => "this is too short",
             Self::TooLong => "this is longer than 100 years",
         })
     }

@@ -40,7 +40,7 @@ pub struct Disputed {
     pub served: Vec<FlakeName>,
     /// Those that have another content, sorted.
     pub others: Vec<FlakeName>,
-    /// Those that have left another content out, because a key of elsewhere has signed it, sorted.
+    /// Those that have left another content out, because the key of another cache has signed it, sorted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<FlakeName>,
 }
@@ -60,17 +60,17 @@ impl Disputed {
         };
         match (self.served.is_empty(), self.left_out.is_empty()) {
             (true, true) => format!(
-                "The flakes that you read disagree about its content ({others}), and none of them comes \
-                 before the others: at the root address it is not served. Name the one that you trust, \
+                "The flakes that you read disagree about its content ({others}), and none of them has \
+                 priority: at the root address it is not served. Name the one that you trust, \
                  such as {by_name}."
             ),
             (true, false) if self.others.is_empty() => format!(
-                "None of the flakes that you read has its content: {left_out} left it out, because a key of \
-                 elsewhere has signed it."
+                "None of the flakes that you read has its content: {left_out} left it out, because the key of \
+                 another cache has signed it."
             ),
             (true, false) => format!(
-                "The flakes that you read disagree about its content: {left_out} left it out, because a key \
-                 of elsewhere has signed it, and {others} has another content than that. At the root \
+                "The flakes that you read disagree about its content: {left_out} left it out, because the key \
+                 of another cache has signed it, and {others} has another content than that. At the root \
                  address it is not served. What {others} has is at {by_name}."
             ),
             (false, _) => self.told_as_served(&list(&self.served), &others, &left_out, &by_name),
@@ -90,7 +90,7 @@ impl Disputed {
             String::new()
         } else {
             format!(
-                " {left_out} left another content out, because a key of elsewhere has signed it, and does \
+                " {left_out} left another content out, because the key of another cache has signed it, and does \
                  not have it."
             )
         };

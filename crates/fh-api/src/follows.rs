@@ -9,8 +9,8 @@ use crate::{FlakePattern, Name};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct FollowList {
-    /// `org/project` or `org/*`. Where several have a path, the earlier one is believed. Only public
-    /// flakes count: one that is private by now, or gone, stands here without effect.
+    /// `org/project` or `org/*`. If several have a path, the earlier one is used. Only public flakes count: one
+    /// that is private or deleted by now is listed, but has no effect.
     pub follows: Vec<FlakePattern>,
 }
 

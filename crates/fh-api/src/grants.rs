@@ -83,8 +83,8 @@ pub struct GrantInfo {
     pub on: FlakePattern,
     /// What it allows.
     pub role: Role,
-    /// It does not count yet: the account does not belong to the organisation and has not accepted its
-    /// invitation. A guest of the organisation is told so of those who belong there, too.
+    /// It has no effect yet: the account does not belong to the organisation and has not accepted its
+    /// invitation. A guest of the organisation also sees this for accounts that belong there.
     #[serde(default)]
     pub pending: bool,
     /// Since when.

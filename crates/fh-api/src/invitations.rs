@@ -7,7 +7,7 @@ use crate::{FlakePattern, Name, OrganizationRole, Role};
 
 /// What one organisation offers to an account, or what the account has accepted of it as a guest.
 ///
-/// Nothing of it counts before it is accepted: until then none of the organisation's slices is in the
+/// It has no effect before it is accepted: until then none of the organisation's slices is in the
 /// account's view.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -21,7 +21,7 @@ pub struct InvitationInfo {
     /// Since when something is offered.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// Since when the account is a guest of the organisation: its grants count. None: not yet.
+    /// Since when the account is a guest of the organisation: its grants are in effect. None: not yet.
     #[serde(with = "time::serde::rfc3339::option")]
     pub accepted_at: Option<OffsetDateTime>,
 }

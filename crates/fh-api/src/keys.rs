@@ -13,10 +13,10 @@ pub struct KeyInfo {
     pub public_key: String,
     /// `active`, `standby` or `retired`.
     pub state: String,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// Since when it signs no more.
+    /// Since when it no longer signs.
     #[serde(with = "time::serde::rfc3339::option")]
     pub retired_at: Option<OffsetDateTime>,
 }
@@ -28,12 +28,12 @@ pub struct KeyInfo {
 #[serde(deny_unknown_fields)]
 pub struct RotateKeys {
     /// Rotate although the standby key is younger than the server's `min-key-age`. Clients that were set up before
-    /// it was made and have not logged in since have neither key afterwards.
+    /// it was created and have not logged in since have neither key afterwards.
     #[serde(default)]
     pub force: bool,
 }
 
-/// `GET /api/v1/keys`, public; `GET /api/v1/orgs/{org}/keys`, for whoever may read something there; and the
+/// `GET /api/v1/keys`, public; `GET /api/v1/orgs/{org}/keys`, for anyone who may read something there; and the
 /// answer to a rotation, `POST …/keys/rotate`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

@@ -13,14 +13,14 @@ use crate::{FlakeName, Name, Role, UserKind, Visibility};
 pub struct CreateFlake {
     /// `org/project`.
     pub flake: FlakeName,
-    /// Private where nothing is said.
+    /// Default: private.
     #[serde(default = "private")]
     pub visibility: Visibility,
     /// One line for people.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<crate::schema::LineText>))]
     pub description: Option<String>,
-    /// Answer with the flake that is there where the name is taken.
+    /// Answer with the existing flake if the name is taken.
     #[serde(default)]
     pub exist_ok: bool,
 }
@@ -64,7 +64,7 @@ pub struct FlakeInfo {
     /// When something was last pushed.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_push_at: Option<OffsetDateTime>,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
@@ -110,10 +110,10 @@ pub const MAX_LISTED_PATHS: usize = 1000;
 pub struct CreateUser {
     /// The login name.
     pub name: Name,
-    /// A person where nothing is said.
+    /// Default: a person.
     #[serde(default = "human")]
     pub kind: UserKind,
-    /// Answer with the user that is there where the name is taken by one of the same kind.
+    /// Answer with the existing user if the name is taken by one of the same kind.
     #[serde(default)]
     pub exist_ok: bool,
 }
@@ -123,7 +123,7 @@ pub struct CreateUser {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct UpdateUser {
-    /// Whether all tokens of the account are good for nothing.
+    /// Whether all tokens of the account are refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub disabled: Option<bool>,
     /// Whether the account may manage the whole server.
@@ -149,10 +149,10 @@ pub struct UserInfo {
     pub server_admin: bool,
     /// The organisation that a service account belongs to, if it belongs to one.
     pub organization: Option<Name>,
-    /// Since when its tokens are good for nothing.
+    /// Since when its tokens are refused.
     #[serde(with = "time::serde::rfc3339::option")]
     pub disabled_at: Option<OffsetDateTime>,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }

@@ -61,22 +61,24 @@ impl FromStr for Name {
     fn from_str(text: &str) -> Result<Self, InvalidName> {
         let error = |reason| Err(InvalidName::new(text, reason));
         if text.is_empty() {
-            return error("is empty: a name has at least one letter or digit");
+            return error("is empty: a name must have at least one letter or digit");
         }
         if text.len() > MAX_NAME {
             return error("is too long: a name has at most 64 characters");
         }
         if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-            return error("is no name: the first character must be a letter or a digit");
+            return error("is not a valid name: the first character must be a letter or a digit");
         }
         if !text
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
         {
-            return error("is no name: only letters, digits, '-', '_' and '.' may stand in one");
+            return error(
+                "is not a valid name: only letters, digits, '-', '_' and '.' are allowed",
+            );
         }
         if text.contains("..") {
-            return error("is no name: it must not contain '..'");
+            return error("is not a valid name: it must not contain '..'");
         }
         Ok(Self(text.to_owned()))
     }
@@ -119,7 +121,7 @@ impl FromStr for FlakeName {
         let Some((org, project)) = text.split_once('/') else {
             return Err(InvalidName::new(
                 text,
-                "is no flake: write it as ORG/PROJECT",
+                "is not a valid flake: write it as ORG/PROJECT",
             ));
         };
         Ok(Self {

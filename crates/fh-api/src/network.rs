@@ -25,8 +25,8 @@ impl fmt::Display for InvalidNetwork {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no network: write it as 10.0.0.0/8 or 2001:db8::/32, with no bits set behind \
-             the prefix",
+            "{:?} is not a valid network: write it as 10.0.0.0/8 or 2001:db8::/32, with no bits set after the \
+             prefix",
             self.given
         )
     }

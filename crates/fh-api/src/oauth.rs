@@ -53,7 +53,7 @@ pub struct ExchangeRequest {
         )
     )]
     pub subject_token_type: String,
-    /// Permissions, separated by spaces; all that the workload holds where nothing is said.
+    /// Permissions, separated by spaces. Default: all that the workload has.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = String, required = false))]
     pub scope: Option<String>,
@@ -61,7 +61,7 @@ pub struct ExchangeRequest {
     /// how long the token lasts. May be repeated: the others are only read, each by its own policies.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub organization: Vec<String>,
-    /// Seconds that the token shall last; as long as the policies allow where nothing is said.
+    /// Seconds that the token shall last. Default: as long as the policies allow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = u64, required = false, minimum = 1))]
     pub expires_in: Option<u64>,
@@ -105,9 +105,9 @@ impl std::fmt::Debug for ExchangeAnswer {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct NonceAnswer {
-    /// Goes into [`AWS_NONCE_HEADER`]; good for one exchange.
+    /// Goes into [`AWS_NONCE_HEADER`]; valid for one exchange.
     pub nonce: String,
-    /// Seconds for which it is good.
+    /// Seconds for which it is valid.
     pub expires_in: u64,
 }
 

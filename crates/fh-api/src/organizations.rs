@@ -13,11 +13,11 @@ use crate::{Name, OrganizationRole, PushRule, UserKind};
 pub struct CreateOrganization {
     /// The new organisation's name.
     pub name: Name,
-    /// Answer with the organisation that is there where the owner owns one of that name.
+    /// Answer with the existing organisation if the owner owns one of that name.
     #[serde(default)]
     pub exist_ok: bool,
-    /// Who becomes its owner; without it the caller. Server administrators alone name somebody else, and are no
-    /// members of it then.
+    /// Who becomes its owner; without it the caller. Only server administrators can name somebody else, and are
+    /// not members of it then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<Name>,
 }
@@ -50,9 +50,9 @@ pub struct OrganizationInfo {
     /// The public keys whose signatures it takes for a proof of what its slices hold, sorted.
     #[serde(default)]
     pub trusted_keys: Vec<String>,
-    /// What the caller is there; none for a server administrator who is no member.
+    /// What the caller is there; none for a server administrator who is not a member.
     pub role: Option<OrganizationRole>,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }
@@ -85,7 +85,7 @@ pub struct MemberInfo {
     pub kind: UserKind,
     /// What it is there, or would be.
     pub role: OrganizationRole,
-    /// It is invited and has not accepted: it is no member yet.
+    /// It is invited and has not accepted: it is not a member yet.
     #[serde(default)]
     pub invited: bool,
     /// Since when.
@@ -103,14 +103,14 @@ pub struct MemberList {
 }
 
 /// `POST /api/v1/orgs/{org}/service-accounts`, for its administrators: an account that belongs to the
-/// organisation, whose tokens they mint. It holds nothing until it is granted something.
+/// organisation, whose tokens they create. It has no access until it is granted something.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateServiceAccount {
     /// The new account's name, unique on the server.
     pub name: Name,
-    /// Answer with the account that is there where the organisation has one of that name.
+    /// Answer with the existing account if the organisation has one of that name.
     #[serde(default)]
     pub exist_ok: bool,
 }
@@ -122,7 +122,7 @@ pub struct CreateServiceAccount {
 pub struct CreateTeam {
     /// The new team's name, unique in the organisation.
     pub name: Name,
-    /// Answer with the team that is there where the name is taken.
+    /// Answer with the existing team if the name is taken.
     #[serde(default)]
     pub exist_ok: bool,
 }
@@ -137,7 +137,7 @@ pub struct TeamInfo {
     pub name: Name,
     /// How many accounts are in it.
     pub members: u64,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
 }

@@ -111,9 +111,9 @@ fn is_false(value: &bool) -> bool {
 pub struct PushPlan {
     /// The push; absent where nothing has to be uploaded or `dry_run` was asked.
     pub id: Option<Uuid>,
-    /// One for each path of the request that is no context, in the request's order.
+    /// One for each path of the request that is not context, in the request's order.
     pub paths: Vec<PathAnswer>,
-    /// The NARs to send; a NAR that several paths share stands here once.
+    /// The NARs to send; a NAR that several paths share is listed once.
     pub uploads: Vec<UploadNeed>,
     /// What the server takes.
     pub limits: PushLimits,

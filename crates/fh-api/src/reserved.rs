@@ -5,8 +5,8 @@ use time::OffsetDateTime;
 
 use crate::{Name, NameKind};
 
-/// A name that was given up. Tokens, lines in nix.conf and audiences of identities may still name it, so that
-/// nobody gets it until a server administrator frees it.
+/// A reserved name. Tokens, lines in nix.conf and audiences of identities may still name it, so nobody can use
+/// it until a server administrator frees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ReservedName {
@@ -14,7 +14,7 @@ pub struct ReservedName {
     pub kind: NameKind,
     /// The name, in the case in which it was made.
     pub name: Name,
-    /// When it was given up.
+    /// When it became reserved.
     #[serde(with = "time::serde::rfc3339")]
     pub reserved_at: OffsetDateTime,
 }

@@ -23,7 +23,7 @@ impl fmt::Display for InvalidRoot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{:?} is no root: {}. A root is github:OWNER, gitlab:HOST/GROUP, aws:ACCOUNT or \
+            "{:?} is not a valid root: {}. A root is github:OWNER, gitlab:HOST/GROUP, aws:ACCOUNT or \
              kubernetes:ISSUER",
             self.given, self.reason
         )
@@ -83,10 +83,10 @@ impl FromStr for ForgeRoot {
         };
         let (kind, value) = text
             .split_once(':')
-            .ok_or_else(|| invalid("it does not say which forge"))?;
+            .ok_or_else(|| invalid("it does not name a forge"))?;
         if value.is_empty() || text.len() > MAX_ROOT || !value.bytes().all(|b| b.is_ascii_graphic())
         {
-            return Err(invalid("what stands behind the colon is no name"));
+            return Err(invalid("the text after the colon is not a valid name"));
         }
         let words = |text: &str, more: &[u8]| {
             let allowed = |byte: u8| byte.is_ascii_alphanumeric() || more.contains(&byte);
@@ -140,8 +140,8 @@ impl fmt::Display for ForgeRoot {
     }
 }
 
-/// `POST /api/v1/orgs/{org}/roots`. An owner of the organisation asks for it; a server administrator, with a
-/// token that reaches everything, confirms it, or makes it confirmed at once.
+/// `POST /api/v1/orgs/{org}/roots`. An owner of the organisation requests it; a server administrator, with a
+/// token that reaches everything, confirms it, or creates it confirmed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -158,7 +158,7 @@ pub struct RootInfo {
     pub organization: Name,
     /// The root.
     pub root: ForgeRoot,
-    /// GitHub's number of the owner, remembered at the first use: who gets the name later is somebody else.
+    /// GitHub's number of the owner, remembered at the first use: a later owner of the name has another one.
     #[serde(default)]
     pub owner_id: Option<String>,
     /// When it was asked for.
@@ -167,7 +167,7 @@ pub struct RootInfo {
     /// By whom, where the account is there still.
     #[serde(default)]
     pub requested_by: Option<Name>,
-    /// When a server administrator confirmed it; until then it means nothing.
+    /// When a server administrator confirmed it; until then it has no effect.
     #[serde(with = "time::serde::rfc3339::option")]
     pub confirmed_at: Option<OffsetDateTime>,
 }

@@ -11,15 +11,15 @@ use crate::{FlakePattern, Name, Network, Permission, int64};
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CreateToken {
-    /// For whom; the caller where nothing is said. Another user only by a server administrator,
-    /// a service account of an organisation also by its administrators.
+    /// For whom; the caller by default. Another user only by a server administrator, a service account of an
+    /// organisation also by its administrators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user: Option<Name>,
     /// What it is for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<crate::schema::LineText>))]
     pub description: Option<String>,
-    /// Seconds from now; the server's default (90 days) where nothing is said, its maximum at most.
+    /// Seconds from now, up to the server's maximum. Default: the server's (90 days).
     #[serde(
         default,
         deserialize_with = "int64::option",
@@ -27,13 +27,13 @@ pub struct CreateToken {
     )]
     #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
-    /// Pull alone where nothing is said.
+    /// Default: only pull.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<Permission>>,
-    /// All that the minting token reaches where nothing is said.
+    /// Default: all that the creating token reaches.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub flakes: Option<Vec<FlakePattern>>,
-    /// Store paths whose closures alone may be read: base names, or full paths in the server's store
+    /// The only store paths whose closures may be read: base names, or full paths in the server's store
     /// directory. Each must be readable with the minting token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<crate::schema::StorePathText>>))]
@@ -43,7 +43,7 @@ pub struct CreateToken {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<crate::schema::PublicKeyText>>))]
     pub signed_by: Option<Vec<String>>,
-    /// Networks from which alone the token may be used.
+    /// The only networks from which the token may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<Network>>,
 }
@@ -67,7 +67,7 @@ impl std::fmt::Debug for MintedToken {
     }
 }
 
-/// What is kept of a token; never the token itself.
+/// The details of a token; never the token itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenInfo {
@@ -84,21 +84,21 @@ pub struct TokenInfo {
     pub permissions: Vec<Permission>,
     /// Which flakes it reaches.
     pub flakes: Vec<FlakePattern>,
-    /// Store paths whose closures alone it reads; empty: no such limit.
+    /// The only store paths whose closures it reads; empty: no such limit.
     #[serde(default)]
     pub closures: Vec<String>,
     /// Public keys of which one must have signed what it reads; empty: no such limit.
     #[serde(default)]
     pub signed_by: Vec<String>,
-    /// Networks from which alone it may be used; empty: from everywhere.
+    /// The only networks from which it may be used; empty: from everywhere.
     #[serde(default)]
     pub networks: Vec<Network>,
     /// The workload whose identity was exchanged for it.
     #[serde(default)]
     pub workload: Option<WorkloadInfo>,
-    /// The token that asked for it: it was minted or rotated with that one.
+    /// The token that asked for it: it was created or rotated with that one.
     pub parent: Option<Uuid>,
-    /// When it was minted.
+    /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it ends.
@@ -107,7 +107,7 @@ pub struct TokenInfo {
     /// When it was used last, within about a minute.
     #[serde(with = "time::serde::rfc3339::option")]
     pub last_used_at: Option<OffsetDateTime>,
-    /// Since when it is good for nothing.
+    /// Since when it is revoked.
     #[serde(with = "time::serde::rfc3339::option")]
     pub revoked_at: Option<OffsetDateTime>,
 }
@@ -120,13 +120,13 @@ pub struct TokenList {
     pub tokens: Vec<TokenInfo>,
 }
 
-/// `POST /api/v1/tokens/{id}/rotate`: a new token like that one, which ends; answered by
+/// `POST /api/v1/tokens/{id}/rotate`: replaces that token with a new one like it; answered by
 /// [`MintedToken`].
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RotateToken {
-    /// Seconds from now; where nothing is said, as long as the former one was made for.
+    /// Seconds from now. Default: the lifetime of the previous one.
     #[serde(
         default,
         deserialize_with = "int64::option",
@@ -134,8 +134,8 @@ pub struct RotateToken {
     )]
     #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
-    /// Seconds for which the former token goes on; it ends at once where nothing is said. What came of
-    /// it stands either way.
+    /// Seconds for which the previous token stays valid. Default: none. Tokens that it created stay valid
+    /// either way.
     #[serde(
         default,
         deserialize_with = "int64::option",
@@ -149,14 +149,15 @@ pub struct RotateToken {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenRevocation {
-    /// Tokens that were good until then: the one that was named, and all that came of it within its
-    /// account; with `with_made_for_others=true` those of other accounts too.
+    /// Tokens that were valid until then: the given one, and all that it created within its account; with
+    /// `with_made_for_others=true` those of other accounts too.
     pub ended: Vec<RevokedToken>,
-    /// What those have made for other accounts, which stands: each is good, or something that came of it.
+    /// What those have created for other accounts, which is not revoked: each is valid, or something that
+    /// it created.
     pub made_for_others: Vec<RevokedToken>,
 }
 
-/// A token that revoking another one ends or lets stand.
+/// A token that revoking another one ends, or does not end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RevokedToken {

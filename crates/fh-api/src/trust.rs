@@ -17,7 +17,7 @@ pub struct ConditionSpec {
     /// It is this text. Numbers and booleans are compared as JSON writes them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub equals: Option<String>,
-    /// It matches: `*` stands for anything but a slash, `**` for anything, `?` for one character.
+    /// It matches: `*` matches anything but a slash, `**` anything, `?` one character.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub glob: Option<String>,
     /// It is one of these texts.
@@ -28,7 +28,7 @@ pub struct ConditionSpec {
     pub all_of: Option<Vec<String>>,
 }
 
-/// `PUT /api/v1/orgs/{org}/trust/{policy}`, for the organisation's administrators: makes a policy, or
+/// `PUT /api/v1/orgs/{org}/trust/{policy}`, for the organisation's administrators: creates a policy, or
 /// replaces the one of that name unless `only_new` is set.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -36,10 +36,10 @@ pub struct ConditionSpec {
 pub struct SetTrustPolicy {
     /// Who vouches.
     pub provider: Provider,
-    /// The exact claim `iss`; the provider's usual one where nothing is said. None for AWS.
+    /// The exact claim `iss`; by default the provider's usual one. None for AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issuer: Option<String>,
-    /// Audiences, of which the token must carry one; this server's own where nothing is said.
+    /// Audiences, of which the token must carry one. Default: this server's own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub audiences: Vec<String>,
     /// All must hold. At least one has to bind the tenant.
@@ -60,11 +60,11 @@ pub struct SetTrustPolicy {
     /// most.
     #[serde(default)]
     pub pull_requests: bool,
-    /// Whether these workloads are the organisation's builders: where slices disagree about a path, what a
-    /// builder pushed goes before the rest. Owners alone say so.
+    /// Whether these workloads are the organisation's builders: if slices disagree about a path, what a builder
+    /// pushed is served. Only owners can set this.
     #[serde(default)]
     pub builder: bool,
-    /// Seconds that an exchanged token lasts at most; one hour where nothing is said.
+    /// The maximum lifetime of an exchanged token, in seconds. Default: one hour.
     #[serde(
         default,
         deserialize_with = "int64::option",
@@ -74,7 +74,7 @@ pub struct SetTrustPolicy {
     /// The issuer's keys (RFC 7517), for one that the server cannot reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jwks: Option<Value>,
-    /// Whether only a new policy is made: where one of that name has other content, it stays, and the answer is 409.
+    /// Whether only a new policy is created: if one of that name has other content, it stays, and the answer is 409.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub only_new: bool,
 }
@@ -115,7 +115,7 @@ pub struct TrustPolicyInfo {
     pub role: Role,
     /// Whether narrower tokens may be derived.
     pub mint: bool,
-    /// Whether pull requests and forks hold the role too.
+    /// Whether pull requests and forks have the role too.
     pub pull_requests: bool,
     /// Whether these workloads are the organisation's builders.
     pub builder: bool,
@@ -123,7 +123,7 @@ pub struct TrustPolicyInfo {
     pub max_lifetime: u64,
     /// Whether the keys were given with the policy, and are not fetched.
     pub inline_keys: bool,
-    /// When it was made.
+    /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// When it let somebody in last, within about a minute.
@@ -140,7 +140,7 @@ pub struct TrustPolicyList {
 }
 
 /// `POST /api/v1/orgs/{org}/trust-test`, for the organisation's administrators: what the policies make
-/// of an identity. Nobody is let in by it, and nothing is remembered.
+/// of an identity. This grants no access and changes nothing.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -159,7 +159,7 @@ impl std::fmt::Debug for TestTrust {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TrustTest {
-    /// Why the identity itself is refused (signature, times, issuer); absent where it is good.
+    /// Why the identity itself is refused (signature, times, issuer); absent if it is valid.
     pub refused: Option<String>,
     /// The claims, unverified where `refused` says so.
     pub claims: Value,

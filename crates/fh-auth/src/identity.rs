@@ -32,10 +32,10 @@ const MIN_MODULUS: usize = 256;
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum IdentityError {
     /// No JWT, or too long for one.
-    #[error("this is no identity token")]
+    #[error("this is not an identity token")]
     Malformed,
     /// It does not say until when it is good.
-    #[error("the identity token has no end (exp)")]
+    #[error("the identity token has no expiry (exp)")]
     NoEnd,
     /// Past its end.
     #[error("the identity token has expired")]
@@ -44,7 +44,7 @@ pub enum IdentityError {
     #[error("the identity token is not valid yet: is a clock wrong?")]
     NotYetValid,
     /// An algorithm that is not taken.
-    #[error("the identity token's algorithm is not taken here")]
+    #[error("the identity token's algorithm is not accepted here")]
     Algorithm,
     /// The issuer has no such key.
     #[error("the identity token is signed with a key that its issuer does not have")]
@@ -58,13 +58,13 @@ pub enum IdentityError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum KeySetError {
     /// Not a JSON Web Key Set (RFC 7517).
-    #[error("this is no JSON Web Key Set: it needs a list \"keys\"")]
+    #[error("this is not a JSON Web Key Set: it needs a list \"keys\"")]
     Malformed,
     /// There is nothing in it to check a signature with.
     #[error("no key of the set can check signatures")]
     Empty,
     /// Somebody has published a secret.
-    #[error("the set holds a private or symmetric key: give the public ones alone")]
+    #[error("the set holds a private or symmetric key: give only public keys")]
     Secret,
 }
 

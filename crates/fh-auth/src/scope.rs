@@ -13,20 +13,20 @@ pub enum ScopeError {
     #[error("this token lacks the permission \"mint\"")]
     MayNotMint,
     /// A permission that the minting token does not have.
-    #[error("this token lacks the permission \"{0}\", so it cannot give it away")]
+    #[error("this token lacks the permission \"{0}\", so it cannot grant it")]
     Permission(Permission),
     /// Flakes that the minting token does not reach.
-    #[error("this token does not reach {0}, so it cannot give that away")]
+    #[error("this token does not reach {0}, so it cannot grant that")]
     Flakes(FlakePattern),
     /// A public key whose signatures do not open anything to the minting token.
-    #[error("this token reads only what other keys have signed, so it cannot give away {0}")]
+    #[error("this token reads only what other keys have signed, so it cannot grant {0}")]
     SignedBy(Box<PublicKey>),
     /// A network from which the minting token may not be used.
-    #[error("this token may not be used from {0}, so it cannot give that away")]
+    #[error("this token may not be used from {0}, so it cannot grant that")]
     Network(Network),
     /// A token for some paths only that could do more than read them.
     #[error(
-        "a token that reads certain paths only can have the permissions pull and mint, not \"{0}\""
+        "a token that reads only certain paths can have the permissions pull and mint, not \"{0}\""
     )]
     NotForPaths(Permission),
     /// A token that could do nothing.

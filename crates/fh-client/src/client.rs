@@ -317,16 +317,16 @@ fn prefix_of(token: &str) -> Option<&'static str> {
                 .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
     };
     if ["bearer", "basic", "token"].contains(&first.trim_end_matches(':').to_lowercase().as_str()) {
-        return Some("it begins with the name of a scheme, such as `Bearer`: give the token alone");
+        return Some("it begins with the name of a scheme, such as `Bearer`: give only the token");
     }
     if first.to_lowercase().starts_with("authorization") {
-        return Some("it is a whole Authorization header: give the token alone");
+        return Some("it is a whole Authorization header: give only the token");
     }
     if first == "machine" {
-        return Some("it is a line of a netrc file: give the token alone");
+        return Some("it is a line of a netrc file: give only the token");
     }
     if first == "export" || first.split_once('=').is_some_and(|(name, _)| is_name(name)) {
-        return Some("it begins with the name of a variable: give the token alone");
+        return Some("it begins with the name of a variable: give only the token");
     }
     None
 }

@@ -60,7 +60,7 @@ mod tests {
         assert_eq!(deadline.hold(async { Ok(1) }).await.unwrap(), 1);
         let forever = std::future::pending::<Result<()>>();
         let error = deadline.hold(forever).await.unwrap_err();
-        assert_eq!(error.to_string(), "the time allowed is over (0.02 s)");
+        assert_eq!(error.to_string(), "the time limit of 0.02 s was reached");
         for never in [Deadline::default(), Deadline::after(Duration::MAX)] {
             let wait = tokio::time::timeout(Duration::from_millis(20), never.passed());
             assert!(wait.await.is_err());

@@ -21,7 +21,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[non_exhaustive]
 pub enum Error {
     /// A text that is no address of a server.
-    #[error("{given:?} is no address of a server: {reason}")]
+    #[error("{given:?} is not a valid server address: {reason}")]
     InvalidServerUrl {
         /// What was given, shortened.
         given: String,
@@ -66,7 +66,7 @@ pub enum Error {
     },
 
     /// Something answers at this address, but it is no fh server.
-    #[error("{url} is no fh server: {reason}")]
+    #[error("{url} is not an fh server: {reason}")]
     NotAnFhServer {
         /// The server's address.
         url: String,
@@ -93,14 +93,14 @@ pub enum Error {
     },
 
     /// FlakeHub has no such project, or does not show it.
-    #[error("FlakeHub knows no flake {flake}, or your token may not see it")]
+    #[error("FlakeHub has no flake {flake}, or your token may not see it")]
     NoSuchProject {
         /// The flake.
         flake: String,
     },
 
     /// A cache for another store directory.
-    #[error("the cache holds paths of {theirs}, and these are of {ours}")]
+    #[error("the cache holds paths of {theirs}, but these are of {ours}")]
     OtherStoreDir {
         /// The cache's.
         theirs: String,
@@ -168,7 +168,7 @@ pub enum Error {
 
     /// Something before the server takes no request of this size: a 413 that is not the fh API's.
     #[error(
-        "something before the server refuses a request of this size: {url} answered with status 413{}",
+        "something in front of the server refuses a request of this size: {url} answered with status 413{}",
         excerpt_clause(excerpt)
     )]
     TooLargeForProxy {
@@ -179,7 +179,7 @@ pub enum Error {
     },
 
     /// A successful answer that does not hold what the API says it holds.
-    #[error("{url} gave an answer that cannot be understood: {reason}")]
+    #[error("{url} gave an invalid answer: {reason}")]
     InvalidAnswer {
         /// What was asked.
         url: String,
@@ -275,7 +275,7 @@ pub enum Error {
     },
 
     /// nix printed something that cannot be understood.
-    #[error("the output of `{command}` cannot be understood: {reason}")]
+    #[error("the output of `{command}` cannot be parsed: {reason}")]
     NixOutput {
         /// The command line, shortened.
         command: String,
@@ -304,7 +304,7 @@ pub enum Error {
     },
 
     /// A file that is not below the store.
-    #[error("{} does not lead into the store {store_dir}", path.display())]
+    #[error("{} is not a link into the store {store_dir}", path.display())]
     NotInStore {
         /// What was given.
         path: PathBuf,
@@ -320,7 +320,7 @@ pub enum Error {
     },
 
     /// An argument that nix could take for an option.
-    #[error("{argument:?} is no store path and no installable: it begins with a dash")]
+    #[error("{argument:?} is neither a store path nor an installable: it begins with a dash")]
     OptionLike {
         /// What was given.
         argument: String,
@@ -338,7 +338,7 @@ pub enum Error {
     },
 
     /// Something was not done within the time that it was given.
-    #[error("the time allowed is over ({} s)", allowed.as_secs_f64())]
+    #[error("the time limit of {} s was reached", allowed.as_secs_f64())]
     OutOfTime {
         /// How much that was.
         allowed: std::time::Duration,

@@ -14,7 +14,7 @@ use crate::regular::Refused;
 #[non_exhaustive]
 pub enum Error {
     /// The netrc file is not understood; it is left alone.
-    #[error("netrc not understood at line {line}, column {column}: {reason}")]
+    #[error("invalid netrc at line {line}, column {column}: {reason}")]
     NetrcSyntax {
         /// Line, counted from 1.
         line: usize,
@@ -47,7 +47,7 @@ pub enum Error {
         host: String,
     },
     /// A line of nix.conf, or of a file included from it, that Nix would not accept either.
-    #[error("{} not understood at line {line}, column {column}: {reason}", path.display())]
+    #[error("{} is invalid at line {line}, column {column}: {reason}", path.display())]
     NixConfSyntax {
         /// The file, as it is named in the configuration.
         path: PathBuf,

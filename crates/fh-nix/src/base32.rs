@@ -71,7 +71,7 @@ fn decode_into(text: &str, bytes: &mut [u8]) -> Result<()> {
         let value = VALUES[usize::from(character)];
         if value == NONE {
             return Err(error(
-                "it holds a character that is none of 0-9, a-z without e, o, t, u",
+                "it holds a character other than 0-9, a-z without e, o, t, u",
             ));
         }
         let (byte, shift) = (position * 5 / 8, position * 5 % 8);

@@ -301,7 +301,7 @@ impl Fields {
 fn once<T>(key: &str, place: &mut Option<T>, value: T) -> Result<(), String> {
     match place.replace(value) {
         None => Ok(()),
-        Some(_) => Err(format!("{key} stands there twice")),
+        Some(_) => Err(format!("{key} appears twice")),
     }
 }
 

@@ -35,7 +35,7 @@ pub struct PathInfos {
 /// Reads the output of `nix path-info --json`, whichever Nix wrote it.
 ///
 /// # Errors
-/// When it is no JSON or none of the known shapes, when a path lies outside of `store_dir` or stands there twice, and
+/// When it is no JSON or none of the known shapes, when a path lies outside of `store_dir` or appears twice, and
 /// when a field that a [`PathInfo`] needs is missing or bad; the error names the path and the field.
 pub fn parse_path_infos(json: &[u8], store_dir: &StoreDir) -> Result<PathInfos> {
     let mut collector = Collector {
@@ -90,7 +90,7 @@ impl Collector<'_> {
         };
         let object = element
             .as_object()
-            .ok_or_else(|| shape("an element of the array is no object"))?;
+            .ok_or_else(|| shape("an element of the array is not an object"))?;
         let path = object
             .get("path")
             .and_then(Value::as_str)
@@ -122,7 +122,7 @@ impl Collector<'_> {
         let store_path = parse_path(path, naming, self.store_dir)?;
         if !self.seen.insert(store_path.clone()) {
             return Err(Error::PathInfoShape {
-                problem: format!("{} stands there twice", quoted(path)),
+                problem: format!("{} appears twice", quoted(path)),
             });
         }
         match object {
@@ -193,7 +193,7 @@ impl<'de> Visitor<'de> for TopLevel<'_, '_> {
         } else if !info {
             "there are neither full store paths nor info".to_owned()
         } else if !matches!(version, Some(2 | 3)) {
-            format!("its version is {version:?}, where 2 and 3 are known")
+            format!("its version is {version:?}, but only 2 and 3 are supported")
         } else if store_dir.as_deref() != Some(collector.store_dir.as_str()) {
             format!(
                 "its storeDir is {store_dir:?} instead of {:?}",

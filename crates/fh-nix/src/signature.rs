@@ -143,7 +143,7 @@ impl FromStr for PublicKey {
                 name: name.into(),
                 key,
             })
-            .ok_or_else(|| error("it is no point of the curve, or a weak one"))
+            .ok_or_else(|| error("it is not a point of the curve, or a weak one"))
     }
 }
 

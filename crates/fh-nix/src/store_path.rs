@@ -77,7 +77,7 @@ impl StoreDir {
             .and_then(|rest| rest.strip_prefix('/'))
             .ok_or_else(|| Error::StorePath {
                 path: quoted(path),
-                problem: format!("it does not lie in {}", self.0),
+                problem: format!("it is not in {}", self.0),
             })?
             .parse()
     }

@@ -52,7 +52,10 @@ pub(crate) async fn server_keys(
         })
         .await?;
     if made > 0 {
-        tracing::info!(organizations = made, "made signing keys of organisations");
+        tracing::info!(
+            organizations = made,
+            "created signing keys of organisations"
+        );
     }
     let keys = database
         .read(move |connection| Ok(Keys::load(connection, mode)))
@@ -165,7 +168,7 @@ fn administrator_token(
         &NewToken {
             account_id: account.id,
             parent_id: None,
-            description: Some("made by the server for its administrator"),
+            description: Some("created by the server for its administrator"),
             scope: &TokenScope::unrestricted(),
             path_set_id: None,
             claims: None,

@@ -82,7 +82,7 @@ pub(crate) enum ApiError {
     #[error("not found")]
     NotFound,
     /// The address exists, the method does not (405).
-    #[error("this address does not take that method")]
+    #[error("this address does not accept that method")]
     MethodNotAllowed,
     /// It exists already, or the state does not allow this now (409).
     #[error("{0}")]
@@ -101,7 +101,7 @@ pub(crate) enum ApiError {
     Unavailable(String),
     /// What decides about access changed between the decision and its transaction, and nothing was
     /// written. The request is handled again ([`is_stale`]); where that does not help, 503.
-    #[error("what decides about access keeps changing, try again")]
+    #[error("the access rules keep changing, try again")]
     Stale,
     /// The server failed. The source goes to the log, never to the caller (500).
     #[error("the server failed")]
@@ -117,7 +117,7 @@ impl ApiError {
     /// The disk is full: 503, since somebody may make room.
     pub(crate) fn no_room() -> Self {
         Self::Unavailable(
-            "the server has no room left on its disk; what takes access away is still done"
+            "the server has no room left on its disk; only requests that remove access are still carried out"
                 .to_owned(),
         )
     }
@@ -150,7 +150,7 @@ impl ApiError {
             Self::Internal(_) => {
                 "the server failed to answer; its log has more under the request id".to_owned()
             }
-            Self::NotFound => "not found, or not yours to see".to_owned(),
+            Self::NotFound => "not found, or you do not have access".to_owned(),
             Self::BadRequest(_)
             | Self::InvalidContent(_)
             | Self::Unauthorized(_)

@@ -270,7 +270,7 @@ impl Integrity {
             for nar_hash in new.iter().take(NAMED) {
                 tracing::error!(
                     nar_hash = nar_hash.to_base32(),
-                    "a stored NAR was found to be damaged by another process: it is not offered until it is sent again"
+                    "another process found that a stored NAR is damaged: it is not offered until it is sent again"
                 );
             }
             if let Some(more) = new.len().checked_sub(NAMED).filter(|&more| more > 0) {
@@ -285,7 +285,7 @@ impl Integrity {
         } else if !new.is_empty() {
             tracing::error!(
                 damaged = new.len(),
-                "stored NARs are damaged since before the start; `fh serve --check` names them"
+                "stored NARs were damaged before the start; `fh serve --check` names them"
             );
         }
         told.seen = Some(marks);

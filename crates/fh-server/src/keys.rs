@@ -42,7 +42,7 @@ pub(crate) enum KeyError {
     #[error("the database has no {0}")]
     Missing(&'static str),
     /// A stored secret is none.
-    #[error("the stored key {name:?} is not usable")]
+    #[error("the stored key {name:?} is invalid")]
     Unusable {
         /// The key's name.
         name: String,
@@ -50,7 +50,7 @@ pub(crate) enum KeyError {
         source: Source,
     },
     /// There are no random numbers, or its name is not fit for a key.
-    #[error("cannot make a key")]
+    #[error("cannot create a key")]
     Make(#[source] Source),
 }
 

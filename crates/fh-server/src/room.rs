@@ -127,14 +127,14 @@ impl Room {
                 self.shared.given_up.store(true, Ordering::SeqCst);
                 *self.remembered() = None;
                 tracing::error!(
-                    "the disk is full: the reserve is used for taking access away, and nothing else is done \
-                     until there is room"
+                    "the disk is full: the reserve is used to remove access, and nothing else is written until \
+                     there is space"
                 );
                 true
             }
             Err(error) if error.kind() == io::ErrorKind::NotFound => false,
             Err(error) => {
-                tracing::error!(error = %chain(&error), path = %path.display(), "cannot give the reserve up");
+                tracing::error!(error = %chain(&error), path = %path.display(), "cannot give up the reserve");
                 false
             }
         }
@@ -243,7 +243,7 @@ pub(crate) async fn watch(state: AppState) {
         };
         if was_kept && !kept {
             tracing::error!(
-                "there is no room on the disk for a reserve: nothing is written but what takes access away"
+                "there is no space on the disk for a reserve: only what removes access is written"
             );
         }
         was_kept = kept;

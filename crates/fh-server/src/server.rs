@@ -191,7 +191,9 @@ pub(crate) async fn open(
     tenure: Tenure,
 ) -> Result<AppState, ServerError> {
     if tenure.is_shared() && database::is_older(&settings.data_dir)? {
-        tracing::info!("waiting for the former server to end: the schema of the database changes");
+        tracing::info!(
+            "waiting for the previous server to end: the schema of the database changes"
+        );
         tenure.others_gone().await;
     }
     let database = Database::open(&settings.data_dir)?;
@@ -286,7 +288,7 @@ async fn collect_alone(state: AppState) {
     let tenure = state.tenure();
     tenure.others_gone().await;
     if let Err(error) = state.notice_others().await {
-        tracing::warn!(error = %chain(&error), "cannot see what the former server has written last");
+        tracing::warn!(error = %chain(&error), "cannot see what the previous server wrote last");
     }
     tenure.is_alone();
     let storage = state.storage().clone();

@@ -224,7 +224,7 @@ impl AppState {
         if self.database().notice_others().await?
             && let Err(error) = self.reload_keys().await
         {
-            tracing::error!(error = %chain(&error), "cannot read the signing keys anew");
+            tracing::error!(error = %chain(&error), "cannot read the signing keys again");
         }
         Ok(())
     }

@@ -92,7 +92,7 @@ impl Tenure {
         }
         let has_former = is_taken(&asked).map_err(failed(DRAINING_FILE))?;
         if has_former {
-            tracing::info!("the former server still answers what it has accepted");
+            tracing::info!("the previous server still answers what it has accepted");
         }
         Ok(Self {
             shared: Arc::new(Shared {
@@ -121,7 +121,7 @@ impl Tenure {
                 Ok(false) => return,
                 Ok(true) => {}
                 Err(error) => {
-                    tracing::warn!(%error, "cannot ask whether the former server is gone");
+                    tracing::warn!(%error, "cannot ask whether the previous server is gone");
                 }
             }
             tokio::time::sleep(PAUSE).await;

@@ -75,8 +75,8 @@ pub(super) async fn settings(daemon: Daemon) -> Result<Settings, Finding> {
                     Ok(values) => Ok(Settings { values }),
                     Err(error) => Err(Finding::failed(
                         "nix.conf",
-                        format!("what Nix says of its settings cannot be understood: {error}"),
-                        format!("nix {} --json   shows what Nix says", words.join(" ")),
+                        format!("cannot parse the settings that Nix printed: {error}"),
+                        format!("nix {} --json   shows what Nix prints", words.join(" ")),
                     )),
                 };
             }
@@ -90,7 +90,7 @@ pub(super) async fn settings(daemon: Daemon) -> Result<Settings, Finding> {
     }
     Err(Finding::failed(
         "nix.conf",
-        format!("Nix does not say what its settings are: {complaint}"),
+        format!("Nix does not print its settings: {complaint}"),
         fix,
     ))
 }
@@ -99,7 +99,7 @@ pub(super) async fn settings(daemon: Daemon) -> Result<Settings, Finding> {
 pub(super) fn last_line(stderr: &[u8]) -> String {
     let text = String::from_utf8_lossy(stderr);
     let line = text.lines().rfind(|line| !line.trim().is_empty());
-    line.unwrap_or("it says nothing").trim().to_owned()
+    line.unwrap_or("it printed no message").trim().to_owned()
 }
 
 #[cfg(test)]
@@ -123,6 +123,6 @@ mod tests {
     #[test]
     fn the_last_line_that_says_something_counts() {
         assert_eq!(last_line(b"one\n  two\n\n"), "two");
-        assert_eq!(last_line(b""), "it says nothing");
+        assert_eq!(last_line(b""), "it printed no message");
     }
 }

@@ -50,7 +50,7 @@ pub(super) async fn substitute(
     let Some(smallest) = candidates.first() else {
         return Finding::skipped(
             NAME,
-            "there is nothing yet that you may read, so it could not be tried",
+            "there is nothing yet that you may read, so this was not tested",
         )
         .fix("push something, or ask for a grant: `fh list flakes` shows what you may read");
     };
@@ -86,7 +86,7 @@ pub(super) async fn substitute(
                 daemon,
             );
             let by = if has_daemon {
-                "(all that could be tried is in your store: tried by itself, not through the daemon)"
+                "(into a temporary store, not through the daemon: all that could be tested is in your store)"
             } else {
                 "into a temporary store"
             };
@@ -186,7 +186,7 @@ async fn candidates(
 /// A server of another kind names no path to try: Nix asks it for what it is.
 async fn ping(site: &Site, daemon: Daemon) -> Finding {
     let Some(substituter) = &site.substituter else {
-        return Finding::skipped(NAME, "the server does not say where it serves");
+        return Finding::skipped(NAME, "the server does not report the address of its cache");
     };
     let mut command = nix::command("nix", daemon);
     command
@@ -194,7 +194,7 @@ async fn ping(site: &Site, daemon: Daemon) -> Finding {
         .args(["store", "ping", "--store", substituter.as_str()]);
     outcome(
         command,
-        &format!("Nix reads from {substituter} (no path was tried)"),
+        &format!("Nix reads from {substituter} (no path was tested)"),
         &setup::log_in(site, daemon),
         &format!("nix store ping --store {substituter} -vv"),
     )
@@ -218,10 +218,7 @@ async fn outcome(mut command: Command, success: &str, log_in: &str, again: &str)
         ),
         Err(_) => Finding::failed(
             NAME,
-            format!(
-                "Nix did not come to an end within {} seconds",
-                PATIENCE.as_secs()
-            ),
+            format!("Nix did not finish within {} seconds", PATIENCE.as_secs()),
             remedy("", log_in, again),
         ),
     }
@@ -249,7 +246,7 @@ fn remedy(complaint: &str, log_in: &str, again: &str) -> String {
     if OF_LOGIN.iter().any(|words| complaint.contains(words)) {
         log_in.to_owned()
     } else {
-        format!("{again}   shows more; first mend what failed above")
+        format!("{again}   shows more; first fix what failed above")
     }
 }
 
@@ -260,7 +257,7 @@ mod tests {
     #[test]
     fn what_nix_complains_of_has_a_remedy() {
         const AGAIN: &str =
-            "nix-store --realise /nix/store/x -vv   shows more; first mend what failed above";
+            "nix-store --realise /nix/store/x -vv   shows more; first fix what failed above";
         for (complaint, expected) in [
             (
                 "warning: ignoring substitute for '/nix/store/x' from 'https://h', as it's not signed by any of \

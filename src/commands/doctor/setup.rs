@@ -34,11 +34,11 @@ pub(super) fn netrc(
     const NAME: &str = "netrc";
     let path = settings.text("netrc-file").unwrap_or("/etc/nix/netrc");
     let Some(token) = token else {
-        return Finding::skipped(NAME, "there is no token that it could hold");
+        return Finding::skipped(NAME, "there is no token to put into it");
     };
     // Nix asks the substituter, whose host comes first.
     let Some(host) = site.hosts.first() else {
-        return Finding::skipped(NAME, "the server names no host");
+        return Finding::skipped(NAME, "the server reports no host");
     };
     let text = match regular::read(Path::new(path), NETRC_LIMIT) {
         Ok(Some(text)) => text,
@@ -52,7 +52,7 @@ pub(super) fn netrc(
         Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
             return Finding::skipped(
                 NAME,
-                format!("Nix reads {path}, which only an administrator can look at"),
+                format!("Nix reads {path}, which only an administrator can read"),
             )
             .fix("sudo fh doctor");
         }
@@ -116,7 +116,7 @@ pub(super) fn substituters(settings: &Settings, site: &Site, daemon: Daemon) -> 
     let Some(whole) = &site.substituter else {
         return vec![Finding::skipped(
             NAME,
-            "the server does not say where it serves",
+            "the server does not report the address of its cache",
         )];
     };
     let found: Vec<&str> = settings
@@ -133,7 +133,7 @@ pub(super) fn substituters(settings: &Settings, site: &Site, daemon: Daemon) -> 
     if wanted.is_empty() {
         return vec![Finding::skipped(
             NAME,
-            "there is nothing yet that you may read, and so nothing to read from",
+            "there is nothing yet that you may read, so Nix needs no substituter",
         )];
     }
     judged(&found, &wanted, whole.as_str())
@@ -171,7 +171,7 @@ impl Judgement {
             }
             Self::Surplus(url) => Finding::warning(
                 name,
-                format!("Nix asks {url}, which a login would not set up for you any more"),
+                format!("Nix asks {url}, which a login would no longer set up for you"),
             )
             .fix(log_in),
         }

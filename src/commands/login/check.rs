@@ -75,7 +75,7 @@ pub(super) async fn token(
         ServerKind::Attic => {
             let Some((base, cache)) = attic_cache(&site.server) else {
                 return Err(CommandError::failed(format!(
-                    "{} names no cache of an attic server",
+                    "{} does not name a cache of an attic server",
                     site.server
                 )));
             };
@@ -112,8 +112,8 @@ pub(super) fn shape(
                 claims.iss
             ))
             .hint(format!(
-                "Log in there, or get a token of {server}. If the server was set up anew, its \
-                 earlier tokens are void."
+                "Log in there, or get a token of {server}. If the server was set up again, its earlier tokens \
+                 are no longer valid."
             )));
         }
     }
@@ -145,7 +145,7 @@ pub(super) fn shape(
             human::timestamp(end),
             human::relative(end, now)
         ));
-        return Err(match skew("still good").filter(|_| end > here) {
+        return Err(match skew("still valid").filter(|_| end > here) {
             Some(clocks) => error.hint(clocks),
             None => error.hint(another(site)),
         });
@@ -154,12 +154,12 @@ pub(super) fn shape(
         time(times.nbf).filter(|begin| begin.unix_timestamp() > now.unix_timestamp() + LEEWAY)
     {
         let error = CommandError::failed(format!(
-            "this token is not good before {} ({})",
+            "this token is not valid before {} ({})",
             human::timestamp(begin),
             human::relative(begin, now)
         ));
-        return Err(error.hint(skew("good already").unwrap_or_else(|| {
-            "The clock of this machine, or of the one that made the token, is wrong.".to_owned()
+        return Err(error.hint(skew("already valid").unwrap_or_else(|| {
+            "The clock of this machine, or of the one that created the token, is wrong.".to_owned()
         })));
     }
     Ok(expires_at)
@@ -207,9 +207,8 @@ pub(super) fn offline(
         return Ok(expires_at);
     }
     Err(
-        CommandError::failed(format!("this is not a token of {server}")).hint(format!(
-            "Such a token {form}. --offline checks no more than that."
-        )),
+        CommandError::failed(format!("this is not a token of {server}"))
+            .hint(format!("Such a token {form}. --offline checks only that.")),
     )
 }
 
@@ -244,7 +243,7 @@ const FLAKEHUB_PREFIX: &str = "flakehub1_";
 
 fn another(site: &Site) -> String {
     match (&site.token_page, site.kind) {
-        (Some(page), _) => format!("Make another one: {page}"),
+        (Some(page), _) => format!("Create another one: {page}"),
         (None, ServerKind::Attic) => {
             "Get another one from an administrator of the server (`atticadm make-token`)."
                 .to_owned()
@@ -261,8 +260,8 @@ fn refused(site: &Site, token: &SecretString, error: ClientError) -> CommandErro
     let is_ours = fh_auth::read_unverified(token.expose_secret()).is_ok();
     match (&error, site.kind) {
         (ClientError::Unauthorized { .. }, ServerKind::Fh) if !is_ours => CommandError::from(error)
-            .context(format!("what was given is no token of {server}"))
-            .replace_hints("A token begins with fh1_ and is one long word: give it whole."),
+            .context(format!("this is not a token of {server}"))
+            .replace_hints("A token begins with fh1_ and is one long word: give all of it."),
         (ClientError::Unauthorized { .. }, _) => CommandError::from(error)
             .context(format!("{server} does not accept this token"))
             .replace_hints(another(site)),

@@ -62,7 +62,7 @@ pub(super) async fn agree(
         return Ok(());
     }
     let (server, hosts) = (&site.server, unknown.join(" and "));
-    let sentence = format!("{server} says that it is also at {hosts}");
+    let sentence = format!("{server} reports that it is also at {hosts}");
     if arguments.dry_run {
         context.output.warning(&format!(
             "{sentence}, and a login would write your token into the netrc for that"
@@ -71,7 +71,7 @@ pub(super) async fn agree(
     }
     if arguments.may_ask(context) {
         context.output.warning(&format!(
-            "{sentence}. Whoever is there gets your token from Nix, and an entry of the netrc."
+            "{sentence}. Nix would send your token there, from a new entry in the netrc."
         ));
         let question = format!("Write the token into the netrc for {hosts}?");
         if terminal::confirm(&question, false).await? {
@@ -84,10 +84,10 @@ pub(super) async fn agree(
         .map(|host| format!("--allow-cache-host {host}"))
         .collect();
     Err(CommandError::failed(format!(
-        "{sentence}, which would get your token, and nobody can be asked whether it may"
+        "{sentence}, which would get your token, and there is no terminal to ask on"
     ))
     .hint(format!(
-        "If that is right: `{}`. With `--no-netrc` the token is written for no host.",
+        "To allow this: `{}`. With `--no-netrc` the token is written for no host.",
         options.join(" ")
     ))
     .hint("Nothing was changed."))

@@ -56,7 +56,7 @@ impl Session<'_> {
             && let Err(error) = logout::take_back(&self.report.site.server, self.context)
         {
             self.context.output.warning(&format!(
-                "the login could not be taken back: {}",
+                "the login could not be removed: {}",
                 error.sentence()
             ));
         }
@@ -136,7 +136,7 @@ impl Session<'_> {
                     due = halfway(asked, end).map(|due| due.max(Instant::now() + FIRST_WAIT / 2));
                     wait = FIRST_WAIT;
                     if told {
-                        self.context.output.remark("The token is fresh again.");
+                        self.context.output.remark("The token was renewed.");
                     }
                     (told, told_of_end) = (false, false);
                 }
@@ -155,7 +155,7 @@ impl Session<'_> {
 
     fn warn(&self, error: &CommandError) {
         self.context.output.warning(&format!(
-            "the token for {} could not be renewed, and the command goes on: {}",
+            "the token for {} could not be renewed, and the command continues: {}",
             self.report.site.server,
             error.sentence()
         ));
@@ -204,7 +204,7 @@ async fn accompany(running: &mut Child, signals: &mut Signals) -> Result<ExitSta
         tokio::select! {
             status = running.wait() => return status.map_err(|error| {
                 CommandError::new(Status::Failed, error)
-                    .context("cannot learn how the command ended")
+                    .context("cannot find out how the command ended")
             }),
             came = signals.next() => came.pass_on(running),
         }

@@ -14,22 +14,21 @@ use crate::error::CommandError;
 /// The options that choose the addresses.
 #[derive(Debug, Args)]
 pub(super) struct LineOptions {
-    /// Read from these organisations alone, in this order: names separated by commas, or '*' for what the
-    /// server names
+    /// Read only from these organisations, in this order: names separated by commas, or '*' for the server's
+    /// list
     ///
-    /// Of two contents for one path Nix takes that of the organisation that it asks first. Without it, where
-    /// you are in several organisations: one after the other in the order in which you joined them. Later
-    /// logins do the same.
+    /// If two organisations have different contents for a path, Nix takes that of the first one. The default is
+    /// all your organisations, in the order in which you joined them. Later logins do the same.
     #[arg(long, value_name = "ORG,…", value_parser = organizations, conflicts_with_all = ["offline", "root"])]
     organizations: Option<Reading>,
 
-    /// Read from the root of the server: everything that you read there, as one
+    /// Read from the root address of the server: everything that you may read there, together
     ///
-    /// Paths about which two of your organisations disagree are not served there. Later logins do the same.
+    /// It does not serve paths for which two of your organisations have different contents. Later logins do the same.
     #[arg(long, conflicts_with = "offline")]
     root: bool,
 
-    /// Read from this organisation alone, with a token that is narrowed to it
+    /// Read only from this organisation, with a token that is limited to it
     #[arg(long, value_name = "ORG", conflicts_with_all = ["offline", "root", "organizations"], add = crate::completion::organizations())]
     pub(super) org: Option<Name>,
 }
@@ -70,7 +69,7 @@ impl LineOptions {
             return Ok(());
         }
         Err(CommandError::usage(format!(
-            "{} is no fh server: --org, --organizations and --root say nothing to it",
+            "{} is not an fh server: --org, --organizations and --root do not apply to it",
             site.server
         )))
     }
@@ -110,7 +109,7 @@ pub(crate) async fn ask(
                 let names: Vec<&str> = names.iter().map(Name::as_str).collect();
                 Err(CommandError::from(error)
                     .context(format!(
-                        "{server} has no organisation {} in which you may read something",
+                        "{server} has no organisation {} that you may read from",
                         names.join(" or ")
                     ))
                     .replace_hints("`fh org list` shows your organisations."))
@@ -138,7 +137,7 @@ fn line(site: &Site, info: SubstituterInfo) -> Result<Line, CommandError> {
     let server = &site.server;
     let named = info.url.parse::<ServerUrl>();
     let url = named.map_err(|error| {
-        CommandError::from(error).context(format!("{server} names a substituter that is none"))
+        CommandError::from(error).context(format!("{server} reports an invalid substituter"))
     })?;
     let is_part = site.substituter.as_ref().is_some_and(|substituter| {
         let rest = url.as_str().strip_prefix(substituter.as_str());
@@ -146,7 +145,7 @@ fn line(site: &Site, info: SubstituterInfo) -> Result<Line, CommandError> {
     });
     if !is_part {
         return Err(CommandError::failed(format!(
-            "{server} names a substituter that is no part of it: {url}"
+            "{server} reports a substituter that is not part of it: {url}"
         )));
     }
     let keys = info.public_keys.iter();
@@ -164,7 +163,7 @@ impl Line {
     /// Whose it is, in words.
     pub(crate) fn about(&self) -> String {
         let Some(organization) = &self.organization else {
-            return "all that you read there".to_owned();
+            return "all that you may read there".to_owned();
         };
         match self.standing {
             Some(Standing::Own) => format!("your organisation {organization}"),

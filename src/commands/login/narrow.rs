@@ -78,9 +78,9 @@ pub(super) async fn narrow(
         Decision::IsNarrow => return Ok(Narrowed::Same(None)),
         Decision::Cannot => {
             return Ok(Narrowed::Same(Some(format!(
-                "this token cannot be narrowed to {org}, because it may not mint. Nix reads {org} alone, \
-                 by its address; but whoever gets hold of the token reads all that it reads.\n\
-                 A narrower one: `fh token create --flake '{org}/*'`"
+                "this token cannot be limited to {org}, because it lacks the permission mint. Nix reads only \
+                 {org}, by its address; but anyone who gets the token can read all that it can.\n\
+                 Create a limited one: `fh token create --flake '{org}/*'`"
             ))));
         }
         Decision::Mint => {}
@@ -93,7 +93,7 @@ pub(super) async fn narrow(
     }
     if !change {
         return Ok(Narrowed::Same(Some(format!(
-            "nothing is changed, so that the token is not narrowed to {org} here."
+            "nothing is changed, so the token was not limited to {org}."
         ))));
     }
     let minted = client
@@ -106,7 +106,7 @@ pub(super) async fn narrow(
         })
         .await
         .map_err(|error| {
-            CommandError::from(error).context(format!("cannot narrow the token to {org}"))
+            CommandError::from(error).context(format!("cannot limit the token to {org}"))
         })?;
     let identity = Identity::of(Whoami {
         token_id: Some(minted.info.id),

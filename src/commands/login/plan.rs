@@ -168,10 +168,10 @@ pub(crate) fn ledger_of(files: &Files, path: &Path) -> Result<Ledger, CommandErr
     };
     serde_json::from_slice(text).map_err(|error| {
         CommandError::new(Status::Failed, error)
-            .context(format!("{} is not understood", path.display()))
+            .context(format!("{} cannot be parsed", path.display()))
             .hint(
-                "It notes what logins have added to your files, and was written by another version. \
-                 Without it nothing can be taken back; move it away to go on.",
+                "It records what logins added to your files, and was written by another version of fh. Without \
+                 it, `fh logout` cannot remove that; move it away to continue.",
             )
     })
 }
@@ -269,7 +269,7 @@ impl Work<'_> {
         let token = self.wanted.token.expose_secret();
         let understood = |error| {
             CommandError::from(error).context(format!(
-                "{} is not understood, and was left alone",
+                "{} cannot be parsed, and was not changed",
                 path.display()
             ))
         };
@@ -543,7 +543,7 @@ impl Work<'_> {
             Err(_) => "may have entries".to_owned(),
         };
         self.plan.warnings.push(format!(
-            "Nix reads one netrc only, yours from now on. {} {what}: copy what you need to {}.",
+            "Nix reads only one netrc, from now on yours. {} {what}: copy what you need to {}.",
             system.display(),
             netrc_file.display()
         ));

@@ -77,10 +77,10 @@ async fn is_attic(server: &ServerUrl, context: &Context) -> Result<bool, Command
     );
     if answers && attic_cache(server).is_none() {
         return Err(CommandError::failed(format!(
-            "{server} is an attic server: it has to be said which of its caches is meant"
+            "{server} is an attic server: name one of its caches"
         ))
         .hint(format!(
-            "Put the name of the cache behind the address: `fh login --server {server}/CACHE`"
+            "Put the name of the cache after the address: `fh login --server {server}/CACHE`"
         )));
     }
     Ok(answers)

@@ -33,8 +33,8 @@ pub(crate) fn difference(changes: &Changes) -> String {
     let mut text = String::new();
     if let Some(keyring) = &changes.keyring {
         let what = match keyring.after {
-            Some(_) => "the token goes to the system's keyring",
-            None => "the token goes out of the system's keyring",
+            Some(_) => "the token is added to the system's keyring",
+            None => "the token is removed from the system's keyring",
         };
         text.push_str(&format!("{what} ({})\n", keyring.server));
     }
@@ -57,7 +57,7 @@ pub(crate) fn difference(changes: &Changes) -> String {
         ));
         if let Some(mode) = change.tightened_from() {
             text.push_str(&format!(
-                "{}: others can read it (mode {mode:03o}), and will not any more\n",
+                "{}: others can read it (mode {mode:03o}), and no longer will\n",
                 change.path.display()
             ));
         }
@@ -76,7 +76,7 @@ fn kept_for_group(changes: &Changes) -> Vec<String> {
             let mode = change.kept_for_group()?;
             let path = quoted(&change.path);
             Some(format!(
-                "{path}: its group may read it (mode {mode:03o}), and still may; `chmod 600 {path}` ends that"
+                "{path}: its group can still read it (mode {mode:03o}); `chmod 600 {path}` prevents that"
             ))
         })
         .collect()
@@ -117,7 +117,7 @@ impl Report {
         context.output.remark(&self.text(OffsetDateTime::now_utc()));
         if let Some(snippet) = &self.plan.snippet {
             context.output.remark(&format!(
-                "{} is made from a configuration, and was left alone. Add this there:\n{snippet}",
+                "{} is generated from a configuration, and was not changed. Add this there:\n{snippet}",
                 self.machine.nix_conf_path().display()
             ));
         }
@@ -177,7 +177,7 @@ impl Report {
         }
         lines.extend(kept_for_group(&self.plan.changes));
         lines.extend(reads(&self.site));
-        lines.push("To take it back: `fh logout`".to_owned());
+        lines.push("To undo it: `fh logout`".to_owned());
         lines.join("\n")
     }
 
@@ -214,15 +214,14 @@ impl Report {
             && !whoami.permissions.contains(&Permission::Pull)
         {
             warnings.push(
-                "this token may not pull: Nix gets nothing with it but what everybody may read."
+                "this token may not pull: with it, Nix gets only what everybody may read."
                     .to_owned(),
             );
         }
         if self.site.lines.as_ref().is_some_and(Vec::is_empty) {
             warnings.push(
-                "there is nothing yet that you may read there, and so nothing for Nix to read from: each \
-                 organisation of this server has an address and keys of its own. Log in again when you \
-                 are in one."
+                "there is nothing yet that you may read there, so no substituter was set up: each organisation \
+                 of this server has its own address and keys. Log in again when you belong to one."
                     .to_owned(),
             );
         }
@@ -233,23 +232,23 @@ impl Report {
                 "behind"
             };
             warnings.push(format!(
-                "this machine's clock is {} {direction} the server's: times of tokens will be misjudged.",
+                "this machine's clock is {} {direction} the server's: tokens may look expired, or not yet valid.",
                 human::elapsed(skew.unsigned_abs())
             ));
         }
         if self.plan.needs_administrator {
             warnings.push(format!(
                 "the Nix daemon does not trust {}, and would ignore the substituter and its keys in your \
-                 nix.conf: they were left out.\n\
-                 What was set up serves `nix copy`, and fetching by Nix itself, but not what the daemon \
-                 builds and substitutes. For that an administrator has to run this one command:\n\
+                 nix.conf: they were not added.\n\
+                 What was set up works for `nix copy` and for downloads by Nix itself, but not for the \
+                 daemon's builds and substitutions. For those, an administrator has to run this command:\n\
                  \x20   {}",
                 context.settings.user_name(),
                 self.administrator_command()
             ));
         } else if self.daemon == Daemon::Silent && self.machine.scope == Scope::User {
             warnings.push(format!(
-                "there is a Nix daemon, and this version of Nix does not tell whether it trusts {}. If it \
+                "there is a Nix daemon, and this version of Nix does not report whether it trusts {}. If it \
                  does not, it ignores your nix.conf and netrc; then an administrator has to run:\n\
                  \x20   {}",
                 context.settings.user_name(),
@@ -268,7 +267,7 @@ impl Report {
                 "systemctl restart nix-daemon"
             };
             warnings.push(format!(
-                "a Nix daemon reads nix.conf when it starts. Where one runs: `{restart}`"
+                "a Nix daemon reads nix.conf when it starts. If one is running: `{restart}`"
             ));
         }
         warnings

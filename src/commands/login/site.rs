@@ -246,7 +246,7 @@ pub(super) fn public_key(server: &ServerUrl, key: &str) -> Result<String, Comman
 
 fn no_key(server: &ServerUrl) -> CommandError {
     CommandError::failed(format!(
-        "{server} has no public key: Nix could trust nothing that it serves"
+        "{server} has no public key, so Nix could not trust what it serves"
     ))
 }
 
@@ -254,18 +254,18 @@ fn no_key(server: &ServerUrl) -> CommandError {
 fn address(server: &ServerUrl, named: &str, part: &str) -> Result<ServerUrl, CommandError> {
     let url: ServerUrl = named.parse().map_err(|error: ClientError| {
         CommandError::from(error).context(format!(
-            "{server} names an address for its {part} that is none"
+            "{server} reports an invalid address for its {part}"
         ))
     })?;
     if url.is_loopback() && !server.is_loopback() {
         return Err(CommandError::failed(format!(
-            "{server} says that its {part} is at {url}, which from here is this machine itself"
+            "{server} reports that its {part} is at {url}, which is this machine itself"
         ))
         .hint(format!("On the server: `fh serve --public-url {server}`")));
     }
     if server.is_secure() && !url.is_secure() {
         return Err(CommandError::failed(format!(
-            "{server} says that its {part} is at {url}, where the token would travel unencrypted"
+            "{server} reports that its {part} is at {url}, where the token would travel unencrypted"
         ))
         .hint(format!("On the server: `fh serve --public-url {server}`")));
     }
@@ -311,9 +311,9 @@ mod tests {
 
     #[test]
     fn a_server_with_a_wrong_public_address_is_refused() {
-        insta::assert_snapshot!(refusal("https://a.org", "http://a.org"), @"https://a.org says that its cache is at http://a.org, where the token would travel unencrypted");
-        insta::assert_snapshot!(refusal("http://a.org", "http://127.0.0.1:8484"), @"http://a.org says that its cache is at http://127.0.0.1:8484, which from here is this machine itself");
-        insta::assert_snapshot!(refusal("http://a.org", "ftp://a.org"), @r#"http://a.org names an address for its cache that is none: "ftp://a.org" is no address of a server: it must begin with https:// or http://"#);
+        insta::assert_snapshot!(refusal("https://a.org", "http://a.org"), @"https://a.org reports that its cache is at http://a.org, where the token would travel unencrypted");
+        insta::assert_snapshot!(refusal("http://a.org", "http://127.0.0.1:8484"), @"http://a.org reports that its cache is at http://127.0.0.1:8484, which is this machine itself");
+        insta::assert_snapshot!(refusal("http://a.org", "ftp://a.org"), @r#"http://a.org reports an invalid address for its cache: "ftp://a.org" is not a valid server address: it must begin with https:// or http://"#);
     }
 
     #[test]

@@ -57,7 +57,7 @@ pub(super) struct TokenOptions {
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// Read the token from stdin, also where FH_TOKEN or FH_TOKEN_FILE is set
+    /// Read the token from stdin, even if FH_TOKEN or FH_TOKEN_FILE is set
     #[arg(long, conflicts_with = "token_file")]
     token_stdin: bool,
 }
@@ -138,7 +138,7 @@ pub(super) async fn ask(site: &Site, context: &Context) -> Result<SecretString, 
         Some(page) => {
             context
                 .output
-                .remark(&format!("A token for {server} is made here: {page}"));
+                .remark(&format!("Create a token for {server} here: {page}"));
             if context.settings.has_browser()
                 && terminal::confirm("Open this page in a browser?", false).await?
             {
@@ -146,15 +146,15 @@ pub(super) async fn ask(site: &Site, context: &Context) -> Result<SecretString, 
             }
         }
         None => context.output.remark(&format!(
-            "A token is made by `fh token create` where you are logged in to {server} already, or by \
-             its administrator."
+            "Create a token with `fh token create` on a machine that is logged in to {server}, or ask its \
+             administrator."
         )),
     }
     let prompt = format!("Token for {server} (it is not shown): ");
     let token = terminal::read_secret(&prompt).await?;
     token_source::cleaned(&token).ok_or_else(|| {
         CommandError::failed("no token was typed")
-            .hint("`fh token create` prints one, or an administrator of the server does.")
+            .hint("Create one with `fh token create`, or ask an administrator of the server.")
     })
 }
 

@@ -17,14 +17,14 @@ use crate::settings::WorkloadChoice;
 /// The options that let a workload log in as itself.
 #[derive(Debug, Args)]
 pub(super) struct WorkloadOptions {
-    /// Log in as the CI job, the machine or the pod that this is: no token is needed
+    /// Log in with the identity of this CI job, machine or pod: no token is needed
     ///
-    /// The platform's word for who this is, is exchanged for a token of the server, which a trust
-    /// policy of the server has to allow. How long it is good is the server's decision.
+    /// fh exchanges the identity token that the platform issues for a token of the server. A trust policy of
+    /// the server has to allow it, and limits how long the token is valid.
     #[arg(long, conflicts_with_all = ["token_file", "token_stdin", "offline"])]
     pub(super) workload: bool,
 
-    /// With --workload, where the identity is from [env: FH_WORKLOAD] [default: what this looks like]
+    /// With --workload, the provider of the identity [env: FH_WORKLOAD] [default: detected]
     #[arg(long, value_name = "NAME", requires = "workload", value_parser = words::<Provider>(&Provider::WORDS))]
     pub(super) provider: Option<Provider>,
 }
@@ -52,14 +52,14 @@ pub(super) async fn exchange(
 ) -> Result<Granted, CommandError> {
     if site.kind != ServerKind::Fh {
         return Err(CommandError::usage(format!(
-            "{} is no fh server, and knows no workloads",
+            "{} is not an fh server, and does not support workloads",
             site.server
         ))
         .hint("Log in with a token: `--token-file FILE`"));
     }
     let workload = workload(options, context)?;
     context.output.remark(&format!(
-        "Using the identity of this {}.",
+        "Authenticating with the identity of this {}.",
         workload.provider()
     ));
     grant(&source(organizations, &site.server, workload, context)?).await
@@ -97,8 +97,8 @@ pub(super) fn workload(
         return context.workload_of(provider);
     }
     context.detected_workload()?.ok_or_else(|| {
-        CommandError::failed("this looks like no workload that has an identity").hint(format!(
-            "`--provider NAME` says what it is: {}.",
+        CommandError::failed("no workload identity was detected").hint(format!(
+            "Name the provider with `--provider NAME`: {}.",
             Provider::WORDS.join(", ")
         ))
     })

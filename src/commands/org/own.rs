@@ -10,16 +10,15 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Own the root of a forge: its CI jobs act for the organisation where they name none
+/// Own the root of a forge: its CI jobs act for the organisation unless they name another
 ///
 ///   github:OWNER          an owner on GitHub
 ///   gitlab:HOST/GROUP     a group of GitLab, and the groups in it
 ///   aws:ACCOUNT           an account of AWS
-///   kubernetes:ISSUER     a cluster
+///   kubernetes:ISSUER     a Kubernetes cluster
 ///
-/// An owner of the organisation asks for it, and an administrator of the server confirms it by the same
-/// command; until then it means nothing. What such jobs may do is decided by the organisation's trust policies
-/// alone.
+/// An owner of the organisation requests it, and an administrator of the server confirms it with the same
+/// command; until then it has no effect. Only the organisation's trust policies decide what such jobs may do.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -32,7 +31,7 @@ Examples:
   fh org own acme github:acme --remove"
 )]
 pub(crate) struct OwnArguments {
-    /// The organisation; with --list, all of yours where none is named
+    /// The organisation [default with --list: all of yours]
     #[arg(value_name = "ORG", required_unless_present = "list", add = crate::completion::organizations())]
     org: Option<Name>,
 
@@ -44,11 +43,11 @@ pub(crate) struct OwnArguments {
     )]
     root: Option<ForgeRoot>,
 
-    /// List the roots that are owned or asked for
+    /// List the roots that are owned or requested
     #[arg(long)]
     list: bool,
 
-    /// Give the root up
+    /// Give up the root
     #[arg(long, conflicts_with = "list")]
     remove: bool,
 }
@@ -75,10 +74,10 @@ fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandErr
         })?;
     context.output.done(&owned, |owned| {
         if owned.confirmed_at.is_some() {
-            format!("Identities of {root} act for {org} where they name no organisation.")
+            format!("Identities of {root} act for {org} unless they name another organisation.")
         } else {
             format!(
-                "Asked for {root}. It counts once an administrator of the server confirms it: `fh org own \
+                "Requested {root}. It takes effect when an administrator of the server confirms it: `fh org own \
                  {org} {root}`"
             )
         }
@@ -88,7 +87,7 @@ fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandErr
 fn remove(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let was_there = context
-        .change(format_args!("cannot give {root} up"), async {
+        .change(format_args!("cannot give up {root}"), async {
             let was_there = is_there(client.roots(org).await, |list| {
                 list.roots.iter().any(|owned| owned.root == *root)
             })?;
@@ -100,9 +99,9 @@ fn remove(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), Command
         &json!({ "org": org, "root": root, "removed": was_there }),
         |_| {
             if was_there {
-                format!("{root} is no root of {org} any more.")
+                format!("{root} is no longer a root of {org}.")
             } else {
-                format!("{root} was no root of {org}: there was nothing to remove.")
+                format!("{root} was not a root of {org}: there was nothing to remove.")
             }
         },
     )
@@ -128,7 +127,7 @@ fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
     context.output.list(&columns(), &found)?;
     context.output.when_empty(
         &found,
-        "No root is owned or asked for. Ask for one: `fh org own ORG github:OWNER`",
+        "No roots are owned or requested. Request one: `fh org own ORG github:OWNER`",
     );
     Ok(())
 }

@@ -18,39 +18,38 @@ use crate::cli::{at_least_one, words};
 /// The key that cache.nixos.org signs with: what it has, everybody can get from there.
 const NIXOS_CACHE_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
 
-/// Push store paths with all that they need
+/// Push store paths with their closures
 ///
-/// Pushes the closure of what is named: store paths, links into the store such as `./result`
-/// (which is the default), or flake installables, which are built first. What the server has or
-/// may link is not sent, nor what cache.nixos.org has signed. The push becomes visible as a whole
-/// once it is complete, or not at all; one that was interrupted goes on where it was when it is run
-/// again.
+/// Pushes the closures of the given store paths, links into the store such as `./result` (the default), or
+/// flake installables, which are built first. Paths that the server has already or may link, and paths that
+/// cache.nixos.org has signed, are not sent. The push becomes visible as a whole once it is complete, or not at
+/// all; an interrupted push continues when it is run again.
 ///
 /// Without a token, a CI job (GitHub Actions, GitLab, Buildkite, CircleCI, Semaphore), a machine in a
-/// cloud (Google Cloud, AWS) or a pod pushes to an fh server as itself, where a trust policy of the server
-/// lets it; that is said once. In a workflow of GitHub Actions it takes `permissions: id-token: write`,
-/// in a job of GitLab `id_tokens:` with FH_ID_TOKEN: `fh login --help` has both. `--no-workload` and
-/// FH_WORKLOAD=off keep it from doing so.
+/// cloud (Google Cloud, AWS) or a pod pushes to an fh server with its own identity, if a trust policy of the
+/// server allows it; fh reports that once. A workflow of GitHub Actions needs `permissions: id-token: write`, a
+/// job of GitLab `id_tokens:` with FH_ID_TOKEN: `fh login --help` shows both. `--no-workload` and
+/// FH_WORKLOAD=off disable this.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh push acme/app                              push ./result
-  fh push acme/app .#app nixpkgs#ripgrep        build and push
-  fh push acme/app /nix/store/…-app-1.0         push what is built
+  fh push acme/app                              # push ./result
+  fh push acme/app .#app nixpkgs#ripgrep        # build and push
+  fh push acme/app /nix/store/…-app-1.0         # push what is built
   nix build --print-out-paths | fh push acme/app --stdin
-  fh push acme/app --dry-run                    what would be sent
-  fh push acme/app --skip-signed-by none        send also what cache.nixos.org has
-  fh push team --server https://attic.example.org     to the cache `team` of an attic server
-  fh push acme/app --protocol flakehub          to FlakeHub Cache
-  fh push acme/app --watch-exec -- nix build .#app    push what a command builds
+  fh push acme/app --dry-run                    # what would be sent
+  fh push acme/app --skip-signed-by none        # also send what cache.nixos.org has
+  fh push team --server https://attic.example.org     # to the cache `team` of an attic server
+  fh push acme/app --protocol flakehub          # to FlakeHub Cache
+  fh push acme/app --watch-exec -- nix build .#app    # push what a command builds
 
-Exit status: 0 all of it is there; 1 something of it is not; 2 usage; 124 the time
+Exit status: 0 everything was pushed; 1 something was not; 2 usage; 124 the time
 of --timeout is over; 130 interrupted (Ctrl-C); 143 ended (SIGTERM); 129 ended (SIGHUP:
 the terminal was closed). Unless it is 0, nothing new is visible. Each path that failed
 is named with the reason, and what was sent is kept for a while: the same command again
 sends only what is missing.
-With --watch-exec it is that of the command, 128 and the number of the signal that
-ended it, 127 where it was not found, 126 where it cannot be run.")]
+With --watch-exec it is that of the command; 128 plus the number of the signal that
+ended it; 127 if it was not found; 126 if it cannot be run.")]
 pub(crate) struct PushArguments {
     /// The flake to push to, or the name of a cache on an attic server
     #[arg(value_name = "ORG/PROJECT|CACHE", add = crate::completion::flakes())]
@@ -61,18 +60,18 @@ pub(crate) struct PushArguments {
     #[arg(value_name = "PATH|INSTALLABLE", value_hint = ValueHint::AnyPath)]
     pub(super) paths: Vec<OsString>,
 
-    /// Run a command, given after `--`, and push what it builds while it builds on
+    /// Run a command, given after `--`, and push what it builds while it is running
     ///
-    /// The command has the terminal to itself, and its exit status is that of `fh`, also where a push
-    /// failed: that is told at the end. What it built before it failed is pushed as well. Ctrl-C goes
-    /// to the command; what was built is then still pushed, and a second Ctrl-C gives that up.
+    /// The command has the terminal to itself, and `fh` exits with its exit status, even if a push failed: that
+    /// is reported at the end. What it built before it failed is pushed as well. Ctrl-C goes to the command;
+    /// what was built is then still pushed, and a second Ctrl-C stops that.
     ///
     /// With --json, one object about the push is printed on stdout at the end. The command prints on the
     /// same stdout: let it print on stderr instead, as `-- sh -c 'nix build .#app >&2'` does.
     #[arg(long, conflicts_with_all = ["stdin", "no_closure", "dry_run", "timeout"])]
     pub(super) watch_exec: bool,
 
-    /// With --watch-exec, how it is learnt what is built
+    /// With --watch-exec, how to find out what is built
     #[arg(
         long,
         value_name = "WAY",
@@ -81,31 +80,28 @@ pub(crate) struct PushArguments {
     )]
     pub(super) watch_by: WatchBy,
 
-    /// With --watch-exec, how long to go on pushing after the command's end; `none` is as long as it
-    /// takes
+    /// With --watch-exec, how long to continue pushing after the command ends; `none`: as long as it takes
     #[arg(long, value_name = "TIME", default_value = "10m", value_parser = limit, requires = "watch_exec")]
     pub(super) drain_timeout: Limit,
 
-    /// With --watch-exec, exit with 1 where the command succeeded and something it built could not be
-    /// pushed
+    /// With --watch-exec, exit with 1 if the command succeeded but something it built could not be pushed
     #[arg(long, requires = "watch_exec")]
     pub(super) fail_on_push_error: bool,
 
-    /// Read what to push from stdin too, one a line
+    /// Also read what to push from stdin, one per line
     #[arg(long)]
     pub(super) stdin: bool,
 
-    /// Push the paths named and not what they need, which must be on the server already
+    /// Push only the given paths, not their closures, which must be on the server already
     #[arg(long)]
     pub(super) no_closure: bool,
 
-    /// Leave out what this key (NAME:BASE64) has signed, which people get from its own cache; the
-    /// signature is verified; may be repeated; `none` leaves out nothing [default: the key of
-    /// cache.nixos.org]
+    /// Leave out paths that this key (NAME:BASE64) has signed, which clients get from another cache; the
+    /// signature is verified; may be repeated; `none` leaves out nothing [default: the key of cache.nixos.org]
     #[arg(long, value_name = "KEY")]
     pub(super) skip_signed_by: Vec<UpstreamKey>,
 
-    /// Send no build logs; else those that this machine has go along, for `nix log`
+    /// Do not send build logs; by default, those on this machine are sent too, for `nix log`
     #[arg(long)]
     pub(super) no_logs: bool,
 
@@ -122,24 +118,23 @@ pub(crate) struct PushArguments {
     #[arg(long, value_name = "LEVEL", default_value_t = DEFAULT_COMPRESSION_LEVEL, value_parser = clap::value_parser!(i32).range(1..=19))]
     pub(super) compression_level: i32,
 
-    /// How often a request that failed is tried again
+    /// How often a failed request is tried again
     ///
-    /// Where the connection is refused, breaks or times out, and after the statuses 408, 429, 502,
-    /// 503 and 504. The waits double, from a quarter of a second to 20 seconds, with up to as much
-    /// again added by chance, or are what the server asks for (two minutes at most). Ten times is a minute
-    /// and a half at least: longer than a server takes that ends what it is doing and starts again. After a
-    /// time-out, which is a minute in which nothing moved (five in an upload), a request is tried
-    /// twice again at most.
+    /// This happens if the connection is refused, breaks or times out, and after the statuses 408, 429, 502,
+    /// 503 and 504. The waits double, from a quarter of a second to 20 seconds, with a random addition of up to
+    /// as much, or are what the server asks for (two minutes at most). Ten retries take at least a minute and a
+    /// half, which is longer than a restart of the server. After a timeout, which is a minute without any data
+    /// (five in an upload), a request is tried again twice at most.
     #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_RETRIES, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(super) retries: u32,
 
-    /// How long all of it may take, such as 30m or 2h, building included [default: any time, as
-    /// long as something moves]
+    /// How long the push may take, such as 30m or 2h, including builds [default: no limit, as long as data
+    /// moves]
     #[arg(long, value_name = "TIME", value_parser = duration::parse)]
     pub(super) timeout: Option<Duration>,
 
-    /// What the server speaks: `fh`, `attic` or `flakehub` (which needs no --server) [default: what
-    /// `fh login` or the address tells, else it is asked, without the token]
+    /// The server's protocol: `fh`, `attic` or `flakehub` (which needs no --server) [default: known from `fh
+    /// login` or the address, else detected without the token]
     #[arg(long, value_name = "PROTOCOL", value_parser = words::<Protocol>(Protocol::WORDS))]
     pub(super) protocol: Option<Protocol>,
 

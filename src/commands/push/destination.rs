@@ -171,7 +171,7 @@ impl Destination {
             (Some(Protocol::FlakeHub), PushTarget::Flake(flake)) => {
                 if !flakehub.is_at(&server) {
                     return Err(CommandError::usage(format!("{server} is not FlakeHub"))
-                        .hint("`--api-addr` and `--cache-addr` say where another FlakeHub is."));
+                        .hint("`--api-addr` and `--cache-addr` set the addresses of another FlakeHub."));
                 }
                 Ok(Self::FlakeHub {
                     api: client(&flakehub.api)?,
@@ -215,8 +215,9 @@ impl Destination {
                 let name = flakehub::cache_of(&api, &flake, &listen)
                     .await
                     .map_err(|error| {
-                        CommandError::from(error)
-                            .context(format!("cannot learn which cache {flake} has on FlakeHub"))
+                        CommandError::from(error).context(format!(
+                            "cannot find out which cache {flake} has on FlakeHub"
+                        ))
                     })?;
                 open_cache(&cache, &name, &**observer, remark).await
             }
@@ -224,7 +225,8 @@ impl Destination {
                 let server = client.base_url().clone();
                 let asking = client.telling(Arc::new(telling(observer)));
                 let protocol = detect(&asking, &target).await.map_err(|error| {
-                    CommandError::from(error).context(format!("cannot tell what {server} is"))
+                    CommandError::from(error)
+                        .context(format!("cannot detect the kind of server at {server}"))
                 })?;
                 flake_or_cache(protocol, &server, &target)?;
                 match target {
@@ -326,7 +328,7 @@ async fn open_cache(
         .map_err(|error| attic_error(error).context(format!("cannot use {name} on {server}")))?;
     if let Some(elsewhere) = cache.elsewhere() {
         remark(&format!(
-            "{server} says that its API is at {elsewhere}. Your token is not sent there, and the push \
+            "{server} reports that its API is at {elsewhere}. Your token is not sent there, and the push \
              goes to {server}; if you trust that address, name it with --server."
         ));
     }
@@ -339,16 +341,16 @@ async fn open_cache(
 pub(super) fn attic_error(error: ClientError) -> CommandError {
     let hint = match error.status() {
         Some(401) => {
-            "The token is not good there (any more), or grants nothing on this cache, or there is no \
-             such cache: attic does not tell these apart."
+            "The token is not valid there, or grants nothing on this cache, or there is no such cache: attic \
+             does not distinguish these."
         }
         Some(403) => "The token may not push there: on attic it has to grant `w` on the cache.",
         Some(404) => "Check the name of the cache, and the server's address.",
         Some(413) => {
-            "Something before the server limits how large a request may be; attic takes a path in one \
+            "Something in front of the server limits the size of requests; attic takes a path in one \
              request (nginx: client_max_body_size 0)."
         }
-        Some(status) if status >= 500 => "Try again in a while; the server's log has more.",
+        Some(status) if status >= 500 => "Try again later; the server's log has more.",
         _ => return error.into(),
     };
     CommandError::from(error).replace_hints(hint)

@@ -150,7 +150,7 @@ impl Progress {
         if let Some((paths, bytes)) = more {
             if paths > 0 {
                 self.line(&format!(
-                    "What the server was to link is there no longer: {} more to send ({})",
+                    "Paths that the server was to link are no longer there: {} more to send ({})",
                     human::count(paths, "path"),
                     human::bytes(bytes)
                 ));
@@ -205,7 +205,7 @@ impl Progress {
         let mut line = human::trying_again(event);
         if state.untold_retries > 0 {
             let requests = human::count(state.untold_retries, "other request");
-            line.push_str(&format!(" ({requests} since the last such line)"));
+            line.push_str(&format!(" ({requests} since the last such message)"));
         }
         state.last_retry = Some(Instant::now());
         state.untold_retries = 0;

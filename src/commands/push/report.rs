@@ -215,7 +215,7 @@ fn lost_logs(failed: &[FailedLog]) -> Option<String> {
     }
     let logs = human::count(failed.len() as u64, "build log");
     let verb = if failed.len() == 1 { "was" } else { "were" };
-    let mut text = format!("{logs} {verb} not sent; the paths are complete without");
+    let mut text = format!("{logs} {verb} not sent; the paths are complete without them");
     for FailedLog { derivation, reason } in failed.iter().take(SHOWN) {
         text.push_str(&format!("\n{derivation}: {reason}"));
     }
@@ -307,7 +307,7 @@ fn failure(summary: &Summary<'_>, stopped: Option<fh_client::Error>) -> CommandE
             format!("{failed} of {paths} could not be pushed, so nothing new is visible in {flake}")
         }
         Some(_) if failed == 0 => {
-            format!("all that was to be sent is sent, but cannot be made visible in {flake}")
+            format!("everything was sent, but cannot be made visible in {flake}")
         }
         Some(_) => format!(
             "the push to {flake} ended early: {failed} of {paths} are missing, so nothing new is \
@@ -337,7 +337,7 @@ fn failure(summary: &Summary<'_>, stopped: Option<fh_client::Error>) -> CommandE
     let mut error = error;
     if any(FailureKind::Corrupted) {
         error = error.hint(
-            "What is on the disk is not what Nix built: `nix-store --repair-path PATH` gets it anew.",
+            "What is on the disk is not what Nix built: `nix-store --repair-path PATH` fetches it again.",
         );
     }
     if any(FailureKind::TooLarge) {

@@ -10,19 +10,19 @@ const ABOUT: &str = "Run the cache server in the foreground";
 const LONG_ABOUT: &str = "\
 Run the cache server in the foreground
 
-Needs no configuration: the first start makes the data directory, the keys, and a token for the
-administrator, and says where that is. Each option can also stand in the environment or in a TOML
-file; a flag counts more than the environment, and that more than the file.
+Needs no configuration: the first start creates the data directory, the keys, and a token for the administrator,
+and prints where that is. Each option can also be set in the environment or in a TOML file; a flag overrides the
+environment, and that overrides the file.
 
-SIGTERM and SIGINT stop the server when running requests are done, a second one at once. SIGHUP
+SIGTERM and SIGINT stop the server when running requests are done, a second one stops it at once. SIGHUP
 reads the TLS certificate again.";
 
 const EXAMPLES: &str = "\
 Examples:
-  fh serve                                        on 127.0.0.1:8484, data below ~/.local/share
-  fh serve --print-example > fh-server.toml       a configuration file to begin with
-  fh serve --config fh-server.toml --check=settings    try out a configuration
-  fh serve --config fh-server.toml --check        and look through all that is stored
+  fh serve                                        # on 127.0.0.1:8484, data below ~/.local/share
+  fh serve --print-example > fh-server.toml       # a configuration file to begin with
+  fh serve --config fh-server.toml --check=settings    # test a configuration
+  fh serve --config fh-server.toml --check        # test it, and check the stored data
   fh serve --listen 0.0.0.0:443 --public-url https://cache.example.org \\
            --tls-certificate cert.pem --tls-key key.pem
   fh serve --listen unix:/run/fh/http.sock --public-url https://cache.example.org";
@@ -32,9 +32,9 @@ Examples:
 pub(super) enum CheckLevel {
     /// The settings, the addresses, the certificate
     Settings,
-    /// And the database, and that every stored file is there
+    /// Also the database, and that every stored file exists
     Files,
-    /// And every byte of every stored file
+    /// Also every byte of every stored file
     Contents,
 }
 
@@ -74,21 +74,21 @@ impl Args for ServeArguments {
                     .require_equals(true)
                     .default_missing_value("contents")
                     .value_parser(clap::builder::EnumValueParser::<CheckLevel>::new())
-                    .help("Check the settings and what is stored, and end; also beside a server"),
+                    .help("Check the settings and the stored data, and exit; also works next to a running server"),
             )
             .arg(
                 Arg::new("print-example")
                     .long("print-example")
                     .action(ArgAction::SetTrue)
                     .conflicts_with("check")
-                    .help("Print a configuration file with every option explained, and end"),
+                    .help("Print a configuration file with every option explained, and exit"),
             )
             .arg(
                 Arg::new("print-openapi")
                     .long("print-openapi")
                     .action(ArgAction::SetTrue)
                     .conflicts_with_all(["check", "print-example"])
-                    .help("Print the OpenAPI document of the HTTP API, and end"),
+                    .help("Print the OpenAPI document of the HTTP API, and exit"),
             );
         command.args(OPTIONS.iter().map(argument))
     }

@@ -145,7 +145,7 @@ fn tell(data: &DataReport, depth: Option<Depth>, context: &Context) {
     if orphans.count > 0 {
         output.remark(&format!(
             "{} of {} without a row in the database, such as {}: the server removes those that it has \
-             made.",
+             created.",
             human::count(orphans.count, "file"),
             human::bytes(orphans.bytes),
             orphans.files.first().map_or("", String::as_str)
@@ -153,13 +153,13 @@ fn tell(data: &DataReport, depth: Option<Depth>, context: &Context) {
     }
     if data.restored > 0 {
         output.remark(&format!(
-            "Good after all, and offered again: {} that had been marked as damaged.",
+            "Valid after all, and served again: {} that had been marked as damaged.",
             human::count(data.restored, "NAR")
         ));
     }
     if data.sums_added > 0 {
         output.remark(&format!(
-            "Checked, and given a checksum: {} of before there were any.",
+            "Checked, and given a checksum: {} stored before checksums existed.",
             human::count(data.sums_added, "NAR")
         ));
     }
@@ -169,7 +169,7 @@ fn tell(data: &DataReport, depth: Option<Depth>, context: &Context) {
     };
     if data.is_sound() {
         output.remark(&format!(
-            "What is stored is whole: the database, and {} ({looked}).",
+            "The stored data is intact: the database, and {} ({looked}).",
             human::count(data.objects, "NAR")
         ));
     }
@@ -180,14 +180,14 @@ fn damage(data: &DataReport) -> Option<CommandError> {
     if !data.database.is_empty() {
         let error = CommandError::failed("the database is damaged");
         return Some(error.hint(
-            "Stop the server and bring back a copy: what was pushed since has to be pushed again.",
+            "Stop the server and restore a backup: what was pushed since then has to be pushed again.",
         ));
     }
     (data.damaged_count > 0).then(|| {
         let what = plural(data.damaged_count, "stored NAR is", "stored NARs are");
         CommandError::failed(format!("{what} damaged")).hint(
-            "The server answers as if it did not have them. Push the paths again, or bring the files back \
-             from a copy and check again.",
+            "The server answers as if it did not have them. Push the paths again, or restore the files from a \
+             backup and check again.",
         )
     })
 }

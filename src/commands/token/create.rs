@@ -21,10 +21,10 @@ use crate::error::CommandError;
 use crate::keyring;
 use crate::output::human;
 
-/// Make a token, and print it: the only time that it is shown
+/// Create a token and print it; it is shown only this once
 ///
-/// A token never allows more than the one that makes it, nor more than its user may do. Without
-/// options it is one of yours that can read what you can read, for 90 days.
+/// A token never allows more than the token that creates it, nor more than its user may do. By default it is
+/// for you, can read what you can read, and is valid for 90 days.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -34,21 +34,21 @@ Examples:
   fh token create --closure ./result --network 10.0.0.0/8 --out deploy.token
   fh token create --signed-by 'ci.example.org:mVd…=' --expires 1y --out fleet.token
 
-With --closure and --signed-by a token reads certain paths only: the closures of those named, and what
-carries a valid signature of one of those keys that came with the push. Such a token can only pull.
+With --closure and --signed-by a token reads only certain paths: the closures of the given paths, and what was
+pushed with a valid signature of one of the given keys. Such a token can only pull.
 
 ")]
 pub(crate) struct CreateArguments {
-    /// For whom, where it is not yourself: a service account of an organisation that you administer,
-    /// or anybody for server administrators
+    /// Create it for this account: a service account of an organisation that you administer, or any account for
+    /// server administrators
     #[arg(long, value_name = "USER")]
     user: Option<Name>,
 
-    /// What it is for, as `fh token list` will show it
+    /// A description, which `fh token list` shows
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 
-    /// How long it is good: a number and s, m, h, d, w or y [default: the server's, 90d]
+    /// How long it is valid: a number and s, m, h, d, w or y [default: the server's, 90d]
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     expires: Option<u64>,
 
@@ -57,11 +57,11 @@ pub(crate) struct CreateArguments {
     permissions: Vec<Permission>,
 
     /// Which flakes it reaches: ORG/PROJECT, 'ORG/*' or '*'; may be repeated
-    /// [default: all that the token which makes it reaches]
+    /// [default: all that the creating token reaches]
     #[arg(long = "flake", value_name = "PATTERN", add = crate::completion::flakes())]
     flakes: Vec<FlakePattern>,
 
-    /// Read the closure of this alone: a store path, a link to one such as ./result, or an installable
+    /// Read only the closure of this: a store path, a link to one such as ./result, or an installable
     /// such as .#hello, which is built; may be repeated
     #[arg(long = "closure", value_name = "PATH", value_hint = clap::ValueHint::AnyPath)]
     closures: Vec<OsString>,
@@ -70,12 +70,12 @@ pub(crate) struct CreateArguments {
     #[arg(long = "signed-by", value_name = "KEY")]
     signed_by: Vec<PublicKey>,
 
-    /// Be good in this network alone, such as 10.0.0.0/8; may be repeated
+    /// Be valid only from this network, such as 10.0.0.0/8; may be repeated
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<Network>,
 
-    /// What to print: the token alone, JSON with what is kept of it, lines for a netrc file, or those
-    /// for nix.conf and netrc
+    /// What to print: only the token, JSON with its details, lines for a netrc file, or those for nix.conf and
+    /// netrc
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Raw)]
     output: Form,
 
@@ -83,7 +83,7 @@ pub(crate) struct CreateArguments {
     #[arg(short, long, value_name = "FILE", value_hint = clap::ValueHint::FilePath)]
     out: Option<PathBuf>,
 
-    /// Keep it as the token that fh uses for this server from now on, and print nothing
+    /// Store it as the token that fh uses for this server, and print nothing
     #[arg(long, conflicts_with_all = ["output", "out"])]
     store: bool,
 }
@@ -123,7 +123,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
     };
     let client = context.client_with_token()?;
     let file = arguments.out.as_deref().map(NewFile::create).transpose()?;
-    let (minted, discovery) = context.change("cannot make the token", async {
+    let (minted, discovery) = context.change("cannot create the token", async {
         // First what can fail without leaving a token behind that nobody has seen.
         let discovery = match form {
             Form::Netrc | Form::NixConf => Some(client.discovery().await?),
@@ -145,7 +145,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
     };
     printed.map_err(|error| {
         error.hint(format!(
-            "The token was made and is lost: `fh token revoke {}`",
+            "The token was created and is lost: `fh token revoke {}`",
             minted.info.id
         ))
     })?;
@@ -156,7 +156,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
     if !is_in_file && stdout_is_exposed() {
         context.output.warning(
             "others on this machine can read the file that the token was written to.\n\
-             Make it yours alone: `chmod 600 FILE`. Next time, let `--out FILE` write it.",
+             Protect it: `chmod 600 FILE`. Next time, use `--out FILE`.",
         );
     }
     Ok(())
@@ -172,7 +172,7 @@ fn closures(arguments: &[OsString], context: &Context) -> Result<Vec<String>, Co
         ..NixTools::default()
     };
     let paths = context.ask(
-        "cannot tell which paths are meant",
+        "cannot find out which paths are meant",
         tools.resolve(arguments),
     )?;
     Ok(paths
@@ -202,9 +202,10 @@ fn nix_conf(
         .client_builder(client.base_url().clone())?
         .token(SecretString::from(minted.token.as_str()))
         .build()?;
-    let asked = context.ask("cannot learn where Nix is to read with the token", async {
-        client.substituters(&Reading::Usual).await
-    });
+    let asked = context.ask(
+        "cannot find out where Nix is to read with the token",
+        async { client.substituters(&Reading::Usual).await },
+    );
     let lines = match asked {
         Ok(list) => list.substituters,
         // An older server, or one that takes the token from another network alone. The token is there, and
@@ -263,7 +264,7 @@ fn netrc(minted: &MintedToken, discovery: &Discovery) -> Result<String, CommandE
 fn describe(minted: &MintedToken, context: &Context) {
     let info = &minted.info;
     context.output.remark(&format!(
-        "Made the token {} for {}: {} {}, until {}.",
+        "Created the token {} for {}: {} {}, until {}.",
         info.id,
         info.user,
         joined(&info.permissions),

@@ -17,10 +17,10 @@ use crate::error::CommandError;
 use crate::output::human;
 use crate::token_source;
 
-/// Show what a token says, and what its server says of it
+/// Show what a token contains, and what its server knows about it
 ///
-/// Without a file, the token that you are logged in with. A token is sent to no server but its own:
-/// the one logged in to, or that of `--server`, is asked only if the token is for it.
+/// Without a file, it shows the token that you are logged in with. A token is sent only to its own server: the
+/// default server, or that of `--server`, is asked only if the token is for it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

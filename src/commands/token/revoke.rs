@@ -11,12 +11,12 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Make tokens useless, at once and for good, with all that they asked for
+/// Revoke tokens, and the tokens that they created
 ///
-/// Every token of the same user that a revoked one made, by creating or by rotating, ends with it, and
-/// so does what those made. A token that has ended already can be named too, to end what it made.
-/// Tokens that it made for other users stand by themselves: they are named, and end only with
-/// `--with-made-for-others`. On a terminal you are asked first.
+/// A revoked token is no longer valid, nor is any token of the same user that it created, by creating or by
+/// rotating, nor what those created. A token that has expired or was revoked can be given too, to revoke what
+/// it created. Tokens that it created for other users are listed, and are revoked only with
+/// `--with-made-for-others`. On a terminal, fh asks first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -29,11 +29,11 @@ pub(crate) struct RevokeArguments {
     #[arg(value_name = "ID", required = true, value_parser = crate::cli::token_id)]
     ids: Vec<Uuid>,
 
-    /// End what they made for other users, too: needs the right to revoke each of those
+    /// Also revoke what they created for other users; needs permission to revoke each of those
     #[arg(long)]
     with_made_for_others: bool,
 
-    /// Only say what would end and what would stand
+    /// Only show what would be revoked and what would stay valid
     #[arg(long, conflicts_with = "yes")]
     dry_run: bool,
 
@@ -67,7 +67,7 @@ pub(super) fn run(arguments: &RevokeArguments, context: &Context) -> Result<(), 
         let told: Vec<String> = planned.iter().map(|of| sentences(of, &WOULD)).collect();
         told.join("\n")
     } else {
-        "A token that is revoked never works again, nor do the tokens made with it.".to_owned()
+        "A token that is revoked never works again, nor do the tokens created with it.".to_owned()
     };
     arguments
         .yes
@@ -100,11 +100,14 @@ fn plan(
     context: &Context,
 ) -> Result<Vec<Outcome>, CommandError> {
     let ask = |id: &Uuid| {
-        let asked = context.ask(format_args!("cannot tell what revoking {id} ends"), async {
-            client
-                .token_revocation(*id, arguments.with_made_for_others)
-                .await
-        });
+        let asked = context.ask(
+            format_args!("cannot find out what revoking {id} ends"),
+            async {
+                client
+                    .token_revocation(*id, arguments.with_made_for_others)
+                    .await
+            },
+        );
         let told = asked.map_err(hinted)?;
         Ok(Outcome { id: *id, told })
     };
@@ -131,7 +134,7 @@ fn print_plan(planned: &[Outcome], context: &Context) -> Result<(), CommandError
     context.output.list(&columns(), &affected)?;
     context.output.when_empty(
         &affected,
-        "It has ended already, and so has all that came of it.",
+        "It is no longer valid, nor is anything that it created.",
     );
     Ok(())
 }
@@ -165,14 +168,14 @@ struct Tense {
 
 const WOULD: Tense = Tense {
     named: "This revokes the token",
-    others: "With it end",
-    stand: "Made for other users, and stays good (`--with-made-for-others` ends it):",
+    others: "This also revokes",
+    stand: "Created for other users, and stays valid (`--with-made-for-others` revokes it):",
 };
 
 const DID: Tense = Tense {
     named: "Revoked the token",
-    others: "With it ended",
-    stand: "Made for other users, and still good (`--with-made-for-others` ends it):",
+    others: "Also revoked",
+    stand: "Created for other users, and still valid (`--with-made-for-others` revokes it):",
 };
 
 /// What a person is told of one token.

@@ -12,12 +12,12 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
 
-/// Make a token like one that there is, which ends, and print the new one
+/// Replace a token with a new one that may do the same, and print the new one
 ///
-/// It may do the same, under the same description, for as long as the former one was made for; never
-/// longer than the token that you are logged in with, and it ends where that one is revoked. The former
-/// one ends at once, or after a time of grace in which both are good. What the former one made stays good:
-/// where it has leaked, name it in `fh token revoke` as well.
+/// The new token has the same permissions, description and lifetime; it never lasts longer than the token that
+/// you are logged in with, and is revoked with that. The previous one ends at once, or after a grace period in
+/// which both are valid. Tokens that the previous one created stay valid: if it has leaked, also revoke it with
+/// `fh token revoke`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -25,15 +25,15 @@ Examples:
   fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --out ci.token
   fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --grace 1h --out ci.token")]
 pub(crate) struct RotateArguments {
-    /// The id of the former token, as `fh token list` shows it
+    /// The id of the previous token, as `fh token list` shows it
     #[arg(value_name = "ID", value_parser = crate::cli::token_id)]
     id: Uuid,
 
-    /// How long the new token is good [default: as long as the former one was made for]
+    /// How long the new token is valid [default: the lifetime of the previous one]
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     expires: Option<u64>,
 
-    /// How long the former one goes on [default: not at all]
+    /// How long the previous token stays valid [default: not at all]
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     grace: Option<u64>,
 
@@ -68,17 +68,17 @@ pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), 
     });
     printed.map_err(|error| {
         error.hint(format!(
-            "The new token was made and is lost: `fh token revoke {}`",
+            "The new token was created and is lost: `fh token revoke {}`",
             minted.info.id
         ))
     })?;
     let end = if arguments.grace.is_some() {
-        "ends after the time of grace"
+        "ends after the grace period"
     } else {
-        "is good for nothing any more"
+        "is no longer valid"
     };
     context.output.remark(&format!(
-        "Made the token {} until {}; {id} {end}.",
+        "Created the token {} until {}; {id} {end}.",
         minted.info.id,
         human::date(minted.info.expires_at, OffsetDateTime::now_utc())
     ));

@@ -53,7 +53,7 @@ The workflow needs the permission to get an identity:
         - run: fh push --server https://CACHE acme/app ./result
 
 Pull requests only read, whatever the role. The numbers of repository and owner are remembered at the \
-first use: a repository that somebody else makes under the name later is not let in.")]
+first use: a repository that somebody else creates under the same name later is not let in.")]
 pub(crate) struct GithubArguments {
     /// The repository
     #[arg(long, value_name = "OWNER/NAME", required_unless_present = "owner")]
@@ -71,7 +71,7 @@ pub(crate) struct GithubArguments {
     #[arg(long, value_name = "N")]
     owner_id: Option<u64>,
 
-    /// A branch, or refs/tags/…; `*` stands for anything but a slash, `**` for anything
+    /// A branch, or refs/tags/…; `*` matches anything but a slash, `**` anything
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
 
@@ -123,7 +123,7 @@ pub(crate) struct GitlabArguments {
     #[arg(long, value_name = "N")]
     project_id: Option<u64>,
 
-    /// A branch, or refs/tags/…; `*` stands for anything but a slash, `**` for anything
+    /// A branch, or refs/tags/…; `*` matches anything but a slash, `**` anything
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
 
@@ -203,7 +203,7 @@ pub(crate) struct CircleciArguments {
 Examples:
   fh trust add semaphore --organization acme --project-id PROJECT --ref main --flake acme/app --role write")]
 pub(crate) struct SemaphoreArguments {
-    /// The organisation: what stands before .semaphoreci.com
+    /// The organisation: the part before .semaphoreci.com
     #[arg(long, value_name = "NAME")]
     organization: String,
 
@@ -243,7 +243,7 @@ Examples:
   fh trust add kubernetes --issuer https://kubernetes.default.svc --jwks keys.json \\
     --namespace ci --service-account builder --flake acme/app --role write
 
-The issuer is what `kubectl get --raw /.well-known/openid-configuration` says.")]
+The issuer is what `kubectl get --raw /.well-known/openid-configuration` shows.")]
 pub(crate) struct KubernetesArguments {
     /// The cluster's issuer
     #[arg(long, value_name = "URL")]
@@ -257,7 +257,7 @@ pub(crate) struct KubernetesArguments {
     #[arg(long, value_name = "NAME")]
     service_account: String,
 
-    /// A file with the cluster's keys, where this server cannot reach it
+    /// A file with the cluster's keys, if this server cannot reach it
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
 
@@ -301,11 +301,11 @@ pub(crate) struct OidcArguments {
     #[arg(long, value_name = "URL")]
     issuer: String,
 
-    /// The subject; may have wildcards where a claim without any says whose it is
+    /// The subject; may have wildcards if a claim without wildcards names the owner
     #[arg(long, value_name = "TEXT", required_unless_present = "claims")]
     subject: Option<String>,
 
-    /// A claim and what it has to be, with wildcards; a name from `/` on is a JSON Pointer; may be repeated
+    /// A claim and its required value, with wildcards; a name that begins with `/` is a JSON Pointer; may be repeated
     #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = pair)]
     claims: Vec<(String, String)>,
 
@@ -313,7 +313,7 @@ pub(crate) struct OidcArguments {
     #[arg(long = "pin", value_name = "NAME")]
     pins: Vec<String>,
 
-    /// A file with the issuer's keys, where this server cannot reach it
+    /// A file with the issuer's keys, if this server cannot reach it
     #[arg(long, value_name = "FILE")]
     jwks: Option<PathBuf>,
 

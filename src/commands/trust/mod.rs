@@ -19,10 +19,10 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Let CI jobs and machines in by their own identity, without any stored secret
+/// Let CI jobs and machines log in with their own identity, without a stored secret
 ///
-/// A trust policy says whose word counts (GitHub, GitLab, a Kubernetes cluster, …), which of their
-/// workloads are meant, and what those may do. A job then shows the identity that its platform gives it.
+/// A trust policy names a trusted provider (GitHub, GitLab, a Kubernetes cluster, …), which of its workloads
+/// match, and what those may do. A job then presents the identity token that its platform issues.
 #[derive(Debug, Subcommand)]
 pub(crate) enum TrustCommand {
     #[command(subcommand)]
@@ -58,7 +58,7 @@ pub(crate) struct ShowArguments {
 
 /// Remove a trust policy
 ///
-/// Its workloads, and the tokens that they have got by it, hold nothing by it from the next request on.
+/// Its workloads and their tokens lose the access that it gave, from the next request on.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -141,7 +141,7 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
         &json!({ "org": org, "policy": policy, "removed": was_there }),
         |_| {
             if was_there {
-                format!("{org} has no trust policy {policy} any more.")
+                format!("Removed the trust policy {policy} of {org}.")
             } else {
                 format!("{org} had no trust policy {policy}: there was nothing to remove.")
             }

@@ -31,7 +31,7 @@ pub(crate) struct Granted {
     #[arg(long, value_name = "ROLE", default_value = "read", value_parser = words::<Role>(Role::WORDS))]
     role: Role,
 
-    /// The policy's name in the organisation [default: made of provider, workload and conditions]
+    /// The policy's name in the organisation [default: from provider, workload and conditions]
     #[arg(long, value_name = "NAME")]
     name: Option<Name>,
 
@@ -47,16 +47,16 @@ pub(crate) struct Granted {
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     max_lifetime: Option<u64>,
 
-    /// They may make narrower tokens from an exchanged one
+    /// They may create narrower tokens from an exchanged one
     #[arg(long)]
     mint: bool,
 
-    /// Pull requests and forks hold the role too, instead of only reading
+    /// Pull requests and forks have the role too, instead of only reading
     #[arg(long)]
     pull_requests: bool,
 
-    /// These jobs are the organisation's builders: what they push goes before what people push, where the two
-    /// disagree. Owners alone can say this
+    /// These jobs are the organisation's builders: what they push overrides what people push if the two
+    /// disagree. Only owners can set this
     #[arg(long)]
     builder: bool,
 }
@@ -123,7 +123,7 @@ pub(super) fn set_policy(
     };
     let made = context
         .change(
-            format_args!("cannot make the trust policy {name} of {org}"),
+            format_args!("cannot create the trust policy {name} of {org}"),
             async { client.set_trust_policy(&org, &name, &wanted).await },
         )
         .map_err(|error| error.hint_for(ErrorCode::Conflict, OTHER_CONTENT))?;
@@ -161,7 +161,7 @@ fn refused(found: &TrustPolicyInfo, wanted: &SetTrustPolicy) -> CommandError {
     )];
     lines.extend(name::differences(wanted, found).into_iter().map(|one| {
         let name::Difference { what, has, asked } = one;
-        format!("{what}: it has {has:?}, and you ask for {asked:?}")
+        format!("{what}: it has {has:?}, and you asked for {asked:?}")
     }));
     CommandError::failed(lines.join("\n")).hint(OTHER_CONTENT)
 }
@@ -171,12 +171,12 @@ fn sentences(added: &Added<'_>) -> String {
     let made = added.policy;
     let builders = match (made.builder, made.role) {
         (true, _) => format!(
-            "\nThey are builders of {}: what they push goes before what people push.",
+            "\nThey are builders of {}: what they push overrides what people push.",
             made.organization
         ),
         (false, Role::Read) => String::new(),
         (false, Role::Write | Role::Admin) => format!(
-            "\nThey are no builders of {}: --builder lets what they push go before what people push.",
+            "\nThey are not builders of {}: with --builder, what they push overrides what people push.",
             made.organization
         ),
     };
@@ -208,8 +208,8 @@ fn are_builders(org: &Name, role: Role, context: &Context) -> Result<bool, Comma
         return Ok(false);
     }
     context.output.remark(&format!(
-        "Where two pushes to flakes of {org} disagree about a store path, what its builders pushed is \
-         served, whatever people have pushed. Only owners of {org} can say who they are."
+        "If two pushes to flakes of {org} disagree about a store path, what its builders pushed is served. \
+         Only owners of {org} can choose its builders."
     ));
     context.wait("Nothing was changed.", async {
         terminal::confirm(&format!("Are these jobs builders of {org}?"), false).await

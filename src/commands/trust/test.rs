@@ -10,18 +10,18 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::token_source;
 
-/// Say which trust policy an identity matches, or which condition failed
+/// Show which trust policy an identity matches, or which condition failed
 ///
-/// Nobody is let in by it, and nothing is remembered. In a job, where the identity is: for GitHub,
+/// This grants no access and changes nothing. In a job on GitHub,
 /// `curl -H "Authorization: Bearer $ACTIONS_ID_TOKEN_REQUEST_TOKEN"
-/// "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=AUDIENCE"` answers it as `value`.
+/// "$ACTIONS_ID_TOKEN_REQUEST_URL&audience=AUDIENCE"` returns the identity as `value`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh trust test --org acme identity.jwt
   fh trust test --org acme - < identity.jwt")]
 pub(crate) struct TestArguments {
-    /// The organisation whose policies are asked
+    /// The organisation whose policies are tested
     #[arg(long, value_name = "ORG")]
     org: Name,
 

@@ -39,7 +39,7 @@ pub(super) fn lines(found: &TrustPolicyInfo) -> Vec<(&'static str, String)> {
         (
             "Builders",
             if found.builder {
-                "yes: what they push goes before what people push"
+                "yes: what they push overrides what people push"
             } else {
                 "no"
             }
@@ -97,7 +97,7 @@ pub(super) fn keys(are_inline: bool) -> &'static str {
 /// What workloads of pull requests hold, in words.
 pub(super) fn pull_requests(hold_the_role: bool) -> &'static str {
     if hold_the_role {
-        "hold the role too"
+        "have the role too"
     } else {
         "only read"
     }

@@ -55,7 +55,7 @@ impl Condition {
         };
         let texts = test.texts();
         if texts.is_empty() || texts.iter().any(|text| text.is_empty()) {
-            return Err(wrong("asks for an empty text"));
+            return Err(wrong("requires an empty text"));
         }
         if texts.len() > MAX_TEXTS || texts.iter().any(|text| text.len() > MAX_TEXT) {
             return Err(wrong("is too long"));
@@ -97,7 +97,7 @@ impl Condition {
         };
         (!holds).then(|| {
             let found = self::found(found);
-            format!("{} must {}, and {found}", self.claim, self.test.wanted())
+            format!("{} must {}, but {found}", self.claim, self.test.wanted())
         })
     }
 

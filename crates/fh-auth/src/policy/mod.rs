@@ -64,8 +64,8 @@ pub enum PolicyError {
     },
     /// Nothing keeps strangers out.
     #[error(
-        "no condition binds the tenant, so that strangers' workloads would be let in: {provider} \
-         needs one of these, without a wildcard in what says whose it is: {claims}"
+        "no condition names the tenant, so strangers' workloads would be let in: {provider} needs one of \
+         these, without a wildcard in the part that names the owner: {claims}"
     )]
     Open {
         /// Of which provider.
@@ -74,10 +74,10 @@ pub enum PolicyError {
         claims: String,
     },
     /// An issuer has to be named.
-    #[error("{0} has no usual issuer: say which")]
+    #[error("{0} has no default issuer: name one")]
     NoIssuer(Provider),
     /// An issuer that the provider cannot have.
-    #[error("{issuer:?} is no issuer of {provider}: {reason}")]
+    #[error("{issuer:?} is not an issuer of {provider}: {reason}")]
     Issuer {
         /// The issuer.
         issuer: String,
@@ -87,7 +87,9 @@ pub enum PolicyError {
         reason: String,
     },
     /// A flake of another organisation.
-    #[error("{0} is not in this organisation: a trust policy grants on its own alone")]
+    #[error(
+        "{0} is not in this organisation: a trust policy can only grant access to its own flakes"
+    )]
     Foreign(FlakePattern),
     /// A part that is empty or too long.
     #[error("the field {0} must have 1 to {MAX_ITEMS} entries")]
@@ -240,7 +242,7 @@ impl Policy {
         let is_open = !binding::bind_tenant(self.provider, &self.conditions);
         let issuer = claims.get("iss");
         let is_foreign = issuer.and_then(Value::as_str) != Some(self.issuer.as_str());
-        let foreign = move || format!("iss must be {:?}, and {}", self.issuer, found(issuer));
+        let foreign = move || format!("iss must be {:?}, but {}", self.issuer, found(issuer));
         // Who speaks for AWS is bound to this server by a signed header.
         let has_audience = self.provider != Provider::Aws;
         let audience = move || self.audience_failure(claims, own);
@@ -250,7 +252,7 @@ impl Policy {
             let found = claim(claims, name).and_then(text);
             (found.as_ref() != Some(remembered)).then(|| {
                 format!(
-                    "{name} was {remembered:?} at the first use and must stay that, and it is {}",
+                    "{name} was {remembered:?} at the first use and must stay that, but it is {}",
                     found.map_or_else(|| "not there".to_owned(), |found| format!("{found:?}"))
                 )
             })
@@ -323,7 +325,7 @@ impl Policy {
             _ => false,
         };
         let first = accepted.first().copied().unwrap_or_default();
-        (!holds).then(|| format!("aud must be {first:?}, and {}", self::found(found)))
+        (!holds).then(|| format!("aud must be {first:?}, but {}", self::found(found)))
     }
 
     /// What of the claims goes to the audit log: who vouches, the subject, and what tells the workload.
@@ -383,7 +385,7 @@ fn issuer(provider: Provider, asked: Option<&str>) -> Result<String, PolicyError
     }
     // Its traps would not be known to the policy.
     if let Some(other) = provider::provider_of(&issuer).filter(|other| *other != provider) {
-        return wrong(format!("it belongs to {other}, so say that provider"));
+        return wrong(format!("it belongs to {other}, so name that provider"));
     }
     let address = issuer
         .strip_prefix("https://")

@@ -147,9 +147,7 @@ pub(super) fn guard(provider: Provider, claims: &Map<String, Value>) -> Guard {
     let value = |name: &str| claim(claims, name).and_then(text);
     let is = |name: &str, found: &str| Guard::PullRequest(format!("{name} is {found:?}"));
     let untold = |name: &str| {
-        Guard::PullRequest(format!(
-            "{name} is not there, so that it may be a pull request"
-        ))
+        Guard::PullRequest(format!("{name} is missing, so this may be a pull request"))
     };
     if provider == Provider::Circleci
         && value("oidc.circleci.com/ssh-rerun").as_deref() == Some("true")
@@ -230,7 +228,7 @@ pub(super) fn no_builder(provider: Provider, claims: &Map<String, Value>) -> Opt
     let counts = GITHUB_BUILDER_EVENTS.contains(&event.as_str());
     (!counts).then(|| {
         format!(
-            "event_name is {event:?}: builders are what runs for {}",
+            "event_name is {event:?}: builders are jobs that run for {}",
             GITHUB_BUILDER_EVENTS.join(", ")
         )
     })

@@ -10,7 +10,7 @@ use fh_api::{ConditionSpec, Provider, Role, SetTrustPolicy};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TemplateError {
     /// A name that cannot be one.
-    #[error("{value:?} is no {what}")]
+    #[error("{value:?} is not a valid {what}")]
     Value {
         /// What it should be.
         what: &'static str,
@@ -18,7 +18,7 @@ pub enum TemplateError {
         value: String,
     },
     /// Nothing says whose workloads are meant.
-    #[error("say whose workloads are meant: {0}")]
+    #[error("say which workloads to trust: {0}")]
     Tenant(&'static str),
 }
 

@@ -28,7 +28,7 @@ pub(super) const FLAKEHUB_NAME: &str = "flakehub";
 /// What a new `config.toml` begins with.
 const PREAMBLE: &str = "\
 # The servers that this user has logged in to. `fh login` writes here and keeps your comments.
-# Tokens stand in tokens/, one file a server, readable by you alone, or in the system's keyring.
+# Tokens are in tokens/, one file per server, readable only by you, or in the system's keyring.
 ";
 
 /// What a server speaks.
@@ -395,7 +395,7 @@ where
 fn entry(name: &str, item: &Item) -> Result<ServerEntry, String> {
     if !is_file_name(name) {
         return Err(format!(
-            "{name:?} cannot name a server: letters, digits, '.', '-' and '_' can, beginning with a \
+            "{name:?} is not a valid name of a server: use letters, digits, '.', '-' and '_', beginning with a \
              letter or a digit"
         ));
     }

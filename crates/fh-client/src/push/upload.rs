@@ -169,7 +169,7 @@ impl<'a> Uploads<'a> {
             }
         }
         if (0..self.states.len()).any(|nar| self.is_undecided(nar)) {
-            let reason = "not all that was to be sent was made";
+            let reason = "not everything that was to be sent was created";
             return Err(Error::Threads(std::io::Error::other(reason)));
         }
         Ok(self.outcome)
@@ -386,7 +386,7 @@ impl<'a> Uploads<'a> {
             self.finish(nar);
         } else if number + 1 == self.shared.nars[nar].parts {
             let reason = format!(
-                "the server has {} of its {} parts and does not call it complete",
+                "the server has {} of its {} parts but does not report it as complete",
                 answer.parts_received, self.shared.nars[nar].parts
             );
             self.fail(nar, FailureKind::Refused, &reason);

@@ -20,7 +20,7 @@ impl Client {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
         if !path.bytes().all(allowed) {
             return Err(Error::InvalidRequest {
-                reason: format!("{path:?} is no name of a store path"),
+                reason: format!("{path:?} is not the name of a store path"),
             });
         }
         let path = path

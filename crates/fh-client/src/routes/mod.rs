@@ -66,9 +66,8 @@ impl Client {
             }
             Err(error) => return Err(error),
         };
-        let discovery: Discovery = serde_json::from_slice(&answer.body).map_err(|_| {
-            not_fh("/.well-known/fh does not hold what an fh server says".to_owned())
-        })?;
+        let discovery: Discovery = serde_json::from_slice(&answer.body)
+            .map_err(|_| not_fh("/.well-known/fh does not describe an fh server".to_owned()))?;
         if discovery.name != "fh" {
             let name = safe_line(&discovery.name, 60);
             return Err(not_fh(format!("it calls itself {name:?}")));

@@ -48,7 +48,7 @@ impl fmt::Display for Protocol {
 
 /// A word that names no protocol.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("a protocol is one of fh, attic and flakehub")]
+#[error("the protocol must be one of fh, attic and flakehub")]
 pub struct UnknownProtocol;
 
 impl FromStr for Protocol {

@@ -61,7 +61,7 @@ impl FromStr for CacheName {
 /// A text that is no name of a cache.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a cache's name is 1 to 50 of the characters A-Z a-z 0-9 - _ +, beginning with a letter or a digit"
+    "a cache's name has 1 to 50 of the characters A-Z a-z 0-9 - _ +, beginning with a letter or a digit"
 )]
 pub struct InvalidCacheName;
 

@@ -121,8 +121,8 @@ impl Workload {
         match error.status() {
             Some(404 | 405 | 501) => no_identity(
                 self.provider,
-                format!("{} takes no identities of workloads", server.base_url()),
-                "It may be of an older version: use a token (FH_TOKEN_FILE, `fh login`) until it is not.",
+                format!("{} does not accept workload identities", server.base_url()),
+                "It may be an older version: use a token (FH_TOKEN_FILE, `fh login`) until it is updated.",
             ),
             _ => error,
         }
@@ -139,7 +139,7 @@ async fn nonce(server: &Client) -> Result<String> {
     if !is_word {
         return Err(Error::InvalidAnswer {
             url: answer.url,
-            reason: "the nonce is no word".to_owned(),
+            reason: "the nonce is not a word".to_owned(),
         });
     }
     Ok(parsed.nonce)
@@ -173,6 +173,6 @@ fn post(path: &str, content: Content) -> Request {
 fn parse<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
     serde_json::from_slice(&answer.body).map_err(|_| Error::InvalidAnswer {
         url: answer.url.clone(),
-        reason: "it is not what an exchange is answered with".to_owned(),
+        reason: "it is not an answer to an exchange".to_owned(),
     })
 }

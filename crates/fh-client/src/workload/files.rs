@@ -42,7 +42,7 @@ pub(super) fn semaphore(environment: &WorkloadEnvironment) -> Result<IdentityTok
         return Err(no_identity(
             Provider::Semaphore,
             "this Semaphore job has no identity token: SEMAPHORE_OIDC_TOKEN is not set",
-            "Semaphore sets it where OpenID Connect is a part of the organization's plan.",
+            "Semaphore sets it if OpenID Connect is part of the organization's plan.",
         ));
     };
     only_one(Provider::Semaphore, "SEMAPHORE_OIDC_TOKEN", token)

@@ -26,8 +26,8 @@ pub(super) async fn identity(
         failed(
             provider,
             format!("the metadata server at {host} gives no identity token"),
-            "The machine, job or service needs a service account. The metadata server is at another \
-             address where GCE_METADATA_HOST says so.",
+            "The machine, job or service needs a service account. GCE_METADATA_HOST can set another address of \
+             the metadata server.",
             error,
         )
     };

@@ -83,14 +83,14 @@ impl fmt::Display for Provider {
             Self::GoogleCloud => "Google Cloud service account",
             Self::Kubernetes => "Kubernetes pod",
             Self::Aws => "AWS role",
-            Self::Token => "identity token",
+            Self::Token => "workload",
         })
     }
 }
 
 /// A word that names no provider.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{given:?} is none of {}", Provider::WORDS.join(", "))]
+#[error("{given:?} is not one of {}", Provider::WORDS.join(", "))]
 pub struct UnknownProvider {
     given: String,
 }

@@ -358,7 +358,7 @@ async fn one_request_that_lost_its_token_on_the_way_is_sent_again() {
     // The first upload of each kind, and the commit, come as from nobody.
     let server = TestServer::with_faults(|_, path, number| {
         let lost = path == "/nars" || path.ends_with("/parts/1") || path == "/commit";
-        (lost && number == 0).then_some(Fault::Refuse(404, "not found, or not yours to see"))
+        (lost && number == 0).then_some(Fault::Refuse(404, "not found, or you do not have access"))
     })
     .await;
     let (report, heard) = push(&server, &store.closure()).await;

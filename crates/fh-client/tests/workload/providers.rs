@@ -466,7 +466,10 @@ async fn a_server_that_knows_no_exchange_is_named() {
         Manner::Exchanged,
     );
     let text = told(&client.whoami().await.unwrap_err());
-    assert!(text.contains("takes no identities of workloads"), "{text}");
+    assert!(
+        text.contains("does not accept workload identities"),
+        "{text}"
+    );
 }
 
 #[tokio::test]

@@ -53,7 +53,7 @@ pub(super) fn make_directory(directory: &Path, mode: u32) -> Result<Vec<PathBuf>
         .recursive(true)
         .mode(mode)
         .create(directory)
-        .map_err(failed("make the directory", directory))?;
+        .map_err(failed("create the directory", directory))?;
     let changed = missing.into_iter().filter_map(Path::parent);
     Ok(changed.map(Path::to_owned).collect())
 }
@@ -77,7 +77,7 @@ pub(super) fn replace(
         .permissions(Permissions::from_mode(0o600));
     let mut temporary = builder
         .tempfile_in(directory)
-        .map_err(|error| failed("make a file in", directory)(without_path(error)))?;
+        .map_err(|error| failed("create a file in", directory)(without_path(error)))?;
     let file = temporary.as_file_mut();
     file.write_all(content).map_err(failed("write", target))?;
     if let Some(old) = old {

@@ -444,7 +444,7 @@ impl Scanner<'_> {
             .get(position)
             .is_some_and(|&byte| !is_blank(byte) && byte != b'\n')
         {
-            return Err(self.error(position, "a word that goes on after its closing quote"));
+            return Err(self.error(position, "a word that continues after its closing quote"));
         }
         Ok(Word {
             range: start..position,

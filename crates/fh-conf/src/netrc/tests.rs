@@ -381,7 +381,7 @@ fn what_readers_do_not_understand_is_refused_with_its_place() {
     assert_refused(
         b"machine a login b\n  password \"c\"d\n",
         (2, 15),
-        "a word that goes on after its closing quote",
+        "a word that continues after its closing quote",
     );
     assert_refused(b"{\"machine\": 1}\n", (1, 1), "not a netrc keyword");
     assert_refused(

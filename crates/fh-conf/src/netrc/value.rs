@@ -47,7 +47,7 @@ fn host_reason(host: &str) -> Option<&'static str> {
         return Some("it is not a bare host name");
     }
     if host.contains(':') && host.parse::<Ipv6Addr>().is_err() {
-        return Some("a netrc file knows hosts without port");
+        return Some("a netrc file has hosts without a port");
     }
     None
 }

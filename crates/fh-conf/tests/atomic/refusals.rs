@@ -89,7 +89,7 @@ fn a_directory_that_may_not_be_written_keeps_its_file() {
     let directory = below.parent().expect("a directory").display();
     assert_eq!(
         said,
-        format!("cannot make the directory {directory}: Permission denied (os error 13)")
+        format!("cannot create the directory {directory}: Permission denied (os error 13)")
     );
     assert_as_before(&file);
     // The same user, in a directory of theirs.

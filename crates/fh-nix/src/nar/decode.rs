@@ -229,7 +229,7 @@ impl NarDecoder {
                 Expect::Name | Expect::Target => {
                     format!("{expected} has {length} bytes, the limit being {limit}")
                 }
-                _ => format!("a string of {length} bytes stands where {expected} must"),
+                _ => format!("a string of {length} bytes instead of {expected}"),
             }));
         }
         whole
@@ -333,7 +333,7 @@ impl NarDecoder {
             (Expect::EntryClose, b")") => Expect::EntryOrClose,
             _ => {
                 return Err(self.error(&format!(
-                    "{} stands where {} must",
+                    "{} instead of {}",
                     quoted_bytes(text),
                     self.expected()
                 )));
@@ -356,7 +356,7 @@ impl NarDecoder {
             _ if matches!(name, b"" | b"." | b"..") => "is not a file name",
             _ if name.contains(&b'/') => "has a slash, so it is not a file name",
             _ if name.contains(&0) => "has a NUL, so it is not a file name",
-            Some(last) if name == last.as_slice() => "stands there twice",
+            Some(last) if name == last.as_slice() => "appears twice",
             Some(last) if name < last.as_slice() => "is not in order",
             _ => {
                 if let Some(last) = self.names.last_mut() {

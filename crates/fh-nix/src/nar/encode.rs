@@ -168,7 +168,7 @@ impl NarReader {
         }
         let executable = Mode::from_raw_mode(stat.st_mode).contains(Mode::XUSR);
         let size = u64::try_from(stat.st_size)
-            .map_err(|_| self.unpackable("the file system tells a negative size"))?;
+            .map_err(|_| self.unpackable("the file system reports a negative size"))?;
         self.pending.extend_from_slice(if executable {
             &EXECUTABLE[..]
         } else {

@@ -139,11 +139,11 @@ fn refused() {
         ),
         (
             with(&format!("StorePath: {base_name}")),
-            "does not lie in /nix/store",
+            "is not in /nix/store",
         ),
         (
             with(&format!("StorePath: /gnu/store/{base_name}")),
-            "does not lie in /nix/store",
+            "is not in /nix/store",
         ),
         (
             with(&format!("StorePath: /nix/store/{base_name}/x")),
@@ -165,16 +165,16 @@ fn refused() {
         (with("CA: x"), "is not a content address"),
         (
             format!("{NAR_INFO}{NAR_INFO}"),
-            "at line 13: StorePath stands there twice",
+            "at line 13: StorePath appears twice",
         ),
         (
             format!("{NAR_INFO}References: \n"),
-            "References stands there twice",
+            "References appears twice",
         ),
-        (format!("{NAR_INFO}CA: \n"), "CA stands there twice"),
+        (format!("{NAR_INFO}CA: \n"), "CA appears twice"),
         (
             format!("{NAR_INFO}Deriver: unknown-deriver\n"),
-            "Deriver stands there twice",
+            "Deriver appears twice",
         ),
         (
             NAR_INFO.trim_end().to_owned(),

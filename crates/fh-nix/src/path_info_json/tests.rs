@@ -156,17 +156,13 @@ fn bad_fields_are_named_with_their_path() {
         ("references", None, "missing"),
         ("references", Some(json!("x")), "\"x\" is not an array"),
         ("references", Some(json!([null])), "null is not a text"),
-        (
-            "references",
-            Some(json!([FOO])),
-            "does not lie in /nix/store",
-        ),
+        ("references", Some(json!([FOO])), "is not in /nix/store"),
         (
             "references",
             Some(json!([full("x\ny")])),
             "is not a store path",
         ),
-        ("deriver", Some(json!(FOO)), "does not lie in /nix/store"),
+        ("deriver", Some(json!(FOO)), "is not in /nix/store"),
         ("deriver", Some(json!({})), "an object is not a text"),
         ("signatures", Some(json!(["x"])), "is not a signature"),
         (
@@ -230,7 +226,7 @@ fn other_shapes() {
     for (json, problem) in [
         ("null", "expected the array or object"),
         ("1", "expected the array or object"),
-        ("[1]", "an element of the array is no object"),
+        ("[1]", "an element of the array is not an object"),
         ("[{}]", "an element of the array has no path"),
         ("{\"x\": 1}", "neither full store paths nor info"),
         (
@@ -253,12 +249,12 @@ fn other_shapes() {
             "version is Some(4)",
         ),
         (&mixed.to_string(), "mixes two shapes"),
-        (&duplicate, "stands there twice"),
+        (&duplicate, "appears twice"),
         (
             &format!("{{\"{}\": 1}}", full(FOO)),
             "neither an object nor null",
         ),
-        ("{\"/gnu/store/x\": null}", "does not lie in /nix/store"),
+        ("{\"/gnu/store/x\": null}", "is not in /nix/store"),
         ("", "not valid JSON"),
         ("[", "not valid JSON"),
         ("[] x", "not valid JSON"),

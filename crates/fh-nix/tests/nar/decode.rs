@@ -104,7 +104,7 @@ fn names_out_of_order_or_twice() {
     refused(
         &with_names(&[b"a", b"a"]),
         second,
-        "the entry \"a\" stands there twice",
+        "the entry \"a\" appears twice",
     );
     refused(&with_names(&[b"ab", b"a"]), second, "not in order");
     // As bytes, and not as signed ones.
@@ -182,24 +182,20 @@ fn wrong_strings() {
     refused(
         &strings(&[b"nix-archive-2"]),
         0,
-        "\"nix-archive-2\" stands where \"nix-archive-1\" must",
+        "\"nix-archive-2\" instead of \"nix-archive-1\"",
     );
     refused(
         &strings(&[b"nix-archive-10"]),
         0,
-        "a string of 14 bytes stands where \"nix-archive-1\"",
+        "a string of 14 bytes instead of \"nix-archive-1\"",
     );
     for (list, offset, problem) in [
-        (
-            &[b")".as_slice()] as &[&[u8]],
-            24,
-            "\")\" stands where \"(\" must",
-        ),
-        (&[b"(", b"kind"], 40, "\"kind\" stands where \"type\" must"),
+        (&[b")".as_slice()] as &[&[u8]], 24, "\")\" instead of \"(\""),
+        (&[b"(", b"kind"], 40, "\"kind\" instead of \"type\""),
         (
             &[b"(", b"type", b"fifo"],
             56,
-            "stands where \"regular\", \"symlink\" or \"directory\"",
+            "instead of \"regular\", \"symlink\" or \"directory\"",
         ),
         (
             &[b"(", b"type", b"regular", b")"],
@@ -209,7 +205,7 @@ fn wrong_strings() {
         (
             &[b"(", b"type", b"regular", b"executable", b"x"],
             96,
-            "\"x\" stands where an empty string",
+            "\"x\" instead of an empty string",
         ),
         (
             &[b"(", b"type", b"regular", b"executable", b"", b"executable"],
@@ -267,7 +263,7 @@ fn wrong_strings() {
     refused(
         &[0xff; 64],
         0,
-        "a string of 18446744073709551615 bytes stands where",
+        "a string of 18446744073709551615 bytes instead of",
     );
 }
 

@@ -246,7 +246,7 @@ impl Caller {
     /// 401 for the anonymous.
     pub(crate) fn principal(&self) -> Result<&Principal, ApiError> {
         self.principal.as_deref().ok_or_else(|| {
-            ApiError::Unauthorized("this needs a token, and the request has none".to_owned())
+            ApiError::Unauthorized("this needs a token, but the request has none".to_owned())
         })
     }
 
@@ -303,7 +303,7 @@ impl Caller {
         let principal = self.require(Permission::Admin)?;
         if !principal.server_admin {
             return Err(ApiError::Forbidden(
-                "this is for server administrators".to_owned(),
+                "this is only for server administrators".to_owned(),
             ));
         }
         if !principal.scope.reaches_all() {
@@ -328,7 +328,7 @@ impl Caller {
             return Ok(principal);
         }
         Err(ApiError::Forbidden(
-            "this takes a token that reaches everything, and this one is narrowed".to_owned(),
+            "this needs a token that reaches everything, but this one is narrowed".to_owned(),
         ))
     }
 
@@ -418,7 +418,7 @@ impl Caller {
             && self.directory.push_rule(entry) == PushRule::Builders
         {
             return Err(ApiError::Forbidden(format!(
-                "{} takes pushes from its trusted builders alone, by their workload identity",
+                "{} takes pushes only from its trusted builders, by their workload identity",
                 entry.name.org
             )));
         }
@@ -426,7 +426,7 @@ impl Caller {
             let name = &entry.name;
             return Err(ApiError::Forbidden(match role {
                 Some(role) => format!("this needs the role {needed} on {name}, yours is {role}"),
-                None => format!("this needs the role {needed} on {name}, and you have none"),
+                None => format!("this needs the role {needed} on {name}, but you have none"),
             }));
         }
         Ok(found)

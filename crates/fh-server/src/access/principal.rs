@@ -140,8 +140,8 @@ pub(super) fn load(
 ) -> Result<Standing, DatabaseError> {
     let unknown = || {
         Standing::Refused(
-            "this server does not know the token any more: its account was removed, or the \
-             server's database was replaced"
+            "this server no longer knows the token: its account was removed, or the server's database was \
+             replaced"
                 .to_owned(),
         )
     };
@@ -176,7 +176,7 @@ pub(super) fn load(
             };
             let (Some(identity), Some(admitted)) = (identity, admitted) else {
                 return Ok(Standing::Refused(
-                    "no trust policy lets the workload of this token in any more".to_owned(),
+                    "no trust policy lets the workload of this token in any longer".to_owned(),
                 ));
             };
             let facts = WorkloadFacts::of(&identity, &admitted);

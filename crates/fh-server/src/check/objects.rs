@@ -141,7 +141,7 @@ fn settle(
         }
         Found::Damaged(damage) => damage.to_string(),
         Found::Marked => {
-            "it was found to be damaged before; a check of the contents tells more".to_owned()
+            "it was found to be damaged before; a check of the contents shows more".to_owned()
         }
     };
     let mut new = false;

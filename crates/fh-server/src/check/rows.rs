@@ -92,7 +92,7 @@ fn wrong_value(column: &str, value: ValueRef<'_>) -> Option<&'static str> {
     let bytes = match value {
         ValueRef::Integer(number) => {
             let is_size = column.ends_with("_size") || column.ends_with("_count");
-            return (is_size && number < 0).then_some("is less than nothing");
+            return (is_size && number < 0).then_some("is negative");
         }
         ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
         ValueRef::Null | ValueRef::Real(_) => return None,
@@ -100,31 +100,33 @@ fn wrong_value(column: &str, value: ValueRef<'_>) -> Option<&'static str> {
     if matches!(value, ValueRef::Blob(_)) {
         let is_json = column == "plan" && !bytes.is_empty();
         let good = !is_json || serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
-        return (!good).then_some("is no JSON");
+        return (!good).then_some("is not JSON");
     }
     let Ok(text) = std::str::from_utf8(bytes) else {
-        return Some("is no text");
+        return Some("is not text");
     };
     let mut words = text.split_ascii_whitespace();
     let (good, what) = match column {
-        "uuid" | "token_uuid" | "organization_uuid" => (text.parse::<Uuid>().is_ok(), "is no id"),
+        "uuid" | "token_uuid" | "organization_uuid" => {
+            (text.parse::<Uuid>().is_ok(), "is not an id")
+        }
         "path_refs" | "closures" => (
             words.all(|word| word.parse::<StorePath>().is_ok()),
-            "names something that is no store path",
+            "names something that is not a store path",
         ),
-        "deriver" => (text.parse::<StorePath>().is_ok(), "is no store path"),
+        "deriver" => (text.parse::<StorePath>().is_ok(), "is not a store path"),
         "signatures" => (
             words.all(|word| word.parse::<Signature>().is_ok()),
-            "holds something that is no signature",
+            "holds something that is not a signature",
         ),
         "ca" => (
             text.parse::<ContentAddress>().is_ok(),
-            "is no content address",
+            "is not a content address",
         ),
         "detail" | "summary" | "conditions" | "pins" | "audiences" | "jwks" | "claims"
         | "workload" => (
             serde_json::from_str::<IgnoredAny>(text).is_ok(),
-            "is no JSON",
+            "is not JSON",
         ),
         _ => return None,
     };
@@ -137,7 +139,7 @@ fn wrong_with(row: &Found<'_>, column: &str, value: ValueRef<'_>) -> Option<&'st
         "folded" => {
             let name = row.named("name")?.as_str().ok()?;
             let folded = value.as_str().ok()?;
-            (!name.eq_ignore_ascii_case(folded)).then_some("is not the name beside it")
+            (!name.eq_ignore_ascii_case(folded)).then_some("is not the name next to it")
         }
         "content" => {
             let content = value.as_blob().ok()?;

@@ -59,7 +59,7 @@ impl FromStr for ListenAddress {
         }
         text.parse().map(Self::Tcp).map_err(|_| {
             format!(
-                "{text:?} is no address to listen on; write an IP address with a port \
+                "{text:?} is not a valid address to listen on; write an IP address with a port \
                  (127.0.0.1:8484, [::1]:8484, 0.0.0.0:8484) or unix:/absolute/path"
             )
         })
@@ -74,7 +74,7 @@ fn parse_unix(text: &str) -> Result<ListenAddress, String> {
             u32::from_str_radix(mode, 8)
                 .ok()
                 .filter(|mode| *mode <= 0o777)
-                .ok_or_else(|| format!("{mode:?} is no file mode; write it like 660"))?,
+                .ok_or_else(|| format!("{mode:?} is not a valid file mode; write it like 660"))?,
         ),
     };
     if !path.starts_with('/') {
@@ -128,7 +128,8 @@ impl FromStr for PublicUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let url = Url::parse(text).map_err(|error| format!("{text:?} is no URL: {error}"))?;
+        let url =
+            Url::parse(text).map_err(|error| format!("{text:?} is not a valid URL: {error}"))?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err(format!("{text:?} must begin with http:// or https://"));
         }
@@ -141,7 +142,7 @@ impl FromStr for PublicUrl {
         }
         let host = url
             .host_str()
-            .ok_or_else(|| format!("{text:?} names no host"))?
+            .ok_or_else(|| format!("{text:?} does not name a host"))?
             .trim_matches(['[', ']'])
             .to_owned();
         Ok(Self {

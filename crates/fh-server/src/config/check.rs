@@ -123,8 +123,8 @@ pub fn check(resolved: Resolved, inherited_sockets: usize) -> Report {
                 errors.push(CheckError::PublicUrl(ListenError::NoPublicUrl));
             }
             Some(address) if address.is_wildcard() => notes.push(format!(
-                "`public-url` is not set, and {address} is no address that clients can use: \
-                 they will be told localhost"
+                "`public-url` is not set, and {address} is not an address that clients can use: they will be \
+                 given localhost"
             )),
             _ => {}
         }
@@ -168,7 +168,7 @@ fn exposed_key(path: &Path) -> Option<String> {
     let mode = std::fs::metadata(path).ok()?.permissions().mode();
     (mode & 0o007 != 0).then(|| {
         format!(
-            "everybody on this machine may read the key {}",
+            "everybody on this machine can read the key {}",
             path.display()
         )
     })

@@ -13,8 +13,8 @@ pub fn example_file() -> String {
         "# The configuration of `fh serve`, read with `fh serve --config FILE` or FH_SERVE_CONFIG.\n\
          #\n\
          # Every option is also a flag (--KEY VALUE) and an environment variable (FH_SERVE_KEY, in\n\
-         # capitals, with underscores). A flag counts more than the environment, and that more than\n\
-         # this file. A key that is not known is an error. `fh serve --check` tries everything out.\n\
+         # capitals, with underscores). A flag overrides the environment, which overrides this\n\
+         # file. A key that is not known is an error. `fh serve --check` tests everything.\n\
          #\n\
          # Sizes are written like 512KiB, 8MiB or 1GiB, times like 20s, 15m, 12h or 90d. A relative\n\
          # path counts from the directory of this file.\n",

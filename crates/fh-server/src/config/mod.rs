@@ -198,7 +198,7 @@ impl std::str::FromStr for OrganizationCreation {
             "administrators" => Ok(Self::Administrators),
             "anyone" => Ok(Self::Anyone),
             _ => Err(format!(
-                "{text:?} makes no organisations; known are administrators and anyone"
+                "{text:?} is not valid; it must be administrators or anyone"
             )),
         }
     }
@@ -222,7 +222,7 @@ impl std::str::FromStr for ProxyHeader {
             "x-forwarded-for" => Ok(Self::XForwardedFor),
             "forwarded" => Ok(Self::Forwarded),
             _ => Err(format!(
-                "{text:?} is no header of proxies; known are X-Forwarded-For and Forwarded"
+                "{text:?} is not valid; it must be X-Forwarded-For or Forwarded"
             )),
         }
     }

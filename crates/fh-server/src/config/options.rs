@@ -56,7 +56,7 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_DATA_DIR",
         value_name: "DIR",
         help: "Where the database, the stored NARs and the first administrator's token are.\n\n\
-               Made at the first start. One server at a time uses it. Without it: \
+               Created at the first start. Only one server at a time can use it. Default: \
                $STATE_DIRECTORY (systemd), else fh-server below $XDG_DATA_HOME or ~/.local/share.",
         example: "/var/lib/fh-server",
         is_path: true,
@@ -71,8 +71,8 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_LISTEN",
         value_name: "ADDRESS",
         help: "Where to answer requests: IP:PORT or unix:/PATH. May be given several times.\n\n\
-               Port 0 lets the system choose. A Unix socket has the mode 660, or what \
-               unix:/PATH?mode=666 says. Sockets that systemd hands over replace the default; \
+               Port 0 lets the system choose. A Unix socket has the mode 660, or the one in \
+               unix:/PATH?mode=666. Sockets that systemd hands over replace the default; \
                with addresses given here, both are served.",
         default: Some("127.0.0.1:8484"),
         repeated: true,
@@ -87,8 +87,8 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_PUBLIC_URL",
         value_name: "URL",
         help: "The address that clients, tokens and nix.conf know this server by.\n\n\
-               Needed behind a proxy, with a host name, and where only a Unix socket is listened \
-               on. Without it: made of the first address.",
+               Needed behind a proxy, with a host name, and if the server listens only on a Unix socket. \
+               Default: the first address.",
         example: "https://cache.example.org",
         set: |draft, text| {
             draft.settings.public_url = Some(text.parse()?);
@@ -100,11 +100,11 @@ const FIRST: &[OptionSpec] = &[
         key: "trusted-proxy",
         variable: "FH_SERVE_TRUSTED_PROXY",
         value_name: "NETWORK",
-        help: "Proxies that are believed when they say whom they speak for: networks such as 10.0.0.0/8. \
+        help: "Proxies that are trusted to report the addresses of clients: networks such as 10.0.0.0/8. \
                May be given several times.\n\n\
                A client's address counts for tokens that are narrowed to networks, for limits and in \
-               the audit log. What connects to a Unix socket is always believed. Without this, all \
-               clients behind a proxy are one address, which has a part of everything and no more.",
+               the audit log. What connects to a Unix socket is always trusted. Without this, all clients \
+               behind a proxy share one address and its limits.",
         example: "10.0.0.0/8",
         repeated: true,
         set: |draft, text| {
@@ -120,7 +120,7 @@ const FIRST: &[OptionSpec] = &[
         key: "proxy-header",
         variable: "FH_SERVE_PROXY_HEADER",
         value_name: "NAME",
-        help: "The header in which they say it: X-Forwarded-For, or Forwarded (RFC 7239).\n\n\
+        help: "The header in which they report it: X-Forwarded-For, or Forwarded (RFC 7239).\n\n\
                It is read from its right end. The other one is not read at all: a client may have sent it.",
         default: Some("X-Forwarded-For"),
         set: |draft, text| {
@@ -133,8 +133,8 @@ const FIRST: &[OptionSpec] = &[
         key: "metrics-listen",
         variable: "FH_SERVE_METRICS_LISTEN",
         value_name: "ADDRESS",
-        help: "Where to answer GET /metrics without credentials, never with TLS.\n\n\
-               Without it, /metrics is answered to server administrators on the usual addresses.",
+        help: "Where to serve GET /metrics without credentials, never with TLS.\n\n\
+               By default, only server administrators can read /metrics, on the usual addresses.",
         example: "127.0.0.1:9484",
         set: |draft, text| {
             draft.settings.metrics_listen = Some(text.parse()?);
@@ -148,8 +148,8 @@ const FIRST: &[OptionSpec] = &[
         section: Section::Tls,
         value_name: "FILE",
         help: "Certificate chain (PEM), the server's own first. With it, all TCP addresses speak TLS.\n\n\
-               Both files are read again when they change and on SIGHUP; a pair that cannot be \
-               used is logged, and the former one stays. Unix sockets never speak TLS.",
+               Both files are read again when they change and on SIGHUP; an invalid pair is logged, and the \
+               previous one stays. Unix sockets never speak TLS.",
         example: "/etc/fh/certificate.pem",
         is_path: true,
         set: |draft, text| {
@@ -177,7 +177,7 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_STORE_DIR",
         section: Section::Cache,
         value_name: "DIR",
-        help: "The store directory of the paths served. Nix refuses a cache with another than its own.",
+        help: "The store directory of the paths served. Nix refuses a cache with another one than its own.",
         default: Some("/nix/store"),
         set: |draft, text| {
             draft.settings.store_dir =
@@ -192,8 +192,8 @@ const FIRST: &[OptionSpec] = &[
         section: Section::Cache,
         value_name: "N",
         help: "Which cache Nix asks first: the lowest number; cache.nixos.org has 40.\n\n\
-               With the same number the order in nix.conf decides, so that each machine may choose: \
-               one that lists this server last asks cache.nixos.org first, and this one for the rest.",
+               With the same number, the order in nix.conf decides, so that each machine can choose: one that \
+               lists this server last asks cache.nixos.org first.",
         default: Some("40"),
         set: |draft, text| {
             draft.settings.priority = count(text, 0, 1_000_000)?;
@@ -207,8 +207,8 @@ const FIRST: &[OptionSpec] = &[
         section: Section::Cache,
         value_name: "NAME",
         help: "What the names of the signing keys begin with; a number follows.\n\n\
-               Counts when a key is made, at the first start and at a rotation. Without it: the \
-               public URL's host; where that is an address, a name that no other server has.",
+               Used when a key is created, at the first start and at a rotation. Default: the public URL's \
+               host; if that is an IP address, a unique name.",
         example: "cache.example.org",
         set: |draft, text| {
             draft.settings.signing_key_name = Some(key_name(text)?);
@@ -222,10 +222,10 @@ const FIRST: &[OptionSpec] = &[
         section: Section::Cache,
         value_name: "KEYS",
         help: "Whose keys sign: shared (the same for all organisations) or per-organization.\n\n\
-               With shared keys a machine that trusts them takes what any organisation served, \
-               however it came there. With per-organization each organisation has two keys of its \
-               own, made when it is made or at the next start, and `fh login` writes a line for each \
-               organisation in place of the root. Clients have to log in again after a change.",
+               With shared keys, a machine that trusts them accepts paths of every organisation, from any \
+               source. With per-organization, each organisation has two keys of its own, created with it or at \
+               the next start, and `fh login` writes a line for each organisation in place of the root. \
+               Clients have to log in again after a change.",
         default: Some("shared"),
         set: |draft, text| {
             let signing = text.parse::<fh_api::Signing>();
@@ -240,7 +240,7 @@ const FIRST: &[OptionSpec] = &[
         section: Section::Cache,
         value_name: "TIME",
         help: "How old the standby key must be before the keys are rotated again.\n\n\
-               Clients learn the standby key when they log in. Those that have not logged in since it was made \
+               Clients learn the standby key when they log in. Those that have not logged in since it was created \
                have neither key after the rotation, and substitute nothing until they log in again. The first \
                rotation is possible at any time, and every one with `fh key rotate --force`.",
         default: Some("30d"),
@@ -255,9 +255,9 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_ORGANIZATION_CREATION",
         section: Section::Access,
         value_name: "WHO",
-        help: "Who makes organisations: administrators (of the server), or anyone.\n\n\
-               Names of organisations are for everybody to see, and who makes one has its name. Where \
-               administrators make them, they make one for a user with `fh org create ORG --owner USER`.",
+        help: "Who can create organisations: administrators (of the server), or anyone.\n\n\
+               Everybody can see the names of organisations, and whoever creates one takes its name. If only \
+               administrators can, they create one for a user with `fh org create ORG --owner USER`.",
         default: Some("administrators"),
         set: |draft, text| {
             draft.settings.organization_creation = text.parse()?;
@@ -270,7 +270,7 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_TOKEN_LIFETIME",
         section: Section::Tokens,
         value_name: "TIME",
-        help: "How long a token lasts where its maker says nothing.",
+        help: "The default lifetime of a token.",
         default: Some("90d"),
         set: |draft, text| {
             draft.settings.tokens.default_lifetime = duration(text)?;
@@ -283,7 +283,7 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_MAX_TOKEN_LIFETIME",
         section: Section::Tokens,
         value_name: "TIME",
-        help: "How long a token lasts at most. Tokens that exist already keep their end.",
+        help: "The maximum lifetime of a token. Existing tokens keep their expiry.",
         default: Some("730d"),
         set: |draft, text| {
             draft.settings.tokens.max_lifetime = duration(text)?;
@@ -298,8 +298,9 @@ const FIRST: &[OptionSpec] = &[
         value_name: "URL",
         help: "Issuers of workload identities whose keys the server may fetch. May be given several \
                times.\n\n\
-               GitHub, GitLab, Buildkite, CircleCI, Semaphore and Google Cloud need no mention, nor do \
-               trust policies that bring the keys with them. Exactly as the identities have it, such as \
+               GitHub, GitLab, Buildkite, CircleCI, Semaphore and Google Cloud are always allowed, and trust \
+               policies with their own keys need none. Write them exactly as the identities have them, such \
+               as \
                https://gitlab.example.org; https://* allows every issuer that an organisation's \
                administrators choose, also in the server's own network.",
         example: "https://gitlab.example.org",
@@ -315,7 +316,7 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_AWS_STS_ENDPOINT",
         section: Section::Tokens,
         value_name: "URL",
-        help: "Endpoints of AWS's Security Token Service beside the public ones, such as a private one of \
+        help: "Endpoints of AWS's Security Token Service in addition to the public ones, such as a private one of \
                a VPC. May be given several times.",
         example: "https://vpce-1.sts.eu-central-1.vpce.amazonaws.com/",
         repeated: true,
@@ -330,10 +331,10 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_DEFAULT_ORGANIZATION",
         section: Section::Tokens,
         value_name: "ORG",
-        help: "The organisation that a workload acts for whose identity names none; none: it is refused.\n\n\
-               A workload names one by the exchange, by its audience or by the address, or it is of a root \
-               that an organisation owns (`fh org own`). Without this option it is the organisation that was \
-               made first. Never is it found by whose trust policies the workload meets.",
+        help: "The organisation that a workload acts for if its identity names none; none: it is refused.\n\n\
+               A workload names one in the exchange, by its audience or by the address, or it belongs to a \
+               root that an organisation owns (`fh org own`). Default: the organisation that was created \
+               first. It never depends on whose trust policies the workload meets.",
         example: "acme",
         set: |draft, text| {
             draft.settings.workloads.default_organization = match text {
@@ -356,7 +357,7 @@ const LAST: &[OptionSpec] = &[
         variable: "FH_SERVE_LOG_FORMAT",
         section: Section::Log,
         value_name: "FORMAT",
-        help: "How log lines look on stderr: text, or json (one object a line).",
+        help: "How log lines look on stderr: text, or json (one object per line).",
         default: Some("text"),
         set: |draft, text| {
             draft.settings.log_format = match text {
@@ -364,7 +365,7 @@ const LAST: &[OptionSpec] = &[
                 "json" => LogFormat::Json,
                 _ => {
                     return Err(format!(
-                        "{text:?} is no log format; known are text and json"
+                        "{text:?} is not a log format; it must be text or json"
                     ));
                 }
             };
@@ -383,7 +384,7 @@ const LAST: &[OptionSpec] = &[
         set: |draft, text| {
             tracing_subscriber::EnvFilter::builder()
                 .parse(text)
-                .map_err(|error| format!("{text:?} is no filter: {error}"))?;
+                .map_err(|error| format!("{text:?} is not a valid filter: {error}"))?;
             text.clone_into(&mut draft.settings.log_filter);
             Ok(())
         },

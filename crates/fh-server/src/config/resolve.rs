@@ -130,7 +130,7 @@ pub fn resolve(given: &[Given]) -> Result<Resolved, ConfigError> {
     })?;
     let data_dir = draft.data_dir.ok_or_else(|| ConfigError::Missing {
         key: "data-dir",
-        message: "say where the server shall keep its data".to_owned(),
+        message: "name the directory for the server's data".to_owned(),
     })?;
     let resolved = Resolved {
         settings: Settings {
@@ -162,7 +162,7 @@ fn apply(draft: &mut Draft, given: &Given) -> Result<(), ConfigError> {
             return Err(refused("at least one is needed".to_owned()));
         }
     } else if texts.len() > 1 {
-        return Err(refused("only one is taken".to_owned()));
+        return Err(refused("only one is allowed".to_owned()));
     }
     for text in texts {
         (given.option.set)(draft, text).map_err(refused)?;
@@ -215,7 +215,7 @@ fn agree(resolved: &Resolved) -> Result<(), ConfigError> {
             .take(index)
             .any(|other| same(other, address))
         {
-            return refused("listen", format!("{address} is there twice"));
+            return refused("listen", format!("{address} is listed twice"));
         }
     }
     if let Some(address) = &settings.metrics_listen

@@ -149,7 +149,7 @@ fn errors_name_the_option_as_it_was_written() {
     let flag = resolve(&[given("priority", "x", Origin::Flag)]).unwrap_err();
     assert_eq!(
         flag.to_string(),
-        "--priority: \"x\" is no whole number between 0 and 1000000"
+        "--priority: \"x\" is not a whole number between 0 and 1000000"
     );
     let variable = resolve(&[given("part-size", "x", Origin::Environment)]).unwrap_err();
     assert!(
@@ -158,7 +158,7 @@ fn errors_name_the_option_as_it_was_written() {
     );
     assert_eq!(
         refusal("\n\nlog-format = \"xml\""),
-        "/etc/fh/server.toml, line 4: `log-format`: \"xml\" is no log format; known are text and json"
+        "/etc/fh/server.toml, line 4: `log-format`: \"xml\" is not a log format; it must be text or json"
     );
 }
 

@@ -18,8 +18,9 @@ const SIZE_UNITS: [(&str, u64); 9] = [
 
 /// `8MiB`, `32MB`, `4096`: a number of bytes of at least `least`.
 pub(super) fn size(text: &str, least: u64) -> Result<u64, String> {
-    let bytes = number_with_unit(text)
-        .ok_or_else(|| format!("{text:?} is no size; write it like 512KiB, 8MiB or 1GiB"))?;
+    let bytes = number_with_unit(text).ok_or_else(|| {
+        format!("{text:?} is not a valid size; write it like 512KiB, 8MiB or 1GiB")
+    })?;
     if bytes < least {
         return Err(format!("{text} is too small, the least is {least} bytes"));
     }
@@ -36,7 +37,7 @@ pub(super) fn count(text: &str, least: u32, most: u32) -> Result<u32, String> {
     text.parse()
         .ok()
         .filter(|number| (least..=most).contains(number))
-        .ok_or_else(|| format!("{text:?} is no whole number between {least} and {most}"))
+        .ok_or_else(|| format!("{text:?} is not a whole number between {least} and {most}"))
 }
 
 fn number_with_unit(text: &str) -> Option<u64> {
@@ -75,7 +76,7 @@ pub(super) fn issuer(text: &str) -> Result<String, String> {
     match parsed {
         Some(_) => Ok(text.to_owned()),
         None => Err(format!(
-            "{text:?} is no such address; write it like https://issuer.example.org"
+            "{text:?} is not a valid address; write it like https://issuer.example.org"
         )),
     }
 }
@@ -85,7 +86,7 @@ pub(super) fn key_name(text: &str) -> Result<String, String> {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
     if text.is_empty() || text.len() > 100 || !text.bytes().all(allowed) {
         return Err(format!(
-            "{text:?} is no name for a key; it may have 100 letters, digits, '-', '.' and '_'"
+            "{text:?} is not a valid name for a key; it may have 100 letters, digits, '-', '.' and '_'"
         ));
     }
     Ok(text.to_owned())

@@ -92,7 +92,7 @@ pub enum DatabaseError {
     /// A newer version of fh has changed the schema.
     #[error(
         "the database is of schema version {found}, and this version of fh knows up to {known}: \
-         use the version that made it, or a newer one"
+         use the version that created it, or a newer one"
     )]
     Newer {
         /// The version found in the file.
@@ -123,13 +123,13 @@ pub enum DatabaseError {
     },
     /// What decides about access has changed since the decision that was to be carried out. Nothing was
     /// written, and it has to be decided again.
-    #[error("what decides about access has changed in the meantime")]
+    #[error("the access rules have changed in the meantime")]
     Stale,
     /// The room that is left on the disk is kept for taking access away, and for giving room back.
-    #[error("there is no room left on the disk")]
+    #[error("there is no space left on the disk")]
     NoRoom,
     /// SQLite does not do what everything here counts on.
-    #[error("SQLite does not use {what} for {}: it says {found:?}", .path.display())]
+    #[error("SQLite does not use {what} for {}: it reports {found:?}", .path.display())]
     Mode {
         /// What was asked for.
         what: &'static str,
@@ -155,7 +155,7 @@ impl DatabaseError {
         )
     }
 
-    /// Whether there is no room left on the disk.
+    /// Whether there is no space left on the disk.
     pub(crate) fn is_full(&self) -> bool {
         // Extended code of https://sqlite.org/rescode.html: SQLITE_IOERR_SHMSIZE, where the file beside
         // the write-ahead log cannot grow.

@@ -145,7 +145,7 @@ mod tests {
         let error = write_ahead(&connection, Path::new("/data/fh.sqlite")).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "SQLite does not use a write-ahead log for /data/fh.sqlite: it says \"memory\""
+            "SQLite does not use a write-ahead log for /data/fh.sqlite: it reports \"memory\""
         );
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("fh.sqlite");

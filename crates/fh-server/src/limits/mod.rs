@@ -139,7 +139,7 @@ impl Limiter {
             let per_second = requests.per_second;
             ApiError::TooMany(
                 format!(
-                    "too many requests: this server takes {per_second} a second from one caller"
+                    "too many requests: this server accepts {per_second} a second from one caller"
                 ),
                 Some(wait),
             )
@@ -162,7 +162,8 @@ impl Limiter {
             .get_with(neighbourhood(address), Arc::default);
         failures.rate.take(&bucket, self.now()).map_err(|wait| {
             ApiError::TooMany(
-                "these credentials are bad, and too many such came from your address".to_owned(),
+                "these credentials are invalid, and too many such came from your address"
+                    .to_owned(),
                 Some(wait),
             )
         })

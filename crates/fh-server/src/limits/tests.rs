@@ -158,7 +158,7 @@ async fn an_address_that_guesses_is_told_to_wait_and_who_shows_good_credentials_
         .parse()
         .unwrap();
     assert!((1..=12).contains(&wait), "{wait}");
-    assert!(refused.message().contains("credentials are bad"));
+    assert!(refused.message().contains("credentials are invalid"));
     // Good ones that the server has not seen before, from that very address.
     for token in &tokens {
         from(&server, &at(near), WHOAMI, token).await.expect(200);
@@ -201,7 +201,7 @@ async fn an_account_has_a_bounded_number_of_tokens_that_live() {
         .expect(429);
     assert_eq!(
         refused.message(),
-        "the account admin has 3 tokens that are good, and may have no more: revoke one first"
+        "the account admin has 3 valid tokens, which is the limit: revoke one first"
     );
     server.revoke(&second.token).await;
     server.mint(&server.admin, json!({})).await;

@@ -30,16 +30,16 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BodyFailure {
     /// No byte came for too long.
-    #[error("no byte of the body came for {} seconds", .0.as_secs_f32())]
+    #[error("no byte of the body arrived for {} seconds", .0.as_secs_f32())]
     Stalled(Duration),
     /// Bytes came, but too few of them.
-    #[error("the body comes in at less than {0} bytes a second")]
+    #[error("the body arrives at less than {0} bytes a second")]
     TooSlow(u64),
     /// More bytes than any request may have.
     #[error("the body is larger than {0} bytes")]
     TooLarge(u64),
     /// What hyper says: the connection broke, or the body is not well formed.
-    #[error("the body did not come to its end")]
+    #[error("the body is incomplete")]
     Broken(#[source] hyper::Error),
 }
 
@@ -57,11 +57,11 @@ pub(crate) fn body_failure(error: &(dyn Error + 'static)) -> ApiError {
             };
         }
         if error.is::<LengthLimitError>() {
-            return ApiError::TooLarge("the body is larger than this address takes".to_owned());
+            return ApiError::TooLarge("the body is larger than this address accepts".to_owned());
         }
         cause = error.source();
     }
-    ApiError::BadRequest("the body did not come to its end".to_owned())
+    ApiError::BadRequest("the body is incomplete".to_owned())
 }
 
 /// What bodies are bounded by.

@@ -195,7 +195,7 @@ fn too_late() -> serde_json::Result<String> {
     let body = serde_json::to_string(&ErrorBody {
         code: http::StatusCode::REQUEST_TIMEOUT.as_u16(),
         error: ErrorCode::Timeout,
-        message: "the headers of the request did not come in time".to_owned(),
+        message: "the headers of the request did not arrive in time".to_owned(),
         request_id: None,
     })?;
     let length = body.len();

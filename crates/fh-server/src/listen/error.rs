@@ -24,7 +24,7 @@ pub enum ListenError {
         path: PathBuf,
     },
     /// There is something at the path of the Unix socket, and it is no socket.
-    #[error("cannot listen on {}: there is a file that is no socket", path.display())]
+    #[error("cannot listen on {}: there is a file that is not a socket", path.display())]
     NotASocket {
         /// The path.
         path: PathBuf,
@@ -37,8 +37,7 @@ pub enum ListenError {
     NoAddress,
     /// The public URL follows from no address.
     #[error(
-        "`public-url` is not set: it cannot be made of a Unix socket; write the address that \
-         clients use"
+        "`public-url` is not set: it cannot be derived from a Unix socket; write the address that clients use"
     )]
     NoPublicUrl,
     /// A certificate or key file cannot be read.

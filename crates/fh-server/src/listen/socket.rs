@@ -130,7 +130,7 @@ impl Sockets {
         // Nobody can connect to a wildcard: what works from this machine is the best guess.
         let host = match address.ip() {
             ip if ip.is_unspecified() => {
-                tracing::warn!("`public-url` is not set: clients will be told `localhost`");
+                tracing::warn!("`public-url` is not set: clients will be given `localhost`");
                 "localhost".to_owned()
             }
             std::net::IpAddr::V4(ip) => ip.to_string(),

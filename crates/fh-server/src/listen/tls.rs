@@ -138,7 +138,7 @@ impl Certificates {
             }
             Err(error) => tracing::error!(
                 error = %crate::error::chain(&error),
-                "the new TLS certificate cannot be used, the former one stays"
+                "the new TLS certificate cannot be used, the previous one stays"
             ),
         }
     }

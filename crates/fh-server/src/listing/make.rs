@@ -29,7 +29,7 @@ pub(super) enum Fault {
     #[error("the NAR is not there")]
     NoNar,
     /// The NAR is not the one that was stored.
-    #[error("the NAR's content is another one than was stored")]
+    #[error("the NAR's content differs from what was stored")]
     Altered,
     /// The NAR is no NAR any more.
     #[error(transparent)]
@@ -80,7 +80,7 @@ pub(super) fn open(
             size,
         }));
     }
-    tracing::warn!(nar_hash = %nar_hash.to_base32(), "a kept listing is damaged and is made again");
+    tracing::warn!(nar_hash = %nar_hash.to_base32(), "a stored listing is damaged and is created again");
     storage.remove_listing(nar_hash)?;
     Ok(None)
 }

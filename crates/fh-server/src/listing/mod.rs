@@ -106,7 +106,7 @@ impl Listings {
             Outcome::Kept => self.kept(nar.nar_hash).await,
             Outcome::NoNar => Ok(None),
             Outcome::NoRoom => Err(ApiError::no_room()),
-            Outcome::Failed => Err(ApiError::internal("a listing could not be made")),
+            Outcome::Failed => Err(ApiError::internal("a listing could not be created")),
         }
     }
 
@@ -174,7 +174,7 @@ async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outc
                 tracing::error!(
                     nar_hash = %nar.nar_hash.to_base32(),
                     error = %chain(&fault),
-                    "the listing of a NAR cannot be made"
+                    "the listing of a NAR cannot be created"
                 );
                 if fault.is_of_the_nar() {
                     shared.integrity.suspect(nar).await;

@@ -206,7 +206,7 @@ fn add(
     }
     if !lacking.is_empty() {
         return Err(ApiError::Conflict(format!(
-            "{} of the push's paths have no content yet, upload it or plan the push again: {}",
+            "{} of the push's paths have no content yet; upload it or plan the push again: {}",
             lacking.len(),
             shortened(&lacking)
         )));

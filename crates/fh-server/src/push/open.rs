@@ -388,7 +388,7 @@ impl Pushes {
         }
         if push.summary.is_some() {
             return Err(ApiError::Conflict(
-                "the push is committed, nothing can be added to it".to_owned(),
+                "the push is committed; nothing can be added to it".to_owned(),
             ));
         }
         let mut expires_at = push.expires_at;

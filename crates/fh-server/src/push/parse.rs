@@ -114,7 +114,7 @@ fn parse_path(
     }
     if path.nar_size > largest_nar && !path.context {
         let problem = format!(
-            "{} bytes are more than this server takes, which is {largest_nar}",
+            "{} bytes are more than this server accepts, which is {largest_nar}",
             path.nar_size
         );
         return Err(field(&name, "nar_size", &problem));

@@ -230,8 +230,7 @@ impl Receiver {
         self.strangers += 1;
         if self.strangers > STRANGERS {
             return Err(ApiError::BadRequest(format!(
-                "more than {STRANGERS} records of the batch do not belong into it; \
-                 the last one: {message}"
+                "more than {STRANGERS} records do not belong in the batch; the last one: {message}"
             )));
         }
         Ok(())
@@ -245,7 +244,7 @@ impl Receiver {
             .ok_or_else(|| "this NAR is not one that the push's plan asks for".to_owned())?;
         if expected.nar_size > self.largest {
             return Err(format!(
-                "the NAR of {} has {} bytes, and one of more than {} is sent in parts",
+                "the NAR of {} has {} bytes, and NARs of more than {} are sent in parts",
                 expected.path, expected.nar_size, self.largest
             ));
         }
@@ -371,7 +370,7 @@ impl From<StorageError> for ApiError {
         }
         if error.is_taken() {
             return Self::Unavailable(
-                "the former server is still receiving this NAR, try again".to_owned(),
+                "the previous server is still receiving this NAR, try again".to_owned(),
             );
         }
         Self::Internal(error.into())

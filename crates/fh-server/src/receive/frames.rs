@@ -47,7 +47,7 @@ pub(crate) fn largest_for(content: u64) -> u64 {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum FrameFault {
     /// Something else stands where a frame must begin.
-    #[error("at byte {offset}, something other than a zstd frame begins")]
+    #[error("at byte {offset}, there is something other than a zstd frame")]
     NoFrame {
         /// Where, in compressed bytes.
         offset: u64,
@@ -59,9 +59,7 @@ pub(crate) enum FrameFault {
         problem: &'static str,
     },
     /// Its window is larger than readers take.
-    #[error(
-        "at byte {offset}, a zstd frame begins that needs too much memory: a window of {window} bytes"
-    )]
+    #[error("at byte {offset}, a zstd frame needs too much memory: a window of {window} bytes")]
     Window {
         /// Where, in compressed bytes.
         offset: u64,
@@ -72,7 +70,7 @@ pub(crate) enum FrameFault {
     #[error("it ends in the middle of a zstd frame")]
     Truncated,
     /// A frame without content, where that is refused.
-    #[error("at byte {offset}, a zstd frame begins that holds nothing")]
+    #[error("at byte {offset}, there is an empty zstd frame")]
     Empty {
         /// Where, in compressed bytes.
         offset: u64,
@@ -327,7 +325,7 @@ mod tests {
         ] {
             let frames: Vec<&[u8]> = frames.iter().map(|frame| frame.as_slice()).collect();
             let error = decode(&frames).unwrap_err();
-            let told = format!("at byte {at}, a zstd frame begins that holds nothing");
+            let told = format!("at byte {at}, there is an empty zstd frame");
             assert_eq!(error.to_string(), told);
         }
     }
@@ -406,7 +404,7 @@ mod tests {
         for piece in [1, 5, 100] {
             let error = decode(BufReader::with_capacity(piece, whole.as_slice())).unwrap_err();
             let told = format!(
-                "at byte {at}, a zstd frame begins that needs too much memory: a window of 2147483648 bytes"
+                "at byte {at}, a zstd frame needs too much memory: a window of 2147483648 bytes"
             );
             assert_eq!(error.to_string(), told);
         }

@@ -200,7 +200,7 @@ impl ReceivedLogs {
                 let target = logs::target(transaction, id)?.ok_or(ApiError::NotFound)?;
                 if target.is_committed() && decided.is_none() {
                     return Err(ApiError::Conflict(
-                        "the push was committed meanwhile, nothing can be added to it".to_owned(),
+                        "the push was committed meanwhile; nothing can be added to it".to_owned(),
                     ));
                 }
                 let mut answers = Vec::with_capacity(arrived.len());

@@ -11,7 +11,7 @@ use fh_nix::NarHash;
 pub(crate) enum BatchFault {
     /// A record is longer than any body may be.
     #[error(
-        "the record of NAR {} says that it has {length} bytes, and a body has at most {limit}",
+        "the record of NAR {} says that it has {length} bytes, but a body has at most {limit}",
         .nar_hash.to_base32()
     )]
     TooLong {

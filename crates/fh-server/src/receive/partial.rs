@@ -22,7 +22,7 @@ pub(crate) enum PartFault {
     #[error(transparent)]
     Content(#[from] NarFault),
     /// It does not have as many bytes as a part has. For the sender.
-    #[error("it decompresses to {found} bytes, and this part must have {expected}")]
+    #[error("it decompresses to {found} bytes, but this part must have {expected}")]
     Length {
         /// Bytes found.
         found: u64,

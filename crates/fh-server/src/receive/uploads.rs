@@ -129,7 +129,7 @@ impl Uploads {
         let count = fh_api::part_count(expected.nar_size, self.shared.part_size);
         if number >= count {
             return Err(ApiError::BadRequest(format!(
-                "the NAR of {} has {count} parts, and there is no part {number}",
+                "the NAR of {} has {count} parts, so there is no part {number}",
                 expected.path
             )));
         }
@@ -216,7 +216,7 @@ impl Uploads {
             let progress = *changes.borrow_and_update();
             if progress.attempt != attempt {
                 return Err(ApiError::Conflict(format!(
-                    "the parts of {} that came before were refused: plan the push again",
+                    "earlier parts of {} were refused: plan the push again",
                     upload.expected.path
                 )));
             }
@@ -244,8 +244,8 @@ impl Uploads {
                 }
                 () = upload.idle(self.shared.patience) => {
                     return Err(ApiError::Conflict(format!(
-                        "part {number} of {} waited too long: the server has {} parts, and the next \
-                         one does not come; plan the push again",
+                        "part {number} of {} waited too long: the server has {} parts, but not the next one; \
+                         plan the push again",
                         upload.expected.path, progress.parts
                     )));
                 }

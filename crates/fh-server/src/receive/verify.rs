@@ -31,7 +31,7 @@ pub(crate) enum NarFault {
         announced: u64,
     },
     /// There is less of it than announced.
-    #[error("it decompresses to {found} bytes, and {announced} were announced")]
+    #[error("it decompresses to {found} bytes, but {announced} were announced")]
     TooShort {
         /// Bytes announced.
         announced: u64,
@@ -39,7 +39,7 @@ pub(crate) enum NarFault {
         found: u64,
     },
     /// It is another NAR.
-    #[error("its hash is {found}, and {announced} was announced")]
+    #[error("its hash is {found}, but {announced} was announced")]
     Hash {
         /// The hash announced.
         announced: NarHash,

@@ -37,7 +37,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
             "/access",
-            "Which of the slices that the caller may know of hold a path, and who reads them by what",
+            "Which slices that the caller may see hold a path, and who reads them by which grant",
             explain,
         )
         .answers::<AccessExplanation>(200)
@@ -142,7 +142,7 @@ async fn of_caller(
     let message = match (known.first(), &disputed) {
         (_, Some(disputed)) => disputed.told(),
         (None, None) => {
-            "None of the flakes that you read with this token holds this path.".to_owned()
+            "None of the flakes that you can read with this token holds this path.".to_owned()
         }
         (Some((flake, _)), None) => format!("You read it from {}.", flake.name),
     };
@@ -170,7 +170,7 @@ async fn of_certain_paths(
     let read = state.lookup().path_info(caller.view(), hash).await?;
     let message = match &read {
         Some(_) => "You read it with this token.",
-        None => "None of the flakes that you read with this token holds this path.",
+        None => "None of the flakes that you can read with this token holds this path.",
     };
     Ok(AccessExplanation {
         path: read
@@ -275,24 +275,24 @@ async fn of_another(
     let slices = slices(state, known, whose, Some(caller), served).await?;
     let is_told = slices.iter().any(|slice| !slice.reasons.is_empty());
     let message = if disabled {
-        format!("{name} is disabled, and reads nothing.")
+        format!("{name} is disabled, and can read nothing.")
     } else if readable && is_told {
-        format!("{name} can read it by what stands here; a token of theirs may be narrower.")
+        format!("{name} can read it by what is listed here; a token of theirs may be narrower.")
     } else if readable {
-        format!("{name} can read it; by what, the organisation tells its own people alone.")
+        format!("{name} can read it; only people of the organisation can see by which grant.")
     } else if invited && is_hidden {
         format!(
-            "{name} was granted it by name, and can read it once they belong to the organisation or accept."
+            "{name} was granted it by name, and can read it after joining the organisation or accepting."
         )
     } else if invited {
-        format!("{name} is invited, and can read it once they accept.")
+        format!("{name} is invited, and can read it after accepting.")
     } else if is_hidden {
         format!(
-            "{name} cannot read it by a grant in their name; who else reads it, the organisation tells its own \
-             people alone."
+            "{name} cannot read it by a grant in their name; only people of the organisation can see who else \
+             reads it."
         )
     } else {
-        format!("{name} cannot read it by any flake that you administer.")
+        format!("{name} cannot read it through any flake that you administer.")
     };
     Ok(AccessExplanation {
         path,
@@ -320,17 +320,17 @@ async fn of_everybody(
     };
     let message = if let Some(flake) = open(Visibility::Public) {
         format!(
-            "Everybody can read it at /cache/{name}: {name} is public. At the root address, those who \
-             follow it can.",
+            "Everybody can read it at /cache/{name}: {name} is public. At the root address, those who follow \
+             it can read it.",
             name = flake.name
         )
     } else if let Some(flake) = open(Visibility::Unlisted) {
         format!(
-            "Everybody can read it who names {name}, which is unlisted: at /cache/{name}.",
+            "Everybody who knows the name {name} can read it at /cache/{name}: it is unlisted.",
             name = flake.name
         )
     } else {
-        "Only those named here can read it by a flake that you administer.".to_owned()
+        "Only those listed here can read it through a flake that you administer.".to_owned()
     };
     let message = match &disputed {
         Some(disputed) => format!("{message} {}", disputed.told()),
@@ -436,7 +436,8 @@ fn narrowed_by(principal: &Principal) -> Vec<String> {
     let mut sentences = Vec::new();
     if !scope.allows(Permission::Pull) {
         sentences.push(
-            "This token lacks the permission \"pull\": it reads what everybody may.".to_owned(),
+            "This token lacks the permission \"pull\": it reads only what everybody may."
+                .to_owned(),
         );
     }
     if !scope.reaches_all() {

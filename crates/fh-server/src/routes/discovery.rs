@@ -25,7 +25,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
             "/.well-known/fh",
-            "What the server is and where its parts are",
+            "The kind of the server and the addresses of its parts",
             discovery,
         )
         .answers::<Discovery>(200)

@@ -304,9 +304,7 @@ fn scope(admission: &Admission, asked: Option<&str>) -> Result<TokenScope, OAuth
         permissions: Some(permissions),
         ..Narrowing::default()
     })
-    .map_err(|_| {
-        invalid("the workload does not hold all of the permissions that are asked for".to_owned())
-    })
+    .map_err(|_| invalid("the workload does not have all of the requested permissions".to_owned()))
 }
 
 /// Makes the token.
@@ -336,8 +334,7 @@ async fn issue(
             let account = accounts::get(transaction, account_id)?.ok_or_else(refused)?;
             if !assertions::use_once(transaction, &shown.digest, shown.until)? {
                 return Err(ApiError::Unauthorized(
-                    "this identity was exchanged already, and each is exchanged once: ask for a new \
-                     one"
+                    "this identity was exchanged already, and each can be exchanged only once: get a new one"
                         .to_owned(),
                 ));
             }
@@ -438,7 +435,7 @@ async fn form(request: Request) -> Result<ExchangeRequest, OAuthError> {
     for (name, value) in url::form_urlencoded::parse(&body) {
         if name != "organization" {
             if seen.contains(&name.to_string()) {
-                return Err(invalid("a field stands twice in the form"));
+                return Err(invalid("a field is in the form twice"));
             }
             seen.push(name.to_string());
         }
@@ -452,22 +449,20 @@ async fn form(request: Request) -> Result<ExchangeRequest, OAuthError> {
                 asked.organization.push(value.to_string());
             }
             "organization" => {
-                return Err(invalid(
-                    "the field organization stands too often in the form",
-                ));
+                return Err(invalid("the field organization is in the form too often"));
             }
             "expires_in" => {
                 let seconds = value.parse();
                 asked.expires_in =
-                    Some(seconds.map_err(|_| invalid("the field expires_in is no number"))?);
+                    Some(seconds.map_err(|_| invalid("the field expires_in is not a number"))?);
             }
             // What RFC 8693 knows and this server would have to obey.
             "actor_token" | "resource" | "audience" | "requested_token_type" => {
                 let usual = name == "requested_token_type" && *value == ACCESS_TOKEN_TYPE;
                 if !usual {
                     return Err(invalid(
-                        "the fields actor_token, resource, audience and another \
-                         requested_token_type are not taken here",
+                        "the fields actor_token, resource, audience and another requested_token_type are not \
+                         accepted here",
                     ));
                 }
             }

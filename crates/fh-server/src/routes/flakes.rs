@@ -32,7 +32,7 @@ pub(super) fn routes() -> Vec<Route> {
         get("/flakes", "The caller's view", list)
             .asks(Asks::Anybody)
             .answers::<FlakeList>(200),
-        post("/flakes", "Make a flake", create)
+        post("/flakes", "Create a flake", create)
             .takes::<CreateFlake>()
             .answers::<FlakeInfo>(201)
             .answers::<FlakeInfo>(200)
@@ -43,7 +43,7 @@ pub(super) fn routes() -> Vec<Route> {
         patch(FLAKE, "Change a flake", update)
             .takes::<UpdateFlake>()
             .answers::<FlakeInfo>(200),
-        delete(FLAKE, "Remove a flake with its slice", remove).answers_nothing(204),
+        delete(FLAKE, "Delete a flake with its slice", remove).answers_nothing(204),
         get(
             "/flakes/{org}/{project}/paths",
             "The newest paths of a flake's slice",
@@ -287,8 +287,8 @@ pub(crate) async fn update(
 
 fn made_public_by_a_guest(flake: &FlakeName) -> ApiError {
     ApiError::Forbidden(format!(
-        "only members of {org} make its flakes public, and you are its guest: a public flake is in the view \
-         of every member",
+        "only members of {org} can make its flakes public, and you are its guest: a public flake is in the \
+         view of every member",
         org = flake.org
     ))
 }

@@ -31,7 +31,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
             "/follows",
-            "The public flakes that are read at the root address, the most believed first",
+            "The public flakes that are read at the root address, in order of priority",
             list,
         )
         .asks(Asks::Anybody)
@@ -142,8 +142,7 @@ pub(crate) async fn set(
             }
             if present_keys != keys(&wanted.before) {
                 return Err(ApiError::Conflict(
-                    "the list of what is followed has changed meanwhile: look at it again"
-                        .to_owned(),
+                    "the list of followed flakes has changed meanwhile: read it again".to_owned(),
                 ));
             }
             let mut list = Vec::with_capacity(wanted.follows.len());
@@ -187,7 +186,7 @@ fn told(list: &[Followed]) -> FollowList {
 }
 
 fn one_list() -> ApiError {
-    ApiError::BadRequest("name an organisation, or everybody, not both".to_owned())
+    ApiError::BadRequest("name either an organisation or everybody, not both".to_owned())
 }
 
 /// That somebody has a list of their own: people do.
@@ -196,7 +195,7 @@ fn follows_for_themselves(principal: &Principal) -> Result<(), ApiError> {
         return Ok(());
     }
     Err(ApiError::Forbidden(
-        "service accounts and workloads follow what their organisation follows, and nothing of their own"
+        "service accounts and workloads have no list of their own: they follow what their organisation follows"
             .to_owned(),
     ))
 }
@@ -205,7 +204,7 @@ fn follows_for_themselves(principal: &Principal) -> Result<(), ApiError> {
 fn check(list: &[FlakePattern]) -> Result<(), ApiError> {
     if list.len() > MOST {
         return Err(ApiError::InvalidContent(format!(
-            "{MOST} flakes and organisations can be followed, and not more"
+            "at most {MOST} flakes and organisations can be followed"
         )));
     }
     let mut seen = HashSet::new();
@@ -218,7 +217,7 @@ fn check(list: &[FlakePattern]) -> Result<(), ApiError> {
         }
         if !seen.insert(follows::folded(pattern)) {
             return Err(ApiError::InvalidContent(format!(
-                "{pattern} is there twice"
+                "{pattern} is listed twice"
             )));
         }
     }

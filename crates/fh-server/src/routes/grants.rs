@@ -41,11 +41,15 @@ pub(super) fn routes() -> Vec<Route> {
             list,
         )
         .answers::<GrantList>(200),
-        put(ON_FLAKE, "Give a role on a flake, whatever it was", set)
-            .takes::<CreateGrant>()
-            .answers::<GrantInfo>(200)
-            .refuses(&[409, 422]),
-        delete(ON_FLAKE, "Take a role on a flake away", remove)
+        put(
+            ON_FLAKE,
+            "Grant a role on a flake, in place of any previous one",
+            set,
+        )
+        .takes::<CreateGrant>()
+        .answers::<GrantInfo>(200)
+        .refuses(&[409, 422]),
+        delete(ON_FLAKE, "Remove a role on a flake", remove)
             .answers_nothing(204)
             .refuses(&[422]),
         get(
@@ -56,7 +60,7 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<GrantList>(200),
         put(
             ON_ORG,
-            "Give a role on every flake of an organisation, whatever it was",
+            "Grant a role on every flake of an organisation, in place of any previous one",
             set_on_organization,
         )
         .takes::<CreateGrant>()
@@ -64,7 +68,7 @@ pub(super) fn routes() -> Vec<Route> {
         .refuses(&[409, 422]),
         delete(
             ON_ORG,
-            "Take a role on every flake of an organisation away",
+            "Remove a role on every flake of an organisation",
             remove_on_organization,
         )
         .answers_nothing(204)
@@ -227,8 +231,8 @@ impl Change {
             return Ok(());
         }
         Err(ApiError::Forbidden(format!(
-            "only members of the organisation grant roles on {} to teams and to all members, or on all its \
-             flakes: its guests grant roles on a flake to accounts by name",
+            "only members of the organisation can grant roles on {} to teams and to all members, or on all its \
+             flakes: guests can grant roles on a flake to accounts by name",
             self.target.name
         )))
     }
@@ -236,8 +240,7 @@ impl Change {
     fn permits(&self, role: Option<Role>) -> Result<(), ApiError> {
         if role >= Some(Role::Admin) && !self.decides_about_administrators {
             return Err(ApiError::Forbidden(format!(
-                "whoever is granted admin on {} administers the organisation: only its owners give \
-                 and take that",
+                "admin on {} includes administering the organisation: only its owners can grant or remove it",
                 self.target.name
             )));
         }

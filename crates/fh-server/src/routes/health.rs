@@ -65,8 +65,8 @@ pub(crate) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     let room = async {
         match state.database().room().level().await {
             Level::Enough => Ok(()),
-            Level::Low => Err("there is no room left for uploads".to_owned()),
-            Level::GivenUp => Err("there is no room left but for taking access away".to_owned()),
+            Level::Low => Err("there is no space left for uploads".to_owned()),
+            Level::GivenUp => Err("there is no space left except for removing access".to_owned()),
         }
     };
     let (database, storage, room) = tokio::join!(
@@ -81,11 +81,15 @@ pub(crate) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
             database,
             "not ready: the database does not answer\n",
         ),
-        ("storage", storage, "not ready: the storage takes no data\n"),
+        (
+            "storage",
+            storage,
+            "not ready: the storage accepts no data\n",
+        ),
         (
             "room",
             room,
-            "not ready: there is no room left on the disk\n",
+            "not ready: there is no space left on the disk\n",
         ),
     ] {
         let error = match result {

@@ -37,14 +37,14 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
             "/invitations",
-            "What organisations offer to the caller, and which ones were accepted as a guest",
+            "The caller's invitations, and the organisations accepted as a guest",
             list,
         )
         .answers::<InvitationList>(200)
         .refuses(&[404, 422]),
         put(
             INVITATION,
-            "Accept what an organisation offers: its memberships and grants count from then on",
+            "Accept an invitation: its membership and grants take effect from then on",
             accept,
         )
         .takes::<AcceptInvitation>()
@@ -52,7 +52,7 @@ pub(super) fn routes() -> Vec<Route> {
         .refuses(&[409, 422]),
         delete(
             INVITATION,
-            "Decline what an organisation offers, or be its guest no more",
+            "Decline an invitation, or stop being a guest",
             decline,
         )
         .answers_nothing(204)
@@ -236,7 +236,8 @@ impl Decider {
         }
         if self.is_workload {
             return Err(ApiError::Forbidden(
-                "a workload accepts nothing: what it reads is up to the trust policies".to_owned(),
+                "a workload cannot accept invitations: trust policies decide what it reads"
+                    .to_owned(),
             ));
         }
         let Some(home) = account.organization_id else {
@@ -277,9 +278,9 @@ fn nothing_offered(
 /// That it is not what the caller has seen.
 fn changed(organization: &Name, offered: Option<OrganizationRole>) -> ApiError {
     ApiError::Conflict(match offered {
-        None => format!("{organization} offers no membership any more: look at it again"),
+        None => format!("{organization} no longer offers membership: read the invitation again"),
         Some(role) => format!(
-            "{organization} offers membership as {role}, which is not what was accepted: look at it again"
+            "{organization} offers membership as {role}, which is not what was accepted: read the invitation again"
         ),
     })
 }

@@ -159,7 +159,7 @@ async fn read_within(
     };
     let collected = tokio::time::timeout(time, collecting).await.map_err(|_| {
         ApiError::Timeout(format!(
-            "the body did not come to its end within {} seconds",
+            "the body was not complete within {} seconds",
             time.as_secs_f32()
         ))
     })?;
@@ -176,13 +176,13 @@ fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
             let path = cut(error.path().to_string());
             let message = cut(error.inner().to_string());
             ApiError::BadRequest(if path == "." {
-                format!("the body is not what is expected here: {message}")
+                format!("the body is invalid: {message}")
             } else {
-                format!("the body's field {path} is not what is expected here: {message}")
+                format!("the body's field {path} is invalid: {message}")
             })
         })?;
     deserializer.end().map_err(|error| {
-        ApiError::BadRequest(format!("the body goes on after its JSON value: {error}"))
+        ApiError::BadRequest(format!("the body continues after its JSON value: {error}"))
     })?;
     Ok(value.0)
 }

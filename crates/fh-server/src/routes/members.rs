@@ -40,7 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<MemberList>(200),
         put(
             MEMBER,
-            "Invite somebody to be a member, or change what a member is",
+            "Invite somebody as a member, or change a member's role",
             set,
         )
         .takes::<SetMember>()
@@ -48,7 +48,7 @@ pub(super) fn routes() -> Vec<Route> {
         .refuses(&[409, 422]),
         delete(
             MEMBER,
-            "Take an account out of an organisation and of its teams",
+            "Remove an account from an organisation and its teams",
             remove,
         )
         .answers_nothing(204)
@@ -103,7 +103,7 @@ pub(crate) async fn set(
             let is_ours = account.organization_id == Some(organization.id);
             if account.organization_id.is_some() && !is_ours {
                 return Err(ApiError::InvalidContent(format!(
-                    "{} is the service account of another organisation, which alone it can be a member of: \
+                    "{} is the service account of another organisation, and can be a member only of that: \
                      grant it what it needs",
                     account.name
                 )));
@@ -118,8 +118,8 @@ pub(crate) async fn set(
                 }
                 if wanted.role == OrganizationRole::Owner && account.organization_id.is_some() {
                     return Err(ApiError::InvalidContent(format!(
-                        "{} is the service account of an organisation, whose administrators mint \
-                         its tokens: it can be no owner",
+                        "{} is the service account of an organisation, whose administrators create its tokens: \
+                         it cannot be an owner",
                         account.name
                     )));
                 }
@@ -236,7 +236,7 @@ fn decides_about(
 ) -> Result<(), ApiError> {
     if role >= Some(OrganizationRole::Admin) && !organization.is_owner() {
         return Err(ApiError::Forbidden(format!(
-            "only owners of {} make or unmake its administrators and owners",
+            "only owners of {} can appoint or remove its administrators and owners",
             organization.name
         )));
     }
@@ -255,7 +255,7 @@ fn takes_grants(
         return Ok(());
     }
     Err(ApiError::Forbidden(format!(
-        "only owners of {} take somebody out who was granted admin on the whole of it",
+        "only owners of {} can remove somebody who was granted admin on all of it",
         organization.name
     )))
 }
@@ -270,7 +270,7 @@ fn keeps_an_owner(
         return Ok(());
     }
     Err(ApiError::Conflict(format!(
-        "this is the last owner of {}: make another one first",
+        "this is the last owner of {}: add another one first",
         organization.name
     )))
 }

@@ -137,8 +137,8 @@ fn signed_by(state: &AppState, keys: &[String]) -> Result<Vec<PublicKey>, ApiErr
                 .map_err(|error| ApiError::BadRequest(format!("the field signed_by: {error}")))?;
             if state.keys().is_own(&key) {
                 return Err(ApiError::InvalidContent(format!(
-                    "the field signed_by: {} is a key of this server, which signs whatever it \
-                     serves; name the key that the builder signs with",
+                    "the field signed_by: {} is a key of this server, which signs everything that it serves; \
+                     name the key that the builder signs with",
                     key.name()
                 )));
             }

@@ -38,7 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<OrganizationList>(200),
         post(
             "/orgs",
-            "Make an organisation; the caller becomes its owner, or whom a server administrator names. For \
+            "Create an organisation; the caller becomes its owner, or whom a server administrator names. For \
              server administrators, unless the server lets anyone",
             create,
         )
@@ -109,7 +109,7 @@ pub(crate) async fn create(
     let named_owner = wanted.owner.clone().filter(|owner| !is_self(owner));
     if named_owner.is_some() && caller.server_administrator().is_err() {
         return Err(ApiError::Forbidden(
-            "server administrators alone make organisations for somebody else, with a token that is not \
+            "only server administrators can create organisations for somebody else, with a token that is not \
              narrowed"
                 .to_owned(),
         ));
@@ -120,7 +120,7 @@ pub(crate) async fn create(
             let administrator = caller.server_administrator();
             administrator.map(|_| ()).map_err(|_| {
                 ApiError::Forbidden(
-                    "server administrators alone make organisations here, with a token that is not \
+                    "only server administrators can create organisations here, with a token that is not \
                      narrowed: the server's option organization-creation is \"administrators\""
                         .to_owned(),
                 )
@@ -185,13 +185,13 @@ fn owner_named(connection: &Connection, name: &Name) -> Result<Account, ApiError
     let name = &account.name;
     if account.organization_id.is_some() {
         return Err(ApiError::InvalidContent(format!(
-            "{name} is the service account of an organisation, whose administrators mint its tokens: it can \
-             be no owner"
+            "{name} is the service account of an organisation, whose administrators create its tokens: it \
+             cannot be an owner"
         )));
     }
     if account.disabled_at.is_some() {
         return Err(ApiError::InvalidContent(format!(
-            "{name} is disabled: an organisation has an owner who is not"
+            "{name} is disabled, and so cannot own an organisation"
         )));
     }
     Ok(account)
@@ -276,13 +276,13 @@ pub(crate) async fn update(
 fn trusted_keys(state: &AppState, texts: &[String]) -> Result<Vec<PublicKey>, ApiError> {
     if texts.len() > MOST_KEYS {
         return Err(ApiError::InvalidContent(format!(
-            "an organisation trusts {MOST_KEYS} keys at most"
+            "an organisation can trust at most {MOST_KEYS} keys"
         )));
     }
     let key = |text: &String| {
         let key: PublicKey = text.parse().map_err(|error| {
             ApiError::InvalidContent(format!(
-                "{:?} is no public key: {error}",
+                "{:?} is not a valid public key: {error}",
                 named::short(text)
             ))
         })?;
@@ -318,7 +318,7 @@ pub(crate) async fn remove(
             if flakes > 0 {
                 let name = &organization.name;
                 return Err(ApiError::Conflict(format!(
-                    "the organisation {name} has flakes still ({flakes}): delete them first"
+                    "the organisation {name} still has flakes ({flakes}): delete them first"
                 )));
             }
             audit::record(

@@ -38,7 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<PushPlan>(200)
             .answers::<PushPlan>(201)
             .refuses(&[409, 422]),
-        delete(PUSH, "Give a push up", forget).answers_nothing(204),
+        delete(PUSH, "Abandon a push", forget).answers_nothing(204),
         post(
             "/flakes/{org}/{project}/pushes/{id}/nars",
             "Send small NARs and logs",

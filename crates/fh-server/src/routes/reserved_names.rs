@@ -20,7 +20,7 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
             "/reserved-names",
-            "The names that were given up, for server administrators",
+            "The reserved names, for server administrators",
             list,
         )
         .answers::<ReservedNameList>(200),
@@ -93,6 +93,6 @@ pub(super) fn require_free(
         NameKind::Account => "account",
     };
     Err(ApiError::Conflict(format!(
-        "the name {name} was given up by another {noun}, and is kept until a server administrator frees it"
+        "the name {name} belonged to another {noun}, and is reserved until a server administrator frees it"
     )))
 }

@@ -142,8 +142,8 @@ fn plan(found: Lineage, caller: &Caller, with_made_for_others: bool) -> Result<P
     let mut tokens = branches.iter().filter_map(|branch| branch.own.first());
     if tokens.any(|token| !deals_with(caller, principal, token, &nothing)) {
         return Err(ApiError::Forbidden(
-            "some of what it made for other accounts is not yours to revoke, so nothing was ended: leave \
-             those alone, and tell who manages these accounts"
+            "you may not revoke some of the tokens that it created for other accounts, so nothing was revoked: \
+             leave those out, and tell whoever manages these accounts"
                 .to_owned(),
         ));
     }

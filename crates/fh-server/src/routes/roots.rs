@@ -28,19 +28,19 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         get(
             ROOTS,
-            "The roots of forges that an organisation owns or has asked for",
+            "The roots of forges that an organisation owns or has requested",
             list,
         )
         .answers::<RootList>(200),
         post(
             ROOTS,
-            "Ask for a root, for owners; confirm it, for server administrators",
+            "Request a root, for owners; confirm it, for server administrators",
             own,
         )
         .takes::<OwnRoot>()
         .answers::<RootInfo>(200)
         .refuses(&[409]),
-        delete(ROOTS, "Give a root up", remove).answers_nothing(204),
+        delete(ROOTS, "Give up a root", remove).answers_nothing(204),
     ]
 }
 
@@ -89,7 +89,7 @@ pub(crate) async fn own(
         && (Reach::is_shared(issuer) || issuer == state.public_url())
     {
         return Err(ApiError::BadRequest(format!(
-            "{issuer} issues identities to many owners, so that none can own it"
+            "{issuer} issues identities to many owners, so nobody can own it"
         )));
     }
     let info = state

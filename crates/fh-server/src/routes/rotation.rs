@@ -63,7 +63,7 @@ pub(super) async fn rotate(
             let former = tokens::find(change, former.uuid)?.ok_or(ApiError::NotFound)?;
             if !former.is_good(now()) {
                 return Err(ApiError::Conflict(
-                    "the token has ended already: make a new one".to_owned(),
+                    "the token is no longer valid: create a new one".to_owned(),
                 ));
             }
             let account = accounts::get(change, former.account_id)?.ok_or(ApiError::NotFound)?;

@@ -27,7 +27,7 @@ pub(super) fn routes() -> Vec<Route> {
             list,
         )
         .answers::<UserList>(200),
-        post(ACCOUNTS, "Make a service account", create)
+        post(ACCOUNTS, "Create a service account", create)
             .takes::<CreateServiceAccount>()
             .answers::<UserInfo>(201)
             .answers::<UserInfo>(200)

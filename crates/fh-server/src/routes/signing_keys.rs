@@ -40,7 +40,7 @@ pub(super) fn routes() -> Vec<Route> {
         .refuses(&[409]),
         get(
             "/orgs/{org}/keys",
-            "The public keys that sign what an organisation serves, for whoever may read something there",
+            "The public keys that sign what an organisation serves, for anyone who may read something there",
             list_of_organization,
         )
         .asks(Asks::Anybody)
@@ -107,8 +107,8 @@ pub(crate) async fn rotate_of_organization(
     if state.keys().mode() == Signing::Shared {
         let name = &organization.name;
         return Err(ApiError::Conflict(format!(
-            "{name} has no keys of its own: this server signs for all organisations with the same keys, \
-             which its administrators rotate"
+            "{name} has no keys of its own: this server signs for all organisations with the same keys, which \
+             its administrators rotate"
         )));
     }
     let wanted: RotateKeys = optional_json_body(request, state.settings().limits.json_size).await?;

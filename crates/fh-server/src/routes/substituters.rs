@@ -119,7 +119,7 @@ async fn of_certain_paths(
 }
 
 fn exclude_each_other() -> ApiError {
-    ApiError::BadRequest("root and organizations exclude each other".to_owned())
+    ApiError::BadRequest("root and organizations cannot be used together".to_owned())
 }
 
 /// Exactly the organisations that are named.

@@ -29,26 +29,21 @@ pub(super) fn routes() -> Vec<Route> {
     const MEMBER: &str = "/orgs/{org}/teams/{team}/members/{user}";
     vec![
         get(TEAMS, "The teams of an organisation, for its members", list).answers::<TeamList>(200),
-        post(TEAMS, "Make a team, of nobody", create)
+        post(TEAMS, "Create an empty team", create)
             .takes::<CreateTeam>()
             .answers::<TeamInfo>(201)
             .answers::<TeamInfo>(200)
             .refuses(&[409]),
         get(TEAM, "A team and who is in it", show).answers::<TeamDetails>(200),
-        delete(
-            TEAM,
-            "Delete a team with all that was granted to it",
-            remove,
-        )
-        .answers_nothing(204),
+        delete(TEAM, "Delete a team and its grants", remove).answers_nothing(204),
         put(
             MEMBER,
-            "Put a member of the organisation into a team",
+            "Add a member of the organisation to a team",
             add_member,
         )
         .answers::<TeamMemberInfo>(200)
         .refuses(&[422]),
-        delete(MEMBER, "Take an account out of a team", remove_member)
+        delete(MEMBER, "Remove an account from a team", remove_member)
             .answers_nothing(204)
             .refuses(&[422]),
     ]
@@ -187,7 +182,7 @@ pub(crate) async fn add_member(
             let account = named::account(change, &path.user)?;
             if members::get(change, organization.id, account.id)?.is_none() {
                 return Err(ApiError::InvalidContent(format!(
-                    "{} is no member of {}, and only members can be in its teams",
+                    "{} is not a member of {}, and only members can be in its teams",
                     account.name, organization.name
                 )));
             }
@@ -267,7 +262,7 @@ fn decides_about(
         return Ok(());
     }
     Err(ApiError::Forbidden(format!(
-        "the team {} administers {}: only owners say who is in it",
+        "the team {} administers {}: only owners can change who is in it",
         team.name, organization.name
     )))
 }

@@ -45,14 +45,14 @@ pub(super) fn routes() -> Vec<Route> {
         get("/tokens", "The caller's tokens", list)
             .answers::<TokenList>(200)
             .refuses(&[422]),
-        post("/tokens", "Mint a token", mint)
+        post("/tokens", "Create a token", mint)
             .takes::<CreateToken>()
             .answers::<MintedToken>(201)
             .refuses(&[404, 422]),
-        get(TOKEN, "What is kept of a token", show).answers::<TokenInfo>(200),
+        get(TOKEN, "The details of a token", show).answers::<TokenInfo>(200),
         delete(
             TOKEN,
-            "Revoke a token, ended or not, and all that it asked for",
+            "Revoke a token, valid or not, and all that it created",
             revocation::revoke,
         )
         .answers::<TokenRevocation>(200),
@@ -64,7 +64,7 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<TokenRevocation>(200),
         post(
             "/tokens/{id}/rotate",
-            "A new token like that one, which ends",
+            "Replace a token with a new one like it",
             rotation::rotate,
         )
         .takes::<RotateToken>()
@@ -98,7 +98,7 @@ pub(crate) async fn list(
         None
     } else if let Some(name) = another(principal, query.user) {
         Some(
-            managed(&state, &caller, &name, "looks at the tokens of")
+            managed(&state, &caller, &name, "can see the tokens of")
                 .await?
                 .id,
         )
@@ -147,7 +147,7 @@ pub(crate) async fn mint(
     let description = line("description", wanted.description.clone())?;
     let user = another(principal, wanted.user.clone());
     let for_another = match &user {
-        Some(name) => Some(managed(&state, &caller, name, "mints tokens for").await?),
+        Some(name) => Some(managed(&state, &caller, name, "can create tokens for").await?),
         None => None,
     };
     let mut asked = narrowing(&state, &caller, &wanted).await?;
@@ -257,9 +257,7 @@ fn room_for_one_more(
     }
     let name = &account.name;
     Err(ApiError::TooMany(
-        format!(
-            "the account {name} has {good} tokens that are good, and may have no more: revoke one first"
-        ),
+        format!("the account {name} has {good} valid tokens, which is the limit: revoke one first"),
         // Nobody knows when one will be.
         None,
     ))
@@ -331,7 +329,7 @@ fn within(organization: Option<&Name>, asked: &mut Narrowing) -> Result<(), ApiE
     let flakes = asked.flakes.get_or_insert_with(|| vec![all.clone()]);
     if let Some(outside) = flakes.iter().find(|pattern| !all.includes(pattern)) {
         return Err(ApiError::Forbidden(format!(
-            "a token for this service account reaches {all} at most, not {outside}"
+            "a token for this service account can reach at most {all}, not {outside}"
         )));
     }
     Ok(())
@@ -353,7 +351,7 @@ fn end(
     let end = created_at.plus_seconds(asked);
     if end > parent {
         return Err(ApiError::Forbidden(format!(
-            "a token ends no later than the one that it is minted with, at {parent}"
+            "a token cannot expire later than the one that creates it, at {parent}"
         )));
     }
     Ok(end)
@@ -378,15 +376,15 @@ pub(super) fn lifetime(asked: Option<u64>, longest: u64) -> Result<Option<u64>, 
 pub(super) fn asking(connection: &Connection, uuid: Uuid) -> Result<Token, ApiError> {
     tokens::find(connection, uuid)?
         .filter(|token| token.is_good(now()) && !token.account_disabled)
-        .ok_or_else(|| ApiError::Unauthorized("the token has ended".to_owned()))
+        .ok_or_else(|| ApiError::Unauthorized("the token is no longer valid".to_owned()))
 }
 
 /// The token that a new one is minted with.
 pub(super) fn minting_token(principal: &Principal) -> Result<Uuid, ApiError> {
     let token = principal.token.as_ref().ok_or_else(|| {
         ApiError::Forbidden(
-            "a workload's own identity mints no tokens: exchange it at /oauth/token, and mint with \
-             the token that this answers"
+            "a workload's own identity cannot create tokens: exchange it at /oauth/token, and use the token \
+             from there"
                 .to_owned(),
         )
     })?;

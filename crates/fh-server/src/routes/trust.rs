@@ -43,19 +43,19 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .answers::<TrustPolicyList>(200),
         get(POLICY, "A trust policy", show).answers::<TrustPolicyInfo>(200),
-        put(POLICY, "Make or replace a trust policy", set)
+        put(POLICY, "Create or replace a trust policy", set)
             .takes::<SetTrustPolicy>()
             .answers::<TrustPolicyInfo>(200)
             .refuses(&[409, 422]),
         delete(
             POLICY,
-            "Remove a trust policy, and all that its workloads hold by it",
+            "Remove a trust policy, and the access of its workloads by it",
             remove,
         )
         .answers_nothing(204),
         post(
             "/orgs/{org}/trust-test",
-            "What the trust policies make of an identity",
+            "Which trust policies match an identity",
             test,
         )
         .takes::<TestTrust>()
@@ -126,7 +126,7 @@ pub(crate) async fn set(
     decides_about_administrators(&administered, &policy)?;
     if policy.issuer == state.public_url() {
         return Err(invalid(
-            "this server is no issuer of workload identities".to_owned(),
+            "this server is not an issuer of workload identities".to_owned(),
         ));
     }
     let jwks = keys(&state, &policy, wanted.jwks.as_ref())?;
@@ -158,7 +158,7 @@ pub(crate) async fn set(
                     }
                     if only_new {
                         return Err(ApiError::Conflict(format!(
-                            "{} has a trust policy {} already, with other content",
+                            "{} already has a trust policy {} with other content",
                             administered.name, before.name
                         )));
                     }
@@ -198,8 +198,8 @@ fn decides_about_builders(organization: &OrganizationRef) -> Result<(), ApiError
     }
     let name = &organization.name;
     Err(ApiError::Forbidden(format!(
-        "the builders of {name} are for its owners to decide: only they make or replace a trust policy \
-         that is marked so"
+        "only owners of {name} decide about its builders: only they can create or replace a trust policy with \
+         builders"
     )))
 }
 
@@ -218,8 +218,8 @@ fn decides_about_administrators(
         return Ok(());
     }
     Err(ApiError::Forbidden(format!(
-        "whoever a trust policy gives admin on {}/* administers the organisation: only its owners make, \
-         replace or remove such a policy",
+        "admin on {}/* includes administering the organisation: only its owners can create, replace or remove \
+         such a trust policy",
         organization.name
     )))
 }
@@ -244,7 +244,7 @@ fn gives_only_what_it_has(setter: &Principal, wanted: &SetTrustPolicy) -> Result
         return Ok(());
     }
     Err(ApiError::Forbidden(format!(
-        "a trust policy gives nothing that the token lacks which sets it, and this token lacks {}",
+        "a trust policy cannot grant what the token that sets it lacks, and this token lacks {}",
         lacking.join(" and ")
     )))
 }
@@ -379,7 +379,7 @@ pub(crate) async fn test(
         Err(Refusal::Identity(error)) => (Some(error.to_string()), None),
         Err(Refusal::Untrusted(reason) | Refusal::Target(reason)) => (Some(reason), None),
         Err(Refusal::Request(reason)) => (Some(reason.to_owned()), None),
-        Err(Refusal::Unavailable) => (Some("its issuer cannot be asked now".to_owned()), None),
+        Err(Refusal::Unavailable) => (Some("its issuer cannot be reached now".to_owned()), None),
         Err(Refusal::Database(error)) => return Err(error.into()),
     };
     let name: Name = path.org.parse().map_err(|_| ApiError::NotFound)?;

@@ -23,7 +23,7 @@ pub(super) fn routes() -> Vec<Route> {
         get("/users", "Every account, for server administrators", list).answers::<UserList>(200),
         post(
             "/users",
-            "Make an account, for server administrators",
+            "Create an account, for server administrators",
             create,
         )
         .takes::<CreateUser>()
@@ -33,7 +33,7 @@ pub(super) fn routes() -> Vec<Route> {
         get(USER, "One account, for server administrators", show).answers::<UserInfo>(200),
         patch(
             USER,
-            "Disable an account or not, and let it manage the server or not, for server administrators",
+            "Disable or enable an account, and allow or forbid it to manage the server, for server administrators",
             update,
         )
         .takes::<UpdateUser>()
@@ -148,7 +148,7 @@ pub(crate) async fn update(
                 && !accounts::others_manage_server(change, before.id)?
             {
                 return Err(ApiError::Conflict(format!(
-                    "{} is the last administrator of the server: make another one first",
+                    "{} is the last administrator of the server: add another one first",
                     before.name
                 )));
             }

@@ -74,7 +74,7 @@ fn move_aside(path: &Path) -> Result<(), StorageError> {
     tracing::warn!(
         path = %path.display(),
         aside = %aside.display(),
-        "something stood where a file of the server should, and was moved aside"
+        "something was in the place of a file of the server, and was moved aside"
     );
     Ok(())
 }

@@ -122,7 +122,7 @@ impl PartialFile {
         let taken = || io::Error::new(io::ErrorKind::WouldBlock, "another process adds to it");
         match file.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => return Err(taken()).context("go on with", &self.path),
+            Err(TryLockError::WouldBlock) => return Err(taken()).context("continue", &self.path),
             Err(TryLockError::Error(error)) => return Err(error).context("lock", &self.path),
         }
         // Another process may have made an object of it before it was locked.
@@ -131,12 +131,12 @@ impl PartialFile {
         };
         let opened = file.metadata().context("examine", &self.path)?;
         if !std::fs::symlink_metadata(&self.path).is_ok_and(|named| is_named(&named, &opened)) {
-            return Err(taken()).context("go on with", &self.path);
+            return Err(taken()).context("continue", &self.path);
         }
         let present = file.metadata().context("examine", &self.path)?.len();
         if present < length {
             let missing = io::Error::new(io::ErrorKind::UnexpectedEof, "it was cut by somebody");
-            return Err(missing).context("go on with", &self.path);
+            return Err(missing).context("continue", &self.path);
         }
         if present > length {
             file.set_len(length).context("cut", &self.path)?;

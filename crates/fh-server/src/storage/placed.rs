@@ -32,7 +32,7 @@ impl PlacedFile {
     /// other file is removed. Only where it is certain that no row tells of it.
     pub(crate) fn take_back(self) -> Result<(), StorageError> {
         match self.origin {
-            Some(origin) => fs::rename(&self.path, &origin).context("take back", &self.path),
+            Some(origin) => fs::rename(&self.path, &origin).context("move back", &self.path),
             None => names::clear(&self.path),
         }
     }

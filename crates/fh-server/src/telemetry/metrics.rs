@@ -339,9 +339,12 @@ fn describe(recorder: &PrometheusRecorder) {
         ("fh_file_bytes_stored_total", "Their bytes, as stored."),
         (
             "fh_nars_verified_total",
-            "NARs that were what they were said to be.",
+            "NARs that matched their description.",
         ),
-        ("fh_nars_refused_total", "NARs that were not."),
+        (
+            "fh_nars_refused_total",
+            "NARs that did not match their description.",
+        ),
         (
             "fh_nars_damaged_total",
             "Stored NARs that were found to be missing or altered.",
@@ -354,12 +357,9 @@ fn describe(recorder: &PrometheusRecorder) {
         ),
         (
             "fh_listings_made_total",
-            "Listings made of NARs because somebody asked for one.",
+            "Listings of NARs created on request.",
         ),
-        (
-            "fh_cache_answers_total",
-            "Answers to Nix, by where they came from.",
-        ),
+        ("fh_cache_answers_total", "Answers to Nix, by source."),
     ];
     for (name, text) in counters {
         recorder.describe_counter(KeyName::from(name), Some(Unit::Count), text.into());

@@ -67,7 +67,7 @@ pub(super) fn check(
     endpoints: &[String],
     now: OffsetDateTime,
 ) -> Result<Checked, &'static str> {
-    const UNREADABLE: &str = "the identity is no signed request of AWS";
+    const UNREADABLE: &str = "the identity is not a signed request of AWS";
     if text.len() > MAX_REQUEST {
         return Err(UNREADABLE);
     }
@@ -102,7 +102,7 @@ pub(super) fn check(
     }
     let sent = |name: &str| name == "host" || FORWARDED.contains(&name);
     if signed.iter().any(|name| !sent(name)) {
-        return Err("the signature covers headers that are not sent on");
+        return Err("the signature covers headers that are not forwarded");
     }
     if header("host").is_some_and(|host| Some(host) != host_of(&url).as_deref()) {
         return Err("the signed request is for another host");
@@ -110,7 +110,7 @@ pub(super) fn check(
     let date = header("x-amz-date").and_then(amz_date);
     let recent = |at: OffsetDateTime| (now - at).whole_seconds().abs() <= MAX_AGE;
     if !date.is_some_and(recent) {
-        return Err("the signed request is not of the last 15 minutes");
+        return Err("the signed request is older than 15 minutes");
     }
     let headers = request
         .headers
@@ -226,10 +226,10 @@ pub(super) async fn ask(checked: Checked) -> Result<Option<Map<String, Value>>, 
         return Err(Unreachable::Status(status));
     }
     let text =
-        std::str::from_utf8(&answer).map_err(|_| Unreachable::Content("the answer is no text"))?;
+        std::str::from_utf8(&answer).map_err(|_| Unreachable::Content("the answer is not text"))?;
     claims(text)
         .map(Some)
-        .ok_or(Unreachable::Content("the answer is not understood"))
+        .ok_or(Unreachable::Content("the answer is invalid"))
 }
 
 /// The claims in `GetCallerIdentityResponse`.

@@ -140,7 +140,7 @@ impl Issuers {
                     tracing::warn!(
                         issuer = token.issuer(),
                         error,
-                        "an issuer's keys cannot be fetched; the former ones are used"
+                        "an issuer's keys cannot be fetched; the previous ones are used"
                     );
                     Ok(found)
                 }
@@ -218,14 +218,14 @@ async fn fetch(
     );
     let document = fetch::answer(client.get(address), MAX_DOCUMENT).await?;
     let configuration: Configuration = serde_json::from_slice(&document)
-        .map_err(|_| Unreachable::Content("the configuration is no OpenID configuration"))?;
+        .map_err(|_| Unreachable::Content("the configuration is not an OpenID configuration"))?;
     if configuration.issuer != issuer {
         return Err(Unreachable::Content(
             "the configuration is that of another issuer",
         ));
     }
     let keys = Url::parse(&configuration.jwks_uri)
-        .map_err(|_| Unreachable::Content("the address of the keys is none"))?;
+        .map_err(|_| Unreachable::Content("the address of the keys is invalid"))?;
     if !reach.allows_keys(issuer, &keys) {
         return Err(Unreachable::Content(
             "the address of the keys is not one that this issuer may name",
@@ -233,6 +233,6 @@ async fn fetch(
     }
     let document = fetch::answer(client.get(keys), MAX_DOCUMENT).await?;
     let set = serde_json::from_slice(&document)
-        .map_err(|_| Unreachable::Content("the key set is no JSON"))?;
+        .map_err(|_| Unreachable::Content("the key set is not JSON"))?;
     KeySet::read(&set).map_err(|_| Unreachable::Content("the key set has no usable key"))
 }

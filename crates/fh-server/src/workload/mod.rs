@@ -59,8 +59,8 @@ use crate::error::{ApiError, chain};
 
 /// What everybody hears whom no policy lets in, whatever the reason.
 const REFUSED: &str = "this server does not trust the workload identity that was shown: its issuer, its \
-     signature, its audience or its claims are not what a trust policy asks for. An administrator of \
-     the organisation sees why with `fh trust test`";
+     signature, its audience or its claims are not what a trust policy asks for. An administrator of the \
+     organisation can find out why with `fh trust test`";
 
 /// The name of keys that were fetched from the issuer. Those of AWS are named like its issuer.
 const FETCHED: &str = "issuer";
@@ -149,8 +149,7 @@ impl From<Refusal> for ApiError {
             Refusal::Target(sentence) => Self::BadRequest(sentence),
             Refusal::Request(sentence) => Self::Unauthorized(sentence.to_owned()),
             Refusal::Unavailable => Self::Unavailable(
-                "the issuer of the identity cannot be asked now, so that it cannot be checked; try \
-                 again"
+                "the issuer of the identity cannot be reached now, so it cannot be checked; try again"
                     .to_owned(),
             ),
             Refusal::Database(error) => error.into(),
@@ -211,7 +210,7 @@ impl Workloads {
             .map_err(Refusal::Request)?;
         let nonce = checked.nonce.clone();
         let end = self.nonces.end(&nonce, now).ok_or(Refusal::Request(
-            "the nonce of the signed request is not one of this server, or older than five minutes",
+            "the nonce of the signed request is not one of this server, or is older than five minutes",
         ))?;
         let audience = Value::from(checked.audience.clone());
         let bound: Map<String, Value> =
@@ -431,7 +430,7 @@ impl Workloads {
 }
 
 fn nobody() -> Refusal {
-    Refusal::Untrusted("it acts for no organisation that is here".to_owned())
+    Refusal::Untrusted("it does not act for an organisation on this server".to_owned())
 }
 
 /// The policies that trust an issuer, of those for whom an identity speaks.

@@ -290,7 +290,7 @@ fn a_group_may_go_on_reading_the_netrc_of_root_alone_and_that_is_said() {
         assert_eq!(change.kept_for_group(), group, "{case}");
         let shown = super::super::report::difference(&plan.changes);
         let line = format!(
-            "{NETRC}: its group may read it (mode {mode:03o}), and still may; `chmod 600 {NETRC}` ends that\n"
+            "{NETRC}: its group can still read it (mode {mode:03o}); `chmod 600 {NETRC}` prevents that\n"
         );
         assert_eq!(shown.contains(&line), expected == kept, "{case}: {shown}");
     }

@@ -72,7 +72,7 @@ impl Hook {
             .to_str()
             .is_some_and(|name| !name.contains(['#', ' ', '\t', '\n', '\'']));
         if !nameable {
-            return Err(io::Error::other("its name cannot stand in nix.conf"));
+            return Err(io::Error::other("its name cannot be written to nix.conf"));
         }
         // A user's hook is not run for nothing.
         if runs_another {

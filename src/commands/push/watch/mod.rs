@@ -64,12 +64,12 @@ const SHUTDOWN: Duration = Duration::from_millis(200);
 /// How it is learnt what is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
 pub(super) enum WatchBy {
-    /// The hook where Nix takes it from this user, else the store
+    /// The hook if Nix accepts it from this user, else the store
     #[default]
     Auto,
     /// Nix's post-build hook: exactly what the command builds
     Hook,
-    /// The store's directory: all that is built on this machine meanwhile
+    /// The store's directory: everything built on this machine meanwhile
     Store,
 }
 
@@ -140,7 +140,7 @@ async fn preflight(pusher: &Pusher, context: &Context) -> Result<Option<Opened>,
             .unwrap_or_else(|| "there was no answer in time".to_owned()),
     };
     context.output.warning(&format!(
-        "cannot push to {} now: {why}\nThe command runs, and what it builds is pushed when that has passed.",
+        "cannot push to {} now: {why}\nThe command runs, and what it builds is pushed when that works again.",
         pusher.target
     ));
     Ok(None)
@@ -218,7 +218,7 @@ impl Watch {
                 }
                 Err(error) if by == WatchBy::Hook => {
                     return Err(CommandError::new(Status::Failed, error)
-                        .context("cannot make a post-build hook"));
+                        .context("cannot create a post-build hook"));
                 }
                 Err(error) => tracing::debug!(%error, "no hook"),
             }
@@ -420,7 +420,7 @@ impl Session<'_> {
                 status = running.wait() => {
                     let status = status.map_err(|error| {
                         CommandError::new(Status::Failed, error)
-                            .context("cannot learn how the command ended")
+                            .context("cannot find out how the command ended")
                     })?;
                     if ends == 0 && child::was_interrupted(status) {
                         // The same Ctrl-C is about to reach us: it must not count as the second.
@@ -494,7 +494,7 @@ impl Session<'_> {
                 format!("Nothing was built, so nothing was pushed to {target}.")
             } else {
                 let sent = match outcome.sent {
-                    0 => "all of it was there already".to_owned(),
+                    0 => "everything was there already".to_owned(),
                     sent => format!("{sent} sent ({})", human::bytes(outcome.sent_bytes)),
                 };
                 let built = human::count(built as u64, "path");
@@ -505,12 +505,12 @@ impl Session<'_> {
         }
         let reason = match ended {
             Ended::OutOfTime => format!(
-                "the time after the command's end is over (--drain-timeout {})",
+                "the time limit after the command's end was reached (--drain-timeout {})",
                 human::elapsed(self.arguments.drain_timeout.0.unwrap_or_default())
             ),
-            Ended::GivenUp => "it was called off".to_owned(),
+            Ended::GivenUp => "it was cancelled".to_owned(),
             Ended::Done => outcome.failure.clone().unwrap_or_else(|| {
-                "Nix does not say what some derivations have produced".to_owned()
+                "Nix does not report what some derivations have produced".to_owned()
             }),
         };
         if self.context.output.is_json() {

@@ -121,11 +121,11 @@ mod tests {
                 set(&["/a"]),
                 set(&["/b", "/c"]),
                 Some(refused),
-                Some("it was called off"),
+                Some("it was cancelled"),
                 130,
                 json!([false, 3, 1, [
                     {"path": "/b", "kind": "refused", "reason": "no"},
-                    {"path": "/c", "kind": "not_tried", "reason": "it was called off"},
+                    {"path": "/c", "kind": "not_tried", "reason": "it was cancelled"},
                 ]]),
             ),
         ] {

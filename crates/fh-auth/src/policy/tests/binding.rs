@@ -346,7 +346,7 @@ fn a_policy_that_was_stored_before_a_claim_was_known_not_to_bind_lets_nobody_in(
         &[OWN],
     );
     assert_eq!(verdict.role, None);
-    assert!(verdict.failures[0].starts_with("no condition binds the tenant"));
+    assert!(verdict.failures[0].starts_with("no condition names the tenant"));
 }
 
 #[test]

@@ -122,7 +122,7 @@ fn a_condition_and_its_texts_have_bounds() {
     let none = made("c".to_owned(), Vec::new()).unwrap_err();
     assert_eq!(
         none.to_string(),
-        "the condition on c asks for an empty text"
+        "the condition on c requires an empty text"
     );
 }
 

@@ -70,7 +70,7 @@ impl NarUpload {
         }
     }
 
-    /// Why the NAR could not be made, where it could not.
+    /// Why the NAR could not be created, where it could not.
     pub(super) fn broken(&self) -> Option<Broken> {
         self.broken
             .lock()
@@ -185,7 +185,7 @@ impl StreamSource for NarUpload {
         }
         if let Err(Stop::Broken(broken)) = self.read(pieces) {
             *self.broken.lock().unwrap_or_else(PoisonError::into_inner) = Some(broken);
-            pieces.break_off(io::Error::other("the NAR could not be made"));
+            pieces.break_off(io::Error::other("the NAR could not be created"));
         }
     }
 

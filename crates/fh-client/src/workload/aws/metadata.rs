@@ -118,7 +118,7 @@ fn checked(given: &str) -> Result<String> {
         Some(url) if allowed => Ok(url.to_string()),
         _ => Err(no_identity(
             Provider::Aws,
-            "AWS_CONTAINER_CREDENTIALS_FULL_URI names an address that credentials must not come from",
+            "AWS_CONTAINER_CREDENTIALS_FULL_URI names an address that is not allowed for credentials",
             "It has to be https, or on this machine, or a link-local address of ECS or EKS.",
         )),
     }
@@ -181,7 +181,7 @@ pub(super) async fn instance(
     if !is_name {
         return Err(broken(Error::InvalidAnswer {
             url: format!("{base}/{ROLE_PATH}"),
-            reason: "it names no role".to_owned(),
+            reason: "it does not name a role".to_owned(),
         }));
     }
     let remote = at(&format!("{ROLE_PATH}{role}"), headers).map_err(broken)?;
@@ -192,7 +192,7 @@ pub(super) async fn instance(
 fn secret(text: &SecretString) -> Result<HeaderValue> {
     let mut value =
         HeaderValue::try_from(text.expose_secret()).map_err(|_| Error::InvalidToken {
-            reason: "it cannot stand in a header",
+            reason: "it cannot be sent in a header",
         })?;
     value.set_sensitive(true);
     Ok(value)

@@ -62,7 +62,7 @@ fn endpoint(given: Option<&str>, region: Option<&str>) -> Result<String> {
     if !is_name(region) {
         return Err(no_identity(
             Provider::Aws,
-            "AWS_REGION names no region",
+            "AWS_REGION is not a valid region",
             "A region is a word such as eu-central-1.",
         ));
     }

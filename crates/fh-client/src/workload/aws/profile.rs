@@ -103,7 +103,9 @@ pub(super) fn read(environment: &AwsEnvironment) -> Result<Profile> {
     profile.unusable = OTHER_WAYS
         .iter()
         .find(|way| config.contains_key(**way) || keys.contains_key(**way))
-        .map(|way| format!("the profile {name:?} has no keys but {way}, which fh does not go by"));
+        .map(|way| {
+            format!("the profile {name:?} has no keys but {way}, which fh does not support")
+        });
     Ok(profile)
 }
 

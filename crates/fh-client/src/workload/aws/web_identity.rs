@@ -63,7 +63,7 @@ impl WebIdentity {
         if !base.is_secure() && !base.is_loopback() {
             return Err(no_identity(
                 Provider::Aws,
-                "AWS_ENDPOINT_URL_STS names an address without TLS, where a token must not go",
+                "AWS_ENDPOINT_URL_STS names an address without TLS, and a token must not be sent there",
                 "It has to be https, or on this machine.",
             ));
         }

@@ -54,8 +54,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         section: Section::Limits,
         value_name: "SIZE",
         help: "How many bytes a second a body must come in with; 0: any number.\n\n\
-               Measured over each stall-timeout in which it is the client that is waited for, and not \
-               this server. Slower ones are answered with 408.",
+               Measured over each stall-timeout in which the server waits for the client. Slower \
+               requests are answered with 408.",
         default: Some("2KiB"),
         set: |draft, text| {
             draft.settings.limits.body_rate = size(text, 0)?;
@@ -95,7 +95,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_BATCHED_NAR_SIZE",
         section: Section::Limits,
         value_name: "SIZE",
-        help: "NARs up to this size (uncompressed) travel many to a request.",
+        help: "NARs up to this size (uncompressed) are sent many to a request.",
         default: Some("4MiB"),
         set: |draft, text| {
             draft.settings.limits.batched_nar_size = size(text, ONE_KIB)?;
@@ -108,7 +108,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_VERIFICATIONS",
         section: Section::Limits,
         value_name: "N",
-        help: "How many NARs are decompressed and checked at the same time; 0: one a core.",
+        help: "How many NARs are decompressed and checked at the same time; 0: one per core.",
         default: Some("0"),
         set: |draft, text| {
             draft.settings.limits.verifications = verifications(count(text, 0, 4096)?);
@@ -122,8 +122,8 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         section: Section::Limits,
         value_name: "N",
         help: "How many connections are open at the same time; further ones wait.\n\n\
-               One address has at most half of them, and less where others have some too: never more than \
-               are still free. Where places are scarce, idle connections are closed early.",
+               One address has at most half of them, and never more than are still free. If connections are \
+               scarce, idle ones are closed early.",
         default: Some("2048"),
         set: |draft, text| {
             draft.settings.limits.connections = count(text, 1, 1_000_000)? as usize;
@@ -138,7 +138,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         value_name: "N",
         help: "How many requests a second one account or workload may send, and without either one \
                address; 0: any number.\n\n\
-               Twice as many may come at once. More are answered with 429 and when to come again. Nix \
+               Twice as many may come at once. More are answered with 429 and a time to try again. Nix \
                asks for thousands of paths in a second.",
         default: Some("50000"),
         set: |draft, text| {
@@ -152,9 +152,9 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_LOGIN_FAILURES",
         section: Section::Limits,
         value_name: "N",
-        help: "How many bad credentials a minute one address may send (of IPv6: one /64); 0: any number.\n\n\
-               Beyond that, bad credentials are answered with 429. Good ones never are. \
-               Behind a proxy, name it with `trusted-proxy`, or all clients are one address.",
+        help: "How many invalid credentials a minute one address may send (of IPv6: one /64); 0: any number.\n\n\
+               Beyond that, invalid credentials are answered with 429; valid ones never are. Behind a proxy, \
+               set `trusted-proxy`, or all clients share one address.",
         default: Some("30"),
         set: |draft, text| {
             draft.settings.limits.login_failures = count(text, 0, 1_000_000)?;
@@ -167,7 +167,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_MAX_TOKENS",
         section: Section::Limits,
         value_name: "N",
-        help: "How many tokens of one account may be good at the same time.",
+        help: "How many tokens of one account may be valid at the same time.",
         default: Some("1000"),
         set: |draft, text| {
             draft.settings.limits.tokens = count(text, 1, 1_000_000)?;
@@ -180,7 +180,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_UPLOAD_LIFETIME",
         section: Section::Limits,
         value_name: "TIME",
-        help: "How long what an unfinished push has sent is kept for it to go on.",
+        help: "How long the data of an unfinished push is kept, so that it can continue.",
         default: Some("24h"),
         set: |draft, text| {
             draft.settings.upload_lifetime = duration(text)?;
@@ -193,7 +193,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_COLLECT_INTERVAL",
         section: Section::Limits,
         value_name: "TIME",
-        help: "How often files that nothing refers to any more are removed.",
+        help: "How often files that nothing refers to are removed.",
         default: Some("1h"),
         set: |draft, text| {
             draft.settings.collect_interval = duration(text)?;
@@ -233,7 +233,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_STALL_TIMEOUT",
         section: Section::Timeouts,
         value_name: "TIME",
-        help: "How long a transfer may stand still before it is given up.",
+        help: "How long a transfer may make no progress before it is ended.",
         default: Some("60s"),
         set: |draft, text| {
             draft.settings.timeouts.stall = duration(text)?;
@@ -246,7 +246,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_BODY_TIMEOUT",
         section: Section::Timeouts,
         value_name: "TIME",
-        help: "How long the JSON body of a request may take as a whole, however steadily it comes; but for \
+        help: "How long the JSON body of a request may take as a whole, however steadily it comes; except for \
                push plans and uploads.",
         default: Some("60s"),
         set: |draft, text| {
@@ -274,7 +274,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_STOP_TIMEOUT",
         section: Section::Timeouts,
         value_name: "TIME",
-        help: "How long running requests may go on after SIGTERM or SIGINT; a second signal ends them.",
+        help: "How long running requests may continue after SIGTERM or SIGINT; a second signal ends them.",
         // Below the 90 s after which systemd kills.
         default: Some("75s"),
         set: |draft, text| {

@@ -53,15 +53,15 @@ pub(super) fn of_trust(connection: &Connection) -> Result<(), DatabaseError> {
             %account,
             %on,
             %role,
-            "this grant is an invitation now, because its account does not belong to the organisation and \
-             no server administrator gave it: it counts once it is accepted (`fh invitation accept ORG`)"
+            "this grant is now an invitation, because its account does not belong to the organisation and no \
+             server administrator gave it: it takes effect when it is accepted (`fh invitation accept ORG`)"
         );
     }
     for flake in public(connection)? {
         tracing::warn!(
             %flake,
             "this public flake is read below its own address, /cache/ORG/PROJECT, from now on: at the root \
-             address its members read it, and whoever follows it (`fh follow ORG/PROJECT`)"
+             address its members read it, and anyone who follows it (`fh follow ORG/PROJECT`)"
         );
     }
     Ok(())

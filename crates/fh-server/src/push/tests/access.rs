@@ -256,7 +256,7 @@ async fn outside_the_view_everything_is_the_same_nothing() {
             let answer = server.get(&path, token).await;
             assert_eq!(answer.fingerprint(), nothing.fingerprint(), "{path}");
         }
-        assert_eq!(nothing.body, "not found, or not yours to see\n");
+        assert_eq!(nothing.body, "not found, or you do not have access\n");
         // The unlisted flake is there for who names it, and nowhere else.
         let named = scene.narinfo("/cache/acme/hidden", &hidden, token).await;
         assert!(named.is_some());

@@ -56,7 +56,7 @@ async fn records_that_are_not_what_they_say_are_named_and_the_others_count() {
         Some("other than a zstd frame"),
         Some("decompresses to more than the"),
         Some("invalid NAR at byte 0"),
-        Some("is sent in parts"),
+        Some("are sent in parts"),
         Some("not one that the push's plan asks for"),
         None,
         Some("in the batch already"),
@@ -110,7 +110,7 @@ async fn a_batch_that_breaks_off_loses_one_record() {
         let expected = if whole {
             "middle of a record"
         } else {
-            "did not come to its end"
+            "the body is incomplete"
         };
         assert!(message.contains(expected), "{message}");
         // The first one is there: a new plan knows it.

@@ -45,7 +45,7 @@ pub(in crate::routes) fn document(parts: Vec<(&'static str, Vec<Group>)>) -> Ope
         (
             "basic",
             HttpAuthScheme::Basic,
-            "The same as the password, with any user name: what a netrc can say.",
+            "The same as the password, with any user name, as in a netrc.",
         ),
     ] {
         let http = HttpBuilder::new()
@@ -67,10 +67,10 @@ pub(in crate::routes) fn document(parts: Vec<(&'static str, Vec<Group>)>) -> Ope
         .build()
 }
 
-const DESCRIPTION: &str = "A Nix binary cache with access control per flake. What the caller may not \
-     see is answered as what does not exist: 404, the same to the byte. Errors of the API have the \
+const DESCRIPTION: &str = "A Nix binary cache with access control per flake. What the caller may not see is \
+     answered like what does not exist: 404, byte for byte. Errors of the API have the \
      body ErrorBody, those of /oauth/token OAuthErrorBody; addresses that Nix asks answer errors as plain \
-     text. GET stands for HEAD too. A method that an address does not take is answered with 405.";
+     text. Every GET also works as HEAD. A method that an address does not accept is answered with 405.";
 
 /// Collects the schemas that a route refers to, and those that they refer to.
 fn collect(all: &mut BTreeMap<String, RefOr<Schema>>, route: &Route) {

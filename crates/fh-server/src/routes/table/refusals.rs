@@ -78,10 +78,7 @@ impl Errors {
                 .minimum(Some(1));
             response = response.header(
                 "Retry-After",
-                header(
-                    seconds.into(),
-                    "Seconds; where it is known when to try again.",
-                ),
+                header(seconds.into(), "Seconds until the next try, if known."),
             );
         }
         (Ref::from_response_name(&name), name, response.build())
@@ -92,7 +89,7 @@ impl Errors {
 pub(super) fn request_id() -> Header {
     header(
         text(),
-        "The id of the request: the one that was sent with it, or a new one. It also stands in the server's log.",
+        "The id of the request: the one that was sent with it, or a new one. It is also in the server's log.",
     )
 }
 
@@ -137,16 +134,18 @@ pub(super) fn statuses(route: &Route) -> BTreeSet<u16> {
 
 fn description(status: u16) -> &'static str {
     match status {
-        400 => "The request cannot be understood.",
-        401 => "There are no credentials, or bad, expired or revoked ones.",
+        400 => "The request is invalid.",
+        401 => "There are no credentials, or invalid, expired or revoked ones.",
         403 => "The caller is known and may not do this.",
         404 => "It does not exist, or the caller may not know that it does.",
-        408 => "The body came too slowly.",
+        408 => "The body arrived too slowly.",
         409 => "It exists already, or the state does not allow this now.",
         413 => "The body is larger than the limit.",
-        416 => "The range lies behind the end.",
-        422 => "The content is not what was said of it, or names what does not exist.",
-        429 => "There are too many: requests, bad credentials, or things of this kind.",
+        416 => "The range is beyond the end.",
+        422 => {
+            "The content does not match its description, or refers to something that does not exist."
+        }
+        429 => "There are too many requests, invalid credentials, or things of this kind.",
         500 => "The server failed; its log has more under the request id.",
         503 => "The server cannot serve now, such as when its disk is full: try again.",
         _ => "It is refused.",

@@ -97,7 +97,7 @@ async fn an_administrator_learns_which_grant_lets_whom_read() {
     assert!(reasons(&of_eve).is_empty());
     assert_eq!(
         of_eve.message,
-        "eve cannot read it by any flake that you administer."
+        "eve cannot read it through any flake that you administer."
     );
     let nobody = format!("/api/v1/access?path={}&user=nobody", item.hash());
     scene.server.get(&nobody, &scene.ann).await.expect(422);
@@ -114,7 +114,7 @@ async fn an_administrator_learns_which_grant_lets_whom_read() {
         .expect(200);
     let of_bob = why(&scene, &scene.ann, &format!("{}&user=bob", item.hash())).await;
     assert!(!of_bob.readable);
-    assert_eq!(of_bob.message, "bob is disabled, and reads nothing.");
+    assert_eq!(of_bob.message, "bob is disabled, and can read nothing.");
     let everybody = why(&scene, &scene.ann, item.hash()).await;
     assert_eq!(
         reasons(&everybody),
@@ -150,12 +150,12 @@ async fn open_flakes_and_trust_policies_are_reasons_too() {
     for (visibility, sentence) in [
         (
             "unlisted",
-            "Everybody can read it who names acme/app, which is unlisted: at /cache/acme/app.",
+            "Everybody who knows the name acme/app can read it at /cache/acme/app: it is unlisted.",
         ),
         (
             "public",
             "Everybody can read it at /cache/acme/app: acme/app is public. At the root address, those who \
-             follow it can.",
+             follow it can read it.",
         ),
     ] {
         let body = json!({ "visibility": visibility });
@@ -252,8 +252,8 @@ async fn who_administers_a_flake_alone_learns_of_nobody_in_its_organisation() {
         assert_eq!(
             told.message,
             format!(
-                "{user} cannot read it by a grant in their name; who else reads it, the organisation \
-                 tells its own people alone."
+                "{user} cannot read it by a grant in their name; only people of the organisation can see who \
+                 else reads it."
             )
         );
     }
@@ -330,7 +330,7 @@ async fn a_user_learns_by_what_they_read_and_nothing_of_what_they_cannot() {
     let narrowed = why(&scene, &no_pull, item.hash()).await;
     assert_eq!(
         narrowed.narrowed_by,
-        ["This token lacks the permission \"pull\": it reads what everybody may."]
+        ["This token lacks the permission \"pull\": it reads only what everybody may."]
     );
     // One that may not manage asks for nobody else, whoever its account is.
     let pull = server.narrow(&scene.ann, &["pull"], &["*"]).await;

@@ -57,7 +57,7 @@ async fn hostile_names_are_refused_where_they_are_given() {
             assert!(
                 answer
                     .message()
-                    .starts_with("the body's field name is not what is expected"),
+                    .starts_with("the body's field name is invalid"),
                 "{bad:?}: {}",
                 answer.message()
             );

@@ -526,7 +526,7 @@ async fn a_name_that_was_given_up_is_kept_until_it_is_freed() {
         .expect(409);
     assert_eq!(
         answer.message(),
-        "the name Fleet was given up by another account, and is kept until a server administrator frees it"
+        "the name Fleet belonged to another account, and is reserved until a server administrator frees it"
     );
     server.delete("/api/v1/orgs/acme", &ann).await.expect(204);
     make("ACME", &admin).await.expect(409);

@@ -113,7 +113,11 @@ impl Scene {
         let asked = (method, path, self.bob.as_str());
         let answer = interrupted(&self.server, asked, &body, self.remove_bob()).await;
         let answer = answer.expect(404);
-        assert_eq!(answer.message(), "not found, or not yours to see", "{path}");
+        assert_eq!(
+            answer.message(),
+            "not found, or you do not have access",
+            "{path}"
+        );
         let mut after = self.done().await;
         assert_eq!(after.pop().unwrap(), "ann member.remove", "{path}");
         assert_eq!(after, before, "{path}");
@@ -414,7 +418,7 @@ async fn a_body_that_drips_has_a_time_as_a_whole() {
         let since = std::time::Instant::now();
         let answer = server.send(request).await.expect(408);
         assert!(since.elapsed().as_secs_f32() >= after);
-        let sentence = format!("the body did not come to its end within {after} seconds");
+        let sentence = format!("the body was not complete within {after} seconds");
         assert_eq!(answer.message(), sentence);
     }
 }

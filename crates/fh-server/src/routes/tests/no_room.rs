@@ -37,7 +37,10 @@ async fn where_the_reserve_is_used_access_is_taken_away_and_nothing_else_is_done
     assert!(room.give_up());
     assert_eq!(room.level().await, Level::GivenUp);
     let ready = server.get("/readyz", "").await.expect(503);
-    assert_eq!(ready.body, "not ready: there is no room left on the disk\n");
+    assert_eq!(
+        ready.body,
+        "not ready: there is no space left on the disk\n"
+    );
     let body = json!({ "flake": "acme/other", "visibility": "private" });
     no_room(server.post("/api/v1/flakes", &scene.ann, body).await);
     let body = json!({ "permissions": ["pull"], "flakes": ["*"] });

@@ -77,7 +77,7 @@ async fn administrators_make_members_and_owners_make_administrators() {
     let sentence = acme.member("dan", "admin", &acme.bob, 403).await;
     assert_eq!(
         sentence,
-        "only owners of acme make or unmake its administrators and owners"
+        "only owners of acme can appoint or remove its administrators and owners"
     );
     acme.member("bob", "owner", &acme.bob, 403).await;
     acme.member("ann", "member", &acme.bob, 403).await;
@@ -120,7 +120,7 @@ async fn the_last_owner_stays() {
         let sentence = acme.member("ann", role, &acme.ann, 409).await;
         assert_eq!(
             sentence,
-            "this is the last owner of acme: make another one first"
+            "this is the last owner of acme: add another one first"
         );
     }
     acme.leave("ann", &acme.ann, 409).await;
@@ -241,7 +241,7 @@ async fn owners_decide_about_the_organisation() {
     let answer = server.delete(path, &acme.ann).await.expect(409);
     assert_eq!(
         answer.message(),
-        "the organisation acme has flakes still (1): delete them first"
+        "the organisation acme still has flakes (1): delete them first"
     );
     let flake = "/api/v1/flakes/acme/app";
     server.delete(flake, &acme.ann).await.expect(204);
@@ -276,7 +276,7 @@ async fn teams_are_of_members_and_go_with_their_grants() {
     let answer = add("dan").await.expect(422);
     assert_eq!(
         answer.message(),
-        "dan is no member of acme, and only members can be in its teams"
+        "dan is not a member of acme, and only members can be in its teams"
     );
     add("nobody").await.expect(422);
     for _ in 0..2 {
@@ -399,7 +399,7 @@ async fn the_last_administrator_of_the_server_stays() {
         let answer = update("admin", body).await.expect(409);
         assert_eq!(
             answer.message(),
-            "admin is the last administrator of the server: make another one first"
+            "admin is the last administrator of the server: add another one first"
         );
     }
     update("ann", json!({ "server_admin": true }))

@@ -66,24 +66,24 @@ async fn a_wrong_body_is_refused_with_its_field() {
     for (body, sentence) in [
         (
             r#"{"flakes":["a/b","../c"]}"#,
-            "the body's field flakes[1] is not what is expected",
+            "the body's field flakes[1] is invalid",
         ),
         (
             r#"{"permissions":["all"]}"#,
-            "the body's field permissions[0] is not what is expected",
+            "the body's field permissions[0] is invalid",
         ),
         (r#"{"expires_in":-1}"#, "the body's field expires_in is not"),
         (
             r#"{"admin":true}"#,
-            "the body's field admin is not what is expected here: unknown field",
+            "the body's field admin is invalid: unknown field",
         ),
         (
             r#"{"user":"ann","user":"bob"}"#,
-            "the body is not what is expected here: duplicate field",
+            "the body is invalid: duplicate field",
         ),
-        ("", "the body is not what is expected here"),
-        ("[", "the body is not what is expected here"),
-        ("{} {}", "the body goes on after its JSON value"),
+        ("", "the body is invalid"),
+        ("[", "the body is invalid"),
+        ("{} {}", "the body continues after its JSON value"),
     ] {
         let answer = post(json, Body::from(body)).await.expect(400);
         assert!(
@@ -169,7 +169,7 @@ async fn readiness_asks_the_storage() {
     // A success is remembered for some seconds.
     tokio::time::sleep(std::time::Duration::from_millis(5200)).await;
     let answer = server.get("/readyz", "").await.expect(503);
-    assert_eq!(answer.body, "not ready: the storage takes no data\n");
+    assert_eq!(answer.body, "not ready: the storage accepts no data\n");
     server.get("/healthz", "").await.expect(200);
 }
 

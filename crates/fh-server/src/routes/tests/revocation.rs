@@ -153,7 +153,7 @@ async fn a_disabled_or_removed_account_is_refused_at_once() {
     assert!(
         answer
             .message()
-            .starts_with("this server does not know the token any more")
+            .starts_with("this server no longer knows the token")
     );
 }
 

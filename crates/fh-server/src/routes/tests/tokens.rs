@@ -21,15 +21,15 @@ async fn a_token_gives_away_no_more_than_it_has() {
     for (body, sentence) in [
         (
             json!({ "permissions": ["pull", "push"] }),
-            "this token lacks the permission \"push\", so it cannot give it away",
+            "this token lacks the permission \"push\", so it cannot grant it",
         ),
         (
             json!({ "flakes": ["*"] }),
-            "this token does not reach *, so it cannot give that away",
+            "this token does not reach *, so it cannot grant that",
         ),
         (
             json!({ "flakes": ["acme/app", "other/app"] }),
-            "this token does not reach other/app, so it cannot give that away",
+            "this token does not reach other/app, so it cannot grant that",
         ),
         (
             json!({ "permissions": [] }),
@@ -67,7 +67,7 @@ async fn a_token_ends_with_its_parent_at_the_latest() {
     assert_eq!(default.info.expires_at, short.info.expires_at);
     let sentence = refused(&server, &short.token, json!({ "expires_in": 7200 }), 403).await;
     assert!(
-        sentence.starts_with("a token ends no later than"),
+        sentence.starts_with("a token cannot expire later than"),
         "{sentence}"
     );
     let longest = server.state.settings().tokens.max_lifetime.as_secs();

@@ -56,7 +56,10 @@ async fn a_policy_that_is_to_be_new_replaces_none() {
     ] {
         let answer = world.put("ci", new(change.clone())).await.expect(409);
         let message = answer.message();
-        assert!(message.contains("acme has a trust policy CI"), "{message}");
+        assert!(
+            message.contains("acme already has a trust policy CI"),
+            "{message}"
+        );
         let after: TrustPolicyInfo = world.server.get(&path, &world.ann).await.expect(200).json();
         assert_eq!(after, before, "{change}");
     }
@@ -122,12 +125,12 @@ async fn what_would_let_strangers_in_or_the_server_astray_is_refused() {
             json!({ "issuer": format!("{}/x", world.issuer.url) }),
             "oidc-issuer",
         ),
-        (json!({ "conditions": [] }), "binds the tenant"),
+        (json!({ "conditions": [] }), "names the tenant"),
         (json!({ "flakes": ["other/x"] }), "not in this organisation"),
         (json!({ "flakes": ["*"] }), "not in this organisation"),
         (
             json!({ "provider": "github", "issuer": null }),
-            "binds the tenant",
+            "names the tenant",
         ),
         (json!({ "jwks": { "keys": [private] } }), "private"),
         (json!({ "jwks": { "keys": [] } }), "no key"),
@@ -286,8 +289,8 @@ async fn a_policy_gives_nothing_that_the_token_lacks_which_sets_it() {
         assert_eq!(
             answer.message(),
             format!(
-                "a trust policy gives nothing that the token lacks which sets it, and this token \
-                 lacks {lacking}"
+                "a trust policy cannot grant what the token that sets it lacks, and this token lacks \
+                 {lacking}"
             ),
             "{change}"
         );

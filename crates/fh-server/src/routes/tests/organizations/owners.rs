@@ -27,10 +27,7 @@ async fn who_makes_an_organisation_for_somebody_is_not_in_it() {
     make(&part, "mal").await.expect(403);
     for (owner, sentence) in [
         ("nobody", "there is no user named \"nobody\""),
-        (
-            "off",
-            "off is disabled: an organisation has an owner who is not",
-        ),
+        ("off", "off is disabled, and so cannot own an organisation"),
         ("fleet", "fleet is the service account of an organisation"),
     ] {
         let message = make(&server.admin, owner).await.expect(422).message();

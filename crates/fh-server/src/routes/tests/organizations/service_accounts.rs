@@ -38,7 +38,7 @@ async fn administrators_mint_for_their_service_accounts_within_the_organisation(
     let answer = mint(&acme.bob, wider).await.expect(403);
     assert_eq!(
         answer.message(),
-        "a token for this service account reaches acme/* at most, not other/app"
+        "a token for this service account can reach at most acme/*, not other/app"
     );
     mint(&acme.bob, json!({ "user": "ci", "flakes": ["*"] }))
         .await

@@ -187,7 +187,7 @@ async fn what_was_made_for_others_ends_by_who_manages_those() {
         .await
         .expect(204);
     let refused = server.delete(&path, &laptop).await.expect(403);
-    assert!(refused.message().contains("not yours to revoke"));
+    assert!(refused.message().contains("you may not revoke"));
     assert!(is_good(&server, &laptop).await && is_good(&server, &ci).await);
     // Nor see it, nor replace it.
     let of_ci = format!("/api/v1/tokens/{}", id(&ci));
