@@ -1,5 +1,7 @@
 //! The command line as it is typed.
 
+mod groups;
+
 use std::num::NonZeroUsize;
 use std::str::FromStr;
 
@@ -66,7 +68,7 @@ pub(crate) struct Cli {
 
 const AFTER_HELP: &str = "\
 Examples:
-  fh login --server https://cache.example.org     # log in, and set up Nix to read from there
+  fh login https://cache.example.org              # log in, and set up Nix to read from there
   fh push acme/app                                # push ./result and its closure
   fh list flakes                                  # what you may read
 
@@ -87,7 +89,7 @@ pub(crate) fn command() -> clap::Command {
         .usage(AnsiColor::Green.on_default().bold())
         .literal(AnsiColor::Cyan.on_default().bold())
         .placeholder(AnsiColor::Cyan.on_default());
-    let mut command = Cli::command().styles(styles);
+    let mut command = groups::grouped(Cli::command().styles(styles));
     for name in LOCAL_COMMANDS {
         if command.find_subcommand(name).is_some() {
             command = command.mut_subcommand(name, without_server_options);

@@ -28,6 +28,11 @@ pub(crate) enum Effect {
 }
 
 impl Yes {
+    /// Whether it was said.
+    pub(crate) fn is_said(self) -> bool {
+        self.yes
+    }
+
     /// Whether there is somebody to ask, and something to ask them.
     pub(crate) fn asks(self, context: &Context) -> bool {
         let terminals = context.settings.terminals;
@@ -59,7 +64,11 @@ impl Yes {
     }
 }
 
-fn ask(question: &str, context: &Context) -> Result<(), CommandError> {
+/// Asks on the terminal.
+///
+/// # Errors
+/// Where the answer is no, or nobody answers.
+pub(crate) fn ask(question: &str, context: &Context) -> Result<(), CommandError> {
     let confirmed = context.wait("Nothing was changed.", async {
         terminal::confirm(question, false).await
     })?;

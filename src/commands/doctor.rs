@@ -22,7 +22,7 @@ use time::{Duration, OffsetDateTime};
 
 use self::finding::{Finding, Outcome};
 use super::login::{Site, ask_for_lines, attic_cache, recognise};
-use crate::context::{Context, FoundToken, Selected};
+use crate::context::{Context, FoundToken, Selected, TokenOrigin};
 use crate::error::CommandError;
 use crate::output::human;
 use crate::setup::daemon::{self, Daemon};
@@ -211,7 +211,17 @@ async fn token(
     };
     let finding = match accepted(context, site, &found).await {
         Ok(about) => about,
-        Err(error) => from_server("token", &error, &site.server),
+        // Where a variable is in force, logging in would not help.
+        Err(error) => match (&found.origin, error.downcast_ref::<ClientError>()) {
+            (
+                TokenOrigin::Variable(_) | TokenOrigin::VariableFile(_),
+                Some(ClientError::Unauthorized { .. } | ClientError::InvalidToken { .. }),
+            ) => {
+                let fix = format!("unset the variable, or correct it: {}", found.origin);
+                Finding::failed("token", error.sentence(), fix)
+            }
+            _ => from_server("token", &error, &site.server),
+        },
     };
     (finding, Some(found))
 }

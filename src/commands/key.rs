@@ -5,10 +5,10 @@ use fh_api::{ErrorCode, KeyInfo, KeyList, Name, RotateKeys, Signing};
 use fh_client::Client;
 use time::OffsetDateTime;
 
+use super::confirm::{self, Yes};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
-use crate::terminal;
 
 /// The keys that the server signs store paths with
 ///
@@ -66,9 +66,8 @@ pub(crate) struct RotateArguments {
     #[arg(long)]
     force: bool,
 
-    /// Do not ask
-    #[arg(short, long)]
-    yes: bool,
+    #[command(flatten)]
+    yes: Yes,
 }
 
 impl RotateArguments {
@@ -84,7 +83,7 @@ impl RotateArguments {
         }
         let given = [
             (self.force, "--force"),
-            (self.yes, "--yes"),
+            (self.yes.is_said(), "--yes"),
             (context.output.is_json(), "--json"),
         ];
         words.extend(
@@ -121,9 +120,8 @@ async fn told(client: &Client, org: Option<&Name>) -> fh_client::Result<KeyList>
 }
 
 fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandError> {
-    let terminals = context.settings.terminals;
-    let can_ask = terminals.stdin && terminals.stderr && !context.output.is_json();
-    if !arguments.yes && !can_ask {
+    let yes = arguments.yes;
+    if !yes.is_said() && !yes.asks(context) {
         let why = if context.output.is_json() {
             "with `--json` nobody is asked"
         } else {
@@ -136,7 +134,7 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
     }
     let client = context.client_with_token()?;
     let org = arguments.whose.org.as_ref();
-    if !arguments.yes || arguments.force {
+    if !yes.is_said() || arguments.force {
         // Who may rotate the keys of an organisation may be shown none of them.
         let before = context.wait("Nothing was changed.", async {
             Ok(told(&client, org).await.ok())
@@ -150,13 +148,8 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
         );
         context.output.remark(&said);
     }
-    if !arguments.yes {
-        let confirmed = context.wait("Nothing was changed.", async {
-            terminal::confirm("Rotate the keys?", false).await
-        })?;
-        if !confirmed {
-            return Err(CommandError::failed("not confirmed").hint("Nothing was changed."));
-        }
+    if !yes.is_said() {
+        confirm::ask("Rotate the keys?", context)?;
     }
     let wanted = RotateKeys {
         force: arguments.force,
