@@ -286,9 +286,14 @@ impl Context {
         if !is_refused {
             return error;
         }
-        error.replace_hints(format!(
+        let hint = format!(
             "The token is from {origin}. Correct it, or unset {origin} to use the stored login."
-        ))
+        );
+        if error.hints().iter().any(|hint| hint.contains("`fh login`")) {
+            error.replace_hints(hint)
+        } else {
+            error.hint(hint)
+        }
     }
 
     /// Warns of variables that go before what was just stored.

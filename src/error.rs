@@ -10,6 +10,7 @@
 //! control character of a server or a file reaches the terminal.
 
 mod hints;
+pub(crate) mod json;
 #[cfg(test)]
 mod tests;
 

@@ -23,6 +23,7 @@ mod terminal;
 mod token_source;
 
 use std::ffi::OsString;
+use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
@@ -43,13 +44,28 @@ pub fn main() -> ExitCode {
         return code;
     }
     let color = settings::stderr_color(&environment);
+    // Also where the command line or a variable cannot be understood.
+    let json = wants_json(std::env::args_os(), &environment);
     match run(std::env::args_os(), environment) {
         Ok(code) => code,
         Err(error) => {
+            if let Some(text) = error.json().filter(|_| json) {
+                // Nobody can be told where stdout is gone.
+                let _ = writeln!(std::io::stdout(), "{}", output::escaped(&text));
+            }
             error.report(color);
             error.exit_code()
         }
     }
+}
+
+/// Whether programs read the output. What stands behind `--` is another command.
+fn wants_json(arguments: impl Iterator<Item = OsString>, environment: &Environment) -> bool {
+    let mut own = arguments.take_while(|argument| argument != "--");
+    own.any(|argument| argument == "--json")
+        || environment
+            .switch(&settings::variables::FH_OUTPUT_JSON)
+            .unwrap_or(false)
 }
 
 /// Where this is the hook of a `fh push --watch-exec`: tells it what Nix has built. A build waits for

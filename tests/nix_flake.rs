@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fh_testkit::nix::{Home, Nix, versions};
-use serde_json::Value;
+use serde_json::{Value, json};
 use tempfile::TempDir;
 
 /// What the flake reads, copied, so that Nix does not copy the build directory to its store.
@@ -238,7 +238,14 @@ fn the_service_puts_the_token_into_the_netrc_and_changes_nothing_the_second_time
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fh"), path("bin/fh")).unwrap();
     let others = "machine other.example login me password mine\n";
     fs::write(path("etc-nix/netrc"), others).unwrap();
-    let token = "fh1_of.this.machine";
+    // As one of that server's looks: nobody is asked whether it is good.
+    let claims = json!({
+        "iss": "https://cache.example.org", "aud": "urn:fh:x", "iat": 0, "nbf": 0, "exp": 32_503_680_000_i64,
+        "sub": "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10", "jti": "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d11",
+    });
+    let claims = data_encoding::BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
+    let token = format!("fh1_of.{claims}.machine");
+    let token = token.as_str();
     fs::write(path("token"), token).unwrap();
     let module = CLIENT.replace("/run/secrets/fh-token", path("token").to_str().unwrap());
     let module = format!(

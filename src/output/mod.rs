@@ -225,6 +225,7 @@ pub(crate) fn aligned(lines: &[(&str, String)]) -> String {
 
 /// Writes to stdout at once, so that a full disk is noticed before the program ends.
 fn write_stdout(text: &[u8]) -> Result<(), CommandError> {
+    crate::error::json::has_printed();
     let mut stdout = io::stdout().lock();
     stdout
         .write_all(text)
@@ -251,7 +252,7 @@ pub(crate) fn printable(text: &str) -> String {
 
 /// JSON whose strings hold no character that would do something to a terminal: those are written as
 /// `\uXXXX`, which means the same.
-fn escaped(json: &str) -> String {
+pub(crate) fn escaped(json: &str) -> String {
     use std::fmt::Write as _;
 
     let mut text = String::with_capacity(json.len());

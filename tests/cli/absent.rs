@@ -31,7 +31,7 @@ fn a_command_that_had_nothing_to_remove_says_so() {
         ),
         (
             "member set acme alice member",
-            "member remove acme ALICE",
+            "member remove acme ALICE --yes",
             "Removed ALICE from acme and its teams",
             "ALICE was not a member of acme.",
         ),
@@ -63,7 +63,7 @@ fn a_command_that_had_nothing_to_remove_says_so() {
             assert!(!said.contains(removed), "{remove}: {said}");
         }
     }
-    let said = fh("trust remove acme ci");
+    let said = fh("trust remove acme ci --yes");
     let absent = "acme had no trust policy ci: there was nothing to remove.";
     assert!(said.contains(absent), "{said}");
 
@@ -76,9 +76,9 @@ fn a_command_that_had_nothing_to_remove_says_so() {
 
     for (remove, removed) in [
         ("grant remove acme/app alice --json", false),
-        ("trust remove acme ci --json", false),
-        ("member remove acme alice --json", true),
-        ("member remove acme alice --json", false),
+        ("trust remove acme ci --yes --json", false),
+        ("member remove acme alice --yes --json", true),
+        ("member remove acme alice --yes --json", false),
     ] {
         let words: Vec<&str> = remove.split(' ').collect();
         let answer = world.fh(&words).success().json();

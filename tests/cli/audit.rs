@@ -130,7 +130,8 @@ fn keys_are_listed_and_rotated() {
     assert_eq!(states(&world), ["active", "standby"]);
     let rotated = world.fh(&["key", "rotate", "--yes"]).success();
     assert!(
-        rotated.stderr.contains("-2 is active now, and") && rotated.stderr.contains("-3 after it"),
+        rotated.stderr.contains("-2 is active now, and")
+            && rotated.stderr.contains("-3 is the standby"),
         "{}",
         rotated.stderr
     );

@@ -348,10 +348,6 @@ fn the_five_minutes_of_the_readme_are_as_they_stand_there() {
         .filter_map(|line| line.strip_prefix("$ fh "))
     {
         let line = line.split("  #").next().unwrap();
-        let (line, output) = match line.split_once(" > ") {
-            Some((line, output)) => (line, Some(output.trim())),
-            None => (line, None),
-        };
         let line = line.replace("http://127.0.0.1:8484", server.url()).replace(
             "~/.local/share/fh-server/admin.token",
             token_file.to_str().unwrap(),
@@ -369,8 +365,11 @@ fn the_five_minutes_of_the_readme_are_as_they_stand_there() {
         }
         let arguments: Vec<&str> = words.iter().map(String::as_str).collect();
         let run = who.fh(&arguments).success();
-        if let Some(output) = output {
-            alice.write(output, &run.stdout);
+        // The administrator hands the token over.
+        if let Some(at) = words.iter().position(|word| word == "--out") {
+            let token = who.path(&words[at + 1]);
+            assert_eq!(crate::world::mode(&token), 0o600);
+            std::fs::rename(token, alice.path(&words[at + 1])).unwrap();
         }
         done.push((words[..2.min(words.len())].join(" "), run.stdout));
     }

@@ -141,7 +141,11 @@ fn one_organisation_alone_gets_a_token_for_it_once() {
     }
     let world = World::new();
     let shown = log_in(&world, &server, &["--org", "acme", "--dry-run"]).success();
-    assert!(shown.stderr.contains("not narrowed"), "{}", shown.stderr);
+    assert!(
+        shown.stderr.contains("not limited to acme"),
+        "{}",
+        shown.stderr
+    );
     log_in(&world, &server, &["--org", "acme"]).success();
     assert_eq!(lines(&world, &server), ["/cache/acme"]);
     let status = world.fh(&["status", "--json"]).success().json();

@@ -275,3 +275,51 @@ fn control_c_ends_the_wait_for_a_token() {
     assert!(rest.contains("Nothing was changed."), "{rest}");
     assert!(world.everything().is_empty());
 }
+
+/// With `--offline` nobody is asked, and nothing but a token of the server is written over one that works.
+#[test]
+fn offline_only_what_can_be_a_token_of_the_server_is_taken() {
+    let (server, other) = (TestServer::start().unwrap(), TestServer::start().unwrap());
+    let world = World::logged_in(&server, server.admin_token());
+    world
+        .with_stdin(
+            &["login", "--scope", "user", "--yes", "--token-stdin"],
+            server.admin_token(),
+        )
+        .success();
+    let jwt = |claims: serde_json::Value| {
+        let claims = data_encoding::BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
+        format!("eyJhbGciOiJSUzI1NiJ9.{claims}.c2ln")
+    };
+    let offline = |token: &str| {
+        let words = [
+            "login",
+            "--scope",
+            "user",
+            "--yes",
+            "--offline",
+            "--token-stdin",
+        ];
+        world.with_stdin(&words, token)
+    };
+    let before = world.everything();
+    for bad in [
+        "helloworld",
+        "fh1_abc",
+        "flakehub1_abc",
+        "a.b.c",
+        other.admin_token(),
+        &jwt(serde_json::json!({ "aud": "https://cache.example.org", "exp": 32_503_680_000_i64 })),
+        &jwt(serde_json::json!({ "exp": 32_503_680_000_i64 })),
+    ] {
+        let run = offline(bad).code(1);
+        assert!(!run.stderr.contains(bad), "{}", run.stderr);
+        assert_eq!(world.everything(), before, "{bad}");
+    }
+    offline(server.admin_token()).success();
+    assert_eq!(world.everything(), before);
+    offline(&jwt(
+        serde_json::json!({ "aud": [server.url()], "exp": 32_503_680_000_i64 }),
+    ))
+    .success();
+}

@@ -4,6 +4,7 @@ use std::fs::File;
 use std::process::Stdio;
 
 use fh_testkit::server::TestServer;
+use serde_json::json;
 
 use crate::world::World;
 
@@ -104,4 +105,58 @@ fn a_full_disk_is_a_failure() {
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(said.starts_with("Error: cannot write the output"), "{said}");
     assert_eq!(output.status.code(), Some(1));
+}
+
+/// With `--json` a failure is one object on stdout, in the shape of the API's errors.
+#[test]
+fn a_failure_is_one_object_for_programs() {
+    let server = TestServer::start().unwrap();
+    server.create_flake("acme/app", "private").unwrap();
+    let mut world = World::logged_in(&server, server.admin_token());
+    for (command, status, code, error) in [
+        ("flake show acme/absent --json", 1, 404, "not_found"),
+        ("org show absent --json", 1, 404, "not_found"),
+        ("flake create acme/app --json", 1, 409, "conflict"),
+        ("push acme/absent .#x --json", 1, 404, "not_found"),
+        (
+            "grant add acme/app nobody read --json",
+            1,
+            422,
+            "invalid_content",
+        ),
+        ("flake delete acme/app --json", 2, 0, "usage"),
+        ("flake show --json", 2, 0, "usage"),
+        ("token revoke nonsense --json", 2, 0, "usage"),
+        ("push /nix/store/x acme/app --json", 2, 0, "usage"),
+        (
+            "list flakes --json --server http://127.0.0.1:9",
+            1,
+            0,
+            "unreachable",
+        ),
+        ("login --json --token-file absent", 1, 0, "failed"),
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words).code(status);
+        let told: serde_json::Value = serde_json::from_str(&run.stdout)
+            .unwrap_or_else(|problem| panic!("{command}: {problem}: {:?}", run.stdout));
+        assert_eq!(
+            (&told["code"], &told["error"]),
+            (&json!(code), &json!(error)),
+            "{command}"
+        );
+        assert!(
+            told["message"].as_str().is_some_and(|it| !it.is_empty()),
+            "{command}"
+        );
+        assert!(told["hints"].is_array(), "{command}");
+        assert!(!run.stderr.is_empty(), "{command}");
+    }
+    // The variable says the same; and what has printed its own answer prints no second one.
+    world.set("FH_OUTPUT_JSON", "1");
+    let run = world.fh(&["flake", "show", "acme/absent"]).code(1);
+    assert_eq!(run.json()["error"], "not_found");
+    world.set("FH_TOKEN", "fh1_bad");
+    let run = world.fh(&["status"]).code(3);
+    assert_eq!(run.json()["logged_in"], false);
 }

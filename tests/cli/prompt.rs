@@ -159,7 +159,7 @@ fn the_page_of_the_token_is_shown_and_opened_if_one_likes() {
         "xdg-open",
         "#!/bin/sh\necho \"$1\" > opened.tmp\n/bin/mv opened.tmp opened\n",
     );
-    let mut session = on_a_terminal(&world, &["login"]);
+    let mut session = on_a_terminal(&world, &["login", "flakehub"]);
     session
         .expect("https://flakehub.com/user/settings?editview=tokens")
         .unwrap();
@@ -192,4 +192,39 @@ fn a_terminal_gets_a_table() {
     let _ = session.read_to_string(&mut text);
     assert!(text.contains("LAST PUSH"), "{text}");
     assert!(text.contains("never"), "{text}");
+}
+
+#[test]
+fn where_no_server_is_known_it_is_asked_for() {
+    let server = TestServer::start().unwrap();
+    server.create_user("alice").unwrap();
+    let token = server.token_for("alice", &["pull"]).unwrap();
+    let world = World::new();
+    let mut session = on_a_terminal(&world, &["login", "--scope", "user", "--yes"]);
+    session.expect("Which server?").unwrap();
+    session.send(format!("{}\r", server.url())).unwrap();
+    session.expect("it is not shown").unwrap();
+    session.send(format!("{token}\r")).unwrap();
+    session.expect("Logged in to").unwrap();
+    rest(&mut session);
+
+    // From then on it is known, and so is its token.
+    let mut session = on_a_terminal(&world, &["login", "--scope", "user"]);
+    session.expect("Already set up").unwrap();
+    rest(&mut session);
+    // One that does no longer is asked for again.
+    let id = fh_auth::read_unverified(&token).unwrap().jti.to_string();
+    let admin = World::logged_in(&server, server.admin_token());
+    admin.fh(&["token", "revoke", &id, "--yes"]).success();
+    let mut session = on_a_terminal(&world, &["login", "--scope", "user", "--yes"]);
+    session.expect("no longer valid").unwrap();
+    session.expect("it is not shown").unwrap();
+    session.send(ControlCode::EndOfText).unwrap();
+    rest(&mut session);
+    let refused = world.with_stdin(&["login", "--scope", "user"], "").code(1);
+    assert!(
+        refused.stderr.contains("This is the stored token"),
+        "{}",
+        refused.stderr
+    );
 }

@@ -62,7 +62,7 @@ fn with_a_token_that_is_not_accepted_one_is_logged_out() {
     insta::assert_snapshot!(run.said(&server), @r"
     Error: you are logged out
     Caused by: [SERVER]/api/v1/whoami does not accept the credentials: this is not a token: expected fh1_… as printed by `fh token create`
-    Hint: Log in with a valid token: `fh login`
+    Hint: The token is from FH_TOKEN. Correct it, or unset FH_TOKEN to use the stored login.
     ");
     assert_eq!(
         world.fh(&["status", "--json"]).code(3).json()["logged_in"],
@@ -105,7 +105,7 @@ fn something_else_at_that_address_cannot_tell() {
     let run = world
         .fh(&["status", "--server", &format!("http://{address}")])
         .code(4);
-    assert!(run.stderr.contains("cannot tell"), "{}", run.stderr);
+    assert!(run.stderr.contains("cannot find out"), "{}", run.stderr);
 }
 
 #[test]

@@ -253,8 +253,8 @@ fn a_token_cannot_make_a_stronger_one() {
 fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
     let server = TestServer::start().unwrap();
     let world = World::logged_in(&server, server.admin_token());
-    let discovery = server.get("/.well-known/fh", None).unwrap().json().unwrap();
-    let key = discovery["public_keys"][0]["public_key"].as_str().unwrap();
+    let key = fh_nix::SecretKey::from_seed("ci-1", [7; 32]).unwrap();
+    let key = &key.public().to_string();
     let name = key.split(':').next().unwrap();
     let run = world
         .fh(&[
@@ -284,5 +284,53 @@ fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
         assert!(has("Flakes:", "* (only certain paths)"), "{said}");
         assert!(has("Signed by:", key), "{said}");
         assert!(has("Networks:", "127.0.0.0/8"), "{said}");
+    }
+}
+
+#[test]
+fn a_token_goes_into_a_new_file_that_nobody_else_reads() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let out = |file: &str| world.path(file).to_str().unwrap().to_owned();
+    let list = || world.fh(&["token", "list", "--json"]).success().json();
+    let id = list()[0]["id"].as_str().unwrap().to_owned();
+    for (file, command) in [
+        ("made", vec!["token", "create", "--out"]),
+        ("other", vec!["token", "rotate", &id, "--grace", "1h", "-o"]),
+    ] {
+        let path = out(file);
+        let arguments = [command.as_slice(), &[&path]].concat();
+        let run = world.fh(&arguments).success();
+        assert_eq!(run.stdout, "", "{file}");
+        assert!(
+            !run.stderr.contains("others on this machine"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(crate::world::mode(&world.path(file)), 0o600);
+        assert!(
+            std::fs::read_to_string(world.path(file))
+                .unwrap()
+                .starts_with("fh1_"),
+            "{file}"
+        );
+        // Nothing is overwritten, and no token is made that nobody has seen.
+        let before = (
+            std::fs::read_to_string(world.path(file)).unwrap(),
+            list().as_array().unwrap().len(),
+        );
+        let refused = world.fh(&arguments).code(1);
+        assert!(
+            refused.stderr.contains("is not overwritten"),
+            "{}",
+            refused.stderr
+        );
+        assert_eq!(
+            before,
+            (
+                std::fs::read_to_string(world.path(file)).unwrap(),
+                list().as_array().unwrap().len()
+            )
+        );
     }
 }

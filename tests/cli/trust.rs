@@ -140,7 +140,7 @@ fn builders_are_said_or_asked_for() {
     let said = rest(&mut session);
     assert!(!said.contains("Are these jobs"), "{said}");
     assert!(!is_builder(), "{said}");
-    let remove = ["trust", "remove", "acme", "github-acme-app"];
+    let remove = ["trust", "remove", "acme", "github-acme-app", "--yes"];
     for (answer, builder) in [("y\r", true), ("\r", false)] {
         world.fh(&remove).success();
         let mut session = on_a_terminal(&world, &GITHUB[..11]);

@@ -106,7 +106,26 @@ pub enum Settled {
 }
 
 /// Settles which content a view has. `may_write`: whether an account may push to a slice now.
-pub fn settle(claims: &[Claim], mut may_write: impl FnMut(i64, i64) -> bool) -> Settled {
+pub fn settle(claims: &[Claim], may_write: impl FnMut(i64, i64) -> bool) -> Settled {
+    settle_and_silence(claims, may_write).0
+}
+
+/// The same, and the organisations that had no say in it although they came first: those that have left out what their
+/// own word is, or are of two minds. What is served is served of no row of theirs, be it the same content.
+pub fn settle_and_silence(
+    claims: &[Claim],
+    may_write: impl FnMut(i64, i64) -> bool,
+) -> (Settled, BTreeSet<i64>) {
+    let mut silent = BTreeSet::new();
+    let settled = settle_beside(claims, may_write, &mut silent);
+    (settled, silent)
+}
+
+fn settle_beside(
+    claims: &[Claim],
+    mut may_write: impl FnMut(i64, i64) -> bool,
+    silent: &mut BTreeSet<i64>,
+) -> Settled {
     let Some(first) = claims.first() else {
         return Settled::Nothing;
     };
@@ -129,6 +148,7 @@ pub fn settle(claims: &[Claim], mut may_write: impl FnMut(i64, i64) -> bool) -> 
                 let has_any = of_organization.iter().any(|claim| claim.held);
                 if matches!(standing, Standing::Followed(_)) || !is_own && !has_any {
                     // Nobody there is unbeaten, or nothing is there: as if they did not have it.
+                    silent.insert(organization);
                     continue;
                 }
                 return Settled::Ambiguous;
@@ -137,6 +157,7 @@ pub fn settle(claims: &[Claim], mut may_write: impl FnMut(i64, i64) -> bool) -> 
             if !is_own && !of_content.any(|it| it.held) {
                 // Nor is another content of it served by a follow that comes later.
                 claims.retain(|it| it.organization != organization || it.content == content);
+                silent.insert(organization);
                 continue;
             }
             if agreed.is_some_and(|agreed| agreed != content) {

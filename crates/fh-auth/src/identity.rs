@@ -16,8 +16,8 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
-/// The longest identity token that is looked at, in bytes.
-pub const MAX_IDENTITY: usize = 6 << 10;
+/// The longest identity token that is looked at, in bytes: GitLab's names all groups of a person.
+pub const MAX_IDENTITY: usize = 16 << 10;
 
 /// Seconds by which the clocks of issuer and server may differ.
 const LEEWAY: i64 = 60;
@@ -34,6 +34,9 @@ pub enum IdentityError {
     /// No JWT, or too long for one.
     #[error("this is not an identity token")]
     Malformed,
+    /// Longer than [`MAX_IDENTITY`].
+    #[error("this identity token has {0} bytes, and at most {MAX_IDENTITY} are accepted")]
+    TooLong(usize),
     /// It does not say until when it is good.
     #[error("the identity token has no expiry (exp)")]
     NoEnd,
@@ -245,7 +248,7 @@ impl Unverified {
     pub fn read(token: &str) -> Result<Self, IdentityError> {
         let token = token.trim();
         if token.len() > MAX_IDENTITY {
-            return Err(IdentityError::Malformed);
+            return Err(IdentityError::TooLong(token.len()));
         }
         let claims = claims(token)?;
         let header = jsonwebtoken::decode_header(token).map_err(|_| IdentityError::Algorithm)?;

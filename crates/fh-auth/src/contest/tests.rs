@@ -411,18 +411,27 @@ proptest! {
             .filter(|claim| claim.content == content && says_so(claim))
             .min_by_key(|claim| (!claim.proven, claim.standing, !claim.signed, !claim.builder, claim.age))
             .unwrap();
+        // And the reader is served by the best row with the content whose organisation has a say.
+        let (_, silent) = settle_and_silence(&before, may_write);
+        let served = before.iter()
+            .filter(|claim| claim.content == content && claim.held)
+            .min_by_key(|claim| (silent.contains(&claim.organization), claim.place()))
+            .unwrap();
+        prop_assert!(!silent.contains(&served.organization), "{:?}", served);
         let pusher = added.pusher.unwrap();
-        let lower = added.standing > deciding.standing
-            || added.organization == deciding.organization && class(&added) < class(deciding);
-        let sideways = added.organization == deciding.organization
-            && class(&added) == class(deciding)
-            && before.iter().filter(|claim| claim.content == content)
-                .all(|claim| !may_write(pusher, claim.flake));
-        if lower {
-            prop_assert_eq!(settled, Settled::Content(content));
-        } else if sideways {
-            let excused = !added.builder && settled == Settled::Ambiguous;
-            prop_assert!(excused || settled == Settled::Content(content), "{:?}", settled);
+        for row in [deciding, served] {
+            let lower = added.standing > row.standing
+                || added.organization == row.organization && class(&added) < class(row);
+            let sideways = added.organization == row.organization
+                && class(&added) == class(row)
+                && before.iter().filter(|claim| claim.content == content)
+                    .all(|claim| !may_write(pusher, claim.flake));
+            if lower {
+                prop_assert_eq!(settled, Settled::Content(content));
+            } else if sideways {
+                let excused = !added.builder && settled == Settled::Ambiguous;
+                prop_assert!(excused || settled == Settled::Content(content), "{:?}", settled);
+            }
         }
     }
 

@@ -293,11 +293,11 @@ mod tests {
             condition
                 .failure(&claims(json!({ "ref": "refs/tags/v1" })))
                 .unwrap(),
-            "ref must match \"refs/heads/*\", and it is \"refs/tags/v1\""
+            "ref must match \"refs/heads/*\", but it is \"refs/tags/v1\""
         );
         assert_eq!(
             condition.failure(&Map::new()).unwrap(),
-            "ref must match \"refs/heads/*\", and it is not there"
+            "ref must match \"refs/heads/*\", but it is not there"
         );
     }
 

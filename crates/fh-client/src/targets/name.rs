@@ -87,6 +87,14 @@ impl FromStr for PushTarget {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
+        // What stands here when the two arguments are swapped.
+        let is_path = text.starts_with(['/', '.', '~']) || text.contains('#');
+        if is_path {
+            return Err(
+                "this names something to push, and the flake comes first: `fh push ORG/PROJECT PATH`"
+                    .to_owned(),
+            );
+        }
         if text.contains('/') {
             return text
                 .parse()
@@ -123,6 +131,24 @@ mod tests {
             too_long.as_str(),
         ] {
             assert!(bad.parse::<CacheName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_pushed_does_not_stand_before_the_flake() {
+        for swapped in [
+            "/nix/store/x-y",
+            "./result",
+            "result/../x#y",
+            ".#app",
+            "~/result",
+            "nixpkgs#hello",
+        ] {
+            let error = swapped.parse::<PushTarget>().unwrap_err();
+            assert!(
+                error.contains("the flake comes first"),
+                "{swapped}: {error}"
+            );
         }
     }
 

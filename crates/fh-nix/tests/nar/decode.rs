@@ -200,7 +200,7 @@ fn wrong_strings() {
         (
             &[b"(", b"type", b"regular", b")"],
             72,
-            "\"executable\" or \"contents\" must",
+            "\"executable\" or \"contents\"",
         ),
         (
             &[b"(", b"type", b"regular", b"executable", b"x"],
@@ -210,38 +210,42 @@ fn wrong_strings() {
         (
             &[b"(", b"type", b"regular", b"executable", b"", b"executable"],
             104,
-            "\"contents\" must",
+            "instead of \"contents\"",
         ),
         (
             &[b"(", b"type", b"regular", b"contents", b"", b"contents"],
             96,
-            "where \")\" must",
+            "instead of \")\"",
         ),
         (
             &[b"(", b"type", b"regular", b"contents", b"", b"executable"],
             96,
-            "where \")\" must",
+            "instead of \")\"",
         ),
-        (&[b"(", b"type", b"symlink", b")"], 72, "\"target\" must"),
+        (
+            &[b"(", b"type", b"symlink", b")"],
+            72,
+            "instead of \"target\"",
+        ),
         (
             &[b"(", b"type", b"symlink", b"target", b"x", b"target"],
             104,
-            "where \")\" must",
+            "instead of \")\"",
         ),
         (
             &[b"(", b"type", b"directory", b"name"],
             80,
-            "\"entry\" or \")\" must",
+            "\"entry\" or \")\"",
         ),
         (
             &[b"(", b"type", b"directory", b"entry", b"name"],
             96,
-            "where \"(\" must",
+            "instead of \"(\"",
         ),
         (
             &[b"(", b"type", b"directory", b"entry", b"(", b"node"],
             112,
-            "where \"name\" must",
+            "instead of \"name\"",
         ),
         (
             &[
@@ -255,7 +259,7 @@ fn wrong_strings() {
                 b"(",
             ],
             144,
-            "\"node\" must",
+            "instead of \"node\"",
         ),
     ] {
         refused(&archive(list), offset, problem);

@@ -5,7 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use fh_api::TOKEN_PREFIX;
-use fh_auth::identity::Unverified;
+use fh_auth::identity::{IdentityError, Unverified};
 use fh_auth::{Claims, TokenError, TokenKey, strip_prefix};
 use http::HeaderMap;
 use moka::sync::Cache;
@@ -269,6 +269,11 @@ impl Access {
                 self.limiter.login_failed(source)?;
             }
             return Ok(admitted?);
+        }
+        if !token.starts_with(TOKEN_PREFIX)
+            && let Err(error @ IdentityError::TooLong(_)) = Unverified::read(token)
+        {
+            return Err(ApiError::Unauthorized(error.to_string()));
         }
         // What was signed here and is over is no guess: a fleet may go on showing it.
         if !matches!(

@@ -8,9 +8,8 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
-/// The longest header value that is looked at, in bytes: an identity of 6 KiB and a long login, in
-/// base64.
-const MAX_HEADER: usize = 9 << 10;
+/// The longest header value that is looked at, in bytes: the longest identity and a long login, in base64.
+const MAX_HEADER: usize = 24 << 10;
 
 /// The token of a request, if it carries one.
 ///

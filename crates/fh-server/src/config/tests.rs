@@ -230,7 +230,10 @@ fn options_must_agree() {
         ("max-body-size = \"1MiB\"", "the default of `part-size`"),
         ("batched-nar-size = \"9MiB\"", "larger than part-size"),
         ("token-lifetime = \"3000d\"", "max-token-lifetime"),
-        ("listen = [\"127.0.0.1:1\", \"127.0.0.1:1\"]", "there twice"),
+        (
+            "listen = [\"127.0.0.1:1\", \"127.0.0.1:1\"]",
+            "listed twice",
+        ),
         (
             "metrics-listen = \"127.0.0.1:8484\"",
             "also an address of `listen`",

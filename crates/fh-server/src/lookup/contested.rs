@@ -8,10 +8,10 @@
 //! [prefers](super::agreed) as is done here. So that others disagree changes no byte of what a view has. And a path of
 //! which the view has no row does not come here, so that nobody tells by the time whether others disagree.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use fh_auth::Holdings;
-use fh_auth::contest::{Claim, Place, Settled, settle};
+use fh_auth::contest::{Claim, Place, Settled, settle_and_silence};
 use fh_nix::{NarHash, PublicKey, StorePathHash};
 use rusqlite::Connection;
 
@@ -166,6 +166,8 @@ struct Examined {
     /// Each word with its place among those of its content, and the number of its content.
     words: Vec<(Place, u32, Word)>,
     settled: Settled,
+    /// The slices whose organisations had no say in it.
+    silent: HashSet<i64>,
 }
 
 impl Examined {
@@ -223,19 +225,30 @@ impl Examined {
             claims.push(claim);
         }
         let mut rights = Rights::new(connection, view);
-        let settled = settle(&claims, |pusher, flake| rights.may_write(pusher, flake));
+        let (settled, silent) =
+            settle_and_silence(&claims, |pusher, flake| rights.may_write(pusher, flake));
         rights.failure.map_or(Ok(()), Err)?;
-        Ok(Self { words, settled })
+        let silent = claims
+            .iter()
+            .filter(|claim| silent.contains(&claim.organization))
+            .map(|claim| claim.flake)
+            .collect();
+        Ok(Self {
+            words,
+            settled,
+            silent,
+        })
     }
 
-    /// The row that is served: of those with the content, the one with the lowest place.
+    /// The row that is served: of those with the content, the one with the lowest place whose organisation has a say.
     fn winner(&self) -> Option<Winner> {
         let Settled::Content(content) = self.settled else {
             return None;
         };
         let rows = self.words.iter().filter_map(|(place, of, word)| {
             let (row_id, nar_id) = (word.row_id?, word.nar_id?);
-            (*of == content).then_some((*place, Winner { row_id, nar_id }))
+            let is_silent = self.silent.contains(&word.flake_id);
+            (*of == content).then_some(((is_silent, *place), Winner { row_id, nar_id }))
         });
         let best = rows.min_by_key(|(place, _)| *place);
         best.map(|(_, winner)| winner)

@@ -50,9 +50,9 @@ mod whoami;
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use http::header::CACHE_CONTROL;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderValue, Method, StatusCode};
 
 use self::table::Group;
 use crate::error::ApiError;
@@ -73,8 +73,18 @@ pub(crate) fn router(state: AppState) -> Router {
         )
         .merge(table::router(cache()))
         .fallback(async || ApiError::NotFound)
-        .method_not_allowed_fallback(async || ApiError::MethodNotAllowed)
+        .method_not_allowed_fallback(refuse_method)
         .with_state(state)
+}
+
+/// `nix copy --to` sends NARs and narinfos by PUT, and shows the first line of the answer.
+async fn refuse_method(request: Request) -> Response {
+    let is_api = request.uri().path().starts_with(fh_api::API_PREFIX);
+    if is_api || !matches!(*request.method(), Method::PUT | Method::POST) {
+        return ApiError::MethodNotAllowed.into_response();
+    }
+    let told = "this cache takes no uploads of this kind: push with `fh push ORG/PROJECT PATH`\n";
+    (StatusCode::METHOD_NOT_ALLOWED, told).into_response()
 }
 
 /// What is hidden takes as long as what does not exist.

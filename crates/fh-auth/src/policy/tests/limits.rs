@@ -195,7 +195,7 @@ fn a_person_is_shown_no_more_than_200_characters_of_a_claim() {
     let shown = |branch: &str| {
         let verdict = policy.examine(&github_claims(json!({ "ref": branch })), &[OWN]);
         verdict.failures[0]
-            .split_once("and it is ")
+            .split_once("but it is ")
             .unwrap()
             .1
             .to_owned()

@@ -92,7 +92,10 @@ async fn a_short_log_is_not_stored_as_much() {
     let id = plan.id.unwrap();
     let single: Vec<u8> = [b'x'; 400].chunks(1).flat_map(compress).collect();
     for (bytes, told) in [
-        ([compress(b"text"), compress(b"")].concat(), "holds nothing"),
+        (
+            [compress(b"text"), compress(b"")].concat(),
+            "empty zstd frame",
+        ),
         (single, "of content need"),
     ] {
         let refused = scene.send_raw(id, &x_drv, bytes).await.unwrap();

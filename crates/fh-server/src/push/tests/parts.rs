@@ -139,7 +139,7 @@ async fn a_bad_part_leaves_no_trace() {
         ),
         (
             compress(&noise(9, short)),
-            "decompresses to 65535 bytes, and this part must have 65536",
+            "decompresses to 65535 bytes, but this part must have 65536",
         ),
         (parts[1..3].concat(), "this part must have 65536"),
         (compress(&vec![0; 100 << 20]), "this part must have 65536"),

@@ -72,7 +72,10 @@ async fn a_wrong_body_is_refused_with_its_field() {
             r#"{"permissions":["all"]}"#,
             "the body's field permissions[0] is invalid",
         ),
-        (r#"{"expires_in":-1}"#, "the body's field expires_in is not"),
+        (
+            r#"{"expires_in":-1}"#,
+            "the body's field expires_in is invalid",
+        ),
         (
             r#"{"admin":true}"#,
             "the body's field admin is invalid: unknown field",
@@ -127,6 +130,25 @@ async fn permission_comes_before_the_body() {
             .post(path, &pull, json!({ "nonsense": 1 }))
             .await
             .expect(403);
+    }
+}
+
+/// `nix copy --to` shows the first line of what it is answered.
+#[tokio::test]
+async fn an_upload_by_put_is_told_how_to_push() {
+    let server = TestServer::start().await;
+    for path in [
+        "/nix-cache-info",
+        "/00000000000000000000000000000000.narinfo",
+        "/cache/acme/00000000000000000000000000000000.narinfo",
+        "/nar/0000000000000000000000000000000000000000000000000000.nar.zst",
+    ] {
+        let answer = server.put(path, "", json!({})).await.expect(405);
+        let told = String::from_utf8(answer.body.to_vec()).unwrap();
+        assert!(
+            told.contains("push with `fh push ORG/PROJECT PATH`"),
+            "{path}: {told}"
+        );
     }
 }
 

@@ -194,7 +194,7 @@ async fn a_test_says_which_policy_matches_and_what_failed_and_remembers_nothing(
     assert_eq!(test.policies[1].role, None);
     assert_eq!(
         test.policies[1].failures,
-        ["ref must match \"v*\", and it is \"main\""]
+        ["ref must match \"v*\", but it is \"main\""]
     );
     assert_eq!(world.server.audited("trust.pin").await, 0);
     let path = format!("{LIST}/ci");
@@ -215,7 +215,7 @@ async fn a_test_of_an_identity_that_nobody_vouches_for_opens_nothing() {
             world.identity(json!({ "iss": "https://other.example" })),
             "no policy names",
         ),
-        ("garbage".to_owned(), "no identity token"),
+        ("garbage".to_owned(), "not an identity token"),
     ] {
         let test = tested(&world, &token).await;
         assert!(test.refused.as_deref().unwrap().contains(word), "{test:?}");

@@ -1,0 +1,75 @@
+//! A failure as one JSON object, in the shape of the API's errors.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fh_api::ErrorCode;
+use fh_client::Error as ClientError;
+use serde::Serialize;
+
+use super::{CommandError, Status};
+
+/// Whether the command has printed something on stdout: a second document would be no JSON.
+static PRINTED: AtomicBool = AtomicBool::new(false);
+
+/// To be said by whoever prints on stdout.
+pub(crate) fn has_printed() {
+    PRINTED.store(true, Ordering::Relaxed);
+}
+
+/// What the API says of an error, and what there is to do next.
+#[derive(Debug, Serialize)]
+struct Failure<'a> {
+    /// The HTTP status; 0 where it was not the server that refused.
+    code: u16,
+    /// A word of the API; `usage`, `unreachable`, `timeout`, `interrupted` or `failed` where it was not the server.
+    error: serde_json::Value,
+    message: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+    hints: &'a [String],
+}
+
+impl CommandError {
+    /// The failure as JSON; none where nothing failed, or where the command has printed its own answer.
+    pub(crate) fn json(&self) -> Option<String> {
+        let is_failure = !matches!(self.status, Status::Quiet | Status::Information);
+        if !is_failure || PRINTED.load(Ordering::Relaxed) {
+            return None;
+        }
+        let client = self.downcast_ref::<ClientError>();
+        let code = client.and_then(ClientError::code);
+        let known = code.filter(|code| *code != ErrorCode::Unknown);
+        let error = match known.map(serde_json::to_value) {
+            Some(Ok(word)) => word,
+            _ => self.word(client).into(),
+        };
+        let message = match self.downcast_ref::<clap::Error>() {
+            Some(clap) => first_line(&clap.to_string()),
+            None => self.sentence(),
+        };
+        let failure = Failure {
+            code: client.and_then(ClientError::status).unwrap_or(0),
+            error,
+            message,
+            request_id: client.and_then(ClientError::request_id),
+            hints: &self.hints,
+        };
+        serde_json::to_string_pretty(&failure).ok()
+    }
+
+    fn word(&self, client: Option<&ClientError>) -> &'static str {
+        match self.status {
+            Status::Usage => "usage",
+            Status::OutOfTime => "timeout",
+            Status::Interrupted | Status::Terminated | Status::HungUp => "interrupted",
+            _ if matches!(client, Some(ClientError::Unreachable { .. })) => "unreachable",
+            _ => "failed",
+        }
+    }
+}
+
+/// What clap says, without its label and without the advice that follows.
+fn first_line(text: &str) -> String {
+    let text = text.lines().next().unwrap_or_default();
+    text.trim_start_matches("error: ").to_owned()
+}
