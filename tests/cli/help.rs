@@ -135,7 +135,8 @@ fn what_cannot_be_understood_is_a_usage_error() {
     for (arguments, words) in [
         (&["nonsense"][..], "unrecognized subcommand"),
         (&["push"], "ORG/PROJECT"),
-        (&["push", "../etc"], "valid name"),
+        (&["push", "../etc"], "the flake comes first"),
+        (&["push", "acme/.."], "valid name"),
         (&["push", "acme/a", "--compression-level", "20"], "1..=19"),
         (
             &["push", "acme/a", "--skip-signed-by", "x"],

@@ -391,7 +391,10 @@ fn a_push_that_is_refused_is_refused_before_anything_is_built() {
     let started = world.path("started");
     world.program(
         "nix",
-        &format!("#!/bin/sh\n: > {}\nexit 1\n", started.display()),
+        &format!(
+            "#!/bin/sh\ncase \" $* \" in *\" build \"*) : > {} ;; esac\nexit 1\n",
+            started.display()
+        ),
     );
     let told = |flake: &str, token: &str, world: &mut World| {
         world.set("FH_SERVER", server.url());

@@ -117,9 +117,6 @@ pub(super) fn keeping(
     })
 }
 
-/// The longest password that every curl sends: 7.88, Debian's, reads lines of 4 KiB.
-const NETRC_PASSWORD: usize = 4000;
-
 /// Works out all changes. `in_keyring` is what the keyring has for the server.
 pub(super) fn plan(
     wanted: &Wanted<'_>,
@@ -276,14 +273,6 @@ impl Work<'_> {
                 path.display()
             ))
         };
-        if token.len() > NETRC_PASSWORD {
-            return Err(CommandError::failed(format!(
-                "this token has {} bytes, and Nix sends no credentials at all for a netrc password of more than \
-                 {NETRC_PASSWORD}",
-                token.len()
-            ))
-            .hint("Exchange the identity for a token of the server: `fh login --workload`."));
-        }
         let text = self.machine.files.content(path);
         let mut netrc = Netrc::parse(text.unwrap_or_default()).map_err(understood)?;
         let mut what = Vec::new();
