@@ -169,7 +169,7 @@ fn lines_or_words(line: &[u8], store_dir: &StoreDir) -> Vec<OsString> {
         below.is_some_and(|below| below.starts_with(b"/"))
     };
     let words = line
-        .split(|byte| byte.is_ascii_whitespace())
+        .split(u8::is_ascii_whitespace)
         .filter(|word| !word.is_empty());
     let named: Vec<&[u8]> = if words.clone().all(|word| is_in_store(&word)) {
         words.collect()

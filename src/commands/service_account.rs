@@ -69,13 +69,13 @@ pub(crate) struct DeleteArguments {
 
 pub(crate) fn run(command: ServiceAccountCommand, context: &Context) -> Result<(), CommandError> {
     match command {
-        ServiceAccountCommand::Create(arguments) => create(arguments, context),
+        ServiceAccountCommand::Create(arguments) => create(&arguments, context),
         ServiceAccountCommand::List(arguments) => list(&arguments, context),
         ServiceAccountCommand::Delete(arguments) => delete(&arguments, context),
     }
 }
 
-fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {
+fn create(arguments: &CreateArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let (org, name) = arguments.account.names()?;
     let new = CreateServiceAccount {
