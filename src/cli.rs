@@ -1,5 +1,7 @@
 //! The command line as it is typed.
 
+#[cfg(test)]
+mod examples;
 mod groups;
 
 use std::num::NonZeroUsize;

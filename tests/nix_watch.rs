@@ -316,6 +316,46 @@ fn ctrl_c_after_the_command_gives_up_and_a_dead_server_is_no_failure() {
         .says(&["could not be pushed", "the connection was refused"]);
 }
 
+/// With Nix 2.8 one question about both fails, as it does not tell the outputs of a content-addressed derivation.
+#[test]
+fn ordinary_outputs_are_pushed_beside_content_addressed_ones() {
+    for nix in versions() {
+        let site = site();
+        let builds = Builds::new(&site, nix, "addressed");
+        let home = &builds.person.home;
+        let feature = "extra-experimental-features = ca-derivations";
+        home.configure(feature).unwrap();
+        let expression = home.path().join("addressed.nix");
+        let seed = format!("{}-{}", std::process::id(), nix.version().replace('.', "-"));
+        let text = format!(
+            r#"let make = name: more: derivation ({{
+                    name = "{seed}-${{name}}"; system = builtins.currentSystem;
+                    builder = "/bin/sh"; PATH = "/bin:/usr/bin"; preferLocalBuild = true;
+                }} // more);
+                addressed = {{
+                    __contentAddressed = true; outputHashMode = "recursive"; outputHashAlgo = "sha256";
+                }};
+                in {{
+                    a = make "a" (addressed // {{ args = [ "-euc" "echo {seed} > $out" ]; }});
+                    m = make "m" {{
+                        outputs = [ "out" "dev" ]; args = [ "-euc" "echo {seed} > $out; echo dev > $dev" ];
+                    }};
+                }}"#
+        );
+        fs::write(&expression, text).unwrap();
+        let build = format!("nix-build {} --no-out-link -A a -A m", expression.display());
+        builds
+            .run(&site, &["--fail-on-push-error"], &build)
+            .ok()
+            .says(&["3 paths built; 3 sent"]);
+        holds(&site, 3);
+        let mut remove = Command::new("sh");
+        builds.person.nix.adopt(&mut remove, home);
+        remove.args(["-c", &format!("nix-store --delete $({build})")]);
+        let _ = remove.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    }
+}
+
 #[test]
 fn the_users_own_hook_goes_on_working() {
     let site = site();

@@ -58,9 +58,9 @@ pub(crate) struct SetArguments {
     #[arg(value_name = "USER")]
     user: Name,
 
-    /// Their role
-    #[arg(value_name = "ROLE", default_value = "member", value_parser = words::<OrganizationRole>(OrganizationRole::WORDS))]
-    role: OrganizationRole,
+    /// The role [default: member, for who is not more already]
+    #[arg(value_name = "ROLE", value_parser = words::<OrganizationRole>(OrganizationRole::WORDS))]
+    role: Option<OrganizationRole>,
 }
 
 /// Remove a user from an organisation and its teams
@@ -109,12 +109,39 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
 fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> {
     let SetArguments { org, user, role } = arguments;
     let client = context.client_with_token()?;
-    let member = context
-        .change(format_args!("cannot make {user} {role} of {org}"), async {
-            client.set_member(org, user, *role).await
-        })
+    let wanted = role.unwrap_or(OrganizationRole::Member);
+    let (member, is_kept) = context
+        .change(
+            format_args!("cannot make {user} {wanted} of {org}"),
+            async {
+                // Where no role is said, nobody is made less than they are.
+                let there = match role {
+                    Some(_) => None,
+                    None => client
+                        .members(org)
+                        .await?
+                        .members
+                        .into_iter()
+                        .find(|member| {
+                            is_same_name(&member.user, user)
+                                && member.role > OrganizationRole::Member
+                        }),
+                };
+                match there {
+                    Some(there) => Ok((there, true)),
+                    None => Ok((client.set_member(org, user, wanted).await?, false)),
+                }
+            },
+        )
         .map_err(|error| trouble(error, org))?;
     context.output.done(&member, |member| {
+        if is_kept {
+            return format!(
+                "{} is {} of {org} already, and nothing was changed. To make them less: `fh member set {org} {} \
+                 member`",
+                member.user, member.role, member.user
+            );
+        }
         let article = match member.role {
             OrganizationRole::Member => "a",
             OrganizationRole::Admin | OrganizationRole::Owner => "an",

@@ -303,3 +303,39 @@ fn why_says_nothing_of_what_is_not_there_nor_of_what_may_not_be_seen() {
     Hint: `nix build` leaves a link to one: ./result
     ");
 }
+
+/// Nobody is made less than they are by a command that names no role.
+#[test]
+fn a_member_keeps_the_role_that_they_have_unless_another_is_named() {
+    let server = TestServer::start().unwrap();
+    server.create_organization("acme").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    for (user, role) in [("alice", "admin"), ("bob", "owner"), ("carl", "member")] {
+        server.create_user(user).unwrap();
+        world.fh(&["member", "set", "acme", user, role]).success();
+        let run = world
+            .fh(&["member", "set", "acme", user, "--json"])
+            .success();
+        assert_eq!(run.json()["role"], role, "{user}");
+        let told = world.fh(&["member", "set", "acme", user]).success().stderr;
+        assert_eq!(
+            told.contains("nothing was changed"),
+            role != "member",
+            "{told}"
+        );
+        world
+            .fh(&["member", "set", "acme", user, "member"])
+            .success();
+    }
+    let members = world
+        .fh(&["member", "list", "acme", "--json"])
+        .success()
+        .json();
+    let roles: Vec<&str> = members
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["role"].as_str().unwrap())
+        .collect();
+    assert_eq!(roles, ["owner", "member", "member", "member"]);
+}

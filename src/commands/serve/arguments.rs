@@ -74,7 +74,7 @@ impl Args for ServeArguments {
                     .require_equals(true)
                     .default_missing_value("contents")
                     .value_parser(clap::builder::EnumValueParser::<CheckLevel>::new())
-                    .help("Check the settings and the stored data, and exit; also works next to a running server"),
+                    .help("Check the settings and the stored data, and exit (with --json, one object); also works next to a running server"),
             )
             .arg(
                 Arg::new("print-example")

@@ -29,7 +29,8 @@ use crate::output::human;
 #[command(after_help = "\
 Examples:
   fh token create --out my.token
-  fh token create --user builder-1 --permission pull --permission push --flake 'acme/*' --out ci.token
+  fh token create --user builder-1 --permission pull --permission push --flake 'acme/*' \\
+    --out ci.token
   fh token create --expires 12h --flake acme/app --output netrc >> /etc/nix/netrc
   fh token create --closure ./result --network 10.0.0.0/8 --out deploy.token
   fh token create --signed-by 'ci.example.org:mVd…=' --expires 1y --out fleet.token

@@ -111,6 +111,8 @@ fn ask(
         Ok(match trusted.whoami().await {
             Ok(whoami) => Answer::Accepted(Box::new(whoami)),
             Err(ClientError::Unauthorized { message, .. }) => Answer::Refused(message),
+            // Good, but not from here: it was asked, and has refused.
+            Err(error) if error.status() == Some(403) => Answer::Refused(error.to_string()),
             Err(error) => Answer::NotAsked(error.to_string()),
         })
     })?;

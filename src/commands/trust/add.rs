@@ -147,7 +147,8 @@ pub(crate) struct GitlabArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh trust add buildkite --organization acme --pipeline app --branch main --flake acme/app --role write")]
+  fh trust add buildkite --organization acme --pipeline app --branch main \\
+    --flake acme/app --role write")]
 pub(crate) struct BuildkiteArguments {
     /// The organisation's slug
     #[arg(long, value_name = "SLUG")]
@@ -177,7 +178,8 @@ pub(crate) struct BuildkiteArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh trust add circleci --organization-id ORG --project-id PROJECT --ref main --flake acme/app --role write
+  fh trust add circleci --organization-id ORG --project-id PROJECT --ref main \\
+    --flake acme/app --role write
 
 Jobs that were run again with a shell for a person (SSH) only read, whatever the role.")]
 pub(crate) struct CircleciArguments {
@@ -201,7 +203,8 @@ pub(crate) struct CircleciArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh trust add semaphore --organization acme --project-id PROJECT --ref main --flake acme/app --role write")]
+  fh trust add semaphore --organization acme --project-id PROJECT --ref main \\
+    --flake acme/app --role write")]
 pub(crate) struct SemaphoreArguments {
     /// The organisation: the part before .semaphoreci.com
     #[arg(long, value_name = "NAME")]
@@ -237,8 +240,8 @@ pub(crate) struct GcpArguments {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  fh trust add kubernetes --issuer https://k8s.acme.example --namespace ci --service-account builder \\
-    --flake acme/app --role write
+  fh trust add kubernetes --issuer https://k8s.acme.example --namespace ci \\
+    --service-account builder --flake acme/app --role write
   kubectl get --raw /openid/v1/jwks > keys.json
   fh trust add kubernetes --issuer https://kubernetes.default.svc --jwks keys.json \\
     --namespace ci --service-account builder --flake acme/app --role write
