@@ -8,7 +8,7 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 
 use clap::builder::styling::{AnsiColor, Styles};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, CommandFactory, Parser};
 use uuid::Uuid;
 
@@ -118,8 +118,32 @@ where
     T: FromStr + Clone + Send + Sync + 'static,
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    PossibleValuesParser::new(words).try_map(|word| word.parse::<T>())
+    words_or(words, &[])
 }
+
+/// The same, with further words that mean one of these.
+pub(crate) fn words_or<T>(
+    words: &'static [&'static str],
+    others: &'static [(&'static str, &'static str)],
+) -> impl TypedValueParser<Value = T>
+where
+    T: FromStr + Clone + Send + Sync + 'static,
+    T::Err: std::error::Error + Send + Sync + 'static,
+{
+    let values = words.iter().map(|word| {
+        let others = others.iter().filter(|(_, meant)| meant == word);
+        PossibleValue::new(*word).aliases(others.map(|(other, _)| *other))
+    });
+    PossibleValuesParser::new(values).try_map(|word| {
+        let other = others.iter().find(|(other, _)| *other == word);
+        other.map_or(word.as_str(), |(_, meant)| meant).parse::<T>()
+    })
+}
+
+/// Roles on flakes speak of reading and writing, the permissions of a token of pulling and pushing. People who mean
+/// the one say the other.
+pub(crate) const ROLE_WORDS: &[(&str, &str)] = &[("pull", "read"), ("push", "write")];
+pub(crate) const PERMISSION_WORDS: &[(&str, &str)] = &[("read", "pull"), ("write", "push")];
 
 /// A token's id; what is no such text is told without words of the library that reads it.
 pub(crate) fn token_id(text: &str) -> Result<Uuid, String> {

@@ -207,3 +207,34 @@ fn without_a_login_what_is_public_can_be_listed() {
     assert!(list.contains("acme/public,public,,0,0,,"), "{list}");
     assert!(!list.contains("private"), "{list}");
 }
+
+/// Whoever says `push` of a role and `write` of a token is understood.
+#[test]
+fn roles_and_permissions_have_each_other_s_words() {
+    let server = TestServer::start().unwrap();
+    server.create_flake("acme/app", "private").unwrap();
+    server.create_user("alice").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    for (word, role) in [
+        ("pull", "read"),
+        ("push", "write"),
+        ("read", "read"),
+        ("write", "write"),
+    ] {
+        let run = world
+            .fh(&["grant", "add", "acme/app", "alice", word, "--json"])
+            .success();
+        assert_eq!(run.json()["role"], role, "{word}");
+    }
+    for (word, permission) in [("read", "pull"), ("write", "push"), ("pull", "pull")] {
+        let run = world
+            .fh(&["token", "create", "--permission", word, "--json"])
+            .success();
+        let json = run.json();
+        let found = json["info"]["permissions"].as_array().unwrap();
+        assert_eq!(found, &[serde_json::json!(permission)], "{word}");
+    }
+    world
+        .fh(&["grant", "add", "acme/app", "alice", "mint"])
+        .code(2);
+}

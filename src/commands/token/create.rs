@@ -15,7 +15,7 @@ use time::OffsetDateTime;
 use super::super::joined;
 use super::super::reach::Reach;
 use super::out::NewFile;
-use crate::cli::words;
+use crate::cli::{PERMISSION_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::keyring;
@@ -54,7 +54,7 @@ pub(crate) struct CreateArguments {
     expires: Option<u64>,
 
     /// What it may be used for; may be repeated [default: pull]
-    #[arg(long = "permission", value_name = "WORD", value_parser = words::<Permission>(Permission::WORDS))]
+    #[arg(long = "permission", value_name = "WORD", value_parser = words_or::<Permission>(Permission::WORDS, PERMISSION_WORDS))]
     permissions: Vec<Permission>,
 
     /// Which flakes it reaches: ORG/PROJECT, 'ORG/*' or '*'; may be repeated
