@@ -40,7 +40,6 @@ fn words(line: &str) -> Vec<String> {
     for c in line.chars() {
         match (quote, c) {
             (Some(open), c) if c == open => quote = None,
-            (Some(_), c) => words.last_mut().unwrap().push(c),
             (None, '\'' | '"') => {
                 quote = Some(c);
                 started = true;
@@ -52,7 +51,7 @@ fn words(line: &str) -> Vec<String> {
                 }
                 started = false;
             }
-            (None, c) => words.last_mut().unwrap().push(c),
+            (_, c) => words.last_mut().unwrap().push(c),
         }
     }
     if words.last().is_some_and(String::is_empty) && !started {
