@@ -123,6 +123,15 @@ fn every_link_that_breaks_is_named_with_what_puts_it_right() {
     std::fs::write(&conf, without("extra-trusted-public-keys")).unwrap();
     let report = broken(doctor(), "keys", "does not trust");
     assert_eq!(check(&report, "substitution").0, "failed", "{report:#}");
+
+    std::fs::write(&conf, format!("{well_conf}substitute = false\n")).unwrap();
+    broken(doctor(), "substitute", "builds everything itself");
+    // Nix itself does not start any more, and says why.
+    std::fs::write(&conf, format!("{well_conf}garbage\n")).unwrap();
+    let report = broken(doctor(), "daemon", "Nix does not answer: ");
+    let (_, told) = check(&report, "daemon");
+    assert!(told.contains("nix.conf"), "{report:#}");
+    assert!(!told.contains("install"), "{report:#}");
     std::fs::write(&conf, &well_conf).unwrap();
 
     // What it says to do, done, is the cure.

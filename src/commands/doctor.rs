@@ -111,10 +111,15 @@ async fn examine(context: &Context) -> Vec<Finding> {
     {
         findings.push(from_server("addresses", &error, &site.server));
     }
-    findings.push(trust(daemon));
+    let trouble = match daemon {
+        Daemon::Unknown => daemon::trouble().await,
+        _ => None,
+    };
+    findings.push(trust(daemon, trouble));
     match nix::settings(daemon).await {
         Err(finding) => findings.push(finding),
         Ok(settings) => {
+            findings.extend(settings.builds_everything());
             findings.push(setup::netrc(&settings, &site, token.as_ref(), daemon));
             findings.extend(setup::substituters(&settings, &site, daemon));
             findings.push(setup::keys(&settings, &site, daemon));
@@ -286,7 +291,18 @@ async fn lines(
     ask_for_lines(site, &client, &reading).await
 }
 
-fn trust(daemon: Daemon) -> Finding {
+/// What puts right why Nix does not answer.
+fn mended_by(said: &str) -> &'static str {
+    if said.contains("socket") || said.contains("daemon") {
+        "start the Nix daemon: sudo systemctl start nix-daemon"
+    } else if said.contains("syntax error") || said.contains("configuration") {
+        "correct the line of nix.conf that Nix names"
+    } else {
+        "nix store ping   shows the whole message"
+    }
+}
+
+fn trust(daemon: Daemon, trouble: Option<String>) -> Finding {
     const NAME: &str = "daemon";
     match daemon {
         Daemon::None => Finding::ok(NAME, "there is none: Nix uses your own settings"),
@@ -299,11 +315,13 @@ fn trust(daemon: Daemon) -> Finding {
             NAME,
             "there is a Nix daemon, and this version of Nix does not report whether it trusts you",
         ),
-        Daemon::Unknown => Finding::failed(
-            NAME,
-            "Nix is not installed, or does not answer",
-            nix::INSTALL,
-        ),
+        Daemon::Unknown => match trouble {
+            None => Finding::failed(NAME, "Nix is not installed", nix::INSTALL),
+            Some(said) => {
+                let fix = mended_by(&said);
+                Finding::failed(NAME, format!("Nix does not answer: {said}"), fix)
+            }
+        },
     }
 }
 

@@ -44,6 +44,30 @@ pub(crate) async fn look() -> Daemon {
     Daemon::Unknown
 }
 
+/// Why Nix does not say, in its own words; none where it cannot be started at all.
+pub(crate) async fn trouble() -> Option<String> {
+    let output = Command::new("nix")
+        .args([
+            "--extra-experimental-features",
+            "nix-command",
+            "store",
+            "ping",
+        ])
+        .stdin(Stdio::null())
+        .kill_on_drop(true)
+        .output();
+    let output = match tokio::time::timeout(PATIENCE, output).await {
+        Ok(started) => started.ok()?,
+        Err(_) => return Some("it takes too long".to_owned()),
+    };
+    let text = String::from_utf8_lossy(&output.stderr);
+    let line = text
+        .lines()
+        .find(|line| line.contains("error:"))
+        .or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
+    Some(line.unwrap_or("it prints no reason").trim().to_owned())
+}
+
 /// What Nix prints, on either stream; nothing where it fails or takes too long.
 async fn ask(arguments: &[&str]) -> Option<String> {
     let output = Command::new("nix")

@@ -41,6 +41,18 @@ impl Settings {
             _ => Vec::new(),
         }
     }
+
+    /// Where Nix substitutes nothing at all, whatever else is set up.
+    pub(super) fn builds_everything(&self) -> Option<Finding> {
+        let value = &self.values.get("substitute")?.value;
+        (*value == Value::Bool(false)).then(|| {
+            Finding::failed(
+                "substitute",
+                "`substitute = false` is set: Nix builds everything itself",
+                "remove `substitute = false` from nix.conf or NIX_CONFIG",
+            )
+        })
+    }
 }
 
 /// A command of Nix that is given up when it is dropped. Where the daemon does not trust the user, the

@@ -224,12 +224,20 @@ async fn outcome(mut command: Command, success: &str, log_in: &str, again: &str)
     }
 }
 
-/// What Nix says first counts more than that it then cannot build the path either.
+/// What Nix says first counts more than that it then cannot build the path either. What it says of its settings is
+/// no reason for that.
 fn complaint(stderr: &[u8]) -> String {
+    const OF_SETTINGS: [&str; 4] = [
+        "unknown setting",
+        "unknown experimental feature",
+        "deprecated",
+        "client-specified setting",
+    ];
     let text = String::from_utf8_lossy(stderr);
-    let line = text
-        .lines()
-        .find(|line| line.contains("warning:") || line.contains("error:"));
+    let line = text.lines().find(|line| {
+        let is_complaint = line.contains("warning:") || line.contains("error:");
+        is_complaint && !OF_SETTINGS.iter().any(|words| line.contains(words))
+    });
     line.map_or_else(|| nix::last_line(stderr), |line| line.trim().to_owned())
 }
 
@@ -294,5 +302,17 @@ mod tests {
             b"don't know how\nwarning: ignoring substitute: not signed\nerror: cannot build\n";
         assert_eq!(complaint(said), "warning: ignoring substitute: not signed");
         assert_eq!(complaint(b"odd\n"), "odd");
+        for of_settings in [
+            "warning: unknown setting 'lazy-trees'",
+            "warning: unknown experimental feature 'parallel-eval'",
+            "warning: 'foo' is a deprecated alias for 'bar'",
+            "warning: ignoring the client-specified setting 'netrc-file', because it is a restricted setting",
+        ] {
+            let said = format!("{of_settings}\nerror: unable to download: HTTP error 401\n");
+            assert_eq!(
+                complaint(said.as_bytes()),
+                "error: unable to download: HTTP error 401"
+            );
+        }
     }
 }

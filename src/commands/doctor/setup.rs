@@ -240,6 +240,10 @@ pub(super) fn keys(settings: &Settings, site: &Site, daemon: Daemon) -> Finding 
         .fix(log_in);
     }
     let names: Vec<String> = site.public_keys.iter().map(|key| name(key)).collect();
+    if names.is_empty() {
+        let unknown = "the server names no key, so it is not known what Nix has to trust";
+        return Finding::warning(NAME, unknown).fix(log_in);
+    }
     Finding::ok(NAME, format!("Nix trusts {}", names.join(" and ")))
 }
 
