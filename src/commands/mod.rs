@@ -35,7 +35,8 @@ mod why;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use fh_client::Made;
+use fh_api::FlakePattern;
+use fh_client::{Client, Error as ClientError, Made};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -171,6 +172,26 @@ fn is_there<T>(
         Ok(shown) => Ok(finds(&shown)),
         Err(error) if error.status().is_some() => Ok(true),
         Err(error) => Err(error),
+    }
+}
+
+/// Warns of flakes that were named and that nobody here can see: a slip of the pen, most of the time. What cannot be
+/// found out is not worth a word.
+fn warn_of_absent(flakes: &[FlakePattern], client: &Client, context: &Context) {
+    for pattern in flakes {
+        let FlakePattern::Flake(flake) = pattern else {
+            continue;
+        };
+        let found = context.ask("cannot look for it", async { client.flake(flake).await });
+        let is_absent = found.is_err_and(|error| {
+            let error = error.downcast_ref::<ClientError>();
+            error.and_then(ClientError::status) == Some(404)
+        });
+        if is_absent {
+            context.output.warning(&format!(
+                "{flake} does not exist, or you cannot see it: `fh list flakes` lists those that you can see"
+            ));
+        }
     }
 }
 

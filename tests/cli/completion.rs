@@ -78,7 +78,16 @@ fn start(world: &World, shell: &str, arguments: &[&str], load: &str) -> Option<O
 fn completes(session: &mut OsSession, line: &str) {
     let (typed, rest) = line.split_once('|').unwrap();
     session.send(format!("{typed}\t")).unwrap();
-    let seen = session.expect(rest);
+    // Names that the server does not tell in a moment are there at the next TAB: the shell is not held up.
+    session.set_expect_timeout(Some(Duration::from_secs(3)));
+    let mut seen = session.expect(rest);
+    for _ in 0..20 {
+        if seen.is_ok() {
+            break;
+        }
+        session.send("\t").unwrap();
+        seen = session.expect(rest);
+    }
     assert!(seen.is_ok(), "{line}: {seen:?}");
     // Control-U: away with the line.
     session.send("\u{15}").unwrap();

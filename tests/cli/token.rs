@@ -334,3 +334,51 @@ fn a_token_goes_into_a_new_file_that_nobody_else_reads() {
         );
     }
 }
+
+/// A token for a flake that is not there is made, and said to be for one that is not there.
+#[test]
+fn a_flake_that_is_not_there_is_warned_of() {
+    let server = TestServer::start().unwrap();
+    server.create_flake("acme/app", "private").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    for (flakes, warned) in [
+        (vec!["acme/ap"], true),
+        (vec!["acme/app"], false),
+        (vec!["acme/*"], false),
+        (vec!["acme/app", "absent/app"], true),
+    ] {
+        let mut words = vec!["token", "create"];
+        for flake in &flakes {
+            words.extend(["--flake", flake]);
+        }
+        let told = world.fh(&words).success().stderr;
+        assert_eq!(
+            told.contains("does not exist, or you cannot see it"),
+            warned,
+            "{flakes:?}: {told}"
+        );
+    }
+    let trust = |flake: &str| {
+        let words = [
+            "trust",
+            "add",
+            "oidc",
+            "--issuer",
+            "https://issuer.example",
+            "--claim",
+            "sub=x",
+            "--jwks",
+            "keys.json",
+            "--flake",
+            flake,
+            "--name",
+            "x",
+            "--replace",
+        ];
+        let keys = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo","kid":"a"}]}"#;
+        world.write("keys.json", keys);
+        world.fh(&words).success().stderr
+    };
+    assert!(trust("acme/absent").contains("does not exist, or you cannot see it"));
+    assert!(!trust("acme/app").contains("does not exist"));
+}

@@ -12,8 +12,8 @@ use fh_nix::PublicKey;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
-use super::super::joined;
 use super::super::reach::Reach;
+use super::super::{joined, warn_of_absent};
 use super::out::NewFile;
 use crate::cli::{PERMISSION_WORDS, words_or};
 use crate::context::Context;
@@ -151,6 +151,9 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         ))
     })?;
     describe(&minted, context);
+    if let Some(named) = &new.flakes {
+        warn_of_absent(named, &client, context);
+    }
     if arguments.store {
         context.warn_of_variables(client.base_url());
     }

@@ -7,7 +7,7 @@ use clap::Args;
 use fh_api::{ErrorCode, FlakePattern, Name, Role, SetTrustPolicy, TrustPolicyInfo};
 use serde::Serialize;
 
-use super::super::joined;
+use super::super::{joined, warn_of_absent};
 use super::name::{self, Plan};
 use super::words::lines;
 use crate::cli::{ROLE_WORDS, words_or};
@@ -127,6 +127,7 @@ pub(super) fn set_policy(
             async { client.set_trust_policy(&org, &name, &wanted).await },
         )
         .map_err(|error| error.hint_for(ErrorCode::Conflict, OTHER_CONTENT))?;
+    warn_of_absent(&wanted.flakes, &client, context);
     // The server compared what is not known here. Keys are in no answer: new ones may have replaced others.
     let is_unchanged = !granted.replace || wanted.jwks.is_none() && former == Some(&made);
     if former.is_some() && is_unchanged {
