@@ -555,7 +555,8 @@ fn condition(leaf: &(String, Value), pointer: bool, masks: &[(usize, usize, usiz
     let mut hidden: Vec<String> = text.chars().map(String::from).collect();
     for (from, length, kind) in masks {
         let from = from % hidden.len();
-        let to = (from + length).min(hidden.len());
+        // A wildcard hides at least the character that it stands in place of.
+        let to = (from + length.max(&1)).min(hidden.len());
         let covered: String = hidden[from..to].concat();
         let untouched = covered.len() == to - from && !covered.contains(['*', '?']);
         let wildcard = match kind {
