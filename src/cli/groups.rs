@@ -84,7 +84,7 @@ pub(super) fn grouped(command: clap::Command) -> clap::Command {
         text.push('\n');
     }
     command.help_template(format!(
-        "{{before-help}}{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{text}{{options}}{{after-help}}"
+        "{{before-help}}{{about-with-newline}}\n{{usage-heading}} {{usage}}\n\n{text}{header}Options:{header:#}\n{{options}}{{after-help}}"
     ))
 }
 
