@@ -272,6 +272,12 @@ impl Context {
         })
     }
 
+    /// Whether there is somebody to ask. With `--json` a program reads.
+    pub(crate) fn can_ask(&self) -> bool {
+        let terminals = self.settings.terminals;
+        terminals.stdin && terminals.stderr && !self.output.is_json()
+    }
+
     /// A refusal of a token, with the variable that it is from: logging in would not help.
     pub(crate) fn naming_variable(&self, error: CommandError) -> CommandError {
         let origin = match &self.settings.token {

@@ -35,8 +35,7 @@ impl Yes {
 
     /// Whether there is somebody to ask, and something to ask them.
     pub(crate) fn asks(self, context: &Context) -> bool {
-        let terminals = context.settings.terminals;
-        !self.yes && terminals.stdin && terminals.stderr && !context.output.is_json()
+        !self.yes && context.can_ask()
     }
 
     /// Goes on where it was confirmed. `what`: what is going to happen, a sentence; `question`: a short one.

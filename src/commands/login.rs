@@ -168,7 +168,8 @@ pub(crate) struct LoginArguments {
     #[arg(long)]
     no_nix_conf: bool,
 
-    /// Do not contact the server: use the token unchecked, and the keys from an earlier login
+    /// Do not contact the server: check only what the token says of itself, and use the keys from an
+    /// earlier login
     #[arg(long, alias = "skip-status")]
     offline: bool,
 }
@@ -195,8 +196,7 @@ impl LoginArguments {
 
     /// Whether there is somebody to ask before anything is changed.
     fn may_ask(&self, context: &Context) -> bool {
-        let terminals = context.settings.terminals;
-        !self.yes && terminals.stdin && terminals.stderr && !context.output.is_json()
+        !self.yes && context.can_ask()
     }
 }
 

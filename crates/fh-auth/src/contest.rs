@@ -105,13 +105,9 @@ pub enum Settled {
     Nothing,
 }
 
-/// Settles which content a view has. `may_write`: whether an account may push to a slice now.
-pub fn settle(claims: &[Claim], may_write: impl FnMut(i64, i64) -> bool) -> Settled {
-    settle_and_silence(claims, may_write).0
-}
-
-/// The same, and the organisations that had no say in it although they came first: those that have left out what their
+/// Settles which content a view has, and tells the organisations that had no say in it although they came first: those that have left out what their
 /// own word is, or are of two minds. What is served is served of no row of theirs, be it the same content.
+/// `may_write`: whether an account may push to a slice now.
 pub fn settle_and_silence(
     claims: &[Claim],
     may_write: impl FnMut(i64, i64) -> bool,

@@ -203,9 +203,7 @@ fn sentences(added: &Added<'_>) -> String {
 
 /// Asks on a terminal whether workloads that push are builders; without one they are none.
 fn are_builders(org: &Name, role: Role, context: &Context) -> Result<bool, CommandError> {
-    let terminals = context.settings.terminals;
-    let asks = terminals.stdin && terminals.stderr && !context.output.is_json();
-    if role < Role::Write || !asks {
+    if role < Role::Write || !context.can_ask() {
         return Ok(false);
     }
     context.output.remark(&format!(

@@ -20,6 +20,11 @@ fn row(flake: i64, content: u32, pusher: i64, age: i64) -> Claim {
     }
 }
 
+/// Which content it comes to.
+fn settle(claims: &[Claim], may_write: impl FnMut(i64, i64) -> bool) -> Settled {
+    settle_and_silence(claims, may_write).0
+}
+
 fn nobody(_: i64, _: i64) -> bool {
     false
 }

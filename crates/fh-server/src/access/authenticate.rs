@@ -259,21 +259,21 @@ impl Access {
             Err(error) => error,
         };
         // An old token of ours has the form of an identity too; it is asked about first.
-        if !token.starts_with(TOKEN_PREFIX)
-            && !self.keys.is_own_token(token)
-            && let Ok(identity) = Unverified::read(token)
-        {
-            let _turn = self.limiter.examination(source).await;
-            let admitted = Box::pin(self.workload(key, &identity, now, source)).await;
-            if let Err(Refusal::Untrusted(_)) = &admitted {
-                self.limiter.login_failed(source)?;
+        if !token.starts_with(TOKEN_PREFIX) && !self.keys.is_own_token(token) {
+            match Unverified::read(token) {
+                Ok(identity) => {
+                    let _turn = self.limiter.examination(source).await;
+                    let admitted = Box::pin(self.workload(key, &identity, now, source)).await;
+                    if let Err(Refusal::Untrusted(_)) = &admitted {
+                        self.limiter.login_failed(source)?;
+                    }
+                    return Ok(admitted?);
+                }
+                Err(error @ IdentityError::TooLong(_)) => {
+                    return Err(ApiError::Unauthorized(error.to_string()));
+                }
+                Err(_) => {}
             }
-            return Ok(admitted?);
-        }
-        if !token.starts_with(TOKEN_PREFIX)
-            && let Err(error @ IdentityError::TooLong(_)) = Unverified::read(token)
-        {
-            return Err(ApiError::Unauthorized(error.to_string()));
         }
         // What was signed here and is over is no guess: a fleet may go on showing it.
         if !matches!(
