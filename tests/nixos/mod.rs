@@ -80,7 +80,7 @@ pub(crate) fn token_of(issuer: &str, expires_at: i64, signature: &str) -> String
         "sub": "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10", "jti": "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d11",
     });
     let claims = data_encoding::BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
-    format!("fh1_of.{claims}.{signature}")
+    format!("fh1_eyJhbGciOiJFZERTQSJ9.{claims}.{signature}")
 }
 
 /// The end of a token that outlives this test: in the year 3000.
