@@ -6,6 +6,7 @@
 //!     → shown, asked for → carried out, or taken back
 //! ```
 
+mod activation;
 mod check;
 mod hosts;
 mod keep_fresh;
@@ -28,6 +29,7 @@ use std::process::ExitCode;
 
 use clap::Args;
 use fh_client::{Client, Error as ClientError, ServerKind, TokenStore};
+use fh_conf::nix_conf::FileToEdit;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
@@ -71,6 +73,7 @@ Examples:
   fh login --org acme                                 # only acme, with a token limited to it
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
   fh login --workload --organizations acme,beta       # acts for acme, and reads beta too
+  fh login --server https://cache.example.org --token-file /run/secrets/fh-token --activation
 
 In a workflow of GitHub Actions:
   permissions:
@@ -104,8 +107,9 @@ Files (with XDG_CONFIG_HOME in place of ~/.config if that is set):
 FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
 FH_FRONTEND_ADDR.
 
-Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command; 128 plus
-the number of the signal that ended it; 127 if it was not found; 126 if it cannot be run.")]
+Exit status: 0 logged in; 1 failed; 2 usage. With --activation a failure is 0 too. With --keep-fresh
+it is that of the command; 128 plus the number of the signal that ended it; 127 if it was not found;
+126 if it cannot be run.")]
 pub(crate) struct LoginArguments {
     /// The server, the same as `--server`
     #[arg(value_name = "URL", conflicts_with = "server", add = crate::completion::servers())]
@@ -141,7 +145,7 @@ pub(crate) struct LoginArguments {
     store: Option<TokenStore>,
 
     /// Do not ask before files are changed
-    #[arg(short, long)]
+    #[arg(short, long, default_value_if("activation", "true", "true"))]
     yes: bool,
 
     /// Show what would be changed, and change nothing
@@ -165,13 +169,29 @@ pub(crate) struct LoginArguments {
     allow_cache_host: Vec<String>,
 
     /// Leave nix.conf as it is
-    #[arg(long)]
+    #[arg(long, default_value_if("activation", "true", "true"))]
     no_nix_conf: bool,
 
     /// Do not contact the server: check only what the token says of itself, and use the keys from an
     /// earlier login
-    #[arg(long, alias = "skip-status")]
+    #[arg(
+        long,
+        alias = "skip-status",
+        default_value_if("activation", "true", "true")
+    )]
     offline: bool,
+
+    /// For the script that activates a configuration (NixOS, nix-darwin, home-manager): print one line, and
+    /// always exit with 0
+    ///
+    /// The same as --offline --no-nix-conf --yes, with one line that tells what was done: that the netrc has the
+    /// token now, that it had it before, or why it was not written. A token file that is not there yet is no
+    /// failure either: run it again when it is there. nix.conf is made from the configuration: set the
+    /// substituter and its keys in `nix.settings` there.
+    #[arg(long, requires = "token_file", conflicts_with_all = [
+        "workload", "organizations", "root", "org", "store", "dry_run", "print", "no_netrc", "json",
+    ])]
+    activation: bool,
 }
 
 impl LoginArguments {
@@ -201,6 +221,10 @@ impl LoginArguments {
 }
 
 pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<ExitCode, CommandError> {
+    if arguments.activation {
+        activation::run(arguments, context);
+        return Ok(ExitCode::SUCCESS);
+    }
     let was_there = match context.selected()? {
         Some(selected) if arguments.keep_fresh => logout::is_known(selected.url(), context)?,
         _ => false,
@@ -283,20 +307,14 @@ async fn log_in(
         arguments.lines.refuse_elsewhere(&site)?;
         login
     };
-    if arguments.offline && !arguments.no_nix_conf && site.public_keys.is_empty() {
-        return Err(CommandError::usage(format!(
-            "the public keys of {} are not known, and --offline does not ask the server",
-            site.server
-        ))
-        .hint("Log in once without --offline, or leave nix.conf as it is: `--no-nix-conf`."));
-    }
     hosts::agree(arguments, &site, &selected, context).await?;
     let scope = arguments.scope();
     // Before the files: behind them Ctrl-C must not find anything to wait for, or it would say
     // that nothing was changed.
     let daemon = match scope {
-        Scope::User => daemon::look().await,
-        Scope::System => Daemon::None,
+        // Who activates a configuration has set nix.conf there, whatever the daemon thinks of it.
+        Scope::User if !arguments.activation => daemon::look().await,
+        Scope::User | Scope::System => Daemon::None,
     };
     let asked = Asked {
         arguments,
@@ -428,6 +446,7 @@ impl Asked<'_> {
     fn plan(&self, context: &Context) -> Result<(Plan, Machine), CommandError> {
         let credentials = context.credentials()?;
         let mut machine = Machine::look(&context.settings.directories()?, self.scope, self.daemon)?;
+        self.refuse_unknown_keys(&machine)?;
         let reading = self.arguments.lines.chosen();
         let wanted = Wanted {
             site: self.site,
@@ -450,6 +469,24 @@ impl Asked<'_> {
         };
         let plan = plan::plan(&wanted, &machine, &keeping, in_keyring.as_ref())?;
         Ok((plan, machine))
+    }
+
+    /// That nix.conf can be written: the keys are known, or the file is made from a configuration and is not
+    /// written anyway.
+    ///
+    /// # Errors
+    /// Where nobody has told the keys.
+    fn refuse_unknown_keys(&self, machine: &Machine) -> Result<(), CommandError> {
+        let is_written = matches!(machine.nix_conf, FileToEdit::Path { .. });
+        let known = !self.site.public_keys.is_empty() || !self.arguments.offline;
+        if known || self.arguments.no_nix_conf || !is_written {
+            return Ok(());
+        }
+        Err(CommandError::usage(format!(
+            "the public keys of {} are not known, and --offline does not ask the server",
+            self.site.server
+        ))
+        .hint("Log in once without --offline, or leave nix.conf as it is: `--no-nix-conf`."))
     }
 
     /// Asks where there is somebody to ask, and does what was planned.

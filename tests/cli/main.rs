@@ -7,6 +7,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod absent;
+mod activation;
 mod audit;
 mod completion;
 mod confirm;

@@ -393,7 +393,15 @@ impl Work<'_> {
         if !self.wanted.nix_conf {
             return Ok(unchanged);
         }
-        if let FileToEdit::Generated { .. } = machine.nix_conf {
+        if let FileToEdit::Generated { path, .. } = &machine.nix_conf {
+            if site.public_keys.is_empty() && site.lines.is_none() && !site.is_read_by(&conf) {
+                self.plan.warnings.push(format!(
+                    "{} is generated from a configuration, and was not changed. Set the substituter and the \
+                     public keys of {} there, in `nix.settings`: `fh login` without --offline prints them.",
+                    path.display(),
+                    site.server
+                ));
+            }
             self.snippet(&conf, sets_netrc_file.then_some(netrc_file.as_path()));
             return Ok(unchanged);
         }

@@ -128,7 +128,7 @@ impl Report {
     }
 
     /// Whether anything was, or would be, changed.
-    fn changed(&self) -> bool {
+    pub(super) fn changed(&self) -> bool {
         match &self.done {
             None => !self.plan.changes.is_nothing(),
             Some(done) => {

@@ -12,12 +12,11 @@ use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::access::Source;
 use crate::database::audit::Denial;
 use crate::database::now;
 use crate::denials::ActorSlot;
 use crate::error::request_id;
-use crate::listen::Peer;
+use crate::listen::{Peer, Source};
 use crate::state::AppState;
 
 /// The longest name of an address that is noted, in characters.

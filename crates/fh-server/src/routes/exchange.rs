@@ -22,13 +22,13 @@ use zeroize::Zeroizing;
 
 use super::json::read;
 use super::table::{Errors, Route, post};
-use crate::access::Source;
 use crate::bootstrap::sign;
 use crate::clock;
 use crate::database::audit::{self, Actor, Denial, Event};
 use crate::database::tokens::{self, NewToken};
 use crate::database::{Decided, Timestamp, accounts, assertions, now};
 use crate::error::{ApiError, request_id};
+use crate::listen::Source;
 use crate::state::AppState;
 use crate::workload::{
     Admission, Identity, MAX_ORGANIZATIONS, NONCE_LIFETIME, Named, Refusal, Resolved,

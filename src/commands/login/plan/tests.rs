@@ -255,6 +255,30 @@ fn a_generated_nix_conf_gets_a_snippet_and_no_change() {
         )
     );
     assert!(after(&plan, "netrc").unwrap().contains("fh1_x"));
+
+    // Offline nobody has told the keys: what the configuration has to say is named, unless it does.
+    let mut unasked = site().unwrap();
+    (unasked.substituter, unasked.public_keys) = (None, Vec::new());
+    for (conf, told) in [
+        ("", true),
+        ("substituters = https://a.org.evil\n", true),
+        ("substituters = https://b.org https://a.org\n", false),
+        (
+            "extra-substituters = https://a.org/cache/acme?priority=1\n",
+            false,
+        ),
+    ] {
+        machine.files = Files::default().with(CONF, conf, 0o644);
+        let plan = planned_for(&unasked, None, &machine, "fh1_x").unwrap();
+        assert_eq!(plan.snippet, None);
+        assert!(after(&plan, "netrc").unwrap().contains("fh1_x"));
+        let warnings = plan.warnings.join("");
+        assert_eq!(
+            warnings.contains("`nix.settings`"),
+            told,
+            "{conf}: {warnings}"
+        );
+    }
 }
 
 #[test]
