@@ -1,7 +1,7 @@
 //! What a command works with: settings, output, the server that is meant and the token for it.
 
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,7 +32,7 @@ const RETRIES: u32 = 2;
 const SHORT_LIFE: Duration = Duration::from_secs(24 * 3600);
 
 /// More than the certificates of all authorities there are.
-const CA_LIMIT: u64 = 16 * 1024 * 1024;
+pub(crate) const CA_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What this program calls itself.
 const USER_AGENT: &str = concat!("fh/", env!("CARGO_PKG_VERSION"));
@@ -326,6 +326,7 @@ impl Context {
     /// A client for a server, without a token.
     pub(crate) fn client_builder(&self, server: ServerUrl) -> Result<ClientBuilder, CommandError> {
         let output = self.output;
+        let of_server = self.server_ca_file(&server)?;
         let mut builder = ClientBuilder::new(server)
             .user_agent(USER_AGENT)
             .on_retry(Arc::new(move |event| output.trying_again(event)))
@@ -333,7 +334,35 @@ impl Context {
         if let Some(pem) = self.ca_certificates()? {
             builder = builder.ca_certificates(pem);
         }
+        if let Some(path) = of_server {
+            let hint = match &self.settings.server_ca_file {
+                Some(_) => "--ca-file names this file.",
+                None => {
+                    "`ca-file` in config.toml names this file: `fh login --ca-file FILE` names another."
+                }
+            };
+            builder = builder.ca_certificates(pem_file(&path).map_err(|error| error.hint(hint))?);
+        }
         Ok(builder)
+    }
+
+    /// The PEM file with certificates that are trusted for a server besides the system's: the one that the command
+    /// names, else the one of its login.
+    pub(crate) fn server_ca_file(
+        &self,
+        server: &ServerUrl,
+    ) -> Result<Option<PathBuf>, CommandError> {
+        if !server.is_secure() {
+            return Ok(None);
+        }
+        if let Some(path) = &self.settings.server_ca_file {
+            return Ok(Some(path.clone()));
+        }
+        // Without a home directory there is no login.
+        let Ok(credentials) = self.credentials() else {
+            return Ok(None);
+        };
+        Ok(credentials.load()?.ca_file(server).map(PathBuf::from))
     }
 
     /// The certificate authorities that are trusted besides the system's.
@@ -341,10 +370,7 @@ impl Context {
         let Some(path) = &self.settings.ca_file else {
             return Ok(None);
         };
-        let failed = |path: &PathBuf, error| {
-            CommandError::file("read the certificate authorities in", path, error)
-                .hint("NIX_SSL_CERT_FILE or SSL_CERT_FILE names this file.")
-        };
+        let hint = "NIX_SSL_CERT_FILE or SSL_CERT_FILE names this file.";
         // The library reads it whatever it is. That it is not there is the library's business.
         if let Some(theirs) = self
             .settings
@@ -352,12 +378,11 @@ impl Context {
             .as_ref()
             .filter(|&file| file != path)
         {
-            regular::read(theirs, CA_LIMIT).map_err(|error| failed(theirs, error))?;
+            regular::read(theirs, CA_LIMIT)
+                .map_err(|error| unreadable_pem(theirs, error).hint(hint))?;
         }
-        let pem = regular::read(path, CA_LIMIT);
-        pem.and_then(|pem| pem.ok_or_else(regular::missing))
-            .map(Some)
-            .map_err(|error| failed(path, error))
+        let pem = pem_file(path).map_err(|error| error.hint(hint))?;
+        Ok(Some(pem))
     }
 
     /// A client for the server that is meant, with its token where there is one.
@@ -536,6 +561,17 @@ impl Context {
     ) -> Result<T, CommandError> {
         interrupt::run(Threads::One, || hint, future)
     }
+}
+
+/// The text of a PEM file, which has to be there.
+fn pem_file(path: &Path) -> Result<Vec<u8>, CommandError> {
+    regular::read(path, CA_LIMIT)
+        .and_then(|pem| pem.ok_or_else(regular::missing))
+        .map_err(|error| unreadable_pem(path, error))
+}
+
+fn unreadable_pem(path: &Path, error: std::io::Error) -> CommandError {
+    CommandError::file("read the certificate authorities in", path, error)
 }
 
 /// No server is named and none is known.

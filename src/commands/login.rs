@@ -6,6 +6,7 @@
 //!     → shown, asked for → carried out, or taken back
 //! ```
 
+mod certificates;
 mod check;
 mod hosts;
 mod keep_fresh;
@@ -24,6 +25,7 @@ pub(super) use recognise::{attic_cache, recognise};
 pub(super) use site::Site;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -68,6 +70,7 @@ Examples:
   fh login --server https://attic.example.org/cache   # a cache of an attic server
   echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
   fh login --organizations acme,beta                  # read from acme first, then from beta
+  fh login https://cache.lan --ca-file cache.pem      # with a certificate of its own
   fh login --org acme                                 # only acme, with a token limited to it
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
   fh login --workload --organizations acme,beta       # acts for acme, and reads beta too
@@ -119,6 +122,13 @@ pub(crate) struct LoginArguments {
 
     #[command(flatten)]
     lines: LineOptions,
+
+    /// Trust the certificates in this PEM file too, for this server; later commands do the same
+    ///
+    /// They can be those of your certificate authority, or the server's own if it is self-signed. Nix has a
+    /// setting of its own, `ssl-cert-file`: fh says so if Nix does not trust them.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// With --workload, run a command, given after `--`, and renew the token while it runs
     ///
@@ -178,6 +188,11 @@ impl LoginArguments {
     /// The server, where it stands without `--server`.
     pub(crate) fn url(&self) -> Option<&String> {
         self.url.as_ref()
+    }
+
+    /// The file of certificates for the server.
+    pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
+        self.ca_file.as_ref()
     }
 
     fn scope(&self) -> Scope {
@@ -317,6 +332,8 @@ async fn log_in(
     } else {
         Some(asked.act(&plan, &machine, context).await?)
     };
+    plan.warnings
+        .extend(certificates::warning(&site, &machine, context)?);
     let report = Report {
         scope,
         daemon,
@@ -446,6 +463,7 @@ impl Asked<'_> {
         let in_keyring = if keeping.uses_keyring && !self.arguments.print {
             keyring::get(&keeping.entry.url)?
         } else {
+            ca_file: context.settings.server_ca_file.as_deref(),
             None
         };
         let plan = plan::plan(&wanted, &machine, &keeping, in_keyring.as_ref())?;

@@ -51,7 +51,11 @@ fn client_hint(error: &ClientError) -> Option<String> {
             "`fh token create` prints a token; give all of it, with `--token-file FILE`."
         }
         ClientError::CaCertificate { .. } => {
-            "NIX_SSL_CERT_FILE or SSL_CERT_FILE must name a file of PEM certificates."
+            "NIX_SSL_CERT_FILE, SSL_CERT_FILE and --ca-file must name files of PEM certificates."
+        }
+        ClientError::NoCertificates => {
+            "Install the certificates of the usual authorities (`ca-certificates`), or let NIX_SSL_CERT_FILE name a \
+             file of PEM certificates."
         }
         ClientError::Unreachable { cause, .. } => return unreachable_hint(cause),
         ClientError::Redirected { location, .. } => {
@@ -131,8 +135,8 @@ fn unreachable_hint(cause: &UnreachableCause) -> Option<String> {
         }
         UnreachableCause::Dns { .. } => "Check the address and the network.",
         UnreachableCause::Certificate { .. } => {
-            "If the server has a certificate of your own authority, let NIX_SSL_CERT_FILE name the \
-             authority's PEM file."
+            "If the server has a certificate of your own authority, or one that is self-signed, name its PEM file: \
+             `fh login --ca-file FILE`, or NIX_SSL_CERT_FILE."
         }
         UnreachableCause::Tls { .. } => {
             "If the server speaks plain HTTP, its address begins with http://."

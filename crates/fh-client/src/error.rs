@@ -45,7 +45,11 @@ pub enum Error {
 
     /// The HTTP client could not be set up.
     #[error("cannot set up the HTTP client")]
-    HttpSetup(#[source] Box<reqwest::Error>),
+    HttpSetup(#[source] Box<dyn std::error::Error + Send + Sync>),
+
+    /// Nobody is trusted, so that nobody can be believed.
+    #[error("this machine has no certificates to trust")]
+    NoCertificates,
 
     /// No answer came: the request did not get there, or the connection broke.
     #[error("cannot reach {url}: {cause}")]

@@ -33,6 +33,8 @@ pub(super) struct Wanted<'a> {
     /// Where the token is to be kept, if that was said.
     pub(super) store: Option<TokenStore>,
     /// Which addresses were chosen, if that was said.
+    /// The file of certificates for the server, if that was said.
+    pub(super) ca_file: Option<&'a Path>,
     pub(super) reading: Option<&'a Reading>,
 }
 
@@ -107,6 +109,16 @@ pub(super) fn keeping(
     entry.substituters = lines.map(|line| line.url.clone()).collect();
     if let Some(reading) = wanted.reading {
         entry.reading.clone_from(reading);
+    }
+    if let Some(ca_file) = wanted.ca_file {
+        // config.toml is text.
+        if ca_file.to_str().is_none() {
+            return Err(CommandError::usage(format!(
+                "the path {} is not UTF-8",
+                ca_file.display()
+            )));
+        }
+        entry.ca_file = Some(ca_file.to_owned());
     }
     servers.record(&entry);
     Ok(Keeping {

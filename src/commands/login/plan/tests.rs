@@ -76,6 +76,7 @@ fn planned_for(
     })?;
     plan(&wanted, machine, &keeping, None)
 }
+        ca_file: None,
 
 /// What a file of this kind will hold.
 fn after(plan: &Plan, kind: &str) -> Option<String> {
