@@ -256,16 +256,25 @@ async fn log_in(
     } else {
         recognise(&selected, context).await?
     };
+    let reading = arguments.lines.reading(&selected);
+    let organizations = lines::named(&reading);
     let granted = if arguments.workload.workload {
-        let reading = arguments.lines.reading(&selected);
-        let organizations = lines::named(&reading);
         Some(workload::exchange(&arguments.workload, organizations, &site, context).await?)
     } else {
         None
     };
     let (token, origin) = match &granted {
         Some(granted) => (granted.exchanged.token.clone(), Origin::Given),
-        None => token::get(&arguments.token, &site, context).await?,
+        None => {
+            let (token, origin) = token::get(&arguments.token, &site, context).await?;
+            let stays = arguments.offline || arguments.no_netrc;
+            let token = if stays {
+                token
+            } else {
+                workload::fit_for_netrc(token, organizations, &site, context).await?
+            };
+            (token, origin)
+        }
     };
     let (token, identity) = match checked(arguments, &mut site, &token, context).await {
         Ok(identity) => (token, identity),
@@ -323,6 +332,8 @@ async fn log_in(
     };
     let (mut plan, machine) = asked.plan(context)?;
     plan.warnings.extend(warning);
+    plan.warnings
+        .extend(certificates::warning(&site, &machine, context)?);
     if arguments.print {
         report::lines(&plan, context)?;
         return Ok(None);
@@ -332,8 +343,6 @@ async fn log_in(
     } else {
         Some(asked.act(&plan, &machine, context).await?)
     };
-    plan.warnings
-        .extend(certificates::warning(&site, &machine, context)?);
     let report = Report {
         scope,
         daemon,
@@ -454,6 +463,7 @@ impl Asked<'_> {
             netrc: !self.arguments.no_netrc,
             nix_conf: !self.arguments.no_nix_conf,
             store: self.arguments.store,
+            ca_file: context.settings.server_ca_file.as_deref(),
         };
         let keeping = plan::keeping(&wanted, &machine, |entry| {
             credentials.token_file(&entry.name, entry.kind)
@@ -463,7 +473,6 @@ impl Asked<'_> {
         let in_keyring = if keeping.uses_keyring && !self.arguments.print {
             keyring::get(&keeping.entry.url)?
         } else {
-            ca_file: context.settings.server_ca_file.as_deref(),
             None
         };
         let plan = plan::plan(&wanted, &machine, &keeping, in_keyring.as_ref())?;

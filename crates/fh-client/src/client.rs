@@ -17,8 +17,8 @@ use crate::tls;
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Room for any token of ours several times over, and for what a proxy takes as a header.
-const LONGEST_TOKEN: usize = 16 * 1024;
+/// The longest token in bytes: the longest identity that a server looks at.
+const LONGEST_TOKEN: usize = fh_auth::identity::MAX_IDENTITY;
 
 /// Talks to one server as one principal. Cloning shares the connections.
 #[derive(Clone)]
@@ -321,21 +321,27 @@ fn prefix_of(token: &str) -> Option<&'static str> {
 pub(crate) fn checked_token(token: &SecretString) -> Result<&str> {
     let token = bare_token(token.expose_secret());
     if let Some(reason) = prefix_of(token) {
-        return Err(Error::InvalidToken { reason });
+        return Err(Error::InvalidToken {
+            reason: reason.into(),
+        });
     }
     if token.is_empty() {
         return Err(Error::InvalidToken {
-            reason: "it is empty",
+            reason: "it is empty".into(),
         });
     }
     if token.len() > LONGEST_TOKEN {
         return Err(Error::InvalidToken {
-            reason: "it is longer than 16 KiB",
+            reason: format!(
+                "it has {} bytes, and at most {LONGEST_TOKEN} are accepted",
+                token.len()
+            )
+            .into(),
         });
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::InvalidToken {
-            reason: "it must be one word of printable ASCII characters",
+            reason: "it must be one word of printable ASCII characters".into(),
         });
     }
     Ok(token)
