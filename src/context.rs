@@ -1,7 +1,7 @@
 //! What a command works with: settings, output, the server that is meant and the token for it.
 
 use std::future::Future;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,10 +12,10 @@ use fh_client::{
     Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, Error as ClientError, FlakeHub,
     ServerEntry, ServerKind, ServerUrl, TokenStore,
 };
-use fh_conf::regular;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 
+use crate::certificates;
 use crate::error::CommandError;
 use crate::interrupt::{self, Threads};
 use crate::keyring;
@@ -30,9 +30,6 @@ const RETRIES: u32 = 2;
 
 /// A token that ends within this time is looked at again in its file before it ends.
 const SHORT_LIFE: Duration = Duration::from_secs(24 * 3600);
-
-/// More than the certificates of all authorities there are.
-pub(crate) const CA_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What this program calls itself.
 const USER_AGENT: &str = concat!("fh/", env!("CARGO_PKG_VERSION"));
@@ -331,17 +328,11 @@ impl Context {
             .user_agent(USER_AGENT)
             .on_retry(Arc::new(move |event| output.trying_again(event)))
             .retries(RETRIES);
-        if let Some(pem) = self.ca_certificates()? {
+        if let Some(pem) = certificates::of_environment(&self.settings)? {
             builder = builder.ca_certificates(pem);
         }
         if let Some(path) = of_server {
-            let hint = match &self.settings.server_ca_file {
-                Some(_) => "--ca-file names this file.",
-                None => {
-                    "`ca-file` in config.toml names this file: `fh login --ca-file FILE` names another."
-                }
-            };
-            builder = builder.ca_certificates(pem_file(&path).map_err(|error| error.hint(hint))?);
+            builder = builder.ca_certificates(certificates::of_server(&self.settings, &path)?);
         }
         Ok(builder)
     }
@@ -363,26 +354,6 @@ impl Context {
             return Ok(None);
         };
         Ok(credentials.load()?.ca_file(server).map(PathBuf::from))
-    }
-
-    /// The certificate authorities that are trusted besides the system's.
-    fn ca_certificates(&self) -> Result<Option<Vec<u8>>, CommandError> {
-        let Some(path) = &self.settings.ca_file else {
-            return Ok(None);
-        };
-        let hint = "NIX_SSL_CERT_FILE or SSL_CERT_FILE names this file.";
-        // The library reads it whatever it is. That it is not there is the library's business.
-        if let Some(theirs) = self
-            .settings
-            .tls_ca_file
-            .as_ref()
-            .filter(|&file| file != path)
-        {
-            regular::read(theirs, CA_LIMIT)
-                .map_err(|error| unreadable_pem(theirs, error).hint(hint))?;
-        }
-        let pem = pem_file(path).map_err(|error| error.hint(hint))?;
-        Ok(Some(pem))
     }
 
     /// A client for the server that is meant, with its token where there is one.
@@ -477,7 +448,7 @@ impl Context {
 
     fn connections(&self) -> Result<Connections, CommandError> {
         Ok(Connections {
-            ca_certificates: self.ca_certificates()?,
+            ca_certificates: certificates::of_environment(&self.settings)?,
             user_agent: Some(USER_AGENT.to_owned()),
         })
     }
@@ -561,17 +532,6 @@ impl Context {
     ) -> Result<T, CommandError> {
         interrupt::run(Threads::One, || hint, future)
     }
-}
-
-/// The text of a PEM file, which has to be there.
-fn pem_file(path: &Path) -> Result<Vec<u8>, CommandError> {
-    regular::read(path, CA_LIMIT)
-        .and_then(|pem| pem.ok_or_else(regular::missing))
-        .map_err(|error| unreadable_pem(path, error))
-}
-
-fn unreadable_pem(path: &Path, error: std::io::Error) -> CommandError {
-    CommandError::file("read the certificate authorities in", path, error)
 }
 
 /// No server is named and none is known.

@@ -7,6 +7,7 @@
 //!                                      error (message, causes, hint, exit code), output
 //! ```
 
+mod certificates;
 mod cli;
 mod commands;
 mod completion;

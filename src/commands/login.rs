@@ -6,12 +6,12 @@
 //!     → shown, asked for → carried out, or taken back
 //! ```
 
-mod certificates;
 mod check;
 mod hosts;
 mod keep_fresh;
 mod lines;
 mod narrow;
+mod nix_certificates;
 mod plan;
 mod recognise;
 mod report;
@@ -33,6 +33,7 @@ use fh_client::{Client, Error as ClientError, ServerKind, TokenStore};
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
+use crate::certificates;
 use crate::cli::words;
 use crate::commands::login::check::Identity;
 use crate::commands::login::lines::LineOptions;
@@ -247,6 +248,7 @@ async fn log_in(
 ) -> Result<Option<(Report, Option<Granted>)>, CommandError> {
     let selected = match context.selected()? {
         Some(selected) => selected,
+    certificates::check_named(&context.settings)?;
         None if arguments.may_be_asked(context) => ask_for_server(context).await?,
         // What the existing fh does in scripts.
         None => Selected::FlakeHub(context.flakehub()?),
@@ -333,7 +335,7 @@ async fn log_in(
     let (mut plan, machine) = asked.plan(context)?;
     plan.warnings.extend(warning);
     plan.warnings
-        .extend(certificates::warning(&site, &machine, context)?);
+        .extend(nix_certificates::warning(&site, &machine, context)?);
     if arguments.print {
         report::lines(&plan, context)?;
         return Ok(None);

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use fh_client::{Client, Error, UnreachableCause};
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertifiedIssuer, DistinguishedName, DnType,
-    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, date_time_ymd,
+    ExtendedKeyUsagePurpose, IsCa, KeyPair, KeyUsagePurpose, SanType, date_time_ymd,
 };
 use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -109,11 +109,21 @@ async fn a_certificate_that_is_itself_trusted_needs_no_issuer() {
         parameters.extended_key_usages = vec![purpose];
         parameters
     };
+    let of_person = |mut parameters: CertificateParams| {
+        let name = SanType::Rfc822Name("a@a.example".try_into().unwrap());
+        parameters.subject_alt_names.push(name);
+        parameters
+    };
     let wrong_name = Some("it is for another host name");
     let wrong_use = Some("it is not meant for servers, as its key usage says");
     for (what, parameters, reason) in [
         ("openssl req -x509", openssl(&[HOST], "any"), None),
         ("without alternative names", openssl(&[], HOST), None),
+        (
+            "with an address of a person",
+            of_person(openssl(&[], HOST)),
+            None,
+        ),
         ("not an authority's", parameters(&[], HOST), None),
         (
             "with the key of a server",

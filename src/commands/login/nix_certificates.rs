@@ -10,7 +10,8 @@ use fh_client::certificates;
 use fh_conf::regular;
 
 use super::site::Site;
-use crate::context::{CA_LIMIT, Context};
+use crate::certificates::LIMIT;
+use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
 use crate::setup::{Machine, Scope};
@@ -63,7 +64,7 @@ fn usual() -> PathBuf {
 /// Whether every certificate of a file is in the file that Nix reads. What cannot be read has none.
 fn trusts(of_nix: &Path, ca_file: &Path) -> bool {
     let read = |path: &Path| {
-        let pem = regular::read(path, CA_LIMIT).ok().flatten();
+        let pem = regular::read(path, LIMIT).ok().flatten();
         pem.and_then(|pem| certificates(&pem).ok())
             .unwrap_or_default()
     };
