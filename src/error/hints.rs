@@ -94,6 +94,10 @@ fn client_hint(error: &ClientError) -> Option<String> {
         ClientError::Unauthorized { .. } => "Log in with a valid token: `fh login`",
         ClientError::Api { body, .. } => return api_hint(body.error),
         ClientError::TooLargeForProxy { .. } => PROXY_LIMIT,
+        ClientError::Status { status: 431, .. } => {
+            "The token may be too long for a proxy in front of the server: nginx's `large_client_header_buffers` has \
+             to be at least 32k."
+        }
         ClientError::Status { status, .. } if *status >= 500 => "Try again later.",
         ClientError::Status { .. } | ClientError::InvalidAnswer { .. } => {
             "Something between you and the server may have answered in its place: a proxy, a login page."

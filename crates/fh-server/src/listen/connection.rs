@@ -251,6 +251,7 @@ async fn answer(
     let running = pace.begin(http2);
     let size = size_of(request.headers());
     if size > LONGEST_HEADERS {
+        tracing::debug!(%peer, size, "the headers of a request are too long");
         return Ok(too_long(size, http2).map(|body| PacedBody::new(body, running)));
     }
     let waits_for_continue = request.headers().contains_key(header::EXPECT);
