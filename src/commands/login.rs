@@ -104,6 +104,8 @@ Files (with XDG_CONFIG_HOME in place of ~/.config if that is set):
   --scope system:
   /etc/nix/nix.conf            or the nix.custom.conf that it includes
   /etc/nix/netrc
+  /etc/determinate/fh-netrc    in its place, if the daemon of Determinate Nix writes the netrc
+  /etc/determinate/config.json
 
 FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
 FH_FRONTEND_ADDR.
@@ -246,9 +248,9 @@ async fn log_in(
     arguments: &LoginArguments,
     context: &Context,
 ) -> Result<Option<(Report, Option<Granted>)>, CommandError> {
+    certificates::check_named(&context.settings)?;
     let selected = match context.selected()? {
         Some(selected) => selected,
-    certificates::check_named(&context.settings)?;
         None if arguments.may_be_asked(context) => ask_for_server(context).await?,
         // What the existing fh does in scripts.
         None => Selected::FlakeHub(context.flakehub()?),

@@ -176,7 +176,7 @@ impl From<fh_conf::Error> for CommandError {
     fn from(error: fh_conf::Error) -> Self {
         use fh_conf::Error;
         let hint = match &error {
-            Error::NetrcSyntax { .. } | Error::NixConfSyntax { .. } => {
+            Error::NetrcSyntax { .. } | Error::NixConfSyntax { .. } | Error::JsonSyntax { .. } => {
                 Some("Correct the file by hand, and try again.".to_owned())
             }
             Error::Locked { .. } => {

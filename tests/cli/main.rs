@@ -10,6 +10,7 @@ mod absent;
 mod audit;
 mod completion;
 mod confirm;
+mod determinate;
 mod foreign;
 #[cfg(target_os = "linux")]
 mod hangup;
