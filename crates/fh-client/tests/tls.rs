@@ -188,6 +188,8 @@ async fn nothing_else_is_trusted_for_it() {
     let again = again.self_signed(&key).unwrap();
     let (leaf, authority) = issued(&parameters(&[HOST], "any"), &key);
     let (middle, _) = issued(&openssl(&[HOST], "any"), &key);
+    let (namesake, _) = issued(&parameters(&[HOST], "an authority"), &key);
+    let plain = parameters(&[HOST], "any").self_signed(&key).unwrap();
     let stranger = KeyPair::generate().unwrap();
     let other = openssl(&[HOST], "any").self_signed(&stranger).unwrap();
     let unknown = "its issuer is unknown to this machine";
@@ -197,6 +199,13 @@ async fn nothing_else_is_trusted_for_it() {
         ("a namesake", &own, Some(other.pem()), Some(SELF_SIGNED)),
         ("a former one", &own, Some(again.pem()), Some(SELF_SIGNED)),
         ("a leaf", &leaf, None, Some(unknown)),
+        (
+            "one with the name of its issuer",
+            &namesake,
+            None,
+            Some(unknown),
+        ),
+        ("not an authority's", &plain, None, Some(SELF_SIGNED)),
         ("its issuer", &leaf, Some(authority), None),
         // Without its issuer, as OpenSSL does with a partial chain.
         ("the leaf itself", &leaf, Some(leaf.pem()), None),

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use rustls::client::verify_server_name;
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::aws_lc_rs::default_provider;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
-use rustls::{CertificateError, OtherError};
+use rustls::{CertificateError, OtherError, RootCertStore};
 use x509_parser::certificate::X509Certificate;
 use x509_parser::extensions::GeneralName;
 use x509_parser::prelude::FromDer as _;
@@ -35,17 +36,29 @@ impl From<Refused> for CertificateError {
 }
 
 /// What kind of certificate it is, if that alone is a reason to refuse one that is not trusted.
-pub(super) fn kind(der: &CertificateDer<'_>) -> Option<Refused> {
+pub(super) fn kind(der: &CertificateDer<'_>, now: UnixTime) -> Option<Refused> {
     let certificate = parse(der).ok()?;
+    let names_itself = certificate.subject().as_raw() == certificate.issuer().as_raw();
     if certificate.version() != X509Version::V3 {
         Some(Refused::OldVersion)
-    } else if certificate.subject().as_raw() == certificate.issuer().as_raw() {
+    } else if names_itself && (certificate.is_ca() || has_signed_itself(der, now)) {
         Some(Refused::SelfSigned)
     } else if certificate.is_ca() {
         Some(Refused::Authority)
     } else {
         None
     }
+}
+
+/// Whether a certificate that is no authority's is signed with its own key. Its issuer may only have the same name.
+fn has_signed_itself(der: &CertificateDer<'_>, now: UnixTime) -> bool {
+    let mut itself = RootCertStore::empty();
+    let algorithms = default_provider().signature_verification_algorithms.all;
+    itself.add(der.clone().into_owned()).is_ok()
+        && ParsedCertificate::try_from(der).is_ok_and(|parsed| {
+            verify_server_cert_signed_by_trust_anchor(&parsed, &itself, &[], now, algorithms)
+                .is_ok()
+        })
 }
 
 /// Checks a certificate that is itself trusted: its dates, what it is for, and its names.

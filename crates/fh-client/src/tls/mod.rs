@@ -125,7 +125,7 @@ impl ServerCertVerifier for Verifier {
             certificate::check(end_entity, server_name, now)?;
             return Ok(ServerCertVerified::assertion());
         }
-        Err(explained(refused, end_entity).into())
+        Err(explained(refused, end_entity, now).into())
     }
 
     fn verify_tls12_signature(
@@ -154,11 +154,15 @@ impl ServerCertVerifier for Verifier {
 }
 
 /// The refusal of a certificate that is not trusted; with the kind of the certificate if that is the reason.
-fn explained(refused: CertificateError, end_entity: &CertificateDer<'_>) -> CertificateError {
+fn explained(
+    refused: CertificateError,
+    end_entity: &CertificateDer<'_>,
+    now: UnixTime,
+) -> CertificateError {
     match &refused {
         CertificateError::UnknownIssuer
         | CertificateError::BadEncoding
-        | CertificateError::Other(_) => match certificate::kind(end_entity) {
+        | CertificateError::Other(_) => match certificate::kind(end_entity, now) {
             Some(kind) => kind.into(),
             None => refused,
         },
