@@ -12,10 +12,10 @@ use fh_client::{
     Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, Error as ClientError, FlakeHub,
     ServerEntry, ServerKind, ServerUrl, TokenStore,
 };
-use fh_conf::regular;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 
+use crate::certificates;
 use crate::error::CommandError;
 use crate::interrupt::{self, Threads};
 use crate::keyring;
@@ -30,9 +30,6 @@ const RETRIES: u32 = 2;
 
 /// A token that ends within this time is looked at again in its file before it ends.
 const SHORT_LIFE: Duration = Duration::from_secs(24 * 3600);
-
-/// More than the certificates of all authorities there are.
-const CA_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What this program calls itself.
 const USER_AGENT: &str = concat!("fh/", env!("CARGO_PKG_VERSION"));
@@ -326,38 +323,37 @@ impl Context {
     /// A client for a server, without a token.
     pub(crate) fn client_builder(&self, server: ServerUrl) -> Result<ClientBuilder, CommandError> {
         let output = self.output;
+        let of_server = self.server_ca_file(&server)?;
         let mut builder = ClientBuilder::new(server)
             .user_agent(USER_AGENT)
             .on_retry(Arc::new(move |event| output.trying_again(event)))
             .retries(RETRIES);
-        if let Some(pem) = self.ca_certificates()? {
+        if let Some(pem) = certificates::of_environment(&self.settings)? {
             builder = builder.ca_certificates(pem);
+        }
+        if let Some(path) = of_server {
+            builder = builder.ca_certificates(certificates::of_server(&self.settings, &path)?);
         }
         Ok(builder)
     }
 
-    /// The certificate authorities that are trusted besides the system's.
-    fn ca_certificates(&self) -> Result<Option<Vec<u8>>, CommandError> {
-        let Some(path) = &self.settings.ca_file else {
+    /// The PEM file with certificates that are trusted for a server besides the system's: the one that the command
+    /// names, else the one of its login.
+    pub(crate) fn server_ca_file(
+        &self,
+        server: &ServerUrl,
+    ) -> Result<Option<PathBuf>, CommandError> {
+        if !server.is_secure() {
+            return Ok(None);
+        }
+        if let Some(path) = &self.settings.server_ca_file {
+            return Ok(Some(path.clone()));
+        }
+        // Without a home directory there is no login.
+        let Ok(credentials) = self.credentials() else {
             return Ok(None);
         };
-        let failed = |path: &PathBuf, error| {
-            CommandError::file("read the certificate authorities in", path, error)
-                .hint("NIX_SSL_CERT_FILE or SSL_CERT_FILE names this file.")
-        };
-        // The library reads it whatever it is. That it is not there is the library's business.
-        if let Some(theirs) = self
-            .settings
-            .tls_ca_file
-            .as_ref()
-            .filter(|&file| file != path)
-        {
-            regular::read(theirs, CA_LIMIT).map_err(|error| failed(theirs, error))?;
-        }
-        let pem = regular::read(path, CA_LIMIT);
-        pem.and_then(|pem| pem.ok_or_else(regular::missing))
-            .map(Some)
-            .map_err(|error| failed(path, error))
+        Ok(credentials.load()?.ca_file(server).map(PathBuf::from))
     }
 
     /// A client for the server that is meant, with its token where there is one.
@@ -452,7 +448,7 @@ impl Context {
 
     fn connections(&self) -> Result<Connections, CommandError> {
         Ok(Connections {
-            ca_certificates: self.ca_certificates()?,
+            ca_certificates: certificates::of_environment(&self.settings)?,
             user_agent: Some(USER_AGENT.to_owned()),
         })
     }

@@ -7,6 +7,7 @@
 //!                                      error (message, causes, hint, exit code), output
 //! ```
 
+mod certificates;
 mod cli;
 mod commands;
 mod completion;
@@ -24,6 +25,7 @@ mod token_source;
 
 use std::ffi::OsString;
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::FromArgMatches;
@@ -89,6 +91,11 @@ fn hook(environment: &Environment) -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
+/// A path that means the same file in any directory.
+fn absolute(path: &PathBuf) -> Result<PathBuf, CommandError> {
+    std::path::absolute(path).map_err(|error| CommandError::file("find", path, error))
+}
+
 fn run(
     arguments: impl IntoIterator<Item = OsString>,
     environment: Environment,
@@ -97,7 +104,8 @@ fn run(
     let cli = Cli::from_arg_matches(&matches)?;
     let mut global = cli.global;
     global.server = global.server.or(cli.command.server().cloned());
-    let settings = Settings::resolve(global, environment)?;
+    let mut settings = Settings::resolve(global, environment)?;
+    settings.server_ca_file = cli.command.ca_file().map(absolute).transpose()?;
     let context = Context::new(settings);
     let names_its_token = cli.command.names_its_token();
     commands::run(cli.command, &context).map_err(|error| {

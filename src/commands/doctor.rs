@@ -9,6 +9,7 @@
 //! Nix store.
 
 mod finding;
+mod kept;
 mod nix;
 mod probe;
 mod setup;
@@ -26,6 +27,7 @@ use crate::context::{Context, FoundToken, Selected, TokenOrigin};
 use crate::error::CommandError;
 use crate::output::human;
 use crate::setup::daemon::{self, Daemon};
+use crate::setup::keeper::Determinate;
 
 /// A token that ends within this time is worth a word.
 const SOON: Duration = Duration::days(7);
@@ -120,7 +122,14 @@ async fn examine(context: &Context) -> Vec<Finding> {
         Err(finding) => findings.push(finding),
         Ok(settings) => {
             findings.extend(settings.builds_everything());
-            findings.push(setup::netrc(&settings, &site, token.as_ref(), daemon));
+            let netrc = setup::netrc(&settings, &site, token.as_ref(), daemon);
+            findings.push(match context.settings.directories() {
+                Ok(directories) => {
+                    let determinate = Determinate::of(&directories);
+                    kept::mended(netrc, &settings, &site, token.as_ref(), &determinate)
+                }
+                Err(_) => netrc,
+            });
             findings.extend(setup::substituters(&settings, &site, daemon));
             findings.push(setup::keys(&settings, &site, daemon));
             findings.push(probe::substitute(context, &site, token.as_ref(), daemon).await);

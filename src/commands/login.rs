@@ -12,6 +12,7 @@ mod hosts;
 mod keep_fresh;
 mod lines;
 mod narrow;
+mod nix_certificates;
 mod plan;
 mod recognise;
 mod report;
@@ -25,6 +26,7 @@ pub(super) use recognise::{attic_cache, recognise};
 pub(super) use site::Site;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -33,6 +35,7 @@ use fh_conf::nix_conf::FileToEdit;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
+use crate::certificates;
 use crate::cli::words;
 use crate::commands::login::check::Identity;
 use crate::commands::login::lines::LineOptions;
@@ -70,6 +73,7 @@ Examples:
   fh login --server https://attic.example.org/cache   # a cache of an attic server
   echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
   fh login --organizations acme,beta                  # read from acme first, then from beta
+  fh login https://cache.lan --ca-file cache.pem      # with a certificate of its own
   fh login --org acme                                 # only acme, with a token limited to it
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
   fh login --workload --organizations acme,beta       # acts for acme, and reads beta too
@@ -103,6 +107,8 @@ Files (with XDG_CONFIG_HOME in place of ~/.config if that is set):
   --scope system:
   /etc/nix/nix.conf            or the nix.custom.conf that it includes
   /etc/nix/netrc
+  /etc/determinate/fh-netrc    in its place, if the daemon of Determinate Nix writes the netrc
+  /etc/determinate/config.json
 
 FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
 FH_FRONTEND_ADDR.
@@ -123,6 +129,13 @@ pub(crate) struct LoginArguments {
 
     #[command(flatten)]
     lines: LineOptions,
+
+    /// Trust the certificates in this PEM file too, for this server; later commands do the same
+    ///
+    /// They can be those of your certificate authority, or the server's own if it is self-signed. Nix has a
+    /// setting of its own, `ssl-cert-file`: fh says so if Nix does not trust them.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// With --workload, run a command, given after `--`, and renew the token while it runs
     ///
@@ -200,6 +213,11 @@ impl LoginArguments {
         self.url.as_ref()
     }
 
+    /// The file of certificates for the server.
+    pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
+        self.ca_file.as_ref()
+    }
+
     fn scope(&self) -> Scope {
         match self.scope.as_str() {
             "user" => Scope::User,
@@ -254,6 +272,7 @@ async fn log_in(
     arguments: &LoginArguments,
     context: &Context,
 ) -> Result<Option<(Report, Option<Granted>)>, CommandError> {
+    certificates::check_named(&context.settings)?;
     let selected = match context.selected()? {
         Some(selected) => selected,
         None if arguments.may_be_asked(context) => ask_for_server(context).await?,
@@ -265,16 +284,25 @@ async fn log_in(
     } else {
         recognise(&selected, context).await?
     };
+    let reading = arguments.lines.reading(&selected);
+    let organizations = lines::named(&reading);
     let granted = if arguments.workload.workload {
-        let reading = arguments.lines.reading(&selected);
-        let organizations = lines::named(&reading);
         Some(workload::exchange(&arguments.workload, organizations, &site, context).await?)
     } else {
         None
     };
     let (token, origin) = match &granted {
         Some(granted) => (granted.exchanged.token.clone(), Origin::Given),
-        None => token::get(&arguments.token, &site, context).await?,
+        None => {
+            let (token, origin) = token::get(&arguments.token, &site, context).await?;
+            let stays = arguments.offline || arguments.no_netrc;
+            let token = if stays {
+                token
+            } else {
+                workload::fit_for_netrc(token, organizations, &site, context).await?
+            };
+            (token, origin)
+        }
     };
     let (token, identity) = match checked(arguments, &mut site, &token, context).await {
         Ok(identity) => (token, identity),
@@ -326,6 +354,8 @@ async fn log_in(
     };
     let (mut plan, machine) = asked.plan(context)?;
     plan.warnings.extend(warning);
+    plan.warnings
+        .extend(nix_certificates::warning(&site, &machine, context)?);
     if arguments.print {
         report::lines(&plan, context)?;
         return Ok(None);
@@ -456,6 +486,7 @@ impl Asked<'_> {
             netrc: !self.arguments.no_netrc,
             nix_conf: !self.arguments.no_nix_conf,
             store: self.arguments.store,
+            ca_file: context.settings.server_ca_file.as_deref(),
         };
         let keeping = plan::keeping(&wanted, &machine, |entry| {
             credentials.token_file(&entry.name, entry.kind)

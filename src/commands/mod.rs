@@ -32,6 +32,7 @@ mod trust;
 mod user;
 mod why;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
@@ -101,6 +102,14 @@ impl Command {
     pub(crate) fn server(&self) -> Option<&String> {
         match self {
             Self::Login(arguments) => arguments.url(),
+            _ => None,
+        }
+    }
+
+    /// The file of certificates for the server, where the command itself names it.
+    pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Login(arguments) => arguments.ca_file(),
             _ => None,
         }
     }

@@ -27,6 +27,10 @@ pub(crate) struct Directories {
     pub(crate) user_netrc: PathBuf,
     /// `/etc/nix/netrc`: what Nix reads where no `netrc-file` is set.
     pub(crate) system_netrc: PathBuf,
+    /// `/nix/var/determinate/netrc`, which the daemon of Determinate Nix writes.
+    pub(crate) determinate_netrc: PathBuf,
+    /// `/etc/determinate/config.json`: the configuration of that daemon.
+    pub(crate) determinate_config: PathBuf,
 }
 
 impl Directories {
@@ -44,6 +48,8 @@ impl Directories {
         let config = config_home(environment)?;
         let system = absolute(environment, &variables::NIX_CONF_DIR)?
             .unwrap_or_else(|| PathBuf::from("/etc/nix"));
+        let state = absolute(environment, &variables::NIX_STATE_DIR)?
+            .unwrap_or_else(|| PathBuf::from("/nix/var/nix"));
         let mut user_files = user_nix_confs(environment, &config)?;
         let user_nix_conf = user_files.remove(0);
         let mut earlier_nix_confs = vec![system.join("nix.conf")];
@@ -54,6 +60,8 @@ impl Directories {
             fh_cache: cache_home(environment)?.join("fh"),
             user_netrc: config.join("nix/netrc"),
             system_netrc: system.join("netrc"),
+            determinate_netrc: state.with_file_name("determinate").join("netrc"),
+            determinate_config: system.with_file_name("determinate").join("config.json"),
             user_nix_conf,
             earlier_nix_confs,
         })

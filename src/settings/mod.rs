@@ -88,6 +88,8 @@ pub(crate) struct Settings {
     pub(crate) ca_file: Option<PathBuf>,
     /// The PEM file that the TLS library reads by itself.
     pub(crate) tls_ca_file: Option<PathBuf>,
+    /// A PEM file with certificates for the server, where the command names one; an absolute path.
+    pub(crate) server_ca_file: Option<PathBuf>,
     /// Print JSON.
     pub(crate) json: bool,
     /// 0: what matters; 3: everything.
@@ -154,6 +156,7 @@ impl Settings {
                 .path(&variables::NIX_SSL_CERT_FILE)
                 .or_else(|| environment.path(&variables::SSL_CERT_FILE)),
             tls_ca_file: environment.path(&variables::SSL_CERT_FILE),
+            server_ca_file: None,
             json: options.json || environment.switch(&variables::FH_OUTPUT_JSON)?,
             verbosity,
             terminals: Terminals {

@@ -100,6 +100,14 @@ fn directories_are_those_that_nix_means() {
     assert_eq!(found.user_netrc, Path::new("/h/.config/nix/netrc"));
     assert_eq!(found.system_netrc, Path::new("/etc/nix/netrc"));
     assert_eq!(
+        found.determinate_config,
+        Path::new("/etc/determinate/config.json")
+    );
+    assert_eq!(
+        found.determinate_netrc,
+        Path::new("/nix/var/determinate/netrc")
+    );
+    assert_eq!(
         found.earlier_nix_confs,
         [
             Path::new("/etc/nix/nix.conf"),

@@ -61,7 +61,7 @@ pub(crate) const LEDGER: &str = "ledger";
 /// What becomes of one file.
 #[derive(Clone)]
 pub(crate) struct Change {
-    /// `token`, `config`, `netrc`, `nix.conf` or `ledger`.
+    /// `token`, `config`, `netrc`, `nix.conf`, `determinate` or `ledger`.
     pub(crate) kind: &'static str,
     pub(crate) path: PathBuf,
     pub(crate) privacy: Privacy,

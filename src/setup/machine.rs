@@ -7,6 +7,7 @@ use fh_conf::nix_conf::{FileToEdit, NixConf, file_to_edit};
 
 use super::daemon::Daemon;
 use super::files::Files;
+use super::keeper::Determinate;
 use crate::error::CommandError;
 use crate::settings::Directories;
 
@@ -50,6 +51,10 @@ pub(crate) struct Machine {
     pub(crate) default_netrc: PathBuf,
     /// `/etc/nix/netrc`, which Nix reads where no `netrc-file` is set.
     pub(crate) system_netrc: PathBuf,
+    /// The files of Determinate Nix, whose daemon may write the netrc.
+    pub(crate) determinate: Determinate,
+    /// Whether its `config.json` is made from a configuration.
+    pub(crate) config_is_generated: bool,
     /// `config.toml`.
     pub(crate) config: PathBuf,
     /// What logins have added to which files.
@@ -90,6 +95,8 @@ impl Machine {
             nix_conf: file_to_edit(&path, &EditOptions::shared().store)?,
             default_netrc,
             system_netrc: directories.system_netrc.clone(),
+            determinate: Determinate::of(directories),
+            config_is_generated: false,
             config: directories.fh_config.join("config.toml"),
             ledger: directories.ledger(),
             daemon,
@@ -114,8 +121,7 @@ impl Machine {
             &mut |path| files.look_included(path),
         )?;
         let netrc = self.netrc(&conf)?;
-        self.files
-            .look(&netrc)
+        self.look_at_netrc(&netrc)
             .map_err(|error| not_writable(error, &netrc))?;
         // To tell what goes out of sight; what cannot be read is not known.
         let system = self.system_netrc.clone();

@@ -12,6 +12,7 @@
 mod changes;
 pub(crate) mod daemon;
 mod files;
+pub(crate) mod keeper;
 mod machine;
 
 use std::time::Duration;

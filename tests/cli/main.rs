@@ -11,6 +11,7 @@ mod activation;
 mod audit;
 mod completion;
 mod confirm;
+mod determinate;
 mod foreign;
 #[cfg(target_os = "linux")]
 mod hangup;

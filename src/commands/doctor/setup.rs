@@ -14,7 +14,7 @@ use crate::context::FoundToken;
 use crate::setup::daemon::Daemon;
 
 /// Nix gives up long before.
-const NETRC_LIMIT: u64 = 8 * 1024 * 1024;
+pub(super) const NETRC_LIMIT: u64 = 8 * 1024 * 1024;
 
 /// The command that sets up what counts for this user.
 pub(super) fn log_in(site: &Site, daemon: Daemon) -> String {

@@ -4,6 +4,7 @@
 //! Invariants: a netrc entry that is no token is somebody's password, and is never replaced; a file
 //! that is generated is never touched; nothing is written that would have no effect.
 
+mod kept;
 mod retired;
 #[cfg(test)]
 mod tests;
@@ -32,6 +33,8 @@ pub(super) struct Wanted<'a> {
     pub(super) nix_conf: bool,
     /// Where the token is to be kept, if that was said.
     pub(super) store: Option<TokenStore>,
+    /// The file of certificates for the server, if that was said.
+    pub(super) ca_file: Option<&'a Path>,
     /// Which addresses were chosen, if that was said.
     pub(super) reading: Option<&'a Reading>,
 }
@@ -57,6 +60,8 @@ pub(super) struct Plan {
     pub(super) snippet: Option<String>,
     /// An administrator has to log in for the machine.
     pub(super) needs_administrator: bool,
+    /// The netrc of the machine that only an administrator can have written, if the token is not there.
+    pub(super) netrc_of_machine: Option<PathBuf>,
     /// For nix.conf, whether or not they are there already.
     pub(super) nix_conf_lines: Vec<String>,
     /// For the netrc; secret.
@@ -105,6 +110,16 @@ pub(super) fn keeping(
     let root_alone = lines.iter().map(|line| &line.url).eq(&site.substituter);
     let lines = lines.iter().filter(|_| !root_alone);
     entry.substituters = lines.map(|line| line.url.clone()).collect();
+    if let Some(ca_file) = wanted.ca_file {
+        // config.toml is text.
+        if ca_file.to_str().is_none() {
+            return Err(CommandError::usage(format!(
+                "the path {} is not UTF-8",
+                ca_file.display()
+            )));
+        }
+        entry.ca_file = Some(ca_file.to_owned());
+    }
     if let Some(reading) = wanted.reading {
         entry.reading.clone_from(reading);
     }
@@ -132,7 +147,7 @@ pub(super) fn plan(
         plan: Plan::default(),
     };
     let nix_conf = work.nix_conf()?;
-    let netrc = work.netrc(&nix_conf.netrc_file)?;
+    let netrc = work.netrc_of_keeper(&nix_conf.netrc_file)?;
     let mut files = Vec::new();
     let ledger_before = machine.files.content(&machine.ledger);
     if work.ledger != ledger(machine)? {
@@ -287,10 +302,7 @@ impl Work<'_> {
                 .filter(|_| has_token && self.wanted.user.is_none())
                 .and_then(|entry| entry.login())
                 .map(|login| String::from_utf8_lossy(login).into_owned());
-            let login = present
-                .or(site.login.map(str::to_owned))
-                .or(self.wanted.user.map(str::to_owned))
-                .unwrap_or_else(|| "fh".to_owned());
+            let login = present.unwrap_or_else(|| self.login());
             self.plan
                 .netrc_lines
                 .push(format!("machine {host} login {login} password {token}"));
@@ -328,6 +340,12 @@ impl Work<'_> {
         }
         change.what = what;
         Ok(Some(change))
+    }
+
+    /// The login for a netrc; servers take any.
+    fn login(&self) -> String {
+        let login = self.wanted.site.login.or(self.wanted.user);
+        login.unwrap_or("fh").to_owned()
     }
 
     /// Whether the entry of a host may get our token, with a word about whose it was.

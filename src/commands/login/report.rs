@@ -255,6 +255,15 @@ impl Report {
                 self.administrator_command()
             ));
         }
+        if let Some(path) = &self.plan.netrc_of_machine {
+            warnings.push(format!(
+                "Nix reads {}, which the daemon of Determinate Nix writes for everybody on this machine: it was not \
+                 changed. Unless it has a token for this server already, an administrator has to run this command:\n\
+                 \x20   {}",
+                path.display(),
+                self.administrator_command()
+            ));
+        }
         let files = &self.plan.changes.files;
         if self.machine.scope == Scope::System
             && files
@@ -316,10 +325,9 @@ impl Report {
                 })
             })
             .collect();
-        let administrator = self
-            .plan
-            .needs_administrator
-            .then(|| self.administrator_command());
+        let needs_administrator =
+            self.plan.needs_administrator || self.plan.netrc_of_machine.is_some();
+        let administrator = needs_administrator.then(|| self.administrator_command());
         context.output.json(&json!({
             "server": self.site.server.as_str(),
             "kind": self.site.kind.as_str(),

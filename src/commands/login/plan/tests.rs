@@ -5,6 +5,7 @@ use fh_client::ServerKind;
 use super::super::site::Line;
 use super::*;
 use crate::setup::Files;
+use crate::setup::keeper::Determinate;
 
 const CONF: &str = "/home/me/.config/nix/nix.conf";
 const NETRC: &str = "/home/me/.config/nix/netrc";
@@ -19,6 +20,11 @@ fn machine(scope: Scope, daemon: Daemon, files: Files) -> Machine {
         },
         default_netrc: NETRC.into(),
         system_netrc: "/etc/nix/netrc".into(),
+        determinate: Determinate {
+            netrc: "/nix/var/determinate/netrc".into(),
+            config: "/etc/determinate/config.json".into(),
+        },
+        config_is_generated: false,
         config: "/home/me/.config/fh/config.toml".into(),
         ledger: "/home/me/.config/fh/ledger.json".into(),
         daemon,
@@ -70,6 +76,7 @@ fn planned_for(
         netrc: true,
         nix_conf: true,
         store: None,
+        ca_file: None,
     };
     let keeping = keeping(&wanted, machine, |entry| {
         Path::new("/home/me/.config/fh/tokens").join(&entry.name)
@@ -278,6 +285,39 @@ fn a_generated_nix_conf_gets_a_snippet_and_no_change() {
             told,
             "{conf}: {warnings}"
         );
+    }
+}
+
+#[test]
+fn a_netrc_of_somebody_else_is_left_and_missed_only_where_it_lacks_the_token() {
+    const KEPT: &str = "/nix/var/determinate/netrc";
+    const SECRET: &str = "/run/secrets/fh-test/netrc";
+    let ours = "machine a.org login me password fh1_x\n";
+    let other = "machine a.org login me password fh1_y\n";
+    for (netrc, text, is_missed) in [
+        (KEPT, "", true),
+        (KEPT, ours, false),
+        (KEPT, other, true),
+        (SECRET, "", true),
+        (SECRET, ours, false),
+        (SECRET, "machine \"", true),
+    ] {
+        let conf = format!("netrc-file = {netrc}\n");
+        let files = Files::default()
+            .with(CONF, &conf, 0o644)
+            .with(netrc, text, 0o640);
+        let plan = planned(&machine(Scope::User, Daemon::None, files), "fh1_x").unwrap();
+        let case = format!("{netrc} {text}");
+        assert!(
+            plan.changes
+                .files
+                .iter()
+                .all(|change| change.kind != "netrc"),
+            "{case}"
+        );
+        assert_eq!(plan.netrc_lines.len(), 1, "{case}");
+        let is_said = plan.netrc_of_machine.is_some() || !plan.warnings.is_empty();
+        assert_eq!(is_said, is_missed, "{case}: {:?}", plan.warnings);
     }
 }
 
