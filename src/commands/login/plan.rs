@@ -7,6 +7,7 @@
 mod retired;
 #[cfg(test)]
 mod tests;
+mod variable;
 
 use std::path::{Path, PathBuf};
 
@@ -132,7 +133,10 @@ pub(super) fn plan(
         plan: Plan::default(),
     };
     let nix_conf = work.nix_conf()?;
-    let netrc = work.netrc(&nix_conf.netrc_file)?;
+    let mut netrcs = Vec::new();
+    for path in machine.netrcs(&machine.parse_nix_conf()?)? {
+        netrcs.extend(work.netrc(&path)?);
+    }
     let mut files = Vec::new();
     let ledger_before = machine.files.content(&machine.ledger);
     if work.ledger != ledger(machine)? {
@@ -151,8 +155,8 @@ pub(super) fn plan(
         ));
     }
     files.extend(work.token_store(keeping, in_keyring));
-    files.extend(netrc);
-    files.extend(nix_conf.change);
+    files.extend(netrcs);
+    files.extend(nix_conf);
     work.plan.changes.files = files;
     Ok(work.plan)
 }
@@ -189,12 +193,6 @@ struct Work<'a> {
     owner: String,
     ledger: Ledger,
     plan: Plan,
-}
-
-/// What becomes of nix.conf, and which netrc Nix reads then.
-struct NixConfPlan {
-    change: Option<Change>,
-    netrc_file: PathBuf,
 }
 
 /// The values that Nix would heed.
@@ -291,9 +289,10 @@ impl Work<'_> {
                 .or(site.login.map(str::to_owned))
                 .or(self.wanted.user.map(str::to_owned))
                 .unwrap_or_else(|| "fh".to_owned());
-            self.plan
-                .netrc_lines
-                .push(format!("machine {host} login {login} password {token}"));
+            let line = format!("machine {host} login {login} password {token}");
+            if !self.plan.netrc_lines.contains(&line) {
+                self.plan.netrc_lines.push(line);
+            }
             if !self.wanted.netrc {
                 continue;
             }
@@ -362,13 +361,12 @@ impl Work<'_> {
         }
     }
 
-    fn nix_conf(&mut self) -> Result<NixConfPlan, CommandError> {
+    fn nix_conf(&mut self) -> Result<Option<Change>, CommandError> {
         let machine = self.machine;
         let mut conf = machine.parse_nix_conf()?;
-        let netrc_file = machine.netrc(&conf)?;
-        let sets_netrc_file = conf.effective("netrc-file").is_none()
-            && machine.scope == Scope::User
-            && self.wanted.netrc;
+        let netrc_file = machine.default_netrc.as_path();
+        let sets_netrc_file =
+            !machine.names_netrc(&conf) && machine.scope == Scope::User && self.wanted.netrc;
         let site = self.wanted.site;
         let substituters = texts(&site.substituters());
         if sets_netrc_file {
@@ -386,19 +384,16 @@ impl Work<'_> {
                     .push(format!("{name} = {}", values.join(" ")));
             }
         }
-        let unchanged = NixConfPlan {
-            change: None,
-            netrc_file: netrc_file.clone(),
-        };
         if !self.wanted.nix_conf {
-            return Ok(unchanged);
+            return Ok(None);
         }
+        self.heeds_variable(&substituters)?;
         if let FileToEdit::Generated { .. } = machine.nix_conf {
-            self.snippet(&conf, sets_netrc_file.then_some(netrc_file.as_path()));
-            return Ok(unchanged);
+            self.snippet(&conf, sets_netrc_file.then_some(netrc_file));
+            return Ok(None);
         }
         if sets_netrc_file {
-            self.hides_system_netrc(&netrc_file);
+            self.hides_system_netrc(netrc_file);
         }
         let path = machine.nix_conf_path();
         let mut what = Vec::new();
@@ -453,10 +448,7 @@ impl Work<'_> {
             (exists || is_new).then_some(after),
         );
         change.what = what;
-        Ok(NixConfPlan {
-            change: Some(change),
-            netrc_file,
-        })
+        Ok(Some(change))
     }
 
     /// What of this Nix would heed where it stands in the file. A daemon takes from a user whom it

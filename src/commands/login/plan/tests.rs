@@ -17,6 +17,7 @@ fn machine(scope: Scope, daemon: Daemon, files: Files) -> Machine {
             path: CONF.into(),
             included_by: None,
         },
+        variable: None,
         default_netrc: NETRC.into(),
         system_netrc: "/etc/nix/netrc".into(),
         config: "/home/me/.config/fh/config.toml".into(),
