@@ -9,7 +9,7 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
 use fh_conf::Error;
-use fh_conf::atomic::EditOptions;
+use fh_conf::atomic::{self, EditOptions};
 use fh_conf::nix_conf::{FileToEdit, NixConf, file_to_edit};
 
 use super::access;
@@ -236,9 +236,10 @@ impl Machine {
         let Ok(netrc) = self.netrc(&in_force) else {
             return error;
         };
-        // A new file is written beside it.
-        let is_about = netrc.starts_with(path) || netrc.parent() == path.parent();
-        if !is_about {
+        // By the name of the file itself, whatever links lead to it. A new one is written beside it.
+        let real = atomic::resolve(&netrc).unwrap_or_else(|_| netrc.clone());
+        let is_about = |netrc: &Path| netrc.starts_with(path) || netrc.parent() == path.parent();
+        if !is_about(&netrc) && !is_about(&real) {
             return error;
         }
         if let Some(kept_out) = access::kept_out_by_mode(&netrc).filter(|_| is_denied) {
