@@ -417,6 +417,60 @@ mod tests {
     use super::*;
 
     #[test]
+    fn each_reason_why_nix_does_not_answer_has_what_mends_it() {
+        const SHOW: &str = "nix store ping   shows the whole message";
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("nix.conf");
+        std::fs::write(&file, "\ncores = many\n").unwrap();
+        let origins = Origins::parse(&[file.clone()], Some(b"max-jobs = few")).unwrap();
+        let of_file = format!("correct `cores` in line 2 of {}", file.display());
+        let socket = "error: cannot connect to socket at '/s': Connection refused";
+        for (said, named, expected) in [
+            (socket, None, START_DAEMON),
+            (
+                socket,
+                Some("unset NIX_REMOTE"),
+                "start the Nix daemon that is named there, or unset NIX_REMOTE",
+            ),
+            // Where there is no socket.
+            (
+                "error: opening lock file '/nix/var/nix/db/big-lock': Permission denied",
+                None,
+                START_DAEMON,
+            ),
+            (
+                "error: could not set permissions on '/nix/var/nix/profiles/per-user' to 755: Operation not \
+                 permitted",
+                None,
+                START_DAEMON,
+            ),
+            (
+                "error: opening file '/home/me/x': Permission denied",
+                None,
+                SHOW,
+            ),
+            (
+                "error: setting 'cores' has invalid value 'many'",
+                None,
+                of_file.as_str(),
+            ),
+            (
+                "error: setting 'max-jobs' has invalid value 'few'",
+                None,
+                "correct `max-jobs` in NIX_CONFIG",
+            ),
+            (
+                "error: Boolean setting 'substitute' has invalid value 'x'",
+                None,
+                SHOW,
+            ),
+        ] {
+            let fix = mended_by(said, &origins, named.map(str::to_owned));
+            assert_eq!(fix, expected, "{said}");
+        }
+    }
+
+    #[test]
     fn what_a_server_does_wrong_has_a_command_that_mends_it() {
         let url = || "https://x.org/api/v1/whoami".to_owned();
         let api = |status, error| ClientError::Api {

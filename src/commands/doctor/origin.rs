@@ -67,7 +67,7 @@ impl Origins {
         Self::parse(&roots, variable.map(|text| text.as_bytes())).map_err(|error| refused(&error))
     }
 
-    fn parse(roots: &[PathBuf], variable: Option<&[u8]>) -> Result<Self, Error> {
+    pub(super) fn parse(roots: &[PathBuf], variable: Option<&[u8]>) -> Result<Self, Error> {
         let among = |roots: &[PathBuf]| {
             let last = roots.last().map_or(Path::new(""), PathBuf::as_path);
             // What cannot be read counts as empty, as it does for Nix.
