@@ -475,7 +475,7 @@ impl Asked<'_> {
     /// Looks at what is there, and works out what to change.
     fn plan(&self, context: &Context) -> Result<(Plan, Machine), CommandError> {
         let credentials = context.credentials()?;
-        let mut machine = Machine::look(&context.settings.directories()?, self.scope, self.daemon)?;
+        let mut machine = Machine::look(&context.settings, self.scope, self.daemon)?;
         self.refuse_unknown_keys(&machine)?;
         let reading = self.arguments.lines.chosen();
         let wanted = Wanted {
@@ -545,7 +545,7 @@ impl Asked<'_> {
         }
         let _held = setup::hold(context)?;
         // Under the lock: another fh may have been here.
-        let (now, _) = self.plan(context)?;
+        let (now, seen) = self.plan(context)?;
         if asks && !now.changes.is_same(&plan.changes) {
             return Err(CommandError::failed(format!(
                 "the files of {} were changed while you were asked",
@@ -553,13 +553,14 @@ impl Asked<'_> {
             ))
             .hint("Nothing was changed by this login: try again."));
         }
-        now.changes.apply()
+        now.changes.apply().map_err(|error| seen.explained(error))
     }
 
     /// Does what is to be done now, whatever was shown.
     fn write(&self, context: &Context) -> Result<Vec<Applied>, CommandError> {
         let _held = setup::hold(context)?;
-        let (plan, _) = self.plan(context)?;
-        plan.changes.apply()
+        let (plan, machine) = self.plan(context)?;
+        let applied = plan.changes.apply();
+        applied.map_err(|error| machine.explained(error))
     }
 }

@@ -1,8 +1,11 @@
 //! What to do next, for every failure of the libraries.
 
+use std::path::Path;
+
 use fh_api::ErrorCode;
 use fh_client::targets::Protocol;
 use fh_client::{Error as ClientError, UnreachableCause};
+use fh_conf::nix_conf::VARIABLE;
 
 use super::{CommandError, Status};
 
@@ -176,6 +179,19 @@ impl From<fh_conf::Error> for CommandError {
     fn from(error: fh_conf::Error) -> Self {
         use fh_conf::Error;
         let hint = match &error {
+            Error::NixConfSyntax { path, .. } if path == Path::new(VARIABLE) => Some(format!(
+                "Correct the variable {VARIABLE}, or unset it, and try again."
+            )),
+            Error::NixConfUndone { name, path, .. } => {
+                let or = if path == Path::new(VARIABLE) {
+                    format!("unset {VARIABLE}")
+                } else {
+                    "remove that line".to_owned()
+                };
+                Some(format!(
+                    "Write `extra-{name} = …` there in place of `{name} = …`, or {or}."
+                ))
+            }
             Error::NetrcSyntax { .. } | Error::NixConfSyntax { .. } | Error::JsonSyntax { .. } => {
                 Some("Correct the file by hand, and try again.".to_owned())
             }

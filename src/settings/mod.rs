@@ -204,6 +204,11 @@ impl Settings {
         )
     }
 
+    /// Whether a variable is set, for advice that has to name it.
+    pub(crate) fn has(&self, variable: &Variable) -> bool {
+        self.environment.get(variable).is_some()
+    }
+
     /// The settings of Nix that the environment holds.
     pub(crate) fn nix_config(&self) -> Option<&OsStr> {
         self.environment.get(&variables::NIX_CONFIG)

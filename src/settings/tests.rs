@@ -143,6 +143,35 @@ fn directories_are_those_that_nix_means() {
         ]
     );
 
+    // What is set and empty is nothing to Nix, and not the default.
+    let (etc, xdg, user) = (
+        "/etc/nix/nix.conf",
+        "/etc/xdg/nix/nix.conf",
+        "/h/.config/nix/nix.conf",
+    );
+    for (empty, read, unread_because) in [
+        (
+            "NIX_USER_CONF_FILES",
+            &[etc][..],
+            Some("NIX_USER_CONF_FILES"),
+        ),
+        ("XDG_CONFIG_HOME", &[etc, xdg], Some("XDG_CONFIG_HOME")),
+        ("XDG_CONFIG_DIRS", &[etc, user], None),
+        ("NIX_CONFIG", &[etc, xdg, user], None),
+    ] {
+        let found = directories(&[("HOME", "/h"), (empty, "")]).unwrap();
+        let read: Vec<PathBuf> = read.iter().map(PathBuf::from).collect();
+        assert_eq!(found.nix_confs(), read, "{empty}");
+        assert_eq!(found.unread_because, unread_because, "{empty}");
+    }
+    let named = [
+        ("HOME", "/h"),
+        ("XDG_CONFIG_HOME", ""),
+        ("NIX_USER_CONF_FILES", "/a"),
+    ];
+    let found = directories(&named).unwrap();
+    assert_eq!(found.unread_because, None);
+
     let error = directories(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "relative")]).unwrap_err();
     assert_eq!(error.status(), crate::error::Status::Usage);
 }

@@ -96,7 +96,8 @@ variables! {
     /// The nix.conf files of the user, separated by colons, instead of those below XDG_CONFIG_HOME.
     /// `fh login` edits the first.
     NIX_USER_CONF_FILES,
-    /// Settings of Nix; `fh push --watch-exec` adds its hook to them for its command.
+    /// Settings of Nix, which it reads after all nix.conf files: `fh login` writes to the netrc that they
+    /// name. `fh push --watch-exec` adds its hook to them for its command.
     NIX_CONFIG,
     /// Where `fh push --watch-exec` keeps its hook while it runs.
     XDG_RUNTIME_DIR,

@@ -24,6 +24,7 @@ mod login_lines;
 mod login_refused;
 mod logout;
 mod manage;
+mod nix_config;
 mod output;
 mod prompt;
 mod push;

@@ -8,6 +8,7 @@ mod kept;
 mod retired;
 #[cfg(test)]
 mod tests;
+mod variable;
 
 use std::path::{Path, PathBuf};
 
@@ -147,7 +148,10 @@ pub(super) fn plan(
         plan: Plan::default(),
     };
     let nix_conf = work.nix_conf()?;
-    let netrc = work.netrc_of_keeper(&nix_conf.netrc_file)?;
+    let mut netrcs = Vec::new();
+    for path in machine.netrcs(&machine.parse_nix_conf()?)? {
+        netrcs.extend(work.netrc_of_keeper(&path)?);
+    }
     let mut files = Vec::new();
     let ledger_before = machine.files.content(&machine.ledger);
     if work.ledger != ledger(machine)? {
@@ -166,8 +170,8 @@ pub(super) fn plan(
         ));
     }
     files.extend(work.token_store(keeping, in_keyring));
-    files.extend(netrc);
-    files.extend(nix_conf.change);
+    files.extend(netrcs);
+    files.extend(nix_conf);
     work.plan.changes.files = files;
     Ok(work.plan)
 }
@@ -204,12 +208,6 @@ struct Work<'a> {
     owner: String,
     ledger: Ledger,
     plan: Plan,
-}
-
-/// What becomes of nix.conf, and which netrc Nix reads then.
-struct NixConfPlan {
-    change: Option<Change>,
-    netrc_file: PathBuf,
 }
 
 /// The values that Nix would heed.
@@ -303,9 +301,7 @@ impl Work<'_> {
                 .and_then(|entry| entry.login())
                 .map(|login| String::from_utf8_lossy(login).into_owned());
             let login = present.unwrap_or_else(|| self.login());
-            self.plan
-                .netrc_lines
-                .push(format!("machine {host} login {login} password {token}"));
+            self.note_netrc_line(host, &login);
             if !self.wanted.netrc {
                 continue;
             }
@@ -340,6 +336,15 @@ impl Work<'_> {
         }
         change.what = what;
         Ok(Some(change))
+    }
+
+    /// Notes a line for those who write their netrc themselves, once.
+    fn note_netrc_line(&mut self, host: &str, login: &str) {
+        let token = self.wanted.token.expose_secret();
+        let line = format!("machine {host} login {login} password {token}");
+        if !self.plan.netrc_lines.contains(&line) {
+            self.plan.netrc_lines.push(line);
+        }
     }
 
     /// The login for a netrc; servers take any.
@@ -380,13 +385,12 @@ impl Work<'_> {
         }
     }
 
-    fn nix_conf(&mut self) -> Result<NixConfPlan, CommandError> {
+    fn nix_conf(&mut self) -> Result<Option<Change>, CommandError> {
         let machine = self.machine;
         let mut conf = machine.parse_nix_conf()?;
-        let netrc_file = machine.netrc(&conf)?;
-        let sets_netrc_file = conf.effective("netrc-file").is_none()
-            && machine.scope == Scope::User
-            && self.wanted.netrc;
+        let netrc_file = machine.default_netrc.as_path();
+        let sets_netrc_file =
+            !machine.names_netrc(&conf) && machine.scope == Scope::User && self.wanted.netrc;
         let site = self.wanted.site;
         let substituters = texts(&site.substituters());
         if sets_netrc_file {
@@ -404,13 +408,10 @@ impl Work<'_> {
                     .push(format!("{name} = {}", values.join(" ")));
             }
         }
-        let unchanged = NixConfPlan {
-            change: None,
-            netrc_file: netrc_file.clone(),
-        };
         if !self.wanted.nix_conf {
-            return Ok(unchanged);
+            return Ok(None);
         }
+        self.heeds_variable(&substituters)?;
         if let FileToEdit::Generated { path, .. } = &machine.nix_conf {
             if site.public_keys.is_empty() && site.lines.is_none() && !site.is_read_by(&conf) {
                 self.plan.warnings.push(format!(
@@ -420,11 +421,11 @@ impl Work<'_> {
                     site.server
                 ));
             }
-            self.snippet(&conf, sets_netrc_file.then_some(netrc_file.as_path()));
-            return Ok(unchanged);
+            self.snippet(&conf, sets_netrc_file.then_some(netrc_file));
+            return Ok(None);
         }
         if sets_netrc_file {
-            self.hides_system_netrc(&netrc_file);
+            self.hides_system_netrc(netrc_file);
         }
         let path = machine.nix_conf_path();
         let mut what = Vec::new();
@@ -479,10 +480,7 @@ impl Work<'_> {
             (exists || is_new).then_some(after),
         );
         change.what = what;
-        Ok(NixConfPlan {
-            change: Some(change),
-            netrc_file,
-        })
+        Ok(Some(change))
     }
 
     /// What of this Nix would heed where it stands in the file. A daemon takes from a user whom it

@@ -47,9 +47,9 @@ impl Work<'_> {
         let present = self.machine.files.included(path).ok().flatten();
         let netrc = Netrc::parse(present.as_deref().unwrap_or_default()).ok();
         let mut is_missing = false;
-        for host in &self.wanted.site.hosts {
-            let line = format!("machine {host} login {} password {token}", self.login());
-            self.plan.netrc_lines.push(line);
+        let site = self.wanted.site;
+        for host in &site.hosts {
+            self.note_netrc_line(host, &self.login());
             let entry = netrc.as_ref().and_then(|netrc| netrc.get(host));
             let password = entry.as_ref().and_then(|entry| entry.password());
             is_missing |= password != Some(token.as_bytes());
