@@ -46,6 +46,10 @@ pub struct CreateToken {
     /// The only networks from which the token may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<Network>>,
+    /// Whether it can be renewed for as long as the token that creates it can. By default no renewal of it ends
+    /// later than that token. Tokens for other users can always be renewed as the rules for that user say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewable: bool,
 }
 
 /// The answer to `POST /api/v1/tokens`: the only time that the token itself is shown.

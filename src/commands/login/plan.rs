@@ -4,6 +4,7 @@
 //! Invariants: a netrc entry that is no token is somebody's password, and is never replaced; a file
 //! that is generated is never touched; nothing is written that would have no effect.
 
+mod renewed;
 mod retired;
 #[cfg(test)]
 mod tests;
@@ -21,6 +22,8 @@ use crate::error::{CommandError, Status};
 use crate::setup::daemon::Daemon;
 use crate::setup::{Change, Changes, Files, KeyringChange, LEDGER, Machine, Privacy, Scope};
 
+pub(crate) use renewed::{Renewed, netrc_files};
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
@@ -28,6 +31,8 @@ pub(super) struct Wanted<'a> {
     /// The account, where it is known.
     pub(super) user: Option<&'a str>,
     pub(super) token: &'a SecretString,
+    /// The token whose place it takes, where it is a renewed one.
+    pub(super) former: Option<&'a SecretString>,
     pub(super) netrc: bool,
     pub(super) nix_conf: bool,
     /// Where the token is to be kept, if that was said.
@@ -133,6 +138,7 @@ pub(super) fn plan(
     };
     let nix_conf = work.nix_conf()?;
     let netrc = work.netrc(&nix_conf.netrc_file)?;
+    let others = work.other_netrcs(&nix_conf.netrc_file)?;
     let mut files = Vec::new();
     let ledger_before = machine.files.content(&machine.ledger);
     if work.ledger != ledger(machine)? {
@@ -152,6 +158,7 @@ pub(super) fn plan(
     }
     files.extend(work.token_store(keeping, in_keyring));
     files.extend(netrc);
+    files.extend(others);
     files.extend(nix_conf.change);
     work.plan.changes.files = files;
     Ok(work.plan)
@@ -317,17 +324,27 @@ impl Work<'_> {
                 .will_create(path, self.machine.files.missing_directories(path));
         }
         let after = (text.is_some() || !what.is_empty()).then(|| netrc.to_bytes());
-        // On a machine with several users a group such as nixbld may have to read root's netrc.
-        let privacy = match self.machine.scope {
-            Scope::System if self.machine.files.is_of_root(path) => Privacy::Private,
-            Scope::System | Scope::User => Privacy::Secret,
-        };
+        let privacy = netrc_privacy(&self.machine.files, path, self.machine.scope);
         let mut change = self.change("netrc", path, privacy, after);
         if let Some((before, set)) = change.new_mode() {
             self.ledger.will_set_mode(path, &self.owner, before, set);
         }
         change.what = what;
         Ok(Some(change))
+    }
+
+    /// The netrc files of earlier logins, which Nix does not read by these settings: a renewed token goes there too.
+    fn other_netrcs(&mut self, read: &Path) -> Result<Vec<Change>, CommandError> {
+        let Some(former) = self.wanted.former else {
+            return Ok(Vec::new());
+        };
+        let renewed = Renewed {
+            owner: &self.owner,
+            former,
+            token: self.wanted.token,
+            scope: self.machine.scope,
+        };
+        renewed.netrcs(&self.machine.files, &mut self.ledger, Some(read))
     }
 
     /// Whether the entry of a host may get our token, with a word about whose it was.
@@ -547,6 +564,14 @@ impl Work<'_> {
             system.display(),
             netrc_file.display()
         ));
+    }
+}
+
+/// Who may read a netrc with a token. On a machine with several users a group such as nixbld may have to read root's.
+fn netrc_privacy(files: &Files, path: &Path, scope: Scope) -> Privacy {
+    match scope {
+        Scope::System if files.is_of_root(path) => Privacy::Private,
+        Scope::System | Scope::User => Privacy::Secret,
     }
 }
 
