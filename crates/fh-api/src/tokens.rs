@@ -100,7 +100,7 @@ pub struct TokenInfo {
     /// The workload whose identity was exchanged for it.
     #[serde(default)]
     pub workload: Option<WorkloadInfo>,
-    /// The token that asked for it: it was created or rotated with that one.
+    /// The token that asked for it: it was created, renewed or rotated with that one.
     pub parent: Option<Uuid>,
     /// When it was created.
     #[serde(with = "time::serde::rfc3339")]

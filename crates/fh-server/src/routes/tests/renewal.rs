@@ -392,3 +392,26 @@ async fn a_closure_token_reads_the_same() {
         }
     }
 }
+
+/// Tokens of before there were renewals: what was created with another one of the account lasts no longer than that,
+/// and what was created for somebody else stands by itself.
+#[tokio::test]
+async fn tokens_of_before_are_bound_by_what_created_them() {
+    let server = TestServer::start().await;
+    let ann = server.user("ann").await;
+    let child = server.narrow(&ann, &["pull"], &["*"]).await;
+    let upgraded = server
+        .state
+        .database()
+        .change_access(Decided::by_server(), |change| {
+            change.execute("UPDATE token SET renewals_end_by = NULL", [])?;
+            let migration = include_str!("../../database/migrations/0016_renewals.sql");
+            let begin = migration.find("UPDATE token").unwrap();
+            let end = begin + migration[begin..].find(';').unwrap();
+            change.execute_batch(&migration[begin..end])?;
+            Ok::<_, DatabaseError>(())
+        });
+    upgraded.await.unwrap();
+    ask(&server, &ann).await.expect(201);
+    ask(&server, &child).await.expect(409);
+}
