@@ -89,11 +89,17 @@ impl FoundToken {
             && fh_client::left_of(&self.token).is_some_and(|left| left < SHORT_LIFE)
     }
 
+    /// When it ends, as it says itself.
+    pub(crate) fn expires_at(&self) -> Option<OffsetDateTime> {
+        let end = UnverifiedTimes::read(self.token.expose_secret())?.exp?;
+        OffsetDateTime::from_unix_timestamp(end).ok()
+    }
+
     /// Whether it was stored and has ended since, as it says itself.
     fn has_ended(&self) -> bool {
         let stored = matches!(self.origin, TokenOrigin::Stored(_) | TokenOrigin::Keyring);
-        let end = UnverifiedTimes::read(self.token.expose_secret()).and_then(|times| times.exp);
-        stored && end.is_some_and(|end| end <= OffsetDateTime::now_utc().unix_timestamp())
+        let end = self.expires_at();
+        stored && end.is_some_and(|end| end <= OffsetDateTime::now_utc())
     }
 }
 

@@ -18,12 +18,15 @@ mod setup;
 use std::process::ExitCode;
 
 use clap::Args;
+use fh_api::Whoami;
 use fh_client::{Client, Error as ClientError, Reading, ServerKind, ServerUrl};
 use serde_json::json;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use self::finding::{Finding, Outcome};
 use self::origin::Origins;
+use super::expiry::Ending;
+use super::kind_in_words;
 use super::login::{Site, ask_for_lines, attic_cache, recognise};
 use crate::context::{Context, FoundToken, Selected, TokenOrigin};
 use crate::error::CommandError;
@@ -31,9 +34,6 @@ use crate::output::human;
 use crate::settings::variables;
 use crate::setup::daemon::{self, Daemon};
 use crate::setup::keeper::Determinate;
-
-/// A token that ends within this time is worth a word.
-const SOON: Duration = Duration::days(7);
 
 /// Check whether Nix can substitute from the server, and find what prevents it
 ///
@@ -204,14 +204,6 @@ fn from_server(check: &'static str, error: &CommandError, server: &ServerUrl) ->
     }
 }
 
-fn kind_in_words(kind: ServerKind) -> &'static str {
-    match kind {
-        ServerKind::Fh => "an fh server",
-        ServerKind::FlakeHub => "FlakeHub",
-        ServerKind::Attic => "an attic server",
-    }
-}
-
 fn clock(site: &Site) -> Option<Finding> {
     site.now?;
     Some(match site.clock_skew() {
@@ -298,13 +290,27 @@ async fn accepted(
         .client_builder(base.clone())?
         .token(found.token.clone())
         .build()?;
-    if let Some((_, cache)) = attic {
-        client.attic_cache(cache).await?;
-        return Ok(Finding::ok("token", format!("accepted (from {origin})")));
-    }
-    if site.kind == ServerKind::FlakeHub {
-        client.flakehub_status().await?;
-        return Ok(Finding::ok("token", format!("accepted (from {origin})")));
+    let soon = |end: Option<OffsetDateTime>, whoami: Option<&Whoami>| {
+        Ending::of(end?, whoami, origin, &site.server, context).map(Ending::fix)
+    };
+    let end = match (attic, site.kind) {
+        (Some((_, cache)), _) => {
+            client.attic_cache(cache).await?;
+            Some(found.expires_at())
+        }
+        (None, ServerKind::FlakeHub) => {
+            let status = client.flakehub_status().await?;
+            let told = status.map(|status| status.expires_at);
+            Some(told.or_else(|| found.expires_at()))
+        }
+        (None, _) => None,
+    };
+    if let Some(end) = end {
+        let about = format!("accepted (from {origin})");
+        return Ok(match soon(end, None) {
+            Some(fix) => Finding::warning("token", format!("{about}, and ends soon")).fix(fix),
+            None => Finding::ok("token", about),
+        });
     }
     let whoami = client.whoami().await?;
     let now = OffsetDateTime::now_utc();
@@ -320,9 +326,8 @@ async fn accepted(
             "fh token create --permission pull",
         ));
     }
-    if whoami.expires_at - now < SOON {
-        return Ok(Finding::warning("token", about)
-            .fix("fh token create, and fh login with the new one, before it expires"));
+    if let Some(fix) = soon(Some(whoami.expires_at), Some(&whoami)) {
+        return Ok(Finding::warning("token", about).fix(fix));
     }
     Ok(Finding::ok("token", about))
 }

@@ -15,6 +15,7 @@ mod narrow;
 mod nix_certificates;
 mod plan;
 mod recognise;
+pub(super) mod renew;
 mod report;
 mod site;
 mod token;
@@ -30,6 +31,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use fh_api::TokenInfo;
 use fh_client::{Client, Error as ClientError, ServerKind, TokenStore};
 use fh_conf::nix_conf::FileToEdit;
 use secrecy::SecretString;
@@ -75,6 +77,7 @@ Examples:
   fh login --organizations acme,beta                  # read from acme first, then from beta
   fh login https://cache.lan --ca-file cache.pem      # with a certificate of its own
   fh login --org acme                                 # only acme, with a token limited to it
+  fh login --renew                                    # the same login, for longer
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
   fh login --workload --organizations acme,beta       # acts for acme, and reads beta too
   fh login --server https://cache.example.org --token-file /run/secrets/fh-token --activation
@@ -156,6 +159,13 @@ pub(crate) struct LoginArguments {
     /// Where to store the token; later logins do the same [default: file]
     #[arg(long, value_name = "STORE", value_parser = words::<TokenStore>(&["file", "keyring"]))]
     store: Option<TokenStore>,
+
+    /// Renew the stored token: the new one may do the same, and has a new full lifetime
+    ///
+    /// It takes the place of the stored one in all files, and nix.conf is updated as by any login. `fh token renew`
+    /// renews only the token, and explains who can.
+    #[arg(long, conflicts_with_all = ["token_file", "token_stdin", "workload", "org", "offline", "print"])]
+    renew: bool,
 
     /// Do not ask before files are changed
     #[arg(short, long, default_value_if("activation", "true", "true"))]
@@ -286,6 +296,9 @@ async fn log_in(
     };
     let reading = arguments.lines.reading(&selected);
     let organizations = lines::named(&reading);
+    if arguments.renew {
+        renew::require_fh(Some(site.kind), &site.server)?;
+    }
     let granted = if arguments.workload.workload {
         Some(workload::exchange(&arguments.workload, organizations, &site, context).await?)
     } else {
@@ -293,6 +306,7 @@ async fn log_in(
     };
     let (token, origin) = match &granted {
         Some(granted) => (granted.exchanged.token.clone(), Origin::Given),
+        None if arguments.renew => renew::stored_for_login(&site.server, context)?,
         None => {
             let (token, origin) = token::get(&arguments.token, &site, context).await?;
             let stays = arguments.offline || arguments.no_netrc;
@@ -307,7 +321,12 @@ async fn log_in(
     let (token, identity) = match checked(arguments, &mut site, &token, context).await {
         Ok(identity) => (token, identity),
         // The stored one was nobody's choice: somebody who can be asked has another.
-        Err(error) if origin.is_stored() && says_no(&error) && context.settings.terminals.stdin => {
+        Err(error)
+            if origin.is_stored()
+                && !arguments.renew
+                && says_no(&error)
+                && context.settings.terminals.stdin =>
+        {
             context.output.warning(&format!(
                 "the stored token is no longer valid: {}",
                 error.sentence()
@@ -325,7 +344,7 @@ async fn log_in(
     };
     let Login {
         token,
-        identity,
+        mut identity,
         warning,
     } = if site.kind == ServerKind::Fh && !arguments.offline {
         login
@@ -344,11 +363,14 @@ async fn log_in(
         Scope::User if !arguments.activation => daemon::look().await,
         Scope::User | Scope::System => Daemon::None,
     };
+    // The new token is not known before the server makes it.
+    let stand_in = renew::stand_in();
     let asked = Asked {
         arguments,
         site: &site,
         identity: &identity,
-        token: &token,
+        token: if arguments.renew { &stand_in } else { &token },
+        former: arguments.renew.then_some(&token),
         scope,
         daemon,
     };
@@ -356,6 +378,11 @@ async fn log_in(
     plan.warnings.extend(warning);
     plan.warnings
         .extend(nix_certificates::warning(&site, &machine, context)?);
+    if arguments.renew && arguments.dry_run {
+        let until = asked.renewable_until();
+        let now = OffsetDateTime::now_utc();
+        plan.warnings.push(renew::would_last(until, now));
+    }
     if arguments.print {
         report::lines(&plan, context)?;
         return Ok(None);
@@ -363,7 +390,11 @@ async fn log_in(
     let done = if arguments.dry_run {
         None
     } else {
-        Some(asked.act(&plan, &machine, context).await?)
+        let Done { applied, renewed } = asked.act(&plan, &machine, context).await?;
+        if let Some(info) = renewed {
+            identity.expires_at = Some(info.expires_at);
+        }
+        Some(applied)
     };
     let report = Report {
         scope,
@@ -461,17 +492,33 @@ impl Login {
     }
 }
 
+/// What was done.
+struct Done {
+    applied: Vec<Applied>,
+    /// The new token, where the former one was renewed.
+    renewed: Option<TokenInfo>,
+}
+
 /// All that a plan is made of but the files.
+#[derive(Clone, Copy)]
 struct Asked<'a> {
     arguments: &'a LoginArguments,
     site: &'a Site,
     identity: &'a Identity,
     token: &'a SecretString,
+    /// The token that is to be renewed, and whose place [`Self::token`] takes.
+    former: Option<&'a SecretString>,
     scope: Scope,
     daemon: Daemon,
 }
 
 impl Asked<'_> {
+    /// When the token would end if it was renewed now, where it can be.
+    fn renewable_until(&self) -> Option<OffsetDateTime> {
+        let whoami = self.identity.whoami.as_ref();
+        whoami.and_then(|whoami| whoami.renewable_until)
+    }
+
     /// Looks at what is there, and works out what to change.
     fn plan(&self, context: &Context) -> Result<(Plan, Machine), CommandError> {
         let credentials = context.credentials()?;
@@ -483,6 +530,7 @@ impl Asked<'_> {
             reading: reading.as_ref(),
             user: self.identity.user.as_deref(),
             token: self.token,
+            former: self.former,
             netrc: !self.arguments.no_netrc,
             nix_conf: !self.arguments.no_nix_conf,
             store: self.arguments.store,
@@ -492,6 +540,12 @@ impl Asked<'_> {
             credentials.token_file(&entry.name, entry.kind)
         })?;
         machine.files.look(&keeping.token_file)?;
+        if self.former.is_some() {
+            let ledger = plan::ledger_of(&machine.files, &machine.ledger)?;
+            for netrc in plan::netrc_files(&ledger, self.site.server.as_str()) {
+                machine.files.look(&netrc)?;
+            }
+        }
         // Also for a plan that is only shown: a keyring that is not there would fail it.
         let in_keyring = if keeping.uses_keyring && !self.arguments.print {
             keyring::get(&keeping.entry.url)?
@@ -526,11 +580,17 @@ impl Asked<'_> {
         plan: &Plan,
         machine: &Machine,
         context: &Context,
-    ) -> Result<Vec<Applied>, CommandError> {
+    ) -> Result<Done, CommandError> {
+        let done = |applied| Done {
+            applied,
+            renewed: None,
+        };
         if plan.changes.is_nothing() {
-            return Ok(Vec::new());
+            return Ok(done(Vec::new()));
         }
-        let asks = self.arguments.may_ask(context);
+        // Nobody has to agree to what the server is going to refuse.
+        let is_possible = self.former.is_none() || self.renewable_until().is_some();
+        let asks = is_possible && self.arguments.may_ask(context);
         if asks {
             context.output.remark(&report::difference(&plan.changes));
             if let Some(reads) = report::reads(self.site) {
@@ -553,7 +613,21 @@ impl Asked<'_> {
             ))
             .hint("Nothing was changed by this login: try again."));
         }
-        now.changes.apply().map_err(|error| seen.explained(error))
+        let Some(former) = self.former else {
+            let applied = now.changes.apply();
+            return applied.map(done).map_err(|error| seen.explained(error));
+        };
+        let write = |token: &SecretString| {
+            let (plan, seen) = Asked { token, ..*self }.plan(context)?;
+            let applied = plan.changes.apply();
+            applied.map_err(|error| seen.explained(error))
+        };
+        let server = &self.site.server;
+        let (info, applied) = renew::carry_out(server, former, context, write).await?;
+        Ok(Done {
+            applied,
+            renewed: Some(info),
+        })
     }
 
     /// Does what is to be done now, whatever was shown.

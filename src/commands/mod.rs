@@ -6,6 +6,7 @@ pub(crate) mod child;
 mod completion;
 mod confirm;
 mod doctor;
+mod expiry;
 mod flake;
 mod follow;
 mod free_name;
@@ -37,7 +38,7 @@ use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
 use fh_api::FlakePattern;
-use fh_client::{Client, Error as ClientError, Made};
+use fh_client::{Client, Error as ClientError, Made, ServerKind};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -227,4 +228,13 @@ fn made<T: Serialize>(
     context
         .output
         .done(&answer.value, |value| sentence(value, answer.is_new))
+}
+
+/// What a server is, in a sentence.
+fn kind_in_words(kind: ServerKind) -> &'static str {
+    match kind {
+        ServerKind::Fh => "an fh server",
+        ServerKind::FlakeHub => "FlakeHub",
+        ServerKind::Attic => "an attic server",
+    }
 }

@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     if arguments.watch_exec {
         return watch::run(arguments, context);
     }
-    let destination = Destination::resolve(arguments, context)?;
+    let (destination, soon) = Destination::resolve(arguments, context)?;
     let manner = Manner::new(arguments, context);
     let Manner { push: options, .. } = &manner;
     let deadline = options.deadline;
@@ -105,14 +105,18 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     });
     progress.finish();
     let (report, store_dir, atomic) = result?;
-    report::print(
+    let code = report::print(
         &arguments.target,
         atomic,
         report,
         progress.retries(),
         &store_dir,
         context,
-    )
+    )?;
+    if let Some(soon) = soon {
+        soon.warn(context);
+    }
+    Ok(code)
 }
 
 /// What to push: the arguments, then what stdin names, else `./result`.

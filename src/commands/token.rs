@@ -3,6 +3,7 @@
 mod create;
 mod inspect;
 mod out;
+mod renew;
 mod revoke;
 mod rotate;
 
@@ -25,6 +26,7 @@ pub(crate) enum TokenCommand {
     #[command(visible_alias = "delete")]
     Revoke(revoke::RevokeArguments),
     Rotate(rotate::RotateArguments),
+    Renew(renew::RenewArguments),
 }
 
 /// List your tokens, newest first
@@ -54,6 +56,7 @@ pub(crate) fn run(command: TokenCommand, context: &Context) -> Result<(), Comman
         TokenCommand::Inspect(arguments) => inspect::run(&arguments, context),
         TokenCommand::Revoke(arguments) => revoke::run(&arguments, context),
         TokenCommand::Rotate(arguments) => rotate::run(&arguments, context),
+        TokenCommand::Renew(arguments) => renew::run(&arguments, context),
     }
 }
 

@@ -276,6 +276,7 @@ fn names_are_kept_and_keys_are_trusted() {
     Organisation: acme
     You are:      owner
     Who pushes:   writers
+    Who renews:   people
     Trusted keys: cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=
     Created:      [DATE] (just now)
     Id:           [ID]
@@ -286,6 +287,7 @@ fn names_are_kept_and_keys_are_trusted() {
     Organisation: acme
     You are:      owner
     Who pushes:   writers
+    Who renews:   people
     Trusted keys:
     Created:      [DATE] (just now)
     Id:           [ID]

@@ -29,6 +29,7 @@ mod output;
 mod prompt;
 mod push;
 mod push_limits;
+mod renew;
 mod scopes;
 mod serve_check;
 mod status;

@@ -102,6 +102,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         Organisation: acme
         You are:      owner
         Who pushes:   writers
+        Who renews:   people
         Trusted keys:
         Created:      [DATE] (just now)
         Id:           [ID]
@@ -130,6 +131,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         Organisation: acme
         You are:      owner
         Who pushes:   builders
+        Who renews:   people
         Trusted keys:
         Created:      [DATE] (just now)
         Id:           [ID]

@@ -148,6 +148,18 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// Whose tokens may be renewed by whoever holds them.
+    RenewalRule, "renewal rule", {
+        /// Those of people; not those of service accounts.
+        People = "people",
+        /// Those of people and of service accounts.
+        Everybody = "everybody",
+        /// None.
+        Nobody = "nobody",
+    }
+}
+
+vocabulary! {
     /// Whose keys sign what a server serves.
     Signing, "kind of signing", {
         /// The server's: the same for all organisations.

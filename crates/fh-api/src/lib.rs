@@ -36,8 +36,8 @@ mod tokens;
 mod trust;
 
 pub use access::{
-    NameKind, OrganizationRole, Permission, Provider, PushRule, Role, Signing, Standing,
-    UnknownWord, UserKind, Visibility,
+    NameKind, OrganizationRole, Permission, Provider, PushRule, RenewalRule, Role, Signing,
+    Standing, UnknownWord, UserKind, Visibility,
 };
 pub use audit::{AuditEvent, AuditList};
 pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};

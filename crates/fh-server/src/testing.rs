@@ -325,6 +325,7 @@ impl TestServer {
                         created_at: ago(60).whole_seconds(),
                         created_by: None,
                         expires_at: ago(1).whole_seconds(),
+                        terms: tokens::RenewalTerms::default(),
                     },
                 )?;
                 let expired = tokens::find(transaction, uuid)?.unwrap();

@@ -5,6 +5,8 @@
 //! that is generated is never touched; nothing is written that would have no effect.
 
 mod kept;
+mod netrc;
+mod renewed;
 mod retired;
 #[cfg(test)]
 mod tests;
@@ -23,6 +25,8 @@ use crate::error::{CommandError, Status};
 use crate::setup::daemon::Daemon;
 use crate::setup::{Change, Changes, Files, KeyringChange, LEDGER, Machine, Privacy, Scope};
 
+pub(crate) use renewed::{Renewed, netrc_files};
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
@@ -30,6 +34,8 @@ pub(super) struct Wanted<'a> {
     /// The account, where it is known.
     pub(super) user: Option<&'a str>,
     pub(super) token: &'a SecretString,
+    /// The token whose place it takes, where it is a renewed one.
+    pub(super) former: Option<&'a SecretString>,
     pub(super) netrc: bool,
     pub(super) nix_conf: bool,
     /// Where the token is to be kept, if that was said.
@@ -148,10 +154,12 @@ pub(super) fn plan(
         plan: Plan::default(),
     };
     let nix_conf = work.nix_conf()?;
+    let read = machine.netrcs(&machine.parse_nix_conf()?)?;
     let mut netrcs = Vec::new();
-    for path in machine.netrcs(&machine.parse_nix_conf()?)? {
-        netrcs.extend(work.netrc_of_keeper(&path)?);
+    for path in &read {
+        netrcs.extend(work.netrc_of_keeper(path)?);
     }
+    let others = work.other_netrcs(read, &netrcs)?;
     let mut files = Vec::new();
     let ledger_before = machine.files.content(&machine.ledger);
     if work.ledger != ledger(machine)? {
@@ -171,6 +179,7 @@ pub(super) fn plan(
     }
     files.extend(work.token_store(keeping, in_keyring));
     files.extend(netrcs);
+    files.extend(others);
     files.extend(nix_conf);
     work.plan.changes.files = files;
     Ok(work.plan)
@@ -275,114 +284,6 @@ impl Work<'_> {
             config.what.push(format!("the server {}", entry.name));
         }
         vec![file, config]
-    }
-
-    fn netrc(&mut self, path: &Path) -> Result<Option<Change>, CommandError> {
-        let site = self.wanted.site;
-        let token = self.wanted.token.expose_secret();
-        let understood = |error| {
-            CommandError::from(error).context(format!(
-                "{} cannot be parsed, and was not changed",
-                path.display()
-            ))
-        };
-        let text = self.machine.files.content(path);
-        let mut netrc = Netrc::parse(text.unwrap_or_default()).map_err(understood)?;
-        let mut what = Vec::new();
-        for host in &site.hosts {
-            let entry = netrc.get(host);
-            let has_token = entry
-                .as_ref()
-                .is_some_and(|entry| entry.password() == Some(token.as_bytes()));
-            // Servers take any login: one that is there already is as good.
-            let present = entry
-                .as_ref()
-                .filter(|_| has_token && self.wanted.user.is_none())
-                .and_then(|entry| entry.login())
-                .map(|login| String::from_utf8_lossy(login).into_owned());
-            let login = present.unwrap_or_else(|| self.login());
-            self.note_netrc_line(host, &login);
-            if !self.wanted.netrc {
-                continue;
-            }
-            if !has_token {
-                self.may_replace(path, &netrc, host)?;
-            }
-            match self
-                .ledger
-                .set_netrc_entry(path, &self.owner, &mut netrc, host, &login, token)?
-            {
-                NetrcChange::Unchanged => {}
-                NetrcChange::Added => what.push(format!("an entry for {host}")),
-                NetrcChange::Updated => what.push(format!("the entry of {host}")),
-            }
-        }
-        if !self.wanted.netrc {
-            return Ok(None);
-        }
-        if text.is_none() && !what.is_empty() {
-            self.ledger
-                .will_create(path, self.machine.files.missing_directories(path));
-        }
-        let after = (text.is_some() || !what.is_empty()).then(|| netrc.to_bytes());
-        // On a machine with several users a group such as nixbld may have to read root's netrc.
-        let privacy = match self.machine.scope {
-            Scope::System if self.machine.files.is_of_root(path) => Privacy::Private,
-            Scope::System | Scope::User => Privacy::Secret,
-        };
-        let mut change = self.change("netrc", path, privacy, after);
-        if let Some((before, set)) = change.new_mode() {
-            self.ledger.will_set_mode(path, &self.owner, before, set);
-        }
-        change.what = what;
-        Ok(Some(change))
-    }
-
-    /// Notes a line for those who write their netrc themselves, once.
-    fn note_netrc_line(&mut self, host: &str, login: &str) {
-        let token = self.wanted.token.expose_secret();
-        let line = format!("machine {host} login {login} password {token}");
-        if !self.plan.netrc_lines.contains(&line) {
-            self.plan.netrc_lines.push(line);
-        }
-    }
-
-    /// The login for a netrc; servers take any.
-    fn login(&self) -> String {
-        let login = self.wanted.site.login.or(self.wanted.user);
-        login.unwrap_or("fh").to_owned()
-    }
-
-    /// Whether the entry of a host may get our token, with a word about whose it was.
-    fn may_replace(&mut self, path: &Path, netrc: &Netrc, host: &str) -> Result<(), CommandError> {
-        match self.ledger.netrc_standing(path, netrc, host) {
-            Standing::Free => Ok(()),
-            Standing::Owned(owner) if owner == self.owner => Ok(()),
-            Standing::Owned(other) => {
-                self.plan.warnings.push(format!(
-                    "the netrc entry that Nix used for {other} gets the token of this server.\n\
-                     A netrc has one entry for each host, whatever the port: give one of the two \
-                     servers another host name."
-                ));
-                Ok(())
-            }
-            Standing::Foreign => {
-                let entry = netrc.get(host);
-                let password = entry.as_ref().and_then(|entry| entry.password());
-                if password.is_none_or(is_token) {
-                    return Ok(());
-                }
-                Err(CommandError::failed(format!(
-                    "{} has an entry for {host} that is not a token",
-                    path.display()
-                ))
-                .hint(
-                    "A netrc has one entry for each host, whatever the port. If this one is not \
-                     needed, remove it and try again.",
-                )
-                .hint("Nothing was changed."))
-            }
-        }
     }
 
     fn nix_conf(&mut self) -> Result<Option<Change>, CommandError> {
@@ -553,35 +454,6 @@ impl Work<'_> {
             self.plan.snippet = Some(module_settings(&settings));
         }
     }
-
-    /// Says so where a netrc of the system goes out of sight: Nix reads one only.
-    fn hides_system_netrc(&mut self, netrc_file: &Path) {
-        let system = &self.machine.system_netrc;
-        let what = match self.machine.files.included(system) {
-            Ok(None) => return,
-            Ok(Some(text)) => match Netrc::parse(&text).map(|netrc| netrc.hosts()) {
-                Ok(hosts) if hosts.is_empty() => return,
-                Ok(hosts) => format!("has entries for {}", hosts.join(", ")),
-                Err(_) => "may have entries".to_owned(),
-            },
-            Err(_) => "may have entries".to_owned(),
-        };
-        self.plan.warnings.push(format!(
-            "Nix reads only one netrc, from now on yours. {} {what}: copy what you need to {}.",
-            system.display(),
-            netrc_file.display()
-        ));
-    }
-}
-
-/// Whether a password looks like a token: ours, FlakeHub's, or any JWT.
-fn is_token(password: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(password) else {
-        return false;
-    };
-    text.starts_with(fh_api::TOKEN_PREFIX)
-        || text.starts_with("flakehub1_")
-        || (text.starts_with("ey") && text.split('.').count() == 3)
 }
 
 /// The address of a server in the words of a command line.

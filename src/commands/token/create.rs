@@ -75,6 +75,13 @@ pub(crate) struct CreateArguments {
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<Network>,
 
+    /// Let it be renewed (`fh token renew`) for as long as the token that creates it can be
+    ///
+    /// Without this, no renewal lasts longer than the token that creates it. Tokens for other accounts do not need
+    /// it.
+    #[arg(long)]
+    renewable: bool,
+
     /// What to print: only the token, JSON with its details, lines for a netrc file, or those for nix.conf and
     /// netrc
     #[arg(long, value_name = "FORM", value_enum, default_value_t = Form::Raw)]
@@ -121,6 +128,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
                 .collect(),
         ),
         networks: some(arguments.networks),
+        renewable: arguments.renewable,
     };
     let client = context.client_with_token()?;
     let file = arguments.out.as_deref().map(NewFile::create).transpose()?;

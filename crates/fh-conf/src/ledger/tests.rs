@@ -124,6 +124,46 @@ fn two_servers_of_one_host_hand_the_entry_to_each_other() {
     machine.logout("two", &TakenBack::Removed, "");
 }
 
+/// A renewed token goes where the former one is: into the entry, into what is kept for a server whose entry another
+/// one has, and nowhere else.
+#[test]
+fn a_renewed_token_follows_the_former() {
+    let line = |token: &str| format!("machine x.org login fh password {token}\n");
+    let renew = |machine: &mut Machine, owner: &str, former: &str, token: &str| -> Vec<String> {
+        machine
+            .ledger
+            .renew_netrc(Path::new(PATH), owner, &mut machine.netrc, former, token)
+            .unwrap()
+    };
+    let host = || vec!["x.org".to_owned()];
+    for (what, owner, former, changed, text) in [
+        ("its own", "two", "token-2", host(), line("new")),
+        ("beneath another", "one", "token-1", vec![], line("token-2")),
+        (
+            "of an earlier login",
+            "two",
+            "token-0",
+            vec![],
+            line("token-2"),
+        ),
+        ("of nobody", "three", "token-2", vec![], line("token-2")),
+    ] {
+        let mut machine = Machine::new("");
+        machine.login("one", "token-1");
+        machine.login("two", "token-2");
+        assert_eq!(renew(&mut machine, owner, former, "new"), changed, "{what}");
+        assert_eq!(machine.text(), text, "{what}");
+        let kept = if owner == "one" { "new" } else { "token-1" };
+        machine.logout("two", &TakenBack::HandedTo("one".to_owned()), &line(kept));
+        machine.logout("one", &TakenBack::Removed, "");
+    }
+    let mut machine = Machine::new("");
+    machine.login("one", "token-1");
+    machine.edit("token-1", "theirs");
+    assert!(renew(&mut machine, "one", "token-1", "new").is_empty());
+    assert_eq!(machine.text(), line("theirs"));
+}
+
 #[test]
 fn what_somebody_else_has_changed_stays() {
     let mut machine = Machine::new("");

@@ -352,6 +352,7 @@ async fn issue(
                     created_at,
                     created_by: Some(account_id),
                     expires_at,
+                    terms: tokens::RenewalTerms::default(),
                 },
             )?;
             let token = tokens::find(transaction, uuid)?.ok_or_else(refused)?;

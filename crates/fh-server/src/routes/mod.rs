@@ -30,6 +30,7 @@ mod organizations;
 pub(crate) mod path;
 mod pushes;
 mod reasons;
+mod renewal;
 mod reserved_names;
 mod revocation;
 mod roots;

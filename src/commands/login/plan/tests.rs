@@ -74,6 +74,7 @@ fn planned_for(
         reading,
         user: Some("me"),
         token: &token,
+        former: None,
         netrc: true,
         nix_conf: true,
         store: None,

@@ -201,6 +201,13 @@ pub(super) fn rows() -> Vec<Row> {
                 201,
             )
         },
+        // Every token its own; but those that Ann's has created last no longer than hers.
+        Row {
+            wrong_permission: 409,
+            needs: "",
+            wrong_flake: 409,
+            ..own(Method::POST, "/api/v1/tokens/renew", None, 201)
+        },
         Row {
             wrong_permission: 404,
             wrong_flake: 404,
