@@ -10,6 +10,7 @@ mod flake;
 mod follow;
 mod free_name;
 mod grant;
+mod held;
 mod invitation;
 mod key;
 mod list;

@@ -82,8 +82,10 @@ fn the_way_of_a_new_flake() {
     alice,human,false,,,[TIME],[ID]
     builder,service,false,,,[TIME],[ID]
     $ fh grant list acme/app
-    subject,role,pending,on,created_at
-    alice,admin,false,acme/app,[TIME]
+    subject,role,pending,on,created_at,by,users
+    alice,admin,false,acme/app,[TIME],grant,alice
+    admin,admin,false,acme/*,[TIME],owner,admin
+    ,,false,acme/app,,visibility,
     ");
 }
 

@@ -68,6 +68,20 @@ pub(crate) fn list_invited(
     all(connection, &sql, params![organization_id], Member::from_row)
 }
 
+/// Where an account is invited to be a member, by internal ids of organisations.
+pub(crate) fn invitations_of(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Vec<(i64, OrganizationRole)>, DatabaseError> {
+    let sql = "SELECT organization_id, role FROM membership_invitation WHERE account_id = ?1";
+    all(connection, sql, params![account_id], |row| {
+        Ok((
+            row.get("organization_id")?,
+            parsed(row, "role", "organisation role")?,
+        ))
+    })
+}
+
 /// What an account would be in an organisation, if it is invited.
 pub(crate) fn get_invited(
     connection: &Connection,

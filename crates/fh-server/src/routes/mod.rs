@@ -5,6 +5,7 @@
 //! what is not routed is 404, constant to the byte.
 
 mod access;
+mod access_lists;
 mod again;
 mod audit;
 mod cache;
@@ -146,6 +147,7 @@ fn api() -> Vec<Group> {
         ("Follows", follows::routes()),
         ("Grants", grants::routes()),
         ("Access", access::routes()),
+        ("Lists of access", access_lists::routes()),
         ("Pushes", pushes::routes()),
         ("Tokens", tokens::routes()),
         ("Keys", signing_keys::routes()),
