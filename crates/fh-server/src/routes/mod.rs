@@ -6,6 +6,7 @@
 
 mod access;
 mod access_lists;
+mod actions;
 mod again;
 mod audit;
 mod cache;
