@@ -10,7 +10,7 @@ use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Named};
 use crate::output::{Column, column, human, number};
 
 /// How long the server is asked to wait for a further event.
@@ -89,7 +89,7 @@ fn moment(text: &str) -> Result<OffsetDateTime, String> {
 pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let follow = arguments.follow;
-    let asked_for_one = arguments.org.is_some();
+    let asked_for_one = arguments.org.clone();
     let filter = AuditFilter {
         org: arguments.org,
         flake: arguments.flake,
@@ -104,8 +104,8 @@ pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), Co
         wait: None,
     };
     let explained = |error: CommandError| {
-        if asked_for_one {
-            return error;
+        if let Some(org) = asked_for_one {
+            return error.naming(Named::Organization(org));
         }
         error.hint_for(
             ErrorCode::Forbidden,

@@ -29,6 +29,8 @@ pub(crate) enum GrantCommand {
 
 /// Grant a role on a flake, in place of any previous one
 ///
+/// It says which other role it has replaced, if there was one.
+///
 /// A user outside the organisation is invited: the grant takes effect when they accept (`fh invitation accept
 /// ORG`). Later grants to them, and grants by a server administrator, take effect at once.
 ///
@@ -144,11 +146,22 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
         if grant.pending {
             let org = org_of(on);
             return format!(
-                "{who} is invited to {what} {on}; it takes effect when they accept: `fh invitation accept {org}`"
+                "{who} is invited to {what} {on}; it takes effect when they accept: `fh invitation accept \
+                 {org}`{}",
+                replaced(grant)
             );
         }
-        format!("{who} may now {what} {on}.")
+        format!("{who} may now {what} {on}.{}", replaced(grant))
     })
+}
+
+/// What was there before, and how to bring it back.
+fn replaced(grant: &GrantInfo) -> String {
+    let Some(before) = grant.replaced else {
+        return String::new();
+    };
+    let (who, on) = (&grant.subject, quoted(&grant.on));
+    format!("\nBefore, the role was {before}. To restore it: `fh grant add {on} {who} {before}`")
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
@@ -315,6 +328,26 @@ mod tests {
             ("@members", false, true, ""),
         ] {
             assert_eq!(state(&source(subject, pending, applies)), told, "{subject}");
+        }
+    }
+
+    #[test]
+    fn what_a_grant_replaces_is_said_with_the_way_back() {
+        let grant = |role: &str, replaced: Option<&str>| -> GrantInfo {
+            let grant = json!({
+                "subject": "team:ops", "on": "acme/*", "role": role, "replaced": replaced,
+                "created_at": "2026-01-31T12:00:00Z",
+            });
+            serde_json::from_value(grant).unwrap()
+        };
+        assert_eq!(replaced(&grant("read", None)), "");
+        for (role, before) in [("read", "admin"), ("write", "admin"), ("admin", "write")] {
+            assert_eq!(
+                replaced(&grant(role, Some(before))),
+                format!(
+                    "\nBefore, the role was {before}. To restore it: `fh grant add 'acme/*' team:ops {before}`"
+                )
+            );
         }
     }
 }

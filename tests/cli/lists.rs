@@ -1,6 +1,7 @@
-//! Lists that leave nothing out.
+//! Lists that leave nothing out, names that were perhaps meant, and who can give what is missing.
 
 use fh_testkit::server::TestServer;
+use serde_json::Value;
 
 use crate::world::World;
 
@@ -160,4 +161,228 @@ fn csv_rows(text: &str) -> Vec<Vec<String>> {
         .lines()
         .map(|line| line.split(',').map(str::to_owned).collect());
     rows.collect()
+}
+
+#[test]
+fn a_slip_in_a_name_is_told_by_the_names_that_the_person_sees() {
+    let (server, world) = scene();
+    server.create_flake("secret/wiki", "private").unwrap();
+    server.create_flake("open/wiki", "public").unwrap();
+    let policy =
+        "trust add github --repository corp/web --ref refs/heads/main --flake corp/web --role read";
+    run(&world, policy).success();
+    let alice = World::logged_in(&server, &server.token_for("alice", &ALL).unwrap());
+    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
+    for (who, command, meant) in [
+        (&world, "flake show corp/wbe", Some("corp/web")),
+        (&world, "flake show crop/website", Some("corp/website")),
+        (
+            &world,
+            "flake set corp/websit --description x",
+            Some("corp/website"),
+        ),
+        (&world, "flake create crop/new", Some("corp")),
+        (&world, "grant list corp/we", Some("corp/web")),
+        (&world, "grant add corp/web alcie read", Some("alice")),
+        (
+            &world,
+            "grant add corp/web team:bilders read",
+            Some("corp/builders"),
+        ),
+        (&world, "member set corp bbo", Some("bob")),
+        (&world, "member list crop", Some("corp")),
+        (&world, "team show corp/builder", Some("corp/builders")),
+        (&world, "team add corp/builders alise", Some("alice")),
+        (&world, "user show zeo", Some("zoe")),
+        (&world, "user disable alicee", Some("alice")),
+        (&world, "token create --user alic", Some("alice")),
+        (&world, "token list --user alic", Some("alice")),
+        (
+            &world,
+            "trust show corp github-crop-web",
+            Some("github-corp-web"),
+        ),
+        (&world, "audit --org crop", None),
+        (&bob, "audit --org crop", Some("corp")),
+        (&bob, "member set corp alicia", Some("alice")),
+        (&alice, "flake show corp/wep", Some("corp/web")),
+        (&alice, "follow open/wikki", Some("open/wiki")),
+        (&alice, "org leave cor --yes", Some("corp")),
+        // What they cannot see is not what they meant: of strangers, of other organisations' private flakes.
+        (&bob, "grant add corp/web zo read", None),
+        (&alice, "flake show secret/wikki", None),
+        (&alice, "flake show secrt/wiki", None),
+        // What is there was meant, and what is like nothing was not mistyped.
+        (&world, "flake show corp/database", None),
+        (&world, "team show corp/designers", None),
+    ] {
+        let run = run(who, command);
+        let told = run
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix("Hint: Did you mean "));
+        let expected = meant.map(|meant| format!("{meant}?"));
+        assert_eq!(told, expected.as_deref(), "{command}: {}", run.stderr);
+        assert!(!run.stderr.contains("secret/wiki?"), "{}", run.stderr);
+    }
+    let json = run(&world, "flake show corp/wbe --json").code(1).json();
+    assert_eq!(json["hints"][0], "Did you mean corp/web?");
+    // A token is made all the same; that nothing is reached is a warning.
+    let made = run(&world, "token create --flake corp/wbe").success();
+    assert!(
+        made.stderr.contains("Did you mean corp/web?"),
+        "{}",
+        made.stderr
+    );
+}
+
+#[test]
+fn a_slip_in_the_name_of_a_server_is_told_by_those_that_are_known() {
+    let world = World::new();
+    world.write(
+        ".config/fh/config.toml",
+        "[servers.\"cache.example.org\"]\nurl = \"https://cache.example.org\"\n\n\
+         [servers.office]\nurl = \"https://nix.example.com:8443\"\n",
+    );
+    for (command, meant) in [
+        ("server use cahce.example.org", Some("cache.example.org")),
+        ("server use ofice", Some("office")),
+        ("server remove offfice", Some("office")),
+        ("status --server ofice", Some("office")),
+        (
+            "org list --server https://cache.exampel.org",
+            Some("cache.example.org"),
+        ),
+        (
+            "push corp/web --server nix.exmaple.com:8443",
+            Some("nix.example.com:8443"),
+        ),
+        ("server use elsewhere", None),
+    ] {
+        let run = run(&world, command);
+        assert_ne!(run.code, Some(0), "{command}");
+        let told = run
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix("Hint: Did you mean "));
+        let expected = meant.map(|meant| format!("{meant}?"));
+        assert_eq!(told, expected.as_deref(), "{command}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_refusal_names_both_needs_and_who_can_give_them() {
+    let (server, world) = scene();
+    run(&world, "grant add corp/website zoe read").success();
+    let token = |user: &str, permissions: &[&str]| server.token_for(user, permissions).unwrap();
+    let granted_by = |who: &str, user: &str, flake: &str, role: &str| {
+        format!("granted by {who}: `fh grant add {flake} {user} {role}`")
+    };
+    let permitted = |user: &str, permission: &str| {
+        format!("`fh token create --user {user} --permission {permission}`")
+    };
+    let members = "admin or bob, who administer corp";
+    let others = "the administrators of corp";
+    for (user, permissions, command, needs, hints) in [
+        (
+            "alice",
+            &["pull"][..],
+            "push corp/website .#x",
+            "role write on corp/website (yours is read) and a token with the permission \"push\" (this one lacks it)",
+            vec![
+                granted_by(members, "alice", "corp/website", "write"),
+                permitted("alice", "push"),
+            ],
+        ),
+        (
+            "alice",
+            &["pull", "push"],
+            "push corp/website .#x",
+            "role write on corp/website (yours is read) and a token with the permission \"push\" (this one has it)",
+            vec![granted_by(members, "alice", "corp/website", "write")],
+        ),
+        (
+            "alice",
+            &["pull"],
+            "push corp/web .#x",
+            "role write on corp/web (yours is write) and a token with the permission \"push\" (this one lacks it)",
+            vec![permitted("alice", "push")],
+        ),
+        // Who belongs to the organisation is told to those who may know.
+        (
+            "zoe",
+            &["pull", "push"],
+            "push corp/website .#x",
+            "role write on corp/website (yours is read)",
+            vec![granted_by(others, "zoe", "corp/website", "write")],
+        ),
+        (
+            "zoe",
+            &ALL,
+            "grant list corp/website",
+            "role admin on corp/website (yours is read) and a token with the permission \"admin\" (this one has it)",
+            vec![granted_by(others, "zoe", "corp/website", "admin")],
+        ),
+    ] {
+        let person = World::logged_in(&server, &token(user, permissions));
+        let told = run(&person, command).code(1).stderr;
+        assert!(told.contains(needs), "{told}");
+        for hint in &hints {
+            assert!(told.contains(hint.as_str()), "{hint}: {told}");
+        }
+        let count = told.matches("Hint: The role").count() + told.matches("Hint: A token").count();
+        assert_eq!(count, hints.len(), "{told}");
+        assert!(user == "alice" || !told.contains("bob"), "{told}");
+    }
+}
+
+#[test]
+fn what_a_command_replaces_is_said() {
+    let (_server, world) = scene();
+    for (command, before, again) in [
+        ("grant add corp/web zoe read", None, ""),
+        ("grant add corp/web zoe read", None, ""),
+        (
+            "grant add corp/web zoe admin",
+            Some("read"),
+            "fh grant add corp/web zoe read",
+        ),
+        (
+            "grant add corp/web ZOE read",
+            Some("admin"),
+            "fh grant add corp/web zoe admin",
+        ),
+        (
+            "grant add corp/* @members write",
+            Some("read"),
+            "fh grant add 'corp/*' @members read",
+        ),
+        (
+            "member set corp bob member",
+            Some("admin"),
+            "fh member set corp bob admin",
+        ),
+        (
+            "member set corp alice owner",
+            Some("member"),
+            "fh member set corp alice member",
+        ),
+        ("member set corp alice owner", None, ""),
+    ] {
+        let said = run(&world, command).success().stderr;
+        let told =
+            before.map(|before| format!("Before, the role was {before}. To restore it: `{again}`"));
+        match told {
+            Some(told) => assert!(said.contains(&told), "{command}: {said}"),
+            None => assert!(!said.contains("Before"), "{command}: {said}"),
+        }
+    }
+    let json = run(&world, "grant add corp/web zoe write --json")
+        .success()
+        .json();
+    assert_eq!(json["replaced"], "read");
+    let json = run(&world, "grant add corp/web zoe write --json")
+        .success()
+        .json();
+    assert_eq!(json["replaced"], Value::Null);
 }

@@ -153,7 +153,7 @@ impl Destination {
             _ => selected.kind(),
         };
         let Some(speaker) = context.speaker(found, kind, true)? else {
-            return Err(not_logged_in(&server, protocol));
+            return Err(not_logged_in(&server, protocol, context));
         };
         // A workload acts for whom it pushes to.
         let organization = match target {
@@ -385,8 +385,13 @@ fn protocol_of(kind: ServerKind) -> Protocol {
     }
 }
 
-fn not_logged_in(server: &ServerUrl, protocol: Option<Protocol>) -> CommandError {
+fn not_logged_in(
+    server: &ServerUrl,
+    protocol: Option<Protocol>,
+    context: &Context,
+) -> CommandError {
     let error = CommandError::failed(format!("you are not logged in to {server}"));
+    let error = context.with_server_meant(error, server.as_str());
     match protocol {
         Some(Protocol::Attic) => error.hint(format!(
             "Log in: `fh login --server {server}/CACHE`, or let FH_TOKEN_FILE name a file with the token."

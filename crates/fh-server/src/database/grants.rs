@@ -250,6 +250,7 @@ impl Grant {
             role: self.role,
             pending: self.pending,
             created_at: self.created_at.to_date_time(),
+            replaced: None,
         }
     }
 }

@@ -46,6 +46,7 @@ impl Member {
             role: self.role,
             invited: self.invited,
             created_at: self.created_at.to_date_time(),
+            replaced: None,
         }
     }
 }
