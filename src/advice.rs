@@ -61,6 +61,13 @@ pub(crate) async fn flake_meant(client: &Client, flake: &FlakeName) -> Option<St
     nearest(names, far).map(|name| name.to_string())
 }
 
+/// The name of an organisation that was perhaps meant, where nothing is to be seen of this one.
+pub(crate) fn organization_meant(client: &Client, org: &Name, context: &Context) -> Option<String> {
+    let asking = async { Ok(tokio::time::timeout(PATIENCE, organizations(client)).await) };
+    let names = context.wait("", asking).ok()?.ok()?;
+    meant(org.as_str(), names.iter().map(Name::to_string))
+}
+
 /// A refusal of the server, and a client to ask it more.
 struct Refusal {
     client: Client,
@@ -153,7 +160,7 @@ impl Refusal {
         match named {
             Named::Flake(flake) => flake_meant(client, flake).await,
             Named::Organization(org) => {
-                let orgs = self.organizations().await;
+                let orgs = organizations(client).await;
                 meant(org.as_str(), orgs.iter().map(Name::to_string))
             }
             Named::User(user) => meant(user.as_str(), self.users().await),
@@ -170,23 +177,6 @@ impl Refusal {
                 )
             }
         }
-    }
-
-    /// The organisations that the person is in, is invited to, or reads something of.
-    async fn organizations(&self) -> Vec<Name> {
-        let mut names: Vec<Name> = Vec::new();
-        if let Ok(list) = self.client.organizations().await {
-            names.extend(list.orgs.into_iter().map(|org| org.name));
-        }
-        if let Ok(list) = self.client.invitations(None).await {
-            names.extend(list.invitations.into_iter().map(|it| it.organization));
-        }
-        if let Ok(list) = self.client.flakes().await {
-            names.extend(list.flakes.into_iter().map(|it| it.flake.org));
-        }
-        names.sort();
-        names.dedup();
-        names
     }
 
     /// The accounts whose names the person may list: all for server administrators, else those of their organisations.
@@ -263,6 +253,24 @@ impl Refusal {
             format!("{} or {last}, who administer {org}", others.join(", "))
         })
     }
+}
+
+/// The organisations that the person is in, is invited to, or reads something of.
+async fn organizations(client: &Client) -> Vec<Name> {
+    let mut names: Vec<Name> = Vec::new();
+    if let Ok(list) = client.organizations().await {
+        names.extend(list.orgs.into_iter().map(|org| org.name));
+    }
+    if let Ok(list) = client.invitations(None).await {
+        let invited = list.invitations.into_iter();
+        names.extend(invited.map(|offer| offer.organization));
+    }
+    if let Ok(list) = client.flakes().await {
+        names.extend(list.flakes.into_iter().map(|it| it.flake.org));
+    }
+    names.sort();
+    names.dedup();
+    names
 }
 
 /// What was asked below the API's prefix of that server.

@@ -213,8 +213,8 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     if !found.complete {
         let org = org_of(&arguments.on);
         context.output.remark(&format!(
-            "This is not everything: what members, teams, trust policies and grants on {org}/* give is shown to \
-             administrators of {org}."
+            "This is not everything: what memberships, teams, trust policies and grants on {org}/* give is shown to \
+             administrators of {org}, with a token that reaches all of it."
         ));
     }
     Ok(())

@@ -227,6 +227,11 @@ fn a_slip_in_a_name_is_told_by_the_names_that_the_person_sees() {
     }
     let json = run(&world, "flake show corp/wbe --json").code(1).json();
     assert_eq!(json["hints"][0], "Did you mean corp/web?");
+    // An empty list is no failure.
+    for (owner, meant) in [("crop", "Did you mean corp?\n"), ("corp", ""), ("else", "")] {
+        let run = run(&world, &format!("list flakes --owner {owner}")).success();
+        assert_eq!(run.stderr, meant, "{owner}");
+    }
     // A token is made all the same; that nothing is reached is a warning.
     let made = run(&world, "token create --flake corp/wbe").success();
     assert!(

@@ -74,7 +74,8 @@ pub struct UserAccess {
     /// The account, for itself and for server administrators.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub account: Option<UserInfo>,
-    /// The account is disabled: its tokens are refused, so nothing of this applies now.
+    /// The account is disabled: its tokens are refused, so nothing of this applies now. It is not said of an account
+    /// that neither belongs to an organisation that the caller administers nor is invited there.
     pub disabled: bool,
     /// Whether this is everything: of all organisations, and not narrowed by the caller's token.
     pub complete: bool,

@@ -281,12 +281,15 @@ pub(crate) async fn of_user(
     let flakes = with_reasons(&state, flakes, whose).await?;
     let narrowed_by = own.map_or_else(Vec::new, narrowed_by);
     let is_told = !matches!(looks, Looks::In(_));
+    let organizations = organizations(&caller, &looks, &known);
+    // Of somebody who has nothing to do with the caller's organisations nothing is told.
+    let tells_state = is_told || !organizations.is_empty();
     Ok(Json(UserAccess {
         user: known.account.name.clone(),
         account: is_told.then(|| known.account.info()),
-        disabled: known.account.disabled_at.is_some(),
+        disabled: known.account.disabled_at.is_some() && tells_state,
         complete: is_told && narrowed_by.is_empty(),
-        organizations: organizations(&caller, &looks, &known),
+        organizations,
         flakes,
         narrowed_by,
     }))

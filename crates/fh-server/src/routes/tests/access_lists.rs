@@ -273,7 +273,8 @@ async fn who_administers_an_organisation_is_told_of_that_alone() {
     let (scene, people) = scene().await;
     let (server, ann) = (&scene.server, &scene.ann);
     let zoe = &people["zoe"];
-    let users = ["bob", "gus", "ines", "zoe"];
+    server.user("yan").await;
+    let users = ["bob", "gus", "ines", "yan", "zoe"];
     let asked = async |token: &str| {
         let mut told = Vec::new();
         for user in users {
@@ -301,6 +302,9 @@ async fn who_administers_an_organisation_is_told_of_that_alone() {
         .await
         .expect(200);
     server.show_everybody(&["zoo/open"]).await;
+    let off = json!({ "disabled": true });
+    let disabled = server.patch("/api/v1/users/yan", &server.admin, off).await;
+    disabled.expect(200);
     assert_eq!(asked(ann).await, before);
     for told in &before {
         assert!(!told.contains("zoo"), "{told}");
