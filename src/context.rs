@@ -21,6 +21,7 @@ use crate::interrupt::{self, Threads};
 use crate::keyring;
 use crate::output::Output;
 use crate::settings::{Chosen, Settings, TokenInEnvironment, WorkloadChoice, variables};
+use crate::similar;
 use crate::stored_token::StoredToken;
 use crate::token_source;
 
@@ -192,12 +193,32 @@ impl Context {
         })?;
         // A bare word would become an address; a server of that name was meant.
         if is_bare_word && given.trim() != "localhost" {
-            return Err(CommandError::usage(format!(
+            let error = CommandError::usage(format!(
                 "{origin} names {given:?}, and no server of that name is known"
-            ))
-            .hint("`fh server list` shows the known servers; name a new one by its address."));
+            ));
+            return Err(self
+                .with_server_meant(error, given)
+                .hint("`fh server list` shows the known servers; name a new one by its address."));
         }
         Ok(Selected::New(url))
+    }
+
+    /// A failure over a server that is not known, with the known one that was perhaps meant.
+    pub(crate) fn with_server_meant(&self, error: CommandError, given: &str) -> CommandError {
+        let given = without_scheme(given.trim());
+        // Numbers that differ in a few places are no slip.
+        if !given.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+            return error;
+        }
+        let known = self.credentials().and_then(|stored| Ok(stored.list()?));
+        let names = known.unwrap_or_default().into_iter().flat_map(|entry| {
+            let address = without_scheme(entry.url.as_str()).to_owned();
+            [entry.name, address]
+        });
+        match similar::meant(given, names) {
+            Some(name) => error.hint(format!("Did you mean {name}?")),
+            None => error,
+        }
     }
 
     /// A server of `config.toml`.
@@ -375,10 +396,9 @@ impl Context {
             return Ok(client);
         }
         let server = client.base_url();
-        Err(
-            CommandError::failed(format!("you are not logged in to {server}"))
-                .hint(format!("Log in: `fh login --server {server}`")),
-        )
+        let error = CommandError::failed(format!("you are not logged in to {server}"));
+        let error = self.with_server_meant(error, server.as_str());
+        Err(error.hint(format!("Log in: `fh login --server {server}`")))
     }
 
     fn client_speaking(&self, eager: bool) -> Result<Client, CommandError> {
@@ -538,6 +558,12 @@ impl Context {
     ) -> Result<T, CommandError> {
         interrupt::run(Threads::One, || hint, future)
     }
+}
+
+fn without_scheme(address: &str) -> &str {
+    address
+        .split_once("://")
+        .map_or(address, |(_, address)| address)
 }
 
 /// No server is named and none is known.

@@ -7,6 +7,7 @@
 //!                                      error (message, causes, hint, exit code), output
 //! ```
 
+mod advice;
 mod certificates;
 mod cli;
 mod commands;
@@ -19,6 +20,7 @@ mod logging;
 mod output;
 mod settings;
 mod setup;
+mod similar;
 mod stored_token;
 mod terminal;
 mod token_source;
@@ -109,6 +111,7 @@ fn run(
     let context = Context::new(settings);
     let names_its_token = cli.command.names_its_token();
     commands::run(cli.command, &context).map_err(|error| {
+        let error = advice::added(error, &context);
         if names_its_token {
             error
         } else {

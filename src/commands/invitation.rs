@@ -4,6 +4,7 @@ use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, InvitationInfo, Name, OrganizationRole};
 use serde_json::json;
 
+use super::naming_user;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -85,7 +86,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
         .ask("cannot list the invitations", async {
             client.invitations(arguments.user.as_ref()).await
         })
-        .map_err(not_found)?
+        .map_err(|error| naming_user(not_found(error), arguments.user.as_ref()))?
         .invitations;
     context.output.list(&columns(), &found)?;
     context
@@ -111,7 +112,7 @@ fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandE
                     .await
             },
         )
-        .map_err(not_found)?;
+        .map_err(|error| naming_user(not_found(error), user.as_ref()))?;
     context.output.done(&accepted, |accepted| {
         let who = user
             .as_ref()
@@ -146,7 +147,7 @@ fn decline(arguments: &DeclineArguments, context: &Context) -> Result<(), Comman
             format_args!("cannot decline the invitation of {org}"),
             async { client.decline_invitation(org, user.as_ref()).await },
         )
-        .map_err(not_found)?;
+        .map_err(|error| naming_user(not_found(error), user.as_ref()))?;
     context
         .output
         .done(&json!({ "organization": org, "declined": true }), |_| {

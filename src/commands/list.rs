@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use fh_api::{FlakeInfo, Name};
 
+use crate::advice;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human, number};
@@ -54,6 +55,11 @@ pub(super) fn flakes(arguments: &FlakesArguments, context: &Context) -> Result<(
         &found,
         "There are no flakes here that you may read. Create one: `fh flake create ORG/PROJECT`",
     );
+    if let Some(owner) = owner.as_ref().filter(|_| found.is_empty())
+        && let Some(meant) = advice::organization_meant(&client, owner, context)
+    {
+        context.output.remark(&format!("Did you mean {meant}?"));
+    }
     Ok(())
 }
 

@@ -149,12 +149,33 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
         if member.invited {
             return format!(
                 "{} is invited to be {article} {} of {org}; it takes effect when they accept: `fh \
-                 invitation accept {org}`",
-                member.user, member.role
+                 invitation accept {org}`{}",
+                member.user,
+                member.role,
+                replaced(member, org)
             );
         }
-        format!("{} is now {article} {} of {org}.", member.user, member.role)
+        format!(
+            "{} is now {article} {} of {org}.{}",
+            member.user,
+            member.role,
+            replaced(member, org)
+        )
     })
+}
+
+/// What somebody was before, and how to bring it back.
+fn replaced(member: &MemberInfo, org: &Name) -> String {
+    let Some(before) = member.replaced else {
+        return String::new();
+    };
+    let user = &member.user;
+    let was = if member.invited {
+        "the invitation was for"
+    } else {
+        "the role was"
+    };
+    format!("\nBefore, {was} {before}. To restore it: `fh member set {org} {user} {before}`")
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {

@@ -11,6 +11,7 @@ mod flake;
 mod follow;
 mod free_name;
 mod grant;
+mod held;
 mod invitation;
 mod key;
 mod list;
@@ -37,12 +38,13 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use fh_api::FlakePattern;
+use fh_api::{FlakePattern, Name};
 use fh_client::{Client, Error as ClientError, Made, ServerKind};
 use serde::Serialize;
 
+use crate::advice;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Named};
 use crate::logging;
 
 pub(crate) use push::{RELAY as HOOK, relay as tell_built};
@@ -199,15 +201,27 @@ fn warn_of_absent(flakes: &[FlakePattern], client: &Client, context: &Context) {
             error.and_then(ClientError::status) == Some(404)
         });
         if is_absent {
+            let meant = context.wait("", async { Ok(advice::flake_meant(client, flake).await) });
+            let meant = meant.ok().flatten();
+            let meant = meant.map(|meant| format!("Did you mean {meant}? "));
             context.output.warning(&format!(
-                "{flake} does not exist, or you cannot see it: `fh list flakes` lists those that you can see"
+                "{flake} does not exist, or you cannot see it. {}`fh list flakes` lists those that you can see",
+                meant.unwrap_or_default()
             ));
         }
     }
 }
 
+/// A failure of a request whose body or query named somebody.
+fn naming_user(error: CommandError, user: Option<&Name>) -> CommandError {
+    match user {
+        Some(user) => error.naming(Named::User(user.clone())),
+        None => error,
+    }
+}
+
 /// Whether both are one name, as the server compares them: without regard to case.
-fn is_same_name(one: &fh_api::Name, other: &fh_api::Name) -> bool {
+fn is_same_name(one: &Name, other: &Name) -> bool {
     one.folded() == other.folded()
 }
 

@@ -12,7 +12,7 @@ use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
 use super::free_name::{self, FreeNameArguments};
-use super::{IfMissing, made};
+use super::{IfMissing, made, naming_user};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -195,7 +195,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             async { client.create_organization(&new).await },
         )
         .map_err(|error| {
-            error
+            naming_user(error, new.owner.as_ref())
                 .hint_for(
                     ErrorCode::Conflict,
                     "`fh org list` shows your organisations.",

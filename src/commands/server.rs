@@ -72,7 +72,9 @@ pub(crate) fn run(command: &ServerCommand, context: &Context) -> Result<(), Comm
 
 fn find(name: &str, context: &Context) -> Result<ServerEntry, CommandError> {
     context.credentials()?.find(name)?.ok_or_else(|| {
-        CommandError::failed(format!("no server called {name:?} is known"))
+        let error = CommandError::failed(format!("no server called {name:?} is known"));
+        context
+            .with_server_meant(error, name)
             .hint("`fh server list` shows the known servers, `fh login --server URL` adds one.")
     })
 }

@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use fh_api::{Name, TokenInfo};
 use time::OffsetDateTime;
 
-use super::joined;
+use super::{joined, naming_user};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -68,7 +68,8 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
                 Some(user) => client.tokens_of(user).await,
                 None => client.tokens(arguments.all).await,
             }
-        })?
+        })
+        .map_err(|error| naming_user(error, arguments.user.as_ref()))?
         .tokens;
     context.output.list(&columns(), &found)?;
     context

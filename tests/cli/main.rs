@@ -19,6 +19,7 @@ mod help;
 mod hostile;
 mod invitations;
 mod keyring;
+mod lists;
 mod login;
 mod login_lines;
 mod login_refused;

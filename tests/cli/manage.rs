@@ -32,6 +32,7 @@ fn the_way_of_a_new_flake() {
     alice may now read acme/app.
     builder may now read and push to acme/app.
     alice may now read, push to and manage acme/app.
+    Before, the role was read. To restore it: `fh grant add acme/app alice read`
     Removed the role of builder on acme/app.
     ");
     let mut printed = String::new();
@@ -82,8 +83,10 @@ fn the_way_of_a_new_flake() {
     alice,human,false,,,[TIME],[ID]
     builder,service,false,,,[TIME],[ID]
     $ fh grant list acme/app
-    subject,role,pending,on,created_at
-    alice,admin,false,acme/app,[TIME]
+    subject,role,pending,on,created_at,by,users
+    alice,admin,false,acme/app,[TIME],grant,alice
+    admin,admin,false,acme/*,[TIME],owner,admin
+    ,,false,acme/app,,visibility,
     ");
 }
 
@@ -169,7 +172,9 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     Hint: `fh grant list acme/app` shows who has a role.
     $ fh grant list acme/app
     Error: cannot list the roles on acme/app
-    Caused by: this token lacks the permission "admin"
+    Caused by: this needs the role admin on acme/app (yours is read) and a token with the permission "admin" (this one lacks it)
+    Hint: The role can be granted by the administrators of acme: `fh grant add acme/app alice admin`
+    Hint: A token with the permission can be created by a server administrator, or by you with a token that has it: `fh token create --user alice --permission admin`
     Hint: `fh status` shows what your token may do.
     $ fh user list
     Error: cannot list the accounts
@@ -177,7 +182,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     Hint: `fh status` shows what your token may do.
     $ fh flake set acme/app --visibility public
     Error: cannot change acme/app
-    Caused by: this token lacks the permission "admin"
+    Caused by: this needs the role admin on acme/app (yours is read) and a token with the permission "admin" (this one lacks it)
     Hint: `fh status` shows what your token may do.
     $ fh flake show acme/hidden
     Error: cannot show acme/hidden

@@ -128,6 +128,36 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What an account is to an organisation.
+    Affiliation, "affiliation", {
+        /// An owner.
+        Owner = "owner",
+        /// An administrator.
+        Admin = "admin",
+        /// A plain member.
+        Member = "member",
+        /// A service account of the organisation.
+        ServiceAccount = "service-account",
+        /// A workload that acts for the organisation.
+        Workload = "workload",
+        /// A guest: its grants count, and it is no member.
+        Guest = "guest",
+        /// Invited: it has accepted nothing, and nothing counts.
+        Invited = "invited",
+    }
+}
+
+impl From<OrganizationRole> for Affiliation {
+    fn from(role: OrganizationRole) -> Self {
+        match role {
+            OrganizationRole::Owner => Self::Owner,
+            OrganizationRole::Admin => Self::Admin,
+            OrganizationRole::Member => Self::Member,
+        }
+    }
+}
+
+vocabulary! {
     /// What a name is of.
     NameKind, "kind of name", {
         /// Of an organisation.

@@ -103,6 +103,9 @@ pub struct MemberInfo {
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// The other role that this one was set in place of; only in the answer to setting it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<OrganizationRole>,
 }
 
 /// `GET /api/v1/orgs/{org}/members`, for its members; those who are invited are told to its administrators

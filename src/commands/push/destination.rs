@@ -154,7 +154,7 @@ impl Destination {
             _ => selected.kind(),
         };
         let Some(speaker) = context.speaker(found, kind, true)? else {
-            return Err(not_logged_in(&server, protocol));
+            return Err(not_logged_in(&server, protocol, context));
         };
         let soon = match &speaker {
             Speaker::Token(found) => Soon::of(found, &server, kind),
@@ -391,8 +391,13 @@ fn protocol_of(kind: ServerKind) -> Protocol {
     }
 }
 
-fn not_logged_in(server: &ServerUrl, protocol: Option<Protocol>) -> CommandError {
+fn not_logged_in(
+    server: &ServerUrl,
+    protocol: Option<Protocol>,
+    context: &Context,
+) -> CommandError {
     let error = CommandError::failed(format!("you are not logged in to {server}"));
+    let error = context.with_server_meant(error, server.as_str());
     match protocol {
         Some(Protocol::Attic) => error.hint(format!(
             "Log in: `fh login --server {server}/CACHE`, or let FH_TOKEN_FILE name a file with the token."

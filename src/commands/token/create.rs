@@ -13,7 +13,7 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::super::reach::Reach;
-use super::super::{joined, warn_of_absent};
+use super::super::{joined, naming_user, warn_of_absent};
 use super::out::NewFile;
 use crate::cli::{PERMISSION_WORDS, words_or};
 use crate::context::Context;
@@ -132,14 +132,15 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
     };
     let client = context.client_with_token()?;
     let file = arguments.out.as_deref().map(NewFile::create).transpose()?;
-    let (minted, discovery) = context.change("cannot create the token", async {
+    let created = context.change("cannot create the token", async {
         // First what can fail without leaving a token behind that nobody has seen.
         let discovery = match form {
             Form::Netrc | Form::NixConf => Some(client.discovery().await?),
             Form::Raw | Form::Json => None,
         };
         Ok((client.create_token(&new).await?, discovery))
-    })?;
+    });
+    let (minted, discovery) = created.map_err(|error| naming_user(error, new.user.as_ref()))?;
     let text = match discovery {
         Some(discovery) if form == Form::NixConf => nix_conf(&minted, &discovery, &client, context),
         Some(discovery) => netrc(&minted, &discovery),

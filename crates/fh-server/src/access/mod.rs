@@ -410,8 +410,10 @@ impl Caller {
         if opened {
             return Ok(found);
         }
-        let principal = self.require(permission)?;
-        if permission == Permission::Push
+        let principal = self.principal()?;
+        let allowed = principal.scope.allows(permission);
+        if allowed
+            && permission == Permission::Push
             && !principal.builder
             && self.directory.push_rule(entry) == PushRule::Builders
         {
@@ -420,12 +422,18 @@ impl Caller {
                 entry.name.org
             )));
         }
-        if role < Some(needed) {
-            let name = &entry.name;
-            return Err(ApiError::Forbidden(match role {
-                Some(role) => format!("this needs the role {needed} on {name}, yours is {role}"),
-                None => format!("this needs the role {needed} on {name}, but you have none"),
-            }));
+        if !allowed || role < Some(needed) {
+            // Both are told, so that nobody is given the one to find that the other is missing too.
+            let yours = match role {
+                Some(role) => format!("yours is {role}"),
+                None => "you have none".to_owned(),
+            };
+            let has = if allowed { "has" } else { "lacks" };
+            return Err(ApiError::Forbidden(format!(
+                "this needs the role {needed} on {} ({yours}) and a token with the permission \"{permission}\" \
+                 (this one {has} it)",
+                entry.name
+            )));
         }
         Ok(found)
     }

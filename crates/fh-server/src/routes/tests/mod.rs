@@ -1,6 +1,7 @@
 //! The routes as a client meets them, in process.
 
 mod access;
+mod access_lists;
 mod audit;
 mod flakes;
 mod follows;
