@@ -140,10 +140,8 @@ where
     })
 }
 
-/// Roles on flakes speak of reading and writing, the permissions of a token of pulling and pushing. People who mean
-/// the one say the other.
-pub(crate) const ROLE_WORDS: &[(&str, &str)] = &[("pull", "read"), ("push", "write")];
-pub(crate) const PERMISSION_WORDS: &[(&str, &str)] = &[("read", "pull"), ("write", "push")];
+/// What people say for `read` and `write`, of roles on flakes and of permissions of tokens: other caches call them so.
+pub(crate) const OTHER_WORDS: &[(&str, &str)] = &[("pull", "read"), ("push", "write")];
 
 /// A token's id; what is no such text is told without words of the library that reads it.
 pub(crate) fn token_id(text: &str) -> Result<Uuid, String> {

@@ -261,8 +261,8 @@ async fn accepted(
     if !whoami.permissions.contains(&fh_api::Permission::Pull) {
         return Ok(Finding::failed(
             "token",
-            format!("{about}, but may not pull"),
-            "fh token create --permission pull",
+            format!("{about}, but may not read"),
+            "fh token create --permission read",
         ));
     }
     if whoami.expires_at - now < SOON {

@@ -5,7 +5,7 @@ use fh_api::{ErrorCode, FlakePattern, GrantInfo, Role, Subject};
 use serde_json::json;
 
 use super::is_there;
-use crate::cli::{ROLE_WORDS, words_or};
+use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -49,7 +49,7 @@ pub(crate) struct AddArguments {
     who: Subject,
 
     /// The role
-    #[arg(value_name = "ROLE", value_parser = words_or::<Role>(Role::WORDS, ROLE_WORDS))]
+    #[arg(value_name = "ROLE", value_parser = words_or::<Role>(Role::WORDS, OTHER_WORDS))]
     role: Role,
 }
 

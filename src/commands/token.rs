@@ -114,9 +114,12 @@ fn columns() -> Vec<Column<TokenInfo>> {
         column("state", "STATE", |token: &TokenInfo| {
             state(token, OffsetDateTime::now_utc()).to_owned()
         }),
+        // Programs have the words of JSON here too.
         column("permissions", "MAY", |token: &TokenInfo| {
-            joined(&token.permissions)
-        }),
+            let words: Vec<&str> = token.permissions.iter().map(|one| one.as_str()).collect();
+            words.join(" ")
+        })
+        .shown(|token, _| joined(&token.permissions)),
         column("flakes", "FLAKES", |token: &TokenInfo| {
             joined(&token.flakes)
         })

@@ -214,7 +214,7 @@ impl Report {
             && !whoami.permissions.contains(&Permission::Pull)
         {
             warnings.push(
-                "this token may not pull: with it, Nix gets only what everybody may read."
+                "this token may not read: with it, Nix gets only what everybody may read."
                     .to_owned(),
             );
         }

@@ -436,7 +436,7 @@ fn narrowed_by(principal: &Principal) -> Vec<String> {
     let mut sentences = Vec::new();
     if !scope.allows(Permission::Pull) {
         sentences.push(
-            "This token lacks the permission \"pull\": it reads only what everybody may."
+            "This token lacks the permission \"read\": it reads only what everybody may."
                 .to_owned(),
         );
     }
