@@ -219,6 +219,11 @@ impl Settings {
         Ok(socket.unwrap_or_else(|| PathBuf::from("/nix/var/nix/daemon-socket/socket")))
     }
 
+    /// Whether Nix gets our stderr while it builds, to show how far it is as it does by itself.
+    pub(crate) fn nix_shows_itself(&self) -> bool {
+        self.terminals.stderr
+    }
+
     /// Where private files of a running program may be, the best place first.
     pub(crate) fn runtime_directories(&self) -> Vec<PathBuf> {
         [

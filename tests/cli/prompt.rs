@@ -11,8 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::World;
 
-/// Runs `fh` on a terminal that shows what is typed, as terminals do.
+/// Runs `fh` on a terminal of 80 columns that shows what is typed, as terminals do.
 pub(crate) fn on_a_terminal(world: &World, arguments: &[&str]) -> OsSession {
+    on_a_terminal_of(80, world, arguments)
+}
+
+/// The same on one of so many columns.
+pub(crate) fn on_a_terminal_of(columns: u16, world: &World, arguments: &[&str]) -> OsSession {
     let mut command = Command::new("/bin/sh");
     command
         .env_clear()
@@ -27,6 +32,10 @@ pub(crate) fn on_a_terminal(world: &World, arguments: &[&str]) -> OsSession {
     session.set_expect_timeout(Some(Duration::from_secs(20)));
     let wait = Some(Duration::from_secs(5));
     assert!(session.get_process_mut().set_echo(true, wait).unwrap());
+    session
+        .get_process_mut()
+        .set_window_size(columns, 24)
+        .unwrap();
     session.send("\n").unwrap();
     session
 }

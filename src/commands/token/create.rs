@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use fh_api::{
     CreateToken, Discovery, FlakePattern, MintedToken, Name, Network, Permission, SubstituterInfo,
 };
+use fh_client::closure::BuildMessages;
 use fh_client::{Client, NixTools, Reading, ServerUrl, TokenStore};
 use fh_nix::PublicKey;
 use secrecy::SecretString;
@@ -173,6 +174,11 @@ fn closures(arguments: &[OsString], context: &Context) -> Result<Vec<String>, Co
     }
     let tools = NixTools {
         store: context.settings.nix_remote()?,
+        messages: if context.settings.nix_shows_itself() {
+            BuildMessages::Inherited
+        } else {
+            BuildMessages::Kept
+        },
         ..NixTools::default()
     };
     let paths = context.ask(
