@@ -61,7 +61,8 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, CommandError> {
             .json(&json!({ "works": works, "checks": findings }))?;
     } else {
         for finding in &findings {
-            context.output.text(&finding.to_text())?;
+            let toned = |tone, word: &str| context.output.toned(tone, word);
+            context.output.colored(&finding.lines(toned))?;
         }
     }
     Ok(if works {

@@ -8,7 +8,7 @@ use super::is_there;
 use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Manage who may read, push to and administer a flake
 ///
@@ -227,11 +227,13 @@ fn columns() -> Vec<Column<GrantInfo>> {
         column("pending", "PENDING", |grant: &GrantInfo| {
             grant.pending.to_string()
         })
-        .shown(|grant, _| if grant.pending { "not accepted" } else { "" }.to_owned()),
+        .shown(|grant, _| if grant.pending { "not accepted" } else { "" }.to_owned())
+        .toned(|_, _| Some(Tone::Attention)),
         column("on", "ON", |grant: &GrantInfo| grant.on.to_string()),
         column("created_at", "SINCE", |grant: &GrantInfo| {
             human::timestamp(grant.created_at)
         })
-        .shown(|grant, now| human::relative(grant.created_at, now)),
+        .shown(|grant, now| human::relative(grant.created_at, now))
+        .ranked(1),
     ]
 }

@@ -41,6 +41,7 @@ const RETRY_INTERVAL: Duration = Duration::from_secs(5);
 pub(super) struct Progress {
     target: String,
     dry_run: bool,
+    quiet: bool,
     bar: Option<ProgressBar>,
     /// Nix has the terminal while it builds.
     nix_has_terminal: bool,
@@ -77,10 +78,12 @@ struct State {
 
 impl Progress {
     pub(super) fn new(target: &PushTarget, dry_run: bool, context: &Context) -> Self {
-        let bar = context.settings.terminals.moving.then(bar::new);
+        let quiet = context.settings.quiet;
+        let bar = (context.settings.terminals.moving && !quiet).then(bar::new);
         Self {
             target: target.to_string(),
             dry_run,
+            quiet,
             bar,
             nix_has_terminal: context.settings.nix_shows_itself(),
             state: Mutex::default(),
@@ -174,6 +177,9 @@ impl Progress {
 
     /// Something that people ought to know.
     pub(super) fn line(&self, text: &str) {
+        if self.quiet {
+            return;
+        }
         let text = printable(text);
         let print = || {
             // Nobody can be told where stderr is gone.

@@ -206,7 +206,7 @@ fn are_builders(org: &Name, role: Role, context: &Context) -> Result<bool, Comma
     if role < Role::Write || !context.can_ask() {
         return Ok(false);
     }
-    context.output.remark(&format!(
+    context.output.say(&format!(
         "If two pushes to flakes of {org} disagree about a store path, what its builders pushed is served. \
          Only owners of {org} can choose its builders."
     ));
