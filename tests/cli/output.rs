@@ -246,7 +246,8 @@ fn shown(columns: u16, world: &World, command: &str) -> Vec<String> {
     lines.filter(|line| !line.is_empty()).collect()
 }
 
-const LISTS: [&str; 12] = [
+const LISTS: [&str; 13] = [
+    "key list",
     "list flakes",
     "token list",
     "token list --all",
