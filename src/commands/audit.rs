@@ -7,11 +7,11 @@ use fh_api::{AuditEvent, ErrorCode, FlakeName, Name};
 use fh_client::{AuditFilter, Client};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use uuid::Uuid;
 
+use super::token_id::{self, TokenId};
 use crate::context::Context;
 use crate::error::{CommandError, Named};
-use crate::output::{Column, column, human, number};
+use crate::output::{Column, Printed, Tone, column, human, number};
 
 /// How long the server is asked to wait for a further event.
 const WAIT: Duration = Duration::from_secs(25);
@@ -45,9 +45,9 @@ pub(crate) struct AuditArguments {
     #[arg(long, value_name = "USER")]
     user: Option<Name>,
 
-    /// Only events with this token
-    #[arg(long, value_name = "ID", value_parser = crate::cli::token_id)]
-    token: Option<Uuid>,
+    /// Only events with the token of this id, or of an id that begins so
+    #[arg(long, value_name = "ID", value_parser = token_id::parse)]
+    token: Option<TokenId>,
 
     /// Only actions that begin with this, such as `grant` or `token.revoke`; with --denied, what was refused
     #[arg(long, value_name = "WORD")]
@@ -90,11 +90,15 @@ pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), Co
     let client = context.client_with_token()?;
     let follow = arguments.follow;
     let asked_for_one = arguments.org.clone();
+    let token = match &arguments.token {
+        Some(id) => Some(token_id::resolve(id, &client, context)?),
+        None => None,
+    };
     let filter = AuditFilter {
         org: arguments.org,
         flake: arguments.flake,
         user: arguments.user,
-        token: arguments.token,
+        token,
         action: arguments.action,
         denied: arguments.denied.then_some(true),
         since: arguments.since,
@@ -129,14 +133,13 @@ pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), Co
 fn follow(client: &Client, mut filter: AuditFilter, context: &Context) -> Result<(), CommandError> {
     let columns = columns();
     context.wait("", async {
-        let mut first = true;
+        let mut printed = Printed::default();
         loop {
             let list = client
                 .audit(&filter)
                 .await
                 .map_err(|error| CommandError::from(error).context("cannot read the audit log"))?;
-            context.output.more(&columns, &list.events, first)?;
-            first = false;
+            context.output.more(&columns, &list.events, &mut printed)?;
             filter.after = Some(list.next);
             filter.wait = Some(WAIT);
         }
@@ -148,7 +151,7 @@ fn columns() -> Vec<Column<AuditEvent>> {
         value.map(ToString::to_string).unwrap_or_default()
     }
     vec![
-        number("id", "ID", |event: &AuditEvent| event.id.to_string()).hidden(),
+        number("id", "ID", |event: &AuditEvent| event.id.to_string()).wide(),
         column("at", "WHEN", |event: &AuditEvent| {
             human::timestamp(event.at)
         }),
@@ -160,45 +163,49 @@ fn columns() -> Vec<Column<AuditEvent>> {
         column("denied", "RESULT", |event: &AuditEvent| {
             event.denied.to_string()
         })
-        .shown(|event, _| if event.denied { "refused" } else { "done" }.to_owned()),
+        .shown(|event, _| if event.denied { "refused" } else { "done" }.to_owned())
+        .toned(|event, _| event.denied.then_some(Tone::Bad)),
         column("user", "WHO", |event: &AuditEvent| {
             text(event.user.as_ref())
         }),
         column("address", "FROM", |event: &AuditEvent| {
             text(event.address.as_ref())
-        }),
+        })
+        .ranked(2),
         column("organization", "ORG", |event: &AuditEvent| {
             text(event.organization.as_ref())
         })
-        .hidden(),
+        .wide(),
         column("flake", "ON", |event: &AuditEvent| {
             text(event.flake.as_ref())
         })
         .shown(|event, _| match (&event.flake, &event.organization) {
             (Some(flake), _) => flake.to_string(),
             (None, organization) => text(organization.as_ref()),
-        }),
+        })
+        .flexible(),
         column("subject", "WHAT", |event: &AuditEvent| {
             text(event.subject.as_ref())
         })
         .shown(|event, _| further(event).unwrap_or_else(|| text(event.subject.as_ref())))
-        .flexible(),
+        .flexible()
+        .ranked(1),
         column("token", "TOKEN", |event: &AuditEvent| {
             text(event.token.as_ref())
         })
-        .hidden(),
+        .wide(),
         column("workload", "WORKLOAD", |event: &AuditEvent| {
             text(event.workload.as_ref())
         })
-        .hidden(),
+        .wide(),
         column("request_id", "REQUEST", |event: &AuditEvent| {
             text(event.request_id.as_ref())
         })
-        .hidden(),
+        .wide(),
         column("detail", "DETAIL", |event: &AuditEvent| {
             text(event.detail.as_ref())
         })
-        .hidden(),
+        .wide(),
     ]
 }
 

@@ -66,7 +66,8 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, CommandError> {
             .json(&json!({ "works": works, "checks": findings }))?;
     } else {
         for finding in &findings {
-            context.output.text(&finding.to_text())?;
+            let toned = |tone, word: &str| context.output.toned(tone, word);
+            context.output.colored(&finding.lines(toned))?;
         }
     }
     Ok(if works {
@@ -322,8 +323,8 @@ async fn accepted(
     if !whoami.permissions.contains(&fh_api::Permission::Pull) {
         return Ok(Finding::failed(
             "token",
-            format!("{about}, but may not pull"),
-            "fh token create --permission pull",
+            format!("{about}, but may not read"),
+            "fh token create --permission read",
         ));
     }
     if let Some(fix) = soon(Some(whoami.expires_at), Some(&whoami)) {

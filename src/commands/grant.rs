@@ -6,10 +6,10 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::{is_there, joined};
-use crate::cli::{ROLE_WORDS, words_or};
+use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Manage who may read, push to and administer a flake
 ///
@@ -52,7 +52,7 @@ pub(crate) struct AddArguments {
     who: Subject,
 
     /// The role
-    #[arg(value_name = "ROLE", value_parser = words_or::<Role>(Role::WORDS, ROLE_WORDS))]
+    #[arg(value_name = "ROLE", value_parser = words_or::<Role>(Role::WORDS, OTHER_WORDS))]
     role: Role,
 }
 
@@ -264,7 +264,8 @@ fn columns() -> Vec<Column<AccessSource>> {
         column("pending", "STATE", |source: &AccessSource| {
             source.pending.to_string()
         })
-        .shown(|source, _| state(source).to_owned()),
+        .shown(|source, _| state(source).to_owned())
+        .toned(|_, _| Some(Tone::Attention)),
         column("on", "ON", |source: &AccessSource| source.on.to_string()),
         column("created_at", "SINCE", |source: &AccessSource| {
             since(source).map(human::timestamp).unwrap_or_default()
@@ -272,7 +273,8 @@ fn columns() -> Vec<Column<AccessSource>> {
         .shown(|source, now| {
             let at = since(source).map(|at| human::relative(at, now));
             at.unwrap_or_default()
-        }),
+        })
+        .ranked(1),
         column("by", "FROM", from),
         column("users", "HELD BY", |source: &AccessSource| {
             joined(&source.users)

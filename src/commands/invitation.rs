@@ -7,7 +7,7 @@ use serde_json::json;
 use super::naming_user;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Accept or decline invitations of organisations
 ///
@@ -188,17 +188,19 @@ fn columns() -> Vec<Column<InvitationInfo>> {
             let role = offer.membership.map(OrganizationRole::as_str);
             role.unwrap_or_default().to_owned()
         }),
-        column("grants", "GRANTS", grants),
+        column("grants", "GRANTS", grants).flexible(),
         column("created_at", "SINCE", |offer: &InvitationInfo| {
             human::timestamp(offer.created_at)
         })
-        .shown(|offer, now| human::relative(offer.created_at, now)),
+        .shown(|offer, now| human::relative(offer.created_at, now))
+        .ranked(1),
         column("accepted_at", "ACCEPTED", |offer: &InvitationInfo| {
             offer.accepted_at.map(human::timestamp).unwrap_or_default()
         })
         .shown(|offer, now| {
             let at = offer.accepted_at.map(|at| human::relative(at, now));
             at.unwrap_or_else(|| "not yet".to_owned())
-        }),
+        })
+        .toned(|offer, _| offer.accepted_at.is_none().then_some(Tone::Attention)),
     ]
 }

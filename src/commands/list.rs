@@ -76,7 +76,8 @@ fn columns() -> Vec<Column<FlakeInfo>> {
         }),
         number("paths", "PATHS", |flake: &FlakeInfo| {
             flake.paths.to_string()
-        }),
+        })
+        .ranked(2),
         number("nar_size", "SIZE", |flake: &FlakeInfo| {
             flake.nar_size.to_string()
         })
@@ -92,6 +93,7 @@ fn columns() -> Vec<Column<FlakeInfo>> {
         column("description", "DESCRIPTION", |flake: &FlakeInfo| {
             flake.description.clone().unwrap_or_default()
         })
-        .flexible(),
+        .flexible()
+        .ranked(1),
     ]
 }

@@ -58,7 +58,8 @@ use crate::{keyring, terminal};
 /// The default server is the one logged in to last; if there is none, fh asks for it, and a script uses FlakeHub.
 /// The token is taken from `--token-file`, else from stdin if that is not a terminal, else from FH_TOKEN or
 /// FH_TOKEN_FILE, else fh uses the stored token of that server, else it asks for one. The server checks it before
-/// anything is written. Then fh shows all changes and, on a terminal, asks before making them: the token goes to
+/// anything is written. On a terminal, fh then shows what changes in which file (`--diff` shows every line), and
+/// asks before it changes anything: the token goes to
 /// a file that only you can read, an entry to the netrc that Nix reads, and the server's substituter and public
 /// keys to nix.conf. Existing settings stay; either everything is written or nothing. A second run changes
 /// nothing. `fh logout` removes what was added.
@@ -171,9 +172,13 @@ pub(crate) struct LoginArguments {
     #[arg(short, long, default_value_if("activation", "true", "true"))]
     yes: bool,
 
-    /// Show what would be changed, and change nothing
+    /// Show what would be changed, as a diff, and change nothing
     #[arg(long)]
     dry_run: bool,
+
+    /// Show the changes as a diff before they are made, and not only which files change
+    #[arg(long, conflicts_with = "print")]
+    diff: bool,
 
     /// Print the lines for netrc (with the token) and nix.conf, and change nothing
     #[arg(long, conflicts_with_all = ["dry_run", "json"])]
@@ -400,6 +405,7 @@ async fn log_in(
         scope,
         daemon,
         plan,
+        is_known: arguments.may_ask(context),
         done,
         site,
         identity,
@@ -591,15 +597,22 @@ impl Asked<'_> {
         // Nobody has to agree to what the server is going to refuse.
         let is_possible = self.former.is_none() || self.renewable_until().is_some();
         let asks = is_possible && self.arguments.may_ask(context);
+        let diff = report::difference(&plan.changes);
+        if self.arguments.diff {
+            context.output.say(&diff);
+        }
         if asks {
-            context.output.remark(&report::difference(&plan.changes));
+            if !self.arguments.diff {
+                context.output.say(&report::summary(&plan.changes));
+            }
             if let Some(reads) = report::reads(self.site) {
-                context.output.remark(&reads);
+                context.output.say(&reads);
             }
             for warning in &plan.warnings {
                 context.output.warning(warning);
             }
-            if !terminal::confirm("Make these changes?", true).await? {
+            let show = || context.output.say(&diff);
+            if !terminal::confirm_changes("Make these changes?", &show).await? {
                 return Err(CommandError::failed("not confirmed").hint("Nothing was changed."));
             }
         }

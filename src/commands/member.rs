@@ -10,7 +10,7 @@ use super::{is_same_name, is_there};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Manage the members of an organisation
 ///
@@ -232,7 +232,8 @@ fn columns() -> Vec<Column<MemberInfo>> {
         column("invited", "INVITED", |member: &MemberInfo| {
             member.invited.to_string()
         })
-        .shown(|member, _| if member.invited { "yes" } else { "" }.to_owned()),
+        .shown(|member, _| if member.invited { "yes" } else { "" }.to_owned())
+        .toned(|_, _| Some(Tone::Attention)),
         column("kind", "KIND", |member: &MemberInfo| {
             member.kind.to_string()
         }),

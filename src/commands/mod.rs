@@ -30,6 +30,7 @@ mod service_account;
 mod status;
 mod team;
 mod token;
+mod token_id;
 mod trust;
 mod user;
 mod why;

@@ -366,7 +366,8 @@ fn columns() -> Vec<Column<OrganizationInfo>> {
         column("created_at", "CREATED", |org: &OrganizationInfo| {
             human::timestamp(org.created_at)
         })
-        .shown(|org, now| human::relative(org.created_at, now)),
-        column("id", "ID", |org: &OrganizationInfo| org.id.to_string()).hidden(),
+        .shown(|org, now| human::relative(org.created_at, now))
+        .ranked(1),
+        column("id", "ID", |org: &OrganizationInfo| org.id.to_string()).wide(),
     ]
 }

@@ -107,7 +107,8 @@ fn columns() -> Vec<Column<Line>> {
         column("kind", "KIND", |line: &Line| line.kind.to_owned()),
         column("token_store", "TOKEN IN", |line: &Line| {
             line.token_store.to_owned()
-        }),
+        })
+        .ranked(1),
         column("default", "DEFAULT", |line: &Line| {
             if line.default { "yes" } else { "" }.to_owned()
         }),

@@ -11,7 +11,7 @@ use super::{IfMissing, held, is_there, made};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Accounts of people and of services (server administrators)
 #[derive(Debug, Subcommand)]
@@ -292,11 +292,13 @@ pub(super) fn columns() -> Vec<Column<UserInfo>> {
             user.disabled_at
                 .map(|at| human::relative(at, now))
                 .unwrap_or_default()
-        }),
+        })
+        .toned(|_, _| Some(Tone::Bad)),
         column("created_at", "CREATED", |user: &UserInfo| {
             human::timestamp(user.created_at)
         })
-        .shown(|user, now| human::relative(user.created_at, now)),
-        column("id", "ID", |user: &UserInfo| user.id.to_string()).hidden(),
+        .shown(|user, now| human::relative(user.created_at, now))
+        .ranked(1),
+        column("id", "ID", |user: &UserInfo| user.id.to_string()).wide(),
     ]
 }

@@ -14,6 +14,7 @@ use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use fh_client::workload::WorkloadEnvironment;
 use secrecy::SecretString;
 
@@ -58,12 +59,30 @@ pub(crate) struct Terminals {
     pub(crate) moving: bool,
     /// Colours on stderr.
     pub(crate) color: bool,
+    /// Colours on stdout.
+    pub(crate) stdout_color: bool,
 }
 
-/// Whether stderr shows colours.
-pub(crate) fn stderr_color(environment: &Environment) -> bool {
-    let plain = environment.get(&variables::NO_COLOR).is_some() || is_dumb(environment);
-    !plain && std::io::stderr().is_terminal()
+/// When colours are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    // On a terminal, unless a variable says that it has none. No doc comment: that would be help, and longer.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Whether a stream shows colours.
+pub(crate) fn shows_color(when: ColorWhen, is_terminal: bool, environment: &Environment) -> bool {
+    match when {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto => {
+            let plain = environment.get(&variables::NO_COLOR).is_some() || is_dumb(environment);
+            !plain && is_terminal
+        }
+    }
 }
 
 fn is_dumb(environment: &Environment) -> bool {
@@ -94,6 +113,10 @@ pub(crate) struct Settings {
     pub(crate) json: bool,
     /// 0: what matters; 3: everything.
     pub(crate) verbosity: u8,
+    /// No progress, and nothing that nobody has to know.
+    pub(crate) quiet: bool,
+    /// Tables with all that there is.
+    pub(crate) wide: bool,
     /// The standard streams.
     pub(crate) terminals: Terminals,
 }
@@ -128,6 +151,7 @@ impl Settings {
                 &variables::FH_FRONTEND_ADDR,
             )?,
         ];
+        let color = options.color.unwrap_or_default();
         let token = match environment.text(&variables::FH_TOKEN)? {
             Some(token) => Some(TokenInEnvironment::Value(SecretString::from(token))),
             None => environment
@@ -159,12 +183,15 @@ impl Settings {
             server_ca_file: None,
             json: options.json || environment.switch(&variables::FH_OUTPUT_JSON)?,
             verbosity,
+            quiet: options.quiet,
+            wide: options.wide,
             terminals: Terminals {
                 stdin: std::io::stdin().is_terminal(),
                 stdout: std::io::stdout().is_terminal(),
                 stderr: std::io::stderr().is_terminal(),
                 moving: !is_dumb(&environment) && std::io::stderr().is_terminal(),
-                color: stderr_color(&environment),
+                color: shows_color(color, std::io::stderr().is_terminal(), &environment),
+                stdout_color: shows_color(color, std::io::stdout().is_terminal(), &environment),
             },
             environment,
         })
@@ -225,6 +252,11 @@ impl Settings {
         }
         let socket = self.environment.path(&variables::NIX_DAEMON_SOCKET_PATH);
         Ok(socket.unwrap_or_else(|| PathBuf::from("/nix/var/nix/daemon-socket/socket")))
+    }
+
+    /// Whether Nix gets our stderr while it builds, to show how far it is as it does by itself.
+    pub(crate) fn nix_shows_itself(&self) -> bool {
+        self.terminals.stderr && !self.quiet
     }
 
     /// Where private files of a running program may be, the best place first.

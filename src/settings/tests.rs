@@ -14,28 +14,16 @@ fn environment(pairs: &[(&str, &str)]) -> Environment {
 }
 
 fn resolve(pairs: &[(&str, &str)]) -> Result<Settings, CommandError> {
-    let options = GlobalOptions {
-        server: None,
-        api_addr: None,
-        cache_addr: None,
-        frontend_addr: None,
-        no_workload: false,
-        json: false,
-        verbose: 0,
-    };
-    Settings::resolve(options, environment(pairs))
+    Settings::resolve(GlobalOptions::default(), environment(pairs))
 }
 
 #[test]
 fn options_win_over_the_environment() {
     let options = GlobalOptions {
         server: Some("https://a.org".to_owned()),
-        api_addr: None,
-        cache_addr: None,
-        frontend_addr: None,
-        no_workload: false,
         json: true,
         verbose: 2,
+        ..GlobalOptions::default()
     };
     let environment = environment(&[
         ("FH_SERVER", "https://b.org"),
@@ -224,4 +212,24 @@ fn the_surroundings_of_a_workload_are_read_from_the_environment() {
         Some(Path::new("/home/ann/.aws/credentials"))
     );
     assert!(!format!("{settings:?}").contains("jwt"));
+}
+
+/// The option goes before the variables, and those before what the stream is.
+#[test]
+fn colours_are_shown_where_somebody_sees_them() {
+    for (when, terminal, variables, shown) in [
+        (ColorWhen::Auto, true, &[][..], true),
+        (ColorWhen::Auto, false, &[], false),
+        (ColorWhen::Auto, true, &[("NO_COLOR", "1")], false),
+        (ColorWhen::Auto, true, &[("NO_COLOR", "")], true),
+        (ColorWhen::Auto, true, &[("TERM", "dumb")], false),
+        (ColorWhen::Auto, true, &[("TERM", "xterm")], true),
+        (ColorWhen::Always, false, &[("NO_COLOR", "1")], true),
+        (ColorWhen::Always, true, &[("TERM", "dumb")], true),
+        (ColorWhen::Never, true, &[], false),
+    ] {
+        let environment = environment(variables);
+        let told = shows_color(when, terminal, &environment);
+        assert_eq!(told, shown, "{when:?} {terminal} {variables:?}");
+    }
 }

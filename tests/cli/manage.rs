@@ -213,9 +213,10 @@ fn without_a_login_what_is_public_can_be_listed() {
     assert!(!list.contains("private"), "{list}");
 }
 
-/// Whoever says `push` of a role and `write` of a token is understood.
+/// Whoever says `push` for `write` is understood, of roles and of permissions, and reads `write` of both. JSON and CSV
+/// keep what scripts compare.
 #[test]
-fn roles_and_permissions_have_each_other_s_words() {
+fn roles_and_permissions_are_printed_in_one_vocabulary() {
     let server = TestServer::start().unwrap();
     server.create_flake("acme/app", "private").unwrap();
     server.create_user("alice").unwrap();
@@ -238,6 +239,52 @@ fn roles_and_permissions_have_each_other_s_words() {
         let json = run.json();
         let found = json["info"]["permissions"].as_array().unwrap();
         assert_eq!(found, &[serde_json::json!(permission)], "{word}");
+    }
+    let weak = server.token_for("admin", &["pull", "mint"]).unwrap();
+    let push_only = server.token_for("admin", &["push"]).unwrap();
+    for (token, command, status, told) in [
+        ("", "status", 0, "May:        read write mint admin"),
+        ("", "token inspect", 0, "May:         read write mint admin"),
+        (
+            "",
+            "token create --permission push --permission mint",
+            0,
+            "for admin: write mint on *",
+        ),
+        (
+            "",
+            "token create --permission grow",
+            2,
+            "[possible values: read, write, mint, admin]",
+        ),
+        (
+            "",
+            "grant add acme/app alice grow",
+            2,
+            "[possible values: read, write, admin]",
+        ),
+        (
+            &weak,
+            "token create --permission push",
+            1,
+            "lacks the permission \"write\"",
+        ),
+        (
+            &push_only,
+            "flake show acme/app",
+            1,
+            "lacks the permission \"read\"",
+        ),
+        ("", "token list", 0, ",pull mint,"),
+    ] {
+        let mut world = World::logged_in(&server, server.admin_token());
+        if !token.is_empty() {
+            world.set("FH_TOKEN", token);
+        }
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words).code(status);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(said.contains(told), "{command}: {said}");
     }
     world
         .fh(&["grant", "add", "acme/app", "alice", "mint"])

@@ -27,7 +27,7 @@ pub struct CreateToken {
     )]
     #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
-    /// Default: only pull.
+    /// Default: only `pull`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<Permission>>,
     /// Default: all that the creating token reaches.

@@ -145,14 +145,14 @@ pub(super) async fn ask(site: &Site, context: &Context) -> Result<SecretString, 
         Some(page) => {
             context
                 .output
-                .remark(&format!("Create a token for {server} here: {page}"));
+                .say(&format!("Create a token for {server} here: {page}"));
             if context.settings.has_browser()
                 && terminal::confirm("Open this page in a browser?", false).await?
             {
                 open(page, context);
             }
         }
-        None => context.output.remark(&format!(
+        None => context.output.say(&format!(
             "Create a token with `fh token create` on a machine that is logged in to {server}, or ask its \
              administrator."
         )),

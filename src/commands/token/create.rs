@@ -7,6 +7,7 @@ use clap::{Args, ValueEnum};
 use fh_api::{
     CreateToken, Discovery, FlakePattern, MintedToken, Name, Network, Permission, SubstituterInfo,
 };
+use fh_client::closure::BuildMessages;
 use fh_client::{Client, NixTools, Reading, ServerUrl, TokenStore};
 use fh_nix::PublicKey;
 use secrecy::SecretString;
@@ -15,7 +16,7 @@ use time::OffsetDateTime;
 use super::super::reach::Reach;
 use super::super::{joined, naming_user, warn_of_absent};
 use super::out::NewFile;
-use crate::cli::{PERMISSION_WORDS, words_or};
+use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::keyring;
@@ -29,14 +30,14 @@ use crate::output::human;
 #[command(after_help = "\
 Examples:
   fh token create --out my.token
-  fh token create --user builder-1 --permission pull --permission push --flake 'acme/*' \\
+  fh token create --user builder-1 --permission read --permission write --flake 'acme/*' \\
     --out ci.token
   fh token create --expires 12h --flake acme/app --output netrc >> /etc/nix/netrc
   fh token create --closure ./result --network 10.0.0.0/8 --out deploy.token
   fh token create --signed-by 'ci.example.org:mVd…=' --expires 1y --out fleet.token
 
 With --closure and --signed-by a token reads only certain paths: the closures of the given paths, and what was
-pushed with a valid signature of one of the given keys. Such a token can only pull.
+pushed with a valid signature of one of the given keys. Such a token can only read.
 
 ")]
 pub(crate) struct CreateArguments {
@@ -53,8 +54,8 @@ pub(crate) struct CreateArguments {
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     expires: Option<u64>,
 
-    /// What it may be used for; may be repeated [default: pull]
-    #[arg(long = "permission", value_name = "WORD", value_parser = words_or::<Permission>(Permission::WORDS, PERMISSION_WORDS))]
+    /// What it may be used for; may be repeated [default: read]
+    #[arg(long = "permission", value_name = "WORD", value_parser = words_or::<Permission>(Permission::WORDS, OTHER_WORDS))]
     permissions: Vec<Permission>,
 
     /// Which flakes it reaches: ORG/PROJECT, 'ORG/*' or '*'; may be repeated
@@ -182,6 +183,11 @@ fn closures(arguments: &[OsString], context: &Context) -> Result<Vec<String>, Co
     }
     let tools = NixTools {
         store: context.settings.nix_remote()?,
+        messages: if context.settings.nix_shows_itself() {
+            BuildMessages::Inherited
+        } else {
+            BuildMessages::Kept
+        },
         ..NixTools::default()
     };
     let paths = context.ask(

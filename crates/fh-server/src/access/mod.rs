@@ -248,7 +248,7 @@ impl Caller {
         })
     }
 
-    /// Who it is, if there is a token and it may pull.
+    /// Who it is, if there is a token and it may read.
     pub(crate) fn reader(&self) -> Option<&Principal> {
         let principal = self.principal.as_deref()?;
         principal

@@ -440,7 +440,7 @@ pub(super) fn narrowed_by(principal: &Principal) -> Vec<String> {
     let mut sentences = Vec::new();
     if !scope.allows(Permission::Pull) {
         sentences.push(
-            "This token lacks the permission \"pull\": it reads only what everybody may."
+            "This token lacks the permission \"read\": it reads only what everybody may."
                 .to_owned(),
         );
     }
