@@ -60,6 +60,7 @@ const COMMANDS: &[&str] = &[
     "service-account create",
     "service-account list",
     "service-account remove",
+    "provision",
     "user",
     "user create",
     "user list",

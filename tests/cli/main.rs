@@ -24,6 +24,7 @@ mod logout;
 mod manage;
 mod output;
 mod prompt;
+mod provision;
 mod push;
 mod push_limits;
 mod scopes;
