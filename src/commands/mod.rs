@@ -21,6 +21,7 @@ mod org;
 mod provision;
 mod push;
 mod reach;
+mod rename;
 mod scoped;
 #[cfg(feature = "server")]
 mod serve;

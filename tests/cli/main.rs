@@ -27,6 +27,7 @@ mod prompt;
 mod provision;
 mod push;
 mod push_limits;
+mod rename;
 mod scopes;
 mod serve_check;
 mod status;

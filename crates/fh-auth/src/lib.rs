@@ -14,12 +14,14 @@ mod decide;
 pub mod identity;
 mod path_set;
 pub mod policy;
+mod rename;
 pub mod root;
 mod scope;
 mod token;
 
 pub use decide::{FlakeFacts, Follow, Follows, Holdings, Named, Rank, Standing};
 pub use path_set::PathSet;
+pub use rename::Renaming;
 pub use scope::{Narrowing, ScopeError, TokenScope};
 pub use token::{
     Claims, Jwk, TokenError, TokenKey, UnverifiedTimes, read_unverified, strip_prefix,

@@ -30,6 +30,7 @@ mod organizations;
 pub(crate) mod path;
 mod pushes;
 mod reasons;
+mod renames;
 mod reserved_names;
 mod revocation;
 mod roots;
@@ -142,6 +143,7 @@ fn api() -> Vec<Group> {
         ("Service accounts", service_accounts::routes()),
         ("Users", users::routes()),
         ("Reserved names", reserved_names::routes()),
+        ("Renaming", renames::routes()),
         ("Flakes", flakes::routes()),
         ("Follows", follows::routes()),
         ("Grants", grants::routes()),

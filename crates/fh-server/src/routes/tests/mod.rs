@@ -10,6 +10,7 @@ mod matrix;
 mod model;
 mod no_room;
 mod organizations;
+mod renames;
 mod requests;
 mod revocation;
 mod secrecy;
