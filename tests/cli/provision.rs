@@ -228,3 +228,36 @@ fn who_has_to_accept_first_joins_the_team_in_a_later_run() {
         "{refused}"
     );
 }
+
+/// What has another name by now is not made anew, and not removed under that name.
+#[test]
+fn a_former_name_in_a_file_is_told_and_removes_nothing() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    server.create_user("alice").unwrap();
+    let text = "[org.acme]\nservice-accounts = [\"fleet\"]\n[org.acme.members]\nadmin = \"owner\"\n\
+                alice = \"member\"\n[org.acme.flakes.app]\ngrants = { fleet = \"read\" }\n";
+    world.write("acme.toml", text);
+    told(&world, &server, "provision acme.toml", 0);
+    let mut text = text.to_owned();
+    for (rename, former, present) in [
+        ("user rename alice ann", "alice", "ann"),
+        (
+            "service-account rename acme/fleet machines",
+            "fleet",
+            "machines",
+        ),
+        ("flake rename acme/app shop", "app", "shop"),
+        ("org rename acme corp", "acme", "corp"),
+    ] {
+        told(&world, &server, rename, 0);
+        let refused = told(&world, &server, "provision acme.toml --prune --yes", 2);
+        let sentence = format!("{former} is called ");
+        assert!(refused.contains(&sentence), "{rename}: {refused}");
+        assert!(refused.contains(present), "{rename}: {refused}");
+        text = text.replace(former, present);
+        world.write("acme.toml", &text);
+        let again = told(&world, &server, "provision acme.toml --prune", 0);
+        assert!(again.contains("Nothing to change"), "{rename}: {again}");
+    }
+}

@@ -1,9 +1,15 @@
 //! Doing what was planned, a step at a time.
+//!
+//! Invariant: a file that calls something by its former name changes it by no other step. The plan has taken it for
+//! something that is not there, so that `--prune` would go on to remove it under its present name.
 
-use fh_api::{CreateOrganization, CreateServiceAccount, CreateTeam, CreateUser, Name, UserKind};
+use fh_api::{
+    CreateOrganization, CreateServiceAccount, CreateTeam, CreateUser, FlakePattern, Name, UserKind,
+};
 use fh_client::{Client, Result as ClientResult};
 
 use super::super::is_same_name;
+use super::file::Named as _;
 use super::plan::{Plan, Request};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -13,6 +19,22 @@ enum Outcome {
     Done,
     /// An account was invited to an organisation, and has to accept.
     Invited(Name, Name),
+    /// What the file calls so has another name now.
+    Renamed {
+        said: String,
+        present: String,
+    },
+}
+
+impl Outcome {
+    /// That it was done to what was named, unless the server calls that otherwise.
+    fn of(said: &impl ToString, present: &impl ToString) -> Self {
+        let (said, present) = (said.to_string(), present.to_string());
+        if said.eq_ignore_ascii_case(&present) {
+            return Self::Done;
+        }
+        Self::Renamed { said, present }
+    }
 }
 
 /// Does every step: what waits for somebody, as sentences.
@@ -50,17 +72,27 @@ pub(super) fn apply(
                     "These steps were done; the same command continues after them:\n{done}"
                 ))
             })?;
-        if let Outcome::Invited(org, user) = outcome
-            && !is_among(&invited, &org, &user)
-        {
-            waiting.push(format!(
-                "{user} is invited to {org}; it takes effect when they accept: `fh invitation accept {org}`"
-            ));
-            invited.push((org, user));
+        match outcome {
+            Outcome::Done => {}
+            Outcome::Invited(org, user) if is_among(&invited, &org, &user) => {}
+            Outcome::Invited(org, user) => {
+                waiting.push(format!(
+                    "{user} is invited to {org}; it takes effect when they accept: `fh invitation accept {org}`"
+                ));
+                invited.push((org, user));
+            }
+            Outcome::Renamed { said, present } => return Err(renamed(&said, &present)),
         }
         done.push(step.to_string());
     }
     Ok(waiting)
+}
+
+/// That the file has to say the present name.
+pub(super) fn renamed(said: &str, present: &str) -> CommandError {
+    CommandError::usage(format!("{said} is called {present} now")).hint(format!(
+        "Write {present} in the file, and run the command again."
+    ))
 }
 
 fn is_among(invited: &[(Name, Name)], org: &Name, user: &Name) -> bool {
@@ -76,7 +108,8 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
                 kind: UserKind::Human,
                 exist_ok: true,
             };
-            client.create_user(&new).await?;
+            let made = client.create_user(&new).await?.value;
+            return Ok(Outcome::of(name, &made.name));
         }
         Request::CreateOrganization(name) => {
             let new = CreateOrganization {
@@ -84,7 +117,8 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
                 exist_ok: true,
                 owner: None,
             };
-            client.create_organization(&new).await?;
+            let made = client.create_organization(&new).await?.value;
+            return Ok(Outcome::of(name, &made.name));
         }
         Request::UpdateOrganization(org, change) => {
             client.update_organization(org, change).await?;
@@ -94,12 +128,15 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
                 name: name.clone(),
                 exist_ok: true,
             };
-            client.create_service_account(org, &new).await?;
+            let made = client.create_service_account(org, &new).await?.value;
+            return Ok(Outcome::of(name, &made.name));
         }
         Request::SetMember(org, user, role) => {
-            if client.set_member(org, user, *role).await?.invited {
-                return Ok(Outcome::Invited(org.clone(), user.clone()));
+            let member = client.set_member(org, user, *role).await?;
+            if member.invited && is_same_name(&member.user, user) {
+                return Ok(Outcome::Invited(org.clone(), member.user));
             }
+            return Ok(Outcome::of(user, &member.user));
         }
         Request::RemoveMember(org, user) => client.remove_member(org, user).await?,
         Request::CreateTeam(org, name) => {
@@ -110,14 +147,16 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
             client.create_team(org, &new).await?;
         }
         Request::AddToTeam(org, team, user) => {
-            client.add_team_member(org, team, user).await?;
+            let member = client.add_team_member(org, team, user).await?;
+            return Ok(Outcome::of(user, &member.user));
         }
         Request::RemoveFromTeam(org, team, user) => {
             client.remove_team_member(org, team, user).await?;
         }
         Request::DeleteTeam(org, team) => client.delete_team(org, team).await?,
         Request::CreateFlake(new) => {
-            client.create_flake(new).await?;
+            let made = client.create_flake(new).await?.value;
+            return Ok(Outcome::of(&new.flake, &made.flake));
         }
         Request::UpdateFlake(flake, change) => {
             client.update_flake(flake, change).await?;
@@ -125,6 +164,9 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
         Request::DeleteFlake(flake) => client.delete_flake(flake).await?,
         Request::SetGrant(on, subject, role) => {
             let grant = client.set_grant(on, subject, *role).await?;
+            if let Outcome::Renamed { said, present } = Outcome::of(subject, &grant.subject) {
+                return Ok(Outcome::Renamed { said, present });
+            }
             if grant.pending
                 && let (fh_api::Subject::User(user), Some(org)) = (grant.subject, org_of(on))
             {
@@ -133,11 +175,13 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
         }
         Request::RemoveGrant(on, subject) => client.remove_grant(on, subject).await?,
         Request::SetPolicy(org, policy, wanted) => {
-            client.set_trust_policy(org, policy, wanted).await?;
+            let set = client.set_trust_policy(org, policy, wanted).await?;
+            return Ok(same_patterns(&wanted.flakes, &set.flakes));
         }
         Request::RemovePolicy(org, policy) => client.remove_trust_policy(org, policy).await?,
         Request::SetFollows(wanted) => {
-            client.set_follows(wanted).await?;
+            let set = client.set_follows(wanted).await?;
+            return Ok(same_patterns(&wanted.follows, &set.follows));
         }
         Request::RemoveServiceAccount(org, name) => {
             client.remove_service_account(org, name).await?;
@@ -146,10 +190,23 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
     Ok(Outcome::Done)
 }
 
-fn org_of(on: &fh_api::FlakePattern) -> Option<Name> {
+/// That all of these are there under the names that were said.
+fn same_patterns(said: &[FlakePattern], present: &[FlakePattern]) -> Outcome {
+    let lacks = |among: &[FlakePattern], one: &FlakePattern| {
+        among.iter().all(|there| there.folded() != one.folded())
+    };
+    let mut unknown = said.iter().filter(|one| lacks(present, one));
+    let mut instead = present.iter().filter(|one| lacks(said, one));
+    match (unknown.next(), instead.next()) {
+        (Some(said), Some(present)) => Outcome::of(said, present),
+        _ => Outcome::Done,
+    }
+}
+
+fn org_of(on: &FlakePattern) -> Option<Name> {
     match on {
-        fh_api::FlakePattern::All => None,
-        fh_api::FlakePattern::Organization(org) => Some(org.clone()),
-        fh_api::FlakePattern::Flake(flake) => Some(flake.org.clone()),
+        FlakePattern::All => None,
+        FlakePattern::Organization(org) => Some(org.clone()),
+        FlakePattern::Flake(flake) => Some(flake.org.clone()),
     }
 }

@@ -249,14 +249,18 @@ fn ask(
     context: &Context,
 ) -> Result<Present, CommandError> {
     let what = format!("cannot look up what {org} has");
-    context
+    let present = context
         .ask(what, async { Present::ask(client, org, wanted).await })
         .map_err(|error| {
             let hint = format!(
                 "You need to be an owner or an admin of {org}, with a token that reaches all of it: `fh org show {org}`"
             );
             super::org::not_found(error).hint_for(ErrorCode::Forbidden, hint)
-        })
+        })?;
+    match &present.renamed {
+        Some(name) => Err(apply::renamed(org.as_str(), name.as_str())),
+        None => Ok(present),
+    }
 }
 
 /// The file at a path.

@@ -16,6 +16,8 @@ use super::policy::Policy;
 pub(super) struct Present {
     /// It is not there yet.
     pub(super) is_new: bool,
+    /// What it is called, where it has another name than the one that was asked for.
+    pub(super) renamed: Option<Name>,
     pub(super) push: PushRule,
     pub(super) trusted_keys: Vec<String>,
     pub(super) follows: Vec<FlakePattern>,
@@ -58,6 +60,7 @@ impl Present {
     pub(super) fn nothing() -> Self {
         Self {
             is_new: true,
+            renamed: None,
             push: PushRule::Writers,
             trusted_keys: Vec::new(),
             follows: Vec::new(),
@@ -89,6 +92,7 @@ impl Present {
         let asks = |section: fn(&Organization) -> bool| wanted.is_none_or(section);
         let mut present = Self {
             is_new: false,
+            renamed: (found.name.folded() != org.folded()).then_some(found.name),
             push: found.push,
             trusted_keys: found.trusted_keys,
             ..Self::nothing()
