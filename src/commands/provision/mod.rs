@@ -140,12 +140,12 @@ pub(crate) fn run(arguments: &ProvisionArguments, context: &Context) -> Result<(
         // A file that contradicts itself with it removes nothing.
         false => plan(&file, &facts, true).map_or(0, |pruned| pruned.removals()),
     };
-    carry_out(planned, unlisted, arguments, &client, context)
+    carry_out(&planned, unlisted, arguments, &client, context)
 }
 
 /// Shows the plan, asks, and does it.
 fn carry_out(
-    mut planned: Plan,
+    planned: &Plan,
     unlisted: usize,
     arguments: &ProvisionArguments,
     client: &Client,
@@ -163,23 +163,24 @@ fn carry_out(
             output.remark(note);
         }
     }
+    let mut notes = planned.notes.clone();
     if !arguments.dry_run {
         if !planned.steps.is_empty() {
-            confirm(&planned, arguments.yes, context)?;
+            confirm(planned, arguments.yes, context)?;
         }
-        let notes = apply::apply(&planned, client, context)?;
+        let waiting = apply::apply(planned, client, context)?;
         if !output.is_json() {
-            for note in &notes {
+            for note in &waiting {
                 output.remark(note);
             }
         }
-        planned.notes.extend(notes);
+        notes.extend(waiting);
     }
     let report = Report {
         changes: &planned.steps,
         applied: !arguments.dry_run,
         unlisted,
-        notes: &planned.notes,
+        notes: &notes,
     };
     output.done(&report, |report| {
         let mut told = summary(report.changes, report.applied);

@@ -83,10 +83,6 @@ pub(super) struct Policy {
     conditions: Vec<Condition>,
 }
 
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "serde passes a reference"
-)]
 fn is_false(value: &bool) -> bool {
     !value
 }
@@ -329,7 +325,6 @@ mod lifetime {
     /// Seconds of the units, the longest first.
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
 
-    #[expect(clippy::ref_option, reason = "serde passes a reference")]
     pub(super) fn serialize<S: Serializer>(
         seconds: &Option<u64>,
         serializer: S,

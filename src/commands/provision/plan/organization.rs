@@ -9,7 +9,7 @@ use fh_api::{
 
 use super::super::super::trust::Difference;
 use super::super::super::{is_same_name, joined};
-use super::super::file::{Flake, GrantedRole, Grants, Named as _, Organization, Users};
+use super::super::file::{Flake, GrantedRole, Grants, Named, Organization, Users};
 use super::super::policy::Outcome;
 use super::super::state::{Grant, Present, PresentFlake, find};
 use super::{Facts, Plan, Request, Sign, Stage, Step, contains};
@@ -425,7 +425,7 @@ impl Planner<'_> {
             follows.extend(before.iter().filter(is_kept).cloned());
         }
         let keys =
-            |list: &[FlakePattern]| -> Vec<String> { list.iter().map(|it| it.folded()).collect() };
+            |list: &[FlakePattern]| -> Vec<String> { list.iter().map(Named::folded).collect() };
         if keys(&follows) == keys(before) {
             return;
         }
