@@ -32,6 +32,7 @@ mod organizations;
 pub(crate) mod path;
 mod pushes;
 mod reasons;
+mod renames;
 mod renewal;
 mod reserved_names;
 mod revocation;
@@ -145,6 +146,7 @@ fn api() -> Vec<Group> {
         ("Service accounts", service_accounts::routes()),
         ("Users", users::routes()),
         ("Reserved names", reserved_names::routes()),
+        ("Renaming", renames::routes()),
         ("Flakes", flakes::routes()),
         ("Follows", follows::routes()),
         ("Grants", grants::routes()),
