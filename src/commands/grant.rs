@@ -275,7 +275,7 @@ fn columns() -> Vec<Column<AccessSource>> {
             at.unwrap_or_default()
         })
         .ranked(1),
-        column("by", "FROM", from),
+        column("by", "FROM", from).flexible(),
         column("users", "HELD BY", |source: &AccessSource| {
             joined(&source.users)
         })

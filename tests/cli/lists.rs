@@ -293,25 +293,25 @@ fn a_refusal_names_both_needs_and_who_can_give_them() {
             "alice",
             &["pull"][..],
             "push corp/website .#x",
-            "role write on corp/website (yours is read) and a token with the permission \"push\" (this one lacks it)",
+            "role write on corp/website (yours is read) and a token with the permission \"write\" (this one lacks it)",
             vec![
                 granted_by(members, "alice", "corp/website", "write"),
-                permitted("alice", "push"),
+                permitted("alice", "write"),
             ],
         ),
         (
             "alice",
             &["pull", "push"],
             "push corp/website .#x",
-            "role write on corp/website (yours is read) and a token with the permission \"push\" (this one has it)",
+            "role write on corp/website (yours is read) and a token with the permission \"write\" (this one has it)",
             vec![granted_by(members, "alice", "corp/website", "write")],
         ),
         (
             "alice",
             &["pull"],
             "push corp/web .#x",
-            "role write on corp/web (yours is write) and a token with the permission \"push\" (this one lacks it)",
-            vec![permitted("alice", "push")],
+            "role write on corp/web (yours is write) and a token with the permission \"write\" (this one lacks it)",
+            vec![permitted("alice", "write")],
         ),
         // Who belongs to the organisation is told to those who may know.
         (

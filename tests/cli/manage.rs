@@ -273,7 +273,7 @@ fn roles_and_permissions_are_printed_in_one_vocabulary() {
             &push_only,
             "flake show acme/app",
             1,
-            "lacks the permission \"read\"",
+            "the permission \"read\" (this one lacks it)",
         ),
         ("", "token list", 0, ",pull mint,"),
     ] {

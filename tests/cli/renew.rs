@@ -219,7 +219,10 @@ fn what_is_not_renewed_says_why_and_changes_nothing() {
     let token = token_of(&server, "ann", 90);
     let world = World::logged_in(&server, &token);
     let netrc = world.read("nix/netrc");
-    world.write(".config/nix/netrc", &format!("{netrc}nonsense\n"));
+    world.write(
+        ".config/nix/netrc",
+        &format!("{netrc}machine a.org login me password\n"),
+    );
     let there = tokens(&server, "ann");
     let run = world.fh(&["token", "renew"]).code(1);
     assert!(run.stderr.contains("cannot be parsed"), "{}", run.stderr);

@@ -181,14 +181,14 @@ async fn a_flake_is_opened_by_role_and_permission_together() {
             "private",
             Role::Write,
             push,
-            "the role write on acme/private (yours is write) and a token with the permission \"push\" (this one lacks it)",
+            "the role write on acme/private (yours is write) and a token with the permission \"write\" (this one lacks it)",
         ),
         (
             &none,
             "public",
             Role::Write,
             push,
-            "the role write on acme/public (you have none) and a token with the permission \"push\" (this one lacks it)",
+            "the role write on acme/public (you have none) and a token with the permission \"write\" (this one lacks it)",
         ),
     ] {
         let caller = self::caller(&server, token).await;
