@@ -62,7 +62,7 @@ pub use organizations::{
 pub use push::{
     BatchAnswer, CommitSummary, LOG_RECORD, LogAnswer, NAR_BATCH_MEDIA_TYPE,
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
-    PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
+    PushLimits, PushPath, PushPlan, PushRealisation, PushRequest, UploadNeed, part_count,
 };
 pub use reserved::{ReservedName, ReservedNameList};
 pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};

@@ -280,6 +280,7 @@ impl Opened {
             skip_signed_by: Vec::new(),
             dry_run: true,
             logs: Vec::new(),
+            realisations: Vec::new(),
         };
         client
             .plan_push(flake, &nothing, &telling(observer))

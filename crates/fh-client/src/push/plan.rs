@@ -32,6 +32,7 @@ pub(super) fn request(closure: &Closure, skip: &[PublicKey], dry_run: bool) -> P
         skip_signed_by: skip.iter().map(ToString::to_string).collect(),
         dry_run,
         logs: Vec::new(),
+        realisations: Vec::new(),
     }
 }
 

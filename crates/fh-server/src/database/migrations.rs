@@ -25,6 +25,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0013_logs_of_builders.sql"),
     include_str!("migrations/0014_upstream.sql"),
     include_str!("migrations/0015_voices.sql"),
+    include_str!("migrations/0016_realisations.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

@@ -29,6 +29,7 @@ mod narrowing;
 mod organizations;
 pub(crate) mod path;
 mod pushes;
+mod realisation;
 mod reasons;
 mod reserved_names;
 mod revocation;

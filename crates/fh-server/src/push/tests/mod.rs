@@ -167,6 +167,7 @@ pub(crate) fn request(items: &[&Item]) -> PushRequest {
         skip_signed_by: Vec::new(),
         dry_run: false,
         logs: Vec::new(),
+        realisations: Vec::new(),
     }
 }
 
