@@ -32,8 +32,10 @@ pub struct Derivation {
 /// What a derivation says of the path of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Output {
-    /// It is known: of an input-addressed output, or of one whose hash is fixed.
+    /// It follows from the derivation: of an input-addressed output.
     Known,
+    /// It follows from the hash that the content must have.
+    Fixed,
     /// It follows from the content, once that is built.
     Floating,
     /// It follows from inputs of which that is true.
@@ -64,7 +66,8 @@ impl Derivation {
                 (_, _, b"impure") => Output::Impure,
                 (true, true, b"") => Output::Deferred,
                 (true, false, b"") => Output::Floating,
-                _ => Output::Known,
+                (_, _, b"") => Output::Known,
+                _ => Output::Fixed,
             };
             outputs.insert(name, output);
             Ok(())
@@ -119,10 +122,12 @@ impl Derivation {
         outputs.any(|output| matches!(output, Output::Floating | Output::Deferred))
     }
 
-    /// Whether it may be what another derivation is resolved to: it has no derivation among its inputs.
+    /// Whether it may be what a derivation was resolved to whose outputs need realisations: it has no derivation among
+    /// its inputs.
     #[must_use]
-    pub const fn may_be_resolved(&self) -> bool {
-        !self.has_input_derivations
+    pub fn may_be_resolved(&self) -> bool {
+        let is_fixed = |output: &Output| matches!(output, Output::Fixed | Output::Impure);
+        !self.has_input_derivations && !self.outputs.values().any(is_fixed)
     }
 
     /// Whether `resolved` is what this derivation comes to when the placeholders for its inputs are replaced by some

@@ -22,16 +22,18 @@ fn what_needs_realisations() {
     let impure = r#"Derive([("out","","r:sha256","impure")],[],[],"s","b",[],[])"#;
     let addressed_by_text =
         r#"Derive([("out","","text:sha256","")],[],[],"s","b",[],[("a","\"\\\n")])"#;
-    for (text, needs) in [
-        (B, true),
-        (RESOLVED_B, true),
-        (C, true),
-        (RESOLVED_C, false),
-        (fixed, false),
-        (impure, false),
-        (addressed_by_text, true),
+    for (text, needs, may_be_resolved) in [
+        (B, true, false),
+        (RESOLVED_B, true, true),
+        (C, true, false),
+        (RESOLVED_C, false, true),
+        (fixed, false, false),
+        (impure, false, false),
+        (addressed_by_text, true, true),
     ] {
-        assert_eq!(parsed(text).needs_realisations(), needs, "{text}");
+        let derivation = parsed(text);
+        assert_eq!(derivation.needs_realisations(), needs, "{text}");
+        assert_eq!(derivation.may_be_resolved(), may_be_resolved, "{text}");
     }
 }
 

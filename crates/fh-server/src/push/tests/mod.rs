@@ -8,6 +8,7 @@ mod logs;
 mod parts;
 mod protocol;
 mod reading;
+pub(crate) mod realisations;
 mod removed;
 mod shares;
 
