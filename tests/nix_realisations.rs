@@ -159,55 +159,56 @@ fn what_a_command_builds_is_substituted_by_its_expression() {
     }
 }
 
-/// `nix copy` takes realisations along where it is given a derivation that the cache has as well, and up to 2.26 it checks their
-/// signatures.
+/// `nix copy` takes realisations along where it is given a derivation that the cache has as well, and up to 2.26 it checks
+/// their signatures.
 ///
 /// 2.34 substitutes a derivation's outputs *into* the cache that it is to copy from, and registers them there
 /// (`worker.store.registerDrvOutput` in `src/libstore/build/derivation-goal.cc`): it fails, as it does with any cache
-/// that is only read. Its paths come as paths.
+/// that is only read. Paths it copies as the others do.
 #[test]
 fn nix_copy_brings_realisations_along() {
     for nix in versions() {
         let world = World::new(nix, "copy");
-        let c = world.built("c");
-        let instantiate = [world.file(), "-A", "c"];
+        let (b, dev) = (world.built("b"), world.built("b.dev"));
+        let instantiate = [world.file(), "-A", "b"];
         let derivation = world.pusher.nix("nix-instantiate", instantiate).ok();
         let derivation = derivation.stdout.trim().to_owned();
-        let push = ["push", "acme/app", &c, &derivation];
+        let push = ["push", "acme/app", &b, &dev, &derivation];
         world.pusher.fh(push).ok();
 
         let store = ScratchStore::new().unwrap();
-        world.reader.copy(world.site.url(), &store.uri(), &c).ok();
-        assert!(store.physical(&c).symlink_metadata().is_ok());
+        world.reader.copy(world.site.url(), &store.uri(), &b).ok();
+        assert!(store.physical(&b).symlink_metadata().is_ok());
 
-        let store = ScratchStore::new().unwrap();
         let outputs = if nix.is_at_least(2, 13) {
             format!("{derivation}^*")
         } else {
             derivation
         };
-        let (from, to) = (world.site.url(), store.uri());
-        let copied = world.reader.nix(
-            "nix",
-            [
-                "copy",
-                "--from",
-                from,
-                "--to",
-                &to,
-                "--eval-store",
-                "auto",
-                &outputs,
-            ],
-        );
+        let from = world.site.url();
+        let copy = |store: &ScratchStore, options: &[&str]| {
+            let to = store.uri();
+            let mut words = vec!["copy", "--from", from, "--to", &to, "--eval-store", "auto"];
+            words.extend(options);
+            words.push(&outputs);
+            world.reader.nix("nix", words)
+        };
+        let store = ScratchStore::new().unwrap();
+        let copied = copy(&store, &[]);
         if nix.is_at_least(2, 27) && !copied.status.success() {
             copied.says(&["unable to upload"]);
             continue;
         }
         copied.ok();
         // What was copied is enough: nothing is asked of anybody.
-        let file = world.file();
-        let offline = ["--option", "substituters", "", "--file", file, "c"];
+        let offline = ["--option", "substituters", "", "--file", world.file(), "b"];
         world.reader.build(&store.uri(), &offline).ok();
+        // The paths prove themselves by their content, and the realisations by our signature alone.
+        if !nix.is_at_least(2, 27) {
+            let store = ScratchStore::new().unwrap();
+            copy(&store, &["--option", "trusted-public-keys", ""])
+                .failed()
+                .says(&["cannot register realisation"]);
+        }
     }
 }
