@@ -16,6 +16,7 @@ use super::{Lookup, Shared};
 use crate::access::View;
 use crate::database::DatabaseError;
 use crate::database::realisations::{self, Word};
+use crate::signatures::Signatures;
 
 impl Lookup {
     /// The realisation of an output as a view has it, in the form in which Nix reads it from a binary cache, signed. `None` where no slice
@@ -29,7 +30,7 @@ impl Lookup {
         let shared = Arc::clone(&self.shared);
         let seen_by = view.clone();
         let found = self.shared.database.read(move |connection| {
-            let judged = judge(connection, &seen_by, &output)?;
+            let judged = judge(connection, &seen_by, &output, &shared.signatures)?;
             let Some((claim, word)) = judged.winner() else {
                 return Ok(None);
             };
@@ -72,6 +73,7 @@ fn judge(
     connection: &Connection,
     view: &View,
     output: &DrvOutput,
+    signatures: &Signatures,
 ) -> Result<Judged<Word>, DatabaseError> {
     let mut paths: HashMap<StorePath, u32> = HashMap::new();
     let mut keys = TrustedKeys::new(connection);
@@ -82,7 +84,7 @@ fn judge(
         };
         let next = u32::try_from(paths.len()).unwrap_or(u32::MAX);
         let out_path = word.realisation.out_path.clone();
-        let mut trusted = keys.of(organization)?.iter();
+        let trusted = keys.of(organization)?;
         let claim = Claim {
             standing,
             organization,
@@ -91,7 +93,7 @@ fn judge(
             held: true,
             // To prove what a derivation comes to one has to build it.
             proven: false,
-            signed: trusted.any(|key| word.realisation.verify(key)),
+            signed: signatures.signed_realisation(&word.realisation, trusted),
             builder: word.builder,
             pusher: word.pusher_id,
             age: (word.row_id, 0),
