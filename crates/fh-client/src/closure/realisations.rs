@@ -14,9 +14,11 @@
 //! Invariants: a closure without such paths costs no process, and no more than a look at a few derivation files; what is
 //! told of a path is what Nix says of it.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::fs::File;
 use std::io::Read as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 
@@ -29,8 +31,12 @@ use crate::error::Error;
 /// A derivation file is no longer. Nix writes one of 1 MB for a package with thousands of dependencies.
 const LONGEST: u64 = 16 << 20;
 
-/// How many derivations of one name are read.
+/// How many derivations of one name are read, the newest first.
 const MOST_OF_A_NAME: usize = 1000;
+
+/// How many derivations are told that may have been resolved to that of a path: servers take 64 realisations of a path,
+/// and each has two keys.
+const MOST_ORIGINS: usize = 30;
 
 /// What Nix tells of the realisations of a closure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -289,6 +295,9 @@ impl Store {
                 if fits {
                     origins.push(candidate);
                 }
+                if origins.len() == MOST_ORIGINS {
+                    break;
+                }
             }
         }
         (needed || !origins.is_empty()).then(|| Realised {
@@ -311,7 +320,7 @@ impl Store {
         derivation
     }
 
-    /// The derivations of that name.
+    /// The derivations of that name, the newest first.
     fn of_name(&mut self, name: &str) -> Vec<StorePath> {
         let directory = &self.directory;
         let listed = self.listed.get_or_insert_with(|| {
@@ -327,7 +336,15 @@ impl Store {
             listed
         });
         let mut found = listed.get(name).cloned().unwrap_or_default();
-        found.sort();
+        // Nix sets the time of what a file holds to the same for all; not that of the file itself.
+        let changed = |path: &StorePath| {
+            let file = self.directory.join(path.to_string());
+            let times = file
+                .symlink_metadata()
+                .map(|it| (it.ctime(), it.ctime_nsec()));
+            times.unwrap_or_default()
+        };
+        found.sort_by_cached_key(|path| Reverse(changed(path)));
         found.truncate(MOST_OF_A_NAME);
         found
     }

@@ -17,9 +17,8 @@ use crate::database::upstream::Pusher;
 use crate::database::{contests, slices};
 use crate::error::ApiError;
 
-/// Realisations for each path of a request, at most: of every derivation that comes to it, under both forms of its key.
-/// More are nobody's in earnest.
-const MOST_OF_A_PATH: usize = 16;
+/// Realisations for each path of a request, at most: of the derivations that come to it, under both forms of its key.
+const MOST_OF_A_PATH: usize = 64;
 
 /// Checks that a request has not more realisations than its paths can have.
 ///

@@ -350,7 +350,7 @@ async fn bad_realisations_are_refused_with_their_push() {
             }],
             "more than 64 signatures",
         ),
-        (vec![good(&hashed); 17], "more than 16 for each path"),
+        (vec![good(&hashed); 65], "more than 64 for each path"),
     ] {
         let wanted = with_realisations(&[&x], realisations);
         let answer = scene.plan_answer("acme/app", &scene.ann, &wanted).await;
