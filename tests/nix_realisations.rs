@@ -13,8 +13,9 @@ use fh_testkit::nix::{Nix, ScratchStore, versions};
 use fh_testkit::server::TestServer;
 use nix::{Person, Site};
 
-/// What everybody here has in their nix.conf.
-const FEATURE: &str = "extra-experimental-features = ca-derivations";
+/// What everybody here has in their nix.conf. What is not there yet may come.
+const FEATURE: &str =
+    "extra-experimental-features = ca-derivations\nnarinfo-cache-negative-ttl = 0";
 
 /// `a` and `b` are content-addressed, and `b` needs `a`; `c` is not, and needs `b`; `d` is not, and needs `b` only while it
 /// is built: nothing of its closure has a content address.
