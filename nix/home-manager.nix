@@ -46,7 +46,17 @@ in
       type = types.nullOr types.str;
       default = null;
       example = "/run/user/1000/secrets/fh-token";
-      description = "A file with the token, outside of the Nix store. Without it, `fh login` stays to be run by hand.";
+      description = ''
+        A file with the token, outside of the Nix store. Without it, run `fh login --no-nix-conf`
+        yourself.
+      '';
+    };
+
+    netrcFile = mkOption {
+      type = types.str;
+      default = "${config.xdg.configHome}/nix/netrc";
+      defaultText = lib.literalExpression "\"\${config.xdg.configHome}/nix/netrc\"";
+      description = "The netrc that Nix reads. Entries of other hosts in it stay as they are.";
     };
   };
 
@@ -68,27 +78,23 @@ in
     nix.settings = {
       extra-substituters = cfg.substituters;
       extra-trusted-public-keys = cfg.publicKeys;
-      netrc-file = "${config.xdg.configHome}/nix/netrc";
+      netrc-file = cfg.netrcFile;
     };
 
     # Asks no server, and never fails the activation: a token that is not there yet is no reason to
     # leave a person without the rest of their home.
     home.activation.fhLogin = lib.mkIf (cfg.tokenFile != null) (
       lib.hm.dag.entryAfter [ "linkGeneration" ] ''
-        if [ -r ${lib.escapeShellArg cfg.tokenFile} ]; then
-          run ${cfg.package}/bin/fh login ${
-            lib.escapeShellArgs [
-              "--server=${cfg.server}"
-              "--token-file=${cfg.tokenFile}"
-              "--scope=user"
-              "--no-nix-conf"
-              "--offline"
-              "--yes"
-            ]
-          } || warnEcho "fh: the netrc was not written; run fh login by hand"
-        else
-          warnEcho ${lib.escapeShellArg "fh: there is no ${cfg.tokenFile} yet, so the netrc was not written"}
-        fi
+        run ${
+          lib.escapeShellArgs [
+            "${cfg.package}/bin/fh"
+            "login"
+            "--server=${cfg.server}"
+            "--token-file=${cfg.tokenFile}"
+            "--scope=user"
+            "--activation"
+          ]
+        } || warnEcho "fh: could not be run, so the netrc was not written"
       ''
     );
   };

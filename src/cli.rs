@@ -10,9 +10,9 @@ use std::str::FromStr;
 use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, CommandFactory, Parser};
-use uuid::Uuid;
 
 use crate::commands::Command;
+use crate::settings::ColorWhen;
 
 /// The options that every command takes.
 #[derive(Debug, Default, Args)]
@@ -41,6 +41,18 @@ pub(crate) struct GlobalOptions {
     /// Print JSON [env: FH_OUTPUT_JSON]
     #[arg(long, global = true, id = "json")]
     pub(crate) json: bool,
+
+    /// Show every column of a list, and ids in full
+    #[arg(long, global = true, id = "wide")]
+    pub(crate) wide: bool,
+
+    /// When to use colours; `auto` uses them on a terminal, unless NO_COLOR is set [default: auto]
+    #[arg(long, global = true, value_name = "WHEN", value_enum, id = "color")]
+    pub(crate) color: Option<ColorWhen>,
+
+    /// Show no progress and no notes; warnings and errors stay
+    #[arg(short, long, global = true, id = "quiet")]
+    pub(crate) quiet: bool,
 
     /// Show more of what is being done; repeat it for more [env: FH_VERBOSITY]
     #[arg(short, long, global = true, action = ArgAction::Count)]
@@ -105,6 +117,12 @@ fn without_server_options(command: clap::Command) -> clap::Command {
     command
         .arg(Arg::new("server").long("server").hide(true))
         .arg(
+            Arg::new("wide")
+                .long("wide")
+                .hide(true)
+                .action(ArgAction::SetTrue),
+        )
+        .arg(
             Arg::new("json")
                 .long("json")
                 .hide(true)
@@ -140,19 +158,8 @@ where
     })
 }
 
-/// Roles on flakes speak of reading and writing, the permissions of a token of pulling and pushing. People who mean
-/// the one say the other.
-pub(crate) const ROLE_WORDS: &[(&str, &str)] = &[("pull", "read"), ("push", "write")];
-pub(crate) const PERMISSION_WORDS: &[(&str, &str)] = &[("read", "pull"), ("write", "push")];
-
-/// A token's id; what is no such text is told without words of the library that reads it.
-pub(crate) fn token_id(text: &str) -> Result<Uuid, String> {
-    text.parse().map_err(|_| {
-        "expected the id of a token, as `fh token list` shows it: \
-         019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10"
-            .to_owned()
-    })
-}
+/// What people say for `read` and `write`, of roles on flakes and of permissions of tokens: other caches call them so.
+pub(crate) const OTHER_WORDS: &[(&str, &str)] = &[("pull", "read"), ("push", "write")];
 
 /// A number of things of which there has to be one.
 pub(crate) fn at_least_one(text: &str) -> Result<NonZeroUsize, String> {
@@ -165,16 +172,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_number_and_no_id_is_told_in_words() {
+    fn what_is_no_number_is_told_in_words() {
         for text in ["0", "", "-1", "1.5", "many", "99999999999999999999999"] {
             let error = at_least_one(text).unwrap_err();
             assert_eq!(error, "expected a whole number of at least 1", "{text:?}");
         }
         assert_eq!(at_least_one("16").unwrap().get(), 16);
-        for text in ["", "nonsense", "019353a8", "fh1_x"] {
-            let error = token_id(text).unwrap_err();
-            assert!(error.starts_with("expected the id of a token"), "{text:?}");
-        }
     }
 
     #[test]

@@ -12,15 +12,16 @@ use fh_client::{
     Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, Error as ClientError, FlakeHub,
     ServerEntry, ServerKind, ServerUrl, TokenStore,
 };
-use fh_conf::regular;
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 
+use crate::certificates;
 use crate::error::CommandError;
 use crate::interrupt::{self, Threads};
 use crate::keyring;
 use crate::output::Output;
 use crate::settings::{Chosen, Settings, TokenInEnvironment, WorkloadChoice, variables};
+use crate::similar;
 use crate::stored_token::StoredToken;
 use crate::token_source;
 
@@ -30,9 +31,6 @@ const RETRIES: u32 = 2;
 
 /// A token that ends within this time is looked at again in its file before it ends.
 const SHORT_LIFE: Duration = Duration::from_secs(24 * 3600);
-
-/// More than the certificates of all authorities there are.
-const CA_LIMIT: u64 = 16 * 1024 * 1024;
 
 /// What this program calls itself.
 const USER_AGENT: &str = concat!("fh/", env!("CARGO_PKG_VERSION"));
@@ -92,11 +90,17 @@ impl FoundToken {
             && fh_client::left_of(&self.token).is_some_and(|left| left < SHORT_LIFE)
     }
 
+    /// When it ends, as it says itself.
+    pub(crate) fn expires_at(&self) -> Option<OffsetDateTime> {
+        let end = UnverifiedTimes::read(self.token.expose_secret())?.exp?;
+        OffsetDateTime::from_unix_timestamp(end).ok()
+    }
+
     /// Whether it was stored and has ended since, as it says itself.
     fn has_ended(&self) -> bool {
         let stored = matches!(self.origin, TokenOrigin::Stored(_) | TokenOrigin::Keyring);
-        let end = UnverifiedTimes::read(self.token.expose_secret()).and_then(|times| times.exp);
-        stored && end.is_some_and(|end| end <= OffsetDateTime::now_utc().unix_timestamp())
+        let end = self.expires_at();
+        stored && end.is_some_and(|end| end <= OffsetDateTime::now_utc())
     }
 }
 
@@ -189,12 +193,32 @@ impl Context {
         })?;
         // A bare word would become an address; a server of that name was meant.
         if is_bare_word && given.trim() != "localhost" {
-            return Err(CommandError::usage(format!(
+            let error = CommandError::usage(format!(
                 "{origin} names {given:?}, and no server of that name is known"
-            ))
-            .hint("`fh server list` shows the known servers; name a new one by its address."));
+            ));
+            return Err(self
+                .with_server_meant(error, given)
+                .hint("`fh server list` shows the known servers; name a new one by its address."));
         }
         Ok(Selected::New(url))
+    }
+
+    /// A failure over a server that is not known, with the known one that was perhaps meant.
+    pub(crate) fn with_server_meant(&self, error: CommandError, given: &str) -> CommandError {
+        let given = without_scheme(given.trim());
+        // Numbers that differ in a few places are no slip.
+        if !given.bytes().any(|byte| byte.is_ascii_alphabetic()) {
+            return error;
+        }
+        let known = self.credentials().and_then(|stored| Ok(stored.list()?));
+        let names = known.unwrap_or_default().into_iter().flat_map(|entry| {
+            let address = without_scheme(entry.url.as_str()).to_owned();
+            [entry.name, address]
+        });
+        match similar::meant(given, names) {
+            Some(name) => error.hint(format!("Did you mean {name}?")),
+            None => error,
+        }
     }
 
     /// A server of `config.toml`.
@@ -326,38 +350,37 @@ impl Context {
     /// A client for a server, without a token.
     pub(crate) fn client_builder(&self, server: ServerUrl) -> Result<ClientBuilder, CommandError> {
         let output = self.output;
+        let of_server = self.server_ca_file(&server)?;
         let mut builder = ClientBuilder::new(server)
             .user_agent(USER_AGENT)
             .on_retry(Arc::new(move |event| output.trying_again(event)))
             .retries(RETRIES);
-        if let Some(pem) = self.ca_certificates()? {
+        if let Some(pem) = certificates::of_environment(&self.settings)? {
             builder = builder.ca_certificates(pem);
+        }
+        if let Some(path) = of_server {
+            builder = builder.ca_certificates(certificates::of_server(&self.settings, &path)?);
         }
         Ok(builder)
     }
 
-    /// The certificate authorities that are trusted besides the system's.
-    fn ca_certificates(&self) -> Result<Option<Vec<u8>>, CommandError> {
-        let Some(path) = &self.settings.ca_file else {
+    /// The PEM file with certificates that are trusted for a server besides the system's: the one that the command
+    /// names, else the one of its login.
+    pub(crate) fn server_ca_file(
+        &self,
+        server: &ServerUrl,
+    ) -> Result<Option<PathBuf>, CommandError> {
+        if !server.is_secure() {
+            return Ok(None);
+        }
+        if let Some(path) = &self.settings.server_ca_file {
+            return Ok(Some(path.clone()));
+        }
+        // Without a home directory there is no login.
+        let Ok(credentials) = self.credentials() else {
             return Ok(None);
         };
-        let failed = |path: &PathBuf, error| {
-            CommandError::file("read the certificate authorities in", path, error)
-                .hint("NIX_SSL_CERT_FILE or SSL_CERT_FILE names this file.")
-        };
-        // The library reads it whatever it is. That it is not there is the library's business.
-        if let Some(theirs) = self
-            .settings
-            .tls_ca_file
-            .as_ref()
-            .filter(|&file| file != path)
-        {
-            regular::read(theirs, CA_LIMIT).map_err(|error| failed(theirs, error))?;
-        }
-        let pem = regular::read(path, CA_LIMIT);
-        pem.and_then(|pem| pem.ok_or_else(regular::missing))
-            .map(Some)
-            .map_err(|error| failed(path, error))
+        Ok(credentials.load()?.ca_file(server).map(PathBuf::from))
     }
 
     /// A client for the server that is meant, with its token where there is one.
@@ -373,10 +396,9 @@ impl Context {
             return Ok(client);
         }
         let server = client.base_url();
-        Err(
-            CommandError::failed(format!("you are not logged in to {server}"))
-                .hint(format!("Log in: `fh login --server {server}`")),
-        )
+        let error = CommandError::failed(format!("you are not logged in to {server}"));
+        let error = self.with_server_meant(error, server.as_str());
+        Err(error.hint(format!("Log in: `fh login --server {server}`")))
     }
 
     fn client_speaking(&self, eager: bool) -> Result<Client, CommandError> {
@@ -452,7 +474,7 @@ impl Context {
 
     fn connections(&self) -> Result<Connections, CommandError> {
         Ok(Connections {
-            ca_certificates: self.ca_certificates()?,
+            ca_certificates: certificates::of_environment(&self.settings)?,
             user_agent: Some(USER_AGENT.to_owned()),
         })
     }
@@ -536,6 +558,12 @@ impl Context {
     ) -> Result<T, CommandError> {
         interrupt::run(Threads::One, || hint, future)
     }
+}
+
+fn without_scheme(address: &str) -> &str {
+    address
+        .split_once("://")
+        .map_or(address, |(_, address)| address)
 }
 
 /// No server is named and none is known.

@@ -18,6 +18,7 @@ use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
+use fh_api::{FlakeName, Name};
 pub(crate) use hints::PROXY_LIMIT;
 
 use crate::output::printable;
@@ -64,11 +65,27 @@ impl Status {
     }
 }
 
+/// What a request named, for who looks for a slip in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Named {
+    /// A flake.
+    Flake(FlakeName),
+    /// An organisation.
+    Organization(Name),
+    /// An account.
+    User(Name),
+    /// A team of an organisation.
+    Team(Name, Name),
+    /// A trust policy of an organisation.
+    Policy(Name, Name),
+}
+
 /// Why a command did not do what it was asked.
 pub(crate) struct CommandError {
     status: Status,
     error: anyhow::Error,
     hints: Vec<String>,
+    named: Vec<Named>,
 }
 
 impl CommandError {
@@ -77,6 +94,7 @@ impl CommandError {
             status,
             error: error.into(),
             hints: Vec::new(),
+            named: Vec::new(),
         }
     }
 
@@ -144,6 +162,23 @@ impl CommandError {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Adds what to do before all else.
+    pub(crate) fn first_hint(mut self, hint: String) -> Self {
+        self.hints.insert(0, hint);
+        self
+    }
+
+    /// Remembers what was named otherwise than by the address of the request.
+    pub(crate) fn naming(mut self, named: Named) -> Self {
+        self.named.push(named);
+        self
+    }
+
+    /// What was named otherwise than by the address of the request.
+    pub(crate) fn named(&self) -> &[Named] {
+        &self.named
     }
 
     /// Says something else about what to do next.

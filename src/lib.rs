@@ -7,6 +7,8 @@
 //!                                      error (message, causes, hint, exit code), output
 //! ```
 
+mod advice;
+mod certificates;
 mod cli;
 mod commands;
 mod completion;
@@ -18,20 +20,22 @@ mod logging;
 mod output;
 mod settings;
 mod setup;
+mod similar;
 mod stored_token;
 mod terminal;
 mod token_source;
 
 use std::ffi::OsString;
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::FromArgMatches;
+use clap::{ColorChoice, FromArgMatches, ValueEnum as _};
 
 use crate::cli::Cli;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::settings::{Environment, Settings};
+use crate::settings::{ColorWhen, Environment, Settings};
 
 /// Runs the program on the arguments and the environment of this process.
 #[must_use]
@@ -43,10 +47,11 @@ pub fn main() -> ExitCode {
     if let Some(code) = completion::respond(&environment) {
         return code;
     }
-    let color = settings::stderr_color(&environment);
+    let when = color_when(std::env::args_os());
+    let color = settings::shows_color(when, std::io::stderr().is_terminal(), &environment);
     // Also where the command line or a variable cannot be understood.
     let json = wants_json(std::env::args_os(), &environment);
-    match run(std::env::args_os(), environment) {
+    match run(std::env::args_os(), when, environment) {
         Ok(code) => code,
         Err(error) => {
             if let Some(text) = error.json().filter(|_| json) {
@@ -66,6 +71,25 @@ fn wants_json(arguments: impl Iterator<Item = OsString>, environment: &Environme
         || environment
             .switch(&settings::variables::FH_OUTPUT_JSON)
             .unwrap_or(false)
+}
+
+/// When colours are shown, as the command line says, also where it cannot be understood.
+fn color_when(arguments: impl Iterator<Item = OsString>) -> ColorWhen {
+    let mut own = arguments.take_while(|argument| argument != "--");
+    let mut when = ColorWhen::default();
+    while let Some(argument) = own.next() {
+        let value = match argument
+            .to_str()
+            .and_then(|text| text.strip_prefix("--color"))
+        {
+            Some("") => own.next().and_then(|next| next.into_string().ok()),
+            Some(rest) => rest.strip_prefix('=').map(str::to_owned),
+            None => None,
+        };
+        let said = value.and_then(|value| ColorWhen::from_str(&value, false).ok());
+        when = said.unwrap_or(when);
+    }
+    when
 }
 
 /// Where this is the hook of a `fh push --watch-exec`: tells it what Nix has built. A build waits for
@@ -89,22 +113,56 @@ fn hook(environment: &Environment) -> Option<ExitCode> {
     Some(ExitCode::SUCCESS)
 }
 
+/// A path that means the same file in any directory.
+fn absolute(path: &PathBuf) -> Result<PathBuf, CommandError> {
+    std::path::absolute(path).map_err(|error| CommandError::file("find", path, error))
+}
+
 fn run(
     arguments: impl IntoIterator<Item = OsString>,
+    color: ColorWhen,
     environment: Environment,
 ) -> Result<ExitCode, CommandError> {
-    let matches = cli::command().try_get_matches_from(arguments)?;
+    let command = cli::command().color(match color {
+        ColorWhen::Auto => ColorChoice::Auto,
+        ColorWhen::Always => ColorChoice::Always,
+        ColorWhen::Never => ColorChoice::Never,
+    });
+    let matches = command.try_get_matches_from(arguments)?;
     let cli = Cli::from_arg_matches(&matches)?;
     let mut global = cli.global;
     global.server = global.server.or(cli.command.server().cloned());
-    let settings = Settings::resolve(global, environment)?;
+    let mut settings = Settings::resolve(global, environment)?;
+    settings.server_ca_file = cli.command.ca_file().map(absolute).transpose()?;
     let context = Context::new(settings);
     let names_its_token = cli.command.names_its_token();
     commands::run(cli.command, &context).map_err(|error| {
+        let error = advice::added(error, &context);
         if names_its_token {
             error
         } else {
             context.naming_variable(error)
         }
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_says_when_colours_are_shown() {
+        for (typed, expected) in [
+            ("fh list flakes", ColorWhen::Auto),
+            ("fh --color never list", ColorWhen::Never),
+            ("fh list --color=always nonsense", ColorWhen::Always),
+            ("fh --color never list --color auto", ColorWhen::Auto),
+            ("fh --color purple --color", ColorWhen::Auto),
+            ("fh push --watch-exec -- ls --color=never", ColorWhen::Auto),
+            ("fh --colorful=never --color-never", ColorWhen::Auto),
+        ] {
+            let words = typed.split(' ').map(OsString::from);
+            assert_eq!(color_when(words), expected, "{typed}");
+        }
+    }
 }

@@ -73,8 +73,27 @@ pub(crate) async fn ask(prompt: &str) -> Result<String, CommandError> {
 /// # Errors
 /// A failure where there is no terminal to ask on, or it was closed.
 pub(crate) async fn confirm(question: &str, default: bool) -> Result<bool, CommandError> {
-    let terminal = open()?;
     let choice = if default { "[Y/n]" } else { "[y/N]" };
+    ask_until(question, choice, default, None).await
+}
+
+/// The same of changes, where `d` shows them as a diff, and asks again. Enter alone is yes.
+///
+/// # Errors
+/// Those of [`confirm`].
+pub(crate) async fn confirm_changes(question: &str, show: &dyn Fn()) -> Result<bool, CommandError> {
+    let choice = "[Y/n, d shows the diff]";
+    ask_until(question, choice, true, Some(show)).await
+}
+
+/// Asks until the answer is one of the choices.
+async fn ask_until(
+    question: &str,
+    choice: &str,
+    default: bool,
+    show: Option<&dyn Fn()>,
+) -> Result<bool, CommandError> {
+    let terminal = open()?;
     loop {
         (&*terminal)
             .write_all(format!("{question} {choice} ").as_bytes())
@@ -85,6 +104,11 @@ pub(crate) async fn confirm(question: &str, default: bool) -> Result<bool, Comma
             "" => return Ok(default),
             "y" | "yes" => return Ok(true),
             "n" | "no" => return Ok(false),
+            "d" | "diff" => {
+                if let Some(show) = show {
+                    show();
+                }
+            }
             _ => {}
         }
     }

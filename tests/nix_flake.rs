@@ -6,12 +6,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod nixos;
+
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fh_testkit::nix::{Home, Nix, versions};
+use fh_testkit::nix::{Home, versions};
+use nixos::{CLIENT, LATE, evaluate, newest, nix_conf, token_of, with_real_fh};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -29,44 +32,6 @@ const SOURCES: &[&str] = &[
     "tests",
     "xtask",
 ];
-
-const CLIENT: &str = r#"
-  programs.fh = {
-    enable = true;
-    server = "https://cache.example.org";
-    publicKeys = [ "cache.example.org-1:AAAA" "cache.example.org-2:BBBB" ];
-    tokenFile = "/run/secrets/fh-token";
-  };
-"#;
-
-/// A machine's (or a person's) configuration, evaluated, as JSON.
-fn evaluate(nix: &Nix, kind: &str, module: &str, wanted: &str) -> Result<Value, String> {
-    let home = Home::new().unwrap();
-    let evaluate = fh_testkit::workspace().join("tests/nixos/evaluate.nix");
-    let expression = format!(
-        "let config = import {} {{ kind = \"{kind}\"; module = {{ {module} }}; }}; in {wanted}",
-        evaluate.display()
-    );
-    nix.run(
-        "nix-instantiate",
-        &home,
-        // The configuration file of the server really goes to the store.
-        [
-            "--eval",
-            "--strict",
-            "--json",
-            "--read-write-mode",
-            "--expr",
-            &expression,
-        ],
-    )
-    .map(|text| serde_json::from_str(&text).unwrap())
-    .map_err(|error| format!("{error:#}"))
-}
-
-fn newest() -> &'static Nix {
-    versions().last().unwrap()
-}
 
 /// A copy of the flake.
 fn flake() -> TempDir {
@@ -186,6 +151,33 @@ fn what_would_leak_or_not_work_is_refused_by_name() {
     let refused = evaluate(nix, "nixos", &keyless, "config.nix").unwrap_err();
     assert!(refused.contains("publicKeys is empty"), "{refused}");
 
+    let tokenless = CLIENT.replace(
+        "tokenFile = \"/run/secrets/fh-token\";",
+        "activation = true;",
+    );
+    let refused = evaluate(nix, "nixos", &tokenless, "config.nix").unwrap_err();
+    assert!(refused.contains("set programs.fh.tokenFile"), "{refused}");
+
+    // What the service could not use.
+    for (setting, told) in [
+        (
+            "tls-certificate = \"/etc/fh/c.pem\";",
+            "set them in services.fh.tls",
+        ),
+        (
+            "tls-key = \"/etc/fh/k.pem\";",
+            "set them in services.fh.tls",
+        ),
+        (
+            "data-dir = \"/srv/fh\";",
+            "may write only to /var/lib/fh-server",
+        ),
+    ] {
+        let module = format!("services.fh = {{ enable = true; settings = {{ {setting} }}; }};");
+        let refused = evaluate(nix, "nixos", &module, "config.networking").unwrap_err();
+        assert!(refused.contains(told), "{setting}: {refused}");
+    }
+
     let misspelt = CLIENT.replace("tokenFile", "token-file");
     let refused = evaluate(nix, "nixos", &misspelt, "config.programs.fh").unwrap_err();
     assert!(
@@ -238,13 +230,7 @@ fn the_service_puts_the_token_into_the_netrc_and_changes_nothing_the_second_time
     std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_fh"), path("bin/fh")).unwrap();
     let others = "machine other.example login me password mine\n";
     fs::write(path("etc-nix/netrc"), others).unwrap();
-    // As one of that server's looks: nobody is asked whether it is good.
-    let claims = json!({
-        "iss": "https://cache.example.org", "aud": "urn:fh:x", "iat": 0, "nbf": 0, "exp": 32_503_680_000_i64,
-        "sub": "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10", "jti": "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d11",
-    });
-    let claims = data_encoding::BASE64URL_NOPAD.encode(claims.to_string().as_bytes());
-    let token = format!("fh1_of.{claims}.machine");
+    let token = token_of("https://cache.example.org", LATE, "machine");
     let token = token.as_str();
     fs::write(path("token"), token).unwrap();
     let module = CLIENT.replace("/run/secrets/fh-token", path("token").to_str().unwrap());
@@ -256,16 +242,7 @@ fn the_service_puts_the_token_into_the_netrc_and_changes_nothing_the_second_time
     let wanted = "{ inherit (config.nix) settings; \
         start = config.systemd.services.fh-login.serviceConfig.ExecStart; }";
     let config = evaluate(newest(), "nixos", &module, wanted).unwrap();
-    // As NixOS writes it, beside the netrc.
-    let mut conf = String::new();
-    for (name, value) in config["settings"].as_object().unwrap() {
-        let words: Vec<&str> = match value {
-            Value::Array(words) => words.iter().filter_map(Value::as_str).collect(),
-            word => vec![word.as_str().unwrap()],
-        };
-        writeln!(conf, "{name} = {}", words.join(" ")).unwrap();
-    }
-    fs::write(path("etc-nix/nix.conf"), conf).unwrap();
+    fs::write(path("etc-nix/nix.conf"), nix_conf(&config["settings"])).unwrap();
     let run = || {
         let output = Command::new("/bin/sh")
             .arg("-c")
@@ -294,8 +271,8 @@ fn the_service_puts_the_token_into_the_netrc_and_changes_nothing_the_second_time
     assert_eq!(run(), first);
 }
 
-/// One unit as systemd's own text, written below `directory`.
-fn write_unit(directory: &Path, name: &str, unit: &Value, program: &str) -> PathBuf {
+/// One unit as systemd's own text, written below `directory` as NixOS writes it: each value as it is.
+fn write_unit(directory: &Path, name: &str, unit: &Value) -> PathBuf {
     let mut text = String::from("[Unit]\n");
     let line = |text: &mut String, key: &str, value: &Value| {
         let all = match value {
@@ -308,13 +285,11 @@ fn write_unit(directory: &Path, name: &str, unit: &Value, program: &str) -> Path
                 other => other.to_string(),
             };
             // The packages are not built here: what they hold is replaced.
-            let value = [("/bin/fh", program), ("/bin/kill", "/bin/kill")]
-                .iter()
-                .find_map(|(tool, stand_in)| {
-                    let (_, rest) = value.split_once(tool)?;
-                    Some(format!("{stand_in}{}", rest.replace('\'', "")))
-                })
-                .unwrap_or(value);
+            let value = match value.split_once("/bin/kill") {
+                Some((_, arguments)) => format!("/bin/kill{arguments}"),
+                None if value.contains("/bin/fh ") => with_real_fh(&value),
+                None => value,
+            };
             writeln!(text, "{key}={value}").unwrap();
         }
     };
@@ -335,42 +310,199 @@ fn write_unit(directory: &Path, name: &str, unit: &Value, program: &str) -> Path
     path
 }
 
+/// The words of the command that systemd would run, as it prints them for a shell.
+fn words_of_start(dump: &str) -> Vec<String> {
+    let (_, start) = dump.split_once("-> ExecStart:").unwrap();
+    let (_, command) = start.split_once("Command Line: ").unwrap();
+    let script = format!("printf '%s\\0' {}", command.lines().next().unwrap());
+    let printed = Command::new("/bin/sh").arg("-c").arg(script).output();
+    let printed = String::from_utf8(printed.unwrap().stdout).unwrap();
+    // It replaces variables only when it runs the command.
+    let words = printed.split_terminator('\0');
+    words.map(|word| word.replace("$$", "$")).collect()
+}
+
+/// Paths with what means something to systemd, in each of the places where the modules write them.
 #[test]
-fn systemd_understands_the_units_and_finds_the_server_well_confined() {
+fn systemd_reads_the_paths_that_were_written() {
+    let Some(analyze) = systemd_analyze() else {
+        return;
+    };
+    for path in [
+        "/srv/plain",
+        "/srv/two words",
+        "/srv/100%/%h",
+        "/srv/$HOME/${x}",
+        "/srv/a:b/it's;#",
+        "/srv/back\\slash \"quoted\"",
+    ] {
+        let text = path
+            .replace('\\', "\\\\")
+            .replace('"', "\\\"")
+            .replace('$', "\\$");
+        let client = CLIENT.replace("/run/secrets/fh-token", &format!("{text}/token"));
+        for group in ["null", "\"acme\""] {
+            let module = format!(
+                "{client} programs.fh.netrcFile = \"{text}/netrc\"; services.fh = {{ enable = true; tls = {{ certificateFile = \"{text}/c.pem\"; \
+                 keyFile = \"{text}/k.pem\"; group = {group}; }}; }};"
+            );
+            let wanted = "{ inherit (config.systemd) services paths; }";
+            let systemd = evaluate(newest(), "nixos", &module, wanted).unwrap();
+            let directory = tempfile::tempdir().unwrap();
+            let dump = |name: &str| {
+                let unit = write_unit(directory.path(), name, &systemd["services"][name]);
+                let verified = Command::new(&analyze)
+                    .args(["verify", "--man=no", "--recursive-errors=no"])
+                    .arg(&unit)
+                    .output()
+                    .unwrap();
+                let said = String::from_utf8_lossy(&verified.stderr).into_owned();
+                // Specifiers that cannot be resolved, and words that end too early, are told here.
+                assert!(
+                    verified.status.success() && !said.contains(name),
+                    "{path}: {said}"
+                );
+                let dumped = Command::new(&analyze)
+                    .args(["verify", "--man=no", "--recursive-errors=no"])
+                    .arg(&unit)
+                    .env("SYSTEMD_LOG_LEVEL", "debug")
+                    .output()
+                    .unwrap();
+                String::from_utf8_lossy(&dumped.stdout).into_owned()
+            };
+            let server = words_of_start(&dump("fh-server"));
+            let tls = if group == "null" {
+                // Copies of the start, below the directory that `%d` stands for.
+                let credentials =
+                    &systemd["services"]["fh-server"]["serviceConfig"]["LoadCredential"];
+                let path = path.replace('%', "%%");
+                let expected = json!([
+                    format!("tls-certificate:{path}/c.pem"),
+                    format!("tls-key:{path}/k.pem"),
+                ]);
+                assert_eq!(credentials, &expected);
+                ["certificate", "key"]
+                    .map(|file| format!("/run/credentials/fh-server.service/tls-{file}"))
+            } else {
+                ["c.pem", "k.pem"].map(|file| format!("{path}/{file}"))
+            };
+            let [certificate, key] = tls.each_ref().map(String::as_str);
+            assert_eq!(
+                server[4..],
+                ["--tls-certificate", certificate, "--tls-key", key]
+            );
+            let dumped = dump("fh-login");
+            assert!(
+                dumped.contains(&format!("ReadWritePaths: {path}\n")),
+                "{dumped}"
+            );
+            let login = words_of_start(&dumped);
+            assert_eq!(login[3], format!("--token-file={path}/token"));
+            // These have no words, so quotes would be a part of the path.
+            let token = format!("{}/token", path.replace('%', "%%"));
+            assert_eq!(
+                systemd["services"]["fh-login"]["unitConfig"]["ConditionPathExists"],
+                token
+            );
+            assert_eq!(
+                systemd["paths"]["fh-login"]["pathConfig"]["PathChanged"],
+                token
+            );
+        }
+    }
+}
+
+/// What is open in the firewall is what the server listens on, and a low port can be bound.
+#[test]
+fn the_firewall_opens_where_the_server_listens() {
+    let nobody: &[u16] = &[];
+    for (options, open, low) in [
+        ("address = \"[::]\"; port = 443;", &[443][..], true),
+        ("address = \"0.0.0.0\";", &[8484], false),
+        (
+            "address = \"[::]\"; settings.listen = [ \"0.0.0.0:9443\" ];",
+            &[9443],
+            false,
+        ),
+        (
+            "settings.listen = [ \"0.0.0.0:443\" \"[::]:443\" \"[::]:8443\" ];",
+            &[443, 8443],
+            true,
+        ),
+        (
+            "port = 443; settings.listen = [ \"192.0.2.1:8484\" ];",
+            &[8484],
+            false,
+        ),
+        // Nobody reaches these from elsewhere.
+        ("", nobody, false),
+        (
+            "settings.listen = [ \"127.0.0.1:80\" \"[::1]:80\" ];",
+            nobody,
+            true,
+        ),
+        (
+            "settings.listen = [ \"unix:/run/fh-server/fh.sock\" ];",
+            nobody,
+            false,
+        ),
+        (
+            "settings.listen = [ \"unix:/run/fh-server/a:80\" \"[::]:8080\" ];",
+            &[8080],
+            false,
+        ),
+        ("address = \"[::]\"; port = 0;", nobody, false),
+        // The metrics are for whoever asks.
+        (
+            "address = \"[::]\"; settings.metrics-listen = \"0.0.0.0:94\";",
+            &[8484],
+            true,
+        ),
+    ] {
+        let module = format!("services.fh = {{ enable = true; openFirewall = true; {options} }};");
+        let wanted = "{ inherit (config) warnings; open = config.networking.firewall.allowedTCPPorts; \
+            capabilities = config.systemd.services.fh-server.serviceConfig.AmbientCapabilities; }";
+        let config = evaluate(newest(), "nixos", &module, wanted).unwrap();
+        assert_eq!(config["open"], json!(open), "{options}");
+        let bound = config["capabilities"].as_array().unwrap().len();
+        assert_eq!(bound, usize::from(low), "{options}");
+        let warned = config["warnings"].to_string();
+        assert_eq!(
+            warned.contains("opens no port"),
+            open.is_empty(),
+            "{options}: {warned}"
+        );
+        let closed = module.replace("openFirewall = true;", "");
+        let config = evaluate(newest(), "nixos", &closed, wanted).unwrap();
+        assert_eq!(config["open"], json!(nobody), "{options}");
+        assert_eq!(config["warnings"], json!([]), "{options}");
+    }
+}
+
+fn systemd_analyze() -> Option<PathBuf> {
     let search = std::env::var_os("PATH").unwrap_or_default();
-    let Some(analyze) = fh_testkit::find_program("systemd-analyze", &search) else {
+    let found = fh_testkit::find_program("systemd-analyze", &search);
+    if found.is_none() {
         fh_testkit::skipped(
             "systemd-analyze is not here: the units of the NixOS modules were not verified (Debian: systemd)",
         );
+    }
+    found
+}
+
+#[test]
+fn systemd_finds_the_server_well_confined() {
+    let Some(analyze) = systemd_analyze() else {
         return;
     };
-    let module = format!(
-        "{CLIENT} services.fh = {{ enable = true; port = 443; \
-         tls = {{ certificateFile = \"/etc/fh/c.pem\"; keyFile = \"/etc/fh/k.pem\"; }}; }};"
-    );
-    let services = evaluate(newest(), "nixos", &module, "config.systemd.services").unwrap();
+    let module = "services.fh = { enable = true; port = 443; \
+         tls = { certificateFile = \"/etc/fh/c.pem\"; keyFile = \"/etc/fh/k.pem\"; }; };";
+    let services = evaluate(newest(), "nixos", module, "config.systemd.services").unwrap();
     let directory = tempfile::tempdir().unwrap();
-    for name in ["fh-login", "fh-server"] {
-        let unit = write_unit(
-            directory.path(),
-            name,
-            &services[name],
-            env!("CARGO_BIN_EXE_fh"),
-        );
-        let verified = Command::new(&analyze)
-            .args(["verify", "--man=no", "--recursive-errors=no"])
-            .arg(&unit)
-            .output()
-            .unwrap();
-        let said = String::from_utf8_lossy(&verified.stderr).into_owned();
-        assert!(
-            verified.status.success() && !said.contains(name),
-            "{name}: {said}"
-        );
-    }
+    let unit = write_unit(directory.path(), "fh-server", &services["fh-server"]);
     let judged = Command::new(&analyze)
         .args(["security", "--offline=yes", "--threshold=20"])
-        .arg(directory.path().join("fh-server.service"))
+        .arg(unit)
         .output()
         .unwrap();
     assert!(

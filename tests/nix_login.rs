@@ -32,8 +32,20 @@ fn open(path: &Path, mode: u32) {
 
 /// Runs `fh` as nobody, against the daemon, with the machine's files that the daemon has.
 fn as_nobody(nix: &Nix, home: &Home, daemon: &Daemon, arguments: &[&str]) -> Output {
+    as_nobody_with(nix, home, daemon, None, arguments)
+}
+
+/// The same with NIX_CONFIG.
+fn as_nobody_with(
+    nix: &Nix,
+    home: &Home,
+    daemon: &Daemon,
+    variable: Option<&str>,
+    arguments: &[&str],
+) -> Output {
     Command::new(assert_cmd::cargo::cargo_bin!("fh"))
         .env_clear()
+        .envs(variable.map(|text| ("NIX_CONFIG", text)))
         .envs(home.environment())
         .env("PATH", nix.search_path())
         .env("NIX_REMOTE", daemon.uri())
@@ -123,5 +135,74 @@ fn a_user_whom_the_daemon_does_not_trust_is_told_the_one_command() {
         let report = json(&as_nobody(nix, &home, &daemon, &login));
         assert_eq!(report["administrator_command"], Value::Null);
         assert_eq!(report["warnings"].as_array().unwrap().len(), 0, "{report}");
+
+        // Of the user's own variable the daemon heeds which substituters are left out, and neither keys nor
+        // netrc: `fh doctor` says what applies.
+        let netrc = machine.join("netrc").display().to_string();
+        for (variable, check, outcome, words) in [
+            (None, "substituter", "ok", "Nix asks"),
+            (
+                Some("substituters = https://other.invalid"),
+                "substituter",
+                "failed",
+                "`substituters` in NIX_CONFIG replaces",
+            ),
+            (Some("trusted-public-keys ="), "keys", "ok", "Nix trusts"),
+            (
+                Some("netrc-file = /nonexistent/netrc"),
+                "netrc",
+                "skipped",
+                netrc.as_str(),
+            ),
+        ] {
+            let doctor = ["doctor", "--json"];
+            let output = as_nobody_with(nix, &home, &daemon, variable, &doctor);
+            let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+            let mut checks = report["checks"].as_array().unwrap().iter();
+            let found = checks.find(|found| found["check"] == check).unwrap();
+            assert_eq!(found["outcome"], outcome, "{variable:?}: {report:#}");
+            let about = found["about"].as_str().unwrap();
+            assert!(about.contains(words), "{variable:?}: {report:#}");
+        }
+    }
+}
+
+#[test]
+fn a_netrc_that_nix_config_names_where_nothing_may_be_written_is_refused() {
+    if !rustix::process::geteuid().is_root() {
+        fh_testkit::skipped("a file that somebody else may not write: only root can be two people");
+        return;
+    }
+    let server = TestServer::start().unwrap();
+    for nix in versions() {
+        let daemon = Daemon::start(nix, "allowed-users = *").unwrap();
+        open(daemon.store().root(), 0o755);
+        open(daemon.home().path(), 0o755);
+        let home = Home::new().unwrap();
+        std::fs::write(home.path().join("token"), server.admin_token()).unwrap();
+        give_away(home.path());
+        let login = ["login", "--server", server.url(), "--token-file", "token"];
+        let closed = daemon.home().path().join("closed");
+        std::fs::create_dir(&closed).unwrap();
+        for netrc in ["netrc", "deeper/netrc"].map(|name| closed.join(name)) {
+            let variable = format!("netrc-file = {}", netrc.display());
+            let output = as_nobody_with(nix, &home, &daemon, Some(&variable), &login);
+            let said = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(1), "{said}");
+            let words = format!(
+                "Nix reads {} because of `netrc-file` in NIX_CONFIG. Let it name a file that you may write",
+                netrc.display()
+            );
+            assert!(
+                said.contains(&words) && said.contains("Nothing was changed."),
+                "{said}"
+            );
+            assert!(!home.config().join("fh/tokens").exists());
+        }
+        let mine = format!("netrc-file = {}", home.path().join("ci/netrc").display());
+        let output = as_nobody_with(nix, &home, &daemon, Some(&mine), &login);
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{said}");
+        assert!(home.path().join("ci/netrc").exists());
     }
 }

@@ -124,7 +124,7 @@ fn a_token_for_a_closure_reads_that_closure_alone() {
             world.one.top(),
         ])
         .code(1)
-        .says(&["pull and mint"]);
+        .says(&["read and mint"]);
     // What was never pushed cannot be named.
     let never = Built::new("never pushed");
     world

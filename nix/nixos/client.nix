@@ -1,8 +1,9 @@
 # `programs.fh`: Nix on this machine substitutes from a server of `fh`.
 #
-# On NixOS nix.conf lies in the store, so the module says what `fh login` would write there, and a
-# service puts the token into the netrc that Nix reads. That service asks no server and uses no
-# network: it cannot keep a machine from booting, and it may run again at any time.
+# On NixOS nix.conf lies in the store, so the module says what `fh login` would write there. A service
+# puts the token into the netrc that Nix reads; with `activation`, the activation of a configuration does
+# it too. Both ask no server and use no network: they cannot keep a machine from booting, and they may run
+# at any time, also at the same time.
 { packages }:
 {
   config,
@@ -13,7 +14,16 @@
 let
   cfg = config.programs.fh;
   inherit (lib) mkOption types;
-  netrcDirectory = builtins.dirOf cfg.netrcFile;
+  unit = import ./systemd.nix;
+  hasToken = cfg.tokenFile != null;
+  # What both of them keep for themselves: this token, and what was added to the netrc.
+  state = "/var/lib/fh-login";
+  login = [
+    "login"
+    "--server=${cfg.server}"
+    "--token-file=${cfg.tokenFile}"
+    "--scope=system"
+  ];
 in
 {
   options.programs.fh = {
@@ -69,6 +79,17 @@ in
       '';
     };
 
+    activation = mkOption {
+      type = types.bool;
+      default = false;
+      description = ''
+        Whether the activation of a configuration writes the token into the netrc too. Then Nix can
+        substitute from the server as soon as `nixos-rebuild switch` gets to it, and one line tells
+        what was done. It never makes an activation fail. A token that comes later is written by the
+        service.
+      '';
+    };
+
     netrcFile = mkOption {
       type = types.str;
       default = "/etc/nix/netrc";
@@ -81,6 +102,10 @@ in
       {
         assertion = cfg.tokenFile == null || !(lib.hasPrefix builtins.storeDir cfg.tokenFile);
         message = "programs.fh.tokenFile is in the Nix store, which everybody can read: name a file outside of it, as a string";
+      }
+      {
+        assertion = cfg.activation -> hasToken;
+        message = "programs.fh.activation has nothing to write: set programs.fh.tokenFile";
       }
       {
         assertion = cfg.publicKeys != [ ];
@@ -97,7 +122,21 @@ in
       netrc-file = cfg.netrcFile;
     };
 
-    systemd.services.fh-login = lib.mkIf (cfg.tokenFile != null) {
+    # Behind what links nix.conf and what decrypts the secrets of sops-nix; those of agenix are there
+    # before `etc`. Nothing of whoever starts an activation counts but these two variables.
+    system.activationScripts.fh-login = lib.mkIf (cfg.activation && hasToken) {
+      deps = [
+        "etc"
+      ]
+      ++ lib.optionals (config.system.activationScripts ? setupSecrets) [ "setupSecrets" ];
+      text = ''
+        env -i NIX_CONF_DIR=/etc/nix XDG_CONFIG_HOME=${state} ${
+          lib.escapeShellArgs ([ "${cfg.package}/bin/fh" ] ++ login ++ [ "--activation" ])
+        } || echo "fh: could not be run, so the netrc was not written" >&2
+      '';
+    };
+
+    systemd.services.fh-login = lib.mkIf hasToken {
       description = "Token of fh in the netrc that Nix reads";
       # Wanted, not required: if it fails, Nix works on without this server's private flakes.
       wantedBy = [
@@ -105,28 +144,29 @@ in
         "nix-daemon.service"
       ];
       before = [ "nix-daemon.service" ];
-      unitConfig.ConditionPathExists = cfg.tokenFile;
+      unitConfig.ConditionPathExists = unit.path cfg.tokenFile;
       environment = {
         NIX_CONF_DIR = "/etc/nix";
-        XDG_CONFIG_HOME = "/var/lib/fh-login";
+        XDG_CONFIG_HOME = state;
       };
       serviceConfig = {
         Type = "oneshot";
-        ExecStart = lib.escapeShellArgs [
-          "${cfg.package}/bin/fh"
-          "login"
-          "--server=${cfg.server}"
-          "--token-file=${cfg.tokenFile}"
-          "--scope=system"
-          "--no-nix-conf"
-          "--offline"
-          "--yes"
-        ];
+        ExecStart = lib.concatStringsSep " " (
+          [ "${cfg.package}/bin/fh" ]
+          ++ map unit.word (
+            login
+            ++ [
+              "--no-nix-conf"
+              "--offline"
+              "--yes"
+            ]
+          )
+        );
         StateDirectory = "fh-login";
         StateDirectoryMode = "0700";
         UMask = "0077";
         ProtectSystem = "strict";
-        ReadWritePaths = [ netrcDirectory ];
+        ReadWritePaths = [ (unit.listedPath (builtins.dirOf cfg.netrcFile)) ];
         PrivateNetwork = true;
         PrivateTmp = true;
         NoNewPrivileges = true;
@@ -134,10 +174,10 @@ in
     };
 
     # A token that is renewed (by a secret manager, by hand) reaches the netrc without a reboot.
-    systemd.paths.fh-login = lib.mkIf (cfg.tokenFile != null) {
+    systemd.paths.fh-login = lib.mkIf hasToken {
       description = "Changes of the token of fh";
       wantedBy = [ "multi-user.target" ];
-      pathConfig.PathChanged = cfg.tokenFile;
+      pathConfig.PathChanged = unit.path cfg.tokenFile;
     };
   };
 }

@@ -14,8 +14,23 @@ let
   # With a group that may read them the files are read where they are, and again when they change.
   # Otherwise systemd hands copies over, which are those of the last start.
   asCredentials = cfg.tls != null && cfg.tls.group == null;
-  tlsFile = name: path: if asCredentials then "%d/${name}" else path;
-  lowPort = cfg.port < 1024;
+  tlsFile = name: path: if asCredentials then "%d/${name}" else unit.word path;
+  unit = import ./systemd.nix;
+
+  # Where the server really listens: `address` and `port` are no more than the default of `listen`.
+  listen = cfg.settings.listen;
+  metrics = lib.optionals (cfg.settings ? metrics-listen) [ cfg.settings.metrics-listen ];
+  portOf =
+    address:
+    let
+      found = if lib.hasPrefix "unix:" address then null else builtins.match ".*:0*([0-9]+)" address;
+    in
+    if found == null then [ ] else [ (builtins.fromJSON (builtins.head found)) ];
+  isLoopback = address: lib.hasPrefix "127." address || lib.hasPrefix "[::1]:" address;
+  # The system chooses port 0 itself.
+  portsOf = addresses: builtins.filter (port: port > 0) (builtins.concatMap portOf addresses);
+  openPorts = lib.unique (portsOf (builtins.filter (address: !isLoopback address) listen));
+  lowPort = builtins.any (port: port < 1024) (portsOf (listen ++ metrics));
 in
 {
   options.services.fh = {
@@ -32,7 +47,10 @@ in
       type = types.str;
       default = "127.0.0.1";
       example = "[::]";
-      description = "The address to listen on. An IPv6 address stands in brackets.";
+      description = ''
+        The address to listen on. An IPv6 address stands in brackets. `settings.listen` replaces it,
+        and the port.
+      '';
     };
 
     port = mkOption {
@@ -44,7 +62,11 @@ in
     openFirewall = mkOption {
       type = types.bool;
       default = false;
-      description = "Whether to open the port in the firewall.";
+      description = ''
+        Whether to open the ports in the firewall on which the server listens, `settings.listen`
+        included. Not those of loopback addresses, and not that of `settings.metrics-listen`, which
+        asks nobody for credentials.
+      '';
     };
 
     tls = mkOption {
@@ -98,13 +120,24 @@ in
         assertion = cfg.tls == null || !(lib.hasPrefix builtins.storeDir cfg.tls.keyFile);
         message = "services.fh.tls.keyFile is in the Nix store, which everybody can read";
       }
+      {
+        assertion = !(cfg.settings ? tls-certificate || cfg.settings ? tls-key);
+        message = "services.fh.settings has the files for TLS: set them in services.fh.tls, which lets the service read them";
+      }
+      {
+        assertion = !(cfg.settings ? data-dir);
+        message = "services.fh.settings.data-dir cannot be used: the service may write only to /var/lib/fh-server; mount what you need there";
+      }
+    ];
+    warnings = lib.optionals (cfg.openFirewall && openPorts == [ ]) [
+      "services.fh.openFirewall opens no port: the server listens only on loopback or on a Unix socket. Set services.fh.address, such as \"[::]\", or services.fh.settings.listen."
     ];
 
     services.fh.settings.listen = lib.mkDefault [ "${cfg.address}:${toString cfg.port}" ];
 
     # For the administrator: `fh serve --check`, `fh login`.
     environment.systemPackages = [ cfg.package ];
-    networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall [ cfg.port ];
+    networking.firewall.allowedTCPPorts = lib.mkIf cfg.openFirewall openPorts;
 
     systemd.services.fh-server = {
       description = "Nix binary cache with access control per flake";
@@ -130,10 +163,12 @@ in
         DynamicUser = true;
         StateDirectory = "fh-server";
         StateDirectoryMode = "0700";
+        # For Unix sockets: everything else below /run is read-only.
+        RuntimeDirectory = "fh-server";
         UMask = "0077";
         LoadCredential = lib.optionals asCredentials [
-          "tls-certificate:${cfg.tls.certificateFile}"
-          "tls-key:${cfg.tls.keyFile}"
+          "tls-certificate:${unit.path cfg.tls.certificateFile}"
+          "tls-key:${unit.path cfg.tls.keyFile}"
         ];
         SupplementaryGroups = lib.optionals (cfg.tls != null && cfg.tls.group != null) [ cfg.tls.group ];
 

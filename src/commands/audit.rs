@@ -7,11 +7,11 @@ use fh_api::{AuditEvent, ErrorCode, FlakeName, Name};
 use fh_client::{AuditFilter, Client};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use uuid::Uuid;
 
+use super::token_id::{self, TokenId};
 use crate::context::Context;
-use crate::error::CommandError;
-use crate::output::{Column, column, human, number};
+use crate::error::{CommandError, Named};
+use crate::output::{Column, Printed, Tone, column, human, number};
 
 /// How long the server is asked to wait for a further event.
 const WAIT: Duration = Duration::from_secs(25);
@@ -26,6 +26,7 @@ Examples:
   fh audit --since 1h                           # the newest events of the last hour
   fh audit --org acme --action grant            # who was granted what in acme
   fh audit --denied --user ci -n 20             # what was refused to ci
+  fh audit --denied --action grant              # grants that were refused
   fh audit --follow --json | tee -a audit.log   # one JSON object a line, as it happens")]
 pub(crate) struct AuditArguments {
     /// Keep running: show events as they happen, until Ctrl-C
@@ -44,11 +45,11 @@ pub(crate) struct AuditArguments {
     #[arg(long, value_name = "USER")]
     user: Option<Name>,
 
-    /// Only events with this token
-    #[arg(long, value_name = "ID", value_parser = crate::cli::token_id)]
-    token: Option<Uuid>,
+    /// Only events with the token of this id, or of an id that begins so
+    #[arg(long, value_name = "ID", value_parser = token_id::parse)]
+    token: Option<TokenId>,
 
-    /// Only actions that begin with this, such as `grant` or `token.revoke`
+    /// Only actions that begin with this, such as `grant` or `token.revoke`; with --denied, what was refused
     #[arg(long, value_name = "WORD")]
     action: Option<String>,
 
@@ -88,12 +89,16 @@ fn moment(text: &str) -> Result<OffsetDateTime, String> {
 pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let follow = arguments.follow;
-    let asked_for_one = arguments.org.is_some();
+    let asked_for_one = arguments.org.clone();
+    let token = match &arguments.token {
+        Some(id) => Some(token_id::resolve(id, &client, context)?),
+        None => None,
+    };
     let filter = AuditFilter {
         org: arguments.org,
         flake: arguments.flake,
         user: arguments.user,
-        token: arguments.token,
+        token,
         action: arguments.action,
         denied: arguments.denied.then_some(true),
         since: arguments.since,
@@ -103,8 +108,8 @@ pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), Co
         wait: None,
     };
     let explained = |error: CommandError| {
-        if asked_for_one {
-            return error;
+        if let Some(org) = asked_for_one {
+            return error.naming(Named::Organization(org));
         }
         error.hint_for(
             ErrorCode::Forbidden,
@@ -128,14 +133,13 @@ pub(crate) fn run(arguments: AuditArguments, context: &Context) -> Result<(), Co
 fn follow(client: &Client, mut filter: AuditFilter, context: &Context) -> Result<(), CommandError> {
     let columns = columns();
     context.wait("", async {
-        let mut first = true;
+        let mut printed = Printed::default();
         loop {
             let list = client
                 .audit(&filter)
                 .await
                 .map_err(|error| CommandError::from(error).context("cannot read the audit log"))?;
-            context.output.more(&columns, &list.events, first)?;
-            first = false;
+            context.output.more(&columns, &list.events, &mut printed)?;
             filter.after = Some(list.next);
             filter.wait = Some(WAIT);
         }
@@ -147,60 +151,112 @@ fn columns() -> Vec<Column<AuditEvent>> {
         value.map(ToString::to_string).unwrap_or_default()
     }
     vec![
-        number("id", "ID", |event: &AuditEvent| event.id.to_string()).hidden(),
+        number("id", "ID", |event: &AuditEvent| event.id.to_string()).wide(),
         column("at", "WHEN", |event: &AuditEvent| {
             human::timestamp(event.at)
         }),
         column("action", "ACTION", |event: &AuditEvent| {
             event.action.clone()
-        }),
+        })
+        // Beside it stands that it was refused.
+        .shown(|event, _| what_was_asked_for(&event.action).to_owned()),
         column("denied", "RESULT", |event: &AuditEvent| {
             event.denied.to_string()
         })
-        .shown(|event, _| if event.denied { "refused" } else { "done" }.to_owned()),
+        .shown(|event, _| if event.denied { "refused" } else { "done" }.to_owned())
+        .toned(|event, _| event.denied.then_some(Tone::Bad)),
         column("user", "WHO", |event: &AuditEvent| {
             text(event.user.as_ref())
         }),
         column("address", "FROM", |event: &AuditEvent| {
             text(event.address.as_ref())
-        }),
+        })
+        .ranked(2),
         column("organization", "ORG", |event: &AuditEvent| {
             text(event.organization.as_ref())
         })
-        .hidden(),
+        .wide(),
         column("flake", "ON", |event: &AuditEvent| {
             text(event.flake.as_ref())
         })
         .shown(|event, _| match (&event.flake, &event.organization) {
             (Some(flake), _) => flake.to_string(),
             (None, organization) => text(organization.as_ref()),
-        }),
+        })
+        .flexible(),
         column("subject", "WHAT", |event: &AuditEvent| {
             text(event.subject.as_ref())
         })
-        .flexible(),
+        .shown(|event, _| further(event).unwrap_or_else(|| text(event.subject.as_ref())))
+        .flexible()
+        .ranked(1),
         column("token", "TOKEN", |event: &AuditEvent| {
             text(event.token.as_ref())
         })
-        .hidden(),
+        .wide(),
         column("workload", "WORKLOAD", |event: &AuditEvent| {
             text(event.workload.as_ref())
         })
-        .hidden(),
+        .wide(),
         column("request_id", "REQUEST", |event: &AuditEvent| {
             text(event.request_id.as_ref())
         })
-        .hidden(),
+        .wide(),
         column("detail", "DETAIL", |event: &AuditEvent| {
             text(event.detail.as_ref())
         })
-        .hidden(),
+        .wide(),
     ]
+}
+
+/// A refusal is called `denied.` and what was refused.
+fn what_was_asked_for(action: &str) -> &str {
+    action.strip_prefix("denied.").unwrap_or(action)
+}
+
+/// How many refusals an event stands for; none for all that stand for themselves.
+fn further(event: &AuditEvent) -> Option<String> {
+    let detail = event.detail.as_ref()?;
+    let count = detail.get("count")?.as_u64()?;
+    if event.action != "denied.more" {
+        return None;
+    }
+    let last = detail.get("last").and_then(|last| last.as_str());
+    let last = last.map(|last| format!(", the last one of {}", what_was_asked_for(last)));
+    Some(format!("{count} further{}", last.unwrap_or_default()))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn refusals_are_shown_by_what_was_refused() {
+        let event = |action: &str, detail: serde_json::Value| -> AuditEvent {
+            let event = serde_json::json!({
+                "id": 1, "at": "2026-01-31T12:00:00Z", "action": action, "denied": true,
+                "subject": "acme", "detail": detail,
+            });
+            serde_json::from_value(event).unwrap()
+        };
+        let last = serde_json::json!({ "count": 7, "last": "denied.team.add" });
+        let one = serde_json::json!({ "status": 403 });
+        for (action, detail, asked, about) in [
+            ("denied.grant.set", &one, "grant.set", None),
+            (
+                "denied.more",
+                &last,
+                "more",
+                Some("7 further, the last one of team.add"),
+            ),
+            // Of a server of before, at an address that is no more.
+            ("denied.GET /former", &one, "GET /former", None),
+        ] {
+            let event = event(action, detail.clone());
+            assert_eq!(what_was_asked_for(&event.action), asked);
+            assert_eq!(further(&event).as_deref(), about);
+        }
+    }
 
     #[test]
     fn a_time_is_a_moment_or_so_long_ago() {

@@ -50,7 +50,7 @@ impl Yes {
         context: &Context,
     ) -> Result<(), CommandError> {
         if self.asks(context) {
-            context.output.remark(what);
+            context.output.say(what);
             return ask(question, context);
         }
         if self.yes || effect == Effect::Exposes {

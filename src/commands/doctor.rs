@@ -9,26 +9,31 @@
 //! Nix store.
 
 mod finding;
+mod kept;
 mod nix;
+mod origin;
 mod probe;
 mod setup;
 
 use std::process::ExitCode;
 
 use clap::Args;
+use fh_api::Whoami;
 use fh_client::{Client, Error as ClientError, Reading, ServerKind, ServerUrl};
 use serde_json::json;
-use time::{Duration, OffsetDateTime};
+use time::OffsetDateTime;
 
 use self::finding::{Finding, Outcome};
+use self::origin::Origins;
+use super::expiry::Ending;
+use super::kind_in_words;
 use super::login::{Site, ask_for_lines, attic_cache, recognise};
 use crate::context::{Context, FoundToken, Selected, TokenOrigin};
 use crate::error::CommandError;
 use crate::output::human;
+use crate::settings::variables;
 use crate::setup::daemon::{self, Daemon};
-
-/// A token that ends within this time is worth a word.
-const SOON: Duration = Duration::days(7);
+use crate::setup::keeper::Determinate;
 
 /// Check whether Nix can substitute from the server, and find what prevents it
 ///
@@ -61,7 +66,8 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, CommandError> {
             .json(&json!({ "works": works, "checks": findings }))?;
     } else {
         for finding in &findings {
-            context.output.text(&finding.to_text())?;
+            let toned = |tone, word: &str| context.output.toned(tone, word);
+            context.output.colored(&finding.lines(toned))?;
         }
     }
     Ok(if works {
@@ -103,30 +109,80 @@ async fn examine(context: &Context) -> Vec<Finding> {
     findings.extend(clock(&site));
     findings.push(transport(&site));
 
-    let daemon = daemon::look().await;
     let (found, token) = token(context, &selected, &site).await;
     findings.push(found);
-    if site.kind == ServerKind::Fh
-        && let Err(error) = lines(context, &selected, &mut site, token.as_ref()).await
-    {
+    let learnt = match site.kind {
+        ServerKind::Fh => lines(context, &selected, &mut site, token.as_ref()).await,
+        ServerKind::Attic => cache(context, &mut site, token.as_ref()).await,
+        ServerKind::FlakeHub => Ok(()),
+    };
+    if let Err(error) = learnt {
         findings.push(from_server("addresses", &error, &site.server));
     }
+    findings.extend(of_nix(context, &site, token.as_ref()).await);
+    findings
+}
+
+/// What Nix makes of the server. Where Nix does not start, the rest would only be consequences.
+async fn of_nix(context: &Context, site: &Site, token: Option<&FoundToken>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    findings.extend(unread(context));
+    let origins = match Origins::read(context) {
+        Ok(origins) => origins,
+        Err(finding) => {
+            findings.push(finding);
+            return findings;
+        }
+    };
+    let daemon = daemon::look().await;
     let trouble = match daemon {
         Daemon::Unknown => daemon::trouble().await,
         _ => None,
     };
-    findings.push(trust(daemon, trouble));
+    let is_there = daemon != Daemon::Unknown || trouble.is_some();
+    let mended_by = |said: &str| mended_by(said, &origins, named_daemon(context, &origins));
+    findings.push(trust(daemon, trouble, mended_by));
+    if !is_there {
+        return findings;
+    }
     match nix::settings(daemon).await {
         Err(finding) => findings.push(finding),
         Ok(settings) => {
-            findings.extend(settings.builds_everything());
-            findings.push(setup::netrc(&settings, &site, token.as_ref(), daemon));
-            findings.extend(setup::substituters(&settings, &site, daemon));
-            findings.push(setup::keys(&settings, &site, daemon));
-            findings.push(probe::substitute(context, &site, token.as_ref(), daemon).await);
+            findings.extend(settings.builds_everything(&origins));
+            let netrc = setup::netrc(&settings, site, token, daemon, &origins);
+            findings.push(match context.settings.directories() {
+                Ok(directories) => {
+                    let determinate = Determinate::of(&directories);
+                    kept::mended(netrc, &settings, site, token, &determinate)
+                }
+                Err(_) => netrc,
+            });
+            findings.extend(setup::substituters(&settings, site, daemon, &origins));
+            findings.push(setup::keys(&settings, site, daemon, &origins));
+            findings.push(probe::substitute(context, site, token, daemon).await);
         }
     }
     findings
+}
+
+/// A variable that is set and empty, which is nothing to Nix and not the default.
+fn unread(context: &Context) -> Option<Finding> {
+    let directories = context.settings.directories().ok()?;
+    let empty = directories.unread_because?;
+    let file = directories.user_nix_conf.display();
+    let about = format!("{empty} is set and empty, so Nix does not read {file}");
+    Some(Finding::warning("nix.conf", about).fix(format!("unset {empty}")))
+}
+
+/// What names a store other than the usual: a variable, or a setting and its place.
+fn named_daemon(context: &Context, origins: &Origins) -> Option<String> {
+    let names = [&variables::NIX_REMOTE, &variables::NIX_DAEMON_SOCKET_PATH];
+    let variable = names.into_iter().find(|name| context.settings.has(name));
+    let of_variable = variable.map(|variable| format!("unset {}", variable.name));
+    of_variable.or_else(|| {
+        let place = origins.of("store", Daemon::Trusting)?;
+        Some(format!("remove `store` from {place}"))
+    })
 }
 
 /// What a server, or the way to it, did wrong, as a check that failed.
@@ -146,14 +202,6 @@ fn from_server(check: &'static str, error: &CommandError, server: &ServerUrl) ->
             format!("curl -v {server}/readyz   shows its state"),
         ),
         _ => Finding::from_error(check, error, log_in),
-    }
-}
-
-fn kind_in_words(kind: ServerKind) -> &'static str {
-    match kind {
-        ServerKind::Fh => "an fh server",
-        ServerKind::FlakeHub => "FlakeHub",
-        ServerKind::Attic => "an attic server",
     }
 }
 
@@ -243,13 +291,27 @@ async fn accepted(
         .client_builder(base.clone())?
         .token(found.token.clone())
         .build()?;
-    if let Some((_, cache)) = attic {
-        client.attic_cache(cache).await?;
-        return Ok(Finding::ok("token", format!("accepted (from {origin})")));
-    }
-    if site.kind == ServerKind::FlakeHub {
-        client.flakehub_status().await?;
-        return Ok(Finding::ok("token", format!("accepted (from {origin})")));
+    let soon = |end: Option<OffsetDateTime>, whoami: Option<&Whoami>| {
+        Ending::of(end?, whoami, origin, &site.server, context).map(Ending::fix)
+    };
+    let end = match (attic, site.kind) {
+        (Some((_, cache)), _) => {
+            client.attic_cache(cache).await?;
+            Some(found.expires_at())
+        }
+        (None, ServerKind::FlakeHub) => {
+            let status = client.flakehub_status().await?;
+            let told = status.map(|status| status.expires_at);
+            Some(told.or_else(|| found.expires_at()))
+        }
+        (None, _) => None,
+    };
+    if let Some(end) = end {
+        let about = format!("accepted (from {origin})");
+        return Ok(match soon(end, None) {
+            Some(fix) => Finding::warning("token", format!("{about}, and ends soon")).fix(fix),
+            None => Finding::ok("token", about),
+        });
     }
     let whoami = client.whoami().await?;
     let now = OffsetDateTime::now_utc();
@@ -261,15 +323,32 @@ async fn accepted(
     if !whoami.permissions.contains(&fh_api::Permission::Pull) {
         return Ok(Finding::failed(
             "token",
-            format!("{about}, but may not pull"),
-            "fh token create --permission pull",
+            format!("{about}, but may not read"),
+            "fh token create --permission read",
         ));
     }
-    if whoami.expires_at - now < SOON {
-        return Ok(Finding::warning("token", about)
-            .fix("fh token create, and fh login with the new one, before it expires"));
+    if let Some(fix) = soon(Some(whoami.expires_at), Some(&whoami)) {
+        return Ok(Finding::warning("token", about).fix(fix));
     }
     Ok(Finding::ok("token", about))
+}
+
+/// Learns what an attic server says of the cache: its address and its key.
+async fn cache(
+    context: &Context,
+    site: &mut Site,
+    token: Option<&FoundToken>,
+) -> Result<(), CommandError> {
+    let Some((base, name)) = attic_cache(&site.server) else {
+        return Ok(());
+    };
+    let name = name.to_owned();
+    let mut builder = context.client_builder(base)?;
+    if let Some(found) = token {
+        builder = builder.token(found.token.clone());
+    }
+    let described = builder.build()?.attic_cache(&name).await?;
+    site.learn(described)
 }
 
 /// Learns from which addresses Nix is to read, as the next login would.
@@ -291,18 +370,38 @@ async fn lines(
     ask_for_lines(site, &client, &reading).await
 }
 
-/// What puts right why Nix does not answer.
-fn mended_by(said: &str) -> &'static str {
-    if said.contains("socket") || said.contains("daemon") {
-        "start the Nix daemon: sudo systemctl start nix-daemon"
-    } else if said.contains("syntax error") || said.contains("configuration") {
-        "correct the line of nix.conf that Nix names"
+/// Starts the Nix daemon of a usual installation.
+const START_DAEMON: &str = if cfg!(target_os = "macos") {
+    "sudo launchctl kickstart -k system/org.nixos.nix-daemon"
+} else {
+    "sudo systemctl start nix-daemon"
+};
+
+/// What puts right why Nix does not answer. `named` is what does away with a store that is named.
+fn mended_by(said: &str, origins: &Origins, named: Option<String>) -> String {
+    // Where there is no socket, Nix takes the store for the user's own, and may not write to it.
+    let is_not_allowed =
+        said.contains("Permission denied") || said.contains("Operation not permitted");
+    let of_setting = said
+        .split_once("etting '")
+        .and_then(|(_, rest)| rest.split_once("' has invalid value"))
+        .and_then(|(name, _)| Some((name, origins.of(name, Daemon::Trusting)?)));
+    if let Some((name, place)) = of_setting {
+        format!("correct `{name}` in {place}")
+    } else if said.contains("cannot connect to") || is_not_allowed && said.contains("/nix/var/nix")
+    {
+        match named {
+            None => START_DAEMON.to_owned(),
+            Some(otherwise) => format!("start the Nix daemon that is named there, or {otherwise}"),
+        }
+    } else if said.contains("configuration line") {
+        "correct the line of nix.conf that Nix names".to_owned()
     } else {
-        "nix store ping   shows the whole message"
+        "nix store ping   shows the whole message".to_owned()
     }
 }
 
-fn trust(daemon: Daemon, trouble: Option<String>) -> Finding {
+fn trust(daemon: Daemon, trouble: Option<String>, mended_by: impl Fn(&str) -> String) -> Finding {
     const NAME: &str = "daemon";
     match daemon {
         Daemon::None => Finding::ok(NAME, "there is none: Nix uses your own settings"),
@@ -331,6 +430,60 @@ mod tests {
     use fh_client::UnreachableCause;
 
     use super::*;
+
+    #[test]
+    fn each_reason_why_nix_does_not_answer_has_what_mends_it() {
+        const SHOW: &str = "nix store ping   shows the whole message";
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("nix.conf");
+        std::fs::write(&file, "\ncores = many\n").unwrap();
+        let origins = Origins::parse(&[file.clone()], Some(b"max-jobs = few")).unwrap();
+        let of_file = format!("correct `cores` in line 2 of {}", file.display());
+        let socket = "error: cannot connect to socket at '/s': Connection refused";
+        for (said, named, expected) in [
+            (socket, None, START_DAEMON),
+            (
+                socket,
+                Some("unset NIX_REMOTE"),
+                "start the Nix daemon that is named there, or unset NIX_REMOTE",
+            ),
+            // Where there is no socket.
+            (
+                "error: opening lock file '/nix/var/nix/db/big-lock': Permission denied",
+                None,
+                START_DAEMON,
+            ),
+            (
+                "error: could not set permissions on '/nix/var/nix/profiles/per-user' to 755: Operation not \
+                 permitted",
+                None,
+                START_DAEMON,
+            ),
+            (
+                "error: opening file '/home/me/x': Permission denied",
+                None,
+                SHOW,
+            ),
+            (
+                "error: setting 'cores' has invalid value 'many'",
+                None,
+                of_file.as_str(),
+            ),
+            (
+                "error: setting 'max-jobs' has invalid value 'few'",
+                None,
+                "correct `max-jobs` in NIX_CONFIG",
+            ),
+            (
+                "error: Boolean setting 'substitute' has invalid value 'x'",
+                None,
+                SHOW,
+            ),
+        ] {
+            let fix = mended_by(said, &origins, named.map(str::to_owned));
+            assert_eq!(fix, expected, "{said}");
+        }
+    }
 
     #[test]
     fn what_a_server_does_wrong_has_a_command_that_mends_it() {

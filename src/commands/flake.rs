@@ -10,7 +10,7 @@ use super::confirm::{Effect, Yes};
 use super::{IfMissing, list, made};
 use crate::cli::words;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Named};
 use crate::output::human;
 
 /// Manage flakes, which you push to and grant access to
@@ -150,6 +150,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
                     ErrorCode::Conflict,
                     format!("Show it: `fh flake show {flake}`"),
                 )
+                .naming(Named::Organization(org.clone()))
         })?;
     made(context, &answer, |made, is_new| {
         if !is_new {

@@ -6,7 +6,7 @@ use fh_client::Follower;
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Named};
 use crate::output::{Column, column};
 
 /// Follow public flakes: read them at the server's root address, after your own
@@ -126,6 +126,11 @@ pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<()
                 flake.org
             ),
             _ => "Only organisations that have public flakes can be followed.".to_owned(),
+        };
+        let error = match &flake {
+            FlakePattern::Flake(flake) => error.naming(Named::Flake(flake.clone())),
+            FlakePattern::Organization(org) => error.naming(Named::Organization(org.clone())),
+            FlakePattern::All => error,
         };
         error
             .hint_for(ErrorCode::NotFound, hint.clone())

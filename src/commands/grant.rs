@@ -1,14 +1,15 @@
 //! `fh grant`: who may do what with a flake, or with all flakes of an organisation.
 
 use clap::{Args, Subcommand};
-use fh_api::{ErrorCode, FlakePattern, GrantInfo, Role, Subject};
+use fh_api::{AccessSource, ErrorCode, FlakePattern, GrantInfo, Role, Subject};
 use serde_json::json;
+use time::OffsetDateTime;
 
-use super::is_there;
-use crate::cli::{ROLE_WORDS, words_or};
+use super::{is_there, joined};
+use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Manage who may read, push to and administer a flake
 ///
@@ -27,6 +28,8 @@ pub(crate) enum GrantCommand {
 }
 
 /// Grant a role on a flake, in place of any previous one
+///
+/// It says which other role it has replaced, if there was one.
 ///
 /// A user outside the organisation is invited: the grant takes effect when they accept (`fh invitation accept
 /// ORG`). Later grants to them, and grants by a server administrator, take effect at once.
@@ -49,7 +52,7 @@ pub(crate) struct AddArguments {
     who: Subject,
 
     /// The role
-    #[arg(value_name = "ROLE", value_parser = words_or::<Role>(Role::WORDS, ROLE_WORDS))]
+    #[arg(value_name = "ROLE", value_parser = words_or::<Role>(Role::WORDS, OTHER_WORDS))]
     role: Role,
 }
 
@@ -72,14 +75,19 @@ pub(crate) struct RemoveArguments {
     who: Subject,
 }
 
-/// List the roles on a flake
+/// List everything that gives somebody a role on a flake
 ///
-/// A pending grant was not accepted yet, and has no effect. Grants on all flakes of the organisation are in the list of `ORG/*`.
+/// FROM says what gives the role: a grant on the flake or on ORG/*, being an owner or admin of the organisation, a
+/// trust policy, or the flake's visibility. HELD BY lists who has the role by it, such as the members of a team. A
+/// grant that is not accepted yet, or that is to a disabled account or an empty team, has no effect now.
+///
+/// The organisation's members, teams, grants on ORG/* and trust policies are listed only if you may see them.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh grant list acme/app
-  fh grant list 'acme/*'")]
+  fh grant list 'acme/*'
+  fh grant list acme/app --json | jq '.[] | select(.by == \"grant\")'")]
 pub(crate) struct ListArguments {
     /// The flake, or ORG/* for all of an organisation
     #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
@@ -138,11 +146,22 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
         if grant.pending {
             let org = org_of(on);
             return format!(
-                "{who} is invited to {what} {on}; it takes effect when they accept: `fh invitation accept {org}`"
+                "{who} is invited to {what} {on}; it takes effect when they accept: `fh invitation accept \
+                 {org}`{}",
+                replaced(grant)
             );
         }
-        format!("{who} may now {what} {on}.")
+        format!("{who} may now {what} {on}.{}", replaced(grant))
     })
+}
+
+/// What was there before, and how to bring it back.
+fn replaced(grant: &GrantInfo) -> String {
+    let Some(before) = grant.replaced else {
+        return String::new();
+    };
+    let (who, on) = (&grant.subject, quoted(&grant.on));
+    format!("\nBefore, the role was {before}. To restore it: `fh grant add {on} {who} {before}`")
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
@@ -182,17 +201,22 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let on = &arguments.on;
     let client = context.client_with_token()?;
-    let found = context
-        .ask(format_args!("cannot list the roles on {on}"), async {
-            client.grants(on).await
-        })?
-        .grants;
-    context.output.list(&columns(), &found)?;
+    let found = context.ask(format_args!("cannot list the roles on {on}"), async {
+        client.access_list(on).await
+    })?;
+    context.output.list(&columns(), &found.sources)?;
     let on = quoted(on);
     context.output.when_empty(
-        &found,
+        &found.sources,
         &format!("Nobody has a role on {on}. Grant one: `fh grant add {on} USER read`"),
     );
+    if !found.complete {
+        let org = org_of(&arguments.on);
+        context.output.remark(&format!(
+            "This is not everything: what memberships, teams, trust policies and grants on {org}/* give is shown to \
+             administrators of {org}, with a token that reaches all of it."
+        ));
+    }
     Ok(())
 }
 
@@ -218,20 +242,114 @@ fn quoted(on: &FlakePattern) -> String {
     }
 }
 
-fn columns() -> Vec<Column<GrantInfo>> {
+fn columns() -> Vec<Column<AccessSource>> {
+    fn since(source: &AccessSource) -> Option<OffsetDateTime> {
+        source.created_at
+    }
     vec![
-        column("subject", "WHO", |grant: &GrantInfo| {
-            grant.subject.to_string()
+        column("subject", "WHO", |source: &AccessSource| {
+            let subject = source.subject.as_ref();
+            subject.map(ToString::to_string).unwrap_or_default()
+        })
+        .shown(|source, _| match &source.subject {
+            Some(subject) => subject.to_string(),
+            None if source.trust_policy.is_some() => "workloads".to_owned(),
+            None => "everybody".to_owned(),
         }),
-        column("role", "ROLE", |grant: &GrantInfo| grant.role.to_string()),
-        column("pending", "PENDING", |grant: &GrantInfo| {
-            grant.pending.to_string()
+        column("role", "ROLE", |source: &AccessSource| {
+            source.role.map(|role| role.to_string()).unwrap_or_default()
         })
-        .shown(|grant, _| if grant.pending { "not accepted" } else { "" }.to_owned()),
-        column("on", "ON", |grant: &GrantInfo| grant.on.to_string()),
-        column("created_at", "SINCE", |grant: &GrantInfo| {
-            human::timestamp(grant.created_at)
+        // What is open is read without a role.
+        .shown(|source, _| source.role.unwrap_or(Role::Read).to_string()),
+        column("pending", "STATE", |source: &AccessSource| {
+            source.pending.to_string()
         })
-        .shown(|grant, now| human::relative(grant.created_at, now)),
+        .shown(|source, _| state(source).to_owned())
+        .toned(|_, _| Some(Tone::Attention)),
+        column("on", "ON", |source: &AccessSource| source.on.to_string()),
+        column("created_at", "SINCE", |source: &AccessSource| {
+            since(source).map(human::timestamp).unwrap_or_default()
+        })
+        .shown(|source, now| {
+            let at = since(source).map(|at| human::relative(at, now));
+            at.unwrap_or_default()
+        })
+        .ranked(1),
+        column("by", "FROM", from),
+        column("users", "HELD BY", |source: &AccessSource| {
+            joined(&source.users)
+        })
+        .shown(|source, _| {
+            // Of one account it says what stands at the beginning of the line.
+            match source.subject {
+                Some(Subject::User(_)) => String::new(),
+                _ => joined(&source.users),
+            }
+        })
+        .flexible(),
     ]
+}
+
+/// Why a grant has no effect now; empty where it has one.
+fn state(source: &AccessSource) -> &'static str {
+    match (&source.subject, source.applies) {
+        _ if source.pending => "not accepted",
+        (_, true) => "",
+        (Some(Subject::Team(_) | Subject::Members), false) => "nobody",
+        (_, false) => "disabled",
+    }
+}
+
+/// What gives the role.
+fn from(source: &AccessSource) -> String {
+    match (source.membership, &source.trust_policy) {
+        (Some(role), _) => role.to_string(),
+        (None, Some(policy)) => format!("trust policy {policy}"),
+        (None, None) => source.by.clone(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_grant_without_effect_says_why() {
+        let source = |subject: &str, pending: bool, applies: bool| -> AccessSource {
+            let source = json!({
+                "by": "grant", "subject": subject, "on": "acme/app", "role": "read",
+                "pending": pending, "applies": applies, "users": [],
+            });
+            serde_json::from_value(source).unwrap()
+        };
+        for (subject, pending, applies, told) in [
+            ("ann", false, true, ""),
+            ("ann", true, false, "not accepted"),
+            ("ann", false, false, "disabled"),
+            ("team:ops", false, false, "nobody"),
+            ("@members", false, true, ""),
+        ] {
+            assert_eq!(state(&source(subject, pending, applies)), told, "{subject}");
+        }
+    }
+
+    #[test]
+    fn what_a_grant_replaces_is_said_with_the_way_back() {
+        let grant = |role: &str, replaced: Option<&str>| -> GrantInfo {
+            let grant = json!({
+                "subject": "team:ops", "on": "acme/*", "role": role, "replaced": replaced,
+                "created_at": "2026-01-31T12:00:00Z",
+            });
+            serde_json::from_value(grant).unwrap()
+        };
+        assert_eq!(replaced(&grant("read", None)), "");
+        for (role, before) in [("read", "admin"), ("write", "admin"), ("admin", "write")] {
+            assert_eq!(
+                replaced(&grant(role, Some(before))),
+                format!(
+                    "\nBefore, the role was {before}. To restore it: `fh grant add 'acme/*' team:ops {before}`"
+                )
+            );
+        }
+    }
 }

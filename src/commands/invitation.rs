@@ -4,9 +4,10 @@ use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, InvitationInfo, Name, OrganizationRole};
 use serde_json::json;
 
+use super::naming_user;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Accept or decline invitations of organisations
 ///
@@ -85,7 +86,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
         .ask("cannot list the invitations", async {
             client.invitations(arguments.user.as_ref()).await
         })
-        .map_err(not_found)?
+        .map_err(|error| naming_user(not_found(error), arguments.user.as_ref()))?
         .invitations;
     context.output.list(&columns(), &found)?;
     context
@@ -111,7 +112,7 @@ fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandE
                     .await
             },
         )
-        .map_err(not_found)?;
+        .map_err(|error| naming_user(not_found(error), user.as_ref()))?;
     context.output.done(&accepted, |accepted| {
         let who = user
             .as_ref()
@@ -146,7 +147,7 @@ fn decline(arguments: &DeclineArguments, context: &Context) -> Result<(), Comman
             format_args!("cannot decline the invitation of {org}"),
             async { client.decline_invitation(org, user.as_ref()).await },
         )
-        .map_err(not_found)?;
+        .map_err(|error| naming_user(not_found(error), user.as_ref()))?;
     context
         .output
         .done(&json!({ "organization": org, "declined": true }), |_| {
@@ -187,17 +188,19 @@ fn columns() -> Vec<Column<InvitationInfo>> {
             let role = offer.membership.map(OrganizationRole::as_str);
             role.unwrap_or_default().to_owned()
         }),
-        column("grants", "GRANTS", grants),
+        column("grants", "GRANTS", grants).flexible(),
         column("created_at", "SINCE", |offer: &InvitationInfo| {
             human::timestamp(offer.created_at)
         })
-        .shown(|offer, now| human::relative(offer.created_at, now)),
+        .shown(|offer, now| human::relative(offer.created_at, now))
+        .ranked(1),
         column("accepted_at", "ACCEPTED", |offer: &InvitationInfo| {
             offer.accepted_at.map(human::timestamp).unwrap_or_default()
         })
         .shown(|offer, now| {
             let at = offer.accepted_at.map(|at| human::relative(at, now));
             at.unwrap_or_else(|| "not yet".to_owned())
-        }),
+        })
+        .toned(|offer, _| offer.accepted_at.is_none().then_some(Tone::Attention)),
     ]
 }

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use super::confirm::{self, Yes};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// The keys that the server signs store paths with
 ///
@@ -146,7 +146,7 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
             arguments.force,
             OffsetDateTime::now_utc(),
         );
-        context.output.remark(&said);
+        context.output.say(&said);
     }
     if !yes.is_said() {
         confirm::ask("Rotate the keys?", context)?;
@@ -232,14 +232,21 @@ fn sentence(list: &KeyList) -> String {
 
 fn columns() -> Vec<Column<KeyInfo>> {
     vec![
-        column("state", "STATE", |key: &KeyInfo| key.state.clone()),
+        column("state", "STATE", |key: &KeyInfo| key.state.clone()).toned(|key, _| {
+            match key.state.as_str() {
+                "active" => Some(Tone::Good),
+                "retired" => Some(Tone::Faint),
+                _ => None,
+            }
+        }),
         column("public_key", "PUBLIC KEY", |key: &KeyInfo| {
             key.public_key.clone()
         }),
         column("created_at", "CREATED", |key: &KeyInfo| {
             human::timestamp(key.created_at)
         })
-        .shown(|key, now| human::relative(key.created_at, now)),
+        .shown(|key, now| human::relative(key.created_at, now))
+        .ranked(1),
         column("retired_at", "RETIRED", |key: &KeyInfo| {
             key.retired_at.map(human::timestamp).unwrap_or_default()
         })
@@ -247,6 +254,7 @@ fn columns() -> Vec<Column<KeyInfo>> {
             key.retired_at
                 .map(|at| human::relative(at, now))
                 .unwrap_or_default()
-        }),
+        })
+        .ranked(2),
     ]
 }

@@ -3,6 +3,7 @@
 use clap::{Args, Subcommand};
 use fh_api::{FlakeInfo, Name};
 
+use crate::advice;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human, number};
@@ -54,6 +55,11 @@ pub(super) fn flakes(arguments: &FlakesArguments, context: &Context) -> Result<(
         &found,
         "There are no flakes here that you may read. Create one: `fh flake create ORG/PROJECT`",
     );
+    if let Some(owner) = owner.as_ref().filter(|_| found.is_empty())
+        && let Some(meant) = advice::organization_meant(&client, owner, context)
+    {
+        context.output.remark(&format!("Did you mean {meant}?"));
+    }
     Ok(())
 }
 
@@ -70,7 +76,8 @@ fn columns() -> Vec<Column<FlakeInfo>> {
         }),
         number("paths", "PATHS", |flake: &FlakeInfo| {
             flake.paths.to_string()
-        }),
+        })
+        .ranked(2),
         number("nar_size", "SIZE", |flake: &FlakeInfo| {
             flake.nar_size.to_string()
         })
@@ -86,6 +93,7 @@ fn columns() -> Vec<Column<FlakeInfo>> {
         column("description", "DESCRIPTION", |flake: &FlakeInfo| {
             flake.description.clone().unwrap_or_default()
         })
-        .flexible(),
+        .flexible()
+        .ranked(1),
     ]
 }

@@ -6,13 +6,16 @@
 //!     → shown, asked for → carried out, or taken back
 //! ```
 
+mod activation;
 mod check;
 mod hosts;
 mod keep_fresh;
 mod lines;
 mod narrow;
+mod nix_certificates;
 mod plan;
 mod recognise;
+pub(super) mod renew;
 mod report;
 mod site;
 mod token;
@@ -24,13 +27,17 @@ pub(super) use recognise::{attic_cache, recognise};
 pub(super) use site::Site;
 
 use std::ffi::OsString;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use fh_api::TokenInfo;
 use fh_client::{Client, Error as ClientError, ServerKind, TokenStore};
+use fh_conf::nix_conf::FileToEdit;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
+use crate::certificates;
 use crate::cli::words;
 use crate::commands::login::check::Identity;
 use crate::commands::login::lines::LineOptions;
@@ -51,7 +58,8 @@ use crate::{keyring, terminal};
 /// The default server is the one logged in to last; if there is none, fh asks for it, and a script uses FlakeHub.
 /// The token is taken from `--token-file`, else from stdin if that is not a terminal, else from FH_TOKEN or
 /// FH_TOKEN_FILE, else fh uses the stored token of that server, else it asks for one. The server checks it before
-/// anything is written. Then fh shows all changes and, on a terminal, asks before making them: the token goes to
+/// anything is written. On a terminal, fh then shows what changes in which file (`--diff` shows every line), and
+/// asks before it changes anything: the token goes to
 /// a file that only you can read, an entry to the netrc that Nix reads, and the server's substituter and public
 /// keys to nix.conf. Existing settings stay; either everything is written or nothing. A second run changes
 /// nothing. `fh logout` removes what was added.
@@ -68,9 +76,12 @@ Examples:
   fh login --server https://attic.example.org/cache   # a cache of an attic server
   echo \"$TOKEN\" | fh login --server https://cache.example.org --dry-run
   fh login --organizations acme,beta                  # read from acme first, then from beta
+  fh login https://cache.lan --ca-file cache.pem      # with a certificate of its own
   fh login --org acme                                 # only acme, with a token limited to it
+  fh login --renew                                    # the same login, for longer
   fh login --server https://cache.example.org --workload --keep-fresh -- nix build .#app
   fh login --workload --organizations acme,beta       # acts for acme, and reads beta too
+  fh login --server https://cache.example.org --token-file /run/secrets/fh-token --activation
 
 In a workflow of GitHub Actions:
   permissions:
@@ -100,12 +111,15 @@ Files (with XDG_CONFIG_HOME in place of ~/.config if that is set):
   --scope system:
   /etc/nix/nix.conf            or the nix.custom.conf that it includes
   /etc/nix/netrc
+  /etc/determinate/fh-netrc    in its place, if the daemon of Determinate Nix writes the netrc
+  /etc/determinate/config.json
 
 FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
 FH_FRONTEND_ADDR.
 
-Exit status: 0 logged in; 1 failed; 2 usage. With --keep-fresh it is that of the command; 128 plus
-the number of the signal that ended it; 127 if it was not found; 126 if it cannot be run.")]
+Exit status: 0 logged in; 1 failed; 2 usage. With --activation a failure is 0 too. With --keep-fresh
+it is that of the command; 128 plus the number of the signal that ended it; 127 if it was not found;
+126 if it cannot be run.")]
 pub(crate) struct LoginArguments {
     /// The server, the same as `--server`
     #[arg(value_name = "URL", conflicts_with = "server", add = crate::completion::servers())]
@@ -119,6 +133,13 @@ pub(crate) struct LoginArguments {
 
     #[command(flatten)]
     lines: LineOptions,
+
+    /// Trust the certificates in this PEM file too, for this server; later commands do the same
+    ///
+    /// They can be those of your certificate authority, or the server's own if it is self-signed. Nix has a
+    /// setting of its own, `ssl-cert-file`: fh says so if Nix does not trust them.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
 
     /// With --workload, run a command, given after `--`, and renew the token while it runs
     ///
@@ -140,13 +161,24 @@ pub(crate) struct LoginArguments {
     #[arg(long, value_name = "STORE", value_parser = words::<TokenStore>(&["file", "keyring"]))]
     store: Option<TokenStore>,
 
+    /// Renew the stored token: the new one may do the same, and has a new full lifetime
+    ///
+    /// It takes the place of the stored one in all files, and nix.conf is updated as by any login. `fh token renew`
+    /// renews only the token, and explains who can.
+    #[arg(long, conflicts_with_all = ["token_file", "token_stdin", "workload", "org", "offline", "print"])]
+    renew: bool,
+
     /// Do not ask before files are changed
-    #[arg(short, long)]
+    #[arg(short, long, default_value_if("activation", "true", "true"))]
     yes: bool,
 
-    /// Show what would be changed, and change nothing
+    /// Show what would be changed, as a diff, and change nothing
     #[arg(long)]
     dry_run: bool,
+
+    /// Show the changes as a diff before they are made, and not only which files change
+    #[arg(long, conflicts_with = "print")]
+    diff: bool,
 
     /// Print the lines for netrc (with the token) and nix.conf, and change nothing
     #[arg(long, conflicts_with_all = ["dry_run", "json"])]
@@ -165,19 +197,40 @@ pub(crate) struct LoginArguments {
     allow_cache_host: Vec<String>,
 
     /// Leave nix.conf as it is
-    #[arg(long)]
+    #[arg(long, default_value_if("activation", "true", "true"))]
     no_nix_conf: bool,
 
     /// Do not contact the server: check only what the token says of itself, and use the keys from an
     /// earlier login
-    #[arg(long, alias = "skip-status")]
+    #[arg(
+        long,
+        alias = "skip-status",
+        default_value_if("activation", "true", "true")
+    )]
     offline: bool,
+
+    /// For the script that activates a configuration (NixOS, nix-darwin, home-manager): print one line, and
+    /// always exit with 0
+    ///
+    /// The same as --offline --no-nix-conf --yes, with one line that tells what was done: that the netrc has the
+    /// token now, that it had it before, or why it was not written. A token file that is not there yet is no
+    /// failure either: run it again when it is there. nix.conf is made from the configuration: set the
+    /// substituter and its keys in `nix.settings` there.
+    #[arg(long, requires = "token_file", conflicts_with_all = [
+        "workload", "organizations", "root", "org", "store", "dry_run", "print", "no_netrc", "json",
+    ])]
+    activation: bool,
 }
 
 impl LoginArguments {
     /// The server, where it stands without `--server`.
     pub(crate) fn url(&self) -> Option<&String> {
         self.url.as_ref()
+    }
+
+    /// The file of certificates for the server.
+    pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
+        self.ca_file.as_ref()
     }
 
     fn scope(&self) -> Scope {
@@ -201,6 +254,10 @@ impl LoginArguments {
 }
 
 pub(crate) fn run(arguments: &LoginArguments, context: &Context) -> Result<ExitCode, CommandError> {
+    if arguments.activation {
+        activation::run(arguments, context);
+        return Ok(ExitCode::SUCCESS);
+    }
     let was_there = match context.selected()? {
         Some(selected) if arguments.keep_fresh => logout::is_known(selected.url(), context)?,
         _ => false,
@@ -230,6 +287,7 @@ async fn log_in(
     arguments: &LoginArguments,
     context: &Context,
 ) -> Result<Option<(Report, Option<Granted>)>, CommandError> {
+    certificates::check_named(&context.settings)?;
     let selected = match context.selected()? {
         Some(selected) => selected,
         None if arguments.may_be_asked(context) => ask_for_server(context).await?,
@@ -241,21 +299,39 @@ async fn log_in(
     } else {
         recognise(&selected, context).await?
     };
+    let reading = arguments.lines.reading(&selected);
+    let organizations = lines::named(&reading);
+    if arguments.renew {
+        renew::require_fh(Some(site.kind), &site.server)?;
+    }
     let granted = if arguments.workload.workload {
-        let reading = arguments.lines.reading(&selected);
-        let organizations = lines::named(&reading);
         Some(workload::exchange(&arguments.workload, organizations, &site, context).await?)
     } else {
         None
     };
     let (token, origin) = match &granted {
         Some(granted) => (granted.exchanged.token.clone(), Origin::Given),
-        None => token::get(&arguments.token, &site, context).await?,
+        None if arguments.renew => renew::stored_for_login(&site.server, context)?,
+        None => {
+            let (token, origin) = token::get(&arguments.token, &site, context).await?;
+            let stays = arguments.offline || arguments.no_netrc;
+            let token = if stays {
+                token
+            } else {
+                workload::fit_for_netrc(token, organizations, &site, context).await?
+            };
+            (token, origin)
+        }
     };
     let (token, identity) = match checked(arguments, &mut site, &token, context).await {
         Ok(identity) => (token, identity),
         // The stored one was nobody's choice: somebody who can be asked has another.
-        Err(error) if origin.is_stored() && says_no(&error) && context.settings.terminals.stdin => {
+        Err(error)
+            if origin.is_stored()
+                && !arguments.renew
+                && says_no(&error)
+                && context.settings.terminals.stdin =>
+        {
             context.output.warning(&format!(
                 "the stored token is no longer valid: {}",
                 error.sentence()
@@ -273,7 +349,7 @@ async fn log_in(
     };
     let Login {
         token,
-        identity,
+        mut identity,
         warning,
     } = if site.kind == ServerKind::Fh && !arguments.offline {
         login
@@ -283,31 +359,35 @@ async fn log_in(
         arguments.lines.refuse_elsewhere(&site)?;
         login
     };
-    if arguments.offline && !arguments.no_nix_conf && site.public_keys.is_empty() {
-        return Err(CommandError::usage(format!(
-            "the public keys of {} are not known, and --offline does not ask the server",
-            site.server
-        ))
-        .hint("Log in once without --offline, or leave nix.conf as it is: `--no-nix-conf`."));
-    }
     hosts::agree(arguments, &site, &selected, context).await?;
     let scope = arguments.scope();
     // Before the files: behind them Ctrl-C must not find anything to wait for, or it would say
     // that nothing was changed.
     let daemon = match scope {
-        Scope::User => daemon::look().await,
-        Scope::System => Daemon::None,
+        // Who activates a configuration has set nix.conf there, whatever the daemon thinks of it.
+        Scope::User if !arguments.activation => daemon::look().await,
+        Scope::User | Scope::System => Daemon::None,
     };
+    // The new token is not known before the server makes it.
+    let stand_in = renew::stand_in();
     let asked = Asked {
         arguments,
         site: &site,
         identity: &identity,
-        token: &token,
+        token: if arguments.renew { &stand_in } else { &token },
+        former: arguments.renew.then_some(&token),
         scope,
         daemon,
     };
     let (mut plan, machine) = asked.plan(context)?;
     plan.warnings.extend(warning);
+    plan.warnings
+        .extend(nix_certificates::warning(&site, &machine, context)?);
+    if arguments.renew && arguments.dry_run {
+        let until = asked.renewable_until();
+        let now = OffsetDateTime::now_utc();
+        plan.warnings.push(renew::would_last(until, now));
+    }
     if arguments.print {
         report::lines(&plan, context)?;
         return Ok(None);
@@ -315,12 +395,17 @@ async fn log_in(
     let done = if arguments.dry_run {
         None
     } else {
-        Some(asked.act(&plan, &machine, context).await?)
+        let Done { applied, renewed } = asked.act(&plan, &machine, context).await?;
+        if let Some(info) = renewed {
+            identity.expires_at = Some(info.expires_at);
+        }
+        Some(applied)
     };
     let report = Report {
         scope,
         daemon,
         plan,
+        is_known: arguments.may_ask(context),
         done,
         site,
         identity,
@@ -413,35 +498,60 @@ impl Login {
     }
 }
 
+/// What was done.
+struct Done {
+    applied: Vec<Applied>,
+    /// The new token, where the former one was renewed.
+    renewed: Option<TokenInfo>,
+}
+
 /// All that a plan is made of but the files.
+#[derive(Clone, Copy)]
 struct Asked<'a> {
     arguments: &'a LoginArguments,
     site: &'a Site,
     identity: &'a Identity,
     token: &'a SecretString,
+    /// The token that is to be renewed, and whose place [`Self::token`] takes.
+    former: Option<&'a SecretString>,
     scope: Scope,
     daemon: Daemon,
 }
 
 impl Asked<'_> {
+    /// When the token would end if it was renewed now, where it can be.
+    fn renewable_until(&self) -> Option<OffsetDateTime> {
+        let whoami = self.identity.whoami.as_ref();
+        whoami.and_then(|whoami| whoami.renewable_until)
+    }
+
     /// Looks at what is there, and works out what to change.
     fn plan(&self, context: &Context) -> Result<(Plan, Machine), CommandError> {
         let credentials = context.credentials()?;
-        let mut machine = Machine::look(&context.settings.directories()?, self.scope, self.daemon)?;
+        let mut machine = Machine::look(&context.settings, self.scope, self.daemon)?;
+        self.refuse_unknown_keys(&machine)?;
         let reading = self.arguments.lines.chosen();
         let wanted = Wanted {
             site: self.site,
             reading: reading.as_ref(),
             user: self.identity.user.as_deref(),
             token: self.token,
+            former: self.former,
             netrc: !self.arguments.no_netrc,
             nix_conf: !self.arguments.no_nix_conf,
             store: self.arguments.store,
+            ca_file: context.settings.server_ca_file.as_deref(),
         };
         let keeping = plan::keeping(&wanted, &machine, |entry| {
             credentials.token_file(&entry.name, entry.kind)
         })?;
         machine.files.look(&keeping.token_file)?;
+        if self.former.is_some() {
+            let ledger = plan::ledger_of(&machine.files, &machine.ledger)?;
+            for netrc in plan::netrc_files(&ledger, self.site.server.as_str()) {
+                machine.files.look(&netrc)?;
+            }
+        }
         // Also for a plan that is only shown: a keyring that is not there would fail it.
         let in_keyring = if keeping.uses_keyring && !self.arguments.print {
             keyring::get(&keeping.entry.url)?
@@ -452,32 +562,63 @@ impl Asked<'_> {
         Ok((plan, machine))
     }
 
+    /// That nix.conf can be written: the keys are known, or the file is made from a configuration and is not
+    /// written anyway.
+    ///
+    /// # Errors
+    /// Where nobody has told the keys.
+    fn refuse_unknown_keys(&self, machine: &Machine) -> Result<(), CommandError> {
+        let is_written = matches!(machine.nix_conf, FileToEdit::Path { .. });
+        let known = !self.site.public_keys.is_empty() || !self.arguments.offline;
+        if known || self.arguments.no_nix_conf || !is_written {
+            return Ok(());
+        }
+        Err(CommandError::usage(format!(
+            "the public keys of {} are not known, and --offline does not ask the server",
+            self.site.server
+        ))
+        .hint("Log in once without --offline, or leave nix.conf as it is: `--no-nix-conf`."))
+    }
+
     /// Asks where there is somebody to ask, and does what was planned.
     async fn act(
         &self,
         plan: &Plan,
         machine: &Machine,
         context: &Context,
-    ) -> Result<Vec<Applied>, CommandError> {
+    ) -> Result<Done, CommandError> {
+        let done = |applied| Done {
+            applied,
+            renewed: None,
+        };
         if plan.changes.is_nothing() {
-            return Ok(Vec::new());
+            return Ok(done(Vec::new()));
         }
-        let asks = self.arguments.may_ask(context);
+        // Nobody has to agree to what the server is going to refuse.
+        let is_possible = self.former.is_none() || self.renewable_until().is_some();
+        let asks = is_possible && self.arguments.may_ask(context);
+        let diff = report::difference(&plan.changes);
+        if self.arguments.diff {
+            context.output.say(&diff);
+        }
         if asks {
-            context.output.remark(&report::difference(&plan.changes));
+            if !self.arguments.diff {
+                context.output.say(&report::summary(&plan.changes));
+            }
             if let Some(reads) = report::reads(self.site) {
-                context.output.remark(&reads);
+                context.output.say(&reads);
             }
             for warning in &plan.warnings {
                 context.output.warning(warning);
             }
-            if !terminal::confirm("Make these changes?", true).await? {
+            let show = || context.output.say(&diff);
+            if !terminal::confirm_changes("Make these changes?", &show).await? {
                 return Err(CommandError::failed("not confirmed").hint("Nothing was changed."));
             }
         }
         let _held = setup::hold(context)?;
         // Under the lock: another fh may have been here.
-        let (now, _) = self.plan(context)?;
+        let (now, seen) = self.plan(context)?;
         if asks && !now.changes.is_same(&plan.changes) {
             return Err(CommandError::failed(format!(
                 "the files of {} were changed while you were asked",
@@ -485,13 +626,28 @@ impl Asked<'_> {
             ))
             .hint("Nothing was changed by this login: try again."));
         }
-        now.changes.apply()
+        let Some(former) = self.former else {
+            let applied = now.changes.apply();
+            return applied.map(done).map_err(|error| seen.explained(error));
+        };
+        let write = |token: &SecretString| {
+            let (plan, seen) = Asked { token, ..*self }.plan(context)?;
+            let applied = plan.changes.apply();
+            applied.map_err(|error| seen.explained(error))
+        };
+        let server = &self.site.server;
+        let (info, applied) = renew::carry_out(server, former, context, write).await?;
+        Ok(Done {
+            applied,
+            renewed: Some(info),
+        })
     }
 
     /// Does what is to be done now, whatever was shown.
     fn write(&self, context: &Context) -> Result<Vec<Applied>, CommandError> {
         let _held = setup::hold(context)?;
-        let (plan, _) = self.plan(context)?;
-        plan.changes.apply()
+        let (plan, machine) = self.plan(context)?;
+        let applied = plan.changes.apply();
+        applied.map_err(|error| machine.explained(error))
     }
 }

@@ -17,6 +17,7 @@ use super::login::{ledger_of, ledger_text};
 use crate::context::{Context, Selected};
 use crate::error::CommandError;
 use crate::keyring;
+use crate::setup::keeper::{Determinate, is_generated, not_understood, parse_config};
 use crate::setup::{self, Change, Changes, Files, KeyringChange, LEDGER, Privacy};
 
 /// Log out of a server: remove what `fh login` added to your files, and the stored token
@@ -246,6 +247,26 @@ fn plan(target: &Target, context: &Context, gone: &mut Gone) -> Result<Changes, 
             let mode = mode.and_then(|now| ledger.take_back_mode(&path, &target.owner, now));
             let privacy = mode.map_or(Privacy::Kept, Privacy::GivenBack);
             ("netrc", privacy, netrc.to_bytes())
+        } else if ledger.is_json(&path) {
+            let refused = |error| not_understood(&path, error);
+            let mut json = parse_config(&files, &path)?;
+            let before = json.to_bytes();
+            ledger
+                .take_back_json(&path, &target.owner, &mut json)
+                .map_err(refused)?;
+            // One that is made from a configuration by now is not ours to change.
+            let after = if is_generated(&path) {
+                before
+            } else {
+                json.to_bytes()
+            };
+            if files.content(&path).is_some_and(|text| text != after) {
+                gone.remarks.push(format!(
+                    "the daemon of Determinate Nix removes the token from its netrc when it starts again: `{}`",
+                    Determinate::restart()
+                ));
+            }
+            ("determinate", Privacy::Public, after)
         } else {
             let mut conf = NixConf::parse(&text, &path, &mut |path| files.look_included(path))?;
             ledger.take_back_nix_conf(&path, &target.owner, &mut conf)?;

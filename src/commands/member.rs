@@ -10,7 +10,7 @@ use super::{is_same_name, is_there};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Manage the members of an organisation
 ///
@@ -149,12 +149,33 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
         if member.invited {
             return format!(
                 "{} is invited to be {article} {} of {org}; it takes effect when they accept: `fh \
-                 invitation accept {org}`",
-                member.user, member.role
+                 invitation accept {org}`{}",
+                member.user,
+                member.role,
+                replaced(member, org)
             );
         }
-        format!("{} is now {article} {} of {org}.", member.user, member.role)
+        format!(
+            "{} is now {article} {} of {org}.{}",
+            member.user,
+            member.role,
+            replaced(member, org)
+        )
     })
+}
+
+/// What somebody was before, and how to bring it back.
+fn replaced(member: &MemberInfo, org: &Name) -> String {
+    let Some(before) = member.replaced else {
+        return String::new();
+    };
+    let user = &member.user;
+    let was = if member.invited {
+        "the invitation was for"
+    } else {
+        "the role was"
+    };
+    format!("\nBefore, {was} {before}. To restore it: `fh member set {org} {user} {before}`")
 }
 
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
@@ -211,7 +232,8 @@ fn columns() -> Vec<Column<MemberInfo>> {
         column("invited", "INVITED", |member: &MemberInfo| {
             member.invited.to_string()
         })
-        .shown(|member, _| if member.invited { "yes" } else { "" }.to_owned()),
+        .shown(|member, _| if member.invited { "yes" } else { "" }.to_owned())
+        .toned(|_, _| Some(Tone::Attention)),
         column("kind", "KIND", |member: &MemberInfo| {
             member.kind.to_string()
         }),

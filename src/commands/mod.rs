@@ -6,10 +6,12 @@ pub(crate) mod child;
 mod completion;
 mod confirm;
 mod doctor;
+mod expiry;
 mod flake;
 mod follow;
 mod free_name;
 mod grant;
+mod held;
 mod invitation;
 mod key;
 mod list;
@@ -28,19 +30,22 @@ mod service_account;
 mod status;
 mod team;
 mod token;
+mod token_id;
 mod trust;
 mod user;
 mod why;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Subcommand};
-use fh_api::FlakePattern;
-use fh_client::{Client, Error as ClientError, Made};
+use fh_api::{FlakePattern, Name};
+use fh_client::{Client, Error as ClientError, Made, ServerKind};
 use serde::Serialize;
 
+use crate::advice;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, Named};
 use crate::logging;
 
 pub(crate) use push::{RELAY as HOOK, relay as tell_built};
@@ -101,6 +106,14 @@ impl Command {
     pub(crate) fn server(&self) -> Option<&String> {
         match self {
             Self::Login(arguments) => arguments.url(),
+            _ => None,
+        }
+    }
+
+    /// The file of certificates for the server, where the command itself names it.
+    pub(crate) fn ca_file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Login(arguments) => arguments.ca_file(),
             _ => None,
         }
     }
@@ -189,15 +202,27 @@ fn warn_of_absent(flakes: &[FlakePattern], client: &Client, context: &Context) {
             error.and_then(ClientError::status) == Some(404)
         });
         if is_absent {
+            let meant = context.wait("", async { Ok(advice::flake_meant(client, flake).await) });
+            let meant = meant.ok().flatten();
+            let meant = meant.map(|meant| format!("Did you mean {meant}? "));
             context.output.warning(&format!(
-                "{flake} does not exist, or you cannot see it: `fh list flakes` lists those that you can see"
+                "{flake} does not exist, or you cannot see it. {}`fh list flakes` lists those that you can see",
+                meant.unwrap_or_default()
             ));
         }
     }
 }
 
+/// A failure of a request whose body or query named somebody.
+fn naming_user(error: CommandError, user: Option<&Name>) -> CommandError {
+    match user {
+        Some(user) => error.naming(Named::User(user.clone())),
+        None => error,
+    }
+}
+
 /// Whether both are one name, as the server compares them: without regard to case.
-fn is_same_name(one: &fh_api::Name, other: &fh_api::Name) -> bool {
+fn is_same_name(one: &Name, other: &Name) -> bool {
     one.folded() == other.folded()
 }
 
@@ -218,4 +243,13 @@ fn made<T: Serialize>(
     context
         .output
         .done(&answer.value, |value| sentence(value, answer.is_new))
+}
+
+/// What a server is, in a sentence.
+fn kind_in_words(kind: ServerKind) -> &'static str {
+    match kind {
+        ServerKind::Fh => "an fh server",
+        ServerKind::FlakeHub => "FlakeHub",
+        ServerKind::Attic => "an attic server",
+    }
 }

@@ -4,14 +4,15 @@ mod own;
 
 use clap::{Args, Subcommand};
 use fh_api::{
-    CreateOrganization, ErrorCode, Name, NameKind, OrganizationInfo, PushRule, UpdateOrganization,
+    CreateOrganization, ErrorCode, Name, NameKind, OrganizationInfo, PushRule, RenewalRule,
+    UpdateOrganization,
 };
 use serde_json::json;
 use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
 use super::free_name::{self, FreeNameArguments};
-use super::{IfMissing, made};
+use super::{IfMissing, made, naming_user};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -77,10 +78,18 @@ pub(crate) struct ShowArguments {
     org: Name,
 }
 
-/// Change who may push to an organisation's flakes, and whose signatures it trusts (owners)
+/// Change who may push to an organisation's flakes, whose signatures it trusts, and whose tokens can be renewed
+/// (owners)
 ///
+/// Who may push (--push):
 ///   writers    anyone who has the role write on the flake
 ///   builders   only trusted workloads; tokens of people and of service accounts cannot push
+///
+/// Whose tokens can be renewed with `fh token renew` (--renewal), of its service accounts, and of people whose
+/// tokens reach only this organisation:
+///   people     those of people
+///   everybody  those of its service accounts too
+///   nobody     none
 ///
 /// If two of its flakes have different contents for a path, the one with a valid signature of a trusted key is
 /// served. The server's own keys cannot be trusted here: they sign for every organisation.
@@ -90,6 +99,7 @@ pub(crate) struct ShowArguments {
     after_help = "\
 Examples:
   fh org set acme --push builders
+  fh org set acme --renewal everybody
   fh org set acme --trust-key acme-build-1:MFjd…=
   fh org set acme --no-trust-keys"
 )]
@@ -108,6 +118,10 @@ struct Change {
     /// Who may push to its flakes
     #[arg(long, value_name = "WHO", value_parser = words::<PushRule>(PushRule::WORDS))]
     push: Option<PushRule>,
+
+    /// Whose tokens can be renewed
+    #[arg(long, value_name = "WHO", value_parser = words::<RenewalRule>(RenewalRule::WORDS))]
+    renewal: Option<RenewalRule>,
 
     /// Trust only the signatures of this public key (NAME:BASE64); may be repeated
     #[arg(long, value_name = "KEY", conflicts_with = "no_trust_keys")]
@@ -181,7 +195,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             async { client.create_organization(&new).await },
         )
         .map_err(|error| {
-            error
+            naming_user(error, new.owner.as_ref())
                 .hint_for(
                     ErrorCode::Conflict,
                     "`fh org list` shows your organisations.",
@@ -241,12 +255,14 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
     let org = &arguments.org;
     let Change {
         push,
+        renewal,
         trust_key,
         no_trust_keys,
     } = &arguments.change;
     let change = UpdateOrganization {
         push: *push,
         trusted_keys: (*no_trust_keys || !trust_key.is_empty()).then(|| trust_key.clone()),
+        renewal: *renewal,
     };
     let changed = context
         .change(format_args!("cannot change {org}"), async {
@@ -324,6 +340,7 @@ fn print(org: &OrganizationInfo, context: &Context) -> Result<(), CommandError> 
         ("Organisation", org.name.to_string()),
         ("You are", role(org).unwrap_or("not a member").to_owned()),
         ("Who pushes", org.push.to_string()),
+        ("Who renews", org.renewal.to_string()),
         ("Trusted keys", org.trusted_keys.join(" ")),
         ("Created", human::date(org.created_at, now)),
         ("Id", org.id.to_string()),
@@ -349,7 +366,8 @@ fn columns() -> Vec<Column<OrganizationInfo>> {
         column("created_at", "CREATED", |org: &OrganizationInfo| {
             human::timestamp(org.created_at)
         })
-        .shown(|org, now| human::relative(org.created_at, now)),
-        column("id", "ID", |org: &OrganizationInfo| org.id.to_string()).hidden(),
+        .shown(|org, now| human::relative(org.created_at, now))
+        .ranked(1),
+        column("id", "ID", |org: &OrganizationInfo| org.id.to_string()).wide(),
     ]
 }

@@ -4,6 +4,7 @@ mod arguments;
 mod bar;
 mod destination;
 mod progress;
+mod rate;
 mod report;
 mod watch;
 
@@ -16,7 +17,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fh_client::NixTools;
-use fh_client::closure::NixMessages;
+use fh_client::closure::BuildMessages;
 use fh_client::push::PushObserver;
 use fh_nix::StoreDir;
 
@@ -36,14 +37,15 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     if arguments.watch_exec {
         return watch::run(arguments, context);
     }
-    let destination = Destination::resolve(arguments, context)?;
+    let (destination, soon) = Destination::resolve(arguments, context)?;
     let manner = Manner::new(arguments, context);
     let Manner { push: options, .. } = &manner;
     let deadline = options.deadline;
     let tools = silent_tools(arguments, context)?;
     let named = named(arguments, &tools.store_dir)?;
+    let has_to_build = tools.has_to_build(&named)?;
     let progress = Arc::new(Progress::new(&arguments.target, options.dry_run, context));
-    let tools = telling(tools, &progress);
+    let tools = telling(tools, &progress, context);
 
     let observer: Arc<dyn PushObserver> = progress.clone();
     let started = AtomicBool::new(false);
@@ -60,7 +62,14 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     let result = interrupt::run(Threads::AllCores, hint, async {
         progress.looking();
         let closure = async {
-            let closure = deadline.hold(tools.closure(&named, !arguments.no_closure));
+            let closure = deadline.hold(async {
+                if has_to_build {
+                    progress.building();
+                }
+                let paths = tools.resolve(&named).await?;
+                progress.looking();
+                tools.closure_of(&paths, !arguments.no_closure).await
+            });
             closure.await.map_err(|error| {
                 let out_of_time = matches!(error, fh_client::Error::OutOfTime { .. });
                 let error = CommandError::from(error);
@@ -79,10 +88,7 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
             }
         };
         let both = async {
-            if !named
-                .iter()
-                .any(|name| may_be_built(name, &tools.store_dir))
-            {
+            if !has_to_build {
                 return tokio::try_join!(closure, opened);
             }
             // What has to be built first can take long: a push that is refused is told before.
@@ -105,14 +111,18 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
     });
     progress.finish();
     let (report, store_dir, atomic) = result?;
-    report::print(
+    let code = report::print(
         &arguments.target,
         atomic,
         report,
         progress.retries(),
         &store_dir,
         context,
-    )
+    )?;
+    if let Some(soon) = soon {
+        soon.warn(context);
+    }
+    Ok(code)
 }
 
 /// What to push: the arguments, then what stdin names, else `./result`.
@@ -151,15 +161,6 @@ fn named(arguments: &PushArguments, store_dir: &StoreDir) -> Result<Vec<OsString
     Ok(named)
 }
 
-/// Whether something has to be built before it can be pushed: what is neither there nor a store path.
-fn may_be_built(name: &OsStr, store_dir: &StoreDir) -> bool {
-    let bytes = name.as_bytes();
-    // The outputs of a derivation: /nix/store/….drv^out.
-    let outputs = bytes.contains(&b'^');
-    let in_store = bytes.starts_with(store_dir.as_str().as_bytes());
-    outputs || !in_store && Path::new(name).symlink_metadata().is_err()
-}
-
 /// What a line names: store paths, where every word of it is one, as in Nix's `$OUT_PATHS`; else one thing, whose
 /// name may have blanks. Those around it do not count.
 fn lines_or_words(line: &[u8], store_dir: &StoreDir) -> Vec<OsString> {
@@ -182,14 +183,15 @@ fn lines_or_words(line: &[u8], store_dir: &StoreDir) -> Vec<OsString> {
         .collect()
 }
 
-/// The same Nix; what it says while it builds is shown.
-fn telling(tools: NixTools, progress: &Arc<Progress>) -> NixTools {
-    let said = progress.clone();
-    let messages: NixMessages = Arc::new(move |line: &str| said.nix(line));
-    NixTools {
-        messages: Some(messages),
-        ..tools
-    }
+/// The same Nix; what it says while it builds is shown: by itself on a terminal, else line by line.
+fn telling(tools: NixTools, progress: &Arc<Progress>, context: &Context) -> NixTools {
+    let messages = if context.settings.nix_shows_itself() {
+        BuildMessages::Inherited
+    } else {
+        let told = progress.clone();
+        BuildMessages::Told(Arc::new(move |line: &str| told.nix(line)))
+    };
+    NixTools { messages, ..tools }
 }
 
 /// The Nix that is asked, and about which store.

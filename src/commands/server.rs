@@ -72,7 +72,9 @@ pub(crate) fn run(command: &ServerCommand, context: &Context) -> Result<(), Comm
 
 fn find(name: &str, context: &Context) -> Result<ServerEntry, CommandError> {
     context.credentials()?.find(name)?.ok_or_else(|| {
-        CommandError::failed(format!("no server called {name:?} is known"))
+        let error = CommandError::failed(format!("no server called {name:?} is known"));
+        context
+            .with_server_meant(error, name)
             .hint("`fh server list` shows the known servers, `fh login --server URL` adds one.")
     })
 }
@@ -105,7 +107,8 @@ fn columns() -> Vec<Column<Line>> {
         column("kind", "KIND", |line: &Line| line.kind.to_owned()),
         column("token_store", "TOKEN IN", |line: &Line| {
             line.token_store.to_owned()
-        }),
+        })
+        .ranked(1),
         column("default", "DEFAULT", |line: &Line| {
             if line.default { "yes" } else { "" }.to_owned()
         }),

@@ -11,6 +11,7 @@ use secrecy::ExposeSecret;
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
+use super::expiry::Ending;
 use super::login::attic_cache;
 use super::reach::Reach;
 use crate::context::{Context, Selected, TokenOrigin, no_server};
@@ -64,6 +65,19 @@ struct Login {
     origin: TokenOrigin,
     /// The addresses that the last login has set up Nix to read from, in their order.
     substituters: Vec<String>,
+}
+
+impl Login {
+    /// Warns where it ends within a week.
+    fn warn_of_end(&self, server: &ServerUrl, context: &Context) {
+        let whoami = self.whoami.as_ref();
+        let ending = self
+            .expires_at
+            .and_then(|end| Ending::of(end, whoami, &self.origin, server, context));
+        if let Some(ending) = ending {
+            context.output.warning(&ending.sentence());
+        }
+    }
 }
 
 fn ask(selected: &Selected, context: &Context) -> Result<Login, CommandError> {
@@ -158,6 +172,7 @@ fn finish(
     answer: Result<Login, CommandError>,
     context: &Context,
 ) -> Result<ExitCode, CommandError> {
+    let url = server;
     let server = server.map(ServerUrl::as_str);
     match answer {
         Ok(login) if context.output.is_json() => {
@@ -168,6 +183,9 @@ fn finish(
         }
         Ok(login) => {
             print(server.unwrap_or_default(), &login, context)?;
+            if let Some(url) = url {
+                login.warn_of_end(url, context);
+            }
             Ok(ExitCode::SUCCESS)
         }
         Err(error) if context.output.is_json() => {
@@ -218,7 +236,10 @@ fn all(context: &Context) -> Result<ExitCode, CommandError> {
             context.output.text("\n")?;
         }
         match answer {
-            Ok(login) => print(url.as_str(), &login, context)?,
+            Ok(login) => {
+                print(url.as_str(), &login, context)?;
+                login.warn_of_end(&url, context);
+            }
             Err(error) => context.output.details(
                 &(),
                 &[("Server", url.to_string()), ("Login", error.sentence())],

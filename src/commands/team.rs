@@ -316,8 +316,9 @@ fn columns<'a>() -> Vec<Column<Listed<'a>>> {
         column("created_at", "CREATED", |of: &Listed<'_>| {
             human::timestamp(of.team.created_at)
         })
-        .shown(|of, now| human::relative(of.team.created_at, now)),
-        column("id", "ID", |of: &Listed<'_>| of.team.id.to_string()).hidden(),
+        .shown(|of, now| human::relative(of.team.created_at, now))
+        .ranked(1),
+        column("id", "ID", |of: &Listed<'_>| of.team.id.to_string()).wide(),
     ]
 }
 

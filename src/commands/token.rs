@@ -3,6 +3,7 @@
 mod create;
 mod inspect;
 mod out;
+mod renew;
 mod revoke;
 mod rotate;
 
@@ -10,10 +11,10 @@ use clap::{Args, Subcommand};
 use fh_api::{Name, TokenInfo};
 use time::OffsetDateTime;
 
-use super::joined;
+use super::{joined, naming_user};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Tokens: what people and machines log in with
 #[derive(Debug, Subcommand)]
@@ -25,16 +26,19 @@ pub(crate) enum TokenCommand {
     #[command(visible_alias = "delete")]
     Revoke(revoke::RevokeArguments),
     Rotate(rotate::RotateArguments),
+    Renew(renew::RenewArguments),
 }
 
 /// List your tokens, newest first
 ///
 /// The tokens themselves are not stored: the list shows what they may do. A token is good (valid), revoked,
-/// expired, or disabled because its user is disabled.
+/// expired, or disabled because its user is disabled. A list on a terminal has the beginnings of the ids, which every
+/// command takes in place of an id; `--wide` shows them in full, and all columns.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh token list
+  fh token list --wide
   fh token list --all --json | jq -r '.[] | select(.last_used_at == null) | .id'")]
 pub(crate) struct ListArguments {
     /// Tokens of all accounts (server administrators)
@@ -54,6 +58,7 @@ pub(crate) fn run(command: TokenCommand, context: &Context) -> Result<(), Comman
         TokenCommand::Inspect(arguments) => inspect::run(&arguments, context),
         TokenCommand::Revoke(arguments) => revoke::run(&arguments, context),
         TokenCommand::Rotate(arguments) => rotate::run(&arguments, context),
+        TokenCommand::Renew(arguments) => renew::run(&arguments, context),
     }
 }
 
@@ -65,9 +70,10 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
                 Some(user) => client.tokens_of(user).await,
                 None => client.tokens(arguments.all).await,
             }
-        })?
+        })
+        .map_err(|error| naming_user(error, arguments.user.as_ref()))?
         .tokens;
-    context.output.list(&columns(), &found)?;
+    context.output.list(&columns(arguments.all), &found)?;
     context
         .output
         .when_empty(&found, "There are no tokens. Create one: `fh token create`");
@@ -107,29 +113,53 @@ fn limits(token: &TokenInfo) -> String {
     limits.join("; ")
 }
 
-fn columns() -> Vec<Column<TokenInfo>> {
+/// A token that ends within this time is worth a colour.
+const SOON: time::Duration = time::Duration::days(7);
+
+fn tone(token: &TokenInfo, now: OffsetDateTime) -> Option<Tone> {
+    Some(match state(token, now) {
+        "good" => Tone::Good,
+        "disabled" => Tone::Attention,
+        "expired" => Tone::Faint,
+        _ => Tone::Bad,
+    })
+}
+
+/// Where it is not everybody's list, all are of one user, who was named.
+fn columns(of_everybody: bool) -> Vec<Column<TokenInfo>> {
+    let user = column("user", "USER", |token: &TokenInfo| token.user.to_string());
     vec![
-        column("id", "ID", |token: &TokenInfo| token.id.to_string()),
-        column("user", "USER", |token: &TokenInfo| token.user.to_string()),
+        column("id", "ID", |token: &TokenInfo| token.id.to_string()).id(),
+        if of_everybody { user } else { user.wide() },
         column("state", "STATE", |token: &TokenInfo| {
             state(token, OffsetDateTime::now_utc()).to_owned()
-        }),
+        })
+        .toned(tone),
+        // Programs have the words of JSON here too.
         column("permissions", "MAY", |token: &TokenInfo| {
-            joined(&token.permissions)
-        }),
+            let words: Vec<&str> = token.permissions.iter().map(|one| one.as_str()).collect();
+            words.join(" ")
+        })
+        .shown(|token, _| joined(&token.permissions))
+        .ranked(2),
         column("flakes", "FLAKES", |token: &TokenInfo| {
             joined(&token.flakes)
         })
-        .flexible(),
-        column("limits", "LIMITED TO", limits).flexible(),
+        .flexible()
+        .ranked(1),
+        column("limits", "LIMITED TO", limits).flexible().ranked(3),
         column("created_at", "CREATED", |token: &TokenInfo| {
             human::timestamp(token.created_at)
         })
-        .hidden(),
+        .wide(),
         column("expires_at", "EXPIRES", |token: &TokenInfo| {
             human::timestamp(token.expires_at)
         })
-        .shown(|token, now| human::relative(token.expires_at, now)),
+        .shown(|token, now| human::relative(token.expires_at, now))
+        .toned(|token, now| {
+            let ends_soon = state(token, now) == "good" && token.expires_at - now < SOON;
+            ends_soon.then_some(Tone::Attention)
+        }),
         column("last_used_at", "LAST USED", |token: &TokenInfo| {
             token.last_used_at.map(human::timestamp).unwrap_or_default()
         })
@@ -137,7 +167,8 @@ fn columns() -> Vec<Column<TokenInfo>> {
             token
                 .last_used_at
                 .map_or_else(|| "never".to_owned(), |at| human::relative(at, now))
-        }),
+        })
+        .ranked(4),
         column("description", "DESCRIPTION", |token: &TokenInfo| {
             token.description.clone().unwrap_or_default()
         })
@@ -145,6 +176,6 @@ fn columns() -> Vec<Column<TokenInfo>> {
         column("parent", "CREATED WITH", |token: &TokenInfo| {
             token.parent.map(|id| id.to_string()).unwrap_or_default()
         })
-        .hidden(),
+        .wide(),
     ]
 }

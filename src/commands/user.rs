@@ -1,16 +1,17 @@
 //! `fh user`: accounts, for administrators of the server.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateUser, ErrorCode, Name, NameKind, UpdateUser, UserInfo, UserKind};
+use fh_api::{CreateUser, ErrorCode, Name, NameKind, UpdateUser, UserAccess, UserInfo, UserKind};
+use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
 use super::free_name::{self, FreeNameArguments};
-use super::{IfMissing, is_there, made};
+use super::{IfMissing, held, is_there, made};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Accounts of people and of services (server administrators)
 #[derive(Debug, Subcommand)]
@@ -57,7 +58,10 @@ Examples:
   fh user list --json | jq -r '.[] | select(.kind == \"service\") | .name'")]
 pub(crate) struct ListArguments {}
 
-/// Show one account
+/// Show one account: what it is in, holds and can reach
+///
+/// You can show your own account. Server administrators can show every account; administrators of an organisation
+/// see what concerns that organisation.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -172,26 +176,47 @@ fn list(context: &Context) -> Result<(), CommandError> {
 
 fn show(user: &Name, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let found = context
+    let access = context
         .ask(format_args!("cannot show the account {user}"), async {
-            client.user(user).await
+            client.user_access(user).await
         })
         .map_err(no_user)?;
     let now = OffsetDateTime::now_utc();
-    let disabled = found
-        .disabled_at
-        .map_or_else(|| "no".to_owned(), |at| human::date(at, now));
-    let organization = found.organization.as_ref().map(ToString::to_string);
-    let lines = [
-        ("User", found.name.to_string()),
-        ("Kind", found.kind.to_string()),
-        ("Server admin", yes_or_no(found.server_admin)),
-        ("Organisation", organization.unwrap_or_default()),
-        ("Disabled", disabled),
-        ("Created", human::date(found.created_at, now)),
-        ("Id", found.id.to_string()),
-    ];
-    context.output.details(&found, &lines)
+    let mut lines = vec![("User", access.user.to_string())];
+    if let Some(account) = &access.account {
+        let disabled = account
+            .disabled_at
+            .map_or_else(|| "no".to_owned(), |at| human::date(at, now));
+        let organization = account.organization.as_ref().map(ToString::to_string);
+        lines.extend([
+            ("Kind", account.kind.to_string()),
+            ("Server admin", yes_or_no(account.server_admin)),
+            ("Organisation", organization.unwrap_or_default()),
+            ("Disabled", disabled),
+            ("Created", human::date(account.created_at, now)),
+            ("Id", account.id.to_string()),
+        ]);
+    }
+    lines.push(("Access", held::summary(&access)));
+    lines.extend(held::lines(&access));
+    context.output.details(&Shown::of(access), &lines)
+}
+
+/// An account as JSON: its own facts, where they are told, and beside them what it has access to.
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    account: Option<UserInfo>,
+    access: UserAccess,
+}
+
+impl Shown {
+    fn of(mut access: UserAccess) -> Self {
+        Self {
+            account: access.account.take(),
+            access,
+        }
+    }
 }
 
 fn disable(user: &Name, disabled: bool, context: &Context) -> Result<(), CommandError> {
@@ -267,11 +292,13 @@ pub(super) fn columns() -> Vec<Column<UserInfo>> {
             user.disabled_at
                 .map(|at| human::relative(at, now))
                 .unwrap_or_default()
-        }),
+        })
+        .toned(|_, _| Some(Tone::Bad)),
         column("created_at", "CREATED", |user: &UserInfo| {
             human::timestamp(user.created_at)
         })
-        .shown(|user, now| human::relative(user.created_at, now)),
-        column("id", "ID", |user: &UserInfo| user.id.to_string()).hidden(),
+        .shown(|user, now| human::relative(user.created_at, now))
+        .ranked(1),
+        column("id", "ID", |user: &UserInfo| user.id.to_string()).wide(),
     ]
 }

@@ -4,13 +4,18 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use fh_api::{AccessExplanation, AccessReason, ErrorCode, Name, SliceAccess};
+use fh_api::{AccessExplanation, ErrorCode, Name, SliceAccess};
 use fh_nix::{StorePath, StorePathHash};
 
+use super::held;
 use crate::context::Context;
 use crate::error::CommandError;
 
-/// Show who can read a path, and by which grant
+/// Show who can read a path, and by which grant; or everything that a user has access to
+///
+/// Without a path it shows everything that you, or the account of `--user`, are in, hold and can reach, and what
+/// gives it. Accounts of others are shown to server administrators, and to administrators of an organisation as far
+/// as it concerns that organisation.
 ///
 /// An administrator of a flake that holds the path sees who can read it there and by which grant; with
 /// `--user`, whether that account can. Everybody else sees through which flake and grant they can read it, or
@@ -22,13 +27,16 @@ use crate::error::CommandError;
 Examples:
   fh why ./result
   fh why /nix/store/3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a-app-1.0 --user alice
-  fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a --json")]
+  fh why 3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a --json
+  fh why --user alice                     # everything that alice has access to
+  fh why                                  # everything that you have access to")]
 pub(crate) struct WhyArguments {
     /// A store path, a link to one such as ./result, or the hash alone
     #[arg(value_name = "PATH")]
-    path: PathBuf,
+    path: Option<PathBuf>,
 
-    /// Show the access of this account; by default of everybody, if you administer a flake that holds the path
+    /// Show the access of this account; by default of everybody, if you administer a flake that holds the path,
+    /// and without a path your own
     #[arg(long, value_name = "USER")]
     user: Option<Name>,
 }
@@ -41,7 +49,10 @@ pub(crate) enum AccessCommand {
 }
 
 pub(crate) fn run(arguments: &WhyArguments, context: &Context) -> Result<(), CommandError> {
-    let path = named(&arguments.path)?;
+    let Some(path) = &arguments.path else {
+        return everything(arguments.user.as_ref(), context);
+    };
+    let path = named(path)?;
     let client = context.client_with_token()?;
     let found = context
         .ask(format_args!("cannot explain who reads {path}"), async {
@@ -54,6 +65,24 @@ pub(crate) fn run(arguments: &WhyArguments, context: &Context) -> Result<(), Com
             )
         })?;
     print(&found, context)
+}
+
+/// Everything that somebody has access to.
+fn everything(user: Option<&Name>, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let found = context.ask("cannot show what the user has access to", async {
+        let user = match user {
+            Some(user) => user.clone(),
+            None => client.whoami().await?.user,
+        };
+        client.user_access(&user).await
+    })?;
+    let mut lines = vec![
+        ("Who", found.user.to_string()),
+        ("Answer", held::summary(&found)),
+    ];
+    lines.extend(held::lines(&found));
+    context.output.details(&found, &lines)
 }
 
 /// The base name or the hash of the store path that is meant.
@@ -98,7 +127,7 @@ fn print(found: &AccessExplanation, context: &Context) -> Result<(), CommandErro
             slice
                 .reasons
                 .iter()
-                .map(|reason| ("By", about(reason, slice))),
+                .map(|reason| ("By", held::by(reason, &slice.flake))),
         );
         if slice.reasons.is_empty() {
             lines.push(("By", "nothing".to_owned()));
@@ -128,30 +157,6 @@ fn about_slice(slice: &SliceAccess) -> String {
         ""
     };
     format!("{} ({}{served})", slice.flake, slice.visibility)
-}
-
-/// One reason in words, with whom it is one for.
-fn about(reason: &AccessReason, slice: &SliceAccess) -> String {
-    let role = reason.role.map(fh_api::Role::as_str).unwrap_or_default();
-    let on = if reason.organization_wide {
-        format!("{}/*", slice.flake.org)
-    } else {
-        slice.flake.to_string()
-    };
-    let text = match (&reason.subject, &reason.trust_policy) {
-        (Some(subject), _) => format!("grant of {role} on {on} to {subject}"),
-        (None, Some(policy)) => format!("trust policy {policy}, which gives {role} on {on}"),
-        (None, None) if reason.role.is_some() => {
-            format!("{} that administers {}", reason.by, slice.flake.org)
-        }
-        (None, None) => reason.by.clone(),
-    };
-    let users: Vec<String> = reason.users.iter().map(ToString::to_string).collect();
-    if users.is_empty() {
-        text
-    } else {
-        format!("{text}: {}", users.join(", "))
-    }
 }
 
 #[cfg(test)]

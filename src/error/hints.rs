@@ -1,8 +1,11 @@
 //! What to do next, for every failure of the libraries.
 
+use std::path::Path;
+
 use fh_api::ErrorCode;
 use fh_client::targets::Protocol;
 use fh_client::{Error as ClientError, UnreachableCause};
+use fh_conf::nix_conf::VARIABLE;
 
 use super::{CommandError, Status};
 
@@ -51,7 +54,11 @@ fn client_hint(error: &ClientError) -> Option<String> {
             "`fh token create` prints a token; give all of it, with `--token-file FILE`."
         }
         ClientError::CaCertificate { .. } => {
-            "NIX_SSL_CERT_FILE or SSL_CERT_FILE must name a file of PEM certificates."
+            "NIX_SSL_CERT_FILE, SSL_CERT_FILE and --ca-file must name files of PEM certificates."
+        }
+        ClientError::NoCertificates => {
+            "Install the certificates of the usual authorities (`ca-certificates`), or let NIX_SSL_CERT_FILE name a \
+             file of PEM certificates."
         }
         ClientError::Unreachable { cause, .. } => return unreachable_hint(cause),
         ClientError::Redirected { location, .. } => {
@@ -90,6 +97,10 @@ fn client_hint(error: &ClientError) -> Option<String> {
         ClientError::Unauthorized { .. } => "Log in with a valid token: `fh login`",
         ClientError::Api { body, .. } => return api_hint(body.error),
         ClientError::TooLargeForProxy { .. } => PROXY_LIMIT,
+        ClientError::Status { status: 431, .. } => {
+            "The token may be too long for a proxy in front of the server: nginx's `large_client_header_buffers` has \
+             to be at least 32k."
+        }
         ClientError::Status { status, .. } if *status >= 500 => "Try again later.",
         ClientError::Status { .. } | ClientError::InvalidAnswer { .. } => {
             "Something between you and the server may have answered in its place: a proxy, a login page."
@@ -131,8 +142,8 @@ fn unreachable_hint(cause: &UnreachableCause) -> Option<String> {
         }
         UnreachableCause::Dns { .. } => "Check the address and the network.",
         UnreachableCause::Certificate { .. } => {
-            "If the server has a certificate of your own authority, let NIX_SSL_CERT_FILE name the \
-             authority's PEM file."
+            "If the server has a certificate of your own authority, or one that is self-signed, name its PEM file: \
+             `fh login --ca-file FILE`, or NIX_SSL_CERT_FILE."
         }
         UnreachableCause::Tls { .. } => {
             "If the server speaks plain HTTP, its address begins with http://."
@@ -168,7 +179,20 @@ impl From<fh_conf::Error> for CommandError {
     fn from(error: fh_conf::Error) -> Self {
         use fh_conf::Error;
         let hint = match &error {
-            Error::NetrcSyntax { .. } | Error::NixConfSyntax { .. } => {
+            Error::NixConfSyntax { path, .. } if path == Path::new(VARIABLE) => Some(format!(
+                "Correct the variable {VARIABLE}, or unset it, and try again."
+            )),
+            Error::NixConfUndone { name, path, .. } => {
+                let or = if path == Path::new(VARIABLE) {
+                    format!("unset {VARIABLE}")
+                } else {
+                    "remove that line".to_owned()
+                };
+                Some(format!(
+                    "Write `extra-{name} = …` there in place of `{name} = …`, or {or}."
+                ))
+            }
+            Error::NetrcSyntax { .. } | Error::NixConfSyntax { .. } | Error::JsonSyntax { .. } => {
                 Some("Correct the file by hand, and try again.".to_owned())
             }
             Error::Locked { .. } => {

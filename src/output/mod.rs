@@ -1,12 +1,14 @@
 //! What is printed, and in which form.
 //!
 //! Results go to stdout: a table on a terminal, CSV into a pipe, JSON with `--json`. What was done,
-//! warnings and errors go to stderr. Both are plain sentences without colours.
+//! warnings and errors go to stderr. Both are plain sentences that need no colours. `--quiet` leaves out what was done,
+//! and no question, warning or error.
 //!
 //! Invariants: text of a server or a file is freed of control characters before it reaches a
 //! terminal, be it through a pipe: CSV holds none, and JSON writes them as escapes; a list that is empty is `[]` in JSON and a header in CSV; a write that fails is an
 //! error, but a reader that goes away is not.
 
+mod column;
 pub(crate) mod human;
 mod table;
 #[cfg(test)]
@@ -19,9 +21,10 @@ use fh_client::RetryEvent;
 use serde::Serialize;
 use time::OffsetDateTime;
 
+pub(crate) use column::{Column, Tone, column, number};
 pub(crate) use fh_client::is_unprintable;
-pub(crate) use table::{Column, column, number};
 
+use self::table::Look;
 use crate::error::{CommandError, YELLOW, push_labelled};
 use crate::settings::Settings;
 
@@ -43,9 +46,23 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     format: Format,
+    /// On stderr.
     color: bool,
+    /// On stdout.
+    colored: bool,
     /// Whether stdout is one.
     terminal: bool,
+    wide: bool,
+    quiet: bool,
+}
+
+/// How much of a list that goes on was printed.
+#[derive(Debug, Default)]
+pub(crate) struct Printed {
+    /// Whether the names of its columns were.
+    names: bool,
+    /// How its columns stand in a table.
+    layout: Option<table::Layout>,
 }
 
 impl Output {
@@ -58,7 +75,10 @@ impl Output {
         Self {
             format,
             color: settings.terminals.color,
+            colored: settings.terminals.stdout_color,
             terminal: settings.terminals.stdout,
+            wide: settings.wide,
+            quiet: settings.quiet,
         }
     }
 
@@ -75,25 +95,30 @@ impl Output {
     ) -> Result<(), CommandError> {
         let text = match self.format {
             Format::Json => return self.json(&records),
-            Format::Csv => table::csv(columns, records)?,
+            Format::Csv => column::csv(columns, records)?,
             Format::Table if records.is_empty() => return Ok(()),
-            Format::Table => table::table(
-                columns,
-                records,
-                OffsetDateTime::now_utc(),
-                terminal_width(),
-            ),
+            Format::Table => table::table(columns, records, &self.look()),
         };
         write_stdout(text.as_bytes())
     }
 
-    /// Prints what has come to a list that goes on; the `first` time with the columns' names. JSON is one
+    /// How tables look.
+    fn look(&self) -> Look {
+        Look {
+            width: terminal_width(),
+            wide: self.wide,
+            color: self.colored,
+            now: OffsetDateTime::now_utc(),
+        }
+    }
+
+    /// Prints what has come to a list that goes on; the first time with the columns' names. JSON is one
     /// object a line.
     pub(crate) fn more<R: Serialize>(
         &self,
         columns: &[Column<R>],
         records: &[R],
-        first: bool,
+        printed: &mut Printed,
     ) -> Result<(), CommandError> {
         let text = match self.format {
             Format::Json => {
@@ -106,18 +131,17 @@ impl Output {
                 }
                 return write_stdout(lines.as_bytes());
             }
-            Format::Csv => table::csv(columns, records)?,
+            Format::Csv => column::csv(columns, records)?,
             Format::Table if records.is_empty() => return Ok(()),
-            Format::Table => table::table(
-                columns,
-                records,
-                OffsetDateTime::now_utc(),
-                terminal_width(),
-            ),
+            Format::Table => {
+                let text = table::part(columns, records, &self.look(), &mut printed.layout);
+                return write_stdout(text.as_bytes());
+            }
         };
         // No column's name holds a line feed.
         let rows = text.split_once('\n').map_or("", |(_, rows)| rows);
-        write_stdout(if first { &text } else { rows }.as_bytes())
+        let names = std::mem::replace(&mut printed.names, true);
+        write_stdout(if names { rows } else { &text }.as_bytes())
     }
 
     /// Says what an empty list means, where it is shown to a person.
@@ -168,6 +192,24 @@ impl Output {
         Ok(escaped(&text) + "\n")
     }
 
+    /// A word for a state, coloured where stdout shows colours. For [`Self::colored`].
+    pub(crate) fn toned(&self, tone: Tone, word: &str) -> String {
+        if self.colored {
+            format!("{}{word}\x1b[0m", tone.ansi())
+        } else {
+            word.to_owned()
+        }
+    }
+
+    /// Prints a text of ours, which may have colours.
+    #[expect(
+        clippy::unused_self,
+        reason = "how something is printed is asked of the output"
+    )]
+    pub(crate) fn colored(&self, text: &str) -> Result<(), CommandError> {
+        write_stdout(text.as_bytes())
+    }
+
     /// Prints a text: into a pipe as it is, on a terminal freed of control characters.
     pub(crate) fn text(&self, text: &str) -> Result<(), CommandError> {
         if self.terminal {
@@ -177,8 +219,16 @@ impl Output {
         write_stdout(text.as_bytes())
     }
 
-    /// Says something to the person at the terminal; lines are kept.
+    /// Says what was done, or is worth knowing: nothing that somebody has to know. Lines are kept.
     pub(crate) fn remark(&self, text: &str) {
+        if !self.quiet {
+            self.say(text);
+        }
+    }
+
+    /// Says something to the person at the terminal in any case: what was asked for, or what a question is about. Lines
+    /// are kept.
+    pub(crate) fn say(&self, text: &str) {
         let text: String = text.lines().map(|line| printable(line) + "\n").collect();
         // Nobody can be told where stderr is gone.
         let _ = io::stderr().write_all(text.as_bytes());

@@ -1,152 +1,275 @@
-//! Lists: which columns they have, and how they look in a table and in CSV.
+//! Lists as tables for people: which columns there is room for, how wide each is, and what is coloured.
+//!
+//! ```text
+//! Column → cells, as text → Layout::choose: which columns, how wide → lines
+//! ```
+//!
+//! Invariants: a table is no wider than the terminal, unless what people copy from it is; with `--wide` it has every
+//! column, whole. Colours say nothing that the words do not say.
 
-use tabled::builder::Builder;
-use tabled::settings::object::Columns;
-use tabled::settings::{Alignment, Padding, Style, Width};
+use std::collections::BTreeSet;
+
 use time::OffsetDateTime;
+use unicode_width::UnicodeWidthStr;
 
-use super::printable;
-use crate::error::CommandError;
+use super::column::{Column, Place};
 
-/// One column of a list of `R`.
-pub(crate) struct Column<R> {
-    /// The name in CSV, the same as in JSON.
-    name: &'static str,
-    /// The heading in a table.
-    title: &'static str,
-    numeric: bool,
-    /// May be cut where the terminal is too narrow.
-    flexible: bool,
-    /// Stands in CSV and not in a table.
-    hidden: bool,
-    raw: fn(&R) -> String,
-    shown: Option<fn(&R, OffsetDateTime) -> String>,
+/// How tables look.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Look {
+    /// The columns of the terminal, where it tells them.
+    pub(super) width: Option<usize>,
+    /// Every column, whole, whatever the terminal has room for.
+    pub(super) wide: bool,
+    pub(super) color: bool,
+    /// What times are told from.
+    pub(super) now: OffsetDateTime,
 }
 
-impl<R> Column<R> {
-    /// In a table, other words than in CSV.
-    pub(crate) fn shown(mut self, shown: fn(&R, OffsetDateTime) -> String) -> Self {
-        self.shown = Some(shown);
-        self
-    }
-
-    /// In a table, may be cut where the terminal is too narrow: for what nobody copies from there.
-    pub(crate) fn flexible(mut self) -> Self {
-        self.flexible = true;
-        self
-    }
-
-    /// Left out of tables, which have not the room for everything.
-    pub(crate) fn hidden(mut self) -> Self {
-        self.hidden = true;
-        self
-    }
-
-    fn cell(&self, record: &R, now: OffsetDateTime) -> String {
-        let text = match self.shown {
-            Some(shown) => shown(record, now),
-            None => (self.raw)(record),
-        };
-        printable(&text)
-    }
-}
-
-/// A column of text, the same in a table and in CSV unless [`Column::shown`] says otherwise.
-pub(crate) fn column<R>(
-    name: &'static str,
-    title: &'static str,
-    raw: fn(&R) -> String,
-) -> Column<R> {
-    Column {
-        name,
-        title,
-        numeric: false,
-        flexible: false,
-        hidden: false,
-        raw,
-        shown: None,
-    }
-}
-
-/// A column of numbers, aligned right.
-pub(crate) fn number<R>(
-    name: &'static str,
-    title: &'static str,
-    raw: fn(&R) -> String,
-) -> Column<R> {
-    Column {
-        numeric: true,
-        ..column(name, title, raw)
-    }
-}
-
-/// RFC 4180, but with plain line feeds; the first line has the columns' names.
-pub(super) fn csv<R>(columns: &[Column<R>], records: &[R]) -> Result<String, CommandError> {
-    let failed = |error: csv::Error| CommandError::output(std::io::Error::other(error));
-    let mut writer = csv::Writer::from_writer(Vec::new());
-    writer
-        .write_record(columns.iter().map(|column| column.name))
-        .map_err(failed)?;
-    for record in records {
-        writer
-            .write_record(columns.iter().map(|column| harmless(&(column.raw)(record))))
-            .map_err(failed)?;
-    }
-    let bytes = writer
-        .into_inner()
-        .map_err(|error| CommandError::output(std::io::Error::other(error.to_string())))?;
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
-}
-
-/// A cell that does nothing to a terminal: what is piped is often looked at in the end. Lines stay; JSON
-/// has the very characters.
-fn harmless(cell: &str) -> String {
-    let lines: Vec<String> = cell.split('\n').map(printable).collect();
-    lines.join("\n")
-}
+/// Blanks between two columns.
+const GAP: usize = 2;
 
 /// The narrowest that a flexible column becomes.
 const NARROWEST: usize = 8;
 
-/// Columns side by side. Where they are wider than the terminal, flexible ones are cut, the last
-/// first.
-pub(super) fn table<R>(
+/// As narrow as a flexible column becomes before others are left out for it.
+const COMFORTABLE: usize = 12;
+
+/// The shortest that an id becomes. Ours begin with the time at which they were made: these are the characters that tell
+/// the millisecond.
+const SHORT_ID: usize = 13;
+
+/// Which columns a table has, and how wide they are.
+#[derive(Debug, Clone)]
+pub(super) struct Layout(Vec<(usize, usize)>);
+
+/// The text of each cell, row by row, with that of columns that are not shown.
+struct Cells(Vec<Vec<String>>);
+
+impl Cells {
+    fn of<R>(columns: &[Column<R>], records: &[R], look: &Look) -> Self {
+        let mut rows: Vec<Vec<String>> = records
+            .iter()
+            .map(|record| {
+                let columns = columns.iter();
+                columns
+                    .map(|column| column.cell(record, look.now))
+                    .collect()
+            })
+            .collect();
+        for (index, _) in columns
+            .iter()
+            .enumerate()
+            .filter(|(_, column)| column.is_id)
+        {
+            let ids: BTreeSet<&str> = rows.iter().map(|row| row[index].as_str()).collect();
+            let length = if look.wide {
+                usize::MAX
+            } else {
+                unambiguous(&ids)
+            };
+            for row in &mut rows {
+                let short: String = row[index].chars().take(length).collect();
+                row[index] = short;
+            }
+        }
+        Self(rows)
+    }
+
+    /// The width of the widest cell of a column.
+    fn width(&self, column: usize) -> usize {
+        let cells = self.0.iter().map(|row| row[column].width());
+        cells.max().unwrap_or(0)
+    }
+
+    fn are_empty(&self, column: usize) -> bool {
+        self.0.iter().all(|row| row[column].is_empty())
+    }
+}
+
+/// How many characters of these ids tell them apart.
+fn unambiguous(ids: &BTreeSet<&str>) -> usize {
+    let longest = ids.iter().map(|id| id.len()).max().unwrap_or(0);
+    (SHORT_ID..longest)
+        .find(|&length| {
+            let short: BTreeSet<&str> = ids
+                .iter()
+                .map(|id| id.get(..length).unwrap_or(id))
+                .collect();
+            // None ends with a hyphen, which would look cut off.
+            short.len() == ids.len() && !short.iter().any(|id| id.ends_with('-'))
+        })
+        .unwrap_or(longest)
+}
+
+impl Layout {
+    /// The columns that there is room for. Where a list goes on, those without anything yet stay.
+    fn choose<R>(columns: &[Column<R>], cells: &Cells, look: &Look, goes_on: bool) -> Self {
+        let wanted = |index: &usize| match columns[*index].place {
+            _ if look.wide => true,
+            Place::Wide => false,
+            Place::Always | Place::Ranked(_) => goes_on || *index == 0 || !cells.are_empty(*index),
+        };
+        let mut chosen: Vec<usize> = (0..columns.len()).filter(wanted).collect();
+        let own = |index: usize| columns[index].title.width().max(cells.width(index));
+        let least = |index: usize| {
+            let width = own(index);
+            if columns[index].flexible {
+                width.min(COMFORTABLE)
+            } else {
+                width
+            }
+        };
+        let Some(room) = look.width.filter(|_| !look.wide) else {
+            return Self(
+                chosen
+                    .into_iter()
+                    .map(|index| (index, own(index)))
+                    .collect(),
+            );
+        };
+        loop {
+            if total(chosen.iter().map(|&index| least(index))) <= room {
+                break;
+            }
+            let rank = |&(_, index): &(usize, usize)| match columns[index].place {
+                Place::Ranked(rank) => Some(rank),
+                Place::Always | Place::Wide => None,
+            };
+            let ranked = chosen.iter().copied().enumerate();
+            let ranked = ranked.filter(|found| rank(found).is_some());
+            let Some((place, _)) = ranked.max_by_key(|found| rank(found)) else {
+                break;
+            };
+            chosen.remove(place);
+        }
+        let mut layout = Self(
+            chosen
+                .into_iter()
+                .map(|index| (index, own(index)))
+                .collect(),
+        );
+        layout.fit(columns, room);
+        layout
+    }
+
+    /// Cuts flexible columns until the table fits, the last first: none becomes narrow as long as another is not.
+    fn fit<R>(&mut self, columns: &[Column<R>], room: usize) {
+        for narrowest in [COMFORTABLE, NARROWEST] {
+            for place in (0..self.0.len()).rev() {
+                let excess = total(self.0.iter().map(|(_, width)| *width)).saturating_sub(room);
+                let (index, width) = &mut self.0[place];
+                if excess > 0 && columns[*index].flexible {
+                    *width = width.saturating_sub(excess).max(narrowest.min(*width));
+                }
+            }
+        }
+    }
+
+    /// Makes room for what has come to a list that goes on, in its columns.
+    fn widen<R>(&mut self, columns: &[Column<R>], cells: &Cells, look: &Look) {
+        for (index, width) in &mut self.0 {
+            if look.wide || !columns[*index].flexible {
+                *width = cells.width(*index).max(*width);
+            }
+        }
+        if let Some(room) = look.width.filter(|_| !look.wide) {
+            self.fit(columns, room);
+        }
+    }
+
+    fn header<R>(&self, columns: &[Column<R>]) -> String {
+        let cells = self.0.iter().map(|&(index, width)| {
+            let column = &columns[index];
+            padded(&cut(column.title, width), width, column.numeric, None)
+        });
+        line(cells)
+    }
+
+    fn rows<R>(&self, columns: &[Column<R>], records: &[R], cells: &Cells, look: &Look) -> String {
+        let mut text = String::new();
+        for (record, row) in records.iter().zip(&cells.0) {
+            text.push_str(&line(self.0.iter().map(|&(index, width)| {
+                let column = &columns[index];
+                let tone = column.tone.filter(|_| look.color);
+                let ansi = tone.and_then(|tone| tone(record, look.now));
+                let ansi = ansi.map(super::Tone::ansi);
+                let text = if column.flexible && !look.wide {
+                    cut(&row[index], width)
+                } else {
+                    row[index].clone()
+                };
+                padded(&text, width, column.numeric, ansi)
+            })));
+        }
+        text
+    }
+}
+
+/// Columns side by side.
+pub(super) fn table<R>(columns: &[Column<R>], records: &[R], look: &Look) -> String {
+    let cells = Cells::of(columns, records, look);
+    let layout = Layout::choose(columns, &cells, look, false);
+    layout.header(columns) + &layout.rows(columns, records, &cells, look)
+}
+
+/// A part of a table that goes on: with its header where there is no layout yet.
+pub(super) fn part<R>(
     columns: &[Column<R>],
     records: &[R],
-    now: OffsetDateTime,
-    width: Option<usize>,
+    look: &Look,
+    layout: &mut Option<Layout>,
 ) -> String {
-    let columns: Vec<&Column<R>> = columns.iter().filter(|column| !column.hidden).collect();
-    let mut builder = Builder::default();
-    builder.push_record(columns.iter().map(|column| column.title.to_owned()));
-    for record in records {
-        builder.push_record(columns.iter().map(|column| column.cell(record, now)));
+    let cells = Cells::of(columns, records, look);
+    if let Some(layout) = layout {
+        layout.widen(columns, &cells, look);
+        return layout.rows(columns, records, &cells, look);
     }
-    let mut table = builder.build();
-    table.with(Style::empty()).with(Padding::new(0, 2, 0, 0));
-    for (index, column) in columns.iter().enumerate() {
-        if column.numeric {
-            table.modify(Columns::one(index), Alignment::right());
-        }
+    let chosen = Layout::choose(columns, &cells, look, true);
+    let text = chosen.header(columns) + &chosen.rows(columns, records, &cells, look);
+    *layout = Some(chosen);
+    text
+}
+
+/// The columns of a table with columns of these widths.
+fn total(widths: impl ExactSizeIterator<Item = usize>) -> usize {
+    let gaps = GAP * widths.len().saturating_sub(1);
+    widths.sum::<usize>() + gaps
+}
+
+/// The beginning of a text, in so many columns.
+fn cut(text: &str, width: usize) -> String {
+    if text.width() <= width {
+        return text.to_owned();
     }
-    let flexible = (0..columns.len()).rev().filter(|&i| columns[i].flexible);
-    for index in flexible {
-        // The blanks behind the last column do not show.
-        let excess = width.map_or(0, |width| (table.total_width() - 2).saturating_sub(width));
-        if excess == 0 {
+    let mut short = String::new();
+    for c in text.chars() {
+        short.push(c);
+        if short.width() >= width {
+            short.pop();
             break;
         }
-        let cells = records
-            .iter()
-            .map(|record| columns[index].cell(record, now));
-        let widest = cells.map(|cell| cell.chars().count()).max().unwrap_or(0);
-        let narrowed = widest.saturating_sub(excess).max(NARROWEST);
-        table.modify(Columns::one(index), Width::truncate(narrowed).suffix("…"));
     }
-    let mut text = String::new();
-    for line in table.to_string().lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
+    short + "…"
+}
+
+/// A text in a field of so many columns; colours take none.
+fn padded(text: &str, width: usize, is_right: bool, ansi: Option<&str>) -> String {
+    let blanks = " ".repeat(width.saturating_sub(text.width()));
+    let text = match ansi {
+        Some(ansi) if !text.is_empty() => format!("{ansi}{text}\x1b[0m"),
+        _ => text.to_owned(),
+    };
+    if is_right {
+        blanks + &text
+    } else {
+        text + &blanks
     }
-    text
+}
+
+fn line(cells: impl Iterator<Item = String>) -> String {
+    let cells: Vec<String> = cells.collect();
+    let mut line = cells.join(&" ".repeat(GAP)).trim_end().to_owned();
+    line.push('\n');
+    line
 }

@@ -14,7 +14,7 @@ fn columns() -> Vec<Column<Row>> {
             "2026-11-20T12:00:00Z".to_owned()
         })
         .shown(|_, now| human::relative(datetime!(2026-11-20 12:00 UTC), now)),
-        column("secret_name", "", |_: &Row| "x".to_owned()).hidden(),
+        column("secret_name", "", |_: &Row| "x".to_owned()).wide(),
         column("text", "TEXT", |row: &Row| row.2.to_owned()).flexible(),
     ]
 }
@@ -29,8 +29,17 @@ const ROWS: [Row; 3] = [
     Row("b/c", 0, "\x1b[31mred\x1b[0m\r\nsecond \u{202e}line"),
 ];
 
+fn look(width: Option<usize>) -> Look {
+    Look {
+        width,
+        wide: false,
+        color: false,
+        now: datetime!(2026-11-22 12:00 UTC),
+    }
+}
+
 fn table(width: Option<usize>) -> String {
-    table::table(&columns(), &ROWS, datetime!(2026-11-22 12:00 UTC), width)
+    table::table(&columns(), &ROWS, &look(width))
 }
 
 #[test]
@@ -59,9 +68,159 @@ fn a_narrow_table_cuts_what_may_be_cut() {
     ");
 }
 
+struct Token(&'static str, &'static str, &'static str, &'static str);
+
+/// Columns of each kind: an id, a state, one that is often empty, some that are left out where there is no room.
+fn tokens() -> Vec<Column<Token>> {
+    vec![
+        column("id", "ID", |token: &Token| token.0.to_owned()).id(),
+        column("state", "STATE", |token: &Token| token.1.to_owned())
+            .toned(|token, _| (token.1 == "revoked").then_some(Tone::Bad)),
+        column("limits", "LIMITED TO", |token: &Token| token.2.to_owned())
+            .flexible()
+            .ranked(1),
+        column("flakes", "FLAKES", |_: &Token| {
+            "acme/application-server acme/docs".to_owned()
+        })
+        .flexible()
+        .ranked(2),
+        column("used_at", "LAST USED", |_: &Token| {
+            "12 minutes ago".to_owned()
+        })
+        .ranked(3),
+        column("text", "DESCRIPTION", |token: &Token| token.3.to_owned()).flexible(),
+        column("parent", "CREATED WITH", |_: &Token| "somebody".to_owned()).wide(),
+    ]
+}
+
+const TOKENS: [Token; 3] = [
+    Token(
+        "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10",
+        "good",
+        "",
+        "the laptop of somebody in the office",
+    ),
+    Token(
+        "019353a8-7d1c-7c3e-9f7e-5a4a2c9b1d10",
+        "revoked",
+        "",
+        "日本語の説明、幅は二倍",
+    ),
+    Token("019353a9-7d1c-7c3e-8f7e-5a4a2c9b1d10", "good", "", ""),
+];
+
+/// What a terminal shows of a line: as many columns as there are.
+fn widest(text: &str) -> usize {
+    let widths = text.lines().map(unicode_width::UnicodeWidthStr::width);
+    widths.max().unwrap_or(0)
+}
+
+#[test]
+fn a_table_fits_the_terminal_and_a_wide_one_has_everything() {
+    for width in [60, 80, 100, 120, 200] {
+        let text = table::table(&tokens(), &TOKENS, &look(Some(width)));
+        assert!(widest(&text) <= width, "{width}:\n{text}");
+        // What tells one from another is whole; what nobody has is no column.
+        for token in &TOKENS {
+            assert!(text.contains(&token.0[..20]), "{width}:\n{text}");
+        }
+        assert!(!text.contains("LIMITED TO"), "{width}:\n{text}");
+        assert_eq!(text.contains("LAST USED"), width >= 80, "{width}:\n{text}");
+    }
+    let wide = Look {
+        wide: true,
+        ..look(Some(80))
+    };
+    let text = table::table(&tokens(), &TOKENS, &wide);
+    for whole in [
+        TOKENS[0].0,
+        TOKENS[0].3,
+        "LIMITED TO",
+        "CREATED WITH",
+        "acme/application-server acme/docs",
+    ] {
+        assert!(text.contains(whole), "{whole}:\n{text}");
+    }
+}
+
+#[test]
+fn ids_are_as_short_as_they_are_unambiguous() {
+    for (ids, expected) in [
+        (
+            &["019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10"][..],
+            &["019353a8-7d1c"][..],
+        ),
+        (
+            &[
+                "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10",
+                "019353a8-7d1d-7c3e-8f7e-5a4a2c9b1d10",
+            ],
+            &["019353a8-7d1c", "019353a8-7d1d"],
+        ),
+        // Made in the same millisecond.
+        (
+            &[
+                "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10",
+                "019353a8-7d1c-7c3f-8f7e-5a4a2c9b1d10",
+            ],
+            &["019353a8-7d1c-7c3e", "019353a8-7d1c-7c3f"],
+        ),
+        // The same one twice.
+        (
+            &[
+                "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10",
+                "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10",
+            ],
+            &["019353a8-7d1c", "019353a8-7d1c"],
+        ),
+        (&["short", "shorter"], &["short", "shorter"]),
+    ] {
+        let tokens: Vec<Token> = ids.iter().map(|&id| Token(id, "", "", "")).collect();
+        let columns = [column("id", "ID", |token: &Token| token.0.to_owned()).id()];
+        let text = table::table(&columns, &tokens, &look(None));
+        let shown: Vec<&str> = text.lines().skip(1).collect();
+        assert_eq!(shown, expected);
+    }
+}
+
+#[test]
+fn colours_are_beside_the_words() {
+    let colored = Look {
+        color: true,
+        ..look(Some(80))
+    };
+    let plain = table::table(&tokens(), &TOKENS, &look(Some(80)));
+    let text = table::table(&tokens(), &TOKENS, &colored);
+    assert!(text.contains("\x1b[31mrevoked\x1b[0m  acme"), "{text:?}");
+    let without = text.replace("\x1b[31m", "").replace("\x1b[0m", "");
+    assert_eq!(without, plain);
+    assert!(!plain.contains('\x1b'));
+}
+
+/// The columns of a list that goes on stay where they are.
+#[test]
+fn a_list_that_goes_on_keeps_its_columns() {
+    let mut layout = None;
+    let mut text = String::new();
+    for tokens_now in [&TOKENS[..1], &TOKENS[1..], &[]] {
+        text += &table::part(&tokens(), tokens_now, &look(Some(80)), &mut layout);
+    }
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(lines.len(), 4, "{text}");
+    assert_eq!(
+        lines.iter().filter(|line| line.starts_with("ID")).count(),
+        1
+    );
+    let place = lines[0].find("STATE").unwrap();
+    for (line, state) in lines[1..].iter().zip(["good", "revoked", "good"]) {
+        assert_eq!(&line[place..place + state.len()], state, "{text}");
+    }
+    assert!(widest(&text) <= 80, "{text}");
+}
+
 #[test]
 fn csv_is_for_programs() {
-    insta::assert_snapshot!(table::csv(&columns(), &ROWS[..2]).unwrap(), @r#"
+    insta::assert_snapshot!(column::csv(&columns(), &ROWS[..2]).unwrap(), @r#"
     name,size,seen_at,secret_name,text
     acme/app,1288490189,2026-11-20T12:00:00Z,x,"what we sell, and everything that it is made of"
     acme/a,12,2026-11-20T12:00:00Z,x,"quoted ""text"", with a comma"
@@ -71,14 +230,14 @@ fn csv_is_for_programs() {
         0,
         "\u{1b}]0;x\u{7}\u{9b}31m\u{202e}\r\nsecond line\t.",
     );
-    let text = table::csv(&columns(), &[hostile]).unwrap();
+    let text = column::csv(&columns(), &[hostile]).unwrap();
     assert!(
         text.chars().all(|c| c == '\n' || !is_unprintable(c)),
         "{text:?}"
     );
     assert!(text.contains("\nsecond line ."), "{text:?}");
     assert_eq!(
-        table::csv(&columns(), &[]).unwrap(),
+        column::csv(&columns(), &[]).unwrap(),
         "name,size,seen_at,secret_name,text\n"
     );
 }

@@ -23,10 +23,16 @@ pub(crate) struct Directories {
     pub(crate) user_nix_conf: PathBuf,
     /// Those that Nix reads before it, in that order; the first is the system's.
     pub(crate) earlier_nix_confs: Vec<PathBuf>,
+    /// The variable that keeps Nix from reading any nix.conf of the user.
+    pub(crate) unread_because: Option<&'static str>,
     /// The netrc of the user, beside the user's nix.conf.
     pub(crate) user_netrc: PathBuf,
     /// `/etc/nix/netrc`: what Nix reads where no `netrc-file` is set.
     pub(crate) system_netrc: PathBuf,
+    /// `/nix/var/determinate/netrc`, which the daemon of Determinate Nix writes.
+    pub(crate) determinate_netrc: PathBuf,
+    /// `/etc/determinate/config.json`: the configuration of that daemon.
+    pub(crate) determinate_config: PathBuf,
 }
 
 impl Directories {
@@ -40,24 +46,52 @@ impl Directories {
         self.system_netrc.with_file_name("nix.conf")
     }
 
+    /// The nix.conf files that Nix reads for this user, the one that it heeds most last.
+    pub(crate) fn nix_confs(&self) -> Vec<PathBuf> {
+        let mut files = self.earlier_nix_confs.clone();
+        if self.unread_because.is_none() {
+            files.push(self.user_nix_conf.clone());
+        }
+        files
+    }
+
     pub(super) fn resolve(environment: &Environment) -> Result<Self, CommandError> {
         let config = config_home(environment)?;
         let system = absolute(environment, &variables::NIX_CONF_DIR)?
             .unwrap_or_else(|| PathBuf::from("/etc/nix"));
+        let state = absolute(environment, &variables::NIX_STATE_DIR)?
+            .unwrap_or_else(|| PathBuf::from("/nix/var/nix"));
         let mut user_files = user_nix_confs(environment, &config)?;
         let user_nix_conf = user_files.remove(0);
         let mut earlier_nix_confs = vec![system.join("nix.conf")];
-        earlier_nix_confs.extend(user_files.into_iter().rev());
+        if !environment.is_empty(&variables::NIX_USER_CONF_FILES) {
+            earlier_nix_confs.extend(user_files.into_iter().rev());
+        }
         Ok(Self {
             fh_config: config.join("fh"),
             flakehub_token: config.join("flakehub/auth"),
             fh_cache: cache_home(environment)?.join("fh"),
             user_netrc: config.join("nix/netrc"),
             system_netrc: system.join("netrc"),
+            determinate_netrc: state.with_file_name("determinate").join("netrc"),
+            determinate_config: system.with_file_name("determinate").join("config.json"),
             user_nix_conf,
             earlier_nix_confs,
+            unread_because: unread_because(environment),
         })
     }
+}
+
+/// The variable that is set and empty, which Nix takes at its word: no file of the user's, or files
+/// below no directory.
+fn unread_because(environment: &Environment) -> Option<&'static str> {
+    if environment.get(&variables::NIX_USER_CONF_FILES).is_some() {
+        return None;
+    }
+    let empty = [&variables::NIX_USER_CONF_FILES, &variables::XDG_CONFIG_HOME]
+        .into_iter()
+        .find(|variable| environment.is_empty(variable))?;
+    Some(empty.name)
 }
 
 fn config_home(environment: &Environment) -> Result<PathBuf, CommandError> {
@@ -97,7 +131,7 @@ fn user_nix_confs(
         return Ok(named);
     }
     let mut directories = paths(environment, &variables::XDG_CONFIG_DIRS)?;
-    if directories.is_empty() {
+    if directories.is_empty() && !environment.is_empty(&variables::XDG_CONFIG_DIRS) {
         directories.push(PathBuf::from("/etc/xdg"));
     }
     directories.insert(0, config_home.to_owned());

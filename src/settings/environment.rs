@@ -1,6 +1,6 @@
 //! The process environment, as far as `fh` reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::path::PathBuf;
@@ -12,6 +12,8 @@ use crate::error::CommandError;
 #[derive(Clone, Default)]
 pub(crate) struct Environment {
     values: BTreeMap<&'static str, OsString>,
+    /// Those that are set and empty: not set to `fh`, but to some other programs.
+    empty: BTreeSet<&'static str>,
     /// The variable that FH_WORKLOAD_TOKEN_VARIABLE names.
     named: Option<OsString>,
 }
@@ -32,24 +34,37 @@ impl Environment {
 
     /// Reads from any source, such as a map in a test.
     pub(crate) fn from_lookup(lookup: impl Fn(&str) -> Option<OsString>) -> Self {
-        let values: BTreeMap<&'static str, OsString> = variables::ALL
+        let mut values: BTreeMap<&'static str, OsString> = variables::ALL
             .iter()
             .map(|variable| variable.name)
             .chain(serve_variables())
             .filter_map(|name| Some((name, lookup(name)?)))
-            .filter(|(_, value)| !value.is_empty())
             .collect();
+        let is_empty =
+            |(name, value): (&&'static str, &OsString)| value.is_empty().then_some(*name);
+        let empty = values.iter().filter_map(is_empty).collect();
+        values.retain(|_, value| !value.is_empty());
         let named = values
             .get(variables::FH_WORKLOAD_TOKEN_VARIABLE.name)
             .and_then(|name| lookup(name.to_str()?))
             .filter(|value| !value.is_empty());
-        Self { values, named }
+        Self {
+            values,
+            empty,
+            named,
+        }
     }
 
     /// The value of a variable that is set and not empty.
     #[must_use]
     pub(crate) fn get(&self, variable: &Variable) -> Option<&OsStr> {
         self.values.get(variable.name).map(OsString::as_os_str)
+    }
+
+    /// Whether a variable is set to nothing.
+    #[must_use]
+    pub(crate) fn is_empty(&self, variable: &Variable) -> bool {
+        self.empty.contains(variable.name)
     }
 
     /// The value of the variable that FH_WORKLOAD_TOKEN_VARIABLE names.

@@ -14,6 +14,7 @@ use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
+use clap::ValueEnum;
 use fh_client::workload::WorkloadEnvironment;
 use secrecy::SecretString;
 
@@ -58,12 +59,30 @@ pub(crate) struct Terminals {
     pub(crate) moving: bool,
     /// Colours on stderr.
     pub(crate) color: bool,
+    /// Colours on stdout.
+    pub(crate) stdout_color: bool,
 }
 
-/// Whether stderr shows colours.
-pub(crate) fn stderr_color(environment: &Environment) -> bool {
-    let plain = environment.get(&variables::NO_COLOR).is_some() || is_dumb(environment);
-    !plain && std::io::stderr().is_terminal()
+/// When colours are shown.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ColorWhen {
+    // On a terminal, unless a variable says that it has none. No doc comment: that would be help, and longer.
+    #[default]
+    Auto,
+    Always,
+    Never,
+}
+
+/// Whether a stream shows colours.
+pub(crate) fn shows_color(when: ColorWhen, is_terminal: bool, environment: &Environment) -> bool {
+    match when {
+        ColorWhen::Always => true,
+        ColorWhen::Never => false,
+        ColorWhen::Auto => {
+            let plain = environment.get(&variables::NO_COLOR).is_some() || is_dumb(environment);
+            !plain && is_terminal
+        }
+    }
 }
 
 fn is_dumb(environment: &Environment) -> bool {
@@ -88,10 +107,16 @@ pub(crate) struct Settings {
     pub(crate) ca_file: Option<PathBuf>,
     /// The PEM file that the TLS library reads by itself.
     pub(crate) tls_ca_file: Option<PathBuf>,
+    /// A PEM file with certificates for the server, where the command names one; an absolute path.
+    pub(crate) server_ca_file: Option<PathBuf>,
     /// Print JSON.
     pub(crate) json: bool,
     /// 0: what matters; 3: everything.
     pub(crate) verbosity: u8,
+    /// No progress, and nothing that nobody has to know.
+    pub(crate) quiet: bool,
+    /// Tables with all that there is.
+    pub(crate) wide: bool,
     /// The standard streams.
     pub(crate) terminals: Terminals,
 }
@@ -126,6 +151,7 @@ impl Settings {
                 &variables::FH_FRONTEND_ADDR,
             )?,
         ];
+        let color = options.color.unwrap_or_default();
         let token = match environment.text(&variables::FH_TOKEN)? {
             Some(token) => Some(TokenInEnvironment::Value(SecretString::from(token))),
             None => environment
@@ -154,14 +180,18 @@ impl Settings {
                 .path(&variables::NIX_SSL_CERT_FILE)
                 .or_else(|| environment.path(&variables::SSL_CERT_FILE)),
             tls_ca_file: environment.path(&variables::SSL_CERT_FILE),
+            server_ca_file: None,
             json: options.json || environment.switch(&variables::FH_OUTPUT_JSON)?,
             verbosity,
+            quiet: options.quiet,
+            wide: options.wide,
             terminals: Terminals {
                 stdin: std::io::stdin().is_terminal(),
                 stdout: std::io::stdout().is_terminal(),
                 stderr: std::io::stderr().is_terminal(),
                 moving: !is_dumb(&environment) && std::io::stderr().is_terminal(),
-                color: stderr_color(&environment),
+                color: shows_color(color, std::io::stderr().is_terminal(), &environment),
+                stdout_color: shows_color(color, std::io::stdout().is_terminal(), &environment),
             },
             environment,
         })
@@ -201,6 +231,11 @@ impl Settings {
         )
     }
 
+    /// Whether a variable is set, for advice that has to name it.
+    pub(crate) fn has(&self, variable: &Variable) -> bool {
+        self.environment.get(variable).is_some()
+    }
+
     /// The settings of Nix that the environment holds.
     pub(crate) fn nix_config(&self) -> Option<&OsStr> {
         self.environment.get(&variables::NIX_CONFIG)
@@ -217,6 +252,11 @@ impl Settings {
         }
         let socket = self.environment.path(&variables::NIX_DAEMON_SOCKET_PATH);
         Ok(socket.unwrap_or_else(|| PathBuf::from("/nix/var/nix/daemon-socket/socket")))
+    }
+
+    /// Whether Nix gets our stderr while it builds, to show how far it is as it does by itself.
+    pub(crate) fn nix_shows_itself(&self) -> bool {
+        self.terminals.stderr && !self.quiet
     }
 
     /// Where private files of a running program may be, the best place first.

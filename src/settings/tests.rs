@@ -14,28 +14,16 @@ fn environment(pairs: &[(&str, &str)]) -> Environment {
 }
 
 fn resolve(pairs: &[(&str, &str)]) -> Result<Settings, CommandError> {
-    let options = GlobalOptions {
-        server: None,
-        api_addr: None,
-        cache_addr: None,
-        frontend_addr: None,
-        no_workload: false,
-        json: false,
-        verbose: 0,
-    };
-    Settings::resolve(options, environment(pairs))
+    Settings::resolve(GlobalOptions::default(), environment(pairs))
 }
 
 #[test]
 fn options_win_over_the_environment() {
     let options = GlobalOptions {
         server: Some("https://a.org".to_owned()),
-        api_addr: None,
-        cache_addr: None,
-        frontend_addr: None,
-        no_workload: false,
         json: true,
         verbose: 2,
+        ..GlobalOptions::default()
     };
     let environment = environment(&[
         ("FH_SERVER", "https://b.org"),
@@ -100,6 +88,14 @@ fn directories_are_those_that_nix_means() {
     assert_eq!(found.user_netrc, Path::new("/h/.config/nix/netrc"));
     assert_eq!(found.system_netrc, Path::new("/etc/nix/netrc"));
     assert_eq!(
+        found.determinate_config,
+        Path::new("/etc/determinate/config.json")
+    );
+    assert_eq!(
+        found.determinate_netrc,
+        Path::new("/nix/var/determinate/netrc")
+    );
+    assert_eq!(
         found.earlier_nix_confs,
         [
             Path::new("/etc/nix/nix.conf"),
@@ -134,6 +130,35 @@ fn directories_are_those_that_nix_means() {
             Path::new("/b")
         ]
     );
+
+    // What is set and empty is nothing to Nix, and not the default.
+    let (etc, xdg, user) = (
+        "/etc/nix/nix.conf",
+        "/etc/xdg/nix/nix.conf",
+        "/h/.config/nix/nix.conf",
+    );
+    for (empty, read, unread_because) in [
+        (
+            "NIX_USER_CONF_FILES",
+            &[etc][..],
+            Some("NIX_USER_CONF_FILES"),
+        ),
+        ("XDG_CONFIG_HOME", &[etc, xdg], Some("XDG_CONFIG_HOME")),
+        ("XDG_CONFIG_DIRS", &[etc, user], None),
+        ("NIX_CONFIG", &[etc, xdg, user], None),
+    ] {
+        let found = directories(&[("HOME", "/h"), (empty, "")]).unwrap();
+        let read: Vec<PathBuf> = read.iter().map(PathBuf::from).collect();
+        assert_eq!(found.nix_confs(), read, "{empty}");
+        assert_eq!(found.unread_because, unread_because, "{empty}");
+    }
+    let named = [
+        ("HOME", "/h"),
+        ("XDG_CONFIG_HOME", ""),
+        ("NIX_USER_CONF_FILES", "/a"),
+    ];
+    let found = directories(&named).unwrap();
+    assert_eq!(found.unread_because, None);
 
     let error = directories(&[("HOME", "/h"), ("XDG_CONFIG_HOME", "relative")]).unwrap_err();
     assert_eq!(error.status(), crate::error::Status::Usage);
@@ -187,4 +212,24 @@ fn the_surroundings_of_a_workload_are_read_from_the_environment() {
         Some(Path::new("/home/ann/.aws/credentials"))
     );
     assert!(!format!("{settings:?}").contains("jwt"));
+}
+
+/// The option goes before the variables, and those before what the stream is.
+#[test]
+fn colours_are_shown_where_somebody_sees_them() {
+    for (when, terminal, variables, shown) in [
+        (ColorWhen::Auto, true, &[][..], true),
+        (ColorWhen::Auto, false, &[], false),
+        (ColorWhen::Auto, true, &[("NO_COLOR", "1")], false),
+        (ColorWhen::Auto, true, &[("NO_COLOR", "")], true),
+        (ColorWhen::Auto, true, &[("TERM", "dumb")], false),
+        (ColorWhen::Auto, true, &[("TERM", "xterm")], true),
+        (ColorWhen::Always, false, &[("NO_COLOR", "1")], true),
+        (ColorWhen::Always, true, &[("TERM", "dumb")], true),
+        (ColorWhen::Never, true, &[], false),
+    ] {
+        let environment = environment(variables);
+        let told = shows_color(when, terminal, &environment);
+        assert_eq!(told, shown, "{when:?} {terminal} {variables:?}");
+    }
 }

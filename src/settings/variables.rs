@@ -90,10 +90,14 @@ variables! {
     SSL_CERT_FILE,
     /// The directory of Nix's system-wide nix.conf and netrc; /etc/nix by default.
     NIX_CONF_DIR,
+    /// Nix's state directory; /nix/var/nix by default. Determinate Nix has its netrc in `determinate` beside it, and its
+    /// config.json in `determinate` beside NIX_CONF_DIR.
+    NIX_STATE_DIR,
     /// The nix.conf files of the user, separated by colons, instead of those below XDG_CONFIG_HOME.
     /// `fh login` edits the first.
     NIX_USER_CONF_FILES,
-    /// Settings of Nix; `fh push --watch-exec` adds its hook to them for its command.
+    /// Settings of Nix, which it reads after all nix.conf files: `fh login` writes to the netrc that they
+    /// name. `fh push --watch-exec` adds its hook to them for its command.
     NIX_CONFIG,
     /// Where `fh push --watch-exec` keeps its hook while it runs.
     XDG_RUNTIME_DIR,

@@ -61,7 +61,7 @@ pub(crate) const LEDGER: &str = "ledger";
 /// What becomes of one file.
 #[derive(Clone)]
 pub(crate) struct Change {
-    /// `token`, `config`, `netrc`, `nix.conf` or `ledger`.
+    /// `token`, `config`, `netrc`, `nix.conf`, `determinate` or `ledger`.
     pub(crate) kind: &'static str,
     pub(crate) path: PathBuf,
     pub(crate) privacy: Privacy,
@@ -159,6 +159,8 @@ pub(crate) struct Changes {
 /// What was done to a file.
 #[derive(Debug)]
 pub(crate) struct Applied {
+    /// As that of the [`Change`].
+    pub(crate) kind: &'static str,
     pub(crate) path: PathBuf,
     pub(crate) what: Vec<String>,
     pub(crate) tightened_from: Option<u32>,
@@ -234,6 +236,7 @@ impl Change {
     fn apply(&self) -> Result<Applied, CommandError> {
         if self.is_nothing() {
             return Ok(Applied {
+                kind: self.kind,
                 path: self.path.clone(),
                 what: Vec::new(),
                 tightened_from: None,
@@ -246,6 +249,7 @@ impl Change {
             self.after.as_deref(),
         )?;
         Ok(Applied {
+            kind: self.kind,
             path: edited.path,
             what: self.what.clone(),
             tightened_from: edited.tightened_from,

@@ -60,12 +60,31 @@ pub(crate) async fn trouble() -> Option<String> {
         Ok(started) => started.ok()?,
         Err(_) => return Some("it takes too long".to_owned()),
     };
-    let text = String::from_utf8_lossy(&output.stderr);
-    let line = text
-        .lines()
-        .find(|line| line.contains("error:"))
-        .or_else(|| text.lines().rfind(|line| !line.trim().is_empty()));
-    Some(line.unwrap_or("it prints no reason").trim().to_owned())
+    Some(reason(&output.stderr))
+}
+
+/// What a program of Nix says is wrong: its last line with an error, else its last line. The text of a line
+/// of nix.conf is left out, because it may be an access token.
+pub(crate) fn reason(stderr: &[u8]) -> String {
+    let text = String::from_utf8_lossy(stderr);
+    let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+    let last = lines.clone().next_back().unwrap_or("it prints no reason");
+    without_setting(lines.rfind(|line| says_error(line)).unwrap_or(last))
+}
+
+/// Whether a line says what is wrong: from 2.20 on, Nix writes `error:` alone above what led to it.
+pub(crate) fn says_error(line: &str) -> bool {
+    line.split_once("error:")
+        .is_some_and(|(_, what)| !what.trim().is_empty())
+}
+
+/// A sentence of Nix without the line of nix.conf that it quotes.
+pub(crate) fn without_setting(said: &str) -> String {
+    let quoted = said.split_once("configuration line '");
+    match quoted.and_then(|(before, rest)| Some((before, rest.rsplit_once("' in ")?.1))) {
+        Some((before, place)) => format!("{before}configuration line in {place}"),
+        None => said.to_owned(),
+    }
 }
 
 /// What Nix prints, on either stream; nothing where it fails or takes too long.
@@ -136,6 +155,30 @@ fn field(text: &str, name: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_reason_is_told_and_no_secret() {
+        for (stderr, expected) in [
+            (
+                "Store URL: daemon\nerror: cannot connect to socket at '/s': No such file or directory\n",
+                "error: cannot connect to socket at '/s': No such file or directory",
+            ),
+            (
+                "error:\n       … The Nix daemon may have crashed.\n\n       error: opening lock file \"/l\": \
+                 Permission denied\n",
+                "error: opening lock file \"/l\": Permission denied",
+            ),
+            (
+                "error: syntax error in configuration line 'access-tokens it's SECRET' in 'NIX_CONFIG'\nTry 'nix \
+                 --help' for more information.\n",
+                "error: syntax error in configuration line in 'NIX_CONFIG'",
+            ),
+            ("warning: x\nodd\n\n", "odd"),
+            ("", "it prints no reason"),
+        ] {
+            assert_eq!(reason(stderr.as_bytes()), expected);
+        }
+    }
 
     #[test]
     fn every_version_is_understood() {

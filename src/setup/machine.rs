@@ -1,14 +1,23 @@
 //! What the machine is like, as far as it decides which files count.
+//!
+//! The variable NIX_CONFIG counts after all files, for what is started from this shell. The Nix daemon
+//! and other users do not have it. So it decides which netrc a person's Nix reads, and what it says is no
+//! reason to leave anything out of nix.conf.
 
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
-use fh_conf::atomic::EditOptions;
+use fh_conf::Error;
+use fh_conf::atomic::{self, EditOptions};
 use fh_conf::nix_conf::{FileToEdit, NixConf, file_to_edit};
 
+use super::access;
 use super::daemon::Daemon;
 use super::files::Files;
+use super::keeper::Determinate;
 use crate::error::CommandError;
-use crate::settings::Directories;
+use crate::settings::Settings;
 
 /// Whose files are set up.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,10 +55,16 @@ pub(crate) struct Machine {
     pub(crate) roots: Vec<PathBuf>,
     /// The one that is edited.
     pub(crate) nix_conf: FileToEdit,
+    /// The settings of NIX_CONFIG.
+    pub(crate) variable: Option<NixConf>,
     /// The netrc where no `netrc-file` is set.
     pub(crate) default_netrc: PathBuf,
     /// `/etc/nix/netrc`, which Nix reads where no `netrc-file` is set.
     pub(crate) system_netrc: PathBuf,
+    /// The files of Determinate Nix, whose daemon may write the netrc.
+    pub(crate) determinate: Determinate,
+    /// Whether its `config.json` is made from a configuration.
+    pub(crate) config_is_generated: bool,
     /// `config.toml`.
     pub(crate) config: PathBuf,
     /// What logins have added to which files.
@@ -61,10 +76,18 @@ pub(crate) struct Machine {
 impl Machine {
     /// Looks at the files of a scope. `daemon` is how Nix works here for this user.
     pub(crate) fn look(
-        directories: &Directories,
+        settings: &Settings,
         scope: Scope,
         daemon: Daemon,
     ) -> Result<Self, CommandError> {
+        let directories = settings.directories()?;
+        if let Some(empty) = directories.unread_because.filter(|_| scope == Scope::User) {
+            return Err(CommandError::usage(format!(
+                "{empty} is set and empty, so Nix does not read {}",
+                directories.user_nix_conf.display()
+            ))
+            .hint(format!("Unset {empty}, and try again.")));
+        }
         let (roots, path, default_netrc) = match scope {
             Scope::System => {
                 let system = directories.system_nix_conf();
@@ -74,22 +97,21 @@ impl Machine {
                     directories.system_netrc.clone(),
                 )
             }
-            Scope::User => {
-                let mut roots = directories.earlier_nix_confs.clone();
-                roots.push(directories.user_nix_conf.clone());
-                (
-                    roots,
-                    directories.user_nix_conf.clone(),
-                    directories.user_netrc.clone(),
-                )
-            }
+            Scope::User => (
+                directories.nix_confs(),
+                directories.user_nix_conf.clone(),
+                directories.user_netrc.clone(),
+            ),
         };
         let mut machine = Self {
             scope,
             roots,
             nix_conf: file_to_edit(&path, &EditOptions::shared().store)?,
+            variable: None,
             default_netrc,
             system_netrc: directories.system_netrc.clone(),
+            determinate: Determinate::of(directories),
+            config_is_generated: false,
             config: directories.fh_config.join("config.toml"),
             ledger: directories.ledger(),
             daemon,
@@ -98,12 +120,12 @@ impl Machine {
         for path in [machine.config.clone(), machine.ledger.clone()] {
             machine.files.look(&path)?;
         }
-        machine.look_at_nix()?;
+        machine.look_at_nix(settings.nix_config())?;
         Ok(machine)
     }
 
-    /// Looks at all that Nix reads.
-    fn look_at_nix(&mut self) -> Result<(), CommandError> {
+    /// Looks at all that Nix reads; `variable` is NIX_CONFIG.
+    fn look_at_nix(&mut self, variable: Option<&OsStr>) -> Result<(), CommandError> {
         let path = self.nix_conf_path().to_owned();
         let text = self.files.look(&path)?.map(<[u8]>::to_vec);
         let files = &mut self.files;
@@ -113,10 +135,16 @@ impl Machine {
             &self.roots,
             &mut |path| files.look_included(path),
         )?;
-        let netrc = self.netrc(&conf)?;
-        self.files
-            .look(&netrc)
-            .map_err(|error| not_writable(error, &netrc))?;
+        self.variable = variable
+            .map(|text| {
+                NixConf::parse_variable(text.as_bytes(), &mut |path| files.look_included(path))
+            })
+            .transpose()?;
+        for netrc in self.netrcs(&conf)? {
+            if let Err(error) = self.look_at_netrc(&netrc) {
+                return Err(self.explained(error));
+            }
+        }
         // To tell what goes out of sight; what cannot be read is not known.
         let system = self.system_netrc.clone();
         let _ = self.files.look_included(&system);
@@ -142,8 +170,32 @@ impl Machine {
         )?)
     }
 
-    /// The netrc that Nix reads, or that it is to read.
-    pub(crate) fn netrc(&self, conf: &NixConf) -> Result<PathBuf, CommandError> {
+    /// The settings as Nix has them that is started from here.
+    fn in_force(&self, conf: &NixConf) -> NixConf {
+        match &self.variable {
+            Some(variable) => conf.followed_by(variable),
+            None => conf.clone(),
+        }
+    }
+
+    /// Whether NIX_CONFIG names a netrc: then nix.conf need not.
+    pub(crate) fn names_netrc(&self, conf: &NixConf) -> bool {
+        self.in_force(conf).effective("netrc-file").is_some()
+    }
+
+    /// The netrcs that Nix reads, or that it is to read. For a person that is one. For the machine it is
+    /// the one that the files name; where NIX_CONFIG names another, Nix from this shell reads that one.
+    pub(crate) fn netrcs(&self, conf: &NixConf) -> Result<Vec<PathBuf>, CommandError> {
+        let in_force = self.in_force(conf);
+        if self.scope == Scope::User {
+            return Ok(vec![self.netrc(&in_force)?]);
+        }
+        let mut netrcs = vec![self.netrc(conf)?, self.netrc(&in_force)?];
+        netrcs.dedup();
+        Ok(netrcs)
+    }
+
+    fn netrc(&self, conf: &NixConf) -> Result<PathBuf, CommandError> {
         let Some(named) = conf.effective("netrc-file") else {
             return Ok(self.default_netrc.clone());
         };
@@ -151,30 +203,77 @@ impl Machine {
         if path.is_absolute() {
             return Ok(path);
         }
+        let by = match conf.set_by("netrc-file") {
+            Some((by, line)) => format!("{} (line {line})", by.display()),
+            None => "nix.conf".to_owned(),
+        };
         Err(CommandError::failed(format!(
-            "nix.conf sets netrc-file to {named:?}, which is not an absolute path"
+            "{by} sets netrc-file to {named:?}, which is not an absolute path"
         ))
-        .hint(format!(
-            "Let it name a file, or remove the setting: it is set in {} or a file read before it.",
-            self.nix_conf_path().display()
-        )))
+        .hint("Let it name a file by its whole path, or remove the setting."))
     }
-}
 
-/// Nix may read a netrc that is not the user's to write.
-pub(crate) fn not_writable(error: CommandError, path: &Path) -> CommandError {
-    use std::io::ErrorKind;
-    let denied = matches!(
-        error.downcast_ref(),
-        Some(fh_conf::Error::Io { source, .. })
-            if matches!(source.kind(), ErrorKind::PermissionDenied | ErrorKind::ReadOnlyFilesystem)
-    );
-    if !denied {
-        return error;
+    /// Where NIX_CONFIG, or a file that it includes, gives a list another value, without all of these:
+    /// nothing that nix.conf says of the list counts then.
+    pub(crate) fn replaced_by_variable(
+        &self,
+        list: &str,
+        values: &[String],
+    ) -> Option<(&Path, usize)> {
+        let variable = self.variable.as_ref()?;
+        let place = variable.set_by(list)?;
+        let has_all = values
+            .iter()
+            .all(|value| variable.list_contains(list, value));
+        (!has_all).then_some(place)
     }
-    error.hint(format!(
-        "Nix reads {0} because of `netrc-file` in nix.conf. Log in as an administrator (`--scope \
-         system`), or set `netrc-file` in your own nix.conf to a file of yours.",
-        path.display()
-    ))
+
+    /// An error of reading or writing files, with what to do where it is about a netrc that is not this
+    /// user's to use: Nix may read such a one.
+    pub(crate) fn explained(&self, error: CommandError) -> CommandError {
+        let (path, is_denied) = match error.downcast_ref() {
+            Some(Error::Io { path, source, .. }) if access::is_denied(source) => (path, true),
+            Some(Error::InStore { path, .. } | Error::NotRegular { path }) => (path, false),
+            _ => return error,
+        };
+        let Ok(conf) = self.parse_nix_conf() else {
+            return error;
+        };
+        let in_force = self.in_force(&conf);
+        let Ok(netrc) = self.netrc(&in_force) else {
+            return error;
+        };
+        // By the name of the file itself, whatever links lead to it. A new one is written beside it.
+        let real = atomic::resolve(&netrc).unwrap_or_else(|_| netrc.clone());
+        let is_about = |netrc: &Path| netrc.starts_with(path) || netrc.parent() == path.parent();
+        if !is_about(&netrc) && !is_about(&real) {
+            return error;
+        }
+        if let Some(kept_out) = access::kept_out_by_mode(&netrc).filter(|_| is_denied) {
+            return error.hint(format!("{kept_out}: `{}`", kept_out.command()));
+        }
+        match in_force.set_by("netrc-file") {
+            None if self.scope == Scope::System => {
+                error.hint("The machine's files are root's: run this command with sudo.")
+            }
+            None => error,
+            Some((by, _)) if self.is_of_variable(by) => error.hint(format!(
+                "Nix reads {} because of `netrc-file` in {}. Let it name a file that you may write, or unset \
+                 NIX_CONFIG.",
+                netrc.display(),
+                by.display()
+            )),
+            Some(_) => error.hint(format!(
+                "Nix reads {} because of `netrc-file` in nix.conf. Log in as an administrator (`--scope \
+                 system`), or set `netrc-file` in your own nix.conf to a file of yours.",
+                netrc.display()
+            )),
+        }
+    }
+
+    fn is_of_variable(&self, place: &Path) -> bool {
+        let variable = self.variable.as_ref();
+        let set_by = variable.and_then(|variable| variable.set_by("netrc-file"));
+        set_by.is_some_and(|(by, _)| by == place)
+    }
 }

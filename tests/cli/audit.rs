@@ -76,13 +76,13 @@ fn a_stranger_is_told_which_part_of_the_log_could_be_theirs() {
     let mut denied = String::new();
     for _ in 0..100 {
         denied = world.fh(&["audit", "--denied"]).success().stdout;
-        if denied.contains("denied.GET /audit") {
+        if denied.contains("denied.audit.list") {
             break;
         }
         std::thread::sleep(std::time::Duration::from_millis(100));
     }
     assert!(
-        denied.contains("denied.GET /audit,true,alice,127.0.0.1"),
+        denied.contains("denied.audit.list,true,alice,127.0.0.1"),
         "{denied}"
     );
 }

@@ -56,6 +56,8 @@ const COMMANDS: &[&str] = &[
     "token list",
     "token inspect",
     "token revoke",
+    "token rotate",
+    "token renew",
     "service-account",
     "service-account create",
     "service-account list",

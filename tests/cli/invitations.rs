@@ -66,8 +66,9 @@ fn what_is_offered_counts_once_it_is_accepted() {
     $ fh grant add acme/app bob read
     bob is invited to read acme/app; it takes effect when they accept: `fh invitation accept acme`
     $ fh grant list acme/app
-    subject,role,pending,on,created_at
-    bob,read,true,acme/app,[TIME]
+    subject,role,pending,on,created_at,by,users
+    bob,read,true,acme/app,[TIME],grant,
+    ann,admin,false,acme/*,[TIME],owner,ann
     $ fh list flakes
     flake,visibility,role,paths,nar_size,last_push_at,description
     $ fh invitation list
@@ -276,6 +277,7 @@ fn names_are_kept_and_keys_are_trusted() {
     Organisation: acme
     You are:      owner
     Who pushes:   writers
+    Who renews:   people
     Trusted keys: cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=
     Created:      [DATE] (just now)
     Id:           [ID]
@@ -286,6 +288,7 @@ fn names_are_kept_and_keys_are_trusted() {
     Organisation: acme
     You are:      owner
     Who pushes:   writers
+    Who renews:   people
     Trusted keys:
     Created:      [DATE] (just now)
     Id:           [ID]

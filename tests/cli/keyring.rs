@@ -97,6 +97,34 @@ fn a_token_moves_between_file_and_keyring() {
 }
 
 #[test]
+fn a_renewed_token_takes_the_place_of_the_former_in_the_keyring() {
+    let server = TestServer::start().unwrap();
+    server.create_user("ann").unwrap();
+    let former = server.token_for("ann", &["pull"]).unwrap();
+    let world = World::new();
+    world.write("token", &former);
+    let script = format!(
+        "{UNLOCKED}
+        $fh login --scope user --server $server --token-file token --store keyring >&2
+        $fh token renew --json | tr -d '\\n'
+        echo
+        secret-tool lookup service fh username $server
+        echo
+        cat .config/nix/netrc
+        ls .config/fh"
+    );
+    let Some(run) = in_a_session(&world, &script, &[server.url()]) else {
+        return;
+    };
+    let run = run.success();
+    let lines: Vec<&str> = run.stdout.lines().collect();
+    assert!(lines[0].contains("\"in_keyring\": true"), "{}", lines[0]);
+    assert!(lines[1].starts_with("fh1_") && lines[1] != former);
+    assert!(lines[2].ends_with(lines[1]), "the netrc has the new one");
+    assert_eq!(lines[3..], ["config.toml", "ledger.json"]);
+}
+
+#[test]
 fn a_locked_keyring_is_told_of_and_no_file_is_written_instead() {
     let server = TestServer::start().unwrap();
     let world = World::new();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::os::unix::fs::PermissionsExt as _;
 
-use fh_testkit::server::TestServer;
+use fh_testkit::server::{TestServer, self_signed_into};
 
 use crate::world::{World, mode};
 
@@ -298,6 +298,63 @@ fn over_tls_with_an_authority_of_one_s_own() {
     world.set("SSL_CERT_FILE", server.authority_file().unwrap());
     world.with_stdin(&login, server.admin_token()).success();
     world.fh(&["status"]).success();
+}
+
+#[test]
+fn a_self_signed_certificate_is_named_once() {
+    let mut world = World::new();
+    let tls = self_signed_into(&world.path("")).unwrap();
+    let server = TestServer::builder()
+        .settings(move |settings| settings.tls = Some(tls))
+        .start()
+        .unwrap();
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let with = |file: &'static str| [login.as_slice(), &["--ca-file", file]].concat();
+
+    // What cannot be used changes nothing.
+    let run = world.with_stdin(&login, server.admin_token()).code(1);
+    for said in ["it is self-signed", "fh login --ca-file FILE"] {
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+    assert!(!run.stderr.contains("CaUsedAsEndEntity"), "{}", run.stderr);
+    world.write("no.pem", "no certificate");
+    for (file, said) in [("nowhere.pem", "nowhere.pem"), ("no.pem", "PEM")] {
+        let run = world.with_stdin(&with(file), server.admin_token()).code(1);
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+    assert!(!world.config("fh/config.toml").exists());
+
+    // Once named it is remembered, by a path that is good in every directory.
+    let run = world
+        .with_stdin(&with("certificate.pem"), server.admin_token())
+        .success();
+    assert!(run.stderr.contains("ssl-cert-file"), "{}", run.stderr);
+    let file = world.path("certificate.pem");
+    let remembered = format!("ca-file = \"{}\"\n", file.display());
+    assert!(world.read("fh/config.toml").contains(&remembered));
+    world.fh(&["status"]).success();
+    world.fh(&["list", "flakes"]).success();
+
+    // Where Nix trusts it already, nothing is said of that; and another login keeps it.
+    let conf = format!(
+        "{}ssl-cert-file = {}\n",
+        world.read("nix/nix.conf"),
+        file.display()
+    );
+    world.write(".config/nix/nix.conf", &conf);
+    let run = world.fh(&login).success();
+    assert!(!run.stderr.contains("does not trust"), "{}", run.stderr);
+    assert!(world.read("fh/config.toml").contains(&remembered));
+
+    // The variable does for a single command, and what is remembered is named where it is gone.
+    world.set("NIX_SSL_CERT_FILE", file.clone());
+    world.fh(&["status"]).success();
+    std::fs::remove_file(&file).unwrap();
+    world.set("NIX_SSL_CERT_FILE", "");
+    let run = world.fh(&["list", "flakes"]).code(1);
+    for said in ["certificate.pem", "fh login --ca-file FILE"] {
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
 }
 
 #[test]

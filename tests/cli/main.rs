@@ -7,9 +7,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod absent;
+mod activation;
 mod audit;
 mod completion;
 mod confirm;
+mod determinate;
 mod foreign;
 #[cfg(target_os = "linux")]
 mod hangup;
@@ -17,15 +19,18 @@ mod help;
 mod hostile;
 mod invitations;
 mod keyring;
+mod lists;
 mod login;
 mod login_lines;
 mod login_refused;
 mod logout;
 mod manage;
+mod nix_config;
 mod output;
 mod prompt;
 mod push;
 mod push_limits;
+mod renew;
 mod scopes;
 mod serve_check;
 mod status;

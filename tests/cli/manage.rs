@@ -32,6 +32,7 @@ fn the_way_of_a_new_flake() {
     alice may now read acme/app.
     builder may now read and push to acme/app.
     alice may now read, push to and manage acme/app.
+    Before, the role was read. To restore it: `fh grant add acme/app alice read`
     Removed the role of builder on acme/app.
     ");
     let mut printed = String::new();
@@ -82,8 +83,10 @@ fn the_way_of_a_new_flake() {
     alice,human,false,,,[TIME],[ID]
     builder,service,false,,,[TIME],[ID]
     $ fh grant list acme/app
-    subject,role,pending,on,created_at
-    alice,admin,false,acme/app,[TIME]
+    subject,role,pending,on,created_at,by,users
+    alice,admin,false,acme/app,[TIME],grant,alice
+    admin,admin,false,acme/*,[TIME],owner,admin
+    ,,false,acme/app,,visibility,
     ");
 }
 
@@ -169,7 +172,9 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     Hint: `fh grant list acme/app` shows who has a role.
     $ fh grant list acme/app
     Error: cannot list the roles on acme/app
-    Caused by: this token lacks the permission "admin"
+    Caused by: this needs the role admin on acme/app (yours is read) and a token with the permission "admin" (this one lacks it)
+    Hint: The role can be granted by the administrators of acme: `fh grant add acme/app alice admin`
+    Hint: A token with the permission can be created by a server administrator, or by you with a token that has it: `fh token create --user alice --permission admin`
     Hint: `fh status` shows what your token may do.
     $ fh user list
     Error: cannot list the accounts
@@ -177,7 +182,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     Hint: `fh status` shows what your token may do.
     $ fh flake set acme/app --visibility public
     Error: cannot change acme/app
-    Caused by: this token lacks the permission "admin"
+    Caused by: this needs the role admin on acme/app (yours is read) and a token with the permission "admin" (this one lacks it)
     Hint: `fh status` shows what your token may do.
     $ fh flake show acme/hidden
     Error: cannot show acme/hidden
@@ -208,9 +213,10 @@ fn without_a_login_what_is_public_can_be_listed() {
     assert!(!list.contains("private"), "{list}");
 }
 
-/// Whoever says `push` of a role and `write` of a token is understood.
+/// Whoever says `push` for `write` is understood, of roles and of permissions, and reads `write` of both. JSON and CSV
+/// keep what scripts compare.
 #[test]
-fn roles_and_permissions_have_each_other_s_words() {
+fn roles_and_permissions_are_printed_in_one_vocabulary() {
     let server = TestServer::start().unwrap();
     server.create_flake("acme/app", "private").unwrap();
     server.create_user("alice").unwrap();
@@ -233,6 +239,52 @@ fn roles_and_permissions_have_each_other_s_words() {
         let json = run.json();
         let found = json["info"]["permissions"].as_array().unwrap();
         assert_eq!(found, &[serde_json::json!(permission)], "{word}");
+    }
+    let weak = server.token_for("admin", &["pull", "mint"]).unwrap();
+    let push_only = server.token_for("admin", &["push"]).unwrap();
+    for (token, command, status, told) in [
+        ("", "status", 0, "May:        read write mint admin"),
+        ("", "token inspect", 0, "May:         read write mint admin"),
+        (
+            "",
+            "token create --permission push --permission mint",
+            0,
+            "for admin: write mint on *",
+        ),
+        (
+            "",
+            "token create --permission grow",
+            2,
+            "[possible values: read, write, mint, admin]",
+        ),
+        (
+            "",
+            "grant add acme/app alice grow",
+            2,
+            "[possible values: read, write, admin]",
+        ),
+        (
+            &weak,
+            "token create --permission push",
+            1,
+            "lacks the permission \"write\"",
+        ),
+        (
+            &push_only,
+            "flake show acme/app",
+            1,
+            "lacks the permission \"read\"",
+        ),
+        ("", "token list", 0, ",pull mint,"),
+    ] {
+        let mut world = World::logged_in(&server, server.admin_token());
+        if !token.is_empty() {
+            world.set("FH_TOKEN", token);
+        }
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words).code(status);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert!(said.contains(told), "{command}: {said}");
     }
     world
         .fh(&["grant", "add", "acme/app", "alice", "mint"])

@@ -3,9 +3,12 @@
 use std::fs::File;
 use std::process::Stdio;
 
+use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
 use serde_json::json;
 
+use crate::prompt::{on_a_terminal, on_a_terminal_of, rest};
+use crate::push::three_paths;
 use crate::world::World;
 
 #[test]
@@ -159,4 +162,286 @@ fn a_failure_is_one_object_for_programs() {
     world.set("FH_TOKEN", "fh1_bad");
     let run = world.fh(&["status"]).code(3);
     assert_eq!(run.json()["logged_in"], false);
+}
+
+/// A company whose names and descriptions are as long as real ones.
+fn company(server: &TestServer) -> World {
+    let world = World::logged_in(server, server.admin_token());
+    let run = |words: &[&str]| {
+        world.fh(words).success();
+    };
+    let flake = "engineering/application-server";
+    let says = "What our customers run on their machines, with everything that it is made of";
+    run(&["org", "create", "engineering"]);
+    run(&["flake", "create", flake, "--description", says]);
+    run(&[
+        "flake",
+        "create",
+        "engineering/docs",
+        "--visibility",
+        "unlisted",
+    ]);
+    for user in ["alexandra-meier", "bartholomew"] {
+        run(&["user", "create", user]);
+        run(&["member", "set", "engineering", user]);
+        run(&["grant", "add", flake, user, "write"]);
+    }
+    run(&["service-account", "create", "engineering/release-builder"]);
+    run(&["team", "create", "engineering/release-managers"]);
+    run(&[
+        "trust",
+        "add",
+        "github",
+        "--repository",
+        "engineering/application-server",
+        "--ref",
+        "main",
+        "--flake",
+        flake,
+        "--role",
+        "write",
+        "--name",
+        "application-server",
+        "--builder",
+    ]);
+    for (user, more) in [
+        ("alexandra-meier", &["--network", "10.0.0.0/8"][..]),
+        (
+            "bartholomew",
+            &["--flake", flake, "--flake", "engineering/docs"],
+        ),
+        (
+            "admin",
+            &[
+                "--permission",
+                "read",
+                "--permission",
+                "write",
+                "--permission",
+                "mint",
+            ],
+        ),
+    ] {
+        let description = format!("the laptop of {user} in the office of the second floor");
+        let words = [
+            "token",
+            "create",
+            "--user",
+            user,
+            "--description",
+            &description,
+        ];
+        run(&[&words[..], more].concat());
+    }
+    world
+}
+
+/// What a terminal of so many columns shows, line by line.
+fn shown(columns: u16, world: &World, command: &str) -> Vec<String> {
+    let words: Vec<&str> = command.split(' ').collect();
+    let text = rest(&mut on_a_terminal_of(columns, world, &words));
+    let lines = text
+        .lines()
+        .map(|line| line.trim_end_matches('\r').to_owned());
+    lines.filter(|line| !line.is_empty()).collect()
+}
+
+const LISTS: [&str; 13] = [
+    "key list",
+    "list flakes",
+    "token list",
+    "token list --all",
+    "token list --user bartholomew",
+    "grant list engineering/application-server",
+    "trust list",
+    "audit",
+    "user list",
+    "org list",
+    "member list engineering",
+    "team list engineering",
+    "server list",
+];
+
+/// Tables are short: no line of one is wider than the terminal. With `--wide` they have everything, and in a pipe what
+/// they have always had.
+#[test]
+fn tables_fit_terminals_of_80_and_120_columns() {
+    let server = TestServer::start().unwrap();
+    let mut world = company(&server);
+    world.set("NO_COLOR", "1");
+    for command in LISTS {
+        for columns in [80, 120] {
+            let lines = shown(columns, &world, command);
+            assert!(lines.len() >= 2, "{command}: {lines:?}");
+            for line in &lines {
+                let width = line.chars().count();
+                let fits = width <= usize::from(columns);
+                assert!(fits, "{command}: {width} columns of {columns}: {line}");
+            }
+        }
+        let words: Vec<&str> = command.split(' ').collect();
+        let csv = world.fh(&words).success().stdout;
+        assert!(!csv.contains(['\x1b', '…']), "{command}: {csv}");
+        let names = csv.lines().next().unwrap().split(',').count();
+        let wide = shown(80, &world, &format!("{command} --wide"));
+        assert!(!wide.concat().contains('…'), "{command}: {wide:?}");
+        // Two blanks stand between two headings, of which some have one themselves.
+        let headings = wide[0].split("  ").filter(|word| !word.trim().is_empty());
+        assert_eq!(headings.count(), names, "{command}: {}", wide[0]);
+    }
+}
+
+/// An id is shown as far as it differs from others, and what is shown is taken.
+#[test]
+fn shortened_ids_are_accepted() {
+    let server = TestServer::start().unwrap();
+    let world = company(&server);
+    let all = world
+        .fh(&["token", "list", "--all", "--json"])
+        .success()
+        .json();
+    let of = |user: &str| -> (String, String) {
+        let tokens = all.as_array().unwrap();
+        let token = tokens.iter().find(|token| {
+            let text = token["description"].as_str().unwrap_or_default();
+            token["user"] == user && text.starts_with("the laptop")
+        });
+        let whole = token.unwrap()["id"].as_str().unwrap().to_owned();
+        let lines = shown(80, &world, "token list --all");
+        let words = lines.iter().filter_map(|line| line.split("  ").next());
+        let short = words
+            .map(str::trim)
+            .find(|word| !word.is_empty() && *word != "ID" && whole.starts_with(*word));
+        (
+            whole.clone(),
+            short.unwrap_or_else(|| panic!("{lines:?}")).to_owned(),
+        )
+    };
+    for (user, command) in [
+        ("alexandra-meier", "token revoke {} --dry-run"),
+        ("alexandra-meier", "token revoke {} --yes"),
+        ("admin", "token rotate {} --json"),
+        ("bartholomew", "audit --token {}"),
+        ("bartholomew", "token revoke {} {} --yes"),
+    ] {
+        let (whole, short) = of(user);
+        assert!(short.len() < 24, "{short} of {whole}");
+        let command = command.replace("{}", &short);
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words).success();
+        if command.contains("revoke") {
+            let said = format!("{}{}", run.stdout, run.stderr);
+            assert!(said.contains(&whole), "{command}: {said}");
+        }
+    }
+    for (id, code, told) in [
+        ("00000000", 1, "no token that you can see"),
+        ("0193", 2, "expected the id of a token"),
+        ("no-token", 2, "expected the id of a token"),
+    ] {
+        let run = world.fh(&["token", "revoke", id, "--yes"]).code(code);
+        assert!(run.stderr.contains(told), "{id}: {}", run.stderr);
+    }
+    // Somebody else's is nothing that one sees.
+    let alice = server
+        .token_for("alexandra-meier", &["pull", "mint"])
+        .unwrap();
+    let (_, short) = of("admin");
+    let other = World::logged_in(&server, &alice);
+    let run = other.fh(&["token", "revoke", &short, "--yes"]).code(1);
+    assert!(
+        run.stderr.contains("no token that you can see"),
+        "{}",
+        run.stderr
+    );
+}
+
+/// A state has a colour on a terminal, where nobody has said otherwise.
+#[test]
+fn colours_are_for_terminals_and_for_who_wants_them() {
+    let server = TestServer::start().unwrap();
+    let world = company(&server);
+    let plain = {
+        let mut world = World::logged_in(&server, server.admin_token());
+        world.set("NO_COLOR", "1");
+        world
+    };
+    for (world, command, colored) in [
+        (&world, "token list", true),
+        (&world, "token list --color auto", true),
+        (&world, "token list --color never", false),
+        (&plain, "token list", false),
+        (&plain, "--color=always token list", true),
+        (&world, "doctor", true),
+        (&world, "doctor --color never", false),
+        (&world, "flake show engineering/absent", true),
+        (&plain, "flake show engineering/absent", false),
+        (&world, "token list --json", false),
+    ] {
+        let text = shown(120, world, command).join("\n");
+        assert_eq!(text.contains("\x1b["), colored, "{command}: {text:?}");
+    }
+    let good = shown(120, &world, "token list").join("\n");
+    assert!(good.contains("\x1b[32mgood\x1b[0m"), "{good:?}");
+    // A pipe has them where they were asked for, and then not in what programs read.
+    for (command, on_stderr) in [
+        ("token list", false),
+        ("token list --color always", false),
+        ("flake show engineering/absent", false),
+        ("flake show engineering/absent --color always", true),
+    ] {
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words);
+        assert!(!run.stdout.contains('\x1b'), "{command}: {}", run.stdout);
+        assert_eq!(run.stderr.contains('\x1b'), on_stderr, "{command}");
+    }
+}
+
+/// `--quiet` leaves out what nobody has to know; what was asked for, questions, warnings and errors stay.
+#[test]
+fn quiet_leaves_out_progress_and_notes() {
+    let server = TestServer::start().unwrap();
+    let (world, store, app) = three_paths(&server);
+    let root = store.root().to_str().unwrap();
+    for (command, told) in [
+        ("org create quiet -q", ""),
+        ("-q flake create acme/other", ""),
+        ("grant list acme/other --quiet", ""),
+        ("push acme/app {app} --store {root} -q", ""),
+        ("push acme/app {app} --store {root} --quiet --dry-run", ""),
+        ("server use 127.0.0.1 -q", ""),
+        (
+            "token create --flake acme/absent -q",
+            "Warning: acme/absent does not exist",
+        ),
+        (
+            "flake show acme/absent -q",
+            "Error: cannot show acme/absent",
+        ),
+        ("flake delete acme/other -q", "--yes"),
+    ] {
+        let command = command.replace("{app}", &app).replace("{root}", root);
+        let words: Vec<&str> = command.split(' ').collect();
+        let run = world.fh(&words);
+        if told.is_empty() {
+            assert_eq!(run.stderr, "", "{command}");
+        } else {
+            assert!(run.stderr.contains(told), "{command}: {}", run.stderr);
+        }
+        let results = ["token create", "grant list", "--dry-run"];
+        let has_result = results.iter().any(|result| command.contains(result));
+        assert_eq!(
+            !run.stdout.is_empty(),
+            has_result,
+            "{command}: {}",
+            run.stdout
+        );
+    }
+    // Somebody who is asked has to know what about.
+    let mut session = on_a_terminal(&world, &["flake", "delete", "acme/other", "-q"]);
+    session.expect("acme/other").unwrap();
+    session.expect("[y/N]").unwrap();
+    session.send("y\r").unwrap();
+    let said = rest(&mut session);
+    assert!(!said.contains("Deleted"), "{said}");
 }

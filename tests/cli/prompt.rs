@@ -11,8 +11,13 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::World;
 
-/// Runs `fh` on a terminal that shows what is typed, as terminals do.
+/// Runs `fh` on a terminal of 80 columns that shows what is typed, as terminals do.
 pub(crate) fn on_a_terminal(world: &World, arguments: &[&str]) -> OsSession {
+    on_a_terminal_of(80, world, arguments)
+}
+
+/// The same on one of so many columns.
+pub(crate) fn on_a_terminal_of(columns: u16, world: &World, arguments: &[&str]) -> OsSession {
     let mut command = Command::new("/bin/sh");
     command
         .env_clear()
@@ -27,6 +32,10 @@ pub(crate) fn on_a_terminal(world: &World, arguments: &[&str]) -> OsSession {
     session.set_expect_timeout(Some(Duration::from_secs(20)));
     let wait = Some(Duration::from_secs(5));
     assert!(session.get_process_mut().set_echo(true, wait).unwrap());
+    session
+        .get_process_mut()
+        .set_window_size(columns, 24)
+        .unwrap();
     session.send("\n").unwrap();
     session
 }
@@ -116,29 +125,52 @@ fn all_changes_are_shown_without_secrets_and_asked_for() {
     let mut session = on_a_terminal(&world, &login);
     session.expect("it is not shown").unwrap();
     session.send(format!("{}\r", server.admin_token())).unwrap();
-    let shown = session.expect("Make these changes?").unwrap();
-    let shown = String::from_utf8_lossy(shown.as_bytes()).into_owned();
-    for line in [
+    let until_asked = |session: &mut OsSession| {
+        let shown = session.expect("Make these changes?").unwrap();
+        let shown = String::from_utf8_lossy(shown.as_bytes()).into_owned();
+        let has_secret = shown.contains("hunter2") || shown.contains(server.admin_token());
+        assert!(!has_secret, "{shown}");
+        shown
+    };
+    let summary = [
+        "Logging in changes these files:",
+        "nix/netrc",
+        "an entry for 127.0.0.1",
+        "extra-substituters, extra-trusted-public-keys",
+        "fh/config.toml",
+    ];
+    let diff = [
         "+machine 127.0.0.1 login admin password [hidden, new]",
         "+extra-substituters",
         "+url = ",
-    ] {
+    ];
+    let shown = until_asked(&mut session);
+    for part in summary {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    for line in diff {
+        assert!(!shown.contains(line), "{line}: {shown}");
+    }
+    // The whole of it, for who wants to see it, and asked again.
+    session.send("d\r").unwrap();
+    let shown = until_asked(&mut session);
+    for line in diff {
         assert!(shown.contains(line), "{line}: {shown}");
     }
-    assert!(
-        !shown.contains("hunter2") && !shown.contains(server.admin_token()),
-        "{shown}"
-    );
     session.send("no\r").unwrap();
     let said = rest(&mut session);
     assert!(said.contains("Nothing was changed."), "{said}");
     assert!(!world.config("fh").exists());
 
-    // Ctrl-C is another way to say no.
-    let mut session = on_a_terminal(&world, &login);
+    // With `--diff` it is shown at once. Ctrl-C is another way to say no.
+    let mut session = on_a_terminal(&world, &[&login[..], &["--diff"]].concat());
     session.expect("it is not shown").unwrap();
     session.send(format!("{}\r", server.admin_token())).unwrap();
-    session.expect("Make these changes?").unwrap();
+    let shown = until_asked(&mut session);
+    for line in diff {
+        assert!(shown.contains(line), "{line}: {shown}");
+    }
+    assert!(!shown.contains(summary[0]), "{shown}");
     session.send(ControlCode::EndOfText).unwrap();
     let said = rest(&mut session);
     assert!(said.contains("Nothing was changed."), "{said}");

@@ -483,7 +483,8 @@ fn each_failure_has_its_own_words() {
     Error: you are not logged in to [SERVER]
     Hint: Log in: `fh login --server [SERVER]`
     Error: cannot push to acme/app
-    Caused by: this needs the role write on acme/app, yours is read
+    Caused by: this needs the role write on acme/app (yours is read) and a token with the permission "push" (this one has it)
+    Hint: The role can be granted by the administrators of acme: `fh grant add acme/app alice write`
     Hint: `fh status` shows what your token may do.
     Error: `nix --extra-experimental-features 'nix-command flakes' path-info --store [ROOT] --json -r --option substituters '' /nix/store/00000000000000000…` failed (exit status: 1):
       error: path is not valid

@@ -1,15 +1,16 @@
-//! `fh push` at its limits: memory on a slow line, and Ctrl-C on a terminal.
+//! `fh push` at its limits: memory on a slow line, Ctrl-C on a terminal, and what is seen of a line that stalls.
 
 use std::fs;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use expectrl::{ControlCode, Expect as _};
-use fh_testkit::proxy::{Plan, Proxy};
+use fh_testkit::proxy::{Fault, Line, Plan, Proxy};
 use fh_testkit::server::TestServer;
 
-use crate::prompt::{on_a_terminal, rest};
+use crate::prompt::{on_a_terminal, on_a_terminal_of, rest};
 use crate::push::three_paths;
+use crate::world::World;
 
 /// The terminal that a test has is so wide, and the bar must leave room for a `^C`.
 const WIDTH: usize = 80;
@@ -88,4 +89,133 @@ fn control_c_leaves_nothing_of_the_bar() {
         .unwrap_or_else(|| panic!("not cleared: {said:?}"));
     assert!(last.contains("interrupted"), "{said:?}");
     assert!(!last.contains("asking"), "{said:?}");
+}
+
+/// Somebody who pushes four paths of 64 MiB over connections that stall after one MiB, and then go on.
+fn stalling(server: &TestServer, stall: Duration) -> (World, Proxy, [String; 2]) {
+    let (mut world, mut store, _) = three_paths(server);
+    let large = store.add("large", noise(9, 64 << 20), &[]);
+    store.install(&world);
+    let address = server.url().trim_start_matches("http://").parse().unwrap();
+    let to_server = Line {
+        fault: Some((1 << 20, Fault::Stall(Some(stall)))),
+        ..Line::CLEAR
+    };
+    let plan = Plan {
+        to_server,
+        to_client: Line::CLEAR,
+    };
+    let line = Proxy::start(address, move |_| plan).unwrap();
+    world.set("FH_SERVER", line.url());
+    world.set("FH_TOKEN", server.admin_token());
+    let root = store.root().to_str().unwrap().to_owned();
+    (world, line, [large, root])
+}
+
+/// The rate of a bar is that of now, and what it tells is not cut off.
+#[test]
+fn the_bar_tells_what_is_left_and_that_nothing_moves() {
+    std::thread::scope(|scope| {
+        for columns in [80, 120] {
+            scope.spawn(move || {
+                let server = TestServer::start().unwrap();
+                let (world, _line, [large, root]) = stalling(&server, Duration::from_secs(8));
+                let push = ["push", "acme/app", &large, "--store", &root];
+                let mut session = on_a_terminal_of(columns, &world, &push);
+                session.set_expect_timeout(Some(Duration::from_secs(120)));
+                let said = rest(&mut session);
+                for told in [
+                    "iB/s",
+                    " left",
+                    "waiting for the server for ",
+                    "Pushed 4 paths",
+                ] {
+                    assert!(said.contains(told), "{columns} columns, {told}: {said:?}");
+                }
+                for drawn in said
+                    .split("\r\x1b[2K")
+                    .filter(|drawn| drawn.starts_with('['))
+                {
+                    let drawn = drawn.lines().next().unwrap_or_default().trim_end();
+                    let room = usize::from(columns) - 4;
+                    assert!(
+                        drawn.chars().count() <= room,
+                        "{columns} columns: {drawn:?}"
+                    );
+                    let is_whole = !drawn.contains("/s") || drawn.ends_with(" left");
+                    assert!(is_whole, "{columns} columns: {drawn:?}");
+                }
+            });
+        }
+    });
+}
+
+/// Without a terminal a large push says now and then how far it is.
+#[test]
+fn a_large_push_without_a_terminal_is_not_silent_until_its_end() {
+    let server = TestServer::start().unwrap();
+    let (world, _line, [large, root]) = stalling(&server, Duration::from_secs(5));
+    let run = world
+        .fh(&["push", "acme/app", &large, "--store", &root])
+        .success();
+    let lines: Vec<&str> = run.stderr.lines().collect();
+    let told = lines
+        .iter()
+        .find(|line| line.contains(" of 64.1 MiB ("))
+        .unwrap_or_else(|| panic!("{lines:?}"));
+    assert!(
+        told.contains(" %), ") && told.contains(" of 4 paths, "),
+        "{told}"
+    );
+    let is_fast = told.contains("iB/s, ") && told.ends_with(" left");
+    assert!(is_fast || told.contains("waiting for the server"), "{told}");
+    assert!(!run.stderr.contains(['\x1b', '\r']), "{:?}", run.stderr);
+    assert!(
+        lines.last().unwrap().starts_with("Pushed 4 paths"),
+        "{lines:?}"
+    );
+}
+
+/// While something is built Nix has the terminal, and nothing is drawn over it.
+#[test]
+fn nix_shows_itself_how_far_it_is_while_it_builds() {
+    let server = TestServer::start().unwrap();
+    let (world, store, app) = three_paths(&server);
+    let infos = world.path("bin/infos");
+    fs::rename(world.path("bin/nix"), &infos).unwrap();
+    let root = store.root().to_str().unwrap();
+    let json = format!("[{{\"drvPath\":\"x\",\"outputs\":{{\"out\":\"{app}\"}}}}]");
+    for (version, refused, built) in [
+        // It knows the one flag, and would say so of the other.
+        ("2.8.0", "--print-out-paths", json.as_str()),
+        ("2.34.8", "--no-link --json", app.as_str()),
+    ] {
+        world.program(
+            "nix",
+            &format!(
+                "#!/bin/sh\ncase \" $* \" in\n\
+                 *' --version '*) echo 'nix (Nix) {version}' ;;\n\
+                 *'{refused}'*) echo \"error: unrecognised flag '{refused}'\" >&2; exit 1 ;;\n\
+                 *' build '*) if test -t 2; then echo 'on a terminal' >&2; else echo 'elsewhere' >&2; fi\n\
+                 /bin/sleep 0.5; echo 'all built' >&2; printf '%s\\n' '{built}' ;;\n\
+                 *) exec {} \"$@\" ;;\nesac\n",
+                infos.display()
+            ),
+        );
+        let push = ["push", "acme/app", ".#app", "--store", root];
+        let said = rest(&mut on_a_terminal(&world, &push));
+        let (_, shown) = said
+            .split_once("on a terminal\r\n")
+            .unwrap_or_else(|| panic!("{version}: {said:?}"));
+        assert!(shown.starts_with("all built\r\n"), "{version}: {said:?}");
+        assert!(shown.contains("3 paths"), "{version}: {said:?}");
+        assert!(!said.contains("unrecognised"), "{version}: {said:?}");
+        // Elsewhere its lines are told as lines.
+        let run = world.fh(&push).success();
+        assert!(
+            run.stderr.starts_with("elsewhere\nall built\n"),
+            "{version}: {}",
+            run.stderr
+        );
+    }
 }

@@ -235,6 +235,20 @@ fn without_a_network_a_machine_is_set_up_as_far_as_it_goes() {
     assert!(run.stderr.contains("Already set up"), "{}", run.stderr);
     assert_eq!(world.everything(), before);
 
+    // What a configuration makes is not written anyway: then the netrc alone is, and that is said.
+    let other = World::new();
+    other.write("token", &token);
+    let generated = "/nix/store/00000000000000000000000000000000-nix.conf";
+    std::os::unix::fs::symlink(generated, other.path("etc-nix/nix.conf")).unwrap();
+    let run = other.fh(&offline).success();
+    let told = "nix.conf is generated from a configuration, and was not changed";
+    assert!(run.stderr.contains(told), "{}", run.stderr);
+    assert!(run.stderr.contains("`nix.settings`"), "{}", run.stderr);
+    assert_eq!(
+        std::fs::read_to_string(other.path("etc-nix/netrc")).unwrap(),
+        netrc
+    );
+
     // Once they are, nix.conf can be written too, and what a login wrote is right.
     server.restart().unwrap();
     let online = ["login", "--token-file", "token", "--scope", "system"];

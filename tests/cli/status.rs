@@ -16,7 +16,7 @@ fn who_until_when_and_what() {
     Server:     [SERVER]
     User:       admin (human, server administrator)
     Token:      [ID] (created by the server for its administrator)
-    May:        pull push mint admin
+    May:        read write mint admin
     Flakes:     *
     Expires:    [DATE] (in 730 days)
     Token from: ~/.config/fh/tokens/[SERVER-FILE]

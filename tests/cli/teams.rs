@@ -102,6 +102,7 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         Organisation: acme
         You are:      owner
         Who pushes:   writers
+        Who renews:   people
         Trusted keys:
         Created:      [DATE] (just now)
         Id:           [ID]
@@ -121,15 +122,21 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         name,kind,server_admin,organization,disabled_at,created_at,id
         fleet,service,false,acme,,[TIME],[ID]
         $ fh grant list acme/app
-        subject,role,pending,on,created_at
-        team:ops,write,false,acme/app,[TIME]
+        subject,role,pending,on,created_at,by,users
+        team:ops,write,false,acme/app,[TIME],grant,alice bob
+        @members,read,false,acme/*,[TIME],grant,admin alice bob
+        admin,admin,false,acme/*,[TIME],owner,admin
+        alice,admin,false,acme/*,[TIME],admin,alice
         $ fh grant list acme/*
-        subject,role,pending,on,created_at
-        @members,read,false,acme/*,[TIME]
+        subject,role,pending,on,created_at,by,users
+        @members,read,false,acme/*,[TIME],grant,admin alice bob
+        admin,admin,false,acme/*,[TIME],owner,admin
+        alice,admin,false,acme/*,[TIME],admin,alice
         $ fh org set acme --push builders
         Organisation: acme
         You are:      owner
         Who pushes:   builders
+        Who renews:   people
         Trusted keys:
         Created:      [DATE] (just now)
         Id:           [ID]
@@ -141,6 +148,12 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         Disabled:     no
         Created:      [DATE] (just now)
         Id:           [ID]
+        Access:       alice reads 1 flake at the root address, and public flakes by their names.
+        In:           acme (admin; teams: ops)
+        Flake:        acme/app (private): admin
+        By:           admin of acme
+        By:           grant of write on acme/app to team:ops
+        By:           grant of read on acme/* to @members
         $ fh list flakes
         flake,visibility,role,paths,nar_size,last_push_at,description
         acme/app,private,admin,0,0,,

@@ -32,7 +32,7 @@ fn a_token_alone_is_on_stdout() {
         .success();
     let token = run.stdout.trim_end();
     assert!(token.starts_with("fh1_") && !token.contains(char::is_whitespace));
-    insta::assert_snapshot!(run.said(&server), @r"Created the token [ID] for alice: pull push on acme/*, until [DATE] (in 30 days).");
+    insta::assert_snapshot!(run.said(&server), @r"Created the token [ID] for alice: read write on acme/*, until [DATE] (in 30 days).");
 
     let report = world
         .with_stdin(&["token", "inspect", "-", "--json"], token)
@@ -225,7 +225,7 @@ fn a_token_is_shown_to_no_server_but_its_own() {
     Expires:     [DATE] (in 730 days)
     Server:      accepted
     User:        admin (human)
-    May:         pull push mint admin
+    May:         read write mint admin
     Flakes:      *
     Description: created by the server for its administrator
     ");
@@ -244,7 +244,7 @@ fn a_token_cannot_make_a_stronger_one() {
     assert_eq!(run.stdout, "");
     insta::assert_snapshot!(run.said(&server), @r#"
     Error: cannot create the token
-    Caused by: this token lacks the permission "push", so it cannot grant it
+    Caused by: this token lacks the permission "write", so it cannot grant it
     Hint: `fh status` shows what your token may do.
     "#);
 }
@@ -266,7 +266,7 @@ fn the_limits_of_a_token_are_named_where_it_is_made_and_looked_at() {
             "127.0.0.0/8",
         ])
         .success();
-    let sentence = format!("pull on what {name} has signed, only from 127.0.0.0/8, until");
+    let sentence = format!("read on what {name} has signed, only from 127.0.0.0/8, until");
     assert!(run.stderr.contains(&sentence), "{}", run.stderr);
     let token = run.stdout.trim_end().to_owned();
     let inspected = world.with_stdin(&["token", "inspect", "-"], &token);

@@ -386,6 +386,43 @@ fn a_workload_logs_in_and_its_token_is_not_the_jwt() {
 }
 
 #[test]
+fn an_identity_that_no_netrc_carries_is_exchanged_and_never_written() {
+    for (what, groups, more, exchanges, code) in [
+        ("as GitLab's with many groups", 5_000, None, 1, 0),
+        ("all that a server looks at", 12_000, None, 1, 0),
+        ("one that fits is shown as it is", 1_000, None, 0, 1),
+        ("without a netrc", 5_000, Some("--no-netrc"), 0, 1),
+        ("more than a server looks at", 13_000, None, 0, 1),
+    ] {
+        let scene = Scene::start(3600, |_| false);
+        let mut world = World::new();
+        world.set("FH_SERVER", &scene.url);
+        let identity = jwt(&"g".repeat(groups), 300);
+        let mut login = vec!["login", "--scope", "user"];
+        login.extend(more);
+        let run = world.with_stdin(&login, &identity).code(code);
+        let made = scene.exchanges.load(Ordering::SeqCst);
+        assert_eq!(made, exchanges, "{what}: {}", run.stderr);
+        for (path, (content, ..)) in world.everything() {
+            let text = String::from_utf8(content).unwrap();
+            assert!(!text.contains(&identity), "{what}: {}", path.display());
+        }
+        if code == 0 {
+            let length = format!("The identity has {} bytes", identity.len());
+            assert!(run.stderr.contains(&length), "{what}: {}", run.stderr);
+            let netrc = world.read("nix/netrc");
+            let password = netrc.split_whitespace().last().unwrap();
+            let subject = &claims(password.trim_start_matches("fh1_"))["sub"];
+            assert_eq!(subject, "exchanged-0", "{what}");
+        }
+        if identity.len() > 16 * 1024 {
+            let said = format!("it has {} bytes, and at most 16384", identity.len());
+            assert!(run.stderr.contains(&said), "{what}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
 fn a_refused_workload_is_told_why_and_nothing_is_changed() {
     let scene = Scene::start(3600, |_| true);
     let world = scene.job();

@@ -1,4 +1,5 @@
-# What a machine with the modules of our flake would be given. `module` is what its owner writes.
+# What a machine with the modules of our flake would be given. `module` is what its owner writes, a value or
+# a function.
 {
   kind,
   module,
@@ -8,6 +9,9 @@ let
   nixpkgs = (import ./nixpkgs/flake.nix).outputs { self = nixpkgs; };
   self = (import ../../flake.nix).outputs { inherit self nixpkgs; };
   inherit (nixpkgs) lib;
+  # With our overlay, as a machine has it whose owner uses no module of ours.
+  packages = nixpkgs.legacyPackages.${system};
+  pkgs = packages // self.overlays.default pkgs packages;
   ours = {
     nixos = self.nixosModules.default;
     home = self.homeModules.default;
@@ -20,8 +24,7 @@ let
         module
       ];
       specialArgs = {
-        inherit lib;
-        pkgs = nixpkgs.legacyPackages.${system};
+        inherit lib pkgs;
       };
     }).config;
   broken = builtins.filter (assertion: !assertion.assertion) config.assertions;

@@ -20,8 +20,10 @@ in
     environment.variables = free;
     networking.firewall.allowedTCPPorts = list;
     nix.settings = free;
+    system.activationScripts = free;
     systemd.services = free;
     systemd.paths = free;
+    warnings = list;
   };
   home.options = {
     assertions = list;

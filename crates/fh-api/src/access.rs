@@ -30,27 +30,34 @@ impl fmt::Display for UnknownWord {
 
 impl std::error::Error for UnknownWord {}
 
+/// `Variant = "word"`; where people are shown another word than programs, `Variant = "word" shown "other"`. Both are
+/// understood.
 macro_rules! vocabulary {
-    ($(#[$meta:meta])* $name:ident, $what:literal, { $($(#[$variant_meta:meta])* $variant:ident = $word:literal,)+ }) => {
+    ($(#[$meta:meta])* $name:ident, $what:literal, {
+        $($(#[$variant_meta:meta])* $variant:ident = $word:literal $(shown $shown:literal)?,)+
+    }) => {
         $(#[$meta])*
         #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
         #[serde(rename_all = "kebab-case")]
-        pub enum $name { $($(#[$variant_meta])* $variant,)+ }
+        pub enum $name { $($(#[$variant_meta])* $(#[serde(alias = $shown)])? $variant,)+ }
 
         impl $name {
-            /// Every word of this vocabulary, in order.
-            pub const WORDS: &'static [&'static str] = &[$($word),+];
+            /// Every word of this vocabulary as people are shown it, in order.
+            pub const WORDS: &'static [&'static str] = &[$(vocabulary!(@shown $word $($shown)?)),+];
 
-            /// The word as it stands in JSON, in the database and on the command line.
+            /// The word as it stands in JSON and in the database.
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$variant => $word,)+ }
             }
         }
 
+        /// The word as people are shown it.
         impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result { f.pad(self.as_str()) }
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(match self { $(Self::$variant => vocabulary!(@shown $word $($shown)?),)+ })
+            }
         }
 
         impl FromStr for $name {
@@ -58,12 +65,14 @@ macro_rules! vocabulary {
 
             fn from_str(word: &str) -> Result<Self, UnknownWord> {
                 match word {
-                    $($word => Ok(Self::$variant),)+
+                    $($word $(| $shown)? => Ok(Self::$variant),)+
                     _ => Err(UnknownWord { what: $what, given: word.chars().take(40).collect(), known: Self::WORDS }),
                 }
             }
         }
     };
+    (@shown $word:literal) => { $word };
+    (@shown $word:literal $shown:literal) => { $shown };
 }
 
 vocabulary! {
@@ -91,12 +100,13 @@ vocabulary! {
 }
 
 vocabulary! {
-    /// What a token may be used for; it can only narrow what its principal may do.
+    /// What a token may be used for; it can only narrow what its principal may do. People are shown the words of
+    /// roles. JSON, the database and the scopes of OAuth keep theirs, which scripts compare.
     Permission, "permission", {
-        /// Read: substitute, list.
-        Pull = "pull",
-        /// Write to slices.
-        Push = "push",
+        /// Read: substitute, list. Shown as `read`.
+        Pull = "pull" shown "read",
+        /// Write to slices. Shown as `write`.
+        Push = "push" shown "write",
         /// Mint further, narrower tokens.
         Mint = "mint",
         /// Manage organisations, flakes, users and grants.
@@ -128,6 +138,36 @@ vocabulary! {
 }
 
 vocabulary! {
+    /// What an account is to an organisation.
+    Affiliation, "affiliation", {
+        /// An owner.
+        Owner = "owner",
+        /// An administrator.
+        Admin = "admin",
+        /// A plain member.
+        Member = "member",
+        /// A service account of the organisation.
+        ServiceAccount = "service-account",
+        /// A workload that acts for the organisation.
+        Workload = "workload",
+        /// A guest: its grants count, and it is no member.
+        Guest = "guest",
+        /// Invited: it has accepted nothing, and nothing counts.
+        Invited = "invited",
+    }
+}
+
+impl From<OrganizationRole> for Affiliation {
+    fn from(role: OrganizationRole) -> Self {
+        match role {
+            OrganizationRole::Owner => Self::Owner,
+            OrganizationRole::Admin => Self::Admin,
+            OrganizationRole::Member => Self::Member,
+        }
+    }
+}
+
+vocabulary! {
     /// What a name is of.
     NameKind, "kind of name", {
         /// Of an organisation.
@@ -144,6 +184,18 @@ vocabulary! {
         Writers = "writers",
         /// Trusted workloads alone: tokens of people and of service accounts never push.
         Builders = "builders",
+    }
+}
+
+vocabulary! {
+    /// Whose tokens may be renewed by whoever holds them.
+    RenewalRule, "renewal rule", {
+        /// Those of people; not those of service accounts.
+        People = "people",
+        /// Those of people and of service accounts.
+        Everybody = "everybody",
+        /// None.
+        Nobody = "nobody",
     }
 }
 
@@ -208,6 +260,36 @@ mod tests {
         assert_eq!(
             error,
             "unknown role \"owner\", expected one of read, write, admin"
+        );
+    }
+
+    #[test]
+    fn people_are_shown_the_words_of_roles_for_permissions_and_programs_keep_theirs() {
+        for (permission, json, shown) in [
+            (Permission::Pull, "pull", "read"),
+            (Permission::Push, "push", "write"),
+            (Permission::Mint, "mint", "mint"),
+            (Permission::Admin, "admin", "admin"),
+        ] {
+            assert_eq!(permission.to_string(), shown);
+            assert_eq!(permission.as_str(), json);
+            let quoted = serde_json::to_string(&permission).unwrap();
+            assert_eq!(quoted, format!("{json:?}"));
+            for word in [json, shown] {
+                assert_eq!(word.parse(), Ok(permission), "{word}");
+                let read = serde_json::from_str::<Permission>(&format!("{word:?}"));
+                assert_eq!(read.unwrap(), permission, "{word}");
+            }
+        }
+        let error = "owner".parse::<Permission>().unwrap_err().to_string();
+        assert_eq!(
+            error,
+            "unknown permission \"owner\", expected one of read, write, mint, admin"
+        );
+        // Another vocabulary has one word for each thing, for people and for programs.
+        assert_eq!(
+            Visibility::Unlisted.to_string(),
+            Visibility::Unlisted.as_str()
         );
     }
 }

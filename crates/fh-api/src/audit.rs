@@ -16,7 +16,8 @@ pub struct AuditEvent {
     /// When.
     #[serde(with = "time::serde::rfc3339")]
     pub at: OffsetDateTime,
-    /// What was done, `noun.verb`.
+    /// What was done, `noun.verb`, such as `grant.set`; what was refused, `denied.noun.verb`. `denied.more` stands for
+    /// further refusals, whose number is in the detail.
     pub action: String,
     /// Whether it was refused.
     pub denied: bool,

@@ -89,6 +89,10 @@ pub struct Whoami {
     /// When the token ends.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
+    /// When the token would end if it was renewed now (`POST /api/v1/tokens/renew`); none where it cannot be, or
+    /// where the server knows no renewals.
+    #[serde(default, with = "time::serde::rfc3339::option")]
+    pub renewable_until: Option<OffsetDateTime>,
 }
 
 /// `/nix-cache-info`, for those who want to read it.

@@ -19,7 +19,7 @@ pub enum ErrorCode {
     NotFound,
     /// It exists already, or the state does not allow this now (409).
     Conflict,
-    /// The body is larger than the limit (413).
+    /// The body is larger than the limit (413), or the headers are (431).
     TooLarge,
     /// The client was too slow (408).
     Timeout,

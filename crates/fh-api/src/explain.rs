@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{FlakeName, Name, Role, Subject, Visibility};
+use crate::{FlakeName, Name, OrganizationRole, Role, Subject, Visibility};
 
 /// `GET /api/v1/access?path=PATH[&user=NAME]`: which slices hold a path and who reads them by what.
 ///
@@ -123,6 +123,9 @@ pub struct AccessReason {
     pub by: String,
     /// Whom it was given to; absent for all but grants.
     pub subject: Option<Subject>,
+    /// What the members are, for a membership: `owner` or `admin`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub membership: Option<OrganizationRole>,
     /// The policy that lets workloads in, for a trust policy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trust_policy: Option<Name>,

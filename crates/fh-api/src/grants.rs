@@ -90,6 +90,9 @@ pub struct GrantInfo {
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// The other role that this one was set in place of; only in the answer to setting it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Role>,
 }
 
 /// `GET /api/v1/flakes/{org}/{project}/grants`, for administrators of the flake, and

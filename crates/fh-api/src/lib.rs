@@ -10,6 +10,7 @@
 //! client can talk to an older server.
 
 mod access;
+mod access_list;
 mod audit;
 mod discovery;
 pub mod duration;
@@ -36,9 +37,10 @@ mod tokens;
 mod trust;
 
 pub use access::{
-    NameKind, OrganizationRole, Permission, Provider, PushRule, Role, Signing, Standing,
-    UnknownWord, UserKind, Visibility,
+    Affiliation, NameKind, OrganizationRole, Permission, Provider, PushRule, RenewalRule, Role,
+    Signing, Standing, UnknownWord, UserKind, Visibility,
 };
+pub use access_list::{AccessList, AccessSource, UserAccess, UserFlake, UserOrganization};
 pub use audit::{AuditEvent, AuditList};
 pub use discovery::{Discovery, NixCacheInfo, SigningKeyInfo, Whoami};
 pub use error::{ErrorBody, ErrorCode};

@@ -177,6 +177,16 @@ impl FlakePattern {
         }
     }
 
+    /// The organisation whose flakes it reaches; none for all.
+    #[must_use]
+    pub fn organization(&self) -> Option<&Name> {
+        match self {
+            Self::All => None,
+            Self::Organization(org) => Some(org),
+            Self::Flake(flake) => Some(&flake.org),
+        }
+    }
+
     /// Whether everything that `other` reaches is reached by this pattern too.
     #[must_use]
     pub fn includes(&self, other: &Self) -> bool {

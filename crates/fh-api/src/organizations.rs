@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::{Name, OrganizationRole, PushRule, UserKind};
+use crate::{Name, OrganizationRole, PushRule, RenewalRule, UserKind};
 
 /// `POST /api/v1/orgs`. The caller becomes its owner, unless they name another one.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -35,6 +35,10 @@ pub struct UpdateOrganization {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(value_type = Option<Vec<crate::schema::PublicKeyText>>))]
     pub trusted_keys: Option<Vec<String>>,
+    /// Whose tokens may be renewed, of those that it decides about: the tokens of its service accounts need
+    /// `everybody`; those of people that reach only its flakes need anything but `nobody`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub renewal: Option<RenewalRule>,
 }
 
 /// An organisation.
@@ -50,11 +54,19 @@ pub struct OrganizationInfo {
     /// The public keys whose signatures it takes for a proof of what its slices hold, sorted.
     #[serde(default)]
     pub trusted_keys: Vec<String>,
+    /// Whose tokens may be renewed, of those that it decides about. Servers of before there were renewals do not
+    /// say it.
+    #[serde(default = "no_renewals")]
+    pub renewal: RenewalRule,
     /// What the caller is there; none for a server administrator who is not a member.
     pub role: Option<OrganizationRole>,
     /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+}
+
+fn no_renewals() -> RenewalRule {
+    RenewalRule::Nobody
 }
 
 /// `GET /api/v1/orgs`: those the caller is a member of; all, for a server administrator.
@@ -91,6 +103,9 @@ pub struct MemberInfo {
     /// Since when.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
+    /// The other role that this one was set in place of; only in the answer to setting it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<OrganizationRole>,
 }
 
 /// `GET /api/v1/orgs/{org}/members`, for its members; those who are invited are told to its administrators

@@ -27,7 +27,7 @@ pub struct CreateToken {
     )]
     #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
-    /// Default: only pull.
+    /// Default: only `pull`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<Permission>>,
     /// Default: all that the creating token reaches.
@@ -46,6 +46,10 @@ pub struct CreateToken {
     /// The only networks from which the token may be used.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub networks: Option<Vec<Network>>,
+    /// Whether it can be renewed for as long as the token that creates it can. By default no renewal of it ends
+    /// later than that token. Tokens for other users can always be renewed as the rules for that user say.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub renewable: bool,
 }
 
 /// The answer to `POST /api/v1/tokens`: the only time that the token itself is shown.
@@ -96,7 +100,7 @@ pub struct TokenInfo {
     /// The workload whose identity was exchanged for it.
     #[serde(default)]
     pub workload: Option<WorkloadInfo>,
-    /// The token that asked for it: it was created or rotated with that one.
+    /// The token that asked for it: it was created, renewed or rotated with that one.
     pub parent: Option<Uuid>,
     /// When it was created.
     #[serde(with = "time::serde::rfc3339")]

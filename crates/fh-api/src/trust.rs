@@ -7,7 +7,8 @@ use uuid::Uuid;
 
 use crate::{FlakePattern, Name, Provider, Role, int64, object};
 
-/// What a claim has to be: exactly one of the tests is given.
+/// What a claim has to be: exactly one of the tests is given. If the claim is a list, one of its members has to pass
+/// `equals`, `glob` or `one_of`; not so where the claim tells the tenant, which is one text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]

@@ -14,6 +14,7 @@ mod decide;
 pub mod identity;
 mod path_set;
 pub mod policy;
+pub mod renewal;
 pub mod root;
 mod scope;
 mod token;

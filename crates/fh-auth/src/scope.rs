@@ -26,7 +26,7 @@ pub enum ScopeError {
     Network(Network),
     /// A token for some paths only that could do more than read them.
     #[error(
-        "a token that reads only certain paths can have the permissions pull and mint, not \"{0}\""
+        "a token that reads only certain paths can have the permissions read and mint, not \"{0}\""
     )]
     NotForPaths(Permission),
     /// A token that could do nothing.

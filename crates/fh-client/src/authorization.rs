@@ -153,7 +153,7 @@ fn header(token: &SecretString) -> Result<HeaderValue> {
     let mut value =
         HeaderValue::try_from(format!("Bearer {}", checked_token(token)?)).map_err(|_| {
             Error::InvalidToken {
-                reason: "it cannot be sent in a header",
+                reason: "it cannot be sent in a header".into(),
             }
         })?;
     value.set_sensitive(true);

@@ -12,13 +12,13 @@ use crate::error::{Error, Result};
 use crate::http::{Listener, Transport};
 use crate::retry::{DEFAULT_RETRIES, RetryListener, RetryPolicy};
 use crate::server_url::ServerUrl;
-use crate::text::safe_line;
+use crate::tls;
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// Room for any token of ours several times over, and for what a proxy takes as a header.
-const LONGEST_TOKEN: usize = 16 * 1024;
+/// The longest token in bytes: the longest identity that a server looks at.
+const LONGEST_TOKEN: usize = fh_auth::identity::MAX_IDENTITY;
 
 /// Talks to one server as one principal. Cloning shares the connections.
 #[derive(Clone)]
@@ -156,7 +156,8 @@ impl ClientBuilder {
         self
     }
 
-    /// Certificate authorities to trust besides the system's: the PEM text of one or more.
+    /// Certificates to trust besides the system's, of authorities or of the server itself: the PEM text of one or
+    /// more.
     #[must_use]
     pub fn ca_certificates(mut self, pem: Vec<u8>) -> Self {
         self.ca_certificates.push(pem);
@@ -220,15 +221,17 @@ impl ClientBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::InvalidToken`], [`Error::CaCertificate`], and [`Error::HttpSetup`] where the
-    /// system has no certificate authorities and none was given.
+    /// [`Error::InvalidToken`], [`Error::CaCertificate`], [`Error::NoCertificates`], [`Error::HttpSetup`].
     pub fn build(self) -> Result<Client> {
         let authorization = match (&self.token, &self.source) {
             (_, Some(source)) => Authorization::renewing(source.clone()),
             (Some(token), None) => Authorization::fixed(token)?,
             (None, None) => Authorization::None,
         };
-        let certificates = self.certificates()?;
+        let mut certificates = Vec::new();
+        for pem in &self.ca_certificates {
+            certificates.extend(tls::certificates(pem)?);
+        }
         let mut http = reqwest::Client::builder()
             .connect_timeout(self.connect_timeout)
             .tcp_nodelay(true)
@@ -243,15 +246,16 @@ impl ClientBuilder {
             http = http.no_proxy();
         }
         http = if self.base.is_secure() {
-            http.tls_certs_merge(certificates).https_only(true)
+            http.tls_backend_preconfigured(tls::configuration(certificates)?)
+                .https_only(true)
         } else {
             // Redirects are not followed, so TLS is never spoken: reading the system's
             // certificates would be tens of milliseconds for nothing.
-            http.tls_certs_only(certificates)
+            http.tls_certs_only([])
         };
         let http = http
             .build()
-            .map_err(|error| Error::HttpSetup(Box::new(error)))?;
+            .map_err(|error| Error::HttpSetup(error.into()))?;
         let mut retry = RetryPolicy::new(self.retries);
         if let Some(wait) = self.first_wait {
             retry.first_wait = wait;
@@ -267,24 +271,6 @@ impl ClientBuilder {
                 listener: self.listener,
             },
         })
-    }
-
-    fn certificates(&self) -> Result<Vec<reqwest::Certificate>> {
-        let mut all = Vec::new();
-        for pem in &self.ca_certificates {
-            let certificates = reqwest::Certificate::from_pem_bundle(pem).map_err(|error| {
-                Error::CaCertificate {
-                    reason: safe_line(&error.to_string(), 200),
-                }
-            })?;
-            if certificates.is_empty() {
-                return Err(Error::CaCertificate {
-                    reason: "there is no PEM certificate in it".to_owned(),
-                });
-            }
-            all.extend(certificates);
-        }
-        Ok(all)
     }
 }
 
@@ -335,21 +321,27 @@ fn prefix_of(token: &str) -> Option<&'static str> {
 pub(crate) fn checked_token(token: &SecretString) -> Result<&str> {
     let token = bare_token(token.expose_secret());
     if let Some(reason) = prefix_of(token) {
-        return Err(Error::InvalidToken { reason });
+        return Err(Error::InvalidToken {
+            reason: reason.into(),
+        });
     }
     if token.is_empty() {
         return Err(Error::InvalidToken {
-            reason: "it is empty",
+            reason: "it is empty".into(),
         });
     }
     if token.len() > LONGEST_TOKEN {
         return Err(Error::InvalidToken {
-            reason: "it is longer than 16 KiB",
+            reason: format!(
+                "it has {} bytes, and at most {LONGEST_TOKEN} are accepted",
+                token.len()
+            )
+            .into(),
         });
     }
     if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
         return Err(Error::InvalidToken {
-            reason: "it must be one word of printable ASCII characters",
+            reason: "it must be one word of printable ASCII characters".into(),
         });
     }
     Ok(token)

@@ -4,6 +4,7 @@
 //! a proxy's page, what nix printed) is shortened and free of control characters before it gets in
 //! here; no variant ever holds a token.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +34,7 @@ pub enum Error {
     #[error("the token is malformed: {reason}")]
     InvalidToken {
         /// What is wrong with it, without the token.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
 
     /// Certificates of a certificate authority that cannot be used.
@@ -45,7 +46,11 @@ pub enum Error {
 
     /// The HTTP client could not be set up.
     #[error("cannot set up the HTTP client")]
-    HttpSetup(#[source] Box<reqwest::Error>),
+    HttpSetup(#[source] Box<dyn std::error::Error + Send + Sync>),
+
+    /// Nobody is trusted, so that nobody can be believed.
+    #[error("this machine has no certificates to trust")]
+    NoCertificates,
 
     /// No answer came: the request did not get there, or the connection broke.
     #[error("cannot reach {url}: {cause}")]

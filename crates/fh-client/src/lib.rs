@@ -27,6 +27,7 @@ mod routes;
 mod server_url;
 pub mod targets;
 mod text;
+mod tls;
 pub mod workload;
 
 pub use audit::AuditFilter;
@@ -44,3 +45,4 @@ pub use retry::{DEFAULT_RETRIES, RetryEvent, RetryListener, RetryPolicy};
 pub use routes::{Follower, Made};
 pub use server_url::ServerUrl;
 pub use text::is_unprintable;
+pub use tls::certificates;

@@ -45,6 +45,12 @@ impl ServerUrl {
         self.port
     }
 
+    /// Whether scheme, host and port are the same, whatever the path.
+    #[must_use]
+    pub fn is_same_origin(&self, other: &Self) -> bool {
+        (self.secure, &self.host, self.port) == (other.secure, &other.host, other.port)
+    }
+
     /// Whether the host is this machine, which no proxy can reach for us.
     #[must_use]
     pub fn is_loopback(&self) -> bool {

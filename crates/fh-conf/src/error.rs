@@ -31,6 +31,17 @@ pub enum Error {
         /// Why not, without the value.
         reason: &'static str,
     },
+    /// A JSON file that is not understood, or that has something else where a list or an object belongs; it is left
+    /// alone.
+    #[error("invalid JSON at line {line}, column {column}: {reason}")]
+    JsonSyntax {
+        /// Line, counted from 1.
+        line: usize,
+        /// Column in bytes, counted from 1; 0 at the end of the line before.
+        column: usize,
+        /// What is wrong there, without the file's own text.
+        reason: String,
+    },
     /// The edited netrc would be larger than what curl reads: it would lose every entry, not only
     /// the new one.
     #[error("the netrc file would grow to {size} bytes, and curl reads at most {limit}")]

@@ -1,9 +1,10 @@
-//! Lossless editing of the two files that Nix's access to a private cache hangs on, and the way
-//! they are written.
+//! Lossless editing of the files that Nix's access to a private cache hangs on, and the way they
+//! are written.
 //!
 //! - [`netrc`]: finds, sets and removes the entry of one host in a netrc file.
 //! - [`nix_conf`]: reads `nix.conf` with its includes as Nix does, and adds to or takes from its
 //!   settings.
+//! - [`json`]: adds a text to a list in a JSON file, or takes it back.
 //! - [`ledger`]: what logins have added to these files, so that a logout takes back exactly that.
 //! - [`diff`]: what an edit changes, for a person to look at, without secrets.
 //! - [`atomic`]: locked, atomic, mode-keeping replacement of a file.
@@ -22,6 +23,7 @@
 pub mod atomic;
 pub mod diff;
 mod error;
+pub mod json;
 pub mod ledger;
 pub mod netrc;
 pub mod nix_conf;

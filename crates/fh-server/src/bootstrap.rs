@@ -176,6 +176,7 @@ fn administrator_token(
             created_at,
             created_by: None,
             expires_at: created_at.plus_seconds(lifetime.as_secs()),
+            terms: tokens::RenewalTerms::default(),
         },
     )?;
     settings::set(change, settings::PENDING_ADMIN_TOKEN, &uuid.to_string())?;

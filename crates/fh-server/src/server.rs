@@ -23,7 +23,9 @@ use crate::denials;
 use crate::error::{ServerError, chain};
 use crate::integrity;
 use crate::keys::KeyNames;
-use crate::listen::{BoundAddress, Certificates, InheritedSocket, Service, Serving, Sockets};
+use crate::listen::{
+    BoundAddress, Certificates, InheritedSocket, Proxies, Service, Serving, Sockets,
+};
 use crate::room;
 use crate::routes;
 use crate::state::{AppState, Parts};
@@ -98,7 +100,7 @@ impl Server {
             certificates,
             limits: settings.limits,
             timeouts: settings.timeouts,
-            proxies: settings.trusted_proxies.clone(),
+            proxies: Proxies::of(&settings),
             metrics: state.metrics().clone(),
         };
         let serving = Serving::start(sockets, service)?;

@@ -20,6 +20,7 @@ use crate::config::{OrganizationCreation, Settings};
 use crate::database::Decided;
 use crate::database::tokens::Token;
 use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
+use crate::listen::Proxies;
 use crate::state::AppState;
 use crate::tenure::Tenure;
 use crate::{routes, server, telemetry};
@@ -109,7 +110,11 @@ impl TestServer {
         let tenure = Tenure::begin(&settings.data_dir).await.unwrap();
         let url = settings.public_url.clone().unwrap();
         let state = server::open(settings, &url, tenure).await.unwrap();
-        let router = telemetry::observed(routes::router(state.clone()), state.metrics().clone());
+        let router = telemetry::observed(
+            routes::router(state.clone()),
+            state.metrics().clone(),
+            Proxies::of(state.settings()),
+        );
         let path = state.settings().data_dir.join("admin.token");
         let admin = std::fs::read_to_string(path).unwrap().trim().to_owned();
         Self {
@@ -320,6 +325,7 @@ impl TestServer {
                         created_at: ago(60).whole_seconds(),
                         created_by: None,
                         expires_at: ago(1).whole_seconds(),
+                        terms: tokens::RenewalTerms::default(),
                     },
                 )?;
                 let expired = tokens::find(transaction, uuid)?.unwrap();

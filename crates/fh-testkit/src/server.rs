@@ -35,7 +35,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-pub use authority::Authority;
+pub use authority::{Authority, self_signed_into};
 pub use http::Answer;
 
 type Adjustment = Box<dyn FnOnce(&mut Settings)>;

@@ -6,7 +6,7 @@
 use serde::Serialize;
 
 use crate::error::CommandError;
-use crate::output::printable;
+use crate::output::{Tone, printable};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -26,6 +26,15 @@ impl Outcome {
             Self::Warning => "warning",
             Self::Failed => "failed",
             Self::Skipped => "skipped",
+        }
+    }
+
+    fn tone(self) -> Tone {
+        match self {
+            Self::Ok => Tone::Good,
+            Self::Warning => Tone::Attention,
+            Self::Failed => Tone::Bad,
+            Self::Skipped => Tone::Faint,
         }
     }
 }
@@ -103,10 +112,18 @@ impl Finding {
         self
     }
 
+    /// As it is printed without colours.
+    #[cfg(test)]
     pub(super) fn to_text(&self) -> String {
+        self.lines(|_, word| word.to_owned())
+    }
+
+    /// The check, and what mends it below, with the outcome in its tone.
+    pub(super) fn lines(&self, toned: impl Fn(Tone, &str) -> String) -> String {
+        let outcome = format!("{:<8}", self.outcome.as_str());
         let mut text = format!(
-            "{:<8} {:<12} {}\n",
-            self.outcome.as_str(),
+            "{} {:<12} {}\n",
+            toned(self.outcome.tone(), &outcome),
             self.check,
             printable(&self.about)
         );

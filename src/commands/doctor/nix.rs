@@ -9,7 +9,8 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::finding::Finding;
-use crate::setup::daemon::Daemon;
+use super::origin::Origins;
+use crate::setup::daemon::{Daemon, reason};
 
 /// For a question that needs no network.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -42,41 +43,99 @@ impl Settings {
         }
     }
 
-    /// Where Nix substitutes nothing at all, whatever else is set up.
-    pub(super) fn builds_everything(&self) -> Option<Finding> {
+    /// Where Nix substitutes nothing at all, whatever else is set up. A client that asks for this is heeded
+    /// by every daemon.
+    pub(super) fn builds_everything(&self, origins: &Origins) -> Option<Finding> {
         let value = &self.values.get("substitute")?.value;
-        (*value == Value::Bool(false)).then(|| {
-            Finding::failed(
-                "substitute",
-                "`substitute = false` is set: Nix builds everything itself",
-                "remove `substitute = false` from nix.conf or NIX_CONFIG",
-            )
-        })
+        if *value != Value::Bool(false) {
+            return None;
+        }
+        let place = ["substitute", "build-use-substitutes"]
+            .into_iter()
+            .find_map(|name| origins.of(name, Daemon::Trusting));
+        let place = place.map_or_else(
+            || "nix.conf or NIX_CONFIG".to_owned(),
+            |place| place.to_string(),
+        );
+        Some(Finding::failed(
+            "substitute",
+            format!("`substitute = false` is set in {place}: Nix builds everything itself"),
+            format!("remove `substitute = false` from {place}"),
+        ))
+    }
+
+    /// These settings of a user as a daemon takes them that does not trust the user: of the substituters it
+    /// takes those that the machine allows (`setSubstituters` in Nix's `src/libstore/daemon.cc`), of the rest
+    /// whether to substitute at all.
+    fn among(self, mut machine: Self) -> Self {
+        let allowed: Vec<&str> = [
+            machine.list("substituters"),
+            machine.list("trusted-substituters"),
+        ]
+        .concat();
+        let is_allowed = |url: &str| {
+            allowed.contains(&url)
+                || allowed
+                    .iter()
+                    .any(|allowed| allowed.strip_suffix('/') == Some(url))
+        };
+        let asked = self.list("substituters").into_iter();
+        let asked: Vec<Value> = asked
+            .filter(|url| is_allowed(url))
+            .map(Value::from)
+            .collect();
+        let asked = Setting {
+            value: Value::Array(asked),
+        };
+        let mut mine = self.values;
+        machine.values.insert("substituters".to_owned(), asked);
+        if let Some(substitute) = mine.remove("substitute") {
+            machine.values.insert("substitute".to_owned(), substitute);
+        }
+        machine
     }
 }
 
-/// A command of Nix that is given up when it is dropped. Where the daemon does not trust the user, the
-/// settings of the user are left out, as the daemon leaves them out.
-pub(super) fn command(program: &str, daemon: Daemon) -> Command {
+/// A command of Nix as this user runs it, given up when it is dropped.
+pub(super) fn command(program: &str) -> Command {
     let mut command = Command::new(program);
     command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
+    command
+}
+
+/// The same with the settings by which the daemon goes: without the user's files and variable where it
+/// does not trust the user.
+pub(super) fn command_as(program: &str, daemon: Daemon) -> Command {
+    let mut command = command(program);
     if daemon == Daemon::Distrusting {
-        // Set and empty means unset to Nix; a file that is not there is no file.
-        command.env("NIX_USER_CONF_FILES", "/nonexistent/nix.conf");
+        // A file that is not there is no file.
+        command
+            .env("NIX_USER_CONF_FILES", "/nonexistent/nix.conf")
+            .env_remove("NIX_CONFIG");
     }
     command
 }
 
-/// The settings, by the newer or the older name of the command.
+/// The settings that count for substitution.
 pub(super) async fn settings(daemon: Daemon) -> Result<Settings, Finding> {
+    let mine = shown(|| command("nix")).await?;
+    if daemon != Daemon::Distrusting {
+        return Ok(mine);
+    }
+    let machine = shown(|| command_as("nix", daemon)).await?;
+    Ok(mine.among(machine))
+}
+
+/// What Nix shows, by the newer or the older name of the command.
+async fn shown(nix: impl Fn() -> Command) -> Result<Settings, Finding> {
     let mut complaint = String::new();
     let mut fix = "nix config show   names the file or the variable that is wrong";
     for words in [["config", "show"].as_slice(), &["show-config"]] {
-        let output = command("nix", daemon)
+        let output = nix()
             .args(["--extra-experimental-features", "nix-command"])
             .args(words)
             .arg("--json")
@@ -92,7 +151,7 @@ pub(super) async fn settings(daemon: Daemon) -> Result<Settings, Finding> {
                     )),
                 };
             }
-            Ok(Ok(output)) => complaint = last_line(&output.stderr),
+            Ok(Ok(output)) => complaint = reason(&output.stderr),
             Ok(Err(error)) => {
                 complaint = error.to_string();
                 fix = INSTALL;
@@ -105,13 +164,6 @@ pub(super) async fn settings(daemon: Daemon) -> Result<Settings, Finding> {
         format!("Nix does not print its settings: {complaint}"),
         fix,
     ))
-}
-
-/// What a program said last.
-pub(super) fn last_line(stderr: &[u8]) -> String {
-    let text = String::from_utf8_lossy(stderr);
-    let line = text.lines().rfind(|line| !line.trim().is_empty());
-    line.unwrap_or("it printed no message").trim().to_owned()
 }
 
 #[cfg(test)]
@@ -133,8 +185,31 @@ mod tests {
     }
 
     #[test]
-    fn the_last_line_that_says_something_counts() {
-        assert_eq!(last_line(b"one\n  two\n\n"), "two");
-        assert_eq!(last_line(b""), "it printed no message");
+    fn a_daemon_that_does_not_trust_takes_from_the_user_what_the_machine_allows() {
+        let settings = |text: &str| Settings {
+            values: serde_json::from_str(text).unwrap(),
+        };
+        let machine = r#"{"substituters":{"value":["https://a/"]},"trusted-substituters":{"value":["https://b"]},
+            "netrc-file":{"value":"/etc/nix/netrc"},"trusted-public-keys":{"value":["k:1"]},
+            "substitute":{"value":true}}"#;
+        for (asked, expected) in [
+            (&["https://a/", "https://c"][..], &["https://a/"][..]),
+            (&["https://a", "https://b"], &["https://a", "https://b"]),
+            // As NIX_CONFIG may have it: the machine's own is not asked then.
+            (&["https://b"], &["https://b"]),
+            (&[], &[]),
+        ] {
+            let mine = serde_json::json!({
+                "substituters": { "value": asked },
+                "netrc-file": { "value": "/mine" },
+                "trusted-public-keys": { "value": ["k:mine"] },
+                "substitute": { "value": false },
+            });
+            let counts = settings(&mine.to_string()).among(settings(machine));
+            assert_eq!(counts.list("substituters"), expected);
+            assert_eq!(counts.text("netrc-file"), Some("/etc/nix/netrc"));
+            assert_eq!(counts.list("trusted-public-keys"), ["k:1"]);
+            assert_eq!(counts.values["substitute"].value, Value::Bool(false));
+        }
     }
 }

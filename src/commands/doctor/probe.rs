@@ -3,33 +3,31 @@
 //! Where a daemon does the work, it is asked for a path that is not there yet, because only that shows
 //! what the daemon may and can. Otherwise, and where every path that could be tried is there already,
 //! Nix does it into a store of its own below a temporary directory, with the settings that count.
+//!
+//! Nix takes a content-addressed path without a signature, and the server gives some paths to everybody: such
+//! a path says nothing of keys or token. So one is looked for that needs both ([`candidate`]), and where there
+//! is none, the finding says what it does not prove.
+
+mod candidate;
 
 use std::path::Path;
 use std::time::Duration;
 
-use fh_api::PathSummary;
 use fh_client::{ServerKind, ServerUrl};
-use fh_nix::StorePath;
+use fh_nix::{StoreDir, StorePath};
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use super::finding::Finding;
+use super::finding::{Finding, Outcome};
 use super::{nix, setup};
 use crate::commands::login::Site;
 use crate::context::{Context, FoundToken};
-use crate::error::CommandError;
-use crate::setup::daemon::Daemon;
+use crate::setup::daemon::{Daemon, reason, says_error, without_setting};
 
 pub(super) const NAME: &str = "substitution";
 
 /// For all of it: a path of a few kilobytes, and connections that may be slow.
 const PATIENCE: Duration = Duration::from_secs(90);
-
-/// Flakes that are looked at for a path to try, those first that were pushed to last.
-const FLAKES: usize = 5;
-
-/// Newest paths of each that are looked at.
-const PATHS: usize = 200;
 
 /// Lets Nix substitute something.
 pub(super) async fn substitute(
@@ -42,62 +40,70 @@ pub(super) async fn substitute(
         return ping(site, daemon).await;
     }
     let log_in = setup::log_in(site, daemon);
-    let candidates = match candidates(context, site, token).await {
-        Ok(candidates) => candidates,
-        Err(error) => return Finding::from_error(NAME, &error, log_in),
-    };
-    let store = site.other_store_dir.as_deref().unwrap_or("/nix/store");
-    let Some(smallest) = candidates.first() else {
-        return Finding::skipped(
-            NAME,
-            "there is nothing yet that you may read, so this was not tested",
-        )
-        .fix("push something, or ask for a grant: `fh list flakes` shows what you may read");
+    let store = match site.other_store_dir.as_deref().map(StoreDir::new) {
+        None => StoreDir::default(),
+        Some(Ok(store)) => store,
+        Some(Err(error)) => return Finding::skipped(NAME, format!("not tested: {error}")),
     };
     let has_daemon = matches!(
         daemon,
         Daemon::Trusting | Daemon::Distrusting | Daemon::Silent
     );
-    let absent = candidates
-        .iter()
-        .find(|candidate| !Path::new(store).join(&candidate.path).exists());
-    let (tried, mut finding) = match absent {
-        Some(absent) if has_daemon => {
-            let mut command = nix::command("nix-store", daemon);
-            command.args(["--realise", &format!("{store}/{}", absent.path)]);
-            let through = format!("the Nix daemon substituted {store}/{}", absent.path);
-            let again = format!("nix-store --realise {store}/{} -vv", absent.path);
-            (
-                &absent.path,
-                outcome(command, &through, &log_in, &again).await,
+    let is_absent = |path: &StorePath| !Path::new(&store.display(path)).exists();
+    let chosen = candidate::choose(context, site, token, &store, |paths| {
+        // The daemon shows what it can with a path that is not there.
+        let through_daemon = has_daemon && paths.iter().any(is_absent);
+        if through_daemon {
+            paths.retain(is_absent);
+        }
+        through_daemon
+    });
+    let (candidate, through_daemon) = match chosen.await {
+        Ok((Some(candidate), through_daemon)) => (candidate, through_daemon),
+        Ok((None, _)) => {
+            return Finding::skipped(
+                NAME,
+                "there is nothing yet that you may read, so this was not tested",
             )
+            .fix("push something, or ask for a grant: `fh list flakes` shows what you may read");
         }
-        _ => {
-            let scratch = match TempDir::with_prefix("fh-doctor-") {
-                Ok(scratch) => scratch,
-                Err(error) => {
-                    return Finding::skipped(NAME, format!("no temporary directory: {error}"));
-                }
-            };
-            let command = into_scratch(
-                &scratch,
-                site,
-                &format!("{store}/{}", smallest.path),
-                daemon,
-            );
-            let by = if has_daemon {
-                "(into a temporary store, not through the daemon: all that could be tested is in your store)"
-            } else {
-                "into a temporary store"
-            };
-            let done = format!("Nix substituted {} {by}", smallest.path);
-            let again = format!("nix-store --realise {store}/{} -vv", smallest.path);
-            let said = outcome(command, &done, &log_in, &again).await;
-            make_removable(scratch.path());
-            (&smallest.path, said)
-        }
+        Err(error) => return Finding::from_error(NAME, &error, log_in),
     };
-    if let Some(told) = dispute(context, site, token, tried).await {
+    let path = store.display(&candidate.path);
+    let again = format!("nix-store --realise {path} -vv");
+    let mut finding = if through_daemon {
+        let mut command = nix::command("nix-store");
+        // One that does not trust the user compares addresses letter by letter with those that it allows.
+        if daemon == Daemon::Trusting {
+            from_here_alone(&mut command, site);
+        }
+        command.args(["--realise", &path]);
+        let through = format!("the Nix daemon substituted {path}");
+        outcome(command, &through, &log_in, &again).await
+    } else {
+        let scratch = match TempDir::with_prefix("fh-doctor-") {
+            Ok(scratch) => scratch,
+            Err(error) => {
+                return Finding::skipped(NAME, format!("no temporary directory: {error}"));
+            }
+        };
+        let command = into_scratch(&scratch, site, &path, daemon);
+        let by = if has_daemon {
+            "(into a temporary store, not through the daemon: all that could be tested is in your store)"
+        } else {
+            "into a temporary store"
+        };
+        let done = format!("Nix substituted {} {by}", candidate.path);
+        let said = outcome(command, &done, &log_in, &again).await;
+        make_removable(scratch.path());
+        said
+    };
+    if finding.outcome() == Outcome::Ok {
+        for sentence in candidate.unproved(token.is_some()) {
+            finding.add(sentence);
+        }
+    }
+    if let Some(told) = dispute(context, site, token, &candidate.path.to_string()).await {
         finding.add(&told);
     }
     finding
@@ -119,22 +125,28 @@ async fn dispute(
 
 /// Substitution into a store that goes again, remembering nothing.
 fn into_scratch(scratch: &TempDir, site: &Site, path: &str, daemon: Daemon) -> Command {
-    let mut command = nix::command("nix-store", daemon);
+    let mut command = nix::command_as("nix-store", daemon);
     command
         .env("XDG_CACHE_HOME", scratch.path().join("cache"))
         .arg("--store")
-        .arg(scratch.path().join("root"))
-        // This server, and no other that might have the path too.
-        .args(["--option", "substitute", "true"])
-        .args(["--option", "extra-substituters", ""]);
+        .arg(scratch.path().join("root"));
+    from_here_alone(&mut command, site);
+    command.args(["--realise", path]);
+    command
+}
+
+/// This server, and no other that might have the path too. Whether Nix asks it by itself, and substitutes
+/// at all, is a check of its own.
+fn from_here_alone(command: &mut Command, site: &Site) {
     let substituters: Vec<&str> = site
         .substituters()
         .into_iter()
         .map(ServerUrl::as_str)
         .collect();
-    command.args(["--option", "substituters", &substituters.join(" ")]);
-    command.args(["--realise", path]);
     command
+        .args(["--option", "substitute", "true"])
+        .args(["--option", "extra-substituters", ""])
+        .args(["--option", "substituters", &substituters.join(" ")]);
 }
 
 /// Nix makes what it writes unwritable, directories included.
@@ -155,46 +167,18 @@ fn make_removable(directory: &Path) {
     }
 }
 
-/// Small paths that need no others, from what the caller may read.
-async fn candidates(
-    context: &Context,
-    site: &Site,
-    token: Option<&FoundToken>,
-) -> Result<Vec<PathSummary>, CommandError> {
-    let mut builder = context.client_builder(site.server.clone())?;
-    if let Some(found) = token {
-        builder = builder.token(found.token.clone());
-    }
-    let client = builder.build()?;
-    let mut flakes = client.flakes().await?.flakes;
-    flakes.retain(|flake| flake.paths > 0);
-    flakes.sort_by_key(|flake| std::cmp::Reverse(flake.last_push_at));
-    let mut found = Vec::new();
-    for flake in flakes.iter().take(FLAKES) {
-        let listed = client.flake_paths(&flake.flake, PATHS).await?.paths;
-        // What a server says goes to a command line: only as a store path.
-        found.extend(
-            listed
-                .into_iter()
-                .filter(|path| path.path.parse::<StorePath>().is_ok()),
-        );
-    }
-    found.sort_by_key(|path| (path.references, path.nar_size));
-    Ok(found)
-}
-
 /// A server of another kind names no path to try: Nix asks it for what it is.
 async fn ping(site: &Site, daemon: Daemon) -> Finding {
     let Some(substituter) = &site.substituter else {
         return Finding::skipped(NAME, "the server does not report the address of its cache");
     };
-    let mut command = nix::command("nix", daemon);
+    let mut command = nix::command_as("nix", daemon);
     command
         .args(["--extra-experimental-features", "nix-command"])
         .args(["store", "ping", "--store", substituter.as_str()]);
     outcome(
         command,
-        &format!("Nix reads from {substituter} (no path was tested)"),
+        &format!("Nix reads from {substituter}. No path was tested, and so not the keys either"),
         &setup::log_in(site, daemon),
         &format!("nix store ping --store {substituter} -vv"),
     )
@@ -224,21 +208,34 @@ async fn outcome(mut command: Command, success: &str, log_in: &str, again: &str)
     }
 }
 
-/// What Nix says first counts more than that it then cannot build the path either. What it says of its settings is
-/// no reason for that.
+/// What Nix says of the substituter counts more than that it then cannot build the path either, and what it
+/// says of its settings is no reason for that.
 fn complaint(stderr: &[u8]) -> String {
-    const OF_SETTINGS: [&str; 4] = [
+    const OF_SUBSTITUTER: [&str; 6] = [
+        "ignoring substitute",
+        "ignoring untrusted substituter",
+        "unable to download",
+        "binary cache",
+        "lacks a",
+        "HTTP error",
+    ];
+    const OF_SETTINGS: [&str; 5] = [
         "unknown setting",
         "unknown experimental feature",
         "deprecated",
         "client-specified setting",
+        "build-users-group",
     ];
     let text = String::from_utf8_lossy(stderr);
-    let line = text.lines().find(|line| {
-        let is_complaint = line.contains("warning:") || line.contains("error:");
-        is_complaint && !OF_SETTINGS.iter().any(|words| line.contains(words))
-    });
-    line.map_or_else(|| nix::last_line(stderr), |line| line.trim().to_owned())
+    let says = |line: &str, words: &[&str]| words.iter().any(|word| line.contains(word));
+    let is_warning = |line: &&str| line.contains("warning:") && !says(line, &OF_SETTINGS);
+    let lines = || text.lines().map(str::trim);
+    let line = lines()
+        .filter(|line| line.contains("warning:") || says_error(line))
+        .find(|line| says(line, &OF_SUBSTITUTER) && !says(line, &OF_SETTINGS))
+        .or_else(|| lines().find(|line| says_error(line)))
+        .or_else(|| lines().find(is_warning));
+    line.map_or_else(|| reason(stderr), without_setting)
 }
 
 /// What mends what Nix complains of: a login where keys or credentials are wrong, else what shows more.
@@ -302,17 +299,21 @@ mod tests {
             b"don't know how\nwarning: ignoring substitute: not signed\nerror: cannot build\n";
         assert_eq!(complaint(said), "warning: ignoring substitute: not signed");
         assert_eq!(complaint(b"odd\n"), "odd");
+        // As 2.34 has it, on several lines.
+        let said =
+            b"error:\n       \xe2\x80\xa6 while building\n\n       error: out of disk space\n";
+        assert_eq!(complaint(said), "error: out of disk space");
         for of_settings in [
             "warning: unknown setting 'lazy-trees'",
             "warning: unknown experimental feature 'parallel-eval'",
             "warning: 'foo' is a deprecated alias for 'bar'",
+            "warning: the group 'nixbld' specified in 'build-users-group' does not exist",
             "warning: ignoring the client-specified setting 'netrc-file', because it is a restricted setting",
         ] {
-            let said = format!("{of_settings}\nerror: unable to download: HTTP error 401\n");
-            assert_eq!(
-                complaint(said.as_bytes()),
-                "error: unable to download: HTTP error 401"
-            );
+            for reason in ["unable to download: HTTP error 401", "out of disk space"] {
+                let said = format!("{of_settings}\nerror: {reason}\n");
+                assert_eq!(complaint(said.as_bytes()), format!("error: {reason}"));
+            }
         }
     }
 }

@@ -1,20 +1,26 @@
 //! The netrc, the substituter and the keys, as Nix sees them.
 
+use std::io;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
 
 use fh_conf::netrc::Netrc;
+use fh_conf::nix_conf::VARIABLE;
 use fh_conf::regular;
 use secrecy::ExposeSecret as _;
 
 use super::finding::Finding;
 use super::nix::Settings;
+use super::origin::{Origins, Place};
 use crate::commands::login::Site;
 use crate::context::FoundToken;
+use crate::setup::access;
 use crate::setup::daemon::Daemon;
 
+const NETRC: &str = "netrc";
+
 /// Nix gives up long before.
-const NETRC_LIMIT: u64 = 8 * 1024 * 1024;
+pub(super) const NETRC_LIMIT: u64 = 8 * 1024 * 1024;
 
 /// The command that sets up what counts for this user.
 pub(super) fn log_in(site: &Site, daemon: Daemon) -> String {
@@ -30,35 +36,59 @@ pub(super) fn netrc(
     site: &Site,
     token: Option<&FoundToken>,
     daemon: Daemon,
+    origins: &Origins,
 ) -> Finding {
-    const NAME: &str = "netrc";
-    let path = settings.text("netrc-file").unwrap_or("/etc/nix/netrc");
+    let file = settings.text("netrc-file").unwrap_or("/etc/nix/netrc");
+    let path = Path::new(file);
     let Some(token) = token else {
-        return Finding::skipped(NAME, "there is no token to put into it");
+        return Finding::skipped(NETRC, "there is no token to put into it");
     };
+    let place = origins.of("netrc-file", daemon);
+    if !path.is_absolute() {
+        let place = place.map_or_else(|| "nix.conf".to_owned(), |place| place.to_string());
+        return Finding::failed(
+            NETRC,
+            format!("`netrc-file` is {file:?}, which is not an absolute path"),
+            format!("correct `netrc-file` in {place}"),
+        );
+    }
+    // Whoever set the variable may not think of it.
+    let of_variable = place.filter(Place::is_variable);
+    let mut finding = netrc_file(path, site, token, daemon, of_variable.as_ref());
+    if of_variable.is_some() {
+        finding.add(&format!("It is {VARIABLE} that names this file"));
+    }
+    finding
+}
+
+/// Whether this file, which Nix reads, has the token. `of_variable` is set where NIX_CONFIG names it.
+fn netrc_file(
+    file: &Path,
+    site: &Site,
+    token: &FoundToken,
+    daemon: Daemon,
+    of_variable: Option<&Place>,
+) -> Finding {
+    let path = file.display();
     // Nix asks the substituter, whose host comes first.
     let Some(host) = site.hosts.first() else {
-        return Finding::skipped(NAME, "the server reports no host");
+        return Finding::skipped(NETRC, "the server reports no host");
     };
-    let text = match regular::read(Path::new(path), NETRC_LIMIT) {
+    let text = match regular::read(file, NETRC_LIMIT) {
         Ok(Some(text)) => text,
         Ok(None) => {
             return Finding::failed(
-                NAME,
+                NETRC,
                 format!("Nix reads {path}, which is not there"),
                 log_in(site, daemon),
             );
         }
-        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => {
-            return Finding::skipped(
-                NAME,
-                format!("Nix reads {path}, which only an administrator can read"),
-            )
-            .fix("sudo fh doctor");
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            return unreadable(file, daemon, of_variable);
         }
         Err(error) => {
             return Finding::failed(
-                NAME,
+                NETRC,
                 format!("cannot read {path}: {error}"),
                 format!(
                     "move away what is there, and then: {}",
@@ -71,23 +101,45 @@ pub(super) fn netrc(
         Ok(netrc) => netrc,
         Err(error) => {
             return Finding::failed(
-                NAME,
+                NETRC,
                 format!("{path}: {error}"),
                 format!("correct {path} by hand, and then: {}", log_in(site, daemon)),
             );
         }
     };
     if let Some(wrong) = wrong_entry(&netrc, host, token) {
-        return Finding::failed(NAME, format!("{path} {wrong}"), log_in(site, daemon));
+        return Finding::failed(NETRC, format!("{path} {wrong}"), log_in(site, daemon));
     }
-    match std::fs::metadata(Path::new(path)).map(|metadata| metadata.mode() & 0o777) {
+    match std::fs::metadata(file).map(|metadata| metadata.mode() & 0o777) {
         Ok(mode) if mode & 0o077 != 0 => Finding::warning(
-            NAME,
+            NETRC,
             format!("{path} has your token, and others may read it (mode {mode:o})"),
         )
         .fix(format!("chmod 600 {path}")),
-        _ => Finding::ok(NAME, format!("Nix reads {path}, which has your token")),
+        _ => Finding::ok(NETRC, format!("Nix reads {path}, which has your token")),
     }
+}
+
+/// A netrc that Nix reads and this user cannot.
+fn unreadable(file: &Path, daemon: Daemon, of_variable: Option<&Place>) -> Finding {
+    let path = file.display();
+    if let Some(kept_out) = access::kept_out_by_mode(file) {
+        let fix = kept_out.command();
+        // A daemon is root's, who reads it all the same.
+        return match daemon {
+            Daemon::None | Daemon::Unknown => Finding::failed(NETRC, kept_out.to_string(), fix),
+            _ => Finding::warning(NETRC, kept_out.to_string()).fix(fix),
+        };
+    }
+    if of_variable.is_some() && daemon == Daemon::None {
+        return Finding::failed(
+            NETRC,
+            format!("Nix is to read {path}, and may not"),
+            format!("let `netrc-file` in {VARIABLE} name a file of yours, or unset {VARIABLE}"),
+        );
+    }
+    let about = format!("Nix reads {path}, which only an administrator can read");
+    Finding::skipped(NETRC, about).fix("sudo fh doctor")
 }
 
 /// What is wrong with the entry of a host, if anything.
@@ -111,7 +163,12 @@ fn wrong_entry(netrc: &Netrc, host: &str, token: &FoundToken) -> Option<String> 
 
 /// Whether Nix asks this server, or a part of it: one finding for each address that a login would write, and
 /// for each that is there and would not be.
-pub(super) fn substituters(settings: &Settings, site: &Site, daemon: Daemon) -> Vec<Finding> {
+pub(super) fn substituters(
+    settings: &Settings,
+    site: &Site,
+    daemon: Daemon,
+    origins: &Origins,
+) -> Vec<Finding> {
     const NAME: &str = "substituter";
     let Some(whole) = &site.substituter else {
         return vec![Finding::skipped(
@@ -136,10 +193,31 @@ pub(super) fn substituters(settings: &Settings, site: &Site, daemon: Daemon) -> 
             "there is nothing yet that you may read, so Nix needs no substituter",
         )];
     }
+    // Where the variable replaces the list, no login changes what Nix asks. So it is also with a daemon that
+    // does not trust the user: it heeds which of the machine's substituters the user leaves out.
+    let replaced = origins.replaced_by_variable("substituters");
+    let mend = match &replaced {
+        Some(place) => replaced_list("substituters", place),
+        None => log_in(site, daemon),
+    };
     judged(&found, &wanted, whole.as_str())
         .into_iter()
-        .map(|judgement| judgement.finding(NAME, &log_in(site, daemon)))
+        .map(|judgement| {
+            let is_missing = matches!(judgement, Judgement::Missing(_) | Judgement::NoneAsked(_));
+            let mut finding = judgement.finding(NAME, &mend);
+            if let Some(place) = replaced.as_ref().filter(|_| is_missing) {
+                finding.add(&format!(
+                    "`substituters` in {place} replaces those of nix.conf"
+                ));
+            }
+            finding
+        })
         .collect()
+}
+
+/// What puts a list right that NIX_CONFIG replaces.
+fn replaced_list(name: &str, place: &Place) -> String {
+    format!("write `extra-{name}` in place of `{name}` in {place}, or unset {VARIABLE}")
 }
 
 fn is_part(url: &str, whole: &str) -> bool {
@@ -207,7 +285,7 @@ fn judged(found: &[&str], wanted: &[&str], whole: &str) -> Vec<Judgement> {
 }
 
 /// Whether Nix trusts what the server signs, today and after the next rotation of its keys.
-pub(super) fn keys(settings: &Settings, site: &Site, daemon: Daemon) -> Finding {
+pub(super) fn keys(settings: &Settings, site: &Site, daemon: Daemon, origins: &Origins) -> Finding {
     const NAME: &str = "keys";
     let trusted = settings.list("trusted-public-keys");
     let log_in = log_in(site, daemon);
@@ -219,14 +297,21 @@ pub(super) fn keys(settings: &Settings, site: &Site, daemon: Daemon) -> Finding 
         .map(|key| name(key))
         .collect();
     if !missing.is_empty() {
-        return Finding::failed(
-            NAME,
-            format!(
-                "Nix does not trust the server's key {}",
-                missing.join(" and ")
-            ),
-            log_in,
+        let about = format!(
+            "Nix does not trust the server's key {}",
+            missing.join(" and ")
         );
+        let list = "trusted-public-keys";
+        let replaced = origins.replaced_by_variable(list);
+        // A daemon that does not trust the user goes by the machine's keys.
+        return match replaced.filter(|_| daemon != Daemon::Distrusting) {
+            None => Finding::failed(NAME, about, log_in),
+            Some(place) => Finding::failed(
+                NAME,
+                format!("{about}: `{list}` in {place} replaces those of nix.conf"),
+                replaced_list(list, &place),
+            ),
+        };
     }
     let retired = site
         .retired_keys
@@ -240,6 +325,10 @@ pub(super) fn keys(settings: &Settings, site: &Site, daemon: Daemon) -> Finding 
         .fix(log_in);
     }
     let names: Vec<String> = site.public_keys.iter().map(|key| name(key)).collect();
+    if names.is_empty() && site.lines.as_ref().is_some_and(Vec::is_empty) {
+        let nothing = "there is nothing yet that you may read, so Nix needs no key";
+        return Finding::skipped(NAME, nothing);
+    }
     if names.is_empty() {
         let unknown = "the server names no key, so it is not known what Nix has to trust";
         return Finding::warning(NAME, unknown).fix(log_in);

@@ -272,7 +272,7 @@ fn refused(site: &Site, token: &SecretString, error: ClientError) -> CommandErro
             ServerKind::Attic,
         ) => CommandError::from(error)
             .context(format!("{server} does not show its cache with this token"))
-            .replace_hints("Check the name of the cache, and that the token may pull from it."),
+            .replace_hints("Check the name of the cache, and that the token may read it."),
         _ => CommandError::from(error),
     }
 }

@@ -185,6 +185,7 @@ impl Session<'_> {
                 site: &self.report.site,
                 identity: &self.report.identity,
                 token: &token,
+                former: None,
                 scope: self.report.scope,
                 daemon: self.report.daemon,
             };

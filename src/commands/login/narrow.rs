@@ -1,6 +1,6 @@
 //! `fh login --org`: the token that is given to Nix reads one organisation and nothing else.
 //!
-//! Such a token is minted with the one that was given. It ends with that one.
+//! Such a token is minted with the one that was given, ends with that one, and can be renewed as that one can be.
 
 use fh_api::{CreateToken, FlakePattern, Name, Permission, Whoami};
 use fh_client::Client;
@@ -102,6 +102,8 @@ pub(super) async fn narrow(
             expires_in: lifetime(whoami.expires_at - now),
             permissions: Some(whoami.permissions.clone()),
             flakes: Some(vec![FlakePattern::Organization(org.clone())]),
+            // An older server would refuse the word.
+            renewable: whoami.renewable_until.is_some(),
             ..CreateToken::default()
         })
         .await
@@ -113,6 +115,7 @@ pub(super) async fn narrow(
         token_description: minted.info.description,
         flakes: minted.info.flakes,
         expires_at: minted.info.expires_at,
+        renewable_until: None,
         ..whoami.clone()
     });
     Ok(Narrowed::Other(
@@ -154,6 +157,7 @@ mod tests {
             networks: Vec::new(),
             workload: None,
             expires_at: OffsetDateTime::UNIX_EPOCH + time::Duration::days(days),
+            renewable_until: None,
         }
     }
 

@@ -4,9 +4,13 @@
 //! Invariants: a netrc entry that is no token is somebody's password, and is never replaced; a file
 //! that is generated is never touched; nothing is written that would have no effect.
 
+mod kept;
+mod netrc;
+mod renewed;
 mod retired;
 #[cfg(test)]
 mod tests;
+mod variable;
 
 use std::path::{Path, PathBuf};
 
@@ -21,6 +25,8 @@ use crate::error::{CommandError, Status};
 use crate::setup::daemon::Daemon;
 use crate::setup::{Change, Changes, Files, KeyringChange, LEDGER, Machine, Privacy, Scope};
 
+pub(crate) use renewed::{Renewed, netrc_files};
+
 /// What is asked for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Wanted<'a> {
@@ -28,10 +34,14 @@ pub(super) struct Wanted<'a> {
     /// The account, where it is known.
     pub(super) user: Option<&'a str>,
     pub(super) token: &'a SecretString,
+    /// The token whose place it takes, where it is a renewed one.
+    pub(super) former: Option<&'a SecretString>,
     pub(super) netrc: bool,
     pub(super) nix_conf: bool,
     /// Where the token is to be kept, if that was said.
     pub(super) store: Option<TokenStore>,
+    /// The file of certificates for the server, if that was said.
+    pub(super) ca_file: Option<&'a Path>,
     /// Which addresses were chosen, if that was said.
     pub(super) reading: Option<&'a Reading>,
 }
@@ -57,6 +67,8 @@ pub(super) struct Plan {
     pub(super) snippet: Option<String>,
     /// An administrator has to log in for the machine.
     pub(super) needs_administrator: bool,
+    /// The netrc of the machine that only an administrator can have written, if the token is not there.
+    pub(super) netrc_of_machine: Option<PathBuf>,
     /// For nix.conf, whether or not they are there already.
     pub(super) nix_conf_lines: Vec<String>,
     /// For the netrc; secret.
@@ -105,6 +117,16 @@ pub(super) fn keeping(
     let root_alone = lines.iter().map(|line| &line.url).eq(&site.substituter);
     let lines = lines.iter().filter(|_| !root_alone);
     entry.substituters = lines.map(|line| line.url.clone()).collect();
+    if let Some(ca_file) = wanted.ca_file {
+        // config.toml is text.
+        if ca_file.to_str().is_none() {
+            return Err(CommandError::usage(format!(
+                "the path {} is not UTF-8",
+                ca_file.display()
+            )));
+        }
+        entry.ca_file = Some(ca_file.to_owned());
+    }
     if let Some(reading) = wanted.reading {
         entry.reading.clone_from(reading);
     }
@@ -132,7 +154,12 @@ pub(super) fn plan(
         plan: Plan::default(),
     };
     let nix_conf = work.nix_conf()?;
-    let netrc = work.netrc(&nix_conf.netrc_file)?;
+    let read = machine.netrcs(&machine.parse_nix_conf()?)?;
+    let mut netrcs = Vec::new();
+    for path in &read {
+        netrcs.extend(work.netrc_of_keeper(path)?);
+    }
+    let others = work.other_netrcs(read, &netrcs)?;
     let mut files = Vec::new();
     let ledger_before = machine.files.content(&machine.ledger);
     if work.ledger != ledger(machine)? {
@@ -151,8 +178,9 @@ pub(super) fn plan(
         ));
     }
     files.extend(work.token_store(keeping, in_keyring));
-    files.extend(netrc);
-    files.extend(nix_conf.change);
+    files.extend(netrcs);
+    files.extend(others);
+    files.extend(nix_conf);
     work.plan.changes.files = files;
     Ok(work.plan)
 }
@@ -189,12 +217,6 @@ struct Work<'a> {
     owner: String,
     ledger: Ledger,
     plan: Plan,
-}
-
-/// What becomes of nix.conf, and which netrc Nix reads then.
-struct NixConfPlan {
-    change: Option<Change>,
-    netrc_file: PathBuf,
 }
 
 /// The values that Nix would heed.
@@ -264,111 +286,12 @@ impl Work<'_> {
         vec![file, config]
     }
 
-    fn netrc(&mut self, path: &Path) -> Result<Option<Change>, CommandError> {
-        let site = self.wanted.site;
-        let token = self.wanted.token.expose_secret();
-        let understood = |error| {
-            CommandError::from(error).context(format!(
-                "{} cannot be parsed, and was not changed",
-                path.display()
-            ))
-        };
-        let text = self.machine.files.content(path);
-        let mut netrc = Netrc::parse(text.unwrap_or_default()).map_err(understood)?;
-        let mut what = Vec::new();
-        for host in &site.hosts {
-            let entry = netrc.get(host);
-            let has_token = entry
-                .as_ref()
-                .is_some_and(|entry| entry.password() == Some(token.as_bytes()));
-            // Servers take any login: one that is there already is as good.
-            let present = entry
-                .as_ref()
-                .filter(|_| has_token && self.wanted.user.is_none())
-                .and_then(|entry| entry.login())
-                .map(|login| String::from_utf8_lossy(login).into_owned());
-            let login = present
-                .or(site.login.map(str::to_owned))
-                .or(self.wanted.user.map(str::to_owned))
-                .unwrap_or_else(|| "fh".to_owned());
-            self.plan
-                .netrc_lines
-                .push(format!("machine {host} login {login} password {token}"));
-            if !self.wanted.netrc {
-                continue;
-            }
-            if !has_token {
-                self.may_replace(path, &netrc, host)?;
-            }
-            match self
-                .ledger
-                .set_netrc_entry(path, &self.owner, &mut netrc, host, &login, token)?
-            {
-                NetrcChange::Unchanged => {}
-                NetrcChange::Added => what.push(format!("an entry for {host}")),
-                NetrcChange::Updated => what.push(format!("the entry of {host}")),
-            }
-        }
-        if !self.wanted.netrc {
-            return Ok(None);
-        }
-        if text.is_none() && !what.is_empty() {
-            self.ledger
-                .will_create(path, self.machine.files.missing_directories(path));
-        }
-        let after = (text.is_some() || !what.is_empty()).then(|| netrc.to_bytes());
-        // On a machine with several users a group such as nixbld may have to read root's netrc.
-        let privacy = match self.machine.scope {
-            Scope::System if self.machine.files.is_of_root(path) => Privacy::Private,
-            Scope::System | Scope::User => Privacy::Secret,
-        };
-        let mut change = self.change("netrc", path, privacy, after);
-        if let Some((before, set)) = change.new_mode() {
-            self.ledger.will_set_mode(path, &self.owner, before, set);
-        }
-        change.what = what;
-        Ok(Some(change))
-    }
-
-    /// Whether the entry of a host may get our token, with a word about whose it was.
-    fn may_replace(&mut self, path: &Path, netrc: &Netrc, host: &str) -> Result<(), CommandError> {
-        match self.ledger.netrc_standing(path, netrc, host) {
-            Standing::Free => Ok(()),
-            Standing::Owned(owner) if owner == self.owner => Ok(()),
-            Standing::Owned(other) => {
-                self.plan.warnings.push(format!(
-                    "the netrc entry that Nix used for {other} gets the token of this server.\n\
-                     A netrc has one entry for each host, whatever the port: give one of the two \
-                     servers another host name."
-                ));
-                Ok(())
-            }
-            Standing::Foreign => {
-                let entry = netrc.get(host);
-                let password = entry.as_ref().and_then(|entry| entry.password());
-                if password.is_none_or(is_token) {
-                    return Ok(());
-                }
-                Err(CommandError::failed(format!(
-                    "{} has an entry for {host} that is not a token",
-                    path.display()
-                ))
-                .hint(
-                    "A netrc has one entry for each host, whatever the port. If this one is not \
-                     needed, remove it and try again.",
-                )
-                .hint("Nothing was changed."))
-            }
-        }
-    }
-
-    fn nix_conf(&mut self) -> Result<NixConfPlan, CommandError> {
+    fn nix_conf(&mut self) -> Result<Option<Change>, CommandError> {
         let machine = self.machine;
         let mut conf = machine.parse_nix_conf()?;
-        let netrc_file = machine.netrc(&conf)?;
-        let sets_netrc_file = conf.effective("netrc-file").is_none()
-            && machine.scope == Scope::User
-            && self.wanted.netrc;
+        let netrc_file = machine.default_netrc.as_path();
+        let sets_netrc_file =
+            !machine.names_netrc(&conf) && machine.scope == Scope::User && self.wanted.netrc;
         let site = self.wanted.site;
         let substituters = texts(&site.substituters());
         if sets_netrc_file {
@@ -386,19 +309,24 @@ impl Work<'_> {
                     .push(format!("{name} = {}", values.join(" ")));
             }
         }
-        let unchanged = NixConfPlan {
-            change: None,
-            netrc_file: netrc_file.clone(),
-        };
         if !self.wanted.nix_conf {
-            return Ok(unchanged);
+            return Ok(None);
         }
-        if let FileToEdit::Generated { .. } = machine.nix_conf {
-            self.snippet(&conf, sets_netrc_file.then_some(netrc_file.as_path()));
-            return Ok(unchanged);
+        self.heeds_variable(&substituters)?;
+        if let FileToEdit::Generated { path, .. } = &machine.nix_conf {
+            if site.public_keys.is_empty() && site.lines.is_none() && !site.is_read_by(&conf) {
+                self.plan.warnings.push(format!(
+                    "{} is generated from a configuration, and was not changed. Set the substituter and the \
+                     public keys of {} there, in `nix.settings`: `fh login` without --offline prints them.",
+                    path.display(),
+                    site.server
+                ));
+            }
+            self.snippet(&conf, sets_netrc_file.then_some(netrc_file));
+            return Ok(None);
         }
         if sets_netrc_file {
-            self.hides_system_netrc(&netrc_file);
+            self.hides_system_netrc(netrc_file);
         }
         let path = machine.nix_conf_path();
         let mut what = Vec::new();
@@ -453,10 +381,7 @@ impl Work<'_> {
             (exists || is_new).then_some(after),
         );
         change.what = what;
-        Ok(NixConfPlan {
-            change: Some(change),
-            netrc_file,
-        })
+        Ok(Some(change))
     }
 
     /// What of this Nix would heed where it stands in the file. A daemon takes from a user whom it
@@ -529,35 +454,6 @@ impl Work<'_> {
             self.plan.snippet = Some(module_settings(&settings));
         }
     }
-
-    /// Says so where a netrc of the system goes out of sight: Nix reads one only.
-    fn hides_system_netrc(&mut self, netrc_file: &Path) {
-        let system = &self.machine.system_netrc;
-        let what = match self.machine.files.included(system) {
-            Ok(None) => return,
-            Ok(Some(text)) => match Netrc::parse(&text).map(|netrc| netrc.hosts()) {
-                Ok(hosts) if hosts.is_empty() => return,
-                Ok(hosts) => format!("has entries for {}", hosts.join(", ")),
-                Err(_) => "may have entries".to_owned(),
-            },
-            Err(_) => "may have entries".to_owned(),
-        };
-        self.plan.warnings.push(format!(
-            "Nix reads only one netrc, from now on yours. {} {what}: copy what you need to {}.",
-            system.display(),
-            netrc_file.display()
-        ));
-    }
-}
-
-/// Whether a password looks like a token: ours, FlakeHub's, or any JWT.
-fn is_token(password: &[u8]) -> bool {
-    let Ok(text) = std::str::from_utf8(password) else {
-        return false;
-    };
-    text.starts_with(fh_api::TOKEN_PREFIX)
-        || text.starts_with("flakehub1_")
-        || (text.starts_with("ey") && text.split('.').count() == 3)
 }
 
 /// The address of a server in the words of a command line.

@@ -23,9 +23,48 @@ pub(super) struct Report {
     pub(super) plan: Plan,
     /// What was done; none where it is only shown.
     pub(super) done: Option<Vec<Applied>>,
+    /// Somebody has agreed to what was done, and knows it.
+    pub(super) is_known: bool,
     pub(super) site: Site,
     pub(super) identity: Identity,
     pub(super) machine: Machine,
+}
+
+/// What becomes of which file, a line for each.
+pub(super) fn summary(changes: &Changes) -> String {
+    let mut rows = Vec::new();
+    rows.extend(changes.keyring.is_some().then(keyring_row));
+    for change in &changes.files {
+        let mut what = change.what.join(", ");
+        if let Some(mode) = change.tightened_from() {
+            if !what.is_empty() {
+                what.push_str("; ");
+            }
+            what.push_str(&format!(
+                "others can read it (mode {mode:03o}), and no longer will"
+            ));
+        }
+        if !what.is_empty() {
+            rows.push((change.path.display().to_string(), what));
+        }
+    }
+    let mut lines = vec!["Logging in changes these files:".to_owned()];
+    lines.extend(side_by_side(&rows));
+    lines.extend(kept_for_group(changes));
+    lines.join("\n")
+}
+
+fn keyring_row() -> (String, String) {
+    ("the system's keyring".to_owned(), "the token".to_owned())
+}
+
+/// A line for each row, with what follows the paths below each other.
+fn side_by_side(rows: &[(String, String)]) -> Vec<String> {
+    let widths = rows.iter().map(|(path, _)| path.chars().count());
+    let width = widths.max().unwrap_or(0);
+    let rows = rows.iter();
+    rows.map(|(path, what)| format!("  {path:<width$}  {what}"))
+        .collect()
 }
 
 /// The differences of all files, secrets hidden.
@@ -114,9 +153,15 @@ impl Report {
         if context.output.is_json() {
             return self.print_json(&warnings, context);
         }
-        context.output.remark(&self.text(OffsetDateTime::now_utc()));
+        let text = self.text(OffsetDateTime::now_utc());
+        if self.done.is_some() {
+            context.output.remark(&text);
+        } else {
+            // This is what was asked for.
+            context.output.say(&text);
+        }
         if let Some(snippet) = &self.plan.snippet {
-            context.output.remark(&format!(
+            context.output.say(&format!(
                 "{} is generated from a configuration, and was not changed. Add this there:\n{snippet}",
                 self.machine.nix_conf_path().display()
             ));
@@ -128,7 +173,7 @@ impl Report {
     }
 
     /// Whether anything was, or would be, changed.
-    fn changed(&self) -> bool {
+    pub(super) fn changed(&self) -> bool {
         match &self.done {
             None => !self.plan.changes.is_nothing(),
             Some(done) => {
@@ -166,17 +211,11 @@ impl Report {
             lines.extend(kept_for_group(&self.plan.changes));
             return lines.join("\n");
         }
-        let shown: Vec<(String, String)> = self.shown(done);
-        let width = shown
-            .iter()
-            .map(|(path, _)| path.chars().count())
-            .max()
-            .unwrap_or(0);
-        for (path, what) in shown {
-            lines.push(format!("  {path:<width$}  {what}"));
+        if !self.is_known {
+            lines.extend(side_by_side(&self.shown(done)));
+            lines.extend(kept_for_group(&self.plan.changes));
+            lines.extend(reads(&self.site));
         }
-        lines.extend(kept_for_group(&self.plan.changes));
-        lines.extend(reads(&self.site));
         lines.push("To undo it: `fh logout`".to_owned());
         lines.join("\n")
     }
@@ -184,7 +223,7 @@ impl Report {
     fn shown(&self, done: &[Applied]) -> Vec<(String, String)> {
         let mut shown = Vec::new();
         if self.plan.changes.keyring.is_some() {
-            shown.push(("the system's keyring".to_owned(), "the token".to_owned()));
+            shown.push(keyring_row());
         }
         for file in done {
             let mut what = file.what.join(", ");
@@ -214,7 +253,7 @@ impl Report {
             && !whoami.permissions.contains(&Permission::Pull)
         {
             warnings.push(
-                "this token may not pull: with it, Nix gets only what everybody may read."
+                "this token may not read: with it, Nix gets only what everybody may read."
                     .to_owned(),
             );
         }
@@ -252,6 +291,15 @@ impl Report {
                  does not, it ignores your nix.conf and netrc; then an administrator has to run:\n\
                  \x20   {}",
                 context.settings.user_name(),
+                self.administrator_command()
+            ));
+        }
+        if let Some(path) = &self.plan.netrc_of_machine {
+            warnings.push(format!(
+                "Nix reads {}, which the daemon of Determinate Nix writes for everybody on this machine: it was not \
+                 changed. Unless it has a token for this server already, an administrator has to run this command:\n\
+                 \x20   {}",
+                path.display(),
                 self.administrator_command()
             ));
         }
@@ -316,10 +364,9 @@ impl Report {
                 })
             })
             .collect();
-        let administrator = self
-            .plan
-            .needs_administrator
-            .then(|| self.administrator_command());
+        let needs_administrator =
+            self.plan.needs_administrator || self.plan.netrc_of_machine.is_some();
+        let administrator = needs_administrator.then(|| self.administrator_command());
         context.output.json(&json!({
             "server": self.site.server.as_str(),
             "kind": self.site.kind.as_str(),

@@ -8,6 +8,7 @@ use fh_api::{Discovery, Name, Signing, Standing};
 use fh_client::{
     AtticCache, Error as ClientError, FlakeHub, Reading, ServerEntry, ServerKind, ServerUrl,
 };
+use fh_conf::nix_conf::NixConf;
 use fh_nix::PublicKey;
 use time::{Duration, OffsetDateTime};
 
@@ -206,6 +207,19 @@ impl Site {
             Some(lines) => lines.iter().map(|line| &line.url).collect(),
             None => self.substituter.iter().collect(),
         }
+    }
+
+    /// Whether Nix reads from the server, from all of it or from a part.
+    pub(crate) fn is_read_by(&self, conf: &NixConf) -> bool {
+        let is_address = |value: &str, address: &ServerUrl| {
+            let rest = value.strip_prefix(address.as_str());
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['/', '?']))
+        };
+        conf.effective_list("substituters").iter().any(|value| {
+            let addresses = [Some(&self.server), self.substituter.as_ref()];
+            let mut addresses = addresses.into_iter().flatten();
+            addresses.any(|address| is_address(value, address))
+        })
     }
 
     /// The lines that are narrowed to an organisation.

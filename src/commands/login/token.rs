@@ -2,7 +2,7 @@
 //! it.
 
 use std::os::unix::process::CommandExt as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
@@ -60,6 +60,13 @@ pub(super) struct TokenOptions {
     /// Read the token from stdin, even if FH_TOKEN or FH_TOKEN_FILE is set
     #[arg(long, conflicts_with = "token_file")]
     token_stdin: bool,
+}
+
+impl TokenOptions {
+    /// The file that `--token-file` names.
+    pub(super) fn file(&self) -> Option<&Path> {
+        self.token_file.as_deref()
+    }
 }
 
 /// The token, from the first place that has one.
@@ -138,14 +145,14 @@ pub(super) async fn ask(site: &Site, context: &Context) -> Result<SecretString, 
         Some(page) => {
             context
                 .output
-                .remark(&format!("Create a token for {server} here: {page}"));
+                .say(&format!("Create a token for {server} here: {page}"));
             if context.settings.has_browser()
                 && terminal::confirm("Open this page in a browser?", false).await?
             {
                 open(page, context);
             }
         }
-        None => context.output.remark(&format!(
+        None => context.output.say(&format!(
             "Create a token with `fh token create` on a machine that is logged in to {server}, or ask its \
              administrator."
         )),

@@ -1,12 +1,18 @@
 //! `fh login --workload`: the token is exchanged for the identity of the CI job, the machine or the
 //! pod as which this runs.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use clap::Args;
 use fh_api::Name;
-use fh_client::workload::{Exchanged, Manner, Provider, Workload, WorkloadSource};
+use fh_auth::identity;
+use fh_client::workload::{
+    Connections, Exchanged, Manner, Provider, Workload, WorkloadEnvironment, WorkloadSource,
+};
 use fh_client::{ServerKind, ServerUrl};
+use fh_conf::netrc;
+use secrecy::{ExposeSecret as _, SecretString};
 
 use super::site::Site;
 use crate::cli::words;
@@ -63,6 +69,35 @@ pub(super) async fn exchange(
         workload.provider()
     ));
     grant(&source(organizations, &site.server, workload, context)?).await
+}
+
+/// What Nix is to show: the token, or a token of the server in exchange for an identity that is too long for a netrc.
+pub(super) async fn fit_for_netrc(
+    token: SecretString,
+    organizations: &[Name],
+    site: &Site,
+    context: &Context,
+) -> Result<SecretString, CommandError> {
+    let text = token.expose_secret();
+    let length = text.len();
+    let is_identity = fh_auth::read_unverified(text).is_err() && identity::claims(text).is_ok();
+    if site.kind != ServerKind::Fh || !is_identity || length <= netrc::LONGEST_PASSWORD {
+        return Ok(token);
+    }
+    fh_client::check_token(&token)?;
+    context.output.remark(&format!(
+        "The identity has {length} bytes, and a netrc has room for {}: exchanging it for a token of {}.",
+        netrc::LONGEST_PASSWORD,
+        site.server
+    ));
+    let environment = WorkloadEnvironment {
+        id_token: Some(token),
+        ..WorkloadEnvironment::default()
+    };
+    let connections = Connections::default();
+    let workload = Workload::of(Provider::Token, &Arc::new(environment), &connections);
+    let granted = grant(&source(organizations, &site.server, workload, context)?).await?;
+    Ok(granted.exchanged.token)
 }
 
 /// Asks for a token now.

@@ -8,7 +8,7 @@ use super::super::is_there;
 use super::not_found;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Own the root of a forge: its CI jobs act for the organisation unless they name another
 ///
@@ -150,10 +150,15 @@ fn columns() -> Vec<Column<RootInfo>> {
                 .as_ref()
                 .map(ToString::to_string)
                 .unwrap_or_default()
-        }),
+        })
+        .ranked(1),
         column("confirmed_at", "CONFIRMED", |root: &RootInfo| {
             confirmed(root).unwrap_or_default()
         })
-        .shown(|root, _| confirmed(root).unwrap_or_else(|| "not yet".to_owned())),
+        .shown(|root, now| {
+            let at = root.confirmed_at.map(|at| human::relative(at, now));
+            at.unwrap_or_else(|| "not yet".to_owned())
+        })
+        .toned(|root, _| root.confirmed_at.is_none().then_some(Tone::Attention)),
     ]
 }

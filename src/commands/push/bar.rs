@@ -2,7 +2,8 @@
 //!
 //! Invariant: it is one line, and the cursor rests within it with some room to the right. So what the
 //! terminal itself shows there, such as the `^C` of Ctrl-C, stays on that line and goes with it: at
-//! the right edge it would begin a new one, and leave the bar behind.
+//! the right edge it would begin a new one, and leave the bar behind. What does not fit is cut, so the text beside the
+//! bar is made for [`room`].
 
 use std::io::{self, Write as _};
 use std::time::Duration;
@@ -20,14 +21,48 @@ const USUAL_WIDTH: u16 = 80;
 const RATE: u8 = 15;
 
 const WAITING: &str = "{spinner} {wide_msg}";
-const MOVING: &str = "[{bar:20}] {wide_msg}";
+const MOVING: &str = "[{bar:12}] {wide_msg}";
+
+/// The columns of `MOVING` before the text.
+const BAR: u16 = 12 + 3;
+
+/// How often it turns.
+const TURN: Duration = Duration::from_millis(100);
 
 /// Shows what is waited for.
 pub(super) fn new() -> ProgressBar {
     let target = ProgressDrawTarget::term_like_with_hz(Box::new(Stderr), RATE);
     let bar = ProgressBar::with_draw_target(None, target).with_style(style(WAITING));
-    bar.enable_steady_tick(Duration::from_millis(100));
+    bar.enable_steady_tick(TURN);
     bar
+}
+
+/// Takes it off the terminal, which somebody else writes to for a while.
+pub(super) fn pause(bar: &ProgressBar) {
+    bar.disable_steady_tick();
+    bar.finish_and_clear();
+}
+
+/// Shows it again.
+pub(super) fn resume(bar: &ProgressBar) {
+    bar.reset();
+    bar.enable_steady_tick(TURN);
+}
+
+/// How many columns a text has beside the bar.
+pub(super) fn room() -> usize {
+    usize::from(room_in(columns()))
+}
+
+/// How many those are on a terminal of so many columns.
+pub(super) fn room_in(columns: u16) -> u16 {
+    columns.saturating_sub(FREE).saturating_sub(BAR)
+}
+
+/// The columns of the terminal that stderr is.
+fn columns() -> u16 {
+    let columns = termios::tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
+    if columns == 0 { USUAL_WIDTH } else { columns }
 }
 
 /// Makes it a bar for so much.
@@ -57,9 +92,7 @@ impl Stderr {
 
 impl TermLike for Stderr {
     fn width(&self) -> u16 {
-        let columns = termios::tcgetwinsize(io::stderr()).map_or(0, |size| size.ws_col);
-        let columns = if columns == 0 { USUAL_WIDTH } else { columns };
-        columns.saturating_sub(FREE).max(1)
+        columns().saturating_sub(FREE).max(1)
     }
 
     fn move_cursor_up(&self, n: usize) -> io::Result<()> {
@@ -103,5 +136,8 @@ mod tests {
     fn templates_are_understood() {
         assert!(ProgressStyle::with_template(WAITING).is_ok());
         assert!(ProgressStyle::with_template(MOVING).is_ok());
+        let before = MOVING.replace("{bar:12}", "============");
+        let before = before.strip_suffix("{wide_msg}").unwrap();
+        assert_eq!(before.len(), usize::from(BAR));
     }
 }

@@ -20,8 +20,9 @@ use secrecy::ExposeSecret as _;
 
 use super::PushArguments;
 use super::arguments::UpstreamKey;
+use crate::commands::expiry::Soon;
 use crate::commands::login::attic_cache;
-use crate::context::{Context, FoundToken, Selected, no_server};
+use crate::context::{Context, FoundToken, Selected, Speaker, no_server};
 use crate::error::CommandError;
 
 /// A destination as the arguments and files tell it.
@@ -104,11 +105,11 @@ impl Manner {
 }
 
 impl Destination {
-    /// Finds out as much as the arguments, the environment and the user's files tell.
+    /// Finds out as much as the arguments, the environment and the user's files tell; and whether the token ends soon.
     pub(super) fn resolve(
         arguments: &PushArguments,
         context: &Context,
-    ) -> Result<Self, CommandError> {
+    ) -> Result<(Self, Option<Soon>), CommandError> {
         let flakehub = context.flakehub()?;
         let target = &arguments.target;
         let selected = match context.selected()? {
@@ -153,7 +154,11 @@ impl Destination {
             _ => selected.kind(),
         };
         let Some(speaker) = context.speaker(found, kind, true)? else {
-            return Err(not_logged_in(&server, protocol));
+            return Err(not_logged_in(&server, protocol, context));
+        };
+        let soon = match &speaker {
+            Speaker::Token(found) => Soon::of(found, &server, kind),
+            Speaker::Workload(_) => None,
         };
         // A workload acts for whom it pushes to.
         let organization = match target {
@@ -167,35 +172,36 @@ impl Destination {
                 .speaking(builder, server, Some(&speaker), organization)?
                 .build()?)
         };
-        match (protocol, target.clone()) {
+        let destination = match (protocol, target.clone()) {
             (Some(Protocol::FlakeHub), PushTarget::Flake(flake)) => {
                 if !flakehub.is_at(&server) {
                     return Err(CommandError::usage(format!("{server} is not FlakeHub"))
                         .hint("`--api-addr` and `--cache-addr` set the addresses of another FlakeHub."));
                 }
-                Ok(Self::FlakeHub {
+                Self::FlakeHub {
                     api: client(&flakehub.api)?,
                     cache: client(&flakehub.cache)?,
                     flake,
-                })
+                }
             }
-            (Some(_), PushTarget::Flake(flake)) => Ok(Self::Fh {
+            (Some(_), PushTarget::Flake(flake)) => Self::Fh {
                 client: client(&server)?,
                 flake,
-            }),
-            (Some(_), PushTarget::Cache(cache)) => Ok(Self::Attic {
+            },
+            (Some(_), PushTarget::Cache(cache)) => Self::Attic {
                 // A login is to one cache, whose name its address ends with.
                 client: match attic_cache(&server) {
                     Some((base, _)) if selected.kind() == Some(ServerKind::Attic) => client(&base)?,
                     _ => client(&server)?,
                 },
                 cache,
-            }),
-            (None, target) => Ok(Self::Unknown {
+            },
+            (None, target) => Self::Unknown {
                 client: client(&server)?,
                 target,
-            }),
-        }
+            },
+        };
+        Ok((destination, soon))
     }
 
     /// Asks what has to be asked before a push. `remark` hears what people ought to know.
@@ -390,8 +396,13 @@ fn protocol_of(kind: ServerKind) -> Protocol {
     }
 }
 
-fn not_logged_in(server: &ServerUrl, protocol: Option<Protocol>) -> CommandError {
+fn not_logged_in(
+    server: &ServerUrl,
+    protocol: Option<Protocol>,
+    context: &Context,
+) -> CommandError {
     let error = CommandError::failed(format!("you are not logged in to {server}"));
+    let error = context.with_server_meant(error, server.as_str());
     match protocol {
         Some(Protocol::Attic) => error.hint(format!(
             "Log in: `fh login --server {server}/CACHE`, or let FH_TOKEN_FILE name a file with the token."

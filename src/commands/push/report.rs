@@ -220,7 +220,7 @@ pub(super) fn print(
                 path.nar_size.to_string()
             })
             .shown(|path, _| human::bytes(path.nar_size)),
-            column("path", "PATH", |path: &Planned| path.path.clone()),
+            column("path", "PATH", |path: &Planned| path.path.clone()).flexible(),
         ];
         context.output.list(&columns, &summary.would_send)?;
     }

@@ -7,15 +7,16 @@ use clap::{Args, ValueEnum};
 use fh_api::{
     CreateToken, Discovery, FlakePattern, MintedToken, Name, Network, Permission, SubstituterInfo,
 };
+use fh_client::closure::BuildMessages;
 use fh_client::{Client, NixTools, Reading, ServerUrl, TokenStore};
 use fh_nix::PublicKey;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::super::reach::Reach;
-use super::super::{joined, warn_of_absent};
+use super::super::{joined, naming_user, warn_of_absent};
 use super::out::NewFile;
-use crate::cli::{PERMISSION_WORDS, words_or};
+use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::keyring;
@@ -29,14 +30,14 @@ use crate::output::human;
 #[command(after_help = "\
 Examples:
   fh token create --out my.token
-  fh token create --user builder-1 --permission pull --permission push --flake 'acme/*' \\
+  fh token create --user builder-1 --permission read --permission write --flake 'acme/*' \\
     --out ci.token
   fh token create --expires 12h --flake acme/app --output netrc >> /etc/nix/netrc
   fh token create --closure ./result --network 10.0.0.0/8 --out deploy.token
   fh token create --signed-by 'ci.example.org:mVd…=' --expires 1y --out fleet.token
 
 With --closure and --signed-by a token reads only certain paths: the closures of the given paths, and what was
-pushed with a valid signature of one of the given keys. Such a token can only pull.
+pushed with a valid signature of one of the given keys. Such a token can only read.
 
 ")]
 pub(crate) struct CreateArguments {
@@ -53,8 +54,8 @@ pub(crate) struct CreateArguments {
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     expires: Option<u64>,
 
-    /// What it may be used for; may be repeated [default: pull]
-    #[arg(long = "permission", value_name = "WORD", value_parser = words_or::<Permission>(Permission::WORDS, PERMISSION_WORDS))]
+    /// What it may be used for; may be repeated [default: read]
+    #[arg(long = "permission", value_name = "WORD", value_parser = words_or::<Permission>(Permission::WORDS, OTHER_WORDS))]
     permissions: Vec<Permission>,
 
     /// Which flakes it reaches: ORG/PROJECT, 'ORG/*' or '*'; may be repeated
@@ -74,6 +75,13 @@ pub(crate) struct CreateArguments {
     /// Be valid only from this network, such as 10.0.0.0/8; may be repeated
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<Network>,
+
+    /// Let it be renewed (`fh token renew`) for as long as the token that creates it can be
+    ///
+    /// Without this, no renewal lasts longer than the token that creates it. Tokens for other accounts do not need
+    /// it.
+    #[arg(long)]
+    renewable: bool,
 
     /// What to print: only the token, JSON with its details, lines for a netrc file, or those for nix.conf and
     /// netrc
@@ -121,17 +129,19 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
                 .collect(),
         ),
         networks: some(arguments.networks),
+        renewable: arguments.renewable,
     };
     let client = context.client_with_token()?;
     let file = arguments.out.as_deref().map(NewFile::create).transpose()?;
-    let (minted, discovery) = context.change("cannot create the token", async {
+    let created = context.change("cannot create the token", async {
         // First what can fail without leaving a token behind that nobody has seen.
         let discovery = match form {
             Form::Netrc | Form::NixConf => Some(client.discovery().await?),
             Form::Raw | Form::Json => None,
         };
         Ok((client.create_token(&new).await?, discovery))
-    })?;
+    });
+    let (minted, discovery) = created.map_err(|error| naming_user(error, new.user.as_ref()))?;
     let text = match discovery {
         Some(discovery) if form == Form::NixConf => nix_conf(&minted, &discovery, &client, context),
         Some(discovery) => netrc(&minted, &discovery),
@@ -173,6 +183,11 @@ fn closures(arguments: &[OsString], context: &Context) -> Result<Vec<String>, Co
     }
     let tools = NixTools {
         store: context.settings.nix_remote()?,
+        messages: if context.settings.nix_shows_itself() {
+            BuildMessages::Inherited
+        } else {
+            BuildMessages::Kept
+        },
         ..NixTools::default()
     };
     let paths = context.ask(

@@ -7,9 +7,10 @@ use serde::Serialize;
 use uuid::Uuid;
 
 use super::super::confirm::{Effect, Yes};
+use super::super::token_id::{self, TokenId};
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{Column, column, human};
+use crate::output::{Column, Tone, column, human};
 
 /// Revoke tokens, and the tokens that they created
 ///
@@ -25,9 +26,9 @@ Examples:
   fh token revoke --dry-run 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10
   fh token revoke --with-made-for-others --yes 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10")]
 pub(crate) struct RevokeArguments {
-    /// Their ids, as `fh token list` shows them
-    #[arg(value_name = "ID", required = true, value_parser = crate::cli::token_id)]
-    ids: Vec<Uuid>,
+    /// Their ids, or the beginnings of those, as `fh token list` shows them
+    #[arg(value_name = "ID", required = true, value_parser = token_id::parse)]
+    ids: Vec<TokenId>,
 
     /// Also revoke what they created for other users; needs permission to revoke each of those
     #[arg(long)]
@@ -59,11 +60,13 @@ struct Affected<'a> {
 
 pub(super) fn run(arguments: &RevokeArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
+    let ids = token_id::resolve_all(&arguments.ids, &client, context)?;
+    let plan = || plan(&ids, arguments.with_made_for_others, &client, context);
     if arguments.dry_run {
-        return print_plan(&plan(arguments, &client, context)?, context);
+        return print_plan(&plan()?, context);
     }
     let what = if arguments.yes.asks(context) {
-        let planned = plan(arguments, &client, context)?;
+        let planned = plan()?;
         let told: Vec<String> = planned.iter().map(|of| sentences(of, &WOULD)).collect();
         told.join("\n")
     } else {
@@ -73,7 +76,7 @@ pub(super) fn run(arguments: &RevokeArguments, context: &Context) -> Result<(), 
         .yes
         .confirm(Effect::Loses, &what, "Revoke?", context)?;
     let mut done = Vec::new();
-    for id in &arguments.ids {
+    for id in &ids {
         let told = context
             .change(format_args!("cannot revoke the token {id}"), async {
                 client
@@ -95,23 +98,20 @@ pub(super) fn run(arguments: &RevokeArguments, context: &Context) -> Result<(), 
 
 /// What revoking would end, as the server says.
 fn plan(
-    arguments: &RevokeArguments,
+    ids: &[Uuid],
+    with_made_for_others: bool,
     client: &Client,
     context: &Context,
 ) -> Result<Vec<Outcome>, CommandError> {
     let ask = |id: &Uuid| {
         let asked = context.ask(
             format_args!("cannot find out what revoking {id} ends"),
-            async {
-                client
-                    .token_revocation(*id, arguments.with_made_for_others)
-                    .await
-            },
+            async { client.token_revocation(*id, with_made_for_others).await },
         );
         let told = asked.map_err(hinted)?;
         Ok(Outcome { id: *id, told })
     };
-    arguments.ids.iter().map(ask).collect()
+    ids.iter().map(ask).collect()
 }
 
 fn hinted(error: CommandError) -> CommandError {
@@ -141,17 +141,19 @@ fn print_plan(planned: &[Outcome], context: &Context) -> Result<(), CommandError
 
 fn columns<'a>() -> Vec<Column<Affected<'a>>> {
     vec![
-        column("id", "ID", |of: &Affected<'_>| of.token.id.to_string()),
+        column("id", "ID", |of: &Affected<'_>| of.token.id.to_string()).id(),
         column("user", "USER", |of: &Affected<'_>| {
             of.token.user.to_string()
         }),
         column("becomes", "WOULD", |of: &Affected<'_>| {
             of.becomes.to_owned()
-        }),
+        })
+        .toned(|of, _| (of.becomes == "ends").then_some(Tone::Bad)),
         column("expires_at", "EXPIRES", |of: &Affected<'_>| {
             human::timestamp(of.token.expires_at)
         })
-        .shown(|of, now| human::relative(of.token.expires_at, now)),
+        .shown(|of, now| human::relative(of.token.expires_at, now))
+        .ranked(1),
         column("description", "DESCRIPTION", |of: &Affected<'_>| {
             of.token.description.clone().unwrap_or_default()
         })

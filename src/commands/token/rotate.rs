@@ -5,8 +5,8 @@ use std::path::PathBuf;
 use clap::Args;
 use fh_api::{ErrorCode, RotateToken};
 use time::OffsetDateTime;
-use uuid::Uuid;
 
+use super::super::token_id::{self, TokenId};
 use super::out::NewFile;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -25,9 +25,9 @@ Examples:
   fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --out ci.token
   fh token rotate 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10 --grace 1h --out ci.token")]
 pub(crate) struct RotateArguments {
-    /// The id of the previous token, as `fh token list` shows it
-    #[arg(value_name = "ID", value_parser = crate::cli::token_id)]
-    id: Uuid,
+    /// The id of the previous token, or its beginning, as `fh token list` shows it
+    #[arg(value_name = "ID", value_parser = token_id::parse)]
+    id: TokenId,
 
     /// How long the new token is valid [default: the lifetime of the previous one]
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
@@ -43,12 +43,12 @@ pub(crate) struct RotateArguments {
 }
 
 pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), CommandError> {
-    let id = arguments.id;
     let rotate = RotateToken {
         expires_in: arguments.expires,
         grace: arguments.grace,
     };
     let client = context.client_with_token()?;
+    let id = token_id::resolve(&arguments.id, &client, context)?;
     let file = arguments.out.as_deref().map(NewFile::create).transpose()?;
     let minted = context
         .change(format_args!("cannot rotate the token {id}"), async {

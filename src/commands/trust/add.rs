@@ -308,7 +308,10 @@ pub(crate) struct OidcArguments {
     #[arg(long, value_name = "TEXT", required_unless_present = "claims")]
     subject: Option<String>,
 
-    /// A claim and its required value, with wildcards; a name that begins with `/` is a JSON Pointer; may be repeated
+    /// A claim and its required value, with wildcards; may be repeated
+    ///
+    /// A name that begins with `/` is a JSON Pointer. If the claim is a list, such as `groups`, one of its members
+    /// has to match.
     #[arg(long = "claim", value_name = "NAME=TEXT", value_parser = pair)]
     claims: Vec<(String, String)>,
 

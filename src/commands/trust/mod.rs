@@ -160,16 +160,19 @@ fn columns() -> Vec<Column<TrustPolicyInfo>> {
         column("conditions", "WHO", |policy: &TrustPolicyInfo| {
             let conditions: Vec<String> = policy.conditions.iter().map(condition).collect();
             conditions.join(", ")
-        }),
+        })
+        .flexible(),
         column("role", "ROLE", |policy: &TrustPolicyInfo| {
             policy.role.to_string()
         }),
         column("flakes", "ON", |policy: &TrustPolicyInfo| {
             joined(&policy.flakes)
-        }),
+        })
+        .flexible(),
         column("builder", "BUILDERS", |policy: &TrustPolicyInfo| {
             if policy.builder { "yes" } else { "" }.to_owned()
-        }),
+        })
+        .ranked(1),
         column("last_used_at", "LAST USE", |policy: &TrustPolicyInfo| {
             policy
                 .last_used_at
@@ -180,6 +183,7 @@ fn columns() -> Vec<Column<TrustPolicyInfo>> {
             policy
                 .last_used_at
                 .map_or_else(|| "never".to_owned(), |at| human::relative(at, now))
-        }),
+        })
+        .ranked(2),
     ]
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::super::{joined, warn_of_absent};
 use super::name::{self, Plan};
 use super::words::lines;
-use crate::cli::{ROLE_WORDS, words_or};
+use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::aligned;
@@ -28,7 +28,7 @@ pub(crate) struct Granted {
     flakes: Vec<FlakePattern>,
 
     /// What they may do
-    #[arg(long, value_name = "ROLE", default_value = "read", value_parser = words_or::<Role>(Role::WORDS, ROLE_WORDS))]
+    #[arg(long, value_name = "ROLE", default_value = "read", value_parser = words_or::<Role>(Role::WORDS, OTHER_WORDS))]
     role: Role,
 
     /// The policy's name in the organisation [default: from provider, workload and conditions]
@@ -206,7 +206,7 @@ fn are_builders(org: &Name, role: Role, context: &Context) -> Result<bool, Comma
     if role < Role::Write || !context.can_ask() {
         return Ok(false);
     }
-    context.output.remark(&format!(
+    context.output.say(&format!(
         "If two pushes to flakes of {org} disagree about a store path, what its builders pushed is served. \
          Only owners of {org} can choose its builders."
     ));

@@ -224,6 +224,7 @@ let
       mkOption
       optionals
       types
+      unique
       ;
     mkDefault = mkOverride 1000;
     mkEnableOption =

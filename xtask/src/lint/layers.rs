@@ -28,7 +28,7 @@ const TERMINAL: &[&str] = &[
     "clap_mangen",
     "dialoguer",
     "indicatif",
-    "tabled",
+    "unicode-width",
     "anyhow",
 ];
 

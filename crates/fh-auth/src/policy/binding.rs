@@ -341,6 +341,16 @@ fn binds(provider: Provider, condition: &Condition, all: &[Condition]) -> bool {
     provider == Provider::Oidc && !listed && says(Held, condition, all)
 }
 
+/// Whether one member of a list may meet a condition. Not where the claim tells the tenant by itself, or makes another
+/// one do so: there the provider writes one text, and in a list it could be the text of somebody else.
+pub(super) fn may_be_list(provider: Provider, condition: &Condition) -> bool {
+    !table(provider).iter().any(|(claim, binds)| match binds {
+        Fixed | Beginning(_) => condition.is_on(claim),
+        FixedWith(other, _) => condition.is_on(claim) || condition.is_on(other),
+        Held | Narrows => false,
+    })
+}
+
 fn says(binds: Binds, condition: &Condition, all: &[Condition]) -> bool {
     match binds {
         Fixed => condition.exact().is_some(),

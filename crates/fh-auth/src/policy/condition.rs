@@ -79,25 +79,26 @@ impl Condition {
         spec
     }
 
-    /// Why it does not hold, as a sentence; nothing where it does.
-    pub(super) fn failure(&self, claims: &Map<String, Value>) -> Option<String> {
+    /// Why it does not hold, as a sentence; nothing where it does. If the claim is a list, and `by_member`, one of its
+    /// members has to pass the test. There is no test that something is *not* so, so another member never spoils it.
+    pub(super) fn failure(&self, claims: &Map<String, Value>, by_member: bool) -> Option<String> {
         let found = claim(claims, &self.claim);
-        let holds = match (&self.test, found) {
-            (Test::AllOf(wanted), Some(Value::Array(items))) => {
-                let items: Vec<String> = items.iter().filter_map(text).collect();
-                wanted.iter().all(|wanted| items.contains(wanted))
+        let members = match found {
+            Some(Value::Array(members)) if by_member || self.is_list() => Some(members),
+            _ => None,
+        };
+        let holds = match (&self.test, members, found) {
+            (Test::AllOf(wanted), Some(members), _) => {
+                let members: Vec<String> = members.iter().filter_map(text).collect();
+                wanted.iter().all(|wanted| members.contains(wanted))
             }
-            (_, None) | (Test::AllOf(_), Some(_)) => false,
-            (test, Some(value)) => text(value).is_some_and(|text| match test {
-                Test::Equals(wanted) => *wanted == text,
-                Test::Glob(glob) => glob.matches(&text),
-                Test::OneOf(wanted) => wanted.contains(&text),
-                Test::AllOf(_) => false,
-            }),
+            (Test::AllOf(_), None, _) | (_, None, None) => false,
+            (test, Some(members), _) => members.iter().any(|member| test.passes(member)),
+            (test, None, Some(value)) => test.passes(value),
         };
         (!holds).then(|| {
-            let found = self::found(found);
-            format!("{} must {}, but {found}", self.claim, self.test.wanted())
+            let wanted = self.test.wanted(members.is_some());
+            format!("{} must {wanted}, but {}", self.claim, self::found(found))
         })
     }
 
@@ -147,16 +148,30 @@ impl Test {
         }
     }
 
-    fn wanted(&self) -> String {
+    /// Whether one value, which is no list, is what is wanted.
+    fn passes(&self, value: &Value) -> bool {
+        text(value).is_some_and(|text| match self {
+            Self::Equals(wanted) => *wanted == text,
+            Self::Glob(glob) => glob.matches(&text),
+            Self::OneOf(wanted) => wanted.contains(&text),
+            Self::AllOf(_) => false,
+        })
+    }
+
+    /// What is wanted, for a person; of a list or of one value.
+    fn wanted(&self, of_list: bool) -> String {
         let list = |texts: &[String]| {
             let quoted: Vec<String> = texts.iter().map(|text| format!("{text:?}")).collect();
             quoted.join(", ")
         };
-        match self {
-            Self::Equals(text) => format!("be {text:?}"),
-            Self::Glob(glob) => format!("match {:?}", glob.as_str()),
-            Self::OneOf(texts) => format!("be one of {}", list(texts)),
-            Self::AllOf(texts) => format!("be a list with {}", list(texts)),
+        match (self, of_list) {
+            (Self::Equals(text), false) => format!("be {text:?}"),
+            (Self::Equals(text), true) => format!("hold {text:?}"),
+            (Self::Glob(glob), false) => format!("match {:?}", glob.as_str()),
+            (Self::Glob(glob), true) => format!("hold a text that matches {:?}", glob.as_str()),
+            (Self::OneOf(texts), false) => format!("be one of {}", list(texts)),
+            (Self::OneOf(texts), true) => format!("hold one of {}", list(texts)),
+            (Self::AllOf(texts), _) => format!("be a list with {}", list(texts)),
         }
     }
 }
@@ -244,7 +259,7 @@ mod tests {
     fn each_test_holds_for_what_it_names_and_for_nothing_else() {
         let claims = claims(json!({
             "ref": "refs/heads/main", "id": 74, "protected": true, "none": null,
-            "groups": ["a", "b", 3], "big": 9_007_199_254_740_993_u64,
+            "groups": ["a", "b/c", 3, true, null, ["nested"], { "in": "field" }], "empty": [], "big": 9_007_199_254_740_993_u64,
             "kubernetes.io": { "namespace": "ci", "a/b": { "m~n": "x" } },
             "a~1b": "a name, no pointer", "a/b": "another",
         }));
@@ -255,7 +270,13 @@ mod tests {
             json!({ "claim": "id", "equals": "74" }),
             json!({ "claim": "big", "equals": "9007199254740993" }),
             json!({ "claim": "protected", "equals": "true" }),
-            json!({ "claim": "groups", "all_of": ["b", "3"] }),
+            json!({ "claim": "groups", "all_of": ["b/c", "3"] }),
+            json!({ "claim": "groups", "equals": "a" }),
+            json!({ "claim": "groups", "equals": "3" }),
+            json!({ "claim": "groups", "equals": "true" }),
+            json!({ "claim": "groups", "glob": "b/*" }),
+            json!({ "claim": "groups", "one_of": ["x", "b/c"] }),
+            json!({ "claim": "/groups/5", "equals": "nested" }),
             json!({ "claim": "/kubernetes.io/namespace", "equals": "ci" }),
             json!({ "claim": "/kubernetes.io/a~1b/m~0n", "equals": "x" }),
             json!({ "claim": "/groups/0", "equals": "a" }),
@@ -263,7 +284,7 @@ mod tests {
             json!({ "claim": "/a~01b", "equals": "a name, no pointer" }),
             json!({ "claim": "/a~1b", "equals": "another" }),
         ] {
-            let failure = condition(holds.clone()).unwrap().failure(&claims);
+            let failure = condition(holds.clone()).unwrap().failure(&claims, true);
             assert_eq!(failure, None, "{holds}");
         }
         for fails in [
@@ -274,31 +295,83 @@ mod tests {
             json!({ "claim": "id", "equals": "74.0" }),
             json!({ "claim": "none", "equals": "null" }),
             json!({ "claim": "none", "glob": "**" }),
-            json!({ "claim": "groups", "equals": "a" }),
-            json!({ "claim": "groups", "glob": "**" }),
+            json!({ "claim": "groups", "equals": "b" }),
+            json!({ "claim": "groups", "equals": "a, b/c" }),
+            json!({ "claim": "groups", "equals": "null" }),
+            json!({ "claim": "groups", "equals": "nested" }),
+            json!({ "claim": "groups", "equals": "field" }),
+            json!({ "claim": "groups", "glob": "b" }),
+            json!({ "claim": "groups", "one_of": ["x", "b"] }),
             json!({ "claim": "groups", "all_of": ["a", "c"] }),
+            json!({ "claim": "groups", "all_of": ["a", "nested"] }),
+            json!({ "claim": "empty", "glob": "**" }),
+            json!({ "claim": "kubernetes.io", "all_of": ["ci"] }),
             json!({ "claim": "missing", "glob": "**" }),
             json!({ "claim": "kubernetes.io", "glob": "**" }),
             json!({ "claim": "/kubernetes.io/missing", "equals": "ci" }),
         ] {
-            let failure = condition(fails.clone()).unwrap().failure(&claims);
+            let failure = condition(fails.clone()).unwrap().failure(&claims, true);
             assert!(failure.is_some(), "{fails}");
+        }
+        // Where a member does not count, a list is only what `all_of` asks for.
+        for (test, holds) in [
+            (json!({ "claim": "groups", "equals": "a" }), false),
+            (json!({ "claim": "groups", "glob": "**" }), false),
+            (json!({ "claim": "groups", "one_of": ["a"] }), false),
+            (json!({ "claim": "groups", "all_of": ["a"] }), true),
+            (json!({ "claim": "ref", "equals": "refs/heads/main" }), true),
+        ] {
+            let failure = condition(test.clone()).unwrap().failure(&claims, false);
+            assert_eq!(failure.is_none(), holds, "{test}");
         }
     }
 
     #[test]
     fn a_failure_names_the_claim_what_was_wanted_and_what_it_is() {
-        let condition = condition(json!({ "claim": "ref", "glob": "refs/heads/*" })).unwrap();
-        assert_eq!(
-            condition
-                .failure(&claims(json!({ "ref": "refs/tags/v1" })))
-                .unwrap(),
-            "ref must match \"refs/heads/*\", but it is \"refs/tags/v1\""
-        );
-        assert_eq!(
-            condition.failure(&Map::new()).unwrap(),
-            "ref must match \"refs/heads/*\", but it is not there"
-        );
+        let glob = json!({ "claim": "ref", "glob": "refs/heads/*" });
+        let equals = json!({ "claim": "ref", "equals": "x" });
+        let one_of = json!({ "claim": "ref", "one_of": ["x", "y"] });
+        let all_of = json!({ "claim": "ref", "all_of": ["x"] });
+        let text = json!({ "ref": "refs/tags/v1" });
+        let list = json!({ "ref": ["a"] });
+        for (test, found, by_member, said) in [
+            (
+                &glob,
+                &text,
+                true,
+                "match \"refs/heads/*\", but it is \"refs/tags/v1\"",
+            ),
+            (
+                &glob,
+                &json!({}),
+                true,
+                "match \"refs/heads/*\", but it is not there",
+            ),
+            (
+                &glob,
+                &list,
+                true,
+                "hold a text that matches \"refs/heads/*\", but it is [\"a\"]",
+            ),
+            (&equals, &list, true, "hold \"x\", but it is [\"a\"]"),
+            (&equals, &list, false, "be \"x\", but it is [\"a\"]"),
+            (
+                &one_of,
+                &list,
+                true,
+                "hold one of \"x\", \"y\", but it is [\"a\"]",
+            ),
+            (
+                &all_of,
+                &list,
+                false,
+                "be a list with \"x\", but it is [\"a\"]",
+            ),
+        ] {
+            let condition = condition(test.clone()).unwrap();
+            let failure = condition.failure(&claims(found.clone()), by_member);
+            assert_eq!(failure.unwrap(), format!("ref must {said}"));
+        }
     }
 
     #[test]

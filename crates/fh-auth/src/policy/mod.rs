@@ -262,7 +262,10 @@ impl Policy {
             .into_iter()
             .chain(is_foreign.then(foreign))
             .chain(std::iter::once_with(move || has_audience.then(audience).flatten()).flatten())
-            .chain(conditions.filter_map(move |condition| condition.failure(claims)))
+            .chain(conditions.filter_map(move |condition| {
+                let by_member = binding::may_be_list(self.provider, condition);
+                condition.failure(claims, by_member)
+            }))
             .chain(pins)
     }
 

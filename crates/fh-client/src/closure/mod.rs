@@ -55,9 +55,17 @@ impl Closure {
     }
 }
 
-/// Hears what a nix that builds writes to stderr, line by line, without the line break and without
-/// control characters.
-pub type NixMessages = Arc<dyn Fn(&str) + Send + Sync>;
+/// What becomes of what a nix writes to stderr while it builds.
+#[derive(Clone, Default)]
+pub enum BuildMessages {
+    /// It is kept for the error, if there is one.
+    #[default]
+    Kept,
+    /// It is kept, and told line by line, without the line break and without control characters.
+    Told(Arc<dyn Fn(&str) + Send + Sync>),
+    /// It goes to the stderr of this process: on a terminal Nix shows there what it is doing. The error does not repeat it.
+    Inherited,
+}
 
 /// Nix tells of a hundred thousand paths within seconds; it may also wait for a daemon that is
 /// starting, or for a lock.
@@ -77,8 +85,8 @@ pub struct NixTools {
     /// The directories below which the files of `store_dir` may be; the first that has them counts.
     /// Where none is given, that of a chroot store in `store`, else `/`.
     pub roots: Vec<PathBuf>,
-    /// Hears nix's stderr while it builds.
-    pub messages: Option<NixMessages>,
+    /// What becomes of nix's stderr while it builds.
+    pub messages: BuildMessages,
     /// How long a nix may take that is asked about paths; one that builds may take any time.
     pub patience: Duration,
 }
@@ -91,7 +99,7 @@ impl Default for NixTools {
             store: None,
             store_dir: StoreDir::default(),
             roots: Vec::new(),
-            messages: None,
+            messages: BuildMessages::Kept,
             patience: PATIENCE,
         }
     }
@@ -124,8 +132,17 @@ impl NixTools {
     /// [`Error::InvalidPaths`], [`Error::NoStoreFiles`].
     pub async fn closure(&self, arguments: &[OsString], whole: bool) -> Result<Closure> {
         let named = self.resolve(arguments).await?;
+        self.closure_of(&named, whole).await
+    }
+
+    /// The closure of store paths, as for [`Self::closure`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::closure`] about what nix tells of paths.
+    pub async fn closure_of(&self, named: &BTreeSet<StorePath>, whole: bool) -> Result<Closure> {
         let paths = self
-            .path_infos(&named)
+            .path_infos(named)
             .await?
             .into_values()
             .map(|info| ClosurePath {
@@ -138,6 +155,21 @@ impl NixTools {
             store_dir: self.store_dir.clone(),
             paths,
         })
+    }
+
+    /// Whether one of the arguments has to be built first.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Self::closure`] about arguments.
+    pub fn has_to_build(&self, arguments: &[OsString]) -> Result<bool> {
+        let roots = self.real_store_dirs();
+        let mut builds = false;
+        for argument in arguments {
+            let meant = classify(argument, &self.store_dir, &roots)?;
+            builds |= matches!(meant, Argument::Installable(_));
+        }
+        Ok(builds)
     }
 
     /// The store paths that the arguments mean, as for [`Self::closure`]; installables are built.

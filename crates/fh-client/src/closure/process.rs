@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{NixMessages, NixTools};
+use super::{BuildMessages, NixTools};
 use crate::error::{Error, Result};
 use crate::text::{safe_line, safe_lines};
 
@@ -32,6 +32,10 @@ const MOST_OUTPUT: u64 = 1024 * 1024 * 1024;
 /// open after nix has ended.
 const LINGERING: Duration = Duration::from_secs(1);
 
+/// The first version whose `nix build` knows `--print-out-paths`. Before there is only JSON, which has since changed its
+/// shape.
+const PRINTS_OUT_PATHS: (u32, u32) = (2, 9);
+
 /// How much of a command line is shown.
 const SHOWN_COMMAND: usize = 160;
 
@@ -44,27 +48,25 @@ pub(super) struct Nix<'a>(pub(super) &'a NixTools);
 impl Nix<'_> {
     /// Builds installables; gives back the paths of their outputs.
     pub(super) async fn build(&self, installables: &[OsString]) -> Result<Vec<StorePath>> {
-        let messages = self.0.messages.as_ref();
-        let with = |format: &str| {
-            let mut arguments = self.arguments("build");
-            arguments.push("--no-link".into());
-            arguments.push(format.into());
-            arguments.extend_from_slice(installables);
-            arguments
+        // Asked beforehand: a build that is tried with a flag that this nix does not know shows an error to people.
+        let is_older = self
+            .version()
+            .await
+            .is_some_and(|version| version < PRINTS_OUT_PATHS);
+        let mut arguments = self.arguments("build");
+        let format = if is_older {
+            "--json"
+        } else {
+            "--print-out-paths"
         };
-        let lines = with("--print-out-paths");
-        let paths = match self.run(&lines, messages, None).await {
-            Ok(output) => {
-                let text = String::from_utf8_lossy(&output).into_owned();
-                text.lines().map(str::to_owned).collect()
-            }
-            // Before 2.9 there is only JSON, which has since changed its shape.
-            Err(Error::NixFailed { stderr, .. }) if rejects(&stderr, "--print-out-paths") => {
-                let arguments = with("--json");
-                let output = self.run(&arguments, messages, None).await?;
-                built_paths(&output).map_err(|reason| self.output_error(&arguments, reason))?
-            }
-            Err(error) => return Err(error),
+        arguments.extend(["--no-link", format].map(OsString::from));
+        arguments.extend_from_slice(installables);
+        let output = self.run(&arguments, &self.0.messages, None).await?;
+        let paths = if is_older {
+            built_paths(&output).map_err(|reason| self.output_error(&arguments, reason))?
+        } else {
+            let text = String::from_utf8_lossy(&output);
+            text.lines().map(str::to_owned).collect()
         };
         paths
             .iter()
@@ -73,9 +75,18 @@ impl Nix<'_> {
                 self.0
                     .store_dir
                     .parse_path(line)
-                    .map_err(|error| self.output_error(&lines, error.to_string()))
+                    .map_err(|error| self.output_error(&arguments, error.to_string()))
             })
             .collect()
+    }
+
+    /// The first two numbers of nix's version; none where it does not tell them.
+    async fn version(&self) -> Option<(u32, u32)> {
+        let mut arguments = self.0.extra_args.clone();
+        arguments.push("--version".into());
+        let patience = Some(self.0.patience);
+        let output = self.run(&arguments, &BuildMessages::Kept, patience).await;
+        version(&String::from_utf8_lossy(&output.ok()?))
     }
 
     /// What `nix path-info -r` tells of these paths, in one or several documents.
@@ -126,7 +137,9 @@ impl Nix<'_> {
             arguments.extend(["--query", "--outputs"].map(OsString::from));
             arguments.extend(chunk);
             let patience = Some(self.0.patience);
-            documents.push(Nix(&tools).run(&arguments, None, patience).await?);
+            let nix = Nix(&tools);
+            let asked = nix.run(&arguments, &BuildMessages::Kept, patience);
+            documents.push(asked.await?);
         }
         Ok(documents)
     }
@@ -144,7 +157,8 @@ impl Nix<'_> {
             arguments.extend(["--option", "substituters", ""].map(OsString::from));
             arguments.push(installable.into());
             let patience = Some(self.0.patience);
-            if let Ok(document) = self.run(&arguments, None, patience).await {
+            let asked = self.run(&arguments, &BuildMessages::Kept, patience);
+            if let Ok(document) = asked.await {
                 return Ok(vec![document]);
             }
         }
@@ -230,7 +244,8 @@ impl Nix<'_> {
                 arguments.extend(["--json-format", format].map(OsString::from));
             }
             arguments.extend_from_slice(chunk);
-            match self.run(&arguments, None, Some(self.0.patience)).await {
+            let patience = Some(self.0.patience);
+            match self.run(&arguments, &BuildMessages::Kept, patience).await {
                 Err(Error::NixFailed { stderr, .. })
                     if format.is_none() && stderr.contains("--json-format") =>
                 {
@@ -288,7 +303,7 @@ impl Nix<'_> {
     async fn run(
         &self,
         arguments: &[OsString],
-        messages: Option<&NixMessages>,
+        messages: &BuildMessages,
         patience: Option<Duration>,
     ) -> Result<Output> {
         let cannot_run = |source: io::Error| Error::CannotRun {
@@ -299,7 +314,10 @@ impl Nix<'_> {
             .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+            .stderr(match messages {
+                BuildMessages::Inherited => Stdio::inherit(),
+                BuildMessages::Kept | BuildMessages::Told(_) => Stdio::piped(),
+            })
             .kill_on_drop(true)
             .spawn()
             .map_err(cannot_run)?;
@@ -400,7 +418,7 @@ struct Said {
 async fn to_its_end(
     mut child: Child,
     said: &mut Said,
-    messages: Option<&NixMessages>,
+    messages: &BuildMessages,
 ) -> io::Result<ExitStatus> {
     let stdout = child.stdout.take();
     let stderr = child.stderr.take();
@@ -440,7 +458,7 @@ async fn read_output(
 /// Reads stderr to its end and keeps the last of it.
 async fn read_end(
     stream: Option<impl AsyncRead + Unpin>,
-    messages: Option<&NixMessages>,
+    messages: &BuildMessages,
     kept: &mut Vec<u8>,
 ) -> io::Result<()> {
     let Some(stream) = stream else {
@@ -455,8 +473,8 @@ async fn read_end(
         if limited.read_until(b'\n', &mut line).await? == 0 {
             return Ok(());
         }
-        if let Some(messages) = messages {
-            messages(&safe_lines(&line, KEPT_STDERR));
+        if let BuildMessages::Told(tell) = messages {
+            tell(&safe_lines(&line, KEPT_STDERR));
         }
         kept.extend_from_slice(&line);
         if kept.len() > 2 * KEPT_STDERR {
@@ -465,11 +483,16 @@ async fn read_end(
     }
 }
 
-/// Whether nix failed because it does not know a flag.
-fn rejects(stderr: &str, flag: &str) -> bool {
-    stderr
-        .lines()
-        .any(|line| line.contains("unrecognised flag") && line.contains(flag))
+/// The first two numbers of `nix (Nix) 2.8.0`, `nix (Determinate Nix 3.6.2) 2.29.0`, `nix (Lix, like Nix) 2.91.1`.
+fn version(told: &str) -> Option<(u32, u32)> {
+    let word = told.lines().next()?.split_whitespace().next_back()?;
+    let mut numbers = word.split('.').map(|part| {
+        let digits = part
+            .find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(part.len());
+        part[..digits].parse().ok()
+    });
+    Some((numbers.next()??, numbers.next()??))
 }
 
 /// The paths that nix says are not valid: `error: path '/nix/store/…' is not valid`.
@@ -509,4 +532,29 @@ fn built_paths(json: &[u8]) -> std::result::Result<Vec<String>, String> {
             Built::Derivation { outputs } => outputs.into_values().collect(),
         })
         .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_read_of_whoever_made_the_nix() {
+        for (told, expected) in [
+            ("nix (Nix) 2.8.0\n", Some((2, 8))),
+            ("nix (Nix) 2.35pre20260701_abcdef\n", Some((2, 35))),
+            ("nix (Determinate Nix 3.6.2) 2.29.0\n", Some((2, 29))),
+            (
+                "nix (Lix, like Nix) 2.91.1\nSystem type: x86_64-linux\n",
+                Some((2, 91)),
+            ),
+            ("", None),
+            ("nix", None),
+            ("[{\"path\":\"/nix/store/x-1.0\"}]", None),
+        ] {
+            assert_eq!(version(told), expected, "{told:?}");
+        }
+        assert!(version("nix (Nix) 2.8.1").unwrap() < PRINTS_OUT_PATHS);
+        assert!(version("nix (Nix) 2.10.0").unwrap() > PRINTS_OUT_PATHS);
+    }
 }

@@ -189,14 +189,14 @@ async fn what_is_no_path_and_no_installable_is_refused_before_nix_runs() {
 #[tokio::test]
 async fn installables_are_built() {
     let script = format!(
-        "case $command in build) echo building >&2; echo '{}';; *) {} ;; esac",
+        "case \"$command$*\" in build*) echo building >&2; echo '{}';; *--version) echo 'nix (Nix) 2.34.8';; *) {} ;; esac",
         full(A),
         two()
     );
     let mut scene = Scene::new(&script);
     let heard = Arc::new(Mutex::new(Vec::new()));
     let log = heard.clone();
-    scene.tools.messages = Some(Arc::new(move |line: &str| {
+    scene.tools.messages = BuildMessages::Told(Arc::new(move |line: &str| {
         log.lock().unwrap().push(line.to_owned());
     }));
     let flake = scene.root().join("flake");
@@ -208,28 +208,80 @@ async fn installables_are_built() {
     let closure = scene.closure(&arguments).await.unwrap();
     assert_eq!(bases(&closure), [A, B]);
     let calls = scene.calls();
-    assert_eq!(calls.len(), 2);
+    assert_eq!(calls.len(), 3);
+    assert_eq!(calls[0], ["--version"]);
     let expected = ["build", "--no-link", "--print-out-paths"];
-    assert_eq!(calls[0][2..5], expected);
-    assert_eq!(calls[0][5..], arguments);
+    assert_eq!(calls[1][2..5], expected);
+    assert_eq!(calls[1][5..], arguments);
     assert_eq!(*heard.lock().unwrap(), ["building"]);
 }
 
+/// What an older nix would say of a flag that it does not know is heard by nobody: it is not tried.
 #[tokio::test]
 async fn an_older_nix_tells_what_it_built_in_json() {
-    let script = format!(
-        "case \"$*\" in\n\
-         *--print-out-paths*) echo \"error: unrecognised flag '--print-out-paths'\" >&2; exit 1;;\n\
-         *' build '*) echo '[{{\"drvPath\":\"x\",\"outputs\":{{\"out\":\"{}\",\"dev\":\"{}\"}}}}]';;\n\
-         *) {} ;; esac",
-        full(A),
-        full(B),
-        two()
+    for (version, older) in [
+        ("nix (Nix) 2.8.0", true),
+        ("nix (Nix) 2.4", true),
+        ("nix (Nix) 2.9.0", false),
+        ("nix (Determinate Nix 3.6.2) 2.29.0", false),
+        ("nothing of the kind", false),
+    ] {
+        let refused = if older { "--print-out-paths" } else { "--json" };
+        let script = format!(
+            "case \"$*\" in\n\
+             --version) echo '{version}';;\n\
+             *' build '*{refused}*) echo \"error: unrecognised flag '{refused}'\" >&2; exit 1;;\n\
+             *' build '*--json*) echo '[{{\"drvPath\":\"x\",\"outputs\":{{\"out\":\"{}\",\"dev\":\"{}\"}}}}]';;\n\
+             *' build '*) echo '{}'; echo '{}';;\n\
+             *) {} ;; esac",
+            full(A),
+            full(B),
+            full(A),
+            full(B),
+            two()
+        );
+        let mut scene = Scene::new(&script);
+        let heard = Arc::new(Mutex::new(Vec::new()));
+        let log = heard.clone();
+        scene.tools.messages = BuildMessages::Told(Arc::new(move |line: &str| {
+            log.lock().unwrap().push(line.to_owned());
+        }));
+        let named = scene.tools.resolve(&words(&[".#app"])).await.unwrap();
+        assert_eq!(named.len(), 2, "{version}");
+        assert_eq!(*heard.lock().unwrap(), [""; 0], "{version}");
+        assert_eq!(scene.calls().len(), 2, "{version}");
+    }
+}
+
+/// What has to be built is known before anything is.
+#[test]
+fn what_has_to_be_built_is_told_apart() {
+    let scene = Scene::new("exit 1");
+    let flake = scene.root().join("flake");
+    fs::create_dir(&flake).unwrap();
+    fs::write(flake.join("flake.nix"), "{}").unwrap();
+    let outputs = format!("{}^out", full(DRV));
+    for (argument, builds) in [
+        (full(A).as_str(), false),
+        (full(DRV).as_str(), false),
+        (outputs.as_str(), true),
+        (".#app", true),
+        // A directory that is there, and a flake.
+        (flake.to_str().unwrap(), true),
+    ] {
+        let arguments = words(&[&full(B), argument]);
+        assert_eq!(
+            scene.tools.has_to_build(&arguments).unwrap(),
+            builds,
+            "{argument}"
+        );
+    }
+    let refused = scene.tools.has_to_build(&words(&[".#app", "reslt"]));
+    assert!(
+        matches!(refused, Err(Error::NoSuchPath { .. })),
+        "{refused:?}"
     );
-    let scene = Scene::new(&script);
-    let named = scene.tools.resolve(&words(&[".#app"])).await.unwrap();
-    assert_eq!(named.len(), 2);
-    assert!(scene.calls()[1].contains(&"--json".to_owned()));
+    assert!(scene.calls().is_empty());
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! `config.toml`: as text that keeps its form, and as what it says.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use fh_api::Name;
@@ -21,6 +21,7 @@ const KEYS_KEY: &str = "public-keys";
 const SUBSTITUTERS_KEY: &str = "substituters";
 const ORGANIZATIONS_KEY: &str = "organizations";
 const ROOT_KEY: &str = "root";
+const CA_FILE_KEY: &str = "ca-file";
 
 /// The name of FlakeHub itself.
 pub(super) const FLAKEHUB_NAME: &str = "flakehub";
@@ -139,6 +140,8 @@ pub struct ServerEntry {
     pub public_keys: Vec<String>,
     /// The audience that its tokens name, where a login has learnt it.
     pub audience: Option<String>,
+    /// A PEM file with certificates that are trusted for this server besides the system's; an absolute path.
+    pub ca_file: Option<PathBuf>,
     /// Whether it is the one meant where none is named.
     pub is_default: bool,
 }
@@ -157,8 +160,17 @@ impl ServerEntry {
             reading: Reading::Usual,
             public_keys: Vec::new(),
             audience: None,
+            ca_file: None,
             is_default: false,
         }
+    }
+
+    /// Whether a request to this address is one to this server, or to its cache.
+    fn is_at(&self, address: &ServerUrl) -> bool {
+        std::iter::once(&self.url)
+            .chain(&self.substituter)
+            .chain(&self.substituters)
+            .any(|own| own.is_same_origin(address))
     }
 }
 
@@ -224,6 +236,20 @@ impl ServerList {
     #[must_use]
     pub fn entry(&self, server: &ServerUrl) -> Option<&ServerEntry> {
         self.entries.iter().find(|entry| entry.url == *server)
+    }
+
+    /// The file of certificates that are trusted besides the system's for requests to this address: that of the server
+    /// there, else of one with the same host and port, or whose cache is there.
+    #[must_use]
+    pub fn ca_file(&self, address: &ServerUrl) -> Option<&Path> {
+        match self.entry(address) {
+            Some(entry) => entry.ca_file.as_deref(),
+            None => self
+                .entries
+                .iter()
+                .filter(|entry| entry.is_at(address))
+                .find_map(|entry| entry.ca_file.as_deref()),
+        }
     }
 
     /// The server of this name or address; see [`super::CredentialStore::find`].
@@ -380,6 +406,13 @@ fn text_of<'a>(table: &'a dyn TableLike, key: &str) -> Result<Option<&'a str>, S
     }
 }
 
+fn absolute_of(table: &dyn TableLike, key: &str) -> Result<Option<PathBuf>, String> {
+    match text_of(table, key)?.map(PathBuf::from) {
+        Some(path) if path.is_relative() => Err(format!("{key} must be an absolute path")),
+        path => Ok(path),
+    }
+}
+
 fn word_of<T: FromStr>(table: &dyn TableLike, key: &str) -> Result<Option<T>, String>
 where
     T::Err: std::fmt::Display,
@@ -421,6 +454,7 @@ fn entry(name: &str, item: &Item) -> Result<ServerEntry, String> {
         reading,
         public_keys,
         audience: text_of(table, AUDIENCE_KEY)?.map(str::to_owned),
+        ca_file: absolute_of(table, CA_FILE_KEY)?,
         is_default: false,
     })
 }
@@ -473,6 +507,8 @@ fn write_entry(table: &mut dyn TableLike, entry: &ServerEntry) {
     if entry.audience.is_some() {
         put_or_remove(table, AUDIENCE_KEY, entry.audience.as_deref());
     }
+    let ca_file = entry.ca_file.as_deref().and_then(Path::to_str);
+    put_or_remove(table, CA_FILE_KEY, ca_file);
     put_list(table, SUBSTITUTERS_KEY, &entry.substituters);
     match &entry.reading {
         Reading::Organizations(names) => put_list(table, ORGANIZATIONS_KEY, names),

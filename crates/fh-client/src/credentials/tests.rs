@@ -448,3 +448,32 @@ fn a_directory_that_a_logout_removes_is_made_again() {
         locked.unwrap();
     });
 }
+
+#[test]
+fn certificates_of_a_server_are_for_its_addresses_alone() {
+    let text = "\
+        [servers.a]\nurl = \"https://a.org/fh\"\nca-file = \"/etc/a.pem\"\n\
+        substituter = \"https://cache.a.org\"\n\
+        [servers.b]\nurl = \"https://b.org:8443\"\n\
+        [servers.c]\nurl = \"https://c.org/main\"\nsubstituters = [\"https://d.org/x\"]\nca-file = \"/etc/c.pem\"\n";
+    let servers = ServerList::parse(Path::new("config.toml"), Some(text)).unwrap();
+    for (address, file) in [
+        ("https://a.org/fh", Some("/etc/a.pem")),
+        ("https://a.org", Some("/etc/a.pem")),
+        ("https://cache.a.org/acme", Some("/etc/a.pem")),
+        ("https://d.org", Some("/etc/c.pem")),
+        ("https://b.org:8443", None),
+        ("https://a.org:8443", None),
+        ("https://x.a.org", None),
+        ("http://a.org", None),
+    ] {
+        assert_eq!(
+            servers.ca_file(&url(address)),
+            file.map(Path::new),
+            "{address}"
+        );
+    }
+    let relative = text.replace("/etc/a.pem", "a.pem");
+    let error = ServerList::parse(Path::new("config.toml"), Some(&relative)).unwrap_err();
+    assert!(error.to_string().contains("ca-file"), "{error}");
+}

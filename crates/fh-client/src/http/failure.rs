@@ -6,6 +6,7 @@ use std::io;
 use crate::error::{Error, UnreachableCause};
 use crate::retry::{Failure, Sent};
 use crate::text::safe_line;
+use crate::tls::Refused;
 
 /// How many characters of a system's or library's message are shown.
 const REASON_LIMIT: usize = 300;
@@ -86,29 +87,54 @@ fn cause_of(host: &str, error: &reqwest::Error) -> UnreachableCause {
 }
 
 fn tls_cause(error: &rustls::Error) -> UnreachableCause {
-    use rustls::CertificateError as Certificate;
-    let reason = match error {
-        rustls::Error::InvalidCertificate(certificate) => match certificate {
-            Certificate::UnknownIssuer => "its issuer is unknown to this machine".to_owned(),
-            Certificate::Expired | Certificate::ExpiredContext { .. } => {
-                "it has expired".to_owned()
-            }
-            Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
-                "it is not valid yet (is the clock right?)".to_owned()
-            }
-            Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
-                "it is for another host name".to_owned()
-            }
-            Certificate::Revoked => "it was revoked".to_owned(),
-            other => safe_line(&other.to_string(), REASON_LIMIT),
+    match error {
+        rustls::Error::InvalidCertificate(refused) => UnreachableCause::Certificate {
+            reason: certificate_reason(refused),
         },
-        other => {
-            let reason = match other {
-                rustls::Error::InvalidMessage(_) => "the other end does not speak TLS".to_owned(),
-                other => safe_line(&other.to_string(), REASON_LIMIT),
-            };
-            return UnreachableCause::Tls { reason };
+        rustls::Error::InvalidMessage(_) => UnreachableCause::Tls {
+            reason: "the other end does not speak TLS".to_owned(),
+        },
+        other => UnreachableCause::Tls {
+            reason: safe_line(&other.to_string(), REASON_LIMIT),
+        },
+    }
+}
+
+/// Why a certificate is not trusted. The words of the TLS library are names in its source, and go behind ours.
+fn certificate_reason(refused: &rustls::CertificateError) -> String {
+    use rustls::CertificateError as Certificate;
+    let reason = match refused {
+        Certificate::UnknownIssuer => "its issuer is unknown to this machine",
+        Certificate::Expired | Certificate::ExpiredContext { .. } => "it has expired",
+        Certificate::NotValidYet | Certificate::NotValidYetContext { .. } => {
+            "it is not valid yet (is the clock right?)"
         }
+        Certificate::NotValidForName | Certificate::NotValidForNameContext { .. } => {
+            "it is for another host name"
+        }
+        Certificate::Revoked => "it was revoked",
+        Certificate::InvalidPurpose | Certificate::InvalidPurposeContext { .. } => {
+            return Refused::Purpose.to_string();
+        }
+        Certificate::BadEncoding => "it cannot be parsed",
+        Certificate::BadSignature => "the signature of its issuer is wrong",
+        Certificate::UnhandledCriticalExtension => {
+            "it has a critical extension that fh does not know"
+        }
+        Certificate::UnsupportedSignatureAlgorithmContext { .. }
+        | Certificate::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "it is signed with an algorithm that is too old, or that fh does not know"
+        }
+        Certificate::Other(other) => match other.0.downcast_ref::<Refused>() {
+            Some(ours) => return ours.to_string(),
+            None => return unusable(&other.0.to_string()),
+        },
+        other => return unusable(&other.to_string()),
     };
-    UnreachableCause::Certificate { reason }
+    reason.to_owned()
+}
+
+/// For what there is no sentence.
+fn unusable(words: &str) -> String {
+    format!("it cannot be used ({})", safe_line(words, REASON_LIMIT))
 }

@@ -1,9 +1,10 @@
-//! Why somebody can read a path.
+//! What applies: why somebody can read a path, who has a role on a flake, what somebody has access to.
 //!
 //! [The module above](super) says what can go wrong, for all.
 
-use fh_api::{AccessExplanation, Name};
+use fh_api::{AccessExplanation, AccessList, FlakePattern, Name, UserAccess};
 
+use super::flake_path;
 use crate::client::Client;
 use crate::error::{Error, Result};
 
@@ -29,5 +30,24 @@ impl Client {
             .replace('?', "%3F");
         let user = user.map(|user| format!("&user={user}")).unwrap_or_default();
         self.get(&format!("/access?path={path}{user}")).await
+    }
+
+    /// Who has a role on a flake, or on every flake of an organisation, and what gives it to them.
+    pub async fn access_list(&self, on: &FlakePattern) -> Result<AccessList> {
+        let path = match on {
+            FlakePattern::Flake(flake) => format!("{}/access", flake_path(flake)),
+            FlakePattern::Organization(org) => format!("/orgs/{org}/access"),
+            FlakePattern::All => {
+                return Err(Error::InvalidRequest {
+                    reason: "roles are on a flake or on the flakes of one organisation".to_owned(),
+                });
+            }
+        };
+        self.get(&path).await
+    }
+
+    /// What an account is in, holds and can reach.
+    pub async fn user_access(&self, user: &Name) -> Result<UserAccess> {
+        self.get(&format!("/users/{user}/access")).await
     }
 }

@@ -5,6 +5,7 @@
 //! [`Error::Redirected`] and [`Error::InvalidAnswer`].
 
 mod access;
+mod cache;
 mod flakes;
 mod grants;
 mod invitations;

@@ -11,7 +11,8 @@ use uuid::Uuid;
 use super::{parse, request};
 use crate::client::Client;
 use crate::error::Result;
-use crate::http::Content;
+use crate::http::{Content, Request};
+use crate::retry::Repeat;
 
 #[expect(clippy::missing_errors_doc, reason = "the module says it for all")]
 impl Client {
@@ -39,6 +40,20 @@ impl Client {
         self.create(&format!("/tokens/{id}/rotate"), rotate, false)
             .await
             .map(|made| made.value)
+    }
+
+    /// Renews the token that asks: a new one like it, which lasts longer. The one that asks stays valid.
+    pub async fn renew_token(&self) -> Result<MintedToken> {
+        let request = Request {
+            // Twice would make two.
+            repeat: Repeat::IfUnsent,
+            ..request(
+                Method::POST,
+                format!("{API_PREFIX}/tokens/renew"),
+                Content::Empty,
+            )
+        };
+        parse(&self.transport.send(&request).await?)
     }
 
     /// What the server keeps of a token.

@@ -4,7 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fh_api::Name;
+use fh_conf::netrc;
 use futures_util::future::BoxFuture;
+use secrecy::ExposeSecret as _;
 use tokio::sync::OnceCell;
 
 use super::exchange::Exchanged;
@@ -83,6 +85,10 @@ impl WorkloadSource {
     /// server gives out the same one for a while. Only where it acts for the same organisation by itself.
     async fn as_it_is(&self, audience: &str) -> Option<Exchanged> {
         let token = self.workload.identity(audience).await.ok()??.token;
+        // It would go to a netrc.
+        if token.expose_secret().len() > netrc::LONGEST_PASSWORD {
+            return None;
+        }
         let expires_in = left_of(&token).filter(|left| !left.is_zero())?;
         let whoami = self.server.with_token(&token).ok()?.whoami().await.ok()?;
         if !self.organizations.is_empty() {

@@ -26,6 +26,7 @@
 //! - So are their permission bits, unless somebody else has changed them since.
 //! - One change is not undone: that keys which a server has retired came out.
 
+mod json;
 mod mode;
 mod netrc;
 mod nix_conf;
@@ -71,6 +72,9 @@ struct FileRecord {
     /// Single settings in nix.conf.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     settings: Vec<nix_conf::ValueRecord>,
+    /// Texts in lists of a JSON file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    texts: Vec<json::TextRecord>,
 }
 
 impl FileRecord {
@@ -80,6 +84,7 @@ impl FileRecord {
         hosts
             .chain(values.flat_map(nix_conf::ValueRecord::owners))
             .chain(self.mode.iter().flat_map(mode::ModeRecord::owners))
+            .chain(self.texts.iter().flat_map(json::TextRecord::owners))
             .collect()
     }
 }
@@ -155,6 +160,7 @@ impl Ledger {
                     hosts: Vec::new(),
                     lists: Vec::new(),
                     settings: Vec::new(),
+                    texts: Vec::new(),
                 });
                 self.files.len() - 1
             }

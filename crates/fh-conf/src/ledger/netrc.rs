@@ -164,6 +164,56 @@ impl Ledger {
         Ok(change)
     }
 
+    /// Puts an owner's new token wherever its former one is: into the entries of hosts, and into what is kept of it
+    /// where another owner's has taken its place. Entries that somebody has changed since stay. The hosts whose
+    /// entry is another one now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Netrc::set`]; neither text nor ledger is changed then.
+    pub fn renew_netrc(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        netrc: &mut Netrc,
+        former: &str,
+        token: &str,
+    ) -> Result<Vec<String>> {
+        let Some(index) = self.files.iter().position(|file| file.path == path) else {
+            return Ok(Vec::new());
+        };
+        let mut hosts = self.files[index].hosts.clone();
+        let mut edited = netrc.clone();
+        let mut changed = Vec::new();
+        let former = digest(former.as_bytes());
+        for record in &mut hosts {
+            if !record.owners().any(|holder| holder == owner) {
+                continue;
+            }
+            bring_into_reach(record, &mut edited)?;
+            let is_there = record.holds(&edited);
+            let last = record.holders.len().saturating_sub(1);
+            for (place, holder) in record.holders.iter_mut().enumerate() {
+                if holder.owner != owner || holder.token != former {
+                    continue;
+                }
+                if place == last {
+                    if !is_there {
+                        continue;
+                    }
+                    edited.set(&record.host, &holder.login, token)?;
+                    changed.push(record.host.clone());
+                } else {
+                    holder.replaced = Some(Secret(token.as_bytes().to_vec()));
+                }
+                holder.token = digest(token.as_bytes());
+            }
+        }
+        self.files[index].hosts = hosts;
+        *netrc = edited;
+        Ok(changed)
+    }
+
     /// Takes back what an owner's logins did to a netrc, for each host.
     ///
     /// # Errors

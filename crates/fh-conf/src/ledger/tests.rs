@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::{Ledger, Standing, TakenBack};
+use crate::json::JsonText;
 use crate::netrc::{Change, Netrc};
 use crate::nix_conf::{NixConf, SetIfUnset};
 
@@ -121,6 +122,46 @@ fn two_servers_of_one_host_hand_the_entry_to_each_other() {
         &line("token-3"),
     );
     machine.logout("two", &TakenBack::Removed, "");
+}
+
+/// A renewed token goes where the former one is: into the entry, into what is kept for a server whose entry another
+/// one has, and nowhere else.
+#[test]
+fn a_renewed_token_follows_the_former() {
+    let line = |token: &str| format!("machine x.org login fh password {token}\n");
+    let renew = |machine: &mut Machine, owner: &str, former: &str, token: &str| -> Vec<String> {
+        machine
+            .ledger
+            .renew_netrc(Path::new(PATH), owner, &mut machine.netrc, former, token)
+            .unwrap()
+    };
+    let host = || vec!["x.org".to_owned()];
+    for (what, owner, former, changed, text) in [
+        ("its own", "two", "token-2", host(), line("new")),
+        ("beneath another", "one", "token-1", vec![], line("token-2")),
+        (
+            "of an earlier login",
+            "two",
+            "token-0",
+            vec![],
+            line("token-2"),
+        ),
+        ("of nobody", "three", "token-2", vec![], line("token-2")),
+    ] {
+        let mut machine = Machine::new("");
+        machine.login("one", "token-1");
+        machine.login("two", "token-2");
+        assert_eq!(renew(&mut machine, owner, former, "new"), changed, "{what}");
+        assert_eq!(machine.text(), text, "{what}");
+        let kept = if owner == "one" { "new" } else { "token-1" };
+        machine.logout("two", &TakenBack::HandedTo("one".to_owned()), &line(kept));
+        machine.logout("one", &TakenBack::Removed, "");
+    }
+    let mut machine = Machine::new("");
+    machine.login("one", "token-1");
+    machine.edit("token-1", "theirs");
+    assert!(renew(&mut machine, "one", "token-1", "new").is_empty());
+    assert_eq!(machine.text(), line("theirs"));
 }
 
 #[test]
@@ -271,6 +312,49 @@ fn a_later_login_replaces_the_lines_of_the_former_in_their_order() {
     ledger.take_back_nix_conf(path, "one", &mut conf).unwrap();
     assert_eq!(conf.as_bytes(), before.as_bytes());
     assert_eq!(ledger.owners().len(), 0);
+}
+
+#[test]
+fn a_text_in_a_json_file_goes_with_its_last_owner() {
+    let path = Path::new("/etc/determinate/config.json");
+    let keys = ["authentication", "additionalNetrcSources"];
+    for (before, is_ours) in [
+        ("", true),
+        ("{\"builder\": {\"state\": \"enabled\"}}\n", true),
+        // The person's own stays.
+        (
+            "{\"authentication\": {\"additionalNetrcSources\": [\"/x\"]}}",
+            false,
+        ),
+    ] {
+        let mut json = match before {
+            "" => JsonText::default(),
+            text => JsonText::parse(text.as_bytes()).unwrap(),
+        };
+        let mut ledger = Ledger::default();
+        if before.is_empty() {
+            ledger.will_create(path, &[]);
+        }
+        for owner in ["one", "two", "one"] {
+            ledger
+                .add_to_json(path, owner, &mut json, &keys, "/x")
+                .unwrap();
+        }
+        assert_eq!(ledger.is_json(path), is_ours, "{before}");
+        assert!(!ledger.is_netrc(path));
+        // It survives being stored.
+        let stored = serde_json::to_string(&ledger).unwrap();
+        assert_eq!(serde_json::from_str::<Ledger>(&stored).unwrap(), ledger);
+
+        ledger.take_back_json(path, "one", &mut json).unwrap();
+        assert!(json.list_holds(&keys, "/x").unwrap());
+        assert_eq!(ledger.file_to_remove(path, &json.to_bytes()), None);
+        ledger.take_back_json(path, "two", &mut json).unwrap();
+        assert_eq!(json.to_bytes(), before.as_bytes());
+        let goes = ledger.file_to_remove(path, &json.to_bytes());
+        assert_eq!(goes.is_some(), before.is_empty(), "{before}");
+        assert_eq!(ledger.owners().len(), 0);
+    }
 }
 
 #[test]

@@ -14,6 +14,10 @@ pub(super) const KEYWORDS: [&str; 6] = [
 /// allows.
 pub(super) const LONGEST_LINE: usize = 4094;
 
+/// The longest password that belongs into a netrc file: [`LONGEST_LINE`] without the host and the login of its line.
+/// With a longer line, curl 7.88 (Debian 12) sends no credentials at all, and says nothing.
+pub const LONGEST_PASSWORD: usize = 4000;
+
 /// Checks that a netrc file can carry these values, so that they can be refused before anything is
 /// written.
 ///

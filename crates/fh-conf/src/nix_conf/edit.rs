@@ -47,16 +47,11 @@ impl NixConf {
 
     /// What undoes an addition to a list.
     fn undone(&self, name: &str) -> Error {
-        let last = self
-            .assignments_of(name)
-            .rfind(|assignment| !assignment.extra);
+        let (path, line) = self.set_by(name).unwrap_or((self.path.as_path(), 1));
         Error::NixConfUndone {
             name: base_name(name).to_owned(),
-            path: last.map_or_else(
-                || self.path.clone(),
-                |assignment| assignment.path.to_path_buf(),
-            ),
-            line: last.map_or(1, |assignment| assignment.line),
+            path: path.to_owned(),
+            line,
         }
     }
 

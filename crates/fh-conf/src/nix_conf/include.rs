@@ -5,7 +5,8 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::line::{self, Line, Setting};
+use super::VARIABLE;
+use super::line::{self, Fault, Line, Setting};
 use super::value::split_name;
 use crate::atomic::LARGEST_FILE;
 use crate::regular::{self, Refused};
@@ -179,7 +180,14 @@ impl<'a> Reader<'a> {
                     file,
                     may_be_missing,
                 } => {
-                    let name = path_from_bytes(&text[file]);
+                    let name = path_from_bytes(&text[file.clone()]);
+                    if name.is_relative() && path == Path::new(VARIABLE) {
+                        let fault = Fault {
+                            position: file.start,
+                            reason: "an included file needs an absolute path here",
+                        };
+                        return Err(fault.error(path, text));
+                    }
                     let included = included_from(path, &name);
                     self.include(path, number, included, may_be_missing)?;
                 }

@@ -10,6 +10,10 @@
 //! (`show-config`, from 2.20 on `config show`), agree on all of this, and on what they refuse; they
 //! differ only in which settings they know, and in whether a list names a value twice.
 //!
+//! After all files Nix reads the text of the variable `NIX_CONFIG`, in the same format; an `include`
+//! there needs an absolute path. [`NixConf::parse_variable`] reads it too, and
+//! [`NixConf::followed_by`] tells what counts then.
+//!
 //! # Invariants
 //!
 //! - Only lines of the file itself are edited, never included ones, and only where they have an
@@ -48,6 +52,10 @@ use include::{Assignment, Edited, Included, Reader};
 use line::Setting;
 use value::{base_name, key_name, same_cache};
 
+/// The variable whose settings Nix reads after all files; also the `path` that stands for it in errors
+/// and in [`NixConf::set_by`].
+pub const VARIABLE: &str = "NIX_CONFIG";
+
 /// The text of a `nix.conf`, with what its includes and the files around it say.
 #[derive(Clone)]
 pub struct NixConf {
@@ -59,6 +67,8 @@ pub struct NixConf {
     own: Vec<Setting>,
     /// All settings in the order in which they count.
     assignments: Vec<Assignment>,
+    /// The last of them: those of the variable, which no edit of the file changes.
+    variable: Vec<Assignment>,
     /// All files but the edited one.
     included: BTreeMap<PathBuf, Included>,
 }
@@ -117,8 +127,35 @@ impl NixConf {
             roots: roots.to_vec(),
             own: read.own,
             assignments: read.assignments,
+            variable: Vec::new(),
             included: read.known,
         })
+    }
+
+    /// Reads the text of the variable [`VARIABLE`] and of the files that it includes, alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::parse`], with [`VARIABLE`] as the path; [`Error::NixConfSyntax`] also for an
+    /// `include` of a relative path, which Nix refuses there.
+    pub fn parse_variable(
+        text: &[u8],
+        load: &mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
+    ) -> Result<Self> {
+        Self::parse(text, Path::new(VARIABLE), load)
+    }
+
+    /// The same file where Nix reads this variable too, after all files. An edit of the file that
+    /// the variable undoes is an [`Error::NixConfUndone`] with the path [`VARIABLE`].
+    #[must_use]
+    pub fn followed_by(&self, variable: &Self) -> Self {
+        let mut all = self.clone();
+        all.variable = variable.assignments.clone();
+        for assignment in &mut all.variable {
+            assignment.own = None;
+        }
+        all.assignments.extend(all.variable.iter().cloned());
+        all
     }
 
     /// The file with another text; the other files are remembered.
@@ -129,12 +166,15 @@ impl NixConf {
         };
         let known = self.included.clone();
         let read = Reader::new(edited, known, &mut |_| Ok(None)).read(&self.roots)?;
+        let mut assignments = read.assignments;
+        assignments.extend(self.variable.iter().cloned());
         Ok(Self {
             path: self.path.clone(),
             text,
             roots: self.roots.clone(),
             own: read.own,
-            assignments: read.assignments,
+            assignments,
+            variable: self.variable.clone(),
             included: read.known,
         })
     }
@@ -181,6 +221,16 @@ impl NixConf {
         self.assignments
             .iter()
             .filter(move |assignment| assignment.base == base)
+    }
+
+    /// Where a setting gets its value, or a list what `extra-NAME` adds to: the last `NAME = …`, by
+    /// the file (or [`VARIABLE`]) and the line, counted from 1.
+    #[must_use]
+    pub fn set_by(&self, name: &str) -> Option<(&Path, usize)> {
+        let last = self
+            .assignments_of(name)
+            .rfind(|assignment| !assignment.extra)?;
+        Some((last.path.as_ref(), last.line))
     }
 
     /// Whether a list has a value. Addresses of caches are compared without closing slash, case of

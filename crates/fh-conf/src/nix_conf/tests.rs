@@ -10,6 +10,7 @@ use crate::Error;
 
 mod among;
 mod layout;
+mod variable;
 
 const KEY: &str = "cache.example-1:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=";
 

@@ -26,11 +26,18 @@ enum Act {
     /// Its login with the token of this number.
     In(usize),
     Out,
+    /// Its token is renewed: the token of this number takes its place.
+    Renew(usize),
 }
 
 /// Acts of ten servers.
 fn acts() -> impl Strategy<Value = Vec<(usize, Act)>> {
-    let act = prop_oneof![3 => (0..3_usize).prop_map(Act::In), 2 => Just(Act::Out)];
+    let number = || 0..3_usize;
+    let act = prop_oneof![
+        3 => number().prop_map(Act::In),
+        2 => Just(Act::Out),
+        1 => number().prop_map(Act::Renew),
+    ];
     prop::collection::vec((0..10_usize, act), 0..40)
 }
 
@@ -78,6 +85,14 @@ proptest! {
                 Act::Out => {
                     ledger.take_back_netrc(path, &owner, &mut netrc).unwrap();
                     inside.retain(|(other, _)| *other != server);
+                }
+                Act::Renew(number) => {
+                    let found = inside.iter_mut().find(|(other, _)| *other == server);
+                    let former = found.as_ref().map_or(0, |(_, former)| *former);
+                    ledger.renew_netrc(path, &owner, &mut netrc, &token(server, former), &token(server, number)).unwrap();
+                    if let Some((_, former)) = found {
+                        *former = number;
+                    }
                 }
             }
             let json = serde_json::to_string(&ledger).unwrap();
@@ -144,6 +159,8 @@ proptest! {
                         prop_assert!(conf.list_contains("trusted-public-keys", key));
                     }
                 }
+                // No line of nix.conf has a token.
+                Act::Renew(_) => {}
                 Act::Out => {
                     ledger.take_back_nix_conf(path, &owner, &mut conf).unwrap();
                 }

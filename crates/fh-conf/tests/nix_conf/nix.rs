@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use fh_conf::Error;
 use fh_conf::ledger::Ledger;
-use fh_conf::nix_conf::{NixConf, SetIfUnset, read_include};
+use fh_conf::nix_conf::{NixConf, SetIfUnset, VARIABLE, read_include};
 use fh_testkit::nix::{Home, Nix, versions};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::{Config, RngAlgorithm, TestRng, TestRunner};
@@ -74,6 +74,16 @@ impl Machine {
 
     /// All settings as Nix sees them with this text, or its error.
     fn ask(&self, edited: Edited, text: &[u8]) -> Result<Settings, String> {
+        self.ask_with(edited, text, None)
+    }
+
+    /// The same with the variable NIX_CONFIG.
+    fn ask_with(
+        &self,
+        edited: Edited,
+        text: &[u8],
+        variable: Option<&str>,
+    ) -> Result<Settings, String> {
         self.write(&self.path(edited), text);
         let mut command = self.nix.command("nix", &self.home);
         // From 2.20 on, the older name is a deprecated alias.
@@ -84,7 +94,8 @@ impl Machine {
         };
         command
             .args(["--extra-experimental-features", "nix-command"])
-            .args(arguments);
+            .args(arguments)
+            .envs(variable.map(|text| (VARIABLE, text)));
         let output = command.output().expect("nix starts");
         if !output.status.success() {
             return Err(String::from_utf8_lossy(&output.stderr).into_owned());
@@ -359,6 +370,63 @@ fn what_would_have_no_effect_has_none() {
         let line = format!("extra-substituters = {CACHE}\n");
         let settings = machine.ask(edited, line.as_bytes()).expect("accepted");
         assert_eq!(settings["substituters"].trim(), "https://a.example");
+    });
+}
+
+/// The variable counts after all files, in every version, and what it cannot say Nix does not start with.
+#[test]
+fn the_variable_has_the_last_word() {
+    for_each_version(|machine| {
+        let version = machine.nix.version();
+        let edited = Edited::User;
+        let file = "netrc-file = /file/netrc\nsubstituters = https://a.example\ncores = 1\n";
+        machine.write(
+            &machine.user("more.conf"),
+            b"cores = 5\nextra-substituters = https://m.example\n",
+        );
+        let include = format!("!include {}", machine.user("more.conf").display());
+        for text in [
+            "extra-substituters = https://x.example\nnetrc-file = /variable/netrc # here",
+            "substituters = https://x.example\thttps://z.example\r\n\n",
+            "binary-caches = https://x.example\nextra-substituters = https://y.example",
+            "extra-trusted-public-keys = c-1:CCCC\ntrusted-public-keys = a-1:AAAA",
+            "substituters =",
+            include.as_str(),
+        ] {
+            let variable = NixConf::parse_variable(text.as_bytes(), &mut read_include);
+            let conf = machine.parse(edited, file.as_bytes()).expect("understood");
+            let conf = conf.followed_by(&variable.expect("understood"));
+            let settings = machine
+                .ask_with(edited, file.as_bytes(), Some(text))
+                .unwrap_or_else(|error| panic!("{version} {text:?}: {error}"));
+            for name in ["substituters", "netrc-file", "cores"] {
+                assert_eq!(
+                    sorted(words(&settings, name)),
+                    sorted(conf.effective_list(name)),
+                    "{version} {text:?} {name}"
+                );
+            }
+            if conf.set_by("trusted-public-keys").is_some() {
+                assert_eq!(
+                    words(&settings, "trusted-public-keys"),
+                    ["a-1:AAAA"],
+                    "{version}"
+                );
+                assert_eq!(conf.effective_list("trusted-public-keys"), ["a-1:AAAA"]);
+            }
+        }
+        for text in [
+            "cores",
+            "cores=3",
+            "include more.conf",
+            "!include ./more.conf",
+            "include /nowhere/nix.conf",
+        ] {
+            let variable = NixConf::parse_variable(text.as_bytes(), &mut read_include);
+            assert!(variable.is_err(), "{text:?}");
+            let answer = machine.ask_with(edited, file.as_bytes(), Some(text));
+            assert!(answer.is_err(), "{version}: {text:?}");
+        }
     });
 }
 

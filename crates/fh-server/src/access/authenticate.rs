@@ -17,13 +17,13 @@ use uuid::Uuid;
 use super::directory::Directory;
 use super::last_used::LastUsed;
 use super::principal::{self, Principal, Standing};
-use super::source::Source;
 use super::{Caller, credentials};
 use crate::clock;
 use crate::database::{Database, DatabaseError, Timestamp, tokens, trust};
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::limits::Limiter;
+use crate::listen::Source;
 use crate::workload::{Named, Refusal, Workloads};
 
 /// Verified tokens that are remembered, so that Ed25519 is paid once for each.

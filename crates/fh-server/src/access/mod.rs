@@ -25,7 +25,6 @@ mod directory;
 mod last_used;
 mod organizations;
 mod principal;
-mod source;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -45,14 +44,13 @@ pub(crate) use self::directory::FlakeEntry;
 pub(crate) use self::last_used::FLUSH_INTERVAL;
 pub(crate) use self::organizations::{OrganizationRef, touches};
 pub(crate) use self::principal::Principal;
-pub(crate) use self::source::Source;
 pub(crate) use self::view::{ClosureLimit, PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;
 use crate::database::{Decided, Generation};
 use crate::denials::ActorSlot;
 use crate::error::{ApiError, request_id};
 use crate::limits::Origin;
-use crate::listen::Peer;
+use crate::listen::{Peer, Source};
 use crate::shares::{self, Holders};
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
@@ -250,7 +248,7 @@ impl Caller {
         })
     }
 
-    /// Who it is, if there is a token and it may pull.
+    /// Who it is, if there is a token and it may read.
     pub(crate) fn reader(&self) -> Option<&Principal> {
         let principal = self.principal.as_deref()?;
         principal
@@ -412,8 +410,10 @@ impl Caller {
         if opened {
             return Ok(found);
         }
-        let principal = self.require(permission)?;
-        if permission == Permission::Push
+        let principal = self.principal()?;
+        let allowed = principal.scope.allows(permission);
+        if allowed
+            && permission == Permission::Push
             && !principal.builder
             && self.directory.push_rule(entry) == PushRule::Builders
         {
@@ -422,12 +422,18 @@ impl Caller {
                 entry.name.org
             )));
         }
-        if role < Some(needed) {
-            let name = &entry.name;
-            return Err(ApiError::Forbidden(match role {
-                Some(role) => format!("this needs the role {needed} on {name}, yours is {role}"),
-                None => format!("this needs the role {needed} on {name}, but you have none"),
-            }));
+        if !allowed || role < Some(needed) {
+            // Both are told, so that nobody is given the one to find that the other is missing too.
+            let yours = match role {
+                Some(role) => format!("yours is {role}"),
+                None => "you have none".to_owned(),
+            };
+            let has = if allowed { "has" } else { "lacks" };
+            return Err(ApiError::Forbidden(format!(
+                "this needs the role {needed} on {} ({yours}) and a token with the permission \"{permission}\" \
+                 (this one {has} it)",
+                entry.name
+            )));
         }
         Ok(found)
     }

@@ -5,6 +5,8 @@
 //! that does not exist; people, teams and grants are shown to no token that was narrowed below
 //! `org/*`, or to certain paths.
 
+use std::collections::BTreeSet;
+
 use fh_api::{FlakePattern, Name, OrganizationRole, Permission, Role};
 
 use super::directory::{FlakeEntry, OrganizationEntry};
@@ -194,6 +196,40 @@ impl Caller {
         let organization = self.organization_to_administer(name)?;
         organization.require_owner()?;
         Ok(organization)
+    }
+
+    /// The organisations that the caller administers, with a token that reaches all of them, sorted by internal id.
+    ///
+    /// # Errors
+    /// 401 for the anonymous, 403 for a token without the permission `admin`.
+    pub(crate) fn administered_organizations(&self) -> Result<Vec<OrganizationRef>, ApiError> {
+        let principal = self.require(Permission::Admin)?;
+        let held = [true, false]
+            .into_iter()
+            .flat_map(|own| principal.holdings.whole_organizations(own));
+        let held: BTreeSet<i64> = held.collect();
+        let entries = held
+            .into_iter()
+            .filter_map(|id| self.directory.organization(id));
+        let administered =
+            entries.filter_map(|entry| self.organization_to_administer(entry.name.as_str()).ok());
+        Ok(administered.collect())
+    }
+
+    /// An organisation's name by its internal id, for who may know of it.
+    pub(crate) fn organization_name(&self, id: i64) -> Option<&Name> {
+        self.directory.organization(id).map(|entry| &entry.name)
+    }
+
+    /// Every flake, or those of one organisation, in no order: for who administers them, or the server.
+    pub(crate) fn flakes_there(
+        &self,
+        organization: Option<i64>,
+    ) -> Box<dyn Iterator<Item = &FlakeEntry> + '_> {
+        match organization {
+            Some(id) => Box::new(self.directory.of_organization(id)),
+            None => Box::new(self.directory.all()),
+        }
     }
 
     /// A flake that the caller administers, by its internal id; none for all others.

@@ -167,14 +167,34 @@ async fn a_flake_is_opened_by_role_and_permission_together() {
         let found = kind(caller.flake("Acme", project, role, permission));
         assert_eq!(found, expected, "{project} {role} {permission}");
     }
-    let caller = caller(&server, &bob).await;
-    let error = caller
-        .flake("acme", "private", Role::Admin, admin)
-        .unwrap_err();
-    assert_eq!(
-        error.to_string(),
-        "this needs the role admin on acme/private, yours is write"
-    );
+    let none = server.narrow(&bob, &["mint"], &["*"]).await;
+    for (token, project, role, permission, sentence) in [
+        (
+            &bob,
+            "private",
+            Role::Admin,
+            admin,
+            "the role admin on acme/private (yours is write) and a token with the permission \"admin\" (this one has it)",
+        ),
+        (
+            &none,
+            "private",
+            Role::Write,
+            push,
+            "the role write on acme/private (yours is write) and a token with the permission \"push\" (this one lacks it)",
+        ),
+        (
+            &none,
+            "public",
+            Role::Write,
+            push,
+            "the role write on acme/public (you have none) and a token with the permission \"push\" (this one lacks it)",
+        ),
+    ] {
+        let caller = self::caller(&server, token).await;
+        let error = caller.flake("acme", project, role, permission).unwrap_err();
+        assert_eq!(error.to_string(), format!("this needs {sentence}"));
+    }
 }
 
 #[tokio::test]

@@ -221,7 +221,7 @@ impl View {
             return nothing.standing(flake.facts(), named, everybody);
         };
         if principal.reaches(flake) {
-            // A token that may not pull reads what everybody may.
+            // A token that may not read gets what everybody may.
             let pulls = principal.scope.allows(Permission::Pull);
             let holdings = if pulls { &principal.holdings } else { &nothing };
             return holdings.standing(flake.facts(), named, everybody);

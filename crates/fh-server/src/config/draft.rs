@@ -62,6 +62,8 @@ impl Draft {
                 tokens: TokenSettings {
                     default_lifetime: never,
                     max_lifetime: never,
+                    renewal: fh_api::RenewalRule::Nobody,
+                    max_renewal: never,
                 },
                 organization_creation: OrganizationCreation::Administrators,
                 workloads: WorkloadSettings::default(),

@@ -155,6 +155,10 @@ pub struct TokenSettings {
     pub default_lifetime: Duration,
     /// At most.
     pub max_lifetime: Duration,
+    /// Whose tokens may be renewed, of accounts that belong to no organisation; nobody: none at all.
+    pub renewal: fh_api::RenewalRule,
+    /// How long a token and its renewals last together at most; zero: there are no renewals.
+    pub max_renewal: Duration,
 }
 
 /// Where the server may ask about identities of workloads, beside the providers that it knows.

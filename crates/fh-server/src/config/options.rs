@@ -3,7 +3,7 @@
 mod limits;
 
 use super::option_spec::{OptionSpec, Section};
-use super::value::{count, duration, issuer, key_name, path};
+use super::value::{count, duration, duration_or_none, issuer, key_name, path};
 use super::{DefaultOrganization, LogFormat};
 
 /// Finds an option by its key.
@@ -287,6 +287,39 @@ const FIRST: &[OptionSpec] = &[
         default: Some("730d"),
         set: |draft, text| {
             draft.settings.tokens.max_lifetime = duration(text)?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "renewal",
+        variable: "FH_SERVE_RENEWAL",
+        section: Section::Tokens,
+        value_name: "WHO",
+        help: "Whose tokens may be renewed with `fh token renew`: people, everybody (service accounts too) or \
+               nobody.\n\n\
+               A renewed token may do the same, and gets a new full lifetime. Of its service accounts each \
+               organisation decides itself (`fh org set ORG --renewal everybody`), unless this is nobody.",
+        default: Some("people"),
+        set: |draft, text| {
+            let rule = text.parse::<fh_api::RenewalRule>();
+            draft.settings.tokens.renewal = rule.map_err(|error| error.to_string())?;
+            Ok(())
+        },
+        ..BLANK
+    },
+    OptionSpec {
+        key: "max-renewal",
+        variable: "FH_SERVE_MAX_RENEWAL",
+        section: Section::Tokens,
+        value_name: "TIME",
+        help: "How long a token and its renewals may last together, from the creation of the first one; 0 for no \
+               renewals.\n\n\
+               After that, its user needs a new token. A token that was created to last longer keeps its expiry, \
+               and cannot be renewed.",
+        default: Some("365d"),
+        set: |draft, text| {
+            draft.settings.tokens.max_renewal = duration_or_none(text)?;
             Ok(())
         },
         ..BLANK

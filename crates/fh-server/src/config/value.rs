@@ -32,6 +32,17 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
     fh_api::duration::parse(text).map_err(|error| format!("{text:?}: {error}"))
 }
 
+/// The same; `0`, or no time of any unit, is zero.
+pub(super) fn duration_or_none(text: &str) -> Result<Duration, String> {
+    use fh_api::duration::InvalidDuration;
+    match fh_api::duration::parse(text) {
+        Err(InvalidDuration::Nothing) => Ok(Duration::ZERO),
+        _ if text == "0" => Ok(Duration::ZERO),
+        Ok(duration) => Ok(duration),
+        Err(error) => Err(format!("{text:?}: {error}")),
+    }
+}
+
 /// A whole number between `least` and `most`.
 pub(super) fn count(text: &str, least: u32, most: u32) -> Result<u32, String> {
     text.parse()
@@ -129,6 +140,17 @@ mod tests {
             assert!(size(text, 0).is_err(), "{text}");
         }
         assert!(size("1KiB", 2000).unwrap_err().contains("2000"));
+    }
+
+    #[test]
+    fn durations_that_may_be_none() {
+        for (text, seconds) in [("0", 0), ("0d", 0), ("1w", 604_800)] {
+            let expected = Ok(Duration::from_secs(seconds));
+            assert_eq!(duration_or_none(text), expected, "{text}");
+        }
+        for text in ["", "00", "1", "-1d", "never"] {
+            assert!(duration_or_none(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -23,6 +23,8 @@ pub(crate) struct Filter {
     pub(crate) token: Option<Uuid>,
     /// What the action begins with.
     pub(crate) action: Option<String>,
+    /// Actions that count as if they began like that.
+    pub(crate) also_actions: Vec<String>,
     /// Whether it was refused.
     pub(crate) denied: Option<bool>,
     /// Not before.
@@ -53,7 +55,7 @@ pub(crate) fn list(
     let organization = filter.organization.map(|id| id.to_string());
     let token = filter.token.map(|id| id.to_string());
     let after_id = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
-    let narrowings: [(&str, Option<&dyn ToSql>); 10] = [
+    let narrowings: [(&str, Option<&dyn ToSql>); 9] = [
         ("organization_uuid = ?", given(&organization)),
         (
             "organization_name = ? COLLATE NOCASE",
@@ -62,16 +64,22 @@ pub(crate) fn list(
         ("flake_name = ? COLLATE NOCASE", given(&filter.flake)),
         ("user_name = ? COLLATE NOCASE", given(&filter.user)),
         ("token_uuid = ?", given(&token)),
-        ("instr(action, ?) = 1", given(&filter.action)),
         ("denied = ?", given(&filter.denied)),
         ("at >= ?", given(&filter.since)),
         ("at < ?", given(&filter.until)),
         ("id > ?", given(&after_id)),
     ];
-    let (conditions, values): (Vec<&str>, Vec<&dyn ToSql>) = narrowings
-        .into_iter()
+    let narrowings = narrowings.into_iter();
+    let (mut conditions, mut values): (Vec<&str>, Vec<&dyn ToSql>) = narrowings
         .filter_map(|(condition, value)| Some((condition, value?)))
         .unzip();
+    let also = vec!["?"; filter.also_actions.len()].join(", ");
+    let action = format!("(instr(action, ?) = 1 OR action IN ({also}))");
+    if let Some(prefix) = &filter.action {
+        conditions.push(&action);
+        values.push(prefix);
+        values.extend(filter.also_actions.iter().map(|also| also as &dyn ToSql));
+    }
     let clause = if conditions.is_empty() {
         String::new()
     } else {

@@ -18,18 +18,18 @@ pub(crate) struct HeldGrant {
     pub(crate) subject: Subject,
     /// What it allows.
     pub(crate) role: Role,
-    /// Whether it is on every flake of the organisation.
-    pub(crate) organization_wide: bool,
+    /// On which flake, internal id; none: on every flake of the organisation.
+    pub(crate) flake: Option<i64>,
     /// Whether it counts because the account is a guest of the organisation, and not because it belongs there.
     pub(crate) is_guest: bool,
 }
 
-/// The grants that count on a flake, for one account or for all that are not disabled, sorted by the
-/// accounts' names.
+/// The grants that count on a flake, or all that count in the organisation, for one account or for all that are not
+/// disabled, sorted by the accounts' names.
 pub(crate) fn grants(
     connection: &Connection,
     organization_id: i64,
-    flake_id: i64,
+    flake_id: Option<i64>,
     account_id: Option<i64>,
 ) -> Result<Vec<HeldGrant>, DatabaseError> {
     let sql = format!(
@@ -37,7 +37,7 @@ pub(crate) fn grants(
          EXISTS (SELECT 1 FROM guest w WHERE w.organization_id = ?1 AND w.account_id = a.id) AS guest \
          FROM ({HELD}) h \
          JOIN account a ON a.id = h.account_id LEFT JOIN team t ON t.id = h.team_id \
-         WHERE h.organization_id = ?1 AND (h.flake_id IS NULL OR h.flake_id = ?2) \
+         WHERE h.organization_id = ?1 AND (?2 IS NULL OR h.flake_id IS NULL OR h.flake_id = ?2) \
          AND CASE WHEN ?3 IS NULL THEN a.disabled_at IS NULL ELSE h.account_id = ?3 END \
          ORDER BY a.folded"
     );
@@ -47,7 +47,7 @@ pub(crate) fn grants(
             holder: parsed(row, "user", "account name")?,
             subject: subject(row)?,
             role: parsed(row, "role", "role")?,
-            organization_wide: row.get::<_, Option<i64>>("flake_id")?.is_none(),
+            flake: row.get("flake_id")?,
             is_guest: row.get("guest")?,
         })
     })

@@ -1,10 +1,10 @@
 //! Grants, and all that an account holds by them and by membership.
 
-use fh_api::{FlakeName, FlakePattern, GrantInfo, Name, Role, Subject};
+use fh_api::{FlakeName, FlakePattern, GrantInfo, Name, OfferedGrant, Role, Subject};
 use fh_auth::Holdings;
 use rusqlite::{Connection, Row, params};
 
-use super::values::{all, execute, first, new_id, now, parsed};
+use super::values::{all, execute, first, new_id, now, parse, parsed};
 use super::{AccessChange, DatabaseError, Timestamp, follows};
 
 /// Whether the grant `g` counts for the account that it names.
@@ -109,6 +109,34 @@ pub(crate) fn given_as_guest(
         grant.add_to(&mut holdings);
     }
     Ok(holdings)
+}
+
+/// What an account was granted by name and does not count: it has not accepted the organisation, or belongs there and
+/// a guest gave it. With the organisation's internal id, sorted by names.
+pub(crate) fn pending(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Vec<(i64, OfferedGrant)>, DatabaseError> {
+    let sql = concat!(
+        "SELECT g.organization_id, o.name AS org, f.name AS project, g.role FROM access_grant g \
+         JOIN organization o ON o.id = g.organization_id LEFT JOIN flake f ON f.id = g.flake_id \
+         WHERE g.subject = 'account' AND g.account_id = ?1 AND NOT ",
+        counts!(),
+        " ORDER BY o.folded, f.folded"
+    );
+    all(connection, sql, params![account_id], |row| {
+        let org: Name = parsed(row, "org", "organisation name")?;
+        let project: Option<String> = row.get("project")?;
+        let on = match project {
+            None => FlakePattern::Organization(org),
+            Some(project) => FlakePattern::Flake(FlakeName {
+                org,
+                project: parse(&project, "flake name")?,
+            }),
+        };
+        let role = parsed(row, "role", "role")?;
+        Ok((row.get("organization_id")?, OfferedGrant { on, role }))
+    })
 }
 
 /// A role that an account was given on a flake, or on every flake of an organisation.
@@ -222,6 +250,7 @@ impl Grant {
             role: self.role,
             pending: self.pending,
             created_at: self.created_at.to_date_time(),
+            replaced: None,
         }
     }
 }

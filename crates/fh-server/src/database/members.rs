@@ -46,6 +46,7 @@ impl Member {
             role: self.role,
             invited: self.invited,
             created_at: self.created_at.to_date_time(),
+            replaced: None,
         }
     }
 }
@@ -66,6 +67,20 @@ pub(crate) fn list_invited(
 ) -> Result<Vec<Member>, DatabaseError> {
     let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 ORDER BY a.folded");
     all(connection, &sql, params![organization_id], Member::from_row)
+}
+
+/// Where an account is invited to be a member, by internal ids of organisations.
+pub(crate) fn invitations_of(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Vec<(i64, OrganizationRole)>, DatabaseError> {
+    let sql = "SELECT organization_id, role FROM membership_invitation WHERE account_id = ?1";
+    all(connection, sql, params![account_id], |row| {
+        Ok((
+            row.get("organization_id")?,
+            parsed(row, "role", "organisation role")?,
+        ))
+    })
 }
 
 /// What an account would be in an organisation, if it is invited.

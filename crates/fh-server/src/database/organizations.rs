@@ -1,6 +1,6 @@
 //! Organisations.
 
-use fh_api::{Name, NameKind, OrganizationInfo, OrganizationRole, PushRule};
+use fh_api::{Name, NameKind, OrganizationInfo, OrganizationRole, PushRule, RenewalRule};
 use fh_nix::PublicKey;
 use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
@@ -19,6 +19,8 @@ pub(crate) struct Organization {
     pub(crate) name: Name,
     /// Who may push to its flakes.
     pub(crate) push: PushRule,
+    /// Whose tokens may be renewed, of those that it decides about.
+    pub(crate) renewal: RenewalRule,
     /// The keys whose signatures it takes for a proof, sorted.
     pub(crate) trusted_keys: Vec<PublicKey>,
     /// When it was made.
@@ -35,6 +37,7 @@ impl Organization {
             uuid: parsed(row, "uuid", "organisation id")?,
             name: parsed(row, "name", "organisation name")?,
             push: parsed(row, "push_rule", "push rule")?,
+            renewal: parsed(row, "renewal", "renewal rule")?,
             created_at: row.get("created_at")?,
         })
     }
@@ -45,6 +48,7 @@ impl Organization {
             id: self.uuid,
             name: self.name.clone(),
             push: self.push,
+            renewal: self.renewal,
             trusted_keys: self.trusted_keys.iter().map(ToString::to_string).collect(),
             role,
             created_at: self.created_at.to_date_time(),
@@ -52,7 +56,7 @@ impl Organization {
     }
 }
 
-const SELECT: &str = "SELECT o.id, o.uuid, o.name, o.push_rule, o.created_at, \
+const SELECT: &str = "SELECT o.id, o.uuid, o.name, o.push_rule, o.renewal, o.created_at, \
      COALESCE((SELECT group_concat(key, ' ') FROM trusted_key t WHERE t.organization_id = o.id), '') \
      AS trusted_keys FROM organization o";
 
@@ -158,6 +162,7 @@ pub(crate) fn insert(
         uuid,
         name: name.clone(),
         push: PushRule::Writers,
+        renewal: RenewalRule::People,
         trusted_keys: Vec::new(),
         created_at,
     })
@@ -174,6 +179,21 @@ pub(crate) fn set_push_rule(
         change,
         "UPDATE organization SET push_rule = ?2 WHERE id = ?1",
         params![id, push.as_str()],
+    )?;
+    Ok(())
+}
+
+/// Changes whose tokens may be renewed, of those that an organisation decides about. Nobody's access changes by it:
+/// each renewal asks.
+pub(crate) fn set_renewal_rule(
+    connection: &Connection,
+    id: i64,
+    renewal: RenewalRule,
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "UPDATE organization SET renewal = ?2 WHERE id = ?1",
+        params![id, renewal.as_str()],
     )?;
     Ok(())
 }

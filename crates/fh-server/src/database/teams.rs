@@ -118,6 +118,21 @@ pub(crate) fn members(
     })
 }
 
+/// The teams that an account is in, with their organisations' internal ids, sorted by name.
+pub(crate) fn of_account(
+    connection: &Connection,
+    account_id: i64,
+) -> Result<Vec<(i64, Name)>, DatabaseError> {
+    let sql = "SELECT t.organization_id, t.name FROM team_member m \
+               JOIN team t ON t.id = m.team_id WHERE m.account_id = ?1 ORDER BY t.folded";
+    all(connection, sql, params![account_id], |row| {
+        Ok((
+            row.get("organization_id")?,
+            parsed(row, "name", "team name")?,
+        ))
+    })
+}
+
 /// Puts an account into a team: since when it is there, and whether it was not before.
 pub(crate) fn add_member(
     change: &AccessChange<'_>,

@@ -290,6 +290,7 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
                     created_at: now(),
                     created_by: None,
                     expires_at: now().plus_seconds(60),
+                    terms: tokens::RenewalTerms::default(),
                 };
                 let uuid = tokens::insert(change, &token)?;
                 Ok(tokens::find(change, uuid)?.unwrap().id)

@@ -19,6 +19,17 @@ pub(crate) struct TokenActing {
     pub(crate) reads: Vec<Uuid>,
 }
 
+/// What a token's renewals are bound to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct RenewalTerms {
+    /// When the first token of its chain was made; none where it is the first.
+    pub(crate) first_at: Option<Timestamp>,
+    /// For how long that one was meant to last, in seconds; none where its own times tell.
+    pub(crate) lifetime: Option<u64>,
+    /// No renewal ends later; none where only the server's limits count.
+    pub(crate) ends_by: Option<Timestamp>,
+}
+
 /// A row of `token`, with the names of what it refers to.
 #[derive(Debug, Clone)]
 pub(crate) struct Token {
@@ -59,6 +70,7 @@ pub(crate) struct Token {
     pub(crate) last_used_at: Option<Timestamp>,
     /// Since when it is good for nothing.
     pub(crate) revoked_at: Option<Timestamp>,
+    terms: RenewalTerms,
 }
 
 /// What a row is read from.
@@ -66,7 +78,7 @@ pub(super) const SELECT: &str = "SELECT t.id, t.uuid, t.account_id, a.name AS us
      o.name AS organization, t.description, t.permissions, t.flakes, t.closures, t.signed_by, \
      t.networks, t.path_set_id, t.claims, t.acting_organization_id, t.read_organizations, \
      x.name AS acting_organization, p.uuid AS parent, t.parent_id, t.created_at, t.expires_at, \
-     t.last_used_at, t.revoked_at, a.disabled_at \
+     t.last_used_at, t.revoked_at, t.first_at, t.lifetime, t.renewals_end_by, a.disabled_at \
      FROM token t JOIN account a ON a.id = t.account_id \
      LEFT JOIN organization o ON o.id = a.organization_id AND a.trust_policy_id IS NULL \
      LEFT JOIN organization x ON x.id = t.acting_organization_id \
@@ -114,7 +126,55 @@ impl Token {
             expires_at: row.get("expires_at")?,
             last_used_at: row.get("last_used_at")?,
             revoked_at: row.get("revoked_at")?,
+            terms: RenewalTerms {
+                first_at: row.get("first_at")?,
+                lifetime: row
+                    .get::<_, Option<i64>>("lifetime")?
+                    .map(i64::unsigned_abs),
+                ends_by: row.get("renewals_end_by")?,
+            },
         })
+    }
+
+    /// For how many seconds it was meant to last, or the first token of its chain of renewals was.
+    pub(crate) fn lifetime(&self) -> u64 {
+        let own = self.expires_at.seconds_since(self.created_at);
+        self.terms.lifetime.unwrap_or(own)
+    }
+
+    /// When the first token of its chain of renewals was made.
+    pub(crate) fn first_at(&self) -> Timestamp {
+        self.terms.first_at.unwrap_or(self.created_at)
+    }
+
+    /// When its last renewal has to end at the latest, where more than the server's limits counts.
+    pub(crate) fn renewals_end_by(&self) -> Option<Timestamp> {
+        self.terms.ends_by
+    }
+
+    /// The terms of a token that takes its place.
+    pub(crate) fn successor_terms(&self) -> RenewalTerms {
+        RenewalTerms {
+            first_at: Some(self.first_at()),
+            lifetime: Some(self.lifetime()),
+            ends_by: self.terms.ends_by,
+        }
+    }
+
+    /// The terms of a token that it makes for its own account: no renewal outlives this one, unless that was asked
+    /// for. Then they are bound to what this one is bound to.
+    pub(crate) fn child_terms(&self, renewable: bool) -> RenewalTerms {
+        if renewable {
+            return RenewalTerms {
+                first_at: Some(self.first_at()),
+                lifetime: None,
+                ends_by: self.terms.ends_by,
+            };
+        }
+        RenewalTerms {
+            ends_by: Some(self.expires_at),
+            ..RenewalTerms::default()
+        }
     }
 
     /// Whether it is neither revoked nor over at a time. The account may be disabled all the same.
@@ -241,6 +301,8 @@ pub(crate) struct NewToken<'a> {
     pub(crate) created_by: Option<i64>,
     /// When it ends; whole seconds.
     pub(crate) expires_at: Timestamp,
+    /// What its renewals are bound to.
+    pub(crate) terms: RenewalTerms,
 }
 
 /// Adds a token: its public id. Nobody can have asked about it before, so no copy is out of date.
@@ -257,8 +319,8 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
         connection,
         "INSERT INTO token (uuid, account_id, parent_id, description, permissions, flakes, \
          closures, signed_by, networks, claims, created_at, created_by, expires_at, path_set_id, \
-         acting_organization_id, read_organizations) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16)",
+         acting_organization_id, read_organizations, first_at, lifetime, renewals_end_by) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18, ?19)",
         params![
             uuid.to_string(),
             token.account_id,
@@ -275,7 +337,13 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
             token.expires_at,
             token.path_set_id,
             token.acting.map(|acting| acting.organization_id),
-            token.acting.map(|acting| joined(&acting.reads))
+            token.acting.map(|acting| joined(&acting.reads)),
+            token.terms.first_at,
+            token
+                .terms
+                .lifetime
+                .map(|seconds| i64::try_from(seconds).unwrap_or(i64::MAX)),
+            token.terms.ends_by,
         ],
     )?;
     Ok(uuid)
@@ -324,9 +392,11 @@ pub(crate) fn revoke(change: &AccessChange<'_>, ids: &[i64]) -> Result<usize, Da
     execute(change, sql, params![id_list(ids), now()])
 }
 
-/// Ends a token at a time, where it would last longer. What came of it stands.
+/// Ends a token at a time, where it would last longer, for good: no renewal of it ends later. What came of it
+/// stands.
 pub(crate) fn end(change: &AccessChange<'_>, id: i64, at: Timestamp) -> Result<(), DatabaseError> {
-    let sql = "UPDATE token SET expires_at = MIN(expires_at, ?2) WHERE id = ?1";
+    let sql = "UPDATE token SET expires_at = MIN(expires_at, ?2), \
+               renewals_end_by = MIN(COALESCE(renewals_end_by, ?2), ?2) WHERE id = ?1";
     execute(change, sql, params![id, at])?;
     Ok(())
 }

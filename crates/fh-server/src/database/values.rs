@@ -24,9 +24,14 @@ impl Timestamp {
         self.0.div_euclid(1_000_000)
     }
 
+    /// Of whole seconds since 1970.
+    pub(crate) fn from_seconds(seconds: i64) -> Self {
+        Self(seconds.saturating_mul(1_000_000))
+    }
+
     /// Without the fraction of its second.
     pub(crate) fn whole_seconds(self) -> Self {
-        Self(self.as_seconds().saturating_mul(1_000_000))
+        Self::from_seconds(self.as_seconds())
     }
 
     /// As a calendar knows it. Where the column holds what no calendar reaches: 1970.

@@ -10,7 +10,7 @@ use crate::testing::TestServer;
 fn denial(address: &str) -> Denial {
     Denial {
         at: now(),
-        action: "denied.GET /users".to_owned(),
+        action: "denied.user.list".to_owned(),
         actor: None,
         address: Some(address.parse().unwrap()),
         request_id: None,
@@ -62,7 +62,7 @@ fn a_new_minute_of_an_origin_tells_of_the_one_before() {
     assert_eq!(
         told,
         [
-            &json!({ "count": 10, "last": "denied.GET /users" }),
+            &json!({ "count": 10, "last": "denied.user.list" }),
             &json!({})
         ]
     );
@@ -295,30 +295,12 @@ async fn whatever_is_refused_is_told_with_who_and_what() {
     assert_eq!(
         denied(&server).await,
         [
-            json!(["denied.GET /users", "bob", null, "", 403]),
-            json!([
-                "denied.DELETE /flakes/{org}/{project}",
-                "bob",
-                "acme/App",
-                "ACME/app",
-                404
-            ]),
-            json!([
-                "denied.PATCH /flakes/{org}/{project}",
-                "bob",
-                "acme/open",
-                "acme/open",
-                403
-            ]),
-            json!([
-                "denied.DELETE /flakes/{org}/{project}",
-                "bob",
-                null,
-                "no/where",
-                404
-            ]),
-            json!(["denied.GET /whoami", null, null, "", 401]),
-            json!(["denied.GET /whoami", null, null, "", 401]),
+            json!(["denied.user.list", "bob", null, "", 403]),
+            json!(["denied.flake.delete", "bob", "acme/App", "ACME/app", 404]),
+            json!(["denied.flake.update", "bob", "acme/open", "acme/open", 403]),
+            json!(["denied.flake.delete", "bob", null, "no/where", 404]),
+            json!(["denied.token.whoami", null, null, "", 401]),
+            json!(["denied.token.whoami", null, null, "", 401]),
         ]
     );
 }
@@ -398,7 +380,7 @@ async fn noise_elsewhere_keeps_nothing_out_of_an_organisations_log() {
         .map(|event| event.action.as_str())
         .collect();
     assert_eq!(told.len(), A_WINDOW as usize + 1, "{told:?}");
-    assert_eq!(told[0], "denied.DELETE /flakes/{org}/{project}");
+    assert_eq!(told[0], "denied.flake.delete");
     let last = list.events.last().unwrap();
     assert_eq!(
         (last.action.as_str(), last.user.as_deref()),
@@ -406,8 +388,5 @@ async fn noise_elsewhere_keeps_nothing_out_of_an_organisations_log() {
     );
     let detail = last.detail.as_ref().unwrap();
     assert_eq!(detail["count"], json!(5));
-    assert_eq!(
-        detail["last"],
-        json!("denied.PUT /orgs/{org}/members/{user}")
-    );
+    assert_eq!(detail["last"], json!("denied.member.set"));
 }

@@ -23,9 +23,10 @@ use std::time::{Duration, Instant};
 use moka::sync::Cache;
 
 use self::bucket::Rate;
-use crate::access::{Principal, Source};
+use crate::access::Principal;
 use crate::config::Limits;
 use crate::error::ApiError;
+use crate::listen::Source;
 use crate::shares::{Holders, Share, Shares, neighbourhood};
 
 /// Buckets of requests: half a megabyte.

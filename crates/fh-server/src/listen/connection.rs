@@ -5,8 +5,9 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::Body;
+use axum::response::IntoResponse as _;
 use fh_api::{ErrorBody, ErrorCode};
-use http::{Request, Response, Version, header};
+use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
@@ -40,10 +41,14 @@ const FRAME_SIZE: u32 = 128 << 10;
 /// Requests at the same time on one HTTP/2 connection; Nix has at most 25, curl up to 100.
 const CONCURRENT_STREAMS: u32 = 256;
 
-/// Bytes of the headers of a request.
-const HEADER_LIST_SIZE: u32 = 32 << 10;
+/// The most bytes of a request's headers: the longest identity as the password of Basic credentials, in base64, and
+/// what proxies add.
+const LONGEST_HEADERS: usize = 32 << 10;
 
-/// The read buffer of HTTP/1, which is also the limit of a request's headers.
+/// What hyper reads of them in HTTP/2. More than [`LONGEST_HEADERS`], so that longer ones are told so in a sentence.
+const HTTP2_HEADERS: u32 = 64 << 10;
+
+/// The read buffer of HTTP/1, which is what hyper reads of headers there.
 const HTTP1_BUFFER: usize = 128 << 10;
 
 /// How often a connection is looked at while the server is stopping.
@@ -86,7 +91,7 @@ pub(super) fn http_builder(timeouts: &Timeouts) -> auto::Builder<TokioExecutor> 
         .max_send_buf_size(STREAM_SEND_BUFFER)
         .max_frame_size(FRAME_SIZE)
         .max_concurrent_streams(CONCURRENT_STREAMS)
-        .max_header_list_size(HEADER_LIST_SIZE)
+        .max_header_list_size(HTTP2_HEADERS)
         // Finds out that the other end is gone while an answer waits for its window.
         .keep_alive_interval(timeouts.stall / 2)
         .keep_alive_timeout(timeouts.stall / 2);
@@ -193,7 +198,7 @@ async fn say_too_late(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
 /// The whole answer, as HTTP/1.1. Which address was meant may not be known, so it is in the API's form.
 fn too_late() -> serde_json::Result<String> {
     let body = serde_json::to_string(&ErrorBody {
-        code: http::StatusCode::REQUEST_TIMEOUT.as_u16(),
+        code: StatusCode::REQUEST_TIMEOUT.as_u16(),
         error: ErrorCode::Timeout,
         message: "the headers of the request did not arrive in time".to_owned(),
         request_id: None,
@@ -203,6 +208,35 @@ fn too_late() -> serde_json::Result<String> {
         "HTTP/1.1 408 Request Timeout\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\
          cache-control: no-store\r\nconnection: close\r\n\r\n{body}"
     ))
+}
+
+/// Bytes of headers as HTTP/2 counts them (RFC 9113, section 6.5.2): name, value, and 32 for each.
+fn size_of(headers: &HeaderMap) -> usize {
+    headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len() + 32)
+        .sum()
+}
+
+/// The answer to headers that are too long. Which address was meant does not matter: it is in the API's form.
+fn too_long(size: usize, http2: bool) -> Response<Body> {
+    let status = StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE;
+    let body = ErrorBody {
+        code: status.as_u16(),
+        error: ErrorCode::TooLarge,
+        message: format!(
+            "the headers of the request have {size} bytes, and at most {LONGEST_HEADERS} are accepted"
+        ),
+        request_id: None,
+    };
+    let mut response = (status, axum::Json(body)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if !http2 {
+        // Nobody reads a body that may follow.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// One request.
@@ -215,6 +249,11 @@ async fn answer(
 ) -> Result<Response<PacedBody>, std::convert::Infallible> {
     let http2 = request.version() == Version::HTTP_2;
     let running = pace.begin(http2);
+    let size = size_of(request.headers());
+    if size > LONGEST_HEADERS {
+        tracing::debug!(%peer, size, "the headers of a request are too long");
+        return Ok(too_long(size, http2).map(|body| PacedBody::new(body, running)));
+    }
     let waits_for_continue = request.headers().contains_key(header::EXPECT);
     let traffic = Traffic::default();
     let mut request = request.map(|body| {

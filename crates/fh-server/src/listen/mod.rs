@@ -22,6 +22,7 @@ mod pieces;
 mod rate;
 mod service;
 mod socket;
+mod source;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -33,4 +34,5 @@ pub use service::Peer;
 pub(crate) use service::{Service, Serving};
 pub use socket::{BoundAddress, InheritedSocket};
 pub(crate) use socket::{Sockets, probe};
+pub(crate) use source::{Proxies, Source};
 pub(crate) use tls::{Certificates, load_pair};

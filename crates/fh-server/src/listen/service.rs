@@ -17,7 +17,7 @@ use tokio_util::task::TaskTracker;
 use super::body::Bounds;
 use super::connection::{self, Shared};
 use super::socket::{Listener, Socket};
-use super::{Certificates, ListenError, Sockets};
+use super::{Certificates, ListenError, Proxies, Sockets};
 use crate::config::{Limits, Timeouts};
 use crate::shares::{Holders, Share, Shares};
 use crate::telemetry::{Metrics, metrics_routes, observed};
@@ -73,8 +73,9 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     /// How long is waited.
     pub(crate) timeouts: Timeouts,
-    /// Proxies, which speak for many: their connections do not count as those of one address.
-    pub(crate) proxies: Vec<Network>,
+    /// Proxies, which speak for many: their connections do not count as those of one address, and they name
+    /// the client for the log.
+    pub(crate) proxies: Proxies,
     /// Where connections are counted.
     pub(crate) metrics: Metrics,
 }
@@ -120,17 +121,19 @@ impl Serving {
                 cut: cut.clone(),
             })
         };
-        let proxies: Arc<[Network]> = proxies.into();
         let acceptor = certificates
             .as_ref()
             .map(Certificates::acceptor)
             .transpose()?;
         let main = Doors {
-            shared: share(observed(router, metrics.clone()), limits.connections as u64),
+            shared: share(
+                observed(router, metrics.clone(), proxies.clone()),
+                limits.connections as u64,
+            ),
             metrics: metrics.clone(),
             acceptor,
             waiting_room: Shares::of_parts(waiting_room(limits.connections), 0),
-            proxies: Arc::clone(&proxies),
+            proxies: Arc::clone(&proxies.trusted),
             tasks: tasks.clone(),
         };
         let scarcity = stop
@@ -150,7 +153,7 @@ impl Serving {
                 metrics: metrics.clone(),
                 acceptor: None,
                 waiting_room: Shares::of_parts(METRICS_CONNECTIONS, 0),
-                proxies,
+                proxies: proxies.trusted,
                 tasks: tasks.clone(),
             };
             accepting.spawn(accept(doors, socket));

@@ -379,7 +379,11 @@ async fn slices(
     told_to: Option<&Caller>,
     served: Option<usize>,
 ) -> Result<Vec<SliceAccess>, ApiError> {
-    let told = |flake: &FlakeEntry| told_to.map_or(Told::OWN, |caller| Told::to(caller, flake));
+    let told = |flake: &FlakeEntry| {
+        told_to.map_or(Told::OWN, |caller| {
+            Told::to(caller, &flake.name.org, flake.organization_id)
+        })
+    };
     let known: Vec<(FlakeEntry, Told)> = known
         .into_iter()
         .map(|(flake, _)| {
@@ -431,12 +435,12 @@ fn hash_of(state: &AppState, text: &str) -> Result<StorePathHash, ApiError> {
 }
 
 /// How a token narrows what its holder sees; it says nothing of what there is.
-fn narrowed_by(principal: &Principal) -> Vec<String> {
+pub(super) fn narrowed_by(principal: &Principal) -> Vec<String> {
     let scope = &principal.scope;
     let mut sentences = Vec::new();
     if !scope.allows(Permission::Pull) {
         sentences.push(
-            "This token lacks the permission \"pull\": it reads only what everybody may."
+            "This token lacks the permission \"read\": it reads only what everybody may."
                 .to_owned(),
         );
     }

@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use fh_api::{AuditList, FlakeName, FlakePattern};
+use fh_api::{AuditEvent, AuditList, FlakeName, FlakePattern};
 use http::HeaderMap;
 use serde::Deserialize;
 use time::OffsetDateTime;
 use utoipa::IntoParams;
 use uuid::Uuid;
 
+use super::actions::{self, DENIED};
 use super::path::Query;
 use super::table::{Route, get};
 use crate::access::Caller;
@@ -61,7 +62,7 @@ pub(crate) struct AuditQuery {
     user: Option<String>,
     /// Only with the token of this id.
     token: Option<Uuid>,
-    /// Only actions that begin like this.
+    /// Only actions that begin like this; among refusals the `denied.` in front can be left out.
     action: Option<String>,
     /// true: only what was refused; false: only what was done.
     denied: Option<bool>,
@@ -104,6 +105,7 @@ pub(crate) async fn list(
             .database()
             .read(move |connection| audit_log::list(connection, &wanted, after, limit))
             .await?;
+        let events = events.into_iter().map(told).collect();
         let list = AuditList { events, next };
         if !list.events.is_empty() || tokio::time::Instant::now() >= deadline {
             return Ok(Json(list));
@@ -126,6 +128,34 @@ pub(crate) async fn list(
     }
 }
 
+/// An event with the names that its actions have now.
+fn told(mut event: AuditEvent) -> AuditEvent {
+    event.action = actions::named(&event.action);
+    // The last of many that are told as one.
+    let last = event
+        .detail
+        .as_mut()
+        .and_then(|detail| detail.get_mut("last"));
+    if let (true, Some(last)) = (event.denied, last)
+        && let Some(written) = last.as_str()
+    {
+        *last = actions::named(written).into();
+    }
+    event
+}
+
+/// What a filter by an action looks for. Refusals are called `denied.` and what was refused: among refusals that can
+/// be left out.
+fn action_of(query: &AuditQuery) -> Option<String> {
+    let action = query.action.as_deref()?;
+    let is_whole = action.starts_with(DENIED) || DENIED.starts_with(action);
+    Some(if query.denied == Some(true) && !is_whole {
+        format!("{DENIED}{action}")
+    } else {
+        action.to_owned()
+    })
+}
+
 fn bounded(field: &str, value: u64, least: u64, most: u64) -> Result<(), ApiError> {
     if (least..=most).contains(&value) {
         return Ok(());
@@ -141,11 +171,13 @@ fn bounded(field: &str, value: u64, least: u64, most: u64) -> Result<(), ApiErro
 /// 401 for the anonymous, 403 for those who may not read the log, 404 for an organisation that the caller
 /// may not know of, or whose log the token does not reach.
 async fn filter(state: &AppState, caller: &Caller, query: &AuditQuery) -> Result<Filter, ApiError> {
+    let action = action_of(query);
     let asked = Filter {
+        also_actions: action.as_deref().map(actions::former).unwrap_or_default(),
+        action,
         flake: query.flake.as_ref().map(ToString::to_string),
         user: query.user.clone(),
         token: query.token,
-        action: query.action.clone(),
         denied: query.denied,
         since: query.since.map(Timestamp::from),
         until: query.until.map(Timestamp::from),

@@ -1,7 +1,7 @@
 //! Notes in the audit log what was refused: stands around every route of the API.
 //!
 //! Noted are a 403, a 401 to credentials that were there, and a 404 to somebody known who wanted to
-//! change something. Of a request it notes the method, the route's template and the names in the
+//! change something. Of a request it notes what it asked for ([`actions`]) and the names in the
 //! address; never a query, a header or a body, nor a name that looks as if it held a token.
 
 use axum::extract::rejection::RawPathParamsRejection;
@@ -12,12 +12,12 @@ use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use serde_json::json;
 
-use crate::access::Source;
+use super::actions;
 use crate::database::audit::Denial;
 use crate::database::now;
 use crate::denials::ActorSlot;
 use crate::error::request_id;
-use crate::listen::Peer;
+use crate::listen::{Peer, Source};
 use crate::state::AppState;
 
 /// The longest name of an address that is noted, in characters.
@@ -67,7 +67,7 @@ pub(super) async fn note_denied(
             .filter(|name| state.access().knows_organization(name));
         let denial = Denial {
             at: now(),
-            action: format!("denied.{method} {route}"),
+            action: actions::denied(method.as_str(), route),
             actor: actor.cloned(),
             address: source.address,
             request_id: request_id(),

@@ -22,13 +22,13 @@ use zeroize::Zeroizing;
 
 use super::json::read;
 use super::table::{Errors, Route, post};
-use crate::access::Source;
 use crate::bootstrap::sign;
 use crate::clock;
 use crate::database::audit::{self, Actor, Denial, Event};
 use crate::database::tokens::{self, NewToken};
 use crate::database::{Decided, Timestamp, accounts, assertions, now};
 use crate::error::{ApiError, request_id};
+use crate::listen::Source;
 use crate::state::AppState;
 use crate::workload::{
     Admission, Identity, MAX_ORGANIZATIONS, NONCE_LIFETIME, Named, Refusal, Resolved,
@@ -352,6 +352,7 @@ async fn issue(
                     created_at,
                     created_by: Some(account_id),
                     expires_at,
+                    terms: tokens::RenewalTerms::default(),
                 },
             )?;
             let token = tokens::find(transaction, uuid)?.ok_or_else(refused)?;

@@ -331,7 +331,10 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
                 pending: pending || is_hidden,
                 created_at: granted.created_at,
             };
-            Ok::<_, ApiError>(grant.info(&target.name))
+            Ok::<_, ApiError>(GrantInfo {
+                replaced: before.filter(|before| *before != role),
+                ..grant.info(&target.name)
+            })
         })
         .await?;
     Ok(Json(info))

@@ -90,7 +90,7 @@ pub(crate) async fn set(
     let actor = caller.actor()?;
     let at_once = caller.server_administrator().is_ok();
     let wanted: SetMember = json_body(request, state.settings().limits.json_size).await?;
-    let member = state
+    let (member, replaced) = state
         .database()
         .change_access(caller.decided(), move |change| {
             let account = named::account(change, &path.user)?;
@@ -159,10 +159,14 @@ pub(crate) async fn set(
                 None => members::get_invited(change, organization.id, account.id)?,
                 member => member,
             };
-            set.ok_or(ApiError::NotFound)
+            let replaced = before.filter(|before| *before != wanted.role);
+            set.map(|set| (set, replaced)).ok_or(ApiError::NotFound)
         })
         .await?;
-    Ok(Json(member.info()))
+    Ok(Json(MemberInfo {
+        replaced,
+        ..member.info()
+    }))
 }
 
 /// `DELETE /api/v1/orgs/{org}/members/{user}`: takes an account out of the organisation and of its

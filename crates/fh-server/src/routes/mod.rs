@@ -5,6 +5,8 @@
 //! what is not routed is 404, constant to the byte.
 
 mod access;
+mod access_lists;
+mod actions;
 mod again;
 mod audit;
 mod cache;
@@ -31,6 +33,7 @@ pub(crate) mod path;
 mod pushes;
 mod realisation;
 mod reasons;
+mod renewal;
 mod reserved_names;
 mod revocation;
 mod roots;
@@ -147,6 +150,7 @@ fn api() -> Vec<Group> {
         ("Follows", follows::routes()),
         ("Grants", grants::routes()),
         ("Access", access::routes()),
+        ("Lists of access", access_lists::routes()),
         ("Pushes", pushes::routes()),
         ("Tokens", tokens::routes()),
         ("Keys", signing_keys::routes()),

@@ -49,7 +49,8 @@ pub(super) fn routes() -> Vec<Route> {
         get(ORG, "One organisation, for its members", show).answers::<OrganizationInfo>(200),
         patch(
             ORG,
-            "Change who may push to its flakes and whose signatures it trusts, for its owners",
+            "Change who may push to its flakes, whose signatures it trusts and whose tokens may be renewed, for its \
+             owners",
             update,
         )
         .takes::<UpdateOrganization>()
@@ -237,6 +238,11 @@ pub(crate) async fn update(
                 organizations::set_push_rule(change, organization.id, push)?;
                 let from_to = json!({ "from": before.push, "to": push });
                 detail.insert("push".to_owned(), from_to);
+            }
+            if let Some(renewal) = wanted.renewal.filter(|rule| *rule != before.renewal) {
+                organizations::set_renewal_rule(change, organization.id, renewal)?;
+                let from_to = json!({ "from": before.renewal, "to": renewal });
+                detail.insert("renewal".to_owned(), from_to);
             }
             if let Some(keys) = trusted {
                 contests::set_trusted_keys(change, organization.id, &keys)?;

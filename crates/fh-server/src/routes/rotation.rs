@@ -2,7 +2,9 @@
 //!
 //! The new token is minted with the caller's, as any other: it holds no more and lasts no longer than
 //! that one, and ends where that one is revoked, whoever made the former. The former one ends at once or
-//! after a time of grace in which both are good. What came of it stands; to end that, it is revoked.
+//! after a time of grace in which both are good; it cannot be renewed in that time. What came of it stands; to
+//! end that, it is revoked. Where a token replaces itself, its renewals count from the first on; where an
+//! administrator replaces one of another account, they count anew.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -15,7 +17,7 @@ use super::path::IdPath;
 use super::tokens::{asking, descendants_of_caller, lifetime, may_replace, minted, minting_token};
 use crate::access::Caller;
 use crate::database::audit::{self, Event};
-use crate::database::tokens::{self, NewToken};
+use crate::database::tokens::{self, NewToken, RenewalTerms, Token};
 use crate::database::{accounts, now};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -46,11 +48,9 @@ pub(super) async fn rotate(
     }
     let created_at = now().whole_seconds();
     let longest = state.settings().tokens.max_lifetime.as_secs();
-    let usual = former.expires_at.seconds_since(former.created_at);
     let asked = lifetime(wanted.expires_in, longest)?;
-    let expires_at = created_at
-        .plus_seconds(asked.unwrap_or(usual.min(longest)))
-        .min(principal.expires_at);
+    let lasts = asked.unwrap_or(former.lifetime().min(longest));
+    let expires_at = created_at.plus_seconds(lasts).min(principal.expires_at);
     let ends_at = now()
         .plus_seconds(wanted.grace.unwrap_or(0))
         .whole_seconds();
@@ -68,6 +68,10 @@ pub(super) async fn rotate(
             }
             let account = accounts::get(change, former.account_id)?.ok_or(ApiError::NotFound)?;
             let expires_at = expires_at.min(parent.expires_at);
+            let terms = RenewalTerms {
+                lifetime: Some(lasts),
+                ..terms(&former, &parent)
+            };
             let uuid = tokens::insert(
                 change,
                 &NewToken {
@@ -81,6 +85,7 @@ pub(super) async fn rotate(
                     created_at,
                     created_by: Some(actor.account_id),
                     expires_at,
+                    terms,
                 },
             )?;
             if wanted.grace.is_some_and(|grace| grace > 0) {
@@ -108,4 +113,18 @@ pub(super) async fn rotate(
         })
         .await?;
     Ok((StatusCode::CREATED, Json(minted(&state, &token, &account)?)))
+}
+
+/// What the renewals of a token are bound to that replaces another one, by the word of a third.
+fn terms(former: &Token, parent: &Token) -> RenewalTerms {
+    if parent.account_id != former.account_id {
+        return RenewalTerms::default();
+    }
+    if parent.id == former.id {
+        return former.successor_terms();
+    }
+    RenewalTerms {
+        first_at: Some(former.first_at()),
+        ..parent.child_terms(false)
+    }
 }

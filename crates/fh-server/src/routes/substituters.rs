@@ -51,7 +51,7 @@ pub(crate) struct Wanted {
     organizations: Option<String>,
 }
 
-/// Needs no permission: whoever may not pull is told what everybody reads.
+/// Needs no permission: whoever may not read is told what everybody reads.
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,

@@ -1,4 +1,5 @@
-//! Tokens: mint, list, inspect. [`super::revocation`] ends them, [`super::rotation`] replaces them.
+//! Tokens: mint, list, inspect. [`super::revocation`] ends them, [`super::rotation`] replaces them,
+//! [`super::renewal`] makes them last longer.
 //!
 //! A token deals only with tokens that are no wider than itself, of its own account; with those of an
 //! organisation's service accounts deals also who administers the organisation, by a token that
@@ -27,13 +28,13 @@ use super::narrowing::{narrowing, reads};
 use super::path::{IdPath, Query};
 use super::table::{Route, delete, get, post};
 use super::text::line;
-use super::{revocation, rotation};
+use super::{renewal, revocation, rotation};
 use crate::access::{Caller, Principal};
 use crate::bootstrap::sign;
 use crate::config::TokenSettings;
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Event};
-use crate::database::tokens::{self, NewToken, Token};
+use crate::database::tokens::{self, NewToken, RenewalTerms, Token};
 use crate::database::{Timestamp, lineage, now};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -49,6 +50,14 @@ pub(super) fn routes() -> Vec<Route> {
             .takes::<CreateToken>()
             .answers::<MintedToken>(201)
             .refuses(&[404, 422]),
+        post(
+            "/tokens/renew",
+            "Renew the token that asks: a new one that may do the same and lasts longer. The one that asks stays \
+             valid until its end",
+            renewal::renew,
+        )
+        .answers::<MintedToken>(201)
+        .refuses(&[409]),
         get(TOKEN, "The details of a token", show).answers::<TokenInfo>(200),
         delete(
             TOKEN,
@@ -169,6 +178,7 @@ pub(crate) async fn mint(
         &state.settings().tokens,
     )?;
     let parent = minting_token(principal)?;
+    let renewable = wanted.renewable;
     let actor = caller.actor()?;
     let most = state.settings().limits.tokens;
     let (token, account) = state
@@ -195,6 +205,12 @@ pub(crate) async fn mint(
                     created_at,
                     created_by: Some(actor.account_id),
                     expires_at,
+                    // What is made for another account stands by itself.
+                    terms: if own {
+                        parent.child_terms(renewable)
+                    } else {
+                        RenewalTerms::default()
+                    },
                 },
             )?;
             let token = tokens::find(transaction, uuid)?.ok_or(ApiError::NotFound)?;
@@ -246,7 +262,7 @@ pub(super) fn minted(
 }
 
 /// Whether an account may have another token.
-fn room_for_one_more(
+pub(super) fn room_for_one_more(
     connection: &Connection,
     account: &Account,
     most: u32,

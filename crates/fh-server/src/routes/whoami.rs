@@ -1,12 +1,15 @@
 //! `GET /api/v1/whoami`: the caller as the server sees it.
 
 use axum::Json;
+use axum::extract::State;
 use fh_api::Whoami;
 
+use super::renewal;
 use super::table::{Route, get};
 use crate::access::Caller;
 use crate::database::tokens::texts;
 use crate::error::ApiError;
+use crate::state::AppState;
 
 /// Who the caller is.
 pub(super) fn routes() -> Vec<Route> {
@@ -14,8 +17,15 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Needs a token, and no permission: a token may always be asked what it is.
-pub(crate) async fn show(caller: Caller) -> Result<Json<Whoami>, ApiError> {
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+) -> Result<Json<Whoami>, ApiError> {
     let principal = caller.principal()?;
+    let renewable_until = match &principal.token {
+        Some(token) => renewal::renewable_until(&state, token.uuid).await?,
+        None => None,
+    };
     Ok(Json(Whoami {
         user: principal.name.clone(),
         kind: principal.kind,
@@ -35,5 +45,6 @@ pub(crate) async fn show(caller: Caller) -> Result<Json<Whoami>, ApiError> {
             .as_ref()
             .map(|workload| workload.info.clone()),
         expires_at: principal.expires_at.to_date_time(),
+        renewable_until,
     }))
 }

@@ -6,7 +6,8 @@
 //! answer's last byte ─┴─▶ access line + metrics
 //! ```
 //!
-//! What is never written: query strings, headers, bodies, tokens. A path is written only where a
+//! The line names the client's address, as it counts everywhere else: a trusted proxy's word for it, else the
+//! peer's. What is never written: query strings, headers as they came, bodies, tokens. A path is written only where a
 //! route knew it, and then without whatever looks like a token. Metrics carry no label that a client
 //! can choose: routes are templates, methods and results are from fixed lists.
 //!
@@ -42,7 +43,7 @@ pub(crate) use self::record::{PrincipalSlot, Traffic};
 use self::record::{Record, RecordedBody, known_method, readable_path};
 use crate::clock;
 use crate::error::{ApiError, REQUEST_ID, within_request};
-use crate::listen::Peer;
+use crate::listen::{Peer, Proxies, Source};
 use crate::shares::for_somebody;
 
 /// Longest request id taken from a proxy.
@@ -52,10 +53,10 @@ const MAX_REQUEST_ID: usize = 64;
 const METRICS_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
 
 /// Puts everything of this module around the routes.
-pub(crate) fn observed(routes: Router, metrics: Metrics) -> Router {
+pub(crate) fn observed(routes: Router, metrics: Metrics, proxies: Proxies) -> Router {
     routes
         // One layer for all of it: each further one costs an allocation or two a request.
-        .layer(from_fn_with_state(metrics, observe))
+        .layer(from_fn_with_state((metrics, proxies), observe))
 }
 
 /// The routes of the metrics address.
@@ -78,15 +79,22 @@ pub(crate) fn rendered(metrics: &Metrics) -> Response {
     response
 }
 
-async fn observe(State(metrics): State<Metrics>, mut request: Request, next: Next) -> Response {
+async fn observe(
+    State((metrics, proxies)): State<(Metrics, Proxies)>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let started = Instant::now();
     let id = request_id(&request);
     let principal = PrincipalSlot::default();
     let route = request.extensions().get::<MatchedPath>().cloned();
+    let peer = request.extensions().get::<Peer>();
+    let source = Source::behind(&proxies, peer, request.headers());
     let record = Record {
         path: route.as_ref().map(|_| readable_path(request.uri().path())),
         route,
         method: known_method(request.method()),
+        client: source.address,
         request_id: id.clone(),
         principal: principal.clone(),
         traffic: request

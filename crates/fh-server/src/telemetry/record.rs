@@ -1,6 +1,7 @@
 //! One request in the access log and in the metrics: written when the last byte of the answer was
 //! handed over, or when the client went away.
 
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -57,6 +58,8 @@ pub(super) struct Record {
     /// The template; none where no route took the request.
     pub(super) route: Option<MatchedPath>,
     pub(super) path: Option<String>,
+    /// The client's address; none where it is not known.
+    pub(super) client: Option<IpAddr>,
     pub(super) request_id: HeaderValue,
     pub(super) principal: PrincipalSlot,
     pub(super) traffic: Traffic,
@@ -96,6 +99,7 @@ impl Drop for Record {
             received,
             sent = self.sent,
             principal = self.principal.name(),
+            client = self.client.map(tracing::field::display),
             request_id = super::readable(&self.request_id),
             "request"
         );

@@ -10,6 +10,7 @@ use tower::ServiceExt as _;
 use tracing_subscriber::fmt::MakeWriter;
 
 use super::*;
+use crate::config::ProxyHeader;
 
 /// Log lines of one test.
 #[derive(Clone, Default)]
@@ -69,8 +70,24 @@ async fn panic() -> Response {
     panic!("secret of the panic")
 }
 
+/// Proxies of the network 10.0.0.0/8, which name clients in this header.
+fn proxies(header: ProxyHeader) -> Proxies {
+    Proxies {
+        trusted: Arc::new(["10.0.0.0/8".parse().unwrap()]),
+        header,
+    }
+}
+
 /// Sends a request through the layers; the answer with its body, and what was logged.
 async fn exchange(metrics: &Metrics, request: Request) -> (http::response::Parts, String, Log) {
+    exchange_behind(proxies(ProxyHeader::XForwardedFor), metrics, request).await
+}
+
+async fn exchange_behind(
+    proxies: Proxies,
+    metrics: &Metrics,
+    request: Request,
+) -> (http::response::Parts, String, Log) {
     let log = Log::default();
     let subscriber = tracing_subscriber::fmt()
         .json()
@@ -78,7 +95,7 @@ async fn exchange(metrics: &Metrics, request: Request) -> (http::response::Parts
         .with_writer(log.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let response = observed(routes(), metrics.clone())
+    let response = observed(routes(), metrics.clone(), proxies)
         .oneshot(request)
         .await
         .unwrap();
@@ -122,6 +139,100 @@ async fn one_line_a_request_with_what_was_asked_for() {
     );
     assert!(line["duration_ms"].is_number());
     assert!(!log.text().contains("hunter2"));
+}
+
+/// As it counts for limits, tokens and the audit log: nobody but a trusted proxy can name the client, and a
+/// refused or unknown request has its address too.
+#[tokio::test]
+async fn the_line_has_the_client_s_address() {
+    let tcp = |address: &str| Some(Peer::Tcp(address.parse().unwrap()));
+    let x = (ProxyHeader::XForwardedFor, "x-forwarded-for");
+    let rfc = (ProxyHeader::Forwarded, "forwarded");
+    for (peer, (header, name), value, path, client) in [
+        (tcp("192.0.2.1:80"), x, None, "/known", Some("192.0.2.1")),
+        (tcp("192.0.2.1:80"), x, None, "/nowhere", Some("192.0.2.1")),
+        (tcp("192.0.2.1:80"), x, None, "/panic", Some("192.0.2.1")),
+        (
+            tcp("[2001:db8::1]:80"),
+            x,
+            None,
+            "/known",
+            Some("2001:db8::1"),
+        ),
+        (
+            tcp("[::ffff:192.0.2.1]:80"),
+            x,
+            None,
+            "/known",
+            Some("192.0.2.1"),
+        ),
+        // Who is not a trusted proxy is not believed.
+        (
+            tcp("192.0.2.1:80"),
+            x,
+            Some("203.0.113.9"),
+            "/known",
+            Some("192.0.2.1"),
+        ),
+        (
+            tcp("10.0.0.1:80"),
+            x,
+            Some("203.0.113.9"),
+            "/known",
+            Some("203.0.113.9"),
+        ),
+        (
+            tcp("10.0.0.1:80"),
+            x,
+            Some("1.1.1.1, 203.0.113.9"),
+            "/known",
+            Some("203.0.113.9"),
+        ),
+        (tcp("10.0.0.1:80"), x, None, "/known", Some("10.0.0.1")),
+        (
+            tcp("10.0.0.1:80"),
+            rfc,
+            Some("for=\"[2001:db8::2]:9\""),
+            "/known",
+            Some("2001:db8::2"),
+        ),
+        // The header that the settings do not name comes from the client.
+        (
+            tcp("10.0.0.1:80"),
+            (rfc.0, x.1),
+            Some("203.0.113.9"),
+            "/known",
+            Some("10.0.0.1"),
+        ),
+        // Nothing that was sent goes into the line but an address.
+        (tcp("10.0.0.1:80"), x, Some("hunter2"), "/known", None),
+        (
+            Some(Peer::Unix),
+            x,
+            Some("203.0.113.9"),
+            "/known",
+            Some("203.0.113.9"),
+        ),
+        (Some(Peer::Unix), x, None, "/known", None),
+        (None, x, Some("203.0.113.9"), "/known", None),
+    ] {
+        let mut request = request(path);
+        if let Some(peer) = peer {
+            request.extensions_mut().insert(peer);
+        }
+        if let Some(value) = value {
+            let value = HeaderValue::from_static(value);
+            request.headers_mut().insert(name, value);
+        }
+        let (.., log) = exchange_behind(proxies(header), &Metrics::new(), request).await;
+        let lines = log.lines();
+        let line = lines
+            .iter()
+            .find(|line| line["target"] == "fh_server::access");
+        let logged = line.unwrap().get("client").and_then(Value::as_str);
+        assert_eq!(logged, client, "{peer:?} {name}: {value:?}");
+        assert!(!log.text().contains("hunter2"), "{}", log.text());
+    }
 }
 
 #[tokio::test]
@@ -223,7 +334,8 @@ async fn an_answer_that_nobody_waited_for_is_recorded() {
         .with_writer(log.clone());
     let _guard = tracing::subscriber::set_default(subscriber.finish());
     let hanging = Router::new().route("/hang", get(async || std::future::pending::<()>().await));
-    let call = observed(hanging, metrics.clone()).oneshot(request("/hang"));
+    let proxies = proxies(ProxyHeader::XForwardedFor);
+    let call = observed(hanging, metrics.clone(), proxies).oneshot(request("/hang"));
     assert!(
         tokio::time::timeout(Duration::from_millis(50), call)
             .await

@@ -50,12 +50,12 @@ use self::issuers::{Issuers, Pace};
 pub(crate) use self::nonce::LIFETIME as NONCE_LIFETIME;
 use self::nonce::Nonces;
 pub(crate) use self::reach::Reach;
-use crate::access::Source;
 use crate::config::{DefaultOrganization, WorkloadSettings};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::trust::{self, TrustPolicy};
 use crate::database::{AccessChange, Database, DatabaseError, Decided, roots};
 use crate::error::{ApiError, chain};
+use crate::listen::Source;
 
 /// What everybody hears whom no policy lets in, whatever the reason.
 const REFUSED: &str = "this server does not trust the workload identity that was shown: its issuer, its \

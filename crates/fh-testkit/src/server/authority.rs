@@ -66,16 +66,33 @@ impl Authority {
     /// When a key cannot be made, or a file not be written.
     pub fn issue_into(&self, directory: &Path) -> Result<TlsFiles> {
         let (certificate, key) = self.issue()?;
-        let files = TlsFiles {
-            certificate: directory.join("certificate.pem"),
-            key: directory.join("key.pem"),
-        };
-        for (path, text) in [(&files.certificate, certificate), (&files.key, key)] {
-            // Replaced at once, so that nobody reads half a file.
-            let scratch = tempfile::NamedTempFile::new_in(directory)?;
-            std::fs::write(scratch.path(), text)?;
-            scratch.persist(path)?;
-        }
-        Ok(files)
+        write_into(directory, certificate, key)
     }
+}
+
+/// Writes a self-signed certificate for loopback and its key into a directory, in the form in which `openssl req
+/// -x509` makes it: marked as that of an authority.
+///
+/// # Errors
+/// When a key cannot be made, or a file not be written.
+pub fn self_signed_into(directory: &Path) -> Result<TlsFiles> {
+    let mut params = CertificateParams::new(NAMES.map(str::to_owned).to_vec())?;
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let key = KeyPair::generate()?;
+    let certificate = params.self_signed(&key)?;
+    write_into(directory, certificate.pem(), key.serialize_pem())
+}
+
+fn write_into(directory: &Path, certificate: String, key: String) -> Result<TlsFiles> {
+    let files = TlsFiles {
+        certificate: directory.join("certificate.pem"),
+        key: directory.join("key.pem"),
+    };
+    for (path, text) in [(&files.certificate, certificate), (&files.key, key)] {
+        // Replaced at once, so that nobody reads half a file.
+        let scratch = tempfile::NamedTempFile::new_in(directory)?;
+        std::fs::write(scratch.path(), text)?;
+        scratch.persist(path)?;
+    }
+    Ok(files)
 }

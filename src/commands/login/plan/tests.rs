@@ -5,6 +5,7 @@ use fh_client::ServerKind;
 use super::super::site::Line;
 use super::*;
 use crate::setup::Files;
+use crate::setup::keeper::Determinate;
 
 const CONF: &str = "/home/me/.config/nix/nix.conf";
 const NETRC: &str = "/home/me/.config/nix/netrc";
@@ -17,8 +18,14 @@ fn machine(scope: Scope, daemon: Daemon, files: Files) -> Machine {
             path: CONF.into(),
             included_by: None,
         },
+        variable: None,
         default_netrc: NETRC.into(),
         system_netrc: "/etc/nix/netrc".into(),
+        determinate: Determinate {
+            netrc: "/nix/var/determinate/netrc".into(),
+            config: "/etc/determinate/config.json".into(),
+        },
+        config_is_generated: false,
         config: "/home/me/.config/fh/config.toml".into(),
         ledger: "/home/me/.config/fh/ledger.json".into(),
         daemon,
@@ -67,9 +74,11 @@ fn planned_for(
         reading,
         user: Some("me"),
         token: &token,
+        former: None,
         netrc: true,
         nix_conf: true,
         store: None,
+        ca_file: None,
     };
     let keeping = keeping(&wanted, machine, |entry| {
         Path::new("/home/me/.config/fh/tokens").join(&entry.name)
@@ -218,6 +227,170 @@ fn a_daemon_that_does_not_trust_gets_only_what_it_heeds() {
     );
 }
 
+/// A machine where NIX_CONFIG is set.
+fn machine_with(scope: Scope, daemon: Daemon, files: Files, variable: &str) -> Machine {
+    let parsed = NixConf::parse_variable(variable.as_bytes(), &mut |_| Ok(None));
+    Machine {
+        variable: Some(parsed.unwrap()),
+        ..machine(scope, daemon, files)
+    }
+}
+
+#[test]
+fn the_netrc_that_nix_config_names_gets_the_token() {
+    let named = "netrc-file = /ci/netrc";
+    for (scope, conf, variable, netrcs, names_default) in [
+        (Scope::User, "", named, &["/ci/netrc"][..], false),
+        (
+            Scope::User,
+            "netrc-file = /a/netrc\n",
+            "cores = 1\nnetrc-file = /ci/netrc # c",
+            &["/ci/netrc"],
+            false,
+        ),
+        (
+            Scope::User,
+            "netrc-file = /a/netrc\n",
+            "extra-substituters = https://b.org",
+            &["/a/netrc"],
+            false,
+        ),
+        (
+            Scope::User,
+            "",
+            "access-tokens = github.com=x",
+            &[NETRC],
+            true,
+        ),
+        // The machine's serves the daemon and others, who do not have the variable.
+        (Scope::System, "", named, &[NETRC, "/ci/netrc"], false),
+        (
+            Scope::System,
+            "netrc-file = /ci/netrc\n",
+            named,
+            &["/ci/netrc"],
+            false,
+        ),
+        (Scope::System, "", "cores = 1", &[NETRC], false),
+    ] {
+        let files = Files::default().with(CONF, conf, 0o644);
+        let machine = machine_with(scope, Daemon::None, files, variable);
+        let plan = planned(&machine, "fh1_x").unwrap();
+        let changes = plan.changes.files.iter();
+        let written = changes.filter(|change| change.kind == "netrc" && change.is_new());
+        let written: Vec<&Path> = written.map(|change| change.path.as_path()).collect();
+        let expected: Vec<&Path> = netrcs.iter().map(Path::new).collect();
+        assert_eq!(written, expected, "{scope:?} {variable}");
+        let conf = after(&plan, "nix.conf").unwrap();
+        let line = format!("netrc-file = {NETRC}\n");
+        assert_eq!(
+            conf.contains(&line),
+            names_default,
+            "{scope:?} {variable}: {conf}"
+        );
+        // What the variable says may not be there the next time.
+        assert!(
+            conf.contains("extra-substituters = https://a.org\n"),
+            "{conf}"
+        );
+        assert_eq!(plan.netrc_lines.len(), 1, "{:?}", plan.netrc_lines.len());
+    }
+}
+
+#[test]
+fn what_nix_config_replaces_is_refused_or_said() {
+    let (substituters, keys) = ("substituters", "trusted-public-keys");
+    let (user, system) = (Scope::User, Scope::System);
+    for (scope, daemon, variable, replaced) in [
+        (
+            user,
+            Daemon::None,
+            "substituters = https://b.org",
+            Some(substituters),
+        ),
+        (
+            user,
+            Daemon::Trusting,
+            "cores = 1\nbinary-caches =",
+            Some(substituters),
+        ),
+        (
+            user,
+            Daemon::Distrusting,
+            "substituters = https://b.org",
+            Some(substituters),
+        ),
+        (user, Daemon::None, "trusted-public-keys = b:x", Some(keys)),
+        // Such a daemon has the machine's keys.
+        (user, Daemon::Distrusting, "trusted-public-keys = b:x", None),
+        (
+            user,
+            Daemon::None,
+            "extra-substituters = https://b.org\nextra-trusted-public-keys = b:x",
+            None,
+        ),
+        (
+            user,
+            Daemon::None,
+            "substituters = https://b.org https://A.org:443/\ntrusted-public-keys = k:new",
+            None,
+        ),
+        (
+            user,
+            Daemon::None,
+            "substituters =\nextra-binary-caches = https://a.org",
+            None,
+        ),
+        (
+            system,
+            Daemon::None,
+            "substituters = https://b.org",
+            Some(substituters),
+        ),
+        (
+            system,
+            Daemon::None,
+            "binary-cache-public-keys = b:x",
+            Some(keys),
+        ),
+    ] {
+        let machine = machine_with(scope, daemon, Files::default(), variable);
+        let case = format!("{scope:?} {daemon:?} {variable}");
+        match (planned(&machine, "fh1_x"), replaced) {
+            (Ok(plan), None) => assert!(plan.warnings.is_empty(), "{case}: {:?}", plan.warnings),
+            (Ok(plan), Some(name)) => {
+                assert_eq!(scope, system, "{case}");
+                let words = format!("NIX_CONFIG sets `{name}` at line 1");
+                assert!(
+                    plan.warnings[0].contains(&words),
+                    "{case}: {:?}",
+                    plan.warnings
+                );
+                assert!(
+                    after(&plan, "nix.conf").unwrap().contains("https://a.org"),
+                    "{case}"
+                );
+            }
+            (Err(error), Some(name)) => {
+                assert_eq!(scope, user, "{case}");
+                let said = error.to_text();
+                for words in [
+                    format!(
+                        "what is added to {name} would have no effect: NIX_CONFIG sets it at line "
+                    ),
+                    format!(
+                        "Write `extra-{name} = …` there in place of `{name} = …`, or unset NIX_CONFIG."
+                    ),
+                    "Nothing was changed.".to_owned(),
+                ] {
+                    assert!(said.contains(&words), "{case}: {said}");
+                }
+            }
+            (Err(error), None) => panic!("{case}: {}", error.to_text()),
+        }
+    }
+}
+
 #[test]
 fn only_tokens_are_replaced() {
     for (password, replaced) in [
@@ -255,6 +428,63 @@ fn a_generated_nix_conf_gets_a_snippet_and_no_change() {
         )
     );
     assert!(after(&plan, "netrc").unwrap().contains("fh1_x"));
+
+    // Offline nobody has told the keys: what the configuration has to say is named, unless it does.
+    let mut unasked = site().unwrap();
+    (unasked.substituter, unasked.public_keys) = (None, Vec::new());
+    for (conf, told) in [
+        ("", true),
+        ("substituters = https://a.org.evil\n", true),
+        ("substituters = https://b.org https://a.org\n", false),
+        (
+            "extra-substituters = https://a.org/cache/acme?priority=1\n",
+            false,
+        ),
+    ] {
+        machine.files = Files::default().with(CONF, conf, 0o644);
+        let plan = planned_for(&unasked, None, &machine, "fh1_x").unwrap();
+        assert_eq!(plan.snippet, None);
+        assert!(after(&plan, "netrc").unwrap().contains("fh1_x"));
+        let warnings = plan.warnings.join("");
+        assert_eq!(
+            warnings.contains("`nix.settings`"),
+            told,
+            "{conf}: {warnings}"
+        );
+    }
+}
+
+#[test]
+fn a_netrc_of_somebody_else_is_left_and_missed_only_where_it_lacks_the_token() {
+    const KEPT: &str = "/nix/var/determinate/netrc";
+    const SECRET: &str = "/run/secrets/fh-test/netrc";
+    let ours = "machine a.org login me password fh1_x\n";
+    let other = "machine a.org login me password fh1_y\n";
+    for (netrc, text, is_missed) in [
+        (KEPT, "", true),
+        (KEPT, ours, false),
+        (KEPT, other, true),
+        (SECRET, "", true),
+        (SECRET, ours, false),
+        (SECRET, "machine \"", true),
+    ] {
+        let conf = format!("netrc-file = {netrc}\n");
+        let files = Files::default()
+            .with(CONF, &conf, 0o644)
+            .with(netrc, text, 0o640);
+        let plan = planned(&machine(Scope::User, Daemon::None, files), "fh1_x").unwrap();
+        let case = format!("{netrc} {text}");
+        assert!(
+            plan.changes
+                .files
+                .iter()
+                .all(|change| change.kind != "netrc"),
+            "{case}"
+        );
+        assert_eq!(plan.netrc_lines.len(), 1, "{case}");
+        let is_said = plan.netrc_of_machine.is_some() || !plan.warnings.is_empty();
+        assert_eq!(is_said, is_missed, "{case}: {:?}", plan.warnings);
+    }
 }
 
 #[test]

@@ -78,7 +78,7 @@ pub(super) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
         return Err(CommandError::usage("there is no command to run")
             .hint("Give it after `--`: `fh push ORG/PROJECT --watch-exec -- nix build .#app`"));
     }
-    let destination = Destination::resolve(arguments, context)?;
+    let (destination, soon) = Destination::resolve(arguments, context)?;
     let tools = super::silent_tools(arguments, context)?;
     let cannot_start = |error: std::io::Error| {
         CommandError::new(Status::Failed, error).context("cannot start watching")
@@ -114,6 +114,9 @@ pub(super) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
         session.run(watch, pusher, opened).await
     });
     runtime.shutdown_timeout(SHUTDOWN);
+    if let (Ok(_), Some(soon)) = (&result, soon) {
+        soon.warn(context);
+    }
     result
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::super::binding::{Binds, table};
+use super::super::binding::{Binds, may_be_list, table};
 use super::super::{Condition, usual_issuer};
 use super::*;
 
@@ -522,6 +522,117 @@ fn worlds() -> Vec<World> {
     ]
 }
 
+#[test]
+fn one_member_of_a_list_will_do_but_not_where_the_claim_tells_the_tenant() {
+    let own = json!({ "claim": "project_path", "equals": "acme/app" });
+    let mail = json!({ "claim": "email", "equals": "a@acme.example" });
+    let verified = json!({ "claim": "email_verified", "equals": "true" });
+    let member = json!({ "claim": "groups", "equals": "infra" });
+    let pointer = json!({ "claim": "/org/groups", "equals": "infra" });
+    let direct = json!({ "claim": "groups_direct", "glob": "acme/*" });
+    for (provider, conditions, identity, is_let_in) in [
+        (
+            Provider::Oidc,
+            json!([member]),
+            json!({ "groups": ["all", "infra"] }),
+            true,
+        ),
+        (
+            Provider::Oidc,
+            json!([member]),
+            json!({ "groups": "infra" }),
+            true,
+        ),
+        (
+            Provider::Oidc,
+            json!([member]),
+            json!({ "groups": ["all"] }),
+            false,
+        ),
+        (
+            Provider::Oidc,
+            json!([member]),
+            json!({ "groups": [["infra"], { "infra": "infra" }] }),
+            false,
+        ),
+        (
+            Provider::Oidc,
+            json!([pointer]),
+            json!({ "org": { "groups": ["infra"] } }),
+            true,
+        ),
+        (
+            Provider::Oidc,
+            json!([{ "claim": "team", "one_of": ["a", "b"] }]),
+            json!({ "team": ["c", "b"] }),
+            true,
+        ),
+        (
+            Provider::Gitlab,
+            json!([own, direct]),
+            json!({ "project_path": "acme/app", "groups_direct": ["x", "acme/ops"] }),
+            true,
+        ),
+        (
+            Provider::Gitlab,
+            json!([own, direct]),
+            json!({ "project_path": "acme/app", "groups_direct": ["x", "acme"] }),
+            false,
+        ),
+        // What tells the tenant is one text.
+        (
+            Provider::Gitlab,
+            json!([own]),
+            json!({ "project_path": ["acme/app"] }),
+            false,
+        ),
+        (
+            Provider::Oidc,
+            json!([{ "claim": "/sub", "equals": "a" }]),
+            json!({ "sub": ["evil", "a"] }),
+            false,
+        ),
+        (
+            Provider::Oidc,
+            json!([mail, verified]),
+            json!({ "email": ["evil@x.example", "a@acme.example"], "email_verified": true }),
+            false,
+        ),
+        (
+            Provider::Oidc,
+            json!([mail, verified]),
+            json!({ "email": "a@acme.example", "email_verified": [false, true] }),
+            false,
+        ),
+    ] {
+        let world = world(provider, identity, json!([]));
+        let policy = policy(provider, conditions.clone()).unwrap();
+        let verdict = policy.examine(&world.mine, &[OWN]);
+        assert_eq!(
+            verdict.role.is_some(),
+            is_let_in,
+            "{conditions} {:?}: {:?}",
+            world.mine,
+            verdict.failures
+        );
+    }
+    for provider in PROVIDERS {
+        for (claim, binds) in table(provider) {
+            let condition = json!({ "claim": claim, "equals": "x" });
+            let condition = Condition::new(&serde_json::from_value(condition).unwrap()).unwrap();
+            let is_partner = table(provider)
+                .iter()
+                .any(|(_, binds)| matches!(binds, Binds::FixedWith(other, _) if other == claim));
+            let tells = !matches!(binds, Binds::Narrows) || is_partner;
+            assert_eq!(
+                may_be_list(provider, &condition),
+                !tells,
+                "{provider} {claim}"
+            );
+        }
+    }
+}
+
 /// Every claim that is a text or a list of texts, as a pointer.
 fn leaves(value: &Value, path: &str, found: &mut Vec<(String, Value)>) {
     match value {
@@ -545,7 +656,11 @@ fn condition(leaf: &(String, Value), pointer: bool, masks: &[(usize, usize, usiz
         &plain
     };
     let text = match value {
-        Value::Array(items) => return json!({ "claim": claim, "all_of": [items[0]] }),
+        Value::Array(items) if masks.len() == 2 => {
+            return json!({ "claim": claim, "all_of": [items[0]] });
+        }
+        // One member will do.
+        Value::Array(items) => items[0].as_str().unwrap().to_owned(),
         Value::String(text) => text.clone(),
         other => other.to_string(),
     };

@@ -192,7 +192,7 @@ pub(super) async fn instance(
 fn secret(text: &SecretString) -> Result<HeaderValue> {
     let mut value =
         HeaderValue::try_from(text.expose_secret()).map_err(|_| Error::InvalidToken {
-            reason: "it cannot be sent in a header",
+            reason: "it cannot be sent in a header".into(),
         })?;
     value.set_sensitive(true);
     Ok(value)

@@ -19,7 +19,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{BoundAddress, Certificates, Service, Serving, Sockets, body_failure};
+use super::{BoundAddress, Certificates, Proxies, Service, Serving, Sockets, body_failure};
 use crate::config::Settings;
 use crate::telemetry::Metrics;
 
@@ -78,7 +78,7 @@ fn start(
         certificates,
         limits: settings.limits,
         timeouts: settings.timeouts,
-        proxies: settings.trusted_proxies.clone(),
+        proxies: Proxies::of(settings),
         metrics: Metrics::new(),
     };
     Listening {

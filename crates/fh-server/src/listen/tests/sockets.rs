@@ -204,6 +204,52 @@ async fn http_2_with_prior_knowledge_and_http_1() {
 }
 
 #[tokio::test]
+async fn an_identity_fits_into_the_headers_and_more_is_told_its_size() {
+    let server = listening(|_| {});
+    let http2 = reqwest::Client::builder()
+        .http2_prior_knowledge()
+        .build()
+        .unwrap();
+    let one = |length: usize| vec![("authorization".to_owned(), "x".repeat(length))];
+    let many = |count: usize, length: usize| {
+        let names = (0..count).map(|number| format!("x-{number}"));
+        names.map(|name| (name, "x".repeat(length))).collect()
+    };
+    for (client, version) in [(reqwest::Client::new(), "HTTP/1.1"), (http2, "HTTP/2.0")] {
+        for (what, headers, accepted) in [
+            ("an identity", one("Bearer ".len() + (16 << 10)), true),
+            ("the same as Basic", one((16 << 10) * 4 / 3 + 20), true),
+            ("many", many(60, 300), true),
+            ("one that is too long", one(40 << 10), false),
+            ("many that are too long", many(10, 4 << 10), false),
+            ("just too long", one(32 << 10), false),
+        ] {
+            let mut request = client.get(server.url("/version"));
+            for (name, value) in &headers {
+                request = request.header(name, value);
+            }
+            let answer = soon(request.send()).await.unwrap();
+            let status = answer.status().as_u16();
+            let body = answer.text().await.unwrap();
+            if accepted {
+                assert_eq!((status, body.as_str()), (200, version), "{what}");
+                continue;
+            }
+            assert_eq!(status, 431, "{what} {version}");
+            let body: fh_api::ErrorBody = serde_json::from_str(&body).unwrap();
+            assert!(
+                body.message.ends_with("at most 32768 are accepted"),
+                "{body:?}"
+            );
+        }
+        // The next request is served as if there had been none.
+        let after = client.get(server.url("/hello")).send().await.unwrap();
+        assert_eq!(after.text().await.unwrap(), "hello");
+    }
+    server.stop().await;
+}
+
+#[tokio::test]
 async fn a_panic_is_an_answer_and_the_connection_goes_on() {
     let server = listening(|_| {});
     let mut stream = server.connect().await;

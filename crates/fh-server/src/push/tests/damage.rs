@@ -10,7 +10,7 @@ use futures_util::StreamExt as _;
 use super::{Item, Scene, batch_body, noise, request, statuses};
 use crate::database::slices;
 use crate::integrity::{Damage, Opened};
-use crate::listen::{Service, Serving, Sockets};
+use crate::listen::{Proxies, Service, Serving, Sockets};
 use crate::routes;
 use crate::storage::NoObject;
 
@@ -42,7 +42,7 @@ impl Online {
             certificates: None,
             limits: settings.limits,
             timeouts: settings.timeouts,
-            proxies: Vec::new(),
+            proxies: Proxies::of(&settings),
             metrics: state.metrics().clone(),
         };
         Self {

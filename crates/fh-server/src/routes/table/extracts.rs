@@ -6,7 +6,8 @@ use http::HeaderMap;
 use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
-use crate::access::{Caller, Source};
+use crate::access::Caller;
+use crate::listen::Source;
 use crate::routes::path::Query;
 use crate::state::AppState;
 

@@ -330,7 +330,7 @@ async fn a_user_learns_by_what_they_read_and_nothing_of_what_they_cannot() {
     let narrowed = why(&scene, &no_pull, item.hash()).await;
     assert_eq!(
         narrowed.narrowed_by,
-        ["This token lacks the permission \"pull\": it reads only what everybody may."]
+        ["This token lacks the permission \"read\": it reads only what everybody may."]
     );
     // One that may not manage asks for nobody else, whoever its account is.
     let pull = server.narrow(&scene.ann, &["pull"], &["*"]).await;

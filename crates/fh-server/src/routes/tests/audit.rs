@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use fh_api::{AuditEvent, AuditList};
+use http::Method;
 use serde_json::json;
 
-use crate::database::Decided;
+use crate::database::audit::{self, Denial};
+use crate::database::{Decided, now};
 use crate::testing::TestServer;
 
 async fn events(server: &TestServer, query: &str, token: &str) -> Vec<AuditEvent> {
@@ -268,4 +270,102 @@ async fn no_secret_gets_into_the_log() {
         assert!(!dump.contains(&secret), "{dump}");
     }
     assert!(!dump.contains(fh_api::TOKEN_PREFIX), "{dump}");
+}
+
+/// Who filters for what was done finds what was refused by the same words, whenever it was written down.
+#[tokio::test]
+async fn refusals_are_told_by_the_names_of_what_was_refused() {
+    let (server, _, bob) = scene().await;
+    let role = json!({ "role": "read" });
+    for (method, path, body, action) in [
+        (
+            Method::PUT,
+            "/flakes/acme/app/grants/bob",
+            role.clone(),
+            "grant.set",
+        ),
+        (Method::PUT, "/orgs/acme/members/bob", role, "member.set"),
+        (
+            Method::DELETE,
+            "/orgs/acme/teams/ops/members/bob",
+            json!(null),
+            "team.remove",
+        ),
+        (Method::GET, "/orgs/acme/access", json!(null), "access.list"),
+        (Method::POST, "/keys/rotate", json!({}), "key.rotate"),
+        (Method::GET, "/users", json!(null), "user.list"),
+        // Of a pattern that ends in the same words as another.
+        (
+            Method::POST,
+            "/orgs/acme/keys/rotate",
+            json!({}),
+            "key.rotate",
+        ),
+    ] {
+        let path = format!("/api/v1{path}");
+        let refused = server.call(method, &path, &bob, Some(body)).await;
+        refused.expect(403);
+        server.state.denials().flush(true).await.unwrap();
+        let told = events(&server, "?denied=true&limit=1", &server.admin).await;
+        assert_eq!(actions(&told), [format!("denied.{action}")], "{path}");
+        for prefix in [action.to_owned(), format!("denied.{action}")] {
+            let query = format!("?denied=true&action={prefix}&limit=1");
+            assert_eq!(events(&server, &query, &server.admin).await, told);
+        }
+        // Without that it is what was done.
+        let query = format!("?action={action}");
+        let done = events(&server, &query, &server.admin).await;
+        assert!(done.iter().all(|event| !event.denied), "{done:?}");
+    }
+    // As a server of before has written them.
+    for (written, detail) in [
+        (
+            "denied.DELETE /orgs/{org}/service-accounts/{user}",
+            json!({ "status": 403 }),
+        ),
+        ("denied.HEAD /reserved-names", json!({ "status": 403 })),
+        (
+            "denied.more",
+            json!({ "count": 9, "last": "denied.POST /orgs/{org}/roots" }),
+        ),
+    ] {
+        let denial = Denial {
+            at: now(),
+            action: written.to_owned(),
+            actor: None,
+            address: None,
+            request_id: None,
+            organization: None,
+            project: None,
+            subject: String::new(),
+            detail,
+        };
+        let database = server.state.database();
+        let writing = database.write(Decided::by_server(), move |transaction| {
+            audit::record_denial(transaction, &denial)
+        });
+        writing.await.unwrap();
+    }
+    let told = events(&server, "?denied=true&limit=3", &server.admin).await;
+    assert_eq!(
+        actions(&told),
+        [
+            "denied.service-account.remove",
+            "denied.name.list",
+            "denied.more"
+        ]
+    );
+    let detail = json!({ "count": 9, "last": "denied.root.request" });
+    assert_eq!(told[2].detail, Some(detail));
+    for (query, found) in [
+        ("?denied=true&action=service-account", 1),
+        ("?action=denied.service-account.remove", 1),
+        ("?action=denied.name", 1),
+        ("?denied=true&action=key", 2),
+        ("?action=denied.DELETE", 1),
+        ("?action=service-account", 0),
+    ] {
+        let told = events(&server, query, &server.admin).await;
+        assert_eq!(told.len(), found, "{query}: {told:?}");
+    }
 }

@@ -1,6 +1,7 @@
 //! The routes as a client meets them, in process.
 
 mod access;
+mod access_lists;
 mod audit;
 mod flakes;
 mod follows;
@@ -10,6 +11,7 @@ mod matrix;
 mod model;
 mod no_room;
 mod organizations;
+mod renewal;
 mod requests;
 mod revocation;
 mod secrecy;

@@ -21,7 +21,7 @@ async fn a_token_gives_away_no_more_than_it_has() {
     for (body, sentence) in [
         (
             json!({ "permissions": ["pull", "push"] }),
-            "this token lacks the permission \"push\", so it cannot grant it",
+            "this token lacks the permission \"write\", so it cannot grant it",
         ),
         (
             json!({ "flakes": ["*"] }),

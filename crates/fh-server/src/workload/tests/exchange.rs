@@ -334,3 +334,29 @@ async fn a_refused_exchange_is_in_the_audit_log_with_what_the_issuer_has_signed(
         ]
     );
 }
+
+/// A workload has a new identity whenever it needs one; what it holds, and what came of that, lasts no longer than it
+/// was exchanged for.
+#[tokio::test]
+async fn what_a_workload_holds_is_not_renewed() {
+    let world = World::new().await;
+    world.trust("ci", json!({ "mint": true })).await;
+    let identity = world.identity(json!({ "jti": "1" }));
+    let token = exchanged(&world, &world.identity(json!({ "jti": "2" })), &[]).await;
+    let token = token.access_token;
+    let body = json!({ "renewable": true });
+    let derived = world.server.post("/api/v1/tokens", &token, body).await;
+    let derived: MintedToken = derived.expect(201).json();
+    for shown in [&identity, &token, &derived.token] {
+        let path = "/api/v1/tokens/renew";
+        let answer = world
+            .server
+            .call(http::Method::POST, path, shown, None)
+            .await;
+        let refused = answer.expect(403);
+        assert!(refused.message().contains("/oauth/token"));
+        let who: Whoami = world.whoami(shown).await.expect(200).json();
+        assert_eq!(who.renewable_until, None);
+    }
+    assert_eq!(world.server.audited("token.renew").await, 0);
+}

@@ -279,11 +279,11 @@ async fn a_policy_gives_nothing_that_the_token_lacks_which_sets_it() {
     let mints = || json!({ "role": "read", "mint": true });
     let all = || json!({ "role": "admin", "mint": true });
     for (permissions, change, lacking) in [
-        (&["admin"][..], read(), "\"pull\""),
-        (&["pull", "admin"], json!({}), "\"push\""),
-        (&["pull", "admin"], json!({ "role": "admin" }), "\"push\""),
+        (&["admin"][..], read(), "\"read\""),
+        (&["pull", "admin"], json!({}), "\"write\""),
+        (&["pull", "admin"], json!({ "role": "admin" }), "\"write\""),
         (&["pull", "push", "admin"], mints(), "\"mint\""),
-        (&["pull", "admin"], all(), "\"push\" and \"mint\""),
+        (&["pull", "admin"], all(), "\"write\" and \"mint\""),
     ] {
         let answer = set(permissions, change.clone()).await.expect(403);
         assert_eq!(

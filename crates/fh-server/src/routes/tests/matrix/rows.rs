@@ -60,6 +60,20 @@ pub(super) fn rows() -> Vec<Row> {
         ..own(Method::GET, path, None, status)
     };
     vec![
+        // Before anybody else has an organisation: who administers one may ask.
+        for_administrator(Method::GET, "/api/v1/users/dan/access", None),
+        // Of a member of hers, and her own.
+        Row {
+            wrong_flake: 403,
+            stranger: 403,
+            ..row(Method::GET, "/api/v1/users/dan/access", None)
+        },
+        Row {
+            wrong_flake: 200,
+            stranger: 403,
+            needs: "pull",
+            ..row(Method::GET, "/api/v1/users/ann/access", None)
+        },
         Row {
             wrong_permission: 200,
             needs: "",
@@ -117,6 +131,7 @@ pub(super) fn rows() -> Vec<Row> {
         },
         on_flake(Method::PATCH, flake, Some(json!({ "description": "x" }))),
         on_flake(Method::GET, "/api/v1/flakes/{flake}/grants", None),
+        on_flake(Method::GET, "/api/v1/flakes/{flake}/access", None),
         on_flake(
             Method::PUT,
             "/api/v1/flakes/{flake}/grants/dan",
@@ -200,6 +215,13 @@ pub(super) fn rows() -> Vec<Row> {
                 Some(json!({ "grace": 600 })),
                 201,
             )
+        },
+        // Every token its own; but those that Ann's has created last no longer than hers.
+        Row {
+            wrong_permission: 409,
+            needs: "",
+            wrong_flake: 409,
+            ..own(Method::POST, "/api/v1/tokens/renew", None, 201)
         },
         Row {
             wrong_permission: 404,
@@ -382,6 +404,7 @@ pub(super) fn rows() -> Vec<Row> {
             204,
         ),
         on_organization(Method::GET, "/api/v1/orgs/acme/grants", None, 200),
+        on_organization(Method::GET, "/api/v1/orgs/acme/access", None, 200),
         on_organization(
             Method::PUT,
             "/api/v1/orgs/acme/grants/team:team",

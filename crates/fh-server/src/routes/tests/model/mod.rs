@@ -99,6 +99,7 @@ impl History {
             reach: vec![Reach::All],
             closure: None,
             ended: false,
+            renewable: true,
         };
         let history = Self {
             random: Random::new(seed),
@@ -184,7 +185,7 @@ impl History {
 
     /// One random step, carried out and told to the model.
     async fn step(&mut self) {
-        match self.random.below(17) {
+        match self.random.below(18) {
             0..=2 => self.change_grant().await,
             3 => self.change_membership().await,
             4 => self.change_team().await,
@@ -196,6 +197,7 @@ impl History {
             12..=13 => self.accept().await,
             14 => self.decline().await,
             15 => self.leave().await,
+            16 => self.renew().await,
             _ => self.follow().await,
         }
     }
@@ -390,7 +392,8 @@ impl History {
             .map(|index| PERMISSIONS[*index])
             .collect();
         let patterns: Vec<String> = reach.iter().map(|reach| self.reach(*reach)).collect();
-        let mut body = json!({ "permissions": words, "flakes": patterns });
+        let renewable = self.random.chance(2);
+        let mut body = json!({ "permissions": words, "flakes": patterns, "renewable": renewable });
         if let Some(root) = closure {
             body["closures"] = json!([self.path(root).to_string()]);
         }
@@ -401,7 +404,10 @@ impl History {
             answer.status
         ));
         let minted = (!self.model.is_dead(parent))
-            .then(|| self.model.mint(parent, &permissions, &reach, closure))
+            .then(|| {
+                let model = &self.model;
+                model.mint(parent, &permissions, &reach, closure, renewable)
+            })
             .flatten();
         self.expect(
             (answer.status == 201) == minted.is_some(),
@@ -446,6 +452,25 @@ impl History {
         );
         if let Some(next) = next {
             self.model.tokens[token].ended |= !grace;
+            self.model.tokens[token].renewable = false;
+            self.model.tokens.push(next);
+            self.texts.push(answer.json::<fh_api::MintedToken>().token);
+        }
+    }
+
+    async fn renew(&mut self) {
+        let token = self.any_token();
+        let text = self.texts[token].clone();
+        let path = "/api/v1/tokens/renew";
+        let answer = self.server.post(path, &text, json!({})).await;
+        self.done
+            .push(format!("{token} is renewed → {}", answer.status));
+        let next = self.model.renew(token);
+        self.expect(
+            (answer.status == 201) == next.is_some(),
+            "renewed where nothing bounds it",
+        );
+        if let Some(next) = next {
             self.model.tokens.push(next);
             self.texts.push(answer.json::<fh_api::MintedToken>().token);
         }

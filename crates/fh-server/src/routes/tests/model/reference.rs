@@ -48,6 +48,8 @@ pub(super) struct Token {
     /// The paths that alone it reads, fixed when it was minted.
     pub(super) closure: Option<BTreeSet<Path>>,
     pub(super) ended: bool,
+    /// It does not end with the token that it was made with, nor with a time of grace.
+    pub(super) renewable: bool,
 }
 
 impl Token {
@@ -188,9 +190,21 @@ impl Model {
     /// refused.
     pub(super) fn rotate(&self, token: usize, by: usize) -> Option<Token> {
         let allowed = !self.is_dead(token) && !self.is_dead(by) && self.may(by, "mint");
+        let former = &self.tokens[token];
         allowed.then(|| Token {
             parent: Some(by),
-            ..self.tokens[token].clone()
+            renewable: former.renewable && token == by,
+            ..former.clone()
+        })
+    }
+
+    /// What renewing a token gives: whoever holds it may.
+    pub(super) fn renew(&self, token: usize) -> Option<Token> {
+        let former = &self.tokens[token];
+        let allowed = !self.is_dead(token) && former.renewable;
+        allowed.then(|| Token {
+            parent: Some(token),
+            ..former.clone()
         })
     }
 
@@ -262,6 +276,7 @@ impl Model {
         permissions: &BTreeSet<usize>,
         reach: &[Reach],
         closure: Option<Path>,
+        renewable: bool,
     ) -> Option<Token> {
         let mine = &self.tokens[parent];
         let allowed = self.may(parent, "mint")
@@ -282,6 +297,7 @@ impl Model {
             reach: reach.to_vec(),
             closure: mine.closure.clone(),
             ended: false,
+            renewable: renewable && mine.renewable,
         };
         if let Some(root) = closure {
             minted.closure = Some(self.closure(root, &minted, mine));

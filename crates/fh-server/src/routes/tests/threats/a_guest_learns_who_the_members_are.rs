@@ -1,7 +1,7 @@
 //! A guest who administers one flake of an organisation asks about one account after the other, and is told of a
 //! member what she is told of a stranger.
 
-use fh_api::{AccessExplanation, GrantInfo, GrantList};
+use fh_api::{AccessExplanation, AccessList, GrantInfo, GrantList};
 use serde_json::{Value, json};
 
 use crate::push::tests::{Item, Scene};
@@ -103,6 +103,47 @@ async fn by_granting_something_to_each() {
     let path = format!("/api/v1/access?path={}&user=oskar", item.base);
     let of_oskar: AccessExplanation = server.get(&path, &mallory).await.expect(200).json();
     assert!(of_oskar.readable);
+}
+
+#[tokio::test]
+async fn by_listing_who_has_a_role() {
+    let (scene, _, mallory) = stage().await;
+    let server = &scene.server;
+    // Of each one grant that a member gave, and none, before mallory gives another.
+    for by in [None, Some(&scene.ann), Some(&mallory)] {
+        for account in ACCOUNTS {
+            let path = format!("/api/v1/flakes/acme/ext/grants/{account}");
+            let read = json!({ "role": "read" });
+            if let Some(by) = by {
+                server.put(&path, by, read).await.expect(200);
+            }
+        }
+        let path = "/api/v1/flakes/acme/ext/access";
+        let list: AccessList = server.get(path, &mallory).await.expect(200).json();
+        assert!(!list.complete);
+        let of = |account: &str| -> Vec<String> {
+            let texts = list.sources.iter().map(|source| {
+                let mut source = serde_json::to_value(source).unwrap();
+                source["created_at"] = Value::Null;
+                source.to_string()
+            });
+            let name = format!("\"{account}\"");
+            let about = texts.filter(|text| text.contains(&name));
+            about.map(|text| text.replace(&name, "NAME")).collect()
+        };
+        for account in ACCOUNTS {
+            assert_eq!(of(account), of("oskar"), "{account}");
+            assert_eq!(of(account).len(), usize::from(by.is_some()));
+        }
+        let named = list.sources.iter().flat_map(|source| &source.users);
+        let named: Vec<&str> = named.map(fh_api::Name::as_str).collect();
+        assert_eq!(named, ["mallory"]);
+        // Nor may she ask what they have.
+        for account in ACCOUNTS {
+            let path = format!("/api/v1/users/{account}/access");
+            server.get(&path, &mallory).await.expect(403);
+        }
+    }
 }
 
 #[tokio::test]

@@ -58,6 +58,50 @@ async fn by_rotating_it_with_a_long_grace() {
     assert!(is_good(&server, &owner).await);
 }
 
+/// Renewing needs no permission: a thief of the smallest token can do it, and renew what comes of it in turn.
+#[tokio::test]
+async fn by_renewing_it_again_and_again() {
+    let server = TestServer::start().await;
+    server.user("ann").await;
+    for permissions in [&["pull"][..], &ALL] {
+        let body = json!({ "user": "ann", "permissions": permissions });
+        let stolen = server.mint(&server.admin, body).await.token;
+        let renew = async |token: &str| -> String {
+            let path = "/api/v1/tokens/renew";
+            let made: MintedToken = server.post(path, token, json!({})).await.expect(201).json();
+            made.token
+        };
+        let second = renew(&stolen).await;
+        let third = renew(&second).await;
+        let beside = renew(&stolen).await;
+        let mut all = vec![second, third.clone(), beside];
+        if permissions.len() > 1 {
+            let rotated = rotate(&server, &third, &third, json!({})).await;
+            all.push(renew(&rotated).await);
+            all.push(server.narrow(&rotated, &["pull"], &["*"]).await);
+        }
+        revoke(&server, &stolen, &server.admin, "").await;
+        for token in all.iter().chain([&stolen]) {
+            assert!(!is_good(&server, token).await);
+        }
+    }
+}
+
+/// The owner rotates it with a time of grace: in that time it is good, and lasts no longer.
+#[tokio::test]
+async fn by_renewing_it_in_the_time_of_grace() {
+    let server = TestServer::start().await;
+    let owner = server.user("ann").await;
+    let body = json!({ "user": "ann", "permissions": ["pull", "mint"] });
+    let stolen = server.mint(&server.admin, body).await.token;
+    rotate(&server, &stolen, &owner, json!({ "grace": 3600 })).await;
+    let path = "/api/v1/tokens/renew";
+    server.post(path, &stolen, json!({})).await.expect(409);
+    let body = json!({ "permissions": ["pull"], "renewable": true });
+    let made = server.mint(&stolen, body).await.token;
+    server.post(path, &made, json!({})).await.expect(409);
+}
+
 #[tokio::test]
 async fn by_rotating_another_token_of_the_account() {
     let server = TestServer::start().await;

@@ -459,6 +459,9 @@ impl<'a> History<'a> {
             "/api/v1/whoami".to_owned(),
             "/api/v1/follows".to_owned(),
             "/api/v1/substituters".to_owned(),
+            // Who administers `own` is told what they are there, and nothing of what they have elsewhere.
+            "/api/v1/users/wes/access".to_owned(),
+            "/api/v1/users/mallory/access".to_owned(),
             format!("/api/v1/flakes/{open}/{flake}/paths"),
         ]);
         let mut asks: Vec<Ask> = paths.into_iter().map(|path| get(&reader, path)).collect();

@@ -206,7 +206,7 @@ impl<'a> History<'a> {
             }
             10 => {
                 let org = self.pick(&["acme", "evil", "hidden", "absent"]);
-                let rest = self.pick(&["", "/members", "/grants", "/trust", "/teams"]);
+                let rest = self.pick(&["", "/members", "/grants", "/access", "/trust", "/teams"]);
                 Deed::Ask(get(&by, format!("/api/v1/orgs/{org}{slot}{rest}")))
             }
             _ => Deed::Ask(get(&by, self.look(&flake, items[0]))),
@@ -241,6 +241,7 @@ impl<'a> History<'a> {
                 format!("/api/v1/flakes/{flake}"),
                 format!("/api/v1/flakes/{flake}/paths"),
                 format!("/api/v1/flakes/{flake}/grants"),
+                format!("/api/v1/flakes/{flake}/access"),
                 "/api/v1/orgs".to_owned(),
                 "/api/v1/tokens".to_owned(),
                 "/api/v1/substituters".to_owned(),

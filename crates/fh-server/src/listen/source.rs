@@ -7,16 +7,34 @@
 //! is trusted: the socket's mode says who may.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 
 use fh_api::Network;
 use http::HeaderMap;
 use http::header::HeaderName;
 
+use super::Peer;
 use crate::config::{ProxyHeader, Settings};
-use crate::listen::Peer;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
+
+/// Which proxies are believed, and in which header they name the client.
+#[derive(Debug, Clone)]
+pub(crate) struct Proxies {
+    pub(crate) trusted: Arc<[Network]>,
+    pub(crate) header: ProxyHeader,
+}
+
+impl Proxies {
+    /// Those that the settings name.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            trusted: settings.trusted_proxies.as_slice().into(),
+            header: settings.proxy_header,
+        }
+    }
+}
 
 /// Where a request comes from.
 #[derive(Debug, Clone, Copy, Default)]
@@ -31,6 +49,14 @@ impl Source {
         let (proxies, header) = (&settings.trusted_proxies, settings.proxy_header);
         Self {
             address: peer.and_then(|peer| client(*peer, headers, header, proxies)),
+        }
+    }
+
+    /// The same where only the proxies are at hand.
+    pub(crate) fn behind(proxies: &Proxies, peer: Option<&Peer>, headers: &HeaderMap) -> Self {
+        let Proxies { trusted, header } = proxies;
+        Self {
+            address: peer.and_then(|peer| client(*peer, headers, *header, trusted)),
         }
     }
 }

@@ -1,0 +1,239 @@
+//! Which file, or which variable, says what: the words of a finding name it.
+//!
+//! Nix tells the value of a setting and not where it is from. So the files that Nix reads are read here
+//! too. Where one of them is wrong Nix itself does not start, and names the line with its text, which may
+//! be an access token: what is found here names the place alone.
+
+use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::{Path, PathBuf};
+
+use fh_conf::Error;
+use fh_conf::nix_conf::{NixConf, VARIABLE, read_include};
+
+use super::finding::Finding;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::setup::daemon::Daemon;
+
+const NAME: &str = "nix.conf";
+
+/// What the files and NIX_CONFIG say.
+pub(super) struct Origins {
+    /// The files that Nix reads for this user.
+    files: NixConf,
+    /// Those that the daemon reads, too.
+    machine: NixConf,
+    variable: Option<NixConf>,
+}
+
+/// A file with a line, or the variable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Place {
+    path: PathBuf,
+    line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_variable() {
+            return f.write_str(VARIABLE);
+        }
+        write!(f, "line {} of {}", self.line, self.path.display())
+    }
+}
+
+impl Place {
+    pub(super) fn new(path: &Path, line: usize) -> Self {
+        Self {
+            path: path.to_owned(),
+            line,
+        }
+    }
+
+    pub(super) fn is_variable(&self) -> bool {
+        self.path == Path::new(VARIABLE)
+    }
+}
+
+impl Origins {
+    /// Reads all that Nix reads; what Nix would refuse is a check that failed.
+    pub(super) fn read(context: &Context) -> Result<Self, Finding> {
+        let directories = context.settings.directories();
+        let roots = directories
+            .map_err(|error| Finding::from_error(NAME, &error, "correct the variable"))?
+            .nix_confs();
+        let variable = context.settings.nix_config();
+        Self::parse(&roots, variable.map(|text| text.as_bytes())).map_err(|error| refused(&error))
+    }
+
+    pub(super) fn parse(roots: &[PathBuf], variable: Option<&[u8]>) -> Result<Self, Error> {
+        let among = |roots: &[PathBuf]| {
+            let last = roots.last().map_or(Path::new(""), PathBuf::as_path);
+            // What cannot be read counts as empty, as it does for Nix.
+            let text = read_include(last).ok().flatten().unwrap_or_default();
+            NixConf::parse_among(&text, last, roots, &mut read_include)
+        };
+        let parsed = |text| NixConf::parse_variable(text, &mut read_include);
+        Ok(Self {
+            files: among(roots)?,
+            machine: among(&roots[..1.min(roots.len())])?,
+            variable: variable.map(parsed).transpose()?,
+        })
+    }
+
+    /// Where a setting gets the value that counts for substitution: a daemon that does not trust the user
+    /// has the machine's files alone.
+    pub(super) fn of(&self, name: &str, daemon: Daemon) -> Option<Place> {
+        if daemon == Daemon::Distrusting {
+            let (path, line) = self.machine.set_by(name)?;
+            return Some(Place::new(path, line));
+        }
+        self.replaced_by_variable(name).or_else(|| {
+            let (path, line) = self.files.set_by(name)?;
+            Some(Place::new(path, line))
+        })
+    }
+
+    /// Where NIX_CONFIG, or what it includes, gives a setting another value than the files.
+    pub(super) fn replaced_by_variable(&self, name: &str) -> Option<Place> {
+        let (path, line) = self.variable.as_ref()?.set_by(name)?;
+        Some(Place::new(path, line))
+    }
+}
+
+/// A file that Nix refuses, and so refuses to start.
+fn refused(error: &Error) -> Finding {
+    let place = |path: &Path, line| Place::new(path, line);
+    let fix = match error {
+        Error::NixConfSyntax { path, .. } if place(path, 1).is_variable() => {
+            format!("correct {VARIABLE}, or unset it")
+        }
+        Error::NixConfSyntax { path, line, .. }
+        | Error::IncludeCycle { path, line, .. }
+        | Error::IncludeLimit { path, line } => format!("correct {}", place(path, *line)),
+        Error::IncludeMissing {
+            path,
+            line,
+            included,
+        } => format!(
+            "create {}, or write `!include` in {}",
+            included.display(),
+            place(path, *line)
+        ),
+        Error::NotRegular { path } | Error::TooLarge { path, .. } => {
+            format!("move {} away", path.display())
+        }
+        _ => "nix store ping   shows what Nix says".to_owned(),
+    };
+    let said = CommandError::failed(format!("Nix does not start: {error}"));
+    Finding::failed(NAME, said.sentence(), fix)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Origins of two files and a variable.
+    fn origins(
+        directory: &Path,
+        system: &str,
+        user: &str,
+        variable: Option<&str>,
+    ) -> Result<Origins, Error> {
+        let roots = [directory.join("system.conf"), directory.join("user.conf")];
+        std::fs::write(&roots[0], system).unwrap();
+        std::fs::write(&roots[1], user).unwrap();
+        Origins::parse(&roots, variable.map(str::as_bytes))
+    }
+
+    #[test]
+    fn the_place_that_counts_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let place =
+            |file: &str, line| format!("line {line} of {}", directory.path().join(file).display());
+        let (system, user) = (
+            "netrc-file = /a\nsubstituters = x\n",
+            "\nsubstituters = y\n",
+        );
+        for (variable, daemon, name, expected) in [
+            (
+                None,
+                Daemon::None,
+                "netrc-file",
+                Some(place("system.conf", 1)),
+            ),
+            (
+                None,
+                Daemon::Trusting,
+                "substituters",
+                Some(place("user.conf", 2)),
+            ),
+            (
+                Some("extra-substituters = z"),
+                Daemon::None,
+                "substituters",
+                Some(place("user.conf", 2)),
+            ),
+            (
+                Some("binary-caches = z"),
+                Daemon::None,
+                "substituters",
+                Some("NIX_CONFIG".to_owned()),
+            ),
+            (
+                Some("\nnetrc-file = /b"),
+                Daemon::Silent,
+                "netrc-file",
+                Some("NIX_CONFIG".to_owned()),
+            ),
+            (
+                Some("netrc-file = /b"),
+                Daemon::Distrusting,
+                "netrc-file",
+                Some(place("system.conf", 1)),
+            ),
+            (Some("cores = 1"), Daemon::None, "substitute", None),
+        ] {
+            let origins = origins(directory.path(), system, user, variable).unwrap();
+            let found = origins.of(name, daemon).map(|place| place.to_string());
+            assert_eq!(found, expected, "{variable:?} {name}");
+        }
+    }
+
+    #[test]
+    fn what_nix_refuses_has_a_line_with_what_mends_it_and_no_text_of_the_file() {
+        let directory = tempfile::tempdir().unwrap();
+        let user = directory.path().join("user.conf");
+        let of_user = format!("correct line 2 of {}", user.display());
+        for (user, variable, fix) in [
+            (
+                "cores = 1\naccess-tokens github.com=SECRET",
+                None,
+                of_user.as_str(),
+            ),
+            (
+                "",
+                Some("access-tokens SECRET"),
+                "correct NIX_CONFIG, or unset it",
+            ),
+            (
+                "",
+                Some("include SECRET"),
+                "correct NIX_CONFIG, or unset it",
+            ),
+            (
+                "",
+                Some("include /nowhere/nix.conf"),
+                "create /nowhere/nix.conf, or write `!include` in NIX_CONFIG",
+            ),
+        ] {
+            let error = origins(directory.path(), "", user, variable)
+                .map(drop)
+                .unwrap_err();
+            let said = refused(&error).to_text();
+            assert!(said.contains(&format!("\u{2192} {fix}\n")), "{said}");
+            assert!(!said.contains("SECRET"), "{said}");
+        }
+    }
+}

@@ -1,0 +1,115 @@
+//! `fh login --activation`: a login by the script that activates the configuration of a system or a home.
+//!
+//! Invariants: it says one line and ends well whatever happens, because nobody should have to do without the
+//! rest of their system for want of a token; it asks no person and no server; a second run changes nothing.
+
+use std::io;
+
+use fh_conf::nix_conf::FileToEdit;
+use time::OffsetDateTime;
+
+use super::LoginArguments;
+use super::report::Report;
+use crate::context::Context;
+use crate::error::CommandError;
+use crate::output::human;
+use crate::setup::Scope;
+
+/// Logs in, and says what came of it.
+pub(super) fn run(arguments: &LoginArguments, context: &Context) {
+    let login = context.wait("Nothing was changed.", async {
+        super::log_in(arguments, context).await
+    });
+    let line = match login {
+        Ok(Some((report, _))) => done(&report, OffsetDateTime::now_utc()),
+        // Only for --print, which is another command line.
+        Ok(None) => return,
+        Err(error) => failed(arguments, &error),
+    };
+    context
+        .output
+        .remark(&format!("fh: {}", line.replace('\n', " ")));
+}
+
+/// What was done, and what there is to know about it.
+fn done(report: &Report, now: OffsetDateTime) -> String {
+    let server = &report.site.server;
+    let is_netrc = |kind: &str| kind == "netrc";
+    let mut planned = report.plan.changes.files.iter();
+    let netrc = planned
+        .find(|change| is_netrc(change.kind))
+        .map_or_else(String::new, |change| change.path.display().to_string());
+    let mut parts = Vec::new();
+    if report.changed() {
+        let applied = report.done.iter().flatten();
+        for file in applied.filter(|file| is_netrc(file.kind)) {
+            if !file.what.is_empty() {
+                parts.push(format!("wrote {} to {netrc}", file.what.join(" and ")));
+            }
+            if let Some(mode) = file.tightened_from {
+                parts.push(format!(
+                    "others can no longer read {netrc} (its mode was {mode:03o})"
+                ));
+            }
+        }
+        if parts.is_empty() {
+            parts.push(format!(
+                "stored the token of {server}, which {netrc} already had"
+            ));
+        }
+        if let Some(end) = report.identity.expires_at {
+            parts.push(format!("the token ends {}", human::date(end, now)));
+        }
+    } else {
+        parts.push(format!(
+            "nothing to do: {netrc} has the token of {server} already"
+        ));
+    }
+    parts.extend(lacking(report));
+    parts.extend(report.plan.warnings.iter().cloned());
+    parts.join("; ")
+}
+
+/// What nix.conf lacks: a configuration has to say it, and nobody else can.
+fn lacking(report: &Report) -> Vec<String> {
+    let machine = &report.machine;
+    let Ok(conf) = machine.parse_nix_conf() else {
+        return Vec::new();
+    };
+    let path = machine.nix_conf_path().display();
+    let place = match machine.nix_conf {
+        FileToEdit::Generated { .. } => " in `nix.settings`",
+        FileToEdit::Path { .. } => "",
+    };
+    let mut lacking = Vec::new();
+    if !report.site.is_read_by(&conf) {
+        lacking.push(format!(
+            "{path} has no substituter of this server: set it and its keys{place}"
+        ));
+    }
+    // Without it Nix reads the machine's netrc.
+    if machine.scope == Scope::User && conf.effective("netrc-file").is_none() {
+        lacking.push(format!(
+            "{path} does not name this netrc: set `netrc-file`{place}"
+        ));
+    }
+    lacking
+}
+
+/// Why nothing was done, and what to do about it.
+fn failed(arguments: &LoginArguments, error: &CommandError) -> String {
+    let is_missing = error
+        .downcast_ref::<io::Error>()
+        .is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
+    if let Some(file) = arguments.token.file().filter(|_| is_missing)
+        && !file.exists()
+    {
+        return format!("nothing to do: there is no {} yet", file.display());
+    }
+    let mut line = format!("failed: {}", error.sentence());
+    for hint in error.hints() {
+        line.push_str(if line.ends_with('.') { " " } else { ". " });
+        line.push_str(hint);
+    }
+    line
+}

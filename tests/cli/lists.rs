@@ -1,0 +1,393 @@
+//! Lists that leave nothing out, names that were perhaps meant, and who can give what is missing.
+
+use fh_testkit::server::TestServer;
+use serde_json::Value;
+
+use crate::world::World;
+
+const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];
+
+fn run(world: &World, command: &str) -> crate::world::Run {
+    let words: Vec<&str> = command.split(' ').collect();
+    world.fh(&words)
+}
+
+/// The server's administrator owns `corp` with the flakes `corp/web` and `corp/website`. Alice is a member and in the
+/// team `builders`, bob administers it, and zoe has nothing there.
+fn scene() -> (TestServer, World) {
+    let server = TestServer::start().unwrap();
+    server.create_flake("corp/web", "private").unwrap();
+    server.create_flake("corp/website", "private").unwrap();
+    for user in ["alice", "bob", "zoe"] {
+        server.create_user(user).unwrap();
+    }
+    let world = World::logged_in(&server, server.admin_token());
+    for command in [
+        "member set corp alice",
+        "member set corp bob admin",
+        "team create corp/builders",
+        "team add corp/builders alice",
+        "grant add corp/* @members read",
+        "grant add corp/web team:builders write",
+    ] {
+        run(&world, command).success();
+    }
+    (server, world)
+}
+
+#[test]
+fn what_applies_to_a_flake_is_listed_with_where_it_is_from() {
+    let (server, world) = scene();
+    run(&world, "grant add corp/web zoe admin").success();
+    run(&world, "user disable zoe").success();
+    let listed = run(&world, "grant list corp/web").success();
+    insta::assert_snapshot!(listed.printed(&server), @r"
+    subject,role,pending,on,created_at,by,users
+    zoe,admin,false,corp/web,[TIME],grant,
+    team:builders,write,false,corp/web,[TIME],grant,alice
+    @members,read,false,corp/*,[TIME],grant,admin alice bob
+    admin,admin,false,corp/*,[TIME],owner,admin
+    bob,admin,false,corp/*,[TIME],admin,bob
+    ");
+    assert_eq!(listed.stderr, "");
+    let json = run(&world, "grant list corp/web --json").success().json();
+    let applies = |index: usize| json[index]["applies"].as_bool().unwrap();
+    assert!(!applies(0) && applies(1), "{json}");
+    // Who administers the flake alone is told that this is not all.
+    run(&world, "user enable zoe").success();
+    let zoe = World::logged_in(&server, &server.token_for("zoe", &ALL).unwrap());
+    let listed = run(&zoe, "grant list corp/web").success();
+    assert!(!listed.stdout.contains("alice"), "{}", listed.stdout);
+    assert!(
+        listed.stderr.contains("shown to administrators of corp"),
+        "{}",
+        listed.stderr
+    );
+}
+
+#[test]
+fn what_somebody_has_is_shown_without_a_path() {
+    let (server, world) = scene();
+    let alice = World::logged_in(&server, &server.token_for("alice", &ALL).unwrap());
+    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
+    let shown = run(&world, "why --user alice").success().stdout;
+    insta::assert_snapshot!(shown, @r"
+    Who:    alice
+    Answer: alice reads 2 flakes at the root address, and public flakes by their names.
+    In:     corp (member; teams: builders)
+    Flake:  corp/web (private): write
+    By:     grant of write on corp/web to team:builders
+    By:     grant of read on corp/* to @members
+    Flake:  corp/website (private): read
+    By:     grant of read on corp/* to @members
+    ");
+    // The same to herself, and to who administers the organisation.
+    assert_eq!(run(&alice, "why").success().stdout, shown);
+    let by_bob = run(&bob, "why --user ALICE").success().stdout;
+    assert!(
+        by_bob.contains("By:     grant of write on corp/web to team:builders"),
+        "{by_bob}"
+    );
+    assert!(
+        by_bob.contains("organisations that you administer"),
+        "{by_bob}"
+    );
+    // An account is shown to whom its access is, and its own facts only to itself and the server's administrators.
+    for (who, facts) in [(&world, true), (&alice, true), (&bob, false)] {
+        let shown = run(who, "user show alice").success().stdout;
+        assert_eq!(shown.contains("Server admin: no"), facts, "{shown}");
+        assert!(shown.contains("corp (member; teams: builders)"), "{shown}");
+    }
+    let json = run(&world, "user show alice --json").success().json();
+    assert_eq!(json["name"], "alice");
+    assert_eq!(json["server_admin"], false);
+    assert_eq!(json["access"]["flakes"][1]["flake"], "corp/website");
+    for command in ["why --user bob", "user show bob"] {
+        let refused = run(&alice, command).code(1).stderr;
+        assert!(
+            refused.contains("administrators of an organisation"),
+            "{refused}"
+        );
+    }
+    run(&world, "user disable alice").success();
+    let shown = run(&world, "why --user alice").success().stdout;
+    assert!(shown.contains("alice is disabled"), "{shown}");
+}
+
+/// No token of a disabled account is shown as good, whose list it is in.
+#[test]
+fn tokens_of_disabled_accounts_are_not_good() {
+    let (server, world) = scene();
+    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
+    run(&bob, "service-account create corp fleet").success();
+    run(&bob, "token create --user fleet").success();
+    server.token_for("alice", &["pull"]).unwrap();
+    let states = |who: &World, command: &str| -> Vec<(String, String)> {
+        let listed = run(who, command).success().stdout;
+        let mut rows = csv_rows(&listed);
+        let header = rows.remove(0);
+        let column = |name: &str| header.iter().position(|title| title == name).unwrap();
+        let (user, state) = (column("user"), column("state"));
+        rows.into_iter()
+            .map(|row| (row[user].clone(), row[state].clone()))
+            .collect()
+    };
+    for user in ["alice", "fleet"] {
+        for (command, state) in [("enable", "good"), ("disable", "disabled")] {
+            run(&world, &format!("user {command} {user}")).success();
+            let mut lists = vec![
+                (&world, format!("token list --user {user}")),
+                (&world, "token list --all".to_owned()),
+            ];
+            if user == "fleet" {
+                lists.push((&bob, "token list --user fleet".to_owned()));
+            }
+            for (who, list) in lists {
+                let mut told = states(who, &list);
+                told.retain(|(of, _)| of == user);
+                assert!(!told.is_empty(), "{list}");
+                assert!(
+                    told.iter().all(|(_, told)| told == state),
+                    "{list}: {told:?}"
+                );
+            }
+        }
+    }
+}
+
+/// Cells hold neither commas nor quotes here.
+fn csv_rows(text: &str) -> Vec<Vec<String>> {
+    let rows = text
+        .lines()
+        .map(|line| line.split(',').map(str::to_owned).collect());
+    rows.collect()
+}
+
+#[test]
+fn a_slip_in_a_name_is_told_by_the_names_that_the_person_sees() {
+    let (server, world) = scene();
+    server.create_flake("secret/wiki", "private").unwrap();
+    server.create_flake("open/wiki", "public").unwrap();
+    let policy =
+        "trust add github --repository corp/web --ref refs/heads/main --flake corp/web --role read";
+    run(&world, policy).success();
+    let alice = World::logged_in(&server, &server.token_for("alice", &ALL).unwrap());
+    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
+    for (who, command, meant) in [
+        (&world, "flake show corp/wbe", Some("corp/web")),
+        (&world, "flake show crop/website", Some("corp/website")),
+        (
+            &world,
+            "flake set corp/websit --description x",
+            Some("corp/website"),
+        ),
+        (&world, "flake create crop/new", Some("corp")),
+        (&world, "grant list corp/we", Some("corp/web")),
+        (&world, "grant add corp/web alcie read", Some("alice")),
+        (
+            &world,
+            "grant add corp/web team:bilders read",
+            Some("corp/builders"),
+        ),
+        (&world, "member set corp bbo", Some("bob")),
+        (&world, "member list crop", Some("corp")),
+        (&world, "team show corp/builder", Some("corp/builders")),
+        (&world, "team add corp/builders alise", Some("alice")),
+        (&world, "user show zeo", Some("zoe")),
+        (&world, "user disable alicee", Some("alice")),
+        (&world, "token create --user alic", Some("alice")),
+        (&world, "token list --user alic", Some("alice")),
+        (
+            &world,
+            "trust show corp github-crop-web",
+            Some("github-corp-web"),
+        ),
+        (&world, "audit --org crop", None),
+        (&bob, "audit --org crop", Some("corp")),
+        (&bob, "member set corp alicia", Some("alice")),
+        (&alice, "flake show corp/wep", Some("corp/web")),
+        (&alice, "follow open/wikki", Some("open/wiki")),
+        (&alice, "org leave cor --yes", Some("corp")),
+        // What they cannot see is not what they meant: of strangers, of other organisations' private flakes.
+        (&bob, "grant add corp/web zo read", None),
+        (&alice, "flake show secret/wikki", None),
+        (&alice, "flake show secrt/wiki", None),
+        // What is there was meant, and what is like nothing was not mistyped.
+        (&world, "flake show corp/database", None),
+        (&world, "team show corp/designers", None),
+    ] {
+        let run = run(who, command);
+        let told = run
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix("Hint: Did you mean "));
+        let expected = meant.map(|meant| format!("{meant}?"));
+        assert_eq!(told, expected.as_deref(), "{command}: {}", run.stderr);
+        assert!(!run.stderr.contains("secret/wiki?"), "{}", run.stderr);
+    }
+    let json = run(&world, "flake show corp/wbe --json").code(1).json();
+    assert_eq!(json["hints"][0], "Did you mean corp/web?");
+    // An empty list is no failure.
+    for (owner, meant) in [("crop", "Did you mean corp?\n"), ("corp", ""), ("else", "")] {
+        let run = run(&world, &format!("list flakes --owner {owner}")).success();
+        assert_eq!(run.stderr, meant, "{owner}");
+    }
+    // A token is made all the same; that nothing is reached is a warning.
+    let made = run(&world, "token create --flake corp/wbe").success();
+    assert!(
+        made.stderr.contains("Did you mean corp/web?"),
+        "{}",
+        made.stderr
+    );
+}
+
+#[test]
+fn a_slip_in_the_name_of_a_server_is_told_by_those_that_are_known() {
+    let world = World::new();
+    world.write(
+        ".config/fh/config.toml",
+        "[servers.\"cache.example.org\"]\nurl = \"https://cache.example.org\"\n\n\
+         [servers.office]\nurl = \"https://nix.example.com:8443\"\n",
+    );
+    for (command, meant) in [
+        ("server use cahce.example.org", Some("cache.example.org")),
+        ("server use ofice", Some("office")),
+        ("server remove offfice", Some("office")),
+        ("status --server ofice", Some("office")),
+        (
+            "org list --server https://cache.exampel.org",
+            Some("cache.example.org"),
+        ),
+        (
+            "push corp/web --server nix.exmaple.com:8443",
+            Some("nix.example.com:8443"),
+        ),
+        ("server use elsewhere", None),
+    ] {
+        let run = run(&world, command);
+        assert_ne!(run.code, Some(0), "{command}");
+        let told = run
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix("Hint: Did you mean "));
+        let expected = meant.map(|meant| format!("{meant}?"));
+        assert_eq!(told, expected.as_deref(), "{command}: {}", run.stderr);
+    }
+}
+
+#[test]
+fn a_refusal_names_both_needs_and_who_can_give_them() {
+    let (server, world) = scene();
+    run(&world, "grant add corp/website zoe read").success();
+    let token = |user: &str, permissions: &[&str]| server.token_for(user, permissions).unwrap();
+    let granted_by = |who: &str, user: &str, flake: &str, role: &str| {
+        format!("granted by {who}: `fh grant add {flake} {user} {role}`")
+    };
+    let permitted = |user: &str, permission: &str| {
+        format!("`fh token create --user {user} --permission {permission}`")
+    };
+    let members = "admin or bob, who administer corp";
+    let others = "the administrators of corp";
+    for (user, permissions, command, needs, hints) in [
+        (
+            "alice",
+            &["pull"][..],
+            "push corp/website .#x",
+            "role write on corp/website (yours is read) and a token with the permission \"push\" (this one lacks it)",
+            vec![
+                granted_by(members, "alice", "corp/website", "write"),
+                permitted("alice", "push"),
+            ],
+        ),
+        (
+            "alice",
+            &["pull", "push"],
+            "push corp/website .#x",
+            "role write on corp/website (yours is read) and a token with the permission \"push\" (this one has it)",
+            vec![granted_by(members, "alice", "corp/website", "write")],
+        ),
+        (
+            "alice",
+            &["pull"],
+            "push corp/web .#x",
+            "role write on corp/web (yours is write) and a token with the permission \"push\" (this one lacks it)",
+            vec![permitted("alice", "push")],
+        ),
+        // Who belongs to the organisation is told to those who may know.
+        (
+            "zoe",
+            &["pull", "push"],
+            "push corp/website .#x",
+            "role write on corp/website (yours is read)",
+            vec![granted_by(others, "zoe", "corp/website", "write")],
+        ),
+        (
+            "zoe",
+            &ALL,
+            "grant list corp/website",
+            "role admin on corp/website (yours is read) and a token with the permission \"admin\" (this one has it)",
+            vec![granted_by(others, "zoe", "corp/website", "admin")],
+        ),
+    ] {
+        let person = World::logged_in(&server, &token(user, permissions));
+        let told = run(&person, command).code(1).stderr;
+        assert!(told.contains(needs), "{told}");
+        for hint in &hints {
+            assert!(told.contains(hint.as_str()), "{hint}: {told}");
+        }
+        let count = told.matches("Hint: The role").count() + told.matches("Hint: A token").count();
+        assert_eq!(count, hints.len(), "{told}");
+        assert!(user == "alice" || !told.contains("bob"), "{told}");
+    }
+}
+
+#[test]
+fn what_a_command_replaces_is_said() {
+    let (_server, world) = scene();
+    for (command, before, again) in [
+        ("grant add corp/web zoe read", None, ""),
+        ("grant add corp/web zoe read", None, ""),
+        (
+            "grant add corp/web zoe admin",
+            Some("read"),
+            "fh grant add corp/web zoe read",
+        ),
+        (
+            "grant add corp/web ZOE read",
+            Some("admin"),
+            "fh grant add corp/web zoe admin",
+        ),
+        (
+            "grant add corp/* @members write",
+            Some("read"),
+            "fh grant add 'corp/*' @members read",
+        ),
+        (
+            "member set corp bob member",
+            Some("admin"),
+            "fh member set corp bob admin",
+        ),
+        (
+            "member set corp alice owner",
+            Some("member"),
+            "fh member set corp alice member",
+        ),
+        ("member set corp alice owner", None, ""),
+    ] {
+        let said = run(&world, command).success().stderr;
+        let told =
+            before.map(|before| format!("Before, the role was {before}. To restore it: `{again}`"));
+        match told {
+            Some(told) => assert!(said.contains(&told), "{command}: {said}"),
+            None => assert!(!said.contains("Before"), "{command}: {said}"),
+        }
+    }
+    let json = run(&world, "grant add corp/web zoe write --json")
+        .success()
+        .json();
+    assert_eq!(json["replaced"], "read");
+    let json = run(&world, "grant add corp/web zoe write --json")
+        .success()
+        .json();
+    assert_eq!(json["replaced"], Value::Null);
+}
