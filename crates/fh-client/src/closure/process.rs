@@ -224,7 +224,8 @@ impl Nix<'_> {
                 installables.map(|(derivation, output)| format!("{derivation}^{output}").into()),
             );
         }
-        self.run(&arguments, None, Some(self.0.patience)).await
+        let patience = Some(self.0.patience);
+        self.run(&arguments, &BuildMessages::Kept, patience).await
     }
 
     /// One run of `nix path-info`. Every shape of JSON is understood, so no format is asked for
