@@ -44,6 +44,7 @@ const GROUPS: [(&str, &[Line]); 4] = [
                 "Manage accounts of an organisation's machines",
             ),
             ("trust", "Let CI jobs in by their own identity"),
+            ("provision", "Set up organisations from a file"),
         ],
     ),
     (

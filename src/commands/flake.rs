@@ -1,12 +1,13 @@
 //! `fh flake`: making, showing and changing flakes.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, UpdateFlake, Visibility};
+use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, Name, UpdateFlake, Visibility};
 use fh_client::ServerUrl;
 use serde_json::json;
 use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
+use super::rename::Renaming;
 use super::{IfMissing, list, made};
 use crate::cli::words;
 use crate::context::Context;
@@ -19,6 +20,7 @@ pub(crate) enum FlakeCommand {
     Create(CreateArguments),
     Show(ShowArguments),
     Set(SetArguments),
+    Rename(RenameArguments),
     List(list::FlakesArguments),
     Delete(DeleteArguments),
 }
@@ -86,6 +88,27 @@ pub(crate) struct SetArguments {
     yes: Yes,
 }
 
+/// Rename a flake in its organisation (admins of the organisation)
+///
+/// Its former name leads to it, in every address, command and CI job, as long as the flake exists. Tokens, grants and
+/// trust policies go on to reach it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh flake rename acme/app shop")]
+pub(crate) struct RenameArguments {
+    /// The flake
+    #[arg(value_name = "ORG/PROJECT", add = crate::completion::flakes())]
+    flake: FlakeName,
+
+    /// Its new name in the organisation
+    #[arg(value_name = "PROJECT")]
+    name: Name,
+
+    #[command(flatten)]
+    yes: Yes,
+}
+
 /// Delete a flake and everything that was pushed to it
 ///
 /// Machines keep what they have already substituted, but get nothing new from it.
@@ -119,6 +142,7 @@ pub(crate) fn run(command: FlakeCommand, context: &Context) -> Result<(), Comman
         FlakeCommand::Create(arguments) => create(arguments, context),
         FlakeCommand::Show(arguments) => show(&arguments, context),
         FlakeCommand::Set(arguments) => set(arguments, context),
+        FlakeCommand::Rename(arguments) => rename(&arguments, context),
         FlakeCommand::List(arguments) => list::flakes(&arguments, context),
         FlakeCommand::Delete(arguments) => delete(&arguments, context),
     }
@@ -212,6 +236,18 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
         client.update_flake(&arguments.flake, &change).await
     })?;
     print(&changed, client.base_url(), context)
+}
+
+fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let RenameArguments { flake, name, yes } = arguments;
+    let renaming = Renaming {
+        noun: "flake",
+        from: flake.to_string(),
+        to: format!("{}/{name}", flake.org),
+        yes: *yes,
+    };
+    renaming.carry_out(context, async { client.rename_flake(flake, name).await })
 }
 
 fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {

@@ -20,8 +20,10 @@ mod logout;
 mod man;
 mod member;
 mod org;
+mod provision;
 mod push;
 mod reach;
+mod rename;
 mod scoped;
 #[cfg(feature = "server")]
 mod serve;
@@ -85,6 +87,7 @@ pub(crate) enum Command {
     ServiceAccount(service_account::ServiceAccountCommand),
     #[command(subcommand)]
     Trust(trust::TrustCommand),
+    Provision(provision::ProvisionArguments),
     #[command(subcommand)]
     User(user::UserCommand),
     #[command(subcommand)]
@@ -158,6 +161,7 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         Command::Token(command) => token::run(command, context)?,
         Command::ServiceAccount(command) => service_account::run(command, context)?,
         Command::Trust(command) => trust::run(command, context)?,
+        Command::Provision(arguments) => provision::run(&arguments, context)?,
         Command::User(command) => user::run(command, context)?,
         Command::Key(command) => key::run(&command, context)?,
         Command::Audit(arguments) => audit::run(arguments, context)?,

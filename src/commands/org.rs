@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
 use super::free_name::{self, FreeNameArguments};
+use super::rename::Renaming;
 use super::{IfMissing, made, naming_user};
 use crate::cli::words;
 use crate::context::Context;
@@ -27,6 +28,7 @@ pub(crate) enum OrgCommand {
     List(ListArguments),
     Show(ShowArguments),
     Set(SetArguments),
+    Rename(RenameArguments),
     Leave(LeaveArguments),
     Own(own::OwnArguments),
     Delete(DeleteArguments),
@@ -132,6 +134,27 @@ struct Change {
     no_trust_keys: bool,
 }
 
+/// Rename an organisation (owners)
+///
+/// Its former name leads to it, in every address, command and CI job, until a server administrator frees it
+/// (`fh org free-name`). Nobody else can get it. Tokens and trust policies go on to reach the same flakes.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh org rename acme acme-corp")]
+pub(crate) struct RenameArguments {
+    /// The organisation
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Name,
+
+    /// Its new name
+    #[arg(value_name = "NAME")]
+    name: Name,
+
+    #[command(flatten)]
+    yes: Yes,
+}
+
 /// Leave an organisation, as a member or as a guest
 ///
 /// This also removes what it granted you by name. The last owner of an organisation cannot leave.
@@ -173,6 +196,7 @@ pub(crate) fn run(command: OrgCommand, context: &Context) -> Result<(), CommandE
         OrgCommand::List(ListArguments {}) => list(context),
         OrgCommand::Show(arguments) => show(&arguments, context),
         OrgCommand::Set(arguments) => set(&arguments, context),
+        OrgCommand::Rename(arguments) => rename(&arguments, context),
         OrgCommand::Leave(arguments) => leave(&arguments, context),
         OrgCommand::Own(arguments) => own::run(&arguments, context),
         OrgCommand::Delete(arguments) => delete(&arguments, context),
@@ -270,6 +294,22 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
         })
         .map_err(not_found)?;
     print(&changed, context)
+}
+
+fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let RenameArguments { org, name, yes } = arguments;
+    let renaming = Renaming {
+        noun: "organisation",
+        from: org.to_string(),
+        to: name.to_string(),
+        yes: *yes,
+    };
+    renaming
+        .carry_out(context, async {
+            client.rename_organization(org, name).await
+        })
+        .map_err(not_found)
 }
 
 fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandError> {

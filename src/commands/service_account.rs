@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::org::not_found;
+use super::rename::Renaming;
 use super::scoped::Scoped;
 use super::{IfMissing, made, user};
 use crate::context::Context;
@@ -20,6 +21,7 @@ use crate::error::CommandError;
 pub(crate) enum ServiceAccountCommand {
     Create(CreateArguments),
     List(ListArguments),
+    Rename(RenameArguments),
     #[command(visible_alias = "remove")]
     Delete(DeleteArguments),
 }
@@ -53,6 +55,32 @@ pub(crate) struct ListArguments {
     org: Name,
 }
 
+/// Rename a service account
+///
+/// Its tokens stay valid. Its former name leads to it, and nobody else can get it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh service-account rename acme/acme-fleet acme-machines")]
+pub(crate) struct RenameArguments {
+    /// The organisation and the account
+    #[arg(value_name = "ORG/NAME", value_parser = organization_and_name)]
+    account: (Name, Name),
+
+    /// Its new name, unique on the server
+    #[arg(value_name = "NEW-NAME")]
+    name: Name,
+
+    #[command(flatten)]
+    yes: Yes,
+}
+
+fn organization_and_name(text: &str) -> Result<(Name, Name), String> {
+    let (org, name) = text.split_once('/').ok_or("write it as ORG/NAME")?;
+    let name_of = |text: &str| text.parse::<Name>().map_err(|error| error.to_string());
+    Ok((name_of(org)?, name_of(name)?))
+}
+
 /// Delete a service account and its tokens
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -71,6 +99,7 @@ pub(crate) fn run(command: ServiceAccountCommand, context: &Context) -> Result<(
     match command {
         ServiceAccountCommand::Create(arguments) => create(&arguments, context),
         ServiceAccountCommand::List(arguments) => list(&arguments, context),
+        ServiceAccountCommand::Rename(arguments) => rename(&arguments, context),
         ServiceAccountCommand::Delete(arguments) => delete(&arguments, context),
     }
 }
@@ -121,6 +150,21 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
         ),
     );
     Ok(())
+}
+
+fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let RenameArguments { account, name, yes } = arguments;
+    let (org, account) = account;
+    let renaming = Renaming {
+        noun: "service account",
+        from: account.to_string(),
+        to: name.to_string(),
+        yes: *yes,
+    };
+    renaming.carry_out(context, async {
+        client.rename_service_account(org, account, name).await
+    })
 }
 
 fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {

@@ -7,6 +7,7 @@ use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
 use super::free_name::{self, FreeNameArguments};
+use super::rename::Renaming;
 use super::{IfMissing, held, is_there, made};
 use crate::cli::words;
 use crate::context::Context;
@@ -20,6 +21,7 @@ pub(crate) enum UserCommand {
     List(ListArguments),
     Show(ShowArguments),
     Set(SetArguments),
+    Rename(RenameArguments),
     Disable(DisableArguments),
     Enable(EnableArguments),
     FreeName(FreeNameArguments),
@@ -90,6 +92,26 @@ pub(crate) struct SetArguments {
     yes: Yes,
 }
 
+/// Rename an account: your own, or anyone's (server administrators)
+///
+/// Its former name leads to it until a server administrator frees it (`fh user free-name`). Nobody else can get it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh user rename alice alice.jones")]
+pub(crate) struct RenameArguments {
+    /// The account
+    #[arg(value_name = "USER")]
+    user: Name,
+
+    /// Its new name
+    #[arg(value_name = "NAME")]
+    name: Name,
+
+    #[command(flatten)]
+    yes: Yes,
+}
+
 /// Disable an account: its tokens are refused until it is enabled again
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -134,10 +156,23 @@ pub(crate) fn run(command: UserCommand, context: &Context) -> Result<(), Command
             };
             update(&arguments.user, &change, context)
         }
+        UserCommand::Rename(arguments) => rename(&arguments, context),
         UserCommand::Disable(arguments) => disable(&arguments.user, true, context),
         UserCommand::Enable(arguments) => disable(&arguments.user, false, context),
         UserCommand::FreeName(arguments) => free_name::run(NameKind::Account, &arguments, context),
     }
+}
+
+fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let RenameArguments { user, name, yes } = arguments;
+    let renaming = Renaming {
+        noun: "account",
+        from: user.to_string(),
+        to: name.to_string(),
+        yes: *yes,
+    };
+    renaming.carry_out(context, async { client.rename_user(user, name).await })
 }
 
 fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandError> {

@@ -110,7 +110,7 @@ impl Machine {
             variable: None,
             default_netrc,
             system_netrc: directories.system_netrc.clone(),
-            determinate: Determinate::of(directories),
+            determinate: Determinate::of(&directories),
             config_is_generated: false,
             config: directories.fh_config.join("config.toml"),
             ledger: directories.ledger(),

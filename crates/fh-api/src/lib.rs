@@ -28,6 +28,7 @@ pub mod oauth;
 mod object;
 mod organizations;
 mod push;
+mod renames;
 mod reserved;
 mod roots;
 #[cfg(feature = "schema")]
@@ -66,6 +67,7 @@ pub use push::{
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
     PushLimits, PushPath, PushPlan, PushRealisation, PushRequest, UploadNeed, part_count,
 };
+pub use renames::Rename;
 pub use reserved::{ReservedName, ReservedNameList};
 pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
 pub use substituters::{SubstituterInfo, SubstituterList};

@@ -14,6 +14,7 @@ mod decide;
 pub mod identity;
 mod path_set;
 pub mod policy;
+mod rename;
 pub mod renewal;
 pub mod root;
 mod scope;
@@ -21,6 +22,7 @@ mod token;
 
 pub use decide::{FlakeFacts, Follow, Follows, Holdings, Named, Rank, Standing};
 pub use path_set::PathSet;
+pub use rename::Renaming;
 pub use scope::{Narrowing, ScopeError, TokenScope};
 pub use token::{
     Claims, Jwk, TokenError, TokenKey, UnverifiedTimes, read_unverified, strip_prefix,

@@ -15,8 +15,7 @@ mod variable;
 use std::path::{Path, PathBuf};
 
 use fh_client::{Reading, ServerEntry, ServerList, ServerUrl, TokenStore};
-use fh_conf::ledger::{Ledger, Standing};
-use fh_conf::netrc::{Change as NetrcChange, Netrc};
+use fh_conf::ledger::Ledger;
 use fh_conf::nix_conf::{FileToEdit, ModuleValue, NixConf, SetIfUnset, module_settings};
 use secrecy::{ExposeSecret, SecretString};
 

@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use fh_api::{Name, TrustPolicyInfo};
 use serde_json::json;
 
+pub(super) use self::name::{Difference, differences};
 use self::words::{condition, lines};
 use super::confirm::{Effect, Yes};
 use super::scoped::Scoped;

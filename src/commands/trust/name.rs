@@ -178,18 +178,21 @@ fn values(condition: &ConditionSpec) -> impl Iterator<Item = &str> {
 
 /// A property in which a policy is not as it was asked for.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Difference {
+pub(in crate::commands) struct Difference {
     /// Which one.
-    pub(super) what: &'static str,
+    pub(in crate::commands) what: &'static str,
     /// What it is.
-    pub(super) has: String,
+    pub(in crate::commands) has: String,
     /// What was asked for.
-    pub(super) asked: String,
+    pub(in crate::commands) asked: String,
 }
 
 /// Where a policy differs from what was asked for. Whether its workloads are builders only counts where they are to
 /// be, and which ids are remembered only where that was said.
-pub(super) fn differences(wanted: &SetTrustPolicy, found: &TrustPolicyInfo) -> Vec<Difference> {
+pub(in crate::commands) fn differences(
+    wanted: &SetTrustPolicy,
+    found: &TrustPolicyInfo,
+) -> Vec<Difference> {
     let mut all = Vec::new();
     let mut compare = |what: &'static str, is_same: bool, has: String, asked: String| {
         if !is_same {

@@ -11,6 +11,7 @@ mod grants;
 mod invitations;
 mod organizations;
 mod push;
+mod renames;
 mod roots;
 mod server;
 mod tokens;

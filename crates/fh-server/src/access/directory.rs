@@ -1,16 +1,18 @@
 //! Every organisation and flake by name and by id, in memory.
 //!
+//! This is where names in requests become ids. A name that something had before it was renamed leads to it.
+//!
 //! The names are the same for all callers; what a caller may see of them is decided by the view. A
 //! directory is a copy that is made anew after every change of an organisation or a flake, so that a
 //! name is resolved, and a slice is ranked, without asking the database.
 
 use std::collections::HashMap;
 
-use fh_api::{FlakeName, Name, PushRule, Visibility};
+use fh_api::{FlakeName, FlakePattern, Name, PushRule, Visibility};
 use fh_auth::{FlakeFacts, Follows};
 use rusqlite::Connection;
 
-use crate::database::{DatabaseError, flakes, follows, organizations};
+use crate::database::{DatabaseError, flakes, follows, organizations, renames};
 
 /// A flake.
 #[derive(Debug, Clone)]
@@ -58,6 +60,10 @@ pub(crate) struct Directory {
     /// By folded name; the flakes by `org/project`.
     flake_ids: HashMap<String, i64>,
     organizations: HashMap<String, OrganizationEntry>,
+    /// Internal ids by folded former name.
+    former_organizations: HashMap<String, i64>,
+    /// Internal ids by organisation and folded former name.
+    former_flakes: HashMap<(i64, String), i64>,
     /// Their folded names by id.
     organization_names: HashMap<i64, String>,
     organization_flakes: HashMap<i64, Vec<i64>>,
@@ -91,6 +97,8 @@ impl Directory {
         let mut directory = Self {
             generation,
             anybody_trusts_keys: by_id.values().any(|organization| organization.trusts_keys),
+            former_organizations: renames::former_organizations(connection)?,
+            former_flakes: renames::former_flakes(connection)?,
             ..Self::default()
         };
         for row in flakes::directory(connection)? {
@@ -149,16 +157,59 @@ impl Directory {
         self.flakes.get(&id)
     }
 
-    /// The flake of that name, in whatever case. Text that is no name is the name of nothing.
+    /// The flake that has or had that name, in whatever case. Text that is no name is the name of nothing.
     pub(super) fn find_flake(&self, org: &str, project: &str) -> Option<&FlakeEntry> {
-        self.flake_ids
-            .get(&folded(org, project))
-            .and_then(|id| self.flakes.get(id))
+        let id = self.flake_ids.get(&folded(org, project));
+        let id = id.or_else(|| self.find_renamed_flake(org, project))?;
+        self.flakes.get(id)
     }
 
-    /// The organisation of that name, in whatever case.
+    /// The flake that had that name, or whose organisation had it.
+    fn find_renamed_flake(&self, org: &str, project: &str) -> Option<&i64> {
+        if self.former_organizations.is_empty() && self.former_flakes.is_empty() {
+            return None;
+        }
+        let organization = self.find_organization(org)?;
+        let id = self
+            .flake_ids
+            .get(&folded(organization.name.as_str(), project));
+        let former = (organization.id, project.to_ascii_lowercase());
+        id.or_else(|| self.former_flakes.get(&former))
+    }
+
+    /// The organisation that has or had that name, in whatever case.
     pub(super) fn find_organization(&self, name: &str) -> Option<&OrganizationEntry> {
-        self.organizations.get(&name.to_ascii_lowercase())
+        let name = name.to_ascii_lowercase();
+        self.organizations
+            .get(&name)
+            .or_else(|| self.organization(*self.former_organizations.get(&name)?))
+    }
+
+    /// A pattern with the present names of what it names: what is compared, and what is stored. What is not there is
+    /// called as it came.
+    pub(super) fn present(&self, pattern: FlakePattern) -> FlakePattern {
+        match pattern {
+            FlakePattern::All => FlakePattern::All,
+            FlakePattern::Organization(org) => {
+                let found = self.find_organization(org.as_str());
+                FlakePattern::Organization(found.map_or(org, |found| found.name.clone()))
+            }
+            FlakePattern::Flake(flake) => FlakePattern::Flake(self.present_flake(flake)),
+        }
+    }
+
+    /// The present name of a flake.
+    pub(super) fn present_flake(&self, flake: FlakeName) -> FlakeName {
+        if let Some(found) = self.find_flake(flake.org.as_str(), flake.project.as_str()) {
+            return found.name.clone();
+        }
+        match self.find_organization(flake.org.as_str()) {
+            Some(found) => FlakeName {
+                org: found.name.clone(),
+                project: flake.project,
+            },
+            None => flake,
+        }
     }
 
     /// The organisation of that internal id.

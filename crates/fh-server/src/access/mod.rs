@@ -438,6 +438,19 @@ impl Caller {
         Ok(found)
     }
 
+    /// Patterns of a request with the present names of what they name.
+    pub(crate) fn present(&self, patterns: Vec<FlakePattern>) -> Vec<FlakePattern> {
+        let patterns = patterns.into_iter();
+        patterns
+            .map(|pattern| self.directory.present(pattern))
+            .collect()
+    }
+
+    /// The present name of a flake of a request.
+    pub(crate) fn present_flake(&self, flake: FlakeName) -> FlakeName {
+        self.directory.present_flake(flake)
+    }
+
     /// Whether the token may be used for things beyond flakes that exist: it reaches the pattern.
     ///
     /// # Errors

@@ -3,13 +3,13 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fh_api::{Name, UserKind, WorkloadInfo};
+use fh_api::{Name, NameKind, UserKind, WorkloadInfo};
 use fh_auth::{Holdings, TokenScope};
 use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::directory::FlakeEntry;
-use crate::database::{DatabaseError, Timestamp, accounts, grants, tokens};
+use crate::database::{DatabaseError, Timestamp, accounts, grants, renames, tokens};
 use crate::workload::{Acting, Admission, Audiences, Identity, admission};
 
 /// The account behind a token, the token's narrowing, and all that the account holds, as they were
@@ -20,6 +20,8 @@ pub(crate) struct Principal {
     pub(crate) account_id: i64,
     /// The account's name.
     pub(crate) name: Name,
+    /// What it was called before.
+    pub(super) former_names: Vec<Name>,
     /// A person or a service.
     pub(crate) kind: UserKind,
     /// Whether the account may manage the server; the token may be narrower.
@@ -87,6 +89,12 @@ pub(super) fn next_serial() -> u64 {
 }
 
 impl Principal {
+    /// Whether the account has or had this name, in whatever case.
+    pub(crate) fn is_called(&self, name: &str) -> bool {
+        let mut names = std::iter::once(&self.name).chain(&self.former_names);
+        names.any(|own| own.as_str().eq_ignore_ascii_case(name))
+    }
+
     /// Whether the token reaches a flake at all.
     pub(crate) fn reaches(&self, flake: &FlakeEntry) -> bool {
         self.scope
@@ -103,6 +111,7 @@ impl Principal {
         Self {
             account_id: policy.account_id,
             name: policy.account.clone(),
+            former_names: Vec::new(),
             kind: UserKind::Service,
             server_admin: false,
             token: None,
@@ -185,6 +194,7 @@ pub(super) fn load(
         }
     };
     Ok(Standing::Good(Arc::new(Principal {
+        former_names: renames::former(connection, NameKind::Account, account.id)?,
         account_id: account.id,
         name: account.name,
         kind: account.kind,

@@ -75,9 +75,13 @@ pub(crate) fn list(connection: &Connection) -> Result<Vec<Account>, DatabaseErro
     all(connection, &sql, [], Account::from_row)
 }
 
-/// The account of that name, in whatever case.
+/// The account that has or had that name, in whatever case.
 pub(crate) fn find(connection: &Connection, name: &Name) -> Result<Option<Account>, DatabaseError> {
-    let sql = format!("{SELECT} WHERE a.folded = ?1");
+    // No former name is that of another account at the same time.
+    let sql = format!(
+        "{SELECT} WHERE a.folded = ?1 OR a.id = (SELECT account_id FROM reserved_name \
+         WHERE kind = 'account' AND folded = ?1)"
+    );
     first(connection, &sql, params![name.folded()], Account::from_row)
 }
 

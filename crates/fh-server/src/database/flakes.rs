@@ -72,13 +72,16 @@ pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Flake>, Dat
     first(connection, &sql, params![id], Flake::from_row)
 }
 
-/// The flake of that name in an organisation, in whatever case.
+/// The flake that has or had that name in an organisation, in whatever case.
 pub(crate) fn find(
     connection: &Connection,
     organization_id: i64,
     name: &Name,
 ) -> Result<Option<Flake>, DatabaseError> {
-    let sql = format!("{SELECT} WHERE f.organization_id = ?1 AND f.folded = ?2");
+    let sql = format!(
+        "{SELECT} WHERE f.organization_id = ?1 AND f.folded = ?2 OR f.id = (SELECT flake_id \
+         FROM former_flake_name WHERE organization_id = ?1 AND folded = ?2)"
+    );
     let keys = params![organization_id, name.folded()];
     first(connection, &sql, keys, Flake::from_row)
 }

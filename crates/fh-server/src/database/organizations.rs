@@ -6,7 +6,7 @@ use rusqlite::{Connection, Row, params};
 use uuid::Uuid;
 
 use super::values::{all, execute, first, new_id, now, parse, parsed, words};
-use super::{AccessChange, DatabaseError, Timestamp, keys, reserved, settings};
+use super::{AccessChange, DatabaseError, Timestamp, keys, renames, reserved, settings};
 
 /// A row of `organization`.
 #[derive(Debug, Clone)]
@@ -72,14 +72,32 @@ pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Organizatio
     first(connection, &sql, params![id], Organization::from_row)
 }
 
-/// The organisation of that name, in whatever case.
+/// The organisation that has or had that name, in whatever case.
 pub(crate) fn find(
     connection: &Connection,
     name: &Name,
 ) -> Result<Option<Organization>, DatabaseError> {
-    let sql = format!("{SELECT} WHERE o.folded = ?1");
+    // No former name is that of something else at the same time.
+    let sql = format!(
+        "{SELECT} WHERE o.folded = ?1 OR o.id = (SELECT organization_id FROM reserved_name \
+         WHERE kind = 'organization' AND folded = ?1)"
+    );
     let name = name.folded();
     first(connection, &sql, params![name], Organization::from_row)
+}
+
+/// What an organisation is called, then what it was called before.
+pub(crate) fn names(
+    connection: &Connection,
+    organization: &Organization,
+) -> Result<Vec<Name>, DatabaseError> {
+    let mut names = vec![organization.name.clone()];
+    names.extend(renames::former(
+        connection,
+        NameKind::Organization,
+        organization.id,
+    )?);
+    Ok(names)
 }
 
 /// The organisation of that public id.

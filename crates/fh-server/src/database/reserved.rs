@@ -5,7 +5,7 @@ use fh_api::{Name, NameKind, ReservedName};
 use rusqlite::{Connection, params};
 
 use super::values::{all, execute, first, now, parsed};
-use super::{DatabaseError, Timestamp};
+use super::{AccessChange, DatabaseError, Timestamp};
 
 /// Reserves the names that a query of an internal id answers, in its column `name`.
 pub(super) fn keep(
@@ -41,14 +41,15 @@ pub(crate) fn is_reserved(
     Ok(found.is_some())
 }
 
-/// Lets a name be used again: whether it was reserved.
+/// Lets a name be used again: whether it was reserved. It leads to nothing from then on.
 pub(crate) fn free(
-    connection: &Connection,
+    change: &AccessChange<'_>,
     kind: NameKind,
     name: &Name,
 ) -> Result<bool, DatabaseError> {
+    change.touch_directory();
     let sql = "DELETE FROM reserved_name WHERE kind = ?1 AND folded = ?2";
-    Ok(execute(connection, sql, params![kind.as_str(), name.folded()])? > 0)
+    Ok(execute(change, sql, params![kind.as_str(), name.folded()])? > 0)
 }
 
 /// The reserved names, those of organisations first, each kind sorted by name.

@@ -77,7 +77,7 @@ async fn explained(
 ) -> Result<AccessExplanation, ApiError> {
     let principal = caller.principal()?;
     let hash = hash_of(state, &query.path)?;
-    let own = |name: &Name| name.folded() == principal.name.folded();
+    let own = |name: &Name| principal.is_called(name.as_str());
     match query.user {
         Some(name) if own(&name) => of_caller(state, caller, hash).await,
         Some(name) => {

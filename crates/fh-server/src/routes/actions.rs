@@ -110,6 +110,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("GET", "/substituters", "substituter.list"),
     ("GET", "/tokens", "token.list"),
     ("POST", "/tokens", "token.create"),
+    ("POST", "/tokens/renew", "token.renew"),
     ("GET", "/tokens/{id}", "token.show"),
     ("DELETE", "/tokens/{id}", "token.revoke"),
     ("GET", "/tokens/{id}/revocation", "token.revocation"),

@@ -107,11 +107,12 @@ pub(crate) async fn create(
     let wanted: CreateFlake = json_body(request, state.settings().limits.json_size).await?;
     let description = line("description", wanted.description)?;
     let organization_id = caller.organization_to_manage(wanted.flake.org.as_str())?;
-    caller.require_reach(&FlakePattern::Flake(wanted.flake.clone()))?;
+    let name = caller.present_flake(wanted.flake);
+    caller.require_reach(&FlakePattern::Flake(name.clone()))?;
     if wanted.visibility == Visibility::Public && !caller.belongs_to(organization_id) {
-        return Err(made_public_by_a_guest(&wanted.flake));
+        return Err(made_public_by_a_guest(&name));
     }
-    let (actor, name) = (caller.actor()?, wanted.flake);
+    let actor = caller.actor()?;
     let (status, flake) = state
         .database()
         .change_access(caller.decided(), move |change| {

@@ -105,7 +105,9 @@ pub(crate) async fn set(
     request: Request,
 ) -> Result<Json<FollowList>, ApiError> {
     caller.require_everything(Permission::Admin)?;
-    let wanted: SetFollows = json_body(request, state.settings().limits.json_size).await?;
+    let mut wanted: SetFollows = json_body(request, state.settings().limits.json_size).await?;
+    wanted.follows = caller.present(wanted.follows);
+    wanted.before = caller.present(wanted.before);
     let (follower, organization_id, whose) = match (&wanted.org, wanted.everybody) {
         (Some(_), true) => return Err(one_list()),
         (None, true) => {

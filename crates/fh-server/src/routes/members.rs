@@ -178,7 +178,7 @@ pub(crate) async fn remove(
     path: MemberPath,
 ) -> Result<StatusCode, ApiError> {
     let principal = caller.require(Permission::Admin)?;
-    let leaves = principal.name.as_str().eq_ignore_ascii_case(&path.user);
+    let leaves = principal.is_called(&path.user);
     let organization = if leaves {
         caller.organization_to_leave(&path.org)?
     } else {

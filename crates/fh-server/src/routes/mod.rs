@@ -33,6 +33,7 @@ pub(crate) mod path;
 mod pushes;
 mod realisation;
 mod reasons;
+mod renames;
 mod renewal;
 mod reserved_names;
 mod revocation;
@@ -146,6 +147,7 @@ fn api() -> Vec<Group> {
         ("Service accounts", service_accounts::routes()),
         ("Users", users::routes()),
         ("Reserved names", reserved_names::routes()),
+        ("Renaming", renames::routes()),
         ("Flakes", flakes::routes()),
         ("Follows", follows::routes()),
         ("Grants", grants::routes()),

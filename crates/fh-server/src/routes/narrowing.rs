@@ -34,7 +34,7 @@ pub(super) async fn narrowing(
     bounded("networks", wanted.networks.as_deref())?;
     Ok(Narrowing {
         permissions: wanted.permissions.clone(),
-        flakes: wanted.flakes.clone(),
+        flakes: wanted.flakes.clone().map(|flakes| caller.present(flakes)),
         closures: match &wanted.closures {
             None => None,
             Some(paths) => Some(even::stepped(closures(state, caller, paths)).await?),

@@ -106,7 +106,7 @@ pub(crate) async fn create(
     let wanted: CreateOrganization = json_body(request, state.settings().limits.json_size).await?;
     let principal = caller.require_reach(&FlakePattern::Organization(wanted.name.clone()))?;
     let (actor, creator) = (caller.actor()?, principal.account_id);
-    let is_self = |owner: &Name| owner.folded() == principal.name.folded();
+    let is_self = |owner: &Name| principal.is_called(owner.as_str());
     let named_owner = wanted.owner.clone().filter(|owner| !is_self(owner));
     if named_owner.is_some() && caller.server_administrator().is_err() {
         return Err(ApiError::Forbidden(

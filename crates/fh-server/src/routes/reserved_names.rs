@@ -56,12 +56,12 @@ pub(crate) async fn free(
     };
     state
         .database()
-        .write(caller.decided(), move |transaction| {
-            if !reserved::free(transaction, kind, &name)? {
+        .change_access(caller.decided(), move |change| {
+            if !reserved::free(change, kind, &name)? {
                 return Err(ApiError::NotFound);
             }
             audit::record(
-                transaction,
+                change,
                 &Event {
                     action: "name.free",
                     actor: Some(actor),
@@ -70,7 +70,7 @@ pub(crate) async fn free(
                     ..Event::default()
                 },
             )?;
-            Ok(())
+            Ok::<_, ApiError>(())
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -294,7 +294,7 @@ fn owner(
 
 /// The account that is meant, if it is not the caller's own.
 fn another(principal: &Principal, user: Option<Name>) -> Option<Name> {
-    user.filter(|name| name.folded() != principal.name.folded())
+    user.filter(|name| !principal.is_called(name.as_str()))
 }
 
 /// An account whose tokens the caller deals with: any, for a server administrator; the service

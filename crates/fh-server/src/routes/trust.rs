@@ -21,6 +21,7 @@ use super::table::{Route, delete, get, post, put};
 use crate::access::{Caller, OrganizationRef, Principal};
 use crate::clock;
 use crate::database::audit::{self, Event};
+use crate::database::organizations;
 use crate::database::trust::{self, TrustPolicy};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -110,7 +111,8 @@ pub(crate) async fn set(
     let administered = caller.organization_to_administer(&path.org)?;
     let organization = administered.id;
     let actor = caller.actor()?;
-    let wanted: SetTrustPolicy = json_body(request, state.settings().limits.json_size).await?;
+    let mut wanted: SetTrustPolicy = json_body(request, state.settings().limits.json_size).await?;
+    wanted.flakes = caller.present(wanted.flakes);
     let invalid = |error: String| ApiError::BadRequest(error);
     let name: Name = path
         .policy
@@ -356,9 +358,16 @@ pub(crate) async fn test(
 ) -> Result<Json<TrustTest>, ApiError> {
     let organization = administered(&caller, &path.org)?;
     let wanted: TestTrust = json_body(request, state.settings().limits.json_size).await?;
-    let policies = state
+    let (policies, names) = state
         .database()
-        .read(move |connection| trust::of_organization(connection, organization))
+        .read(move |connection| {
+            let policies = trust::of_organization(connection, organization)?;
+            let names = match organizations::get(connection, organization)? {
+                Some(found) => organizations::names(connection, &found)?,
+                None => Vec::new(),
+            };
+            Ok((policies, names))
+        })
         .await?;
     let unverified = match Unverified::read(&wanted.token) {
         Ok(unverified) => unverified,
@@ -382,8 +391,8 @@ pub(crate) async fn test(
         Err(Refusal::Unavailable) => (Some("its issuer cannot be reached now".to_owned()), None),
         Err(Refusal::Database(error)) => return Err(error.into()),
     };
-    let name: Name = path.org.parse().map_err(|_| ApiError::NotFound)?;
-    let own = state.workloads().audiences().of(&name, unverified.claims());
+    let audiences = state.workloads().audiences();
+    let own = audiences.of(&names, unverified.claims());
     // A hundred policies may have thousands of patterns: nobody else waits for them.
     let examined = tokio::task::spawn_blocking(move || {
         let bare: Vec<&str> = own.iter().map(String::as_str).collect();

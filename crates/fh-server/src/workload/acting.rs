@@ -109,18 +109,21 @@ impl Audiences {
         Self([audience.to_owned(), public_url.to_owned()])
     }
 
-    /// Those that an identity may have for an organisation: the server's own, bare or with the
-    /// organisation's name behind them.
-    pub(crate) fn of(&self, organization: &Name, claims: &Map<String, Value>) -> Vec<String> {
+    /// Those that an identity may have for an organisation: the server's own, bare or with one of the
+    /// organisation's `names` behind them, the present one and former ones.
+    pub(crate) fn of(&self, names: &[Name], claims: &Map<String, Value>) -> Vec<String> {
         let bare = self.0.iter().cloned();
-        let named = self
-            .0
-            .iter()
-            .map(|own| format!("{own}{CARRIES}{organization}"));
+        let named = names.iter().flat_map(|name| {
+            let own = self.0.iter();
+            own.map(move |own| format!("{own}{CARRIES}{name}"))
+        });
         // In whatever case it is written.
         let written = texts(claims).filter(|text| {
-            let name = self.carried_by(text);
-            name.is_some_and(|name| name.folded() == organization.folded())
+            let carried = self.carried_by(text);
+            carried.is_some_and(|carried| {
+                let mut names = names.iter();
+                names.any(|name| name.folded() == carried.folded())
+            })
         });
         let written: Vec<String> = written.map(str::to_owned).collect();
         bare.chain(named).chain(written).collect()
@@ -201,7 +204,10 @@ pub(super) fn resolve(
     };
     match named {
         Named::Organizations(names) if !names.is_empty() => {
-            if let Some(sentence) = contradiction(&carried, names) {
+            let asked = present_names(connection, names)?;
+            let meant = present_names(connection, &carried)?;
+            let meant: Vec<Name> = meant.iter().filter_map(|name| name.parse().ok()).collect();
+            if let Some(sentence) = contradiction(&meant, &asked) {
                 return Ok(Resolution::Contradiction(sentence));
             }
             let names = names.iter().map(|name| name.parse().ok());
@@ -218,6 +224,23 @@ pub(super) fn resolve(
         }))),
         Named::Nothing | Named::Organizations(_) => unnamed(connection, claims, default),
     }
+}
+
+/// What organisations are called now; of those that do not exist, what was said.
+fn present_names<T: ToString>(
+    connection: &Connection,
+    names: &[T],
+) -> Result<Vec<String>, DatabaseError> {
+    let mut present = Vec::with_capacity(names.len());
+    for name in names {
+        let text = name.to_string();
+        let found = match text.parse() {
+            Ok(name) => organizations::find(connection, &name)?,
+            Err(_) => None,
+        };
+        present.push(found.map_or(text, |found| found.name.to_string()));
+    }
+    Ok(present)
 }
 
 /// What is wrong where an audience is for other organisations than those that are asked for.
@@ -353,7 +376,12 @@ mod tests {
     fn an_audience_of_one_organisation_is_none_of_another() {
         let audiences = Audiences::new(ID, URL);
         let shown = claims(json!(format!("{URL}/cache/ACME")));
-        let own = |name: &str| audiences.of(&name.parse().unwrap(), &shown);
+        let own = |name: &str| audiences.of(&[name.parse().unwrap()], &shown);
+        // What it was called before is meant too.
+        let renamed: [Name; 2] = ["new", "acme"].map(|name| name.parse().unwrap());
+        let both = audiences.of(&renamed, &shown);
+        assert!(both.contains(&format!("{URL}/cache/new")));
+        assert!(both.contains(&format!("{URL}/cache/ACME")));
         assert!(own("acme").contains(&format!("{URL}/cache/ACME")));
         assert!(own("acme").contains(&format!("{ID}/cache/acme")));
         assert!(own("other").iter().all(|own| !own.ends_with("ACME")));

@@ -101,7 +101,8 @@ fn admitted(
     let Some(organization) = organizations::get(connection, organization)? else {
         return Ok(Vec::new());
     };
-    let own = audiences.of(&organization.name, &identity.claims);
+    let names = organizations::names(connection, &organization)?;
+    let own = audiences.of(&names, &identity.claims);
     let mut admitted = Vec::new();
     for policy in trust::of_issuer_in(connection, &identity.issuer, organization.id)? {
         let verdict = admit(&policy, identity, &own);

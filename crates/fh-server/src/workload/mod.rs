@@ -53,7 +53,7 @@ pub(crate) use self::reach::Reach;
 use crate::config::{DefaultOrganization, WorkloadSettings};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::trust::{self, TrustPolicy};
-use crate::database::{AccessChange, Database, DatabaseError, Decided, roots};
+use crate::database::{AccessChange, Database, DatabaseError, Decided, organizations, roots};
 use crate::error::{ApiError, chain};
 use crate::listen::Source;
 
@@ -486,7 +486,11 @@ fn remember(
     let Some(mut policy) = trust::get(change, policy_id)? else {
         return Ok(());
     };
-    let own = audiences.of(&policy.organization, &identity.claims);
+    let Some(organization) = organizations::get(change, policy.organization_id)? else {
+        return Ok(());
+    };
+    let names = organizations::names(change, &organization)?;
+    let own = audiences.of(&names, &identity.claims);
     let verdict = examine(&policy, identity, &own);
     if verdict.role.is_none() || verdict.first_seen.is_empty() {
         return Ok(());

@@ -11,6 +11,7 @@ mod matrix;
 mod model;
 mod no_room;
 mod organizations;
+mod renames;
 mod renewal;
 mod requests;
 mod revocation;

@@ -467,3 +467,71 @@ async fn owners_alone_say_who_the_builders_are() {
     let told: Value = serde_json::from_str(&told.await.unwrap()).unwrap();
     assert_eq!(told["to"]["builder"], true);
 }
+
+#[tokio::test]
+async fn an_identity_that_names_the_former_name_acts_for_the_same_organisation() {
+    let world = World::new().await;
+    let server = &world.server;
+    world.trust("ci", json!({})).await;
+    let (url, urn) = (server.state.public_url(), server.state.keys().audience());
+    let exchanged = async |run: &str, audience: Value, fields: &[(&str, &str)]| {
+        let identity = world.identity(json!({ "jti": run, "run": run, "aud": audience }));
+        world.exchange(&identity, fields).await
+    };
+    let before = exchanged("1", json!(url), &[("organization", "acme")]).await;
+    let before: ExchangeAnswer = before.expect(200).json();
+    let body = json!({ "name": "corp" });
+    server
+        .post("/api/v1/orgs/acme/rename", &world.ann, body)
+        .await
+        .expect(200);
+    let organization = async |token: &str| {
+        let who: Whoami = world.whoami(token).await.expect(200).json();
+        let workload = who.workload.unwrap();
+        (
+            workload.organization.unwrap().to_string(),
+            workload.policies,
+        )
+    };
+    let corp = ("corp".to_owned(), names(&["corp/ci"]));
+    assert_eq!(organization(&before.access_token).await, corp);
+    for (number, (audience, fields)) in [
+        (json!(url), &[("organization", "ACME")][..]),
+        (json!(format!("{url}/cache/acme")), &[]),
+        (
+            json!(format!("{urn}/cache/Acme")),
+            &[("organization", "corp")],
+        ),
+        (
+            json!(format!("{url}/cache/corp")),
+            &[("organization", "acme")],
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let answer = exchanged(&format!("r{number}"), audience.clone(), fields).await;
+        let token: ExchangeAnswer = answer.expect(200).json();
+        assert_eq!(organization(&token.access_token).await, corp, "{audience}");
+    }
+    // Bare, by the address.
+    let bare = world.identity(json!({ "aud": format!("{url}/cache/acme") }));
+    server
+        .get("/cache/acme/app/nix-cache-info", &bare)
+        .await
+        .expect(200);
+    assert_eq!(world.pushes("acme/app", &bare).await, 200);
+    let refused = exchanged(
+        "x",
+        json!(format!("{url}/cache/acme")),
+        &[("organization", "evil")],
+    );
+    refused.await.expect(400);
+    // Once it was freed and somebody else has it, it is theirs alone.
+    let path = "/api/v1/reserved-names/organization/acme";
+    server.delete(path, &server.admin).await.expect(204);
+    let mallory = server.user("mallory").await;
+    server.organization("acme", &mallory).await;
+    assert_eq!(world.reads("corp/app", &bare).await, 401);
+    assert_eq!(organization(&before.access_token).await, corp);
+}

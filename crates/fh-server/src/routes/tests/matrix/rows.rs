@@ -426,6 +426,33 @@ pub(super) fn rows() -> Vec<Row> {
             201,
         ),
         on_organization(Method::GET, "/api/v1/orgs/acme/service-accounts", None, 200),
+        // Each gets the name that it has.
+        on_organization(
+            Method::POST,
+            "/api/v1/orgs/acme/service-accounts/robot/rename",
+            Some(json!({ "name": "robot" })),
+            200,
+        ),
+        on_organization(
+            Method::POST,
+            "/api/v1/orgs/acme/rename",
+            Some(json!({ "name": "acme" })),
+            200,
+        ),
+        on_flake(
+            Method::POST,
+            "/api/v1/flakes/{flake}/rename",
+            Some(json!({ "name": "app" })),
+        ),
+        Row {
+            wrong_flake: 403,
+            stranger: 403,
+            ..row(
+                Method::POST,
+                "/api/v1/users/ann/rename",
+                Some(json!({ "name": "ann" })),
+            )
+        },
         on_organization(
             Method::DELETE,
             "/api/v1/orgs/acme/service-accounts/robot",

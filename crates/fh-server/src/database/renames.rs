@@ -1,0 +1,215 @@
+//! Other names for organisations, flakes and accounts.
+//!
+//! Invariants:
+//! - a former name leads to what had it, and nothing else gets it: `find` of organisations, accounts and flakes, and the
+//!   directory, are where names become ids, and all of them know former names;
+//! - whatever stores a name as text (scopes of tokens, flakes of trust policies, follows) is written anew in the same
+//!   transaction, so that no stored text is left to name whoever gets a name that was freed. The audit log says what
+//!   was called how at the time.
+
+use std::collections::{BTreeSet, HashMap};
+
+use fh_api::{FlakeName, FlakePattern, Name, NameKind};
+use fh_auth::Renaming;
+use rusqlite::{Connection, params};
+
+use super::values::{all, execute, first, now, parsed, words};
+use super::{AccessChange, DatabaseError};
+
+/// Gives an organisation another name.
+pub(crate) fn organization(
+    change: &AccessChange<'_>,
+    id: i64,
+    from: &Name,
+    to: &Name,
+) -> Result<(), DatabaseError> {
+    change.touch_directory();
+    keep_former(
+        change,
+        NameKind::Organization,
+        "organization_id",
+        id,
+        from,
+        to,
+    )?;
+    let sql = "UPDATE organization SET name = ?2, folded = ?3 WHERE id = ?1";
+    execute(change, sql, params![id, to.as_str(), to.folded()])?;
+    let renaming = Renaming::Organization {
+        from: from.clone(),
+        to: to.clone(),
+    };
+    write_anew(change, &renaming, from)
+}
+
+/// Gives an account another name.
+pub(crate) fn account(
+    change: &AccessChange<'_>,
+    id: i64,
+    from: &Name,
+    to: &Name,
+) -> Result<(), DatabaseError> {
+    keep_former(change, NameKind::Account, "account_id", id, from, to)?;
+    let sql = "UPDATE account SET name = ?2, folded = ?3 WHERE id = ?1";
+    execute(change, sql, params![id, to.as_str(), to.folded()])?;
+    Ok(())
+}
+
+/// Gives a flake another name in its organisation.
+pub(crate) fn flake(
+    change: &AccessChange<'_>,
+    id: i64,
+    organization_id: i64,
+    from: &FlakeName,
+    to: &Name,
+) -> Result<(), DatabaseError> {
+    change.touch_directory();
+    if from.project.folded() != to.folded() {
+        let sql = "DELETE FROM former_flake_name WHERE organization_id = ?1 AND folded = ?2";
+        execute(change, sql, params![organization_id, to.folded()])?;
+        let sql = "INSERT INTO former_flake_name (organization_id, folded, flake_id, given_up_at) \
+                   VALUES (?1, ?2, ?3, ?4)";
+        let former = from.project.folded();
+        execute(change, sql, params![organization_id, former, id, now()])?;
+    }
+    let sql = "UPDATE flake SET name = ?2, folded = ?3 WHERE id = ?1";
+    execute(change, sql, params![id, to.as_str(), to.folded()])?;
+    // Whoever follows the new name already, of nothing, follows it once.
+    let keys = params![organization_id, from.project.folded(), to.folded()];
+    let sql =
+        "UPDATE OR IGNORE follow SET project = ?3 WHERE organization_id = ?1 AND project = ?2";
+    execute(change, sql, keys)?;
+    let sql = "DELETE FROM follow WHERE organization_id = ?1 AND project = ?2 AND ?2 <> ?3";
+    execute(change, sql, keys)?;
+    let renaming = Renaming::Flake {
+        from: from.clone(),
+        to: to.clone(),
+    };
+    write_anew(change, &renaming, &from.org)
+}
+
+/// Lets a former name lead to what had it. A name that is taken back is a former one no more.
+fn keep_former(
+    change: &AccessChange<'_>,
+    kind: NameKind,
+    column: &str,
+    id: i64,
+    from: &Name,
+    to: &Name,
+) -> Result<(), DatabaseError> {
+    if from.folded() == to.folded() {
+        return Ok(());
+    }
+    let sql = "DELETE FROM reserved_name WHERE kind = ?1 AND folded = ?2";
+    execute(change, sql, params![kind.as_str(), to.folded()])?;
+    let sql = format!(
+        "INSERT INTO reserved_name (kind, folded, name, reserved_at, {column}) VALUES (?1, ?2, ?3, ?4, ?5)"
+    );
+    let (folded, name) = (from.folded(), from.as_str());
+    execute(
+        change,
+        &sql,
+        params![kind.as_str(), folded, name, now(), id],
+    )?;
+    Ok(())
+}
+
+/// Writes every stored pattern anew that names what is renamed.
+fn write_anew(
+    change: &AccessChange<'_>,
+    renaming: &Renaming,
+    org: &Name,
+) -> Result<(), DatabaseError> {
+    // `_` in a name matches any character here: what is found is compared by its name below. LIKE ignores case.
+    let naming = format!("%{org}/%");
+    for table in ["token", "trust_policy"] {
+        let sql = format!("SELECT id, flakes FROM {table} WHERE flakes LIKE ?1");
+        let found: Vec<(i64, Vec<FlakePattern>)> = all(change, &sql, params![naming], |row| {
+            Ok((row.get("id")?, words(row, "flakes", "flake pattern")?))
+        })?;
+        for (id, patterns) in found {
+            if patterns
+                .iter()
+                .all(|pattern| renaming.of(pattern).is_none())
+            {
+                continue;
+            }
+            let anew = patterns.into_iter().map(|pattern| {
+                let renamed = renaming.of(&pattern);
+                renamed.unwrap_or(pattern)
+            });
+            // In the order in which a policy is kept, so that one that says the same is the same.
+            let anew: BTreeSet<FlakePattern> = anew.collect();
+            let anew: Vec<String> = anew.iter().map(ToString::to_string).collect();
+            let sql = format!("UPDATE {table} SET flakes = ?2 WHERE id = ?1");
+            execute(change, &sql, params![id, anew.join(" ")])?;
+        }
+    }
+    Ok(())
+}
+
+/// How many former names something has that lead to it.
+pub(crate) fn count_former(
+    connection: &Connection,
+    kind: NameKind,
+    id: i64,
+) -> Result<i64, DatabaseError> {
+    let column = column(kind);
+    let sql = format!("SELECT COUNT(*) AS names FROM reserved_name WHERE {column} = ?1");
+    let found = first(connection, &sql, params![id], |row| Ok(row.get("names")?))?;
+    Ok(found.unwrap_or(0))
+}
+
+/// The same of a flake.
+pub(crate) fn count_former_of_flake(
+    connection: &Connection,
+    flake_id: i64,
+) -> Result<i64, DatabaseError> {
+    let sql = "SELECT COUNT(*) AS names FROM former_flake_name WHERE flake_id = ?1";
+    let found = first(connection, sql, params![flake_id], |row| {
+        Ok(row.get("names")?)
+    })?;
+    Ok(found.unwrap_or(0))
+}
+
+/// What an organisation or an account was called before, sorted.
+pub(crate) fn former(
+    connection: &Connection,
+    kind: NameKind,
+    id: i64,
+) -> Result<Vec<Name>, DatabaseError> {
+    let column = column(kind);
+    let sql = format!("SELECT name FROM reserved_name WHERE {column} = ?1 ORDER BY folded");
+    all(connection, &sql, params![id], |row| {
+        parsed(row, "name", "name")
+    })
+}
+
+fn column(kind: NameKind) -> &'static str {
+    match kind {
+        NameKind::Organization => "organization_id",
+        NameKind::Account => "account_id",
+    }
+}
+
+/// The internal ids of organisations by their former names, in lower case.
+pub(crate) fn former_organizations(
+    connection: &Connection,
+) -> Result<HashMap<String, i64>, DatabaseError> {
+    let sql = "SELECT folded, organization_id FROM reserved_name WHERE organization_id IS NOT NULL";
+    let found: Vec<(String, i64)> = all(connection, sql, [], |row| {
+        Ok((row.get("folded")?, row.get("organization_id")?))
+    })?;
+    Ok(found.into_iter().collect())
+}
+
+/// The internal ids of flakes by organisation and former name, in lower case.
+pub(crate) fn former_flakes(
+    connection: &Connection,
+) -> Result<HashMap<(i64, String), i64>, DatabaseError> {
+    let sql = "SELECT organization_id, folded, flake_id FROM former_flake_name";
+    let found: Vec<((i64, String), i64)> = all(connection, sql, [], |row| {
+        let key = (row.get("organization_id")?, row.get("folded")?);
+        Ok((key, row.get("flake_id")?))
+    })?;
+    Ok(found.into_iter().collect())
+}

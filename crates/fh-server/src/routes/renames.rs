@@ -1,0 +1,282 @@
+//! Other names: of organisations by their owners, of flakes by the administrators of their organisation, of accounts
+//! by the people themselves and by server administrators, of service accounts by the administrators of their
+//! organisation.
+//!
+//! The former name leads to what had it, in every address and every request, and answers have the new name. Nobody else
+//! gets it. Invariant: a name that something has, that something else had, or that was given up, is given to nothing.
+
+use axum::Json;
+use axum::extract::{Request, State};
+use fh_api::{
+    FlakeInfo, Name, NameKind, OrganizationInfo, Permission, Rename, Role, UserInfo, UserKind,
+};
+use rusqlite::Connection;
+use serde_json::json;
+
+use super::json::json_body;
+use super::path::{FlakePath, MemberPath, OrganizationPath, UserPath};
+use super::reserved_names;
+use super::table::{Route, post};
+use crate::access::Caller;
+use crate::database::accounts::{self, Account};
+use crate::database::audit::{self, Actor, Event};
+use crate::database::{AccessChange, flakes, organizations, renames};
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// The most former names of one thing: nobody reserves names without end.
+const MOST_FORMER: i64 = 10;
+
+/// Renaming.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        post(
+            "/orgs/{org}/rename",
+            "Rename an organisation, for its owners; the former name leads to it",
+            organization,
+        )
+        .takes::<Rename>()
+        .answers::<OrganizationInfo>(200)
+        .refuses(&[409]),
+        post(
+            "/flakes/{org}/{project}/rename",
+            "Rename a flake, for the administrators of its organisation; the former name leads to it",
+            flake,
+        )
+        .takes::<Rename>()
+        .answers::<FlakeInfo>(200)
+        .refuses(&[409]),
+        post(
+            "/users/{user}/rename",
+            "Rename an account, for its person and for server administrators; the former name leads to it",
+            user,
+        )
+        .takes::<Rename>()
+        .answers::<UserInfo>(200)
+        .refuses(&[409]),
+        post(
+            "/orgs/{org}/service-accounts/{user}/rename",
+            "Rename a service account, for the administrators of its organisation; the former name leads to it",
+            service_account,
+        )
+        .takes::<Rename>()
+        .answers::<UserInfo>(200)
+        .refuses(&[409]),
+    ]
+}
+
+/// `POST /api/v1/orgs/{org}/rename`.
+pub(crate) async fn organization(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+    request: Request,
+) -> Result<Json<OrganizationInfo>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    organization.require_owner()?;
+    let actor = caller.actor()?;
+    let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
+    let membership = organization.membership;
+    let renamed = state
+        .database()
+        .change_access(caller.decided(), move |change| {
+            let id = organization.id;
+            let before = organizations::get(change, id)?.ok_or(ApiError::NotFound)?;
+            if before.name == to {
+                return Ok(before);
+            }
+            let holder = organizations::find(change, &to)?.map(|there| there.id);
+            is_free(change, NameKind::Organization, &to, id, holder)?;
+            renames::organization(change, id, &before.name, &to)?;
+            let detail = json!({ "organization": before.uuid, "from": before.name, "to": to });
+            audit::record(
+                change,
+                &Event {
+                    action: "organization.rename",
+                    actor: Some(actor),
+                    organization_id: Some(id),
+                    subject: to.as_str(),
+                    detail,
+                    ..Event::default()
+                },
+            )?;
+            organizations::get(change, id)?.ok_or(ApiError::NotFound)
+        })
+        .await?;
+    Ok(Json(renamed.info(membership)))
+}
+
+/// `POST /api/v1/flakes/{org}/{project}/rename`.
+pub(crate) async fn flake(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: FlakePath,
+    request: Request,
+) -> Result<Json<FlakeInfo>, ApiError> {
+    let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
+    // Names of flakes are the organisation's: whoever administers one flake does not take any.
+    caller.organization_to_administer(&path.org)?;
+    let actor = caller.actor()?;
+    let role = flake.role;
+    let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
+    let renamed = state
+        .database()
+        .change_access(caller.decided(), move |change| {
+            let before = flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)?;
+            let from = &before.name;
+            if from.project == to {
+                return Ok(before);
+            }
+            let there = flakes::find(change, flake.organization_id, &to)?;
+            if there.is_some_and(|there| there.uuid != before.uuid) {
+                return Err(ApiError::Conflict(format!(
+                    "another flake of {} has the name {to}, or had it before it was renamed",
+                    from.org
+                )));
+            }
+            if renames::count_former_of_flake(change, flake.id)? >= MOST_FORMER {
+                return Err(too_many(MOST_FORMER));
+            }
+            renames::flake(change, flake.id, flake.organization_id, from, &to)?;
+            audit::record(
+                change,
+                &Event {
+                    action: "flake.rename",
+                    actor: Some(actor),
+                    flake_id: Some(flake.id),
+                    subject: to.as_str(),
+                    detail: json!({ "flake": before.uuid, "from": from.project, "to": to }),
+                    ..Event::default()
+                },
+            )?;
+            flakes::get(change, flake.id)?.ok_or(ApiError::NotFound)
+        })
+        .await?;
+    Ok(Json(renamed.info(role)))
+}
+
+/// `POST /api/v1/users/{user}/rename`: by themselves, people with a token that manages and reaches everything; by a
+/// server administrator, any account that belongs to no organisation.
+pub(crate) async fn user(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: UserPath,
+    request: Request,
+) -> Result<Json<UserInfo>, ApiError> {
+    let principal = caller.require_everything(Permission::Admin)?;
+    let is_person = principal.workload.is_none() && principal.kind == UserKind::Human;
+    if !(is_person && principal.is_called(&path.user)) {
+        caller.server_administrator()?;
+    }
+    let actor = caller.actor()?;
+    let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
+    let Ok(name) = path.user.parse() else {
+        return Err(ApiError::NotFound);
+    };
+    rename_account(&state, &caller, actor, (name, None), to).await
+}
+
+/// `POST /api/v1/orgs/{org}/service-accounts/{user}/rename`.
+pub(crate) async fn service_account(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: MemberPath,
+    request: Request,
+) -> Result<Json<UserInfo>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let actor = caller.actor()?;
+    let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
+    let Ok(name) = path.user.parse() else {
+        return Err(ApiError::NotFound);
+    };
+    let whose = (name, Some(organization.id));
+    rename_account(&state, &caller, actor, whose, to).await
+}
+
+/// Renames an account: a service account of that organisation, or one that belongs to none.
+async fn rename_account(
+    state: &AppState,
+    caller: &Caller,
+    actor: Actor,
+    (name, organization_id): (Name, Option<i64>),
+    to: Name,
+) -> Result<Json<UserInfo>, ApiError> {
+    let renamed = state
+        .database()
+        .change_access(caller.decided(), move |change| {
+            let before = accounts::find_named(change, &name)?
+                .filter(|account| account.organization_id == organization_id)
+                .ok_or(ApiError::NotFound)?;
+            if before.name == to {
+                return Ok(before);
+            }
+            let holder = accounts::find(change, &to)?.map(|there| there.id);
+            is_free(change, NameKind::Account, &to, before.id, holder)?;
+            renames::account(change, before.id, &before.name, &to)?;
+            record_account(change, actor, &before, &to)?;
+            accounts::get(change, before.id)?.ok_or(ApiError::NotFound)
+        })
+        .await?;
+    Ok(Json(renamed.info()))
+}
+
+fn record_account(
+    change: &AccessChange<'_>,
+    actor: Actor,
+    before: &Account,
+    to: &Name,
+) -> Result<(), ApiError> {
+    let action = match before.organization_id {
+        Some(_) => "service-account.rename",
+        None => "user.rename",
+    };
+    audit::record(
+        change,
+        &Event {
+            action,
+            actor: Some(actor),
+            organization_id: before.organization_id,
+            subject: to.as_str(),
+            detail: json!({ "user": before.uuid, "from": before.name, "to": to }),
+            ..Event::default()
+        },
+    )?;
+    Ok(())
+}
+
+/// That something may get a name: nothing else has it, had it, or has given it up. What it was called itself it may be
+/// called again. `holder`: what has or had the name, where that is there.
+///
+/// # Errors
+/// 409 where it may not.
+fn is_free(
+    connection: &Connection,
+    kind: NameKind,
+    to: &Name,
+    id: i64,
+    holder: Option<i64>,
+) -> Result<(), ApiError> {
+    match holder {
+        Some(holder) if holder == id => return Ok(()),
+        Some(_) => {
+            let noun = match kind {
+                NameKind::Organization => "organisation",
+                NameKind::Account => "account",
+            };
+            return Err(ApiError::Conflict(format!(
+                "another {noun} has the name {to}, or had it before it was renamed"
+            )));
+        }
+        None => reserved_names::require_free(connection, kind, to)?,
+    }
+    if renames::count_former(connection, kind, id)? >= MOST_FORMER {
+        return Err(too_many(MOST_FORMER));
+    }
+    Ok(())
+}
+
+fn too_many(most: i64) -> ApiError {
+    ApiError::Conflict(format!(
+        "it has {most} former names already, which is the limit: call it by one of those"
+    ))
+}

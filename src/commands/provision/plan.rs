@@ -1,0 +1,185 @@
+//! What has to be changed so that the server has what the file says: decided on values, in the order in which it can
+//! be done.
+//!
+//! Invariants: nothing is removed unless that was asked for, and never by a section that the file does not have; the
+//! caller's own membership is neither removed nor made less; after every step was done, the same file makes an empty
+//! plan.
+
+mod organization;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use fh_api::{
+    CreateFlake, FlakeName, FlakePattern, Name, OrganizationRole, Role, SetFollows, SetTrustPolicy,
+    Subject, UpdateFlake, UpdateOrganization,
+};
+use serde::Serialize;
+use serde_json::Value;
+
+use self::organization::Planner;
+use super::super::is_same_name;
+use super::file::File;
+use super::state::Present;
+
+/// What a step does to what is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Sign {
+    Add,
+    Change,
+    Remove,
+}
+
+/// When a step is done: what others need comes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Users,
+    Organizations,
+    Settings,
+    ServiceAccounts,
+    Members,
+    /// Before grants: they take somebody's grants with them.
+    FormerMembers,
+    Teams,
+    Flakes,
+    Grants,
+    Policies,
+    Follows,
+    Rest,
+}
+
+/// A request to the server.
+#[derive(Debug, Clone)]
+pub(super) enum Request {
+    CreateUser(Name),
+    CreateOrganization(Name),
+    UpdateOrganization(Name, UpdateOrganization),
+    CreateServiceAccount(Name, Name),
+    SetMember(Name, Name, OrganizationRole),
+    RemoveMember(Name, Name),
+    CreateTeam(Name, Name),
+    AddToTeam(Name, Name, Name),
+    RemoveFromTeam(Name, Name, Name),
+    DeleteTeam(Name, Name),
+    CreateFlake(CreateFlake),
+    UpdateFlake(FlakeName, UpdateFlake),
+    DeleteFlake(FlakeName),
+    SetGrant(FlakePattern, Subject, Role),
+    RemoveGrant(FlakePattern, Subject),
+    SetPolicy(Name, Name, Box<SetTrustPolicy>),
+    RemovePolicy(Name, Name),
+    SetFollows(SetFollows),
+    RemoveServiceAccount(Name, Name),
+}
+
+/// One change.
+#[derive(Debug, Clone, Serialize)]
+pub(super) struct Step {
+    #[serde(skip)]
+    stage: Stage,
+    #[serde(skip)]
+    pub(super) request: Request,
+    pub(super) change: Sign,
+    /// What kind of thing.
+    pub(super) kind: &'static str,
+    /// Its name.
+    pub(super) name: String,
+    /// What it is; none where it is not there.
+    pub(super) from: Option<String>,
+    /// What it is going to be; none where it is removed.
+    pub(super) to: Option<String>,
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = match self.change {
+            Sign::Add => '+',
+            Sign::Change => '~',
+            Sign::Remove => '-',
+        };
+        write!(f, "{sign} {} {}", self.kind.replace('-', " "), self.name)?;
+        match (&self.from, &self.to) {
+            (Some(from), Some(to)) => write!(f, ": {from} → {to}"),
+            (Some(one), None) | (None, Some(one)) => write!(f, ": {one}"),
+            (None, None) => Ok(()),
+        }
+    }
+}
+
+/// What is to be done.
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    /// In the order in which it is done.
+    pub(super) steps: Vec<Step>,
+    /// What the server alone can compare with what it has; done beside the steps, and no change where it is the same.
+    pub(super) checks: Vec<Step>,
+    /// What the file says and is not done now, as sentences.
+    pub(super) notes: Vec<String>,
+}
+
+impl Plan {
+    /// How many steps remove something.
+    pub(super) fn removals(&self) -> usize {
+        let steps = self.steps.iter();
+        steps.filter(|step| step.change == Sign::Remove).count()
+    }
+}
+
+/// What a plan is made from, beside the file.
+#[derive(Debug)]
+pub(super) struct Facts<'a> {
+    /// The accounts of people that there are, where the file names some.
+    pub(super) users: &'a [Name],
+    /// What the organisations of the file have.
+    pub(super) present: &'a BTreeMap<Name, Present>,
+    /// Whose token it is.
+    pub(super) caller: &'a Name,
+    /// Keys of issuers, by the file that the policy names.
+    pub(super) keys: &'a BTreeMap<&'a Path, Value>,
+}
+
+/// Compares the file with what is there. With `prune`, what the file's sections do not list is removed.
+///
+/// # Errors
+/// Where the file contradicts itself: a key of it, and why.
+pub(super) fn plan(file: &File, facts: &Facts<'_>, prune: bool) -> Result<Plan, String> {
+    let mut plan = Plan::default();
+    let users = file.users.iter();
+    for user in users.filter(|user| !contains(facts.users, user)) {
+        plan.steps.push(Step {
+            stage: Stage::Users,
+            request: Request::CreateUser(user.clone()),
+            change: Sign::Add,
+            kind: "user",
+            name: user.to_string(),
+            from: None,
+            to: None,
+        });
+    }
+    for (org, wanted) in &file.org {
+        let Some(present) = facts.present.get(org) else {
+            continue;
+        };
+        let mut planner = Planner {
+            org,
+            wanted,
+            present,
+            facts,
+            prune,
+            plan: &mut plan,
+        };
+        planner
+            .everything()
+            .map_err(|(key, reason)| format!("org.{org}.{key}: {reason}"))?;
+    }
+    plan.steps.sort_by_key(|step| step.stage);
+    Ok(plan)
+}
+
+fn contains(names: &[Name], name: &Name) -> bool {
+    names.iter().any(|there| is_same_name(there, name))
+}
