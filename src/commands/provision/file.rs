@@ -28,13 +28,14 @@ use std::marker::PhantomData;
 use std::path::Path;
 
 use fh_api::{
-    FlakePattern, Name, OrganizationRole, PushRule, Role, Subject, UnknownWord, Visibility,
+    FlakePattern, Name, OrganizationRole, PushRule, RenewalRule, Role, Subject, UnknownWord,
+    Visibility,
 };
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use super::policy::Policy;
-use crate::cli::ROLE_WORDS;
+use crate::cli::OTHER_WORDS;
 
 /// More than any such file has, in bytes.
 pub(super) const LARGEST: u64 = 4 << 20;
@@ -66,6 +67,9 @@ pub(super) struct Organization {
     /// Who may push to its flakes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) push: Option<PushRule>,
+    /// Whose tokens may be renewed, of those that it decides about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) renewal: Option<RenewalRule>,
     /// Public keys, `name:base64`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) trusted_keys: Option<Vec<String>>,
@@ -161,7 +165,7 @@ pub(super) struct GrantedRole(pub(super) Role);
 impl<'de> Deserialize<'de> for GrantedRole {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let word = String::deserialize(deserializer)?;
-        let other = ROLE_WORDS.iter().find(|(other, _)| *other == word);
+        let other = OTHER_WORDS.iter().find(|(other, _)| *other == word);
         let role = other.map_or(word.as_str(), |(_, role)| role).parse();
         role.map(Self)
             .map_err(|error: UnknownWord| D::Error::custom(error))

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use fh_api::{
-    FlakeName, FlakePattern, GrantInfo, MemberInfo, Name, PushRule, Role, Subject, TrustPolicyInfo,
-    Visibility,
+    FlakeName, FlakePattern, GrantInfo, MemberInfo, Name, PushRule, RenewalRule, Role, Subject,
+    TrustPolicyInfo, Visibility,
 };
 use fh_client::{Client, Follower};
 
@@ -19,6 +19,7 @@ pub(super) struct Present {
     /// What it is called, where it has another name than the one that was asked for.
     pub(super) renamed: Option<Name>,
     pub(super) push: PushRule,
+    pub(super) renewal: RenewalRule,
     pub(super) trusted_keys: Vec<String>,
     pub(super) follows: Vec<FlakePattern>,
     pub(super) service_accounts: Vec<Name>,
@@ -62,6 +63,7 @@ impl Present {
             is_new: true,
             renamed: None,
             push: PushRule::Writers,
+            renewal: RenewalRule::People,
             trusted_keys: Vec::new(),
             follows: Vec::new(),
             service_accounts: Vec::new(),
@@ -94,6 +96,7 @@ impl Present {
             is_new: false,
             renamed: (found.name.folded() != org.folded()).then_some(found.name),
             push: found.push,
+            renewal: found.renewal,
             trusted_keys: found.trusted_keys,
             ..Self::nothing()
         };
@@ -163,6 +166,7 @@ impl Present {
         let policies = self.policies.iter();
         Organization {
             push: Some(self.push),
+            renewal: Some(self.renewal),
             trusted_keys: Some(self.trusted_keys.clone()),
             follows: Some(self.follows.clone()),
             service_accounts: Some(self.service_accounts.clone()),

@@ -16,6 +16,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("GET", "/flakes/{org}/{project}", "flake.show"),
     ("PATCH", "/flakes/{org}/{project}", "flake.update"),
     ("DELETE", "/flakes/{org}/{project}", "flake.delete"),
+    ("POST", "/flakes/{org}/{project}/rename", "flake.rename"),
     ("GET", "/flakes/{org}/{project}/access", "access.list"),
     ("GET", "/flakes/{org}/{project}/grants", "grant.list"),
     (
@@ -72,6 +73,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("GET", "/orgs/{org}/members", "member.list"),
     ("PUT", "/orgs/{org}/members/{user}", "member.set"),
     ("DELETE", "/orgs/{org}/members/{user}", "member.remove"),
+    ("POST", "/orgs/{org}/rename", "organization.rename"),
     ("GET", "/orgs/{org}/roots", "root.list"),
     ("POST", "/orgs/{org}/roots", "root.request"),
     ("DELETE", "/orgs/{org}/roots", "root.remove"),
@@ -89,6 +91,11 @@ const ACTIONS: &[(&str, &str, &str)] = &[
         "DELETE",
         "/orgs/{org}/service-accounts/{user}",
         "service-account.remove",
+    ),
+    (
+        "POST",
+        "/orgs/{org}/service-accounts/{user}/rename",
+        "service-account.rename",
     ),
     ("GET", "/orgs/{org}/teams", "team.list"),
     ("POST", "/orgs/{org}/teams", "team.create"),
@@ -120,6 +127,7 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("GET", "/users/{user}", "user.show"),
     ("PATCH", "/users/{user}", "user.update"),
     ("GET", "/users/{user}/access", "user.access"),
+    ("POST", "/users/{user}/rename", "user.rename"),
     ("GET", "/whoami", "token.whoami"),
 ];
 

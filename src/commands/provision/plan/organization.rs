@@ -3,8 +3,8 @@
 use std::fmt;
 
 use fh_api::{
-    CreateFlake, FlakeName, FlakePattern, Name, OrganizationRole, PushRule, SetFollows,
-    SetTrustPolicy, Subject, UpdateFlake, UpdateOrganization, Visibility,
+    CreateFlake, FlakeName, FlakePattern, Name, OrganizationRole, SetFollows, SetTrustPolicy,
+    Subject, UpdateFlake, UpdateOrganization, Visibility,
 };
 
 use super::super::super::trust::Difference;
@@ -57,10 +57,19 @@ impl Planner<'_> {
         if let Some(push) = self.wanted.push.filter(|push| *push != self.present.push) {
             let change = UpdateOrganization {
                 push: Some(push),
-                trusted_keys: None,
+                ..UpdateOrganization::default()
             };
-            let told = |push: PushRule| push.to_string();
-            self.update("who-pushes", change, told(self.present.push), told(push));
+            let (from, to) = (self.present.push.to_string(), push.to_string());
+            self.update("who-pushes", change, from, to);
+        }
+        let renewal = self.wanted.renewal;
+        if let Some(renewal) = renewal.filter(|renewal| *renewal != self.present.renewal) {
+            let change = UpdateOrganization {
+                renewal: Some(renewal),
+                ..UpdateOrganization::default()
+            };
+            let (from, to) = (self.present.renewal.to_string(), renewal.to_string());
+            self.update("who-renews", change, from, to);
         }
         if let Some(keys) = &self.wanted.trusted_keys {
             let present = &self.present.trusted_keys;
@@ -75,8 +84,8 @@ impl Planner<'_> {
             if wanted != present {
                 let (from, to) = (listed(&present), listed(&wanted));
                 let change = UpdateOrganization {
-                    push: None,
                     trusted_keys: Some(wanted),
+                    ..UpdateOrganization::default()
                 };
                 self.update("trusted-keys", change, from, to);
             }

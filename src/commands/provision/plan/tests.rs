@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use fh_api::{MemberInfo, PinnedClaim, PushRule, TrustPolicyInfo, UserKind, Visibility};
+use fh_api::{
+    MemberInfo, PinnedClaim, PushRule, RenewalRule, TrustPolicyInfo, UserKind, Visibility,
+};
 use fh_auth::policy::{DEFAULT_LIFETIME, usual_issuer};
 use fh_testkit::random::Random;
 use time::OffsetDateTime;
@@ -92,6 +94,7 @@ impl World {
             Request::UpdateOrganization(org, change) => {
                 let org = self.org(&org);
                 org.push = change.push.unwrap_or(org.push);
+                org.renewal = change.renewal.unwrap_or(org.renewal);
                 if let Some(keys) = change.trusted_keys {
                     org.trusted_keys = keys;
                 }
@@ -272,6 +275,7 @@ fn member(user: &str, role: OrganizationRole) -> MemberInfo {
         kind: UserKind::Human,
         role,
         invited: false,
+        replaced: None,
         created_at: OffsetDateTime::UNIX_EPOCH,
     }
 }
@@ -327,7 +331,8 @@ fn any_file(random: &mut Random) -> String {
         writeln!(text, "[org.{org}]").unwrap();
         if random.one_in(2) {
             let push = random.pick(PushRule::WORDS);
-            writeln!(text, "push = \"{push}\"").unwrap();
+            let renewal = random.pick(RenewalRule::WORDS);
+            writeln!(text, "push = \"{push}\"\nrenewal = \"{renewal}\"").unwrap();
         }
         if random.one_in(2) {
             writeln!(text, "trusted-keys = {:?}", some(random, &["a:b=", "c:d="])).unwrap();
