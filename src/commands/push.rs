@@ -104,7 +104,7 @@ pub(crate) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCo
         let (closure, opened) = progress.shown_during(both).await?;
         started.store(!options.dry_run, Ordering::Relaxed);
         progress.planning(closure.paths.len());
-        let push = opened.push(&closure, &manner, tools.store.as_deref(), progress.clone());
+        let push = opened.push(&closure, &manner, &tools, progress.clone());
         let report = progress.shown_during(push).await;
         let report = report.map_err(|error| opened.explain(error, &arguments.target))?;
         Ok((report, closure.store_dir, opened.is_atomic()))

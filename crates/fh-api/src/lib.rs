@@ -65,7 +65,7 @@ pub use organizations::{
 pub use push::{
     BatchAnswer, CommitSummary, LOG_RECORD, LogAnswer, NAR_BATCH_MEDIA_TYPE,
     NAR_BATCH_RECORD_HEADER, NarAnswer, NarRejection, PartAnswer, PathAnswer, PathStatus,
-    PushLimits, PushPath, PushPlan, PushRequest, UploadNeed, part_count,
+    PushLimits, PushPath, PushPlan, PushRealisation, PushRequest, UploadNeed, part_count,
 };
 pub use renames::Rename;
 pub use reserved::{ReservedName, ReservedNameList};

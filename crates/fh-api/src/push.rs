@@ -21,6 +21,8 @@
 //! frames. A log becomes visible with the push; where the plan says that the push is committed
 //! already and gives an id all the same, that id is for logs alone, and each is visible at once.
 //!
+//! Realisations travel in the plan's request, are checked there, and become visible with the push.
+//!
 //! Parts are numbered from 0 and are taken in order: the server answers a part that is early only
 //! once its predecessors have come, so a client may have several under way, sent in order.
 //! Resuming is planning again: the new plan says which parts the server has already.
@@ -66,6 +68,29 @@ pub struct PushRequest {
     /// Base names of derivations whose build logs could be sent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub logs: Vec<String>,
+    /// Of which outputs of derivations the paths are, where Nix cannot tell that from the derivation alone. They
+    /// become visible with the push.
+    #[serde(
+        default,
+        skip_serializing_if = "Vec::is_empty",
+        deserialize_with = "object::list"
+    )]
+    pub realisations: Vec<PushRealisation>,
+}
+
+/// A realisation, as Nix tells it. Text, parsed by the server field by field.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct PushRealisation {
+    /// `sha256:<hex>!<output>`, by which Nix up to 2.34 asks for it, or `<derivation>^<output>` with the derivation's
+    /// base name, by which Nix does from 2.35 on.
+    pub id: String,
+    /// The path that the output was built to: one of the push, or one that the slice has.
+    #[cfg_attr(feature = "schema", schema(value_type = crate::schema::StorePathText))]
+    pub out_path: String,
+    /// `key name:base64`, of the realisation without any that it depends on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signatures: Vec<String>,
 }
 
 /// A path info, as `nix path-info` tells it. Text, parsed by the server field by field.
@@ -254,4 +279,15 @@ pub struct CommitSummary {
     /// Build logs that became visible with it.
     #[serde(default)]
     pub logs: u64,
+    /// Realisations that are new to the slice, or that it has with more signatures or of a builder since.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub realisations: u64,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde's skip_serializing_if passes a reference"
+)]
+fn is_zero(value: &u64) -> bool {
+    *value == 0
 }

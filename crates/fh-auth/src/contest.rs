@@ -12,6 +12,9 @@
 //!   person       the one that beats every other: see below
 //! ```
 //!
+//! To which path an output of a derivation was built is settled in the same order: there the path is the content, and
+//! nothing is proven.
+//!
 //! What is left is ambiguous, and not served: two own (or two accepted) organisations that disagree, and
 //! persons of whom none may decide for the others. A follow never makes anything ambiguous: it takes the
 //! oldest that nobody beats.

@@ -54,6 +54,11 @@ pub(crate) fn decode_array<const N: usize>(text: &str) -> Result<[u8; N]> {
     Ok(bytes)
 }
 
+/// Whether a byte is a digit.
+pub(crate) const fn is_digit(byte: u8) -> bool {
+    VALUES[byte as usize] != NONE
+}
+
 /// How many characters [`encode`] writes for so many bytes.
 pub(crate) const fn encoded_len(bytes: usize) -> usize {
     (bytes * 8).div_ceil(5)

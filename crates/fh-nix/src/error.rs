@@ -113,6 +113,22 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// Not a realisation, or not the key of one.
+    #[error("{realisation} is not a realisation: {problem}")]
+    Realisation {
+        /// The text, quoted.
+        realisation: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Not a derivation in the form that Nix stores.
+    #[error("the derivation cannot be read at byte {offset}: {problem}")]
+    Derivation {
+        /// Where, in bytes from its start.
+        offset: usize,
+        /// What is wrong there.
+        problem: &'static str,
+    },
     /// The bytes are not a NAR, or not the one canonical NAR of a tree.
     #[error("invalid NAR at byte {offset}: {problem}")]
     Nar {

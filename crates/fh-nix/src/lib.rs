@@ -1,7 +1,8 @@
 //! Nix's data formats, as the rest of `fh` uses them.
 //!
 //! Store paths, Nix base32, hashes, content addresses, Ed25519 keys and signatures, path infos and the three JSON shapes
-//! of `nix path-info`, narinfo files, and the NAR archive format in both directions.
+//! of `nix path-info`, narinfo files, realisations, derivations as far as these need them, and the NAR
+//! archive format in both directions.
 //!
 //! Invariants that hold for the whole crate:
 //!
@@ -18,23 +19,27 @@ pub mod base32;
 mod base64;
 mod content_address;
 mod content_fingerprint;
+mod derivation;
 mod error;
 mod hash;
 pub mod nar;
 mod narinfo;
 mod path_info;
 mod path_info_json;
+mod realisation;
 mod signature;
 mod store_path;
 mod text_form;
 
 pub use content_address::ContentAddress;
 pub use content_fingerprint::ContentFingerprint;
+pub use derivation::Derivation;
 pub use error::{Error, Result};
 pub use hash::{Hasher, NarHash};
 pub use nar::{Event, Limits, ListingWriter, NarDecoder, NarReader, NarValidator, pack, unpack};
 pub use narinfo::{Compression, NarInfo};
 pub use path_info::PathInfo;
 pub use path_info_json::{PathInfos, parse_path_infos};
+pub use realisation::{DrvOutput, OutputName, Realisation, parse_realisations};
 pub use signature::{PublicKey, SecretKey, Signature};
 pub use store_path::{StoreDir, StorePath, StorePathHash};

@@ -2,11 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use crate::signature::any_verifies;
 use crate::{ContentAddress, NarHash, PublicKey, SecretKey, Signature, StoreDir, StorePath};
-
-/// Signatures of one name that are verified. A key makes one, and a rotation under the old name two; who sends
-/// more wants to keep somebody busy.
-const SIGNATURES_OF_A_NAME: usize = 4;
 
 /// A store path with the hash and size of its NAR, what it refers to, and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,17 +47,7 @@ impl PathInfo {
     /// only the first four are looked at.
     #[must_use]
     pub fn verify(&self, store_dir: &StoreDir, key: &PublicKey) -> bool {
-        let mut candidates = self
-            .signatures
-            .iter()
-            .filter(|signature| signature.key_name() == key.name())
-            .take(SIGNATURES_OF_A_NAME)
-            .peekable();
-        if candidates.peek().is_none() {
-            return false;
-        }
-        let fingerprint = self.fingerprint(store_dir);
-        candidates.any(|signature| key.verify(fingerprint.as_bytes(), signature))
+        any_verifies(&self.signatures, key, || self.fingerprint(store_dir))
     }
 
     /// `key`'s signature of this path. It is returned, not added.

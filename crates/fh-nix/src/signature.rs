@@ -13,6 +13,10 @@ use zeroize::Zeroizing;
 use crate::base64;
 use crate::error::{Error, Result, quoted};
 
+/// Signatures of one name that are verified. A key makes one, and a rotation under the old name two; who sends
+/// more wants to keep somebody busy.
+const SIGNATURES_OF_A_NAME: usize = 4;
+
 /// The longest key name accepted, in bytes; Nix has no limit.
 const NAME_LENGTH: usize = 255;
 
@@ -240,6 +244,25 @@ impl FromStr for SecretKey {
             key,
         })
     }
+}
+
+/// Whether any of these signatures is `key`'s of a message, which is made where one has the key's name. Of those with
+/// its name only the first four are looked at.
+pub(crate) fn any_verifies(
+    signatures: &[Signature],
+    key: &PublicKey,
+    message: impl FnOnce() -> String,
+) -> bool {
+    let mut candidates = signatures
+        .iter()
+        .filter(|signature| signature.key_name() == key.name())
+        .take(SIGNATURES_OF_A_NAME)
+        .peekable();
+    if candidates.peek().is_none() {
+        return false;
+    }
+    let message = message();
+    candidates.any(|signature| key.verify(message.as_bytes(), signature))
 }
 
 /// Splits at the first colon, as Nix does, and checks the name.

@@ -238,7 +238,8 @@ impl FromStr for StorePath {
     }
 }
 
-fn check_name(name: &str) -> Result<(), &'static str> {
+/// Whether Nix accepts a name after the hash.
+pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
     if name.is_empty() {
         return Err("the name after the hash is empty");
     }

@@ -7,6 +7,7 @@
 //! | tokens | they ended a month ago, and asked for none that is left | row |
 //! | sets of paths of tokens | no token has them | row |
 //! | exchanged identities and nonces | they ended by themselves | row |
+//! | realisations | their slices do not hold their paths | row |
 //! | rows of NARs | no slice and no proof refers to them | row, then file |
 //! | files of objects | they have no row and are older than an hour | file |
 //! | received parts | nobody added to them for as long as an upload is kept | file |
@@ -25,7 +26,9 @@ use std::time::Duration;
 
 use fh_nix::NarHash;
 
-use crate::database::{DatabaseError, Decided, assertions, nars, now, path_sets, pushes, tokens};
+use crate::database::{
+    DatabaseError, Decided, assertions, nars, now, path_sets, pushes, realisations, tokens,
+};
 use crate::error::{ApiError, chain};
 use crate::receive::Turn;
 use crate::state::AppState;
@@ -63,6 +66,8 @@ pub(crate) struct Collected {
     pub(crate) orphans: usize,
     /// Files of received parts removed.
     pub(crate) partials: usize,
+    /// Realisations removed whose slices do not hold their paths any more.
+    pub(crate) realisations: usize,
 }
 
 /// Collects at the start and then in the settings' interval; never returns.
@@ -97,12 +102,31 @@ pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Co
             ))
         })
         .await?;
+    collected.realisations = remove_realisations(state).await?;
     collected.nars = remove_unreferenced(state).await?;
     collected.orphans = remove_orphans(state, orphan_age).await?;
     let uploads = state.pushes().receiving().uploads();
     uploads.forget_idle(lifetime.min(IDLE_UPLOAD));
     collected.partials = remove_stale_partials(state, lifetime).await?;
     Ok(collected)
+}
+
+/// Removes realisations of paths that their slices do not hold: how many.
+async fn remove_realisations(state: &AppState) -> Result<usize, ApiError> {
+    let mut removed = 0;
+    loop {
+        let database = state.database();
+        let found = database.read(|connection| realisations::without_path(connection, EXAMINED));
+        let found = found.await?;
+        if found.is_empty() {
+            return Ok(removed);
+        }
+        removed += database
+            .write(Decided::by_server(), move |transaction| {
+                realisations::delete_without_path(transaction, &found)
+            })
+            .await?;
+    }
 }
 
 /// Removes NARs that nothing refers to: how many.

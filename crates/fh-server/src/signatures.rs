@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fh_nix::{PathInfo, PublicKey, StoreDir};
+use fh_nix::{PathInfo, PublicKey, Realisation, Signature, StoreDir};
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
@@ -53,36 +53,59 @@ impl Signatures {
 
     /// Whether one of the keys has signed this path, cryptographically and not by name alone.
     pub(crate) fn signed(&self, info: &PathInfo, keys: &[PublicKey]) -> bool {
+        let fingerprint = || info.fingerprint(&self.store_dir);
+        let verify = |key: &PublicKey| info.verify(&self.store_dir, key);
+        self.any(&info.signatures, keys, fingerprint, verify)
+    }
+
+    /// Whether one of the keys has signed this realisation.
+    pub(crate) fn signed_realisation(&self, realisation: &Realisation, keys: &[PublicKey]) -> bool {
+        let fingerprint = || realisation.fingerprint();
+        let verify = |key: &PublicKey| realisation.verify(key);
+        self.any(&realisation.signatures, keys, fingerprint, verify)
+    }
+
+    fn any(
+        &self,
+        signatures: &[Signature],
+        keys: &[PublicKey],
+        fingerprint: impl Fn() -> String,
+        verify: impl Fn(&PublicKey) -> bool,
+    ) -> bool {
         keys.iter().any(|key| {
-            let named = info
-                .signatures
-                .iter()
-                .any(|signature| signature.key_name() == key.name());
-            named && self.verdict(info, key)
+            let mut named = signatures.iter();
+            let named = named.any(|signature| signature.key_name() == key.name());
+            named && self.verdict(signatures, key, &fingerprint(), || verify(key))
         })
     }
 
-    fn verdict(&self, info: &PathInfo, key: &PublicKey) -> bool {
+    /// What is signed of a path and of a realisation begins differently, so that neither is taken for the other.
+    fn verdict(
+        &self,
+        signatures: &[Signature],
+        key: &PublicKey,
+        fingerprint: &str,
+        verify: impl FnOnce() -> bool,
+    ) -> bool {
         // All but the last input has a length that is fixed or stands before it, so that no two run together: a
         // reference that is left out, and its name given as signatures, must not be the same question.
         let mut digest = Sha256::new();
         digest.update(key.as_bytes());
-        digest.update(Sha256::digest(info.fingerprint(&self.store_dir)));
+        digest.update(Sha256::digest(fingerprint));
         digest.update(Sha256::digest(key.name()));
-        for signature in &info.signatures {
+        for signature in signatures {
             if signature.key_name() == key.name() {
                 digest.update(signature.as_bytes());
             }
         }
         let digest: [u8; 32] = digest.finalize().into();
-        self.verdicts
-            .get_with(digest, || info.verify(&self.store_dir, key))
+        self.verdicts.get_with(digest, verify)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use fh_nix::{NarHash, SecretKey, Signature, StorePath};
+    use fh_nix::{NarHash, SecretKey, StorePath};
 
     use super::*;
 

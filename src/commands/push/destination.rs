@@ -13,8 +13,8 @@ use fh_client::targets::attic::{AtticCache, AtticOptions, LeaveOut};
 use fh_client::targets::flakehub;
 use fh_client::targets::{CacheName, Known, Protocol, PushTarget, detect, flake_or_cache};
 use fh_client::{
-    Client, Closure, Error as ClientError, FlakeHub, LogDirectory, PushEvent, PushOptions,
-    PushReport, ServerKind, ServerUrl,
+    Client, Closure, Error as ClientError, FlakeHub, LogDirectory, NixTools, PushEvent,
+    PushOptions, PushReport, ServerKind, ServerUrl,
 };
 use secrecy::ExposeSecret as _;
 
@@ -73,7 +73,7 @@ impl Manner {
             dry_run: arguments.dry_run,
             retries: arguments.retries,
             deadline: arguments.deadline(),
-            logs: None,
+            ..PushOptions::default()
         };
         let given = &arguments.skip_signed_by;
         let leave_out = if given.iter().any(|key| matches!(key, UpstreamKey::None)) {
@@ -250,12 +250,12 @@ impl Destination {
 }
 
 impl Opened {
-    /// Pushes a closure of this store of Nix's, the default one where none is named.
+    /// Pushes a closure of the store of this Nix.
     pub(super) async fn push(
         &self,
         closure: &Closure,
         manner: &Manner,
-        store: Option<&str>,
+        tools: &NixTools,
         observer: Arc<dyn PushObserver>,
     ) -> Result<PushReport, ClientError> {
         match self {
@@ -263,14 +263,18 @@ impl Opened {
                 let configured = manner.log_directory.clone();
                 let logs = manner
                     .logs
-                    .then(|| LogDirectory::of(closure, store, configured));
+                    .then(|| LogDirectory::of(closure, tools.store.as_deref(), configured));
+                let deadline = manner.push.deadline;
                 let options = PushOptions {
                     logs,
+                    realisations: deadline
+                        .hold(async { Ok(tools.realisations(closure).await) })
+                        .await?,
                     ..manner.push.clone()
                 };
                 fh_client::push(client, flake, closure, &options, observer).await
             }
-            // Attic knows nothing of logs.
+            // Attic knows nothing of logs and realisations.
             Self::Attic { cache } => cache.push(closure, &manner.uploads, observer).await,
         }
     }
@@ -286,6 +290,7 @@ impl Opened {
             skip_signed_by: Vec::new(),
             dry_run: true,
             logs: Vec::new(),
+            realisations: Vec::new(),
         };
         client
             .plan_push(flake, &nothing, &telling(observer))

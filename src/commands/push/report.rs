@@ -1,6 +1,6 @@
 //! What became of a push.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::ExitCode;
 
 use fh_api::FlakeName;
@@ -55,6 +55,9 @@ struct Summary<'a> {
     /// Bytes that went over the line.
     sent: u64,
     logs: Logs,
+    /// Absent where there is nothing to tell.
+    #[serde(skip_serializing_if = "Realisations::is_empty")]
+    realisations: Realisations,
     seconds: f64,
     /// Requests that were tried again.
     retries: u64,
@@ -78,6 +81,26 @@ struct Logs {
     /// Of the sent, those that were too long and are without their middle.
     shortened: u64,
     failed: Vec<FailedLog>,
+}
+
+/// Of which outputs of derivations the paths are. That one is missing makes no push incomplete.
+#[derive(Debug, Serialize)]
+struct Realisations {
+    /// That are new to the flake, or count for more there since.
+    added: u64,
+    unknown: Vec<UnknownRealisation>,
+}
+
+impl Realisations {
+    fn is_empty(&self) -> bool {
+        self.added == 0 && self.unknown.is_empty()
+    }
+}
+
+#[derive(Debug, Serialize)]
+struct UnknownRealisation {
+    path: String,
+    reason: String,
 }
 
 #[derive(Debug, Serialize)]
@@ -151,6 +174,19 @@ pub(super) fn print(
                 })
                 .collect(),
         },
+        realisations: Realisations {
+            added: report
+                .committed
+                .map_or(0, |committed| committed.realisations),
+            unknown: report
+                .unknown_realisations
+                .iter()
+                .map(|(path, reason)| UnknownRealisation {
+                    path: full(path),
+                    reason: reason.clone(),
+                })
+                .collect(),
+        },
         retries,
         error: report.stopped.as_ref().map(with_causes),
         seconds: (report.duration.as_secs_f64() * 1000.0).round() / 1000.0,
@@ -193,6 +229,10 @@ pub(super) fn print(
         if let Some(warning) = lost_logs(&summary.logs.failed) {
             context.output.warning(&warning);
         }
+        let unknown = &report.unknown_realisations;
+        if let Some(warning) = lost_realisations(unknown, store_dir) {
+            context.output.warning(&warning);
+        }
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -221,6 +261,28 @@ fn lost_logs(failed: &[FailedLog]) -> Option<String> {
     }
     if failed.len() > SHOWN {
         text.push_str(&format!("\nand {} more", failed.len() - SHOWN));
+    }
+    Some(text)
+}
+
+/// What to say of paths whose realisations Nix does not tell.
+pub(super) fn lost_realisations(
+    unknown: &BTreeMap<StorePath, String>,
+    store_dir: &StoreDir,
+) -> Option<String> {
+    const SHOWN: usize = 5;
+    if unknown.is_empty() {
+        return None;
+    }
+    let paths = human::count(unknown.len() as u64, "content-addressed path");
+    let mut text = format!(
+        "Nix does not say which derivations {paths} came of, so whoever evaluates these builds them again"
+    );
+    for (path, reason) in unknown.iter().take(SHOWN) {
+        text.push_str(&format!("\n{}: {reason}", store_dir.display(path)));
+    }
+    if unknown.len() > SHOWN {
+        text.push_str(&format!("\nand {} more", unknown.len() - SHOWN));
     }
     Some(text)
 }
@@ -275,6 +337,11 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
         }
         parts.push(part);
     }
+    let realisations = summary.realisations.added;
+    if realisations > 0 {
+        let count = human::count(realisations, "realisation");
+        parts.push(format!("{count} added"));
+    }
     if summary.retries > 0 {
         let requests = human::count(summary.retries, "request");
         let verb = if summary.retries == 1 { "was" } else { "were" };
@@ -285,7 +352,7 @@ fn sentence(summary: &Summary<'_>, report: &PushReport) -> String {
         return format!("Would push {paths} to {flake}: {parts}. Nothing was sent.");
     }
     let time = human::elapsed(report.duration);
-    if summary.uploaded + summary.received + summary.deduplicated == 0 {
+    if summary.uploaded + summary.received + summary.deduplicated + realisations == 0 {
         return format!("Nothing to push to {flake}: {parts} ({paths}, {time}).");
     }
     format!("Pushed {paths} to {flake} in {time}: {parts}.")

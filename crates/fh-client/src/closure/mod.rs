@@ -8,6 +8,7 @@
 mod argument;
 mod built;
 mod process;
+mod realisations;
 #[cfg(test)]
 mod tests;
 
@@ -24,6 +25,7 @@ use crate::error::{Error, Result};
 use argument::{Argument, classify};
 pub use built::{BuiltPaths, Outputs};
 use process::Nix;
+pub use realisations::Realisations;
 
 /// A set of store paths with what Nix knows of them.
 #[derive(Debug, Clone)]

@@ -22,6 +22,9 @@ const KEPT_STDERR: usize = 8 * 1024;
 /// for arguments and environment together.
 const CHUNK: usize = 256 * 1024;
 
+/// Outputs that are asked about in one run: an expression of them is one argument, of which Linux takes 128 KiB.
+const OUTPUTS_AT_ONCE: usize = 200;
+
 /// The most that nix may print: the path infos of about a million paths.
 const MOST_OUTPUT: u64 = 1024 * 1024 * 1024;
 
@@ -162,6 +165,69 @@ impl Nix<'_> {
         Err(refused)
     }
 
+    /// What Nix tells of the realisations of some outputs of derivations, in one or several documents. It tells nothing
+    /// where one of them has none. `form` remembers how this version is asked.
+    pub(super) async fn realisations(
+        &self,
+        outputs: &[(StorePath, String)],
+        form: &mut Form,
+    ) -> Result<Vec<Output>> {
+        let mut documents = Vec::new();
+        let mut rest = outputs;
+        while !rest.is_empty() {
+            let (part, after) = rest.split_at(rest.len().min(OUTPUTS_AT_ONCE));
+            match self.realisations_at_once(part, *form).await {
+                Ok(document) => {
+                    documents.push(document);
+                    rest = after;
+                }
+                Err(Error::NixFailed { stderr, .. }) if form.next(&stderr).is_some() => {
+                    *form = form.next(&stderr).unwrap_or(*form);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(documents)
+    }
+
+    async fn realisations_at_once(
+        &self,
+        outputs: &[(StorePath, String)],
+        form: Form,
+    ) -> Result<Output> {
+        let mut arguments = self.arguments_of(form.command());
+        arguments.extend(
+            ["--extra-experimental-features", "ca-derivations", "--json"].map(OsString::from),
+        );
+        // Nix is not to ask others about what it would build.
+        arguments.extend(["--option", "substituters", ""].map(OsString::from));
+        let named = |(derivation, output): &(StorePath, String)| {
+            (self.0.store_dir.display(derivation), output.clone())
+        };
+        if form == Form::Expression {
+            // What makes a derivation of a set for Nix. No character of a store path or an output's name is escaped in a
+            // string of the language.
+            let mut expression = "{ ".to_owned();
+            for (number, (derivation, output)) in outputs.iter().map(named).enumerate() {
+                expression.push_str(&format!(
+                    "o{number} = {{ type = \"derivation\"; name = \"x\"; system = \"x\"; outPath = \"/x\"; \
+                     drvPath = \"{derivation}\"; outputName = \"{output}\"; }}; "
+                ));
+            }
+            expression.push('}');
+            arguments.extend(["--impure", "--expr"].map(OsString::from));
+            arguments.push(expression.into());
+            arguments.extend((0..outputs.len()).map(|number| format!("o{number}").into()));
+        } else {
+            let installables = outputs.iter().map(named);
+            arguments.extend(
+                installables.map(|(derivation, output)| format!("{derivation}^{output}").into()),
+            );
+        }
+        let patience = Some(self.0.patience);
+        self.run(&arguments, &BuildMessages::Kept, patience).await
+    }
+
     /// One run of `nix path-info`. Every shape of JSON is understood, so no format is asked for
     /// until a nix insists on it; `format` then remembers that.
     async fn path_info(
@@ -219,10 +285,15 @@ impl Nix<'_> {
 
     /// The beginning of a command line.
     fn arguments(&self, command: &str) -> Vec<OsString> {
+        self.arguments_of(&[command])
+    }
+
+    /// The beginning of the command line of a command below others.
+    fn arguments_of(&self, command: &[&str]) -> Vec<OsString> {
         let mut arguments = self.0.extra_args.clone();
         arguments
             .extend(["--extra-experimental-features", "nix-command flakes"].map(OsString::from));
-        arguments.push(command.into());
+        arguments.extend(command.iter().map(OsString::from));
         if let Some(store) = &self.0.store {
             arguments.extend([OsStr::new("--store"), OsStr::new(store)].map(OsStr::to_owned));
         }
@@ -299,6 +370,40 @@ impl Nix<'_> {
             }
         }
         safe_line(&line, SHOWN_COMMAND)
+    }
+}
+
+/// How a version of Nix is asked for the realisations of outputs.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Form {
+    /// `nix realisation info DERIVATION^OUTPUT`
+    #[default]
+    Installable,
+    /// The same, with an expression: up to 2.12 no installable names an output of a derivation.
+    Expression,
+    /// `nix store build-trace info DERIVATION^OUTPUT`, from 2.35 on.
+    BuildTrace,
+}
+
+impl Form {
+    fn command(self) -> &'static [&'static str] {
+        match self {
+            Self::Installable | Self::Expression => &["realisation", "info"],
+            Self::BuildTrace => &["store", "build-trace", "info"],
+        }
+    }
+
+    /// Another form that is to be tried, where Nix has refused this one with these words.
+    fn next(self, stderr: &str) -> Option<Self> {
+        if self != Self::Installable {
+            None
+        } else if stderr.contains("is not a valid URL") {
+            Some(Self::Expression)
+        } else if stderr.contains("is not a recognised command") {
+            Some(Self::BuildTrace)
+        } else {
+            None
+        }
     }
 }
 

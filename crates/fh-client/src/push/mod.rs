@@ -33,7 +33,7 @@ use fh_nix::PublicKey;
 use uuid::Uuid;
 
 use crate::client::Client;
-use crate::closure::Closure;
+use crate::closure::{Closure, Realisations};
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
 use crate::logs::LogDirectory;
@@ -73,6 +73,8 @@ pub struct PushOptions {
     pub deadline: Deadline,
     /// Where the build logs are that go along; none where none shall.
     pub logs: Option<LogDirectory>,
+    /// Of which outputs of derivations the paths are, as far as that has to be told.
+    pub realisations: Realisations,
 }
 
 impl Default for PushOptions {
@@ -85,6 +87,7 @@ impl Default for PushOptions {
             retries: DEFAULT_RETRIES,
             deadline: Deadline::default(),
             logs: None,
+            realisations: Realisations::default(),
         }
     }
 }
@@ -158,11 +161,12 @@ impl Push<'_> {
     async fn run(&self) -> Result<PushReport> {
         let begin = Instant::now();
         let dry_run = self.options.dry_run;
-        let mut request = plan::request(self.closure, &self.options.skip_signed_by, dry_run);
+        let mut request = plan::request(self.closure, self.options);
         let logs = logs::Logs::of(self.closure, self.options.logs.as_ref()).await;
         request.logs = logs.names();
         let mut report = PushReport {
             dry_run,
+            unknown_realisations: self.options.realisations.unknown.clone(),
             ..PushReport::default()
         };
         let mut again = Vec::new();

@@ -3,13 +3,15 @@
 //! The server's answer is checked against what was asked: a plan that does not fit is refused, and
 //! so are limits that would break the memory bound.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 
-use fh_api::{PathStatus, PushLimits, PushPath, PushPlan, PushRequest, part_count};
-use fh_nix::{NarHash, PathInfo, PublicKey, StorePath};
+use fh_api::{
+    PathStatus, PushLimits, PushPath, PushPlan, PushRealisation, PushRequest, part_count,
+};
+use fh_nix::{NarHash, PathInfo, Realisation, StorePath};
 
-use super::PlanTotals;
+use super::{PlanTotals, PushOptions};
 use crate::closure::Closure;
 use crate::error::{Error, Result};
 use crate::text::safe_line;
@@ -21,17 +23,41 @@ const PART_SIZES: std::ops::RangeInclusive<u64> = 1024..=64 * 1024 * 1024;
 /// Below this, a record of a batch or an incompressible part of the smallest size would not fit.
 const SMALLEST_BODY: u64 = 2048;
 
-/// What to ask the server.
-pub(super) fn request(closure: &Closure, skip: &[PublicKey], dry_run: bool) -> PushRequest {
+/// What to ask the server. Of realisations those of the paths to be pushed.
+pub(super) fn request(closure: &Closure, options: &PushOptions) -> PushRequest {
+    let pushed: HashSet<&StorePath> = closure
+        .paths
+        .iter()
+        .filter(|path| !path.context)
+        .map(|path| &path.info.path)
+        .collect();
+    let realisations = options.realisations.found.iter();
     PushRequest {
         paths: closure
             .paths
             .iter()
             .map(|path| push_path(closure, &path.info, path.context))
             .collect(),
-        skip_signed_by: skip.iter().map(ToString::to_string).collect(),
-        dry_run,
+        skip_signed_by: options
+            .skip_signed_by
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+        dry_run: options.dry_run,
         logs: Vec::new(),
+        realisations: realisations
+            .filter(|realisation| pushed.contains(&realisation.out_path))
+            .map(push_realisation)
+            .collect(),
+    }
+}
+
+fn push_realisation(realisation: &Realisation) -> PushRealisation {
+    let signatures = realisation.signatures.iter();
+    PushRealisation {
+        id: realisation.id.to_string(),
+        out_path: realisation.out_path.to_string(),
+        signatures: signatures.map(ToString::to_string).collect(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! What became of a push.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fh_api::CommitSummary;
@@ -72,6 +73,9 @@ pub struct PushReport {
     pub dry_run: bool,
     /// The build logs that went along.
     pub logs: LogReport,
+    /// Paths of whose realisations Nix tells nothing, and why: whoever evaluates them builds them again. They are pushed
+    /// all the same.
+    pub unknown_realisations: BTreeMap<StorePath, String>,
     /// After a dry run, what would be sent, by path.
     pub would_send: Vec<PlannedPath>,
 }

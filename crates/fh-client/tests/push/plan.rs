@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
+use fh_client::closure::Realisations;
 use fh_client::push::{NoObserver, PushOptions};
 use fh_client::{Error, push as push_with};
-use fh_nix::SecretKey;
+use fh_nix::{Realisation, SecretKey, StorePath};
 
 use super::server::TestServer;
 use super::store::{TestStore, prose};
@@ -53,6 +54,63 @@ async fn a_path_info_is_told_in_full() {
     assert_eq!(path.references, [info.path.to_string()]);
     assert!(!path.context && request.paths[1].context);
     assert_eq!(content.slice, [info.path.to_string()]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn realisations_of_what_is_pushed_are_told_and_of_nothing_else() {
+    let mut store = TestStore::new();
+    let pushed = store.add("pushed", b"pushed").path;
+    let context = store.add("context", b"context").path;
+    store.make_context(&context);
+    let elsewhere = StorePath::new(pushed.hash(), "elsewhere").unwrap();
+    let key = SecretKey::from_seed("builder-1", [7; 32]).unwrap();
+    let hashed = format!("sha256:{}!out", "0".repeat(64));
+    let by_path = format!("{}-pushed.drv^out", "0".repeat(32));
+    let realisation = |id: &str, out_path: &StorePath| Realisation {
+        id: id.parse().unwrap(),
+        out_path: out_path.clone(),
+        signatures: vec![key.sign(b"anything")],
+    };
+    let found = vec![
+        realisation(&hashed, &pushed),
+        realisation(&hashed.replace("out", "dev"), &context),
+        realisation(&by_path, &pushed),
+        realisation(&by_path.replace("out", "dev"), &elsewhere),
+    ];
+    let reason = "Nix knows none".to_owned();
+    let options = PushOptions {
+        realisations: Realisations {
+            found,
+            unknown: [(pushed.clone(), reason)].into(),
+        },
+        ..PushOptions::default()
+    };
+    let server = TestServer::start().await;
+    let report = push_with(
+        &client(&server),
+        &flake(),
+        &store.closure(),
+        &options,
+        Arc::new(NoObserver),
+    )
+    .await
+    .unwrap();
+    assert!(report.is_complete());
+    assert_eq!(
+        report.unknown_realisations.keys().collect::<Vec<_>>(),
+        [&pushed]
+    );
+    let content = server.content();
+    let told = &content.request.as_ref().unwrap().realisations;
+    let told: Vec<_> = told
+        .iter()
+        .map(|it| (it.id.as_str(), it.out_path.clone(), it.signatures.len()))
+        .collect();
+    let path = pushed.to_string();
+    assert_eq!(
+        told,
+        [(hashed.as_str(), path.clone(), 1), (&by_path, path, 1)]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -7,7 +7,7 @@
 //!
 //! A broken page costs the rest of its table, and the others are read.
 
-use fh_nix::{ContentAddress, NarHash, Signature, StorePath};
+use fh_nix::{ContentAddress, DrvOutput, NarHash, Signature, StorePath};
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use serde::de::IgnoredAny;
@@ -118,6 +118,10 @@ fn wrong_value(column: &str, value: ValueRef<'_>) -> Option<&'static str> {
         "signatures" => (
             words.all(|word| word.parse::<Signature>().is_ok()),
             "holds something that is not a signature",
+        ),
+        "drv_output" => (
+            text.parse::<DrvOutput>().is_ok(),
+            "is not the output of a derivation",
         ),
         "ca" => (
             text.parse::<ContentAddress>().is_ok(),

@@ -257,6 +257,15 @@ async fn damage_within_pages_that_hold_data_is_found_without_reading_the_objects
             rusqlite::params![fh_nix::NarHash::of(&noise(5, 3000)).as_bytes(), log],
         )
         .unwrap();
+    let output = format!("sha256:{}!out", "a".repeat(64));
+    connection
+        .execute(
+            "INSERT INTO slice_realisation \
+             (drv_output, flake_id, path_hash, name, signatures, builder, created_at) \
+             SELECT ?1, id, zeroblob(20), 'a', '', 0, 0 FROM flake",
+            [&output],
+        )
+        .unwrap();
     drop(connection);
     let directory = scene.server.stop();
     let data = directory.path().join("data");
@@ -275,13 +284,14 @@ async fn damage_within_pages_that_hold_data_is_found_without_reading_the_objects
     };
     assert!(check().is_sound(), "{:?}", check());
     let nar_hash = item.nar_hash();
-    let cases: [(&str, &[u8], usize); 5] = [
+    let cases: [(&str, &[u8], usize); 6] = [
         // In the table, and not in its index, or the other way round.
         ("the hash of a NAR", nar_hash.as_bytes(), 1),
         ("a log", &log[1000..1100], 1),
         ("the name of an organisation", b"acmeacme", 1),
         ("a reference", other.base.as_bytes(), 1),
         ("a derivation", derivation.as_bytes(), 9),
+        ("an output of a derivation", output.as_bytes(), 9),
     ];
     for (name, wanted, most) in cases {
         assert!(flip_in_database(&data, wanted, most) > 0, "{name}");

@@ -27,6 +27,7 @@ const MIGRATIONS: &[&str] = &[
     include_str!("migrations/0015_voices.sql"),
     include_str!("migrations/0016_renewals.sql"),
     include_str!("migrations/0017_former_names.sql"),
+    include_str!("migrations/0018_realisations.sql"),
 ];
 
 /// The newest version of the schema that this program knows.

@@ -43,6 +43,7 @@ pub(crate) mod organizations;
 pub(crate) mod packed;
 pub(crate) mod path_sets;
 pub(crate) mod pushes;
+pub(crate) mod realisations;
 pub(crate) mod renames;
 pub(crate) mod reserved;
 pub(crate) mod roots;

@@ -8,14 +8,14 @@
 //! [prefers](super::agreed) as is done here. So that others disagree changes no byte of what a view has. And a path of
 //! which the view has no row does not come here, so that nobody tells by the time whether others disagree.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 
-use fh_auth::Holdings;
-use fh_auth::contest::{Claim, Place, Settled, settle_and_silence};
-use fh_nix::{NarHash, PublicKey, StorePathHash};
+use fh_auth::contest::{Claim, Settled};
+use fh_nix::{NarHash, StorePathHash};
 use rusqlite::Connection;
 
 use super::Lookup;
+use super::judged::{Judged, TrustedKeys};
 use crate::access::{View, ViewIdentity};
 use crate::database::contests::{self, Word};
 use crate::database::nars::Nar;
@@ -162,13 +162,7 @@ pub(super) fn winner_where(
 }
 
 /// What the slices of a view say of a path, and what it comes to.
-struct Examined {
-    /// Each word with its place among those of its content, and the number of its content.
-    words: Vec<(Place, u32, Word)>,
-    settled: Settled,
-    /// The slices whose organisations had no say in it.
-    silent: HashSet<i64>,
-}
+struct Examined(Judged<Word>);
 
 impl Examined {
     fn of(
@@ -189,8 +183,8 @@ impl Examined {
         signatures: &Signatures,
     ) -> Result<Self, DatabaseError> {
         let mut contents: HashMap<(NarHash, String, String), u32> = HashMap::new();
-        let mut keys: HashMap<i64, Vec<PublicKey>> = HashMap::new();
-        let (mut words, mut claims) = (Vec::new(), Vec::new());
+        let mut keys = TrustedKeys::new(connection);
+        let mut words = Vec::new();
         // What was lost is as good as not there.
         for word in words_of_all.into_iter().filter(|word| !word.damaged) {
             let Some((organization, standing)) = view.standing_of(word.flake_id) else {
@@ -199,13 +193,7 @@ impl Examined {
             let next = u32::try_from(contents.len()).unwrap_or(u32::MAX);
             let content = (word.nar_hash, word.references.clone(), word.name.clone());
             let content = *contents.entry(content).or_insert(next);
-            let trusted = match keys.get(&organization) {
-                Some(trusted) => trusted,
-                None => {
-                    let trusted = contests::trusted_keys(connection, organization)?;
-                    keys.entry(organization).or_insert(trusted)
-                }
-            };
+            let trusted = keys.of(organization)?;
             let signed = !trusted.is_empty()
                 && slices::info_of(connection, &hash, word.flake_id, word.row_id)?
                     .is_some_and(|info| signatures.signed(&info, trusted));
@@ -221,63 +209,36 @@ impl Examined {
                 pusher: word.pusher_id,
                 age: word.age,
             };
-            words.push((claim.place(), content, word));
-            claims.push(claim);
+            words.push((claim, word));
         }
-        let mut rights = Rights::new(connection, view);
-        let (settled, silent) =
-            settle_and_silence(&claims, |pusher, flake| rights.may_write(pusher, flake));
-        rights.failure.map_or(Ok(()), Err)?;
-        let silent = claims
-            .iter()
-            .filter(|claim| silent.contains(&claim.organization))
-            .map(|claim| claim.flake)
-            .collect();
-        Ok(Self {
-            words,
-            settled,
-            silent,
-        })
+        Judged::new(connection, view, words).map(Self)
     }
 
-    /// The row that is served: of those with the content, the one with the lowest place whose organisation has a say.
+    /// The row that is served.
     fn winner(&self) -> Option<Winner> {
-        let Settled::Content(content) = self.settled else {
-            return None;
-        };
-        let rows = self.words.iter().filter_map(|(place, of, word)| {
-            let (row_id, nar_id) = (word.row_id?, word.nar_id?);
-            let is_silent = self.silent.contains(&word.flake_id);
-            (*of == content).then_some(((is_silent, *place), Winner { row_id, nar_id }))
-        });
-        let best = rows.min_by_key(|(place, _)| *place);
-        best.map(|(_, winner)| winner)
+        let (_, word) = self.0.winner()?;
+        let (row_id, nar_id) = (word.row_id?, word.nar_id?);
+        Some(Winner { row_id, nar_id })
     }
 
     /// The row with the lowest place, whichever content it has.
     fn nearest(&self) -> Option<i64> {
-        let rows = self
-            .words
-            .iter()
-            .filter(|(_, _, word)| word.row_id.is_some());
-        let nearest = rows.min_by_key(|(place, _, _)| *place);
-        nearest.and_then(|(_, _, word)| word.row_id)
+        self.0.nearest().and_then(|(_, word)| word.row_id)
     }
 
     fn dispute(&self) -> Option<Dispute> {
-        let first = self.words.first()?.1;
-        if self.words.iter().all(|(_, content, _)| *content == first) {
+        let first = self.0.words().next()?.0.content;
+        if self.0.words().all(|(claim, _)| claim.content == first) {
             return None;
         }
         // What is known by its fingerprint alone is not served.
         let served = self.winner().is_some();
         let slices = |is_served: bool, is_held: bool| {
-            let has = |content: u32| served && self.settled == Settled::Content(content);
-            let words = self.words.iter();
+            let has = |content: u32| served && self.0.settled() == Settled::Content(content);
+            let words = self.0.words();
             words
-                .filter(|(_, content, _)| has(*content) == is_served)
-                .filter(|(_, _, word)| word.row_id.is_some() == is_held)
-                .map(|(_, _, word)| word.flake_id)
+                .filter(|(claim, _)| has(claim.content) == is_served && claim.held == is_held)
+                .map(|(claim, _)| claim.flake)
                 .collect()
         };
         Some(Dispute {
@@ -285,44 +246,5 @@ impl Examined {
             others: slices(false, true),
             left_out: slices(false, false),
         })
-    }
-}
-
-/// What pushers may write, each asked about once.
-struct Rights<'a> {
-    connection: &'a Connection,
-    view: &'a View,
-    known: HashMap<i64, Option<Holdings>>,
-    failure: Option<DatabaseError>,
-}
-
-impl<'a> Rights<'a> {
-    fn new(connection: &'a Connection, view: &'a View) -> Self {
-        Self {
-            connection,
-            view,
-            known: HashMap::new(),
-            failure: None,
-        }
-    }
-
-    /// False where the database fails, which is kept.
-    fn may_write(&mut self, pusher: i64, flake: i64) -> bool {
-        let Some(facts) = self.view.flake(flake).map(crate::access::FlakeEntry::facts) else {
-            return false;
-        };
-        if let std::collections::hash_map::Entry::Vacant(entry) = self.known.entry(pusher) {
-            match contests::rights(self.connection, pusher) {
-                Ok(rights) => {
-                    entry.insert(rights);
-                }
-                Err(error) => {
-                    self.failure = Some(error);
-                    return false;
-                }
-            }
-        }
-        let rights = self.known.get(&pusher).and_then(Option::as_ref);
-        rights.is_some_and(|rights| contests::may_write(rights, facts))
     }
 }

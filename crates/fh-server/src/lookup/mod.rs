@@ -23,8 +23,10 @@ mod contested;
 mod explained;
 mod fresh;
 mod holders;
+mod judged;
 mod limited;
 mod logs;
+mod realisations;
 mod search;
 #[cfg(test)]
 mod tests;

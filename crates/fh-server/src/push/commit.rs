@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::examine::{Available, Content, Target, Trusted};
 use super::open::Pushes;
+use super::realisations;
 use crate::database::audit::{self, Actor, Event};
 use crate::database::contests::{self, NewlyContested};
 use crate::database::slices::{Origin, Present};
@@ -89,6 +90,7 @@ struct Committed {
     raised: u64,
     /// Paths that the slice, or another one of the same organisation, has with another content.
     clashes: Vec<Clash>,
+    realisations: realisations::Added,
     /// About which slices disagree since.
     contested: NewlyContested,
 }
@@ -104,6 +106,7 @@ impl Committed {
             lost_size: 0,
             raised: 0,
             clashes: Vec::new(),
+            realisations: realisations::Added::default(),
             contested: NewlyContested::default(),
         }
     }
@@ -237,6 +240,8 @@ fn add(
             kept: false,
         });
     }
+    committed.realisations = realisations::add(connection, target, &content.realisations)?;
+    committed.summary.realisations = committed.realisations.count;
     if committed.summary.added > 0 {
         let summary = &committed.summary;
         slices::count_added(
@@ -311,8 +316,9 @@ fn record(
         detail,
         ..Event::default()
     };
-    if committed.summary.added > 0 || committed.summary.logs > 0 {
-        audit::record(connection, &event("push.commit", json!(committed.summary)))?;
+    let summary = &committed.summary;
+    if summary.added > 0 || summary.logs > 0 || summary.realisations > 0 {
+        audit::record(connection, &event("push.commit", json!(summary)))?;
     }
     if !committed.clashes.is_empty() {
         let listed: Vec<_> = committed
@@ -330,6 +336,13 @@ fn record(
             })
             .collect();
         let detail = json!({ "count": committed.clashes.len(), "paths": listed });
+        audit::record(connection, &event("push.clash", detail))?;
+    }
+    let listed = committed.realisations.listed_clashes(&target.flake);
+    if !listed.is_empty() {
+        let count = listed.len();
+        let listed: Vec<_> = listed.into_iter().take(LISTED).collect();
+        let detail = json!({ "count": count, "realisations": listed });
         audit::record(connection, &event("push.clash", detail))?;
     }
     Ok(())

@@ -8,12 +8,13 @@ use std::collections::{HashMap, HashSet};
 
 use fh_api::PathStatus;
 use fh_nix::{
-    ContentAddress, NarHash, PathInfo, PublicKey, Signature, StoreDir, StorePath, StorePathHash,
+    ContentAddress, NarHash, PathInfo, PublicKey, Realisation, Signature, StoreDir, StorePath,
+    StorePathHash,
 };
 use rusqlite::Connection;
 
-use super::logs;
 use super::parse::{MAX_SIGNATURES, Wanted};
+use super::{logs, realisations};
 use crate::access::View;
 use crate::database::Decided;
 use crate::database::contests;
@@ -66,30 +67,36 @@ impl Target {
         info: &PathInfo,
         trusted: &Trusted<'_>,
     ) -> Vec<Signature> {
-        let held: HashSet<&str> = there.signatures.split_ascii_whitespace().collect();
-        let lacks = |signature: &&Signature| !held.contains(signature.to_string().as_str());
-        let lacking: Vec<&Signature> = info.signatures.iter().filter(lacks).collect();
-        if lacking.is_empty() {
-            return Vec::new();
-        }
-        let mut added: Vec<Signature> = lacking
-            .iter()
-            .filter(|signature| trusted.made(signature, info))
-            .map(|signature| Signature::clone(signature))
-            .collect();
-        if self.builder || !there.builder {
-            let room = MAX_SIGNATURES.saturating_sub(held.len() + added.len());
-            let others = lacking.into_iter().filter(|it| !added.contains(it));
-            let others: Vec<Signature> = others.take(room).cloned().collect();
-            added.extend(others);
-        }
-        added
+        let held = there.signatures.split_ascii_whitespace().collect();
+        let counts = self.builder || !there.builder;
+        added_signatures(&held, &info.signatures, counts, |it| trusted.made(it, info))
     }
 
     /// Whether the content address of a path proves its content.
     pub(super) fn proves(&self, info: &PathInfo) -> bool {
         ContentAddress::proves(info, &self.store_dir)
     }
+}
+
+/// Those of some signatures that a row of the same content lacks and gets: what a trusted key has made, and where the
+/// pusher `counts` for no less than the row, the others as far as there is room.
+pub(super) fn added_signatures(
+    held: &HashSet<&str>,
+    signatures: &[Signature],
+    counts: bool,
+    is_trusted: impl Fn(&Signature) -> bool,
+) -> Vec<Signature> {
+    let lacks = |signature: &&Signature| !held.contains(signature.to_string().as_str());
+    let (mut added, others): (Vec<Signature>, Vec<Signature>) = signatures
+        .iter()
+        .filter(lacks)
+        .cloned()
+        .partition(is_trusted);
+    if counts {
+        let room = MAX_SIGNATURES.saturating_sub(held.len() + added.len());
+        added.extend(others.into_iter().take(room));
+    }
+    added
 }
 
 /// The keys that the organisation of a slice trusts.
@@ -136,6 +143,8 @@ pub(super) struct Content {
     pub(super) paths: Vec<PathInfo>,
     /// Paths that are left out because a key of elsewhere has signed them: the slice remembers what they are.
     pub(super) left_out: Vec<PathInfo>,
+    /// To which paths outputs were built.
+    pub(super) realisations: Vec<Realisation>,
 }
 
 /// What is known of the push.
@@ -148,7 +157,8 @@ pub(super) struct Examined {
     /// Derivations whose logs the slice lacks and the push has.
     pub(super) logs: Vec<StorePath>,
     /// Whether there is something to write where all of the paths are there: the slice has rows that say the same
-    /// as the push and count for less, or keeps rows that say something else, which is noted.
+    /// as the push and count for less, or keeps rows that say something else, which is noted; the same of
+    /// realisations, and some that it lacks.
     pub(super) writes: bool,
     /// Paths that the push leaves out or refers to, which a key of elsewhere has signed, and of which the slice
     /// does not know yet.
@@ -195,6 +205,7 @@ pub(super) fn examine(
         }
     }
     let left_out = left_out(connection, target, wanted, &statuses, upstream)?;
+    writes |= realisations::examine(connection, target, wanted)?;
     if missing.is_empty() {
         let logs = logs::lacking(connection, target, wanted, &statuses)?;
         return Ok(Examined {

@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fh_api::{CommitSummary, PathStatus, PushPath};
+use fh_api::{CommitSummary, PathStatus};
 use fh_nix::{PathInfo, StorePath, StorePathHash};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -11,6 +11,7 @@ use super::examine::Target;
 use super::open::Pushes;
 use super::parse::Wanted;
 use super::plan::as_text;
+use super::stored::StoredPlan;
 use crate::database::pushes::{self, Pusher};
 use crate::database::{logs, now};
 use crate::error::ApiError;
@@ -74,8 +75,11 @@ impl Pushes {
             let deriver = info.deriver.as_ref();
             deriver.is_some_and(|deriver| wanted.contains(&deriver.hash()))
         };
-        let plan: Vec<PushPath> = paths.iter().filter(of_wanted).map(as_text).collect();
-        let plan = serde_json::to_vec(&plan).map_err(ApiError::internal)?;
+        let plan = StoredPlan {
+            paths: paths.iter().filter(of_wanted).map(as_text).collect(),
+            realisations: Vec::new(),
+        };
+        let plan = plan.to_json()?;
         let summary = serde_json::to_string(summary).map_err(ApiError::internal)?;
         let id = Uuid::now_v7();
         let expires_at = now().plus_seconds(self.upload_lifetime().as_secs());

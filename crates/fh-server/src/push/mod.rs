@@ -15,6 +15,7 @@
 //!   written to the audit log;
 //! - a build log is of the deriver of a path of its push. It is seen when the push is, and the first one
 //!   that a slice has stays;
+//! - a realisation names a path of its push or of the slice, is seen when the push is, and follows the rules of contents;
 //! - what a slice holds is closed: each reference of a path is met by the slice, or by an upstream
 //!   cache whose key the pusher trusts.
 
@@ -24,6 +25,8 @@ mod logs;
 mod open;
 mod parse;
 mod plan;
+mod realisations;
+mod stored;
 #[cfg(test)]
 pub(crate) mod tests;
 

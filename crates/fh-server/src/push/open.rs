@@ -5,15 +5,15 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPath, PushPlan, PushRequest};
+use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPlan, PushRequest};
 use fh_nix::{NarHash, PathInfo, StoreDir, StorePath, StorePathHash};
 use moka::sync::Cache;
 use uuid::Uuid;
 
 use super::examine::{Content, Target};
 use super::logs::{LOG_SIZE, derivers};
-use super::parse::parse;
 use super::plan::is_looked_for;
+use super::stored::StoredPlan;
 use crate::access::{Caller, FlakeRef};
 use crate::config::Settings;
 use crate::database::pushes::{self, Push};
@@ -449,21 +449,8 @@ impl Pushes {
     /// What a stored plan puts into the slice. It was accepted once, so no limit applies.
     async fn stored_content(&self, plan: Vec<u8>) -> Result<Content, ApiError> {
         let store_dir = self.store_dir().clone();
-        tokio::task::spawn_blocking(move || {
-            let paths: Vec<PushPath> = serde_json::from_slice(&plan).map_err(ApiError::internal)?;
-            let request = PushRequest {
-                paths,
-                skip_signed_by: Vec::new(),
-                dry_run: false,
-                logs: Vec::new(),
-            };
-            let wanted = parse(request, &store_dir, u64::MAX).map_err(ApiError::internal)?;
-            Ok(Content {
-                paths: wanted.paths,
-                left_out: wanted.context.into_values().collect(),
-            })
-        })
-        .await
-        .map_err(ApiError::internal)?
+        tokio::task::spawn_blocking(move || StoredPlan::from_json(&plan)?.content(&store_dir))
+            .await
+            .map_err(ApiError::internal)?
     }
 }

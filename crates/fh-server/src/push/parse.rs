@@ -3,8 +3,9 @@
 use std::collections::{BTreeSet, HashMap, HashSet};
 
 use fh_api::{PushPath, PushRequest};
-use fh_nix::{NarHash, PathInfo, PublicKey, StoreDir, StorePath, StorePathHash};
+use fh_nix::{NarHash, PathInfo, PublicKey, Realisation, StoreDir, StorePath, StorePathHash};
 
+use super::realisations;
 use crate::error::ApiError;
 use crate::signatures::few_of_a_name;
 
@@ -24,6 +25,8 @@ pub(super) struct Wanted {
     pub(super) dry_run: bool,
     /// Derivations whose build logs could be sent, each once.
     pub(super) logs: BTreeSet<StorePath>,
+    /// To which paths outputs were built; each output once.
+    pub(super) realisations: Vec<Realisation>,
 }
 
 /// Parses a request.
@@ -49,6 +52,7 @@ pub(super) fn parse(
         .and_then(few_of_a_name)
         .map_err(|error| ApiError::BadRequest(format!("skip_signed_by: {error}")))?;
     let logs = parse_logs(&request)?;
+    let realisations = realisations::parse(&request.realisations, store_dir)?;
     let mut seen = HashSet::with_capacity(request.paths.len());
     let mut sizes: HashMap<NarHash, u64> = HashMap::with_capacity(request.paths.len());
     let mut wanted = Wanted {
@@ -57,6 +61,7 @@ pub(super) fn parse(
         upstream_keys,
         dry_run: request.dry_run,
         logs,
+        realisations,
     };
     for path in request.paths {
         let context = path.context;
@@ -99,12 +104,8 @@ fn parse_path(
     store_dir: &StoreDir,
     largest_nar: u64,
 ) -> Result<PathInfo, ApiError> {
-    let parsed = if path.path.starts_with('/') {
-        store_dir.parse_path(&path.path)
-    } else {
-        path.path.parse()
-    };
-    let name: StorePath = parsed.map_err(|error| ApiError::BadRequest(format!("path: {error}")))?;
+    let name = named_path(&path.path, store_dir)
+        .map_err(|error| ApiError::BadRequest(format!("path: {error}")))?;
     let nar_hash = path
         .nar_hash
         .parse()
@@ -150,6 +151,15 @@ fn parse_path(
     Ok(info)
 }
 
+/// The store path that is named by its base name, or in full.
+pub(super) fn named_path(text: &str, store_dir: &StoreDir) -> Result<StorePath, fh_nix::Error> {
+    if text.starts_with('/') {
+        store_dir.parse_path(text)
+    } else {
+        text.parse()
+    }
+}
+
 fn parse_all<C, T>(path: &StorePath, name: &'static str, texts: &[String]) -> Result<C, ApiError>
 where
     C: FromIterator<T>,
@@ -192,6 +202,7 @@ mod tests {
             skip_signed_by: Vec::new(),
             dry_run: false,
             logs: Vec::new(),
+            realisations: Vec::new(),
         };
         match parse(request, &StoreDir::default(), 1000) {
             Err(ApiError::BadRequest(message)) => message,
@@ -289,6 +300,7 @@ mod tests {
             skip_signed_by: Vec::new(),
             dry_run: true,
             logs: Vec::new(),
+            realisations: Vec::new(),
         };
         let wanted = parse(request, &StoreDir::default(), 1000).unwrap();
         assert_eq!(wanted.paths.len(), 1);

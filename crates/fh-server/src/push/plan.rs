@@ -10,6 +10,8 @@ use uuid::Uuid;
 use super::examine::{Content, Examined, Target, examine};
 use super::open::{Pushes, expected};
 use super::parse::{Wanted, parse};
+use super::realisations;
+use super::stored::StoredPlan;
 use crate::database::audit::Actor;
 use crate::database::{DatabaseError, nars, now, pushes};
 use crate::error::ApiError;
@@ -28,6 +30,7 @@ impl Pushes {
         request: PushRequest,
     ) -> Result<PushPlan, ApiError> {
         let (store_dir, largest) = (self.store_dir().clone(), self.limits().nar_size);
+        realisations::check_number(&request)?;
         let wanted = tokio::task::spawn_blocking(move || parse(request, &store_dir, largest))
             .await
             .map_err(ApiError::internal)??;
@@ -124,8 +127,15 @@ impl Pushes {
             context: true,
             ..as_text(info)
         });
-        let stored: Vec<PushPath> = content.paths.iter().map(as_text).chain(left_out).collect();
-        let stored = serde_json::to_vec(&stored).map_err(ApiError::internal)?;
+        let stored = StoredPlan {
+            paths: content.paths.iter().map(as_text).chain(left_out).collect(),
+            realisations: content
+                .realisations
+                .iter()
+                .map(realisations::as_text)
+                .collect(),
+        };
+        let stored = stored.to_json()?;
         let (flake_id, account_id) = (target.flake_id, target.account_id);
         self.database()
             .write(target.decided, move |transaction| {
@@ -154,6 +164,7 @@ fn content(wanted: &Wanted, examined: &Examined) -> Content {
     Content {
         paths: kept.map(|(info, _)| info.clone()).collect(),
         left_out: examined.left_out.iter().filter_map(told).cloned().collect(),
+        realisations: wanted.realisations.clone(),
     }
 }
 

@@ -1,8 +1,9 @@
-//! What Nix asks of a binary cache: `nix-cache-info`, narinfos, NARs, what is in them and how they were
-//! built; the whole view at the root, and narrowed to an organisation or a flake below `/cache`.
+//! What Nix asks of a binary cache: `nix-cache-info`, narinfos, NARs, what is in them, how they were built, and what
+//! derivations were built to; the whole view at the root, and narrowed to an organisation or a flake below `/cache`.
 //!
 //! ```text
 //! /nix-cache-info   /<hash>.narinfo   /nar/<nar hash>.nar.zst   /<hash>.ls   /log/<derivation>
+//! /realisations/<id>.doi   /build-trace-v2/<derivation>/<output>.doi
 //! /cache/<org>/…    /cache/<org>/<project>/…
 //! ```
 //!
@@ -14,12 +15,12 @@ use std::str::FromStr as _;
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse as _, Response};
 use fh_api::NixCacheInfo;
-use fh_nix::{NarHash, StorePath, StorePathHash};
+use fh_nix::{DrvOutput, NarHash, StorePath, StorePathHash};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, VARY};
 use http::{HeaderName, HeaderValue};
 
 use super::table::{Asks, Errors, NamedPart, Route, get};
-use super::{listing, log, nar};
+use super::{listing, log, nar, realisation};
 use crate::access::{Caller, Scope};
 use crate::error::ApiError;
 use crate::even::Absence;
@@ -38,6 +39,14 @@ pub(super) fn routes() -> Vec<Route> {
         ),
         nar_file("/nar/{file}", "A NAR of the caller's whole view"),
         log_file("/log/{file}", "A build log of the caller's whole view"),
+        realisation_file(
+            "/realisations/{file}",
+            "To which path the caller's whole view has an output built, for Nix up to 2.34",
+        ),
+        realisation_file(
+            "/build-trace-v2/{derivation}/{file}",
+            "The same, for Nix from 2.35 on",
+        ),
         file(
             "/cache/{org}/{file}",
             "The same, narrowed to an organisation",
@@ -45,6 +54,16 @@ pub(super) fn routes() -> Vec<Route> {
         .served_at(NARROWED),
         nar_file("/cache/{org}/nar/{file}", "A NAR of an organisation").served_at(NARROWED),
         log_file("/cache/{org}/log/{file}", "A build log of an organisation").served_at(NARROWED),
+        realisation_file(
+            "/cache/{org}/realisations/{file}",
+            "A realisation of an organisation",
+        )
+        .served_at(NARROWED),
+        realisation_file(
+            "/cache/{org}/build-trace-v2/{derivation}/{file}",
+            "The same, for Nix from 2.35 on",
+        )
+        .served_at(NARROWED),
         file(
             "/cache/{org}/{project}/{file}",
             "The same, narrowed to a flake",
@@ -54,6 +73,16 @@ pub(super) fn routes() -> Vec<Route> {
         log_file(
             "/cache/{org}/{project}/log/{file}",
             "A build log of a flake",
+        )
+        .served_at(NARROWED),
+        realisation_file(
+            "/cache/{org}/{project}/realisations/{file}",
+            "A realisation of a flake",
+        )
+        .served_at(NARROWED),
+        realisation_file(
+            "/cache/{org}/{project}/build-trace-v2/{derivation}/{file}",
+            "The same, for Nix from 2.35 on",
         )
         .served_at(NARROWED),
     ]
@@ -120,6 +149,25 @@ fn log_file(path: &'static str, summary: &'static str) -> Route {
         .errors(Errors::Text)
 }
 
+/// What an output of a derivation was built to.
+fn realisation_file(path: &'static str, summary: &'static str) -> Route {
+    const DERIVATION: NamedPart = NamedPart {
+        name: "derivation",
+        description: "The base name of a derivation",
+        example: None,
+    };
+    const FILE: NamedPart = NamedPart {
+        name: "file",
+        description: "sha256:<hex>!<output>.doi below realisations, <output>.doi below build-trace-v2",
+        example: None,
+    };
+    get(path, summary, answer)
+        .asks(Asks::Anybody)
+        .parts(&[ORGANIZATION, PROJECT, DERIVATION, FILE])
+        .answers_any_json(200)
+        .errors(Errors::Text)
+}
+
 /// An address of the cache, taken apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Question<'a> {
@@ -134,6 +182,7 @@ enum Item {
     Listing(StorePathHash),
     Nar(NarHash),
     Log(StorePath),
+    Realisation(DrvOutput),
 }
 
 impl<'a> Question<'a> {
@@ -168,6 +217,9 @@ impl Item {
         }
         if let Some(name) = path.strip_prefix("log/") {
             return log::derivation(name, query).map(Self::Log);
+        }
+        if let Some(output) = realisation::output(path) {
+            return Some(Self::Realisation(output));
         }
         let hash = path.strip_prefix("nar/")?.strip_suffix(NAR_SUFFIX)?;
         NarHash::from_base32(hash).ok().map(Self::Nar)
@@ -226,7 +278,7 @@ async fn answer_at_once(
             };
             state.metrics().cache_answered(CacheRoute::NarInfo, answer);
             let text = found.ok_or(ApiError::NotFound)?.text;
-            Ok((narinfo_headers(shared), text).into_response())
+            Ok((headers("text/x-nix-narinfo", shared), text).into_response())
         }
         Item::Listing(hash) => {
             let nar = Box::pin(state.lookup().nar_of_path(&view, hash)).await?;
@@ -254,6 +306,17 @@ async fn answer_at_once(
             let (method, headers) = (request.method(), request.headers());
             Box::pin(log::serve(found, method, headers, freshness(shared))).await
         }
+        Item::Realisation(output) => {
+            let found = Box::pin(state.lookup().realisation(&view, output)).await?;
+            let answer = match &found {
+                None => CacheAnswer::Absent,
+                Some(_) => CacheAnswer::Stored,
+            };
+            let metrics = state.metrics();
+            metrics.cache_answered(CacheRoute::Realisation, answer);
+            let json = found.ok_or(ApiError::NotFound)?;
+            Ok((headers("application/json", shared), json).into_response())
+        }
         Item::Nar(nar_hash) => {
             let nar = state.lookup().nar(&view, nar_hash).await?;
             let answer = nar.map_or(CacheAnswer::Absent, |_| CacheAnswer::Stored);
@@ -280,9 +343,9 @@ fn cache_info(state: &AppState, shared: bool) -> Response {
     (headers, info.to_text()).into_response()
 }
 
-fn narinfo_headers(shared: bool) -> [(HeaderName, HeaderValue); 3] {
+fn headers(media_type: &'static str, shared: bool) -> [(HeaderName, HeaderValue); 3] {
     [
-        (CONTENT_TYPE, HeaderValue::from_static("text/x-nix-narinfo")),
+        (CONTENT_TYPE, HeaderValue::from_static(media_type)),
         (CACHE_CONTROL, freshness(shared)),
         // Another caller may see another slice's.
         (VARY, HeaderValue::from_static("authorization")),
@@ -310,6 +373,9 @@ mod tests {
         let listing = Item::Listing(path.parse().unwrap());
         let log = Item::Log(format!("{path}-x.drv").parse().unwrap());
         let whole = Item::Nar(NarHash::from_base32(&nar).unwrap());
+        let hashed = format!("sha256:{}!out", "0".repeat(64));
+        let by_path = format!("{path}-x.drv^out");
+        let output = |text: &str| Item::Realisation(text.parse().unwrap());
         for (address, scope, item) in [
             ("/nix-cache-info".to_owned(), Scope::All, Item::CacheInfo),
             (format!("/{path}.narinfo"), Scope::All, narinfo.clone()),
@@ -365,6 +431,42 @@ mod tests {
                 format!("/cache/acme/nar/nar/{nar}.nar.zst"),
                 Scope::Flake("acme", "nar"),
                 whole.clone(),
+            ),
+            (
+                format!("/realisations/{hashed}.doi"),
+                Scope::All,
+                output(&hashed),
+            ),
+            (
+                format!("/build-trace-v2/{path}-x.drv/out.doi"),
+                Scope::All,
+                output(&by_path),
+            ),
+            (
+                format!("/cache/acme/realisations/{hashed}.doi"),
+                Scope::Organization("acme"),
+                output(&hashed),
+            ),
+            (
+                format!("/cache/acme/build-trace-v2/{path}-x.drv/out.doi"),
+                Scope::Organization("acme"),
+                output(&by_path),
+            ),
+            // Flakes may be called like that.
+            (
+                format!("/cache/acme/realisations/realisations/{hashed}.doi"),
+                Scope::Flake("acme", "realisations"),
+                output(&hashed),
+            ),
+            (
+                format!("/cache/acme/build-trace-v2/realisations/{hashed}.doi"),
+                Scope::Flake("acme", "build-trace-v2"),
+                output(&hashed),
+            ),
+            (
+                format!("/cache/acme/build-trace-v2/build-trace-v2/{path}-x.drv/out.doi"),
+                Scope::Flake("acme", "build-trace-v2"),
+                output(&by_path),
             ),
         ] {
             assert_eq!(

@@ -45,7 +45,7 @@ pub(super) async fn serve(
 }
 
 /// A text without its `%` escapes. Names of store paths are ASCII.
-fn unescaped(text: &str) -> Option<String> {
+pub(super) fn unescaped(text: &str) -> Option<String> {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
     while let Some((before, after)) = rest.split_once('%') {

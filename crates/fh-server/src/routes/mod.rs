@@ -31,6 +31,7 @@ mod narrowing;
 mod organizations;
 pub(crate) mod path;
 mod pushes;
+mod realisation;
 mod reasons;
 mod renames;
 mod renewal;

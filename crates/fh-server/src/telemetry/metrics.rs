@@ -37,6 +37,8 @@ pub(crate) enum CacheRoute {
     Listing,
     /// `/log/<derivation>`
     Log,
+    /// `/realisations/<id>.doi` and `/build-trace-v2/<derivation>/<output>.doi`
+    Realisation,
 }
 
 /// How it was answered.
@@ -77,7 +79,7 @@ struct Shared {
     bytes_received: Counter,
     bytes_sent: Counter,
     /// By [`CacheRoute`] and [`CacheAnswer`], registered when first counted.
-    cache_answers: [[OnceLock<Counter>; 3]; 4],
+    cache_answers: [[OnceLock<Counter>; 3]; 5],
     /// By route. Routes, methods and statuses are few, and none is a client's choice.
     series: RwLock<HashMap<String, Vec<Series>>>,
 }
@@ -312,6 +314,7 @@ impl Metrics {
                     CacheRoute::Nar => "nar",
                     CacheRoute::Listing => "listing",
                     CacheRoute::Log => "log",
+                    CacheRoute::Realisation => "realisation",
                 };
                 let answer = match answer {
                     CacheAnswer::Memory => "memory",

@@ -16,6 +16,7 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::time::{Instant, sleep, timeout_at};
 
 use super::super::destination::{Destination, Manner, Opened};
+use super::super::report::lost_realisations;
 use crate::error::CommandError;
 
 /// A batch begins when nothing has come for so long …
@@ -170,15 +171,16 @@ impl Pusher {
             }
         };
         let report = ready
-            .push(
-                &closure,
-                &self.manner,
-                self.tools.store.as_deref(),
-                Arc::new(NoObserver),
-            )
+            .push(&closure, &self.manner, &self.tools, Arc::new(NoObserver))
             .await
             .map_err(|error| ready.explain(error, &self.target))?;
         self.count(&batch, &report, ready.is_atomic(), &closure.store_dir);
+        // Of what these need was told when it was pushed itself.
+        let mut unknown = report.unknown_realisations.clone();
+        unknown.retain(|path, _| batch.contains(&closure.store_dir.display(path)));
+        if let Some(warning) = lost_realisations(&unknown, &closure.store_dir) {
+            (self.remark)(&warning);
+        }
         if report.is_complete() {
             return Ok(());
         }

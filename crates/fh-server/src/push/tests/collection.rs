@@ -113,6 +113,7 @@ async fn a_push_that_was_given_up_is_gone_in_the_end() {
         nars: 1,
         orphans: 0,
         partials: 0,
+        realisations: 0,
     };
     assert_eq!(collected, expected);
     let scene = scene.restarted().await;

@@ -8,6 +8,7 @@ mod logs;
 mod parts;
 mod protocol;
 mod reading;
+pub(crate) mod realisations;
 mod removed;
 mod shares;
 
@@ -167,6 +168,7 @@ pub(crate) fn request(items: &[&Item]) -> PushRequest {
         skip_signed_by: Vec::new(),
         dry_run: false,
         logs: Vec::new(),
+        realisations: Vec::new(),
     }
 }
 

@@ -205,6 +205,7 @@ async fn plans() {
         skip_signed_by: Vec::new(),
         dry_run: false,
         logs: Vec::new(),
+        realisations: Vec::new(),
     };
     let plan = serde_json::to_value(plan).unwrap();
     let path = "/api/v1/flakes/acme/app/pushes";

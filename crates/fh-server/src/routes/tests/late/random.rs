@@ -136,6 +136,7 @@ fn any_request(
                 skip_signed_by: Vec::new(),
                 dry_run: false,
                 logs: Vec::new(),
+                realisations: Vec::new(),
             };
             (
                 Method::POST,

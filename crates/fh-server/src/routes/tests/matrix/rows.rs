@@ -274,6 +274,30 @@ pub(super) fn rows() -> Vec<Row> {
             404,
         ),
         anybody("/log/00000000000000000000000000000000-x.drv", 404),
+        anybody(
+            "/realisations/sha256:0000000000000000000000000000000000000000000000000000000000000000!out.doi",
+            404,
+        ),
+        anybody(
+            "/build-trace-v2/00000000000000000000000000000000-x.drv/out.doi",
+            404,
+        ),
+        anybody(
+            "/cache/nobody/realisations/sha256:0000000000000000000000000000000000000000000000000000000000000000!out.doi",
+            404,
+        ),
+        anybody(
+            "/cache/nobody/build-trace-v2/00000000000000000000000000000000-x.drv/out.doi",
+            404,
+        ),
+        anybody(
+            "/cache/nobody/app/realisations/sha256:0000000000000000000000000000000000000000000000000000000000000000!out.doi",
+            404,
+        ),
+        anybody(
+            "/cache/nobody/app/build-trace-v2/00000000000000000000000000000000-x.drv/out.doi",
+            404,
+        ),
         anybody("/cache/nobody/nix-cache-info", 404),
         anybody(
             "/cache/nobody/nar/0000000000000000000000000000000000000000000000000000.nar.zst",

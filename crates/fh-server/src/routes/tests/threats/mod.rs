@@ -7,6 +7,7 @@ mod a_fingerprint_of_a_follow_takes_a_path_away;
 mod a_guest_learns_who_the_members_are;
 mod a_guest_widens_the_views_of_members;
 mod a_log_that_counts_for_less_is_shown;
+mod a_realisation_that_counts_for_less_is_served;
 mod a_thief_outlives_the_stolen_token;
 mod a_trusted_signature_is_taken_away;
 mod an_upstream_fingerprint_is_evaded;

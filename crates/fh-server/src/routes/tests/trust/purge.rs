@@ -16,8 +16,8 @@ use time::OffsetDateTime;
 
 use super::super::model::Random;
 use super::world::{
-    Ask, CONTENTS, Deed, PATHS, People, Prepared, create, get, grant, item, member, plan, remove,
-    show, told,
+    Ask, CONTENTS, Deed, PATHS, People, Prepared, create, get, grant, item, member, plan,
+    realisations_of, remove, show, told,
 };
 use super::{SLOTS, Seen, histories, many_seeds, usual_seeds};
 use crate::testing::{Answer, TestServer};
@@ -446,6 +446,9 @@ impl<'a> History<'a> {
             paths.push(format!("{address}/nar/{}.nar.zst", any.nar_name()));
             paths.push(format!("{address}/{}.ls", any.hash()));
             paths.push(format!("{address}/log/{log}"));
+            for realisation in realisations_of(&any) {
+                paths.push(format!("{address}{realisation}"));
+            }
             paths.push(format!("/api/v1/access?path={}", any.base));
         }
         let (own, open) = (named("own", self.slot), named("open", self.slot));

@@ -13,8 +13,8 @@ use serde_json::json;
 
 use super::super::model::Random;
 use super::world::{
-    Ask, CONTENTS, Deed, PATHS, People, Prepared, create, get, grant, item, member, plan, show,
-    told,
+    Ask, CONTENTS, Deed, PATHS, People, Prepared, create, get, grant, item, member, plan,
+    realisations_of, show, told,
 };
 use super::{SLOTS, Seen, histories, many_seeds, usual_seeds};
 use crate::testing::TestServer;
@@ -226,7 +226,12 @@ impl<'a> History<'a> {
             0 | 1 => format!("{address}/{}.narinfo", any.hash()),
             2 | 3 => format!("{address}/nar/{}.nar.zst", any.nar_name()),
             4 => format!("{address}/{}.ls", any.hash()),
-            5 => format!("{address}/log/{}", any.info.deriver.unwrap()),
+            5 => {
+                let [hashed, by_path] = realisations_of(&any);
+                let log = format!("/log/{}", any.info.deriver.unwrap());
+                let which = self.pick(&[hashed, by_path, log]);
+                format!("{address}{which}")
+            }
             6 => format!("/api/v1/access?path={}", any.base),
             7 => self.pick(&[
                 "/api/v1/flakes".to_owned(),

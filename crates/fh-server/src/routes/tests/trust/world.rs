@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use fh_api::{FollowList, InvitationList, LOG_RECORD, PathStatus, PushPlan};
+use fh_api::{FollowList, InvitationList, LOG_RECORD, PathStatus, PushPlan, PushRealisation};
 use fh_nix::{NarHash, SecretKey, StoreDir};
 use http::Method;
 use serde_json::{Value, json};
@@ -13,6 +13,7 @@ use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 use uuid::Uuid;
 
+use crate::push::tests::realisations::{address, outputs};
 use crate::push::tests::{Item, batch_body, compress, request};
 use crate::testing::{Answer, TestServer};
 
@@ -153,7 +154,29 @@ pub(super) fn plan(items: &[Item], dry_run: bool) -> Value {
     wanted.logs = derivers.collect();
     wanted.logs.sort_unstable();
     wanted.logs.dedup();
+    wanted.realisations = realisations(&items);
     json!(wanted)
+}
+
+/// What a push says of the outputs of its derivations: that each is one of its paths, which one follows from the content.
+fn realisations(items: &[&Item]) -> Vec<PushRealisation> {
+    let mut said: BTreeMap<String, PushRealisation> = BTreeMap::new();
+    for item in items {
+        let chosen = usize::from(item.nar_hash().as_bytes()[0]) % items.len();
+        for id in outputs(item.info.deriver.as_ref().unwrap()) {
+            said.entry(id.clone()).or_insert(PushRealisation {
+                id,
+                out_path: items[chosen].base.clone(),
+                signatures: Vec::new(),
+            });
+        }
+    }
+    said.into_values().collect()
+}
+
+/// Where it is told which path a content's derivation came to.
+pub(super) fn realisations_of(item: &Item) -> [String; 2] {
+    outputs(item.info.deriver.as_ref().unwrap()).map(|id| address(&id))
 }
 
 /// Pushes from plan to commit, with logs, and gives all answers; the last one tells whether it is done.

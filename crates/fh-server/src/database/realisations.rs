@@ -1,0 +1,207 @@
+//! Realisations: what slices say to which path an output of a derivation was built.
+//!
+//! A slice says one thing of an output. It keeps the first one, but that a builder's takes the place of a person's, as it
+//! is with contents of paths. What it says of a path that it does not hold counts for nothing.
+
+use std::collections::HashMap;
+
+use fh_api::FlakeName;
+use fh_nix::{DrvOutput, Realisation, Signature, StorePath};
+use rusqlite::{Connection, Row, params};
+
+use super::DatabaseError;
+use super::holders::id_list;
+use super::slices::{joined, store_path};
+use super::upstream::Pusher;
+use super::values::{all, execute, now, parsed, words as values};
+
+/// The path that a realisation names is in its slice, and not lost.
+const HELD: &str = "EXISTS (SELECT 1 FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id \
+     WHERE s.path_hash = r.path_hash AND s.flake_id = r.flake_id AND s.name = r.name \
+     AND n.damaged_at IS NULL)";
+
+/// What a slice says of an output.
+#[derive(Debug, Clone)]
+pub(crate) struct Word {
+    /// The slice.
+    pub(crate) flake_id: i64,
+    /// The row. Rows ascend with time.
+    pub(crate) row_id: i64,
+    /// What it says.
+    pub(crate) realisation: Realisation,
+    /// The account that pushed it; none where that is not known.
+    pub(crate) pusher_id: Option<i64>,
+    /// Whether a builder pushed it.
+    pub(crate) builder: bool,
+}
+
+/// What every slice says of an output whose path it holds, in no order.
+pub(crate) fn words(
+    connection: &Connection,
+    output: &DrvOutput,
+) -> Result<Vec<Word>, DatabaseError> {
+    let sql = format!(
+        "SELECT id, drv_output, flake_id, path_hash, name, signatures, pusher_id, builder \
+         FROM slice_realisation AS r WHERE drv_output = ?1 AND {HELD}"
+    );
+    all(connection, &sql, params![output.to_string()], word)
+}
+
+/// What a slice says of some outputs whose paths it holds.
+pub(crate) fn present<'a>(
+    connection: &Connection,
+    flake_id: i64,
+    outputs: impl IntoIterator<Item = &'a DrvOutput>,
+) -> Result<HashMap<DrvOutput, Word>, DatabaseError> {
+    let sql = format!(
+        "SELECT r.id, r.drv_output, r.flake_id, r.path_hash, r.name, r.signatures, r.pusher_id, r.builder \
+         FROM json_each(?1) AS wanted \
+         CROSS JOIN slice_realisation AS r ON r.drv_output = wanted.value AND r.flake_id = ?2 \
+         WHERE {HELD}"
+    );
+    let found = all(connection, &sql, params![list(outputs), flake_id], word)?;
+    let keyed = |word: Word| (word.realisation.id.clone(), word);
+    Ok(found.into_iter().map(keyed).collect())
+}
+
+fn word(row: &Row<'_>) -> Result<Word, DatabaseError> {
+    Ok(Word {
+        flake_id: row.get("flake_id")?,
+        row_id: row.get("id")?,
+        realisation: Realisation {
+            id: parsed(row, "drv_output", "output of a derivation")?,
+            out_path: store_path(row)?,
+            signatures: values(row, "signatures", "signature")?,
+        },
+        pusher_id: row.get("pusher_id")?,
+        builder: row.get("builder")?,
+    })
+}
+
+/// Lets a slice say this of an output, whatever it said before: as of now, and by this pusher.
+pub(crate) fn put(
+    connection: &Connection,
+    flake_id: i64,
+    realisation: &Realisation,
+    pusher: Pusher,
+) -> Result<(), DatabaseError> {
+    let output = realisation.id.to_string();
+    execute(
+        connection,
+        "DELETE FROM slice_realisation WHERE drv_output = ?1 AND flake_id = ?2",
+        params![output, flake_id],
+    )?;
+    execute(
+        connection,
+        "INSERT INTO slice_realisation \
+         (drv_output, flake_id, path_hash, name, signatures, pusher_id, builder, created_at) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
+        params![
+            output,
+            flake_id,
+            realisation.out_path.hash().as_bytes(),
+            realisation.out_path.name(),
+            joined(&realisation.signatures),
+            pusher.account_id,
+            pusher.builder,
+            now()
+        ],
+    )?;
+    Ok(())
+}
+
+/// Sets the signatures of what a slice says of an output: it stays as old as it is, and whose it is.
+pub(crate) fn set_signatures(
+    connection: &Connection,
+    flake_id: i64,
+    output: &DrvOutput,
+    signatures: &[Signature],
+) -> Result<(), DatabaseError> {
+    execute(
+        connection,
+        "UPDATE slice_realisation SET signatures = ?3 WHERE drv_output = ?1 AND flake_id = ?2",
+        params![output.to_string(), flake_id, joined(signatures)],
+    )?;
+    Ok(())
+}
+
+/// Two slices of one organisation that say different things of an output.
+#[derive(Debug)]
+pub(crate) struct Clash {
+    /// The output.
+    pub(crate) output: DrvOutput,
+    /// The other slice.
+    pub(crate) flake: FlakeName,
+    /// What the other one says.
+    pub(crate) there: StorePath,
+    /// What this one says.
+    pub(crate) pushed: StorePath,
+}
+
+/// Where other slices of the same organisation disagree with a slice about some outputs, a hundred at most. Of other
+/// organisations' slices nothing is told.
+pub(crate) fn clashes<'a>(
+    connection: &Connection,
+    flake_id: i64,
+    outputs: impl IntoIterator<Item = &'a DrvOutput>,
+) -> Result<Vec<Clash>, DatabaseError> {
+    let sql = format!(
+        "SELECT r.drv_output, r.path_hash, r.name, g.name AS org, f.name AS project, \
+         p.path_hash AS pushed_hash, p.name AS pushed_name \
+         FROM json_each(?1) AS wanted \
+         CROSS JOIN slice_realisation AS p ON p.drv_output = wanted.value AND p.flake_id = ?2 \
+         CROSS JOIN flake AS own ON own.id = p.flake_id \
+         CROSS JOIN organization AS g ON g.id = own.organization_id \
+         CROSS JOIN slice_realisation AS r ON r.drv_output = p.drv_output AND r.flake_id <> p.flake_id \
+         CROSS JOIN flake AS f ON f.id = r.flake_id AND f.organization_id = g.id \
+         WHERE (r.path_hash <> p.path_hash OR r.name <> p.name) AND {HELD} LIMIT 100"
+    );
+    all(connection, &sql, params![list(outputs), flake_id], |row| {
+        let pushed: [u8; 20] = row.get("pushed_hash")?;
+        let name: String = row.get("pushed_name")?;
+        let pushed = StorePath::new(fh_nix::StorePathHash::from_bytes(pushed), &name);
+        Ok(Clash {
+            output: parsed(row, "drv_output", "output of a derivation")?,
+            flake: FlakeName {
+                org: parsed(row, "org", "organisation name")?,
+                project: parsed(row, "project", "flake name")?,
+            },
+            there: store_path(row)?,
+            pushed: pushed.map_err(|error| DatabaseError::Invalid {
+                what: "store path",
+                source: error.into(),
+            })?,
+        })
+    })
+}
+
+/// That the slice of a realisation does not hold its path.
+const WITHOUT_PATH: &str = "NOT EXISTS (SELECT 1 FROM slice_path AS s \
+     WHERE s.path_hash = slice_realisation.path_hash AND s.flake_id = slice_realisation.flake_id \
+     AND s.name = slice_realisation.name)";
+
+/// Some rows that say something of a path which their slice does not hold.
+pub(crate) fn without_path(connection: &Connection, most: u32) -> Result<Vec<i64>, DatabaseError> {
+    let sql = format!("SELECT id FROM slice_realisation WHERE {WITHOUT_PATH} LIMIT ?1");
+    all(connection, &sql, params![most], |row| Ok(row.get("id")?))
+}
+
+/// Removes those of these rows of which that is still so: how many.
+pub(crate) fn delete_without_path(
+    connection: &Connection,
+    rows: &[i64],
+) -> Result<usize, DatabaseError> {
+    let sql = format!(
+        "DELETE FROM slice_realisation WHERE id IN (SELECT value FROM json_each(?1)) AND {WITHOUT_PATH}"
+    );
+    execute(connection, &sql, params![id_list(rows)])
+}
+
+/// A JSON array of outputs, for `json_each`. No character of theirs is escaped in JSON.
+fn list<'a>(outputs: impl IntoIterator<Item = &'a DrvOutput>) -> String {
+    let texts: Vec<String> = outputs
+        .into_iter()
+        .map(|output| format!("\"{output}\""))
+        .collect();
+    format!("[{}]", texts.join(","))
+}

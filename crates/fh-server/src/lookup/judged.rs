@@ -1,0 +1,140 @@
+//! What slices say of one thing, and whose word counts in a view. [`fh_auth::contest`] decides, on claims; here these
+//! are put together with what they are about, and with what their pushers may write.
+//!
+//! Contents of store paths and realisations are judged here, both by the same order.
+
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeSet, HashMap};
+
+use fh_auth::Holdings;
+use fh_auth::contest::{Claim, Settled, settle_and_silence};
+use fh_nix::PublicKey;
+use rusqlite::Connection;
+
+use crate::access::{FlakeEntry, View};
+use crate::database::{DatabaseError, contests};
+
+/// Words of slices with their claims, and what they come to.
+pub(super) struct Judged<W> {
+    words: Vec<(Claim, W)>,
+    settled: Settled,
+    /// The organisations that had no say in it.
+    silent: BTreeSet<i64>,
+}
+
+impl<W> Judged<W> {
+    /// Judges words of slices that the view sees.
+    pub(super) fn new(
+        connection: &Connection,
+        view: &View,
+        words: Vec<(Claim, W)>,
+    ) -> Result<Self, DatabaseError> {
+        let claims: Vec<Claim> = words.iter().map(|(claim, _)| *claim).collect();
+        let mut rights = Rights::new(connection, view);
+        let (settled, silent) =
+            settle_and_silence(&claims, |pusher, flake| rights.may_write(pusher, flake));
+        rights.failure.map_or(Ok(()), Err)?;
+        Ok(Self {
+            words,
+            settled,
+            silent,
+        })
+    }
+
+    /// All words, in the order in which they were given.
+    pub(super) fn words(&self) -> impl Iterator<Item = &(Claim, W)> {
+        self.words.iter()
+    }
+
+    /// Which content it comes to.
+    pub(super) fn settled(&self) -> Settled {
+        self.settled
+    }
+
+    /// The word that is served: of those that have the content, the one with the lowest place whose organisation has a
+    /// say.
+    pub(super) fn winner(&self) -> Option<&(Claim, W)> {
+        let Settled::Content(content) = self.settled else {
+            return None;
+        };
+        let of_content = self.held().filter(|(claim, _)| claim.content == content);
+        of_content.min_by_key(|(claim, _)| {
+            let is_silent = self.silent.contains(&claim.organization);
+            (is_silent, claim.place())
+        })
+    }
+
+    /// The word with the lowest place, whichever content it has.
+    pub(super) fn nearest(&self) -> Option<&(Claim, W)> {
+        self.held().min_by_key(|(claim, _)| claim.place())
+    }
+
+    fn held(&self) -> impl Iterator<Item = &(Claim, W)> {
+        self.words.iter().filter(|(claim, _)| claim.held)
+    }
+}
+
+/// The keys that organisations trust, each asked about once.
+pub(super) struct TrustedKeys<'a> {
+    connection: &'a Connection,
+    known: HashMap<i64, Vec<PublicKey>>,
+}
+
+impl<'a> TrustedKeys<'a> {
+    /// Nothing is asked yet.
+    pub(super) fn new(connection: &'a Connection) -> Self {
+        Self {
+            connection,
+            known: HashMap::new(),
+        }
+    }
+
+    /// Those of an organisation.
+    pub(super) fn of(&mut self, organization: i64) -> Result<&[PublicKey], DatabaseError> {
+        Ok(match self.known.entry(organization) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(unknown) => {
+                unknown.insert(contests::trusted_keys(self.connection, organization)?)
+            }
+        })
+    }
+}
+
+/// What pushers may write, each asked about once.
+struct Rights<'a> {
+    connection: &'a Connection,
+    view: &'a View,
+    known: HashMap<i64, Option<Holdings>>,
+    failure: Option<DatabaseError>,
+}
+
+impl<'a> Rights<'a> {
+    fn new(connection: &'a Connection, view: &'a View) -> Self {
+        Self {
+            connection,
+            view,
+            known: HashMap::new(),
+            failure: None,
+        }
+    }
+
+    /// False where the database fails, which is kept.
+    fn may_write(&mut self, pusher: i64, flake: i64) -> bool {
+        let Some(facts) = self.view.flake(flake).map(FlakeEntry::facts) else {
+            return false;
+        };
+        if let Entry::Vacant(entry) = self.known.entry(pusher) {
+            match contests::rights(self.connection, pusher) {
+                Ok(rights) => {
+                    entry.insert(rights);
+                }
+                Err(error) => {
+                    self.failure = Some(error);
+                    return false;
+                }
+            }
+        }
+        let rights = self.known.get(&pusher).and_then(Option::as_ref);
+        rights.is_some_and(|rights| contests::may_write(rights, facts))
+    }
+}

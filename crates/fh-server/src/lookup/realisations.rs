@@ -1,0 +1,104 @@
+//! To which path an output of a derivation was built, as a view has it. Only Nix with content-addressed derivations
+//! asks, once for each output: nothing is kept in memory.
+//!
+//! Slices that disagree about it are judged as those that disagree about a path are. What is said of a path that the
+//! view does not have is not told: a reader could do nothing with it, and a token for certain paths learns of no others.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use fh_auth::contest::Claim;
+use fh_nix::{DrvOutput, Realisation, StorePath};
+use rusqlite::Connection;
+
+use super::judged::{Judged, TrustedKeys};
+use super::{Lookup, Shared};
+use crate::access::View;
+use crate::database::DatabaseError;
+use crate::database::realisations::{self, Word};
+use crate::signatures::Signatures;
+
+impl Lookup {
+    /// The realisation of an output as a view has it, in the form in which Nix reads it from a binary cache, signed. `None` where no slice
+    /// of the view says anything of it, where none of them counts for more than the others, and where the view does not
+    /// have its path.
+    pub(crate) async fn realisation(
+        &self,
+        view: &View,
+        output: DrvOutput,
+    ) -> Result<Option<String>, DatabaseError> {
+        let shared = Arc::clone(&self.shared);
+        let seen_by = view.clone();
+        let found = self.shared.database.read(move |connection| {
+            let judged = judge(connection, &seen_by, &output, &shared.signatures)?;
+            let Some((claim, word)) = judged.winner() else {
+                return Ok(None);
+            };
+            shared
+                .signed(connection, claim.organization, word.realisation.clone())
+                .map(Some)
+        });
+        let Some(realisation) = found.await? else {
+            return Ok(None);
+        };
+        let hash = realisation.out_path.hash();
+        let has = self.path_info(view, hash).await?;
+        Ok(has
+            .filter(|info| info.path == realisation.out_path)
+            .map(|_| realisation.to_json()))
+    }
+}
+
+impl Shared {
+    /// The realisation with our signature first. Those that came with the push follow.
+    fn signed(
+        &self,
+        connection: &Connection,
+        organization_id: i64,
+        mut realisation: Realisation,
+    ) -> Result<Realisation, DatabaseError> {
+        let signing = self.keys.find_signing_of(connection, organization_id)?;
+        let key = signing.active();
+        let ours = realisation.sign(key);
+        realisation
+            .signatures
+            .retain(|kept| kept.key_name() != key.name());
+        realisation.signatures.insert(0, ours);
+        Ok(realisation)
+    }
+}
+
+/// What the slices of a view say of an output, and what it comes to.
+fn judge(
+    connection: &Connection,
+    view: &View,
+    output: &DrvOutput,
+    signatures: &Signatures,
+) -> Result<Judged<Word>, DatabaseError> {
+    let mut paths: HashMap<StorePath, u32> = HashMap::new();
+    let mut keys = TrustedKeys::new(connection);
+    let mut words = Vec::new();
+    for word in realisations::words(connection, output)? {
+        let Some((organization, standing)) = view.standing_of(word.flake_id) else {
+            continue;
+        };
+        let next = u32::try_from(paths.len()).unwrap_or(u32::MAX);
+        let out_path = word.realisation.out_path.clone();
+        let trusted = keys.of(organization)?;
+        let claim = Claim {
+            standing,
+            organization,
+            flake: word.flake_id,
+            content: *paths.entry(out_path).or_insert(next),
+            held: true,
+            // To prove what a derivation comes to one has to build it.
+            proven: false,
+            signed: signatures.signed_realisation(&word.realisation, trusted),
+            builder: word.builder,
+            pusher: word.pusher_id,
+            age: (word.row_id, 0),
+        };
+        words.push((claim, word));
+    }
+    Judged::new(connection, view, words)
+}

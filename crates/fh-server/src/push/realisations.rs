@@ -1,0 +1,303 @@
+//! The realisations that a push brings: which are taken, and what becomes of those that the slice has.
+//!
+//! Within one slice they follow the rules of contents: the first one stays, but that a builder's takes the place of a
+//! person's, and signatures are added to what says the same.
+
+use std::collections::{HashMap, HashSet};
+
+use fh_api::{PushRealisation, PushRequest};
+use fh_nix::{DrvOutput, PublicKey, Realisation, Signature, StoreDir, StorePathHash};
+use rusqlite::Connection;
+use serde_json::{Value, json};
+
+use super::examine::{Target, added_signatures};
+use super::parse::{MAX_SIGNATURES, Wanted, named_path};
+use crate::database::realisations::{self, Clash, Word};
+use crate::database::upstream::Pusher;
+use crate::database::{contests, slices};
+use crate::error::ApiError;
+
+/// Realisations for each path of a request, at most: of the derivations that come to it, under both forms of its key.
+const MOST_OF_A_PATH: usize = 64;
+
+/// Checks that a request has not more realisations than its paths can have.
+///
+/// # Errors
+/// 400 where it has.
+pub(super) fn check_number(request: &PushRequest) -> Result<(), ApiError> {
+    let most = request.paths.len().saturating_mul(MOST_OF_A_PATH);
+    if request.realisations.len() > most {
+        return Err(ApiError::BadRequest(format!(
+            "realisations: there are more than {MOST_OF_A_PATH} for each path"
+        )));
+    }
+    Ok(())
+}
+
+/// Parses realisations. An output that stands there twice with one path counts once.
+///
+/// # Errors
+/// 400, naming the output.
+pub(super) fn parse(
+    realisations: &[PushRealisation],
+    store_dir: &StoreDir,
+) -> Result<Vec<Realisation>, ApiError> {
+    let mut seen: HashMap<DrvOutput, usize> = HashMap::new();
+    let mut parsed: Vec<Realisation> = Vec::new();
+    for wanted in realisations {
+        let realisation = parse_one(wanted, store_dir)?;
+        match seen.get(&realisation.id) {
+            None => {
+                seen.insert(realisation.id.clone(), parsed.len());
+                parsed.push(realisation);
+            }
+            Some(&there) if parsed[there].out_path == realisation.out_path => {}
+            Some(_) => {
+                let problem = "another realisation of it names another path";
+                return Err(refused(&realisation.id, problem));
+            }
+        }
+    }
+    Ok(parsed)
+}
+
+fn parse_one(wanted: &PushRealisation, store_dir: &StoreDir) -> Result<Realisation, ApiError> {
+    let id: DrvOutput = wanted
+        .id
+        .parse()
+        .map_err(|error| ApiError::BadRequest(format!("realisations: {error}")))?;
+    if wanted.signatures.len() > MAX_SIGNATURES {
+        return Err(refused(
+            &id,
+            &format!("there are more than {MAX_SIGNATURES} signatures"),
+        ));
+    }
+    let out_path = named_path(&wanted.out_path, store_dir);
+    let signatures = wanted.signatures.iter().map(|text| text.parse());
+    Ok(Realisation {
+        out_path: out_path.map_err(|error| refused(&id, &error.to_string()))?,
+        signatures: signatures
+            .collect::<Result<_, fh_nix::Error>>()
+            .map_err(|error| refused(&id, &error.to_string()))?,
+        id,
+    })
+}
+
+fn refused(id: &DrvOutput, problem: &str) -> ApiError {
+    ApiError::BadRequest(format!("realisations: {id}: {problem}"))
+}
+
+/// A realisation in the words of the API, which are also those of a stored plan.
+pub(super) fn as_text(realisation: &Realisation) -> PushRealisation {
+    PushRealisation {
+        id: realisation.id.to_string(),
+        out_path: realisation.out_path.to_string(),
+        signatures: realisation
+            .signatures
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
+    }
+}
+
+/// Checks that the path of each realisation is one of the push, or in the slice under this name: whether one of them
+/// changes something.
+///
+/// # Errors
+/// 400 where a path is neither.
+pub(super) fn examine(
+    connection: &Connection,
+    target: &Target,
+    wanted: &Wanted,
+) -> Result<bool, ApiError> {
+    if wanted.realisations.is_empty() {
+        return Ok(false);
+    }
+    let pushed: HashSet<_> = wanted.paths.iter().map(|info| &info.path).collect();
+    let outside = |realisation: &&Realisation| !pushed.contains(&realisation.out_path);
+    let outside: Vec<&Realisation> = wanted.realisations.iter().filter(outside).collect();
+    let hashes: Vec<StorePathHash> = outside.iter().map(|it| it.out_path.hash()).collect();
+    let present = slices::present(connection, target.flake_id, &hashes)?;
+    for realisation in outside {
+        let there = present.get(&realisation.out_path.hash());
+        if there.is_none_or(|there| there.name != realisation.out_path.name()) {
+            let problem = format!(
+                "{} is neither in this push nor in {}",
+                realisation.out_path, target.flake
+            );
+            return Err(refused(&realisation.id, &problem));
+        }
+    }
+    let slice = Slice::of(connection, target, &wanted.realisations)?;
+    let mut wanted = wanted.realisations.iter();
+    Ok(wanted.any(|realisation| !matches!(slice.verdict(target, realisation), Verdict::Same)))
+}
+
+/// What a commit did with its realisations.
+#[derive(Debug, Default)]
+pub(super) struct Added {
+    /// How many are new, or count for more since.
+    pub(super) count: u64,
+    /// What the slice has already, and keeps, although the push says something else.
+    pub(super) kept: Vec<(Realisation, Realisation)>,
+    /// Where other slices of the organisation say something else.
+    pub(super) clashes: Vec<Clash>,
+}
+
+impl Added {
+    /// What the slices of the organisation disagree about, for the audit log.
+    pub(super) fn listed_clashes(&self, flake: &str) -> Vec<Value> {
+        let kept = self.kept.iter().map(|(there, pushed)| {
+            json!({
+                "realisation": pushed.id.to_string(),
+                "flake": flake,
+                "there": there.out_path.to_string(),
+                "pushed": pushed.out_path.to_string(),
+                "kept": true,
+            })
+        });
+        let elsewhere = self.clashes.iter().map(|clash| {
+            json!({
+                "realisation": clash.output.to_string(),
+                "flake": clash.flake.to_string(),
+                "there": clash.there.to_string(),
+                "pushed": clash.pushed.to_string(),
+                "kept": false,
+            })
+        });
+        kept.chain(elsewhere).collect()
+    }
+}
+
+/// Adds realisations to a slice: those whose paths it holds now.
+pub(super) fn add(
+    connection: &Connection,
+    target: &Target,
+    wanted: &[Realisation],
+) -> Result<Added, ApiError> {
+    let mut added = Added::default();
+    if wanted.is_empty() {
+        return Ok(added);
+    }
+    let hashes: Vec<StorePathHash> = wanted.iter().map(|it| it.out_path.hash()).collect();
+    let held = slices::present(connection, target.flake_id, &hashes)?;
+    let slice = Slice::of(connection, target, wanted)?;
+    let pusher = Pusher {
+        account_id: target.account_id,
+        builder: target.builder,
+    };
+    let mut new = Vec::new();
+    for realisation in wanted {
+        // Left out as upstream, and so served by another cache.
+        let path = &realisation.out_path;
+        let is_held = held
+            .get(&path.hash())
+            .is_some_and(|there| there.name == path.name());
+        if !is_held {
+            continue;
+        }
+        let flake_id = target.flake_id;
+        match slice.verdict(target, realisation) {
+            Verdict::Same => continue,
+            Verdict::Keep(there) => {
+                added
+                    .kept
+                    .push((there.realisation.clone(), realisation.clone()));
+                continue;
+            }
+            Verdict::Put => realisations::put(connection, flake_id, realisation, pusher)?,
+            Verdict::Raise(signatures) => {
+                let raised = Realisation {
+                    signatures,
+                    ..realisation.clone()
+                };
+                realisations::put(connection, flake_id, &raised, pusher)?;
+            }
+            Verdict::Sign(signatures) => {
+                realisations::set_signatures(connection, flake_id, &realisation.id, &signatures)?;
+            }
+        }
+        added.count += 1;
+        new.push(&realisation.id);
+    }
+    if !new.is_empty() {
+        added.clashes = realisations::clashes(connection, target.flake_id, new)?;
+    }
+    Ok(added)
+}
+
+/// What a slice says of some outputs, and whose signatures decide there.
+struct Slice {
+    words: HashMap<DrvOutput, Word>,
+    keys: Vec<PublicKey>,
+}
+
+/// What becomes of a realisation.
+enum Verdict<'a> {
+    /// The slice says the same already.
+    Same,
+    /// The slice says something else, and keeps it.
+    Keep(&'a Word),
+    /// The slice says nothing, or something that counts for less.
+    Put,
+    /// The slice says the same, which counts for more from now on. With these signatures.
+    Raise(Vec<Signature>),
+    /// The slice says the same, and gets further signatures: these.
+    Sign(Vec<Signature>),
+}
+
+impl Slice {
+    fn of(
+        connection: &Connection,
+        target: &Target,
+        wanted: &[Realisation],
+    ) -> Result<Self, ApiError> {
+        let outputs = wanted.iter().map(|realisation| &realisation.id);
+        let words = realisations::present(connection, target.flake_id, outputs)?;
+        let any_signed = wanted.iter().any(|it| !it.signatures.is_empty());
+        let keys = if any_signed {
+            contests::trusted_keys_of_slice(connection, target.flake_id)?
+        } else {
+            Vec::new()
+        };
+        Ok(Self { words, keys })
+    }
+
+    fn verdict(&self, target: &Target, realisation: &Realisation) -> Verdict<'_> {
+        let Some(there) = self.words.get(&realisation.id) else {
+            return Verdict::Put;
+        };
+        let raises = target.builder && !there.builder;
+        if there.realisation.out_path != realisation.out_path {
+            return if raises {
+                Verdict::Put
+            } else {
+                Verdict::Keep(there)
+            };
+        }
+        let held: HashSet<String> = there
+            .realisation
+            .signatures
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        let held = held.iter().map(String::as_str).collect();
+        let is_trusted = |signature: &Signature| {
+            let alone = Realisation {
+                signatures: vec![signature.clone()],
+                ..realisation.clone()
+            };
+            self.keys.iter().any(|key| alone.verify(key))
+        };
+        let counts = target.builder || !there.builder;
+        let mut signatures = added_signatures(&held, &realisation.signatures, counts, is_trusted);
+        let adds = !signatures.is_empty();
+        // What a trusted key has signed comes first: of many signatures under one name only some are looked at.
+        signatures.extend(there.realisation.signatures.iter().cloned());
+        match (raises, adds) {
+            (true, _) => Verdict::Raise(signatures),
+            (false, true) => Verdict::Sign(signatures),
+            (false, false) => Verdict::Same,
+        }
+    }
+}

@@ -1,0 +1,314 @@
+//! A realisation says which path a derivation's output is, so that whoever says it decides what a reader's Nix installs,
+//! as with contents of paths. Somebody who counts for less says it first, or says it elsewhere.
+
+use fh_nix::SecretKey;
+use serde_json::json;
+
+use super::the_same_content_misleads::renamed;
+use super::{Stage, builder};
+use crate::push::tests::Item;
+use crate::push::tests::realisations::{outputs, realised, signed};
+
+/// Who says it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Who {
+    /// Of acme/app.
+    Builder,
+    /// Of acme/play.
+    OtherBuilder,
+    /// May write everywhere in acme.
+    Ann,
+    /// Writes to acme/play alone.
+    Bob,
+    /// Writes to acme/app alone.
+    Eve,
+    /// Of another organisation.
+    Mallory,
+}
+
+use Who::{Ann, Bob, Builder, Eve, Mallory, OtherBuilder};
+
+/// A key that acme trusts.
+fn release() -> SecretKey {
+    SecretKey::from_seed("release-1", [5; 32]).unwrap()
+}
+
+/// One word: by whom, in which flake, whether it is the right one, and whether acme's key has signed it.
+struct Word(Who, &'static str, bool, bool);
+
+/// What is said, in its order; and of what rita is told at the root and at some addresses, whether it is the right one.
+struct Case {
+    name: &'static str,
+    words: &'static [Word],
+    told: &'static [(&'static str, Option<bool>)],
+}
+
+const ROOT: &str = "";
+const APP: &str = "/cache/acme/app";
+const PLAY: &str = "/cache/acme/play";
+
+const CASES: &[Case] = &[
+    Case {
+        name: "a builder goes before a colleague who was first",
+        words: &[
+            Word(Bob, "acme/play", false, false),
+            Word(Builder, "acme/app", true, false),
+        ],
+        told: &[
+            (ROOT, Some(true)),
+            (APP, Some(true)),
+            (PLAY, Some(false)),
+            ("/cache/acme", Some(true)),
+        ],
+    },
+    Case {
+        name: "an own organisation goes before what is followed",
+        words: &[
+            Word(Mallory, "evil/x", false, false),
+            Word(Eve, "acme/app", true, false),
+        ],
+        told: &[(ROOT, Some(true)), ("/cache/evil/x", Some(false))],
+    },
+    Case {
+        name: "what is followed is told where nobody else says anything",
+        words: &[Word(Mallory, "evil/x", true, false)],
+        told: &[(ROOT, Some(true)), (APP, None)],
+    },
+    Case {
+        name: "what a trusted key has signed goes before a builder",
+        words: &[
+            Word(Builder, "acme/app", false, false),
+            Word(Bob, "acme/play", true, true),
+        ],
+        told: &[(ROOT, Some(true)), (APP, Some(false))],
+    },
+    Case {
+        name: "a key means nothing in an organisation that does not trust it",
+        words: &[
+            Word(Mallory, "evil/x", false, true),
+            Word(Eve, "acme/app", true, false),
+        ],
+        told: &[(ROOT, Some(true))],
+    },
+    Case {
+        name: "of builders the oldest",
+        words: &[
+            Word(OtherBuilder, "acme/play", true, false),
+            Word(Builder, "acme/app", false, false),
+        ],
+        told: &[(ROOT, Some(true)), (APP, Some(false))],
+    },
+    Case {
+        name: "whoever may write both slices goes before one who may not, also later",
+        words: &[
+            Word(Bob, "acme/play", false, false),
+            Word(Ann, "acme/app", true, false),
+        ],
+        told: &[(ROOT, Some(true)), (PLAY, Some(false))],
+    },
+    Case {
+        name: "between two of whom neither may write to the other's slice it is ambiguous",
+        words: &[
+            Word(Bob, "acme/play", false, false),
+            Word(Eve, "acme/app", true, false),
+        ],
+        told: &[
+            (ROOT, None),
+            ("/cache/acme", None),
+            (APP, Some(true)),
+            (PLAY, Some(false)),
+        ],
+    },
+    Case {
+        name: "within a slice the first stays",
+        words: &[
+            Word(Eve, "acme/app", true, false),
+            Word(Ann, "acme/app", false, false),
+        ],
+        told: &[(ROOT, Some(true)), (APP, Some(true))],
+    },
+    Case {
+        name: "within a slice a builder's takes the place of a person's",
+        words: &[
+            Word(Eve, "acme/app", false, false),
+            Word(Builder, "acme/app", true, false),
+            Word(Eve, "acme/app", false, false),
+        ],
+        told: &[(ROOT, Some(true)), (APP, Some(true))],
+    },
+    Case {
+        name: "a builder who says the same raises what a person said, which is as young from then on",
+        words: &[
+            Word(Eve, "acme/app", false, false),
+            Word(OtherBuilder, "acme/play", true, false),
+            Word(Builder, "acme/app", false, false),
+        ],
+        told: &[(ROOT, Some(true)), (APP, Some(false))],
+    },
+];
+
+struct World {
+    stage: Stage,
+    eve: String,
+    mallory: String,
+    other_builder: String,
+}
+
+impl World {
+    async fn new() -> Self {
+        let stage = Stage::set("acme/play").await;
+        let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+        let keys = json!({ "trusted_keys": [release().public().to_string()] });
+        server
+            .patch("/api/v1/orgs/acme", ann, keys)
+            .await
+            .expect(200);
+        let eve = server.user("eve").await;
+        server.member("acme", "eve", "member", ann).await;
+        server.grant("acme/app", "eve", "write", ann).await;
+        let mallory = server.user("mallory").await;
+        server.organization("evil", &mallory).await;
+        server.flake("evil/x", "public", &mallory).await;
+        server.follow(&stage.rita, &["evil/x"]).await.expect(200);
+        let other_builder = builder(&stage.scene, "play").await;
+        Self {
+            stage,
+            eve,
+            mallory,
+            other_builder,
+        }
+    }
+
+    fn token(&self, who: Who) -> &str {
+        match who {
+            Builder => &self.stage.builder,
+            OtherBuilder => &self.other_builder,
+            Ann => &self.stage.scene.ann,
+            Bob => &self.stage.bob,
+            Eve => &self.eve,
+            Mallory => &self.mallory,
+        }
+    }
+}
+
+#[tokio::test]
+async fn realisations_follow_the_order_of_trust() {
+    let world = World::new().await;
+    let scene = &world.stage.scene;
+    for (number, case) in CASES.iter().enumerate() {
+        let derivation = format!("tool-{number}");
+        let [right, wrong] = ["right", "wrong"].map(|which| {
+            let name = format!("{derivation}-{which}");
+            Item::new(&name, name.as_bytes())
+        });
+        for Word(who, flake, is_right, is_signed) in case.words {
+            let item = if *is_right { &right } else { &wrong };
+            let mut realisations = realised(&derivation, item);
+            if *is_signed {
+                let sign = |pushed| signed(pushed, &release());
+                realisations = realisations.into_iter().map(sign).collect();
+            }
+            let token = world.token(*who);
+            scene
+                .push_realised(flake, token, &[item], realisations)
+                .await;
+        }
+        for (root, is_right) in case.told {
+            let expected = is_right.map(|is_right| if is_right { &right } else { &wrong });
+            for id in outputs(&derivation) {
+                let told = scene.out_path(root, &id, &world.stage.rita).await;
+                let expected = expected.map(|item| item.base.clone());
+                assert_eq!(told, expected, "{}: {root} {id}", case.name);
+            }
+        }
+    }
+}
+
+/// Two own organisations that disagree: told by neither's root, and where one is named.
+#[tokio::test]
+async fn two_own_organisations_that_disagree_are_ambiguous() {
+    let stage = Stage::set("acme/play").await;
+    let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+    server.organization("beta", ann).await;
+    server.flake("beta/app", "private", ann).await;
+    server.member("beta", "rita", "member", ann).await;
+    server.grant("beta/app", "rita", "read", ann).await;
+    let [right, wrong] = ["right", "wrong"].map(|name| Item::new(name, name.as_bytes()));
+    for (flake, item) in [("acme/app", &right), ("beta/app", &wrong)] {
+        let realisations = realised("tool", item);
+        stage
+            .scene
+            .push_realised(flake, ann, &[item], realisations)
+            .await;
+    }
+    for id in outputs("tool") {
+        for (root, expected) in [
+            ("", None),
+            ("/cache/acme", Some(right.base.clone())),
+            ("/cache/beta", Some(wrong.base.clone())),
+        ] {
+            let told = stage.scene.out_path(root, &id, &stage.rita).await;
+            assert_eq!(told, expected, "{root} {id}");
+        }
+    }
+    assert_eq!(
+        server.audited("push.clash").await,
+        0,
+        "of other organisations"
+    );
+}
+
+/// Nothing is told of a path that is not served: another name under its hash, or two contents of which none wins.
+#[tokio::test]
+async fn of_a_path_that_is_not_served_nothing_is_told() {
+    let stage = Stage::set("acme/play").await;
+    let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+    let eve = server.user("eve").await;
+    server.member("acme", "eve", "member", ann).await;
+    server.grant("acme/app", "eve", "write", ann).await;
+    let scene = &stage.scene;
+
+    let tool = Item::new("tool", b"tool");
+    let other = renamed(&tool);
+    scene
+        .push_realised("acme/play", &stage.bob, &[&tool], realised("tool", &tool))
+        .await;
+    stage
+        .push("acme/app", &stage.builder, &[&other], None)
+        .await;
+    // The builder's name of it is served at the root, and bob's where his slice is named.
+    for id in outputs("tool") {
+        assert_eq!(scene.out_path("", &id, &stage.rita).await, None);
+        let named = scene.out_path(PLAY, &id, &stage.rita).await;
+        assert_eq!(named.unwrap(), tool.base);
+    }
+
+    let [eves, bobs] = [b"eves", b"bobs"].map(|contents| Item::new("disputed", contents));
+    scene
+        .push_realised("acme/app", &eve, &[&eves], realised("disputed", &eves))
+        .await;
+    stage.push("acme/play", &stage.bob, &[&bobs], None).await;
+    for id in outputs("disputed") {
+        assert_eq!(scene.out_path("", &id, &stage.rita).await, None);
+        let named = scene.out_path(APP, &id, &stage.rita).await;
+        assert_eq!(named.unwrap(), eves.base);
+    }
+}
+
+/// The audit log of an organisation tells where its own slices disagree.
+#[tokio::test]
+async fn an_organisation_hears_of_clashes_among_its_own_slices() {
+    let stage = Stage::set("acme/play").await;
+    let (scene, ann) = (&stage.scene, &stage.scene.ann);
+    let [right, wrong] = ["right", "wrong"].map(|name| Item::new(name, name.as_bytes()));
+    for (who, flake, item, clashes) in [
+        (ann, "acme/app", &right, 0),
+        (ann, "acme/app", &right, 0),
+        (&stage.bob, "acme/play", &wrong, 1),
+        (ann, "acme/app", &wrong, 2),
+    ] {
+        let realisations = realised("tool", item);
+        scene.push_realised(flake, who, &[item], realisations).await;
+        assert_eq!(scene.server.audited("push.clash").await, clashes, "{flake}");
+    }
+}
