@@ -96,6 +96,12 @@ impl FoundToken {
         OffsetDateTime::from_unix_timestamp(end).ok()
     }
 
+    /// How long it was made for, as it says itself.
+    pub(crate) fn lifetime(&self) -> Option<time::Duration> {
+        let times = UnverifiedTimes::read(self.token.expose_secret())?;
+        Some(time::Duration::seconds(times.exp?.checked_sub(times.iat?)?))
+    }
+
     /// Whether it was stored and has ended since, as it says itself.
     fn has_ended(&self) -> bool {
         let stored = matches!(self.origin, TokenOrigin::Stored(_) | TokenOrigin::Keyring);

@@ -221,9 +221,9 @@ fn an_activation_writes_the_token_says_so_and_never_fails() {
         fs::write(&netrc, OTHERS).unwrap();
         machine.token(&ours("first"));
         let line = machine.activate();
-        let expected =
-            "fh: wrote an entry for cache.example.org to /etc/nix/netrc; the token ends ";
+        let expected = "fh: wrote an entry for cache.example.org to /etc/nix/netrc; ";
         assert!(line.starts_with(expected), "{name}: {line}");
+        assert!(line.contains("; the token ends "), "{name}: {line}");
         let text = machine.netrc();
         assert!(text.starts_with(OTHERS), "{name}: {text}");
         assert!(text.contains("machine cache.example.org"), "{name}: {text}");

@@ -108,6 +108,14 @@ impl Soon {
         kind: Option<ServerKind>,
     ) -> Option<Self> {
         let end = found.expires_at()?;
+        let is_given = matches!(
+            found.origin,
+            TokenOrigin::Variable(_) | TokenOrigin::VariableFile(_)
+        );
+        // Made for one job, such as a CI's: it always ends soon.
+        if is_given && found.lifetime().is_some_and(|lifetime| lifetime <= SOON) {
+            return None;
+        }
         let left = end - OffsetDateTime::now_utc();
         (left.is_positive() && left < SOON).then(|| Self {
             server: server.clone(),

@@ -112,9 +112,16 @@ fn a_line_that_stands_still_is_given_up() {
                 ..Plan::CLEAR
             }
         };
+        // Lines that each carry something would get all of it through in the end.
+        let dead = Plan {
+            to_server: Line::stalled(scene.random.below(100), None),
+            ..Plan::CLEAR
+        };
         let proxy = Proxy::start(address(&scene.served.url()), move |number| {
-            if forever || number == 0 {
+            if number == 0 {
                 stalled
+            } else if forever {
+                dead
             } else {
                 Plan::CLEAR
             }

@@ -37,7 +37,7 @@ mod value;
 use std::fmt;
 use std::ops::Range;
 
-pub use value::{LONGEST_PASSWORD, check};
+pub use value::{LONGEST_PASSWORD, check, is_login};
 
 use crate::{Error, Result};
 use scan::{Item, Kind, Scanned};

@@ -42,6 +42,12 @@ pub fn check(host: &str, login: &str, password: &str) -> Result<()> {
     Ok(())
 }
 
+/// Whether every reader takes a text for a login. The name of an account may be none, such as `machine`.
+#[must_use]
+pub fn is_login(text: &str) -> bool {
+    value_reason(text).is_none()
+}
+
 fn host_reason(host: &str) -> Option<&'static str> {
     let word = value_reason(host);
     if word.is_some() {

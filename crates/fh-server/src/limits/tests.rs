@@ -87,6 +87,17 @@ async fn from(server: &TestServer, address: &str, path: &str, token: &str) -> An
 const WHOAMI: &str = "/api/v1/whoami";
 const CACHE_INFO: &str = "/nix-cache-info";
 
+/// How many requests with these tokens in turn are answered before one is refused.
+async fn let_through(server: &TestServer, tokens: &[&str]) -> usize {
+    for number in 0..200 {
+        let token = tokens[number % tokens.len()];
+        if from(server, "203.0.113.1", WHOAMI, token).await.status == 429 {
+            return number;
+        }
+    }
+    panic!("no request was refused");
+}
+
 #[tokio::test]
 async fn too_many_requests_of_one_principal_are_refused_and_nobody_elses() {
     let adjust = |settings: &mut crate::config::Settings| settings.limits.request_rate = 3;
@@ -107,6 +118,12 @@ async fn too_many_requests_of_one_principal_are_refused_and_nobody_elses() {
         assert!(number < 50 || answer.status == 429, "{}", answer.status);
     }
     let refused = refused.unwrap();
+    let alone = server.user("alone").await;
+    let alone = let_through(&server, &[alone.as_str()]).await;
+    let first = server.user("both").await;
+    let second = server.mint(&first, json!({})).await.token;
+    let together = let_through(&server, &[first.as_str(), second.as_str()]).await;
+    assert!(together < alone * 3 / 2, "{together}, by one token {alone}");
     assert_eq!(
         refused.json::<fh_api::ErrorBody>().error,
         fh_api::ErrorCode::TooManyRequests

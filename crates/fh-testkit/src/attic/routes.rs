@@ -99,7 +99,17 @@ async fn record(State(shared): Model, request: Request, next: Next) -> Response 
         before
     };
     let fault = shared.settings.fault.as_ref();
-    match fault.and_then(|fault| fault(&seen, &before)) {
+    let fault = fault.and_then(|fault| fault(&seen, &before));
+    let request = match fault {
+        None => request,
+        // Whoever answers and closes while something still comes may not be heard.
+        Some(_) => {
+            let (parts, body) = request.into_parts();
+            let body = axum::body::to_bytes(body, usize::MAX).await;
+            Request::from_parts(parts, body.unwrap_or_default().into())
+        }
+    };
+    match fault {
         Some(500) => AtticError::Internal.into_response(),
         Some(status) => {
             let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);

@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use fh_conf::ledger::Standing;
-use fh_conf::netrc::{Change as NetrcChange, Netrc};
+use fh_conf::netrc::{Change as NetrcChange, Netrc, is_login};
 use secrecy::ExposeSecret as _;
 
 use super::{Renewed, Work};
@@ -101,8 +101,8 @@ impl Work<'_> {
 
     /// The login for a netrc; servers take any.
     pub(super) fn login(&self) -> String {
-        let login = self.wanted.site.login.or(self.wanted.user);
-        login.unwrap_or("fh").to_owned()
+        let user = self.wanted.user.filter(|user| is_login(user));
+        self.wanted.site.login.or(user).unwrap_or("fh").to_owned()
     }
 
     /// Whether the entry of a host may get our token, with a word about whose it was.

@@ -95,6 +95,11 @@ async fn a_proxy_that_is_trusted_is_no_address() {
         soon(read_until(&mut stream, "hello")).await;
         all.push(stream);
     }
+    // None was closed to make room for another.
+    for stream in &mut all {
+        send(stream, REQUEST).await;
+        soon(read_until(stream, "hello")).await;
+    }
     server.stop().await;
 }
 

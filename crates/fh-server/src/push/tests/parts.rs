@@ -240,7 +240,9 @@ async fn who_waits_behind_a_bad_part_is_told_to_plan_again() {
         scene.part_answer(id, &item, 2, parts[2].clone()),
     );
     second.expect(422);
+    // Not that it waited too long, which is a 409 as well.
     let message = third.expect(409).message();
+    assert!(message.contains("earlier parts of"), "{message}");
     assert!(message.contains("plan the push again"), "{message}");
 }
 

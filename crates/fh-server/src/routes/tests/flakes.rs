@@ -23,7 +23,7 @@ async fn names_are_unique_without_regard_to_case() {
     server.flake("acme/App", "private", &ann).await;
     let body = json!({ "flake": "ACME/app" });
     let again = server.post("/api/v1/flakes", &ann, body).await.expect(409);
-    assert_eq!(again.message(), "the flake ACME/app exists already");
+    assert_eq!(again.message(), "the flake Acme/App exists already");
     let info: FlakeInfo = server
         .get("/api/v1/flakes/aCmE/aPP", &ann)
         .await
