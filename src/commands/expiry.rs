@@ -10,6 +10,9 @@ use crate::output::human;
 /// What ends within this time is worth a word.
 const SOON: Duration = Duration::days(7);
 
+/// What is made for no longer than this is made for one job.
+const ONE_JOB: Duration = Duration::days(1);
+
 /// A login that ends soon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Ending {
@@ -113,7 +116,7 @@ impl Soon {
             TokenOrigin::Variable(_) | TokenOrigin::VariableFile(_)
         );
         // Made for one job, such as a CI's: it always ends soon.
-        if is_given && found.lifetime().is_some_and(|lifetime| lifetime <= SOON) {
+        if is_given && found.lifetime().is_some_and(|lifetime| lifetime <= ONE_JOB) {
             return None;
         }
         let left = end - OffsetDateTime::now_utc();

@@ -57,15 +57,16 @@ fn memory_is_bounded_while_a_line_is_slow() {
         if let Some(exit) = child.try_wait().unwrap() {
             break exit;
         }
-        // The line is not there any more once the process has ended.
+        // What it holds of its own: the program's file is larger the more debugging information it has. The line is
+        // not there any more once the process has ended.
         let text = fs::read_to_string(&status).unwrap_or_default();
-        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let line = text.lines().find_map(|line| line.strip_prefix("RssAnon:"));
         let kibibytes = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
         peak = kibibytes.unwrap_or_default().max(peak);
         std::thread::sleep(Duration::from_millis(5));
     };
     assert!(exit.success());
-    assert!((40 << 10..150 << 10).contains(&peak), "{peak} KiB");
+    assert!((40 << 10..128 << 10).contains(&peak), "{peak} KiB");
 }
 
 #[test]

@@ -459,7 +459,7 @@ mod tests {
             ("", 1, 0, "EOF"),
             ("{", 1, 1, "EOF"),
             ("{\n  // a remark\n}", 2, 3, "key must be a string"),
-            ("{\"a\": 1,}", 1, 9, "trailing comma"),
+            ("{\"a\": 1,}", 1, 9, "key must be a string"),
             ("{} {}", 1, 4, "trailing characters"),
             ("\u{feff}{}", 1, 1, "expected value"),
             ("[]", 1, 1, "the file must be an object"),

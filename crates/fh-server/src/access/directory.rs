@@ -8,7 +8,7 @@
 
 use std::collections::HashMap;
 
-use fh_api::{FlakeName, FlakePattern, Name, PushRule, Visibility};
+use fh_api::{FlakeName, Name, PushRule, Visibility};
 use fh_auth::{FlakeFacts, Follows};
 use rusqlite::Connection;
 
@@ -185,31 +185,10 @@ impl Directory {
             .or_else(|| self.organization(*self.former_organizations.get(&name)?))
     }
 
-    /// A pattern with the present names of what it names: what is compared, and what is stored. What is not there is
-    /// called as it came.
-    pub(super) fn present(&self, pattern: FlakePattern) -> FlakePattern {
-        match pattern {
-            FlakePattern::All => FlakePattern::All,
-            FlakePattern::Organization(org) => {
-                let found = self.find_organization(org.as_str());
-                FlakePattern::Organization(found.map_or(org, |found| found.name.clone()))
-            }
-            FlakePattern::Flake(flake) => FlakePattern::Flake(self.present_flake(flake)),
-        }
-    }
-
-    /// The present name of a flake.
-    pub(super) fn present_flake(&self, flake: FlakeName) -> FlakeName {
-        if let Some(found) = self.find_flake(flake.org.as_str(), flake.project.as_str()) {
-            return found.name.clone();
-        }
-        match self.find_organization(flake.org.as_str()) {
-            Some(found) => FlakeName {
-                org: found.name.clone(),
-                project: flake.project,
-            },
-            None => flake,
-        }
+    /// The present name of an organisation; that of none stays as it came.
+    pub(super) fn present_organization(&self, org: Name) -> Name {
+        let found = self.find_organization(org.as_str());
+        found.map_or(org, |found| found.name.clone())
     }
 
     /// The organisation of that internal id.

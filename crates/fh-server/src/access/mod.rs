@@ -438,17 +438,37 @@ impl Caller {
         Ok(found)
     }
 
-    /// Patterns of a request with the present names of what they name.
+    /// Patterns of a request with the present names of what they name: what is compared, and what is stored.
     pub(crate) fn present(&self, patterns: Vec<FlakePattern>) -> Vec<FlakePattern> {
-        let patterns = patterns.into_iter();
-        patterns
-            .map(|pattern| self.directory.present(pattern))
-            .collect()
+        let present = |pattern| match pattern {
+            FlakePattern::All => FlakePattern::All,
+            FlakePattern::Organization(org) => {
+                FlakePattern::Organization(self.directory.present_organization(org))
+            }
+            FlakePattern::Flake(flake) => FlakePattern::Flake(self.present_flake(flake)),
+        };
+        patterns.into_iter().map(present).collect()
     }
 
-    /// The present name of a flake of a request.
+    /// The present name of a flake of a request. A flake that the caller may not see is called as they call it, as
+    /// one that is not there: its name, and whether it has another one, is told to nobody else.
     pub(crate) fn present_flake(&self, flake: FlakeName) -> FlakeName {
-        self.directory.present_flake(flake)
+        let found = self
+            .directory
+            .find_flake(flake.org.as_str(), flake.project.as_str());
+        match found.filter(|entry| self.sees(entry)) {
+            Some(entry) => entry.name.clone(),
+            None => FlakeName {
+                org: self.directory.present_organization(flake.org),
+                project: flake.project,
+            },
+        }
+    }
+
+    fn sees(&self, flake: &FlakeEntry) -> bool {
+        let is_open = flake.visibility != Visibility::Private;
+        let is_held = self.role(flake).is_some() && self.reaches(flake);
+        is_open || (is_held && self.named_view().is_ok())
     }
 
     /// Whether the token may be used for things beyond flakes that exist: it reaches the pattern.

@@ -4,17 +4,17 @@
 //! - a former name leads to what had it, and nothing else gets it: `find` of organisations, accounts and flakes, and the
 //!   directory, are where names become ids, and all of them know former names;
 //! - whatever stores a name as text (scopes of tokens, flakes of trust policies, follows) is written anew in the same
-//!   transaction, so that no stored text is left to name whoever gets a name that was freed. The audit log says what
-//!   was called how at the time.
+//!   transaction, so that no stored text is left to name whoever gets a name that was freed; but that nobody learns of
+//!   what a private flake is called now who may not see it. The audit log says what was called how at the time.
 
 use std::collections::{BTreeSet, HashMap};
 
-use fh_api::{FlakeName, FlakePattern, Name, NameKind};
-use fh_auth::Renaming;
+use fh_api::{FlakeName, FlakePattern, Name, NameKind, Visibility};
+use fh_auth::{FlakeFacts, Renaming};
 use rusqlite::{Connection, params};
 
 use super::values::{all, execute, first, now, parsed, words};
-use super::{AccessChange, DatabaseError};
+use super::{AccessChange, DatabaseError, contests};
 
 /// Gives an organisation another name.
 pub(crate) fn organization(
@@ -38,7 +38,7 @@ pub(crate) fn organization(
         from: from.clone(),
         to: to.clone(),
     };
-    write_anew(change, &renaming, from)
+    write_anew(change, &renaming, from, None)
 }
 
 /// Gives an account another name.
@@ -57,12 +57,12 @@ pub(crate) fn account(
 /// Gives a flake another name in its organisation.
 pub(crate) fn flake(
     change: &AccessChange<'_>,
-    id: i64,
-    organization_id: i64,
+    flake: FlakeFacts,
     from: &FlakeName,
     to: &Name,
 ) -> Result<(), DatabaseError> {
     change.touch_directory();
+    let (id, organization_id) = (flake.id, flake.organization);
     if from.project.folded() != to.folded() {
         let sql = "DELETE FROM former_flake_name WHERE organization_id = ?1 AND folded = ?2";
         execute(change, sql, params![organization_id, to.folded()])?;
@@ -73,18 +73,20 @@ pub(crate) fn flake(
     }
     let sql = "UPDATE flake SET name = ?2, folded = ?3 WHERE id = ?1";
     execute(change, sql, params![id, to.as_str(), to.folded()])?;
-    // Whoever follows the new name already, of nothing, follows it once.
-    let keys = params![organization_id, from.project.folded(), to.folded()];
-    let sql =
-        "UPDATE OR IGNORE follow SET project = ?3 WHERE organization_id = ?1 AND project = ?2";
-    execute(change, sql, keys)?;
-    let sql = "DELETE FROM follow WHERE organization_id = ?1 AND project = ?2 AND ?2 <> ?3";
-    execute(change, sql, keys)?;
+    if flake.visibility != Visibility::Private {
+        // Whoever follows the new name already, of nothing, follows it once.
+        let keys = params![organization_id, from.project.folded(), to.folded()];
+        let sql =
+            "UPDATE OR IGNORE follow SET project = ?3 WHERE organization_id = ?1 AND project = ?2";
+        execute(change, sql, keys)?;
+        let sql = "DELETE FROM follow WHERE organization_id = ?1 AND project = ?2 AND ?2 <> ?3";
+        execute(change, sql, keys)?;
+    }
     let renaming = Renaming::Flake {
         from: from.clone(),
         to: to.clone(),
     };
-    write_anew(change, &renaming, &from.org)
+    write_anew(change, &renaming, &from.org, Some(flake))
 }
 
 /// Lets a former name lead to what had it. A name that is taken back is a former one no more.
@@ -113,25 +115,42 @@ fn keep_former(
     Ok(())
 }
 
-/// Writes every stored pattern anew that names what is renamed.
+/// Writes the stored patterns anew that name what is renamed. Whoever may not see a `private` flake keeps the name that
+/// they have for it, which reaches nothing, and is not told of the new one.
 fn write_anew(
     change: &AccessChange<'_>,
     renaming: &Renaming,
     org: &Name,
+    flake: Option<FlakeFacts>,
 ) -> Result<(), DatabaseError> {
+    let hidden = flake.filter(|flake| flake.visibility == Visibility::Private);
     // `_` in a name matches any character here: what is found is compared by its name below. LIKE ignores case.
     let naming = format!("%{org}/%");
     for table in ["token", "trust_policy"] {
-        let sql = format!("SELECT id, flakes FROM {table} WHERE flakes LIKE ?1");
-        let found: Vec<(i64, Vec<FlakePattern>)> = all(change, &sql, params![naming], |row| {
-            Ok((row.get("id")?, words(row, "flakes", "flake pattern")?))
-        })?;
-        for (id, patterns) in found {
+        // A policy's flakes are its own organisation's.
+        let whose = if table == "token" {
+            "account_id"
+        } else {
+            "NULL"
+        };
+        let sql = format!("SELECT id, {whose} AS whose, flakes FROM {table} WHERE flakes LIKE ?1");
+        let found: Vec<(i64, Option<i64>, Vec<FlakePattern>)> =
+            all(change, &sql, params![naming], |row| {
+                let patterns = words(row, "flakes", "flake pattern")?;
+                Ok((row.get("id")?, row.get("whose")?, patterns))
+            })?;
+        for (id, whose, patterns) in found {
             if patterns
                 .iter()
                 .all(|pattern| renaming.of(pattern).is_none())
             {
                 continue;
+            }
+            if let (Some(flake), Some(account)) = (hidden, whose) {
+                let rights = contests::rights(change, account)?;
+                if rights.is_none_or(|rights| rights.role(flake).is_none()) {
+                    continue;
+                }
             }
             let anew = patterns.into_iter().map(|pattern| {
                 let renamed = renaming.of(&pattern);

@@ -10,6 +10,7 @@ use axum::extract::{Request, State};
 use fh_api::{
     FlakeInfo, Name, NameKind, OrganizationInfo, Permission, Rename, Role, UserInfo, UserKind,
 };
+use fh_auth::FlakeFacts;
 use rusqlite::Connection;
 use serde_json::json;
 
@@ -18,6 +19,7 @@ use super::path::{FlakePath, MemberPath, OrganizationPath, UserPath};
 use super::reserved_names;
 use super::table::{Route, post};
 use crate::access::Caller;
+use crate::config::OrganizationCreation;
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::{AccessChange, flakes, organizations, renames};
@@ -137,7 +139,12 @@ pub(crate) async fn flake(
             if renames::count_former_of_flake(change, flake.id)? >= MOST_FORMER {
                 return Err(too_many(MOST_FORMER));
             }
-            renames::flake(change, flake.id, flake.organization_id, from, &to)?;
+            let facts = FlakeFacts {
+                id: flake.id,
+                organization: flake.organization_id,
+                visibility: before.visibility,
+            };
+            renames::flake(change, facts, from, &to)?;
             audit::record(
                 change,
                 &Event {
@@ -155,8 +162,9 @@ pub(crate) async fn flake(
     Ok(Json(renamed.info(role)))
 }
 
-/// `POST /api/v1/users/{user}/rename`: by themselves, people with a token that manages and reaches everything; by a
-/// server administrator, any account that belongs to no organisation.
+/// `POST /api/v1/users/{user}/rename`: by themselves, people with a token that manages and reaches everything (to a name
+/// that nothing has only where anybody may create organisations); by a server administrator, any account that belongs
+/// to no organisation.
 pub(crate) async fn user(
     State(state): State<AppState>,
     caller: Caller,
@@ -165,11 +173,16 @@ pub(crate) async fn user(
 ) -> Result<Json<UserInfo>, ApiError> {
     let principal = caller.require_everything(Permission::Admin)?;
     let is_person = principal.workload.is_none() && principal.kind == UserKind::Human;
-    if !(is_person && principal.is_called(&path.user)) {
-        caller.server_administrator()?;
-    }
+    let is_own = is_person && principal.is_called(&path.user);
+    let same = principal.name.folded();
     let actor = caller.actor()?;
     let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
+    // Else anybody could take the name of somebody who is expected, and get what is given to that name.
+    let takes_name = to.folded() != same
+        && state.settings().organization_creation == OrganizationCreation::Administrators;
+    if !is_own || takes_name {
+        caller.server_administrator()?;
+    }
     let Ok(name) = path.user.parse() else {
         return Err(ApiError::NotFound);
     };

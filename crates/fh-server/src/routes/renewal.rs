@@ -37,6 +37,10 @@ use crate::database::{DatabaseError, Timestamp, now, organizations};
 use crate::error::ApiError;
 use crate::state::AppState;
 
+/// The most renewals of one login that are good at a time: a token that only reads does not use up all tokens that its
+/// account may have.
+const MOST_RENEWALS: u64 = 16;
+
 /// `POST /api/v1/tokens/renew`.
 pub(super) async fn renew(
     State(state): State<AppState>,
@@ -58,6 +62,17 @@ pub(super) async fn renew(
             let created_at = now().whole_seconds();
             let expires_at = until(transaction, &former, &account, settings, created_at)??;
             room_for_one_more(transaction, &account, most)?;
+            let renewals =
+                tokens::count_renewals(transaction, account.id, former.first_at(), now())?;
+            if renewals >= MOST_RENEWALS {
+                return Err(ApiError::TooMany(
+                    format!(
+                        "{renewals} renewals of this login are valid, which is the limit: revoke those that are not \
+                         needed"
+                    ),
+                    None,
+                ));
+            }
             let uuid = tokens::insert(
                 transaction,
                 &NewToken {

@@ -6,7 +6,9 @@ use fh_api::{
 };
 use http::Method;
 use serde_json::{Value, json};
+use tempfile::TempDir;
 
+use crate::config::{OrganizationCreation, Settings};
 use crate::testing::TestServer;
 
 const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];
@@ -19,7 +21,10 @@ struct Scene {
 }
 
 async fn scene() -> Scene {
-    let server = TestServer::start().await;
+    let anyone = |settings: &mut Settings| {
+        settings.organization_creation = OrganizationCreation::Anyone;
+    };
+    let server = TestServer::start_with(TempDir::new().unwrap(), anyone).await;
     let ann = server.user("ann").await;
     let bob = server.user("bob").await;
     server.organization("acme", &ann).await;
@@ -305,6 +310,75 @@ async fn nobody_takes_a_name_that_something_has_had_or_given_up() {
         let expected = if number < 10 { 200 } else { 409 };
         assert_eq!(answer.status, expected, "{number}");
     }
+}
+
+/// Where accounts are made by the server's administrators, nobody takes a name that is meant for somebody else.
+#[tokio::test]
+async fn a_name_is_not_taken_before_its_owner_comes() {
+    let server = TestServer::start().await;
+    let mal = server.user("mal").await;
+    let path = "/api/v1/users/mal/rename";
+    for (to, token, status) in [
+        ("carla", &mal, 403),
+        ("Mal", &mal, 200),
+        ("mallory", &server.admin, 200),
+    ] {
+        let body = json!({ "name": to });
+        server.post(path, token, body).await.expect(status);
+    }
+}
+
+/// A private flake is called by whoever may not see it as they call it, whether it is there, renamed, or not there.
+#[tokio::test]
+async fn what_a_stranger_names_keeps_the_name_that_they_gave_it() {
+    let scene = scene().await;
+    let (server, ann, bob) = (&scene.server, &scene.ann, &scene.bob);
+    let flakes = async |token: &str| -> Vec<FlakePattern> {
+        let info: Whoami = server.get("/api/v1/whoami", token).await.expect(200).json();
+        info.flakes
+    };
+    let patterns = |names: &[&str]| -> Vec<FlakePattern> {
+        names.iter().map(|name| name.parse().unwrap()).collect()
+    };
+    let before = server
+        .narrow(bob, &ALL, &["acme/Secret", "acme/none"])
+        .await;
+    server
+        .put("/api/v1/follows", bob, json!({ "follows": ["acme/app"] }))
+        .await
+        .expect(200);
+    let private = json!({ "visibility": "private" });
+    server
+        .call(Method::PATCH, "/api/v1/flakes/acme/app", ann, Some(private))
+        .await
+        .expect(200);
+    scene.rename("flakes/acme/secret", "merger", ann, 200).await;
+    scene.rename("flakes/acme/app", "spin-off", ann, 200).await;
+    let after = server
+        .narrow(bob, &ALL, &["acme/SECRET", "acme/NONE", "acme/MERGER"])
+        .await;
+    assert_eq!(
+        flakes(&before).await,
+        patterns(&["acme/Secret", "acme/none"])
+    );
+    let mut found = flakes(&after).await;
+    found.sort();
+    let mut expected = patterns(&["acme/SECRET", "acme/NONE", "acme/MERGER"]);
+    expected.sort();
+    assert_eq!(found, expected);
+    let follows: FollowList = server.get("/api/v1/follows", bob).await.expect(200).json();
+    assert_eq!(follows.follows.len(), 1);
+    assert_eq!(follows.follows[0].to_string(), "acme/app");
+    let same = json!({ "follows": ["acme/SECRET"], "before": ["acme/app"] });
+    let told: FollowList = server
+        .put("/api/v1/follows", bob, same)
+        .await
+        .expect(200)
+        .json();
+    assert_eq!(told.follows[0].to_string(), "acme/SECRET");
+    // Who sees it is told what it is called now.
+    let own = server.narrow(ann, &ALL, &["acme/SECRET"]).await;
+    assert_eq!(flakes(&own).await, patterns(&["acme/merger"]));
 }
 
 #[tokio::test]
