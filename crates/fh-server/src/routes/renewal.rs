@@ -39,7 +39,7 @@ use crate::state::AppState;
 
 /// The most renewals of one login that are good at a time: a token that only reads does not use up all tokens that its
 /// account may have.
-const MOST_RENEWALS: u64 = 16;
+const MOST_RENEWALS: u64 = 100;
 
 /// `POST /api/v1/tokens/renew`.
 pub(super) async fn renew(

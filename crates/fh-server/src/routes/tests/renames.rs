@@ -315,7 +315,10 @@ async fn nobody_takes_a_name_that_something_has_had_or_given_up() {
 /// Where accounts are made by the server's administrators, nobody takes a name that is meant for somebody else.
 #[tokio::test]
 async fn a_name_is_not_taken_before_its_owner_comes() {
-    let server = TestServer::start().await;
+    let administrators = |settings: &mut Settings| {
+        settings.organization_creation = OrganizationCreation::Administrators;
+    };
+    let server = TestServer::start_with(TempDir::new().unwrap(), administrators).await;
     let mal = server.user("mal").await;
     let path = "/api/v1/users/mal/rename";
     for (to, token, status) in [
@@ -344,7 +347,11 @@ async fn what_a_stranger_names_keeps_the_name_that_they_gave_it() {
         .narrow(bob, &ALL, &["acme/Secret", "acme/none"])
         .await;
     server
-        .put("/api/v1/follows", bob, json!({ "follows": ["acme/app"] }))
+        .put(
+            "/api/v1/follows",
+            bob,
+            json!({ "follows": ["acme/app"], "before": [] }),
+        )
         .await
         .expect(200);
     let private = json!({ "visibility": "private" });

@@ -371,6 +371,21 @@ async fn an_account_has_no_more_tokens_than_it_may() {
     assert_eq!(list.tokens.len(), 2);
 }
 
+/// Who has a token that only reads does not use up what its account may have.
+#[tokio::test]
+async fn a_login_is_not_renewed_without_end_at_once() {
+    let server = with(|settings| settings.limits.request_rate = 0).await;
+    server.user("ann").await;
+    let body = json!({ "user": "ann", "permissions": ["pull"] });
+    let token = server.mint(&server.admin, body.clone()).await.token;
+    for _ in 0..100 {
+        ask(&server, &token).await.expect(201);
+    }
+    let refused = ask(&server, &token).await.expect(429);
+    assert!(refused.message().contains("100 renewals of this login"));
+    server.mint(&server.admin, body).await;
+}
+
 /// A token for a closure reads after a renewal what it has read before, and nothing that came later.
 #[tokio::test]
 async fn a_closure_token_reads_the_same() {
