@@ -437,7 +437,7 @@ mod tests {
         let directory = tempfile::tempdir().unwrap();
         let file = directory.path().join("nix.conf");
         std::fs::write(&file, "\ncores = many\n").unwrap();
-        let origins = Origins::parse(&[file.clone()], Some(b"max-jobs = few")).unwrap();
+        let origins = Origins::parse(std::slice::from_ref(&file), Some(b"max-jobs = few")).unwrap();
         let of_file = format!("correct `cores` in line 2 of {}", file.display());
         let socket = "error: cannot connect to socket at '/s': Connection refused";
         for (said, named, expected) in [

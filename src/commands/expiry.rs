@@ -166,7 +166,7 @@ mod tests {
 
     const NOW: OffsetDateTime = datetime!(2026-11-30 12:00 UTC);
 
-    fn whoami(more: serde_json::Value) -> Whoami {
+    fn whoami(more: &serde_json::Value) -> Whoami {
         let mut value = serde_json::json!({
             "user": "ann", "kind": "human", "server_admin": false, "token_id": null,
             "token_description": null, "permissions": ["pull"], "flakes": ["*"],
@@ -183,13 +183,13 @@ mod tests {
         let stored = || TokenOrigin::Stored(PathBuf::from("/t"));
         let renewable = || {
             Some(whoami(
-                serde_json::json!({ "renewable_until": "2027-03-01T00:00:00Z" }),
+                &serde_json::json!({ "renewable_until": "2027-03-01T00:00:00Z" }),
             ))
         };
         // As of an older server.
-        let not_renewable = || Some(whoami(serde_json::json!({})));
+        let not_renewable = || Some(whoami(&serde_json::json!({})));
         let workload = serde_json::json!({ "issuer": "https://x", "subject": "s", "policies": [] });
-        let workload = || Some(whoami(serde_json::json!({ "workload": workload })));
+        let workload = || Some(whoami(&serde_json::json!({ "workload": workload })));
         let login = "this login ends in 3 days; get a new token, and log in with it: \
                      `fh login --server x --token-file FILE`";
         let renew = "this login ends in 3 days; `fh token renew --server x` makes it last longer";

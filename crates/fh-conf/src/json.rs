@@ -318,12 +318,11 @@ impl JsonText {
                     depth += 1;
                     at += 1;
                 }
-                b'}' | b']' if depth == 0 => return at,
+                b'}' | b']' | b',' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => return at,
                 b'}' | b']' => {
                     depth -= 1;
                     at += 1;
                 }
-                b',' | b' ' | b'\t' | b'\r' | b'\n' if depth == 0 => return at,
                 _ => at += 1,
             }
             if depth == 0 && matches!(self.byte(at - 1), b'"' | b'}' | b']') {

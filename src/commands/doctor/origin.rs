@@ -5,7 +5,7 @@
 //! be an access token: what is found here names the place alone.
 
 use std::fmt;
-use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
 use fh_conf::Error;
@@ -64,7 +64,7 @@ impl Origins {
             .map_err(|error| Finding::from_error(NAME, &error, "correct the variable"))?
             .nix_confs();
         let variable = context.settings.nix_config();
-        Self::parse(&roots, variable.map(|text| text.as_bytes())).map_err(|error| refused(&error))
+        Self::parse(&roots, variable.map(OsStrExt::as_bytes)).map_err(|error| refused(&error))
     }
 
     pub(super) fn parse(roots: &[PathBuf], variable: Option<&[u8]>) -> Result<Self, Error> {

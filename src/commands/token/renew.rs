@@ -40,7 +40,7 @@ enum Outcome {
     /// The stored token lasts long enough.
     NotDue(OffsetDateTime),
     Renewed {
-        info: TokenInfo,
+        info: Box<TokenInfo>,
         in_keyring: bool,
         files: Vec<Applied>,
     },
@@ -73,7 +73,7 @@ pub(super) fn run(arguments: &RenewArguments, context: &Context) -> Result<(), C
         let write = |token: &_| renew::changes(server, &found, token, context)?.apply();
         let (info, files) = renew::carry_out(server, &found.token, context, write).await?;
         Ok(Outcome::Renewed {
-            info,
+            info: Box::new(info),
             in_keyring: planned.keyring.is_some(),
             files,
         })
