@@ -162,6 +162,8 @@ fn what_a_command_builds_is_substituted_by_its_expression() {
             "--",
         ];
         words.extend(["nix-build", world.file(), "--no-out-link", "-A", "c"]);
+        // As in `built`.
+        words.extend(["--option", "substituters", ""]);
         world.pusher.fh(words).ok().says(&["4 paths built; 4 sent"]);
         world.arrives("c", &world.built("c"));
     }
