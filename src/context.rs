@@ -104,9 +104,8 @@ impl FoundToken {
 
     /// Whether it was stored and has ended since, as it says itself.
     fn has_ended(&self) -> bool {
-        let stored = matches!(self.origin, TokenOrigin::Stored(_) | TokenOrigin::Keyring);
         let end = self.expires_at();
-        stored && end.is_some_and(|end| end <= OffsetDateTime::now_utc())
+        self.origin.is_stored() && end.is_some_and(|end| end <= OffsetDateTime::now_utc())
     }
 }
 
@@ -130,6 +129,13 @@ pub(crate) enum Speaker {
     Token(FoundToken),
     /// This CI job, machine or pod.
     Workload(Workload),
+}
+
+impl TokenOrigin {
+    /// Whether a login stored it; else somebody gives it to each command.
+    pub(crate) fn is_stored(&self) -> bool {
+        matches!(self, Self::Stored(_) | Self::Keyring)
+    }
 }
 
 impl std::fmt::Display for TokenOrigin {

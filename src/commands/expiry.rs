@@ -8,7 +8,7 @@ use crate::context::{Context, FoundToken, TokenOrigin};
 use crate::output::human;
 
 /// What ends within this time is worth a word.
-const SOON: Duration = Duration::days(7);
+pub(super) const SOON: Duration = Duration::days(7);
 
 /// What is made for no longer than this is made for one job.
 const ONE_JOB: Duration = Duration::days(1);
@@ -57,8 +57,7 @@ impl Ending {
             return None;
         }
         let when = human::relative(end, now);
-        let stored = matches!(origin, TokenOrigin::Stored(_) | TokenOrigin::Keyring);
-        if !stored {
+        if !origin.is_stored() {
             return Some(Self {
                 about: format!("the token in {origin} ends {when}"),
                 remedy: "put a new one there before".to_owned(),
@@ -111,12 +110,9 @@ impl Soon {
         kind: Option<ServerKind>,
     ) -> Option<Self> {
         let end = found.expires_at()?;
-        let is_given = matches!(
-            found.origin,
-            TokenOrigin::Variable(_) | TokenOrigin::VariableFile(_)
-        );
+        let lives_shortly = || found.lifetime().is_some_and(|lifetime| lifetime <= ONE_JOB);
         // Made for one job, such as a CI's: it always ends soon.
-        if is_given && found.lifetime().is_some_and(|lifetime| lifetime <= ONE_JOB) {
+        if !found.origin.is_stored() && lives_shortly() {
             return None;
         }
         let left = end - OffsetDateTime::now_utc();

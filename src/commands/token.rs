@@ -11,6 +11,7 @@ use clap::{Args, Subcommand};
 use fh_api::{Name, TokenInfo};
 use time::OffsetDateTime;
 
+use super::expiry::SOON;
 use super::{joined, naming_user};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -112,9 +113,6 @@ fn limits(token: &TokenInfo) -> String {
     }
     limits.join("; ")
 }
-
-/// A token that ends within this time is worth a colour.
-const SOON: time::Duration = time::Duration::days(7);
 
 fn tone(token: &TokenInfo, now: OffsetDateTime) -> Option<Tone> {
     Some(match state(token, now) {

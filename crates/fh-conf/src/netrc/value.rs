@@ -14,7 +14,8 @@ pub(super) const KEYWORDS: [&str; 6] = [
 /// allows.
 pub(super) const LONGEST_LINE: usize = 4094;
 
-/// The longest password that belongs into a netrc file: the longest line that every curl reads, without the host and the login of its line.
+/// The longest password that belongs into a netrc file: the longest line that every curl reads, without the host and
+/// the login in it.
 /// With a longer line, curl 7.88 (Debian 12) sends no credentials at all, and says nothing.
 pub const LONGEST_PASSWORD: usize = 4000;
 

@@ -7,6 +7,7 @@
 //!   transaction, so that no stored text is left to name whoever gets a name that was freed; but that nobody learns of
 //!   what a private flake is called now who may not see it. The audit log says what was called how at the time.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
 
 use fh_api::{FlakeName, FlakePattern, Name, NameKind, Visibility};
@@ -124,6 +125,7 @@ fn write_anew(
     flake: Option<FlakeFacts>,
 ) -> Result<(), DatabaseError> {
     let hidden = flake.filter(|flake| flake.visibility == Visibility::Private);
+    let mut seeing: HashMap<i64, bool> = HashMap::new();
     // `_` in a name matches any character here: what is found is compared by its name below. LIKE ignores case.
     let naming = format!("%{org}/%");
     for table in ["token", "trust_policy"] {
@@ -147,8 +149,14 @@ fn write_anew(
                 continue;
             }
             if let (Some(flake), Some(account)) = (hidden, whose) {
-                let rights = contests::rights(change, account)?;
-                if rights.is_none_or(|rights| rights.role(flake).is_none()) {
+                let sees = match seeing.entry(account) {
+                    Entry::Occupied(known) => *known.get(),
+                    Entry::Vacant(unknown) => {
+                        let rights = contests::rights(change, account)?;
+                        *unknown.insert(rights.is_some_and(|rights| rights.role(flake).is_some()))
+                    }
+                };
+                if !sees {
                     continue;
                 }
             }

@@ -264,29 +264,16 @@ pub(crate) fn list(
     }
 }
 
-/// How many tokens of an account are good at a time: neither revoked nor over.
+/// How many tokens of an account are good at a time: neither revoked nor over. With `first_at` only renewals of what
+/// was first created then: of one login, as good as always.
 pub(crate) fn count_good(
     connection: &Connection,
     account_id: i64,
+    first_at: Option<Timestamp>,
     at: Timestamp,
 ) -> Result<u64, DatabaseError> {
-    let sql = "SELECT COUNT(*) FROM token \
-               WHERE account_id = ?1 AND revoked_at IS NULL AND expires_at > ?2";
-    let count = first(connection, sql, params![account_id, at], |row| {
-        Ok(row.get::<_, i64>(0)?)
-    })?;
-    Ok(count.map_or(0, i64::unsigned_abs))
-}
-
-/// How many good tokens are renewals of one that was first created at a time: of one login, as good as always.
-pub(crate) fn count_renewals(
-    connection: &Connection,
-    account_id: i64,
-    first_at: Timestamp,
-    at: Timestamp,
-) -> Result<u64, DatabaseError> {
-    let sql = "SELECT COUNT(*) FROM token \
-               WHERE account_id = ?1 AND first_at = ?2 AND revoked_at IS NULL AND expires_at > ?3";
+    let sql = "SELECT COUNT(*) FROM token WHERE account_id = ?1 AND (?2 IS NULL OR first_at = ?2) \
+               AND revoked_at IS NULL AND expires_at > ?3";
     let count = first(connection, sql, params![account_id, first_at, at], |row| {
         Ok(row.get::<_, i64>(0)?)
     })?;

@@ -62,8 +62,8 @@ pub(super) async fn renew(
             let created_at = now().whole_seconds();
             let expires_at = until(transaction, &former, &account, settings, created_at)??;
             room_for_one_more(transaction, &account, most)?;
-            let renewals =
-                tokens::count_renewals(transaction, account.id, former.first_at(), now())?;
+            let chain = Some(former.first_at());
+            let renewals = tokens::count_good(transaction, account.id, chain, now())?;
             if renewals >= MOST_RENEWALS {
                 return Err(ApiError::TooMany(
                     format!(

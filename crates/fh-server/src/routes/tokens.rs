@@ -267,7 +267,7 @@ pub(super) fn room_for_one_more(
     account: &Account,
     most: u32,
 ) -> Result<(), ApiError> {
-    let good = tokens::count_good(connection, account.id, now())?;
+    let good = tokens::count_good(connection, account.id, None, now())?;
     if good < u64::from(most) {
         return Ok(());
     }
