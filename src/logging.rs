@@ -1,7 +1,18 @@
-//! What `-v` shows of the work of the libraries: lines on stderr. `fh serve` has a log of its own.
+//! Log lines on stderr: what `-v` shows of the work of the libraries, and how the lines of `fh serve` are kept whole.
+//!
+//! Invariant: what was logged is on one line, and holds no character that does something to a terminal or that nobody
+//! sees: those are escaped as in JSON, as they came from elsewhere.
 
+use std::borrow::Cow;
+use std::fmt::{self, Write as _};
+use std::io;
+
+use tracing::field::Field;
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::field::MakeExt as _;
+use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
+use crate::output::{is_unprintable, push_escape};
 use crate::settings::Settings;
 
 /// Shows from now on what was asked for.
@@ -15,8 +26,68 @@ pub(crate) fn start(settings: &Settings) {
     // A second start, which no command makes, would leave the first as it is.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(directives))
-        .with_writer(std::io::stderr)
+        .with_writer(io::stderr)
         .with_ansi(settings.terminals.color)
         .with_target(false)
+        .fmt_fields(debug_fn(field).delimited(" "))
         .try_init();
+}
+
+/// Writes one field of a line of text as `tracing_subscriber` does, with its value escaped.
+pub(crate) fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Debug) -> fmt::Result {
+    match field.name() {
+        "message" => {}
+        name if writer.has_ansi_escapes() => write!(writer, "\x1b[3m{name}\x1b[0m\x1b[2m=\x1b[0m")?,
+        name => write!(writer, "{name}=")?,
+    }
+    write!(Escaping(writer), "{value:?}")
+}
+
+/// Writes text escaped.
+struct Escaping<'a, W>(&'a mut W);
+
+impl<W: fmt::Write> fmt::Write for Escaping<'_, W> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.write_str(&escaped(text))
+    }
+}
+
+/// Where lines of JSON go. Each write is one line: a string in it has a line feed only as an escape.
+#[derive(Debug)]
+pub(crate) struct JsonLines<W>(pub(crate) W);
+
+impl<W: io::Write> io::Write for JsonLines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // One write of a whole line, so that lines of several threads do not mix.
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = String::from_utf8_lossy(text);
+        match escaped(&text) {
+            Cow::Borrowed(_) => self.0.write_all(line)?,
+            Cow::Owned(mut text) => {
+                text.push('\n');
+                self.0.write_all(text.as_bytes())?;
+            }
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+fn escaped(text: &str) -> Cow<'_, str> {
+    // As nearly everything is.
+    if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
+        return Cow::Borrowed(text);
+    }
+    let mut escaped = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_unprintable(c) {
+            push_escape(&mut escaped, c);
+        } else {
+            escaped.push(c);
+        }
+    }
+    Cow::Owned(escaped)
 }

@@ -166,6 +166,72 @@ fn the_first_start_needs_nothing_and_sigterm_ends_it_with_0() {
     assert!(!log.contains(secret.trim()), "the log shows the token");
 }
 
+/// Whatever a client sends: as bytes, as no other client would send them.
+#[test]
+fn no_line_of_the_log_has_a_secret_or_plays_on_a_terminal() {
+    const TOKEN: &str = "fh1_eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl";
+    let home = tempfile::tempdir().unwrap();
+    let mut server = Running::start(serve(home.path()).args(["--listen", "127.0.0.1:0"]));
+    let basic = "Authorization: Basic ZmgxX2V5SmhiR2NpT2lKRlpFUlRRU0o5OmMybG5ibUYwZFhKbA==";
+    let sent: &[(&str, &str)] = &[
+        ("/A\u{9b}31mred\u{85}", ""),
+        ("/B\u{202e}reversed\u{ad}", ""),
+        ("/C\u{7f}\u{e0041}", ""),
+        ("/%0aINFO%20fake", ""),
+        (&format!("/D{}", "\u{e9}".repeat(3000)), ""),
+        (&format!("/{TOKEN}"), ""),
+        (&format!("/%66{}", &TOKEN[1..]), ""),
+        (&format!("/%2566{}", &TOKEN[1..]), ""),
+        (&format!("/api/v1/orgs/{TOKEN}"), ""),
+        (
+            &format!("/E?token={TOKEN}"),
+            &format!("Referer: http://a/?{TOKEN}"),
+        ),
+        ("/F", &format!("User-Agent: {TOKEN}")),
+        ("/G", &format!("X-Request-Id: {TOKEN}")),
+        ("/H", &format!("Authorization: Bearer {TOKEN}")),
+        ("/I", basic),
+    ];
+    for &(path, header) in sent {
+        let mut stream = TcpStream::connect(server.address()).unwrap();
+        let header = if header.is_empty() {
+            "Accept: */*"
+        } else {
+            header
+        };
+        let request =
+            format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{header}\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).unwrap();
+        assert!(answer.starts_with(b"HTTP/1.1 "), "{path}");
+    }
+    server.signal(Signal::TERM);
+    let (code, log) = server.end();
+    assert_eq!(code, Some(0), "{log}");
+    for shown in [
+        "/A%C2%9B31mred",
+        "/B%E2%80%AEreversed%C2%AD",
+        "/D%C3%A9",
+        "/E",
+        "looks like a token",
+    ] {
+        assert!(log.contains(shown), "{shown}: {log}");
+    }
+    let secrets = ["c2lnbmF0dXJl", "eyJhbGci", "ZmgxX2V5Sm", "ibUYwZFhKbA"];
+    for line in log.lines() {
+        assert!(
+            line.chars().all(|c| (' '..='~').contains(&c) || c == '…'),
+            "{line:?}"
+        );
+        assert!(line.len() < 1500, "{line}");
+        assert!(
+            !secrets.iter().any(|secret| line.contains(secret)),
+            "{line}"
+        );
+    }
+}
+
 #[test]
 fn a_running_request_is_answered_after_the_signal_and_a_second_signal_ends_it() {
     for second in [false, true] {

@@ -22,7 +22,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 pub(crate) use column::{Column, Tone, column, number};
-pub(crate) use fh_client::is_unprintable;
+pub(crate) use fh_api::text::{is_unprintable, push_escape};
 
 use self::table::Look;
 use crate::error::{CommandError, YELLOW, push_labelled};
@@ -303,18 +303,13 @@ pub(crate) fn printable(text: &str) -> String {
 /// JSON whose strings hold no character that would do something to a terminal: those are written as
 /// `\uXXXX`, which means the same.
 pub(crate) fn escaped(json: &str) -> String {
-    use std::fmt::Write as _;
-
     let mut text = String::with_capacity(json.len());
     for c in json.chars() {
         // Outside of strings there is nothing but line feeds, and within them none.
         if c == '\n' || !is_unprintable(c) {
             text.push(c);
-            continue;
-        }
-        for unit in c.encode_utf16(&mut [0; 2]) {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "\\u{unit:04x}");
+        } else {
+            push_escape(&mut text, c);
         }
     }
     text

@@ -1,7 +1,7 @@
 //! Wire types of the fh HTTP API, version 1.
 //!
-//! Only shapes live here: what a field means, its unit and who may send it. Nothing is decided and
-//! nothing is looked up. The server and the client both depend on this crate and never on each
+//! Only shapes live here: what a field means, its unit and who may send it, and in [`text`] what of a text may be shown.
+//! Nothing is decided and nothing is looked up. The server and the client both depend on this crate and never on each
 //! other, so a change that compiles here is a change that both ends know of.
 //!
 //! Conventions: times are UTC in RFC 3339, ids are UUIDv7, sizes are bytes, names of flakes are
@@ -34,6 +34,7 @@ mod roots;
 #[cfg(feature = "schema")]
 mod schema;
 mod substituters;
+pub mod text;
 mod tokens;
 mod trust;
 

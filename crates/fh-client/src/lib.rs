@@ -44,5 +44,4 @@ pub use push::{PushEvent, PushObserver, PushOptions, PushReport, push};
 pub use retry::{DEFAULT_RETRIES, RetryEvent, RetryListener, RetryPolicy};
 pub use routes::{Follower, Made};
 pub use server_url::ServerUrl;
-pub use text::is_unprintable;
 pub use tls::certificates;

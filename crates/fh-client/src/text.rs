@@ -3,6 +3,8 @@
 //! Invariant: what leaves this module holds no control character but, where said, line breaks, so
 //! that a server or a proxy cannot play on the reader's terminal.
 
+use fh_api::text::is_unprintable;
+
 /// One line of at most `limit` characters: control characters and runs of blanks become one blank.
 pub(crate) fn safe_line(text: &str, limit: usize) -> String {
     let mut line = String::new();
@@ -29,24 +31,6 @@ pub(crate) fn safe_line(text: &str, limit: usize) -> String {
         }
     }
     line
-}
-
-/// Control characters, of which U+009B begins a terminal's sequence as ESC [ does, and the marks that
-/// reorder or hide the text around them.
-#[must_use]
-pub fn is_unprintable(c: char) -> bool {
-    c.is_control()
-        || matches!(
-            c,
-            '\u{061c}'
-                | '\u{180e}'
-                | '\u{200b}'..='\u{200f}'
-                | '\u{2028}'..='\u{202e}'
-                | '\u{2060}'..='\u{206f}'
-                | '\u{feff}'
-                | '\u{fff9}'..='\u{fffb}'
-                | '\u{e0000}'..='\u{e007f}'
-        )
 }
 
 /// The words of a body that may be HTML, as one line of at most `limit` characters.

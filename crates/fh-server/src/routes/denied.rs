@@ -8,6 +8,7 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
+use fh_api::text::{WITHHELD, holds_token, is_unprintable};
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use serde_json::json;
@@ -22,9 +23,6 @@ use crate::state::AppState;
 
 /// The longest name of an address that is noted, in characters.
 const MAX_NAME: usize = 100;
-
-/// How tokens begin: ours, and every JWT.
-const TOKEN_MARKS: [&str; 2] = [fh_api::TOKEN_PREFIX, "eyJ"];
 
 /// Notes what was refused.
 pub(super) async fn note_denied(
@@ -84,11 +82,13 @@ pub(super) async fn note_denied(
 /// The names of an address, for a person.
 fn subject(names: Option<&RawPathParams>) -> String {
     let shown = |name: &str| {
-        if TOKEN_MARKS.iter().any(|mark| name.contains(mark)) {
-            return "(withheld: it looks like a token)".to_owned();
+        if holds_token(name) {
+            return WITHHELD.to_owned();
         }
+        let is_cut = name.chars().nth(MAX_NAME).is_some();
         let name = name.chars().take(MAX_NAME);
-        name.map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        name.map(|c| if is_unprintable(c) { '\u{fffd}' } else { c })
+            .chain(is_cut.then_some('…'))
             .collect()
     };
     let names = names.into_iter().flatten();

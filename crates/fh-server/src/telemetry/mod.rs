@@ -8,7 +8,8 @@
 //!
 //! The line names the client's address, as it counts everywhere else: a trusted proxy's word for it, else the
 //! peer's. What is never written: query strings, headers as they came, bodies, tokens. A path is written only where a
-//! route knew it, and then without whatever looks like a token. Metrics carry no label that a client
+//! route knew it, in printable ASCII and not longer than a line, and withheld if it looks as if it held a token, however that
+//! is encoded. Metrics carry no label that a client
 //! can choose: routes are templates, methods and results are from fixed lists.
 //!
 //! A request's id is a new UUID, or the one that came in `X-Request-Id`, if that is a short word and
@@ -34,6 +35,7 @@ use axum::http::{HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
+use fh_api::text::holds_token;
 use futures_util::FutureExt as _;
 use tracing::Instrument as _;
 use uuid::Uuid;
@@ -162,7 +164,7 @@ fn readable(id: &HeaderValue) -> &str {
 
 fn is_sane(id: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(allowed)
+    (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(allowed) && !holds_token(id)
 }
 
 /// A panic in a handler ends that request alone. The panic hook told where it happened.

@@ -12,15 +12,19 @@ use axum::body::{Body, Bytes};
 use axum::extract::MatchedPath;
 use axum::http::{HeaderValue, Method};
 use axum::response::Response;
+use fh_api::text::{WITHHELD, holds_token};
 use http_body::{Frame, SizeHint};
 
 use super::metrics::{InProgress, Metrics};
 
-/// Longest path in the log.
+/// Longest path in the log, in characters, without the mark of what was left out.
 const MAX_PATH: usize = 300;
 
-/// How tokens begin: ours, and every JWT.
-const TOKEN_MARKS: [&str; 2] = [fh_api::TOKEN_PREFIX, "eyJ"];
+/// The longest character of UTF-8 as it is percent-encoded, in bytes.
+const ENCODED_CHARACTER: usize = 12;
+
+/// Stands where a path was cut.
+const CUT: char = '…';
 
 /// Where the one who authenticates a request leaves the caller's name for the log.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +33,8 @@ pub(crate) struct PrincipalSlot(Arc<OnceLock<String>>);
 impl PrincipalSlot {
     /// Leaves the name; the first one counts.
     pub(crate) fn set(&self, name: &str) {
+        // A name may be a token that somebody took for one.
+        let name = if holds_token(name) { WITHHELD } else { name };
         let _ = self.0.set(name.to_owned());
     }
 
@@ -167,13 +173,58 @@ pub(super) fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// A path for the log. Percent-encoded as it came, so it has no control characters.
+/// A path for the log: percent-encoded wherever it is not printable ASCII, as it should have come (RFC 3986, section 2.1).
+/// What is long is cut, between two characters. A path that looks as if it held a token is withheld as a whole.
 pub(super) fn readable_path(path: &str) -> String {
-    if TOKEN_MARKS.iter().any(|mark| path.contains(mark)) {
-        return "(withheld: it looks as if it held a token)".to_owned();
+    use std::fmt::Write as _;
+
+    if holds_token(path) {
+        return WITHHELD.to_owned();
     }
-    // A request's path is ASCII.
-    path.get(..MAX_PATH).unwrap_or(path).to_owned()
+    let mut text = String::with_capacity(path.len().min(MAX_PATH));
+    for byte in path.bytes() {
+        // Enough to know where the last character that is shown ends.
+        if text.len() > MAX_PATH + ENCODED_CHARACTER {
+            break;
+        }
+        if byte.is_ascii_graphic() {
+            text.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "%{byte:02X}");
+        }
+    }
+    if text.len() > MAX_PATH {
+        text.truncate(end_of_character(text.as_bytes(), MAX_PATH));
+        text.push(CUT);
+    }
+    text
+}
+
+/// Where the last character ends that is whole in the first `limit` bytes of a percent-encoded text, which is longer.
+fn end_of_character(text: &[u8], limit: usize) -> usize {
+    let is_escape = |at: usize| text.get(at) == Some(&b'%');
+    let mut end = limit;
+    if is_escape(end - 1) {
+        end -= 1;
+    } else if is_escape(end - 2) {
+        end -= 2;
+    }
+    // A byte 10xxxxxx goes on with a character, of which it is the fourth at most.
+    let goes_on = |at: usize| {
+        is_escape(at)
+            && matches!(
+                text.get(at + 1),
+                Some(b'8' | b'9' | b'A' | b'B' | b'a' | b'b')
+            )
+    };
+    for _ in 0..3 {
+        if !goes_on(end) || !is_escape(end - 3) {
+            break;
+        }
+        end -= 3;
+    }
+    end
 }
 
 /// A duration as the log has it: milliseconds, to the microsecond.

@@ -52,6 +52,7 @@ fn routes() -> Router {
     Router::new()
         .route("/things/{name}", get(async || "a thing"))
         .route("/known", get(known))
+        .route("/named", get(named))
         .route("/body", post(async |body: String| body))
         .route("/panic", get(panic))
         .route("/log", get(async || tracing::warn!("inside")))
@@ -63,6 +64,13 @@ async fn known(request: Request) -> &'static str {
         .get::<PrincipalSlot>()
         .unwrap()
         .set("alice");
+    "ok"
+}
+
+/// Somebody whose name is a token.
+async fn named(request: Request) -> &'static str {
+    let slot = request.extensions().get::<PrincipalSlot>();
+    slot.unwrap().set("eyJhbGciOiJFZERTQSJ9.c2lnbmF0dXJl");
     "ok"
 }
 
@@ -243,6 +251,20 @@ async fn nothing_secret_is_logged() {
         format!("/nowhere/{token}"),
         format!("/known?{token}"),
         "/things/eyJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl".to_owned(),
+        "/things/%66h1_%65yJhbGciOiJFZERTQSJ9.e30.c2lnbmF0dXJl".to_owned(),
+        // Encoded twice.
+        "/things/%2565yJhbGciOiJFZERTQSJ9%252Ee30.c2lnbmF0dXJl".to_owned(),
+        "/things/name=fh1%5fe30.c2lnbmF0dXJl".to_owned(),
+        "/things/flakehub1_c2lnbmF0dXJl".to_owned(),
+        // A header that begins with a blank.
+        format!(
+            "/things/eyAiYWxnIjoi.eyAiYWxnIjoi.{}",
+            "c2lnbmF0dXJl".repeat(4)
+        ),
+        format!("/known?token={token}#{token}"),
+        format!("/named?{token}"),
+        // A token whose beginning is behind what is shown of a long path.
+        format!("/things/{}%2F{token}", "x".repeat(400)),
     ] {
         let mut request = request(&path);
         let headers = request.headers_mut();
@@ -250,7 +272,15 @@ async fn nothing_secret_is_logged() {
             "authorization",
             HeaderValue::from_str(&format!("Bearer {token}")).unwrap(),
         );
-        headers.insert("cookie", HeaderValue::from_static("c2lnbmF0dXJl"));
+        for name in [
+            "cookie",
+            "referer",
+            "user-agent",
+            "x-forwarded-for",
+            "x-request-id",
+        ] {
+            headers.insert(name, HeaderValue::from_static("c2lnbmF0dXJl"));
+        }
         let (_, _, log) = exchange(&Metrics::new(), request).await;
         assert!(!log.text().contains("c2lnbmF0dXJl"), "{}", log.text());
     }
@@ -267,6 +297,62 @@ async fn no_path_of_an_unknown_route_is_logged_and_a_long_one_is_cut() {
     assert!(log.text().len() < 1000);
 }
 
+/// What a path is in the log.
+async fn logged(path: &str) -> String {
+    let (_, _, log) = exchange(&Metrics::new(), request(path)).await;
+    let lines = log.lines();
+    let [line] = lines.as_slice() else {
+        panic!("{path}: {lines:?}")
+    };
+    line["path"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn a_path_is_logged_in_printable_ascii() {
+    for (path, shown) in [
+        ("/things/a-b_c.d~e", "/things/a-b_c.d~e"),
+        ("/things/%0a%1B%C2%9B", "/things/%0a%1B%C2%9B"),
+        ("/things/100%", "/things/100%"),
+        ("/things/\u{9b}31mred\u{85}", "/things/%C2%9B31mred%C2%85"),
+        ("/things/\u{202e}gpj.exe", "/things/%E2%80%AEgpj.exe"),
+        ("/things/\u{2066}a\u{2069}", "/things/%E2%81%A6a%E2%81%A9"),
+        ("/things/a\u{200b}b\u{ad}", "/things/a%E2%80%8Bb%C2%AD"),
+        ("/things/\u{2028}\u{e0041}", "/things/%E2%80%A8%F3%A0%81%81"),
+        ("/things/ä\u{1f600}", "/things/%C3%A4%F0%9F%98%80"),
+    ] {
+        assert_eq!(logged(path).await, shown);
+    }
+}
+
+#[tokio::test]
+async fn a_long_path_is_cut_between_two_characters_and_says_so() {
+    // As it is sent, as it is shown, and one character of it.
+    for (sent, shown) in [
+        ("x", "x"),
+        ("ä", "%C3%A4"),
+        ("€", "%E2%82%AC"),
+        ("\u{1f600}", "%F0%9F%98%80"),
+        ("%e2%82%ac", "%e2%82%ac"),
+        ("%f0%9f%98%80", "%f0%9f%98%80"),
+    ] {
+        for before in 0..12 {
+            let before = "x".repeat(before);
+            let path = logged(&format!("/things/{before}{}", sent.repeat(2000))).await;
+            let rest = path.strip_prefix(&format!("/things/{before}"));
+            let rest = rest.and_then(|rest| rest.strip_suffix('…')).unwrap();
+            assert_eq!(rest, shown.repeat(rest.len() / shown.len()), "{path}");
+            let length = path.chars().count();
+            assert!((289..=301).contains(&length), "{length}: {path}");
+        }
+    }
+    // What is no character at all is not looked at for long.
+    let path = logged(&format!("/things/{}", "%80".repeat(2000))).await;
+    assert!(path.len() > 280 && path.ends_with('…'), "{path}");
+    // What just fits is whole.
+    let fits = format!("/things/{}", "x".repeat(292));
+    assert_eq!(logged(&fits).await, fits);
+}
+
 #[tokio::test]
 async fn a_proxy_on_this_machine_may_number_requests_and_nobody_else() {
     let metrics = Metrics::new();
@@ -278,7 +364,16 @@ async fn a_proxy_on_this_machine_may_number_requests_and_nobody_else() {
         answered(local(request("/known"), "proxy-1.a_b")).await,
         "proxy-1.a_b"
     );
-    for bad in ["", "with space", "a\"b", &"x".repeat(65), "{}"] {
+    let long = "x".repeat(65);
+    for bad in [
+        "",
+        "with space",
+        "a\"b",
+        &long,
+        "{}",
+        "fh1_x",
+        "eyJhbGciOiJFZERTQSJ9",
+    ] {
         let id = answered(local(request("/known"), bad)).await;
         assert!(id.parse::<Uuid>().is_ok(), "{bad:?} became {id}");
     }
