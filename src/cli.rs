@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod examples;
 mod groups;
+mod vocabulary;
 
 use std::num::NonZeroUsize;
 use std::str::FromStr;
@@ -103,7 +104,8 @@ pub(crate) fn command() -> clap::Command {
         .usage(AnsiColor::Green.on_default().bold())
         .literal(AnsiColor::Cyan.on_default().bold())
         .placeholder(AnsiColor::Cyan.on_default());
-    let mut command = groups::grouped(Cli::command().styles(styles));
+    let command = vocabulary::with_all_words(Cli::command().styles(styles));
+    let mut command = groups::grouped(command);
     for name in LOCAL_COMMANDS {
         if command.find_subcommand(name).is_some() {
             command = command.mut_subcommand(name, without_server_options);

@@ -50,7 +50,7 @@ pub(crate) struct AuditArguments {
     token: Option<TokenId>,
 
     /// Only actions that begin with this, such as `grant` or `token.revoke`; with --denied, what was refused
-    #[arg(long, value_name = "WORD")]
+    #[arg(long, value_name = "ACTION")]
     action: Option<String>,
 
     /// Only refused requests

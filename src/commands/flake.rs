@@ -47,7 +47,7 @@ pub(crate) struct CreateArguments {
     flake: FlakeName,
 
     /// Who may read it without a grant
-    #[arg(long, value_name = "WORD", default_value = "private", value_parser = words::<Visibility>(Visibility::WORDS))]
+    #[arg(long, value_name = "VISIBILITY", default_value = "private", value_parser = words::<Visibility>(Visibility::WORDS))]
     visibility: Visibility,
 
     /// A description of one line
@@ -90,8 +90,8 @@ pub(crate) struct SetArguments {
 
 /// Rename a flake in its organisation (admins of the organisation)
 ///
-/// Its former name leads to it, in every address, command and CI job, as long as the flake exists. Tokens, grants and
-/// trust policies go on to reach it.
+/// Its former name keeps working in every address, command and CI job, as long as the flake exists. Tokens, grants
+/// and trust policies still reach it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -102,7 +102,7 @@ pub(crate) struct RenameArguments {
     flake: FlakeName,
 
     /// Its new name in the organisation
-    #[arg(value_name = "PROJECT")]
+    #[arg(value_name = "NAME")]
     name: Name,
 
     #[command(flatten)]
@@ -129,7 +129,7 @@ pub(crate) struct DeleteArguments {
 #[group(required = true, multiple = true)]
 struct Change {
     /// Who may read it without a grant
-    #[arg(long, value_name = "WORD", value_parser = words::<Visibility>(Visibility::WORDS))]
+    #[arg(long, value_name = "VISIBILITY", value_parser = words::<Visibility>(Visibility::WORDS))]
     visibility: Option<Visibility>,
 
     /// A description of one line; an empty one removes it

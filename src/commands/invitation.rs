@@ -31,8 +31,8 @@ Examples:
   fh invitation list --user acme-fleet
   fh invitation list --json | jq -r '.[] | select(.accepted_at == null) | .organization'")]
 pub(crate) struct ListArguments {
-    /// Those of this service account of an organisation that you own
-    #[arg(long, value_name = "SERVICE_ACCOUNT")]
+    /// List those of this service account, whose organisation you own
+    #[arg(long, value_name = "USER")]
     user: Option<Name>,
 }
 
@@ -47,11 +47,11 @@ Examples:
   fh invitation accept acme --user my-fleet")]
 pub(crate) struct AcceptArguments {
     /// The organisation
-    #[arg(value_name = "ORG")]
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
     org: Name,
 
-    /// For this service account of an organisation that you own
-    #[arg(long, value_name = "SERVICE_ACCOUNT")]
+    /// Accept it for this service account, whose organisation you own
+    #[arg(long, value_name = "USER")]
     user: Option<Name>,
 }
 
@@ -64,11 +64,11 @@ Examples:
   fh invitation decline acme")]
 pub(crate) struct DeclineArguments {
     /// The organisation
-    #[arg(value_name = "ORG")]
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
     org: Name,
 
-    /// For this service account of an organisation that you own
-    #[arg(long, value_name = "SERVICE_ACCOUNT")]
+    /// Decline it for this service account, whose organisation you own
+    #[arg(long, value_name = "USER")]
     user: Option<Name>,
 }
 

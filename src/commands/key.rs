@@ -6,6 +6,7 @@ use fh_client::Client;
 use time::OffsetDateTime;
 
 use super::confirm::{self, Yes};
+use super::scoped::OrgOption;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, Tone, column, human};
@@ -13,7 +14,7 @@ use crate::output::{Column, Tone, column, human};
 /// The keys that the server signs store paths with
 ///
 /// Clients trust two keys: the active one, which signs, and the standby, which signs after the next rotation.
-/// If each organisation has its own keys (`fh serve --signing per-organization`), `--org` chooses them.
+/// If each organisation has its own keys (`fh serve --signing per-organization`), name the organisation.
 #[derive(Debug, Subcommand)]
 pub(crate) enum KeyCommand {
     List(ListArguments),
@@ -25,7 +26,7 @@ pub(crate) enum KeyCommand {
 #[command(after_help = "\
 Examples:
   fh key list
-  fh key list --org acme")]
+  fh key list acme")]
 pub(crate) struct ListArguments {
     #[command(flatten)]
     whose: Whose,
@@ -34,9 +35,19 @@ pub(crate) struct ListArguments {
 /// Whose keys are meant.
 #[derive(Debug, Args)]
 struct Whose {
-    /// The keys of this organisation instead of the server's
-    #[arg(long, value_name = "ORG", add = crate::completion::organizations())]
+    /// An organisation that has its own keys [default: the keys of the server]
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
     org: Option<Name>,
+
+    #[command(flatten)]
+    option: OrgOption,
+}
+
+impl Whose {
+    /// The organisation; none for the server.
+    fn org(&self) -> Option<&Name> {
+        self.option.or(&self.org)
+    }
 }
 
 /// Activate the standby key, retire the active one, and create a new standby
@@ -54,7 +65,7 @@ struct Whose {
 Examples:
   fh key rotate
   fh key rotate --yes --json
-  fh key rotate --org acme
+  fh key rotate acme
   fh key rotate --force")]
 pub(crate) struct RotateArguments {
     #[command(flatten)]
@@ -74,9 +85,7 @@ impl RotateArguments {
     /// The same command with one more option, to be copied.
     fn with(&self, option: &str, context: &Context) -> String {
         let mut words = vec!["fh key rotate"];
-        if let Some(org) = &self.whose.org {
-            words.extend(["--org", org.as_str()]);
-        }
+        words.extend(self.whose.org().map(Name::as_str));
         let server = context.settings.server.as_ref();
         if let Some(server) = server.filter(|server| server.origin == "--server") {
             words.extend(["--server", server.value.as_str()]);
@@ -107,7 +116,7 @@ pub(crate) fn run(command: &KeyCommand, context: &Context) -> Result<(), Command
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
     let found = context.ask("cannot list the keys", async {
-        told(&client, arguments.whose.org.as_ref()).await
+        told(&client, arguments.whose.org()).await
     })?;
     context.output.list(&columns(), &found.keys)
 }
@@ -133,7 +142,7 @@ fn rotate(arguments: &RotateArguments, context: &Context) -> Result<(), CommandE
         );
     }
     let client = context.client_with_token()?;
-    let org = arguments.whose.org.as_ref();
+    let org = arguments.whose.org();
     if !yes.is_said() || arguments.force {
         // Who may rotate the keys of an organisation may be shown none of them.
         let before = context.wait("Nothing was changed.", async {

@@ -17,21 +17,25 @@ pub(crate) enum ListCommand {
 /// List the flakes that you may read: your view of the cache
 ///
 /// Prints a table on a terminal; CSV with sizes in bytes and times in UTC when it is piped; JSON with `--json`.
-/// Without a login, it lists what the server shows to everybody. `--owner ORG` lists the public flakes of an
-/// organisation.
+/// Without a login, it lists what the server shows to everybody. With an organisation, it also lists that
+/// organisation's public flakes.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh list flakes
-  fh list flakes --owner acme --limit 10
+  fh list flakes acme --limit 10
   fh list flakes --json | jq -r '.[].flake'")]
 pub(crate) struct FlakesArguments {
     /// Only flakes of this organisation
-    #[arg(long, value_name = "ORG")]
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
+    org: Option<Name>,
+
+    /// The same as ORG
+    #[arg(long, value_name = "ORG", alias = "org", conflicts_with = "org", add = crate::completion::organizations())]
     owner: Option<Name>,
 
     /// Show at most this many
-    #[arg(short, long, value_name = "NUMBER")]
+    #[arg(short, long, value_name = "N")]
     limit: Option<usize>,
 }
 
@@ -44,10 +48,11 @@ pub(crate) fn run(command: ListCommand, context: &Context) -> Result<(), Command
 /// Also `fh flake list`.
 pub(super) fn flakes(arguments: &FlakesArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client()?;
-    let FlakesArguments { owner, limit } = arguments;
+    let FlakesArguments { org, owner, limit } = arguments;
+    let owner = org.as_ref().or(owner.as_ref());
     let found = context
         .ask("cannot list the flakes", async {
-            client.flakes_of(owner.as_ref(), *limit).await
+            client.flakes_of(owner, *limit).await
         })?
         .flakes;
     context.output.list(&columns(), &found)?;
@@ -55,7 +60,7 @@ pub(super) fn flakes(arguments: &FlakesArguments, context: &Context) -> Result<(
         &found,
         "There are no flakes here that you may read. Create one: `fh flake create ORG/PROJECT`",
     );
-    if let Some(owner) = owner.as_ref().filter(|_| found.is_empty())
+    if let Some(owner) = owner.filter(|_| found.is_empty())
         && let Some(meant) = advice::organization_meant(&client, owner, context)
     {
         context.output.remark(&format!("Did you mean {meant}?"));

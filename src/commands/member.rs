@@ -14,14 +14,13 @@ use crate::output::{Column, Tone, column, human};
 
 /// Manage the members of an organisation
 ///
-///   member   has what was granted to all members and to their teams
+///   member   may do what was granted to all members and to the teams that they are in
 ///   admin    administers every flake of the organisation, its members and its teams
-///   owner    as an admin; also manages the organisation, its admins and its owners
+///   owner    may do what an admin may, and manages the organisation, its admins and its owners
 #[derive(Debug, Subcommand)]
 #[command(verbatim_doc_comment)]
 pub(crate) enum MemberCommand {
     List(ListArguments),
-    #[command(visible_alias = "add")]
     Set(SetArguments),
     Remove(RemoveArguments),
 }
@@ -58,16 +57,16 @@ pub(crate) struct SetArguments {
     #[arg(value_name = "USER")]
     user: Name,
 
-    /// The role [default: member, for who is not more already]
+    /// The role [default: member; admins and owners keep theirs]
     #[arg(value_name = "ROLE", value_parser = words::<OrganizationRole>(OrganizationRole::WORDS))]
     role: Option<OrganizationRole>,
 }
 
 /// Remove a user from an organisation and its teams
 ///
-/// This works for guests and invited users too. It also removes what the organisation granted to the user by
-/// name, on its flakes as well: grant it again if they come back. You can remove yourself (`fh org leave`),
-/// unless you are the last owner.
+/// This works for guests and invited users too. It also removes every grant that names the user, on the
+/// organisation and on its flakes: grant them again if the user comes back. You can remove yourself
+/// (`fh org leave`), unless you are the last owner.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

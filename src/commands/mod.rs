@@ -56,7 +56,6 @@ pub(crate) use push::{RELAY as HOOK, relay as tell_built};
 pub(crate) enum Command {
     Login(login::LoginArguments),
     Logout(logout::LogoutArguments),
-    #[command(visible_alias = "whoami")]
     Status(status::StatusArguments),
     Doctor(doctor::DoctorArguments),
     #[command(subcommand)]

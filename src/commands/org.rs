@@ -19,9 +19,9 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
 
-/// Manage organisations, which flakes belong to
+/// Manage organisations; every flake belongs to one
 ///
-/// `fh member` and `fh team` manage who is in one, `fh grant` what they may do.
+/// `fh member` and `fh team` manage the people of an organisation, `fh grant` manages what they may do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum OrgCommand {
     Create(CreateArguments),
@@ -38,8 +38,8 @@ pub(crate) enum OrgCommand {
 /// Create an organisation; you become its owner
 ///
 /// The first part of every flake's name is the organisation that it belongs to. An owner creates flakes in it
-/// and manages all of them. Only server administrators can create organisations (with `--owner`, for others),
-/// unless the server lets anyone. Everybody can see the names of organisations.
+/// and manages all of them. Only server administrators can create organisations, unless the server allows it to
+/// everybody. With `--owner` they create one for somebody else. Everybody can see the names of organisations.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -47,8 +47,8 @@ Examples:
   fh org create acme --owner alice
   fh org create acme --if-missing")]
 pub(crate) struct CreateArguments {
-    /// The name: letters, digits, `-`, `_` and `.`, at most 64
-    #[arg(value_name = "NAME")]
+    /// Its name: letters, digits, `-`, `_` and `.`, at most 64
+    #[arg(value_name = "ORG")]
     name: Name,
 
     /// Create it for this user, who becomes its only member; you do not (server administrators)
@@ -80,21 +80,20 @@ pub(crate) struct ShowArguments {
     org: Name,
 }
 
-/// Change who may push to an organisation's flakes, whose signatures it trusts, and whose tokens can be renewed
-/// (owners)
+/// Change who may push to an organisation, which keys it trusts, and who renews tokens (owners)
 ///
 /// Who may push (--push):
 ///   writers    anyone who has the role write on the flake
 ///   builders   only trusted workloads; tokens of people and of service accounts cannot push
 ///
-/// Whose tokens can be renewed with `fh token renew` (--renewal), of its service accounts, and of people whose
-/// tokens reach only this organisation:
-///   people     those of people
-///   everybody  those of its service accounts too
-///   nobody     none
+/// Who can renew tokens that reach only this organisation, with `fh token renew` (--renewal):
+///   people     people only
+///   everybody  its service accounts too
+///   nobody     nobody
 ///
-/// If two of its flakes have different contents for a path, the one with a valid signature of a trusted key is
-/// served. The server's own keys cannot be trusted here: they sign for every organisation.
+/// If two of its flakes have different contents for a path, the server serves the content that has a
+/// valid signature of a trusted key. The server's own keys cannot be trusted here: they sign for every
+/// organisation.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -136,8 +135,8 @@ struct Change {
 
 /// Rename an organisation (owners)
 ///
-/// Its former name leads to it, in every address, command and CI job, until a server administrator frees it
-/// (`fh org free-name`). Nobody else can get it. Tokens and trust policies go on to reach the same flakes.
+/// Its former name keeps working in every address, command and CI job, until a server administrator frees it
+/// (`fh org free-name`). Nobody else can get that name. Tokens and trust policies reach the same flakes as before.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -13,6 +13,26 @@ pub(crate) struct Scoped {
     words: Vec<String>,
 }
 
+/// `--org`, which is accepted too where the organisation is a word that may be left out.
+#[derive(Debug, Args)]
+pub(crate) struct OrgOption {
+    #[arg(
+        long = "org",
+        id = "org-option",
+        value_name = "ORG",
+        hide = true,
+        conflicts_with = "org"
+    )]
+    org: Option<Name>,
+}
+
+impl OrgOption {
+    /// The organisation, whichever way it is said.
+    pub(crate) fn or<'a>(&'a self, word: &'a Option<Name>) -> Option<&'a Name> {
+        word.as_ref().or(self.org.as_ref())
+    }
+}
+
 impl Scoped {
     /// The organisation, where one is said, and the name in it.
     ///

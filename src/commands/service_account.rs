@@ -13,16 +13,15 @@ use super::{IfMissing, made, user};
 use crate::context::Context;
 use crate::error::CommandError;
 
-/// Accounts for an organisation's machines, whose tokens its administrators create
+/// Manage accounts for the machines of an organisation
 ///
-/// This needs no server administrator. A token for one reaches at most the organisation's flakes:
-/// `fh token create --user NAME`.
+/// Administrators of the organisation create their tokens (`fh token create --user NAME`); no server administrator
+/// is needed. Such a token reaches only flakes of the organisation.
 #[derive(Debug, Subcommand)]
 pub(crate) enum ServiceAccountCommand {
     Create(CreateArguments),
     List(ListArguments),
     Rename(RenameArguments),
-    #[command(visible_alias = "remove")]
     Delete(DeleteArguments),
 }
 
@@ -57,28 +56,31 @@ pub(crate) struct ListArguments {
 
 /// Rename a service account
 ///
-/// Its tokens stay valid. Its former name leads to it, and nobody else can get it.
+/// Its tokens stay valid. Its former name keeps working, and nobody else can get that name.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   fh service-account rename acme/acme-fleet acme-machines")]
 pub(crate) struct RenameArguments {
-    /// The organisation and the account
-    #[arg(value_name = "ORG/NAME", value_parser = organization_and_name)]
-    account: (Name, Name),
+    /// The organisation and the account; the account alone if you administer its organisation
+    #[arg(value_name = "ORG/NAME", value_parser = account)]
+    account: (Option<Name>, Name),
 
     /// Its new name, unique on the server
-    #[arg(value_name = "NEW-NAME")]
+    #[arg(value_name = "NAME")]
     name: Name,
 
     #[command(flatten)]
     yes: Yes,
 }
 
-fn organization_and_name(text: &str) -> Result<(Name, Name), String> {
-    let (org, name) = text.split_once('/').ok_or("write it as ORG/NAME")?;
+/// `ORG/NAME`, or the name alone, as `list` prints it.
+fn account(text: &str) -> Result<(Option<Name>, Name), String> {
     let name_of = |text: &str| text.parse::<Name>().map_err(|error| error.to_string());
-    Ok((name_of(org)?, name_of(name)?))
+    match text.split_once('/') {
+        Some((org, name)) => Ok((Some(name_of(org)?), name_of(name)?)),
+        None => Ok((None, name_of(text)?)),
+    }
 }
 
 /// Delete a service account and its tokens
@@ -156,6 +158,10 @@ fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandE
     let client = context.client_with_token()?;
     let RenameArguments { account, name, yes } = arguments;
     let (org, account) = account;
+    let org = &match org {
+        Some(org) => org.clone(),
+        None => organization_of(account, &client, context)?,
+    };
     let renaming = Renaming {
         noun: "service account",
         from: account.to_string(),

@@ -17,14 +17,12 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, Tone, column, human};
 
-/// Tokens: what people and machines log in with
+/// Manage tokens, which people and machines log in with
 #[derive(Debug, Subcommand)]
 pub(crate) enum TokenCommand {
     Create(create::CreateArguments),
     List(ListArguments),
-    #[command(visible_alias = "show")]
     Inspect(inspect::InspectArguments),
-    #[command(visible_alias = "delete")]
     Revoke(revoke::RevokeArguments),
     Rotate(rotate::RotateArguments),
     Renew(renew::RenewArguments),
@@ -33,8 +31,8 @@ pub(crate) enum TokenCommand {
 /// List your tokens, newest first
 ///
 /// The tokens themselves are not stored: the list shows what they may do. A token is good (valid), revoked,
-/// expired, or disabled because its user is disabled. A list on a terminal has the beginnings of the ids, which every
-/// command takes in place of an id; `--wide` shows them in full, and all columns.
+/// expired, or disabled because its user is disabled. On a terminal the list shows the beginnings of the ids, which
+/// every command accepts; `--wide` shows the whole ids, and all columns.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -40,8 +40,8 @@ Examples:
 
   fh user create builder-1 --kind service --if-missing")]
 pub(crate) struct CreateArguments {
-    /// The login name: letters, digits, `-`, `_` and `.`, at most 64
-    #[arg(value_name = "NAME")]
+    /// Its name: letters, digits, `-`, `_` and `.`, at most 64
+    #[arg(value_name = "USER")]
     name: Name,
 
     /// Whether it is for a person or a machine
@@ -94,7 +94,8 @@ pub(crate) struct SetArguments {
 
 /// Rename an account: your own, or anyone's (server administrators)
 ///
-/// Its former name leads to it until a server administrator frees it (`fh user free-name`). Nobody else can get it.
+/// Its former name keeps working until a server administrator frees it (`fh user free-name`). Nobody else can get
+/// that name.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -161,7 +161,7 @@ fn without_a_terminal_a_rotation_needs_a_yes() {
         ),
         (
             vec!["key", "rotate", "--org", "acme", "--json"],
-            "fh key rotate --org acme --json --yes".to_owned(),
+            "fh key rotate acme --json --yes".to_owned(),
         ),
         (
             vec!["key", "rotate", "--server", url],
@@ -196,9 +196,7 @@ fn a_second_rotation_has_to_be_forced_and_says_who_loses_what() {
         assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
     }
     // Force changes nothing about keys that an organisation has not.
-    let shared = world
-        .fh(&["key", "rotate", "--org", "acme", "--yes"])
-        .code(1);
+    let shared = world.fh(&["key", "rotate", "acme", "--yes"]).code(1);
     assert!(
         shared.stderr.contains("no keys of its own") && !shared.stderr.contains("--force"),
         "{}",

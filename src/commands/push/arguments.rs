@@ -111,7 +111,7 @@ pub(crate) struct PushArguments {
 
     /// How many threads read and compress [default: one for each core]; on an attic server, how many
     /// paths are sent at a time [default: 8]
-    #[arg(short, long, value_name = "NUMBER", value_parser = at_least_one)]
+    #[arg(short, long, value_name = "N", value_parser = at_least_one)]
     pub(super) jobs: Option<NonZeroUsize>,
 
     /// How hard to compress: 1 is fast, 19 is small
@@ -120,12 +120,12 @@ pub(crate) struct PushArguments {
 
     /// How often a failed request is tried again
     ///
-    /// This happens if the connection is refused, breaks or times out, and after the statuses 408, 429, 502,
-    /// 503 and 504. The waits double, from a quarter of a second to 20 seconds, with a random addition of up to
-    /// as much, or are what the server asks for (two minutes at most). Ten retries take at least a minute and a
-    /// half, which is longer than a restart of the server. After a timeout, which is a minute without any data
-    /// (five in an upload), a request is tried again twice at most.
-    #[arg(long, value_name = "NUMBER", default_value_t = DEFAULT_RETRIES, value_parser = clap::value_parser!(u32).range(0..=100))]
+    /// A request is tried again if the connection is refused, breaks or times out, and after the statuses 408, 429,
+    /// 502, 503 and 504. The wait doubles each time, from a quarter of a second to 20 seconds, and a random time of up
+    /// to the same length is added. If the server asks for a certain wait, that is used (two minutes at most). Ten
+    /// retries take at least a minute and a half, which is longer than a restart of the server. After a timeout (a
+    /// minute without any data, or five minutes in an upload) a request is tried again twice at most.
+    #[arg(long, value_name = "N", default_value_t = DEFAULT_RETRIES, value_parser = clap::value_parser!(u32).range(0..=100))]
     pub(super) retries: u32,
 
     /// How long the push may take, such as 30m or 2h, including builds [default: no limit, as long as data

@@ -36,8 +36,8 @@ Examples:
   fh token create --closure ./result --network 10.0.0.0/8 --out deploy.token
   fh token create --signed-by 'ci.example.org:mVd…=' --expires 1y --out fleet.token
 
-With --closure and --signed-by a token reads only certain paths: the closures of the given paths, and what was
-pushed with a valid signature of one of the given keys. Such a token can only read.
+With --closure and --signed-by a token reads only certain paths: the closures of the given paths,
+and what was pushed with a valid signature of one of the given keys. Such a token can only read.
 
 ")]
 pub(crate) struct CreateArguments {
@@ -55,12 +55,12 @@ pub(crate) struct CreateArguments {
     expires: Option<u64>,
 
     /// What it may be used for; may be repeated [default: read]
-    #[arg(long = "permission", value_name = "WORD", value_parser = words_or::<Permission>(Permission::WORDS, OTHER_WORDS))]
+    #[arg(long = "permission", value_name = "PERMISSION", value_parser = words_or::<Permission>(Permission::WORDS, OTHER_WORDS))]
     permissions: Vec<Permission>,
 
     /// Which flakes it reaches: ORG/PROJECT, 'ORG/*' or '*'; may be repeated
     /// [default: all that the creating token reaches]
-    #[arg(long = "flake", value_name = "PATTERN", add = crate::completion::flakes())]
+    #[arg(long = "flake", value_name = "ORG/PROJECT|ORG/*", add = crate::completion::flakes())]
     flakes: Vec<FlakePattern>,
 
     /// Read only the closure of this: a store path, a link to one such as ./result, or an installable
@@ -72,11 +72,11 @@ pub(crate) struct CreateArguments {
     #[arg(long = "signed-by", value_name = "KEY")]
     signed_by: Vec<PublicKey>,
 
-    /// Be valid only from this network, such as 10.0.0.0/8; may be repeated
+    /// Accept it only from this network, such as 10.0.0.0/8; may be repeated
     #[arg(long = "network", value_name = "CIDR")]
     networks: Vec<Network>,
 
-    /// Let it be renewed (`fh token renew`) for as long as the token that creates it can be
+    /// Allow renewing it (`fh token renew`) as long as the token that creates it can be renewed
     ///
     /// Without this, no renewal lasts longer than the token that creates it. Tokens for other accounts do not need
     /// it.

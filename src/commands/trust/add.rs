@@ -127,7 +127,7 @@ pub(crate) struct GitlabArguments {
     #[arg(long = "ref", value_name = "REF")]
     reference: Option<String>,
 
-    /// Let unprotected branches and tags in too, which every developer can push
+    /// Also accept unprotected branches and tags, to which every developer can push
     #[arg(long)]
     unprotected: bool,
 
@@ -181,7 +181,7 @@ Examples:
   fh trust add circleci --organization-id ORG --project-id PROJECT --ref main \\
     --flake acme/app --role write
 
-Jobs that were run again with a shell for a person (SSH) only read, whatever the role.")]
+Jobs that somebody has rerun with SSH access only read, whatever the role.")]
 pub(crate) struct CircleciArguments {
     /// The organisation's id
     #[arg(long, value_name = "ID")]
@@ -290,7 +290,7 @@ pub(crate) struct AwsArguments {
     granted: Granted,
 }
 
-/// Trust workloads of any other issuer of OpenID Connect
+/// Trust workloads of any other OpenID Connect issuer
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -298,7 +298,8 @@ Examples:
   fh trust add oidc --issuer https://id.acme.example --claim team=infra --claim /host/kind=builder \\
     --flake acme/app
 
-The server's operator allows an issuer with its option oidc-issuer, or its keys are given with --jwks.")]
+The server's operator has to allow the issuer with the option oidc-issuer, or you give the issuer's
+keys with --jwks.")]
 pub(crate) struct OidcArguments {
     /// The issuer, exactly as its identities have it
     #[arg(long, value_name = "URL")]

@@ -14,7 +14,7 @@ use serde_json::json;
 pub(super) use self::name::{Difference, differences};
 use self::words::{condition, lines};
 use super::confirm::{Effect, Yes};
-use super::scoped::Scoped;
+use super::scoped::{OrgOption, Scoped};
 use super::{is_same_name, is_there, joined};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -30,7 +30,6 @@ pub(crate) enum TrustCommand {
     Add(Box<add::AddCommand>),
     List(ListArguments),
     Show(ShowArguments),
-    #[command(visible_alias = "delete")]
     Remove(RemoveArguments),
     Test(test::TestArguments),
 }
@@ -42,9 +41,12 @@ Examples:
   fh trust list
   fh trust list acme --json")]
 pub(crate) struct ListArguments {
-    /// The organisation
-    #[arg(value_name = "ORG")]
+    /// The organisation [default: all of yours]
+    #[arg(value_name = "ORG", add = crate::completion::organizations())]
     org: Option<Name>,
+
+    #[command(flatten)]
+    option: OrgOption,
 }
 
 /// Show a trust policy
@@ -86,7 +88,7 @@ pub(crate) fn run(command: TrustCommand, context: &Context) -> Result<(), Comman
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let found = context.ask("cannot list the trust policies", async {
-        if let Some(org) = &arguments.org {
+        if let Some(org) = arguments.option.or(&arguments.org) {
             return Ok(client.trust_policies(org).await?.policies);
         }
         let mut all = Vec::new();

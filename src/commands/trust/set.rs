@@ -24,7 +24,7 @@ const OTHER_CONTENT: &str =
 #[derive(Debug, Args)]
 pub(crate) struct Granted {
     /// What they may use: ORG/PROJECT or 'ORG/*', of one organisation; may be repeated
-    #[arg(long = "flake", value_name = "PATTERN", required = true, add = crate::completion::flakes())]
+    #[arg(long = "flake", value_name = "ORG/PROJECT|ORG/*", required = true, add = crate::completion::flakes())]
     flakes: Vec<FlakePattern>,
 
     /// What they may do
@@ -43,20 +43,20 @@ pub(crate) struct Granted {
     #[arg(long = "audience", value_name = "TEXT")]
     audiences: Vec<String>,
 
-    /// How long a token that an identity is exchanged for lasts at most [default: 1h]
+    /// The longest lifetime of a token that they get for their identity [default: 1h]
     #[arg(long, value_name = "TIME", value_parser = fh_api::duration::parse_seconds)]
     max_lifetime: Option<u64>,
 
-    /// They may create narrower tokens from an exchanged one
+    /// Let them create narrower tokens with the token that they get for their identity
     #[arg(long)]
     mint: bool,
 
-    /// Pull requests and forks have the role too, instead of only reading
+    /// Give the role to pull requests and forks too, which otherwise only read
     #[arg(long)]
     pull_requests: bool,
 
-    /// These jobs are the organisation's builders: what they push overrides what people push if the two
-    /// disagree. Only owners can set this
+    /// Make these jobs builders of the organisation: if what they push differs from what people push, theirs is
+    /// served. Only owners can set this
     #[arg(long)]
     builder: bool,
 }

@@ -1,0 +1,330 @@
+//! The words of the command line: which nouns there are, which verbs each of them has, and what else is accepted.
+//!
+//! `fh NOUN VERB WHAT…`: what a command works on is its first word. An organisation is ORG, and what belongs to one begins
+//! with it (ORG/PROJECT, ORG/TEAM, ORG/NAME). An organisation or an account that only narrows what a command shows, or
+//! that a command works for, is an option: `--org ORG`, `--user USER`.
+//!
+//! Things are created and deleted; members of things are added and removed; all are listed, shown, set and renamed. Where
+//! a noun has another verb, that is the field's word (`token revoke`), and the usual one is accepted too.
+//!
+//! Invariant: the tests hold every command to this table, so that one which is not in it cannot be added.
+
+use clap::{Arg, ArgAction, Command};
+
+#[cfg(test)]
+mod tests;
+
+/// What becomes of things by a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Effect {
+    /// Nothing is taken away.
+    Keeps,
+    /// Something is taken away, and one command of the same person gives it back: it is not asked about. `--yes` is
+    /// accepted all the same, so that a script can say it to every command that takes something away.
+    TakesBack,
+    /// Something is lost, or shown to others: the command has `--yes` ([`crate::commands`]' `Yes`).
+    Asks,
+}
+
+/// A verb of a noun, or a command that stands for itself.
+#[derive(Debug, Clone, Copy)]
+struct Verb {
+    /// The word that help, documents and messages use.
+    word: &'static str,
+    /// Words for the same that the help names.
+    also: &'static [&'static str],
+    /// Further words that are accepted.
+    or: &'static [&'static str],
+    effect: Effect,
+    /// What it is given, in order: the value names of its positional arguments.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "the tests hold the commands to it")
+    )]
+    takes: &'static str,
+}
+
+/// A command that has verbs.
+#[derive(Debug)]
+struct Noun {
+    word: &'static str,
+    /// Further words that are accepted.
+    or: &'static [&'static str],
+    verbs: &'static [Verb],
+}
+
+const fn verb(word: &'static str) -> Verb {
+    Verb {
+        word,
+        also: &[],
+        or: &[],
+        effect: Effect::Keeps,
+        takes: "",
+    }
+}
+
+impl Verb {
+    const fn also(self, also: &'static [&'static str]) -> Self {
+        Self { also, ..self }
+    }
+
+    const fn or(self, or: &'static [&'static str]) -> Self {
+        Self { or, ..self }
+    }
+
+    const fn takes_back(self) -> Self {
+        Self {
+            effect: Effect::TakesBack,
+            ..self
+        }
+    }
+
+    const fn asks(self) -> Self {
+        Self {
+            effect: Effect::Asks,
+            ..self
+        }
+    }
+
+    const fn takes(self, takes: &'static str) -> Self {
+        Self { takes, ..self }
+    }
+}
+
+const CREATE: Verb = verb("create").or(&["new", "add"]);
+const DELETE: Verb = verb("delete").or(&["remove", "rm"]).asks();
+const ADD: Verb = verb("add").or(&["create", "new"]);
+const REMOVE: Verb = verb("remove").or(&["delete", "rm"]);
+const LIST: Verb = verb("list").or(&["ls"]);
+const SHOW: Verb = verb("show").or(&["get", "info"]);
+const SET: Verb = verb("set").or(&["update", "edit"]);
+const RENAME: Verb = verb("rename").or(&["mv"]).asks();
+/// Of a name that was given up.
+const FREE_NAME: Verb = verb("free-name").asks().takes("NAME");
+
+const NOUNS: &[Noun] = &[
+    Noun {
+        word: "server",
+        or: &["servers"],
+        verbs: &[
+            LIST,
+            verb("use").or(&["default", "switch"]).takes("NAME"),
+            REMOVE
+                .or(&["delete", "rm", "forget"])
+                .takes_back()
+                .takes("NAME"),
+        ],
+    },
+    // As FlakeHub's command has it: the verb comes first.
+    Noun {
+        word: "list",
+        or: &["ls"],
+        verbs: &[verb("flakes").or(&["flake"]).takes("ORG")],
+    },
+    Noun {
+        word: "org",
+        or: &[
+            "orgs",
+            "organization",
+            "organizations",
+            "organisation",
+            "organisations",
+        ],
+        verbs: &[
+            CREATE.takes("ORG"),
+            LIST,
+            SHOW.takes("ORG"),
+            SET.takes("ORG"),
+            RENAME.takes("ORG NAME"),
+            verb("leave").asks().takes("ORG"),
+            verb("own").takes_back().takes("ORG ROOT"),
+            DELETE.takes("ORG"),
+            FREE_NAME,
+        ],
+    },
+    Noun {
+        word: "member",
+        or: &["members"],
+        verbs: &[
+            LIST.takes("ORG"),
+            SET.also(&["add"])
+                .or(&["invite", "create", "new", "update", "edit"])
+                .takes("ORG USER ROLE"),
+            REMOVE.asks().takes("ORG USER"),
+        ],
+    },
+    // It is created and deleted itself, and has members: none of its verbs means two of these.
+    Noun {
+        word: "team",
+        or: &["teams", "group", "groups"],
+        verbs: &[
+            verb("create").or(&["new"]).takes("ORG/TEAM"),
+            LIST.takes("ORG"),
+            SHOW.takes("ORG/TEAM"),
+            verb("add").takes("ORG/TEAM USER"),
+            verb("remove").takes_back().takes("ORG/TEAM USER"),
+            verb("delete").asks().takes("ORG/TEAM"),
+        ],
+    },
+    Noun {
+        word: "flake",
+        or: &["flakes"],
+        verbs: &[
+            CREATE.takes("ORG/PROJECT"),
+            SHOW.takes("ORG/PROJECT"),
+            SET.asks().takes("ORG/PROJECT"),
+            RENAME.takes("ORG/PROJECT NAME"),
+            LIST.takes("ORG"),
+            DELETE.takes("ORG/PROJECT"),
+        ],
+    },
+    Noun {
+        word: "grant",
+        or: &["grants"],
+        verbs: &[
+            ADD.or(&["create", "new", "set", "give"])
+                .takes("ORG/PROJECT|ORG/* WHO ROLE"),
+            REMOVE
+                .or(&["delete", "rm", "revoke"])
+                .takes_back()
+                .takes("ORG/PROJECT|ORG/* WHO"),
+            LIST.or(&["ls", "show"]).takes("ORG/PROJECT|ORG/*"),
+        ],
+    },
+    Noun {
+        word: "invitation",
+        or: &["invitations"],
+        verbs: &[
+            LIST,
+            verb("accept").or(&["join"]).takes("ORG"),
+            verb("decline")
+                .or(&["reject", "refuse"])
+                .takes_back()
+                .takes("ORG"),
+        ],
+    },
+    // An earlier word for `fh why`.
+    Noun {
+        word: "access",
+        or: &[],
+        verbs: &[verb("explain").takes("PATH")],
+    },
+    Noun {
+        word: "token",
+        or: &["tokens"],
+        verbs: &[
+            CREATE,
+            LIST,
+            verb("inspect")
+                .also(&["show"])
+                .or(&["get", "info"])
+                .takes("FILE"),
+            verb("revoke")
+                .also(&["delete"])
+                .or(&["remove", "rm"])
+                .asks()
+                .takes("ID"),
+            verb("rotate").takes_back().takes("ID"),
+            verb("renew").or(&["refresh"]),
+        ],
+    },
+    Noun {
+        word: "service-account",
+        or: &["service-accounts"],
+        verbs: &[
+            CREATE.takes("ORG/NAME"),
+            LIST.takes("ORG"),
+            RENAME.takes("ORG/NAME NAME"),
+            DELETE.also(&["remove"]).or(&["rm"]).takes("ORG/NAME"),
+        ],
+    },
+    Noun {
+        word: "trust",
+        or: &[],
+        verbs: &[
+            // One command for each provider.
+            ADD,
+            LIST.takes("ORG"),
+            SHOW.takes("ORG/NAME"),
+            REMOVE
+                .also(&["delete"])
+                .or(&["rm"])
+                .asks()
+                .takes("ORG/NAME"),
+            verb("test").or(&["check"]).takes("ORG FILE"),
+        ],
+    },
+    Noun {
+        word: "user",
+        or: &["users", "account", "accounts"],
+        verbs: &[
+            CREATE.takes("USER"),
+            LIST,
+            SHOW.takes("USER"),
+            SET.asks().takes("USER"),
+            RENAME.takes("USER NAME"),
+            verb("disable").takes_back().takes("USER"),
+            verb("enable").takes("USER"),
+            FREE_NAME,
+        ],
+    },
+    Noun {
+        word: "key",
+        or: &["keys"],
+        verbs: &[
+            LIST.or(&["ls", "show"]).takes("ORG"),
+            verb("rotate").asks().takes("ORG"),
+        ],
+    },
+];
+
+/// Commands that are no noun.
+const DEEDS: &[Verb] = &[
+    verb("login").takes("URL COMMAND"),
+    verb("logout").takes_back(),
+    verb("status").also(&["whoami"]),
+    verb("doctor"),
+    verb("push").takes("ORG/PROJECT|CACHE PATH|INSTALLABLE"),
+    verb("follow").takes("ORG/PROJECT|ORG/*"),
+    verb("unfollow").takes_back().takes("ORG/PROJECT|ORG/*"),
+    verb("why").takes("PATH"),
+    verb("provision").asks().takes("FILE"),
+    verb("audit"),
+    verb("serve"),
+    verb("completion").or(&["completions"]).takes("SHELL"),
+    verb("man").takes("DIR"),
+    verb(crate::commands::REMEMBER_NAMES),
+];
+
+/// The same command line, with every word that is accepted.
+pub(super) fn with_all_words(mut command: Command) -> Command {
+    for deed in DEEDS {
+        // A client that was built without the server has no `serve`.
+        if command.find_subcommand(deed.word).is_some() {
+            command = command.mut_subcommand(deed.word, |command| worded(command, deed));
+        }
+    }
+    for noun in NOUNS {
+        command = command.mut_subcommand(noun.word, |mut command| {
+            for verb in noun.verbs {
+                command = command.mut_subcommand(verb.word, |command| worded(command, verb));
+            }
+            command.aliases(noun.or.iter().copied())
+        });
+    }
+    command
+}
+
+fn worded(command: Command, verb: &Verb) -> Command {
+    let command = command
+        .visible_aliases(verb.also.iter().copied())
+        .aliases(verb.or.iter().copied());
+    let has_yes = command
+        .get_arguments()
+        .any(|argument| argument.get_id() == "yes");
+    if verb.effect != Effect::TakesBack || has_yes {
+        return command;
+    }
+    let yes = Arg::new("yes").short('y').long("yes");
+    command.arg(yes.hide(true).action(ArgAction::SetTrue))
+}
