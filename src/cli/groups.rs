@@ -35,7 +35,7 @@ const GROUPS: [(&str, &[Line]); 4] = [
         &[
             ("flake", "Create flakes, and say who may read them"),
             ("grant", "Give and take roles on flakes"),
-            ("org", "Manage organisations, which flakes belong to"),
+            ("org", "Manage organisations; every flake belongs to one"),
             ("member", "Manage the members of an organisation"),
             ("team", "Manage groups of members that share grants"),
             ("token", "Create and revoke tokens"),

@@ -13,8 +13,8 @@ use crate::output::{Column, Tone, column, human};
 
 /// Manage who may read, push to and administer a flake
 ///
-/// `read` allows substituting from the flake, `write` also pushing to it, `admin` also granting, changing the
-/// visibility and deleting. WHO is one of:
+/// `read` allows substituting from the flake. `write` also allows pushing to it. `admin` also allows
+/// granting, changing the visibility and deleting. WHO is one of:
 ///
 ///   alice       an account
 ///   team:ops    everybody in a team of the organisation
@@ -29,7 +29,7 @@ pub(crate) enum GrantCommand {
 
 /// Grant a role on a flake, in place of any previous one
 ///
-/// It says which other role it has replaced, if there was one.
+/// If it replaces another role, it says which one.
 ///
 /// A user outside the organisation is invited: the grant takes effect when they accept (`fh invitation accept
 /// ORG`). Later grants to them, and grants by a server administrator, take effect at once.
@@ -58,7 +58,7 @@ pub(crate) struct AddArguments {
 
 /// Remove a role on a flake
 ///
-/// Their machines keep what they have already substituted, but get nothing new. Other grants stay in effect:
+/// Machines keep what they have already substituted, but get nothing new. Other grants stay in effect:
 /// `fh why PATH --user USER` shows them.
 #[derive(Debug, Args)]
 #[command(after_help = "\

@@ -160,7 +160,7 @@ pub(crate) struct LoginArguments {
     #[arg(long, value_name = "STORE", value_parser = words::<TokenStore>(&["file", "keyring"]))]
     store: Option<TokenStore>,
 
-    /// Renew the stored token: the new one may do the same, and has a new full lifetime
+    /// Renew the stored token: the new one has the same rights and a new full lifetime
     ///
     /// It takes the place of the stored one in all files, and nix.conf is updated as by any login. `fh token renew`
     /// renews only the token, and explains who can.

@@ -35,15 +35,14 @@ impl Renaming<'_> {
             yes,
         } = self;
         let what = format!(
-            "This renames the {noun} {from} to {to}. The name {from} leads to it from then on, and nothing else \
-             can get it."
+            "This renames the {noun} {from} to {to}. The name {from} keeps working, and nothing else can get it."
         );
         yes.confirm(Effect::Exposes, &what, "Rename it?", context)?;
         let renamed = context
             .change(format_args!("cannot rename the {noun} {from}"), request)
             .map_err(|error| error.hint_for(ErrorCode::Conflict, "Choose another name."))?;
         context.output.done(&renamed, |_| {
-            format!("Renamed the {noun} {from} to {to}. The name {from} leads to it.")
+            format!("Renamed the {noun} {from} to {to}. The name {from} keeps working.")
         })
     }
 }

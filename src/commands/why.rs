@@ -13,9 +13,9 @@ use crate::error::CommandError;
 
 /// Show who can read a path, and by which grant; or everything that a user has access to
 ///
-/// Without a path it shows everything that you, or the account of `--user`, are in, hold and can reach, and what
-/// gives it. Accounts of others are shown to server administrators, and to administrators of an organisation as far
-/// as it concerns that organisation.
+/// Without a path, it shows everything that you, or the account of `--user`, have access to, and what gives that
+/// access. Server administrators can ask about every account; administrators of an organisation see what concerns
+/// that organisation.
 ///
 /// An administrator of a flake that holds the path sees who can read it there and by which grant; with
 /// `--user`, whether that account can. Everybody else sees through which flake and grant they can read it, or
@@ -35,8 +35,7 @@ pub(crate) struct WhyArguments {
     #[arg(value_name = "PATH")]
     path: Option<PathBuf>,
 
-    /// Show the access of this account; by default of everybody, if you administer a flake that holds the path,
-    /// and without a path your own
+    /// Show the access of this account [default: yours; with a path in a flake that you administer, everybody's]
     #[arg(long, value_name = "USER")]
     user: Option<Name>,
 }

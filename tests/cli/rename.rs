@@ -30,10 +30,10 @@ fn the_former_name_goes_on_to_work_in_every_command() {
         said.push_str(&run(command, 0).said(&server));
     }
     insta::assert_snapshot!(said, @r"
-    Renamed the flake acme/app to acme/shop. The name acme/app leads to it.
-    Renamed the organisation acme to corp. The name acme leads to it.
-    Renamed the account alice to alice.jones. The name alice leads to it.
-    Renamed the service account fleet to machines. The name fleet leads to it.
+    Renamed the flake acme/app to acme/shop. The name acme/app keeps working.
+    Renamed the organisation acme to corp. The name acme keeps working.
+    Renamed the account alice to alice.jones. The name alice keeps working.
+    Renamed the service account fleet to machines. The name fleet keeps working.
     ");
     run("grant add acme/app alice read", 0);
     let list = run("grant list acme/app", 0).stdout;

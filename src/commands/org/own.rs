@@ -17,8 +17,9 @@ use crate::output::{Column, Tone, column, human};
 ///   aws:ACCOUNT           an account of AWS
 ///   kubernetes:ISSUER     a Kubernetes cluster
 ///
-/// An owner of the organisation requests it, and an administrator of the server confirms it with the same
-/// command; until then it has no effect. Only the organisation's trust policies decide what such jobs may do.
+/// An owner of the organisation requests the root, and an administrator of the server confirms it with
+/// the same command; until then it has no effect. What such jobs may do is decided by the
+/// organisation's trust policies alone.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,

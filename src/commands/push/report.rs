@@ -276,7 +276,7 @@ pub(super) fn lost_realisations(
     }
     let paths = human::count(unknown.len() as u64, "content-addressed path");
     let mut text = format!(
-        "Nix does not say which derivations {paths} came of, so whoever evaluates these builds them again"
+        "Nix does not say from which derivations {paths} came, so machines that evaluate these derivations build them again"
     );
     for (path, reason) in unknown.iter().take(SHOWN) {
         text.push_str(&format!("\n{}: {reason}", store_dir.display(path)));

@@ -10,12 +10,12 @@ const ABOUT: &str = "Run the cache server in the foreground";
 const LONG_ABOUT: &str = "\
 Run the cache server in the foreground
 
-Needs no configuration: the first start creates the data directory, the keys, and a token for the administrator,
-and prints where that is. Each option can also be set in the environment or in a TOML file; a flag overrides the
-environment, and that overrides the file.
+It needs no configuration: the first start creates the data directory, the keys and a token for the
+administrator, and prints where that token is. Each option can also be set in the environment or in
+a TOML file; a flag overrides the environment, and the environment overrides the file.
 
-SIGTERM and SIGINT stop the server when running requests are done, a second one stops it at once. SIGHUP
-reads the TLS certificate again.";
+SIGTERM and SIGINT stop the server when running requests are done; a second one stops it at once.
+SIGHUP reads the TLS certificate again.";
 
 const EXAMPLES: &str = "\
 Examples:

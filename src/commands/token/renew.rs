@@ -11,16 +11,16 @@ use crate::error::CommandError;
 use crate::output::human;
 use crate::setup::{self, Applied};
 
-/// Renew your login: replace the stored token with a new one that may do the same and lasts longer
+/// Renew your login: replace the stored token with a new one that has the same rights and lasts longer
 ///
-/// The new token has the permissions and the full lifetime of the stored one. It is written wherever logins have
-/// put that: to the token's file or the keyring, and to the netrc that Nix reads; either to all of them or to none.
-/// nix.conf stays as it is; `fh login --renew` updates that too.
+/// The new token has the permissions and the full lifetime of the stored one. It replaces the stored one in the
+/// token's file or the keyring, and in the netrc that Nix reads; either in all of them or in none. nix.conf stays as
+/// it is; `fh login --renew` updates nix.conf too.
 ///
-/// The previous token stays valid until its end, so other machines that use it keep working. If it is revoked, the
-/// new one ends with it. How often a login can be renewed is up to the server (its option max-renewal, by default
-/// for a year), and service accounts can renew only where their organisation allows it. A token that you created
-/// with another one of yours lasts no longer than that, unless it was created with `fh token create --renewable`.
+/// The previous token stays valid until it expires, so other machines that use it keep working. If it is revoked, the
+/// new one is revoked too. The server limits how long a login can be renewed (its option max-renewal, one year by
+/// default). Service accounts can renew only if their organisation allows it. A token that you created with another
+/// token of yours ends with that one at the latest, unless it was created with `fh token create --renewable`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -14,9 +14,9 @@ use crate::output::{Column, Tone, column, human};
 
 /// Revoke tokens, and the tokens that they created
 ///
-/// A revoked token is no longer valid, nor is any token of the same user that it created, by creating or by
-/// rotating, nor what those created. A token that has expired or was revoked can be given too, to revoke what
-/// it created. Tokens that it created for other users are listed, and are revoked only with
+/// A revoked token is no longer valid. The same is true of every token of the same user that was created, rotated or
+/// renewed with it, and so on. You can also name a token that has expired or was revoked before, to revoke what was
+/// created with it. Tokens that it created for other users are listed, and are revoked only with
 /// `--with-made-for-others`. On a terminal, fh asks first.
 #[derive(Debug, Args)]
 #[command(after_help = "\
@@ -26,11 +26,11 @@ Examples:
   fh token revoke --dry-run 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10
   fh token revoke --with-made-for-others --yes 019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10")]
 pub(crate) struct RevokeArguments {
-    /// Their ids, or the beginnings of those, as `fh token list` shows them
+    /// Their ids, or the beginnings of their ids, as `fh token list` shows them
     #[arg(value_name = "ID", required = true, value_parser = token_id::parse)]
     ids: Vec<TokenId>,
 
-    /// Also revoke what they created for other users; needs permission to revoke each of those
+    /// Also revoke the tokens that they created for other users; you must be allowed to revoke each of them
     #[arg(long)]
     with_made_for_others: bool,
 
@@ -134,7 +134,7 @@ fn print_plan(planned: &[Outcome], context: &Context) -> Result<(), CommandError
     context.output.list(&columns(), &affected)?;
     context.output.when_empty(
         &affected,
-        "It is no longer valid, nor is anything that it created.",
+        "It is no longer valid, and neither is anything that it created.",
     );
     Ok(())
 }

@@ -12,12 +12,12 @@ use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
 
-/// Replace a token with a new one that may do the same, and print the new one
+/// Replace a token with a new one that has the same rights, and print the new one
 ///
-/// The new token has the same permissions, description and lifetime; it never lasts longer than the token that
-/// you are logged in with, and is revoked with that. The previous one ends at once, or after a grace period in
-/// which both are valid. Tokens that the previous one created stay valid: if it has leaked, also revoke it with
-/// `fh token revoke`.
+/// The new token has the same permissions, description and lifetime. It never lasts longer than the token that you
+/// are logged in with, and is revoked together with that token. The previous token ends at once, or after a grace
+/// period in which both are valid. Tokens that were created with the previous one stay valid: if it has leaked, also
+/// revoke it with `fh token revoke`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

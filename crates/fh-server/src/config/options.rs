@@ -206,7 +206,7 @@ const FIRST: &[OptionSpec] = &[
         variable: "FH_SERVE_SIGNING_KEY_NAME",
         section: Section::Cache,
         value_name: "NAME",
-        help: "What the names of the signing keys begin with; a number follows.\n\n\
+        help: "The beginning of the names of the signing keys; a number follows.\n\n\
                Used when a key is created, at the first start and at a rotation. Default: the public URL's \
                host; if that is an IP address, a unique name.",
         example: "cache.example.org",

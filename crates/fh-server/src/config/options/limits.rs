@@ -53,7 +53,7 @@ pub(super) const OPTIONS: &[OptionSpec] = &[
         variable: "FH_SERVE_MIN_BODY_RATE",
         section: Section::Limits,
         value_name: "SIZE",
-        help: "How many bytes a second a body must come in with; 0: any number.\n\n\
+        help: "The lowest rate at which a body must arrive, in bytes a second; 0: any rate.\n\n\
                Measured over each stall-timeout in which the server waits for the client. Slower \
                requests are answered with 408.",
         default: Some("2KiB"),
