@@ -35,7 +35,7 @@ pub(super) fn run(arguments: &TestArguments, context: &Context) -> Result<(), Co
     let token = if arguments.file.as_os_str() == "-" {
         token_source::from_stdin()?
     } else {
-        token_source::from_file(&arguments.file)?
+        token_source::from_argument(&arguments.file)?
     };
     let client = context.client_with_token()?;
     let test = TestTrust {
