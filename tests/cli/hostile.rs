@@ -355,7 +355,7 @@ fn a_command_says_that_it_waits_and_for_how_long_the_server_wants_it_to() {
         let begin = std::time::Instant::now();
         drop(says(&mut child, &["Trying again in", said]));
         // It is said before it is waited.
-        assert!(begin.elapsed() < Duration::from_secs(10), "{asked}");
+        assert!(begin.elapsed() < Duration::from_secs(60), "{asked}");
         child.kill().unwrap();
         child.wait().unwrap();
     }
