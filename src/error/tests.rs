@@ -110,3 +110,22 @@ fn exit_codes_are_as_documented() {
     let full = CommandError::output(io::ErrorKind::StorageFull.into());
     assert_eq!(full.status(), Status::Failed);
 }
+
+#[test]
+fn where_a_proxy_limits_bodies_the_settings_of_both_ends_are_named() {
+    let error = CommandError::from(ClientError::TooLargeForProxy {
+        url: "https://x.org/api/v1".to_owned(),
+        excerpt: String::new(),
+    });
+    let said = error.to_text();
+    assert!(said.contains("`client_max_body_size`"), "{said}");
+    // As they are called, and what they are where nobody sets them.
+    let documented = include_str!("../../docs/fh-server.toml");
+    for (name, default) in [("max-body-size", "30 MiB"), ("max-plan-size", "30 MiB")] {
+        assert!(said.contains(&format!("`{name}`")), "{said}");
+        assert!(said.contains(default), "{said}");
+        let written = default.replace(' ', "");
+        let line = format!("{name} = \"{written}");
+        assert!(documented.contains(&line), "{line}");
+    }
+}

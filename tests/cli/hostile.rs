@@ -1,8 +1,10 @@
 //! Servers and files that mean harm: nothing hangs, nothing is written for a host that nobody agreed to.
 
 use std::fs::File;
+use std::io::{BufRead, BufReader, Read as _, Write as _};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use expectrl::Expect as _;
@@ -250,5 +252,111 @@ fn on_a_terminal_the_host_is_asked_for() {
         let said = rest(&mut session);
         assert_eq!(said.contains("Logged in to"), agrees, "{said}");
         assert_eq!(world.everything().is_empty(), !agrees);
+    }
+}
+
+/// Starts `fh` with a pipe as its stdin.
+fn started(world: &World, arguments: &[&str]) -> Child {
+    Command::new(assert_cmd::cargo::cargo_bin!("fh"))
+        .env_clear()
+        .envs(world.variables())
+        .current_dir(world.path(""))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
+/// Waits for a line on stderr that has all of these, and gives back where the next one is read.
+#[track_caller]
+fn says(child: &mut Child, words: &[&str]) -> impl BufRead + use<> {
+    let mut stderr = BufReader::new(child.stderr.take().unwrap());
+    let mut said = String::new();
+    loop {
+        let begin = said.len();
+        let count = stderr.read_line(&mut said).unwrap();
+        assert_ne!(count, 0, "it did not say {words:?}: {said}");
+        let line = said.get(begin..).unwrap();
+        if words.iter().all(|word| line.contains(word)) {
+            return stderr;
+        }
+    }
+}
+
+#[test]
+fn a_pipe_that_a_shell_names_is_read_and_not_waited_for_in_silence() {
+    let server = TestServer::start().unwrap();
+    // As `<(…)` is called, here with the pipe that is there anyhow.
+    let login = |name: &'static str| {
+        let server = server.url();
+        [
+            "login",
+            "--scope",
+            "user",
+            "--server",
+            server,
+            "--token-file",
+            name,
+        ]
+    };
+    for name in ["/dev/fd/0", "/proc/self/fd/0", "/dev/stdin"] {
+        let world = World::new();
+        let inspected = world.with_stdin(&["token", "inspect", name], server.admin_token());
+        inspected.success();
+        let run = world.with_stdin(&login(name), " \n").code(1);
+        let expected = format!("there is no token in {name}");
+        assert!(run.stderr.contains(&expected), "{}", run.stderr);
+        world
+            .with_stdin(&login(name), server.admin_token())
+            .success();
+        world.fh(&["list", "flakes"]).success();
+    }
+    // Nobody writes to it, and somebody may yet.
+    let world = World::new();
+    let mut child = started(&world, &login("/dev/fd/0"));
+    let stdin = child.stdin.take();
+    let mut rest = says(&mut child, &["Waiting for the token from /dev/fd/0"]);
+    drop(stdin);
+    let mut said = String::new();
+    rest.read_to_string(&mut said).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(1));
+    assert!(said.contains("there is no token in /dev/fd/0"), "{said}");
+    assert!(world.everything().is_empty());
+}
+
+#[test]
+fn a_command_says_that_it_waits_and_for_how_long_the_server_wants_it_to() {
+    for (status, asked, said) in [
+        (503, "7200", "(the server asks to wait 2 h 0 min)"),
+        (429, "100000", "(the server asks to wait 27 h 46 min)"),
+        (503, "15", "Trying again in 1"),
+    ] {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        std::thread::spawn(move || {
+            for stream in listener.incoming() {
+                let mut stream = stream.unwrap();
+                let request = BufReader::new(stream.try_clone().unwrap()).lines();
+                let head = request.map_while(Result::ok);
+                head.take_while(|line| !line.is_empty()).for_each(drop);
+                let _ = write!(
+                    stream,
+                    "HTTP/1.1 {status} X\r\nRetry-After: {asked}\r\nContent-Length: 0\r\n\
+                     Connection: close\r\n\r\n"
+                );
+            }
+        });
+        let mut world = World::new();
+        world.set("FH_SERVER", url);
+        world.set("FH_TOKEN", "fh1_abc");
+        let mut child = started(&world, &["list", "flakes"]);
+        let begin = std::time::Instant::now();
+        drop(says(&mut child, &["Trying again in", said]));
+        // It is said before it is waited.
+        assert!(begin.elapsed() < Duration::from_secs(60), "{asked}");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }

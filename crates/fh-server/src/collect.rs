@@ -32,7 +32,7 @@ use crate::database::{
 use crate::error::{ApiError, chain};
 use crate::receive::Turn;
 use crate::state::AppState;
-use crate::storage::{StagedFile, StorageError};
+use crate::storage::{FileStorage, StagedFile, StorageError};
 
 /// Objects without a row that are younger than this may be about to get one: publishing takes
 /// seconds, and clocks jump by minutes.
@@ -199,16 +199,27 @@ async fn remove_objects(
 ) -> Result<(), ApiError> {
     let storage = state.storage().clone();
     blocking(state, move || {
-        let mut aside = Vec::new();
-        let moved = objects.iter().try_for_each(|nar_hash| {
-            aside.append(&mut storage.set_aside(nar_hash)?);
-            Ok(())
-        });
-        drop(turn);
+        let (aside, moved) = set_aside(&storage, &objects, turn);
         aside.into_iter().try_for_each(StagedFile::discard)?;
         moved
     })
     .await
+}
+
+/// Takes objects out of the way, which uses the turn up: the files that are still to be removed, and whether all are
+/// among them.
+fn set_aside(
+    storage: &FileStorage,
+    objects: &[NarHash],
+    turn: Turn,
+) -> (Vec<StagedFile>, Result<(), StorageError>) {
+    let mut aside = Vec::new();
+    let moved = objects.iter().try_for_each(|nar_hash| {
+        aside.append(&mut storage.set_aside(nar_hash)?);
+        Ok(())
+    });
+    drop(turn);
+    (aside, moved)
 }
 
 /// Removes parts that nobody has added to for so long: of how many NARs.
@@ -235,4 +246,31 @@ async fn blocking<T: Send + 'static>(
         .spawn_blocking(step)
         .await
         .map_err(ApiError::internal)??)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::push::tests::{Item, Scene};
+
+    #[tokio::test]
+    async fn the_turn_is_given_back_before_the_room_is_freed() {
+        let scene = Scene::new().await;
+        let item = Item::new("x", b"x");
+        scene.push(&[&item]).await;
+        let listing = format!("/{}.ls", item.hash());
+        scene.server.get(&listing, &scene.ann).await.expect(200);
+        let publisher = scene.server.state.pushes().receiving().publisher();
+        let turn = publisher.turn().await.unwrap();
+        let storage = scene.server.state.storage();
+        let (aside, moved) = set_aside(storage, &[item.nar_hash()], turn);
+        moved.unwrap();
+        let next = tokio::time::timeout(Duration::from_secs(5), publisher.turn()).await;
+        assert!(next.expect("somebody still has it").is_ok());
+        // The NAR and its listing, out of the way and still there.
+        assert_eq!((aside.len(), scene.files().len()), (2, 2));
+        assert!(!scene.object(&item).exists());
+        aside.into_iter().try_for_each(StagedFile::discard).unwrap();
+        assert!(scene.files().is_empty());
+    }
 }

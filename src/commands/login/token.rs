@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// The same where there is a stored one: a program that prints a token may ask for a password first.
 const STORED_PATIENCE: Duration = Duration::from_secs(10);
 
+/// How long a pipe is waited for without a word.
+const UNNOTICED: Duration = Duration::from_secs(3);
+
 /// Where a token was found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Origin {
@@ -115,15 +118,26 @@ async fn given(
 ) -> Result<Option<SecretString>, CommandError> {
     let terminal = context.settings.terminals.stdin;
     match &options.token_file {
-        Some(file) if file.as_os_str() != "-" => {
-            let file = file.clone();
-            read(move || token_source::from_file(&file)).await.map(Some)
-        }
+        Some(file) if file.as_os_str() != "-" => from_file(file, context).await.map(Some),
         None if !options.token_stdin => Ok(None),
         // A terminal would cut a long token in line mode.
         _ if terminal => ask(site, context).await.map(Some),
         _ => read(token_source::from_stdin).await.map(Some),
     }
+}
+
+/// The token in the file that the option names. Of a pipe that says nothing for a while the person is told.
+async fn from_file(file: &Path, context: &Context) -> Result<SecretString, CommandError> {
+    let named = file.to_owned();
+    let reading = read(move || token_source::from_argument(&named));
+    tokio::pin!(reading);
+    tokio::select! {
+        token = &mut reading => return token,
+        () = tokio::time::sleep(UNNOTICED) => {}
+    }
+    let waiting = format!("Waiting for the token from {}", file.display());
+    context.output.remark(&waiting);
+    reading.await
 }
 
 /// Reads elsewhere than on this thread, so that Ctrl-C ends a wait for a pipe.

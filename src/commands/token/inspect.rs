@@ -66,7 +66,7 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
 fn read(file: Option<&Path>, context: &Context) -> Result<SecretString, CommandError> {
     match file {
         Some(path) if path == "-" => token_source::from_stdin(),
-        Some(path) => token_source::from_file(path),
+        Some(path) => token_source::from_argument(path),
         None => {
             let server = match context.environment_token()? {
                 Some(found) => return Ok(found.token),

@@ -61,7 +61,7 @@ pub(super) fn run(arguments: &TestArguments, context: &Context) -> Result<(), Co
     let token = if file.as_os_str() == "-" {
         token_source::from_stdin()?
     } else {
-        token_source::from_file(file)?
+        token_source::from_argument(file)?
     };
     let client = context.client_with_token()?;
     let test = TestTrust {

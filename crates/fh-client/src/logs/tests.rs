@@ -208,3 +208,21 @@ proptest! {
         }
     }
 }
+
+/// It was a file when it was looked for.
+#[test]
+fn what_is_no_file_any_more_is_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let pipe = directory.path().join("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status();
+    assert!(made.unwrap().success());
+    for path in [pipe.as_path(), directory.path(), Path::new("/dev/zero")] {
+        for compressed in [false, true] {
+            let path = path.to_owned();
+            let log = LogFile { path, compressed };
+            let error = log.read(100).unwrap_err();
+            let refused = regular::Refused::of(&error);
+            assert_eq!(refused, Some(regular::Refused::NotRegular), "{log:?}");
+        }
+    }
+}

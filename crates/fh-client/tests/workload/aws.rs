@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use data_encoding::BASE64URL_NOPAD;
 use fh_api::oauth::SignedCallerIdentity;
@@ -203,4 +205,80 @@ async fn each_attempt_at_an_exchange_has_a_nonce_of_its_own() {
     client.whoami().await.unwrap();
     assert_eq!(server.at("/oauth/nonce").len(), 2);
     assert_eq!(server.at("/oauth/token").len(), 2);
+}
+
+/// What stands in the place of a file.
+fn no_files(directory: &Path) -> [(PathBuf, &'static str); 4] {
+    let at = |name: &str| directory.join(name);
+    let made = std::process::Command::new("mkfifo")
+        .arg(at("pipe"))
+        .status();
+    assert!(made.unwrap().success());
+    fs::create_dir(at("directory")).unwrap();
+    // Sparse: it takes no room.
+    let huge = fs::File::create(at("huge")).unwrap();
+    huge.set_len(300 << 20).unwrap();
+    [
+        (at("pipe"), "it is not a regular file"),
+        (at("directory"), "it is not a regular file"),
+        ("/dev/zero".into(), "it is not a regular file"),
+        (at("huge"), "it is longer than"),
+    ]
+}
+
+#[tokio::test]
+async fn a_file_that_is_none_is_named_and_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Stage::fh(|_| true).await;
+    let agent = Stage::start(|_, _| json_answer(200, &credentials())).await;
+    for (file, reason) in no_files(directory.path()) {
+        let named = Some(file.clone());
+        let of_aws = [
+            AwsEnvironment {
+                credentials_file: named.clone(),
+                ..AwsEnvironment::default()
+            },
+            AwsEnvironment {
+                config_file: named.clone(),
+                ..AwsEnvironment::default()
+            },
+            AwsEnvironment {
+                container_full_uri: Some(format!("{}/v1/credentials", agent.url())),
+                container_token_file: named.clone(),
+                ..AwsEnvironment::default()
+            },
+            AwsEnvironment {
+                web_identity_token_file: named.clone(),
+                role_arn: Some("arn:aws:iam::123456789012:role/ci".to_owned()),
+                ..AwsEnvironment::default()
+            },
+        ];
+        let of_aws = of_aws.map(|aws| (Provider::Aws, with(aws)));
+        let others = [
+            (
+                Provider::Token,
+                WorkloadEnvironment {
+                    token_file: named.clone(),
+                    ..WorkloadEnvironment::default()
+                },
+            ),
+            (
+                Provider::Kubernetes,
+                WorkloadEnvironment {
+                    kubernetes: true,
+                    kubernetes_token_file: file.clone(),
+                    ..WorkloadEnvironment::default()
+                },
+            ),
+        ];
+        for (provider, environment) in of_aws.into_iter().chain(others) {
+            let client = client(&server, workload(provider, environment), Manner::Direct);
+            let asked = tokio::time::timeout(Duration::from_secs(20), client.whoami()).await;
+            let error = asked.expect("it was waited for").unwrap_err();
+            let said = told(&error);
+            let name = file.display().to_string();
+            assert!(said.contains(&name) && said.contains(reason), "{said}");
+        }
+    }
+    assert!(agent.heard().is_empty());
 }

@@ -354,3 +354,38 @@ async fn a_view_lists_what_it_ranks() {
     assert!(listed > 100, "{listed}");
     assert_eq!(ranks_seen.len(), 3);
 }
+
+/// Two servers write beside each other while the one is stopping.
+#[tokio::test]
+async fn what_another_server_writes_counts_for_who_asks_next() {
+    let (server, ann) = world().await;
+    let bob = server.user("bob").await;
+    server.grant("acme/private", "bob", "read", &ann).await;
+    server.state.tenure().begin_to_end().unwrap();
+    let other = crate::database::Database::open(&server.directory.path().join("data")).unwrap();
+    let asked = async || {
+        let path = "/api/v1/flakes/acme/private";
+        server.get(path, &bob).await.status.as_u16()
+    };
+    assert_eq!(asked().await, 200);
+    for (change, status) in [
+        ("DELETE FROM access_grant", 404),
+        ("UPDATE flake SET visibility = 'public'", 200),
+        ("UPDATE flake SET visibility = 'private'", 404),
+        (
+            "UPDATE account SET disabled_at = 1 WHERE folded = 'bob'",
+            401,
+        ),
+        (
+            "UPDATE account SET disabled_at = NULL WHERE folded = 'bob'",
+            404,
+        ),
+        ("UPDATE token SET revoked_at = 1", 401),
+    ] {
+        let written = other.write(Decided::by_server(), move |transaction| {
+            Ok::<_, crate::DatabaseError>(transaction.execute(change, [])?)
+        });
+        assert!(written.await.unwrap() > 0, "{change}");
+        assert_eq!(asked().await, status, "{change}");
+    }
+}

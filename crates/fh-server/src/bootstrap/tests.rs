@@ -47,6 +47,8 @@ async fn a_start_cut_off_before_the_file_is_completed_by_the_next() {
     // As it is between the row and the file: the setting is there, the file is half-written.
     std::fs::remove_file(data.join("admin.token")).unwrap();
     std::fs::write(data.join("admin.new"), "fh1_ha").unwrap();
+    // Whatever lies in its place is neither written to nor waited for.
+    testing::make_pipe(&data.join("admin.token"));
     let database = Database::open(&data).unwrap();
     let id = fh_auth::read_unverified(&token).unwrap().jti.to_string();
     database

@@ -391,3 +391,25 @@ async fn what_another_process_writes_makes_decisions_stale() {
     assert!(ours.notice_others().await.unwrap());
     assert!(!ours.notice_others().await.unwrap());
 }
+
+#[test]
+fn only_what_surely_failed_counts_as_not_written() {
+    use rusqlite::ffi;
+    let of_sqlite = |code| {
+        let error = ffi::Error::new(code);
+        DatabaseError::Sqlite(rusqlite::Error::SqliteFailure(error, None))
+    };
+    for (error, may_have_committed) in [
+        (of_sqlite(ffi::SQLITE_IOERR), true),
+        (of_sqlite(ffi::SQLITE_IOERR_FSYNC), true),
+        // Nobody saw how it ended.
+        (DatabaseError::Task, true),
+        (of_sqlite(ffi::SQLITE_FULL), false),
+        (of_sqlite(ffi::SQLITE_BUSY), false),
+        (of_sqlite(ffi::SQLITE_CONSTRAINT_FOREIGNKEY), false),
+        (DatabaseError::NoRoom, false),
+        (DatabaseError::Stale, false),
+    ] {
+        assert_eq!(error.may_have_committed(), may_have_committed, "{error:?}");
+    }
+}

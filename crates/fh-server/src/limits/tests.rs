@@ -1,6 +1,7 @@
 use std::net::Ipv6Addr;
 use std::sync::atomic::AtomicU64;
 
+use futures_util::FutureExt as _;
 use http::{Method, Request};
 use serde_json::json;
 use tempfile::TempDir;
@@ -50,6 +51,26 @@ fn origins_do_not_empty_the_buckets_of_others() {
     ] {
         assert!(limiter.request(origin).is_ok(), "{origin:?}");
     }
+}
+
+#[test]
+fn identities_of_one_address_leave_others_their_turn_to_be_examined() {
+    let limiter = Limiter::new(&limits());
+    let examined = |address: &str| {
+        let address = Some(address.parse().unwrap());
+        let examination = limiter.examination(Source { address });
+        examination.now_or_never().flatten()
+    };
+    let mut held = Vec::new();
+    let mut all_of = |addresses: [&str; 2]| {
+        let before = held.len();
+        held.extend((0..100).map_while(|number| examined(addresses[number % 2])));
+        held.len() - before
+    };
+    // Of IPv6 the first half is one address.
+    assert_eq!(all_of(["192.0.2.1"; 2]), 8);
+    assert_eq!(all_of(["2001:db8::1", "2001:db8::ffff:0:0:2"]), 4);
+    assert!(examined("192.0.2.2").is_some());
 }
 
 #[test]

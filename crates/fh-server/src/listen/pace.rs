@@ -42,12 +42,18 @@ const SHORT_IDLE: Duration = Duration::from_secs(1);
 /// The same of those that have said nothing yet, or not all of their headers.
 const SHORT_HEADER: Duration = Duration::from_secs(3);
 
+/// How long connections take further requests where others wait for their places: who asks again and again is never
+/// idle, and has to wait for a place like all others.
+const SHORT_LIFE: Duration = Duration::from_secs(10);
+
 /// How long a connection is waited for.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Patience {
     header: Duration,
     idle: Duration,
     stall: Duration,
+    /// From its beginning; none where it may go on.
+    life: Option<Duration>,
 }
 
 impl Patience {
@@ -57,15 +63,18 @@ impl Patience {
             header: timeouts.header,
             idle: timeouts.idle,
             stall: timeouts.stall,
+            life: None,
         }
     }
 
-    /// Where its place is needed: what is idle goes. Transfers have their usual time.
+    /// Where its place is needed: what is idle goes, and what is old after its running requests. Transfers have their
+    /// usual time.
     pub(super) fn short(timeouts: &Timeouts) -> Self {
         Self {
             header: timeouts.header.min(SHORT_HEADER),
             idle: timeouts.idle.min(SHORT_IDLE),
             stall: timeouts.stall,
+            life: Some(timeouts.idle.min(SHORT_LIFE)),
         }
     }
 }
@@ -81,6 +90,7 @@ pub(super) struct Pace {
 
 #[derive(Debug)]
 struct State {
+    begun_at: Instant,
     /// Requests whose answer is not handed over entirely.
     requests: usize,
     /// The number given to the last request, 0 before the first.
@@ -106,6 +116,7 @@ impl Pace {
         let now = Instant::now();
         Arc::new(Self {
             state: Mutex::new(State {
+                begun_at: now,
                 requests: 0,
                 last_request: 0,
                 http2: false,
@@ -139,51 +150,12 @@ impl Pace {
     /// What to do at `now`. `stopping`: the server waits for the end of running requests alone.
     pub(super) fn verdict(&self, now: Instant, patience: &Patience, stopping: bool) -> Verdict {
         let state = self.state();
-        let since = |then: Instant| now.saturating_duration_since(then);
-        if state
-            .blocked_since
-            .is_some_and(|then| since(then) > patience.stall)
-        {
-            return Verdict::Cut;
-        }
-        if state.requests > 0 {
-            let stalled = state
-                .handed
-                .values()
-                .filter(|then| since(**then) > patience.stall);
-            return if stalled.count() == state.requests {
-                Verdict::Cut
-            } else {
-                Verdict::Go
-            };
-        }
-        if state.last_request == 0 {
-            let late = since(state.quiet_since) > patience.header;
-            return match (stopping, late) {
-                (false, false) => Verdict::Go,
-                (false, true) if state.speaks_http1() => Verdict::TooLate,
-                (true, _) | (false, true) => Verdict::Cut,
-            };
-        }
-        if !state.http2
-            && state
-                .head_since
-                .is_some_and(|then| since(then) > patience.header)
-        {
-            // Not into the midst of an answer that is not sent yet.
-            return if state.blocked_since.is_some() {
-                Verdict::Cut
-            } else {
-                Verdict::TooLate
-            };
-        }
-        let flushed = state.blocked_since.is_none() && since(state.last_byte) > FLUSH_GRACE;
-        let quiet = since(state.quiet_since);
-        match (stopping, quiet > patience.idle) {
-            (true, _) if flushed => Verdict::Cut,
-            (false, true) if flushed && quiet > patience.idle + patience.header => Verdict::Cut,
-            (false, true) => Verdict::Close,
-            _ => Verdict::Go,
+        let age = now.saturating_duration_since(state.begun_at);
+        match state.verdict(now, patience, stopping) {
+            Verdict::Go if !stopping && patience.life.is_some_and(|life| age > life) => {
+                Verdict::Close
+            }
+            verdict => verdict,
         }
     }
 
@@ -211,6 +183,56 @@ impl Pace {
 }
 
 impl State {
+    /// What its progress comes to, however old it is.
+    fn verdict(&self, now: Instant, patience: &Patience, stopping: bool) -> Verdict {
+        let since = |then: Instant| now.saturating_duration_since(then);
+        if self
+            .blocked_since
+            .is_some_and(|then| since(then) > patience.stall)
+        {
+            return Verdict::Cut;
+        }
+        if self.requests > 0 {
+            let stalled = self
+                .handed
+                .values()
+                .filter(|then| since(**then) > patience.stall);
+            return if stalled.count() == self.requests {
+                Verdict::Cut
+            } else {
+                Verdict::Go
+            };
+        }
+        if self.last_request == 0 {
+            let late = since(self.quiet_since) > patience.header;
+            return match (stopping, late) {
+                (false, false) => Verdict::Go,
+                (false, true) if self.speaks_http1() => Verdict::TooLate,
+                (true, _) | (false, true) => Verdict::Cut,
+            };
+        }
+        if !self.http2
+            && self
+                .head_since
+                .is_some_and(|then| since(then) > patience.header)
+        {
+            // Not into the midst of an answer that is not sent yet.
+            return if self.blocked_since.is_some() {
+                Verdict::Cut
+            } else {
+                Verdict::TooLate
+            };
+        }
+        let flushed = self.blocked_since.is_none() && since(self.last_byte) > FLUSH_GRACE;
+        let quiet = since(self.quiet_since);
+        match (stopping, quiet > patience.idle) {
+            (true, _) if flushed => Verdict::Cut,
+            (false, true) if flushed && quiet > patience.idle + patience.header => Verdict::Cut,
+            (false, true) => Verdict::Close,
+            _ => Verdict::Go,
+        }
+    }
+
     /// Whether something was said, and not the start of HTTP/2.
     fn speaks_http1(&self) -> bool {
         !HTTP2_START.starts_with(&self.start)

@@ -14,8 +14,8 @@
 //!   damaged gives an error, never half a listing;
 //! - a listing depends on the NAR's content alone, so it holds for everybody who may read a path with
 //!   that NAR, however the NAR is compressed now or will be;
-//! - each is made once at a time, however many ask; few are made at once; memory does not depend on the
-//!   NAR;
+//! - each is made once at a time, however many ask; few are made at once; none is begun for who went away; memory
+//!   does not depend on the NAR;
 //! - a kept listing can be removed at any time: it is made again.
 
 mod make;
@@ -62,6 +62,17 @@ enum Outcome {
     NoRoom,
     /// The reason is in the log.
     Failed,
+}
+
+impl Outcome {
+    /// What a failure comes to.
+    fn of(fault: &Fault) -> Self {
+        match fault {
+            Fault::NoNar => Self::NoNar,
+            fault if fault.is_full() => Self::NoRoom,
+            _ => Self::Failed,
+        }
+    }
 }
 
 /// A listing that is kept: one zstd frame of JSON.
@@ -127,7 +138,7 @@ impl Listings {
                 None => {
                     let (done, outcome) = watch::channel(None);
                     making.insert(nar.nar_hash, outcome.clone());
-                    // It is made to its end even if nobody waits for it any more.
+                    // Once begun it is made to its end, even if nobody waits for it any more.
                     let making = make_one(Arc::clone(&self.shared), nar, done);
                     tokio::spawn(counted_for(shares::current(), making));
                     outcome
@@ -150,6 +161,14 @@ impl Shared {
 async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outcome>>) {
     let outcome = {
         let _place = shared.places.take(shares::current(), 1).await;
+        {
+            let mut making = shared.making();
+            // The map has one receiver itself, and gives it to others under this lock alone.
+            if done.receiver_count() <= 1 {
+                making.remove(&nar.nar_hash);
+                return;
+            }
+        }
         let storage = shared.storage.clone();
         let made = tokio::task::spawn_blocking(move || {
             // Whoever made it may have ended between our looking for it and our entry in the map.
@@ -179,11 +198,7 @@ async fn make_one(shared: Arc<Shared>, nar: Nar, done: watch::Sender<Option<Outc
                 if fault.is_of_the_nar() {
                     shared.integrity.suspect(nar).await;
                 }
-                if fault.is_full() {
-                    Outcome::NoRoom
-                } else {
-                    Outcome::Failed
-                }
+                Outcome::of(&fault)
             }
         }
     };

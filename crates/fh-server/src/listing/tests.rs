@@ -1,11 +1,15 @@
 //! Listings over HTTP, in process: what they say, who gets them, how they are kept and healed.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use fh_nix::NarHash;
 use http::Request;
 use serde_json::{Value, json};
 
+use super::{Fault, Outcome};
 use crate::push::tests::{Item, Scene, compress, noise};
+use crate::shares::Holders;
 use crate::testing::Answer;
 
 /// A path that is a directory with these files, in order, and a link.
@@ -331,4 +335,95 @@ async fn a_kept_listing_that_is_damaged_is_made_again() {
         assert_eq!(std::fs::read(&kept).unwrap(), good);
         assert_eq!(made(&scene), number as u64 + 2);
     }
+}
+
+/// Waits until it is so.
+async fn until(is_so: impl Fn() -> bool) {
+    let waiting = async {
+        while !is_so() {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    waited.expect("it takes too long");
+}
+
+#[tokio::test]
+async fn without_room_it_is_said_so() {
+    let scene = Scene::new().await;
+    let item = Item::new("x", b"x");
+    scene.push(&[&item]).await;
+    // What the system says on a full disk.
+    let mut staged = scene.server.state.storage().stage().unwrap();
+    staged.append(b"x").unwrap();
+    staged.close();
+    let path = file(&scene, ".tmp");
+    std::fs::remove_file(&path).unwrap();
+    std::os::unix::fs::symlink("/dev/full", &path).unwrap();
+    let full = Fault::Storage(staged.append(b"x").unwrap_err());
+    assert_eq!(Outcome::of(&full), Outcome::NoRoom);
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    staged.close();
+    let other = Fault::Storage(staged.append(b"x").unwrap_err());
+    std::fs::remove_dir(&path).unwrap();
+    assert_eq!(Outcome::of(&other), Outcome::Failed);
+    assert_eq!(Outcome::of(&Fault::NoNar), Outcome::NoNar);
+    // What whoever asked for it is told.
+    let listings = &scene.server.state.listings().shared;
+    for (outcome, status, said) in [
+        (Outcome::NoRoom, 503, "no room left on its disk"),
+        (Outcome::Failed, 500, ""),
+        (Outcome::NoNar, 404, ""),
+    ] {
+        let (_done, made) = tokio::sync::watch::channel(Some(outcome));
+        listings.making().insert(item.nar_hash(), made);
+        let answer = ask(&scene, "GET", &address(&item), &scene.ann, &[]).await;
+        let retried = answer.headers.contains_key("retry-after");
+        assert_eq!(retried, outcome == Outcome::NoRoom);
+        let body = answer.expect(status).body;
+        let body = String::from_utf8_lossy(&body);
+        assert!(body.contains(said), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn none_is_begun_for_who_went_away() {
+    let scene = Scene::new().await;
+    let items = ["left", "left-too", "awaited"].map(|name| Item::new(name, name.as_bytes()));
+    scene.push(&items.iter().collect::<Vec<_>>()).await;
+    let listings = &scene.server.state.listings().shared;
+    let mut held = Vec::new();
+    while let Some(place) = listings.places.try_take(Holders::default(), 1) {
+        held.push(place);
+    }
+    let waits = |item: &Item| {
+        let nar_hash = item.nar_hash();
+        until(move || listings.making().contains_key(&nar_hash))
+    };
+    let [left @ .., awaited] = &items;
+    for item in left {
+        tokio::select! {
+            answer = async { ask(&scene, "GET", &address(item), &scene.ann, &[]).await } => {
+                panic!("it was made: {answer:?}")
+            }
+            () = waits(item) => {}
+        }
+    }
+    let ((), answer) = tokio::join!(
+        async {
+            waits(awaited).await;
+            drop(held);
+        },
+        async { ask(&scene, "GET", &address(awaited), &scene.ann, &[]).await },
+    );
+    answer.expect(200);
+    until(|| listings.making().is_empty()).await;
+    assert_eq!(made(&scene), 1);
+    // They may come again.
+    for item in left {
+        let answer = ask(&scene, "GET", &address(item), &scene.ann, &[]).await;
+        answer.expect(200);
+    }
+    assert_eq!(made(&scene), 3);
 }

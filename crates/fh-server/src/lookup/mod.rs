@@ -294,30 +294,30 @@ impl Lookup {
         paths: impl IntoIterator<Item = &'a StorePathHash>,
         nars: impl IntoIterator<Item = &'a NarHash>,
     ) {
-        paths
-            .into_iter()
-            .for_each(|hash| self.shared.paths.forget(hash));
-        nars.into_iter()
-            .for_each(|hash| self.shared.nars.forget(hash));
-        self.shared.forgotten();
+        self.shared.forgetting(|shared| {
+            paths.into_iter().for_each(|hash| shared.paths.forget(hash));
+            nars.into_iter().for_each(|hash| shared.nars.forget(hash));
+        });
     }
 
     /// Forgets what was known of a NAR whose object was lost or replaced: which paths are offered, and
     /// its size in their narinfos.
     pub(crate) fn forget_object(&self, nar_hash: &NarHash) {
-        self.shared.nars.forget(nar_hash);
-        // Which paths have it is not known here; and this hardly ever happens.
-        self.shared.paths.forget_all();
-        self.shared.texts.forget_all();
-        self.shared.forgotten();
+        self.shared.forgetting(|shared| {
+            shared.nars.forget(nar_hash);
+            // Which paths have it is not known here; and this hardly ever happens.
+            shared.paths.forget_all();
+            shared.texts.forget_all();
+        });
     }
 
     /// Forgets everything: somebody else has written to the database.
     pub(crate) fn forget_all(&self) {
-        self.shared.nars.forget_all();
-        self.shared.paths.forget_all();
-        self.shared.texts.forget_all();
-        self.shared.forgotten();
+        self.shared.forgetting(|shared| {
+            shared.nars.forget_all();
+            shared.paths.forget_all();
+            shared.texts.forget_all();
+        });
     }
 
     /// The row of a path that is not remembered, and its narinfo, in one question.
@@ -371,9 +371,10 @@ impl Shared {
         access
     }
 
-    /// Ends the absences that were remembered until now. Only when all of a change is forgotten: else one that
-    /// comes from what is about to be forgotten would be remembered as one of the time after it.
-    fn forgotten(&self) {
+    /// Forgets what a change concerns, and then ends the absences that were remembered until now. Not before: one
+    /// that comes from what is about to be forgotten would be remembered as one of the time after the change.
+    fn forgetting(&self, forget: impl FnOnce(&Self)) {
+        forget(self);
         self.commits.fetch_add(1, Ordering::SeqCst);
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::Lookup;
 use super::fresh::FreshCache;
 use crate::database::Decided;
 use crate::database::{DatabaseError, slices};
@@ -101,6 +102,57 @@ async fn an_absence_from_before_a_push_is_not_one_of_after_it() {
     let hashes = [hash, fh_nix::StorePathHash::from_bytes([7; 20])];
     lookup.forget(hashes.iter().inspect(|_| poll()), &[]);
     assert!(!lookup.absence(view, hash).known);
+    // In whatever way something is forgotten.
+    assert!(lookup.narinfo(view, hash).await.unwrap().is_none());
+    lookup.shared.forgetting(|_| poll());
+    assert!(!lookup.absence(view, hash).known);
+    for forget in [
+        |lookup: &Lookup, item: &Item| lookup.forget_object(&item.nar_hash()),
+        |lookup: &Lookup, _: &Item| lookup.forget_all(),
+    ] {
+        lookup.remember_absence(lookup.absence(view, hash));
+        assert!(lookup.absence(view, hash).known);
+        forget(lookup, &item);
+        assert!(!lookup.absence(view, hash).known);
+    }
+}
+
+#[tokio::test]
+async fn of_former_generations_no_decision_is_kept() {
+    let scene = Scene::new().await;
+    let source = crate::listen::Source::default();
+    let access = scene.server.state.access();
+    let caller = access.authenticate(&headers(&scene.ann), source).await;
+    let caller = caller.unwrap();
+    let lookup = scene.server.state.lookup();
+    let shared = &lookup.shared;
+    let hash = fh_nix::StorePathHash::from_bytes([7; 20]);
+    let kept = || {
+        shared.rows.run_pending_tasks();
+        shared.readable.run_pending_tasks();
+        shared.absences.run_pending_tasks();
+        [
+            shared.rows.entry_count(),
+            shared.readable.entry_count(),
+            shared.absences.entry_count(),
+        ]
+    };
+    for _ in 0..3 {
+        let identity = caller.view().identity();
+        lookup.remember_absence(lookup.absence(caller.view(), hash));
+        shared.rows.insert((identity, 1), None);
+        shared.readable.insert((caller.view().identity(), 1), false);
+        assert_eq!(kept(), [1; 3]);
+        let change = scene
+            .server
+            .state
+            .database()
+            .change_access(Decided::by_server(), |_| Ok::<_, DatabaseError>(()));
+        change.await.unwrap();
+        // The next question, whatever it is, ends them.
+        assert!(!lookup.absence(caller.view(), hash).known);
+        assert_eq!(kept(), [0; 3]);
+    }
 }
 
 #[tokio::test]

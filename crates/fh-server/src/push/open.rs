@@ -40,6 +40,12 @@ const LEAST_RENEWAL: Duration = Duration::from_millis(500);
 /// Plans that may wait for one account or address.
 const WAITING_PLANS: u64 = 256;
 
+/// Commits that are made at the same time: each has its plan in memory, and all but one wait for the database.
+const ENDINGS: u64 = 24;
+
+/// Commits that may wait for one account or address.
+const WAITING_ENDINGS: u64 = 1024;
+
 /// The pushes to all flakes; clones share them.
 #[derive(Clone)]
 pub(crate) struct Pushes {
@@ -57,6 +63,7 @@ struct Shared {
     upload_lifetime: Duration,
     open: Cache<Uuid, Arc<OpenPush>>,
     planning: Shares,
+    ending: Shares,
 }
 
 /// A push between its plan and its commit, as uploads need it.
@@ -173,6 +180,7 @@ impl Pushes {
                     .time_to_idle(settings.upload_lifetime)
                     .build(),
                 planning: Shares::of_parts(PLANS, WAITING_PLANS),
+                ending: Shares::of_parts(ENDINGS, WAITING_ENDINGS),
             }),
         }
     }
@@ -189,11 +197,21 @@ impl Pushes {
         &self.shared.metrics
     }
 
-    /// Waits until there is room for a further plan.
-    pub(super) async fn planning(&self, holders: Holders) -> Result<Share, ApiError> {
+    /// Waits until there is room for a further plan. Whoever goes away meanwhile leaves nothing to do.
+    pub(crate) async fn planning(&self, holders: Holders) -> Result<Share, ApiError> {
         self.shared.planning.take(holders, 1).await.map_err(|_| {
             ApiError::Unavailable(
                 "too many plans of this account or address are waiting, try again".to_owned(),
+            )
+        })
+    }
+
+    /// The same for what ends a push, which is done to its end also where nobody waits for it any more: so a caller
+    /// has no more of it under way than what is held here.
+    pub(crate) async fn ending(&self, holders: Holders) -> Result<Share, ApiError> {
+        self.shared.ending.take(holders, 1).await.map_err(|_| {
+            ApiError::Unavailable(
+                "too many commits of this account or address are waiting, try again".to_owned(),
             )
         })
     }
@@ -220,7 +238,7 @@ impl Pushes {
         &self.shared.receiving
     }
 
-    /// Plans a push of the caller to a flake that they may push to.
+    /// Plans a push of the caller to a flake that they may push to, in a [place](Self::planning) for it.
     ///
     /// # Errors
     /// 400 where a path or a reference is not acceptable.
@@ -229,9 +247,9 @@ impl Pushes {
         caller: &Caller,
         flake: &FlakeRef,
         request: PushRequest,
+        place: Share,
     ) -> Result<PushPlan, ApiError> {
         let actor = caller.actor()?;
-        let place = self.planning(caller.holders()).await?;
         let begun_at = Instant::now();
         let plan = self
             .plan_for(self.target(caller, flake)?, actor, request)

@@ -183,6 +183,15 @@ impl Uploads {
     /// Blocks as long as the file system needs to free the room, and nobody else does meanwhile: who wants to go on
     /// with that very upload waits for it without a thread.
     pub(crate) fn discard(&self, key: &PartialKey) -> Result<bool, StorageError> {
+        self.discard_by(key, || self.shared.storage.partial(key).remove())
+    }
+
+    /// The same, removed by `remove`, which nobody else waits for.
+    fn discard_by(
+        &self,
+        key: &PartialKey,
+        remove: impl FnOnce() -> Result<(), StorageError>,
+    ) -> Result<bool, StorageError> {
         {
             let uploads = self.shared.uploads();
             if uploads.contains_key(key) {
@@ -192,7 +201,7 @@ impl Uploads {
                 removing.insert(*key);
             });
         }
-        let removed = self.shared.storage.partial(key).remove();
+        let removed = remove();
         self.shared.removing.send_modify(|removing| {
             removing.remove(key);
         });

@@ -248,7 +248,11 @@ pub(crate) async fn update(
     let description = line("description", wanted.description)?;
     let role = flake.role;
     let belongs = caller.belongs_to(flake.organization_id);
-    let hides = wanted.visibility == Some(Visibility::Private) && !describes;
+    let hides = match wanted.visibility {
+        _ if describes => false,
+        Some(visibility) => hides(&state, flake.id, visibility).await?,
+        None => false,
+    };
     let decided = match caller.decided() {
         decided if hides => decided.taking_away(),
         decided => decided,
@@ -284,6 +288,17 @@ pub(crate) async fn update(
         })
         .await?;
     Ok(Json(changed.info(role)))
+}
+
+/// Whether fewer can read a flake, or find it, with a visibility. If that is not so any more when it is changed, access
+/// has changed, and it is decided again.
+async fn hides(state: &AppState, flake_id: i64, visibility: Visibility) -> Result<bool, ApiError> {
+    let found = state
+        .database()
+        .read(move |connection| flakes::get(connection, flake_id))
+        .await?;
+    // They are in the order of who can.
+    Ok(found.is_some_and(|flake| flake.visibility <= visibility))
 }
 
 fn made_public_by_a_guest(flake: &FlakeName) -> ApiError {

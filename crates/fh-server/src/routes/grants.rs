@@ -26,7 +26,7 @@ use crate::access::{Caller, OrganizationRef};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::grants::{self, Grant, SubjectId, Target};
 use crate::database::invitations::{self, Belonging};
-use crate::database::{Decided, teams};
+use crate::database::{DatabaseError, Decided, teams};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -201,6 +201,7 @@ impl Standing {
 }
 
 /// A change of a grant that the caller may make.
+#[derive(Clone)]
 struct Change {
     standing: Standing,
     actor: Actor,
@@ -247,6 +248,26 @@ impl Change {
         Ok(())
     }
 
+    /// Whether a role is less than what is granted, and counts for nobody for whom that one does not.
+    fn lowers(&self, connection: &Connection, role: Role) -> Result<bool, DatabaseError> {
+        let organization = self.target.organization_id;
+        // What is wrong with the subject is told by who changes something.
+        let Ok((_, id)) = find_subject(connection, organization, &self.subject) else {
+            return Ok(false);
+        };
+        let was = grants::get(connection, &self.target, id)?;
+        if was.is_none_or(|was| was.by_guest || was.role <= role) {
+            return Ok(false);
+        }
+        match id {
+            SubjectId::Account(account) if self.at_once => {
+                let belonging = invitations::belonging(connection, organization, account)?;
+                Ok(belonging != Belonging::Stranger)
+            }
+            _ => Ok(true),
+        }
+    }
+
     fn record(
         &self,
         connection: &Connection,
@@ -286,9 +307,19 @@ async fn list_on(
 
 async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<GrantInfo>, ApiError> {
     asked.permits_subject()?;
+    let seen = asked.clone();
+    let lowers = state
+        .database()
+        .read(move |connection| seen.lowers(connection, role))
+        .await?;
+    // If it does no more by then, access has changed, and all of this is decided again.
+    let decided = match asked.decided {
+        decided if lowers => decided.taking_away(),
+        decided => decided,
+    };
     let info = state
         .database()
-        .change_access(asked.decided, move |change| {
+        .change_access(decided, move |change| {
             let target = &asked.target;
             let (subject, id) = find_subject(change, target.organization_id, &asked.subject)?;
             let was = grants::get(change, target, id)?;

@@ -20,11 +20,11 @@ use super::named;
 use super::path::{MemberPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
-use crate::database::AccessChange;
 use crate::database::audit::{self, Event};
 use crate::database::grants::{self, SubjectId};
 use crate::database::invitations::{self, Belonging};
 use crate::database::members::{self, Member};
+use crate::database::{AccessChange, DatabaseError, accounts};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -90,9 +90,19 @@ pub(crate) async fn set(
     let actor = caller.actor()?;
     let at_once = caller.server_administrator().is_ok();
     let wanted: SetMember = json_body(request, state.settings().limits.json_size).await?;
+    let (organization_id, user) = (organization.id, path.user.clone());
+    let lowers = state
+        .database()
+        .read(move |connection| lowers(connection, organization_id, &user, wanted.role))
+        .await?;
+    // If it does no more by then, access has changed, and all of this is decided again.
+    let decided = match caller.decided() {
+        decided if lowers => decided.taking_away(),
+        decided => decided,
+    };
     let (member, replaced) = state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(decided, move |change| {
             let account = named::account(change, &path.user)?;
             let member = members::get(change, organization.id, account.id)?;
             let before = match &member {
@@ -231,6 +241,23 @@ pub(crate) async fn remove(
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// Whether somebody is a member who would be less with a role.
+fn lowers(
+    connection: &Connection,
+    organization_id: i64,
+    user: &str,
+    role: OrganizationRole,
+) -> Result<bool, DatabaseError> {
+    let Ok(name) = user.parse() else {
+        return Ok(false);
+    };
+    let Some(account) = accounts::find_named(connection, &name)? else {
+        return Ok(false);
+    };
+    let member = members::get(connection, organization_id, account.id)?;
+    Ok(member.is_some_and(|member| role < member.role))
 }
 
 /// That the caller may make or unmake somebody who is this.

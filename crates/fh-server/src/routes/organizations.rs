@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
     CreateOrganization, FlakePattern, Name, NameKind, OrganizationInfo, OrganizationList,
-    OrganizationRole, Permission, UpdateOrganization,
+    OrganizationRole, Permission, PushRule, RenewalRule, UpdateOrganization,
 };
 use fh_nix::PublicKey;
 use http::StatusCode;
@@ -229,9 +229,19 @@ pub(crate) async fn update(
         .trusted_keys
         .map(|keys| trusted_keys(&state, &keys))
         .transpose()?;
+    // The strictest rules: whatever they were before, nobody gets anything.
+    let takes_away = trusted.is_none()
+        && wanted.push != Some(PushRule::Writers)
+        && wanted
+            .renewal
+            .is_none_or(|rule| rule == RenewalRule::Nobody);
+    let decided = match caller.decided() {
+        decided if takes_away => decided.taking_away(),
+        decided => decided,
+    };
     let changed = state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(decided, move |change| {
             let before = organizations::get(change, organization.id)?.ok_or(ApiError::NotFound)?;
             let mut detail = serde_json::Map::new();
             if let Some(push) = wanted.push.filter(|push| *push != before.push) {

@@ -2,7 +2,8 @@
 //!
 //! What a request began is finished also where the client goes away: a part that was sent to its end
 //! counts, and a commit that was asked for is made. So each handler decides about access, and hands
-//! the rest to a task of its own.
+//! the rest to a task of its own. It waits for its place before that, so that who goes away again and again has no
+//! more tasks than places.
 
 use std::future::Future;
 
@@ -72,8 +73,9 @@ pub(crate) async fn plan(
 ) -> Result<(StatusCode, Json<PushPlan>), ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
     let wanted: PushRequest = plan_body(request, state.settings().limits.plan_size).await?;
+    let place = state.pushes().planning(caller.holders()).await?;
     let plan = finish(state.tenure().clone(), async move {
-        state.pushes().plan(&caller, &flake, wanted).await
+        state.pushes().plan(&caller, &flake, wanted, place).await
     })
     .await?;
     let status = match plan.id {
@@ -134,7 +136,9 @@ pub(crate) async fn commit(
     path: PushPath,
 ) -> Result<Json<CommitSummary>, ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
+    let place = state.pushes().ending(caller.holders()).await?;
     let summary = finish(state.tenure().clone(), async move {
+        let _place = place;
         state.pushes().commit(&caller, &flake, path.id).await
     });
     summary.await.map(Json)
@@ -147,7 +151,9 @@ pub(crate) async fn forget(
     path: PushPath,
 ) -> Result<StatusCode, ApiError> {
     let flake = writable(&caller, &path.org, &path.project)?;
+    let place = state.pushes().ending(caller.holders()).await?;
     finish(state.tenure().clone(), async move {
+        let _place = place;
         state.pushes().forget(&caller, &flake, path.id).await
     })
     .await?;

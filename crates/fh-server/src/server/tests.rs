@@ -114,3 +114,25 @@ async fn run_ends_with_its_shutdown() {
     assert!(data.join("admin.token").exists());
     assert!(!tenure::is_in_use(&data));
 }
+
+#[tokio::test]
+async fn what_requests_have_begun_is_waited_for_at_the_stop() {
+    let directory = TempDir::new().unwrap();
+    let server = Server::start(settings(&directory)).await.unwrap();
+    let work = server.state.tenure().clone();
+    let (end_task, task) = tokio::sync::oneshot::channel();
+    let (end_thread, thread) = std::sync::mpsc::channel();
+    let task = work.spawn(async move { task.await.is_ok() });
+    let thread = work.spawn_blocking(move || thread.recv().is_ok());
+    let stop = server.stop();
+    tokio::pin!(stop);
+    let moment = Duration::from_millis(500);
+    assert!(tokio::time::timeout(moment, &mut stop).await.is_err());
+    end_task.send(()).unwrap();
+    assert!(task.await.unwrap());
+    assert!(tokio::time::timeout(moment, &mut stop).await.is_err());
+    end_thread.send(()).unwrap();
+    let ended = tokio::time::timeout(Duration::from_secs(20), stop).await;
+    ended.expect("it takes too long");
+    assert!(thread.await.unwrap());
+}

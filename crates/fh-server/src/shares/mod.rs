@@ -1,5 +1,5 @@
 //! Something of which there is a fixed amount, shared between those who want it: places for uploads,
-//! for plans and for connections, bytes of memory, turns at the database and at the processors.
+//! for plans, for commits and for connections, bytes of memory, turns at the database and at the processors.
 //!
 //! ```text
 //! take(holders, amount) ─ may they? ─ yes ─▶ Share ─ dropped ─▶ free

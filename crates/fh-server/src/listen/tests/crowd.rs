@@ -139,3 +139,88 @@ async fn a_body_that_drips_is_ended_and_a_server_that_is_late_blames_nobody() {
     assert_eq!(late.text().await.unwrap(), "500");
     server.stop().await;
 }
+
+/// Asks on a connection again and again, until it is closed.
+async fn ask_without_a_pause(mut stream: TcpStream) {
+    let mut buffer = [0; 1024];
+    while stream.write_all(REQUEST.as_bytes()).await.is_ok()
+        && matches!(stream.read(&mut buffer).await, Ok(1..))
+    {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+#[tokio::test]
+async fn who_asks_without_a_pause_lets_go_where_others_wait() {
+    for (places, sources, newcomer) in [
+        // All that one address may have.
+        (8, ["127.0.0.2"; 4], "127.0.0.2"),
+        // No address has more than one.
+        (
+            4,
+            ["127.0.0.2", "127.0.0.3", "127.0.0.4", "127.0.0.5"],
+            "127.0.0.6",
+        ),
+    ] {
+        let server = listening(|settings| {
+            settings.limits.connections = places;
+            settings.timeouts.header = Duration::from_secs(60);
+            settings.timeouts.idle = Duration::from_secs(1);
+            settings.timeouts.stall = Duration::from_secs(60);
+        });
+        let mut asking = tokio::task::JoinSet::new();
+        for source in sources {
+            let mut stream = connect_from(source, &server).await;
+            send(&mut stream, REQUEST).await;
+            soon(read_until(&mut stream, "hello")).await;
+            asking.spawn(ask_without_a_pause(stream));
+        }
+        answered(newcomer, &server).await;
+        server.stop().await;
+    }
+}
+
+/// A body in pieces of 20 bytes, each after so many milliseconds.
+fn in_pieces(pauses: &'static [u64]) -> reqwest::Body {
+    let pieces = futures_util::stream::iter(pauses).then(async |pause| {
+        tokio::time::sleep(Duration::from_millis(*pause)).await;
+        Ok::<_, std::io::Error>(vec![b'x'; 20])
+    });
+    reqwest::Body::wrap_stream(pieces)
+}
+
+/// The streams of a connection share a window, which a body that nobody reads may fill. `/late` reads none of its body
+/// for two seconds.
+#[tokio::test]
+async fn on_http_2_nobody_is_blamed_for_what_another_body_is_in_the_way_of() {
+    let server = listening(|settings| settings.limits.body_rate = 1000);
+    let client = || {
+        let builder = reqwest::Client::builder().http2_prior_knowledge();
+        builder.build().unwrap()
+    };
+    let post = async |client: &reqwest::Client, path: &str, body: reqwest::Body| {
+        let sent = client.post(server.url(path)).body(body).send().await;
+        sent.unwrap().text().await.unwrap()
+    };
+    let check = async |pauses: &'static [u64], fault: &str| {
+        let (shared, own) = (client(), client());
+        // So that both find the same connection.
+        let hello = shared.get(server.url("/hello")).send().await;
+        hello.unwrap().text().await.unwrap();
+        let (late, beside, alone) = tokio::join!(
+            post(&shared, "/late", vec![0; 500].into()),
+            post(&shared, "/count", in_pieces(pauses)),
+            post(&own, "/count", in_pieces(pauses)),
+        );
+        assert_eq!(late, "500");
+        assert_eq!(beside, (20 * pauses.len()).to_string());
+        assert!(alone.contains(fault), "{alone}");
+    };
+    tokio::join!(
+        // 80 bytes a second.
+        check(&[250; 6], "less than 1000 bytes a second"),
+        // Nothing for longer than a body may stand still.
+        check(&[0, 1200], "no byte of the body"),
+    );
+    server.stop().await;
+}

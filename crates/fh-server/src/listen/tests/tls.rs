@@ -153,3 +153,44 @@ fn pairs_that_cannot_be_used_are_told_apart() {
         "an error shows the key"
     );
 }
+
+#[tokio::test]
+async fn a_file_that_is_none_is_named_and_replaces_nothing() {
+    let authority = Authority::new();
+    let directory = tempfile::tempdir().unwrap();
+    let files = authority.issue(directory.path());
+    let server = listening(|settings| settings.tls = Some(files.clone()));
+    for file in [&files.certificate, &files.key] {
+        let kept = std::fs::read(file).unwrap();
+        for (kind, reason) in [
+            ("pipe", "it is a pipe, and not a regular file"),
+            ("directory", "it is a directory, and not a regular file"),
+            ("device", "it is a device, and not a regular file"),
+            ("huge", "it has more than 1048576 bytes"),
+        ] {
+            std::fs::remove_file(file).unwrap();
+            match kind {
+                "pipe" => crate::testing::make_pipe(file),
+                "directory" => std::fs::create_dir(file).unwrap(),
+                "device" => std::os::unix::fs::symlink("/dev/zero", file).unwrap(),
+                // Sparse: it takes no room.
+                _ => std::fs::File::create(file)
+                    .unwrap()
+                    .set_len(300 << 20)
+                    .unwrap(),
+            }
+            let Err(ListenError::TlsFile { path, source }) = load_pair(&files) else {
+                panic!("{kind} was read, or is not named");
+            };
+            assert_eq!((&path, source.to_string().as_str()), (file, reason));
+            soon(server.serving.reload_certificates()).await;
+            let client = authority.client(server.tcp()).build().unwrap();
+            let answer = client.get(url(&server, "/hello")).send().await;
+            assert_eq!(answer.unwrap().status(), 200, "{kind}");
+            let removed = std::fs::remove_file(file).or_else(|_| std::fs::remove_dir(file));
+            removed.unwrap();
+            std::fs::write(file, &kept).unwrap();
+        }
+    }
+    server.stop().await;
+}

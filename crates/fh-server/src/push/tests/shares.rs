@@ -7,12 +7,14 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use fh_api::PushPlan;
-use futures_util::{StreamExt as _, stream};
+use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::{Method, Request};
 use serde_json::json;
 
 use super::{Item, Scene, batch_body, noise, request};
 use crate::collect::collect;
+use crate::error::ApiError;
+use crate::shares::Holders;
 
 /// A body that never comes, and counts itself once somebody asks for it.
 fn silent(asked: &Arc<AtomicUsize>) -> Body {
@@ -190,4 +192,88 @@ async fn who_waits_for_a_part_that_comes_slowly_has_not_waited_too_long() {
     );
     first.expect(200);
     assert_eq!(second.parts_received, 2);
+}
+
+/// For whom counts what somebody with this token asks for.
+async fn holders(scene: &Scene, token: &str) -> Holders {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
+    let access = scene.server.state.access();
+    let caller = access.authenticate(&headers, crate::listen::Source::default());
+    caller.await.unwrap().holders()
+}
+
+#[tokio::test]
+async fn plans_in_work_leave_places_to_others() {
+    let (scene, bob) = scene().await;
+    let pushes = scene.server.state.pushes();
+    let mut held = Vec::new();
+    // An account, and an address with an account for each of its plans.
+    let ann = holders(&scene, &scene.ann).await;
+    let address = |last: u8| Some(std::net::IpAddr::from([192, 0, 2, last]));
+    while let Some(place) = pushes.planning(ann).now_or_never() {
+        held.push(place.unwrap());
+    }
+    for account in 1000.. {
+        let crowd = Holders::new(Some(account), address(1));
+        let Some(place) = pushes.planning(crowd).now_or_never() else {
+            break;
+        };
+        held.push(place.unwrap());
+    }
+    let (mine, his) = (Item::new("mine", b"mine"), Item::new("his", b"his"));
+    let waiting = async { scene.plan(&[&mine]).await };
+    tokio::pin!(waiting);
+    let other = async { soon(scene.push_as("other/app", &bob, &[&his])).await };
+    let summary = tokio::select! {
+        plan = &mut waiting => panic!("there was another place: {plan:?}"),
+        summary = other => summary,
+    };
+    assert_eq!(summary.added, 1);
+    // Nor do those who wait fill the memory.
+    let crowd = Holders::new(Some(1000), address(1));
+    let mut queue: Vec<_> = (0..256).map(|_| Box::pin(pushes.planning(crowd))).collect();
+    assert!(queue.iter_mut().all(|one| one.now_or_never().is_none()));
+    let refused = soon(pushes.planning(crowd)).await;
+    assert!(matches!(refused, Err(ApiError::Unavailable(_))));
+    drop(queue);
+    drop(held);
+    assert!(soon(waiting).await.id.is_some());
+}
+
+/// What a caller asks for and does not wait for is not heaped up: it was not begun.
+#[tokio::test]
+async fn who_goes_away_before_it_is_their_turn_leaves_nothing_to_do() {
+    let (scene, _) = scene().await;
+    let (planned, sent) = (Item::new("planned", b"planned"), Item::new("sent", b"sent"));
+    let id = scene.plan(&[&sent]).await.id.unwrap();
+    scene.batch(id, &[&sent]).await;
+    let ann = holders(&scene, &scene.ann).await;
+    let pushes = scene.server.state.pushes();
+    let mut held = Vec::new();
+    while let Some(place) = pushes.planning(ann).now_or_never() {
+        held.push(place.unwrap());
+    }
+    while let Some(place) = pushes.ending(ann).now_or_never() {
+        held.push(place.unwrap());
+    }
+    let moment = Duration::from_millis(300);
+    let wanted = request(&[&planned]);
+    let plan = scene.plan_answer("acme/app", &scene.ann, &wanted);
+    assert!(tokio::time::timeout(moment, plan).await.is_err());
+    let path = format!("/api/v1/flakes/acme/app/pushes/{id}");
+    let forget = scene.server.delete(&path, &scene.ann);
+    assert!(tokio::time::timeout(moment, forget).await.is_err());
+    let commit = scene.commit_answer(id);
+    assert!(tokio::time::timeout(moment, commit).await.is_err());
+    drop(held);
+    tokio::time::sleep(moment).await;
+    let database = scene.server.state.database();
+    let pushes = database.read(|connection| {
+        let sql = "SELECT COUNT(*) FROM push";
+        Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+    });
+    assert_eq!(pushes.await.unwrap(), 1);
+    assert!(scene.narinfo("", &sent, &scene.ann).await.is_none());
+    assert_eq!(scene.commit(id).await.added, 1);
 }

@@ -3,7 +3,7 @@
 //! Here the reserve is given up by hand; `tests/faults/disks.rs` fills a disk.
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::database::{Decided, settings};
 use crate::push::tests::{Item, Scene, request};
@@ -112,4 +112,93 @@ async fn what_the_server_writes_by_itself_waits_where_it_can() {
     assert!(!write(Decided::by_server().with_room()).await);
     assert!(write(Decided::at(database.generation()).taking_away()).await);
     assert!(!write(Decided::at(database.generation())).await);
+}
+
+#[tokio::test]
+async fn where_the_reserve_is_used_access_is_lowered_and_not_raised() {
+    let scene = Scene::new().await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    let room = server.state.database().room().clone();
+    assert!(room.keep().unwrap());
+    let bob = server.user("bob").await;
+    server.grant("acme/app", "bob", "admin", ann).await;
+    server.member("acme", "bob", "admin", ann).await;
+    server.flake("acme/shown", "public", ann).await;
+    let members = "/api/v1/orgs/acme/grants/@members";
+    server
+        .put(members, ann, json!({ "role": "write" }))
+        .await
+        .expect(200);
+    // Of a guest, of whom nobody has accepted anything.
+    server.user("eve").await;
+    server.offer("acme/app", "eve", "write", ann).await;
+    assert!(room.give_up());
+
+    for (method, path, less, more) in [
+        (
+            Method::PUT,
+            "/api/v1/flakes/acme/app/grants/bob",
+            json!({ "role": "read" }),
+            json!({ "role": "write" }),
+        ),
+        (
+            Method::PUT,
+            "/api/v1/flakes/acme/app/grants/eve",
+            json!({ "role": "read" }),
+            json!({ "role": "write" }),
+        ),
+        (
+            Method::PUT,
+            members,
+            json!({ "role": "read" }),
+            json!({ "role": "admin" }),
+        ),
+        (
+            Method::PUT,
+            "/api/v1/orgs/acme/members/bob",
+            json!({ "role": "member" }),
+            json!({ "role": "owner" }),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/flakes/acme/shown",
+            json!({ "visibility": "unlisted" }),
+            json!({ "visibility": "public" }),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/orgs/acme",
+            json!({ "push": "builders" }),
+            json!({ "push": "writers" }),
+        ),
+        (
+            Method::PATCH,
+            "/api/v1/orgs/acme",
+            json!({ "renewal": "nobody" }),
+            json!({ "renewal": "everybody" }),
+        ),
+    ] {
+        let ask = async |body: &Value| {
+            let body = Some(body.clone());
+            server.call(method.clone(), path, ann, body).await
+        };
+        let lowered = ask(&less).await;
+        assert!(lowered.status.is_success(), "{path}: {:?}", lowered.body);
+        no_room(ask(&more).await);
+        // Whatever comes beside it would have to wait.
+        let mut both = less.clone();
+        if method == Method::PATCH {
+            let more_of_it = json!({ "description": "x", "renewal": "people" });
+            let key = if path.contains("/flakes/") {
+                "description"
+            } else {
+                "renewal"
+            };
+            both[key] = more_of_it[key].clone();
+            no_room(ask(&both).await);
+        }
+    }
+    // And it has taken effect.
+    let new = request(&[&Item::new("new", b"new")]);
+    scene.plan_answer("acme/app", &bob, &new).await.expect(403);
 }
