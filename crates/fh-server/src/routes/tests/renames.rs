@@ -402,9 +402,9 @@ async fn who_renames_what() {
         .expect(201)
         .json();
     for (what, token, status) in [
-        // An organisation is its owners' to rename.
+        // An organisation is its owners' to rename, and the server's administrators'.
         ("orgs/acme", bob.as_str(), 403),
-        ("orgs/acme", server.admin.as_str(), 403),
+        ("orgs/acme", server.admin.as_str(), 200),
         ("orgs/corp", ann, 404),
         ("flakes/acme/app", bob, 200),
         ("flakes/acme/secret", &server.admin, 404),
