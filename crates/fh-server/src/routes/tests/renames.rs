@@ -1,5 +1,7 @@
 //! Other names: the former one leads to the same thing, and to nothing else.
 
+mod taken;
+
 use fh_api::{
     FlakeInfo, FlakePattern, FollowList, GrantInfo, MintedToken, OrganizationInfo, TrustPolicyInfo,
     UserInfo, Whoami,
@@ -309,25 +311,6 @@ async fn nobody_takes_a_name_that_something_has_had_or_given_up() {
         let answer = server.post(path, bob, body).await;
         let expected = if number < 10 { 200 } else { 409 };
         assert_eq!(answer.status, expected, "{number}");
-    }
-}
-
-/// Where accounts are made by the server's administrators, nobody takes a name that is meant for somebody else.
-#[tokio::test]
-async fn a_name_is_not_taken_before_its_owner_comes() {
-    let administrators = |settings: &mut Settings| {
-        settings.organization_creation = OrganizationCreation::Administrators;
-    };
-    let server = TestServer::start_with(TempDir::new().unwrap(), administrators).await;
-    let mal = server.user("mal").await;
-    let path = "/api/v1/users/mal/rename";
-    for (to, token, status) in [
-        ("carla", &mal, 403),
-        ("Mal", &mal, 200),
-        ("mallory", &server.admin, 200),
-    ] {
-        let body = json!({ "name": to });
-        server.post(path, token, body).await.expect(status);
     }
 }
 
