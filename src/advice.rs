@@ -35,7 +35,7 @@ pub(crate) fn added(error: CommandError, context: &Context) -> CommandError {
         Some(hint) => error.replace_hints(hint),
         None => error,
     };
-    let mut first = first.into_iter().rev();
+    let first = first.into_iter().rev();
     first.fold(error, CommandError::first_hint)
 }
 
