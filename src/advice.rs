@@ -11,7 +11,7 @@ use fh_api::{ErrorCode, FlakeName, Name, OrganizationRole, Permission, Role, Sub
 use fh_client::{Client, Error as ClientError, ServerUrl};
 
 use crate::context::Context;
-use crate::error::{CommandError, Named};
+use crate::error::{CommandError, Named, nouns};
 use crate::similar::{distance, meant, nearest};
 
 /// How long a failure waits for it.
@@ -30,11 +30,22 @@ pub(crate) fn added(error: CommandError, context: &Context) -> CommandError {
         Ok::<_, CommandError>(advice.unwrap_or_default())
     };
     // Whoever does not wait for it has the failure itself.
-    let advice = context.wait("", asking).unwrap_or_default();
-    advice
-        .into_iter()
-        .rev()
-        .fold(error, CommandError::first_hint)
+    let Advice { first, instead } = context.wait("", asking).unwrap_or_default();
+    let error = match instead {
+        Some(hint) => error.replace_hints(hint),
+        None => error,
+    };
+    let first = first.into_iter().rev();
+    first.fold(error, CommandError::first_hint)
+}
+
+/// What there is to say beside a failure.
+#[derive(Debug, Default)]
+struct Advice {
+    /// Before its own hints.
+    first: Vec<String>,
+    /// In place of these.
+    instead: Option<String>,
 }
 
 /// The name of a flake that was perhaps meant, where this one is not to be seen.
@@ -72,6 +83,10 @@ pub(crate) fn organization_meant(client: &Client, org: &Name, context: &Context)
 struct Refusal {
     client: Client,
     code: ErrorCode,
+    /// The hint that the failure has, where it has one alone; empty where it has none.
+    hint: Option<String>,
+    /// Where what was asked for is listed.
+    listed: String,
     /// What was asked, below the API's prefix: the segments of the address.
     asked: Vec<String>,
     /// What the request named in its body or its query.
@@ -93,24 +108,79 @@ impl Refusal {
         let server = context.server().ok()??;
         let address = below_prefix(url, &server)?;
         let (path, _) = address.split_once('?').unwrap_or((address, ""));
+        let hint = match error.hints() {
+            [] => Some(String::new()),
+            [hint] => Some(hint.clone()),
+            _ => None,
+        };
         Some(Self {
             code: body.error,
+            hint,
+            listed: nouns::where_to_look(url),
             asked: path.split('/').skip(1).map(str::to_owned).collect(),
             named: error.named().to_vec(),
             client: client(&server, context)?,
         })
     }
 
-    async fn advice(&self) -> Vec<String> {
+    async fn advice(&self) -> Advice {
         if self.code == ErrorCode::Forbidden {
-            return self.who_can_give().await.unwrap_or_default();
+            let first = self.who_can_give().await.unwrap_or_default();
+            return Advice {
+                first,
+                instead: None,
+            };
         }
+        let mut first = Vec::new();
         for named in self.named() {
             if let Some(name) = self.meant(&named).await {
-                return vec![format!("Did you mean {name}?")];
+                first.push(format!("Did you mean {name}?"));
+                break;
             }
         }
-        Vec::new()
+        Advice {
+            first,
+            instead: self.list_to_run().await,
+        }
+    }
+
+    /// The list to look in, where that of the failure's own hint is none that the person may run, or it has no hint.
+    async fn list_to_run(&self) -> Option<String> {
+        let words: Vec<&str> = self.asked.iter().map(String::as_str).collect();
+        let looks_in_list = self.hint.as_ref() == Some(&self.listed);
+        match (self.code, words.as_slice()) {
+            // What belongs to an organisation is listed for who sees that.
+            (ErrorCode::NotFound, ["orgs", org, _, ..]) if looks_in_list => {
+                let found = self.client.organization(&org.parse().ok()?).await;
+                let is_hidden = found.is_err_and(|error| error.status() == Some(404));
+                is_hidden.then(|| nouns::ORGANIZATIONS.to_owned())
+            }
+            (ErrorCode::NotFound, ["users", ..]) if looks_in_list => self.list_of_users().await,
+            (ErrorCode::InvalidContent, _) if self.hint.as_deref() == Some("") => {
+                let named = self.named();
+                let user = named.iter().find_map(|named| match named {
+                    Named::User(user) => Some(user.as_str()),
+                    _ => None,
+                })?;
+                // Something else may be wrong with one that is there.
+                let mut there = self.users().await.into_iter();
+                if there.any(|there| there.eq_ignore_ascii_case(user)) {
+                    return None;
+                }
+                self.list_of_users().await
+            }
+            _ => None,
+        }
+    }
+
+    /// Where the person finds accounts: all of them, or those of an organisation of theirs.
+    async fn list_of_users(&self) -> Option<String> {
+        if self.client.users().await.is_ok() {
+            return Some(nouns::ACCOUNTS.to_owned());
+        }
+        let organizations = self.client.organizations().await.ok()?;
+        let org = organizations.orgs.first()?;
+        Some(nouns::members(org.name.as_str()))
     }
 
     /// What was named, that which everything else depends on first.

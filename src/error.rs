@@ -11,6 +11,7 @@
 
 mod hints;
 pub(crate) mod json;
+pub(crate) mod nouns;
 #[cfg(test)]
 mod tests;
 

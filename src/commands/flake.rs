@@ -1,13 +1,14 @@
 //! `fh flake`: making, showing and changing flakes.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, Name, UpdateFlake, Visibility};
+use fh_api::{CreateFlake, ErrorCode, FlakeInfo, FlakeName, UpdateFlake, Visibility};
 use fh_client::ServerUrl;
 use serde_json::json;
 use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
-use super::rename::Renaming;
+use super::found::{Found, formerly};
+use super::rename::{NewName, Renaming};
 use super::{IfMissing, list, made};
 use crate::cli::words;
 use crate::context::Context;
@@ -103,7 +104,7 @@ pub(crate) struct RenameArguments {
 
     /// Its new name in the organisation
     #[arg(value_name = "NAME")]
-    name: Name,
+    name: NewName,
 
     #[command(flatten)]
     yes: Yes,
@@ -241,10 +242,17 @@ fn set(arguments: SetArguments, context: &Context) -> Result<(), CommandError> {
 fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let RenameArguments { flake, name, yes } = arguments;
+    let found = context.ask(format_args!("cannot rename the flake {flake}"), async {
+        Found::of(client.flake(flake).await)
+    })?;
+    let present = found.name(flake, |found| found.flake.clone());
+    let full = flake.to_string();
+    let what = ("flake", full.as_str(), "fh flake create");
+    let name = name.within(&present.org, what, &client, context)?;
     let renaming = Renaming {
         noun: "flake",
-        from: flake.to_string(),
-        to: format!("{}/{name}", flake.org),
+        from: present.to_string(),
+        to: format!("{}/{name}", present.org),
         yes: *yes,
     };
     renaming.carry_out(context, async { client.rename_flake(flake, name).await })
@@ -253,17 +261,19 @@ fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandE
 fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
     let flake = &arguments.flake;
     let client = context.client_with_token()?;
+    let cannot = format!("cannot delete {flake}");
+    let found = context.ask(&cannot, async { Found::of(client.flake(flake).await) })?;
+    let present = found.name(flake, |found| found.flake.clone());
+    let told = formerly(&present, flake);
     let what =
-        format!("This deletes {flake} and everything that was pushed to it, and cannot be undone.");
+        format!("This deletes {told} and everything that was pushed to it, and cannot be undone.");
     let yes = arguments.yes;
     yes.confirm(Effect::Loses, &what, "Delete the flake?", context)?;
-    context.change(format_args!("cannot delete {flake}"), async {
-        client.delete_flake(flake).await
-    })?;
+    context.change(&cannot, async { client.delete_flake(flake).await })?;
     context
         .output
-        .done(&json!({ "flake": flake, "deleted": true }), |_| {
-            format!("Deleted the flake {flake}.")
+        .done(&json!({ "flake": present, "deleted": true }), |_| {
+            format!("Deleted the flake {told}.")
         })
 }
 

@@ -2,9 +2,10 @@
 
 use clap::Args;
 use fh_api::{ErrorCode, FlakePattern, FollowList, Name, SetFollows};
-use fh_client::Follower;
+use fh_client::{Client, Follower};
 use serde::Serialize;
 
+use super::found::formerly;
 use crate::context::Context;
 use crate::error::{CommandError, Named};
 use crate::output::{Column, column};
@@ -114,10 +115,10 @@ pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<()
     let Some(flake) = flake else {
         return list(&whose, context);
     };
-    let added = flake.clone();
-    let list = change(context, &whose, format!("cannot follow {flake}"), |list| {
-        list.retain(|there| !same(there, &added));
-        list.insert(if first { 0 } else { list.len() }, added);
+    let cannot = format!("cannot follow {flake}");
+    let (list, flake) = change(context, &whose, &flake, cannot, |list, flake| {
+        list.retain(|there| !same(there, flake));
+        list.insert(if first { 0 } else { list.len() }, flake.clone());
     })
     .map_err(|error| {
         let hint = match &flake {
@@ -157,16 +158,13 @@ pub(crate) fn unfollow(
 ) -> Result<(), CommandError> {
     let UnfollowArguments { flake, whose } = arguments;
     let mut was_there = false;
-    let list = change(
-        context,
-        whose,
-        format!("cannot stop following {flake}"),
-        |list| {
-            let before = list.len();
-            list.retain(|there| !same(there, flake));
-            was_there = list.len() < before;
-        },
-    )?;
+    let cannot = format!("cannot stop following {flake}");
+    let (list, present) = change(context, whose, flake, cannot, |list, flake| {
+        let before = list.len();
+        list.retain(|there| !same(there, flake));
+        was_there = list.len() < before;
+    })?;
+    let flake = formerly(&present, flake);
     context.output.done(&list, |_| {
         if was_there {
             format!("{} {flake} no longer.", whose.follow())
@@ -199,29 +197,59 @@ fn list(whose: &Whose, context: &Context) -> Result<(), CommandError> {
     Ok(())
 }
 
-/// Changes a list as it is now.
+/// Changes a list as it is now, with what is named there: the list afterwards, and what that is called in it.
 fn change(
     context: &Context,
     whose: &Whose,
+    flake: &FlakePattern,
     what: String,
-    change: impl FnOnce(&mut Vec<FlakePattern>),
-) -> Result<FollowList, CommandError> {
+    change: impl FnOnce(&mut Vec<FlakePattern>, &FlakePattern),
+) -> Result<(FollowList, FlakePattern), CommandError> {
     let client = context.client_with_token()?;
     let follower = whose.follower();
     context
         .change(what, async {
             let before = client.follows(&follower).await?.follows;
+            let flake = if before.iter().any(|there| same(there, flake)) {
+                flake.clone()
+            } else {
+                present(&client, flake).await
+            };
             let mut follows = before.clone();
-            change(&mut follows);
+            change(&mut follows, &flake);
             let wanted = SetFollows {
                 follows,
                 before,
                 org: whose.org.clone(),
                 everybody: whose.everybody,
             };
-            client.set_follows(&wanted).await
+            Ok((client.set_follows(&wanted).await?, flake))
         })
         .map_err(|error| error.hint_for(ErrorCode::Conflict, "Run the command again."))
+}
+
+/// What is called so now, or was before it was renamed; as it was given, where nothing is to be seen of it.
+async fn present(client: &Client, given: &FlakePattern) -> FlakePattern {
+    let found = match given {
+        FlakePattern::All => None,
+        FlakePattern::Flake(flake) => {
+            let found = client.flake(flake).await.ok();
+            found.map(|found| FlakePattern::Flake(found.flake))
+        }
+        FlakePattern::Organization(org) => {
+            let seen = client.flakes_of(Some(org), Some(1)).await.ok();
+            let seen = seen.and_then(|list| list.flakes.into_iter().next());
+            let org = match seen {
+                Some(seen) => Some(seen.flake.org),
+                // One's own may have none.
+                None => client.organization(org).await.ok().map(|org| org.name),
+            };
+            org.map(FlakePattern::Organization)
+        }
+    };
+    // The case in which it was given is as good.
+    let found = found.filter(|found| !same(found, given));
+    found.unwrap_or_else(|| given.clone())
 }
 
 /// Whether two name the same, in whatever case.

@@ -1,10 +1,11 @@
 //! `fh org free-name`, `fh user free-name`: names that were given up.
 
 use clap::Args;
-use fh_api::{ErrorCode, Name, NameKind, ReservedName};
+use fh_api::{Name, NameKind, ReservedName};
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
+use super::is_same_name;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -12,7 +13,8 @@ use crate::output::{Column, column, human};
 /// Allow a reserved name to be used again (server administrators)
 ///
 /// The name of a deleted account or organisation stays reserved: tokens, lines in nix.conf and trust policies
-/// may still name it, and would then mean its new owner. Without NAME, the reserved names are listed.
+/// may still name it, and would then mean its new owner. So does a former name, which leads to what was renamed until it
+/// is freed. Without NAME, the reserved names are listed.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -44,27 +46,55 @@ pub(super) fn run(
         context.output.when_empty(&names, "No names are reserved.");
         return Ok(());
     };
-    let what = format!(
-        "Tokens, nix.conf lines and trust policies that still name {name} may take its next owner for the \
-         previous one."
-    );
+    let cannot = format!("cannot free the name {name}");
+    let reserved = context.ask(&cannot, async { client.reserved_names().await })?;
+    let mut reserved = reserved.names.into_iter();
+    let reserved = reserved.find(|of| of.kind == kind && is_same_name(&of.name, name));
+    let leads_to = reserved.and_then(|of| of.leads_to);
+    let (effect, what) = match &leads_to {
+        // What no longer leads anywhere may lead to somebody else tomorrow, for good.
+        Some(present) => (Effect::Loses, ends(kind, name, present)),
+        None => (
+            Effect::Exposes,
+            format!(
+                "Tokens, nix.conf lines and trust policies that still name {name} may take its next owner for \
+                 the previous one."
+            ),
+        ),
+    };
     let yes = arguments.yes;
-    yes.confirm(Effect::Exposes, &what, "Free the name?", context)?;
-    context
-        .change(format_args!("cannot free the name {name}"), async {
-            client.free_name(kind, name).await
-        })
-        .map_err(|error| {
-            let list = match kind {
-                NameKind::Organization => "`fh org free-name` lists the reserved names.",
-                NameKind::Account => "`fh user free-name` lists the reserved names.",
-            };
-            error.hint_for(ErrorCode::NotFound, list)
-        })?;
-    let freed = json!({ "kind": kind, "name": name, "free": true });
-    context
-        .output
-        .done(&freed, |_| format!("The name {name} can be used again."))
+    yes.confirm(effect, &what, "Free the name?", context)?;
+    context.change(&cannot, async { client.free_name(kind, name).await })?;
+    let mut freed = json!({ "kind": kind, "name": name, "free": true });
+    if let Some(present) = &leads_to {
+        freed["led_to"] = json!(present);
+    }
+    context.output.done(&freed, |_| {
+        let ended = leads_to
+            .as_ref()
+            .map(|present| format!(" It no longer leads to {present}."));
+        format!(
+            "The name {name} can be used again.{}",
+            ended.unwrap_or_default()
+        )
+    })
+}
+
+/// What ends with a name that leads somewhere, and what its next owner could do.
+fn ends(kind: NameKind, name: &Name, present: &Name) -> String {
+    match kind {
+        NameKind::Organization => format!(
+            "{name} is a former name of the organisation {present}, and leads to it. Freed, it no longer does: \
+             machines whose nix.conf names /cache/{name} get nothing from {present}, and commands and CI jobs that \
+             name {name} fail. Whoever takes the name gets what still uses it: they decide what such machines \
+             install, and such jobs show them their identities and push to them."
+        ),
+        NameKind::Account => format!(
+            "{name} is a former name of the account {present}, and leads to it. Freed, it no longer does: commands \
+             and files that name {name} fail. Whoever takes the name is meant by them: what they grant to {name} is \
+             theirs."
+        ),
+    }
 }
 
 fn columns() -> Vec<Column<ReservedName>> {
@@ -74,5 +104,9 @@ fn columns() -> Vec<Column<ReservedName>> {
             human::timestamp(name.reserved_at)
         })
         .shown(|name, now| human::relative(name.reserved_at, now)),
+        column("leads_to", "LEADS TO", |name: &ReservedName| {
+            let leads_to = name.leads_to.as_ref();
+            leads_to.map(ToString::to_string).unwrap_or_default()
+        }),
     ]
 }

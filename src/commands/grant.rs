@@ -5,7 +5,8 @@ use fh_api::{AccessSource, ErrorCode, FlakePattern, GrantInfo, Role, Subject};
 use serde_json::json;
 use time::OffsetDateTime;
 
-use super::{is_there, joined};
+use super::found::{Found, formerly};
+use super::joined;
 use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
@@ -167,17 +168,13 @@ fn replaced(grant: &GrantInfo) -> String {
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
     let RemoveArguments { on, who } = arguments;
     let client = context.client_with_token()?;
-    let was_there = context
+    let found = context
         .change(
             format_args!("cannot remove the role of {who} on {on}"),
             async {
-                let was_there = is_there(client.grants(on).await, |list| {
-                    list.grants
-                        .iter()
-                        .any(|grant| is_same_subject(&grant.subject, who))
-                })?;
+                let found = Found::of(client.grant(on, who).await)?;
                 client.remove_grant(on, who).await?;
-                Ok(was_there)
+                Ok(found)
             },
         )
         .map_err(|error| {
@@ -186,10 +183,13 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
                 format!("`fh grant list {}` shows who has a role.", quoted(on)),
             )
         })?;
+    let subject = found.name(who, |grant| grant.subject.clone());
+    let target = found.name(on, |grant| grant.on.clone());
     context.output.done(
-        &json!({ "on": on, "subject": who, "role": null, "removed": was_there }),
+        &json!({ "on": target, "subject": subject, "role": null, "removed": found.is_there() }),
         |_| {
-            if was_there {
+            if found.is_there() {
+                let (who, on) = (formerly(&subject, who), formerly(&target, on));
                 format!("Removed the role of {who} on {on}.")
             } else {
                 format!("{who} had no role on {on}: there was nothing to remove.")
@@ -226,12 +226,6 @@ fn org_of(on: &FlakePattern) -> String {
         FlakePattern::Organization(org) => org.to_string(),
         FlakePattern::Flake(flake) => flake.org.to_string(),
     }
-}
-
-/// Whether both are one, as the server compares names.
-fn is_same_subject(one: &Subject, other: &Subject) -> bool {
-    let (one, other) = (one.to_string(), other.to_string());
-    one.eq_ignore_ascii_case(&other)
 }
 
 /// As a shell takes it.

@@ -5,8 +5,7 @@ use fh_api::{ErrorCode, MemberInfo, Name, OrganizationRole};
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
-use super::org::not_found;
-use super::{is_same_name, is_there};
+use super::found::{Found, formerly};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -99,8 +98,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     let found = context
         .ask(format_args!("cannot list the members of {org}"), async {
             client.members(org).await
-        })
-        .map_err(not_found)?
+        })?
         .members;
     context.output.list(&columns(), &found)
 }
@@ -115,20 +113,14 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
             async {
                 // Where no role is said, nobody is made less than they are.
                 let there = match role {
-                    Some(_) => None,
-                    None => client
-                        .members(org)
-                        .await?
-                        .members
-                        .into_iter()
-                        .find(|member| {
-                            is_same_name(&member.user, user)
-                                && member.role > OrganizationRole::Member
-                        }),
+                    Some(_) => Found::Nothing,
+                    None => Found::of(client.member(org, user).await)?,
                 };
                 match there {
-                    Some(there) => Ok((there, true)),
-                    None => Ok((client.set_member(org, user, wanted).await?, false)),
+                    Found::There(there) if there.role > OrganizationRole::Member => {
+                        Ok((there, true))
+                    }
+                    _ => Ok((client.set_member(org, user, wanted).await?, false)),
                 }
             },
         )
@@ -180,42 +172,36 @@ fn replaced(member: &MemberInfo, org: &Name) -> String {
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
     let RemoveArguments { org, user, yes } = arguments;
     let client = context.client_with_token()?;
+    let cannot = format!("cannot remove {user} from {org}");
+    let found = context.ask(&cannot, async { Found::of(client.member(org, user).await) })?;
+    let present = found.name(user, |member| member.user.clone());
+    let who = formerly(&present, user);
     let what = format!(
-        "This removes {user} from {org} and its teams, and all that {org} has granted to {user} by name."
+        "This removes {who} from {org} and its teams, and all that {org} has granted to {who} by name."
     );
-    let question = format!("Remove {user}?");
+    let question = format!("Remove {who}?");
     yes.confirm(Effect::Loses, &what, &question, context)?;
-    let was_there = context
-        .change(format_args!("cannot remove {user} from {org}"), async {
-            let was_there = is_there(client.members(org).await, |list| {
-                list.members
-                    .iter()
-                    .any(|member| is_same_name(&member.user, user))
-            })?;
-            client.remove_member(org, user).await?;
-            Ok(was_there)
-        })
-        .map_err(|error| trouble(error, org))?;
     context
-        .output
-        .done(&json!({ "org": org, "user": user, "role": null, "removed": was_there }), |_| {
-            if !was_there {
-                // Of a guest the list of members does not tell.
-                return format!(
-                    "{user} was not a member of {org}. If {org} had granted something to {user} by name, that \
-                     was removed."
-                );
-            }
-            format!(
-                "Removed {user} from {org} and its teams, and what {org} had granted to {user} by name."
-            )
-        })
+        .change(&cannot, async { client.remove_member(org, user).await })
+        .map_err(|error| trouble(error, org))?;
+    let was_there = found.is_there();
+    let removed = json!({ "org": org, "user": present, "role": null, "removed": was_there });
+    context.output.done(&removed, |_| {
+        if !was_there {
+            // Of a guest the list of members does not tell.
+            return format!(
+                "{who} was not a member of {org}. If {org} had granted something to {who} by name, that was \
+                 removed."
+            );
+        }
+        format!("Removed {who} from {org} and its teams, and what {org} had granted to {who} by name.")
+    })
 }
 
 fn trouble(error: CommandError, org: &Name) -> CommandError {
     let members = format!("`fh member list {org}` shows who is in it.");
     let owner = format!("Add another owner: `fh member set {org} USER owner`");
-    not_found(error)
+    error
         .hint_for(ErrorCode::InvalidContent, members)
         .hint_for(ErrorCode::Conflict, owner)
 }

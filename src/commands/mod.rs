@@ -9,6 +9,7 @@ mod doctor;
 mod expiry;
 mod flake;
 mod follow;
+mod found;
 mod free_name;
 mod grant;
 mod held;

@@ -11,6 +11,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
+use super::found::{Found, formerly};
 use super::free_name::{self, FreeNameArguments};
 use super::rename::Renaming;
 use super::{IfMissing, made, naming_user};
@@ -133,7 +134,10 @@ struct Change {
     no_trust_keys: bool,
 }
 
-/// Rename an organisation (owners)
+/// Rename an organisation (server administrators)
+///
+/// If anyone may create organisations on the server (`organization-creation`), owners can rename theirs; else they can
+/// only change its case or take back a former name.
 ///
 /// Its former name keeps working in every address, command and CI job, until a server administrator frees it
 /// (`fh org free-name`). Nobody else can get that name. Tokens and trust policies reach the same flakes as before.
@@ -221,7 +225,8 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             naming_user(error, new.owner.as_ref())
                 .hint_for(
                     ErrorCode::Conflict,
-                    "`fh org list` shows your organisations.",
+                    "`fh org list` shows your organisations, and `fh org free-name` the reserved names (server \
+                     administrators).",
                 )
                 .hint_for(
                     ErrorCode::Forbidden,
@@ -265,11 +270,9 @@ fn list(context: &Context) -> Result<(), CommandError> {
 fn show(arguments: &ShowArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let org = &arguments.org;
-    let found = context
-        .ask(format_args!("cannot show {org}"), async {
-            client.organization(org).await
-        })
-        .map_err(not_found)?;
+    let found = context.ask(format_args!("cannot show {org}"), async {
+        client.organization(org).await
+    })?;
     print(&found, context)
 }
 
@@ -287,28 +290,33 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
         trusted_keys: (*no_trust_keys || !trust_key.is_empty()).then(|| trust_key.clone()),
         renewal: *renewal,
     };
-    let changed = context
-        .change(format_args!("cannot change {org}"), async {
-            client.update_organization(org, &change).await
-        })
-        .map_err(not_found)?;
+    let changed = context.change(format_args!("cannot change {org}"), async {
+        client.update_organization(org, &change).await
+    })?;
     print(&changed, context)
 }
 
 fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let RenameArguments { org, name, yes } = arguments;
+    let found = context.ask(format_args!("cannot rename {org}"), async {
+        Found::of(client.organization(org).await)
+    })?;
     let renaming = Renaming {
         noun: "organisation",
-        from: org.to_string(),
+        from: found.name(org, |found| found.name.clone()).to_string(),
         to: name.to_string(),
         yes: *yes,
     };
-    renaming
-        .carry_out(context, async {
-            client.rename_organization(org, name).await
-        })
-        .map_err(not_found)
+    let renamed = renaming.carry_out(context, async {
+        client.rename_organization(org, name).await
+    });
+    renamed.map_err(|error| {
+        error.hint_for(
+            ErrorCode::Forbidden,
+            format!("Ask a server administrator, with: `fh org rename {org} {name}`"),
+        )
+    })
 }
 
 fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandError> {
@@ -344,33 +352,26 @@ fn leave(arguments: &LeaveArguments, context: &Context) -> Result<(), CommandErr
 fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let DeleteArguments { org, yes } = arguments;
+    let cannot = format!("cannot delete the organisation {org}");
+    let found = context.ask(&cannot, async { Found::of(client.organization(org).await) })?;
+    let present = found.name(org, |found| found.name.clone());
+    let told = formerly(&present, org);
     let what = format!(
-        "This deletes {org} with its members, teams, grants and trust policies, and its service accounts \
+        "This deletes {told} with its members, teams, grants and trust policies, and its service accounts \
          with their tokens."
     );
     yes.confirm(Effect::Loses, &what, "Delete the organisation?", context)?;
     context
-        .change(
-            format_args!("cannot delete the organisation {org}"),
-            async { client.delete_organization(org).await },
-        )
+        .change(&cannot, async { client.delete_organization(org).await })
         .map_err(|error| {
             let hint = format!("`fh list flakes --owner {org}` shows its flakes.");
-            not_found(error.hint_for(ErrorCode::Conflict, hint))
+            error.hint_for(ErrorCode::Conflict, hint)
         })?;
     context
         .output
-        .done(&json!({ "name": org, "deleted": true }), |_| {
-            format!("Deleted the organisation {org}.")
+        .done(&json!({ "name": present, "deleted": true }), |_| {
+            format!("Deleted the organisation {told}.")
         })
-}
-
-/// What to do about an organisation that is not there.
-pub(super) fn not_found(error: CommandError) -> CommandError {
-    error.hint_for(
-        ErrorCode::NotFound,
-        "`fh org list` shows your organisations.",
-    )
 }
 
 fn print(org: &OrganizationInfo, context: &Context) -> Result<(), CommandError> {

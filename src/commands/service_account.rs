@@ -6,8 +6,8 @@ use fh_client::Client;
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
-use super::org::not_found;
-use super::rename::Renaming;
+use super::found::{Found, formerly};
+use super::rename::{NewName, Renaming};
 use super::scoped::Scoped;
 use super::{IfMissing, made, user};
 use crate::context::Context;
@@ -68,7 +68,7 @@ pub(crate) struct RenameArguments {
 
     /// Its new name, unique on the server
     #[arg(value_name = "NAME")]
-    name: Name,
+    name: NewName,
 
     #[command(flatten)]
     yes: Yes,
@@ -120,7 +120,7 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<(), CommandE
         )
         .map_err(|error| {
             let hint = format!("`fh service-account list {org}` shows those of {org}.");
-            not_found(error).hint_for(ErrorCode::Conflict, hint)
+            error.hint_for(ErrorCode::Conflict, hint)
         })?;
     made(context, &answer, |made, is_new| {
         let name = &made.name;
@@ -141,8 +141,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
         .ask(
             format_args!("cannot list the service accounts of {org}"),
             async { client.service_accounts(org).await },
-        )
-        .map_err(not_found)?
+        )?
         .users;
     context.output.list(&user::columns(), &found)?;
     context.output.when_empty(
@@ -162,9 +161,21 @@ fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandE
         Some(org) => org.clone(),
         None => organization_of(account, &client, context)?,
     };
+    let found = context.ask(
+        format_args!("cannot rename the service account {account}"),
+        async { Found::of(client.service_account(org, account).await) },
+    )?;
+    let present = found.name(org, |found| found.organization.clone().unwrap_or_else(|| org.clone()));
+    let full = format!("{org}/{account}");
+    let what = (
+        "service account",
+        full.as_str(),
+        "fh service-account create",
+    );
+    let name = name.within(&present, what, &client, context)?;
     let renaming = Renaming {
         noun: "service account",
-        from: account.to_string(),
+        from: found.name(account, |found| found.name.clone()).to_string(),
         to: name.to_string(),
         yes: *yes,
     };
@@ -179,22 +190,22 @@ fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandE
         (Some(org), name) => (org, name),
         (None, name) => (organization_of(&name, &client, context)?, name),
     };
-    let what = format!("This deletes the service account {name} of {org}, with its tokens.");
+    let cannot = format!("cannot delete the service account {name}");
+    let found = context.ask(&cannot, async {
+        Found::of(client.service_account(&org, &name).await)
+    })?;
+    let present = found.name(&name, |account| account.name.clone());
+    let told = formerly(&present, &name);
+    let what = format!("This deletes the service account {told} of {org}, with its tokens.");
     let yes = arguments.yes;
     yes.confirm(Effect::Loses, &what, "Delete the service account?", context)?;
-    context
-        .change(
-            format_args!("cannot delete the service account {name}"),
-            async { client.remove_service_account(&org, &name).await },
-        )
-        .map_err(|error| {
-            let hint = format!("`fh service-account list {org}` shows those of {org}.");
-            error.hint_for(ErrorCode::NotFound, hint)
-        })?;
-    context.output.done(
-        &json!({ "org": org, "name": name, "deleted": true }),
-        |_| format!("Deleted the service account {name} of {org}, with its tokens."),
-    )
+    context.change(&cannot, async {
+        client.remove_service_account(&org, &name).await
+    })?;
+    let deleted = json!({ "org": org, "name": present, "deleted": true });
+    context.output.done(&deleted, |_| {
+        format!("Deleted the service account {told} of {org}, with its tokens.")
+    })
 }
 
 /// The organisation of a service account of which the name alone was said, as `list` prints it.
@@ -207,8 +218,8 @@ fn organization_of(name: &Name, client: &Client, context: &Context) -> Result<Na
                 if org.role < Some(OrganizationRole::Admin) {
                     continue;
                 }
-                let accounts = client.service_accounts(&org.name).await?.users;
-                if accounts.iter().any(|account| account.name == *name) {
+                let found = client.service_account(&org.name, name).await;
+                if let Found::There(_) = Found::of(found)? {
                     return Ok(Some(org.name));
                 }
             }

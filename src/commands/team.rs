@@ -9,8 +9,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
-use super::org::not_found;
-use super::{IfMissing, is_same_name, is_there, made};
+use super::found::{Found, formerly};
+use super::{IfMissing, made};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human, number};
@@ -163,7 +163,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         })
         .map_err(|error| {
             let teams = format!("`fh team list {}` shows its teams.", team.org);
-            not_found(error).hint_for(ErrorCode::Conflict, teams)
+            error.hint_for(ErrorCode::Conflict, teams)
         })?;
     made(context, &answer, |made, is_new| {
         let team = format!("{}/{}", team.org, made.name);
@@ -180,8 +180,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     let found = context
         .ask(format_args!("cannot list the teams of {org}"), async {
             client.teams(org).await
-        })
-        .map_err(not_found)?
+        })?
         .teams;
     let listed: Vec<Listed<'_>> = found.iter().map(|team| Listed { team, org }).collect();
     context.output.list(&columns(), &listed)?;
@@ -194,11 +193,9 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
 
 fn show(team: &TeamName, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let found = context
-        .ask(format_args!("cannot show the team {team}"), async {
-            client.team(&team.org, &team.team).await
-        })
-        .map_err(|error| no_team(error, team))?;
+    let found = context.ask(format_args!("cannot show the team {team}"), async {
+        client.team(&team.org, &team.team).await
+    })?;
     if context.output.is_json() {
         return context.output.json(&found);
     }
@@ -222,7 +219,7 @@ fn add(arguments: &MemberArguments, context: &Context) -> Result<(), CommandErro
             .map_err(|error| {
                 let org = &team.org;
                 let hint = format!("Make them a member: `fh member set {org} {user}`");
-                no_team(error, team).hint_for(ErrorCode::InvalidContent, hint)
+                error.hint_for(ErrorCode::InvalidContent, hint)
             })?;
         if !context.output.is_json() {
             context
@@ -240,36 +237,33 @@ fn add(arguments: &MemberArguments, context: &Context) -> Result<(), CommandErro
 fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandError> {
     let RemoveArguments { team, users } = arguments;
     let client = context.client_with_token()?;
+    let mut removed = Vec::new();
     for user in users {
-        let was_there = context
+        let found = context
             .change(format_args!("cannot remove {user} from {team}"), async {
-                let shown = client.team(&team.org, &team.team).await;
-                let was_there = is_there(shown, |shown| {
-                    shown
-                        .members
-                        .iter()
-                        .any(|member| is_same_name(&member.user, user))
-                })?;
+                let found = Found::of(client.team_member(&team.org, &team.team, user).await)?;
                 client
                     .remove_team_member(&team.org, &team.team, user)
                     .await?;
-                Ok(was_there)
+                Ok(found)
             })
             .map_err(|error| {
                 let hint = format!("`fh team show {team}` shows who is in it.");
-                no_team(error, team).hint_for(ErrorCode::InvalidContent, hint)
+                error.hint_for(ErrorCode::InvalidContent, hint)
             })?;
+        let present = found.name(user, |member| member.user.clone());
         if !context.output.is_json() {
-            let text = if was_there {
-                format!("{user} is no longer in {team}.")
+            let text = if found.is_there() {
+                format!("{} is no longer in {team}.", formerly(&present, user))
             } else {
                 format!("{user} was not in {team}: there was nothing to remove.")
             };
             context.output.remark(&text);
         }
+        removed.push(present);
     }
     if context.output.is_json() {
-        return context.output.json(users);
+        return context.output.json(&removed);
     }
     Ok(())
 }
@@ -279,21 +273,14 @@ fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandE
     let client = context.client_with_token()?;
     let what = format!("This deletes the team {team} with all that was granted to it.");
     yes.confirm(Effect::Loses, &what, "Delete the team?", context)?;
-    context
-        .change(format_args!("cannot delete the team {team}"), async {
-            client.delete_team(&team.org, &team.team).await
-        })
-        .map_err(|error| no_team(error, team))?;
+    context.change(format_args!("cannot delete the team {team}"), async {
+        client.delete_team(&team.org, &team.team).await
+    })?;
     let TeamName { org, team: name } = team;
     context.output.done(
         &json!({ "org": org, "team": name, "deleted": true }),
         |_| format!("Deleted the team {team}."),
     )
-}
-
-fn no_team(error: CommandError, team: &TeamName) -> CommandError {
-    let hint = format!("`fh team list {}` shows its teams.", team.org);
-    error.hint_for(ErrorCode::NotFound, hint)
 }
 
 /// A team in the list of its organisation's.

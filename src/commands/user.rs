@@ -6,6 +6,7 @@ use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
+use super::found::Found;
 use super::free_name::{self, FreeNameArguments};
 use super::rename::Renaming;
 use super::{IfMissing, held, is_there, made};
@@ -167,9 +168,12 @@ pub(crate) fn run(command: UserCommand, context: &Context) -> Result<(), Command
 fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let RenameArguments { user, name, yes } = arguments;
+    let found = context.ask(format_args!("cannot rename the account {user}"), async {
+        Found::of(client.user_access(user).await)
+    })?;
     let renaming = Renaming {
         noun: "account",
-        from: user.to_string(),
+        from: found.name(user, |found| found.user.clone()).to_string(),
         to: name.to_string(),
         yes: *yes,
     };
@@ -189,7 +193,9 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             async { client.create_user(&new).await },
         )
         .map_err(|error| {
-            error.hint_for(ErrorCode::Conflict, "`fh user list` shows all accounts.")
+            let hint =
+                "`fh user list` shows all accounts, and `fh user free-name` the reserved names.";
+            error.hint_for(ErrorCode::Conflict, hint)
         })?;
     made(context, &answer, |made, is_new| {
         if !is_new {
@@ -212,11 +218,9 @@ fn list(context: &Context) -> Result<(), CommandError> {
 
 fn show(user: &Name, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let access = context
-        .ask(format_args!("cannot show the account {user}"), async {
-            client.user_access(user).await
-        })
-        .map_err(no_user)?;
+    let access = context.ask(format_args!("cannot show the account {user}"), async {
+        client.user_access(user).await
+    })?;
     let now = OffsetDateTime::now_utc();
     let mut lines = vec![("User", access.user.to_string())];
     if let Some(account) = &access.account {
@@ -278,7 +282,7 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
         })
         .map_err(|error| {
             let hint = "Add another one: `fh user set USER --server-admin true`";
-            no_user(error).hint_for(ErrorCode::Conflict, hint)
+            error.hint_for(ErrorCode::Conflict, hint)
         })?;
     context.output.done(&changed, |user| {
         let name = &user.name;
@@ -299,10 +303,6 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
             (None, _) => format!("{name} is enabled."),
         }
     })
-}
-
-fn no_user(error: CommandError) -> CommandError {
-    error.hint_for(ErrorCode::NotFound, "`fh user list` shows all accounts.")
 }
 
 fn yes_or_no(yes: bool) -> String {

@@ -7,7 +7,7 @@ use fh_client::targets::Protocol;
 use fh_client::{Error as ClientError, UnreachableCause};
 use fh_conf::nix_conf::VARIABLE;
 
-use super::{CommandError, Status};
+use super::{CommandError, Status, nouns};
 
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
@@ -95,7 +95,7 @@ fn client_hint(error: &ClientError) -> Option<String> {
             ));
         }
         ClientError::Unauthorized { .. } => "Log in with a valid token: `fh login`",
-        ClientError::Api { body, .. } => return api_hint(body.error),
+        ClientError::Api { url, body, .. } => return api_hint(body.error, url),
         ClientError::TooLargeForProxy { .. } => PROXY_LIMIT,
         ClientError::Status { status: 431, .. } => {
             "The token may be too long for a proxy in front of the server: nginx's `large_client_header_buffers` has \
@@ -156,11 +156,11 @@ fn unreachable_hint(cause: &UnreachableCause) -> Option<String> {
     Some(hint.to_owned())
 }
 
-fn api_hint(code: ErrorCode) -> Option<String> {
+fn api_hint(code: ErrorCode, url: &str) -> Option<String> {
     let hint = match code {
         ErrorCode::Unauthorized => "Log in: `fh login`",
         ErrorCode::Forbidden => "`fh status` shows what your token may do.",
-        ErrorCode::NotFound => "`fh list flakes` shows what you may see.",
+        ErrorCode::NotFound => return Some(nouns::where_to_look(url)),
         ErrorCode::Internal | ErrorCode::Unavailable | ErrorCode::TooManyRequests => {
             "Try again later."
         }

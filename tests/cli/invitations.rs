@@ -217,6 +217,7 @@ fn an_organisation_for_somebody_else_is_made_without_oneself() {
     $ fh org create more --owner nobody
     Error: cannot create the organisation more
     Caused by: there is no user named "nobody"
+    Hint: `fh user list` shows all accounts.
     $ fh member list team
     Error: cannot list the members of team
     Caused by: not found, or you do not have access
@@ -297,10 +298,10 @@ fn names_are_kept_and_keys_are_trusted() {
     $ fh org create acme
     Error: cannot create the organisation acme
     Caused by: the name acme belonged to another organisation, and is reserved until a server administrator frees it
-    Hint: `fh org list` shows your organisations.
+    Hint: `fh org list` shows your organisations, and `fh org free-name` the reserved names (server administrators).
     $ fh org free-name
-    name,reserved_at
-    acme,[TIME]
+    name,reserved_at,leads_to
+    acme,[TIME],
     $ fh org free-name acme
     Error: cannot free the name acme
     Caused by: this is only for server administrators
@@ -312,7 +313,7 @@ fn names_are_kept_and_keys_are_trusted() {
     Caused by: not found, or you do not have access
     Hint: `fh org free-name` lists the reserved names.
     $ fh user free-name
-    name,reserved_at
+    name,reserved_at,leads_to
     $ fh org create acme
     Created the organisation acme. Create a flake in it: `fh flake create acme/PROJECT`
     "#);

@@ -242,6 +242,71 @@ fn a_slip_in_a_name_is_told_by_the_names_that_the_person_sees() {
 }
 
 #[test]
+fn what_is_not_found_is_looked_for_in_the_list_of_its_noun_that_the_person_may_run() {
+    let (server, world) = scene();
+    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
+    for (who, command, list) in [
+        (&world, "user rename nobody x", "user list"),
+        (&world, "user disable nobody", "user list"),
+        (&world, "why --user nobody", "user list"),
+        (&world, "token create --user nobody", "user list"),
+        (&world, "org create new --owner nobody", "user list"),
+        (&bob, "why --user nobody", "member list corp"),
+        (&bob, "user show nobody", "member list corp"),
+        (
+            &world,
+            "service-account rename corp/none x",
+            "service-account list corp",
+        ),
+        (
+            &world,
+            "service-account delete corp/none --yes",
+            "service-account list corp",
+        ),
+        (&world, "service-account rename none/none x", "org list"),
+        (&world, "trust show corp/none", "trust list corp"),
+        (&world, "trust show none/none", "org list"),
+        (&world, "trust list none", "org list"),
+        (&world, "trust remove none/none --yes", "org list"),
+        (&world, "key list --org none", "org list"),
+        (&world, "key rotate --org none --yes", "org list"),
+        (&world, "grant list none/*", "org list"),
+        (&world, "grant add none/* alice read", "org list"),
+        (&world, "follow --org none", "org list"),
+        (&world, "team show corp/none", "team list corp"),
+        (&world, "team remove corp/none alice", "team list corp"),
+        (&world, "team show none/none", "org list"),
+        (&world, "member list none", "org list"),
+        (&world, "org rename none x", "org list"),
+        (&world, "org own none github:x", "org list"),
+        (&bob, "audit --org none", "org list"),
+        (&world, "flake rename corp/none x", "list flakes"),
+        (&world, "grant list corp/none", "list flakes"),
+        (
+            &world,
+            "token revoke 0197d9d0-0000-7000-8000-000000000000 --yes",
+            "token list",
+        ),
+        (&world, "invitation accept none", "invitation list"),
+    ] {
+        let told = run(who, command).code(1).stderr;
+        let hint = told.lines().filter(|line| line.starts_with("Hint: "));
+        let named = format!("`fh {list}`");
+        assert!(
+            hint.clone().any(|hint| hint.contains(&named)),
+            "{command}: {told}"
+        );
+        let wrong = hint.filter(|hint| hint.contains("`fh list flakes`"));
+        assert_eq!(
+            wrong.count(),
+            usize::from(list == "list flakes"),
+            "{command}: {told}"
+        );
+        run(who, list).success();
+    }
+}
+
+#[test]
 fn a_slip_in_the_name_of_a_server_is_told_by_those_that_are_known() {
     let world = World::new();
     world.write(

@@ -145,7 +145,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     $ fh org create acme
     Error: cannot create the organisation acme
     Caused by: the organisation acme exists already
-    Hint: `fh org list` shows your organisations.
+    Hint: `fh org list` shows your organisations, and `fh org free-name` the reserved names (server administrators).
     $ fh flake create acme/app
     Error: cannot create the flake acme/app
     Caused by: the flake acme/app exists already
@@ -161,7 +161,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     $ fh user create alice
     Error: cannot create the account alice
     Caused by: the user alice exists already
-    Hint: `fh user list` shows all accounts.
+    Hint: `fh user list` shows all accounts, and `fh user free-name` the reserved names.
     $ fh grant add acme/app nobody read
     Error: cannot grant nobody a role on acme/app
     Caused by: there is no user named "nobody"

@@ -1,7 +1,9 @@
 //! `rename` of every noun that has it.
 
+use expectrl::Expect as _;
 use fh_testkit::server::TestServer;
 
+use crate::prompt::{on_a_terminal, rest};
 use crate::world::World;
 
 #[test]
@@ -41,19 +43,143 @@ fn the_former_name_goes_on_to_work_in_every_command() {
     let list = run("list flakes", 0).stdout;
     assert!(list.contains("corp/shop,"), "{list}");
     let taken = run("org create acme", 1).stderr;
-    assert!(
-        taken.contains("the organisation acme exists already"),
-        "{taken}"
-    );
+    let former = "the name acme is a former name of the organisation corp, and leads to it until a server \
+                  administrator frees it";
+    assert!(taken.contains(former), "{taken}");
     run("org create other", 0);
     let refused = run("org rename other acme", 1).stderr;
-    assert!(
-        refused.contains("another organisation has the name acme, or had it before it was renamed"),
-        "{refused}"
-    );
+    assert!(refused.contains(former), "{refused}");
+    for (command, told) in [
+        (
+            "user create alice",
+            "the name alice is a former name of the account alice.jones",
+        ),
+        (
+            "service-account create other/fleet",
+            "the name fleet is a former name of the account machines",
+        ),
+        (
+            "flake create corp/app",
+            "the flake corp/shop exists already, and had the name app before",
+        ),
+        (
+            "user create trust-me",
+            "are those of the accounts of trust policies",
+        ),
+    ] {
+        let refused = run(command, 1).stderr;
+        assert!(refused.contains(told), "{command}: {refused}");
+    }
     let json = run("flake rename corp/shop app --json", 0).json();
     assert_eq!(json["flake"], "corp/app");
     // A name that leads somewhere is among the reserved ones.
     let reserved = run("org free-name", 0).stdout;
     assert!(reserved.contains("acme,"), "{reserved}");
+    // The same name again, another case, a name in full.
+    for (command, code, told) in [
+        (
+            "flake rename acme/shop app",
+            0,
+            "The flake is called corp/app already: nothing was changed.",
+        ),
+        (
+            "org rename acme corp",
+            0,
+            "The organisation is called corp already: nothing was changed.",
+        ),
+        (
+            "org rename corp Corp",
+            0,
+            "Renamed the organisation corp to Corp.\n",
+        ),
+        (
+            "user rename ALICE alice.jones",
+            0,
+            "The account is called alice.jones already: nothing was changed.",
+        ),
+        (
+            "service-account rename corp/fleet corp/machines",
+            0,
+            "The service account is called machines already: nothing was changed.",
+        ),
+        (
+            "flake rename corp/app acme/web",
+            0,
+            "Renamed the flake Corp/app to Corp/web. The name Corp/app keeps working.",
+        ),
+        (
+            "flake rename corp/web other/web",
+            2,
+            "a flake stays in its organisation: corp/web cannot become other/web",
+        ),
+        (
+            "service-account rename corp/fleet nowhere/x",
+            2,
+            "a service account stays in its organisation: corp/fleet cannot become nowhere/x",
+        ),
+    ] {
+        let said = run(command, code).stderr;
+        assert!(said.contains(told), "{command}: {said}");
+    }
+}
+
+#[test]
+fn a_name_that_leads_somewhere_is_freed_only_by_who_says_so() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let run = |command: &str, code: i32| {
+        let words: Vec<&str> = command.split(' ').collect();
+        world.fh(&words).code(code)
+    };
+    for command in [
+        "org create acme",
+        "org rename acme corp",
+        "user create alice",
+        "user rename alice alice.jones",
+        "org create gone",
+        "org delete gone --yes",
+    ] {
+        run(command, 0);
+    }
+    for (command, leads_to, parts) in [
+        (
+            "org free-name acme",
+            "corp",
+            [
+                "acme is a former name of the organisation corp, and leads to it",
+                "nix.conf names /cache/acme",
+                "decide what such machines install",
+            ],
+        ),
+        (
+            "user free-name ALICE",
+            "alice.jones",
+            [
+                "ALICE is a former name of the account alice.jones, and leads to it",
+                "commands and files that name ALICE fail",
+                "what they grant to ALICE is theirs",
+            ],
+        ),
+    ] {
+        let refused = run(command, 2).stderr;
+        for part in parts.iter().chain(&["--yes"]) {
+            assert!(refused.contains(part), "{command}: {refused}");
+        }
+        let words: Vec<&str> = command.split(' ').collect();
+        let mut session = on_a_terminal(&world, &words);
+        session.expect("and leads to it").unwrap();
+        session.expect("[y/N]").unwrap();
+        session.send("n\r").unwrap();
+        assert!(rest(&mut session).contains("Nothing was changed."));
+        let noun = words[0];
+        let listed = run(&format!("{noun} free-name"), 0).stdout;
+        assert!(listed.contains(&format!(",{leads_to}\n")), "{listed}");
+        let freed = run(&format!("{command} --yes"), 0).stderr;
+        let told = format!("can be used again. It no longer leads to {leads_to}.");
+        assert!(freed.contains(&told), "{command}: {freed}");
+    }
+    run("org show acme", 1);
+    // A name that leads nowhere is given as before.
+    let freed = run("org free-name gone", 0).stderr;
+    assert_eq!(freed, "The name gone can be used again.\n");
 }

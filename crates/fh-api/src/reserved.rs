@@ -14,6 +14,9 @@ pub struct ReservedName {
     pub kind: NameKind,
     /// The name, in the case in which it was made.
     pub name: Name,
+    /// What it leads to, by its present name, where that was renamed; none where what had it was deleted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub leads_to: Option<Name>,
     /// When it became reserved.
     #[serde(with = "time::serde::rfc3339")]
     pub reserved_at: OffsetDateTime,

@@ -5,7 +5,6 @@ use fh_api::{ErrorCode, ForgeRoot, Name, RootInfo};
 use serde_json::json;
 
 use super::super::is_there;
-use super::not_found;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, Tone, column, human};
@@ -68,10 +67,10 @@ fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandErr
             client.own_root(org, root).await
         })
         .map_err(|error| {
-            not_found(error.hint_for(
+            error.hint_for(
                 ErrorCode::Conflict,
                 "`fh org own --list` shows who owns what.",
-            ))
+            )
         })?;
     context.output.done(&owned, |owned| {
         if owned.confirmed_at.is_some() {
@@ -87,15 +86,13 @@ fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandErr
 
 fn remove(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let was_there = context
-        .change(format_args!("cannot give up {root}"), async {
-            let was_there = is_there(client.roots(org).await, |list| {
-                list.roots.iter().any(|owned| owned.root == *root)
-            })?;
-            client.remove_root(org, root).await?;
-            Ok(was_there)
-        })
-        .map_err(not_found)?;
+    let was_there = context.change(format_args!("cannot give up {root}"), async {
+        let was_there = is_there(client.roots(org).await, |list| {
+            list.roots.iter().any(|owned| owned.root == *root)
+        })?;
+        client.remove_root(org, root).await?;
+        Ok(was_there)
+    })?;
     context.output.done(
         &json!({ "org": org, "root": root, "removed": was_there }),
         |_| {
@@ -110,21 +107,19 @@ fn remove(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), Command
 
 fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let found = context
-        .ask("cannot list the roots", async {
-            if let Some(org) = org {
-                return Ok(client.roots(org).await?.roots);
+    let found = context.ask("cannot list the roots", async {
+        if let Some(org) = org {
+            return Ok(client.roots(org).await?.roots);
+        }
+        let is_administrator = client.whoami().await?.server_admin;
+        let mut all = Vec::new();
+        for org in client.organizations().await?.orgs {
+            if is_administrator || org.role >= Some(fh_api::OrganizationRole::Admin) {
+                all.extend(client.roots(&org.name).await?.roots);
             }
-            let is_administrator = client.whoami().await?.server_admin;
-            let mut all = Vec::new();
-            for org in client.organizations().await?.orgs {
-                if is_administrator || org.role >= Some(fh_api::OrganizationRole::Admin) {
-                    all.extend(client.roots(&org.name).await?.roots);
-                }
-            }
-            Ok(all)
-        })
-        .map_err(not_found)?;
+        }
+        Ok(all)
+    })?;
     context.output.list(&columns(), &found)?;
     context.output.when_empty(
         &found,

@@ -256,7 +256,7 @@ fn ask(
             let hint = format!(
                 "You need to be an owner or an admin of {org}, with a token that reaches all of it: `fh org show {org}`"
             );
-            super::org::not_found(error).hint_for(ErrorCode::Forbidden, hint)
+            error.hint_for(ErrorCode::Forbidden, hint)
         })?;
     match &present.renamed {
         Some(name) => Err(apply::renamed(org.as_str(), name.as_str())),

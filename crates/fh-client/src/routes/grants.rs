@@ -15,6 +15,11 @@ impl Client {
         self.get(&grants_path(on)?).await
     }
 
+    /// What was granted to one there, also by a former name.
+    pub async fn grant(&self, on: &FlakePattern, subject: &Subject) -> Result<GrantInfo> {
+        self.get(&format!("{}/{subject}", grants_path(on)?)).await
+    }
+
     /// Gives somebody this role, whatever it was before.
     pub async fn set_grant(
         &self,

@@ -52,6 +52,11 @@ impl Client {
         self.get(&format!("/orgs/{org}/members")).await
     }
 
+    /// One member, also by a former name.
+    pub async fn member(&self, org: &Name, user: &Name) -> Result<MemberInfo> {
+        self.get(&format!("/orgs/{org}/members/{user}")).await
+    }
+
     /// Invites somebody to be a member, or changes what a member is.
     pub async fn set_member(
         &self,
@@ -90,6 +95,17 @@ impl Client {
         self.delete(&format!("/orgs/{org}/teams/{team}")).await
     }
 
+    /// One member of a team, also by a former name.
+    pub async fn team_member(
+        &self,
+        org: &Name,
+        team: &Name,
+        user: &Name,
+    ) -> Result<TeamMemberInfo> {
+        self.get(&format!("/orgs/{org}/teams/{team}/members/{user}"))
+            .await
+    }
+
     /// Puts a member of the organisation into a team.
     pub async fn add_team_member(
         &self,
@@ -110,6 +126,12 @@ impl Client {
     /// An organisation's service accounts.
     pub async fn service_accounts(&self, org: &Name) -> Result<UserList> {
         self.get(&format!("/orgs/{org}/service-accounts")).await
+    }
+
+    /// One service account of an organisation, also by a former name.
+    pub async fn service_account(&self, org: &Name, user: &Name) -> Result<UserInfo> {
+        self.get(&format!("/orgs/{org}/service-accounts/{user}"))
+            .await
     }
 
     /// Makes a service account of an organisation.

@@ -43,8 +43,17 @@ type StandingCell = Arc<OnceCell<Standing>>;
 
 type WorkloadCell = Arc<OnceCell<Arc<Principal>>>;
 
-/// What tells the principals of identities apart: SHA-256 of the identity, generation, address.
-type WorkloadKey = ([u8; 32], u64, Address);
+/// Of which state a copy of a principal has to be at least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+struct State {
+    /// The generation of access.
+    generation: u64,
+    /// How often something was renamed: see [`Access::principal_and_names`].
+    renames: u64,
+}
+
+/// What tells the principals of identities apart: SHA-256 of the identity, state, address.
+type WorkloadKey = ([u8; 32], State, Address);
 
 /// What an address says of the organisation that an identity acts for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -74,8 +83,8 @@ pub(crate) struct Access {
     limiter: Arc<Limiter>,
     /// By SHA-256 of the token without prefix: the token itself is not kept.
     verified: Cache<[u8; 32], Arc<Claims>>,
-    /// By token and generation. A cell lets many requests at once wait for one reading.
-    standings: Cache<(Uuid, u64), StandingCell>,
+    /// By token and state. A cell lets many requests at once wait for one reading.
+    standings: Cache<(Uuid, State), StandingCell>,
     /// The last generation of access that something was remembered of.
     remembered: AtomicU64,
     workloads: Arc<Workloads>,
@@ -95,7 +104,7 @@ impl Access {
         limiter: Arc<Limiter>,
         workloads: Arc<Workloads>,
     ) -> Self {
-        let weigh = |_: &(Uuid, u64), cell: &StandingCell| match cell.get() {
+        let weigh = |_: &(Uuid, State), cell: &StandingCell| match cell.get() {
             Some(Standing::Good(principal)) => principal.weight(),
             Some(Standing::Refused(_)) | None => 1,
         };
@@ -160,7 +169,9 @@ impl Access {
             return self.anonymous(source).await;
         };
         let now = clock::now();
-        let principal = self.principal(&token, organization, now, source).await?;
+        let (principal, directory) = self
+            .principal_and_names(&token, organization, now, source)
+            .await?;
         if principal.expires_at <= Timestamp::from(now) {
             let at = principal.expires_at;
             return Err(ApiError::Unauthorized(format!("the token expired at {at}")));
@@ -185,12 +196,36 @@ impl Access {
         {
             self.policies_last_used.note(*policy);
         }
-        Ok(Caller::new(
-            generation,
-            self.directory().await?,
-            Some(principal),
-            source,
-        ))
+        Ok(Caller::new(generation, directory, Some(principal), source))
+    }
+
+    /// Whose token it is, and the names of the same state.
+    ///
+    /// Tokens and policies name flakes by text, which a rename writes anew. It moves the generation on after its commit; in
+    /// between a copy of before may meet one of after, and the token would reach nothing, under no name. So whichever
+    /// is older is read again.
+    async fn principal_and_names(
+        &self,
+        token: &str,
+        organization: Option<&str>,
+        now: OffsetDateTime,
+        source: Source,
+    ) -> Result<(Arc<Principal>, Arc<Directory>), ApiError> {
+        let mut renames = 0;
+        loop {
+            let state = State {
+                generation: self.generation(),
+                renames,
+            };
+            let principal = self.principal(token, organization, now, source, state);
+            let principal = principal.await?;
+            let directory = self.directory_since(principal.renames).await?;
+            // The principal is of the older state: each further turn is for one more rename.
+            renames = directory.renames();
+            if renames == principal.renames {
+                return Ok((principal, directory));
+            }
+        }
     }
 
     /// The present generation of access. With a new one, what was remembered of the former ones goes at once: it
@@ -236,15 +271,15 @@ impl Access {
         organization: Option<&str>,
         now: OffsetDateTime,
         source: Source,
+        state: State,
     ) -> Result<Arc<Principal>, ApiError> {
         let refused = |error: TokenError| ApiError::Unauthorized(error.to_string());
         let digest: [u8; 32] = Sha256::digest(strip_prefix(token).as_bytes()).into();
         if let Some(claims) = self.verified.get(&digest) {
             claims.check_time(now).map_err(refused)?;
-            return self.holder(&claims).await;
+            return self.holder(&claims, state).await;
         }
-        let generation = self.generation();
-        let key = (digest, generation, self.address(organization).await?);
+        let key = (digest, state, self.address(organization).await?);
         let cell = self.admitted.get(&key);
         if let Some(principal) = cell.as_ref().and_then(|cell| cell.get()) {
             return Ok(Arc::clone(principal));
@@ -254,7 +289,7 @@ impl Access {
             Ok(claims) => {
                 let claims = Arc::new(claims);
                 self.verified.insert(digest, Arc::clone(&claims));
-                return self.holder(&claims).await;
+                return self.holder(&claims, state).await;
             }
             Err(error) => error,
         };
@@ -295,8 +330,8 @@ impl Access {
     }
 
     /// Who holds a token that was verified.
-    async fn holder(&self, claims: &Claims) -> Result<Arc<Principal>, ApiError> {
-        match self.standing(claims).await? {
+    async fn holder(&self, claims: &Claims, state: State) -> Result<Arc<Principal>, ApiError> {
+        match self.standing(claims, state).await? {
             Standing::Good(principal) => Ok(principal),
             Standing::Refused(sentence) => Err(ApiError::Unauthorized(sentence)),
         }
@@ -323,9 +358,8 @@ impl Access {
         Ok(principal)
     }
 
-    async fn standing(&self, claims: &Claims) -> Result<Standing, DatabaseError> {
-        let generation = self.generation();
-        let key = (claims.jti, generation);
+    async fn standing(&self, claims: &Claims, state: State) -> Result<Standing, DatabaseError> {
+        let key = (claims.jti, state);
         let cell = self.standings.get_with(key, StandingCell::default);
         if let Some(standing) = cell.get() {
             return Ok(standing.clone());
@@ -344,11 +378,16 @@ impl Access {
     }
 
     async fn directory(&self) -> Result<Arc<Directory>, DatabaseError> {
-        if let Some(directory) = self.current_directory() {
+        self.directory_since(0).await
+    }
+
+    /// The names as they are now, of after at least so many renames.
+    async fn directory_since(&self, renames: u64) -> Result<Arc<Directory>, DatabaseError> {
+        if let Some(directory) = self.current_directory(renames) {
             return Ok(directory);
         }
         let _one_at_a_time = self.directory_loading.lock().await;
-        if let Some(directory) = self.current_directory() {
+        if let Some(directory) = self.current_directory(renames) {
             return Ok(directory);
         }
         let generation = self.database.generation().directory;
@@ -376,13 +415,15 @@ impl Access {
         kept.is_none_or(|kept| kept.find_organization(name).is_some())
     }
 
-    fn current_directory(&self) -> Option<Arc<Directory>> {
+    fn current_directory(&self, renames: u64) -> Option<Arc<Directory>> {
         let generation = self.database.generation().directory;
         self.directory
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .as_ref()
-            .filter(|directory| directory.generation() == generation)
+            .filter(|directory| {
+                directory.generation() == generation && directory.renames() >= renames
+            })
             .map(Arc::clone)
     }
 }

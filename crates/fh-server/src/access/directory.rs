@@ -56,6 +56,8 @@ pub(crate) struct OrganizationEntry {
 pub(crate) struct Directory {
     /// Of which state this is a copy.
     generation: u64,
+    /// How often something was renamed before.
+    renames: u64,
     flakes: HashMap<i64, FlakeEntry>,
     /// By folded name; the flakes by `org/project`.
     flake_ids: HashMap<String, i64>,
@@ -97,6 +99,7 @@ impl Directory {
         let mut directory = Self {
             generation,
             anybody_trusts_keys: by_id.values().any(|organization| organization.trusts_keys),
+            renames: renames::count(connection)?,
             former_organizations: renames::former_organizations(connection)?,
             former_flakes: renames::former_flakes(connection)?,
             ..Self::default()
@@ -150,6 +153,11 @@ impl Directory {
     /// Of which state this is a copy.
     pub(super) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// How often something was renamed before: what names something as text is understood by the copy of that state.
+    pub(super) fn renames(&self) -> u64 {
+        self.renames
     }
 
     /// The flake of that internal id.

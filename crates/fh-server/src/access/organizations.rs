@@ -172,6 +172,11 @@ impl Caller {
         Ok(self.reference(entry))
     }
 
+    /// Whether the caller may know which organisation has or had a name: they may look at it, or read something there.
+    pub(crate) fn knows_organization(&self, name: &str) -> bool {
+        self.organization_to_show(name).is_ok() || self.organization_to_read(name).is_ok()
+    }
+
     /// An organisation as the caller knows it, whoever that is.
     pub(super) fn reference(&self, entry: &OrganizationEntry) -> OrganizationRef {
         let principal = self.principal.as_ref();
@@ -182,12 +187,12 @@ impl Caller {
         }
     }
 
-    /// An organisation whose signing keys the caller may rotate: its owners may, and server
+    /// An organisation whose signing keys the caller may rotate, or which they may rename: its owners may, and server
     /// administrators.
     ///
     /// # Errors
     /// As [`Self::organization_to_administer`], and 403 for who is neither.
-    pub(crate) fn organization_to_sign_for(&self, name: &str) -> Result<OrganizationRef, ApiError> {
+    pub(crate) fn organization_of_owner(&self, name: &str) -> Result<OrganizationRef, ApiError> {
         if let Ok(principal) = self.server_administrator()
             && let Some(entry) = self.directory.find_organization(name)
         {

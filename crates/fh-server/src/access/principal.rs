@@ -33,8 +33,10 @@ pub(crate) struct Principal {
     /// Whether it is a builder of its organisation: a workload, by its own identity or the token that was
     /// exchanged for it, never by a token that was minted.
     pub(crate) builder: bool,
-    /// How far the token narrows.
+    /// How far the token narrows, by names of flakes.
     pub(crate) scope: TokenScope,
+    /// How often something was renamed before these names were read.
+    pub(super) renames: u64,
     /// When the token ends.
     pub(crate) expires_at: Timestamp,
     /// What the account holds, not narrowed.
@@ -91,8 +93,13 @@ pub(super) fn next_serial() -> u64 {
 impl Principal {
     /// Whether the account has or had this name, in whatever case.
     pub(crate) fn is_called(&self, name: &str) -> bool {
-        let mut names = std::iter::once(&self.name).chain(&self.former_names);
-        names.any(|own| own.as_str().eq_ignore_ascii_case(name))
+        self.names()
+            .any(|own| own.as_str().eq_ignore_ascii_case(name))
+    }
+
+    /// What the account is called, then what it was called before.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Name> {
+        std::iter::once(&self.name).chain(&self.former_names)
     }
 
     /// Whether the token reaches a flake at all.
@@ -118,6 +125,7 @@ impl Principal {
             workload: Some(WorkloadFacts::of(identity, admission)),
             builder: admission.is_builder(),
             scope: admission.scope(false),
+            renames: admission.renames(),
             expires_at,
             holdings: admission.holdings(),
             serial: next_serial(),
@@ -208,6 +216,7 @@ pub(super) fn load(
         workload,
         builder,
         scope: token.scope,
+        renames: renames::count(connection)?,
         expires_at: token.expires_at,
         holdings,
         serial: next_serial(),

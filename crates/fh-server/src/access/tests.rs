@@ -1,11 +1,14 @@
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fh_api::{Permission, Role};
+use fh_auth::FlakeFacts;
 use http::HeaderMap;
+use serde_json::json;
 
 use super::*;
-use crate::database::Decided;
+use crate::database::{Decided, flakes, organizations, renames};
 use crate::testing::TestServer;
 
 async fn caller(server: &TestServer, token: &str) -> Caller {
@@ -387,5 +390,109 @@ async fn what_another_server_writes_counts_for_who_asks_next() {
         });
         assert!(written.await.unwrap() > 0, "{change}");
         assert_eq!(asked().await, status, "{change}");
+    }
+}
+
+/// Between the commit of a rename and its being told: what is readable before and after is so in between.
+#[tokio::test]
+async fn while_something_is_renamed_a_narrowed_token_reads_what_it_read() {
+    let former = "/api/v1/flakes/acme/app";
+    let names = [
+        former,
+        "/api/v1/flakes/corp/app",
+        "/cache/corp/app/nix-cache-info",
+    ];
+    for renames_the_flake in [false, true] {
+        for names_are_told in [false, true] {
+            let server = TestServer::start().await;
+            let ann = server.user("ann").await;
+            server.organization("acme", &ann).await;
+            server.flake("acme/app", "private", &ann).await;
+            let to = |name: &str| json!({ "name": name });
+            // Both names lead there, before and after.
+            for (path, name) in [("orgs/acme", "corp"), ("flakes/corp/app", "shop")] {
+                let path = format!("/api/v1/{path}/rename");
+                server.post(&path, &ann, to(name)).await.expect(200);
+            }
+            let scopes: [&[&str]; 4] = [&["corp/*"], &["corp/shop"], &["x/y", "acme/app"], &["*"]];
+            let mut tokens = Vec::new();
+            for scope in scopes {
+                // Of one there is a copy before, of the other none.
+                let known = server.narrow(&ann, &["pull"], scope).await;
+                server.get(former, &known).await.expect(200);
+                tokens.extend([known, server.narrow(&ann, &["pull"], scope).await]);
+            }
+            server.get(former, &ann).await.expect(200);
+            let id = server.flake_id("corp/shop").await;
+            let changed = server
+                .state
+                .database()
+                .change_untold(names_are_told, move |change| {
+                    let [acme, corp, app] =
+                        ["acme", "corp", "app"].map(|name| name.parse().unwrap());
+                    let organization = organizations::find(change, &corp)?.unwrap();
+                    if !renames_the_flake {
+                        return renames::organization(change, organization.id, &corp, &acme);
+                    }
+                    let flake = flakes::get(change, id)?.unwrap();
+                    let facts = FlakeFacts {
+                        id,
+                        organization: organization.id,
+                        visibility: flake.visibility,
+                    };
+                    renames::flake(change, facts, &flake.name, &app)
+                });
+            changed.await.unwrap();
+            for (number, token) in tokens.iter().enumerate() {
+                for path in names {
+                    let answer = server.get(path, token).await;
+                    let what = (renames_the_flake, names_are_told, number, path);
+                    assert_eq!(answer.status, 200, "{what:?}");
+                }
+            }
+        }
+    }
+}
+
+/// The same by requests alone, while renames go to and fro.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_name_that_goes_to_and_fro_always_leads_there() {
+    let server = Arc::new(TestServer::start().await);
+    let ann = server.user("ann").await;
+    server.organization("acme", &ann).await;
+    server.flake("acme/app", "private", &ann).await;
+    let rename = async |path: &str, name: &str| {
+        let path = format!("/api/v1/{path}/rename");
+        let body = json!({ "name": name });
+        server.post(&path, &ann, body).await.expect(200);
+    };
+    rename("orgs/acme", "corp").await;
+    rename("flakes/corp/app", "shop").await;
+    let done = Arc::new(AtomicBool::new(false));
+    let readers = ["acme/*", "acme/app"].map(|scope| {
+        let (server, ann, done) = (Arc::clone(&server), ann.clone(), Arc::clone(&done));
+        tokio::spawn(async move {
+            let mut read = 0;
+            // One account may have 1 000 tokens.
+            while read == 0 || (!done.load(Ordering::SeqCst) && read < 1600) {
+                // Of a new token there is no copy yet.
+                let token = server.narrow(&ann, &["pull"], &[scope]).await;
+                for name in ["acme/app", "corp/shop", "acme/shop", "corp/app"] {
+                    let path = format!("/api/v1/flakes/{name}");
+                    server.get(&path, &token).await.expect(200);
+                    read += 1;
+                }
+            }
+        })
+    });
+    for _ in 0..15 {
+        rename("orgs/acme", "acme").await;
+        rename("flakes/acme/app", "app").await;
+        rename("orgs/acme", "corp").await;
+        rename("flakes/acme/app", "shop").await;
+    }
+    done.store(true, Ordering::SeqCst);
+    for reader in readers {
+        reader.await.unwrap();
     }
 }

@@ -5,7 +5,9 @@
 //!   directory, are where names become ids, and all of them know former names;
 //! - whatever stores a name as text (scopes of tokens, flakes of trust policies, follows) is written anew in the same
 //!   transaction, so that no stored text is left to name whoever gets a name that was freed; but that nobody learns of
-//!   what a private flake is called now who may not see it. The audit log says what was called how at the time.
+//!   what a private flake is called now who may not see it. The audit log says what was called how at the time;
+//! - each such transaction counts ([`count`]): what was read of names, and of text that names something, belongs together
+//!   where it is of one count.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap};
@@ -14,8 +16,8 @@ use fh_api::{FlakeName, FlakePattern, Name, NameKind, Visibility};
 use fh_auth::{FlakeFacts, Renaming};
 use rusqlite::{Connection, params};
 
-use super::values::{all, execute, first, now, parsed, words};
-use super::{AccessChange, DatabaseError, contests};
+use super::values::{all, execute, first, now, parse, parsed, words};
+use super::{AccessChange, DatabaseError, contests, settings};
 
 /// Gives an organisation another name.
 pub(crate) fn organization(
@@ -35,6 +37,7 @@ pub(crate) fn organization(
     )?;
     let sql = "UPDATE organization SET name = ?2, folded = ?3 WHERE id = ?1";
     execute(change, sql, params![id, to.as_str(), to.folded()])?;
+    count_one_more(change)?;
     let renaming = Renaming::Organization {
         from: from.clone(),
         to: to.clone(),
@@ -74,6 +77,7 @@ pub(crate) fn flake(
     }
     let sql = "UPDATE flake SET name = ?2, folded = ?3 WHERE id = ?1";
     execute(change, sql, params![id, to.as_str(), to.folded()])?;
+    count_one_more(change)?;
     if flake.visibility != Visibility::Private {
         // Whoever follows the new name already, of nothing, follows it once.
         let keys = params![organization_id, from.project.folded(), to.folded()];
@@ -88,6 +92,17 @@ pub(crate) fn flake(
         to: to.clone(),
     };
     write_anew(change, &renaming, &from.org, Some(flake))
+}
+
+/// How often an organisation or a flake was renamed: which state of the names somebody reads.
+pub(crate) fn count(connection: &Connection) -> Result<u64, DatabaseError> {
+    let count = settings::get(connection, settings::RENAMES)?;
+    count.map_or(Ok(0), |count| parse(&count, "count of renames"))
+}
+
+fn count_one_more(change: &AccessChange<'_>) -> Result<(), DatabaseError> {
+    let count = count(change)? + 1;
+    settings::set(change, settings::RENAMES, &count.to_string())
 }
 
 /// Lets a former name lead to what had it. A name that is taken back is a former one no more.

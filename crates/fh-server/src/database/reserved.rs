@@ -4,7 +4,7 @@
 use fh_api::{Name, NameKind, ReservedName};
 use rusqlite::{Connection, params};
 
-use super::values::{all, execute, first, now, parsed};
+use super::values::{all, execute, first, now, parse, parsed};
 use super::{AccessChange, DatabaseError, Timestamp};
 
 /// Reserves the names that a query of an internal id answers, in its column `name`.
@@ -54,11 +54,15 @@ pub(crate) fn free(
 
 /// The reserved names, those of organisations first, each kind sorted by name.
 pub(crate) fn list(connection: &Connection) -> Result<Vec<ReservedName>, DatabaseError> {
-    let sql = "SELECT kind, name, reserved_at FROM reserved_name ORDER BY kind DESC, folded";
+    let sql = "SELECT r.kind, r.name, r.reserved_at, COALESCE(o.name, a.name) AS leads_to FROM reserved_name r \
+               LEFT JOIN organization o ON o.id = r.organization_id \
+               LEFT JOIN account a ON a.id = r.account_id ORDER BY r.kind DESC, r.folded";
     all(connection, sql, [], |row| {
+        let leads_to: Option<String> = row.get("leads_to")?;
         Ok(ReservedName {
             kind: parsed(row, "kind", "kind of name")?,
             name: parsed(row, "name", "name")?,
+            leads_to: leads_to.map(|name| parse(&name, "name")).transpose()?,
             reserved_at: row.get::<_, Timestamp>("reserved_at")?.to_date_time(),
         })
     })

@@ -11,6 +11,9 @@ pub(crate) const SERVER_ID: &str = "server_id";
 /// The public id of the organisation that was made first, whether it is there still or not.
 pub(crate) const FIRST_ORGANIZATION: &str = "first_organization";
 
+/// How often an organisation or a flake was renamed.
+pub(crate) const RENAMES: &str = "renames";
+
 /// The id of the administrator's token that is about to be written to `admin.token`.
 pub(crate) const PENDING_ADMIN_TOKEN: &str = "pending_admin_token";
 

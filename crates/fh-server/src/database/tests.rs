@@ -9,6 +9,32 @@ use tempfile::TempDir;
 use super::*;
 use crate::database::Decided;
 
+impl Database {
+    /// Changes access as [`Database::change_access`], up to where others read it already and nobody was told, or was told
+    /// of the names alone.
+    pub(crate) async fn change_untold<T: Send + 'static>(
+        &self,
+        names_are_told: bool,
+        f: impl FnOnce(&AccessChange<'_>) -> Result<T, DatabaseError> + Send + 'static,
+    ) -> Result<T, DatabaseError> {
+        let shared = Arc::clone(&self.shared);
+        let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
+        let changed = tokio::task::spawn_blocking(move || {
+            let change = AccessChange {
+                transaction: begin(&mut writer)?,
+                directory: Cell::new(false),
+            };
+            let value = f(&change)?;
+            commit(change.transaction)?;
+            if names_are_told {
+                shared.directory.fetch_add(1, Ordering::SeqCst);
+            }
+            Ok(value)
+        });
+        changed.await.unwrap()
+    }
+}
+
 fn open() -> (TempDir, Database) {
     let directory = TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();

@@ -314,11 +314,14 @@ pub(crate) fn insert(
     Ok(id)
 }
 
+/// What the names of the accounts of policies begin with, and no other's.
+pub(crate) const ACCOUNT_PREFIX: &str = "trust-";
+
 /// A name that nobody has: of chance alone, the end of a UUID of version 7.
 fn account_name() -> Result<Name, DatabaseError> {
     let id = new_id().simple().to_string();
     let tail = id.get(20..).unwrap_or(&id);
-    format!("trust-{tail}")
+    format!("{ACCOUNT_PREFIX}{tail}")
         .parse()
         .map_err(|error: fh_api::InvalidName| DatabaseError::Invalid {
             what: "account name",

@@ -20,6 +20,11 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("GET", "/flakes/{org}/{project}/access", "access.list"),
     ("GET", "/flakes/{org}/{project}/grants", "grant.list"),
     (
+        "GET",
+        "/flakes/{org}/{project}/grants/{subject}",
+        "grant.show",
+    ),
+    (
         "PUT",
         "/flakes/{org}/{project}/grants/{subject}",
         "grant.set",
@@ -66,11 +71,13 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("DELETE", "/orgs/{org}", "organization.delete"),
     ("GET", "/orgs/{org}/access", "access.list"),
     ("GET", "/orgs/{org}/grants", "grant.list"),
+    ("GET", "/orgs/{org}/grants/{subject}", "grant.show"),
     ("PUT", "/orgs/{org}/grants/{subject}", "grant.set"),
     ("DELETE", "/orgs/{org}/grants/{subject}", "grant.remove"),
     ("GET", "/orgs/{org}/keys", "key.list"),
     ("POST", "/orgs/{org}/keys/rotate", "key.rotate"),
     ("GET", "/orgs/{org}/members", "member.list"),
+    ("GET", "/orgs/{org}/members/{user}", "member.show"),
     ("PUT", "/orgs/{org}/members/{user}", "member.set"),
     ("DELETE", "/orgs/{org}/members/{user}", "member.remove"),
     ("POST", "/orgs/{org}/rename", "organization.rename"),
@@ -88,6 +95,11 @@ const ACTIONS: &[(&str, &str, &str)] = &[
         "service-account.create",
     ),
     (
+        "GET",
+        "/orgs/{org}/service-accounts/{user}",
+        "service-account.show",
+    ),
+    (
         "DELETE",
         "/orgs/{org}/service-accounts/{user}",
         "service-account.remove",
@@ -101,6 +113,11 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("POST", "/orgs/{org}/teams", "team.create"),
     ("GET", "/orgs/{org}/teams/{team}", "team.show"),
     ("DELETE", "/orgs/{org}/teams/{team}", "team.delete"),
+    (
+        "GET",
+        "/orgs/{org}/teams/{team}/members/{user}",
+        "team.show",
+    ),
     ("PUT", "/orgs/{org}/teams/{team}/members/{user}", "team.add"),
     (
         "DELETE",

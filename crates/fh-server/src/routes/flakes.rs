@@ -107,6 +107,7 @@ pub(crate) async fn create(
     let wanted: CreateFlake = json_body(request, state.settings().limits.json_size).await?;
     let description = line("description", wanted.description)?;
     let organization_id = caller.organization_to_manage(wanted.flake.org.as_str())?;
+    let asked = wanted.flake.project.clone();
     let name = caller.present_flake(wanted.flake);
     caller.require_reach(&FlakePattern::Flake(name.clone()))?;
     if wanted.visibility == Visibility::Public && !caller.belongs_to(organization_id) {
@@ -122,6 +123,9 @@ pub(crate) async fn create(
                     return Ok((StatusCode::OK, there));
                 }
                 let mut sentence = format!("the flake {name} exists already");
+                if there.name.project.folded() != asked.folded() {
+                    sentence = format!("{sentence}, and had the name {asked} before");
+                }
                 if wanted.exist_ok {
                     // Who asks for a private one must not be told that all is well with a public one.
                     sentence = format!("{sentence}, and is {}", there.visibility);

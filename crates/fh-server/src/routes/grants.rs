@@ -41,6 +41,12 @@ pub(super) fn routes() -> Vec<Route> {
             list,
         )
         .answers::<GrantList>(200),
+        get(
+            ON_FLAKE,
+            "What was granted to one on a flake, for its administrators",
+            show,
+        )
+        .answers::<GrantInfo>(200),
         put(
             ON_FLAKE,
             "Grant a role on a flake, in place of any previous one",
@@ -58,6 +64,12 @@ pub(super) fn routes() -> Vec<Route> {
             list_of_organization,
         )
         .answers::<GrantList>(200),
+        get(
+            ON_ORG,
+            "What was granted to one on every flake of an organisation, for its administrators",
+            show_on_organization,
+        )
+        .answers::<GrantInfo>(200),
         put(
             ON_ORG,
             "Grant a role on every flake of an organisation, in place of any previous one",
@@ -84,6 +96,16 @@ pub(crate) async fn list(
 ) -> Result<Json<GrantList>, ApiError> {
     let target = flake(&caller, &path.org, &path.project)?;
     list_on(&state, &caller, target).await
+}
+
+/// `GET /api/v1/flakes/{org}/{project}/grants/{subject}`: as in the list, also by a former name.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: FlakeGrantPath,
+) -> Result<Json<GrantInfo>, ApiError> {
+    let target = flake(&caller, &path.org, &path.project)?;
+    show_on(&state, &caller, target, path.subject).await
 }
 
 /// `PUT /api/v1/flakes/{org}/{project}/grants/{subject}`: sets the role, whatever it was.
@@ -135,6 +157,16 @@ pub(crate) async fn list_of_organization(
 ) -> Result<Json<GrantList>, ApiError> {
     let organization = caller.organization_to_administer(&path.org)?;
     list_on(&state, &caller, whole(&organization)).await
+}
+
+/// `GET /api/v1/orgs/{org}/grants/{subject}`: as in the list, also by a former name.
+pub(crate) async fn show_on_organization(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationGrantPath,
+) -> Result<Json<GrantInfo>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    show_on(&state, &caller, whole(&organization), path.subject).await
 }
 
 /// `PUT /api/v1/orgs/{org}/grants/{subject}`: sets the role, whatever it was.
@@ -303,6 +335,32 @@ async fn list_on(
         .await?;
     let grants = found.iter().map(|grant| grant.info(&name)).collect();
     Ok(Json(GrantList { grants }))
+}
+
+/// One of the list. Of a subject that is not there no more is told than of one that was granted nothing.
+async fn show_on(
+    state: &AppState,
+    caller: &Caller,
+    target: Target,
+    subject: String,
+) -> Result<Json<GrantInfo>, ApiError> {
+    let name = target.name.clone();
+    let hides_members = !Standing::of(caller, &target).knows_members;
+    let found = state.database().read(move |connection| {
+        let find = || {
+            let found = find_subject(connection, target.organization_id, &subject);
+            let (subject, _) = found.map_err(|error| match error {
+                ApiError::InvalidContent(_) => ApiError::NotFound,
+                error => error,
+            })?;
+            let mut grants = grants::list(connection, &target, hides_members)?.into_iter();
+            let grant = grants.find(|grant| grant.subject == subject);
+            grant.ok_or(ApiError::NotFound)
+        };
+        Ok(find())
+    });
+    let grant = found.await??;
+    Ok(Json(grant.info(&name)))
 }
 
 async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<GrantInfo>, ApiError> {

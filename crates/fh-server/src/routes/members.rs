@@ -38,6 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
             list,
         )
         .answers::<MemberList>(200),
+        get(MEMBER, "One member, for members", show).answers::<MemberInfo>(200),
         put(
             MEMBER,
             "Invite somebody as a member, or change a member's role",
@@ -77,6 +78,31 @@ pub(crate) async fn list(
         .await?;
     let members = found.iter().map(Member::info).collect();
     Ok(Json(MemberList { members }))
+}
+
+/// `GET /api/v1/orgs/{org}/members/{user}`: as in the list, also by a former name.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: MemberPath,
+) -> Result<Json<MemberInfo>, ApiError> {
+    let organization = caller.organization_of_member(&path.org)?;
+    let administers = caller.organization_to_administer(&path.org).is_ok();
+    let found = state.database().read(move |connection| {
+        let find = || {
+            let account = named::known_account(connection, &path.user)?;
+            let member = match members::get(connection, organization.id, account.id)? {
+                None if administers => {
+                    members::get_invited(connection, organization.id, account.id)?
+                }
+                member => member,
+            };
+            member.ok_or(ApiError::NotFound)
+        };
+        Ok(find())
+    });
+    let member = found.await??;
+    Ok(Json(member.info()))
 }
 
 /// `PUT /api/v1/orgs/{org}/members/{user}`: changes what a member is, or invites somebody to be one.

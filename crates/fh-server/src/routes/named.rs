@@ -21,6 +21,15 @@ pub(super) fn account(connection: &Connection, name: &str) -> Result<Account, Ap
     accounts::find_named(connection, &name)?.ok_or_else(unknown)
 }
 
+/// The same, for who is told no more of one that is not there than of one that does not belong there.
+///
+/// # Errors
+/// 404 where there is none.
+pub(super) fn known_account(connection: &Connection, name: &str) -> Result<Account, ApiError> {
+    let name: Name = name.parse().map_err(|_| ApiError::NotFound)?;
+    accounts::find_named(connection, &name)?.ok_or(ApiError::NotFound)
+}
+
 /// The team that an address names, for who may see the organisation's teams.
 ///
 /// # Errors

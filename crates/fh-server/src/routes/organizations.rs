@@ -129,6 +129,7 @@ pub(crate) async fn create(
         }
     };
     let for_another = named_owner.is_some();
+    let is_known = caller.knows_organization(wanted.name.as_str());
     let signer = state.clone();
     let (status, organization) = state
         .database()
@@ -144,6 +145,10 @@ pub(crate) async fn create(
                 }
                 may_make?;
                 let name = &wanted.name;
+                if there.name.folded() != name.folded() {
+                    let kind = NameKind::Organization;
+                    return Err(reserved_names::former(kind, name, &there.name, is_known));
+                }
                 return Err(ApiError::Conflict(format!(
                     "the organisation {name} exists already"
                 )));

@@ -1,9 +1,11 @@
-//! Other names: of organisations by their owners, of flakes by the administrators of their organisation, of accounts
-//! by the people themselves and by server administrators, of service accounts by the administrators of their
-//! organisation.
+//! Other names: of organisations by their owners and by server administrators, of flakes by the administrators of
+//! their organisation, of accounts by the people themselves and by server administrators, of service accounts by the
+//! administrators of their organisation.
 //!
 //! The former name leads to what had it, in every address and every request, and answers have the new name. Nobody else
-//! gets it. Invariant: a name that something has, that something else had, or that was given up, is given to nothing.
+//! gets it. Invariants: a name that something has, that something else had, or that was given up, is given to nothing;
+//! where server administrators alone create organisations, they alone give organisations and people names that these
+//! have not had before: else owners and people could take those that are meant for others.
 
 use axum::Json;
 use axum::extract::{Request, State};
@@ -34,7 +36,8 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         post(
             "/orgs/{org}/rename",
-            "Rename an organisation, for its owners; the former name leads to it",
+            "Rename an organisation, for server administrators, and for its owners where anybody may create \
+             organisations; the former name leads to it",
             organization,
         )
         .takes::<Rename>()
@@ -67,18 +70,20 @@ pub(super) fn routes() -> Vec<Route> {
     ]
 }
 
-/// `POST /api/v1/orgs/{org}/rename`.
+/// `POST /api/v1/orgs/{org}/rename`: by its owners, to a name that it has not had before only where anybody may create
+/// organisations; by a server administrator.
 pub(crate) async fn organization(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
     request: Request,
 ) -> Result<Json<OrganizationInfo>, ApiError> {
-    let organization = caller.organization_to_administer(&path.org)?;
-    organization.require_owner()?;
+    let organization = caller.organization_of_owner(&path.org)?;
     let actor = caller.actor()?;
     let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
     let membership = organization.membership;
+    let may_take = may_take_names(&state, &caller);
+    let is_known = caller.knows_organization(to.as_str());
     let renamed = state
         .database()
         .change_access(caller.decided(), move |change| {
@@ -87,8 +92,13 @@ pub(crate) async fn organization(
             if before.name == to {
                 return Ok(before);
             }
-            let holder = organizations::find(change, &to)?.map(|there| there.id);
-            is_free(change, NameKind::Organization, &to, id, holder)?;
+            let holder = organizations::find(change, &to)?;
+            let is_own = holder.as_ref().is_some_and(|holder| holder.id == id);
+            if !is_own {
+                may_take?;
+                let holder = holder.map(|holder| (holder.name, is_known));
+                require_free(change, NameKind::Organization, &to, id, holder)?;
+            }
             renames::organization(change, id, &before.name, &to)?;
             let detail = json!({ "organization": before.uuid, "from": before.name, "to": to });
             audit::record(
@@ -130,14 +140,25 @@ pub(crate) async fn flake(
                 return Ok(before);
             }
             let there = flakes::find(change, flake.organization_id, &to)?;
-            if there.is_some_and(|there| there.uuid != before.uuid) {
-                return Err(ApiError::Conflict(format!(
-                    "another flake of {} has the name {to}, or had it before it was renamed",
-                    from.org
-                )));
-            }
-            if renames::count_former_of_flake(change, flake.id)? >= MOST_FORMER {
-                return Err(too_many(MOST_FORMER));
+            match there {
+                // It may be called again what it was called before.
+                Some(there) if there.uuid == before.uuid => {}
+                Some(there) if there.name.project.folded() == to.folded() => {
+                    return Err(ApiError::Conflict(format!(
+                        "another flake has the name {}",
+                        there.name
+                    )));
+                }
+                Some(there) => {
+                    let (org, name) = (&from.org, &there.name);
+                    return Err(ApiError::Conflict(format!(
+                        "{org}/{to} is a former name of the flake {name}, and leads to it"
+                    )));
+                }
+                None if renames::count_former_of_flake(change, flake.id)? >= MOST_FORMER => {
+                    return Err(too_many(MOST_FORMER));
+                }
+                None => {}
             }
             let facts = FlakeFacts {
                 id: flake.id,
@@ -174,19 +195,37 @@ pub(crate) async fn user(
     let principal = caller.require_everything(Permission::Admin)?;
     let is_person = principal.workload.is_none() && principal.kind == UserKind::Human;
     let is_own = is_person && principal.is_called(&path.user);
-    let same = principal.name.folded();
+    let had: Vec<Name> = principal.names().cloned().collect();
     let actor = caller.actor()?;
     let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
-    // Else anybody could take the name of somebody who is expected, and get what is given to that name.
-    let takes_name = to.folded() != same
-        && state.settings().organization_creation == OrganizationCreation::Administrators;
-    if !is_own || takes_name {
+    if !is_own {
         caller.server_administrator()?;
+    }
+    if !had.iter().any(|had| had.folded() == to.folded()) {
+        may_take_names(&state, &caller)?;
     }
     let Ok(name) = path.user.parse() else {
         return Err(ApiError::NotFound);
     };
     rename_account(&state, &caller, actor, (name, None), to).await
+}
+
+/// That the caller may give a name that nothing has had. Else owners could reserve names, and people take those of
+/// others who are expected, and get what is given to these names.
+///
+/// # Errors
+/// 403 where server administrators alone create organisations, and the caller is none.
+fn may_take_names(state: &AppState, caller: &Caller) -> Result<(), ApiError> {
+    if state.settings().organization_creation == OrganizationCreation::Anyone
+        || caller.server_administrator().is_ok()
+    {
+        return Ok(());
+    }
+    Err(ApiError::Forbidden(
+        "only server administrators can give a new name here, with a token that is not narrowed: the server's option \
+         organization-creation is \"administrators\""
+            .to_owned(),
+    ))
 }
 
 /// `POST /api/v1/orgs/{org}/service-accounts/{user}/rename`.
@@ -214,6 +253,7 @@ async fn rename_account(
     (name, organization_id): (Name, Option<i64>),
     to: Name,
 ) -> Result<Json<UserInfo>, ApiError> {
+    let knows_all = caller.server_administrator().is_ok();
     let renamed = state
         .database()
         .change_access(caller.decided(), move |change| {
@@ -223,8 +263,16 @@ async fn rename_account(
             if before.name == to {
                 return Ok(before);
             }
-            let holder = accounts::find(change, &to)?.map(|there| there.id);
-            is_free(change, NameKind::Account, &to, before.id, holder)?;
+            let holder = accounts::find(change, &to)?;
+            let is_own = holder.as_ref().is_some_and(|holder| holder.id == before.id);
+            if !is_own {
+                let holder = holder.map(|holder| {
+                    let is_ours =
+                        organization_id.is_some() && holder.organization_id == organization_id;
+                    (holder.name, knows_all || is_ours)
+                });
+                require_free(change, NameKind::Account, &to, before.id, holder)?;
+            }
             renames::account(change, before.id, &before.name, &to)?;
             record_account(change, actor, &before, &to)?;
             accounts::get(change, before.id)?.ok_or(ApiError::NotFound)
@@ -257,28 +305,27 @@ fn record_account(
     Ok(())
 }
 
-/// That something may get a name: nothing else has it, had it, or has given it up. What it was called itself it may be
-/// called again. `holder`: what has or had the name, where that is there.
+/// That something may get a name that it has not had: nothing else has it, had it, or has given it up. `holder`: what
+/// has or had the name, where that is there, and whether the caller may know it.
 ///
 /// # Errors
 /// 409 where it may not.
-fn is_free(
+fn require_free(
     connection: &Connection,
     kind: NameKind,
     to: &Name,
     id: i64,
-    holder: Option<i64>,
+    holder: Option<(Name, bool)>,
 ) -> Result<(), ApiError> {
     match holder {
-        Some(holder) if holder == id => return Ok(()),
-        Some(_) => {
-            let noun = match kind {
-                NameKind::Organization => "organisation",
-                NameKind::Account => "account",
-            };
+        Some((holder, _)) if holder.folded() == to.folded() => {
+            let noun = reserved_names::noun(kind);
             return Err(ApiError::Conflict(format!(
-                "another {noun} has the name {to}, or had it before it was renamed"
+                "another {noun} has the name {to}"
             )));
+        }
+        Some((holder, is_known)) => {
+            return Err(reserved_names::former(kind, to, &holder, is_known));
         }
         None => reserved_names::require_free(connection, kind, to)?,
     }

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use fh_api::{NameKind, ReservedNameList};
+use fh_api::{Name, NameKind, ReservedNameList};
 use http::StatusCode;
 use rusqlite::Connection;
 use serde_json::json;
@@ -12,6 +12,7 @@ use super::table::{Route, delete, get};
 use crate::access::Caller;
 use crate::database::audit::{self, Event};
 use crate::database::reserved;
+use crate::database::trust::ACCOUNT_PREFIX;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -79,20 +80,47 @@ pub(crate) async fn free(
 /// That a name may be given to something new.
 ///
 /// # Errors
-/// 409 where it was given up, and nobody has freed it.
+/// 409 where it was given up, and nobody has freed it; where it would be that of the account of a trust policy.
 pub(super) fn require_free(
     connection: &Connection,
     kind: NameKind,
-    name: &fh_api::Name,
+    name: &Name,
 ) -> Result<(), ApiError> {
-    if !reserved::is_reserved(connection, kind, name)? {
-        return Ok(());
+    if kind == NameKind::Account && name.folded().starts_with(ACCOUNT_PREFIX) {
+        return Err(ApiError::Conflict(format!(
+            "the name {name} is reserved: names that begin with \"{ACCOUNT_PREFIX}\" are those of the accounts of \
+             trust policies"
+        )));
     }
-    let noun = match kind {
+    if reserved::is_reserved(connection, kind, name)? {
+        return Err(given_up(kind, name));
+    }
+    Ok(())
+}
+
+/// Why a name is not given that something had before it was renamed. `holder`: what that is called now, which is told
+/// where the caller may know it; else the name is one that was given up.
+pub(super) fn former(kind: NameKind, name: &Name, holder: &Name, is_known: bool) -> ApiError {
+    if !is_known {
+        return given_up(kind, name);
+    }
+    let noun = noun(kind);
+    ApiError::Conflict(format!(
+        "the name {name} is a former name of the {noun} {holder}, and leads to it until a server administrator frees \
+         it"
+    ))
+}
+
+fn given_up(kind: NameKind, name: &Name) -> ApiError {
+    let noun = noun(kind);
+    ApiError::Conflict(format!(
+        "the name {name} belonged to another {noun}, and is reserved until a server administrator frees it"
+    ))
+}
+
+pub(super) fn noun(kind: NameKind) -> &'static str {
+    match kind {
         NameKind::Organization => "organisation",
         NameKind::Account => "account",
-    };
-    Err(ApiError::Conflict(format!(
-        "the name {name} belonged to another {noun}, and is reserved until a server administrator frees it"
-    )))
+    }
 }

@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 
 use super::json::json_body;
+use super::named;
 use super::path::{MemberPath, OrganizationPath};
 use super::reserved_names;
 use super::table::{Route, delete, get, post};
@@ -20,6 +21,7 @@ use crate::state::AppState;
 /// Service accounts.
 pub(super) fn routes() -> Vec<Route> {
     const ACCOUNTS: &str = "/orgs/{org}/service-accounts";
+    const ACCOUNT: &str = "/orgs/{org}/service-accounts/{user}";
     vec![
         get(
             ACCOUNTS,
@@ -32,8 +34,14 @@ pub(super) fn routes() -> Vec<Route> {
             .answers::<UserInfo>(201)
             .answers::<UserInfo>(200)
             .refuses(&[409]),
+        get(
+            ACCOUNT,
+            "One service account of an organisation, for its administrators",
+            show,
+        )
+        .answers::<UserInfo>(200),
         delete(
-            "/orgs/{org}/service-accounts/{user}",
+            ACCOUNT,
             "Remove a service account with all its tokens",
             remove,
         )
@@ -56,6 +64,24 @@ pub(crate) async fn list(
     Ok(Json(UserList { users }))
 }
 
+/// `GET /api/v1/orgs/{org}/service-accounts/{user}`: also by a former name.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: MemberPath,
+) -> Result<Json<UserInfo>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let found = state
+        .database()
+        .read(move |connection| Ok(named::known_account(connection, &path.user)))
+        .await?;
+    let account = found?;
+    if account.organization_id != Some(organization.id) {
+        return Err(ApiError::NotFound);
+    }
+    Ok(Json(account.info()))
+}
+
 /// `POST /api/v1/orgs/{org}/service-accounts`: it holds nothing until it is granted something.
 pub(crate) async fn create(
     State(state): State<AppState>,
@@ -65,6 +91,7 @@ pub(crate) async fn create(
 ) -> Result<(StatusCode, Json<UserInfo>), ApiError> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
+    let knows_all = caller.server_administrator().is_ok();
     let wanted: CreateServiceAccount =
         json_body(request, state.settings().limits.json_size).await?;
     let (status, account) = state
@@ -77,6 +104,11 @@ pub(crate) async fn create(
                     return Ok((StatusCode::OK, there));
                 }
                 let name = &wanted.name;
+                if there.name.folded() != name.folded() {
+                    let is_known = knows_all || there.organization_id == Some(organization.id);
+                    let kind = NameKind::Account;
+                    return Err(reserved_names::former(kind, name, &there.name, is_known));
+                }
                 return Err(ApiError::Conflict(format!(
                     "the name {name} is taken: names of users and of service accounts are unique \
                      on the server"

@@ -103,7 +103,7 @@ pub(crate) async fn rotate_of_organization(
     path: OrganizationPath,
     request: Request,
 ) -> Result<Json<KeyList>, ApiError> {
-    let organization = caller.organization_to_sign_for(&path.org)?;
+    let organization = caller.organization_of_owner(&path.org)?;
     if state.keys().mode() == Signing::Shared {
         let name = &organization.name;
         return Err(ApiError::Conflict(format!(

@@ -36,6 +36,7 @@ pub(super) fn routes() -> Vec<Route> {
             .refuses(&[409]),
         get(TEAM, "A team and who is in it", show).answers::<TeamDetails>(200),
         delete(TEAM, "Delete a team and its grants", remove).answers_nothing(204),
+        get(MEMBER, "One member of a team", show_member).answers::<TeamMemberInfo>(200),
         put(
             MEMBER,
             "Add a member of the organisation to a team",
@@ -163,6 +164,26 @@ pub(crate) async fn remove(
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /api/v1/orgs/{org}/teams/{team}/members/{user}`: for members of the organisation, also by a former name.
+pub(crate) async fn show_member(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: TeamMemberPath,
+) -> Result<Json<TeamMemberInfo>, ApiError> {
+    let organization = caller.organization_of_member(&path.org)?;
+    let found = state.database().read(move |connection| {
+        let find = || {
+            let team = named::team(connection, &organization, &path.team)?;
+            let account = named::known_account(connection, &path.user)?;
+            let mut members = teams::members(connection, team.id)?.into_iter();
+            let member = members.find(|member| member.user == account.name);
+            member.ok_or(ApiError::NotFound)
+        };
+        Ok(find())
+    });
+    Ok(Json(found.await??))
 }
 
 /// `PUT /api/v1/orgs/{org}/teams/{team}/members/{user}`: only members of the organisation can be in

@@ -74,6 +74,10 @@ pub(crate) async fn create(
                     return Ok((StatusCode::OK, there));
                 }
                 let name = &wanted.name;
+                if there.name.folded() != name.folded() {
+                    let kind = NameKind::Account;
+                    return Err(reserved_names::former(kind, name, &there.name, true));
+                }
                 return Err(ApiError::Conflict(format!(
                     "the user {name} exists already"
                 )));

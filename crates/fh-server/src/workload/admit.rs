@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use super::Identity;
 use super::acting::{Acting, Audiences};
 use crate::database::trust::{self, Target, TrustPolicy};
-use crate::database::{DatabaseError, follows, organizations};
+use crate::database::{DatabaseError, follows, organizations, renames};
 
 /// The policies that let an identity in.
 #[derive(Debug)]
@@ -28,6 +28,8 @@ pub(crate) struct Admission {
     follows: Vec<Follow>,
     /// The same and what everybody follows, as patterns.
     followed: Vec<FlakePattern>,
+    /// How often something was renamed before these names were read.
+    renames: u64,
 }
 
 #[derive(Debug)]
@@ -88,6 +90,7 @@ pub(crate) fn admission(
         reads,
         follows: follows::of_organization(connection, organization)?,
         followed: follows::patterns(connection, organization)?,
+        renames: renames::count(connection)?,
     }))
 }
 
@@ -148,6 +151,11 @@ impl Admission {
     /// The internal ids of every policy that lets it in.
     pub(crate) fn policy_ids(&self) -> Vec<i64> {
         self.all().map(|admitted| admitted.policy.id).collect()
+    }
+
+    /// How often something was renamed before the policies were read.
+    pub(crate) fn renames(&self) -> u64 {
+        self.renames
     }
 
     /// Whether it is a builder of the organisation that it acts for.

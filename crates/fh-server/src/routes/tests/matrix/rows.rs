@@ -137,6 +137,7 @@ pub(super) fn rows() -> Vec<Row> {
             "/api/v1/flakes/{flake}/grants/dan",
             Some(json!({ "role": "read" })),
         ),
+        on_flake(Method::GET, "/api/v1/flakes/{flake}/grants/dan", None),
         Row {
             right: 204,
             ..on_flake(Method::DELETE, "/api/v1/flakes/{flake}/grants/dan", None)
@@ -379,6 +380,10 @@ pub(super) fn rows() -> Vec<Row> {
         ),
         Row {
             needs: "pull",
+            ..on_organization(Method::GET, "/api/v1/orgs/acme/members/dan", None, 200)
+        },
+        Row {
+            needs: "pull",
             ..on_organization(Method::GET, "/api/v1/orgs/acme/teams", None, 200)
         },
         on_organization(
@@ -397,6 +402,15 @@ pub(super) fn rows() -> Vec<Row> {
             Some(json!({})),
             200,
         ),
+        Row {
+            needs: "pull",
+            ..on_organization(
+                Method::GET,
+                "/api/v1/orgs/acme/teams/team/members/dan",
+                None,
+                200,
+            )
+        },
         on_organization(
             Method::DELETE,
             "/api/v1/orgs/acme/teams/team/members/dan",
@@ -411,6 +425,7 @@ pub(super) fn rows() -> Vec<Row> {
             Some(json!({ "role": "read" })),
             200,
         ),
+        on_organization(Method::GET, "/api/v1/orgs/acme/grants/team:team", None, 200),
         on_organization(
             Method::DELETE,
             "/api/v1/orgs/acme/grants/team:team",
@@ -426,6 +441,12 @@ pub(super) fn rows() -> Vec<Row> {
             201,
         ),
         on_organization(Method::GET, "/api/v1/orgs/acme/service-accounts", None, 200),
+        on_organization(
+            Method::GET,
+            "/api/v1/orgs/acme/service-accounts/robot",
+            None,
+            200,
+        ),
         // Each gets the name that it has.
         on_organization(
             Method::POST,

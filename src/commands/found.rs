@@ -1,0 +1,69 @@
+//! What is there before a command removes or renames it, by the name that it has now: which former name leads to what
+//! is known to the server alone.
+
+use std::fmt::Display;
+
+/// What the server shows of one thing.
+#[derive(Debug)]
+pub(super) enum Found<T> {
+    /// It is there.
+    There(T),
+    /// It is not there, or nothing that it belongs to.
+    Nothing,
+    /// The server refuses to show it, or cannot: what is done next tells more.
+    Unknown,
+}
+
+impl<T> Found<T> {
+    /// Of an answer to the question for it.
+    ///
+    /// # Errors
+    /// Where the server did not answer.
+    pub(super) fn of(shown: fh_client::Result<T>) -> fh_client::Result<Self> {
+        match shown {
+            Ok(there) => Ok(Self::There(there)),
+            Err(error) if error.status() == Some(404) => Ok(Self::Nothing),
+            Err(error) if error.status().is_some() => Ok(Self::Unknown),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether it is taken to be there.
+    pub(super) fn is_there(&self) -> bool {
+        !matches!(self, Self::Nothing)
+    }
+
+    /// What it is called now; as it was `given`, where that is not known.
+    pub(super) fn name<N: Clone>(&self, given: &N, name: impl FnOnce(&T) -> N) -> N {
+        match self {
+            Self::There(there) => name(there),
+            Self::Nothing | Self::Unknown => given.clone(),
+        }
+    }
+}
+
+/// What something is called, for who called it by a former name: `alice.jones (formerly alice)`.
+pub(super) fn formerly(present: &impl Display, given: &impl Display) -> String {
+    let (present, given) = (present.to_string(), given.to_string());
+    if present.eq_ignore_ascii_case(&given) {
+        return given;
+    }
+    format!("{present} (formerly {given})")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_former_name_is_said_beside_the_present_one() {
+        for (present, given, told) in [
+            ("alice", "alice", "alice"),
+            ("alice", "ALICE", "ALICE"),
+            ("alice.jones", "alice", "alice.jones (formerly alice)"),
+            ("new/*", "acme/*", "new/* (formerly acme/*)"),
+        ] {
+            assert_eq!(formerly(&present, &given), told);
+        }
+    }
+}
