@@ -130,13 +130,17 @@ pub(crate) async fn flake(
                 return Ok(before);
             }
             let there = flakes::find(change, flake.organization_id, &to)?;
-            if there.is_some_and(|there| there.uuid != before.uuid) {
+            // It may be called again what it was called before, however many names it has had.
+            let is_own = there
+                .as_ref()
+                .is_some_and(|there| there.uuid == before.uuid);
+            if there.is_some() && !is_own {
                 return Err(ApiError::Conflict(format!(
                     "another flake of {} has the name {to}, or had it before it was renamed",
                     from.org
                 )));
             }
-            if renames::count_former_of_flake(change, flake.id)? >= MOST_FORMER {
+            if !is_own && renames::count_former_of_flake(change, flake.id)? >= MOST_FORMER {
                 return Err(too_many(MOST_FORMER));
             }
             let facts = FlakeFacts {
@@ -290,6 +294,7 @@ fn is_free(
 
 fn too_many(most: i64) -> ApiError {
     ApiError::Conflict(format!(
-        "it has {most} former names already, which is the limit: call it by one of those"
+        "it has {most} former names, which is the limit: call it by one of them again. A server administrator can free those \
+         of an organisation or an account (`fh org free-name`, `fh user free-name`); those of a flake end with the flake"
     ))
 }
