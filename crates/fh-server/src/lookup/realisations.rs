@@ -3,8 +3,8 @@
 //!
 //! Slices that disagree about it are judged as those that disagree about a path are. What is said of a path that the
 //! view does not have is not told: a reader could do nothing with it, and a token for certain paths learns of no others.
-//! What a slice says of a path that it has left out as signed elsewhere counts as the fingerprint of that path does: where
-//! it wins, the reader is told this path by a slice that holds it, or nothing.
+//! What a slice says of a path that it has left out as signed elsewhere counts as the fingerprint of that path does:
+//! where it wins, the reader is told this path by a slice that holds it, or nothing.
 //!
 //! A token for what certain keys have signed is told what these keys have signed. To a token for closures the word that
 //! wins is told where it names one of its paths, and no other word in its place.
@@ -71,9 +71,9 @@ impl Shared {
     }
 }
 
-/// The word that a view is told of an output: the one that wins. Of a view that is limited to what certain keys have
-/// signed that one, if one of them has signed it; else the one that would win, were there none but those that they have signed;
-/// and where none would, the one that counts for most of these.
+/// The word that a view is told of an output: the one that wins. Where the view is limited to what certain keys have
+/// signed: that one, if one of them has signed it; else the one that would win, were there none but those that they
+/// have signed; and where none would, the one that counts for most of these.
 fn told(
     connection: &Connection,
     view: &View,

@@ -315,9 +315,9 @@ impl Available {
     }
 }
 
-/// What a key of elsewhere has signed, of the paths, of what they refer to and of what derivations are said to come to,
-/// and what the slice does not know of by somebody who counts for as much. What is in the slice already is no reason to leave it out here: it may
-/// be somebody's who counts for less.
+/// What a key of elsewhere has signed, of the paths, of what they refer to and of what derivations are said to come
+/// to, and what the slice does not know of by somebody who counts for as much. What is in the slice already is no
+/// reason to leave it out here: it may be somebody's who counts for less.
 fn left_out(
     connection: &Connection,
     target: &Target,

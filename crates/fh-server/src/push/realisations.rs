@@ -1,9 +1,9 @@
 //! The realisations that a push brings: which are taken, and what becomes of those that the slice has.
 //!
 //! Within one slice they follow the rules of contents: the first one stays, but that a builder's takes the place of a
-//! person's, and signatures are added to what says the same. What is said of a path that a key of elsewhere has signed,
-//! and that is therefore left out, is kept beside the fingerprint of that path: nobody who counts for less says to which
-//! path the derivation comes instead.
+//! person's, and signatures are added to what says the same. What is said of a path that a key of elsewhere has
+//! signed, and that is therefore left out, is kept beside the fingerprint of that path: nobody who counts for less says
+//! to which path the derivation comes instead.
 
 use std::collections::{HashMap, HashSet};
 

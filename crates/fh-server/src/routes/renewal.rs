@@ -111,9 +111,9 @@ pub(super) async fn renew(
     Ok((StatusCode::CREATED, Json(minted(&state, &token, &account)?)))
 }
 
-/// The terms of a token that another one makes for somebody else's account, where renewals count anew: whoever manages an account
-/// gives it a login of its own. But what is made by a token that is bound, or that cannot be renewed, is not renewed
-/// for longer than that one could last.
+/// The terms of a token that another one makes for somebody else's account. Its renewals count anew: whoever manages
+/// an account gives it a login of its own. But what is made by a token that is bound, or that cannot be renewed, is
+/// not renewed for longer than that one could last.
 pub(super) fn terms_for_another(
     connection: &Connection,
     maker: &Token,

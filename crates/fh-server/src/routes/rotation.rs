@@ -3,9 +3,9 @@
 //! The new token is minted with the caller's, as any other: it holds no more and lasts no longer than
 //! that one, and ends where that one is revoked, whoever made the former. The former one ends at once or
 //! after a time of grace in which both are good; it cannot be renewed in that time. What came of it stands, and the
-//! answer lists it: whoever rotates a token because it was stolen ends what the thief made by revoking that. Where a token
-//! replaces itself, its renewals count from the first on; where an administrator replaces one of another account, they
-//! count anew, within what bounds [a token for another account](super::renewal::terms_for_another).
+//! answer lists it: whoever rotates a token because it was stolen ends what the thief made by revoking that. Where a
+//! token replaces itself, its renewals count from the first on; where an administrator replaces one of another account,
+//! they count anew, within what bounds [a token for another account](super::renewal::terms_for_another).
 
 use axum::Json;
 use axum::extract::{Request, State};

@@ -140,8 +140,8 @@ async fn after_the_stolen_token_was_rotated_by_its_owner() {
     assert_eq!(server.audited("token.revoke").await, 1);
 }
 
-/// Rotating leaves what came of the token, renewals that a thief asked for among it: whoever rotates is told what that is, and
-/// ends it by revoking it, or the former token.
+/// Rotating leaves what came of the token, renewals that a thief asked for among it: whoever rotates is told what that
+/// is, and ends it by revoking it, or the former token.
 #[tokio::test]
 async fn after_a_rotation_that_tells_what_is_left() {
     let server = TestServer::start().await;
