@@ -382,3 +382,52 @@ fn a_flake_that_is_not_there_is_warned_of() {
     assert!(trust("acme/absent").contains("does not exist, or you cannot see it"));
     assert!(!trust("acme/app").contains("does not exist"));
 }
+
+/// Rotating ends one token. What came of it, and was perhaps a thief's, is told with the command that ends it.
+#[test]
+fn a_rotation_tells_what_stays_valid() {
+    let server = TestServer::start().unwrap();
+    server.create_user("alice").unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let made = |world: &World, arguments: &str| {
+        let words = format!("token create --json {arguments}");
+        let words: Vec<&str> = words.split_whitespace().collect();
+        let made = world.fh(&words).success().json();
+        let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+        (text(&made["info"]["id"]), text(&made["token"]))
+    };
+    let all = "--permission read --permission write --permission mint --permission admin";
+    for (format, grace) in [("text", None), ("json", None), ("text", Some("1h"))] {
+        let (id, token) = made(&world, all);
+        let mut holder = World::new();
+        holder.set("FH_SERVER", server.url());
+        holder.set("FH_TOKEN", token);
+        let (own, _) = made(&holder, "--description kept");
+        let (of_alice, _) = made(&holder, "--user alice");
+        let mut command = vec!["token", "rotate", &id];
+        command.extend((format == "json").then_some("--json"));
+        command.extend(grace.into_iter().flat_map(|grace| ["--grace", grace]));
+        let run = world.fh(&command).success();
+        if format == "json" {
+            let told = run.json();
+            assert_eq!(told["still_valid"][0]["id"], own);
+            assert_eq!(told["still_valid"].as_array().unwrap().len(), 1);
+            assert_eq!(told["made_for_others"][0]["id"], of_alice);
+            assert!(told["token"].as_str().unwrap().starts_with("fh1_"));
+            continue;
+        }
+        assert_eq!(run.stdout.lines().count(), 1, "{}", run.stdout);
+        for told in [
+            format!("  {own} of admin, kept\n"),
+            format!("`fh token revoke {own}`"),
+            format!("  {of_alice} of alice\n"),
+            format!("`fh token revoke {of_alice}`"),
+        ] {
+            assert!(run.stderr.contains(&told), "{told}: {}", run.stderr);
+        }
+        world.fh(&["token", "revoke", &own, "--yes"]).success();
+        // What ends is told of no more.
+        let run = world.fh(&["token", "rotate", &of_alice]).success();
+        assert!(!run.stderr.contains("Still valid"), "{}", run.stderr);
+    }
+}

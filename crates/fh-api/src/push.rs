@@ -85,7 +85,8 @@ pub struct PushRealisation {
     /// `sha256:<hex>!<output>`, by which Nix up to 2.34 asks for it, or `<derivation>^<output>` with the derivation's
     /// base name, by which Nix does from 2.35 on.
     pub id: String,
-    /// The path that the output was built to: one of the push, or one that the slice has.
+    /// The path that the output was built to: one of the push, which may be context if a key of `skip_signed_by` has
+    /// signed it, or one that the slice has or has left out.
     #[cfg_attr(feature = "schema", schema(value_type = crate::schema::StorePathText))]
     pub out_path: String,
     /// `key name:base64`, of the realisation without any that it depends on.

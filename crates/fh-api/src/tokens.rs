@@ -71,6 +71,34 @@ impl std::fmt::Debug for MintedToken {
     }
 }
 
+/// The answer to `POST /api/v1/tokens/{id}/rotate`: the only time that the new token itself is shown.
+#[derive(Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct RotatedToken {
+    /// The new token, prefixed. A secret.
+    pub token: String,
+    /// What is kept of it.
+    pub info: TokenInfo,
+    /// Valid tokens of the same user that came of the former one: that it created, rotated or renewed, or that those
+    /// did. They stay valid until they are revoked. Without the new token and the one that asked for it.
+    #[serde(default)]
+    pub still_valid: Vec<RevokedToken>,
+    /// What these and the former one have created for other users: each is valid, or something that it created.
+    #[serde(default)]
+    pub made_for_others: Vec<RevokedToken>,
+}
+
+impl std::fmt::Debug for RotatedToken {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RotatedToken")
+            .field("token", &"***")
+            .field("info", &self.info)
+            .field("still_valid", &self.still_valid)
+            .field("made_for_others", &self.made_for_others)
+            .finish()
+    }
+}
+
 /// The details of a token; never the token itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -161,7 +189,7 @@ pub struct TokenRevocation {
     pub made_for_others: Vec<RevokedToken>,
 }
 
-/// A token that revoking another one ends, or does not end.
+/// A token that revoking another one ends, or does not end, or that rotating another one leaves valid.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RevokedToken {

@@ -118,6 +118,36 @@ mod tests {
         }
     }
 
+    #[test]
+    fn each_kind_of_pattern_is_written_anew_where_it_names_what_is_renamed() {
+        let org = |from: &str, to: &str| Renaming::Organization {
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+        };
+        let flake = |from: &str, to: &str| Renaming::Flake {
+            from: from.parse().unwrap(),
+            to: to.parse().unwrap(),
+        };
+        for (renaming, pattern, anew) in [
+            (org("acme", "new"), "*", None),
+            (org("acme", "new"), "Acme/*", Some("new/*")),
+            (org("acme", "new"), "ACME/App", Some("new/App")),
+            (org("acme", "new"), "acme2/*", None),
+            (org("acme", "new"), "corp/acme", None),
+            (org("acme", "Acme"), "acme/app", Some("Acme/app")),
+            (flake("acme/app", "shop"), "*", None),
+            (flake("acme/app", "shop"), "acme/*", None),
+            (flake("acme/app", "shop"), "Acme/APP", Some("Acme/shop")),
+            (flake("acme/app", "shop"), "acme/web", None),
+            (flake("acme/app", "shop"), "corp/app", None),
+            (flake("acme/app", "shop"), "app/acme", None),
+        ] {
+            let found = renaming.of(&pattern.parse().unwrap());
+            let found = found.map(|pattern| pattern.to_string());
+            assert_eq!(found.as_deref(), anew, "{renaming:?} {pattern}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_pattern_reaches_the_same_flakes_under_their_new_names(

@@ -12,6 +12,17 @@
 
 use fh_api::{RenewalRule, UserKind};
 
+/// By when the last renewal of a token has to end that is made with this one for another account; none where only the
+/// server's limits count. `renewable`: whether those who decide about this one let it be renewed.
+#[must_use]
+pub fn ends_by_for_another(maker: &RenewalFacts, renewable: bool) -> Option<i64> {
+    if renewable {
+        maker.ends_by
+    } else {
+        Some(maker.expires_at)
+    }
+}
+
 /// Whether a rule lets an account of this kind renew its tokens.
 #[must_use]
 pub fn allows(rule: RenewalRule, kind: UserKind) -> bool {
@@ -135,6 +146,37 @@ mod tests {
             ("renewals are off", 80, FACTS, never, Err(MaxRenewal)),
             ("its parent ends later", 80, bound(100), LIMITS, day(100)),
             ("its parent ends with it", 80, bound(90), LIMITS, Err(Bound)),
+            ("its parent ended before", 80, bound(85), LIMITS, Err(Bound)),
+            (
+                "its parent counts first",
+                350,
+                RenewalFacts {
+                    ends_by: Some(365 * DAY),
+                    ..ending(365)
+                },
+                LIMITS,
+                Err(Bound),
+            ),
+            (
+                "of two limits the nearer",
+                340,
+                RenewalFacts {
+                    ends_by: Some(360 * DAY),
+                    ..ending(350)
+                },
+                LIMITS,
+                day(360),
+            ),
+            (
+                "of two limits the other one",
+                340,
+                RenewalFacts {
+                    ends_by: Some(370 * DAY),
+                    ..ending(350)
+                },
+                LIMITS,
+                day(365),
+            ),
             ("the maximum is less now", 80, FACTS, short, day(110)),
             (
                 "and it lasts longer",
@@ -147,6 +189,21 @@ mod tests {
             ("its full life again", 70, ending(75), LIMITS, day(160)),
         ] {
             assert_eq!(until(now * DAY, &facts, limits), expected, "{what}");
+        }
+    }
+
+    #[test]
+    fn what_is_made_for_another_is_bound_as_its_maker_is() {
+        let bound = |ends_by| RenewalFacts { ends_by, ..FACTS };
+        for (maker, renewable, expected) in [
+            (bound(None), true, None),
+            (bound(None), false, Some(FACTS.expires_at)),
+            (bound(Some(100 * DAY)), true, Some(100 * DAY)),
+            (bound(Some(100 * DAY)), false, Some(FACTS.expires_at)),
+            (bound(Some(50 * DAY)), true, Some(50 * DAY)),
+        ] {
+            let ends_by = ends_by_for_another(&maker, renewable);
+            assert_eq!(ends_by, expected, "{maker:?} {renewable}");
         }
     }
 

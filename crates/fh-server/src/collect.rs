@@ -7,7 +7,7 @@
 //! | tokens | they ended a month ago, and asked for none that is left | row |
 //! | sets of paths of tokens | no token has them | row |
 //! | exchanged identities and nonces | they ended by themselves | row |
-//! | realisations | their slices do not hold their paths | row |
+//! | realisations | their slices neither hold their paths nor have left them out | row |
 //! | rows of NARs | no slice and no proof refers to them | row, then file |
 //! | files of objects | they have no row and are older than an hour | file |
 //! | received parts | nobody added to them for as long as an upload is kept | file |
@@ -111,7 +111,7 @@ pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Co
     Ok(collected)
 }
 
-/// Removes realisations of paths that their slices do not hold: how many.
+/// Removes realisations of paths that their slices neither hold nor have left out: how many.
 async fn remove_realisations(state: &AppState) -> Result<usize, ApiError> {
     let mut removed = 0;
     loop {

@@ -200,7 +200,8 @@ fn sentences(outcome: &Outcome, tense: &Tense) -> String {
     lines.join("\n")
 }
 
-fn line(token: &RevokedToken) -> String {
+/// A token in a list for a person.
+pub(super) fn line(token: &RevokedToken) -> String {
     let description = token.description.as_deref();
     let description = description.map_or_else(String::new, |text| format!(", {text}"));
     format!("  {} of {}{description}", token.id, token.user)

@@ -3,11 +3,12 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fh_api::{ErrorCode, RotateToken};
+use fh_api::{ErrorCode, RotateToken, RotatedToken};
 use time::OffsetDateTime;
 
 use super::super::token_id::{self, TokenId};
 use super::out::NewFile;
+use super::revoke;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
@@ -16,8 +17,8 @@ use crate::output::human;
 ///
 /// The new token has the same permissions, description and lifetime. It never lasts longer than the token that you
 /// are logged in with, and is revoked together with that token. The previous token ends at once, or after a grace
-/// period in which both are valid. Tokens that were created with the previous one stay valid: if it has leaked, also
-/// revoke it with `fh token revoke`.
+/// period in which both are valid. Tokens that were created with the previous one stay valid: fh lists them, and
+/// tells how to revoke them. If the previous token has leaked, do so: whoever had it may have renewed it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -50,7 +51,7 @@ pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), 
     let client = context.client_with_token()?;
     let id = token_id::resolve(&arguments.id, &client, context)?;
     let file = arguments.out.as_deref().map(NewFile::create).transpose()?;
-    let minted = context
+    let rotated = context
         .change(format_args!("cannot rotate the token {id}"), async {
             client.rotate_token(id, &rotate).await
         })
@@ -58,9 +59,9 @@ pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), 
             error.hint_for(ErrorCode::NotFound, "`fh token list` shows your tokens.")
         })?;
     let text = if context.output.is_json() {
-        context.output.json_text(&minted)
+        context.output.json_text(&rotated)
     } else {
-        Ok(format!("{}\n", minted.token))
+        Ok(format!("{}\n", rotated.token))
     };
     let printed = text.and_then(|text| match file {
         Some(file) => file.fill(&text),
@@ -69,7 +70,7 @@ pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), 
     printed.map_err(|error| {
         error.hint(format!(
             "The new token was created and is lost: `fh token revoke {}`",
-            minted.info.id
+            rotated.info.id
         ))
     })?;
     let end = if arguments.grace.is_some() {
@@ -79,8 +80,32 @@ pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), 
     };
     context.output.remark(&format!(
         "Created the token {} until {}; {id} {end}.",
-        minted.info.id,
-        human::date(minted.info.expires_at, OffsetDateTime::now_utc())
+        rotated.info.id,
+        human::date(rotated.info.expires_at, OffsetDateTime::now_utc())
     ));
+    if !context.output.is_json() {
+        tell_left(&rotated, context);
+    }
     Ok(())
+}
+
+/// Tells what came of the previous token and stays valid, and how to revoke it.
+fn tell_left(rotated: &RotatedToken, context: &Context) {
+    let left = &rotated.still_valid;
+    let others = &rotated.made_for_others;
+    for (what, tokens) in [
+        ("Still valid, as they came of the previous token", left),
+        ("Still valid, as it created them for other users", others),
+    ] {
+        if tokens.is_empty() {
+            continue;
+        }
+        let lines: Vec<String> = tokens.iter().map(revoke::line).collect();
+        let ids: Vec<String> = tokens.iter().map(|token| token.id.to_string()).collect();
+        context.output.remark(&format!(
+            "{what}:\n{}\nTo revoke them: `fh token revoke {}`",
+            lines.join("\n"),
+            ids.join(" ")
+        ));
+    }
 }

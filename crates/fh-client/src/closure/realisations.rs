@@ -41,9 +41,10 @@ const MOST_ORIGINS: usize = 30;
 /// What Nix tells of the realisations of a closure.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Realisations {
-    /// Of its paths, under each key by which they are asked for.
+    /// Of its paths, under each key by which they are asked for. Also of those that are only told of and are signed: a
+    /// server that leaves one out because another cache has it remembers which derivation it is of.
     pub found: Vec<Realisation>,
-    /// Paths of content-addressed derivations of whose realisations Nix tells nothing, and what it says.
+    /// Paths to be pushed, of content-addressed derivations, of whose realisations Nix tells nothing, and what it says.
     pub unknown: BTreeMap<StorePath, String>,
 }
 
@@ -54,6 +55,8 @@ type Output = (StorePath, String);
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Realised {
     path: StorePath,
+    /// The path is to be pushed; else it is only told of.
+    is_pushed: bool,
     output: String,
     /// The derivation by which it was built, if realisations of that are asked for.
     deriver: Option<StorePath>,
@@ -62,7 +65,7 @@ struct Realised {
 }
 
 impl NixTools {
-    /// The realisations of the paths of a closure that are to be pushed.
+    /// The realisations of the paths of a closure that are to be pushed, or are told of and signed.
     pub async fn realisations(&self, closure: &Closure) -> Realisations {
         let directory = closure.real_store_dir.clone();
         let paths: Vec<ClosurePath> = closure.paths.clone();
@@ -98,7 +101,7 @@ impl Asking<'_> {
         let (answers, failed) = self.all(&outputs).await;
         for it in realised {
             let Some(output) = output(it) else { continue };
-            if !tell(it, &output.0, &answers, told) {
+            if !tell(it, &output.0, &answers, told) && it.is_pushed {
                 let why = failed.get(&output).cloned();
                 let why = why.unwrap_or_else(|| "Nix knows none".to_owned());
                 told.unknown.insert(it.path.clone(), why);
@@ -225,9 +228,10 @@ fn realised(directory: &Path, paths: &[ClosurePath]) -> Vec<Realised> {
     found
 }
 
-/// A path that is to be pushed and has a deriver.
+/// A path that has a deriver, and is to be pushed or signed.
 struct Built<'a> {
     path: &'a StorePath,
+    is_pushed: bool,
     deriver: &'a StorePath,
     output: String,
     has_address: bool,
@@ -242,8 +246,9 @@ impl<'a> Built<'a> {
             "" => "out",
             rest => rest.strip_prefix('-')?,
         };
-        (!path.context).then(|| Self {
+        (!path.context || !info.signatures.is_empty()).then(|| Self {
             path: &info.path,
+            is_pushed: !path.context,
             deriver,
             output: output.to_owned(),
             has_address: info.ca.is_some(),
@@ -302,6 +307,7 @@ impl Store {
         }
         (needed || !origins.is_empty()).then(|| Realised {
             path: built.path.clone(),
+            is_pushed: built.is_pushed,
             output: built.output.clone(),
             deriver: needed.then(|| built.deriver.clone()),
             origins,

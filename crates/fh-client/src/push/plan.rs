@@ -23,12 +23,24 @@ const PART_SIZES: std::ops::RangeInclusive<u64> = 1024..=64 * 1024 * 1024;
 /// Below this, a record of a batch or an incompressible part of the smallest size would not fit.
 const SMALLEST_BODY: u64 = 2048;
 
-/// What to ask the server. Of realisations those of the paths to be pushed.
+/// What to ask the server. Of realisations those of the paths to be pushed, and of those that are only told of and left
+/// out because one of the keys has signed them.
 pub(super) fn request(closure: &Closure, options: &PushOptions) -> PushRequest {
-    let pushed: HashSet<&StorePath> = closure
+    let realised: HashSet<&StorePath> = options
+        .realisations
+        .found
+        .iter()
+        .map(|realisation| &realisation.out_path)
+        .collect();
+    let is_left_out = |info: &PathInfo| {
+        let mut keys = options.skip_signed_by.iter();
+        keys.any(|key| info.verify(&closure.store_dir, key))
+    };
+    let counts: HashSet<&StorePath> = closure
         .paths
         .iter()
-        .filter(|path| !path.context)
+        .filter(|path| realised.contains(&path.info.path))
+        .filter(|path| !path.context || is_left_out(&path.info))
         .map(|path| &path.info.path)
         .collect();
     let realisations = options.realisations.found.iter();
@@ -46,7 +58,7 @@ pub(super) fn request(closure: &Closure, options: &PushOptions) -> PushRequest {
         dry_run: options.dry_run,
         logs: Vec::new(),
         realisations: realisations
-            .filter(|realisation| pushed.contains(&realisation.out_path))
+            .filter(|realisation| counts.contains(&realisation.out_path))
             .map(push_realisation)
             .collect(),
     }

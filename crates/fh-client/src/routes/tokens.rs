@@ -3,7 +3,8 @@
 //! [The module above](super) says what can go wrong, for all.
 
 use fh_api::{
-    API_PREFIX, CreateToken, MintedToken, Name, RotateToken, TokenInfo, TokenList, TokenRevocation,
+    API_PREFIX, CreateToken, MintedToken, Name, RotateToken, RotatedToken, TokenInfo, TokenList,
+    TokenRevocation,
 };
 use http::{Method, StatusCode};
 use uuid::Uuid;
@@ -35,8 +36,8 @@ impl Client {
             .map(|made| made.value)
     }
 
-    /// Mints a token like that one, which ends.
-    pub async fn rotate_token(&self, id: Uuid, rotate: &RotateToken) -> Result<MintedToken> {
+    /// Mints a token like that one, which ends. Of what came of that one a server of before says nothing.
+    pub async fn rotate_token(&self, id: Uuid, rotate: &RotateToken) -> Result<RotatedToken> {
         self.create(&format!("/tokens/{id}/rotate"), rotate, false)
             .await
             .map(|made| made.value)

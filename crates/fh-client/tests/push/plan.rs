@@ -57,11 +57,23 @@ async fn a_path_info_is_told_in_full() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn realisations_of_what_is_pushed_are_told_and_of_nothing_else() {
+async fn realisations_of_what_is_pushed_or_left_out_are_told_and_of_nothing_else() {
     let mut store = TestStore::new();
     let pushed = store.add("pushed", b"pushed").path;
-    let context = store.add("context", b"context").path;
-    store.make_context(&context);
+    let [context, left_out, of_another] = ["context", "left-out", "of-another"].map(|name| {
+        let path = store.add(name, name.as_bytes()).path;
+        store.make_context(&path);
+        path
+    });
+    let mut closure = store.closure();
+    let [upstream, another] =
+        [1, 2].map(|seed| SecretKey::from_seed("upstream-1", [seed; 32]).unwrap());
+    let store_dir = closure.store_dir.clone();
+    for (path, key) in [(&left_out, &upstream), (&of_another, &another)] {
+        let mut paths = closure.paths.iter_mut();
+        let info = &mut paths.find(|it| it.info.path == *path).unwrap().info;
+        info.signatures = vec![info.sign(&store_dir, key)];
+    }
     let elsewhere = StorePath::new(pushed.hash(), "elsewhere").unwrap();
     let key = SecretKey::from_seed("builder-1", [7; 32]).unwrap();
     let hashed = format!("sha256:{}!out", "0".repeat(64));
@@ -76,6 +88,8 @@ async fn realisations_of_what_is_pushed_are_told_and_of_nothing_else() {
         realisation(&hashed.replace("out", "dev"), &context),
         realisation(&by_path, &pushed),
         realisation(&by_path.replace("out", "dev"), &elsewhere),
+        realisation(&hashed.replace("out", "lib"), &left_out),
+        realisation(&hashed.replace("out", "man"), &of_another),
     ];
     let reason = "Nix knows none".to_owned();
     let options = PushOptions {
@@ -83,13 +97,14 @@ async fn realisations_of_what_is_pushed_are_told_and_of_nothing_else() {
             found,
             unknown: [(pushed.clone(), reason)].into(),
         },
+        skip_signed_by: vec![upstream.public()],
         ..PushOptions::default()
     };
     let server = TestServer::start().await;
     let report = push_with(
         &client(&server),
         &flake(),
-        &store.closure(),
+        &closure,
         &options,
         Arc::new(NoObserver),
     )
@@ -107,9 +122,14 @@ async fn realisations_of_what_is_pushed_are_told_and_of_nothing_else() {
         .map(|it| (it.id.as_str(), it.out_path.clone(), it.signatures.len()))
         .collect();
     let path = pushed.to_string();
+    let lib = hashed.replace("out", "lib");
     assert_eq!(
         told,
-        [(hashed.as_str(), path.clone(), 1), (&by_path, path, 1)]
+        [
+            (hashed.as_str(), path.clone(), 1),
+            (&by_path, path, 1),
+            (&lib, left_out.to_string(), 1),
+        ]
     );
 }
 

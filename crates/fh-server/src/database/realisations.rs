@@ -1,7 +1,8 @@
 //! Realisations: what slices say to which path an output of a derivation was built.
 //!
 //! A slice says one thing of an output. It keeps the first one, but that a builder's takes the place of a person's, as it
-//! is with contents of paths. What it says of a path that it does not hold counts for nothing.
+//! is with contents of paths. What it says of a path that it neither holds nor has left out as signed elsewhere counts
+//! for nothing.
 
 use std::collections::HashMap;
 
@@ -15,10 +16,22 @@ use super::slices::{joined, store_path};
 use super::upstream::Pusher;
 use super::values::{all, execute, now, parsed, words as values};
 
-/// The path that a realisation names is in its slice, and not lost.
+/// The slice of a realisation holds its path, and the content is not lost.
 const HELD: &str = "EXISTS (SELECT 1 FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id \
      WHERE s.path_hash = r.path_hash AND s.flake_id = r.flake_id AND s.name = r.name \
      AND n.damaged_at IS NULL)";
+
+/// The slice of a realisation has left its path out, because a key of elsewhere had signed it.
+const LEFT_OUT: &str = "EXISTS (SELECT 1 FROM slice_upstream AS u \
+     WHERE u.path_hash = r.path_hash AND u.flake_id = r.flake_id AND u.name = r.name)";
+
+/// What a [`Word`] is read from: the columns of `slice_realisation AS r`, and whether the slice holds the path.
+fn columns() -> String {
+    format!(
+        "r.id, r.drv_output, r.flake_id, r.path_hash, r.name, r.signatures, r.pusher_id, r.builder, \
+         {HELD} AS held"
+    )
+}
 
 /// What a slice says of an output.
 #[derive(Debug, Clone)]
@@ -33,31 +46,33 @@ pub(crate) struct Word {
     pub(crate) pusher_id: Option<i64>,
     /// Whether a builder pushed it.
     pub(crate) builder: bool,
+    /// Whether the slice holds the path; else it has left it out as signed elsewhere.
+    pub(crate) held: bool,
 }
 
-/// What every slice says of an output whose path it holds, in no order.
+/// What every slice says of an output whose path it holds or has left out, in no order.
 pub(crate) fn words(
     connection: &Connection,
     output: &DrvOutput,
 ) -> Result<Vec<Word>, DatabaseError> {
     let sql = format!(
-        "SELECT id, drv_output, flake_id, path_hash, name, signatures, pusher_id, builder \
-         FROM slice_realisation AS r WHERE drv_output = ?1 AND {HELD}"
+        "SELECT {} FROM slice_realisation AS r WHERE r.drv_output = ?1 AND (held OR {LEFT_OUT})",
+        columns()
     );
     all(connection, &sql, params![output.to_string()], word)
 }
 
-/// What a slice says of some outputs whose paths it holds.
+/// What a slice says of some outputs whose paths it holds or has left out.
 pub(crate) fn present<'a>(
     connection: &Connection,
     flake_id: i64,
     outputs: impl IntoIterator<Item = &'a DrvOutput>,
 ) -> Result<HashMap<DrvOutput, Word>, DatabaseError> {
     let sql = format!(
-        "SELECT r.id, r.drv_output, r.flake_id, r.path_hash, r.name, r.signatures, r.pusher_id, r.builder \
-         FROM json_each(?1) AS wanted \
+        "SELECT {} FROM json_each(?1) AS wanted \
          CROSS JOIN slice_realisation AS r ON r.drv_output = wanted.value AND r.flake_id = ?2 \
-         WHERE {HELD}"
+         WHERE held OR {LEFT_OUT}",
+        columns()
     );
     let found = all(connection, &sql, params![list(outputs), flake_id], word)?;
     let keyed = |word: Word| (word.realisation.id.clone(), word);
@@ -75,6 +90,7 @@ fn word(row: &Row<'_>) -> Result<Word, DatabaseError> {
         },
         pusher_id: row.get("pusher_id")?,
         builder: row.get("builder")?,
+        held: row.get("held")?,
     })
 }
 
@@ -154,7 +170,7 @@ pub(crate) fn clashes<'a>(
          CROSS JOIN organization AS g ON g.id = own.organization_id \
          CROSS JOIN slice_realisation AS r ON r.drv_output = p.drv_output AND r.flake_id <> p.flake_id \
          CROSS JOIN flake AS f ON f.id = r.flake_id AND f.organization_id = g.id \
-         WHERE (r.path_hash <> p.path_hash OR r.name <> p.name) AND {HELD} LIMIT 100"
+         WHERE (r.path_hash <> p.path_hash OR r.name <> p.name) AND ({HELD} OR {LEFT_OUT}) LIMIT 100"
     );
     all(connection, &sql, params![list(outputs), flake_id], |row| {
         let pushed: [u8; 20] = row.get("pushed_hash")?;
@@ -175,14 +191,20 @@ pub(crate) fn clashes<'a>(
     })
 }
 
-/// That the slice of a realisation does not hold its path.
-const WITHOUT_PATH: &str = "NOT EXISTS (SELECT 1 FROM slice_path AS s \
-     WHERE s.path_hash = slice_realisation.path_hash AND s.flake_id = slice_realisation.flake_id \
-     AND s.name = slice_realisation.name)";
+/// That the slice of a realisation `r` neither holds its path, be it a lost one, nor has left it out.
+fn without() -> String {
+    format!(
+        "NOT EXISTS (SELECT 1 FROM slice_path AS s \
+         WHERE s.path_hash = r.path_hash AND s.flake_id = r.flake_id AND s.name = r.name) AND NOT {LEFT_OUT}"
+    )
+}
 
-/// Some rows that say something of a path which their slice does not hold.
+/// Some rows that say something of a path which their slice neither holds nor has left out.
 pub(crate) fn without_path(connection: &Connection, most: u32) -> Result<Vec<i64>, DatabaseError> {
-    let sql = format!("SELECT id FROM slice_realisation WHERE {WITHOUT_PATH} LIMIT ?1");
+    let sql = format!(
+        "SELECT r.id FROM slice_realisation AS r WHERE {} LIMIT ?1",
+        without()
+    );
     all(connection, &sql, params![most], |row| Ok(row.get("id")?))
 }
 
@@ -192,7 +214,8 @@ pub(crate) fn delete_without_path(
     rows: &[i64],
 ) -> Result<usize, DatabaseError> {
     let sql = format!(
-        "DELETE FROM slice_realisation WHERE id IN (SELECT value FROM json_each(?1)) AND {WITHOUT_PATH}"
+        "DELETE FROM slice_realisation AS r WHERE r.id IN (SELECT value FROM json_each(?1)) AND {}",
+        without()
     );
     execute(connection, &sql, params![id_list(rows)])
 }

@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use fh_nix::{PathInfo, StorePathHash};
+use fh_nix::{PathInfo, StorePath, StorePathHash};
 use rusqlite::{Connection, params};
 
 use super::DatabaseError;
 use super::nars::{hex_list, signed};
-use super::slices::joined;
+use super::slices::{joined, store_path};
 use super::values::{all, execute, first, now};
 
 /// Who leaves it out.
@@ -40,6 +40,22 @@ pub(crate) fn known(
     let found = all(connection, sql, params![hashes, flake_id, builder], |row| {
         Ok(StorePathHash::from_bytes(row.get("path_hash")?))
     })?;
+    Ok(found.into_iter().collect())
+}
+
+/// Those of these paths that a slice has left out, under the names that it has left out.
+pub(crate) fn left_out(
+    connection: &Connection,
+    flake_id: i64,
+    hashes: &[StorePathHash],
+) -> Result<HashSet<StorePath>, DatabaseError> {
+    if hashes.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let sql = "SELECT u.path_hash, u.name FROM json_each(?1) AS wanted \
+               CROSS JOIN slice_upstream AS u ON u.path_hash = unhex(wanted.value) AND u.flake_id = ?2";
+    let hashes = hex_list(hashes.iter().map(StorePathHash::as_bytes));
+    let found = all(connection, sql, params![hashes, flake_id], store_path)?;
     Ok(found.into_iter().collect())
 }
 

@@ -3,6 +3,11 @@
 //!
 //! Slices that disagree about it are judged as those that disagree about a path are. What is said of a path that the
 //! view does not have is not told: a reader could do nothing with it, and a token for certain paths learns of no others.
+//! What a slice says of a path that it has left out as signed elsewhere counts as the fingerprint of that path does:
+//! where it wins, the reader is told this path by a slice that holds it, or nothing.
+//!
+//! A token for what certain keys have signed is told what these keys have signed. To a token for closures the word that
+//! wins is told where it names one of its paths, and no other word in its place.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -30,13 +35,11 @@ impl Lookup {
         let shared = Arc::clone(&self.shared);
         let seen_by = view.clone();
         let found = self.shared.database.read(move |connection| {
-            let judged = judge(connection, &seen_by, &output, &shared.signatures)?;
-            let Some((claim, word)) = judged.winner() else {
-                return Ok(None);
-            };
-            shared
-                .signed(connection, claim.organization, word.realisation.clone())
-                .map(Some)
+            let told = told(connection, &seen_by, &output, &shared.signatures)?;
+            told.map(|(claim, word)| {
+                shared.signed(connection, claim.organization, word.realisation)
+            })
+            .transpose()
         });
         let Some(realisation) = found.await? else {
             return Ok(None);
@@ -68,13 +71,39 @@ impl Shared {
     }
 }
 
-/// What the slices of a view say of an output, and what it comes to.
-fn judge(
+/// The word that a view is told of an output: the one that wins. Where the view is limited to what certain keys have
+/// signed: that one, if one of them has signed it; else the one that would win, were there none but those that they
+/// have signed; and where none would, the one that counts for most of these.
+fn told(
     connection: &Connection,
     view: &View,
     output: &DrvOutput,
     signatures: &Signatures,
-) -> Result<Judged<Word>, DatabaseError> {
+) -> Result<Option<(Claim, Word)>, DatabaseError> {
+    let words = words(connection, view, output, signatures)?;
+    let Some(keys) = view.limits().and_then(|limits| limits.signed_by) else {
+        let judged = Judged::new(connection, view, words)?;
+        return Ok(judged.winner().cloned());
+    };
+    let is_signed =
+        |(_, word): &(Claim, Word)| signatures.signed_realisation(&word.realisation, keys);
+    let signed = words.iter().filter(|word| is_signed(word)).cloned();
+    let signed: Vec<(Claim, Word)> = signed.collect();
+    let of_all = Judged::new(connection, view, words)?;
+    if let Some(winner) = of_all.winner().filter(|winner| is_signed(winner)) {
+        return Ok(Some(winner.clone()));
+    }
+    let of_signed = Judged::new(connection, view, signed)?;
+    Ok(of_signed.winner().or_else(|| of_signed.nearest()).cloned())
+}
+
+/// What the slices of a view say of an output, each with what counts of it.
+fn words(
+    connection: &Connection,
+    view: &View,
+    output: &DrvOutput,
+    signatures: &Signatures,
+) -> Result<Vec<(Claim, Word)>, DatabaseError> {
     let mut paths: HashMap<StorePath, u32> = HashMap::new();
     let mut keys = TrustedKeys::new(connection);
     let mut words = Vec::new();
@@ -90,7 +119,7 @@ fn judge(
             organization,
             flake: word.flake_id,
             content: *paths.entry(out_path).or_insert(next),
-            held: true,
+            held: word.held,
             // To prove what a derivation comes to one has to build it.
             proven: false,
             signed: signatures.signed_realisation(&word.realisation, trusted),
@@ -100,5 +129,5 @@ fn judge(
         };
         words.push((claim, word));
     }
-    Judged::new(connection, view, words)
+    Ok(words)
 }

@@ -160,8 +160,8 @@ pub(super) struct Examined {
     /// as the push and count for less, or keeps rows that say something else, which is noted; the same of
     /// realisations, and some that it lacks.
     pub(super) writes: bool,
-    /// Paths that the push leaves out or refers to, which a key of elsewhere has signed, and of which the slice
-    /// does not know yet.
+    /// Paths that the push leaves out, refers to or says to be outputs, which a key of elsewhere has signed, and of
+    /// which the slice does not know yet.
     pub(super) left_out: Vec<StorePathHash>,
 }
 
@@ -205,7 +205,7 @@ pub(super) fn examine(
         }
     }
     let left_out = left_out(connection, target, wanted, &statuses, upstream)?;
-    writes |= realisations::examine(connection, target, wanted)?;
+    writes |= realisations::examine(connection, target, wanted, upstream)?;
     if missing.is_empty() {
         let logs = logs::lacking(connection, target, wanted, &statuses)?;
         return Ok(Examined {
@@ -315,9 +315,9 @@ impl Available {
     }
 }
 
-/// What a key of elsewhere has signed, of the paths and of what they refer to, and what the slice does not know
-/// of by somebody who counts for as much. What is in the slice already is no reason to leave it out here: it may
-/// be somebody's who counts for less.
+/// What a key of elsewhere has signed, of the paths, of what they refer to and of what derivations are said to come
+/// to, and what the slice does not know of by somebody who counts for as much. What is in the slice already is no
+/// reason to leave it out here: it may be somebody's who counts for less.
 fn left_out(
     connection: &Connection,
     target: &Target,
@@ -325,17 +325,20 @@ fn left_out(
     statuses: &[PathStatus],
     upstream: &Signatures,
 ) -> Result<Vec<StorePathHash>, ApiError> {
+    let is_told = |path: &&StorePath| {
+        let told = wanted.context.get(&path.hash());
+        told.is_some_and(|told| told.path == **path)
+    };
     let mut hashes = HashSet::new();
     for (info, status) in wanted.paths.iter().zip(statuses) {
         if *status == PathStatus::Upstream {
             hashes.insert(info.path.hash());
         }
-        let named = info.references.iter().filter(|reference| {
-            let told = wanted.context.get(&reference.hash());
-            told.is_some_and(|told| told.path == **reference)
-        });
+        let named = info.references.iter().filter(is_told);
         hashes.extend(named.map(StorePath::hash));
     }
+    let realised = wanted.realisations.iter().map(|it| &it.out_path);
+    hashes.extend(realised.filter(is_told).map(StorePath::hash));
     let hashes: Vec<StorePathHash> = hashes.into_iter().collect();
     let known = fingerprints::known(connection, target.flake_id, &hashes, target.builder)?;
     let is_new = |hash: &StorePathHash| {

@@ -1,21 +1,24 @@
 //! The realisations that a push brings: which are taken, and what becomes of those that the slice has.
 //!
 //! Within one slice they follow the rules of contents: the first one stays, but that a builder's takes the place of a
-//! person's, and signatures are added to what says the same.
+//! person's, and signatures are added to what says the same. What is said of a path that a key of elsewhere has
+//! signed, and that is therefore left out, is kept beside the fingerprint of that path: nobody who counts for less says
+//! to which path the derivation comes instead.
 
 use std::collections::{HashMap, HashSet};
 
 use fh_api::{PushRealisation, PushRequest};
-use fh_nix::{DrvOutput, PublicKey, Realisation, Signature, StoreDir, StorePathHash};
+use fh_nix::{DrvOutput, PublicKey, Realisation, Signature, StoreDir, StorePath, StorePathHash};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::examine::{Target, added_signatures};
 use super::parse::{MAX_SIGNATURES, Wanted, named_path};
 use crate::database::realisations::{self, Clash, Word};
-use crate::database::upstream::Pusher;
+use crate::database::upstream::{self, Pusher};
 use crate::database::{contests, slices};
 use crate::error::ApiError;
+use crate::signatures::Signatures;
 
 /// Realisations for each path of a request, at most: of the derivations that come to it, under both forms of its key.
 const MOST_OF_A_PATH: usize = 64;
@@ -100,27 +103,35 @@ pub(super) fn as_text(realisation: &Realisation) -> PushRealisation {
     }
 }
 
-/// Checks that the path of each realisation is one of the push, or in the slice under this name: whether one of them
-/// changes something.
+/// Checks that the path of each realisation is one of the push, or one that it only tells of and that a key of
+/// elsewhere has signed, or is known to the slice under this name: whether one of them changes something.
 ///
 /// # Errors
-/// 400 where a path is neither.
+/// 400 where a path is none of these.
 pub(super) fn examine(
     connection: &Connection,
     target: &Target,
     wanted: &Wanted,
+    signatures: &Signatures,
 ) -> Result<bool, ApiError> {
     if wanted.realisations.is_empty() {
         return Ok(false);
     }
     let pushed: HashSet<_> = wanted.paths.iter().map(|info| &info.path).collect();
-    let outside = |realisation: &&Realisation| !pushed.contains(&realisation.out_path);
+    let is_left_out = |path: &StorePath| {
+        let told = wanted.context.get(&path.hash());
+        told.is_some_and(|told| {
+            told.path == *path && signatures.signed(told, &wanted.upstream_keys)
+        })
+    };
+    let outside = |realisation: &&Realisation| {
+        let path = &realisation.out_path;
+        !pushed.contains(path) && !is_left_out(path)
+    };
     let outside: Vec<&Realisation> = wanted.realisations.iter().filter(outside).collect();
-    let hashes: Vec<StorePathHash> = outside.iter().map(|it| it.out_path.hash()).collect();
-    let present = slices::present(connection, target.flake_id, &hashes)?;
+    let known = known(connection, target, outside.iter().copied())?;
     for realisation in outside {
-        let there = present.get(&realisation.out_path.hash());
-        if there.is_none_or(|there| there.name != realisation.out_path.name()) {
+        if !known.contains(&realisation.out_path) {
             let problem = format!(
                 "{} is neither in this push nor in {}",
                 realisation.out_path, target.flake
@@ -131,6 +142,23 @@ pub(super) fn examine(
     let slice = Slice::of(connection, target, &wanted.realisations)?;
     let mut wanted = wanted.realisations.iter();
     Ok(wanted.any(|realisation| !matches!(slice.verdict(target, realisation), Verdict::Same)))
+}
+
+/// Those of the paths of some realisations that a slice holds or has left out, under these names.
+fn known<'a>(
+    connection: &Connection,
+    target: &Target,
+    realisations: impl Iterator<Item = &'a Realisation>,
+) -> Result<HashSet<StorePath>, ApiError> {
+    let paths: Vec<&StorePath> = realisations.map(|it| &it.out_path).collect();
+    let hashes: Vec<StorePathHash> = paths.iter().map(|path| path.hash()).collect();
+    let held = slices::present(connection, target.flake_id, &hashes)?;
+    let mut known = upstream::left_out(connection, target.flake_id, &hashes)?;
+    known.extend(paths.into_iter().filter_map(|path| {
+        let there = held.get(&path.hash())?;
+        (there.name == path.name()).then(|| path.clone())
+    }));
+    Ok(known)
 }
 
 /// What a commit did with its realisations.
@@ -169,7 +197,7 @@ impl Added {
     }
 }
 
-/// Adds realisations to a slice: those whose paths it holds now.
+/// Adds realisations to a slice: those whose paths it holds or has left out now.
 pub(super) fn add(
     connection: &Connection,
     target: &Target,
@@ -179,8 +207,7 @@ pub(super) fn add(
     if wanted.is_empty() {
         return Ok(added);
     }
-    let hashes: Vec<StorePathHash> = wanted.iter().map(|it| it.out_path.hash()).collect();
-    let held = slices::present(connection, target.flake_id, &hashes)?;
+    let known = known(connection, target, wanted.iter())?;
     let slice = Slice::of(connection, target, wanted)?;
     let pusher = Pusher {
         account_id: target.account_id,
@@ -188,12 +215,7 @@ pub(super) fn add(
     };
     let mut new = Vec::new();
     for realisation in wanted {
-        // Left out as upstream, and so served by another cache.
-        let path = &realisation.out_path;
-        let is_held = held
-            .get(&path.hash())
-            .is_some_and(|there| there.name == path.name());
-        if !is_held {
+        if !known.contains(&realisation.out_path) {
             continue;
         }
         let flake_id = target.flake_id;

@@ -221,7 +221,7 @@ impl Looks {
     /// an account was not looked at.
     fn of(caller: &Caller, user: &str) -> Result<Self, ApiError> {
         let principal = caller.principal()?;
-        if principal.name.as_str().eq_ignore_ascii_case(user) {
+        if principal.is_called(user) {
             caller.require(Permission::Pull)?;
             caller.named_view()?;
             return Ok(Self::Own);

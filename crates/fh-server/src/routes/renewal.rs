@@ -32,7 +32,7 @@ use crate::access::Caller;
 use crate::config::TokenSettings;
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Event};
-use crate::database::tokens::{self, NewToken, Token};
+use crate::database::tokens::{self, NewToken, RenewalTerms, Token};
 use crate::database::{DatabaseError, Timestamp, now, organizations};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -111,6 +111,25 @@ pub(super) async fn renew(
     Ok((StatusCode::CREATED, Json(minted(&state, &token, &account)?)))
 }
 
+/// The terms of a token that another one makes for somebody else's account. Its renewals count anew: whoever manages
+/// an account gives it a login of its own. But what is made by a token that is bound, or that cannot be renewed, is
+/// not renewed for longer than that one could last.
+pub(super) fn terms_for_another(
+    connection: &Connection,
+    maker: &Token,
+    settings: TokenSettings,
+) -> Result<RenewalTerms, DatabaseError> {
+    let renewable = match accounts::get(connection, maker.account_id)? {
+        Some(account) => allowed(connection, maker, &account, settings)?.is_ok(),
+        None => false,
+    };
+    let ends_by = renewal::ends_by_for_another(&facts(maker), renewable);
+    Ok(RenewalTerms {
+        ends_by: ends_by.map(Timestamp::from_seconds),
+        ..RenewalTerms::default()
+    })
+}
+
 /// When a token would end that its holder renewed now; none where that cannot be.
 pub(super) async fn renewable_until(
     state: &AppState,
@@ -143,17 +162,11 @@ fn until(
     if let Err(refused) = allowed(connection, token, account, settings)? {
         return Ok(Err(refused));
     }
-    let facts = RenewalFacts {
-        expires_at: token.expires_at.as_seconds(),
-        first_at: token.first_at().as_seconds(),
-        lifetime: signed(token.lifetime()),
-        ends_by: token.renewals_end_by().map(Timestamp::as_seconds),
-    };
     let limits = RenewalLimits {
         max_lifetime: signed(settings.max_lifetime.as_secs()),
         max_renewal: signed(settings.max_renewal.as_secs()),
     };
-    let until = renewal::until(at.as_seconds(), &facts, limits);
+    let until = renewal::until(at.as_seconds(), &facts(token), limits);
     let end = token.expires_at;
     Ok(until.map(Timestamp::from_seconds).map_err(|error| {
         ApiError::Conflict(match error {
@@ -173,6 +186,15 @@ fn until(
             ),
         })
     }))
+}
+
+fn facts(token: &Token) -> RenewalFacts {
+    RenewalFacts {
+        expires_at: token.expires_at.as_seconds(),
+        first_at: token.first_at().as_seconds(),
+        lifetime: signed(token.lifetime()),
+        ends_by: token.renewals_end_by().map(Timestamp::as_seconds),
+    }
 }
 
 /// Whether those who decide about a token let it be renewed.

@@ -174,7 +174,8 @@ impl Plan {
     }
 }
 
-fn told(token: &Token) -> RevokedToken {
+/// A token as the API tells of those that end or stand.
+pub(super) fn told(token: &Token) -> RevokedToken {
     RevokedToken {
         id: token.uuid,
         user: token.user.clone(),

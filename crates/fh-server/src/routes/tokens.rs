@@ -12,8 +12,8 @@ use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::duration::in_words;
 use fh_api::{
-    CreateToken, FlakePattern, MintedToken, Name, Permission, RotateToken, TokenInfo, TokenList,
-    TokenRevocation,
+    CreateToken, FlakePattern, MintedToken, Name, Permission, RotateToken, RotatedToken, TokenInfo,
+    TokenList, TokenRevocation,
 };
 use fh_auth::Narrowing;
 use http::StatusCode;
@@ -34,7 +34,7 @@ use crate::bootstrap::sign;
 use crate::config::TokenSettings;
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Event};
-use crate::database::tokens::{self, NewToken, RenewalTerms, Token};
+use crate::database::tokens::{self, NewToken, Token};
 use crate::database::{Timestamp, lineage, now};
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -73,11 +73,11 @@ pub(super) fn routes() -> Vec<Route> {
         .answers::<TokenRevocation>(200),
         post(
             "/tokens/{id}/rotate",
-            "Replace a token with a new one like it",
+            "Replace a token with a new one like it, and list what came of the former one and stays valid",
             rotation::rotate,
         )
         .takes::<RotateToken>()
-        .answers::<MintedToken>(201)
+        .answers::<RotatedToken>(201)
         .refuses(&[409, 422]),
     ]
 }
@@ -180,6 +180,7 @@ pub(crate) async fn mint(
     let parent = minting_token(principal)?;
     let renewable = wanted.renewable;
     let actor = caller.actor()?;
+    let settings = state.settings().tokens;
     let most = state.settings().limits.tokens;
     let (token, account) = state
         .database()
@@ -205,11 +206,10 @@ pub(crate) async fn mint(
                     created_at,
                     created_by: Some(actor.account_id),
                     expires_at,
-                    // What is made for another account stands by itself.
                     terms: if own {
                         parent.child_terms(renewable)
                     } else {
-                        RenewalTerms::default()
+                        renewal::terms_for_another(transaction, &parent, settings)?
                     },
                 },
             )?;

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use fh_nix::{NarHash, PathInfo, StoreDir};
+use fh_nix::{NarHash, PathInfo, SecretKey, StoreDir};
 
 use super::*;
 
@@ -299,11 +299,31 @@ async fn a_closure_without_them_costs_no_process() {
     scene.path('h', "broken", Some(base('5', "broken.drv")), true);
     assert_eq!(scene.realisations().await, Realisations::default());
     assert_eq!(scene.calls(), 0);
-    // Neither does one whose paths are told only because others refer to them.
+    // Neither does one whose paths are told only because others refer to them, and that nobody has signed.
     let mut scene = inhabited(INSTALLABLES, false);
     for path in &mut scene.paths {
         path.context = true;
     }
     assert_eq!(scene.realisations().await, Realisations::default());
     assert_eq!(scene.calls(), 0);
+}
+
+/// A server leaves out what another cache has signed, and remembers of which derivation it is.
+#[tokio::test]
+async fn what_is_only_told_of_and_signed_is_asked_about() {
+    let mut scene = inhabited(INSTALLABLES, false);
+    let all = scene.realisations().await;
+    let key = SecretKey::from_seed("upstream-1", [7; 32]).unwrap();
+    for path in &mut scene.paths {
+        path.context = true;
+        path.info.signatures = vec![path.info.sign(&StoreDir::default(), &key)];
+    }
+    assert_eq!(told(&scene.realisations().await), told(&all));
+    // Of these it is no loss where Nix knows nothing.
+    fs::remove_dir_all(scene.directory.path().join("answers")).unwrap();
+    assert_eq!(scene.realisations().await, Realisations::default());
+    scene.paths[0].context = false;
+    let unknown = scene.realisations().await.unknown;
+    let first = scene.paths[0].info.path.clone();
+    assert_eq!(unknown.into_keys().collect::<Vec<_>>(), [first]);
 }

@@ -369,30 +369,117 @@ async fn bad_realisations_are_refused_with_their_push() {
     assert_eq!(summary.realisations, 1);
 }
 
-/// A path that is left to an upstream cache is not in the slice, and so its realisation is not either.
+/// Of a path that is left to an upstream cache the realisation is kept, however the push tells of the path; it is told
+/// where a slice has the path, and nobody says something else who counts for no more.
 #[tokio::test]
-async fn of_what_is_left_to_an_upstream_nothing_is_kept() {
-    let scene = Scene::new().await;
+async fn of_what_is_left_to_an_upstream_the_word_is_kept() {
     let upstream = SecretKey::from_seed("upstream-1", [7; 32]).unwrap();
     let store_dir = fh_nix::StoreDir::default();
-    let (x, y) = (
-        Item::new("x", b"x").signed(&store_dir, &upstream),
-        Item::new("y", b"y"),
-    );
-    let mut wanted = with_realisations(&[&x, &y], [realised("x", &x), realised("y", &y)].concat());
-    wanted.skip_signed_by = vec![upstream.public().to_string()];
-    let answer = scene.plan_answer("acme/app", &scene.ann, &wanted).await;
-    let plan: PushPlan = answer.json();
-    assert_eq!(statuses(&plan), [PathStatus::Upstream, PathStatus::Upload]);
-    let summary = scene.finish("acme/app", &scene.ann, plan, &[&y]).await;
-    assert_eq!((summary.added, summary.realisations), (1, 2));
-    assert_eq!(scene.out_path("", &outputs("x")[0], &scene.ann).await, None);
-    assert!(
+    for (what, is_context, is_named, statuses_told) in [
+        (
+            "pushed",
+            false,
+            true,
+            vec![PathStatus::Upstream, PathStatus::Upload],
+        ),
+        ("context, and named", true, true, vec![PathStatus::Upload]),
+        (
+            "context, and nobody's dependency",
+            true,
+            false,
+            vec![PathStatus::Upload],
+        ),
+    ] {
+        let scene = Scene::new().await;
+        let mut x = Item::new("x", b"x").signed(&store_dir, &upstream);
+        x.info.context = is_context;
+        let mut y = Item::new("y", b"y");
+        if is_named {
+            y = y.referring_to(&x);
+        }
+        let both = [realised("x", &x), realised("y", &y)].concat();
+        let mut wanted = with_realisations(&[&x, &y], both);
+        wanted.skip_signed_by = vec![upstream.public().to_string()];
+        let answer = scene.plan_answer("acme/app", &scene.ann, &wanted).await;
+        let plan: PushPlan = answer.expect(201).json();
+        assert_eq!(statuses(&plan), statuses_told, "{what}");
+        // What waits in the database is there after a restart.
+        let scene = scene.restarted().await;
+        let summary = scene.finish("acme/app", &scene.ann, plan, &[&y]).await;
+        assert_eq!((summary.added, summary.realisations), (1, 4), "{what}");
+        let told = async |name: &str| {
+            let mut told = Vec::new();
+            for id in outputs(name) {
+                told.push(scene.out_path("", &id, &scene.ann).await);
+            }
+            told
+        };
+        assert_eq!(
+            told("x").await,
+            [None, None],
+            "{what}: the path is not here"
+        );
+        assert!(told("y").await.iter().all(Option::is_some), "{what}");
+        // Nothing of it is new, nor left over.
+        let answer = scene.plan_answer("acme/app", &scene.ann, &wanted).await;
+        let again: PushPlan = answer.expect(200).json();
+        assert_eq!(again.committed.unwrap().realisations, 0, "{what}");
+        let hour = std::time::Duration::from_secs(3600);
+        let collected = collect(&scene.server.state, hour).await.unwrap();
+        assert_eq!(
+            (collected.realisations, rows(&scene).await),
+            (0, 4),
+            "{what}"
+        );
+        // Whoever pushes something else later does not say it in its place.
+        let z = Item::new("z", b"z");
         scene
-            .out_path("", &outputs("y")[0], &scene.ann)
-            .await
-            .is_some()
-    );
+            .push_realised("acme/app", &scene.ann, &[&z], realised("x", &z))
+            .await;
+        assert_eq!(told("x").await, [None, None], "{what}");
+        // And a path that comes after all is told at once.
+        scene.push(&[&Item::new("x", b"x")]).await;
+        let x = Some(x.base.clone());
+        assert_eq!(told("x").await, [x.clone(), x], "{what}");
+    }
+}
+
+/// What nobody has signed is not left out, and so nothing is said of it by a push that only tells of it.
+#[tokio::test]
+async fn of_context_that_is_not_left_out_nothing_is_said() {
+    let scene = Scene::new().await;
+    let [upstream, other] =
+        [7, 8].map(|seed| SecretKey::from_seed("upstream-1", [seed; 32]).unwrap());
+    let store_dir = fh_nix::StoreDir::default();
+    let y = Item::new("y", b"y");
+    let plain = || Item::new("x", b"x");
+    let renamed = PushRealisation {
+        out_path: format!("{}-renamed", plain().hash()),
+        ..realised("x", &plain()).remove(0)
+    };
+    for (what, mut x, said) in [
+        ("unsigned", plain(), realised("x", &plain())),
+        (
+            "by another key",
+            plain().signed(&store_dir, &other),
+            realised("x", &plain()),
+        ),
+        (
+            "another name",
+            plain().signed(&store_dir, &upstream),
+            vec![renamed],
+        ),
+    ] {
+        x.info.context = true;
+        let mut wanted = with_realisations(&[&x, &y], said);
+        wanted.skip_signed_by = vec![upstream.public().to_string()];
+        let answer = scene.plan_answer("acme/app", &scene.ann, &wanted).await;
+        let said = answer.expect(400).message();
+        assert!(
+            said.contains("neither in this push nor in acme/app"),
+            "{what}: {said}"
+        );
+    }
 }
 
 async fn rows(scene: &Scene) -> i64 {

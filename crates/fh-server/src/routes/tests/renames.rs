@@ -76,6 +76,8 @@ async fn a_former_name_leads_to_what_had_it_and_answers_have_the_new_one() {
     let name = |value: &Value, key: &str| value[key].as_str().unwrap_or_default().to_owned();
     let grant = json!({ "role": "read" });
     let token = json!({ "user": "ann", "flakes": ["acme/app"] });
+    let few = server.narrow(ann, &["pull"], &["*"]).await;
+    let why = format!("/api/v1/access?user=ann&path={}", "0".repeat(32));
     for (method, path, token, body, key, told) in [
         (Method::GET, "/api/v1/orgs/ACME", ann, None, "name", "new"),
         (
@@ -108,6 +110,23 @@ async fn a_former_name_leads_to_what_had_it_and_answers_have_the_new_one() {
             server.admin.as_str(),
             None,
             "name",
+            "ann2",
+        ),
+        // Their own: they need to be no administrator, by whichever name they ask.
+        (
+            Method::GET,
+            "/api/v1/users/ANN/access",
+            few.as_str(),
+            None,
+            "user",
+            "ann2",
+        ),
+        (
+            Method::GET,
+            why.as_str(),
+            few.as_str(),
+            None,
+            "user",
             "ann2",
         ),
         (
@@ -304,13 +323,49 @@ async fn nobody_takes_a_name_that_something_has_had_or_given_up() {
     scene.rename("orgs/acme", "Acme", ann, 200).await;
     let found: OrganizationInfo = server.get("/api/v1/orgs/new", ann).await.expect(200).json();
     assert_eq!(found.name.as_str(), "Acme");
-    // Names are not reserved without end.
-    for number in 0..20 {
-        let path = "/api/v1/users/bob/rename";
-        let body = json!({ "name": format!("bob-{number}") });
-        let answer = server.post(path, bob, body).await;
-        let expected = if number < 10 { 200 } else { 409 };
-        assert_eq!(answer.status, expected, "{number}");
+}
+
+/// Names are not reserved without end. What has as many former names as it may have can still be called by each of
+/// them again, and whoever renames it is told who frees one.
+#[tokio::test]
+async fn what_has_had_many_names_gets_one_of_these_back() {
+    let scene = scene().await;
+    let (server, ann, bob) = (&scene.server, &scene.ann, &scene.bob);
+    for (under, first, token, kind) in [
+        ("users", "bob", bob, Some("account")),
+        ("orgs", "corp", bob, Some("organization")),
+        ("orgs/acme/service-accounts", "fleet", ann, Some("account")),
+        ("flakes/acme", "app", ann, None),
+    ] {
+        let name = |number: usize| match number {
+            0 => first.to_owned(),
+            number => format!("{first}-{number}"),
+        };
+        for number in 0..10 {
+            let what = format!("{under}/{}", name(number));
+            scene.rename(&what, &name(number + 1), token, 200).await;
+        }
+        // By its first name, which leads to it.
+        let what = format!("{under}/{first}");
+        let refused = scene.rename(&what, &name(11), token, 409).await;
+        for told in [
+            "10 former names",
+            "the limit",
+            "free-name",
+            "end with the flake",
+        ] {
+            assert!(refused.contains(told), "{refused}");
+        }
+        for back in [3, 0, 10] {
+            scene.rename(&what, &name(back), token, 200).await;
+        }
+        scene.rename(&what, &name(11), token, 409).await;
+        // A name that is freed makes room for another one.
+        if let Some(kind) = kind {
+            let path = format!("/api/v1/reserved-names/{kind}/{}", name(4));
+            server.delete(&path, &server.admin).await.expect(204);
+            scene.rename(&what, &name(11), token, 200).await;
+        }
     }
 }
 

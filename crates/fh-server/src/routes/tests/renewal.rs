@@ -322,6 +322,70 @@ async fn no_renewal_outlives_what_the_token_was_created_with() {
     }
 }
 
+/// A token that somebody makes for another account is renewed for no longer than what made it could be, where that is
+/// bound or cannot be renewed. An administrator's login gives others logins of their own.
+#[tokio::test]
+async fn what_is_made_for_another_does_not_outlive_what_made_it_could() {
+    use RenewalRule::{Everybody, People};
+    for rule in [People, Everybody] {
+        let server = with(|settings| settings.tokens.renewal = rule).await;
+        server.user("bob").await;
+        let login = server.user("boss").await;
+        let robot = json!({ "name": "robot", "kind": "service" });
+        let users = "/api/v1/users";
+        server.post(users, &server.admin, robot).await.expect(201);
+        for name in ["boss", "robot"] {
+            let path = format!("{users}/{name}");
+            let body = json!({ "server_admin": true });
+            server.patch(&path, &server.admin, body).await.expect(200);
+        }
+        let child = async |with: &str, more: Value| {
+            let mut body = json!({ "permissions": ALL, "expires_in": 60 * 86_400 });
+            for (name, value) in more.as_object().unwrap() {
+                body[name] = value.clone();
+            }
+            server.mint(with, body).await.token
+        };
+        let rotated = async |former: &str, by: &str, body: Value| {
+            let path = format!("/api/v1/tokens/{}/rotate", id(former));
+            let made: MintedToken = server.post(&path, by, body).await.expect(201).json();
+            made.token
+        };
+        let bound = child(&login, json!({})).await;
+        let free = child(&login, json!({ "renewable": true })).await;
+        let ending = child(&login, json!({ "renewable": true })).await;
+        rotated(&ending, &login, json!({ "grace": 50 * 86_400 })).await;
+        let service = child(&server.admin, json!({ "user": "robot" })).await;
+        let mut made = Vec::new();
+        // Days that are left of what is renewed on day 55: what is bound ends with the login on day 90, or with the
+        // service account's token on day 60.
+        let of_service = if rule == Everybody { 59 } else { 5 };
+        for (what, maker, days) in [
+            ("a login", &login, 59),
+            ("what is renewed as the login is", &free, 59),
+            ("what ends with the login", &bound, 35),
+            ("a service account's", &service, of_service),
+        ] {
+            let body = json!({ "user": "bob", "permissions": ALL, "expires_in": 59 * 86_400 });
+            made.push((what, child(maker, body.clone()).await, days));
+            let former = server.mint(&server.admin, body).await.token;
+            made.push((what, rotated(&former, maker, json!({})).await, days));
+        }
+        let in_grace = json!({ "user": "bob", "expires_in": 49 * 86_400 });
+        let in_grace = child(&ending, in_grace).await;
+        pass(&server, 48).await;
+        // It lasts a day longer, which its maker does as well.
+        let last = renew(&server, &in_grace).await;
+        assert!(is_in(last.info.expires_at, 2), "{}", last.info.expires_at);
+        ask(&server, &last.token).await.expect(409);
+        pass(&server, 7).await;
+        for (what, token, days) in made {
+            let until = renew(&server, &token).await.info.expires_at;
+            assert!(is_in(until, days), "{rule}: {what}: {until}");
+        }
+    }
+}
+
 /// Bad credentials renew nothing, and a request that was let in before its token ended does not either.
 #[tokio::test]
 async fn what_has_ended_is_not_renewed() {

@@ -5,6 +5,7 @@
 //! Each history has organisations of its own; many run at the same time on one server, with the same
 //! people, so that caches see changes of others all the time.
 
+mod realisations;
 mod reference;
 mod views;
 
@@ -606,11 +607,15 @@ async fn no_history_gives_or_takes_more_than_the_model_says() {
 }
 
 /// Thousands: as many as `FH_HISTORIES` says, from the seed `FH_SEED` on.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-#[ignore = "takes minutes"]
-async fn thousands_of_histories() {
+fn seeds_of_many() -> std::ops::Range<u64> {
     let number =
         |name: &str, usual| std::env::var(name).map_or(usual, |text| u64::from_str(&text).unwrap());
     let first = number("FH_SEED", 1_000);
-    histories(first..first + number("FH_HISTORIES", 4_000)).await;
+    first..first + number("FH_HISTORIES", 4_000)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes minutes"]
+async fn thousands_of_histories() {
+    histories(seeds_of_many()).await;
 }

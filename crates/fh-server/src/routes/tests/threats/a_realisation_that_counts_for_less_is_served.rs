@@ -2,12 +2,12 @@
 //! as with contents of paths. Somebody who counts for less says it first, or says it elsewhere.
 
 use fh_nix::SecretKey;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::the_same_content_misleads::renamed;
 use super::{Stage, builder};
 use crate::push::tests::Item;
-use crate::push::tests::realisations::{outputs, realised, signed};
+use crate::push::tests::realisations::{outputs, realised, signed, with_realisations};
 
 /// Who says it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,26 @@ fn release() -> SecretKey {
     SecretKey::from_seed("release-1", [5; 32]).unwrap()
 }
 
-/// One word: by whom, in which flake, whether it is the right one, and whether acme's key has signed it.
-struct Word(Who, &'static str, bool, bool);
+/// How it is said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// With the path, and nobody has signed the word.
+    Plain,
+    /// With the path, and acme's key has signed the word.
+    Signed,
+    /// Of a path that is left out, because a key of elsewhere has signed it.
+    LeftOut,
+}
+
+use How::{LeftOut, Plain, Signed};
+
+/// A key of elsewhere.
+fn upstream() -> SecretKey {
+    SecretKey::from_seed("upstream-1", [7; 32]).unwrap()
+}
+
+/// One word: by whom, in which flake, whether it is the right one, and how.
+struct Word(Who, &'static str, bool, How);
 
 /// What is said, in its order; and of what rita is told at the root and at some addresses, whether it is the right one.
 struct Case {
@@ -51,8 +69,8 @@ const CASES: &[Case] = &[
     Case {
         name: "a builder goes before a colleague who was first",
         words: &[
-            Word(Bob, "acme/play", false, false),
-            Word(Builder, "acme/app", true, false),
+            Word(Bob, "acme/play", false, Plain),
+            Word(Builder, "acme/app", true, Plain),
         ],
         told: &[
             (ROOT, Some(true)),
@@ -64,53 +82,53 @@ const CASES: &[Case] = &[
     Case {
         name: "an own organisation goes before what is followed",
         words: &[
-            Word(Mallory, "evil/x", false, false),
-            Word(Eve, "acme/app", true, false),
+            Word(Mallory, "evil/x", false, Plain),
+            Word(Eve, "acme/app", true, Plain),
         ],
         told: &[(ROOT, Some(true)), ("/cache/evil/x", Some(false))],
     },
     Case {
         name: "what is followed is told where nobody else says anything",
-        words: &[Word(Mallory, "evil/x", true, false)],
+        words: &[Word(Mallory, "evil/x", true, Plain)],
         told: &[(ROOT, Some(true)), (APP, None)],
     },
     Case {
         name: "what a trusted key has signed goes before a builder",
         words: &[
-            Word(Builder, "acme/app", false, false),
-            Word(Bob, "acme/play", true, true),
+            Word(Builder, "acme/app", false, Plain),
+            Word(Bob, "acme/play", true, Signed),
         ],
         told: &[(ROOT, Some(true)), (APP, Some(false))],
     },
     Case {
         name: "a key means nothing in an organisation that does not trust it",
         words: &[
-            Word(Mallory, "evil/x", false, true),
-            Word(Eve, "acme/app", true, false),
+            Word(Mallory, "evil/x", false, Signed),
+            Word(Eve, "acme/app", true, Plain),
         ],
         told: &[(ROOT, Some(true))],
     },
     Case {
         name: "of builders the oldest",
         words: &[
-            Word(OtherBuilder, "acme/play", true, false),
-            Word(Builder, "acme/app", false, false),
+            Word(OtherBuilder, "acme/play", true, Plain),
+            Word(Builder, "acme/app", false, Plain),
         ],
         told: &[(ROOT, Some(true)), (APP, Some(false))],
     },
     Case {
         name: "whoever may write both slices goes before one who may not, also later",
         words: &[
-            Word(Bob, "acme/play", false, false),
-            Word(Ann, "acme/app", true, false),
+            Word(Bob, "acme/play", false, Plain),
+            Word(Ann, "acme/app", true, Plain),
         ],
         told: &[(ROOT, Some(true)), (PLAY, Some(false))],
     },
     Case {
         name: "between two of whom neither may write to the other's slice it is ambiguous",
         words: &[
-            Word(Bob, "acme/play", false, false),
-            Word(Eve, "acme/app", true, false),
+            Word(Bob, "acme/play", false, Plain),
+            Word(Eve, "acme/app", true, Plain),
         ],
         told: &[
             (ROOT, None),
@@ -122,28 +140,124 @@ const CASES: &[Case] = &[
     Case {
         name: "within a slice the first stays",
         words: &[
-            Word(Eve, "acme/app", true, false),
-            Word(Ann, "acme/app", false, false),
+            Word(Eve, "acme/app", true, Plain),
+            Word(Ann, "acme/app", false, Plain),
         ],
         told: &[(ROOT, Some(true)), (APP, Some(true))],
     },
     Case {
         name: "within a slice a builder's takes the place of a person's",
         words: &[
-            Word(Eve, "acme/app", false, false),
-            Word(Builder, "acme/app", true, false),
-            Word(Eve, "acme/app", false, false),
+            Word(Eve, "acme/app", false, Plain),
+            Word(Builder, "acme/app", true, Plain),
+            Word(Eve, "acme/app", false, Plain),
         ],
         told: &[(ROOT, Some(true)), (APP, Some(true))],
     },
     Case {
         name: "a builder who says the same raises what a person said, which is as young from then on",
         words: &[
-            Word(Eve, "acme/app", false, false),
-            Word(OtherBuilder, "acme/play", true, false),
-            Word(Builder, "acme/app", false, false),
+            Word(Eve, "acme/app", false, Plain),
+            Word(OtherBuilder, "acme/play", true, Plain),
+            Word(Builder, "acme/app", false, Plain),
         ],
         told: &[(ROOT, Some(true)), (APP, Some(false))],
+    },
+    Case {
+        name: "what a builder left out is that path or nothing, also where a colleague was first",
+        words: &[
+            Word(Bob, "acme/play", false, Plain),
+            Word(Builder, "acme/app", true, LeftOut),
+        ],
+        told: &[
+            (ROOT, None),
+            ("/cache/acme", None),
+            (APP, None),
+            (PLAY, Some(false)),
+        ],
+    },
+    Case {
+        name: "or comes later",
+        words: &[
+            Word(Builder, "acme/app", true, LeftOut),
+            Word(Bob, "acme/play", false, Plain),
+        ],
+        told: &[(ROOT, None), ("/cache/acme", None), (PLAY, Some(false))],
+    },
+    Case {
+        name: "or writes to the very slice, before or after",
+        words: &[
+            Word(Eve, "acme/app", false, Plain),
+            Word(Builder, "acme/app", true, LeftOut),
+            Word(Ann, "acme/app", false, Plain),
+        ],
+        told: &[(ROOT, None), (APP, None)],
+    },
+    Case {
+        name: "or is a builder, who came later",
+        words: &[
+            Word(Builder, "acme/app", true, LeftOut),
+            Word(OtherBuilder, "acme/play", false, Plain),
+        ],
+        told: &[(ROOT, None), (PLAY, Some(false))],
+    },
+    Case {
+        name: "nor does somebody who is followed say anything else of it",
+        words: &[
+            Word(Builder, "acme/app", true, LeftOut),
+            Word(Mallory, "evil/x", false, Plain),
+        ],
+        told: &[(ROOT, None), ("/cache/evil/x", Some(false))],
+    },
+    Case {
+        name: "it is told where another slice holds the path and says the same",
+        words: &[
+            Word(Builder, "acme/app", true, LeftOut),
+            Word(Bob, "acme/play", true, Plain),
+            Word(Mallory, "evil/x", false, Plain),
+        ],
+        told: &[(ROOT, Some(true)), (PLAY, Some(true)), (APP, None)],
+    },
+    Case {
+        name: "and where the builder pushes the path after all",
+        words: &[
+            Word(Builder, "acme/app", true, LeftOut),
+            Word(Bob, "acme/play", false, Plain),
+            Word(Builder, "acme/app", true, Plain),
+        ],
+        told: &[(ROOT, Some(true)), (APP, Some(true))],
+    },
+    Case {
+        name: "what a person left out decides no more than what they push",
+        words: &[
+            Word(Eve, "acme/app", true, LeftOut),
+            Word(Bob, "acme/play", false, Plain),
+        ],
+        told: &[(ROOT, None), (PLAY, Some(false))],
+    },
+    Case {
+        name: "and less than what a builder pushes",
+        words: &[
+            Word(Eve, "acme/app", false, LeftOut),
+            Word(OtherBuilder, "acme/play", true, Plain),
+        ],
+        told: &[(ROOT, Some(true)), (APP, None)],
+    },
+    Case {
+        name: "what a trusted key has signed goes before what a builder left out",
+        words: &[
+            Word(Builder, "acme/app", false, LeftOut),
+            Word(Bob, "acme/play", true, Signed),
+        ],
+        told: &[(ROOT, Some(true)), (APP, None)],
+    },
+    Case {
+        name: "what is followed takes nothing away by leaving it out",
+        words: &[
+            Word(Mallory, "evil/x", false, LeftOut),
+            Word(Bob, "acme/play", true, Plain),
+        ],
+        told: &[(ROOT, Some(true)), ("/cache/evil/x", None)],
     },
 ];
 
@@ -199,19 +313,28 @@ async fn realisations_follow_the_order_of_trust() {
         let derivation = format!("tool-{number}");
         let [right, wrong] = ["right", "wrong"].map(|which| {
             let name = format!("{derivation}-{which}");
-            Item::new(&name, name.as_bytes())
+            Item::new(&name, name.as_bytes()).signed(scene.server.state.store_dir(), &upstream())
         });
-        for Word(who, flake, is_right, is_signed) in case.words {
+        for Word(who, flake, is_right, how) in case.words {
             let item = if *is_right { &right } else { &wrong };
             let mut realisations = realised(&derivation, item);
-            if *is_signed {
+            if *how == Signed {
                 let sign = |pushed| signed(pushed, &release());
                 realisations = realisations.into_iter().map(sign).collect();
             }
+            let mut wanted = with_realisations(&[item], realisations);
+            if *how == LeftOut {
+                wanted.skip_signed_by = vec![upstream().public().to_string()];
+            }
             let token = world.token(*who);
-            scene
-                .push_realised(flake, token, &[item], realisations)
-                .await;
+            let answer = scene.plan_answer(flake, token, &wanted).await;
+            assert!(
+                answer.status.is_success(),
+                "{}: {:?}",
+                case.name,
+                answer.body
+            );
+            scene.finish(flake, token, answer.json(), &[item]).await;
         }
         for (root, is_right) in case.told {
             let expected = is_right.map(|is_right| if is_right { &right } else { &wrong });
@@ -310,5 +433,93 @@ async fn an_organisation_hears_of_clashes_among_its_own_slices() {
         let realisations = realised("tool", item);
         scene.push_realised(flake, who, &[item], realisations).await;
         assert_eq!(scene.server.audited("push.clash").await, clashes, "{flake}");
+    }
+}
+
+/// What a token is limited to holds for realisations as it does for narinfos: what certain keys have signed is told by
+/// their word alone, and nobody says to which path of a closure a derivation comes in place of who counts for more.
+#[tokio::test]
+async fn a_token_is_told_by_nobody_but_those_whom_it_is_limited_to() {
+    let stage = Stage::set("acme/play").await;
+    let (scene, server) = (&stage.scene, &stage.scene.server);
+    let store_dir = server.state.store_dir();
+    // The old tool and the new one are both signed; that the new derivation comes to the new one, too.
+    let [old, new] = ["tool-1.0", "tool-2.0"]
+        .map(|name| Item::new(name, name.as_bytes()).signed(store_dir, &release()));
+    let by_key = |name: &str, item: &Item| -> Vec<_> {
+        let sign = |pushed| signed(pushed, &release());
+        realised(name, item).into_iter().map(sign).collect()
+    };
+    let minted = async |body: Value| server.mint(&stage.rita, body).await.token;
+    let keys = [release().public().to_string()];
+    let signed_by = async || minted(json!({ "permissions": ["pull"], "signed_by": keys })).await;
+    let told = async |name: &str, token: &str| {
+        let mut told = Vec::new();
+        for id in outputs(name) {
+            for root in [ROOT, "/cache/acme"] {
+                told.push(scene.out_path(root, &id, token).await);
+            }
+        }
+        told.dedup();
+        assert_eq!(told.len(), 1, "{name}: {told:?}");
+        told.remove(0)
+    };
+    let bob = &stage.bob;
+
+    // Bob, whose word no key has signed, says that the new one is the old one.
+    scene
+        .push_realised("acme/play", bob, &[&old], realised("alone", &old))
+        .await;
+    let closure = minted(json!({ "permissions": ["pull"], "closures": [old.base] })).await;
+    let token = signed_by().await;
+    assert_eq!(told("alone", &stage.rita).await, Some(old.base.clone()));
+    assert_eq!(
+        told("alone", &token).await,
+        None,
+        "nobody's word counts for this token"
+    );
+    assert_eq!(told("alone", &closure).await, Some(old.base.clone()));
+    assert!(scene.narinfo(ROOT, &old, &token).await.is_some());
+
+    // A builder says something else, with and without the key; and bob has said it before.
+    for (name, builders) in [
+        ("by-a-builder", realised("by-a-builder", &new)),
+        ("by-the-key", by_key("by-the-key", &new)),
+    ] {
+        scene
+            .push_realised("acme/play", bob, &[&old], realised(name, &old))
+            .await;
+        scene
+            .push_realised("acme/app", &stage.builder, &[&new], builders)
+            .await;
+        assert_eq!(
+            told(name, &stage.rita).await,
+            Some(new.base.clone()),
+            "{name}"
+        );
+        let by_key = (name == "by-the-key").then(|| new.base.clone());
+        assert_eq!(told(name, &token).await, by_key, "{name}");
+        // Not the old one, which the closure has: that is not what rita is told.
+        assert_eq!(told(name, &closure).await, None, "{name}");
+    }
+
+    // Where the word that wins is not signed, a signed one of somebody who counts for less is told.
+    scene
+        .push_realised("acme/play", bob, &[&new], by_key("of-bob", &new))
+        .await;
+    scene
+        .push_realised(
+            "acme/app",
+            &stage.builder,
+            &[&old],
+            realised("of-bob", &old),
+        )
+        .await;
+    assert_eq!(told("of-bob", &stage.rita).await, Some(old.base.clone()));
+    assert_eq!(told("of-bob", &token).await, Some(new.base.clone()));
+    let both = json!({ "permissions": ["pull"], "signed_by": keys, "closures": [old.base] });
+    let both = minted(both).await;
+    for name in ["alone", "by-a-builder", "by-the-key", "of-bob"] {
+        assert_eq!(told(name, &both).await, None, "{name}");
     }
 }

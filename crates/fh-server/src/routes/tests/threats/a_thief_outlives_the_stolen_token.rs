@@ -2,7 +2,7 @@
 //! The owner learns of it and revokes the stolen one: nothing that the thief made is good any more, whether
 //! the stolen one had ended by then or not.
 
-use fh_api::{MintedToken, TokenInfo, TokenList, TokenRevocation};
+use fh_api::{MintedToken, RotatedToken, TokenInfo, TokenList, TokenRevocation};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -138,6 +138,69 @@ async fn after_the_stolen_token_was_rotated_by_its_owner() {
     assert!(is_good(&server, &fresh).await);
     assert_eq!(revoke(&server, &stolen, &owner, "").await.ended, []);
     assert_eq!(server.audited("token.revoke").await, 1);
+}
+
+/// Rotating leaves what came of the token, renewals that a thief asked for among it: whoever rotates is told what that
+/// is, and ends it by revoking it, or the former token.
+#[tokio::test]
+async fn after_a_rotation_that_tells_what_is_left() {
+    let server = TestServer::start().await;
+    let owner = server.user("ann").await;
+    let renew = async |token: &str| -> String {
+        let path = "/api/v1/tokens/renew";
+        let made: MintedToken = server.post(path, token, json!({})).await.expect(201).json();
+        made.token
+    };
+    let rotate = async |former: &str, by: &str, body: Value| -> RotatedToken {
+        let path = format!("/api/v1/tokens/{}/rotate", id(former));
+        server.post(&path, by, body).await.expect(201).json()
+    };
+    for body in [json!({}), json!({ "grace": 3600 })] {
+        for by in ["the owner's", "itself", "a renewal of it"] {
+            let wanted = json!({ "user": "ann", "permissions": ["pull", "mint"] });
+            let stolen = server.mint(&server.admin, wanted).await.token;
+            let renewed = renew(&stolen).await;
+            let minted = server.narrow(&stolen, &["pull"], &["*"]).await;
+            let gone = server.narrow(&stolen, &["pull"], &["*"]).await;
+            server.revoke(&gone).await;
+            let again = renew(&renewed).await;
+            let asking = match by {
+                "itself" => &stolen,
+                "a renewal of it" => &renewed,
+                _ => &owner,
+            };
+            let rotated = rotate(&stolen, asking, body.clone()).await;
+            let mut left = vec![&renewed, &minted, &again];
+            left.retain(|token| *token != asking);
+            let left_ids: Vec<Uuid> = left.iter().map(|token| id(token)).collect();
+            assert_eq!(ids(&rotated.still_valid), left_ids, "{by}");
+            assert_eq!(rotated.made_for_others, [], "{by}");
+            for token in &left {
+                assert!(is_good(&server, token).await, "{by}");
+            }
+            if by == "the owner's" {
+                // At once, by the id of the former one, whether it has ended or not.
+                let mut told = ids(&revoke(&server, &stolen, &owner, "").await.ended);
+                told.retain(|ended| *ended != id(&stolen));
+                assert_eq!(told, left_ids);
+            } else {
+                for token in &left {
+                    revoke(&server, token, &owner, "").await;
+                }
+            }
+            for token in left {
+                assert!(!is_good(&server, token).await, "{by}");
+            }
+            assert!(is_good(&server, &rotated.token).await, "{by}");
+        }
+    }
+    // What was made for others is told as well.
+    let stolen = server.narrow(&server.admin, &ALL, &["*"]).await;
+    let of_ann = server.mint(&stolen, json!({ "user": "ann" })).await;
+    let rotated = rotate(&stolen, &server.admin, json!({})).await;
+    assert_eq!(ids(&rotated.made_for_others), [of_ann.info.id]);
+    assert_eq!(rotated.still_valid, []);
+    assert!(is_good(&server, &of_ann.token).await);
 }
 
 /// A request of the thief's that was let in before the revocation makes nothing after it.

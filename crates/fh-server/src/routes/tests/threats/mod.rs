@@ -31,7 +31,7 @@ struct Stage {
 }
 
 /// The identity of a builder that pushes to a project of acme.
-async fn builder(scene: &Scene, project: &str) -> String {
+pub(super) async fn builder(scene: &Scene, project: &str) -> String {
     let (server, ann) = (&scene.server, &scene.ann);
     let (key, issuer) = (Key::new("ci"), format!("https://{project}.ci.example.org"));
     let policy = json!({
