@@ -45,4 +45,4 @@ pub use retry::{DEFAULT_RETRIES, RetryEvent, RetryListener, RetryPolicy};
 pub use routes::{Follower, Made};
 pub use server_url::ServerUrl;
 pub use text::is_unprintable;
-pub use tls::certificates;
+pub use tls::{certificates, certificates_expire_at};
