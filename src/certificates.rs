@@ -3,6 +3,7 @@
 
 use std::path::Path;
 
+use fh_client::ServerUrl;
 use fh_conf::regular;
 
 use crate::error::CommandError;
@@ -36,24 +37,34 @@ pub(crate) fn of_server(settings: &Settings, path: &Path) -> Result<Vec<u8>, Com
     read(path).map_err(|error| error.hint(hint))
 }
 
-/// Whether the file that the command names can be used, before it is remembered.
-pub(crate) fn check_named(settings: &Settings) -> Result<(), CommandError> {
+/// Whether the file that the command names can be used with this server, before it is remembered.
+pub(crate) fn check_named(settings: &Settings, server: &ServerUrl) -> Result<(), CommandError> {
     let Some(path) = &settings.server_ca_file else {
         return Ok(());
     };
-    match fh_client::certificates(&of_server(settings, path)?) {
-        Ok(_) => Ok(()),
+    if !server.is_secure() {
+        return Err(CommandError::usage(format!(
+            "--ca-file names certificates for TLS, and {server} is a server without TLS"
+        ))
+        .hint(format!(
+            "If the server has a certificate, its address is {}. If it has none, leave out --ca-file.",
+            server.as_str().replacen("http://", "https://", 1)
+        )));
+    }
+    of_server(settings, path).map(drop)
+}
+
+/// The text of a file with PEM certificates, which has to be there.
+pub(crate) fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
+    let pem = regular::read(path, LIMIT)
+        .and_then(|pem| pem.ok_or_else(regular::missing))
+        .map_err(|error| unreadable(path, error))?;
+    match fh_client::certificates(&pem) {
+        Ok(_) => Ok(pem),
         Err(error) => {
             Err(CommandError::from(error).context(format!("cannot use {}", path.display())))
         }
     }
-}
-
-/// The text of a PEM file, which has to be there.
-fn read(path: &Path) -> Result<Vec<u8>, CommandError> {
-    regular::read(path, LIMIT)
-        .and_then(|pem| pem.ok_or_else(regular::missing))
-        .map_err(|error| unreadable(path, error))
 }
 
 fn unreadable(path: &Path, error: std::io::Error) -> CommandError {

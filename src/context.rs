@@ -1,19 +1,21 @@
 //! What a command works with: settings, output, the server that is meant and the token for it.
 
+mod selected;
+mod token;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
 
 use fh_api::{ErrorCode, Name};
-use fh_auth::UnverifiedTimes;
 use fh_client::workload::{Connections, Manner, Provider, Workload, WorkloadSource};
 use fh_client::{
     Client, ClientBuilder, CredentialStore, DEFAULT_RETRIES, Error as ClientError, FlakeHub,
     ServerEntry, ServerKind, ServerUrl, TokenStore,
 };
-use secrecy::{ExposeSecret as _, SecretString};
-use time::OffsetDateTime;
+
+pub(crate) use selected::Selected;
+pub(crate) use token::{FoundToken, TokenOrigin};
 
 use crate::certificates;
 use crate::error::CommandError;
@@ -29,9 +31,6 @@ use crate::token_source;
 /// own patience.
 const RETRIES: u32 = 2;
 
-/// A token that ends within this time is looked at again in its file before it ends.
-const SHORT_LIFE: Duration = Duration::from_secs(24 * 3600);
-
 /// What this program calls itself.
 const USER_AGENT: &str = concat!("fh/", env!("CARGO_PKG_VERSION"));
 
@@ -45,83 +44,6 @@ pub(crate) struct Context {
 /// The name of FlakeHub, also where it is not known yet.
 const FLAKEHUB: &str = "flakehub";
 
-/// The server that is meant.
-#[derive(Debug, Clone)]
-pub(crate) enum Selected {
-    /// FlakeHub, which needs no introduction.
-    FlakeHub(FlakeHub),
-    /// One of `config.toml`.
-    Known(ServerEntry),
-    /// An address of which nothing is known yet.
-    New(ServerUrl),
-}
-
-impl Selected {
-    /// The address by which it is known here.
-    pub(crate) fn url(&self) -> &ServerUrl {
-        match self {
-            Self::FlakeHub(addresses) => &addresses.api,
-            Self::Known(entry) => &entry.url,
-            Self::New(url) => url,
-        }
-    }
-
-    /// What it speaks, where that is known.
-    pub(crate) fn kind(&self) -> Option<ServerKind> {
-        match self {
-            Self::FlakeHub(_) => Some(ServerKind::FlakeHub),
-            Self::Known(entry) => Some(entry.kind),
-            Self::New(_) => None,
-        }
-    }
-}
-
-/// A token and where it came from.
-#[derive(Debug, Clone)]
-pub(crate) struct FoundToken {
-    pub(crate) token: SecretString,
-    pub(crate) origin: TokenOrigin,
-}
-
-impl FoundToken {
-    /// Whether it is one that `fh login --workload --keep-fresh` may be about to replace in its file.
-    fn is_replaced_soon(&self) -> bool {
-        matches!(self.origin, TokenOrigin::Stored(_))
-            && fh_client::left_of(&self.token).is_some_and(|left| left < SHORT_LIFE)
-    }
-
-    /// When it ends, as it says itself.
-    pub(crate) fn expires_at(&self) -> Option<OffsetDateTime> {
-        let end = UnverifiedTimes::read(self.token.expose_secret())?.exp?;
-        OffsetDateTime::from_unix_timestamp(end).ok()
-    }
-
-    /// How long it was made for, as it says itself.
-    pub(crate) fn lifetime(&self) -> Option<time::Duration> {
-        let times = UnverifiedTimes::read(self.token.expose_secret())?;
-        Some(time::Duration::seconds(times.exp?.checked_sub(times.iat?)?))
-    }
-
-    /// Whether it was stored and has ended since, as it says itself.
-    fn has_ended(&self) -> bool {
-        let end = self.expires_at();
-        self.origin.is_stored() && end.is_some_and(|end| end <= OffsetDateTime::now_utc())
-    }
-}
-
-/// Where a token came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum TokenOrigin {
-    /// The value of a variable.
-    Variable(&'static str),
-    /// A file that a variable names.
-    VariableFile(PathBuf),
-    /// What `fh login` stored in a file.
-    Stored(PathBuf),
-    /// What `fh login` stored in the system's keyring.
-    Keyring,
-}
-
 /// For whom a client speaks.
 #[derive(Debug, Clone)]
 pub(crate) enum Speaker {
@@ -129,24 +51,6 @@ pub(crate) enum Speaker {
     Token(FoundToken),
     /// This CI job, machine or pod.
     Workload(Workload),
-}
-
-impl TokenOrigin {
-    /// Whether a login stored it; else somebody gives it to each command.
-    pub(crate) fn is_stored(&self) -> bool {
-        matches!(self, Self::Stored(_) | Self::Keyring)
-    }
-}
-
-impl std::fmt::Display for TokenOrigin {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::Variable(name) => write!(f, "the variable {name}"),
-            Self::VariableFile(path) => write!(f, "{} (FH_TOKEN_FILE)", path.display()),
-            Self::Stored(path) => write!(f, "{}", path.display()),
-            Self::Keyring => f.write_str("the system's keyring"),
-        }
-    }
 }
 
 impl Context {
@@ -186,14 +90,14 @@ impl Context {
 
     /// An address, or the name of a server in `config.toml`.
     pub(crate) fn named_server(&self, given: &str, origin: &str) -> Result<Selected, CommandError> {
-        let address = given.parse::<ServerUrl>();
+        let address = self.address(given);
         let is_flakehub = |url: &ServerUrl| {
             [FlakeHub::API, FlakeHub::CACHE, FlakeHub::WEB].contains(&url.as_str())
         };
         if given == FLAKEHUB || address.as_ref().is_ok_and(is_flakehub) {
             return Ok(Selected::FlakeHub(self.flakehub()?));
         }
-        if let Some(entry) = self.credentials()?.find(given)? {
+        if let Some(entry) = self.known_server(given, address.as_ref().ok())? {
             return self.known(entry);
         }
         let is_bare_word = given
@@ -213,6 +117,31 @@ impl Context {
                 .hint("`fh server list` shows the known servers; name a new one by its address."));
         }
         Ok(Selected::New(url))
+    }
+
+    /// The address that is given. Who names a file of certificates means TLS, also where nothing says so.
+    fn address(&self, given: &str) -> fh_client::Result<ServerUrl> {
+        match self.settings.server_ca_file {
+            Some(_) => ServerUrl::over_tls(given),
+            None => given.parse(),
+        }
+    }
+
+    /// The server of `config.toml` that is given by its name or address; `address` is what the second would mean. One
+    /// without TLS is not what somebody means who names a file of certificates and only a host.
+    fn known_server(
+        &self,
+        given: &str,
+        address: Option<&ServerUrl>,
+    ) -> Result<Option<ServerEntry>, CommandError> {
+        let servers = self.credentials()?.load()?;
+        let exact = address.and_then(|address| servers.entry(address));
+        let plain = format!("http://{}", given.trim()).parse::<ServerUrl>().ok();
+        let is_meant = |entry: &&ServerEntry| {
+            self.settings.server_ca_file.is_none() || Some(&entry.url) != plain.as_ref()
+        };
+        let found = exact.or_else(|| servers.find(given).filter(is_meant));
+        Ok(found.cloned())
     }
 
     /// A failure over a server that is not known, with the known one that was perhaps meant.
@@ -284,10 +213,22 @@ impl Context {
             Some(entry) if entry.store == TokenStore::Keyring => {
                 (keyring::get(server)?, TokenOrigin::Keyring)
             }
-            _ => (
-                credentials.get_token(server)?,
-                TokenOrigin::Stored(credentials.token_path(server)?),
-            ),
+            _ => {
+                let path = credentials.token_path(server)?;
+                let token = credentials.get_token(server).map_err(|error| {
+                    let is_none = matches!(error, ClientError::InvalidToken { .. });
+                    let error = CommandError::from(error);
+                    if !is_none {
+                        return error;
+                    }
+                    error
+                        .context(format!("{} does not hold a token", path.display()))
+                        .replace_hints(format!(
+                            "Log in with another one: `fh login --server {server} --token-file FILE`"
+                        ))
+                })?;
+                (token, TokenOrigin::Stored(path))
+            }
         };
         Ok(token.map(|token| FoundToken { token, origin }))
     }
@@ -361,12 +302,8 @@ impl Context {
 
     /// A client for a server, without a token.
     pub(crate) fn client_builder(&self, server: ServerUrl) -> Result<ClientBuilder, CommandError> {
-        let output = self.output;
         let of_server = self.server_ca_file(&server)?;
-        let mut builder = ClientBuilder::new(server)
-            .user_agent(USER_AGENT)
-            .on_retry(Arc::new(move |event| output.trying_again(event)))
-            .retries(RETRIES);
+        let mut builder = self.bare_client_builder(server);
         if let Some(pem) = certificates::of_environment(&self.settings)? {
             builder = builder.ca_certificates(pem);
         }
@@ -374,6 +311,15 @@ impl Context {
             builder = builder.ca_certificates(certificates::of_server(&self.settings, &path)?);
         }
         Ok(builder)
+    }
+
+    /// The same without the certificates that somebody has named.
+    pub(crate) fn bare_client_builder(&self, server: ServerUrl) -> ClientBuilder {
+        let output = self.output;
+        ClientBuilder::new(server)
+            .user_agent(USER_AGENT)
+            .on_retry(Arc::new(move |event| output.trying_again(event)))
+            .retries(RETRIES)
     }
 
     /// The PEM file with certificates that are trusted for a server besides the system's: the one that the command

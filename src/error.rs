@@ -22,6 +22,7 @@ use std::process::ExitCode;
 use fh_api::{FlakeName, Name};
 pub(crate) use hints::PROXY_LIMIT;
 
+use crate::access::Obstacle;
 use crate::output::printable;
 
 /// How a command ended, for programs.
@@ -147,7 +148,10 @@ impl CommandError {
     /// A file of this machine could not be used.
     pub(crate) fn file(action: &str, path: &std::path::Path, error: io::Error) -> Self {
         let text = format!("cannot {action} {}", path.display());
-        Self::new(Status::Failed, anyhow::Error::new(error).context(text))
+        let obstacle = Obstacle::behind(path, &error);
+        let mut failure = Self::new(Status::Failed, anyhow::Error::new(error).context(text));
+        failure.hints.extend(obstacle.map(|found| found.hint()));
+        failure
     }
 
     /// A question could not be asked.
@@ -163,6 +167,14 @@ impl CommandError {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
         self
+    }
+
+    /// Adds what to do next, unless that was said already.
+    pub(crate) fn hint_once(self, hint: String) -> Self {
+        if self.hints.contains(&hint) {
+            return self;
+        }
+        self.hint(hint)
     }
 
     /// Adds what to do before all else.
@@ -203,6 +215,11 @@ impl CommandError {
     /// The library error at its root, where there is one.
     pub(crate) fn downcast_ref<E: std::error::Error + Send + Sync + 'static>(&self) -> Option<&E> {
         self.error.downcast_ref()
+    }
+
+    /// What the operating system said, where it is the cause.
+    pub(crate) fn io_error(&self) -> Option<&io::Error> {
+        self.error.chain().find_map(|cause| cause.downcast_ref())
     }
 
     /// What there is to do next, each a sentence.

@@ -7,6 +7,7 @@
 //!                                      error (message, causes, hint, exit code), output
 //! ```
 
+mod access;
 mod advice;
 mod certificates;
 mod cli;
@@ -32,7 +33,8 @@ use std::process::ExitCode;
 
 use clap::{ColorChoice, FromArgMatches, ValueEnum as _};
 
-use crate::cli::Cli;
+use crate::cli::{Cli, GlobalOptions};
+use crate::commands::Command;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::settings::{ColorWhen, Environment, Settings};
@@ -130,10 +132,14 @@ fn run(
     });
     let matches = command.try_get_matches_from(arguments)?;
     let cli = Cli::from_arg_matches(&matches)?;
-    let mut global = cli.global;
-    global.server = global.server.or(cli.command.server().cloned());
-    let mut settings = Settings::resolve(global, environment)?;
-    settings.server_ca_file = cli.command.ca_file().map(absolute).transpose()?;
+    let settings = match settings_of(cli.global, &cli.command, environment) {
+        Ok(settings) => settings,
+        Err(error) if cli.command.never_fails() => {
+            commands::cannot_begin(&error);
+            return Ok(ExitCode::SUCCESS);
+        }
+        Err(error) => return Err(error),
+    };
     let context = Context::new(settings);
     let names_its_token = cli.command.names_its_token();
     commands::run(cli.command, &context).map_err(|error| {
@@ -144,6 +150,17 @@ fn run(
             context.naming_variable(error)
         }
     })
+}
+
+fn settings_of(
+    mut global: GlobalOptions,
+    command: &Command,
+    environment: Environment,
+) -> Result<Settings, CommandError> {
+    global.server = global.server.or(command.server().cloned());
+    let mut settings = Settings::resolve(global, environment)?;
+    settings.server_ca_file = command.ca_file().map(absolute).transpose()?;
+    Ok(settings)
 }
 
 #[cfg(test)]

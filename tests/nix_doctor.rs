@@ -165,6 +165,13 @@ fn every_link_that_breaks_is_named_with_what_puts_it_right() {
             last.as_str(),
             format!("remove `substitute = false` from {last}"),
         ),
+        // Nix takes no path at all then.
+        (
+            "extra-trusted-public-keys = typo-1:AAAA",
+            "keys",
+            "3 bytes long instead of 32",
+            format!("correct or remove it in {last}"),
+        ),
         // Nix itself does not start any more.
         (
             "garbage",

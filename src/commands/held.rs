@@ -1,35 +1,25 @@
-//! What an account is in, holds and can reach, as lines: for `fh user show` and `fh why`.
+//! What an account is in, holds and can reach, as tables: for `fh user show` and `fh why`.
 
 use fh_api::{
-    AccessReason, Affiliation, FlakeName, OrganizationRole, Role, Standing, UserAccess, UserFlake,
-    UserOrganization,
+    AccessReason, Affiliation, FlakeName, OrganizationRole, Role, Standing, Subject, UserAccess,
+    UserFlake, UserOrganization, Visibility,
 };
 
 use super::joined;
+use crate::output::{Column, Output, column};
 
-/// A line each: where the account belongs, what is offered to it, which flakes it reads, and by what.
-pub(super) fn lines(access: &UserAccess) -> Vec<(&'static str, String)> {
-    let mut lines = Vec::new();
-    for organization in &access.organizations {
-        lines.push(("In", membership(organization)));
-        lines.extend(
-            offers(organization)
-                .into_iter()
-                .map(|offer| ("Offered", offer)),
-        );
-    }
-    for flake in &access.flakes {
-        lines.push(("Flake", about_flake(flake)));
-        lines.extend(
-            flake
-                .reasons
-                .iter()
-                .map(|reason| ("By", reason_of(reason, &flake.flake))),
-        );
-    }
-    let narrowed = access.narrowed_by.iter();
-    lines.extend(narrowed.map(|text| ("Token", text.clone())));
-    lines
+/// Where the account belongs and what is offered to it, and which flakes it reads and by what: a table each.
+pub(super) fn tables(access: &UserAccess, output: &Output) -> [String; 2] {
+    let reasons: Vec<ReasonRow> = access.flakes.iter().flat_map(ReasonRow::of_user).collect();
+    [
+        output.table(&organization_columns(), &access.organizations),
+        output.table(&reason_columns(), &reasons),
+    ]
+}
+
+/// How the token of whoever asks narrows the answer, as lines.
+pub(super) fn limits(narrowed_by: &[String]) -> impl Iterator<Item = (&'static str, String)> {
+    narrowed_by.iter().map(|text| ("Token", text.clone()))
 }
 
 /// One sentence on the whole.
@@ -58,70 +48,131 @@ pub(super) fn summary(access: &UserAccess) -> String {
     format!("{told} {limit}")
 }
 
-fn membership(organization: &UserOrganization) -> String {
-    let what = match organization.affiliation {
-        Affiliation::ServiceAccount => "service account".to_owned(),
-        other => other.to_string(),
-    };
-    let name = &organization.organization;
-    if organization.teams.is_empty() {
-        format!("{name} ({what})")
-    } else {
-        format!("{name} ({what}; teams: {})", joined(&organization.teams))
-    }
+fn organization_columns() -> Vec<Column<UserOrganization>> {
+    vec![
+        column("organization", "ORGANISATION", |it: &UserOrganization| {
+            it.organization.to_string()
+        }),
+        column("affiliation", "AS", |it: &UserOrganization| {
+            match it.affiliation {
+                Affiliation::ServiceAccount => "service account".to_owned(),
+                other => other.to_string(),
+            }
+        }),
+        column("teams", "TEAMS", |it: &UserOrganization| joined(&it.teams)).flexible(),
+        column("offered", "OFFERED", offers).flexible(),
+    ]
 }
 
 /// What has no effect before it is accepted.
-fn offers(organization: &UserOrganization) -> Vec<String> {
+fn offers(organization: &UserOrganization) -> String {
     let invited = organization.invited_as.map(|role| {
-        let org = &organization.organization;
-        format!("{org} invites them as {}", with_article(role))
+        let role = match role {
+            OrganizationRole::Member => "a member",
+            OrganizationRole::Admin => "an admin",
+            OrganizationRole::Owner => "an owner",
+        };
+        format!("to be {role}")
     });
     let pending = organization.pending.iter();
-    let pending = pending.map(|grant| format!("{} on {}, not accepted", grant.role, grant.on));
-    invited.into_iter().chain(pending).collect()
+    let pending = pending.map(|grant| format!("{} on {}", grant.role, grant.on));
+    let offers: Vec<String> = invited.into_iter().chain(pending).collect();
+    offers.join(", ")
 }
 
-fn with_article(role: OrganizationRole) -> &'static str {
-    match role {
-        OrganizationRole::Member => "a member",
-        OrganizationRole::Admin => "an admin",
-        OrganizationRole::Owner => "an owner",
+/// A flake, and one reason why somebody reads it.
+#[derive(Debug, Clone)]
+pub(super) struct ReasonRow {
+    flake: FlakeName,
+    /// The role that the reason gives.
+    role: &'static str,
+    by: String,
+    /// For whom it is one, if it is not the account that was asked about.
+    users: String,
+    visibility: Visibility,
+    standing: &'static str,
+    /// Whether the path that was asked about is served from this flake.
+    served: bool,
+}
+
+impl ReasonRow {
+    /// A row for each reason; one without a reason where there is none.
+    pub(super) fn of(
+        flake: &FlakeName,
+        visibility: Visibility,
+        served: bool,
+        reasons: &[AccessReason],
+    ) -> Vec<Self> {
+        let row = |role, by, users| Self {
+            flake: flake.clone(),
+            role,
+            by,
+            users,
+            visibility,
+            standing: "",
+            served,
+        };
+        if reasons.is_empty() {
+            return vec![row("", "nothing".to_owned(), String::new())];
+        }
+        let rows = reasons.iter().map(|reason| {
+            // What is open is read without a role.
+            let role = reason.role.unwrap_or(Role::Read).as_str();
+            let users = match reason.subject {
+                // Of one account that stands beside it already.
+                Some(Subject::User(_)) => String::new(),
+                _ => joined(&reason.users),
+            };
+            row(role, by(reason, flake), users)
+        });
+        rows.collect()
+    }
+
+    fn of_user(flake: &UserFlake) -> Vec<Self> {
+        let mut rows = Self::of(&flake.flake, flake.visibility, false, &flake.reasons);
+        for row in &mut rows {
+            // They all are reasons for the account itself.
+            row.users.clear();
+            row.standing = match flake.standing {
+                Standing::Own => "",
+                Standing::Accepted => "guest",
+                Standing::Followed => "followed",
+            };
+        }
+        rows
     }
 }
 
-fn about_flake(flake: &UserFlake) -> String {
-    let role = flake.role.map_or("reads it without a role", Role::as_str);
-    let standing = match flake.standing {
-        Standing::Own => "",
-        Standing::Accepted => ", as a guest",
-        Standing::Followed => ", followed",
-    };
-    format!("{} ({}{standing}): {role}", flake.flake, flake.visibility)
+pub(super) fn reason_columns() -> Vec<Column<ReasonRow>> {
+    vec![
+        column("flake", "FLAKE", |row: &ReasonRow| row.flake.to_string()),
+        column("role", "ROLE", |row: &ReasonRow| row.role.to_owned()),
+        column("by", "BY", |row: &ReasonRow| row.by.clone()).flexible(),
+        column("users", "HELD BY", |row: &ReasonRow| row.users.clone()).flexible(),
+        column("visibility", "VISIBILITY", |row: &ReasonRow| {
+            row.visibility.to_string()
+        })
+        .ranked(1),
+        column("standing", "STANDING", |row: &ReasonRow| {
+            row.standing.to_owned()
+        })
+        .ranked(2),
+        column("served", "SERVED", |row: &ReasonRow| {
+            if row.served { "from here" } else { "" }.to_owned()
+        }),
+    ]
 }
 
-/// One reason in words, with whom it is one for.
-pub(super) fn by(reason: &AccessReason, flake: &FlakeName) -> String {
-    let text = reason_of(reason, flake);
-    if reason.users.is_empty() {
-        text
-    } else {
-        let users: Vec<String> = reason.users.iter().map(ToString::to_string).collect();
-        format!("{text}: {}", users.join(", "))
-    }
-}
-
-/// One reason in words.
-fn reason_of(reason: &AccessReason, flake: &FlakeName) -> String {
-    let role = reason.role.map(Role::as_str).unwrap_or_default();
+/// One reason in words; the role that it gives stands beside it.
+fn by(reason: &AccessReason, flake: &FlakeName) -> String {
     let on = if reason.organization_wide {
         format!("{}/*", flake.org)
     } else {
         flake.to_string()
     };
     match (&reason.subject, &reason.trust_policy, reason.membership) {
-        (Some(subject), _, _) => format!("grant of {role} on {on} to {subject}"),
-        (None, Some(policy), _) => format!("trust policy {policy}, which gives {role} on {on}"),
+        (Some(subject), _, _) => format!("grant on {on} to {subject}"),
+        (None, Some(policy), _) => format!("trust policy {policy} on {on}"),
         (None, None, Some(OrganizationRole::Owner)) => format!("owner of {}", flake.org),
         (None, None, Some(_)) => format!("admin of {}", flake.org),
         // A server of before does not say what the members are.
@@ -139,7 +190,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_somebody_has_is_a_line() {
+    fn everything_that_somebody_has_is_a_row_of_a_table() {
         let access = json!({
             "user": "bob", "disabled": false, "complete": true, "narrowed_by": [],
             "organizations": [
@@ -167,28 +218,21 @@ mod tests {
             ],
         });
         let access: UserAccess = serde_json::from_value(access).unwrap();
-        let told: Vec<String> = lines(&access)
-            .into_iter()
-            .map(|(label, text)| format!("{label}: {text}"))
-            .collect();
-        assert_eq!(
-            told,
-            [
-                "In: acme (member; teams: dev ops)",
-                "In: corp (guest)",
-                "Offered: corp invites them as an admin",
-                "In: evil (invited)",
-                "Offered: write on evil/*, not accepted",
-                "In: fleet (service account)",
-                "Flake: acme/app (private): write",
-                "By: grant of write on acme/app to team:ops",
-                "By: grant of read on acme/* to @members",
-                "Flake: corp/web (private, as a guest): admin",
-                "By: owner of corp",
-                "Flake: nix/tools (public, followed): reads it without a role",
-                "By: visibility",
-            ]
-        );
+        let [organizations, reasons] = tables(&access, &Output::plain());
+        insta::assert_snapshot!(organizations, @r"
+        ORGANISATION  AS               TEAMS    OFFERED
+        acme          member           dev ops
+        corp          guest                     to be an admin
+        evil          invited                   write on evil/*
+        fleet         service account
+        ");
+        insta::assert_snapshot!(reasons, @r"
+        FLAKE      ROLE   BY                             VISIBILITY  STANDING
+        acme/app   write  grant on acme/app to team:ops  private
+        acme/app   read   grant on acme/* to @members    private
+        corp/web   admin  owner of corp                  private     guest
+        nix/tools  read   visibility                     public      followed
+        ");
         assert_eq!(
             summary(&access),
             "bob reads 3 flakes at the root address, and public flakes by their names."

@@ -22,7 +22,9 @@ mod site;
 mod token;
 mod workload;
 
+pub(crate) use activation::cannot_begin;
 pub(super) use lines::ask as ask_for_lines;
+pub(super) use nix_certificates::usual as usual_nix_certificates;
 pub(super) use plan::{ledger_of, ledger_text};
 pub(super) use recognise::{attic_cache, recognise};
 pub(super) use site::Site;
@@ -116,9 +118,9 @@ Files (with XDG_CONFIG_HOME in place of ~/.config if that is set):
 FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
 FH_FRONTEND_ADDR.
 
-Exit status: 0 logged in; 1 failed; 2 usage. With --activation a failure is 0 too. With --keep-fresh
-it is that of the command; 128 plus the number of the signal that ended it; 127 if it was not found;
-126 if it cannot be run.")]
+Exit status: 0 logged in; 1 failed; 2 usage. With --activation a failure is 0 too, and only a command
+line that fh does not understand is 2. With --keep-fresh it is that of the command; 128 plus the
+number of the signal that ended it; 127 if it was not found; 126 if it cannot be run.")]
 pub(crate) struct LoginArguments {
     /// The server, the same as `--server`
     #[arg(value_name = "URL", conflicts_with = "server", add = crate::completion::servers())]
@@ -152,7 +154,8 @@ pub(crate) struct LoginArguments {
     #[arg(last = true, value_name = "COMMAND", requires = "keep_fresh")]
     command: Vec<OsString>,
 
-    /// Which files to set up: yours, or the machine's, which needs root [default: system for root, else user]
+    /// Which files to set up: yours, or the machine's, which needs root [default: system for root, else user; with
+    /// --renew those of the login that is renewed]
     #[arg(long, value_name = "SCOPE", value_parser = ["auto", "user", "system"], hide_default_value = true, default_value = "auto")]
     scope: String,
 
@@ -209,11 +212,11 @@ pub(crate) struct LoginArguments {
     offline: bool,
 
     /// For the script that activates a configuration (NixOS, nix-darwin, home-manager): print one line, and
-    /// always exit with 0
+    /// exit with 0 whatever is found
     ///
     /// The same as --offline --no-nix-conf --yes, with one line that tells what was done: that the netrc has the
     /// token now, that it had it before, or why it was not written. A token file that is not there yet is no
-    /// failure either: run it again when it is there. nix.conf is made from the configuration: set the
+    /// failure either: run it again when it is there. Only a wrong command line is an error (2). nix.conf is made from the configuration: set the
     /// substituter and its keys in `nix.settings` there.
     #[arg(long, requires = "token_file", conflicts_with_all = [
         "workload", "organizations", "root", "org", "store", "dry_run", "print", "no_netrc", "json",
@@ -232,11 +235,17 @@ impl LoginArguments {
         self.ca_file.as_ref()
     }
 
-    fn scope(&self) -> Scope {
+    /// Whether a script that activates a configuration runs it.
+    pub(crate) fn is_activation(&self) -> bool {
+        self.activation
+    }
+
+    /// The scope, where it is said.
+    fn named_scope(&self) -> Option<Scope> {
         match self.scope.as_str() {
-            "user" => Scope::User,
-            "system" => Scope::System,
-            _ => Scope::automatic(),
+            "user" => Some(Scope::User),
+            "system" => Some(Scope::System),
+            _ => None,
         }
     }
 
@@ -286,13 +295,33 @@ async fn log_in(
     arguments: &LoginArguments,
     context: &Context,
 ) -> Result<Option<(Report, Option<Granted>)>, CommandError> {
-    certificates::check_named(&context.settings)?;
     let selected = match context.selected()? {
         Some(selected) => selected,
+        None if arguments.renew => return Err(renew::nothing_to_renew()),
         None if arguments.may_be_asked(context) => ask_for_server(context).await?,
         // What the existing fh does in scripts.
-        None => Selected::FlakeHub(context.flakehub()?),
+        None => {
+            let flakehub = Selected::FlakeHub(context.flakehub()?);
+            let done = log_in_to(flakehub, arguments, context).await;
+            return done.map_err(|error| {
+                error.hint("No server was named, so FlakeHub is meant. Name yours: `fh login --server URL`")
+            });
+        }
     };
+    log_in_to(selected, arguments, context).await
+}
+
+async fn log_in_to(
+    selected: Selected,
+    arguments: &LoginArguments,
+    context: &Context,
+) -> Result<Option<(Report, Option<Granted>)>, CommandError> {
+    certificates::check_named(&context.settings, selected.url())?;
+    if arguments.renew {
+        // Where there is no login, nobody has to be asked.
+        renew::require_fh(selected.kind(), selected.url())?;
+        renew::stored(selected.url(), context)?;
+    }
     let mut site = if arguments.offline {
         recognise::offline(&selected)
     } else {
@@ -359,7 +388,11 @@ async fn log_in(
         login
     };
     hosts::agree(arguments, &site, &selected, context).await?;
-    let scope = arguments.scope();
+    let scope = match arguments.named_scope() {
+        Some(scope) => scope,
+        None if arguments.renew => renew::scope(&site.server, context)?,
+        None => Scope::automatic(),
+    };
     // Before the files: behind them Ctrl-C must not find anything to wait for, or it would say
     // that nothing was changed.
     let daemon = match scope {

@@ -51,6 +51,7 @@ use crate::context::Context;
 use crate::error::{CommandError, Named};
 use crate::logging;
 
+pub(crate) use login::cannot_begin;
 pub(crate) use push::{RELAY as HOOK, relay as tell_built};
 
 #[derive(Debug, Subcommand)]
@@ -119,6 +120,11 @@ impl Command {
             Self::Login(arguments) => arguments.ca_file(),
             _ => None,
         }
+    }
+
+    /// Whether it ends well whatever it finds: `fh login --activation`.
+    pub(crate) fn never_fails(&self) -> bool {
+        matches!(self, Self::Login(arguments) if arguments.is_activation())
     }
 
     /// Whether it says itself where a token that is refused came from.

@@ -224,22 +224,25 @@ fn show(user: &Name, context: &Context) -> Result<(), CommandError> {
     let now = OffsetDateTime::now_utc();
     let mut lines = vec![("User", access.user.to_string())];
     if let Some(account) = &access.account {
-        let disabled = account
-            .disabled_at
-            .map_or_else(|| "no".to_owned(), |at| human::date(at, now));
-        let organization = account.organization.as_ref().map(ToString::to_string);
         lines.extend([
             ("Kind", account.kind.to_string()),
             ("Server admin", yes_or_no(account.server_admin)),
-            ("Organisation", organization.unwrap_or_default()),
-            ("Disabled", disabled),
-            ("Created", human::date(account.created_at, now)),
-            ("Id", account.id.to_string()),
         ]);
+        let organization = account.organization.as_ref();
+        lines.extend(organization.map(|organization| ("Organisation", organization.to_string())));
+        let disabled = account.disabled_at.map(|at| human::date(at, now));
+        lines.extend(disabled.map(|since| ("Disabled", since)));
+        lines.push(("Created", human::date(account.created_at, now)));
+        if context.output.is_wide() {
+            lines.push(("Id", account.id.to_string()));
+        }
     }
     lines.push(("Access", held::summary(&access)));
-    lines.extend(held::lines(&access));
-    context.output.details(&Shown::of(access), &lines)
+    lines.extend(held::limits(&access.narrowed_by));
+    let tables = held::tables(&access, &context.output);
+    context
+        .output
+        .details_with(&Shown::of(access), &lines, &tables)
 }
 
 /// An account as JSON: its own facts, where they are told, and beside them what it has access to.

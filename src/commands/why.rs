@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::path::{Component, Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use fh_api::{AccessExplanation, ErrorCode, Name, SliceAccess};
+use fh_api::{AccessExplanation, ErrorCode, Name};
 use fh_nix::{StorePath, StorePathHash};
 
-use super::held;
+use super::held::{self, ReasonRow};
 use crate::context::Context;
 use crate::error::CommandError;
 
@@ -80,8 +80,9 @@ fn everything(user: Option<&Name>, context: &Context) -> Result<(), CommandError
         ("Who", found.user.to_string()),
         ("Answer", held::summary(&found)),
     ];
-    lines.extend(held::lines(&found));
-    context.output.details(&found, &lines)
+    lines.extend(held::limits(&found.narrowed_by));
+    let tables = held::tables(&found, &context.output);
+    context.output.details_with(&found, &lines, &tables)
 }
 
 /// The base name or the hash of the store path that is meant.
@@ -120,18 +121,6 @@ fn print(found: &AccessExplanation, context: &Context) -> Result<(), CommandErro
         ("Who", whose),
         ("Answer", found.message.clone()),
     ];
-    for slice in &found.slices {
-        lines.push(("Flake", about_slice(slice)));
-        lines.extend(
-            slice
-                .reasons
-                .iter()
-                .map(|reason| ("By", held::by(reason, &slice.flake))),
-        );
-        if slice.reasons.is_empty() {
-            lines.push(("By", "nothing".to_owned()));
-        }
-    }
     if let Some(disputed) = &found.disputed {
         for (label, flakes) in [
             ("Served", &disputed.served),
@@ -145,17 +134,15 @@ fn print(found: &AccessExplanation, context: &Context) -> Result<(), CommandErro
             lines.push((label, names.join(" ")));
         }
     }
-    lines.extend(found.narrowed_by.iter().map(|text| ("Token", text.clone())));
-    context.output.details(found, &lines)
-}
-
-fn about_slice(slice: &SliceAccess) -> String {
-    let served = if slice.served {
-        ", served from here"
-    } else {
-        ""
-    };
-    format!("{} ({}{served})", slice.flake, slice.visibility)
+    lines.extend(held::limits(&found.narrowed_by));
+    let slices = found.slices.iter();
+    let rows: Vec<ReasonRow> = slices
+        .flat_map(|slice| {
+            ReasonRow::of(&slice.flake, slice.visibility, slice.served, &slice.reasons)
+        })
+        .collect();
+    let table = context.output.table(&held::reason_columns(), &rows);
+    context.output.details_with(found, &lines, &[table])
 }
 
 #[cfg(test)]

@@ -8,6 +8,7 @@ use fh_client::{Error as ClientError, UnreachableCause};
 use fh_conf::nix_conf::VARIABLE;
 
 use super::{CommandError, Status, nouns};
+use crate::access::{Obstacle, quoted};
 
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
@@ -105,6 +106,9 @@ fn client_hint(error: &ClientError) -> Option<String> {
         ClientError::Status { .. } | ClientError::InvalidAnswer { .. } => {
             "Something between you and the server may have answered in its place: a proxy, a login page."
         }
+        ClientError::File { path, source, .. } => {
+            return Obstacle::behind(path, source).map(|found| found.hint());
+        }
         ClientError::InsecureTokenFile { path, .. } => {
             return Some(format!("Protect it: `chmod 600 {}`", path.display()));
         }
@@ -141,9 +145,15 @@ fn unreachable_hint(cause: &UnreachableCause) -> Option<String> {
             "Check the address and the port, and that the server runs (`fh serve`)."
         }
         UnreachableCause::Dns { .. } => "Check the address and the network.",
+        UnreachableCause::Certificate {
+            is_unknown: false, ..
+        } => "The server needs another certificate: its administrator has to see to it.",
         UnreachableCause::Certificate { .. } => {
             "If the server has a certificate of your own authority, or one that is self-signed, name its PEM file: \
              `fh login --ca-file FILE`, or NIX_SSL_CERT_FILE."
+        }
+        UnreachableCause::NotHttp { .. } => {
+            "If the server speaks TLS, its address begins with https://."
         }
         UnreachableCause::Tls { .. } => {
             "If the server speaks plain HTTP, its address begins with http://."
@@ -199,6 +209,15 @@ impl From<fh_conf::Error> for CommandError {
                 Some("Is another `fh login` waiting for an answer? Try again after it.".to_owned())
             }
             Error::ChangedMeanwhile { .. } => Some("Try again.".to_owned()),
+            Error::Io { path, source, .. } => {
+                Obstacle::behind(path, source).map(|found| found.hint())
+            }
+            Error::LinkLoop { path } => {
+                let path = quoted(path);
+                Some(format!(
+                    "Remove the link: `rm {path}`; `ls -l {path}` shows where it leads."
+                ))
+            }
             _ => None,
         };
         let mut failure = Self::new(Status::Failed, error);

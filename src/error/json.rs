@@ -19,7 +19,7 @@ pub(crate) fn has_printed() {
 /// What the API says of an error, and what there is to do next.
 #[derive(Debug, Serialize)]
 struct Failure<'a> {
-    /// The HTTP status; 0 where it was not the server that refused.
+    /// The HTTP status; 0 where the failure is not an answer of a server. Programs read a number here in any case.
     code: u16,
     /// A word of the API; `usage`, `unreachable`, `timeout`, `interrupted` or `failed` where it was not the server.
     error: serde_json::Value,
@@ -72,4 +72,43 @@ impl CommandError {
 fn first_line(text: &str) -> String {
     let text = text.lines().next().unwrap_or_default();
     text.trim_start_matches("error: ").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use fh_client::UnreachableCause;
+
+    use super::*;
+
+    #[test]
+    fn the_docs_have_every_word_with_its_exit_status() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/output.md");
+        let docs = std::fs::read_to_string(path).unwrap();
+        let unreachable = ClientError::Unreachable {
+            url: "https://x.org".to_owned(),
+            cause: UnreachableCause::Closed,
+        };
+        let file = std::io::Error::from(std::io::ErrorKind::PermissionDenied);
+        for error in [
+            CommandError::usage("x"),
+            CommandError::from(unreachable),
+            CommandError::from(ClientError::OutOfTime {
+                allowed: Duration::from_secs(1),
+            }),
+            CommandError::interrupted(""),
+            CommandError::terminated(""),
+            CommandError::hung_up(""),
+            CommandError::file("read", std::path::Path::new("/x"), file),
+        ] {
+            let word = error.word(error.downcast_ref());
+            let begin = format!("| `{word}` | ");
+            let row = docs.lines().find_map(|line| line.strip_prefix(&begin));
+            let row = row.unwrap_or_else(|| panic!("docs/output.md says nothing of {word}"));
+            let statuses = row.split(" | ").next().unwrap_or_default();
+            let status = error.status().code().to_string();
+            assert!(statuses.split(", ").any(|it| it == status), "{word}: {row}");
+        }
+    }
 }

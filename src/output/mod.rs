@@ -82,6 +82,19 @@ impl Output {
         }
     }
 
+    /// Without a terminal and colours.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        Self {
+            format: Format::Csv,
+            color: false,
+            colored: false,
+            terminal: false,
+            wide: false,
+            quiet: false,
+        }
+    }
+
     /// Whether a program asked.
     pub(crate) fn is_json(&self) -> bool {
         self.format == Format::Json
@@ -157,10 +170,39 @@ impl Output {
         record: &R,
         lines: &[(&str, String)],
     ) -> Result<(), CommandError> {
+        self.details_with(record, lines, &[])
+    }
+
+    /// The same with tables of what belongs to the thing below its properties, each by [`Self::table`].
+    pub(crate) fn details_with<R: Serialize>(
+        &self,
+        record: &R,
+        lines: &[(&str, String)],
+        tables: &[String],
+    ) -> Result<(), CommandError> {
         if self.is_json() {
             return self.json(record);
         }
-        write_stdout(aligned(lines).as_bytes())
+        let room = terminal_width().filter(|_| !self.wide);
+        let mut text = aligned_within(lines, room);
+        for table in tables.iter().filter(|table| !table.is_empty()) {
+            text.push('\n');
+            text.push_str(table);
+        }
+        write_stdout(text.as_bytes())
+    }
+
+    /// A table within [`Self::details_with`]; empty where there is no record.
+    pub(crate) fn table<R>(&self, columns: &[Column<R>], records: &[R]) -> String {
+        if records.is_empty() {
+            return String::new();
+        }
+        table::table(columns, records, &self.look())
+    }
+
+    /// Whether everything is shown, whole.
+    pub(crate) fn is_wide(&self) -> bool {
+        self.wide
     }
 
     /// Says what was done to stderr, or prints the result as JSON.
@@ -258,6 +300,11 @@ impl Output {
 
 /// A line for each property of a thing, with the values below each other.
 pub(crate) fn aligned(lines: &[(&str, String)]) -> String {
+    aligned_within(lines, None)
+}
+
+/// The same in so many columns: a value that is longer goes on below itself.
+fn aligned_within(lines: &[(&str, String)], room: Option<usize>) -> String {
     let width = lines
         .iter()
         .map(|(label, _)| label.len())
@@ -266,9 +313,13 @@ pub(crate) fn aligned(lines: &[(&str, String)]) -> String {
         + 1;
     let mut text = String::new();
     for (label, value) in lines {
-        let label = format!("{label}:");
-        text.push_str(format!("{label:<width$} {}", printable(value)).trim_end());
-        text.push('\n');
+        let room = room.map_or(usize::MAX, |room| room.saturating_sub(width + 1));
+        let mut label = format!("{label}:");
+        for part in table::wrapped(&printable(value), room) {
+            text.push_str(format!("{label:<width$} {part}").trim_end());
+            text.push('\n');
+            label.clear();
+        }
     }
     text
 }

@@ -237,6 +237,30 @@ fn total(widths: impl ExactSizeIterator<Item = usize>) -> usize {
     widths.sum::<usize>() + gaps
 }
 
+/// The narrowest that a text is broken into: less is not worth it.
+const NARROWEST_TEXT: usize = 20;
+
+/// A text in lines of so many columns, broken between words. A word stays whole: it may be a path that somebody copies.
+pub(super) fn wrapped(text: &str, room: usize) -> Vec<String> {
+    if room < NARROWEST_TEXT || text.width() <= room {
+        return vec![text.to_owned()];
+    }
+    let mut lines = Vec::new();
+    let mut line = String::new();
+    for word in text.split(' ') {
+        if line.is_empty() {
+            line.push_str(word);
+        } else if line.width() + 1 + word.width() <= room {
+            line.push(' ');
+            line.push_str(word);
+        } else {
+            lines.push(std::mem::replace(&mut line, word.to_owned()));
+        }
+    }
+    lines.push(line);
+    lines
+}
+
 /// The beginning of a text, in so many columns.
 fn cut(text: &str, width: usize) -> String {
     if text.width() <= width {

@@ -261,3 +261,34 @@ fn json_says_what_it_was_told_without_a_character_that_a_terminal_heeds() {
         assert_eq!(read, value);
     }
 }
+
+#[test]
+fn the_properties_of_a_thing_fit_the_terminal_and_a_word_stays_whole() {
+    let lines = [
+        ("Who", "alice".to_owned()),
+        (
+            "Answer",
+            "alice reads 2 flakes at the root address, and public flakes by their names."
+                .to_owned(),
+        ),
+        (
+            "From",
+            "/home/alice/.config/fh/tokens/cache.example.org (a file)".to_owned(),
+        ),
+        ("Empty", String::new()),
+    ];
+    insta::assert_snapshot!(aligned_within(&lines, Some(40)), @r"
+    Who:    alice
+    Answer: alice reads 2 flakes at the root
+            address, and public flakes by
+            their names.
+    From:   /home/alice/.config/fh/tokens/cache.example.org
+            (a file)
+    Empty:
+    ");
+    // A pipe and a terminal that is too narrow for it get each on one line.
+    for room in [None, Some(20)] {
+        let text = aligned_within(&lines, room);
+        assert_eq!(text.lines().count(), 4, "{text}");
+    }
+}

@@ -12,10 +12,10 @@ use fh_conf::Error;
 use fh_conf::atomic::{self, EditOptions};
 use fh_conf::nix_conf::{FileToEdit, NixConf, file_to_edit};
 
-use super::access;
 use super::daemon::Daemon;
 use super::files::Files;
 use super::keeper::Determinate;
+use crate::access::{self, Obstacle};
 use crate::error::CommandError;
 use crate::settings::Settings;
 
@@ -213,6 +213,13 @@ impl Machine {
         .hint("Let it name a file by its whole path, or remove the setting."))
     }
 
+    /// Whether a login of this scope writes to a file.
+    pub(crate) fn sets_up(&self, path: &Path) -> Result<bool, CommandError> {
+        let netrcs = self.netrcs(&self.parse_nix_conf()?)?;
+        let source = self.determinate.source();
+        Ok(path == self.nix_conf_path() || path == source || netrcs.iter().any(|it| it == path))
+    }
+
     /// Where NIX_CONFIG, or a file that it includes, gives a list another value, without all of these:
     /// nothing that nix.conf says of the list counts then.
     pub(crate) fn replaced_by_variable(
@@ -249,9 +256,25 @@ impl Machine {
         if !is_about(&netrc) && !is_about(&real) {
             return error;
         }
-        if let Some(kept_out) = access::kept_out_by_mode(&netrc).filter(|_| is_denied) {
-            return error.hint(format!("{kept_out}: `{}`", kept_out.command()));
+        // By its own name, which may be that of a link that leads astray.
+        let obstacle = Obstacle::on_the_way_to(&netrc).filter(|_| is_denied);
+        if let Some(obstacle) = obstacle {
+            let error = error.hint_once(obstacle.hint());
+            if obstacle.is_mine() {
+                return error;
+            }
+            return self.naming_setting(error, &in_force, &netrc);
         }
+        self.naming_setting(error, &in_force, &netrc)
+    }
+
+    /// The error with the setting because of which Nix reads this netrc.
+    fn naming_setting(
+        &self,
+        error: CommandError,
+        in_force: &NixConf,
+        netrc: &Path,
+    ) -> CommandError {
         match in_force.set_by("netrc-file") {
             None if self.scope == Scope::System => {
                 error.hint("The machine's files are root's: run this command with sudo.")

@@ -9,7 +9,6 @@
 //! [`hold`] keeps every other `fh` of this user waiting, so that what was seen stays true; programs
 //! that do not know that lock are noticed before anything of theirs is replaced.
 
-pub(crate) mod access;
 mod changes;
 pub(crate) mod daemon;
 mod files;

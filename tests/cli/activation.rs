@@ -141,6 +141,29 @@ fn whatever_is_wrong_is_one_line_and_no_failure() {
     world.set("XDG_CONFIG_HOME", "relative");
     let said = line(&world, "system");
     assert!(said.contains("XDG_CONFIG_HOME names relative"), "{said}");
+    // Nor a variable that counts for every command, and a directory that is gone.
+    for (name, value, told) in [
+        ("FH_VERBOSITY", "loud", "FH_VERBOSITY is \"loud\""),
+        (
+            "NIX_USER_CONF_FILES",
+            "relative",
+            "NIX_USER_CONF_FILES names relative",
+        ),
+        ("NIX_CONFIG", "oops", "NIX_CONFIG is invalid at line 1"),
+    ] {
+        let mut world = self::world();
+        world.set(name, value);
+        let before = world.everything();
+        let said = line(&world, "user");
+        assert!(said.starts_with("fh: failed: "), "{name}: {said}");
+        assert!(said.contains(told), "{name}: {said}");
+        assert_eq!(world.everything(), before, "{name}");
+    }
+    // A failure is told also where nothing else is to be.
+    let world = self::world();
+    world.write("token", "");
+    let run = world.fh(&login("system", &["--quiet"])).success();
+    assert!(run.stderr.starts_with("fh: failed: "), "{}", run.stderr);
     // A program that reads JSON gets none of it: it is one line all the same.
     let mut world = self::world();
     world.set("FH_OUTPUT_JSON", "1");

@@ -74,18 +74,20 @@ fn what_somebody_has_is_shown_without_a_path() {
     insta::assert_snapshot!(shown, @r"
     Who:    alice
     Answer: alice reads 2 flakes at the root address, and public flakes by their names.
-    In:     corp (member; teams: builders)
-    Flake:  corp/web (private): write
-    By:     grant of write on corp/web to team:builders
-    By:     grant of read on corp/* to @members
-    Flake:  corp/website (private): read
-    By:     grant of read on corp/* to @members
+
+    ORGANISATION  AS      TEAMS
+    corp          member  builders
+
+    FLAKE         ROLE   BY                                  VISIBILITY
+    corp/web      write  grant on corp/web to team:builders  private
+    corp/web      read   grant on corp/* to @members         private
+    corp/website  read   grant on corp/* to @members         private
     ");
     // The same to herself, and to who administers the organisation.
     assert_eq!(run(&alice, "why").success().stdout, shown);
     let by_bob = run(&bob, "why --user ALICE").success().stdout;
     assert!(
-        by_bob.contains("By:     grant of write on corp/web to team:builders"),
+        by_bob.contains("corp/web      write  grant on corp/web to team:builders"),
         "{by_bob}"
     );
     assert!(
@@ -96,7 +98,7 @@ fn what_somebody_has_is_shown_without_a_path() {
     for (who, facts) in [(&world, true), (&alice, true), (&bob, false)] {
         let shown = run(who, "user show alice").success().stdout;
         assert_eq!(shown.contains("Server admin: no"), facts, "{shown}");
-        assert!(shown.contains("corp (member; teams: builders)"), "{shown}");
+        assert!(shown.contains("corp          member  builders"), "{shown}");
     }
     let json = run(&world, "user show alice --json").success().json();
     assert_eq!(json["name"], "alice");

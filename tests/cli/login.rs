@@ -557,3 +557,83 @@ fn a_system_netrc_that_goes_out_of_sight_is_told_of() {
     );
     assert!(!run.stderr.contains("password"), "{}", run.stderr);
 }
+
+/// Certificates are for TLS: whoever names some does not mean a server without it.
+#[test]
+fn a_file_of_certificates_means_tls() {
+    let world = World::new();
+    let tls = self_signed_into(&world.path("")).unwrap();
+    let server = TestServer::builder()
+        .settings(move |settings| settings.tls = Some(tls))
+        .start()
+        .unwrap();
+    let bare = server.url().trim_start_matches("https://");
+    let plain = format!("http://{bare}");
+    let login = |world: &World, address: &str| {
+        let login = [
+            "login",
+            "--scope",
+            "user",
+            "--ca-file",
+            "certificate.pem",
+            address,
+        ];
+        world.with_stdin(&login, server.admin_token())
+    };
+    // With a scheme it is what it says, and that cannot be meant.
+    let run = login(&world, &plain).code(2);
+    for said in ["--ca-file names certificates for TLS", server.url()] {
+        assert!(run.stderr.contains(said), "{}", run.stderr);
+    }
+    assert!(!world.config("fh/config.toml").exists());
+    // Also where a server without TLS is known there, be it the default one.
+    let known = format!("default-server = \"a\"\n[servers.a]\nurl = \"{plain}\"\n");
+    for config in ["", known.as_str()] {
+        world.write(".config/fh/config.toml", config);
+        login(&world, bare).success();
+        let config = world.read("fh/config.toml");
+        assert!(
+            config.contains(&format!("url = \"{}\"", server.url())),
+            "{config}"
+        );
+        world.fh(&["status", "--server", server.url()]).success();
+        world.fh(&["logout"]).success();
+    }
+    world.write(".config/fh/config.toml", &known);
+    world
+        .with_stdin(
+            &["login", "--scope", "user", "--ca-file", "certificate.pem"],
+            server.admin_token(),
+        )
+        .code(2);
+    // Without the file, what answers in another language is told of.
+    let run = world.with_stdin(&["login", "--scope", "user", bare], server.admin_token());
+    let run = run.code(1);
+    assert!(run.stderr.contains("https://"), "{}", run.stderr);
+}
+
+#[test]
+fn what_is_stored_and_is_no_token_is_named_and_keeps_nobody_from_logging_in() {
+    let server = TestServer::start().unwrap();
+    for garbage in ["two words", "", "Bearer fh1_x", "machine a.org password x"] {
+        let world = World::logged_in(&server, server.admin_token());
+        let directory = world.config("fh/tokens");
+        let mut files = std::fs::read_dir(&directory).unwrap();
+        let file = files.next().unwrap().unwrap().path();
+        std::fs::write(&file, garbage).unwrap();
+        let run = world.fh(&["list", "flakes"]);
+        if !garbage.is_empty() {
+            let run = run.code(1);
+            assert!(
+                run.stderr.contains(file.to_str().unwrap()),
+                "{}",
+                run.stderr
+            );
+            assert!(run.stderr.contains("--token-file FILE"), "{}", run.stderr);
+            assert!(!run.stderr.contains("password"), "{}", run.stderr);
+        }
+        let login = ["login", "--scope", "user"];
+        world.with_stdin(&login, server.admin_token()).success();
+        world.fh(&["status"]).success();
+    }
+}

@@ -225,6 +225,7 @@ fn without_a_server_flakehub_is_meant() {
     insta::assert_snapshot!(run.said(&server), @r"
     Error: this token is for another server, [SERVER]
     Hint: Log in there, or get a token of https://api.flakehub.com. If the server was set up again, its earlier tokens are no longer valid.
+    Hint: No server was named, so FlakeHub is meant. Name yours: `fh login --server URL`
     ");
     let run = world.fh(&["login", "--server", "nosuchname"]).code(2);
     insta::assert_snapshot!(run.said(&server), @r#"

@@ -12,6 +12,7 @@ mod audit;
 mod completion;
 mod confirm;
 mod determinate;
+mod doctor;
 mod foreign;
 #[cfg(target_os = "linux")]
 mod hangup;

@@ -291,6 +291,42 @@ fn tables_fit_terminals_of_80_and_120_columns() {
     }
 }
 
+/// So are the tables below one thing, and its properties but for what somebody copies.
+#[test]
+fn one_thing_with_its_tables_fits_terminals_of_80_and_120_columns() {
+    let server = TestServer::start().unwrap();
+    let mut world = company(&server);
+    world.set("NO_COLOR", "1");
+    for command in [
+        "user show alexandra-meier",
+        "why --user bartholomew",
+        "why",
+        "user show release-builder",
+        "status",
+    ] {
+        for columns in [80, 120] {
+            for line in shown(columns, &world, command) {
+                let width = line.chars().count();
+                let is_whole_word = line.split_whitespace().count() <= 3;
+                let fits = width <= usize::from(columns) || is_whole_word;
+                assert!(fits, "{command}: {width} columns of {columns}: {line}");
+            }
+        }
+    }
+    let lines = shown(80, &world, "user show alexandra-meier");
+    let headings = ["ORGANISATION", "FLAKE"];
+    for heading in headings {
+        let found = lines.iter().filter(|line| line.starts_with(heading));
+        assert_eq!(found.count(), 1, "{lines:?}");
+    }
+    assert!(
+        !lines.iter().any(|line| line.starts_with("Id:")),
+        "{lines:?}"
+    );
+    let wide = shown(80, &world, "user show alexandra-meier --wide");
+    assert!(wide.iter().any(|line| line.starts_with("Id:")), "{wide:?}");
+}
+
 /// An id is shown as far as it differs from others, and what is shown is taken.
 #[test]
 fn shortened_ids_are_accepted() {

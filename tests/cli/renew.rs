@@ -477,3 +477,67 @@ fn a_push_tells_of_the_end_when_it_is_done() {
     let ends = "the token in the variable FH_TOKEN ends in 2 days; put a new one there before\n";
     assert!(run.stderr.ends_with(ends), "{}", run.stderr);
 }
+
+/// Where there is nothing to renew, nobody is asked and nothing is written; and root's own login does not become the
+/// machine's.
+#[test]
+fn a_renewal_needs_a_login_and_sets_up_its_files_alone() {
+    let server = TestServer::start().unwrap();
+    server.create_user("ann").unwrap();
+    let nobody = World::new();
+    let nowhere = "http://127.0.0.1:9";
+    let before = contents(&nobody);
+    for (arguments, said) in [
+        (&["login", "--renew"][..], "there is no login to renew"),
+        (
+            &["login", "--renew", "--server", server.url()],
+            "there is no stored login to",
+        ),
+        // It is not even looked for.
+        (
+            &["login", "--renew", "--server", nowhere],
+            "there is no stored login to",
+        ),
+        (
+            &["token", "renew", "--server", nowhere],
+            "there is no stored login to",
+        ),
+    ] {
+        let run = nobody.fh(arguments).code(1);
+        assert!(run.stderr.contains(said), "{arguments:?}: {}", run.stderr);
+        assert!(
+            run.stderr.contains("Hint: Log in: `fh login --server"),
+            "{}",
+            run.stderr
+        );
+        assert!(!run.stderr.contains("FlakeHub"), "{}", run.stderr);
+        assert_eq!(contents(&nobody), before);
+    }
+
+    let is_root = rustix::process::geteuid().is_root();
+    for (scopes, expected) in [
+        (&["user"][..], "user"),
+        (&["system"], if is_root { "system" } else { "user" }),
+        (&["user", "system"], if is_root { "system" } else { "user" }),
+    ] {
+        let world = World::new();
+        let token = token_of(&server, "ann", 30);
+        for scope in scopes {
+            let login = ["login", "--scope", scope, "--server", server.url()];
+            world.with_stdin(&login, &token).success();
+        }
+        let machine = || {
+            let all = contents(&world).into_keys();
+            let machine = world.path("etc-nix");
+            all.filter(|path| path.starts_with(&machine)).count()
+        };
+        let before = machine();
+        let report = world.fh(&["login", "--renew", "--json"]).success().json();
+        assert_eq!(report["scope"], expected, "{scopes:?}: {report}");
+        assert_eq!(machine(), before, "{scopes:?}");
+        // Whoever says which means it.
+        let renew = ["login", "--renew", "--scope", "system", "--json"];
+        let report = world.fh(&renew).success().json();
+        assert_eq!(report["scope"], "system");
+    }
+}

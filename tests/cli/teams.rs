@@ -144,16 +144,16 @@ fn a_company_sets_itself_up_and_its_script_runs_twice() {
         User:         alice
         Kind:         human
         Server admin: no
-        Organisation:
-        Disabled:     no
         Created:      [DATE] (just now)
-        Id:           [ID]
         Access:       alice reads 1 flake at the root address, and public flakes by their names.
-        In:           acme (admin; teams: ops)
-        Flake:        acme/app (private): admin
-        By:           admin of acme
-        By:           grant of write on acme/app to team:ops
-        By:           grant of read on acme/* to @members
+
+        ORGANISATION  AS     TEAMS
+        acme          admin  ops
+
+        FLAKE     ROLE   BY                             VISIBILITY
+        acme/app  admin  admin of acme                  private
+        acme/app  write  grant on acme/app to team:ops  private
+        acme/app  read   grant on acme/* to @members    private
         $ fh list flakes
         flake,visibility,role,paths,nar_size,last_push_at,description
         acme/app,private,admin,0,0,,

@@ -106,6 +106,7 @@ pub struct ClientBuilder {
     source: Option<Arc<dyn TokenSource>>,
     headers: Option<Arc<HeaderMap>>,
     ca_certificates: Vec<Vec<u8>>,
+    system_certificates: bool,
     connect_timeout: Duration,
     read_timeout: Duration,
     retries: u32,
@@ -125,6 +126,7 @@ impl ClientBuilder {
             source: None,
             headers: None,
             ca_certificates: Vec::new(),
+            system_certificates: true,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             read_timeout: DEFAULT_READ_TIMEOUT,
             retries: DEFAULT_RETRIES,
@@ -161,6 +163,13 @@ impl ClientBuilder {
     #[must_use]
     pub fn ca_certificates(mut self, pem: Vec<u8>) -> Self {
         self.ca_certificates.push(pem);
+        self
+    }
+
+    /// Trusts only the given certificates, and none of the system's.
+    #[must_use]
+    pub fn without_system_certificates(mut self) -> Self {
+        self.system_certificates = false;
         self
     }
 
@@ -246,8 +255,8 @@ impl ClientBuilder {
             http = http.no_proxy();
         }
         http = if self.base.is_secure() {
-            http.tls_backend_preconfigured(tls::configuration(certificates)?)
-                .https_only(true)
+            let trusted = tls::configuration(certificates, self.system_certificates)?;
+            http.tls_backend_preconfigured(trusted).https_only(true)
         } else {
             // Redirects are not followed, so TLS is never spoken: reading the system's
             // certificates would be tens of milliseconds for nothing.

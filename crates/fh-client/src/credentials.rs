@@ -13,6 +13,7 @@
 //! at all. Comments and order of `config.toml` stay. A token is found by the server's address, so
 //! that it cannot be sent to another server by a mix-up of names.
 
+mod entry;
 mod files;
 mod list;
 #[cfg(test)]
@@ -22,9 +23,10 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+pub use entry::{Reading, ServerEntry, ServerKind, TokenStore};
 pub use files::StoreLock;
 pub(crate) use list::FLAKEHUB_API;
-pub use list::{Reading, ServerEntry, ServerKind, ServerList, TokenStore};
+pub use list::ServerList;
 
 use crate::client::checked_token;
 use crate::error::{Error, Result};

@@ -420,6 +420,13 @@ pub enum UnreachableCause {
     Certificate {
         /// What is wrong with it.
         reason: String,
+        /// Whether nobody knows it or its issuer here: then it helps to trust one of them.
+        is_unknown: bool,
+    },
+    /// What answers does not speak HTTP; often it speaks TLS.
+    NotHttp {
+        /// What the HTTP library said.
+        reason: String,
     },
     /// TLS could not be agreed upon for another reason, such as plain HTTP on the other end.
     Tls {
@@ -442,8 +449,11 @@ impl fmt::Display for UnreachableCause {
         match self {
             Self::Refused => f.write_str("the connection was refused"),
             Self::Dns { host } => write!(f, "the host name {host} cannot be resolved"),
-            Self::Certificate { reason } => {
+            Self::Certificate { reason, .. } => {
                 write!(f, "its TLS certificate is not trusted: {reason}")
+            }
+            Self::NotHttp { reason } => {
+                write!(f, "what answers there does not speak HTTP ({reason})")
             }
             Self::Tls { reason } => write!(f, "TLS failed: {reason}"),
             Self::TimedOut => f.write_str("it did not answer in time"),

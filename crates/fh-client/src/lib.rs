@@ -44,4 +44,4 @@ pub use push::{PushEvent, PushObserver, PushOptions, PushReport, push};
 pub use retry::{DEFAULT_RETRIES, RetryEvent, RetryListener, RetryPolicy};
 pub use routes::{Follower, Made};
 pub use server_url::ServerUrl;
-pub use tls::certificates;
+pub use tls::{certificates, certificates_expire_at};

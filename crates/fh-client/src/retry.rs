@@ -324,7 +324,13 @@ mod tests {
         let refused = Failure::unreachable("", UnreachableCause::Refused, Sent::No);
         assert!(refused.may_repeat(Repeat::IfUnsent));
         let reason = String::new();
-        assert!(!unreachable(UnreachableCause::Certificate { reason }).may_repeat(Repeat::Safe));
+        assert!(
+            !unreachable(UnreachableCause::Certificate {
+                reason,
+                is_unknown: true
+            })
+            .may_repeat(Repeat::Safe)
+        );
     }
 
     #[test]

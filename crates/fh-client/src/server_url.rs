@@ -21,6 +21,18 @@ pub struct ServerUrl {
 }
 
 impl ServerUrl {
+    /// Parses an address that is spoken to over TLS where it has no scheme, also one of this machine.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::InvalidServerUrl`].
+    pub fn over_tls(given: &str) -> Result<Self> {
+        if given.contains("://") || given.trim().is_empty() {
+            return given.parse();
+        }
+        format!("https://{}", given.trim()).parse()
+    }
+
     /// The address without a final slash.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -161,6 +173,23 @@ mod tests {
         assert_eq!(normal("https://localhost"), "https://localhost");
         assert_eq!(normal("10.0.0.1:8484"), "https://10.0.0.1:8484");
         assert_eq!(normal("https://x.org/fh/"), "https://x.org/fh");
+    }
+
+    #[test]
+    fn over_tls_only_a_scheme_makes_it_plain() {
+        for (text, expected) in [
+            ("localhost:8484", "https://localhost:8484"),
+            (" 127.0.0.1 ", "https://127.0.0.1"),
+            ("[::1]:443/fh/", "https://[::1]/fh"),
+            ("a.localhost", "https://a.localhost"),
+            ("fh.example.org", "https://fh.example.org"),
+            ("http://localhost", "http://localhost"),
+        ] {
+            assert_eq!(ServerUrl::over_tls(text).unwrap().as_str(), expected);
+        }
+        for text in ["", " ", "localhost:x", "a b"] {
+            assert!(ServerUrl::over_tls(text).is_err(), "{text:?}");
+        }
     }
 
     #[test]

@@ -621,7 +621,10 @@ async fn a_certificate_is_trusted_only_with_its_authority() {
     let reason = "it is for another host name".to_owned();
     assert_eq!(
         cause(client.whoami().await.unwrap_err()),
-        UnreachableCause::Certificate { reason }
+        UnreachableCause::Certificate {
+            reason,
+            is_unknown: false,
+        }
     );
 }
 

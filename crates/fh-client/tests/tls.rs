@@ -83,7 +83,7 @@ async fn refused(address: SocketAddr, trusted: Option<&str>) -> Option<String> {
     match builder.build().unwrap().whoami().await.unwrap_err() {
         Error::Status { status: 404, .. } => None,
         Error::Unreachable {
-            cause: UnreachableCause::Certificate { reason },
+            cause: UnreachableCause::Certificate { reason, .. },
             ..
         } => Some(reason),
         other => panic!("{other:?}"),
@@ -216,4 +216,97 @@ async fn nothing_else_is_trusted_for_it() {
         let refused = refused(address, trusted.as_deref()).await;
         assert_eq!(refused.as_deref(), reason, "{what}");
     }
+}
+
+/// What Nix would believe, which reads one file in place of the system's.
+#[tokio::test]
+async fn without_the_system_s_certificates_only_what_is_given_is_trusted() {
+    let key = KeyPair::generate().unwrap();
+    let (leaf, authority) = issued(&parameters(&[HOST], "any"), &key);
+    let (_, another) = issued(&parameters(&[HOST], "any"), &key);
+    let address = serve(leaf.der().clone(), &key).await;
+    for (given, believed) in [
+        (authority.clone(), true),
+        (another.clone() + &authority, true),
+        (leaf.pem(), true),
+        (another, false),
+    ] {
+        let client = Client::builder(&format!("https://{address}"))
+            .unwrap()
+            .retries(0)
+            .without_system_certificates()
+            .ca_certificates(given.into_bytes())
+            .build()
+            .unwrap();
+        match client.whoami().await.unwrap_err() {
+            Error::Status { status: 404, .. } => assert!(believed),
+            Error::Unreachable {
+                cause: UnreachableCause::Certificate { is_unknown, .. },
+                ..
+            } => assert!(!believed && is_unknown),
+            other => panic!("{other:?}"),
+        }
+    }
+    let client = Client::builder(&format!("https://{address}")).unwrap();
+    let none = client.without_system_certificates().build();
+    assert!(matches!(none, Err(Error::NoCertificates)));
+}
+
+/// To name a certificate helps where nobody knows it, and nowhere else.
+#[tokio::test]
+async fn it_is_told_whether_it_helps_to_trust_a_certificate() {
+    let key = KeyPair::generate().unwrap();
+    let mut expired = openssl(&[HOST], "any");
+    expired.not_after = date_time_ymd(2020, 1, 1);
+    let unknown =
+        |cause| matches!(cause, UnreachableCause::Certificate { is_unknown, .. } if is_unknown);
+    for (what, parameters, is_trusted, expected) in [
+        ("self-signed", openssl(&[HOST], "any"), false, true),
+        (
+            "of an unknown issuer",
+            parameters(&[HOST], "any"),
+            false,
+            true,
+        ),
+        (
+            "of another host",
+            openssl(&["a.example"], "any"),
+            true,
+            false,
+        ),
+        ("expired", expired, true, false),
+    ] {
+        let certificate = parameters.self_signed(&key).unwrap();
+        let address = serve(certificate.der().clone(), &key).await;
+        let mut builder = Client::builder(&format!("https://{address}"))
+            .unwrap()
+            .retries(0);
+        if is_trusted {
+            builder = builder.ca_certificates(certificate.pem().into_bytes());
+        }
+        match builder.build().unwrap().whoami().await.unwrap_err() {
+            Error::Unreachable { cause, .. } => assert_eq!(unknown(cause), expected, "{what}"),
+            other => panic!("{what}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn the_last_end_of_certificates_is_told() {
+    let key = KeyPair::generate().unwrap();
+    let ending = |year| {
+        let mut parameters = openssl(&[HOST], "any");
+        parameters.not_after = date_time_ymd(year, 1, 1);
+        parameters.self_signed(&key).unwrap().pem()
+    };
+    for (pem, expected) in [
+        (ending(2020), 1_577_836_800),
+        (ending(2030) + &ending(2020), 1_893_456_000),
+        (ending(2020) + &ending(2030), 1_893_456_000),
+    ] {
+        let certificates = fh_client::certificates(pem.as_bytes()).unwrap();
+        let end = fh_client::certificates_expire_at(&certificates);
+        assert_eq!(end, Some(expected));
+    }
+    assert_eq!(fh_client::certificates_expire_at(&[]), None);
 }

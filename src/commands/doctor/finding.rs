@@ -1,10 +1,13 @@
 //! What one check came to.
 //!
 //! Invariant: a check that failed says what mends it. There is no other way to make one than
-//! [`Finding::failed`] and [`Finding::from_error`], which want it.
+//! [`Finding::failed`], [`Finding::from_error`] and [`Finding::of_file`], which want it.
+
+use std::path::Path;
 
 use serde::Serialize;
 
+use crate::access::Obstacle;
 use crate::error::CommandError;
 use crate::output::{Tone, printable};
 
@@ -92,6 +95,30 @@ impl Finding {
         let mut fixes = error.hints().to_vec();
         fixes.push(fix.into());
         Self::failed(check, error.sentence(), fixes.join(" ").replace('\n', " "))
+    }
+
+    /// A file of this machine that cannot be used. What mends it is what gives this user access, or else the command
+    /// `otherwise`.
+    pub(super) fn of_file(
+        check: &'static str,
+        path: &Path,
+        error: &CommandError,
+        otherwise: impl Into<String>,
+    ) -> Self {
+        let of_system = error.io_error();
+        match of_system.and_then(|error| Obstacle::behind(path, error)) {
+            Some(found) => {
+                let fix = found.command().unwrap_or_else(|| otherwise.into());
+                Self::failed(check, found.to_string(), fix)
+            }
+            None => Self::failed(check, error.sentence(), otherwise),
+        }
+    }
+
+    /// The same where Nix works all the same.
+    pub(super) fn into_warning(mut self) -> Self {
+        self.outcome = Outcome::Warning;
+        self
     }
 
     pub(super) fn check(&self) -> &'static str {

@@ -34,6 +34,11 @@ impl Settings {
         self.values.get(name)?.value.as_str()
     }
 
+    /// Whether this version of Nix has the setting.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.values.contains_key(name)
+    }
+
     /// The words of a setting that is a list.
     pub(super) fn list(&self, name: &str) -> Vec<&str> {
         match self.values.get(name).map(|setting| &setting.value) {

@@ -4,6 +4,7 @@
 //! too. Where one of them is wrong Nix itself does not start, and names the line with its text, which may
 //! be an access token: what is found here names the place alone.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -12,6 +13,7 @@ use fh_conf::Error;
 use fh_conf::nix_conf::{NixConf, VARIABLE, read_include};
 
 use super::finding::Finding;
+use crate::access::{Denied, Obstacle};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
@@ -25,6 +27,8 @@ pub(super) struct Origins {
     /// Those that the daemon reads, too.
     machine: NixConf,
     variable: Option<NixConf>,
+    /// The last of the files, if it is there and cannot be read.
+    unread: Option<PathBuf>,
 }
 
 /// A file with a line, or the variable.
@@ -74,11 +78,14 @@ impl Origins {
             let text = read_include(last).ok().flatten().unwrap_or_default();
             NixConf::parse_among(&text, last, roots, &mut read_include)
         };
+        let last = roots.last().map(PathBuf::as_path);
+        let unread = last.filter(|last| read_include(last).is_err());
         let parsed = |text| NixConf::parse_variable(text, &mut read_include);
         Ok(Self {
             files: among(roots)?,
             machine: among(&roots[..1.min(roots.len())])?,
             variable: variable.map(parsed).transpose()?,
+            unread: unread.map(Path::to_owned),
         })
     }
 
@@ -93,6 +100,53 @@ impl Origins {
             let (path, line) = self.files.set_by(name)?;
             Some(Place::new(path, line))
         })
+    }
+
+    /// Where a list gets this value, letter by letter.
+    pub(super) fn giving(&self, name: &str, value: &str, daemon: Daemon) -> Option<Place> {
+        let files = match daemon {
+            Daemon::Distrusting => [Some(&self.machine), None],
+            _ => [self.variable.as_ref(), Some(&self.files)],
+        };
+        let mut files = files.into_iter().flatten();
+        let (path, line) = files.find_map(|conf| conf.given_by(name, value))?;
+        Some(Place::new(path, line))
+    }
+
+    /// The files that are there and that this user cannot read, which is what Nix passes over without a word.
+    pub(super) fn unreadable(&self) -> Vec<Finding> {
+        let files = self.files.unreadable();
+        let variable = self.variable.iter().flat_map(NixConf::unreadable);
+        let own = self.unread.as_deref();
+        let unreadable: BTreeSet<&Path> = files.chain(variable).chain(own).collect();
+        let findings = unreadable.into_iter().filter_map(|path| {
+            let found = Obstacle::on_the_way_to(path)?;
+            let about = format!("{found}: Nix leaves it out");
+            match (&found, found.command()) {
+                (Obstacle::Mode { .. }, Some(fix)) => Some(Finding::failed(NAME, about, fix)),
+                // It can be read: it is no file.
+                (
+                    Obstacle::Foreign {
+                        denied: Denied::Writing,
+                        ..
+                    },
+                    _,
+                ) => None,
+                // Nix that root runs, such as a daemon, reads it all the same.
+                (Obstacle::Foreign { .. }, _) => {
+                    let fix = format!(
+                        "sudo chmod a+r {}   unless it holds secrets",
+                        path.display()
+                    );
+                    Some(Finding::warning(NAME, about).fix(fix))
+                }
+                (_, fix) => {
+                    let fix = fix.unwrap_or_else(|| format!("ls -l {}", path.display()));
+                    Some(Finding::warning(NAME, about).fix(fix))
+                }
+            }
+        });
+        findings.collect()
     }
 
     /// Where NIX_CONFIG, or what it includes, gives a setting another value than the files.

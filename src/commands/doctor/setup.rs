@@ -1,4 +1,4 @@
-//! The netrc, the substituter and the keys, as Nix sees them.
+//! The netrc and the substituter, as Nix sees them.
 
 use std::io;
 use std::os::unix::fs::MetadataExt as _;
@@ -12,9 +12,9 @@ use secrecy::ExposeSecret as _;
 use super::finding::Finding;
 use super::nix::Settings;
 use super::origin::{Origins, Place};
+use crate::access::Obstacle;
 use crate::commands::login::Site;
 use crate::context::FoundToken;
-use crate::setup::access;
 use crate::setup::daemon::Daemon;
 
 const NETRC: &str = "netrc";
@@ -41,7 +41,7 @@ pub(super) fn netrc(
     let file = settings.text("netrc-file").unwrap_or("/etc/nix/netrc");
     let path = Path::new(file);
     let Some(token) = token else {
-        return Finding::skipped(NETRC, "there is no token to put into it");
+        return Finding::skipped(NETRC, "there is no token to compare it with");
     };
     let place = origins.of("netrc-file", daemon);
     if !path.is_absolute() {
@@ -123,12 +123,13 @@ fn netrc_file(
 /// A netrc that Nix reads and this user cannot.
 fn unreadable(file: &Path, daemon: Daemon, of_variable: Option<&Place>) -> Finding {
     let path = file.display();
-    if let Some(kept_out) = access::kept_out_by_mode(file) {
-        let fix = kept_out.command();
+    let found = Obstacle::on_the_way_to(file).filter(Obstacle::is_mine);
+    let fix = found.as_ref().and_then(Obstacle::command);
+    if let (Some(found), Some(fix)) = (found, fix) {
         // A daemon is root's, who reads it all the same.
         return match daemon {
-            Daemon::None | Daemon::Unknown => Finding::failed(NETRC, kept_out.to_string(), fix),
-            _ => Finding::warning(NETRC, kept_out.to_string()).fix(fix),
+            Daemon::None | Daemon::Unknown => Finding::failed(NETRC, found.to_string(), fix),
+            _ => Finding::warning(NETRC, found.to_string()).fix(fix),
         };
     }
     if of_variable.is_some() && daemon == Daemon::None {
@@ -216,7 +217,7 @@ pub(super) fn substituters(
 }
 
 /// What puts a list right that NIX_CONFIG replaces.
-fn replaced_list(name: &str, place: &Place) -> String {
+pub(super) fn replaced_list(name: &str, place: &Place) -> String {
     format!("write `extra-{name}` in place of `{name}` in {place}, or unset {VARIABLE}")
 }
 
@@ -282,58 +283,6 @@ fn judged(found: &[&str], wanted: &[&str], whole: &str) -> Vec<Judgement> {
         .filter(|url| !wanted.contains(url))
         .map(|url| Judgement::Surplus((*url).to_owned()));
     wanted_ones.chain(surplus).collect()
-}
-
-/// Whether Nix trusts what the server signs, today and after the next rotation of its keys.
-pub(super) fn keys(settings: &Settings, site: &Site, daemon: Daemon, origins: &Origins) -> Finding {
-    const NAME: &str = "keys";
-    let trusted = settings.list("trusted-public-keys");
-    let log_in = log_in(site, daemon);
-    let name = |key: &str| key.split(':').next().unwrap_or(key).to_owned();
-    let missing: Vec<String> = site
-        .public_keys
-        .iter()
-        .filter(|key| !trusted.contains(&key.as_str()))
-        .map(|key| name(key))
-        .collect();
-    if !missing.is_empty() {
-        let about = format!(
-            "Nix does not trust the server's key {}",
-            missing.join(" and ")
-        );
-        let list = "trusted-public-keys";
-        let replaced = origins.replaced_by_variable(list);
-        // A daemon that does not trust the user goes by the machine's keys.
-        return match replaced.filter(|_| daemon != Daemon::Distrusting) {
-            None => Finding::failed(NAME, about, log_in),
-            Some(place) => Finding::failed(
-                NAME,
-                format!("{about}: `{list}` in {place} replaces those of nix.conf"),
-                replaced_list(list, &place),
-            ),
-        };
-    }
-    let retired = site
-        .retired_keys
-        .iter()
-        .find(|key| trusted.contains(&key.as_str()));
-    if let Some(key) = retired {
-        return Finding::warning(
-            NAME,
-            format!("Nix trusts {}, which the server has retired", name(key)),
-        )
-        .fix(log_in);
-    }
-    let names: Vec<String> = site.public_keys.iter().map(|key| name(key)).collect();
-    if names.is_empty() && site.lines.as_ref().is_some_and(Vec::is_empty) {
-        let nothing = "there is nothing yet that you may read, so Nix needs no key";
-        return Finding::skipped(NAME, nothing);
-    }
-    if names.is_empty() {
-        let unknown = "the server names no key, so it is not known what Nix has to trust";
-        return Finding::warning(NAME, unknown).fix(log_in);
-    }
-    Finding::ok(NAME, format!("Nix trusts {}", names.join(" and ")))
 }
 
 #[cfg(test)]

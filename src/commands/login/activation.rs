@@ -1,9 +1,10 @@
 //! `fh login --activation`: a login by the script that activates the configuration of a system or a home.
 //!
-//! Invariants: it says one line and ends well whatever happens, because nobody should have to do without the
-//! rest of their system for want of a token; it asks no person and no server; a second run changes nothing.
+//! Invariants: it says one line and ends well whatever it finds, because nobody should have to do without the
+//! rest of their system for want of a token; it asks no person and no server; a second run changes nothing. A command
+//! line that cannot be understood is the mistake of whoever wrote the script, and a usage error as everywhere.
 
-use std::io;
+use std::io::{self, Write as _};
 
 use fh_conf::nix_conf::FileToEdit;
 use time::OffsetDateTime;
@@ -12,7 +13,7 @@ use super::LoginArguments;
 use super::report::Report;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::human;
+use crate::output::{human, printable};
 use crate::setup::Scope;
 
 /// Logs in, and says what came of it.
@@ -20,15 +21,27 @@ pub(super) fn run(arguments: &LoginArguments, context: &Context) {
     let login = context.wait("Nothing was changed.", async {
         super::log_in(arguments, context).await
     });
-    let line = match login {
-        Ok(Some((report, _))) => done(&report, OffsetDateTime::now_utc()),
+    match login {
+        Ok(Some((report, _))) => {
+            let line = done(&report, OffsetDateTime::now_utc());
+            context.output.remark(&said(&line));
+        }
         // Only for --print, which is another command line.
-        Ok(None) => return,
-        Err(error) => failed(arguments, &error),
-    };
-    context
-        .output
-        .remark(&format!("fh: {}", line.replace('\n', " ")));
+        Ok(None) => {}
+        Err(error) => context.output.say(&said(&failed(arguments, &error))),
+    }
+}
+
+/// Says why it could not even begin: a variable that cannot be understood, a directory that is gone.
+pub(crate) fn cannot_begin(error: &CommandError) {
+    let line = printable(&said(&with_hints(error))) + "\n";
+    // Nobody can be told where stderr is gone.
+    let _ = io::stderr().write_all(line.as_bytes());
+}
+
+/// The one line.
+fn said(text: &str) -> String {
+    format!("fh: {}", text.replace('\n', " "))
 }
 
 /// What was done, and what there is to know about it.
@@ -106,6 +119,10 @@ fn failed(arguments: &LoginArguments, error: &CommandError) -> String {
     {
         return format!("nothing to do: there is no {} yet", file.display());
     }
+    with_hints(error)
+}
+
+fn with_hints(error: &CommandError) -> String {
     let mut line = format!("failed: {}", error.sentence());
     for hint in error.hints() {
         line.push_str(if line.ends_with('.') { " " } else { ". " });

@@ -16,7 +16,7 @@ use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
 use crate::setup::{Machine, Scope};
 
-/// What Nix reads where nothing names a file.
+/// Places of that file, the first that is there.
 const USUAL: [&str; 2] = [
     "/etc/ssl/certs/ca-certificates.crt",
     "/nix/var/nix/profiles/default/etc/ssl/certs/ca-bundle.crt",
@@ -55,7 +55,8 @@ fn of_variable(machine: &Machine, context: &Context) -> Option<PathBuf> {
     context.settings.ca_file.clone().filter(|_| is_ours)
 }
 
-fn usual() -> PathBuf {
+/// What Nix reads where nothing names a file.
+pub(crate) fn usual() -> PathBuf {
     let mut usual = USUAL.iter().map(Path::new);
     let there = usual.clone().find(|path| path.exists());
     there.or(usual.next()).unwrap_or(Path::new("")).to_owned()

@@ -18,7 +18,10 @@ use crate::commands::kind_in_words;
 use crate::context::{Context, FoundToken, TokenOrigin};
 use crate::error::CommandError;
 use crate::output::human;
-use crate::setup::{Applied, Change, Changes, Files, KeyringChange, LEDGER, Privacy, Scope};
+use crate::setup::daemon::Daemon;
+use crate::setup::{
+    Applied, Change, Changes, Files, KeyringChange, LEDGER, Machine, Privacy, Scope,
+};
 
 /// What stands for the new token before there is one. It is never written.
 pub(crate) fn stand_in() -> SecretString {
@@ -40,7 +43,32 @@ pub(crate) fn stored(server: &ServerUrl, context: &Context) -> Result<FoundToken
     })
 }
 
-/// The same for `fh login --renew`, with the words for where it is.
+/// No server is named, and none is known.
+pub(super) fn nothing_to_renew() -> CommandError {
+    CommandError::failed("there is no login to renew: you are not logged in to any server")
+        .hint("Log in: `fh login --server URL`")
+}
+
+/// Whose files `fh login --renew` sets up where that is not said: the machine's if the login has written to one of
+/// them. A login of root may be one of root alone.
+pub(super) fn scope(server: &ServerUrl, context: &Context) -> Result<Scope, CommandError> {
+    if Scope::automatic() == Scope::User {
+        return Ok(Scope::User);
+    }
+    let path = context.settings.directories()?.ledger();
+    let mut files = Files::default();
+    files.look(&path)?;
+    let ledger = ledger_of(&files, &path)?;
+    let machine = Machine::look(&context.settings, Scope::System, Daemon::None)?;
+    for written in ledger.files_of(server.as_str()) {
+        if machine.sets_up(written)? {
+            return Ok(Scope::System);
+        }
+    }
+    Ok(Scope::User)
+}
+
+/// [`stored`] for `fh login --renew`, with the words for where it is.
 pub(super) fn stored_for_login(
     server: &ServerUrl,
     context: &Context,

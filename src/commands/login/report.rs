@@ -9,6 +9,7 @@ use time::OffsetDateTime;
 use super::check::Identity;
 use super::plan::{Plan, server_argument};
 use super::site::Site;
+use crate::access::quoted;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
@@ -423,16 +424,5 @@ fn program() -> String {
         "fh".to_owned()
     } else {
         quoted(&path)
-    }
-}
-
-/// A path as a word of a shell.
-fn quoted(path: &std::path::Path) -> String {
-    let text = path.display().to_string();
-    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
-    if text.chars().all(is_plain) {
-        text
-    } else {
-        format!("'{}'", text.replace('\'', "'\\''"))
     }
 }

@@ -7,10 +7,11 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use clap::Args;
+use fh_client::Error as ClientError;
 use secrecy::SecretString;
 
 use super::site::Site;
-use crate::context::Context;
+use crate::context::{Context, FoundToken};
 use crate::error::{CommandError, Status};
 use crate::{terminal, token_source};
 
@@ -89,7 +90,7 @@ pub(super) async fn get(
             Origin::Environment(found.origin.to_string()),
             PATIENCE,
         )),
-        None => context.stored_token(&site.server)?.map(|found| {
+        None => stored(site, context)?.map(|found| {
             let origin = Origin::Stored(found.origin.to_string());
             (found.token, origin, STORED_PATIENCE)
         }),
@@ -107,6 +108,17 @@ pub(super) async fn get(
                 Err(_) => Ok((token, origin)),
             }
         }
+    }
+}
+
+/// The token of an earlier login. A file with something else in it is as good as none, since whoever logs in has another.
+fn stored(site: &Site, context: &Context) -> Result<Option<FoundToken>, CommandError> {
+    match context.stored_token(&site.server) {
+        Err(error) if matches!(error.downcast_ref(), Some(ClientError::InvalidToken { .. })) => {
+            context.output.warning(&error.sentence());
+            Ok(None)
+        }
+        found => found,
     }
 }
 

@@ -60,6 +60,14 @@ fn cause_of(host: &str, error: &reqwest::Error) -> UnreachableCause {
         {
             return UnreachableCause::Closed;
         }
+        if let Some(hyper) = cause.downcast_ref::<hyper::Error>()
+            && hyper.is_parse()
+            && !hyper.is_parse_too_large()
+        {
+            return UnreachableCause::NotHttp {
+                reason: innermost(error),
+            };
+        }
         if let Some(system) = cause.downcast_ref::<io::Error>() {
             match system.kind() {
                 io::ErrorKind::ConnectionRefused => return UnreachableCause::Refused,
@@ -90,6 +98,7 @@ fn tls_cause(error: &rustls::Error) -> UnreachableCause {
     match error {
         rustls::Error::InvalidCertificate(refused) => UnreachableCause::Certificate {
             reason: certificate_reason(refused),
+            is_unknown: is_unknown(refused),
         },
         rustls::Error::InvalidMessage(_) => UnreachableCause::Tls {
             reason: "the other end does not speak TLS".to_owned(),
@@ -132,6 +141,18 @@ fn certificate_reason(refused: &rustls::CertificateError) -> String {
         other => return unusable(&other.to_string()),
     };
     reason.to_owned()
+}
+
+/// Whether a certificate is refused because nobody here knows it or its issuer.
+fn is_unknown(refused: &rustls::CertificateError) -> bool {
+    use rustls::CertificateError as Certificate;
+    match refused {
+        Certificate::UnknownIssuer | Certificate::BadSignature => true,
+        Certificate::Other(other) => {
+            matches!(other.0.downcast_ref(), Some(Refused::SelfSigned))
+        }
+        _ => false,
+    }
 }
 
 /// For what there is no sentence.

@@ -61,6 +61,12 @@ fn has_signed_itself(der: &CertificateDer<'_>, now: UnixTime) -> bool {
         })
 }
 
+/// When a certificate expires, in seconds since 1970.
+pub(super) fn expires_at(der: &CertificateDer<'_>) -> Option<i64> {
+    let certificate = parse(der).ok()?;
+    Some(certificate.validity().not_after.timestamp())
+}
+
 /// Checks a certificate that is itself trusted: its dates, what it is for, and its names.
 pub(super) fn check(
     der: &CertificateDer<'_>,

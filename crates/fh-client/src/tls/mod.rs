@@ -18,6 +18,7 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
 };
+use rustls_native_certs::CertificateResult;
 
 pub(crate) use certificate::Refused;
 
@@ -43,7 +44,17 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
     Ok(all)
 }
 
-/// How to speak TLS if the system's certificates and the given ones are trusted.
+/// When the last of these certificates expires, in seconds since 1970; none where none of them can be read. webpki looks
+/// at the dates of a server's certificate only, and OpenSSL, with which Nix works, at those of its authorities too.
+#[must_use]
+pub fn certificates_expire_at(certificates: &[CertificateDer<'_>]) -> Option<i64> {
+    certificates
+        .iter()
+        .filter_map(certificate::expires_at)
+        .max()
+}
+
+/// How to speak TLS if the given certificates are trusted, and with `system` the system's too.
 ///
 /// Reads the system's, which takes tens of milliseconds. SSL_CERT_FILE and SSL_CERT_DIR name others, as everywhere.
 ///
@@ -51,8 +62,15 @@ pub fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>> {
 ///
 /// [`Error::CaCertificate`] for a given certificate that cannot be used, [`Error::NoCertificates`] if there is none
 /// at all, [`Error::HttpSetup`].
-pub(crate) fn configuration(given: Vec<CertificateDer<'static>>) -> Result<ClientConfig> {
-    let system = rustls_native_certs::load_native_certs();
+pub(crate) fn configuration(
+    given: Vec<CertificateDer<'static>>,
+    system: bool,
+) -> Result<ClientConfig> {
+    let system = if system {
+        rustls_native_certs::load_native_certs()
+    } else {
+        CertificateResult::default()
+    };
     for error in &system.errors {
         tracing::debug!(%error, "a trusted certificate of the system cannot be read");
     }

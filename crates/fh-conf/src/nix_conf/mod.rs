@@ -233,6 +233,16 @@ impl NixConf {
         Some((last.path.as_ref(), last.line))
     }
 
+    /// Where a list gets this value, letter by letter: the last `NAME = …` or `extra-NAME = …` with it, by the file (or
+    /// [`VARIABLE`]) and the line, counted from 1.
+    #[must_use]
+    pub fn given_by(&self, name: &str, value: &str) -> Option<(&Path, usize)> {
+        let last = self
+            .assignments_of(name)
+            .rfind(|assignment| assignment.words.iter().any(|word| word == value))?;
+        Some((last.path.as_ref(), last.line))
+    }
+
     /// Whether a list has a value. Addresses of caches are compared without closing slash, case of
     /// the host, the scheme's own port and `?…` options.
     #[must_use]

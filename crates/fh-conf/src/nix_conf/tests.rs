@@ -508,3 +508,21 @@ fn secrets_are_not_shown() {
     let error = read("access-tokens= github.com=verysecret\n", &[]).unwrap_err();
     assert!(!format!("{error} {error:?}").contains("verysecret"));
 }
+
+#[test]
+fn the_line_that_gives_a_value_is_found() {
+    let text = b"trusted-public-keys = a:1 b:2\n\nextra-trusted-public-keys = c:3 a:1\nbinary-cache-public-keys = d:4\n";
+    let conf = NixConf::parse(text, Path::new("/n.conf"), &mut |_| Ok(None)).unwrap();
+    for (name, value, line) in [
+        ("trusted-public-keys", "b:2", Some(1)),
+        ("trusted-public-keys", "a:1", Some(3)),
+        ("extra-trusted-public-keys", "c:3", Some(3)),
+        ("trusted-public-keys", "d:4", Some(4)),
+        ("trusted-public-keys", "d:", None),
+        ("substituters", "a:1", None),
+    ] {
+        let found = conf.given_by(name, value);
+        let expected = line.map(|line| (Path::new("/n.conf"), line));
+        assert_eq!(found, expected, "{name} {value}");
+    }
+}

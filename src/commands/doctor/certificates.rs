@@ -1,0 +1,233 @@
+//! The files of certificates: those that `fh` reads for a server, and the one that Nix reads.
+//!
+//! Nix reads one file, in place of the system's: the setting `ssl-cert-file` or a variable names it. So it happens that
+//! `fh` reaches a server and Nix does not.
+
+use std::path::{Path, PathBuf};
+
+use fh_client::{Error as ClientError, ServerUrl, UnreachableCause, certificates_expire_at};
+use time::OffsetDateTime;
+
+use super::Meant;
+use super::finding::Finding;
+use super::nix::Settings;
+use super::origin::Origins;
+use crate::certificates;
+use crate::commands::login::usual_nix_certificates;
+use crate::context::Context;
+use crate::output::human;
+use crate::settings::variables;
+use crate::setup::daemon::Daemon;
+
+const NAME: &str = "certificates";
+
+/// The setting of Nix.
+const SETTING: &str = "ssl-cert-file";
+
+/// The files that somebody has named for this server: each that cannot be used, or whose certificates have all expired.
+pub(super) fn named(context: &Context, server: &ServerUrl) -> Vec<Finding> {
+    if !server.is_secure() {
+        return Vec::new();
+    }
+    let mut findings = Vec::new();
+    let variable = [&variables::NIX_SSL_CERT_FILE, &variables::SSL_CERT_FILE]
+        .into_iter()
+        .find(|variable| context.settings.has(variable));
+    if let (Some(path), Some(variable)) = (&context.settings.ca_file, variable) {
+        let fix = format!("correct {}, or unset it", variable.name);
+        findings.extend(looked_at(
+            path,
+            &format!("{} names it", variable.name),
+            &fix,
+        ));
+    }
+    if let Ok(Some(path)) = context.server_ca_file(server) {
+        let fix = format!("fh login --server {server} --ca-file FILE");
+        findings.extend(looked_at(&path, "`ca-file` in config.toml names it", &fix));
+    }
+    findings
+}
+
+/// What is wrong with a file of certificates.
+fn looked_at(path: &Path, named: &str, fix: &str) -> Option<Finding> {
+    let pem = match certificates::read(path) {
+        Ok(pem) => pem,
+        Err(error) => {
+            let mut finding = Finding::of_file(NAME, path, &error, fix);
+            finding.add(named);
+            return Some(finding);
+        }
+    };
+    let certificates = fh_client::certificates(&pem).ok()?;
+    let end = certificates_expire_at(&certificates)?;
+    let end = OffsetDateTime::from_unix_timestamp(end).ok()?;
+    let now = OffsetDateTime::now_utc();
+    (end <= now).then(|| {
+        let about = format!(
+            "all certificates in {} have expired (the last one {}), so Nix refuses them; {named}",
+            path.display(),
+            human::relative(end, now)
+        );
+        Finding::warning(NAME, about).fix(format!("{fix}   with a certificate that is valid"))
+    })
+}
+
+/// Whether Nix believes the server with the certificates that it reads.
+pub(super) async fn of_nix(
+    context: &Context,
+    meant: &Meant,
+    settings: &Settings,
+    daemon: Daemon,
+    origins: &Origins,
+) -> Option<Finding> {
+    let substituter = meant
+        .site
+        .substituter
+        .as_ref()
+        .unwrap_or(&meant.site.server);
+    if !substituter.is_secure() {
+        return None;
+    }
+    let path = read_by_nix(context, settings, daemon, origins);
+    let ours = context.server_ca_file(substituter).ok().flatten();
+    let ours = ours.or_else(|| context.settings.ca_file.clone());
+    let pem = match certificates::read(&path) {
+        Ok(pem) => pem,
+        Err(error) => {
+            let fix = match origins.of(SETTING, daemon) {
+                Some(place) => format!("correct `{SETTING}` in {place}"),
+                None => format!("let `{SETTING}` in nix.conf name a file of certificates"),
+            };
+            let mut finding = Finding::of_file(NAME, &path, &error, fix);
+            finding.add("Nix reads it");
+            return Some(finding);
+        }
+    };
+    if meant.untried == Some(super::NOT_REACHED) {
+        return None;
+    }
+    let client = context
+        .bare_client_builder(substituter.clone())
+        .without_system_certificates()
+        .ca_certificates(pem)
+        .retries(0)
+        .build()
+        .ok()?;
+    // Any answer will do: it came over TLS.
+    match client.discovery().await {
+        Err(ClientError::Unreachable {
+            cause: UnreachableCause::Certificate { reason, .. },
+            ..
+        }) => {
+            let path = path.display();
+            let about = format!(
+                "Nix does not trust the certificate of {substituter} ({reason}): it reads {path}"
+            );
+            Some(Finding::failed(
+                NAME,
+                about,
+                joined(
+                    &path.to_string(),
+                    ours.as_deref(),
+                    settings,
+                    daemon,
+                    context,
+                ),
+            ))
+        }
+        Err(ClientError::Unreachable { .. }) => None,
+        _ => Some(Finding::ok(
+            NAME,
+            format!("Nix trusts the server's certificate, by {}", path.display()),
+        )),
+    }
+}
+
+/// The file that Nix reads. A daemon has variables of its own, which nobody sees from here.
+fn read_by_nix(
+    context: &Context,
+    settings: &Settings,
+    daemon: Daemon,
+    origins: &Origins,
+) -> PathBuf {
+    let is_own = matches!(daemon, Daemon::None | Daemon::Unknown);
+    let set = settings.text(SETTING).filter(|text| !text.is_empty());
+    let set = set.filter(|_| is_own || origins.of(SETTING, daemon).is_some());
+    let variable = context.settings.ca_file.clone().filter(|_| is_own);
+    set.map(PathBuf::from)
+        .or(variable)
+        .unwrap_or_else(usual_nix_certificates)
+}
+
+/// What lets Nix trust the certificates that `fh` trusts for the server, beside those that it has.
+fn joined(
+    of_nix: &str,
+    ours: Option<&Path>,
+    settings: &Settings,
+    daemon: Daemon,
+    context: &Context,
+) -> String {
+    let ours = ours.map_or_else(
+        || "CERTIFICATE".to_owned(),
+        |path| path.display().to_string(),
+    );
+    let conf = match (context.settings.directories(), daemon) {
+        (Ok(directories), Daemon::Distrusting | Daemon::Silent) => directories.system_nix_conf(),
+        (Ok(directories), _) => directories.user_nix_conf,
+        (Err(_), _) => PathBuf::from("nix.conf"),
+    };
+    let bundle = conf.with_file_name("ca-bundle.crt");
+    let bundle = bundle.display();
+    let join = format!("cat {of_nix} {ours} > {bundle}");
+    if settings.has(SETTING) {
+        format!(
+            "{join}, and let `{SETTING} = {bundle}` stand in {}",
+            conf.display()
+        )
+    } else {
+        format!("{join}, and let NIX_SSL_CERT_FILE={bundle} be set where Nix runs")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Of a key that was thrown away; valid in 2019.
+    const EXPIRED: &str = "\
+-----BEGIN CERTIFICATE-----
+MIIBEDCBt6ADAgECAgEHMAoGCCqGSM49BAMCMBIxEDAOBgNVBAMMB2V4cGlyZWQw
+HhcNMTkwMTAxMDAwMDAwWhcNMjAwMTAxMDAwMDAwWjASMRAwDgYDVQQDDAdleHBp
+cmVkMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAER9M2JenffmwiKtIfArgjm88Y
+El+V8hrCbO5FG0BiHK7N7wug7Mafb+2SzGT4dL0P1Ar7qASsxdgWBXzfQc30PjAK
+BggqhkjOPQQDAgNIADBFAiEA9FYlF80Pvt4xwFxsUZSWkTp3pP1Jbj4aZ9puWp9W
+psECIC0Lc6o7ZsK2S8vP39qcx1nEhsvfwzW/WkagZqJg6u5f
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn a_file_whose_certificates_have_all_expired_is_told_of() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("ca.pem");
+        let fix = "fh login --server https://x.org --ca-file FILE";
+        for (text, expected) in [
+            (
+                EXPIRED.to_owned(),
+                "warning  certificates all certificates in",
+            ),
+            (EXPIRED.repeat(2), "(the last one "),
+            (
+                "-----BEGIN CERTIFICATE-----\n".to_owned(),
+                "failed   certificates",
+            ),
+        ] {
+            std::fs::write(&path, text).unwrap();
+            let found = looked_at(&path, "`ca-file` names it", fix)
+                .unwrap()
+                .to_text();
+            assert!(found.contains(expected), "{found}");
+            assert!(found.contains("`ca-file` names it"), "{found}");
+            assert!(found.contains(&format!("\u{2192} {fix}")), "{found}");
+        }
+    }
+}
