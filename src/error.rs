@@ -14,6 +14,7 @@ pub(crate) mod json;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -86,6 +87,7 @@ pub(crate) struct CommandError {
     error: anyhow::Error,
     hints: Vec<String>,
     named: Vec<Named>,
+    details: BTreeMap<&'static str, serde_json::Value>,
 }
 
 impl CommandError {
@@ -95,6 +97,7 @@ impl CommandError {
             error: error.into(),
             hints: Vec::new(),
             named: Vec::new(),
+            details: BTreeMap::new(),
         }
     }
 
@@ -161,6 +164,12 @@ impl CommandError {
     /// Adds what to do next: a whole sentence, with the command where there is one.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hints.push(hint.into());
+        self
+    }
+
+    /// Adds what programs are told besides, with `--json`: a key of the failure's object and its value.
+    pub(crate) fn detail(mut self, key: &'static str, value: serde_json::Value) -> Self {
+        self.details.insert(key, value);
         self
     }
 
