@@ -1,6 +1,5 @@
 //! Former names: the plan is about what has another name now, says so, and is about nothing twice.
 
-use super::super::*;
 use super::world::{World, acme, name};
 
 /// The usual acme, in which everything has another name: it is corp, its flake app is shop, ann is anna, bob is rob,
