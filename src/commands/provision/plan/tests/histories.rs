@@ -75,7 +75,14 @@ fn any_file(random: &mut Random) -> String {
                 .collect();
             format!("{{ {} }}", entries.join(", "))
         };
-        for project in some(random, &["app", "web", "lib"]) {
+        let projects = some(random, &["app", "web", "lib"]);
+        // One that the same file removes has no former name any more.
+        let on = if projects.contains(&"app") {
+            "app"
+        } else {
+            "*"
+        };
+        for project in projects {
             writeln!(text, "[org.{org}.flakes.{}]", pick(random, &[project])).unwrap();
             if random.one_in(2) {
                 let visibility = random.pick(Visibility::WORDS);
@@ -96,7 +103,7 @@ fn any_file(random: &mut Random) -> String {
             writeln!(
                 text,
                 "github = {{ repository = \"acme/app\", ref = \"{reference}\" }}\n\
-                 flakes = [\"{org}/app\"]\nrole = \"{role}\""
+                 flakes = [\"{org}/{on}\"]\nrole = \"{role}\""
             )
             .unwrap();
             if random.one_in(3) {
