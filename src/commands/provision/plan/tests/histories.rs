@@ -151,10 +151,8 @@ fn the_second_time_nothing_changes_and_an_export_says_what_is_there() {
     let mut random = Random::new();
     let (mut planned, mut renamed, mut number) = (0, 0, 0);
     for _ in 0..400 {
-        let mut world = World {
-            at_once: random.one_in(2),
-            ..World::new()
-        };
+        let mut world = World::new();
+        world.at_once = random.one_in(2);
         for _ in 0..3 {
             let text = any_file(&mut random);
             let read = file::parse(&text).unwrap_or_else(|error| panic!("{error:?}\n{text}"));

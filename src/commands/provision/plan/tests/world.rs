@@ -7,7 +7,6 @@ use uuid::Uuid;
 
 use super::super::super::file;
 use super::super::super::names::{Answers, Questions, Resolved, folded, organizations};
-use super::super::super::problem::Said;
 use super::super::super::reader::Named as _;
 use super::super::super::state::{Grant, PresentFlake, Team};
 use super::super::*;
