@@ -13,7 +13,6 @@ use fh_api::{
 
 use super::super::is_same_name;
 use super::file::{File, Flake, Grants, Organization};
-use super::plan::contains;
 use super::problem::{Problem, Said};
 use super::reader::Named;
 use super::state::{Present, PresentFlake, find};
@@ -584,4 +583,8 @@ fn in_order<T, V>(table: BTreeMap<Said<T>, V>) -> Vec<(Said<T>, V)> {
     let mut entries: Vec<_> = table.into_iter().collect();
     entries.sort_by_key(|(said, _)| said.spot.line);
     entries
+}
+
+fn contains(names: &[Name], name: &Name) -> bool {
+    names.iter().any(|there| is_same_name(there, name))
 }

@@ -224,6 +224,6 @@ pub(super) fn plan(file: &File, facts: &Facts<'_>, prune: bool) -> Result<Plan, 
     Ok(plan)
 }
 
-pub(super) fn contains(names: &[Name], name: &Name) -> bool {
+fn contains(names: &[Name], name: &Name) -> bool {
     names.iter().any(|there| is_same_name(there, name))
 }
