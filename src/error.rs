@@ -15,6 +15,7 @@ pub(crate) mod nouns;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Write as _};
 use std::io::{self, Write as _};
 use std::process::ExitCode;
@@ -88,6 +89,7 @@ pub(crate) struct CommandError {
     error: anyhow::Error,
     hints: Vec<String>,
     named: Vec<Named>,
+    details: BTreeMap<&'static str, serde_json::Value>,
 }
 
 impl CommandError {
@@ -97,6 +99,7 @@ impl CommandError {
             error: error.into(),
             hints: Vec::new(),
             named: Vec::new(),
+            details: BTreeMap::new(),
         }
     }
 
@@ -175,6 +178,12 @@ impl CommandError {
             return self;
         }
         self.hint(hint)
+    }
+
+    /// Adds what programs are told besides, with `--json`: a key of the failure's object and its value.
+    pub(crate) fn detail(mut self, key: &'static str, value: serde_json::Value) -> Self {
+        self.details.insert(key, value);
+        self
     }
 
     /// Adds what to do before all else.

@@ -1,5 +1,6 @@
 //! A failure as one JSON object, in the shape of the API's errors.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fh_api::ErrorCode;
@@ -27,6 +28,9 @@ struct Failure<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     request_id: Option<&'a str>,
     hints: &'a [String],
+    /// What the command knows besides.
+    #[serde(flatten)]
+    details: &'a BTreeMap<&'static str, serde_json::Value>,
 }
 
 impl CommandError {
@@ -53,6 +57,7 @@ impl CommandError {
             message,
             request_id: client.and_then(ClientError::request_id),
             hints: &self.hints,
+            details: &self.details,
         };
         serde_json::to_string_pretty(&failure).ok()
     }

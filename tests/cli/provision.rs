@@ -1,6 +1,11 @@
 //! `fh provision` against a real server.
 
+use std::fs::File;
+use std::process::{Command, Stdio};
+
+use fh_testkit::proxy::{Proxy, Seen, Verdict};
 use fh_testkit::server::TestServer;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::world::World;
 
@@ -160,37 +165,254 @@ fn nothing_is_removed_unless_it_is_said_and_confirmed() {
 }
 
 #[test]
-fn a_step_that_fails_is_named_and_the_same_command_goes_on() {
+fn what_is_wrong_is_told_all_at_once_and_nothing_is_done() {
     let server = TestServer::start().unwrap();
     let world = World::logged_in(&server, server.admin_token());
     world.write(
         "acme.toml",
-        "[org.acme.flakes.app]\ngrants = { carol = \"read\" }\n[org.acme.flakes.web]\n",
+        "[org.acme.members]\nadmni = \"owner\"\n[org.acme.flakes.app]\ngrants = { carol = \"read\", \"team:x\" = \
+         \"read\" }\n[org.acme.trust.ci]\nflakes = [\"acme/app\"]\njwks = \"none.json\"\ngithub = { owner = \"a\" }\n",
     );
-    let failed = told(&world, &server, "provision acme.toml", 1);
-    for line in [
-        "Error: cannot do step 4 of 4, `+ grant acme/app carol: read`",
-        "Caused by: there is no user named \"carol\"",
-        "+ org acme: you own it",
-        "+ flake acme/web: private",
-    ] {
-        assert!(failed.contains(line), "{line}\n{failed}");
+    let lines = [
+        "acme.toml:2: org.acme.members.admni: there is no account named \"admni\"; did you mean admin?",
+        "acme.toml:4: org.acme.flakes.app.grants.\"team:x\": acme has no team x; add it to [org.acme.teams]",
+        "acme.toml:4: org.acme.flakes.app.grants.carol: there is no account named \"carol\"; a server administrator",
+        "acme.toml:7: org.acme.trust.ci.jwks: cannot read the keys in none.json: No such file",
+    ];
+    for form in ["", " --dry-run", " --prune --yes"] {
+        let refused = told(&world, &server, &format!("provision acme.toml{form}"), 2);
+        assert!(
+            refused.starts_with("Error: acme.toml has 4 problems:\n"),
+            "{refused}"
+        );
+        for line in lines {
+            assert!(refused.contains(line), "{form}: {line}\n{refused}");
+        }
     }
-    server.create_user("carol").unwrap();
-    let done = told(&world, &server, "provision acme.toml", 0);
+    let refused = world
+        .fh(&["provision", "acme.toml", "--json"])
+        .code(2)
+        .json();
+    assert_eq!(refused["problems"][0]["line"], 2, "{refused}");
     assert_eq!(
-        done,
-        "+ grant acme/app carol: read\nDone: 1 added, 0 changed, 0 removed.\n"
-    );
-    // Of a file that cannot be understood nothing is done.
-    world.write("bad.toml", "[org.new]\npush = \"all\"\n");
-    let refused = told(&world, &server, "provision bad.toml", 2);
-    assert!(
-        refused.contains("bad.toml, line 2, org.new.push: unknown variant `all`"),
+        refused["problems"][3]["key"], "org.acme.trust.ci.jwks",
         "{refused}"
     );
+    told(&world, &server, "org show acme", 1);
+    // What cannot be read at all.
+    world.write("bad.toml", "[org.new]\npush = \"all\"\nteam = {}\n");
+    let refused = told(&world, &server, "provision bad.toml", 2);
+    for line in [
+        "bad.toml:2: org.new.push: \"all\" is not one of the words ",
+        "bad.toml:3: org.new.team: there is no key \"team\" here; did you mean teams?",
+    ] {
+        assert!(refused.contains(line), "{line}\n{refused}");
+    }
     told(&world, &server, "provision none.toml", 1);
     told(&world, &server, "org show new", 1);
+}
+
+#[test]
+fn standard_input_is_read_and_what_is_no_file_is_refused() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    let text = "[org.acme.flakes.app]\n[org.acme.flakes.web]\n";
+    let dry = world.with_stdin(&["provision", "-", "--dry-run"], text);
+    assert!(dry.success().stdout.contains("+ flake acme/web: private\n"));
+    world.with_stdin(&["provision", "-"], text).success();
+    // Nobody can be asked whether something may be removed.
+    let less = "[org.acme.flakes.app]\n";
+    let words = ["provision", "-", "--prune"];
+    let refused = world.with_stdin(&words, less).code(2);
+    assert!(refused.stderr.contains("--yes"), "{}", refused.stderr);
+    let done = world.with_stdin(&[words.as_slice(), &["--yes"]].concat(), less);
+    assert!(done.success().stderr.contains("1 removed"));
+    let bad = world.with_stdin(&["provision", "-"], "\norgs = 1").code(2);
+    assert!(
+        bad.stderr.contains("standard input:2: orgs: "),
+        "{}",
+        bad.stderr
+    );
+    // A pipe would be waited for, and what has no end would fill the memory.
+    let pipe = world.path("pipe");
+    let made = Command::new("mkfifo").arg(&pipe).status().unwrap();
+    assert!(made.success());
+    let large = File::create(world.path("large.toml")).unwrap();
+    large.set_len(300 << 20).unwrap();
+    for (file, told) in [
+        ("pipe", "it is not a regular file"),
+        ("/dev/zero", "it is not a regular file"),
+        ("bin", "it is not a regular file"),
+        ("large.toml", "it is longer than 4194304 bytes"),
+    ] {
+        let run = world.fh(&["provision", file]).code(1);
+        assert!(run.stderr.contains(told), "{file}: {}", run.stderr);
+    }
+    let run = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
+        .env_clear()
+        .envs(world.variables())
+        .args(["provision", "-"])
+        .stdin(File::open(world.path("large.toml")).unwrap())
+        .output()
+        .unwrap();
+    let said = String::from_utf8(run.stderr).unwrap();
+    assert!(said.contains("it is longer than 4194304 bytes"), "{said}");
+}
+
+/// A file of which the second step goes wrong.
+const STEPS: &str =
+    "[org.acme.members]\nadmin = \"owner\"\nbob = \"member\"\n[org.acme.teams]\nops = [\"bob\"]\n";
+
+/// A run of that file that ends in the middle: what becomes of the second step's request, and the signal that is sent
+/// to it then; what stands on stdout and stderr, and the exit code.
+fn stopped(
+    server: &TestServer,
+    verdict: Verdict,
+    signal: Option<Signal>,
+    json: bool,
+) -> (String, String, i32) {
+    let is_second = |seen: &Seen| seen.method == "PUT" && seen.path.ends_with("/members/bob");
+    let address = server
+        .url()
+        .strip_prefix("http://")
+        .unwrap()
+        .parse()
+        .unwrap();
+    let judge = move |seen: &Seen, _: &[Seen]| match is_second(seen) {
+        true => verdict,
+        false => Verdict::Pass,
+    };
+    let proxy = Proxy::requests(address, judge).unwrap();
+    let mut world = World::new();
+    world.set("FH_SERVER", proxy.url());
+    world.set("FH_TOKEN", server.admin_token());
+    world.write("acme.toml", STEPS);
+    let mut words = vec!["provision", "acme.toml"];
+    words.extend(json.then_some("--json"));
+    let child = Command::new(assert_cmd::cargo::cargo_bin!("fh"))
+        .env_clear()
+        .envs(world.variables())
+        .current_dir(world.path(""))
+        .args(words)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    if let Some(signal) = signal {
+        proxy.wait_until(|seen| seen.iter().any(is_second));
+        kill_process(Pid::from_child(&child), signal).unwrap();
+    }
+    let run = child.wait_with_output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    (
+        text(run.stdout),
+        text(run.stderr),
+        run.status.code().unwrap_or(-1),
+    )
+}
+
+#[test]
+fn a_run_that_ends_in_the_middle_tells_what_was_done_and_goes_on_later() {
+    for (verdict, signal, code, first, left) in [
+        (
+            Verdict::Hold,
+            Some(Signal::INT),
+            130,
+            "Error: interrupted\n",
+            3,
+        ),
+        (
+            Verdict::Hold,
+            Some(Signal::TERM),
+            143,
+            "Error: ended by SIGTERM\n",
+            3,
+        ),
+        // It was done, and its answer did not come.
+        (
+            Verdict::Cut(0),
+            None,
+            1,
+            "Error: cannot do step 2 of 4, `+ member acme/bob: member`\n",
+            2,
+        ),
+    ] {
+        let server = TestServer::start().unwrap();
+        server.create_user("bob").unwrap();
+        let (_, said, ended) = stopped(&server, verdict, signal, false);
+        assert_eq!(ended, code, "{said}");
+        for part in [
+            first,
+            "Hint: This was done:\n  + org acme: you own it\n",
+            "Hint: It is not known whether the server has done this:\n  + member acme/bob: member\n",
+            "Hint: This was not done:\n  + team acme/ops\n  + team member acme/ops/bob\n",
+            "Hint: Run the same command again to continue: it finds out what is left.\n",
+        ] {
+            assert!(said.contains(part), "{part}\n{said}");
+        }
+        let world = World::logged_in(&server, server.admin_token());
+        world.write("acme.toml", STEPS);
+        let done = told(&world, &server, "provision acme.toml", 0);
+        let summary = format!("Done: {left} added, 0 changed, 0 removed.\n");
+        assert!(done.ends_with(&summary), "{done}");
+    }
+    let server = TestServer::start().unwrap();
+    server.create_user("bob").unwrap();
+    let (printed, _, code) = stopped(&server, Verdict::Hold, Some(Signal::INT), true);
+    assert_eq!(code, 130);
+    let report: serde_json::Value = serde_json::from_str(&printed).unwrap();
+    assert_eq!(report["error"], "interrupted");
+    let changes = report["changes"].as_array().unwrap();
+    let states: Vec<_> = changes
+        .iter()
+        .map(|it| it["state"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        states,
+        ["done", "unknown", "not-done", "not-done"],
+        "{report}"
+    );
+    assert_eq!(changes[1]["name"], "acme/bob");
+}
+
+/// What nobody could know before: an organisation that the caller may not see has the name.
+#[test]
+fn a_refusal_in_the_middle_is_known_not_to_be_done() {
+    let server = TestServer::builder()
+        .anyone_makes_organizations()
+        .start()
+        .unwrap();
+    let [ann, bob] = ["ann", "bob"].map(|name| {
+        server.create_user(name).unwrap();
+        World::logged_in(&server, &server.token_for(name, &ALL).unwrap())
+    });
+    told(&bob, &server, "org create hidden", 0);
+    ann.write(
+        "two.toml",
+        "[org.acme]\n[org.hidden]\n[org.acme.flakes.app]\n",
+    );
+    let refused = told(&ann, &server, "provision two.toml", 1);
+    for part in [
+        "Error: cannot do step 2 of 3, `+ org hidden: you own it`",
+        "Caused by: the organisation hidden exists already",
+        "Hint: This was done:\n  + org acme: you own it\n",
+        "Hint: This was not done:\n  + org hidden: you own it\n  + flake acme/app: private\n",
+    ] {
+        assert!(refused.contains(part), "{part}\n{refused}");
+    }
+    assert!(!refused.contains("not known"), "{refused}");
+    // Who may create an organisation is told of names that nothing has before they do.
+    ann.write(
+        "new.toml",
+        "[org.new.members]\nbob = \"member\"\ncarol = \"member\"\n",
+    );
+    let refused = told(&ann, &server, "provision new.toml", 2);
+    assert!(
+        refused.contains("new.toml:3: org.new.members.carol: there is no account named \"carol\""),
+        "{refused}"
+    );
+    told(&ann, &server, "org show new", 1);
 }
 
 #[test]
@@ -231,7 +453,7 @@ fn who_has_to_accept_first_joins_the_team_in_a_later_run() {
 
 /// What has another name by now is not made anew, and not removed under that name.
 #[test]
-fn a_former_name_in_a_file_is_told_and_removes_nothing() {
+fn a_former_name_in_a_file_is_told_and_changes_nothing() {
     let server = TestServer::start().unwrap();
     let world = World::logged_in(&server, server.admin_token());
     server.create_user("alice").unwrap();
@@ -240,24 +462,84 @@ fn a_former_name_in_a_file_is_told_and_removes_nothing() {
     world.write("acme.toml", text);
     told(&world, &server, "provision acme.toml", 0);
     let mut text = text.to_owned();
-    for (rename, former, present) in [
-        ("user rename alice ann", "alice", "ann"),
+    for (rename, former, noun, present) in [
+        ("user rename alice ann", "alice", "account", "ann"),
+        ("user rename admin root", "admin", "account", "root"),
         (
             "service-account rename acme/fleet machines",
             "fleet",
+            "account",
             "machines",
         ),
-        ("flake rename acme/app shop", "app", "shop"),
-        ("org rename acme corp", "acme", "corp"),
+        ("flake rename acme/app shop", "app", "flake", "shop"),
+        ("org rename acme corp", "acme", "organisation", "corp"),
     ] {
         told(&world, &server, rename, 0);
-        let refused = told(&world, &server, "provision acme.toml --prune --yes", 2);
-        let sentence = format!("{former} is called ");
-        assert!(refused.contains(&sentence), "{rename}: {refused}");
-        assert!(refused.contains(present), "{rename}: {refused}");
+        let again = told(&world, &server, "provision acme.toml --prune --yes", 0);
+        let note = format!(
+            "{former} is a former name: the {noun} is called {present} now, and this is about {present}\n"
+        );
+        assert!(again.contains(&note), "{rename}: {again}");
+        assert!(again.contains("Nothing to change"), "{rename}: {again}");
         text = text.replace(former, present);
         world.write("acme.toml", &text);
         let again = told(&world, &server, "provision acme.toml --prune", 0);
-        assert!(again.contains("Nothing to change"), "{rename}: {again}");
+        assert_eq!(
+            again, "Nothing to change: the server has what the file says.\n",
+            "{rename}"
+        );
     }
+    let export = world.fh(&["provision", "--export", "acme"]).success();
+    assert!(export.stdout.contains("[org.corp"), "{}", export.stdout);
+    assert!(
+        export.stderr.contains("acme is called corp now"),
+        "{}",
+        export.stderr
+    );
+    // The person who runs it, and others, keep their roles also where the file says a former name and less.
+    world.write(
+        "less.toml",
+        "[org.corp.members]\nadmin = \"member\"\nalice = \"member\"\n",
+    );
+    let kept = told(&world, &server, "provision less.toml", 0);
+    assert!(kept.contains("You stay owner of corp"), "{kept}");
+    assert!(kept.contains("Nothing to change"), "{kept}");
+}
+
+#[test]
+fn lowering_ones_own_role_is_said_and_confirmed() {
+    let server = TestServer::start().unwrap();
+    let admin = World::logged_in(&server, server.admin_token());
+    server.create_user("ann").unwrap();
+    let ann = World::logged_in(&server, &server.token_for("ann", &ALL).unwrap());
+    admin.write(
+        "acme.toml",
+        "[org.acme.members]\nann = \"member\"\n[org.acme.grants]\nann = \"admin\"\n[org.acme.flakes.app]\n\
+         grants = { ann = \"admin\" }\n",
+    );
+    told(&admin, &server, "provision acme.toml", 0);
+    ann.write(
+        "less.toml",
+        "[org.acme.flakes.app]\ngrants = { ann = \"read\" }\n",
+    );
+    let line = "! This lowers your own role: ~ grant acme/app ann: admin → read\n";
+    let plan = told(&ann, &server, "provision less.toml --dry-run", 0);
+    assert!(plan.contains(line), "{plan}");
+    let refused = told(&ann, &server, "provision less.toml", 2);
+    assert!(
+        refused.contains(line) && refused.contains("--yes"),
+        "{refused}"
+    );
+    let report = ann
+        .fh(&["provision", "less.toml", "--yes", "--json"])
+        .success()
+        .json();
+    assert_eq!(report["warnings"].as_array().unwrap().len(), 1, "{report}");
+    // Of others nothing is said.
+    admin.write(
+        "more.toml",
+        "[org.acme.flakes.app]\ngrants = { ann = \"write\" }\n",
+    );
+    let done = told(&admin, &server, "provision more.toml", 0);
+    assert!(!done.contains("your own"), "{done}");
 }

@@ -52,8 +52,8 @@ pub use grants::{CreateGrant, GrantInfo, GrantList, Subject};
 pub use invitations::{AcceptInvitation, InvitationInfo, InvitationList, OfferedGrant};
 pub use keys::{KeyInfo, KeyList, RotateKeys};
 pub use management::{
-    CreateFlake, CreateUser, FlakeInfo, FlakeList, MAX_LISTED_PATHS, PathList, PathSummary,
-    UpdateFlake, UpdateUser, UserInfo, UserList,
+    AccountInfo, CreateFlake, CreateUser, FlakeInfo, FlakeList, MAX_LISTED_PATHS, PathList,
+    PathSummary, UpdateFlake, UpdateUser, UserInfo, UserList,
 };
 pub use names::{FlakeName, FlakePattern, InvalidName, Name};
 pub use network::{InvalidNetwork, Network};

@@ -157,6 +157,19 @@ pub struct UserInfo {
     pub created_at: OffsetDateTime,
 }
 
+/// `GET /api/v1/accounts/{user}`: what an account is called now, for those who name accounts: administrators of an
+/// organisation and who may create one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct AccountInfo {
+    /// Its present name; it may have been asked for by a former one.
+    pub name: Name,
+    /// A person or a service.
+    pub kind: UserKind,
+    /// It is the service account of an organisation.
+    pub of_organization: bool,
+}
+
 /// `GET /api/v1/users`, for server administrators.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]

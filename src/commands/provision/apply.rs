@@ -1,16 +1,18 @@
 //! Doing what was planned, a step at a time.
 //!
-//! Invariant: a file that calls something by its former name changes it by no other step. The plan has taken it for
-//! something that is not there, so that `--prune` would go on to remove it under its present name.
+//! Invariant: however it ends, the person is told what was done, what was not, and of which step nobody knows.
+
+use std::cell::RefCell;
 
 use fh_api::{
     CreateOrganization, CreateServiceAccount, CreateTeam, CreateUser, FlakePattern, Name, UserKind,
 };
-use fh_client::{Client, Result as ClientResult};
+use fh_client::{Client, Error as ClientError, Result as ClientResult};
+use serde::Serialize;
 
 use super::super::is_same_name;
-use super::file::Named as _;
-use super::plan::{Plan, Request};
+use super::plan::{Plan, Request, Step};
+use super::reader::Named as _;
 use crate::context::Context;
 use crate::error::CommandError;
 
@@ -19,7 +21,7 @@ enum Outcome {
     Done,
     /// An account was invited to an organisation, and has to accept.
     Invited(Name, Name),
-    /// What the file calls so has another name now.
+    /// What was there under this name when the plan was made has another one now.
     Renamed {
         said: String,
         present: String,
@@ -37,62 +39,155 @@ impl Outcome {
     }
 }
 
+/// How far a run has come.
+#[derive(Debug, Default)]
+struct Progress {
+    /// How many steps have ended, one way or the other.
+    ended: usize,
+    /// The step after them was sent, and was not answered yet.
+    is_sent: bool,
+    /// Which of the steps that have ended were left out, as they wait for somebody.
+    left_out: Vec<usize>,
+    /// What waits for somebody, as sentences.
+    waiting: Vec<String>,
+}
+
+/// What became of a step, for programs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+enum State {
+    Done,
+    NotDone,
+    /// It was sent, and its answer did not come.
+    Unknown,
+}
+
+/// A step and what became of it.
+#[derive(Debug, Serialize)]
+struct Ended<'a> {
+    #[serde(flatten)]
+    step: &'a Step,
+    state: State,
+}
+
 /// Does every step: what waits for somebody, as sentences.
 ///
 /// # Errors
-/// At the first step that fails: which one, and which were done before it.
+/// At the first step that fails, or where the person ends it: which steps were done and which were not.
 pub(super) fn apply(
     plan: &Plan,
     client: &Client,
     context: &Context,
 ) -> Result<Vec<String>, CommandError> {
+    let progress = RefCell::new(Progress::default());
+    // One wait over all steps, so that Ctrl-C is heard between them, too.
+    let done = context.wait("", all(plan, client, &progress));
+    let progress = progress.into_inner();
+    match done {
+        Ok(()) => Ok(progress.waiting),
+        Err(error) => Err(stopped(error, plan, &progress)),
+    }
+}
+
+async fn all(
+    plan: &Plan,
+    client: &Client,
+    progress: &RefCell<Progress>,
+) -> Result<(), CommandError> {
     let count = plan.steps.len();
-    let mut done: Vec<String> = Vec::new();
     let mut invited: Vec<(Name, Name)> = Vec::new();
-    let mut waiting = Vec::new();
-    for (number, step) in (1..).zip(plan.steps.iter().chain(&plan.checks)) {
+    for (index, step) in plan.steps.iter().chain(&plan.checks).enumerate() {
         if let Request::AddToTeam(org, team, user) = &step.request
             && is_among(&invited, org, user)
         {
-            let again = "run the command again when they have accepted";
-            waiting.push(format!(
-                "{user} is not in the team {org}/{team} yet: {again}."
+            let mut progress = progress.borrow_mut();
+            progress.waiting.push(format!(
+                "{user} is not in the team {org}/{team} yet: run the command again when they have accepted."
             ));
+            progress.left_out.push(index);
+            progress.ended += 1;
             continue;
         }
-        let what = format!("cannot do step {number} of {count}, `{step}`");
-        let outcome = context
-            .change(what, async { send(client, &step.request).await })
-            .map_err(|error| {
-                if done.is_empty() {
-                    return error.hint("No step was done before it.");
-                }
-                let done = done.join("\n");
-                error.hint(format!(
-                    "These steps were done; the same command continues after them:\n{done}"
-                ))
-            })?;
+        let what = match index < count {
+            true => format!("cannot do step {} of {count}, `{step}`", index + 1),
+            false => format!("cannot do `{step}`"),
+        };
+        progress.borrow_mut().is_sent = true;
+        let outcome = send(client, &step.request).await.map_err(|error| {
+            // Of what was refused it is known that it was not done.
+            progress.borrow_mut().is_sent = !is_refusal(&error);
+            CommandError::from(error).context(&what)
+        })?;
+        let mut progress = progress.borrow_mut();
+        progress.is_sent = false;
+        progress.ended += 1;
         match outcome {
             Outcome::Done => {}
             Outcome::Invited(org, user) if is_among(&invited, &org, &user) => {}
             Outcome::Invited(org, user) => {
-                waiting.push(format!(
+                progress.waiting.push(format!(
                     "{user} is invited to {org}; it takes effect when they accept: `fh invitation accept {org}`"
                 ));
                 invited.push((org, user));
             }
-            Outcome::Renamed { said, present } => return Err(renamed(&said, &present)),
+            // What follows was planned for the former name.
+            Outcome::Renamed { said, present } => {
+                return Err(CommandError::failed(format!(
+                    "{said} was renamed while this ran: it is called {present} now, and `{step}` was done to it"
+                )));
+            }
         }
-        done.push(step.to_string());
     }
-    Ok(waiting)
+    Ok(())
 }
 
-/// That the file has to say the present name.
-pub(super) fn renamed(said: &str, present: &str) -> CommandError {
-    CommandError::usage(format!("{said} is called {present} now")).hint(format!(
-        "Write {present} in the file, and run the command again."
-    ))
+/// Whether the server has answered that it does not do it.
+fn is_refusal(error: &ClientError) -> bool {
+    error.status().is_some_and(|status| status < 500)
+}
+
+/// The failure of a run with what was done and what was not.
+fn stopped(error: CommandError, plan: &Plan, progress: &Progress) -> CommandError {
+    let state = |index: usize| match index {
+        _ if progress.left_out.contains(&index) => State::NotDone,
+        _ if index < progress.ended => State::Done,
+        _ if index == progress.ended && progress.is_sent => State::Unknown,
+        _ => State::NotDone,
+    };
+    let ended: Vec<Ended<'_>> = plan
+        .steps
+        .iter()
+        .enumerate()
+        .map(|(index, step)| Ended {
+            step,
+            state: state(index),
+        })
+        .collect();
+    let listed = |wanted: State| -> Vec<String> {
+        let steps = ended.iter().filter(|it| it.state == wanted);
+        steps.map(|it| it.step.to_string()).collect()
+    };
+    let mut error = error.detail("changes", serde_json::json!(ended));
+    if !progress.waiting.is_empty() {
+        error = error.hint(progress.waiting.join("\n"));
+    }
+    let done = listed(State::Done);
+    error = match done.is_empty() {
+        true => error.hint("Nothing was done before that."),
+        false => error.hint(format!("This was done:\n{}", done.join("\n"))),
+    };
+    let unknown = listed(State::Unknown);
+    if !unknown.is_empty() {
+        error = error.hint(format!(
+            "It is not known whether the server has done this:\n{}",
+            unknown.join("\n")
+        ));
+    }
+    let left = listed(State::NotDone);
+    if !left.is_empty() {
+        error = error.hint(format!("This was not done:\n{}", left.join("\n")));
+    }
+    error.hint("Run the same command again to continue: it finds out what is left.")
 }
 
 fn is_among(invited: &[(Name, Name)], org: &Name, user: &Name) -> bool {

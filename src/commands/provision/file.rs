@@ -22,210 +22,248 @@
 //! Invariants: a key that is not known is refused, and so is a name that stands twice, in whatever case; a section
 //! that is absent says nothing about what the organisation has of it.
 
-use std::collections::{BTreeMap, HashSet};
-use std::fmt;
-use std::marker::PhantomData;
-use std::path::Path;
+use std::collections::BTreeMap;
 
 use fh_api::{
-    FlakePattern, Name, OrganizationRole, PushRule, RenewalRule, Role, Subject, UnknownWord,
-    Visibility,
+    FlakePattern, Name, OrganizationRole, PushRule, RenewalRule, Role, Subject, Visibility,
 };
-use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, Serialize};
+use fh_nix::PublicKey;
+use serde::Serialize;
+use toml::de::DeTable;
 
 use super::policy::Policy;
+use super::problem::{Problem, Said, Spot};
+use super::reader::{Named, Reader, Table, Value};
 use crate::cli::OTHER_WORDS;
 
 /// More than any such file has, in bytes.
 pub(super) const LARGEST: u64 = 4 << 20;
 
+/// The longest description of a flake that servers take, in characters.
+const LONGEST_DESCRIPTION: usize = 300;
+
 /// What is to be there.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Clone, Serialize)]
 pub(super) struct File {
     /// Accounts of people; never removed.
-    #[serde(
-        default,
-        deserialize_with = "distinct_list",
-        skip_serializing_if = "Vec::is_empty"
-    )]
-    pub(super) users: Vec<Name>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) users: Vec<Said<Name>>,
     /// The organisations.
-    #[serde(
-        default,
-        deserialize_with = "distinct",
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
-    pub(super) org: BTreeMap<Name, Organization>,
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub(super) org: BTreeMap<Said<Name>, Organization>,
 }
 
 /// What an organisation is to have. What is none is left as it is.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Default, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) struct Organization {
     /// Who may push to its flakes.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) push: Option<PushRule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) push: Option<Said<PushRule>>,
     /// Whose tokens may be renewed, of those that it decides about.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) renewal: Option<RenewalRule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) renewal: Option<Said<RenewalRule>>,
     /// Public keys, `name:base64`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) trusted_keys: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trusted_keys: Option<Vec<Said<String>>>,
     /// What its members follow, in order.
-    #[serde(
-        default,
-        deserialize_with = "some_distinct_list",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) follows: Option<Vec<FlakePattern>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) follows: Option<Vec<Said<FlakePattern>>>,
     /// Its service accounts.
-    #[serde(
-        default,
-        deserialize_with = "some_distinct_list",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) service_accounts: Option<Vec<Name>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) service_accounts: Option<Vec<Said<Name>>>,
     /// Its members and what each is.
-    #[serde(
-        default,
-        deserialize_with = "some_distinct",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) members: Option<BTreeMap<Name, OrganizationRole>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) members: Option<BTreeMap<Said<Name>, OrganizationRole>>,
     /// Its teams and who is in each.
-    #[serde(
-        default,
-        deserialize_with = "some_distinct",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) teams: Option<BTreeMap<Name, Users>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) teams: Option<BTreeMap<Said<Name>, Vec<Said<Name>>>>,
     /// Roles on all of its flakes.
-    #[serde(
-        default,
-        deserialize_with = "some_distinct",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) grants: Option<Grants>,
     /// Its flakes.
-    #[serde(
-        default,
-        deserialize_with = "some_distinct",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) flakes: Option<BTreeMap<Name, Flake>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) flakes: Option<BTreeMap<Said<Name>, Flake>>,
     /// Its trust policies.
-    #[serde(
-        default,
-        deserialize_with = "some_distinct",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) trust: Option<BTreeMap<Name, Policy>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) trust: Option<BTreeMap<Said<Name>, Policy>>,
+    /// Where its sections begin, by their keys.
+    #[serde(skip)]
+    pub(super) sections: BTreeMap<&'static str, Spot>,
+}
+
+impl Organization {
+    /// Every list of grants, with that of the whole organisation.
+    pub(super) fn all_grants(&self) -> impl Iterator<Item = &Grants> {
+        let flakes = self.flakes.iter().flat_map(BTreeMap::values);
+        self.grants
+            .iter()
+            .chain(flakes.filter_map(|flake| flake.grants.as_ref()))
+    }
+
+    /// Whether it says who holds what.
+    pub(super) fn grants_something(&self) -> bool {
+        self.all_grants().next().is_some()
+    }
+
+    /// Where a section begins.
+    pub(super) fn section(&self, key: &str) -> Spot {
+        self.sections.get(key).cloned().unwrap_or_default()
+    }
 }
 
 /// Who holds what.
-pub(super) type Grants = BTreeMap<Subject, GrantedRole>;
+pub(super) type Grants = BTreeMap<Said<Subject>, Role>;
 
 /// What a flake is to be.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Default, Clone, Serialize)]
 pub(super) struct Flake {
     /// Who may read it without a grant; a new one is private.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) visibility: Option<Visibility>,
     /// One line; an empty one removes it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) description: Option<String>,
     /// Roles on this flake.
-    #[serde(
-        default,
-        deserialize_with = "some_distinct",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) grants: Option<Grants>,
 }
 
-/// Accounts, each once.
-#[derive(Debug, Default, Serialize)]
-#[serde(transparent)]
-pub(super) struct Users(pub(super) Vec<Name>);
-
-impl<'de> Deserialize<'de> for Users {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        distinct_list(deserializer).map(Self)
+/// Reads the text of a file.
+///
+/// # Errors
+/// All that is wrong with it.
+pub(super) fn parse(text: &str) -> Result<File, Vec<Problem>> {
+    let reader = Reader::new(text);
+    let document = DeTable::parse(text).map_err(|error| vec![reader.no_toml(&error)])?;
+    let mut table = reader.document(document.get_ref());
+    let users = table.take("users").and_then(|users| users.names());
+    let org = table
+        .take("org")
+        .and_then(|orgs| orgs.table("[org.acme]"))
+        .map(|orgs| orgs.by_name(organization));
+    table.finish();
+    match reader.problems() {
+        problems if problems.is_empty() => Ok(File {
+            users: users.unwrap_or_default(),
+            org: org.unwrap_or_default(),
+        }),
+        problems => Err(problems),
     }
+}
+
+fn organization(value: &Value<'_>) -> Option<Organization> {
+    let mut table = value.table("push = \"writers\"")?;
+    let mut sections = BTreeMap::new();
+    let mut section = |key: &'static str| {
+        let value = table.take(key)?;
+        sections.insert(key, value.spot.clone());
+        Some(value)
+    };
+    let push = section("push").and_then(|it| {
+        let rule = it.word(PushRule::WORDS, &[])?;
+        Some(Said::at(rule, it.spot))
+    });
+    let renewal = section("renewal").and_then(|it| {
+        let rule = it.word(RenewalRule::WORDS, &[])?;
+        Some(Said::at(rule, it.spot))
+    });
+    let trusted_keys = section("trusted-keys").and_then(|it| it.list(public_key));
+    let follows = section("follows").and_then(|it| it.names::<FlakePattern>());
+    let service_accounts = section("service-accounts").and_then(|it| it.names());
+    let members = section("members")
+        .and_then(|it| it.table("alice = \"member\""))
+        .map(|it| it.by_name(|role| role.word(OrganizationRole::WORDS, &[])));
+    let teams = section("teams")
+        .and_then(|it| it.table("builders = [\"alice\"]"))
+        .map(|it| it.by_name(Value::names));
+    let grants = section("grants").and_then(|it| grants(&it));
+    let flakes = section("flakes")
+        .and_then(|it| it.table("[org.acme.flakes.app]"))
+        .map(|it| it.by_name(flake));
+    let trust = section("trust")
+        .and_then(|it| it.table("[org.acme.trust.ci]"))
+        .map(|it| it.by_name(super::policy::read));
+    for follow in follows.iter().flatten() {
+        if follow.value == FlakePattern::All {
+            let reason =
+                "\"*\" cannot be followed: name a flake, ORG/PROJECT, or an organisation, ORG/*";
+            table.refuse_at(&follow.spot, reason);
+        }
+    }
+    table.finish();
+    Some(Organization {
+        push,
+        renewal,
+        trusted_keys,
+        follows,
+        service_accounts,
+        members,
+        teams,
+        grants,
+        flakes,
+        trust,
+        sections,
+    })
+}
+
+/// A public key, in the one form that servers write.
+fn public_key(value: &Value<'_>) -> Option<String> {
+    // The error shows the name alone: it may be a secret key, given by mistake.
+    let key: PublicKey = match value.text()?.trim().parse() {
+        Ok(key) => key,
+        Err(error) => {
+            value.refuse(error.to_string());
+            return None;
+        }
+    };
+    Some(key.to_string())
+}
+
+fn grants(value: &Value<'_>) -> Option<Grants> {
+    let table = value.table("alice = \"read\"")?;
+    Some(table.by_name(role))
 }
 
 /// A role, by any of the words that the command line takes for it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(transparent)]
-pub(super) struct GrantedRole(pub(super) Role);
-
-impl<'de> Deserialize<'de> for GrantedRole {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let word = String::deserialize(deserializer)?;
-        let other = OTHER_WORDS.iter().find(|(other, _)| *other == word);
-        let role = other.map_or(word.as_str(), |(_, role)| role).parse();
-        role.map(Self)
-            .map_err(|error: UnknownWord| D::Error::custom(error))
-    }
+pub(super) fn role(value: &Value<'_>) -> Option<Role> {
+    value.word(Role::WORDS, OTHER_WORDS)
 }
 
-/// Text that is no such file: where, and why.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct InvalidFile {
-    /// Counted from 1.
-    line: usize,
-    /// The keys down to the value, joined by dots; empty where the text is no TOML.
-    key: String,
-    /// What is wrong with it.
-    reason: String,
-}
-
-impl InvalidFile {
-    /// The error of a file at a path.
-    pub(super) fn of(&self, path: &Path) -> String {
-        let Self { line, key, reason } = self;
-        let path = path.display();
-        match key.as_str() {
-            "" => format!("{path}, line {line}: {reason}"),
-            key => format!("{path}, line {line}, {key}: {reason}"),
-        }
-    }
-}
-
-/// Reads the text of a file.
-pub(super) fn parse(text: &str) -> Result<File, InvalidFile> {
-    let invalid = |error: &toml::de::Error, key: String| {
-        let start = error.span().map_or(0, |span| span.start);
-        let before = text.bytes().take(start);
-        InvalidFile {
-            line: 1 + before.filter(|byte| *byte == b'\n').count(),
-            key,
-            reason: error.message().to_owned(),
-        }
-    };
-    let document =
-        toml::Deserializer::parse(text).map_err(|error| invalid(&error, String::new()))?;
-    serde_path_to_error::deserialize(document).map_err(|error| {
-        let key = match error.path().to_string() {
-            root if root == "." => String::new(),
-            key => key,
-        };
-        invalid(error.inner(), key)
+fn flake(value: &Value<'_>) -> Option<Flake> {
+    let mut table: Table<'_> = value.table("visibility = \"private\"")?;
+    let visibility = table
+        .take("visibility")
+        .and_then(|it| it.word(Visibility::WORDS, &[]));
+    let description = table.take("description").and_then(|it| description(&it));
+    let grants = table.take("grants").and_then(|it| grants(&it));
+    table.finish();
+    Some(Flake {
+        visibility,
+        description,
+        grants,
     })
+}
+
+/// A line as servers take and keep it.
+fn description(value: &Value<'_>) -> Option<String> {
+    let text = value.text()?;
+    if text.chars().any(char::is_control) {
+        value.refuse("this must be one line without control characters");
+        return None;
+    }
+    if text.chars().count() > LONGEST_DESCRIPTION {
+        value.refuse(format!(
+            "this is too long: a description has at most {LONGEST_DESCRIPTION} characters"
+        ));
+        return None;
+    }
+    Some(text.trim().to_owned())
 }
 
 /// The text of a file.
 pub(super) fn to_text(file: &File) -> Result<String, toml::ser::Error> {
     toml::to_string(file)
-}
-
-/// What names something in a file, and is compared without regard to case.
-pub(super) trait Named: Ord {
-    /// What two names have in common when they are the same.
-    fn folded(&self) -> String;
 }
 
 impl Named for Name {
@@ -244,89 +282,4 @@ impl Named for FlakePattern {
     fn folded(&self) -> String {
         self.to_string().to_ascii_lowercase()
     }
-}
-
-fn twice<E: serde::de::Error>(name: &impl Named) -> E {
-    E::custom(format_args!(
-        "{:?} stands here twice: names are compared without regard to case",
-        name.folded()
-    ))
-}
-
-/// A table that names nothing twice.
-fn distinct<'de, D, K, V>(deserializer: D) -> Result<BTreeMap<K, V>, D::Error>
-where
-    D: Deserializer<'de>,
-    K: Deserialize<'de> + Named,
-    V: Deserialize<'de>,
-{
-    struct Table<K, V>(PhantomData<(K, V)>);
-
-    impl<'de, K: Deserialize<'de> + Named, V: Deserialize<'de>> Visitor<'de> for Table<K, V> {
-        type Value = BTreeMap<K, V>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a table")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-            let (mut found, mut seen) = (BTreeMap::new(), HashSet::new());
-            while let Some((key, value)) = map.next_entry::<K, V>()? {
-                if !seen.insert(key.folded()) {
-                    return Err(twice(&key));
-                }
-                found.insert(key, value);
-            }
-            Ok(found)
-        }
-    }
-
-    deserializer.deserialize_map(Table(PhantomData))
-}
-
-fn some_distinct<'de, D, K, V>(deserializer: D) -> Result<Option<BTreeMap<K, V>>, D::Error>
-where
-    D: Deserializer<'de>,
-    K: Deserialize<'de> + Named,
-    V: Deserialize<'de>,
-{
-    distinct(deserializer).map(Some)
-}
-
-/// A list that names nothing twice.
-fn distinct_list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Named,
-{
-    struct List<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de> + Named> Visitor<'de> for List<T> {
-        type Value = Vec<T>;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list")
-        }
-
-        fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-            let (mut found, mut seen) = (Vec::new(), HashSet::new());
-            while let Some(one) = list.next_element::<T>()? {
-                if !seen.insert(one.folded()) {
-                    return Err(twice(&one));
-                }
-                found.push(one);
-            }
-            Ok(found)
-        }
-    }
-
-    deserializer.deserialize_seq(List(PhantomData))
-}
-
-fn some_distinct_list<'de, D, T>(deserializer: D) -> Result<Option<Vec<T>>, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Deserialize<'de> + Named,
-{
-    distinct_list(deserializer).map(Some)
 }

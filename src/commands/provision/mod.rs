@@ -1,47 +1,49 @@
 //! `fh provision`: organisations as a file says they are to be.
 //!
 //! ```text
-//! file ─▶ parse ─┐
-//!                ├─▶ plan (pure) ─▶ show ─▶ ask ─▶ apply, a step at a time
-//! server ─▶ ask ─┘
+//! file ─▶ parse ───┐
+//!                  ├─▶ present names (pure) ─▶ plan (pure) ─▶ show ─▶ ask ─▶ apply, a step at a time
+//! server ─▶ look up┘
 //! ```
 //!
 //! Everything is done over the API, with no more than the caller's token may do. Invariants: nothing is changed before
-//! the whole plan is known and confirmed; each step can be repeated, so that a run that failed is continued by the same
-//! command.
+//! the whole plan is known and confirmed, and nothing at all where something is found to be wrong; each step can be
+//! repeated, so that a run that failed is continued by the same command.
 
 mod apply;
 mod file;
+mod lookup;
+mod names;
 mod plan;
 mod policy;
+mod problem;
+mod reader;
+mod source;
 mod state;
 
-use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
-use fh_api::{ErrorCode, Name};
+use fh_api::Name;
 use fh_client::Client;
-use fh_conf::regular;
 use serde::Serialize;
-use serde_json::Value;
 
 use self::file::File;
 use self::plan::{Facts, Plan, Sign, Step, plan};
-use self::state::Present;
+use self::problem::{Problem, Said, refused};
+use self::source::Source;
 use super::confirm::{Effect, Yes};
+use super::is_same_name;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
-
-/// More than any set of keys has, in bytes.
-const LARGEST_KEYS: u64 = 1 << 20;
 
 /// Set up organisations from a file
 ///
 /// Creates what the TOML file names and the server lacks, and changes what differs: organisations with their
 /// members, teams, flakes, grants, trust policies, service accounts and follows. It shows every change first, and
-/// asks. The same file again changes nothing. If a step fails, run the command again: it continues from there.
+/// asks. The same file again changes nothing. If a step fails, run the command again: it continues from there. If
+/// something in the file is wrong, nothing is changed, and everything that is wrong is listed.
 ///
 /// What the file does not name stays, unless you say --prune. Your own membership always stays. You need to be an
 /// owner of the organisations (for their plain members, flakes, teams and grants: an admin).
@@ -52,6 +54,7 @@ Examples:
   fh provision acme.toml
   fh provision acme.toml --prune --yes        # also remove what is not in the file
   fh provision --export acme > acme.toml      # write such a file
+  fh provision - --yes < acme.toml            # read standard input
 
 A file (docs/provision.md has every key):
 
@@ -71,7 +74,7 @@ A file (docs/provision.md has every key):
   flakes = [\"acme/app\"]
   role = \"write\"")]
 pub(crate) struct ProvisionArguments {
-    /// The TOML file
+    /// The TOML file, or `-` for standard input
     #[arg(value_name = "FILE", required_unless_present = "export")]
     file: Option<PathBuf>,
 
@@ -100,8 +103,10 @@ struct Report<'a> {
     applied: bool,
     /// What `--prune` would remove besides.
     unlisted: usize,
-    /// What is not done now, as sentences.
+    /// What is not done now, and which names are former ones, as sentences.
     notes: &'a [String],
+    /// What of it lowers the role of whoever runs this, as sentences.
+    warnings: &'a [String],
 }
 
 pub(crate) fn run(arguments: &ProvisionArguments, context: &Context) -> Result<(), CommandError> {
@@ -109,38 +114,42 @@ pub(crate) fn run(arguments: &ProvisionArguments, context: &Context) -> Result<(
     let Some(path) = &arguments.file else {
         return export(&arguments.export, &client, context);
     };
-    let file = read(path)?;
-    let keys = issuers_keys(&file, path)?;
-    let (caller, users) = context.ask("cannot look up the accounts", async {
-        let caller = client.whoami().await?.user;
-        let users = if file.users.is_empty() {
-            Vec::new()
-        } else {
-            client.users().await?.users
-        };
-        Ok((caller, users))
-    })?;
-    let users: Vec<Name> = users.into_iter().map(|user| user.name).collect();
-    let mut present = BTreeMap::new();
-    for (org, wanted) in &file.org {
-        let found = ask(org, Some(wanted), &client, context)?;
-        present.insert(org.clone(), found);
-    }
+    let source = Source::named(path);
+    let name = source.name();
+    let file = file::parse(&source.read()?).map_err(|problems| refused(&name, problems))?;
+    let (keys, mut problems) = source.issuers_keys(&file);
+    let found = lookup::look_up(file, &client, context)?;
+    let resolved = found.resolved;
+    problems.extend(resolved.problems);
     let facts = Facts {
-        users: &users,
-        present: &present,
-        caller: &caller,
+        accounts: &resolved.accounts,
+        present: &found.present,
+        caller: &found.caller,
         keys: &keys,
+        server_keys: &found.server_keys,
     };
-    let contradiction =
-        |reason: String| CommandError::usage(format!("{}: {reason}", path.display()));
-    let planned = plan(&file, &facts, arguments.prune).map_err(contradiction)?;
+    let planned = match plan(&resolved.file, &facts, arguments.prune) {
+        Ok(planned) if problems.is_empty() => planned,
+        Ok(_) => return Err(refused(&name, problems)),
+        Err(more) => {
+            problems.extend(more);
+            return Err(refused(&name, problems));
+        }
+    };
     let unlisted = match arguments.prune {
         true => 0,
         // A file that contradicts itself with it removes nothing.
-        false => plan(&file, &facts, true).map_or(0, |pruned| pruned.removals()),
+        false => plan(&resolved.file, &facts, true).map_or(0, |pruned| pruned.removals()),
     };
+    let former = in_order(resolved.notes, &name);
+    let planned = planned.noting(former);
     carry_out(&planned, unlisted, arguments, &client, context)
+}
+
+/// Sentences about places of the file, in its order.
+fn in_order(mut notes: Vec<Problem>, file: &str) -> Vec<String> {
+    notes.sort();
+    notes.iter().map(|note| note.of(file)).collect()
 }
 
 /// Shows the plan, asks, and does it.
@@ -162,6 +171,9 @@ fn carry_out(
         for note in &planned.notes {
             output.remark(note);
         }
+        for warning in &planned.warnings {
+            output.say(warning);
+        }
     }
     let mut notes = planned.notes.clone();
     if !arguments.dry_run {
@@ -181,6 +193,7 @@ fn carry_out(
         applied: !arguments.dry_run,
         unlisted,
         notes: &notes,
+        warnings: &planned.warnings,
     };
     output.done(&report, |report| {
         let mut told = summary(report.changes, report.applied);
@@ -217,22 +230,36 @@ fn confirm(planned: &Plan, yes: Yes, context: &Context) -> Result<(), CommandErr
         .map(|step| format!("{} {}", step.kind.replace('-', " "), step.name))
         .collect();
     let what = summary(&planned.steps, false);
-    if removed.is_empty() {
-        return yes.confirm(Effect::Exposes, &what, "Make these changes?", context);
+    let question = "Make these changes?";
+    if removed.is_empty() && planned.warnings.is_empty() {
+        return yes.confirm(Effect::Exposes, &what, question, context);
     }
-    let what = format!(
-        "{what} This removes, and nobody can bring back: {}.",
-        removed.join(", ")
-    );
-    yes.confirm(Effect::Loses, &what, "Make these changes?", context)
+    let mut what = what;
+    if !removed.is_empty() {
+        what.push_str(&format!(
+            " This removes, and nobody can bring back: {}.",
+            removed.join(", ")
+        ));
+    }
+    if !planned.warnings.is_empty() {
+        what.push_str(" This lowers your own role, and you may not be able to restore it.");
+    }
+    yes.confirm(Effect::Loses, &what, question, context)
 }
 
 /// Prints organisations as a file.
 fn export(orgs: &[Name], client: &Client, context: &Context) -> Result<(), CommandError> {
     let mut file = File::default();
     for org in orgs {
-        let found = ask(org, None, client, context)?;
-        file.org.insert(org.clone(), found.to_file());
+        let found = lookup::everything_of(org, client, context)?;
+        if !is_same_name(org, &found.name) {
+            let name = &found.name;
+            context
+                .output
+                .remark(&format!("{org} is called {name} now."));
+        }
+        file.org
+            .insert(Said::from(found.name.clone()), found.to_file());
     }
     if context.output.is_json() {
         return context.output.json(&file);
@@ -240,62 +267,4 @@ fn export(orgs: &[Name], client: &Client, context: &Context) -> Result<(), Comma
     let text = file::to_text(&file)
         .map_err(|error| CommandError::failed(error).context("cannot write the file's text"))?;
     context.output.text(&text)
-}
-
-/// What an organisation has.
-fn ask(
-    org: &Name,
-    wanted: Option<&file::Organization>,
-    client: &Client,
-    context: &Context,
-) -> Result<Present, CommandError> {
-    let what = format!("cannot look up what {org} has");
-    let present = context
-        .ask(what, async { Present::ask(client, org, wanted).await })
-        .map_err(|error| {
-            let hint = format!(
-                "You need to be an owner or an admin of {org}, with a token that reaches all of it: `fh org show {org}`"
-            );
-            error.hint_for(ErrorCode::Forbidden, hint)
-        })?;
-    match &present.renamed {
-        Some(name) => Err(apply::renamed(org.as_str(), name.as_str())),
-        None => Ok(present),
-    }
-}
-
-/// The file at a path.
-fn read(path: &Path) -> Result<File, CommandError> {
-    let failed = |error| CommandError::file("read", path, error);
-    let bytes = regular::read(path, file::LARGEST).map_err(failed)?;
-    let bytes = bytes.ok_or_else(|| failed(regular::missing()))?;
-    let text = String::from_utf8(bytes)
-        .map_err(|_| CommandError::usage(format!("{} is not text in UTF-8", path.display())))?;
-    let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
-    file::parse(text).map_err(|error| {
-        CommandError::usage(error.of(path)).hint("`fh help provision` shows such a file.")
-    })
-}
-
-/// The keys of issuers that the file's policies name, by the name of their file. Relative names count from the
-/// directory of the file itself.
-fn issuers_keys<'a>(
-    file: &'a File,
-    path: &Path,
-) -> Result<BTreeMap<&'a Path, Value>, CommandError> {
-    let policies = file.org.values().filter_map(|org| org.trust.as_ref());
-    let named = policies
-        .flat_map(BTreeMap::values)
-        .filter_map(|policy| policy.jwks.as_deref());
-    let mut found = BTreeMap::new();
-    for name in named {
-        let place = path.parent().unwrap_or(Path::new("")).join(name);
-        let failed = |error| CommandError::file("read the keys in", &place, error);
-        let text = regular::read(&place, LARGEST_KEYS).map_err(failed)?;
-        let text = text.ok_or_else(|| failed(regular::missing()))?;
-        let keys = serde_json::from_slice(&text)
-            .map_err(|_| CommandError::usage(format!("{} is not JSON", place.display())))?;
-        found.insert(name, keys);
-    }
-    Ok(found)
 }

@@ -5,17 +5,21 @@
 //! caller's own membership is neither removed nor made less; after every step was done, the same file makes an empty
 //! plan.
 
+mod authority;
 mod organization;
+mod own;
+mod people;
+mod prune;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::path::Path;
+use std::path::PathBuf;
 
 use fh_api::{
-    CreateFlake, FlakeName, FlakePattern, Name, OrganizationRole, Role, SetFollows, SetTrustPolicy,
-    Subject, UpdateFlake, UpdateOrganization,
+    CreateFlake, FlakeName, FlakePattern, Name, OrganizationRole, Permission, Role, SetFollows,
+    SetTrustPolicy, Subject, UpdateFlake, UpdateOrganization,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -23,6 +27,7 @@ use serde_json::Value;
 use self::organization::Planner;
 use super::super::is_same_name;
 use super::file::File;
+use super::problem::{Problem, Spot};
 use super::state::Present;
 
 /// What a step does to what is there.
@@ -83,6 +88,9 @@ pub(super) struct Step {
     stage: Stage,
     #[serde(skip)]
     pub(super) request: Request,
+    /// What of the file it is for.
+    #[serde(skip)]
+    spot: Spot,
     pub(super) change: Sign,
     /// What kind of thing.
     pub(super) kind: &'static str,
@@ -119,9 +127,17 @@ pub(super) struct Plan {
     pub(super) checks: Vec<Step>,
     /// What the file says and is not done now, as sentences.
     pub(super) notes: Vec<String>,
+    /// What of the steps takes something from the caller, as sentences.
+    pub(super) warnings: Vec<String>,
 }
 
 impl Plan {
+    /// With sentences that come before its own.
+    pub(super) fn noting(mut self, mut notes: Vec<String>) -> Self {
+        notes.append(&mut self.notes);
+        Self { notes, ..self }
+    }
+
     /// How many steps remove something.
     pub(super) fn removals(&self) -> usize {
         let steps = self.steps.iter();
@@ -129,30 +145,48 @@ impl Plan {
     }
 }
 
+/// Who makes the changes.
+#[derive(Debug, Clone)]
+pub(super) struct Caller {
+    pub(super) name: Name,
+    /// With a token that manages the server.
+    pub(super) administers_server: bool,
+    /// What the token may be used for.
+    pub(super) permissions: Vec<Permission>,
+}
+
 /// What a plan is made from, beside the file.
 #[derive(Debug)]
 pub(super) struct Facts<'a> {
-    /// The accounts of people that there are, where the file names some.
-    pub(super) users: &'a [Name],
+    /// Folded names of the accounts that there are, of those that the file names.
+    pub(super) accounts: &'a BTreeSet<String>,
     /// What the organisations of the file have.
     pub(super) present: &'a BTreeMap<Name, Present>,
-    /// Whose token it is.
-    pub(super) caller: &'a Name,
+    pub(super) caller: &'a Caller,
     /// Keys of issuers, by the file that the policy names.
-    pub(super) keys: &'a BTreeMap<&'a Path, Value>,
+    pub(super) keys: &'a BTreeMap<PathBuf, Value>,
+    /// Public keys that the server signs with.
+    pub(super) server_keys: &'a [String],
 }
 
-/// Compares the file with what is there. With `prune`, what the file's sections do not list is removed.
+/// Compares the file, under present names, with what is there. With `prune`, what the file's sections do not list is
+/// removed.
 ///
 /// # Errors
-/// Where the file contradicts itself: a key of it, and why.
-pub(super) fn plan(file: &File, facts: &Facts<'_>, prune: bool) -> Result<Plan, String> {
-    let mut plan = Plan::default();
+/// Where the file contradicts itself, or the caller may not do what it says: all of it.
+pub(super) fn plan(file: &File, facts: &Facts<'_>, prune: bool) -> Result<Plan, Vec<Problem>> {
+    let (mut plan, mut problems) = (Plan::default(), Vec::new());
     let users = file.users.iter();
-    for user in users.filter(|user| !contains(facts.users, user)) {
+    for user in users.filter(|user| !facts.accounts.contains(&user.folded())) {
+        if !facts.caller.administers_server {
+            let reason =
+                format!("{user} is not there, and only server administrators can create accounts");
+            problems.push(user.spot.problem(reason));
+        }
         plan.steps.push(Step {
             stage: Stage::Users,
-            request: Request::CreateUser(user.clone()),
+            request: Request::CreateUser(user.value.clone()),
+            spot: user.spot.clone(),
             change: Sign::Add,
             kind: "user",
             name: user.to_string(),
@@ -161,7 +195,7 @@ pub(super) fn plan(file: &File, facts: &Facts<'_>, prune: bool) -> Result<Plan, 
         });
     }
     for (org, wanted) in &file.org {
-        let Some(present) = facts.present.get(org) else {
+        let Some(present) = facts.present.get(&org.value) else {
             continue;
         };
         let mut planner = Planner {
@@ -170,11 +204,21 @@ pub(super) fn plan(file: &File, facts: &Facts<'_>, prune: bool) -> Result<Plan, 
             present,
             facts,
             prune,
-            plan: &mut plan,
+            plan: Plan::default(),
+            problems: Vec::new(),
         };
-        planner
-            .everything()
-            .map_err(|(key, reason)| format!("org.{org}.{key}: {reason}"))?;
+        planner.everything();
+        let of_org = planner.plan;
+        problems.extend(planner.problems);
+        problems.extend(authority::lacking(&of_org, present, facts.caller));
+        plan.warnings
+            .extend(own::lost(&of_org, present, &facts.caller.name));
+        plan.steps.extend(of_org.steps);
+        plan.checks.extend(of_org.checks);
+        plan.notes.extend(of_org.notes);
+    }
+    if !problems.is_empty() {
+        return Err(problems);
     }
     plan.steps.sort_by_key(|step| step.stage);
     Ok(plan)

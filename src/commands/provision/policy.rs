@@ -8,123 +8,79 @@
 //! role = "write"
 //! ```
 
+mod read;
+
 use std::path::PathBuf;
 
 use fh_api::{ConditionSpec, FlakePattern, Name, Provider, Role, SetTrustPolicy, TrustPolicyInfo};
-use fh_auth::policy::templates::{self, TemplateError};
 use fh_auth::policy::{Policy as Checked, usual_issuer};
-use serde::{Deserialize, Serialize};
+use serde::{Serialize, Serializer};
 use serde_json::Value;
 
 use super::super::trust::{Difference, differences};
-use super::file::GrantedRole;
+use super::problem::{Said, Spot};
+pub(super) use read::read;
 
-/// What a trust policy is to be.
-#[derive(Debug, Default, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+/// What a trust policy is to be: as the server keeps it, whichever way the file says it.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
 pub(super) struct Policy {
     /// What is granted on.
-    flakes: Vec<FlakePattern>,
+    pub(super) flakes: Vec<Said<FlakePattern>>,
     /// What is granted; `read` if it is not said.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    role: Option<GrantedRole>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<Role>,
     /// Whether the workloads may create narrower tokens.
-    #[serde(default)]
     mint: bool,
     /// Whether pull requests have the role too.
-    #[serde(default)]
     pull_requests: bool,
     /// Whether the workloads are builders; none: as it is, and no for a new policy.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     builder: Option<bool>,
-    /// How long an exchanged token lasts at most.
-    #[serde(default, with = "lifetime", skip_serializing_if = "Option::is_none")]
+    /// How long an exchanged token lasts at most, in seconds.
+    #[serde(serialize_with = "lifetime", skip_serializing_if = "Option::is_none")]
     max_lifetime: Option<u64>,
-    /// In place of those that the provider's template has.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    audiences: Option<Vec<String>>,
+    /// Whom the identity is for; empty: the server.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    audiences: Vec<String>,
     /// In place of those that the server chooses for the provider.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pin: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pin: Vec<String>,
     /// A file with the issuer's keys, beside this file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(super) jwks: Option<PathBuf>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) jwks: Option<Said<PathBuf>>,
     /// The keys that the server has with the policy stay: it does not give them out.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(skip_serializing_if = "is_false")]
     keep_keys: bool,
-
-    #[serde(default, skip_serializing)]
-    github: Option<templates::Github>,
-    #[serde(default, skip_serializing)]
-    gitlab: Option<templates::Gitlab>,
-    #[serde(default, skip_serializing)]
-    buildkite: Option<templates::Buildkite>,
-    #[serde(default, skip_serializing)]
-    circleci: Option<templates::Circleci>,
-    #[serde(default, skip_serializing)]
-    semaphore: Option<templates::Semaphore>,
-    #[serde(default, skip_serializing)]
-    gcp: Option<Gcp>,
-    #[serde(default, skip_serializing)]
-    kubernetes: Option<Kubernetes>,
-    #[serde(default, skip_serializing)]
-    aws: Option<templates::Aws>,
-    #[serde(default, skip_serializing)]
-    oidc: Option<Oidc>,
-
-    /// Who vouches, where no template is used.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    provider: Option<Provider>,
+    /// Who vouches.
+    provider: Provider,
     /// The exact issuer; none: the provider's usual one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
     /// All must hold.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     conditions: Vec<Condition>,
+    /// Where it stands.
+    #[serde(skip)]
+    pub(super) spot: Spot,
 }
 
 fn is_false(value: &bool) -> bool {
     !value
 }
 
-/// A service account of Google Cloud.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Gcp {
-    email: String,
-}
-
-/// A service account of a Kubernetes cluster.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Kubernetes {
-    issuer: String,
-    namespace: String,
-    service_account: String,
-}
-
-/// Workloads of any other issuer.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Oidc {
-    issuer: String,
-    subject: Option<String>,
-    #[serde(default)]
-    claims: std::collections::BTreeMap<String, String>,
-}
-
-/// What a claim has to be.
-#[derive(Debug, Deserialize, Serialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+/// What a claim has to be, with the keys of the file.
+#[derive(Debug, Clone, Serialize)]
+#[serde(rename_all = "kebab-case")]
 struct Condition {
     claim: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     equals: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     glob: Option<String>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     one_of: Option<Vec<String>>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     all_of: Option<Vec<String>>,
 }
 
@@ -175,21 +131,22 @@ impl Policy {
         jwks: Option<Value>,
         found: Option<&TrustPolicyInfo>,
     ) -> Result<Outcome, String> {
-        let template = self.template()?.map_err(|error| error.to_string())?;
-        let role = self.role.map_or(Role::Read, |role| role.0);
+        let role = self.role.unwrap_or(Role::Read);
         let stays_builder = found.is_some_and(|found| found.builder) && role >= Role::Write;
         let mut wanted = SetTrustPolicy {
-            flakes: self.flakes.clone(),
+            provider: self.provider,
+            issuer: self.issuer.clone(),
+            audiences: self.audiences.clone(),
+            conditions: self.conditions.iter().map(ConditionSpec::from).collect(),
+            pin: self.pin.clone(),
+            flakes: self.flakes.iter().map(|said| said.value.clone()).collect(),
             role,
-            audiences: self.audiences.clone().unwrap_or(template.audiences),
-            pin: self.pin.clone().unwrap_or(template.pin),
             mint: self.mint,
             pull_requests: self.pull_requests,
             builder: self.builder.unwrap_or(stays_builder),
             max_lifetime: self.max_lifetime,
             jwks,
             only_new: found.is_none(),
-            ..template
         };
         let keeps_keys = self.keep_keys && wanted.jwks.is_none();
         if let Some(found) = found {
@@ -232,72 +189,22 @@ impl Policy {
         Ok(Outcome::Set(wanted, Vec::new()))
     }
 
-    /// What the provider's template makes, or what is said exactly.
-    fn template(&self) -> Result<Result<SetTrustPolicy, TemplateError>, String> {
-        let exact = self.provider.map(|provider| {
-            Ok(SetTrustPolicy {
-                provider,
-                issuer: self.issuer.clone(),
-                audiences: Vec::new(),
-                conditions: self.conditions.iter().map(ConditionSpec::from).collect(),
-                pin: Vec::new(),
-                flakes: Vec::new(),
-                role: Role::Read,
-                mint: false,
-                pull_requests: false,
-                builder: false,
-                max_lifetime: None,
-                jwks: None,
-                only_new: true,
-            })
-        });
-        if exact.is_none() && (self.issuer.is_some() || !self.conditions.is_empty()) {
-            return Err("the keys issuer and conditions go with the key provider".to_owned());
-        }
-        let of_kubernetes =
-            |it: &Kubernetes| templates::kubernetes(&it.issuer, &it.namespace, &it.service_account);
-        let of_oidc = |it: &Oidc| {
-            let claims: Vec<_> = it.claims.clone().into_iter().collect();
-            templates::oidc(&it.issuer, it.subject.as_deref(), &claims)
-        };
-        let all = [
-            exact,
-            self.github.as_ref().map(templates::github),
-            self.gitlab.as_ref().map(templates::gitlab),
-            self.buildkite.as_ref().map(templates::buildkite),
-            self.circleci.as_ref().map(templates::circleci),
-            self.semaphore.as_ref().map(templates::semaphore),
-            self.gcp.as_ref().map(|it| templates::gcp(&it.email)),
-            self.kubernetes.as_ref().map(of_kubernetes),
-            self.aws.as_ref().map(templates::aws),
-            self.oidc.as_ref().map(of_oidc),
-        ];
-        let mut said = all.into_iter().flatten();
-        match (said.next(), said.next()) {
-            (Some(one), None) => Ok(one),
-            _ => Err(format!(
-                "say who vouches, by exactly one of these keys: {}, or provider with conditions",
-                Provider::WORDS.join(", ")
-            )),
-        }
-    }
-
     /// A policy as the server has it.
     pub(super) fn of(found: &TrustPolicyInfo) -> Self {
         let usual = usual_issuer(found.provider);
         let pins: Vec<String> = found.pins.iter().map(|pin| pin.claim.clone()).collect();
-        let some = |list: Vec<String>| (!list.is_empty()).then_some(list);
         Self {
-            flakes: found.flakes.clone(),
-            role: Some(GrantedRole(found.role)),
+            flakes: found.flakes.iter().cloned().map(Said::from).collect(),
+            role: Some(found.role),
             mint: found.mint,
             pull_requests: found.pull_requests,
             builder: Some(found.builder),
             max_lifetime: Some(found.max_lifetime),
-            audiences: some(found.audiences.clone()),
-            pin: some(pins),
+            audiences: found.audiences.clone(),
+            pin: pins,
+            jwks: None,
             keep_keys: found.inline_keys,
-            provider: Some(found.provider),
+            provider: found.provider,
             issuer: (usual != Some(found.issuer.as_str())).then(|| found.issuer.clone()),
             conditions: found
                 .conditions
@@ -305,7 +212,7 @@ impl Policy {
                 .cloned()
                 .map(Condition::from)
                 .collect(),
-            ..Self::default()
+            spot: Spot::default(),
         }
     }
 }
@@ -317,35 +224,18 @@ fn check(org: &Name, wanted: &SetTrustPolicy) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// A length of time as people write it.
-mod lifetime {
-    use serde::de::Error as _;
-    use serde::{Deserialize, Deserializer, Serializer};
-
+/// Seconds as people write them.
+fn lifetime<S: Serializer>(seconds: &Option<u64>, serializer: S) -> Result<S::Ok, S::Error> {
     /// Seconds of the units, the longest first.
     const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3600, "h"), (60, "m"), (1, "s")];
-
-    pub(super) fn serialize<S: Serializer>(
-        seconds: &Option<u64>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        let Some(seconds) = *seconds else {
-            return serializer.serialize_none();
-        };
-        let exact = UNITS
-            .iter()
-            .find(|(unit, _)| seconds.is_multiple_of(*unit))
-            .map_or_else(String::new, |(unit, name)| {
-                format!("{}{name}", seconds / unit)
-            });
-        serializer.serialize_str(&exact)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Option<u64>, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        let seconds = fh_api::duration::parse_seconds(&text).map_err(D::Error::custom)?;
-        Ok(Some(seconds))
-    }
+    let Some(seconds) = *seconds else {
+        return serializer.serialize_none();
+    };
+    let exact = UNITS
+        .iter()
+        .find(|(unit, _)| seconds.is_multiple_of(*unit))
+        .map_or_else(String::new, |(unit, name)| {
+            format!("{}{name}", seconds / unit)
+        });
+    serializer.serialize_str(&exact)
 }

@@ -3,21 +3,24 @@
 use std::collections::BTreeMap;
 
 use fh_api::{
-    FlakeName, FlakePattern, GrantInfo, MemberInfo, Name, PushRule, RenewalRule, Role, Subject,
-    TrustPolicyInfo, Visibility,
+    FlakeInfo, FlakeName, FlakePattern, GrantInfo, MemberInfo, Name, OrganizationRole, PushRule,
+    RenewalRule, Role, Subject, TrustPolicyInfo, Visibility,
 };
 use fh_client::{Client, Follower};
 
-use super::file::{Flake, GrantedRole, Grants, Organization, Users};
+use super::file::{Flake, Grants, Organization};
 use super::policy::Policy;
+use super::problem::Said;
 
 /// What an organisation has. Sections that nobody asked for are empty.
 #[derive(Debug, Clone)]
 pub(super) struct Present {
     /// It is not there yet.
     pub(super) is_new: bool,
-    /// What it is called, where it has another name than the one that was asked for.
-    pub(super) renamed: Option<Name>,
+    /// What it is called now.
+    pub(super) name: Name,
+    /// What the caller is there; none for who is no member.
+    pub(super) role: Option<OrganizationRole>,
     pub(super) push: PushRule,
     pub(super) renewal: RenewalRule,
     pub(super) trusted_keys: Vec<String>,
@@ -58,10 +61,11 @@ pub(super) struct PresentFlake {
 
 impl Present {
     /// An organisation that is made for this file.
-    pub(super) fn nothing() -> Self {
+    pub(super) fn nothing(name: Name) -> Self {
         Self {
             is_new: true,
-            renamed: None,
+            name,
+            role: Some(OrganizationRole::Owner),
             push: PushRule::Writers,
             renewal: RenewalRule::People,
             trusted_keys: Vec::new(),
@@ -75,7 +79,8 @@ impl Present {
         }
     }
 
-    /// Asks the server for the sections that the file has; for all without a file.
+    /// Asks the server for the sections that the file has; for all without a file. What is granted on flakes is asked
+    /// for by [`Self::ask_grants`].
     ///
     /// # Errors
     /// Of the requests. An organisation that the caller cannot see is none: it is made, or that fails.
@@ -87,27 +92,34 @@ impl Present {
         let found = match client.organization(org).await {
             Ok(found) => found,
             Err(error) if error.status() == Some(404) && wanted.is_some() => {
-                return Ok(Self::nothing());
+                return Ok(Self::nothing(org.clone()));
             }
             Err(error) => return Err(error),
         };
+        // Answers to what is asked under a former name have the present one.
+        let org = &found.name;
         let asks = |section: fn(&Organization) -> bool| wanted.is_none_or(section);
         let mut present = Self {
             is_new: false,
-            renamed: (found.name.folded() != org.folded()).then_some(found.name),
+            role: found.role,
             push: found.push,
             renewal: found.renewal,
             trusted_keys: found.trusted_keys,
-            ..Self::nothing()
+            ..Self::nothing(org.clone())
         };
-        if asks(|file| file.service_accounts.is_some()) {
+        let grants_something = asks(Organization::grants_something);
+        let has_people =
+            grants_something || asks(|file| file.members.is_some() || file.teams.is_some());
+        if has_people || asks(|file| file.service_accounts.is_some()) {
             let accounts = client.service_accounts(org).await?.users;
             present.service_accounts = accounts.into_iter().map(|account| account.name).collect();
         }
-        if asks(|file| file.members.is_some() || file.teams.is_some()) {
+        if has_people {
             present.members = client.members(org).await?.members;
+            let on = FlakePattern::Organization(org.clone());
+            present.grants = grants(client, &on).await?;
         }
-        if asks(|file| file.teams.is_some()) {
+        if grants_something || asks(|file| file.teams.is_some()) {
             for team in client.teams(org).await?.teams {
                 let members = client.team(org, &team.name).await?.members;
                 present.teams.push(Team {
@@ -116,29 +128,9 @@ impl Present {
                 });
             }
         }
-        if asks(|file| file.grants.is_some()) {
-            let on = FlakePattern::Organization(org.clone());
-            present.grants = grants(client, &on).await?;
-        }
         if asks(|file| file.flakes.is_some()) {
-            for flake in client.flakes_of(Some(org), None).await?.flakes {
-                let in_file = wanted
-                    .and_then(|file| file.flakes.as_ref())
-                    .and_then(|flakes| find(flakes, &flake.flake.project));
-                let asks_grants =
-                    wanted.is_none() || in_file.is_some_and(|flake| flake.grants.is_some());
-                let on = FlakePattern::Flake(flake.flake.clone());
-                present.flakes.push(PresentFlake {
-                    visibility: flake.visibility,
-                    description: flake.description.unwrap_or_default(),
-                    paths: flake.paths,
-                    grants: match asks_grants {
-                        true => grants(client, &on).await?,
-                        false => Vec::new(),
-                    },
-                    name: flake.flake,
-                });
-            }
+            let flakes = client.flakes_of(Some(org), None).await?.flakes;
+            present.flakes = flakes.into_iter().map(PresentFlake::from).collect();
         }
         if asks(|file| file.trust.is_some()) {
             present.policies = client.trust_policies(org).await?.policies;
@@ -150,6 +142,26 @@ impl Present {
         Ok(present)
     }
 
+    /// Asks what is granted on the flakes whose grants the file lists, by their present names; on all without a file.
+    ///
+    /// # Errors
+    /// Of the requests.
+    pub(super) async fn ask_grants(
+        &mut self,
+        client: &Client,
+        wanted: Option<&Organization>,
+    ) -> fh_client::Result<()> {
+        let in_file = wanted.and_then(|file| file.flakes.as_ref());
+        for flake in &mut self.flakes {
+            let in_file = in_file.and_then(|flakes| find(flakes, &flake.name.project));
+            if wanted.is_none() || in_file.is_some_and(|flake| flake.grants.is_some()) {
+                let on = FlakePattern::Flake(flake.name.clone());
+                flake.grants = grants(client, &on).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// As a file says it, every section.
     pub(super) fn to_file(&self) -> Organization {
         let flakes = self.flakes.iter().map(|flake| {
@@ -159,40 +171,58 @@ impl Present {
                 description,
                 grants: Some(as_table(&flake.grants)),
             };
-            (flake.name.project.clone(), wanted)
+            (flake.name.project.clone().into(), wanted)
         });
         let teams = self.teams.iter();
         let members = self.members.iter();
         let policies = self.policies.iter();
         Organization {
-            push: Some(self.push),
-            renewal: Some(self.renewal),
-            trusted_keys: Some(self.trusted_keys.clone()),
-            follows: Some(self.follows.clone()),
-            service_accounts: Some(self.service_accounts.clone()),
+            push: Some(self.push.into()),
+            renewal: Some(self.renewal.into()),
+            trusted_keys: Some(said(&self.trusted_keys)),
+            follows: Some(said(&self.follows)),
+            service_accounts: Some(said(&self.service_accounts)),
             members: Some(
                 members
-                    .map(|member| (member.user.clone(), member.role))
+                    .map(|member| (member.user.clone().into(), member.role))
                     .collect(),
             ),
             teams: Some(
                 teams
-                    .map(|team| (team.name.clone(), Users(team.members.clone())))
+                    .map(|team| (team.name.clone().into(), said(&team.members)))
                     .collect(),
             ),
             grants: Some(as_table(&self.grants)),
             flakes: Some(flakes.collect()),
             trust: Some(
                 policies
-                    .map(|policy| (policy.name.clone(), Policy::of(policy)))
+                    .map(|policy| (policy.name.clone().into(), Policy::of(policy)))
                     .collect(),
             ),
+            sections: BTreeMap::new(),
         }
     }
 }
 
+impl From<FlakeInfo> for PresentFlake {
+    fn from(flake: FlakeInfo) -> Self {
+        Self {
+            visibility: flake.visibility,
+            description: flake.description.unwrap_or_default(),
+            paths: flake.paths,
+            grants: Vec::new(),
+            name: flake.flake,
+        }
+    }
+}
+
+/// As a file says it.
+fn said<T: Clone>(items: &[T]) -> Vec<Said<T>> {
+    items.iter().cloned().map(Said::from).collect()
+}
+
 /// The entry of a name, in whatever case.
-pub(super) fn find<'a, T>(table: &'a BTreeMap<Name, T>, name: &Name) -> Option<&'a T> {
+pub(super) fn find<'a, T>(table: &'a BTreeMap<Said<Name>, T>, name: &Name) -> Option<&'a T> {
     let folded = name.folded();
     let mut entries = table.iter();
     entries
@@ -203,7 +233,7 @@ pub(super) fn find<'a, T>(table: &'a BTreeMap<Name, T>, name: &Name) -> Option<&
 fn as_table(grants: &[Grant]) -> Grants {
     let entries = grants.iter();
     entries
-        .map(|grant| (grant.subject.clone(), GrantedRole(grant.role)))
+        .map(|grant| (grant.subject.clone().into(), grant.role))
         .collect()
 }
 

@@ -5,7 +5,6 @@
 //! it begins with `refs/`.
 
 use fh_api::{ConditionSpec, Provider, Role, SetTrustPolicy};
-use serde::Deserialize;
 
 /// Why the fields make no policy.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -24,8 +23,7 @@ pub enum TemplateError {
 }
 
 /// GitHub Actions.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 pub struct Github {
     /// `owner/name`.
     pub repository: Option<String>,
@@ -36,7 +34,6 @@ pub struct Github {
     /// The owner's number.
     pub owner_id: Option<u64>,
     /// A branch, or a reference from `refs/` on; may have wildcards.
-    #[serde(rename = "ref")]
     pub reference: Option<String>,
     /// The environment that the job runs in.
     pub environment: Option<String>,
@@ -106,8 +103,7 @@ pub fn github(fields: &Github) -> Result<SetTrustPolicy, TemplateError> {
 }
 
 /// GitLab CI.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 pub struct Gitlab {
     /// `group/…/name`.
     pub project: Option<String>,
@@ -116,10 +112,8 @@ pub struct Gitlab {
     /// The project's number.
     pub project_id: Option<u64>,
     /// A branch, or a reference from `refs/` on; may have wildcards.
-    #[serde(rename = "ref")]
     pub reference: Option<String>,
     /// Whether unprotected branches and tags, which every developer can push, are let in too.
-    #[serde(default)]
     pub unprotected: bool,
     /// The environment that the job deploys to.
     pub environment: Option<String>,
@@ -178,8 +172,7 @@ pub fn gitlab(fields: &Gitlab) -> Result<SetTrustPolicy, TemplateError> {
 }
 
 /// Buildkite.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 pub struct Buildkite {
     /// The organisation's slug.
     pub organization: String,
@@ -216,15 +209,13 @@ pub fn buildkite(fields: &Buildkite) -> Result<SetTrustPolicy, TemplateError> {
 }
 
 /// CircleCI.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 pub struct Circleci {
     /// The organisation's id.
     pub organization_id: String,
     /// The project's id.
     pub project_id: String,
     /// A branch, or a reference from `refs/` on; may have wildcards.
-    #[serde(rename = "ref")]
     pub reference: Option<String>,
 }
 
@@ -248,15 +239,13 @@ pub fn circleci(fields: &Circleci) -> Result<SetTrustPolicy, TemplateError> {
 }
 
 /// Semaphore.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 pub struct Semaphore {
     /// The organisation: what stands before `.semaphoreci.com`.
     pub organization: String,
     /// The project's id.
     pub project_id: String,
     /// A branch, or a reference from `refs/` on; may have wildcards.
-    #[serde(rename = "ref")]
     pub reference: Option<String>,
 }
 
@@ -315,13 +304,11 @@ pub fn kubernetes(
 }
 
 /// AWS.
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+#[derive(Debug, Clone, Default)]
 pub struct Aws {
     /// The account's number.
     pub account: String,
     /// The role's name, without its path.
-    #[serde(rename = "role-name")]
     pub role: Option<String>,
     /// The name of the session; may have wildcards.
     pub session: Option<String>,

@@ -1,8 +1,10 @@
-//! Accounts, and names that were given up, for server administrators.
+//! Accounts, and names that were given up: for server administrators, but for what an account is called.
 //!
 //! [The module above](super) says what can go wrong, for all.
 
-use fh_api::{CreateUser, Name, NameKind, ReservedNameList, UpdateUser, UserInfo, UserList};
+use fh_api::{
+    AccountInfo, CreateUser, Name, NameKind, ReservedNameList, UpdateUser, UserInfo, UserList,
+};
 
 use super::Made;
 use crate::client::Client;
@@ -23,6 +25,11 @@ impl Client {
     /// One account.
     pub async fn user(&self, user: &Name) -> Result<UserInfo> {
         self.get(&format!("/users/{user}")).await
+    }
+
+    /// What an account is called now that has or had this name.
+    pub async fn account(&self, user: &Name) -> Result<AccountInfo> {
+        self.get(&format!("/accounts/{user}")).await
     }
 
     /// Disables an account or not, and lets it manage the server or not.

@@ -10,6 +10,7 @@ pub(super) const DENIED: &str = "denied.";
 /// Each operation of the API, below its prefix, with what a refusal of it is called.
 const ACTIONS: &[(&str, &str, &str)] = &[
     ("GET", "/access", "access.explain"),
+    ("GET", "/accounts/{user}", "account.show"),
     ("GET", "/audit", "audit.list"),
     ("GET", "/flakes", "flake.list"),
     ("POST", "/flakes", "flake.create"),

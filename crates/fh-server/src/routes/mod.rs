@@ -6,6 +6,7 @@
 
 mod access;
 mod access_lists;
+mod accounts;
 mod actions;
 mod again;
 mod audit;
@@ -146,6 +147,7 @@ fn api() -> Vec<Group> {
         ("Teams", teams::routes()),
         ("Service accounts", service_accounts::routes()),
         ("Users", users::routes()),
+        ("Accounts", accounts::routes()),
         ("Reserved names", reserved_names::routes()),
         ("Renaming", renames::routes()),
         ("Flakes", flakes::routes()),

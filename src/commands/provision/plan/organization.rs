@@ -1,270 +1,154 @@
-//! The comparison of one organisation, section by section.
+//! The comparison of one organisation, section by section. Members and teams are in [`super::people`], what is removed
+//! besides in [`super::prune`].
 
 use std::fmt;
 
 use fh_api::{
-    CreateFlake, FlakeName, FlakePattern, Name, OrganizationRole, SetFollows, SetTrustPolicy,
-    Subject, UpdateFlake, UpdateOrganization, Visibility,
+    CreateFlake, FlakeName, FlakePattern, Name, Role, SetFollows, SetTrustPolicy, Subject,
+    UpdateFlake, UpdateOrganization, Visibility,
 };
 
 use super::super::super::trust::Difference;
 use super::super::super::{is_same_name, joined};
-use super::super::file::{Flake, GrantedRole, Grants, Named, Organization, Users};
-use super::super::policy::Outcome;
+use super::super::file::{Flake, Grants, Organization};
+use super::super::policy::{Outcome, Policy};
+use super::super::problem::{Problem, Said, Spot};
+use super::super::reader::Named;
 use super::super::state::{Grant, Present, PresentFlake, find};
 use super::{Facts, Plan, Request, Sign, Stage, Step, contains};
-
-/// What contradicts itself: a key below the organisation, and why.
-pub(super) type Contradiction = (String, String);
+use crate::similar;
 
 /// The comparison of one organisation.
 pub(super) struct Planner<'a> {
-    pub(super) org: &'a Name,
+    pub(super) org: &'a Said<Name>,
     pub(super) wanted: &'a Organization,
     pub(super) present: &'a Present,
     pub(super) facts: &'a Facts<'a>,
     pub(super) prune: bool,
-    pub(super) plan: &'a mut Plan,
+    pub(super) plan: Plan,
+    pub(super) problems: Vec<Problem>,
 }
 
 impl Planner<'_> {
     /// Adds what is to be done for it.
-    pub(super) fn everything(&mut self) -> Result<(), Contradiction> {
+    pub(super) fn everything(&mut self) {
         if self.present.is_new {
-            let request = Request::CreateOrganization(self.org.clone());
+            let request = Request::CreateOrganization(self.org.value.clone());
             let to = Some("you own it".to_owned());
-            self.add(Stage::Organizations, request, "org", self.org, to);
+            let what = ("org", self.org.to_string());
+            self.add(Stage::Organizations, request, what, &self.org.spot, to);
         }
         self.settings();
         self.service_accounts();
         let former = self.members();
-        self.teams(&former)?;
-        self.flakes(&former)?;
+        self.teams(&former);
+        self.flakes(&former);
         if let Some(grants) = &self.wanted.grants {
-            let on = FlakePattern::Organization(self.org.clone());
-            self.check_subjects("grants", grants)?;
-            self.grants(&on, grants, &self.present.grants, &former);
+            let on = FlakePattern::Organization(self.org.value.clone());
+            self.check_subjects(grants);
+            self.grants(&on, grants, &self.present.grants, (&former, "grants"));
         }
-        self.policies()?;
+        self.policies();
         self.follows();
         if self.prune {
-            self.rest()?;
+            self.rest();
         }
-        Ok(())
     }
 
     fn settings(&mut self) {
-        if let Some(push) = self.wanted.push.filter(|push| *push != self.present.push) {
+        let push = self.wanted.push.as_ref();
+        if let Some(push) = push.filter(|push| push.value != self.present.push) {
             let change = UpdateOrganization {
-                push: Some(push),
+                push: Some(push.value),
                 ..UpdateOrganization::default()
             };
             let (from, to) = (self.present.push.to_string(), push.to_string());
-            self.update("who-pushes", change, from, to);
+            self.update("who-pushes", change, &push.spot, [from, to]);
         }
-        let renewal = self.wanted.renewal;
-        if let Some(renewal) = renewal.filter(|renewal| *renewal != self.present.renewal) {
+        let renewal = self.wanted.renewal.as_ref();
+        if let Some(renewal) = renewal.filter(|renewal| renewal.value != self.present.renewal) {
             let change = UpdateOrganization {
-                renewal: Some(renewal),
+                renewal: Some(renewal.value),
                 ..UpdateOrganization::default()
             };
             let (from, to) = (self.present.renewal.to_string(), renewal.to_string());
-            self.update("who-renews", change, from, to);
+            self.update("who-renews", change, &renewal.spot, [from, to]);
         }
         if let Some(keys) = &self.wanted.trusted_keys {
-            let present = &self.present.trusted_keys;
-            let mut wanted: Vec<String> = keys.iter().map(|key| key.trim().to_owned()).collect();
-            if !self.prune {
-                wanted.extend(present.iter().cloned());
+            self.trusted_keys(keys);
+        }
+    }
+
+    fn trusted_keys(&mut self, keys: &[Said<String>]) {
+        let there = &self.present.trusted_keys;
+        for key in keys.iter().filter(|key| !there.contains(key)) {
+            if self.facts.server_keys.contains(key) {
+                let reason = format!(
+                    "{key} is a key of the server itself, which signs for every organisation: its signature proves \
+                     nothing"
+                );
+                self.problems.push(key.spot.problem(reason));
             }
-            wanted.sort();
-            wanted.dedup();
-            let mut present = present.clone();
-            present.sort();
-            if wanted != present {
-                let (from, to) = (listed(&present), listed(&wanted));
-                let change = UpdateOrganization {
-                    trusted_keys: Some(wanted),
-                    ..UpdateOrganization::default()
-                };
-                self.update("trusted-keys", change, from, to);
-            }
+        }
+        let mut wanted: Vec<String> = keys.iter().map(|key| key.value.clone()).collect();
+        if !self.prune {
+            wanted.extend(there.iter().cloned());
+        }
+        wanted.sort();
+        wanted.dedup();
+        let mut present = there.clone();
+        present.sort();
+        if wanted != present {
+            let sides = [listed(&present), listed(&wanted)];
+            let change = UpdateOrganization {
+                trusted_keys: Some(wanted),
+                ..UpdateOrganization::default()
+            };
+            let spot = self.wanted.section("trusted-keys");
+            self.update("trusted-keys", change, &spot, sides);
         }
     }
 
     fn service_accounts(&mut self) {
-        let wanted = self.wanted.service_accounts.as_deref();
-        for account in wanted.unwrap_or_default() {
+        for account in self.wanted.service_accounts.iter().flatten() {
             if !contains(&self.present.service_accounts, account) {
-                let request = Request::CreateServiceAccount(self.org.clone(), account.clone());
-                let name = self.named(account);
-                self.add(
-                    Stage::ServiceAccounts,
-                    request,
-                    "service-account",
-                    name,
-                    None,
-                );
+                let (org, name) = (self.org.value.clone(), account.value.clone());
+                let request = Request::CreateServiceAccount(org, name);
+                let what = ("service-account", self.named(account));
+                self.add(Stage::ServiceAccounts, request, what, &account.spot, None);
             }
         }
     }
 
-    /// Those who are removed.
-    fn members(&mut self) -> Vec<Name> {
-        let Some(wanted) = &self.wanted.members else {
-            return Vec::new();
-        };
-        let mut wanted_first: Vec<_> = wanted.iter().collect();
-        // There always has to be an owner: the new one comes before the former one is made less.
-        wanted_first.sort_by_key(|(_, role)| std::cmp::Reverse(**role));
-        for (user, role) in wanted_first {
-            let (user, role) = (user.clone(), *role);
-            let is_caller = is_same_name(&user, self.facts.caller);
-            let mut members = self.present.members.iter();
-            let there = members.find(|member| is_same_name(&member.user, &user));
-            let there = match there {
-                Some(member) => Some(member.role),
-                // Whoever makes an organisation owns it.
-                None if is_caller && self.present.is_new => Some(OrganizationRole::Owner),
-                None => None,
-            };
-            if there == Some(role) {
-                continue;
-            }
-            if is_caller && there > Some(role) {
-                let note = format!(
-                    "You stay {} of {}: your own role is not made less here. Another owner can do it.",
-                    there.map_or("", OrganizationRole::as_str),
-                    self.org
-                );
-                self.plan.notes.push(note);
-                continue;
-            }
-            let name = self.named(&user);
-            self.step(
-                Stage::Members,
-                Request::SetMember(self.org.clone(), user, role),
-                ("member", name),
-                there.map(|role| role.to_string()),
-                Some(role.to_string()),
-            );
-        }
-        if !self.prune {
-            return Vec::new();
-        }
-        let mut former = Vec::new();
-        for member in &self.present.members {
-            if find(wanted, &member.user).is_some() {
-                continue;
-            }
-            if is_same_name(&member.user, self.facts.caller) {
-                let note = format!(
-                    "You stay {} of {}, although the file does not name you. To leave: `fh org leave {}`",
-                    member.role, self.org, self.org
-                );
-                self.plan.notes.push(note);
-                continue;
-            }
-            let request = Request::RemoveMember(self.org.clone(), member.user.clone());
-            let name = self.named(&member.user);
-            let from = Some(member.role.to_string());
-            self.remove(Stage::FormerMembers, request, "member", name, from);
-            former.push(member.user.clone());
-        }
-        former
-    }
-
-    fn teams(&mut self, former: &[Name]) -> Result<(), Contradiction> {
-        let Some(wanted) = &self.wanted.teams else {
-            return Ok(());
-        };
-        for (team, Users(users)) in wanted {
-            let mut teams = self.present.teams.iter();
-            let there = teams.find(|there| is_same_name(&there.name, team));
-            if there.is_none() {
-                let request = Request::CreateTeam(self.org.clone(), team.clone());
-                self.add(Stage::Teams, request, "team", self.named(team), None);
-            }
-            let inside = there.map_or(&[][..], |team| &team.members);
-            for user in users {
-                self.add_to_team(team, user, inside, former)?;
-            }
-            if !self.prune {
-                continue;
-            }
-            for user in inside {
-                // Who leaves the organisation leaves its teams.
-                if contains(users, user) || contains(former, user) {
-                    continue;
-                }
-                let (org, team, user) = (self.org.clone(), team.clone(), user.clone());
-                let name = format!("{}/{user}", self.named(&team));
-                let request = Request::RemoveFromTeam(org, team, user);
-                self.remove(Stage::Teams, request, "team-member", name, None);
-            }
-        }
-        Ok(())
-    }
-
-    fn add_to_team(
-        &mut self,
-        team: &Name,
-        user: &Name,
-        inside: &[Name],
-        former: &[Name],
-    ) -> Result<(), Contradiction> {
-        let mut members = self.present.members.iter();
-        let member = members.find(|member| is_same_name(&member.user, user));
-        let in_file = self.wanted.members.as_ref();
-        let is_added = in_file.is_some_and(|members| find(members, user).is_some());
-        let makes_it = self.present.is_new && is_same_name(user, self.facts.caller);
-        let stays = member.is_some() && !contains(former, user);
-        if !is_added && !makes_it && !stays {
-            let reason = format!(
-                "{user} is not a member of {}: add it to [org.{}.members]",
-                self.org, self.org
-            );
-            return Err((format!("teams.{team}"), reason));
-        }
-        if contains(inside, user) {
-            return Ok(());
-        }
-        let name = format!("{}/{user}", self.named(team));
-        if member.is_some_and(|member| member.invited) {
-            let note = format!("{name} waits: {user} has not accepted the invitation yet.");
-            self.plan.notes.push(note);
-            return Ok(());
-        }
-        let request = Request::AddToTeam(self.org.clone(), team.clone(), user.clone());
-        self.add(Stage::Teams, request, "team-member", name, None);
-        Ok(())
-    }
-
-    fn flakes(&mut self, former: &[Name]) -> Result<(), Contradiction> {
+    fn flakes(&mut self, former: &[Name]) {
         let Some(wanted) = &self.wanted.flakes else {
-            return Ok(());
+            return;
         };
         for (project, flake) in wanted {
             let mut flakes = self.present.flakes.iter();
             let there = flakes.find(|there| is_same_name(&there.name.project, project));
             let name = FlakeName {
-                org: self.org.clone(),
-                project: project.clone(),
+                org: self.org.value.clone(),
+                project: project.value.clone(),
             };
             match there {
-                None => self.create_flake(&name, flake),
-                Some(there) => self.update_flake(&name, flake, there),
+                None => self.create_flake(&name, flake, &project.spot),
+                Some(there) => self.update_flake(&name, flake, there, &project.spot),
             }
             if let Some(grants) = &flake.grants {
-                self.check_subjects(&format!("flakes.{project}.grants"), grants)?;
+                self.check_subjects(grants);
                 let present = there.map_or(&[][..], |there| &there.grants);
-                self.grants(&FlakePattern::Flake(name), grants, present, former);
+                self.grants(
+                    &FlakePattern::Flake(name),
+                    grants,
+                    present,
+                    (former, "flakes"),
+                );
             }
         }
-        Ok(())
     }
 
-    fn create_flake(&mut self, name: &FlakeName, wanted: &Flake) {
+    fn create_flake(&mut self, name: &FlakeName, wanted: &Flake, spot: &Spot) {
         let visibility = wanted.visibility.unwrap_or(Visibility::Private);
         let new = CreateFlake {
             flake: name.clone(),
@@ -277,14 +161,21 @@ impl Planner<'_> {
             Some(description) => format!("{visibility}, {description:?}"),
         };
         let request = Request::CreateFlake(new);
-        self.add(Stage::Flakes, request, "flake", name, Some(to));
+        let what = ("flake", name.to_string());
+        self.add(Stage::Flakes, request, what, spot, Some(to));
     }
 
-    fn update_flake(&mut self, name: &FlakeName, wanted: &Flake, there: &PresentFlake) {
+    fn update_flake(
+        &mut self,
+        name: &FlakeName,
+        wanted: &Flake,
+        there: &PresentFlake,
+        spot: &Spot,
+    ) {
         let mut change = |kind, from: String, to: String, update: UpdateFlake| {
             let request = Request::UpdateFlake(name.clone(), update);
             let what = (kind, name.to_string());
-            self.step(Stage::Flakes, request, what, Some(from), Some(to));
+            self.step(Stage::Flakes, request, what, spot, [Some(from), Some(to)]);
         };
         if let Some(visibility) = wanted.visibility.filter(|it| *it != there.visibility) {
             let update = UpdateFlake {
@@ -308,29 +199,48 @@ impl Planner<'_> {
         }
     }
 
-    /// That grants are to teams that there are.
-    fn check_subjects(&self, key: &str, grants: &Grants) -> Result<(), Contradiction> {
-        let Some(teams) = &self.wanted.teams else {
-            return Ok(());
-        };
+    /// That grants are to teams that there are, or will be.
+    fn check_subjects(&mut self, grants: &Grants) {
         for subject in grants.keys() {
-            let Subject::Team(team) = subject else {
+            let Subject::Team(team) = &subject.value else {
                 continue;
             };
+            let listed = self.wanted.teams.as_ref();
+            let is_listed = listed.is_some_and(|teams| find(teams, team).is_some());
             let mut present = self.present.teams.iter();
-            let stays = !self.prune && present.any(|there| is_same_name(&there.name, team));
-            if find(teams, team).is_none() && !stays {
-                let reason = format!(
-                    "{} has no team {team}: add it to [org.{}.teams]",
-                    self.org, self.org
+            let is_removed = self.prune && listed.is_some();
+            let stays = !is_removed && present.any(|there| is_same_name(&there.name, team));
+            if !is_listed && !stays {
+                let org = self.org;
+                let names = self
+                    .present
+                    .teams
+                    .iter()
+                    .map(|there| there.name.to_string());
+                let names = names.chain(
+                    listed
+                        .into_iter()
+                        .flatten()
+                        .map(|(name, _)| name.to_string()),
                 );
-                return Err((key.to_owned(), reason));
+                let meant = similar::meant(team.as_str(), names);
+                let meant =
+                    meant.map_or_else(String::new, |name| format!("did you mean team:{name}? Or "));
+                let reason =
+                    format!("{org} has no team {team}; {meant}add it to [org.{org}.teams]");
+                self.problems.push(subject.spot.problem(reason));
             }
         }
-        Ok(())
     }
 
-    fn grants(&mut self, on: &FlakePattern, wanted: &Grants, present: &[Grant], former: &[Name]) {
+    /// `former`: who is removed from the organisation; `section`: what of the file the grants are in.
+    fn grants(
+        &mut self,
+        on: &FlakePattern,
+        wanted: &Grants,
+        present: &[Grant],
+        (former, section): (&[Name], &'static str),
+    ) {
         // What was granted to somebody by name goes with their membership.
         let is_former =
             |subject: &Subject| matches!(subject, Subject::User(user) if contains(former, user));
@@ -338,19 +248,19 @@ impl Planner<'_> {
             .iter()
             .filter(|grant| !is_former(&grant.subject))
             .collect();
-        for (subject, GrantedRole(role)) in wanted {
+        for (subject, role) in wanted {
             let mut grants = present.iter();
-            let there = grants.find(|there| there.subject.folded() == subject.folded());
-            let there = there.map(|there| there.role);
+            let there = grants.find(|there| there.subject.folded() == subject.value.folded());
+            let there: Option<Role> = there.map(|there| there.role);
             if there == Some(*role) {
                 continue;
             }
             self.step(
                 Stage::Grants,
-                Request::SetGrant(on.clone(), subject.clone(), *role),
+                Request::SetGrant(on.clone(), subject.value.clone(), *role),
                 ("grant", format!("{on} {subject}")),
-                there.map(|role| role.to_string()),
-                Some(role.to_string()),
+                &subject.spot,
+                [there.map(|role| role.to_string()), Some(role.to_string())],
             );
         }
         if !self.prune {
@@ -359,67 +269,78 @@ impl Planner<'_> {
         for there in present {
             if wanted
                 .keys()
-                .all(|subject| subject.folded() != there.subject.folded())
+                .all(|subject| subject.value.folded() != there.subject.folded())
             {
                 let request = Request::RemoveGrant(on.clone(), there.subject.clone());
-                let name = format!("{on} {}", there.subject);
+                let what = ("grant", format!("{on} {}", there.subject));
                 let role = Some(there.role.to_string());
-                self.remove(Stage::Grants, request, "grant", name, role);
+                self.remove(Stage::Grants, request, what, section, role);
             }
         }
     }
 
-    fn policies(&mut self) -> Result<(), Contradiction> {
-        let Some(wanted) = &self.wanted.trust else {
-            return Ok(());
+    fn policies(&mut self) {
+        for (policy, wanted) in self.wanted.trust.iter().flatten() {
+            self.policy(policy, wanted);
+        }
+    }
+
+    fn policy(&mut self, policy: &Said<Name>, wanted: &Policy) {
+        let mut policies = self.present.policies.iter();
+        let there = policies.find(|there| is_same_name(&there.name, policy));
+        let jwks = wanted.jwks.as_ref();
+        let jwks = jwks
+            .and_then(|path| self.facts.keys.get(&path.value))
+            .cloned();
+        let outcome = match wanted.compare(&self.present.name, jwks, there) {
+            Ok(outcome) => outcome,
+            Err(reason) => {
+                self.problems.push(wanted.spot.problem(reason));
+                return;
+            }
         };
-        for (policy, wanted) in wanted {
-            let mut policies = self.present.policies.iter();
-            let there = policies.find(|there| is_same_name(&there.name, policy));
-            let jwks = wanted.jwks.as_deref();
-            let jwks = jwks.and_then(|path| self.facts.keys.get(path)).cloned();
-            let outcome = wanted
-                .compare(self.org, jwks, there)
-                .map_err(|reason| (format!("trust.{policy}"), reason))?;
-            let step = |set: SetTrustPolicy, from: Option<String>, to: String| Step {
-                stage: Stage::Policies,
-                change: match there {
-                    Some(_) => Sign::Change,
-                    None => Sign::Add,
-                },
-                kind: "trust-policy",
-                name: self.named(policy),
-                from,
-                to: Some(to),
-                request: Request::SetPolicy(self.org.clone(), policy.clone(), Box::new(set)),
-            };
-            match outcome {
-                Outcome::Same => {}
-                Outcome::SameButKeys(set) => {
-                    let step = step(set, None, "the keys in the file".to_owned());
-                    self.plan.checks.push(step);
-                }
-                Outcome::Set(set, differing) if there.is_some() => {
-                    let side = |of: fn(&Difference) -> &str| {
-                        let all = differing.iter();
-                        let told: Vec<String> = all
-                            .map(|one| format!("{} {}", one.what.to_lowercase(), of(one)))
-                            .collect();
-                        told.join("; ")
-                    };
-                    let (from, to) = (side(|one| &one.has), side(|one| &one.asked));
-                    let step = step(set, Some(from), to);
-                    self.plan.steps.push(step);
-                }
-                Outcome::Set(set, _) => {
-                    let flakes: Vec<String> = set.flakes.iter().map(ToString::to_string).collect();
-                    let to = format!("{}, {} on {}", set.provider, set.role, flakes.join(" "));
-                    let step = step(set, None, to);
-                    self.plan.steps.push(step);
-                }
+        let step = |set: SetTrustPolicy, from: Option<String>, to: String| Step {
+            stage: Stage::Policies,
+            change: match there {
+                Some(_) => Sign::Change,
+                None => Sign::Add,
+            },
+            kind: "trust-policy",
+            name: self.named(policy),
+            from,
+            to: Some(to),
+            spot: policy.spot.clone(),
+            request: Request::SetPolicy(
+                self.org.value.clone(),
+                policy.value.clone(),
+                Box::new(set),
+            ),
+        };
+        match outcome {
+            Outcome::Same => {}
+            Outcome::SameButKeys(set) => {
+                let step = step(set, None, "the keys in the file".to_owned());
+                self.plan.checks.push(step);
+            }
+            Outcome::Set(set, differing) if there.is_some() => {
+                let side = |of: fn(&Difference) -> &str| {
+                    let all = differing.iter();
+                    let told: Vec<String> = all
+                        .map(|one| format!("{} {}", one.what.to_lowercase(), of(one)))
+                        .collect();
+                    told.join("; ")
+                };
+                let (from, to) = (side(|one| &one.has), side(|one| &one.asked));
+                let step = step(set, Some(from), to);
+                self.plan.steps.push(step);
+            }
+            Outcome::Set(set, _) => {
+                let flakes: Vec<String> = set.flakes.iter().map(ToString::to_string).collect();
+                let to = format!("{}, {} on {}", set.provider, set.role, flakes.join(" "));
+                let step = step(set, None, to);
+                self.plan.steps.push(step);
             }
         }
-        Ok(())
     }
 
     fn follows(&mut self) {
@@ -427,10 +348,13 @@ impl Planner<'_> {
             return;
         };
         let before = &self.present.follows;
-        let mut follows = wanted.clone();
+        let mut follows: Vec<FlakePattern> = wanted.iter().map(|said| said.value.clone()).collect();
         if !self.prune {
-            let is_kept =
-                |there: &&FlakePattern| wanted.iter().all(|one| one.folded() != there.folded());
+            let is_kept = |there: &&FlakePattern| {
+                wanted
+                    .iter()
+                    .all(|one| one.value.folded() != there.folded())
+            };
             follows.extend(before.iter().filter(is_kept).cloned());
         }
         let keys =
@@ -438,118 +362,74 @@ impl Planner<'_> {
         if keys(&follows) == keys(before) {
             return;
         }
-        let (from, to) = (listed(before), listed(&follows));
+        let sides = [Some(listed(before)), Some(listed(&follows))];
         let request = Request::SetFollows(SetFollows {
             follows,
             before: before.clone(),
-            org: Some(self.org.clone()),
+            org: Some(self.org.value.clone()),
             everybody: false,
         });
         let what = ("follows-of", self.org.to_string());
-        self.step(Stage::Follows, request, what, Some(from), Some(to));
-    }
-
-    /// What the sections do not list, as far as nothing above has removed it.
-    fn rest(&mut self) -> Result<(), Contradiction> {
-        let org = self.org;
-        if let Some(wanted) = &self.wanted.trust {
-            for there in &self.present.policies {
-                if find(wanted, &there.name).is_none() {
-                    let request = Request::RemovePolicy(org.clone(), there.name.clone());
-                    let name = self.named(&there.name);
-                    self.remove(Stage::Rest, request, "trust-policy", name, None);
-                }
-            }
-        }
-        if let Some(wanted) = &self.wanted.teams {
-            for there in &self.present.teams {
-                if find(wanted, &there.name).is_none() {
-                    let request = Request::DeleteTeam(org.clone(), there.name.clone());
-                    let name = self.named(&there.name);
-                    self.remove(Stage::Rest, request, "team", name, None);
-                }
-            }
-        }
-        if let Some(wanted) = &self.wanted.flakes {
-            for there in &self.present.flakes {
-                if find(wanted, &there.name.project).is_none() {
-                    let what = format!("{}, {} store paths", there.visibility, there.paths);
-                    let name = there.name.to_string();
-                    let request = Request::DeleteFlake(there.name.clone());
-                    self.remove(Stage::Rest, request, "flake", name, Some(what));
-                }
-            }
-        }
-        if let Some(wanted) = &self.wanted.service_accounts {
-            for there in &self.present.service_accounts {
-                if contains(wanted, there) {
-                    continue;
-                }
-                let members = self.wanted.members.as_ref();
-                if members.is_some_and(|members| find(members, there).is_some()) {
-                    let reason = format!(
-                        "{there} stands among the members: with --prune it has to stand here, too"
-                    );
-                    return Err(("service-accounts".to_owned(), reason));
-                }
-                let request = Request::RemoveServiceAccount(org.clone(), there.clone());
-                let name = self.named(there);
-                let what = Some("with its tokens".to_owned());
-                self.remove(Stage::Rest, request, "service-account", name, what);
-            }
-        }
-        Ok(())
+        let spot = self.wanted.section("follows");
+        self.step(Stage::Follows, request, what, &spot, sides);
     }
 
     /// A thing of the organisation, as commands take it.
-    fn named(&self, name: &Name) -> String {
+    pub(super) fn named(&self, name: &Name) -> String {
         format!("{}/{name}", self.org)
     }
 
-    fn update(&mut self, kind: &'static str, change: UpdateOrganization, from: String, to: String) {
-        let request = Request::UpdateOrganization(self.org.clone(), change);
+    fn update(
+        &mut self,
+        kind: &'static str,
+        change: UpdateOrganization,
+        spot: &Spot,
+        [from, to]: [String; 2],
+    ) {
+        let request = Request::UpdateOrganization(self.org.value.clone(), change);
         let what = (kind, self.org.to_string());
-        self.step(Stage::Settings, request, what, Some(from), Some(to));
+        self.step(Stage::Settings, request, what, spot, [Some(from), Some(to)]);
     }
 
-    /// Something is there from then on, or is another thing than before.
-    fn step(
+    /// Something is there from then on, or is another thing than before. `what`: its kind and name; `sides`: what it
+    /// is, and what it is going to be.
+    pub(super) fn step(
         &mut self,
         stage: Stage,
         request: Request,
         what: (&'static str, String),
-        from: Option<String>,
-        to: Option<String>,
+        spot: &Spot,
+        sides: [Option<String>; 2],
     ) {
-        let change = match from {
+        let change = match sides[0] {
             None => Sign::Add,
             Some(_) => Sign::Change,
         };
-        self.push(stage, request, change, what, [from, to]);
+        self.push(stage, request, change, what, spot, sides);
     }
 
-    fn add(
+    pub(super) fn add(
         &mut self,
         stage: Stage,
         request: Request,
-        kind: &'static str,
-        name: impl fmt::Display,
+        what: (&'static str, String),
+        spot: &Spot,
         to: Option<String>,
     ) {
-        let what = (kind, name.to_string());
-        self.push(stage, request, Sign::Add, what, [None, to]);
+        self.push(stage, request, Sign::Add, what, spot, [None, to]);
     }
 
-    fn remove(
+    /// Something that a section of the file does not list is removed.
+    pub(super) fn remove(
         &mut self,
         stage: Stage,
         request: Request,
-        kind: &'static str,
-        name: String,
+        what: (&'static str, String),
+        section: &'static str,
         from: Option<String>,
     ) {
-        let what = (kind, name);
-        self.push(stage, request, Sign::Remove, what, [from, None]);
+        let spot = self.wanted.section(section);
+        self.push(stage, request, Sign::Remove, what, &spot, [from, None]);
     }
 
     fn push(
@@ -558,11 +438,13 @@ impl Planner<'_> {
         request: Request,
         change: Sign,
         (kind, name): (&'static str, String),
+        spot: &Spot,
         [from, to]: [Option<String>; 2],
     ) {
         self.plan.steps.push(Step {
             stage,
             request,
+            spot: spot.clone(),
             change,
             kind,
             name,

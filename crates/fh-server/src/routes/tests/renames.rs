@@ -499,3 +499,61 @@ async fn who_renames_what() {
         .json();
     assert_eq!(found.name.as_str(), "cleo-2");
 }
+
+/// Whoever can make somebody a member is told what an account is called, and nobody else whether it is there.
+#[tokio::test]
+async fn the_present_name_of_an_account_is_told_to_who_names_accounts() {
+    let administrators = |settings: &mut Settings| {
+        settings.organization_creation = OrganizationCreation::Administrators;
+    };
+    let server = TestServer::start_with(TempDir::new().unwrap(), administrators).await;
+    let (ann, bob) = (server.user("ann").await, server.user("bob").await);
+    let body = json!({ "name": "acme", "owner": "ann" });
+    let path = "/api/v1/orgs";
+    server.post(path, &server.admin, body).await.expect(201);
+    server.flake("acme/app", "private", &ann).await;
+    // Bob administers a flake, and no organisation.
+    server.member("acme", "bob", "member", &ann).await;
+    server.offer("acme/app", "bob", "admin", &ann).await;
+    server
+        .post(
+            "/api/v1/orgs/acme/service-accounts",
+            &ann,
+            json!({ "name": "fleet" }),
+        )
+        .await
+        .expect(201);
+    let scene = Scene { server, ann, bob };
+    let (server, ann) = (&scene.server, &scene.ann);
+    scene.rename("users/bob", "rob", &server.admin, 200).await;
+    let account = "orgs/acme/service-accounts/fleet";
+    scene.rename(account, "machines", ann, 200).await;
+    let narrowed = server.narrow(ann, &ALL, &["acme/app"]).await;
+    let reading = server.narrow(ann, &["pull", "push", "mint"], &["*"]).await;
+    let (mine, admin) = (ann.as_str(), server.admin.as_str());
+    for (asked, token, answer) in [
+        ("Bob", mine, Ok(("rob", false))),
+        ("rob", admin, Ok(("rob", false))),
+        ("fleet", mine, Ok(("machines", true))),
+        ("machines", admin, Ok(("machines", true))),
+        ("nobody", mine, Err(404)),
+        ("a%20b", mine, Err(404)),
+        // Whether there is such an account or not.
+        ("ann", scene.bob.as_str(), Err(403)),
+        ("nobody", scene.bob.as_str(), Err(403)),
+        ("bob", narrowed.as_str(), Err(403)),
+        ("bob", reading.as_str(), Err(403)),
+        ("bob", "", Err(401)),
+    ] {
+        let path = format!("/api/v1/accounts/{asked}");
+        let found = server.get(&path, token).await;
+        match answer {
+            Err(status) => assert_eq!(found.status, status, "{asked}"),
+            Ok((name, of_organization)) => {
+                let found: fh_api::AccountInfo = found.expect(200).json();
+                assert_eq!(found.name.as_str(), name, "{asked}");
+                assert_eq!(found.of_organization, of_organization, "{asked}");
+            }
+        }
+    }
+}

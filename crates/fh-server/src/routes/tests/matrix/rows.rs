@@ -92,6 +92,11 @@ pub(super) fn rows() -> Vec<Row> {
                 201,
             )
         },
+        // Anyone may create organisations here, and so name accounts.
+        Row {
+            wrong_flake: 403,
+            ..own(Method::GET, "/api/v1/accounts/dan", None, 200)
+        },
         for_administrator(Method::GET, "/api/v1/users", None),
         Row {
             right: 201,

@@ -1,0 +1,69 @@
+//! What an account is called now, for those who name accounts in what they manage: as a member, in a team, in a grant.
+//!
+//! Whoever may make somebody a member is told by that request whether there is such an account, and by its answer what
+//! it is called. This tells them beforehand, and changes nothing. Nobody is told more of an account than that request
+//! tells, and nobody who could not make it.
+
+use axum::Json;
+use axum::extract::State;
+use fh_api::{AccountInfo, Name, Permission};
+
+use super::path::UserPath;
+use super::table::{Route, get};
+use crate::access::Caller;
+use crate::config::OrganizationCreation;
+use crate::database::accounts;
+use crate::error::ApiError;
+use crate::state::AppState;
+
+/// Names of accounts.
+pub(super) fn routes() -> Vec<Route> {
+    vec![
+        get(
+            "/accounts/{user}",
+            "The present name of an account, for administrators of an organisation and for who may create one",
+            show,
+        )
+        .answers::<AccountInfo>(200),
+    ]
+}
+
+/// `GET /api/v1/accounts/{user}`.
+pub(crate) async fn show(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: UserPath,
+) -> Result<Json<AccountInfo>, ApiError> {
+    names_accounts(&caller, state.settings().organization_creation)?;
+    let name: Name = path.user.parse().map_err(|_| ApiError::NotFound)?;
+    let found = state
+        .database()
+        .read(move |connection| accounts::find_named(connection, &name))
+        .await?
+        .ok_or(ApiError::NotFound)?;
+    Ok(Json(AccountInfo {
+        of_organization: found.organization_id.is_some(),
+        name: found.name,
+        kind: found.kind,
+    }))
+}
+
+/// That the caller may name accounts somewhere.
+///
+/// # Errors
+/// 401 for the anonymous, 403 for all others. Whether there is such an account was not looked at.
+fn names_accounts(caller: &Caller, creation: OrganizationCreation) -> Result<(), ApiError> {
+    if caller.server_administrator().is_ok() || !caller.administered_organizations()?.is_empty() {
+        return Ok(());
+    }
+    if creation == OrganizationCreation::Anyone
+        && caller.require_everything(Permission::Admin).is_ok()
+    {
+        return Ok(());
+    }
+    Err(ApiError::Forbidden(
+        "only administrators of an organisation, with a token that reaches all of it, and those who may create \
+         organisations can look up accounts"
+            .to_owned(),
+    ))
+}

@@ -1,0 +1,167 @@
+//! Asking the server about what the file names: what its organisations have, and what names lead to.
+//!
+//! Nothing is asked that the token may not see; what it may not see is not there.
+
+use std::collections::BTreeMap;
+
+use fh_api::{AccountInfo, ErrorCode, Name, Permission, Whoami};
+use fh_client::{Client, Error as ClientError, Result as ClientResult};
+
+use super::file::File;
+use super::names::{Answers, Questions, Resolved, folded, organizations};
+use super::plan::Caller;
+use super::state::{Present, PresentFlake};
+use crate::context::Context;
+use crate::error::CommandError;
+
+/// What the server says about a file.
+pub(super) struct Found {
+    /// The file under present names.
+    pub(super) resolved: Resolved,
+    /// What its organisations have.
+    pub(super) present: BTreeMap<Name, Present>,
+    pub(super) caller: Caller,
+    /// Public keys that the server signs with, where the file names keys.
+    pub(super) server_keys: Vec<String>,
+}
+
+/// Asks all that a plan needs to know.
+///
+/// # Errors
+/// Of the requests.
+pub(super) fn look_up(
+    file: File,
+    client: &Client,
+    context: &Context,
+) -> Result<Found, CommandError> {
+    let names_keys = file.org.values().any(|org| org.trusted_keys.is_some());
+    let (caller, server_keys) = context.ask("cannot look up who you are", async {
+        let caller = caller(client.whoami().await?);
+        let keys = match names_keys {
+            true => client.discovery().await?.public_keys,
+            false => Vec::new(),
+        };
+        Ok((caller, keys.into_iter().map(|key| key.public_key).collect()))
+    })?;
+    let mut found = BTreeMap::new();
+    for (said, wanted) in &file.org {
+        let org = &said.value;
+        let present = context.ask(cannot_look_up(org), async {
+            Present::ask(client, org, Some(wanted)).await
+        });
+        found.insert(said.clone(), present.map_err(|error| trouble(error, org))?);
+    }
+    let (resolved, mut present) = organizations(file, found);
+    let questions = Questions::of(&resolved.file, &present);
+    let answers = context.ask("cannot look up what the file names", async {
+        answers(client, &questions, &caller).await
+    })?;
+    let resolved = resolved.resolve(&present, &answers);
+    for (org, wanted) in &resolved.file.org {
+        if let Some(there) = present.get_mut(&org.value) {
+            let asked = context.ask(cannot_look_up(org), async {
+                there.ask_grants(client, Some(wanted)).await
+            });
+            asked.map_err(|error| trouble(error, org))?;
+        }
+    }
+    Ok(Found {
+        resolved,
+        present,
+        caller,
+        server_keys,
+    })
+}
+
+/// Asks for all that an organisation has.
+///
+/// # Errors
+/// Of the requests.
+pub(super) fn everything_of(
+    org: &Name,
+    client: &Client,
+    context: &Context,
+) -> Result<Present, CommandError> {
+    let present = context.ask(cannot_look_up(org), async {
+        let mut present = Present::ask(client, org, None).await?;
+        present.ask_grants(client, None).await?;
+        Ok(present)
+    });
+    present.map_err(|error| trouble(error, org))
+}
+
+fn cannot_look_up(org: &Name) -> String {
+    format!("cannot look up what {org} has")
+}
+
+fn trouble(error: CommandError, org: &Name) -> CommandError {
+    let hint = format!(
+        "You need to be an owner or an admin of {org}, with a token that reaches all of it: `fh org show {org}`"
+    );
+    super::super::org::not_found(error).hint_for(ErrorCode::Forbidden, hint)
+}
+
+fn caller(whoami: Whoami) -> Caller {
+    let reaches_all = whoami.flakes.contains(&fh_api::FlakePattern::All);
+    let manages = whoami.permissions.contains(&Permission::Admin);
+    Caller {
+        administers_server: whoami.server_admin && reaches_all && manages,
+        name: whoami.user,
+        permissions: whoami.permissions,
+    }
+}
+
+async fn answers(client: &Client, questions: &Questions, caller: &Caller) -> ClientResult<Answers> {
+    let mut answers = Answers::default();
+    // One request in place of many.
+    if caller.administers_server && !questions.accounts.is_empty() {
+        for user in client.users().await?.users {
+            let account = AccountInfo {
+                of_organization: user.organization.is_some(),
+                kind: user.kind,
+                name: user.name,
+            };
+            answers
+                .accounts
+                .insert(account.name.folded(), Some(account));
+        }
+    }
+    for name in &questions.accounts {
+        if !answers.accounts.contains_key(&name.folded()) {
+            let found = if_there(client.account(name).await)?;
+            answers.accounts.insert(name.folded(), found);
+        }
+    }
+    for flake in &questions.flakes {
+        let found = if_there(client.flake(flake).await)?;
+        let found = found.map(PresentFlake::from);
+        answers.flakes.insert(folded(flake), found);
+    }
+    for org in &questions.organizations {
+        let found = organization(client, org).await?;
+        answers.organizations.insert(org.folded(), found);
+    }
+    Ok(answers)
+}
+
+/// The present name of an organisation that the caller may look at, or that has public flakes.
+async fn organization(client: &Client, org: &Name) -> ClientResult<Option<Name>> {
+    match client.organization(org).await {
+        Ok(found) => return Ok(Some(found.name)),
+        Err(error) if error.code() == Some(ErrorCode::Forbidden) => {}
+        Err(error) if error.status() == Some(404) => {}
+        Err(error) => return Err(error),
+    }
+    let flakes = client.flakes_of(Some(org), None).await?.flakes;
+    let mut open = flakes.into_iter();
+    let open = open.find(|flake| flake.visibility == fh_api::Visibility::Public);
+    Ok(open.map(|flake| flake.flake.org))
+}
+
+fn if_there<T>(found: Result<T, ClientError>) -> ClientResult<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.status() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,123 @@
+//! What the caller may not do, as far as that is known before the server is asked to do it.
+//!
+//! The server decides again, by rules of its own (`access/organizations.rs`, and the routes of each noun): this tells
+//! a person before the first step what would end the run in the middle.
+
+use fh_api::{FlakePattern, OrganizationRole, Permission, Role, SetTrustPolicy, Subject};
+
+use super::super::super::is_same_name;
+use super::super::problem::Problem;
+use super::super::reader::Named as _;
+use super::super::state::Present;
+use super::{Caller, Plan, Request, Step};
+
+/// The steps of one organisation that the caller may not do.
+pub(super) fn lacking(plan: &Plan, present: &Present, caller: &Caller) -> Vec<Problem> {
+    let is_owner = present.role == Some(OrganizationRole::Owner);
+    let steps = plan.steps.iter().chain(&plan.checks);
+    let mut problems = Vec::new();
+    for step in steps {
+        if !is_owner && needs_owner(step, present) {
+            let org = &present.name;
+            let you = present
+                .role
+                .map_or("not a member", OrganizationRole::as_str);
+            let reason = format!("only owners of {org} can do this (`{step}`), and you are {you}");
+            problems.push(step.spot.problem(reason));
+        }
+        if let Request::SetPolicy(_, _, policy) = &step.request {
+            let lacked = lacked(policy, caller);
+            if !lacked.is_empty() {
+                let reason = format!(
+                    "a trust policy cannot grant what your token lacks, and it lacks {}",
+                    lacked.join(" and ")
+                );
+                problems.push(step.spot.problem(reason));
+            }
+        }
+    }
+    problems
+}
+
+/// Whether only an owner may do it.
+fn needs_owner(step: &Step, present: &Present) -> bool {
+    let was = |user| {
+        let mut members = present.members.iter();
+        let member = members.find(|member| is_same_name(&member.user, user));
+        member.map(|member| member.role)
+    };
+    match &step.request {
+        Request::UpdateOrganization(..) | Request::SetFollows(_) => true,
+        Request::SetMember(_, user, role) => {
+            was(user).max(Some(*role)) >= Some(OrganizationRole::Admin)
+                || administers(present, &Subject::Members)
+        }
+        Request::RemoveMember(_, user) => {
+            was(user) >= Some(OrganizationRole::Admin)
+                || administers(present, &Subject::User(user.clone()))
+        }
+        Request::AddToTeam(_, team, _)
+        | Request::RemoveFromTeam(_, team, _)
+        | Request::DeleteTeam(_, team) => administers(present, &Subject::Team(team.clone())),
+        Request::SetGrant(FlakePattern::Organization(_), subject, role) => {
+            *role == Role::Admin || administers(present, subject)
+        }
+        Request::RemoveGrant(FlakePattern::Organization(_), subject) => {
+            administers(present, subject)
+        }
+        Request::SetPolicy(_, name, wanted) => {
+            let mut policies = present.policies.iter();
+            let before = policies.find(|policy| is_same_name(&policy.name, name));
+            let is_whole = |flakes: &[FlakePattern]| {
+                flakes
+                    .iter()
+                    .any(|it| !matches!(it, FlakePattern::Flake(_)))
+            };
+            wanted.builder
+                || (wanted.role == Role::Admin && is_whole(&wanted.flakes))
+                || before.is_some_and(|before| {
+                    before.builder || (before.role == Role::Admin && is_whole(&before.flakes))
+                })
+        }
+        Request::RemovePolicy(_, name) => {
+            let mut policies = present.policies.iter();
+            let before = policies.find(|policy| is_same_name(&policy.name, name));
+            before.is_some_and(|before| {
+                let mut flakes = before.flakes.iter();
+                before.role == Role::Admin && flakes.any(|it| !matches!(it, FlakePattern::Flake(_)))
+            })
+        }
+        Request::CreateUser(_)
+        | Request::CreateOrganization(_)
+        | Request::CreateServiceAccount(..)
+        | Request::CreateTeam(..)
+        | Request::CreateFlake(_)
+        | Request::UpdateFlake(..)
+        | Request::DeleteFlake(_)
+        | Request::SetGrant(..)
+        | Request::RemoveGrant(..)
+        | Request::RemoveServiceAccount(..) => false,
+    }
+}
+
+/// Whether a subject was granted `admin` on the whole organisation, which makes it an administrator.
+fn administers(present: &Present, subject: &Subject) -> bool {
+    let mut grants = present.grants.iter();
+    grants.any(|grant| grant.role == Role::Admin && grant.subject.folded() == subject.folded())
+}
+
+/// The permissions that a policy gives and the caller's token lacks.
+fn lacked(policy: &SetTrustPolicy, caller: &Caller) -> Vec<String> {
+    let given = [
+        (Permission::Pull, true),
+        (Permission::Push, policy.role >= Role::Write),
+        (Permission::Mint, policy.mint),
+        (Permission::Admin, policy.role >= Role::Admin),
+    ];
+    let given = given.into_iter().filter(|(_, is_given)| *is_given);
+    given
+        .map(|(permission, _)| permission)
+        .filter(|permission| !caller.permissions.contains(permission))
+        .map(|permission| format!("\"{permission}\""))
+        .collect()
+}

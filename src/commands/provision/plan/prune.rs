@@ -1,0 +1,76 @@
+//! What the sections of the file do not list, and the organisation has: removed with `--prune`, last of all.
+
+use super::super::super::is_same_name;
+use super::super::state::find;
+use super::organization::Planner;
+use super::{Request, Stage, contains};
+
+impl Planner<'_> {
+    /// As far as nothing else has removed it.
+    pub(super) fn rest(&mut self) {
+        let (org, wanted, present) = (&self.org.value, self.wanted, self.present);
+        if let Some(wanted) = &wanted.trust {
+            for there in &present.policies {
+                if find(wanted, &there.name).is_none() {
+                    let request = Request::RemovePolicy(org.clone(), there.name.clone());
+                    let name = self.named(&there.name);
+                    self.remove(Stage::Rest, request, ("trust-policy", name), "trust", None);
+                }
+            }
+        }
+        if let Some(wanted) = &wanted.teams {
+            for there in &present.teams {
+                if find(wanted, &there.name).is_none() {
+                    let request = Request::DeleteTeam(org.clone(), there.name.clone());
+                    let name = self.named(&there.name);
+                    self.remove(Stage::Rest, request, ("team", name), "teams", None);
+                }
+            }
+        }
+        if let Some(wanted) = &wanted.flakes {
+            for there in &present.flakes {
+                if find(wanted, &there.name.project).is_none() {
+                    let what = format!("{}, {} store paths", there.visibility, there.paths);
+                    let name = there.name.to_string();
+                    let request = Request::DeleteFlake(there.name.clone());
+                    self.remove(Stage::Rest, request, ("flake", name), "flakes", Some(what));
+                }
+            }
+        }
+        if wanted.service_accounts.is_some() {
+            self.other_service_accounts();
+        }
+    }
+
+    fn other_service_accounts(&mut self) {
+        let (wanted, present) = (self.wanted, self.present);
+        let listed = wanted.service_accounts.iter().flatten();
+        let listed: Vec<_> = listed.map(|said| said.value.clone()).collect();
+        for there in &present.service_accounts {
+            if contains(&listed, there) {
+                continue;
+            }
+            if is_same_name(there, &self.facts.caller.name) {
+                let note = format!(
+                    "You are {there}, a service account of {}: it stays, although the file does not name it.",
+                    self.org
+                );
+                self.plan.notes.push(note);
+                continue;
+            }
+            if let Some(spot) = self.names_elsewhere(there) {
+                let reason = format!(
+                    "{there} is a service account that --prune would remove: name it in service-accounts, too"
+                );
+                let problem = spot.problem(reason);
+                self.problems.push(problem);
+                continue;
+            }
+            let request = Request::RemoveServiceAccount(self.org.value.clone(), there.clone());
+            let name = self.named(there);
+            let what = Some("with its tokens".to_owned());
+            let what_is_it = ("service-account", name);
+            self.remove(Stage::Rest, request, what_is_it, "service-accounts", what);
+        }
+    }
+}
