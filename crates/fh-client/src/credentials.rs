@@ -162,16 +162,17 @@ impl CredentialStore {
         Ok(entry)
     }
 
-    /// Makes a known server the one meant where none is named. A server that is it already is no
+    /// Makes a known server, or FlakeHub, the one meant where none is named. A server that is it already is no
     /// reason to write.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownServer`], [`Error::File`], [`Error::InvalidConfig`].
     pub fn set_default(&self, server: &ServerUrl) -> Result<()> {
-        let known = |servers: &ServerList| match servers.entry(server) {
-            Some(entry) => Ok(entry.clone()),
-            None => Err(unknown(server)),
+        let known = |servers: &ServerList| {
+            let built_in = || ServerEntry::flakehub().filter(|entry| entry.url == *server);
+            let entry = servers.entry(server).cloned().or_else(built_in);
+            entry.ok_or_else(|| unknown(server))
         };
         // Nothing is made where there is nothing to change.
         if known(&self.load()?)?.is_default {

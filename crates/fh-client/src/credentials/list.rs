@@ -165,6 +165,14 @@ impl ServerEntry {
         }
     }
 
+    /// FlakeHub, which is known before anybody has logged in to it.
+    #[must_use]
+    pub fn flakehub() -> Option<Self> {
+        let url = FLAKEHUB_API.parse::<ServerUrl>().ok()?;
+        let name = FLAKEHUB_NAME.to_owned();
+        Some(Self::new(name, url, ServerKind::FlakeHub))
+    }
+
     /// Whether a request to this address is one to this server, or to its cache.
     fn is_at(&self, address: &ServerUrl) -> bool {
         std::iter::once(&self.url)
@@ -301,12 +309,11 @@ impl ServerList {
     /// Lists FlakeHub, whose token is there, where the file does not. It is the one that is meant
     /// where there is no other.
     pub(super) fn know_flakehub(&mut self) {
-        let Ok(url) = FLAKEHUB_API.parse::<ServerUrl>() else {
+        let Some(mut entry) = ServerEntry::flakehub() else {
             return;
         };
-        let known = |entry: &ServerEntry| entry.url == url || entry.name == FLAKEHUB_NAME;
+        let known = |known: &ServerEntry| known.url == entry.url || known.name == entry.name;
         if !self.entries.iter().any(known) {
-            let mut entry = ServerEntry::new(FLAKEHUB_NAME.to_owned(), url, ServerKind::FlakeHub);
             entry.is_default = self.entries.is_empty();
             self.entries.push(entry);
         }
