@@ -143,12 +143,12 @@ fn shown(
 
 #[test]
 fn the_examples_of_the_help_do_what_they_say() {
-    play(&reader::manual(), 190);
+    play(&reader::manual(), 200);
 }
 
 #[test]
 fn the_examples_of_the_documents_do_what_they_say() {
-    play(&reader::documents(), 80);
+    play(&reader::documents(), 95);
 }
 
 #[test]
