@@ -71,12 +71,15 @@ pub(crate) fn run(command: &ServerCommand, context: &Context) -> Result<(), Comm
 }
 
 fn find(name: &str, context: &Context) -> Result<ServerEntry, CommandError> {
-    context.credentials()?.find(name)?.ok_or_else(|| {
-        let error = CommandError::failed(format!("no server called {name:?} is known"));
-        context
-            .with_server_meant(error, name)
-            .hint("`fh server list` shows the known servers, `fh login --server URL` adds one.")
-    })
+    let found = context.credentials()?.find(name)?;
+    found.ok_or_else(|| unknown(name, context))
+}
+
+fn unknown(name: &str, context: &Context) -> CommandError {
+    let error = CommandError::failed(format!("no server called {name:?} is known"));
+    context
+        .with_server_meant(error, name)
+        .hint("`fh server list` shows the known servers, `fh login --server URL` adds one.")
 }
 
 fn list(context: &Context) -> Result<(), CommandError> {
@@ -116,7 +119,13 @@ fn columns() -> Vec<Column<Line>> {
 }
 
 fn choose(name: &str, context: &Context) -> Result<(), CommandError> {
-    let mut entry = find(name, context)?;
+    let mut entry = match context.credentials()?.find(name)? {
+        Some(entry) => entry,
+        // It needs no login to be known.
+        None => ServerEntry::flakehub()
+            .filter(|entry| entry.name == name)
+            .ok_or_else(|| unknown(name, context))?,
+    };
     // A login writes the same file.
     let _held = setup::hold(context)?;
     context.credentials()?.set_default(&entry.url)?;

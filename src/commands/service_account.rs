@@ -165,7 +165,9 @@ fn rename(arguments: &RenameArguments, context: &Context) -> Result<(), CommandE
         format_args!("cannot rename the service account {account}"),
         async { Found::of(client.service_account(org, account).await) },
     )?;
-    let present = found.name(org, |found| found.organization.clone().unwrap_or_else(|| org.clone()));
+    let present = found.name(org, |found| {
+        found.organization.clone().unwrap_or_else(|| org.clone())
+    });
     let full = format!("{org}/{account}");
     let what = (
         "service account",

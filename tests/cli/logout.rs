@@ -130,6 +130,29 @@ fn servers_that_share_a_host_and_files_go_one_after_the_other() {
 }
 
 #[test]
+fn flakehub_is_chosen_without_a_login() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    // Also where no other server is known.
+    for world in [World::new(), world] {
+        let list = || world.fh(&["server", "list", "--json"]).success().json();
+        let known = list();
+        world.fh(&["server", "use", "flakehub"]).success();
+        let chosen = list().as_array().unwrap().clone();
+        assert_eq!(chosen.len(), known.as_array().unwrap().len() + 1);
+        let default: Vec<_> = chosen.iter().filter(|one| one["default"] == true).collect();
+        assert_eq!(default.len(), 1, "{chosen:?}");
+        assert_eq!(default[0]["url"], "https://api.flakehub.com");
+        if let Some(former) = known.as_array().unwrap().first() {
+            let name = former["name"].as_str().unwrap();
+            world.fh(&["server", "use", name]).success();
+        }
+        world.fh(&["server", "remove", "flakehub"]).success();
+        assert_eq!(list(), known);
+    }
+}
+
+#[test]
 fn all_logins_go_at_once() {
     let servers: Vec<TestServer> = (0..3).map(|_| TestServer::start().unwrap()).collect();
     let world = World::new();

@@ -23,9 +23,9 @@ use std::path::PathBuf;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
+pub(crate) use entry::FLAKEHUB_API;
 pub use entry::{Reading, ServerEntry, ServerKind, TokenStore};
 pub use files::StoreLock;
-pub(crate) use list::FLAKEHUB_API;
 pub use list::ServerList;
 
 use crate::client::checked_token;
@@ -78,7 +78,7 @@ impl CredentialStore {
     #[must_use]
     pub fn token_file(&self, name: &str, kind: ServerKind) -> PathBuf {
         // Another FlakeHub than the public one is no business of the existing fh.
-        if kind == ServerKind::FlakeHub && name == list::FLAKEHUB_NAME {
+        if kind == ServerKind::FlakeHub && name == entry::FLAKEHUB_NAME {
             return self.flakehub_token.clone();
         }
         self.directory.join(TOKENS_DIRECTORY).join(name)
@@ -164,16 +164,17 @@ impl CredentialStore {
         Ok(entry)
     }
 
-    /// Makes a known server the one meant where none is named. A server that is it already is no
+    /// Makes a known server, or FlakeHub, the one meant where none is named. A server that is it already is no
     /// reason to write.
     ///
     /// # Errors
     ///
     /// [`Error::UnknownServer`], [`Error::File`], [`Error::InvalidConfig`].
     pub fn set_default(&self, server: &ServerUrl) -> Result<()> {
-        let known = |servers: &ServerList| match servers.entry(server) {
-            Some(entry) => Ok(entry.clone()),
-            None => Err(unknown(server)),
+        let known = |servers: &ServerList| {
+            let built_in = || ServerEntry::flakehub().filter(|entry| entry.url == *server);
+            let entry = servers.entry(server).cloned().or_else(built_in);
+            entry.ok_or_else(|| unknown(server))
         };
         // Nothing is made where there is nothing to change.
         if known(&self.load()?)?.is_default {

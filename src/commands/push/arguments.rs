@@ -36,7 +36,7 @@ Examples:
   fh push acme/app                              # push ./result
   fh push acme/app .#app nixpkgs#ripgrep        # build and push
   fh push acme/app /nix/store/…-app-1.0         # push what is built
-  nix build --print-out-paths | fh push acme/app --stdin
+  nix-build -A app | fh push acme/app --stdin
   fh push acme/app --dry-run                    # what would be sent
   fh push acme/app --skip-signed-by none        # also send what cache.nixos.org has
   fh push team --server https://attic.example.org     # to the cache `team` of an attic server

@@ -7,6 +7,12 @@ use fh_api::Name;
 
 use crate::server_url::ServerUrl;
 
+/// The name of FlakeHub itself.
+pub(super) const FLAKEHUB_NAME: &str = "flakehub";
+
+/// The address by which FlakeHub is known.
+pub(crate) const FLAKEHUB_API: &str = "https://api.flakehub.com";
+
 /// What a server speaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum ServerKind {
@@ -138,6 +144,14 @@ impl ServerEntry {
             ca_file: None,
             is_default: false,
         }
+    }
+
+    /// FlakeHub, which is known before anybody has logged in to it.
+    #[must_use]
+    pub fn flakehub() -> Option<Self> {
+        let url = FLAKEHUB_API.parse::<ServerUrl>().ok()?;
+        let name = FLAKEHUB_NAME.to_owned();
+        Some(Self::new(name, url, ServerKind::FlakeHub))
     }
 
     /// Whether a request to this address is one to this server, or to its cache.

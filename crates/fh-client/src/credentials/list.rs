@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use toml_edit::{Array, DocumentMut, Item, Table, TableLike, TomlError, Value, value};
 
-use super::entry::{Reading, ServerEntry, ServerKind, TokenStore};
+use super::entry::{FLAKEHUB_API, FLAKEHUB_NAME, Reading, ServerEntry, ServerKind, TokenStore};
 use crate::error::{Error, Result};
 use crate::server_url::ServerUrl;
 use crate::text::safe_line;
@@ -22,9 +22,6 @@ const SUBSTITUTERS_KEY: &str = "substituters";
 const ORGANIZATIONS_KEY: &str = "organizations";
 const ROOT_KEY: &str = "root";
 const CA_FILE_KEY: &str = "ca-file";
-
-/// The name of FlakeHub itself.
-pub(super) const FLAKEHUB_NAME: &str = "flakehub";
 
 /// What a new `config.toml` begins with.
 const PREAMBLE: &str = "\
@@ -159,12 +156,11 @@ impl ServerList {
     /// Lists FlakeHub, whose token is there, where the file does not. It is the one that is meant
     /// where there is no other.
     pub(super) fn know_flakehub(&mut self) {
-        let Ok(url) = FLAKEHUB_API.parse::<ServerUrl>() else {
+        let Some(mut entry) = ServerEntry::flakehub() else {
             return;
         };
-        let known = |entry: &ServerEntry| entry.url == url || entry.name == FLAKEHUB_NAME;
+        let known = |known: &ServerEntry| known.url == entry.url || known.name == entry.name;
         if !self.entries.iter().any(known) {
-            let mut entry = ServerEntry::new(FLAKEHUB_NAME.to_owned(), url, ServerKind::FlakeHub);
             entry.is_default = self.entries.is_empty();
             self.entries.push(entry);
         }
@@ -261,9 +257,6 @@ fn syntax(error: &TomlError, text: &str) -> String {
         None => message,
     }
 }
-
-/// The address by which FlakeHub is known.
-pub(crate) const FLAKEHUB_API: &str = "https://api.flakehub.com";
 
 fn text_of<'a>(table: &'a dyn TableLike, key: &str) -> Result<Option<&'a str>, String> {
     match table.get(key) {
