@@ -31,7 +31,7 @@ pub(crate) fn where_to_look(url: &str) -> String {
             format!("`fh service-account list {org}` shows those of {org}.")
         }
         ["orgs", ..] => ORGANIZATIONS.to_owned(),
-        ["users", ..] => ACCOUNTS.to_owned(),
+        ["users" | "accounts", ..] => ACCOUNTS.to_owned(),
         ["tokens", ..] => "`fh token list` shows your tokens.".to_owned(),
         ["invitations", ..] => "`fh invitation list` shows the invitations.".to_owned(),
         ["reserved-names", "organization", ..] => {

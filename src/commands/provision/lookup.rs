@@ -98,7 +98,7 @@ fn trouble(error: CommandError, org: &Name) -> CommandError {
     let hint = format!(
         "You need to be an owner or an admin of {org}, with a token that reaches all of it: `fh org show {org}`"
     );
-    super::super::org::not_found(error).hint_for(ErrorCode::Forbidden, hint)
+    error.hint_for(ErrorCode::Forbidden, hint)
 }
 
 fn caller(whoami: Whoami) -> Caller {
