@@ -3,6 +3,7 @@
 //! Nothing is asked that the token may not see; what it may not see is not there.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 use fh_api::{AccountInfo, ErrorCode, Name, Permission, Whoami};
 use fh_client::{Client, Error as ClientError, Result as ClientResult};
@@ -127,9 +128,8 @@ async fn answers(client: &Client, questions: &Questions, caller: &Caller) -> Cli
         }
     }
     for name in &questions.accounts {
-        if !answers.accounts.contains_key(&name.folded()) {
-            let found = if_there(client.account(name).await)?;
-            answers.accounts.insert(name.folded(), found);
+        if let Entry::Vacant(unknown) = answers.accounts.entry(name.folded()) {
+            unknown.insert(if_there(client.account(name).await)?);
         }
     }
     for flake in &questions.flakes {

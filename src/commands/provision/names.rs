@@ -136,7 +136,7 @@ impl Resolved {
         };
         let file = self.file.clone();
         let known = Accounts::of(&file, present, answers);
-        self.file.users = naming.each(self.file.users, "account", |naming, said| {
+        self.file.users = naming.each(&self.file.users, "account", |naming, said| {
             naming.account(said, answers)
         });
         for (org, wanted) in &mut self.file.org {
@@ -156,12 +156,12 @@ impl Resolved {
             }
             for policy in wanted.trust.iter_mut().flat_map(BTreeMap::values_mut) {
                 let flakes = std::mem::take(&mut policy.flakes);
-                policy.flakes = naming.each(flakes, "flake", |naming, said| {
+                policy.flakes = naming.each(&flakes, "flake", |naming, said| {
                     naming.pattern(said, &file, answers)
                 });
             }
             if let Some(follows) = wanted.follows.take() {
-                wanted.follows = Some(naming.each(follows, "flake", |naming, said| {
+                wanted.follows = Some(naming.each(&follows, "flake", |naming, said| {
                     naming.pattern(said, &file, answers)
                 }));
             }
@@ -283,7 +283,7 @@ impl Naming {
     /// A list under present names.
     fn each<T>(
         &mut self,
-        list: Vec<Said<T>>,
+        list: &[Said<T>],
         noun: &str,
         name: impl Fn(&mut Self, &Said<T>) -> Said<T>,
     ) -> Vec<Said<T>>
@@ -292,7 +292,7 @@ impl Naming {
     {
         self.seen.clear();
         let mut named = Vec::with_capacity(list.len());
-        for said in &list {
+        for said in list {
             let said = name(self, said);
             if self.is_first(&said, noun) {
                 named.push(said);
@@ -355,7 +355,7 @@ impl Naming {
         answers: &Answers,
     ) {
         if let Some(accounts) = wanted.service_accounts.take() {
-            wanted.service_accounts = Some(self.each(accounts, "account", |naming, said| {
+            wanted.service_accounts = Some(self.each(&accounts, "account", |naming, said| {
                 naming.account(said, answers)
             }));
         }
@@ -393,7 +393,7 @@ impl Naming {
         }
         for users in wanted.teams.iter_mut().flat_map(BTreeMap::values_mut) {
             let list = std::mem::take(users);
-            *users = self.each(list, "account", |naming, said| {
+            *users = self.each(&list, "account", |naming, said| {
                 naming.somebody(said, known, answers)
             });
         }
