@@ -369,6 +369,8 @@ impl<'a> Stage<'a> {
         let mut command = Command::new("/bin/sh");
         self.adopt(&mut command, person);
         command
+            // Of the terminal, which it inherits.
+            .stdin(Stdio::inherit())
             .env("TERM", "xterm")
             .args(["-c", "/bin/sh -ec \"$1\"; echo $? > \"$2\"", "sh", typed])
             .arg(&status);

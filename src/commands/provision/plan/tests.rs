@@ -13,4 +13,4 @@ const KEYS: [&str; 2] = [
 ];
 
 /// The public key of the model of a server.
-const SERVER_KEY: &str = "new-1:1KNyrbC1oEDWV+BmbvGdhvZNnaE3mEeEfbHpVxJ5cDo=";
+const SERVER_KEY: &str = "new-1:PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw=";

@@ -212,7 +212,7 @@ fn what_the_server_would_refuse_is_told_before_anything_is_done() {
         (
             key.as_str(),
             false,
-            "f:2: org.acme.trusted-keys: new-1:1KNyrbC1oEDWV+BmbvGdhvZNnaE3mEeEfbHpVxJ5cDo= is a key of the server \
+            "f:2: org.acme.trusted-keys: new-1:PUAXw+hDiVqStwqnTRt+vJyYLM8uxJaMwM1V8Sr0Zgw= is a key of the server \
              itself, which signs for every organisation: its signature proves nothing",
         ),
         (
