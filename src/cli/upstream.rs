@@ -20,10 +20,10 @@ pub(crate) fn explained(error: &clap::Error) -> Option<String> {
         return None;
     };
     let usage = error.get(ContextKind::Usage)?.to_string();
-    let mut of = usage.split_whitespace().skip(1);
-    let command = match (of.next()?, of.next()?) {
-        ("fh", "list") if LISTS.contains(&word.as_str()) => format!("fh list {word}"),
-        ("fh", next) if next.starts_with(['[', '<']) && COMMANDS.contains(&word.as_str()) => {
+    // Behind the name of the program stands the command whose word it would be.
+    let command = match usage.split_whitespace().nth(2)? {
+        "list" if LISTS.contains(&word.as_str()) => format!("fh list {word}"),
+        of if of.starts_with(['[', '<']) && COMMANDS.contains(&word.as_str()) => {
             format!("fh {word}")
         }
         _ => return None,
