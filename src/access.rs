@@ -25,15 +25,24 @@ pub(crate) enum Obstacle {
         path: PathBuf,
         owner: u32,
         denied: Denied,
-        /// It is in a directory of this user.
+        /// The directory that has it, where links lead, is this user's.
         is_among_mine: bool,
     },
     /// A directory of a file system that nobody can write to.
     ReadOnly { path: PathBuf },
     /// A link to something that is not there.
-    DeadLink { path: PathBuf, target: PathBuf },
+    DeadLink {
+        path: PathBuf,
+        target: PathBuf,
+        /// The link itself is this user's.
+        is_mine: bool,
+    },
     /// A link that leads back to itself.
-    LinkLoop { path: PathBuf },
+    LinkLoop {
+        path: PathBuf,
+        /// The link itself is this user's.
+        is_mine: bool,
+    },
     /// Something else where a directory is needed.
     NotADirectory { path: PathBuf },
 }
@@ -57,11 +66,14 @@ pub(crate) fn is_denied(error: &io::Error) -> bool {
     )
 }
 
-/// A path as a word of a shell.
+/// A path as a word of a shell, which no command takes for an option.
 pub(crate) fn quoted(path: &Path) -> String {
-    let text = path.display().to_string();
+    let mut text = path.display().to_string();
+    if text.starts_with('-') {
+        text.insert_str(0, "./");
+    }
     let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+@%:,".contains(c);
-    if text.chars().all(is_plain) {
+    if !text.is_empty() && text.chars().all(is_plain) {
         text
     } else {
         format!("'{}'", text.replace('\'', "'\\''"))
@@ -129,15 +141,20 @@ impl Obstacle {
     /// What is wrong with a link that cannot be followed.
     fn of_link(path: &Path, error: &io::Error) -> Option<Self> {
         let target = std::fs::read_link(path).ok()?;
+        let me = rustix::process::geteuid().as_raw();
+        let is_mine = path.symlink_metadata().is_ok_and(|it| it.uid() == me);
+        let there = path.to_owned();
         if error.raw_os_error() == Some(Errno::LOOP.raw_os_error()) {
             return Some(Self::LinkLoop {
-                path: path.to_owned(),
+                path: there,
+                is_mine,
             });
         }
         let target = path.parent().unwrap_or(Path::new("")).join(target);
         Some(Self::DeadLink {
-            path: path.to_owned(),
+            path: there,
             target,
+            is_mine,
         })
     }
 
@@ -156,16 +173,11 @@ impl Obstacle {
                 denied,
             });
         }
-        let mut above = path.ancestors().skip(1);
-        let is_among_mine = above.any(|above| {
-            let metadata = std::fs::metadata(above);
-            metadata.is_ok_and(|metadata| is_mine(metadata.uid()))
-        });
         Some(Self::Foreign {
             path: path.to_owned(),
             owner,
             denied,
-            is_among_mine,
+            is_among_mine: is_in_directory_of(path, user.as_raw()),
         })
     }
 
@@ -180,13 +192,31 @@ impl Obstacle {
             Self::Mode { path, .. } => Some(format!("chmod u+rwx {}", quoted(path))),
             Self::Foreign {
                 path,
+                denied,
                 is_among_mine: true,
                 ..
-            } => Some(format!("sudo chown -R \"$(id -un)\" {}", quoted(path))),
-            Self::LinkLoop { path } | Self::DeadLink { path, .. } => {
-                Some(format!("rm {}", quoted(path)))
+            } => {
+                let with_all = match denied {
+                    Denied::Reading => "",
+                    Denied::Entering | Denied::Writing => "-R ",
+                };
+                let path = quoted(path);
+                Some(format!("sudo chown {with_all}\"$(id -un)\" {path}"))
             }
-            Self::Foreign { .. } | Self::ReadOnly { .. } | Self::NotADirectory { .. } => None,
+            Self::LinkLoop {
+                path,
+                is_mine: true,
+            }
+            | Self::DeadLink {
+                path,
+                is_mine: true,
+                ..
+            } => Some(format!("rm {}", quoted(path))),
+            Self::Foreign { .. }
+            | Self::DeadLink { .. }
+            | Self::LinkLoop { .. }
+            | Self::ReadOnly { .. }
+            | Self::NotADirectory { .. } => None,
         }
     }
 
@@ -208,14 +238,20 @@ impl Obstacle {
     /// Whether this user can take it out of the way without asking anybody what else it is for.
     pub(crate) fn is_mine(&self) -> bool {
         match self {
-            Self::Mode { .. }
-            | Self::DeadLink { .. }
-            | Self::LinkLoop { .. }
-            | Self::NotADirectory { .. } => true,
+            Self::Mode { .. } | Self::NotADirectory { .. } => true,
+            Self::DeadLink { is_mine, .. } | Self::LinkLoop { is_mine, .. } => *is_mine,
             Self::Foreign { is_among_mine, .. } => *is_among_mine,
             Self::ReadOnly { .. } => false,
         }
     }
+}
+
+/// Whether the directory that has a file, where links lead, belongs to a user. One further up does not count: what
+/// others have below it is theirs.
+fn is_in_directory_of(path: &Path, user: u32) -> bool {
+    let real = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let directory = real.parent().and_then(|it| std::fs::metadata(it).ok());
+    directory.is_some_and(|it| it.uid() == user)
 }
 
 impl fmt::Display for Denied {
@@ -263,7 +299,7 @@ impl fmt::Display for Obstacle {
                 path.display(),
                 target.display()
             ),
-            Self::LinkLoop { path } => {
+            Self::LinkLoop { path, .. } => {
                 write!(f, "{} is a link that leads back to itself", path.display())
             }
             Self::NotADirectory { path } => {
@@ -288,13 +324,21 @@ mod tests {
             mode,
             denied,
         };
-        let foreign = |owner, is_among_mine| Obstacle::Foreign {
+        let foreign = |owner, denied, is_among_mine| Obstacle::Foreign {
             path: path(),
             owner,
-            denied: Denied::Writing,
+            denied,
             is_among_mine,
         };
-        let target = PathBuf::from("/nowhere/x");
+        let looping = |path: &str, is_mine| Obstacle::LinkLoop {
+            path: path.into(),
+            is_mine,
+        };
+        let dead = |is_mine| Obstacle::DeadLink {
+            path: path(),
+            target: PathBuf::from("/nowhere/x"),
+            is_mine,
+        };
         for (obstacle, hint) in [
             (
                 mode(0, Denied::Reading),
@@ -309,17 +353,19 @@ mod tests {
                 "/h/n is yours, and its mode 500 does not let you write to it: `chmod u+rwx /h/n`",
             ),
             (
-                Obstacle::LinkLoop {
-                    path: PathBuf::from("/h/a b"),
-                },
+                looping("/h/a b", true),
                 "/h/a b is a link that leads back to itself: `rm '/h/a b'`",
             ),
             (
-                foreign(0, true),
+                foreign(0, Denied::Writing, true),
                 "/h/n belongs to root, and you may not write to it: `sudo chown -R \"$(id -un)\" /h/n`",
             ),
             (
-                foreign(7, false),
+                foreign(0, Denied::Reading, true),
+                "/h/n belongs to root, and you may not read it: `sudo chown \"$(id -un)\" /h/n`",
+            ),
+            (
+                foreign(7, Denied::Writing, false),
                 "/h/n belongs to another user (7), and you may not write to it.",
             ),
             (
@@ -327,15 +373,20 @@ mod tests {
                 "/h/n is on a file system that is mounted read-only.",
             ),
             (
-                Obstacle::LinkLoop { path: path() },
+                looping("/h/n", true),
                 "/h/n is a link that leads back to itself: `rm /h/n`",
             ),
             (
-                Obstacle::DeadLink {
-                    path: path(),
-                    target,
-                },
+                looping("/h/n", false),
+                "/h/n is a link that leads back to itself.",
+            ),
+            (
+                dead(true),
                 "/h/n is a link to /nowhere/x, which is not there. Make what it leads to, or remove the link: `rm /h/n`",
+            ),
+            (
+                dead(false),
+                "/h/n is a link to /nowhere/x, which is not there.",
             ),
             (
                 Obstacle::NotADirectory { path: path() },
@@ -343,6 +394,53 @@ mod tests {
             ),
         ] {
             assert_eq!(obstacle.hint(), hint);
+        }
+    }
+
+    #[test]
+    fn a_path_is_one_word_of_a_shell_and_no_option() {
+        for (path, word) in [
+            ("/h/n", "/h/n"),
+            ("/tmp/x;id.conf", "'/tmp/x;id.conf'"),
+            ("/a b/netrc; touch PWN", "'/a b/netrc; touch PWN'"),
+            ("it's $(id)", "'it'\\''s $(id)'"),
+            ("-rf", "./-rf"),
+            ("-a b", "'./-a b'"),
+            ("", "''"),
+        ] {
+            assert_eq!(quoted(Path::new(path)), word);
+        }
+    }
+
+    #[test]
+    fn what_others_have_is_among_mine_only_right_in_a_directory_of_mine() {
+        use std::os::unix::fs::{chown, symlink};
+
+        let directory = tempfile::tempdir().unwrap();
+        let path = |name: &str| directory.path().join(name);
+        let is_root = rustix::process::geteuid().is_root();
+        std::fs::create_dir(path("theirs")).unwrap();
+        for file in ["file", "theirs/file"] {
+            std::fs::write(path(file), "").unwrap();
+        }
+        symlink("/etc/passwd", path("link")).unwrap();
+        symlink(path("file"), path("theirs/link")).unwrap();
+        // Only root can make a directory somebody else's.
+        let (me, cases) = if is_root {
+            chown(directory.path(), Some(12_345), None).unwrap();
+            (12_345, 5)
+        } else {
+            (rustix::process::geteuid().as_raw(), 4)
+        };
+        let cases = &[
+            ("file", true),
+            ("link", false),
+            ("absent", true),
+            ("theirs/link", true),
+            ("theirs/file", false),
+        ][..cases];
+        for (name, expected) in cases {
+            assert_eq!(is_in_directory_of(&path(name), me), *expected, "{name}");
         }
     }
 

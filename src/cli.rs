@@ -3,6 +3,7 @@
 #[cfg(test)]
 mod examples;
 mod groups;
+mod upstream;
 mod vocabulary;
 
 use std::num::NonZeroUsize;
@@ -12,6 +13,7 @@ use clap::builder::styling::{AnsiColor, Styles};
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, CommandFactory, Parser};
 
+pub(crate) use self::upstream::explained;
 use crate::commands::Command;
 use crate::settings::ColorWhen;
 

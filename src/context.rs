@@ -100,15 +100,11 @@ impl Context {
         if let Some(entry) = self.known_server(given, address.as_ref().ok())? {
             return self.known(entry);
         }
-        let is_bare_word = given
-            .trim()
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
         let url = address.map_err(|error| {
             CommandError::from(error).context(format!("{origin} does not name a server"))
         })?;
         // A bare word would become an address; a server of that name was meant.
-        if is_bare_word && given.trim() != "localhost" {
+        if is_bare_word(given) {
             let error = CommandError::usage(format!(
                 "{origin} names {given:?}, and no server of that name is known"
             ));
@@ -117,6 +113,16 @@ impl Context {
                 .hint("`fh server list` shows the known servers; name a new one by its address."));
         }
         Ok(Selected::New(url))
+    }
+
+    /// The server that is named by its address, for who cannot read `config.toml`: nothing else is known of it.
+    pub(crate) fn addressed_server(&self) -> Option<Selected> {
+        if let Ok(Some(selected)) = self.selected() {
+            return Some(selected);
+        }
+        let given = &self.settings.server.as_ref()?.value;
+        let url = self.address(given).ok()?;
+        (!is_bare_word(given)).then_some(Selected::New(url))
     }
 
     /// The address that is given. Who names a file of certificates means TLS, also where nothing says so.
@@ -338,7 +344,9 @@ impl Context {
         let Ok(credentials) = self.credentials() else {
             return Ok(None);
         };
-        Ok(credentials.load()?.ca_file(server).map(PathBuf::from))
+        // A file that cannot be read names no certificates; who needs it finds out by itself.
+        let stored = credentials.load().ok();
+        Ok(stored.and_then(|stored| stored.ca_file(server).map(PathBuf::from)))
     }
 
     /// A client for the server that is meant, with its token where there is one.
@@ -516,6 +524,13 @@ impl Context {
     ) -> Result<T, CommandError> {
         interrupt::run(Threads::One, || hint, future)
     }
+}
+
+/// Whether it is a word that could become an address, and is meant as the name of a server.
+fn is_bare_word(given: &str) -> bool {
+    let given = given.trim();
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    given != "localhost" && given.bytes().all(is_part)
 }
 
 fn without_scheme(address: &str) -> &str {

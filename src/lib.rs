@@ -130,7 +130,14 @@ fn run(
         ColorWhen::Always => ColorChoice::Always,
         ColorWhen::Never => ColorChoice::Never,
     });
-    let matches = command.try_get_matches_from(arguments)?;
+    let matches = command
+        .try_get_matches_from(arguments)
+        .map_err(|error| match cli::explained(&error) {
+            Some(sentence) => {
+                CommandError::usage(sentence).hint("`fh help` shows the commands that there are.")
+            }
+            None => error.into(),
+        })?;
     let cli = Cli::from_arg_matches(&matches)?;
     let settings = match settings_of(cli.global, &cli.command, environment) {
         Ok(settings) => settings,

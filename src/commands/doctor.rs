@@ -95,9 +95,13 @@ struct Meant {
 async fn examine(context: &Context) -> Vec<Finding> {
     let mut findings = Vec::new();
     if let Some(broken) = own::config(context) {
-        // Which server is meant stands in there.
         findings.push(broken);
-        findings.extend(of_nix(context, None).await);
+        // Which server is meant stands in there, unless its address was given.
+        let meant = match context.addressed_server() {
+            Some(selected) => of_server(context, &selected, &mut findings).await,
+            None => None,
+        };
+        findings.extend(of_nix(context, meant.as_ref()).await);
         return findings;
     }
     findings.extend(own::ledger(context));

@@ -123,7 +123,7 @@ pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<()
     .map_err(|error| {
         let hint = match &flake {
             FlakePattern::Flake(flake) => format!(
-                "Only public flakes can be followed. `fh list flakes --owner {}` shows them.",
+                "Only public flakes can be followed. `fh list flakes {}` shows them.",
                 flake.org
             ),
             _ => "Only organisations that have public flakes can be followed.".to_owned(),

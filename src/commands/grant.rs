@@ -6,6 +6,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 
 use super::found::{Found, formerly};
+use super::invitation::{is_service_account, takes_effect};
 use super::joined;
 use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
@@ -122,9 +123,14 @@ pub(crate) fn run(command: GrantCommand, context: &Context) -> Result<(), Comman
 fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> {
     let AddArguments { on, who, role } = arguments;
     let client = context.client_with_token()?;
-    let grant = context
+    let (grant, is_service) = context
         .change(format_args!("cannot grant {who} a role on {on}"), async {
-            client.set_grant(on, who, *role).await
+            let grant = client.set_grant(on, who, *role).await?;
+            let is_service = match &grant.subject {
+                Subject::User(user) if grant.pending => is_service_account(user, &client).await,
+                _ => false,
+            };
+            Ok((grant, is_service))
         })
         .map_err(|error| {
             let hint = match who {
@@ -144,13 +150,9 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
             Role::Admin => "read, push to and manage",
         };
         let (who, on) = (&grant.subject, &grant.on);
-        if grant.pending {
-            let org = org_of(on);
-            return format!(
-                "{who} is invited to {what} {on}; it takes effect when they accept: `fh invitation accept \
-                 {org}`{}",
-                replaced(grant)
-            );
+        if let (Subject::User(user), true, Some(org)) = (who, grant.pending, on.organization()) {
+            let then = takes_effect(user, org, is_service);
+            return format!("{who} is invited to {what} {on}; {then}{}", replaced(grant));
         }
         format!("{who} may now {what} {on}.{}", replaced(grant))
     })

@@ -2,6 +2,7 @@
 
 use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, InvitationInfo, Name, OrganizationRole};
+use fh_client::Client;
 use serde_json::json;
 
 use super::naming_user;
@@ -163,7 +164,24 @@ fn not_found(error: CommandError) -> CommandError {
     )
 }
 
-fn with_article(role: OrganizationRole) -> &'static str {
+/// When what was offered to an account takes effect, and who has to do what for that: the end of a sentence.
+pub(super) fn takes_effect(user: &Name, org: &Name, is_service_account: bool) -> String {
+    if is_service_account {
+        return format!(
+            "it takes effect when an owner of its own organisation accepts: `fh invitation accept {org} --user {user}`"
+        );
+    }
+    format!("it takes effect when they accept: `fh invitation accept {org}`")
+}
+
+/// Whether an account is a service account, whose invitations others accept. Where that cannot be found out, it is taken
+/// for a person's.
+pub(super) async fn is_service_account(user: &Name, client: &Client) -> bool {
+    let account = client.account(user).await;
+    account.is_ok_and(|account| account.of_organization)
+}
+
+pub(super) fn with_article(role: OrganizationRole) -> &'static str {
     match role {
         OrganizationRole::Member => "a member",
         OrganizationRole::Admin => "an admin",

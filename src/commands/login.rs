@@ -118,9 +118,9 @@ Files (with XDG_CONFIG_HOME in place of ~/.config if that is set):
 FlakeHub's addresses: --api-addr, --cache-addr, --frontend-addr, or FH_API_ADDR, FH_CACHE_ADDR,
 FH_FRONTEND_ADDR.
 
-Exit status: 0 logged in; 1 failed; 2 usage. With --activation a failure is 0 too, and only a command
-line that fh does not understand is 2. With --keep-fresh it is that of the command; 128 plus the
-number of the signal that ended it; 127 if it was not found; 126 if it cannot be run.")]
+Exit status: 0 logged in; 1 failed; 2 usage. With --activation a failure is 0 too, and only a wrong
+command line is 2. With --keep-fresh it is that of the command; 128 plus the number of the signal
+that ended it; 127 if it was not found; 126 if it cannot be run.")]
 pub(crate) struct LoginArguments {
     /// The server, the same as `--server`
     #[arg(value_name = "URL", conflicts_with = "server", add = crate::completion::servers())]

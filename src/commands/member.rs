@@ -1,11 +1,12 @@
 //! `fh member`: who is in an organisation.
 
 use clap::{Args, Subcommand};
-use fh_api::{ErrorCode, MemberInfo, Name, OrganizationRole};
+use fh_api::{ErrorCode, MemberInfo, Name, OrganizationRole, UserKind};
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
+use super::invitation::{takes_effect, with_article};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -109,7 +110,7 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
     let wanted = role.unwrap_or(OrganizationRole::Member);
     let (member, is_kept) = context
         .change(
-            format_args!("cannot make {user} {wanted} of {org}"),
+            format_args!("cannot make {user} {} of {org}", with_article(wanted)),
             async {
                 // Where no role is said, nobody is made less than they are.
                 let there = match role {
@@ -133,25 +134,14 @@ fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> 
                 member.user, member.role, member.user
             );
         }
-        let article = match member.role {
-            OrganizationRole::Member => "a",
-            OrganizationRole::Admin | OrganizationRole::Owner => "an",
-        };
+        let (user, role) = (&member.user, with_article(member.role));
+        let replaced = replaced(member, org);
         if member.invited {
-            return format!(
-                "{} is invited to be {article} {} of {org}; it takes effect when they accept: `fh \
-                 invitation accept {org}`{}",
-                member.user,
-                member.role,
-                replaced(member, org)
-            );
+            let is_service = member.kind == UserKind::Service;
+            let then = takes_effect(user, org, is_service);
+            return format!("{user} is invited to be {role} of {org}; {then}{replaced}");
         }
-        format!(
-            "{} is now {article} {} of {org}.{}",
-            member.user,
-            member.role,
-            replaced(member, org)
-        )
+        format!("{user} is now {role} of {org}.{replaced}")
     })
 }
 

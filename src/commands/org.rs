@@ -364,7 +364,7 @@ fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandE
     context
         .change(&cannot, async { client.delete_organization(org).await })
         .map_err(|error| {
-            let hint = format!("`fh list flakes --owner {org}` shows its flakes.");
+            let hint = format!("`fh list flakes {org}` shows its flakes.");
             error.hint_for(ErrorCode::Conflict, hint)
         })?;
     context

@@ -147,7 +147,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
     context.output.when_empty(
         &found,
         &format!(
-            "{org} has no service accounts. Create one: `fh service-account create {org} NAME`"
+            "{org} has no service accounts. Create one: `fh service-account create {org}/NAME`"
         ),
     );
     Ok(())

@@ -110,7 +110,7 @@ fn client_hint(error: &ClientError) -> Option<String> {
             return Obstacle::behind(path, source).map(|found| found.hint());
         }
         ClientError::InsecureTokenFile { path, .. } => {
-            return Some(format!("Protect it: `chmod 600 {}`", path.display()));
+            return Some(format!("Protect it: `chmod 600 {}`", quoted(path)));
         }
         ClientError::UnknownServer { .. } => "Log in to it: `fh login --server URL`",
         ClientError::CannotRun { .. } => "Install Nix, or put it in the PATH.",
@@ -213,10 +213,14 @@ impl From<fh_conf::Error> for CommandError {
                 Obstacle::behind(path, source).map(|found| found.hint())
             }
             Error::LinkLoop { path } => {
-                let path = quoted(path);
-                Some(format!(
-                    "Remove the link: `rm {path}`; `ls -l {path}` shows where it leads."
-                ))
+                let shown = quoted(path);
+                let shows = format!("`ls -l {shown}` shows where it leads.");
+                let found = Obstacle::on_the_way_to(path);
+                // That of somebody else is theirs to remove.
+                Some(match found.is_some_and(|found| !found.is_mine()) {
+                    true => shows,
+                    false => format!("Remove the link: `rm {shown}`; {shows}"),
+                })
             }
             _ => None,
         };

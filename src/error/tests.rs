@@ -129,3 +129,19 @@ fn where_a_proxy_limits_bodies_the_settings_of_both_ends_are_named() {
         assert!(documented.contains(&line), "{line}");
     }
 }
+
+#[test]
+fn a_proposed_command_takes_a_path_as_one_word() {
+    for (path, command) in [
+        ("/h/t", "`chmod 600 /h/t`"),
+        ("/a b/t; touch PWN", "`chmod 600 '/a b/t; touch PWN'`"),
+        ("-R", "`chmod 600 ./-R`"),
+    ] {
+        let error = CommandError::from(ClientError::InsecureTokenFile {
+            path: path.into(),
+            mode: 0o644,
+        });
+        let hint = format!("Protect it: {command}");
+        assert_eq!(error.hints(), [hint]);
+    }
+}

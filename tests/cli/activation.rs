@@ -164,6 +164,16 @@ fn whatever_is_wrong_is_one_line_and_no_failure() {
     world.write("token", "");
     let run = world.fh(&login("system", &["--quiet"])).success();
     assert!(run.stderr.starts_with("fh: failed: "), "{}", run.stderr);
+    // What is no failure is not: a token that comes later, and one that is there already.
+    std::fs::remove_file(world.path("token")).unwrap();
+    for later in [false, true] {
+        if later {
+            world.write("token", &token(LATE));
+            world.fh(&login("system", &[])).success();
+        }
+        let run = world.fh(&login("system", &["--quiet"])).success();
+        assert_eq!((run.stdout.as_str(), run.stderr.as_str()), ("", ""));
+    }
     // A program that reads JSON gets none of it: it is one line all the same.
     let mut world = self::world();
     world.set("FH_OUTPUT_JSON", "1");

@@ -83,7 +83,10 @@ fn without_a_terminal_what_is_lost_has_to_be_confirmed_beforehand() {
 fn on_a_terminal_it_is_asked_for() {
     let server = TestServer::start().unwrap();
     let world = company(&server);
+    world.write("new.toml", "[org.new]\npush = \"builders\"\n");
     for (command, question) in [
+        // What is asked about is shown in any case.
+        ("provision new.toml --quiet", "+ org new: you own it"),
         ("service-account delete fleet", "with its tokens."),
         ("trust remove acme ci", "lose what it grants"),
         (

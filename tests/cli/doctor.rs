@@ -141,6 +141,15 @@ fn a_broken_file_of_its_own_is_named_and_nix_is_looked_at_all_the_same() {
         assert!(said.contains("3 bytes long instead of 32"), "{report:#}");
         assert!(fix.contains("correct or remove it in"), "{report:#}");
         assert_eq!(checks(&report).last(), Some(&"substitution"), "{report:#}");
+        // Whoever says by its address which server is meant is not asked again; a name stands in that file alone.
+        for (given, is_asked) in [(server.url(), true), ("work", false)] {
+            let run = world.fh(&["doctor", "--json", "--server", given]).code(1);
+            let report = run.json();
+            let mut lines = report["checks"].as_array().unwrap().iter();
+            let answers = lines.any(|it| it["check"] == "server" && it["outcome"] == "ok");
+            assert_eq!(answers, is_asked, "{given}: {report:#}");
+            assert!(checks(&report).contains(&check), "{report:#}");
+        }
     }
 }
 

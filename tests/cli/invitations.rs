@@ -167,7 +167,7 @@ fn what_is_followed_is_an_ordered_list() {
     $ fh follow acme/absent
     Error: cannot follow acme/absent
     Caused by: not found, or you do not have access
-    Hint: Only public flakes can be followed. `fh list flakes --owner acme` shows them.
+    Hint: Only public flakes can be followed. `fh list flakes acme` shows them.
     $ fh follow acme/open --org acme
     The members of acme follow acme/open at the root address now, as number 1 of the list.
     Anyone who can push there can decide what runs on their machines.

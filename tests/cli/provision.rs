@@ -134,7 +134,13 @@ fn nothing_is_removed_unless_it_is_said_and_confirmed() {
     for form in ["", " --json"] {
         let command = format!("provision less.toml --prune{form}");
         let refused = told(&world, &server, &command, 2);
-        assert!(refused.contains("flake acme/app"), "{refused}");
+        // Members come back by the file; what a flake had does not.
+        for removed in [
+            "This removes: member acme/bob.",
+            "This removes, and nobody can bring back: trust policy acme/ci, trust policy acme/cluster, flake acme/app.",
+        ] {
+            assert!(refused.contains(removed), "{refused}");
+        }
         assert!(refused.contains("--yes"), "{refused}");
     }
     let words = ["provision", "less.toml", "--prune", "--yes", "--json"];
@@ -436,19 +442,62 @@ fn who_has_to_accept_first_joins_the_team_in_a_later_run() {
     );
     let second = told(&ann, &server, "provision acme.toml", 0);
     assert!(
-        second.contains("acme/ops/bob waits: bob has not accepted the invitation yet."),
+        second.contains("acme/bob waits: bob has not accepted the invitation yet.\n")
+            && second.contains("acme/ops/bob waits: bob has not accepted the invitation yet.\n"),
         "{second}"
     );
+    let refused = told(&bob, &server, "member set acme ann member", 1);
+    assert!(
+        refused.contains("cannot make ann a member of acme"),
+        "{refused}"
+    );
+    // For a service account, an owner of its own organisation accepts.
+    told(&bob, &server, "org create corp", 0);
+    told(&bob, &server, "service-account create corp/corp-ci", 0);
+    ann.write(
+        "grants.toml",
+        "[org.acme.flakes.web]\n[org.acme.flakes.app.grants]\ncorp-ci = \"read\"\n",
+    );
+    let accept = "invitation accept acme --user corp-ci";
+    for (command, expected) in [
+        (
+            "provision grants.toml",
+            format!(
+                "corp-ci is invited to acme; it takes effect when an owner of its own organisation accepts: `fh {accept}`\n"
+            ),
+        ),
+        (
+            "provision grants.toml",
+            "The grant acme/app corp-ci waits: corp-ci has not accepted the invitation yet.\n"
+                .to_owned(),
+        ),
+        (
+            "grant add acme/web corp-ci write",
+            format!("accepts: `fh {accept}`\n"),
+        ),
+    ] {
+        let told = told(&ann, &server, command, 0);
+        assert!(told.contains(&expected), "{told}");
+    }
+    told(&bob, &server, accept, 0);
+    let kept = told(&ann, &server, "provision grants.toml", 0);
+    assert!(!kept.contains("waits"), "{kept}");
     told(&bob, &server, "invitation accept acme", 0);
     let third = told(&ann, &server, "provision acme.toml", 0);
     assert!(third.starts_with("+ team member acme/ops/bob\n"), "{third}");
     // Whoever does not administer the organisation changes nothing of it.
     bob.write("acme.toml", "[org.acme.grants]\nbob = \"admin\"\n");
-    let refused = told(&bob, &server, "provision acme.toml", 1);
-    assert!(
-        refused.contains("You need to be an owner or an admin of acme"),
-        "{refused}"
-    );
+    // To a server administrator who is no member, its members are not there.
+    let admin = World::logged_in(&server, server.admin_token());
+    admin.write("acme.toml", "[org.acme.members]\nbob = \"member\"\n");
+    for world in [bob, admin] {
+        let refused = told(&world, &server, "provision acme.toml", 1);
+        assert!(
+            refused.contains("You need to be an owner or an admin of acme")
+                && !refused.contains("fh org list"),
+            "{refused}"
+        );
+    }
 }
 
 /// What has another name by now is not made anew, and not removed under that name.

@@ -224,7 +224,7 @@ fn who_may_not_is_told_what_they_lack() {
     $ fh org delete acme --yes
     Error: cannot delete the organisation acme
     Caused by: the organisation acme still has flakes (1): delete them first
-    Hint: `fh list flakes --owner acme` shows its flakes.
+    Hint: `fh list flakes acme` shows its flakes.
     $ fh member remove acme admin --yes
     Error: cannot remove admin from acme
     Caused by: this is the last owner of acme: add another one first

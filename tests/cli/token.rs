@@ -215,6 +215,16 @@ fn a_token_is_shown_to_no_server_but_its_own() {
         .with_stdin(&["token", "inspect", "-"], "nonsense")
         .code(1);
     insta::assert_snapshot!(run.said(&server), @r"Error: this is not a token: expected fh1_… as printed by `fh token create`");
+    // Other commands take an id: who gives one here is told where to look.
+    for (verb, id, is_told) in [
+        ("show", "019353a8-7d1c-7c3e-8f7e-5a4a2c9b1d10", true),
+        ("get", "019353a8-7d1c", true),
+        ("info", "ci.token", false),
+    ] {
+        let run = world.fh(&["token", verb, id]).code(1);
+        let hint = "Hint: This reads a token itself. `fh token list --wide` shows what is known of an id.\n";
+        assert_eq!(run.stderr.ends_with(hint), is_told, "{}", run.stderr);
+    }
     let run = world.fh(&["token", "inspect"]).success();
     insta::assert_snapshot!(run.printed(&server), @r"
     Issuer:      [SERVER]
@@ -397,7 +407,12 @@ fn a_rotation_tells_what_stays_valid() {
         (text(&made["info"]["id"]), text(&made["token"]))
     };
     let all = "--permission read --permission write --permission mint --permission admin";
-    for (format, grace) in [("text", None), ("json", None), ("text", Some("1h"))] {
+    for (format, grace) in [
+        ("text", None),
+        ("json", None),
+        ("text", Some("1h")),
+        ("quiet", None),
+    ] {
         let (id, token) = made(&world, all);
         let mut holder = World::new();
         holder.set("FH_SERVER", server.url());
@@ -406,6 +421,7 @@ fn a_rotation_tells_what_stays_valid() {
         let (of_alice, _) = made(&holder, "--user alice");
         let mut command = vec!["token", "rotate", &id];
         command.extend((format == "json").then_some("--json"));
+        command.extend((format == "quiet").then_some("--quiet"));
         command.extend(grace.into_iter().flat_map(|grace| ["--grace", grace]));
         let run = world.fh(&command).success();
         if format == "json" {
@@ -428,6 +444,6 @@ fn a_rotation_tells_what_stays_valid() {
         world.fh(&["token", "revoke", &own, "--yes"]).success();
         // What ends is told of no more.
         let run = world.fh(&["token", "rotate", &of_alice]).success();
-        assert!(!run.stderr.contains("Still valid"), "{}", run.stderr);
+        assert!(!run.stderr.contains("still valid"), "{}", run.stderr);
     }
 }

@@ -77,8 +77,8 @@ pub use tokens::{
     TokenRevocation, WorkloadInfo,
 };
 pub use trust::{
-    ConditionSpec, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo,
-    TrustPolicyList, TrustTest,
+    ConditionSpec, POLICY_ACCOUNT_PREFIX, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust,
+    TrustPolicyInfo, TrustPolicyList, TrustTest,
 };
 
 /// The prefix of every API route of this version.

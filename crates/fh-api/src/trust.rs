@@ -7,6 +7,9 @@ use uuid::Uuid;
 
 use crate::{FlakePattern, Name, Provider, Role, int64, object};
 
+/// What the names of the accounts of trust policies begin with, and no other's.
+pub const POLICY_ACCOUNT_PREFIX: &str = "trust-";
+
 /// What a claim has to be: exactly one of the tests is given. If the claim is a list, one of its members has to pass
 /// `equals`, `glob` or `one_of`; not so where the claim tells the tenant, which is one text.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

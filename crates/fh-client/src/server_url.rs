@@ -110,6 +110,13 @@ impl FromStr for ServerUrl {
         let Some(host) = url.host_str() else {
             return Err(refuse("it has no host"));
         };
+        // Addresses stand in commands that are proposed to people, also those that a server has chosen.
+        let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%/:,+=@[]".contains(&byte);
+        if !url.as_str().bytes().all(is_plain) {
+            return Err(refuse(
+                "it may only have letters, digits and the characters - . _ ~ % / : , + = @",
+            ));
+        }
         let address = Self {
             secure,
             host: host.to_owned(),
@@ -224,6 +231,36 @@ mod tests {
             .unwrap_err()
             .to_string();
         assert!(!error.contains("hunter2"), "{error}");
+    }
+
+    #[test]
+    fn what_a_shell_would_not_take_as_one_word_is_in_no_address() {
+        for text in [
+            "https://x.org/a;id",
+            "https://x.org/$(id)",
+            "https://x.org/a&b",
+            "https://x.org/it's",
+            "https://x.org/a|b",
+            "https://x.org/a*b!",
+            "https://x.org;id",
+            "https://$(id).org",
+        ] {
+            assert!(text.parse::<ServerUrl>().is_err(), "{text}");
+            let over_tls = text.trim_start_matches("https://");
+            assert!(ServerUrl::over_tls(over_tls).is_err(), "{text}");
+        }
+        for (text, expected) in [
+            ("https://x.org/~ann/a%20b", "https://x.org/~ann/a%20b"),
+            ("https://x.org/a b/`id`", "https://x.org/a%20b/%60id%60"),
+            ("https://x.org/v1,2+3=@:", "https://x.org/v1,2+3=@:"),
+            (
+                "https://bücher.example/ä",
+                "https://xn--bcher-kva.example/%C3%A4",
+            ),
+            ("http://[fe80::1]:8484/fh", "http://[fe80::1]:8484/fh"),
+        ] {
+            assert_eq!(normal(text), expected);
+        }
     }
 
     #[test]

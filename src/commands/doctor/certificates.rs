@@ -12,6 +12,7 @@ use super::Meant;
 use super::finding::Finding;
 use super::nix::Settings;
 use super::origin::Origins;
+use crate::access::quoted;
 use crate::certificates;
 use crate::commands::login::usual_nix_certificates;
 use crate::context::Context;
@@ -119,20 +120,14 @@ pub(super) async fn of_nix(
             cause: UnreachableCause::Certificate { reason, .. },
             ..
         }) => {
-            let path = path.display();
             let about = format!(
-                "Nix does not trust the certificate of {substituter} ({reason}): it reads {path}"
+                "Nix does not trust the certificate of {substituter} ({reason}): it reads {}",
+                path.display()
             );
             Some(Finding::failed(
                 NAME,
                 about,
-                joined(
-                    &path.to_string(),
-                    ours.as_deref(),
-                    settings,
-                    daemon,
-                    context,
-                ),
+                joined(&path, ours.as_deref(), settings, daemon, context),
             ))
         }
         Err(ClientError::Unreachable { .. }) => None,
@@ -161,31 +156,27 @@ fn read_by_nix(
 
 /// What lets Nix trust the certificates that `fh` trusts for the server, beside those that it has.
 fn joined(
-    of_nix: &str,
+    of_nix: &Path,
     ours: Option<&Path>,
     settings: &Settings,
     daemon: Daemon,
     context: &Context,
 ) -> String {
-    let ours = ours.map_or_else(
-        || "CERTIFICATE".to_owned(),
-        |path| path.display().to_string(),
-    );
+    let ours = ours.map_or_else(|| "CERTIFICATE".to_owned(), quoted);
     let conf = match (context.settings.directories(), daemon) {
         (Ok(directories), Daemon::Distrusting | Daemon::Silent) => directories.system_nix_conf(),
         (Ok(directories), _) => directories.user_nix_conf,
         (Err(_), _) => PathBuf::from("nix.conf"),
     };
     let bundle = conf.with_file_name("ca-bundle.crt");
-    let bundle = bundle.display();
-    let join = format!("cat {of_nix} {ours} > {bundle}");
+    let word = quoted(&bundle);
+    let join = format!("cat {} {ours} > {word}", quoted(of_nix));
     if settings.has(SETTING) {
-        format!(
-            "{join}, and let `{SETTING} = {bundle}` stand in {}",
-            conf.display()
-        )
+        // In nix.conf nothing is quoted.
+        let (bundle, conf) = (bundle.display(), conf.display());
+        format!("{join}, and let `{SETTING} = {bundle}` stand in {conf}")
     } else {
-        format!("{join}, and let NIX_SSL_CERT_FILE={bundle} be set where Nix runs")
+        format!("{join}, and let NIX_SSL_CERT_FILE={word} be set where Nix runs")
     }
 }
 

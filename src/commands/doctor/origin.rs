@@ -13,7 +13,7 @@ use fh_conf::Error;
 use fh_conf::nix_conf::{NixConf, VARIABLE, read_include};
 
 use super::finding::Finding;
-use crate::access::{Denied, Obstacle};
+use crate::access::{Denied, Obstacle, quoted};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
@@ -134,14 +134,11 @@ impl Origins {
                 ) => None,
                 // Nix that root runs, such as a daemon, reads it all the same.
                 (Obstacle::Foreign { .. }, _) => {
-                    let fix = format!(
-                        "sudo chmod a+r {}   unless it holds secrets",
-                        path.display()
-                    );
+                    let fix = format!("sudo chmod a+r {}   unless it holds secrets", quoted(path));
                     Some(Finding::warning(NAME, about).fix(fix))
                 }
                 (_, fix) => {
-                    let fix = fix.unwrap_or_else(|| format!("ls -l {}", path.display()));
+                    let fix = fix.unwrap_or_else(|| format!("ls -l {}", quoted(path)));
                     Some(Finding::warning(NAME, about).fix(fix))
                 }
             }

@@ -81,8 +81,9 @@ pub(super) fn of_server(
         .map(|key| name(key))
         .collect();
     if !missing.is_empty() {
+        let noun = if missing.len() == 1 { "key" } else { "keys" };
         let about = format!(
-            "Nix does not trust the server's key {}",
+            "Nix does not trust the server's {noun} {}",
             missing.join(" and ")
         );
         let replaced = origins.replaced_by_variable(LIST);

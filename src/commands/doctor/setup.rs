@@ -12,7 +12,7 @@ use secrecy::ExposeSecret as _;
 use super::finding::Finding;
 use super::nix::Settings;
 use super::origin::{Origins, Place};
-use crate::access::Obstacle;
+use crate::access::{Obstacle, quoted};
 use crate::commands::login::Site;
 use crate::context::FoundToken;
 use crate::setup::daemon::Daemon;
@@ -115,7 +115,7 @@ fn netrc_file(
             NETRC,
             format!("{path} has your token, and others may read it (mode {mode:o})"),
         )
-        .fix(format!("chmod 600 {path}")),
+        .fix(format!("chmod 600 {}", quoted(file))),
         _ => Finding::ok(NETRC, format!("Nix reads {path}, which has your token")),
     }
 }

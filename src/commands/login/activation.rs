@@ -28,7 +28,10 @@ pub(super) fn run(arguments: &LoginArguments, context: &Context) {
         }
         // Only for --print, which is another command line.
         Ok(None) => {}
-        Err(error) => context.output.say(&said(&failed(arguments, &error))),
+        Err(error) => match no_file_yet(arguments, &error) {
+            Some(line) => context.output.remark(&said(&line)),
+            None => context.output.say(&said(&with_hints(&error))),
+        },
     }
 }
 
@@ -109,19 +112,16 @@ fn lacking(report: &Report) -> Vec<String> {
     lacking
 }
 
-/// Why nothing was done, and what to do about it.
-fn failed(arguments: &LoginArguments, error: &CommandError) -> String {
+/// That a secret manager has not written the token yet, which is no failure.
+fn no_file_yet(arguments: &LoginArguments, error: &CommandError) -> Option<String> {
     let is_missing = error
         .downcast_ref::<io::Error>()
         .is_some_and(|error| error.kind() == io::ErrorKind::NotFound);
-    if let Some(file) = arguments.token.file().filter(|_| is_missing)
-        && !file.exists()
-    {
-        return format!("nothing to do: there is no {} yet", file.display());
-    }
-    with_hints(error)
+    let file = arguments.token.file().filter(|_| is_missing)?;
+    (!file.exists()).then(|| format!("nothing to do: there is no {} yet", file.display()))
 }
 
+/// Why nothing was done, and what to do about it.
 fn with_hints(error: &CommandError) -> String {
     let mut line = format!("failed: {}", error.sentence());
     for hint in error.hints() {

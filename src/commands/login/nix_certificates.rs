@@ -10,6 +10,7 @@ use fh_client::certificates;
 use fh_conf::regular;
 
 use super::site::Site;
+use crate::access::quoted;
 use crate::certificates::LIMIT;
 use crate::context::Context;
 use crate::error::CommandError;
@@ -39,11 +40,16 @@ pub(super) fn warning(
     if trusts(&of_nix, &ca_file) {
         return Ok(None);
     }
+    let join = format!(
+        "cat {} {} > ca-bundle.crt",
+        quoted(&of_nix),
+        quoted(&ca_file)
+    );
     let (ca_file, of_nix) = (ca_file.display(), of_nix.display());
     Ok(Some(format!(
         "Nix does not trust the certificates in {ca_file}: it reads {of_nix} instead.\n\
          Put both into one file, and let `ssl-cert-file` in {} name it:\n  \
-         cat {of_nix} {ca_file} > ca-bundle.crt\n\
+         {join}\n\
          Versions of Nix without that setting read NIX_SSL_CERT_FILE, the daemon that of its own environment.",
         machine.nix_conf_path().display()
     )))

@@ -10,6 +10,7 @@ use fh_api::{
 use fh_client::{Client, Error as ClientError, Result as ClientResult};
 use serde::Serialize;
 
+use super::super::invitation::{is_service_account, takes_effect};
 use super::super::is_same_name;
 use super::plan::{Plan, Request, Step};
 use super::reader::Named as _;
@@ -20,7 +21,11 @@ use crate::error::CommandError;
 enum Outcome {
     Done,
     /// An account was invited to an organisation, and has to accept.
-    Invited(Name, Name),
+    Invited {
+        org: Name,
+        user: Name,
+        is_service_account: bool,
+    },
     /// What was there under this name when the plan was made has another one now.
     Renamed {
         said: String,
@@ -123,11 +128,15 @@ async fn all(
         progress.ended += 1;
         match outcome {
             Outcome::Done => {}
-            Outcome::Invited(org, user) if is_among(&invited, &org, &user) => {}
-            Outcome::Invited(org, user) => {
-                progress.waiting.push(format!(
-                    "{user} is invited to {org}; it takes effect when they accept: `fh invitation accept {org}`"
-                ));
+            Outcome::Invited { org, user, .. } if is_among(&invited, &org, &user) => {}
+            Outcome::Invited {
+                org,
+                user,
+                is_service_account,
+            } => {
+                let then = takes_effect(&user, &org, is_service_account);
+                let waits = format!("{user} is invited to {org}; {then}");
+                progress.waiting.push(waits);
                 invited.push((org, user));
             }
             // What follows was planned for the former name.
@@ -229,7 +238,11 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
         Request::SetMember(org, user, role) => {
             let member = client.set_member(org, user, *role).await?;
             if member.invited && is_same_name(&member.user, user) {
-                return Ok(Outcome::Invited(org.clone(), member.user));
+                return Ok(Outcome::Invited {
+                    org: org.clone(),
+                    is_service_account: member.kind == UserKind::Service,
+                    user: member.user,
+                });
             }
             return Ok(Outcome::of(user, &member.user));
         }
@@ -265,7 +278,12 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
             if grant.pending
                 && let (fh_api::Subject::User(user), Some(org)) = (grant.subject, org_of(on))
             {
-                return Ok(Outcome::Invited(org, user));
+                let is_service_account = is_service_account(&user, client).await;
+                return Ok(Outcome::Invited {
+                    org,
+                    user,
+                    is_service_account,
+                });
             }
         }
         Request::RemoveGrant(on, subject) => client.remove_grant(on, subject).await?,

@@ -56,6 +56,11 @@ pub(super) fn look_up(
     let questions = Questions::of(&resolved.file, &present);
     let answers = context.ask("cannot look up what the file names", async {
         answers(client, &questions, &caller).await
+    });
+    let answers = answers.map_err(|error| {
+        let hint = "You need to be an owner or an admin of the organisations in the file, with a token that reaches \
+                    all of them: `fh status`";
+        refused(error, hint)
     })?;
     let resolved = resolved.resolve(&present, &answers);
     for (org, wanted) in &resolved.file.org {
@@ -99,7 +104,14 @@ fn trouble(error: CommandError, org: &Name) -> CommandError {
     let hint = format!(
         "You need to be an owner or an admin of {org}, with a token that reaches all of it: `fh org show {org}`"
     );
-    error.hint_for(ErrorCode::Forbidden, hint)
+    refused(error, &hint)
+}
+
+/// What the caller may not see is not there for them.
+fn refused(error: CommandError, hint: &str) -> CommandError {
+    error
+        .hint_for(ErrorCode::Forbidden, hint)
+        .hint_for(ErrorCode::NotFound, hint)
 }
 
 fn caller(whoami: Whoami) -> Caller {

@@ -165,6 +165,9 @@ fn carry_out(
     if !output.is_json() {
         if arguments.dry_run {
             output.text(&lines)?;
+        } else if arguments.yes.asks(context) {
+            // A question about what nobody was shown could not be answered.
+            output.say(&lines);
         } else {
             output.remark(&lines);
         }
@@ -223,23 +226,24 @@ fn summary(steps: &[Step], applied: bool) -> String {
 
 /// Asks whether the plan that was shown is to be carried out.
 fn confirm(planned: &Plan, yes: Yes, context: &Context) -> Result<(), CommandError> {
-    let removed: Vec<String> = planned
-        .steps
-        .iter()
+    let steps = planned.steps.iter();
+    let (removed, lost): (Vec<&Step>, Vec<&Step>) = steps
         .filter(|step| step.change == Sign::Remove)
-        .map(|step| format!("{} {}", step.kind.replace('-', " "), step.name))
-        .collect();
+        .partition(|step| step.can_be_undone());
     let what = summary(&planned.steps, false);
     let question = "Make these changes?";
-    if removed.is_empty() && planned.warnings.is_empty() {
+    if removed.is_empty() && lost.is_empty() && planned.warnings.is_empty() {
         return yes.confirm(Effect::Exposes, &what, question, context);
     }
     let mut what = what;
-    if !removed.is_empty() {
-        what.push_str(&format!(
-            " This removes, and nobody can bring back: {}.",
-            removed.join(", ")
-        ));
+    for (begin, steps) in [
+        (" This removes: ", removed),
+        (" This removes, and nobody can bring back: ", lost),
+    ] {
+        let things = steps.iter().map(|step| step.what()).collect::<Vec<_>>();
+        if !things.is_empty() {
+            what.push_str(&format!("{begin}{}.", things.join(", ")));
+        }
     }
     if !planned.warnings.is_empty() {
         what.push_str(" This lowers your own role, and you may not be able to restore it.");

@@ -5,17 +5,18 @@
 //!
 //! Invariants: nothing of what is resolved here has a former name; nothing stands under two names.
 
+mod flakes;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use fh_api::{
-    AccountInfo, FlakeName, FlakePattern, Name, OrganizationRole, Subject, UserKind, Visibility,
-};
+use fh_api::{AccountInfo, FlakeName, FlakePattern, Name, OrganizationRole, Subject, UserKind};
 
+use self::flakes::{no_flake, no_follow};
 use super::super::is_same_name;
-use super::file::{File, Flake, Grants, Organization};
+use super::file::{File, Grants, Organization};
 use super::problem::{Problem, Said};
 use super::reader::Named;
-use super::state::{Present, PresentFlake, find};
+use super::state::{Present, PresentFlake};
 use crate::similar;
 
 /// What the server has to be asked about: names of the file that the lists of its organisations do not have.
@@ -166,6 +167,8 @@ impl Resolved {
                 }));
             }
         }
+        let mut notes = naming.notes;
+        notes.extend(no_flake(&self.file, present, answers));
         let mut problems = naming.problems;
         problems.extend(taken(&self.file, &known, answers));
         for (org, wanted) in &self.file.org {
@@ -181,7 +184,7 @@ impl Resolved {
         Self {
             file: self.file,
             accounts: known.there,
-            notes: naming.notes,
+            notes,
             problems,
         }
     }
@@ -473,6 +476,13 @@ fn taken(file: &File, known: &Accounts, answers: &Answers) -> Vec<Problem> {
         if known.there.contains(&name) {
             continue;
         }
+        if name.starts_with(fh_api::POLICY_ACCOUNT_PREFIX) {
+            let reason = format!(
+                "the name {said} is reserved: names that begin with {:?} are those of the accounts of trust policies",
+                fh_api::POLICY_ACCOUNT_PREFIX
+            );
+            problems.push(said.spot.problem(reason));
+        }
         if let Some(line) = first.get(&name) {
             let reason = format!(
                 "the name {said} is for another account already (line {line}): names of users and of service \
@@ -484,48 +494,6 @@ fn taken(file: &File, known: &Accounts, answers: &Answers) -> Vec<Problem> {
         }
     }
     problems
-}
-
-/// Why something cannot be followed anew; none where it can, as far as that is known.
-fn no_follow(
-    pattern: &FlakePattern,
-    file: &File,
-    present: &BTreeMap<Name, Present>,
-    answers: &Answers,
-) -> Option<String> {
-    let name = match pattern {
-        FlakePattern::All => return None,
-        FlakePattern::Organization(org) => {
-            let is_known = stands_in(file, org).is_some()
-                || answers
-                    .organizations
-                    .values()
-                    .flatten()
-                    .any(|it| is_same_name(it, org));
-            return (!is_known)
-                .then(|| format!("there is no organisation named {org} with public flakes"));
-        }
-        FlakePattern::Flake(name) => name,
-    };
-    let org = file
-        .org
-        .iter()
-        .find(|(org, _)| is_same_name(org, &name.org));
-    let wanted: Option<&Flake> = org
-        .and_then(|(_, wanted)| wanted.flakes.as_ref())
-        .and_then(|flakes| find(flakes, &name.project));
-    let listed = org.and_then(|(org, _)| present.get(&org.value));
-    let listed = listed.into_iter().flat_map(|there| &there.flakes);
-    let mut found = listed.chain(answers.flakes.values().flatten());
-    let found = found.find(|found| folded(&found.name) == folded(name));
-    let visibility = match (wanted, found) {
-        (None, None) => return Some(format!("there is no flake {name} that you can see")),
-        (Some(wanted), None) => wanted.visibility.unwrap_or(Visibility::Private),
-        (Some(wanted), Some(found)) => wanted.visibility.unwrap_or(found.visibility),
-        (None, Some(found)) => found.visibility,
-    };
-    (visibility != Visibility::Public)
-        .then(|| format!("only public flakes can be followed, and {name} is {visibility}"))
 }
 
 /// Every account that an organisation of the file names.

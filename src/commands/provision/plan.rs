@@ -102,6 +102,21 @@ pub(super) struct Step {
     pub(super) to: Option<String>,
 }
 
+impl Step {
+    /// What kind of thing it is about, and which.
+    pub(super) fn what(&self) -> String {
+        format!("{} {}", self.kind.replace('-', " "), self.name)
+    }
+
+    /// Whether the same file brings back what this removes, as it was.
+    pub(super) fn can_be_undone(&self) -> bool {
+        matches!(
+            self.request,
+            Request::RemoveMember(..) | Request::RemoveFromTeam(..) | Request::RemoveGrant(..)
+        )
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = match self.change {
@@ -109,7 +124,7 @@ impl fmt::Display for Step {
             Sign::Change => '~',
             Sign::Remove => '-',
         };
-        write!(f, "{sign} {} {}", self.kind.replace('-', " "), self.name)?;
+        write!(f, "{sign} {}", self.what())?;
         match (&self.from, &self.to) {
             (Some(from), Some(to)) => write!(f, ": {from} → {to}"),
             (Some(one), None) | (None, Some(one)) => write!(f, ": {one}"),

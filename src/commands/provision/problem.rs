@@ -11,6 +11,9 @@ use crate::output::human;
 /// More problems than these are counted, and not listed.
 const MOST_LISTED: usize = 50;
 
+/// A key of more characters names nothing, and may be a secret in the wrong place.
+const LONGEST_KEY: usize = 70;
+
 /// A place in the file.
 #[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Spot {
@@ -25,6 +28,7 @@ impl Spot {
     pub(super) fn below(&self, line: usize, key: &str) -> Self {
         let is_bare = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
         let key = match !key.is_empty() && key.bytes().all(is_bare) {
+            _ if key.chars().count() > LONGEST_KEY => "\"…\"".to_owned(),
             true => key.to_owned(),
             false => format!("{key:?}"),
         };

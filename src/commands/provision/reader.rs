@@ -14,8 +14,8 @@ use toml::de::{DeTable, DeValue};
 use super::problem::{Problem, Said, Spot};
 use crate::similar;
 
-/// The most characters of a text that a problem repeats.
-const MOST_SHOWN: usize = 60;
+/// The most characters of a text that a problem repeats: a longer one may be a token or a secret key, in the wrong place.
+const MOST_SHOWN: usize = 40;
 
 /// Where problems are collected.
 #[derive(Debug)]
@@ -120,9 +120,10 @@ impl<'a> Value<'a> {
     /// That it should be something else; `what`: with its article.
     fn should_be<T>(&self, what: &str) -> Option<T> {
         let found = match self.value {
-            DeValue::String(text) => format!("the text {:?}", shown(text)),
-            DeValue::Integer(number) => format!("the number {}", shown(number.as_str())),
-            DeValue::Float(number) => format!("the number {}", shown(number.as_str())),
+            // It may be a secret, without the brackets around it.
+            DeValue::String(_) => "a text".to_owned(),
+            DeValue::Integer(number) => number_shown(number.as_str()),
+            DeValue::Float(number) => number_shown(number.as_str()),
             DeValue::Boolean(flag) => flag.to_string(),
             DeValue::Datetime(_) => "a date".to_owned(),
             DeValue::Array(_) => "a list".to_owned(),
@@ -164,7 +165,7 @@ impl<'a> Value<'a> {
         match text.parse() {
             Ok(value) => Some(value),
             Err(error) => {
-                self.refuse(error.to_string());
+                self.refuse(why_not(text, &error));
                 None
             }
         }
@@ -184,10 +185,8 @@ impl<'a> Value<'a> {
         }
         let meant = similar::meant(text, words.iter().map(|word| (*word).to_owned()));
         let meant = meant.map_or_else(String::new, |word| format!("; did you mean {word:?}?"));
-        self.refuse(format!(
-            "{:?} is not one of the words {list}{meant}",
-            shown(text)
-        ));
+        let shown = shown(text).map_or_else(|| "this".to_owned(), |text| format!("{text:?}"));
+        self.refuse(format!("{shown} is not one of the words {list}{meant}"));
         None
     }
 
@@ -304,7 +303,7 @@ impl<'a> Table<'a> {
             let name = match name.parse::<K>() {
                 Ok(name) => Said::at(name, value.spot.clone()),
                 Err(error) => {
-                    value.refuse(error.to_string());
+                    value.refuse(why_not(name, &error));
                     continue;
                 }
             };
@@ -330,20 +329,41 @@ impl<'a> Table<'a> {
             if self.known.contains(&name) {
                 continue;
             }
-            let name = shown(name);
             let known = self.known.iter().map(|key| (*key).to_owned());
-            let advice = match similar::meant(&name, known) {
+            let advice = match similar::meant(name, known) {
                 Some(key) => format!("did you mean {key}?"),
                 None => format!("the keys here are {}", self.known.join(", ")),
             };
-            value.refuse(format!("there is no key {name:?} here; {advice}"));
+            let key = shown(name).map_or_else(
+                || "there is no such key".to_owned(),
+                |name| format!("there is no key {name:?}"),
+            );
+            value.refuse(format!("{key} here; {advice}"));
         }
     }
 }
 
-/// No longer than a person reads.
-fn shown(text: &str) -> String {
-    text.chars().take(MOST_SHOWN).collect()
+/// A text that may be repeated.
+fn shown(text: &str) -> Option<&str> {
+    (text.chars().count() <= MOST_SHOWN).then_some(text)
+}
+
+fn number_shown(number: &str) -> String {
+    match shown(number) {
+        Some(number) => format!("the number {number}"),
+        None => "a number".to_owned(),
+    }
+}
+
+/// Why a text cannot stand where it does. The errors of names repeat what was given.
+fn why_not(text: &str, error: &impl fmt::Display) -> String {
+    match shown(text) {
+        Some(_) => error.to_string(),
+        None => format!(
+            "this cannot stand here. It has {} characters, and is not repeated, as it may be a secret",
+            text.chars().count()
+        ),
+    }
 }
 
 /// `"a", "b" or "c"`.

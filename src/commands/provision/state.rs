@@ -46,6 +46,8 @@ pub(super) struct Team {
 pub(super) struct Grant {
     pub(super) subject: Subject,
     pub(super) role: Role,
+    /// It waits for the account to accept the invitation of the organisation.
+    pub(super) pending: bool,
 }
 
 /// A flake.
@@ -128,7 +130,8 @@ impl Present {
                 });
             }
         }
-        if asks(|file| file.flakes.is_some()) {
+        // Trust policies name flakes.
+        if asks(|file| file.flakes.is_some() || file.trust.is_some()) {
             let flakes = client.flakes_of(Some(org), None).await?.flakes;
             present.flakes = flakes.into_iter().map(PresentFlake::from).collect();
         }
@@ -249,6 +252,7 @@ async fn grants(client: &Client, on: &FlakePattern) -> fh_client::Result<Vec<Gra
         .map(|grant| Grant {
             subject: grant.subject,
             role: grant.role,
+            pending: grant.pending,
         })
         .collect())
 }

@@ -12,6 +12,7 @@ use time::OffsetDateTime;
 
 use super::super::joined;
 use super::super::reach::Reach;
+use super::super::token_id;
 use crate::context::{Context, no_server};
 use crate::error::CommandError;
 use crate::output::human;
@@ -66,7 +67,15 @@ pub(super) fn run(arguments: &InspectArguments, context: &Context) -> Result<(),
 fn read(file: Option<&Path>, context: &Context) -> Result<SecretString, CommandError> {
     match file {
         Some(path) if path == "-" => token_source::from_stdin(),
-        Some(path) => token_source::from_argument(path),
+        Some(path) => token_source::from_argument(path).map_err(|error| {
+            let is_id = path.to_str().is_some_and(|it| token_id::parse(it).is_ok());
+            match is_id && !path.exists() {
+                true => error.hint(
+                    "This reads a token itself. `fh token list --wide` shows what is known of an id.",
+                ),
+                false => error,
+            }
+        }),
         None => {
             let server = match context.environment_token()? {
                 Some(found) => return Ok(found.token),

@@ -94,15 +94,16 @@ fn tell_left(rotated: &RotatedToken, context: &Context) {
     let left = &rotated.still_valid;
     let others = &rotated.made_for_others;
     for (what, tokens) in [
-        ("Still valid, as they came of the previous token", left),
-        ("Still valid, as it created them for other users", others),
+        ("still valid, as they came of the previous token", left),
+        ("still valid, as it created them for other users", others),
     ] {
         if tokens.is_empty() {
             continue;
         }
         let lines: Vec<String> = tokens.iter().map(revoke::line).collect();
         let ids: Vec<String> = tokens.iter().map(|token| token.id.to_string()).collect();
-        context.output.remark(&format!(
+        // Also with --quiet: a thief's tokens would stay valid unknown to anybody.
+        context.output.warning(&format!(
             "{what}:\n{}\nTo revoke them: `fh token revoke {}`",
             lines.join("\n"),
             ids.join(" ")

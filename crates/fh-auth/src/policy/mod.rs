@@ -95,7 +95,11 @@ pub enum PolicyError {
     #[error("the field {0} must have 1 to {MAX_ITEMS} entries")]
     Length(&'static str),
     /// A lifetime out of bounds.
-    #[error("the field max_lifetime must be between {MIN_LIFETIME} and {most} seconds ({})", in_words(*.most))]
+    #[error(
+        "the field max_lifetime must be between {} and {}",
+        in_words(MIN_LIFETIME),
+        in_words(*.most)
+    )]
     Lifetime {
         /// The most that the server allows.
         most: u64,

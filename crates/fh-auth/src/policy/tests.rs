@@ -431,7 +431,12 @@ fn a_policy_grants_on_its_own_organisation_alone() {
     asked.flakes = vec!["ACME/*".parse().unwrap()];
     assert!(acme(&asked).is_ok());
     asked.max_lifetime = Some(86_401);
-    assert!(matches!(acme(&asked), Err(PolicyError::Lifetime { .. })));
+    let error = acme(&asked).unwrap_err();
+    assert!(matches!(error, PolicyError::Lifetime { .. }));
+    assert_eq!(
+        error.to_string(),
+        "the field max_lifetime must be between 1 minute and 1 day"
+    );
 }
 
 #[test]

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use fh_api::{ConditionSpec, FlakePattern, Name, PinnedClaim, TrustPolicyInfo, UserKind};
+use fh_api::{
+    ConditionSpec, FlakePattern, Name, POLICY_ACCOUNT_PREFIX, PinnedClaim, TrustPolicyInfo,
+    UserKind,
+};
 use fh_auth::policy::{Condition, Policy};
 use rusqlite::{Connection, Row, params};
 use serde_json::Value;
@@ -314,14 +317,11 @@ pub(crate) fn insert(
     Ok(id)
 }
 
-/// What the names of the accounts of policies begin with, and no other's.
-pub(crate) const ACCOUNT_PREFIX: &str = "trust-";
-
 /// A name that nobody has: of chance alone, the end of a UUID of version 7.
 fn account_name() -> Result<Name, DatabaseError> {
     let id = new_id().simple().to_string();
     let tail = id.get(20..).unwrap_or(&id);
-    format!("{ACCOUNT_PREFIX}{tail}")
+    format!("{POLICY_ACCOUNT_PREFIX}{tail}")
         .parse()
         .map_err(|error: fh_api::InvalidName| DatabaseError::Invalid {
             what: "account name",

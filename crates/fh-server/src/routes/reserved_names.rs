@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
-use fh_api::{Name, NameKind, ReservedNameList};
+use fh_api::{Name, NameKind, POLICY_ACCOUNT_PREFIX, ReservedNameList};
 use http::StatusCode;
 use rusqlite::Connection;
 use serde_json::json;
@@ -12,7 +12,6 @@ use super::table::{Route, delete, get};
 use crate::access::Caller;
 use crate::database::audit::{self, Event};
 use crate::database::reserved;
-use crate::database::trust::ACCOUNT_PREFIX;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -86,9 +85,9 @@ pub(super) fn require_free(
     kind: NameKind,
     name: &Name,
 ) -> Result<(), ApiError> {
-    if kind == NameKind::Account && name.folded().starts_with(ACCOUNT_PREFIX) {
+    if kind == NameKind::Account && name.folded().starts_with(POLICY_ACCOUNT_PREFIX) {
         return Err(ApiError::Conflict(format!(
-            "the name {name} is reserved: names that begin with \"{ACCOUNT_PREFIX}\" are those of the accounts of \
+            "the name {name} is reserved: names that begin with \"{POLICY_ACCOUNT_PREFIX}\" are those of the accounts of \
              trust policies"
         )));
     }

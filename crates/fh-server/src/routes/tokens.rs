@@ -380,7 +380,7 @@ pub(super) fn lifetime(asked: Option<u64>, longest: u64) -> Result<Option<u64>, 
             "the field expires_in must be at least 1 second".to_owned(),
         )),
         Some(asked) if asked > longest => Err(ApiError::BadRequest(format!(
-            "the field expires_in must be at most {longest} seconds ({}), this server's maximum",
+            "the field expires_in must be at most {}, this server's maximum",
             in_words(longest)
         ))),
         asked => Ok(asked),

@@ -251,8 +251,12 @@ impl Planner<'_> {
         for (subject, role) in wanted {
             let mut grants = present.iter();
             let there = grants.find(|there| there.subject.folded() == subject.value.folded());
+            let is_pending = there.is_some_and(|there| there.pending);
             let there: Option<Role> = there.map(|there| there.role);
             if there == Some(*role) {
+                if let (Subject::User(user), true) = (&subject.value, is_pending) {
+                    self.waits(&format!("The grant {on} {subject}"), user);
+                }
                 continue;
             }
             self.step(

@@ -49,6 +49,7 @@ impl Planner<'_> {
         let is_caller = is_same_name(user, &self.facts.caller.name);
         let mut members = self.present.members.iter();
         let there = members.find(|member| is_same_name(&member.user, user));
+        let is_invited = there.is_some_and(|member| member.invited);
         let there = match there {
             Some(member) => Some(member.role),
             // Whoever makes an organisation owns it.
@@ -56,6 +57,10 @@ impl Planner<'_> {
             None => None,
         };
         if there == Some(role) {
+            if is_invited {
+                let name = self.named(user);
+                self.waits(&name, user);
+            }
             return;
         }
         if is_caller && there > Some(role) {
@@ -74,6 +79,12 @@ impl Planner<'_> {
             &user.spot,
             [there.map(|role| role.to_string()), Some(role.to_string())],
         );
+    }
+
+    /// That something is as the file says, and waits for somebody.
+    pub(super) fn waits(&mut self, what: &str, user: &Name) {
+        let note = format!("{what} waits: {user} has not accepted the invitation yet.");
+        self.plan.notes.push(note);
     }
 
     pub(super) fn teams(&mut self, former: &[Name]) {
@@ -124,8 +135,7 @@ impl Planner<'_> {
         }
         let name = format!("{}/{user}", self.named(team));
         if member.is_some_and(|member| member.invited) {
-            let note = format!("{name} waits: {user} has not accepted the invitation yet.");
-            self.plan.notes.push(note);
+            self.waits(&name, user);
             return;
         }
         let (org, team, user, spot) = (&self.org.value, team.clone(), &user.value, &user.spot);

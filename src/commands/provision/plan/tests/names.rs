@@ -152,3 +152,33 @@ fn one_thing_under_two_names_is_refused() {
         assert_eq!(refused, [format!("{place}{twice}")], "{text}");
     }
 }
+
+#[test]
+fn a_trust_policy_on_a_flake_that_is_not_there_is_told() {
+    for (on, note) in [
+        (
+            "acme/ap",
+            Some("acme/ap does not exist, or you cannot see it; did you mean acme/app?"),
+        ),
+        (
+            "acme/WBE",
+            Some("acme/WBE does not exist, or you cannot see it; did you mean acme/web?"),
+        ),
+        (
+            "acme/another-one",
+            Some("acme/another-one does not exist, or you cannot see it"),
+        ),
+        ("acme/APP", None),
+        // The same file makes it.
+        ("acme/web", None),
+        ("acme/*", None),
+    ] {
+        let text = format!(
+            "[org.acme.flakes.web]\n[org.acme.trust.ci]\nflakes = [{on:?}]\ngithub = {{ owner = \"x\" }}"
+        );
+        let plan = acme().plan_of(&text, false).unwrap();
+        assert_eq!(plan.steps.len(), 2, "{text}");
+        let note = note.map(|note| format!("f:3: org.acme.trust.ci.flakes: {note}"));
+        assert_eq!(plan.notes, Vec::from_iter(note), "{text}");
+    }
+}

@@ -52,7 +52,7 @@ fn what_cannot_be_read_is_told_in_plain_sentences_with_line_and_key() {
         ),
         (
             "[org.acme]\nfollows = \"a/b\"",
-            "f:2: org.acme.follows: this must be a list in [brackets], but it is the text \"a/b\"",
+            "f:2: org.acme.follows: this must be a list in [brackets], but it is a text",
         ),
         (
             "[org.acme.teams]\nops = [\n  \"ann\",\n  7,\n]",
@@ -81,8 +81,7 @@ fn what_cannot_be_read_is_told_in_plain_sentences_with_line_and_key() {
         ),
         (
             "[org.acme.trust.ci]\nflakes = [\"acme/app\"]\nbuilder = \"yes\"\ngithub = { owner = \"acme\" }",
-            "f:3: org.acme.trust.ci.builder: this must be true or false, without quotation marks, but it is the text \
-             \"yes\"",
+            "f:3: org.acme.trust.ci.builder: this must be true or false, without quotation marks, but it is a text",
         ),
         (
             "[org.acme]\n[org.ACME]",
@@ -128,6 +127,70 @@ fn a_secret_key_among_the_trusted_ones_is_refused_and_not_repeated() {
             "{problem}"
         );
         assert!(!problem.contains("c2VjcmV0"), "{problem}");
+    }
+}
+
+/// Wherever it was put by mistake: instead of a list, a flag, a table, a word or a name, and as a key.
+#[test]
+fn a_secret_in_the_wrong_place_is_not_repeated() {
+    const SECRET: &str = "build-1:c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0cw==";
+    const TOKEN: &str =
+        "fh1_c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0c2VjcmV0cw";
+    let flag =
+        "[org.acme.trust.ci]\nflakes = [\"acme/app\"]\ngithub = { owner = \"acme\" }\nmint = ";
+    for (before, after, expected) in [
+        (
+            "[org.acme]\ntrusted-keys = ",
+            "",
+            "f:2: org.acme.trusted-keys: this must be a list in [brackets], but it is a text",
+        ),
+        (
+            "users = ",
+            "",
+            "f:1: users: this must be a list in [brackets], but it is a text",
+        ),
+        (
+            "users = [",
+            "]",
+            "f:1: users: this cannot stand here. It has ",
+        ),
+        (
+            flag,
+            "",
+            "f:4: org.acme.trust.ci.mint: this must be true or false",
+        ),
+        (
+            "[org.acme]\nmembers = ",
+            "",
+            "f:2: org.acme.members: this must be a table",
+        ),
+        (
+            "[org.acme]\npush = ",
+            "",
+            "f:2: org.acme.push: this is not one of the words ",
+        ),
+        (
+            "[org.acme]\nfollows = [",
+            "]",
+            "f:2: org.acme.follows: this cannot stand here. It has ",
+        ),
+        (
+            "[org.acme.members]\n",
+            " = \"owner\"",
+            "f:2: org.acme.members.\"…\": this cannot stand here. It has ",
+        ),
+        (
+            "[org.acme]\n",
+            " = true",
+            "f:2: org.acme.\"…\": there is no such key here; ",
+        ),
+    ] {
+        for secret in [SECRET, TOKEN] {
+            let told = told(&format!("{before}{secret:?}{after}"));
+            assert_eq!(told.len(), 1, "{before}: {told:?}");
+            assert!(told[0].starts_with(expected), "{told:?}");
+            assert!(!told[0].contains("c2Vj"), "{told:?}");
+        }
     }
 }
 
@@ -182,6 +245,17 @@ fn what_the_server_would_refuse_is_told_before_anything_is_done() {
             "users = [\"fleet\"]",
             false,
             "f:1: users: the name fleet is taken by a service account",
+        ),
+        (
+            "users = [\"Trust-me\"]",
+            false,
+            "f:1: users: the name Trust-me is reserved: names that begin with \"trust-\" are those of the accounts of \
+             trust policies",
+        ),
+        (
+            "[org.acme]\nservice-accounts = [\"fleet\", \"trust-ci\"]",
+            false,
+            "f:2: org.acme.service-accounts: the name trust-ci is reserved: ",
         ),
         (
             "[org.new.members]\nfleet = \"member\"",

@@ -2,7 +2,7 @@
 
 use super::super::super::state::Grant;
 use super::super::*;
-use super::world::{World, acme, name};
+use super::world::{World, acme, member, name};
 
 #[test]
 fn what_a_file_changes_is_told_in_the_order_in_which_it_is_done() {
@@ -78,6 +78,7 @@ fn granted(held: &str) -> World {
     org.grants.push(Grant {
         subject: held.parse().unwrap(),
         role: Role::Admin,
+        pending: false,
     });
     world
 }
@@ -128,12 +129,63 @@ fn what_lowers_ones_own_role_has_a_line_of_its_own() {
 }
 
 #[test]
+fn what_waits_for_somebody_is_told_each_time() {
+    let mut world = acme();
+    let org = world.org(&name("acme"));
+    org.members.push(fh_api::MemberInfo {
+        invited: true,
+        ..member("cy", OrganizationRole::Member)
+    });
+    let waiting = Grant {
+        subject: "dee".parse().unwrap(),
+        role: Role::Read,
+        pending: true,
+    };
+    org.grants.push(waiting.clone());
+    org.flakes[0].grants.push(waiting);
+    let cy = "acme/cy waits: cy has not accepted the invitation yet.";
+    for (text, steps, notes) in [
+        ("[org.acme.members]\ncy = \"member\"", &[][..], &[cy][..]),
+        (
+            "[org.acme.members]\ncy = \"member\"\n[org.acme.teams]\nops = [\"ann\", \"cy\"]",
+            &[],
+            &[
+                cy,
+                "acme/ops/cy waits: cy has not accepted the invitation yet.",
+            ],
+        ),
+        (
+            "[org.acme.grants]\nDee = \"read\"\n[org.acme.flakes.app.grants]\ndee = \"read\"",
+            &[],
+            &[
+                "The grant acme/app dee waits: dee has not accepted the invitation yet.",
+                "The grant acme/* Dee waits: Dee has not accepted the invitation yet.",
+            ],
+        ),
+        // What changes is a step, and says itself that it waits.
+        (
+            "[org.acme.members]\ncy = \"admin\"",
+            &["~ member acme/cy: member → admin"],
+            &[],
+        ),
+        // Who has accepted, and who is not in the file.
+        ("[org.acme.members]\nann = \"admin\"", &[], &[]),
+    ] {
+        let plan = world.plan_of(text, false).unwrap();
+        let told: Vec<String> = plan.steps.iter().map(ToString::to_string).collect();
+        assert_eq!(told, steps, "{text}");
+        assert_eq!(plan.notes, notes, "{text}");
+    }
+}
+
+#[test]
 fn a_service_account_that_runs_it_stays() {
     let mut world = acme();
     world.me = name("fleet");
     world.org(&name("acme")).grants.push(Grant {
         subject: "fleet".parse().unwrap(),
         role: Role::Admin,
+        pending: false,
     });
     let plan = world
         .plan_of("[org.acme]\nservice-accounts = []", true)

@@ -397,7 +397,11 @@ impl World {
                 }
                 let grants = self.grants(&on);
                 grants.retain(|there| !is_same_subject(&there.subject, &subject));
-                grants.push(Grant { subject, role });
+                grants.push(Grant {
+                    subject,
+                    role,
+                    pending: false,
+                });
             }
             Request::RemoveGrant(on, subject) => {
                 let grants = self.grants(&on);
