@@ -70,9 +70,10 @@ pub(super) async fn revoke(
     let actor = caller.actor()?;
     let decided = caller.decided().taking_away();
     // An account has only so many valid tokens, and whoever has lost one gets rid of it.
-    let decided = match caller.principal()?.account_id == named.account_id {
-        true => decided.uncounted(),
-        false => decided,
+    let decided = if caller.principal()?.account_id == named.account_id {
+        decided.uncounted()
+    } else {
+        decided
     };
     let told = state
         .database()
