@@ -73,8 +73,8 @@ pub use reserved::{ReservedName, ReservedNameList};
 pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
 pub use substituters::{SubstituterInfo, SubstituterList};
 pub use tokens::{
-    CreateToken, MintedToken, RevokedToken, RotateToken, RotatedToken, TokenInfo, TokenList,
-    TokenRevocation, WorkloadInfo,
+    CreateToken, MAX_LISTED_TOKENS, MintedToken, RevokedToken, RotateToken, RotatedToken,
+    TokenInfo, TokenList, TokenRevocation, WorkloadInfo,
 };
 pub use trust::{
     ConditionSpec, POLICY_ACCOUNT_PREFIX, PinnedClaim, PolicyVerdict, SetTrustPolicy, TestTrust,

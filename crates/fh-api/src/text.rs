@@ -5,16 +5,28 @@
 use std::fmt::Write as _;
 
 use crate::TOKEN_PREFIX;
+use crate::names::MAX_NAME;
 
 /// What is shown in place of a text that [`holds_token`].
 pub const WITHHELD: &str = "(withheld: it looks like a token)";
 
-/// How tokens begin: ours, `FlakeHub`'s, and every JWT whose header begins as JSON usually does.
-const TOKEN_MARKS: [&str; 3] = [TOKEN_PREFIX, "flakehub1_", "eyJ"];
+/// How tokens begin that have a prefix: ours and `FlakeHub`'s. A JWT follows.
+const TOKEN_MARKS: [&str; 2] = [TOKEN_PREFIX, "flakehub1_"];
 
-/// The shortest header, payload and signature by which a JWT is known that begins otherwise, in characters. A signature
-/// has at least 32 bytes.
+/// How the header of a JWT begins if it is JSON without blanks.
+const USUAL_HEADER: &str = "eyJ";
+
+/// The shortest header, payload and signature of a JWT, in characters. A signature has at least 32 bytes.
 const JWT_LENGTHS: [usize; 3] = [10, 10, 43];
+
+/// The shortest JWT, with its two dots.
+const SHORTEST_JWT: usize = JWT_LENGTHS[0] + 1 + JWT_LENGTHS[1] + 1 + JWT_LENGTHS[2];
+
+// Else whoever chooses a name could choose that nothing is told of it.
+const _: () = assert!(
+    SHORTEST_JWT > MAX_NAME,
+    "no name is long enough to be taken for a token"
+);
 
 /// Whether a character is one that does something to a terminal (U+009B begins a sequence as ESC [ does), that reorders
 /// the text around it, or that nobody sees.
@@ -49,34 +61,69 @@ pub fn push_escape(text: &mut String, c: char) {
     }
 }
 
-/// Whether a text looks as if it held a token, also where it is percent-encoded any number of times.
+/// Whether a text looks as if it held a whole token, also where it is percent-encoded any number of times. A part of
+/// one is no secret, and no [`Name`](crate::Name) holds a whole one.
 #[must_use]
 pub fn holds_token(text: &str) -> bool {
     is_marked(text) || (text.contains('%') && is_marked(&percent_decoded(text)))
 }
 
 fn is_marked(text: &str) -> bool {
-    TOKEN_MARKS.iter().any(|mark| text.contains(mark)) || has_the_form_of_a_jwt(text)
-}
-
-fn has_the_form_of_a_jwt(text: &str) -> bool {
     let is_of_a_token = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
-    // Without the two dots.
-    let least: usize = JWT_LENGTHS.iter().sum();
     let mut words = text.split(|c| !is_of_a_token(c));
     words.any(|word| {
-        if word.len() < least {
-            return false;
-        }
-        let lengths: Vec<usize> = word.split('.').map(str::len).collect();
-        let mut triples = lengths.windows(3);
-        triples.any(|triple| {
-            triple
-                .iter()
-                .zip(JWT_LENGTHS)
-                .all(|(have, least)| *have >= least)
-        })
+        word.len() >= SHORTEST_JWT && (has_a_prefix(word) || has_the_form_of_a_jwt(word))
     })
+}
+
+/// Whether a prefix of tokens stands in a word before what is as long as a JWT.
+fn has_a_prefix(word: &str) -> bool {
+    TOKEN_MARKS.iter().any(|mark| {
+        let at = word.find(mark);
+        at.is_some_and(|at| word.len() - at >= mark.len() + SHORTEST_JWT)
+    })
+}
+
+fn has_the_form_of_a_jwt(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('.').collect();
+    parts.windows(3).any(|triple| {
+        let mut lengths = triple.iter().zip(JWT_LENGTHS);
+        lengths.all(|(part, least)| part.len() >= least) && is_a_header(triple[0])
+    })
+}
+
+/// Whether a part of a word may be the header of a JWT; something may stand before one that begins as usual.
+fn is_a_header(part: &str) -> bool {
+    let usual = part.find(USUAL_HEADER);
+    usual.is_some_and(|at| part.len() - at >= JWT_LENGTHS[0]) || begins_as_json(part)
+}
+
+/// Whether a part of a JWT, base64url (RFC 4648, section 5), is an object of JSON as far as its beginning tells. A blank
+/// may come before it (RFC 8259, section 2).
+fn begins_as_json(part: &str) -> bool {
+    let (mut bits, mut count) = (0_u16, 0);
+    for digit in part.bytes() {
+        let value = match digit {
+            b'A'..=b'Z' => digit - b'A',
+            b'a'..=b'z' => digit - b'a' + 26,
+            b'0'..=b'9' => digit - b'0' + 52,
+            b'-' => 62,
+            b'_' => 63,
+            _ => return false,
+        };
+        // At most six bits are left of the digits before.
+        bits = (bits << 6) | u16::from(value);
+        count += 6;
+        if count >= 8 {
+            count -= 8;
+            let byte = bits >> count;
+            bits &= (1 << count) - 1;
+            if !matches!(byte, 0x20 | 0x09 | 0x0a | 0x0d) {
+                return byte == u16::from(b'{');
+            }
+        }
+    }
+    false
 }
 
 /// The text after percent-decoding it until nothing changes.
@@ -108,23 +155,28 @@ mod tests {
     #[test]
     fn tokens_are_known_in_whatever_way_they_are_encoded() {
         let signature = "c".repeat(43);
+        let jwt = format!("eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiIwIn0.{signature}");
         for text in [
-            "fh1_eyJhbGciOiJFZERTQSJ9.e30.c2ln",
-            "/things/fh1_",
-            "flakehub1_abc",
-            "name=eyJhbGciOiJFZERTQSJ9",
-            "/%66h1_x",
-            "/fh1%5Fx",
-            "/fh1%5fx",
-            "%65%79%4A",
+            &jwt,
+            &format!("fh1_{jwt}"),
+            &format!("/things/flakehub1_{jwt}"),
+            &format!("name=acme-{jwt}"),
+            &format!("a.b.{jwt}.c"),
+            // What follows a prefix need not be readable.
+            &format!("fh1_{}", "x".repeat(65)),
+            &format!("/%66h1_{jwt}"),
+            &format!("/fh1%5F{}", "x".repeat(65)),
+            &format!("/%65yJhbGciOiJFZERTQSJ9%2eeyJqdGkiOiIwIn0%2E{signature}"),
             // Encoded twice, and five times.
-            "/%2565yJx",
-            "/%252525252565yJx",
+            &format!("/%2565yJhbGciOiJFZERTQSJ9.eyJqdGkiOiIwIn0.{signature}"),
+            &format!("/%252525252565yJhbGciOiJFZERTQSJ9.eyJqdGkiOiIwIn0.{signature}"),
             // An escape that is put together of escapes.
-            "/%%36%35yJx",
-            // A header that begins with a blank or a line feed.
+            &format!("/%%36%35yJhbGciOiJFZERTQSJ9.eyJqdGkiOiIwIn0.{signature}"),
+            // A header that begins with a blank, with a line feed, or not as JSON usually does.
             &format!("eyAiYWxnIjoi.eyAiYWxnIjoi.{signature}"),
             &format!("Bearer%20ewogImFsZyI.e2Fhc3Nzcwo%2E{signature}"),
+            &format!("IHsiYWxnIjoi.e2Fhc3Nzcwo.{signature}"),
+            &format!("CgkgeyJhbGciOiJub25lIn0.e2Fhc3Nzcwo.{signature}"),
         ] {
             assert!(holds_token(text), "{text}");
         }
@@ -132,6 +184,17 @@ mod tests {
             "",
             "/",
             "/acme/app",
+            // Names that begin as tokens do, the longest ones too.
+            "/acme/keyJar",
+            "eyJhbGciOiJFZERTQSJ9",
+            "/flakes/fh1_/flakehub1_app",
+            &format!("/flakes/acme/fh1_{}", "x".repeat(60)),
+            &format!("eyJhbGciOi.eyJqdGkiOi.{}", "c".repeat(42)),
+            &format!("{}/eyJhbGciOiJFZERTQSJ9.eyJqdGkiOiIwIn0.c", "x".repeat(64)),
+            // No header.
+            &format!("/nar/{0}.{0}.{0}", "x".repeat(52)),
+            &format!("/log/gcc-wrapper-13.with-a-long-name.{signature}"),
+            &format!("/log/keyJar-1.with-a-long-name.{signature}"),
             "/6g8v2k5rj3ma1xcfd0qwzyln9h7pbsi4.narinfo",
             "/nar/1b4sb93wp679q4zx9k1ignby1yna3z7c4c2ri3wphylbc2dwsys0.nar.zst",
             "/api/v1/flakes/acme/lib-1.2.3-with-a-name-that-is-very-long-and-has-no-further-dot",

@@ -71,6 +71,9 @@ impl std::fmt::Debug for MintedToken {
     }
 }
 
+/// The most tokens that [`RotatedToken`] lists of a kind.
+pub const MAX_LISTED_TOKENS: usize = 100;
+
 /// The answer to `POST /api/v1/tokens/{id}/rotate`: the only time that the new token itself is shown.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -81,11 +84,19 @@ pub struct RotatedToken {
     pub info: TokenInfo,
     /// Valid tokens of the same user that came of the former one: that it created, rotated or renewed, or that those
     /// did. They stay valid until they are revoked. Without the new token and the one that asked for it.
+    /// At most [`MAX_LISTED_TOKENS`], the oldest.
     #[serde(default)]
     pub still_valid: Vec<RevokedToken>,
-    /// What these and the former one have created for other users: each is valid, or something that it created.
+    /// How many of these there are, also those that are not listed.
+    #[serde(default)]
+    pub still_valid_count: u64,
+    /// What these and the former one have created for other users: each is valid, or something that it created. At
+    /// most [`MAX_LISTED_TOKENS`], the oldest.
     #[serde(default)]
     pub made_for_others: Vec<RevokedToken>,
+    /// How many of these there are, also those that are not listed.
+    #[serde(default)]
+    pub made_for_others_count: u64,
 }
 
 impl std::fmt::Debug for RotatedToken {
@@ -94,7 +105,9 @@ impl std::fmt::Debug for RotatedToken {
             .field("token", &"***")
             .field("info", &self.info)
             .field("still_valid", &self.still_valid)
+            .field("still_valid_count", &self.still_valid_count)
             .field("made_for_others", &self.made_for_others)
+            .field("made_for_others_count", &self.made_for_others_count)
             .finish()
     }
 }

@@ -16,8 +16,9 @@ use fh_api::{ErrorBody, ErrorCode};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderName, HeaderValue, StatusCode};
 
-use crate::database::DatabaseError;
+use crate::database::{DatabaseError, TellsFull};
 use crate::listen::ListenError;
+use crate::room::MOST_OF_ONE;
 
 /// Any error with its chain of causes.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -99,6 +100,11 @@ pub(crate) enum ApiError {
     /// The server cannot serve now; the text is for the caller (503).
     #[error("{0}")]
     Unavailable(String),
+    /// The disk is full, and somebody may make room (503).
+    #[error(
+        "the server has no room left on its disk; only requests that remove access are still carried out"
+    )]
+    NoRoom,
     /// What decides about access changed between the decision and its transaction, and nothing was
     /// written. The request is handled again ([`is_stale`]); where that does not help, 503.
     #[error("the access rules keep changing, try again")]
@@ -112,14 +118,6 @@ impl ApiError {
     /// An internal error from any error, such as one of a library.
     pub(crate) fn internal(source: impl Into<Source>) -> Self {
         Self::Internal(source.into())
-    }
-
-    /// The disk is full: 503, since somebody may make room.
-    pub(crate) fn no_room() -> Self {
-        Self::Unavailable(
-            "the server has no room left on its disk; only requests that remove access are still carried out"
-                .to_owned(),
-        )
     }
 
     /// The status and the code of the answer.
@@ -137,7 +135,7 @@ impl ApiError {
             Self::TooLarge(_) => (StatusCode::PAYLOAD_TOO_LARGE, ErrorCode::TooLarge),
             Self::Timeout(_) => (StatusCode::REQUEST_TIMEOUT, ErrorCode::Timeout),
             Self::TooMany(..) => (StatusCode::TOO_MANY_REQUESTS, ErrorCode::TooManyRequests),
-            Self::Unavailable(_) | Self::Stale => {
+            Self::Unavailable(_) | Self::NoRoom | Self::Stale => {
                 (StatusCode::SERVICE_UNAVAILABLE, ErrorCode::Unavailable)
             }
             Self::Internal(_) => (StatusCode::INTERNAL_SERVER_ERROR, ErrorCode::Internal),
@@ -161,6 +159,7 @@ impl ApiError {
             | Self::Timeout(_)
             | Self::TooMany(..)
             | Self::Unavailable(_)
+            | Self::NoRoom
             | Self::Stale => self.to_string(),
         }
     }
@@ -177,9 +176,25 @@ impl From<DatabaseError> for ApiError {
         }
         if error.is_full() {
             tracing::error!(error = %chain(&error), "the disk is full");
-            return Self::no_room();
+            return Self::NoRoom;
+        }
+        if matches!(error, DatabaseError::ReserveShare) {
+            return Self::TooMany(
+                format!(
+                    "the server has no room left on its disk, and your account has removed access {MOST_OF_ONE} times \
+                     since then, which is the limit: you can still revoke your own tokens, and a server administrator \
+                     can do everything else"
+                ),
+                None,
+            );
         }
         Self::Internal(error.into())
+    }
+}
+
+impl TellsFull for ApiError {
+    fn is_full(&self) -> bool {
+        matches!(self, Self::NoRoom)
     }
 }
 
@@ -220,7 +235,7 @@ impl IntoResponse for ApiError {
                 let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
                 headers.insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
             }
-            Self::Unavailable(_) | Self::Stale => {
+            Self::Unavailable(_) | Self::NoRoom | Self::Stale => {
                 headers.insert(
                     RETRY_AFTER,
                     HeaderValue::from(RETRY_AFTER_UNAVAILABLE.as_secs()),

@@ -19,8 +19,11 @@
 //! Invariants:
 //! - the reserve is given up for [`Decided::taking_away`](crate::database::Decided::taking_away) alone, by whoever
 //!   holds the writing connection: from then on no request writes to the database that does not take access away;
-//! - it is made only where as much stays free beside it.
+//! - it is made only where as much stays free beside it;
+//! - nobody uses it up alone: what is so already is not written again, and while the reserve is used each account
+//!   changes only so much ([`MOST_OF_ONE`]), but for server administrators and who revokes tokens of their own.
 
+use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
 use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
@@ -39,6 +42,10 @@ const RESERVE: u64 = 16 << 20;
 
 /// On a small file system the reserve is one in so many of its bytes.
 const SHARE: u64 = 16;
+
+/// Changes of one account while the reserve is used. Each takes about half a KiB of the database for good, for its row
+/// of the audit log.
+pub(crate) const MOST_OF_ONE: u32 = 1_000;
 
 /// The name of the reserve in the data directory.
 const FILE: &str = "reserve";
@@ -73,6 +80,8 @@ struct Shared {
     /// The reserve, while it is made or given up: whether this process has made it.
     reserve: Mutex<bool>,
     level: Mutex<Option<(Instant, Level)>>,
+    /// Changes since the reserve was given up, by account.
+    changes: Mutex<HashMap<i64, u32>>,
 }
 
 /// Of a file system, in bytes.
@@ -90,6 +99,7 @@ impl Room {
                 given_up: AtomicBool::new(false),
                 reserve: Mutex::new(false),
                 level: Mutex::new(None),
+                changes: Mutex::default(),
             }),
         }
     }
@@ -97,6 +107,19 @@ impl Room {
     /// Whether the reserve was given up, and nothing is to be written that can wait.
     pub(crate) fn is_given_up(&self) -> bool {
         self.shared.given_up.load(Ordering::SeqCst)
+    }
+
+    /// Whether there is room for another change that is counted for this account, which it then is. Nothing is counted
+    /// where the reserve is there, or for nobody.
+    pub(crate) fn is_for(&self, account_id: Option<i64>) -> bool {
+        let Some(account_id) = account_id.filter(|_| self.is_given_up()) else {
+            return true;
+        };
+        let mut changes = self.changes();
+        let count = changes.entry(account_id).or_default();
+        let is_for = *count < MOST_OF_ONE;
+        *count += u32::from(is_for);
+        is_for
     }
 
     /// How much there is, as it was a moment ago at most.
@@ -110,12 +133,6 @@ impl Room {
         let room = self.clone();
         let look = tokio::task::spawn_blocking(move || room.look());
         look.await.unwrap_or(Level::Enough)
-    }
-
-    /// Whether hardly anything can be written. Blocks.
-    pub(crate) fn is_used_up(&self) -> bool {
-        self.space()
-            .is_ok_and(|space| space.free < size(&space) / 4)
     }
 
     /// Gives the reserve up: whether there was one. Blocks.
@@ -173,6 +190,7 @@ impl Room {
             *made = true;
         }
         if self.shared.given_up.swap(false, Ordering::SeqCst) {
+            self.changes().clear();
             tracing::info!("there is room on the disk again");
         }
         Ok(true)
@@ -211,6 +229,13 @@ impl Room {
     fn reserve(&self) -> std::sync::MutexGuard<'_, bool> {
         self.shared
             .reserve
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn changes(&self) -> std::sync::MutexGuard<'_, HashMap<i64, u32>> {
+        self.shared
+            .changes
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -338,6 +363,28 @@ mod tests {
         file.set_len(metadata.len()).unwrap();
         assert!(copy.keep().unwrap());
         assert!(path.metadata().unwrap().blocks() * 512 >= metadata.len());
+    }
+
+    #[test]
+    fn each_account_has_its_share_of_what_is_given_up() {
+        let directory = tempfile::tempdir().unwrap();
+        let room = Room::of(directory.path());
+        let times = |account| {
+            (0..2 * MOST_OF_ONE)
+                .filter(|_| room.is_for(account))
+                .count()
+        };
+        let (all, most) = (2 * MOST_OF_ONE as usize, MOST_OF_ONE as usize);
+        assert!(room.keep().unwrap());
+        assert_eq!(times(Some(1)), all);
+        for _ in 0..2 {
+            assert!(room.give_up());
+            for (account, expected) in [(Some(1), most), (Some(2), most), (None, all), (Some(1), 0)]
+            {
+                assert_eq!(times(account), expected, "{account:?}");
+            }
+            assert!(room.keep().unwrap());
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use fh_api::{ErrorCode, RotateToken, RotatedToken};
+use fh_api::{ErrorCode, RevokedToken, RotateToken, RotatedToken};
 use time::OffsetDateTime;
 
 use super::super::token_id::{self, TokenId};
@@ -91,22 +91,68 @@ pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), 
 
 /// Tells what came of the previous token and stays valid, and how to revoke it.
 fn tell_left(rotated: &RotatedToken, context: &Context) {
-    let left = &rotated.still_valid;
-    let others = &rotated.made_for_others;
-    for (what, tokens) in [
-        ("still valid, as they came of the previous token", left),
-        ("still valid, as it created them for other users", others),
+    for (what, tokens, count) in [
+        (
+            "still valid, as they came of the previous token",
+            &rotated.still_valid,
+            rotated.still_valid_count,
+        ),
+        (
+            "still valid, as it created them for other users",
+            &rotated.made_for_others,
+            rotated.made_for_others_count,
+        ),
     ] {
-        if tokens.is_empty() {
-            continue;
+        if let Some(left) = left(tokens, count) {
+            // Also with --quiet: a thief's tokens would stay valid unknown to anybody.
+            context.output.warning(&format!("{what}:\n{left}"));
         }
-        let lines: Vec<String> = tokens.iter().map(revoke::line).collect();
-        let ids: Vec<String> = tokens.iter().map(|token| token.id.to_string()).collect();
-        // Also with --quiet: a thief's tokens would stay valid unknown to anybody.
-        context.output.warning(&format!(
-            "{what}:\n{}\nTo revoke them: `fh token revoke {}`",
-            lines.join("\n"),
-            ids.join(" ")
-        ));
+    }
+}
+
+/// Tokens that stay valid, of `count` in all, and how to revoke those that are listed.
+fn left(tokens: &[RevokedToken], count: u64) -> Option<String> {
+    if tokens.is_empty() {
+        return None;
+    }
+    let mut lines: Vec<String> = tokens.iter().map(revoke::line).collect();
+    // An older server does not count them, and lists all.
+    let more = count.saturating_sub(tokens.len() as u64);
+    if more > 0 {
+        lines.push(format!("  and {more} more: `fh token list` shows yours"));
+    }
+    let ids: Vec<String> = tokens.iter().map(|token| token.id.to_string()).collect();
+    lines.push(format!(
+        "To revoke them: `fh token revoke {}`",
+        ids.join(" ")
+    ));
+    Some(lines.join("\n"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_is_listed_and_the_rest_is_counted() {
+        let [first, second] = [1, 2].map(|number| RevokedToken {
+            id: uuid::Uuid::from_u128(number),
+            user: "alice".parse().unwrap(),
+            description: (number == 2).then(|| "laptop".to_owned()),
+            expires_at: OffsetDateTime::UNIX_EPOCH,
+        });
+        let (a, b) = (first.id, second.id);
+        let both = [first, second];
+        let told = |tokens: &[RevokedToken], count| left(tokens, count).unwrap_or_default();
+        assert_eq!(left(&[], 0), None);
+        let revoke = format!("To revoke them: `fh token revoke {a} {b}`");
+        let lines = format!("  {a} of alice\n  {b} of alice, laptop");
+        // Of an older server there is no count.
+        for count in [0, 2] {
+            assert_eq!(told(&both, count), format!("{lines}\n{revoke}"));
+        }
+        let more = "  and 1998 more: `fh token list` shows yours";
+        assert_eq!(told(&both, 2000), format!("{lines}\n{more}\n{revoke}"));
+        assert!(told(&both[..1], 2).contains("  and 1 more: "));
     }
 }

@@ -20,6 +20,8 @@ pub(crate) struct Decided {
     in_turn: bool,
     /// What it may do where there is no room left.
     without_room: WithoutRoom,
+    /// For which account it is counted where the reserve is used, internal id; none where it is not.
+    counted_for: Option<i64>,
 }
 
 /// What is done where there is no room left on the disk.
@@ -42,6 +44,7 @@ impl Decided {
             until: None,
             in_turn: false,
             without_room: WithoutRoom::Wait,
+            counted_for: None,
         }
     }
 
@@ -65,6 +68,27 @@ impl Decided {
     /// Whether the reserve may be given up for it.
     pub(super) fn takes_away(self) -> bool {
         self.without_room == WithoutRoom::TakeReserve
+    }
+
+    /// The same by an account that does so much and no more where the reserve is used: see [`crate::room`].
+    pub(crate) fn counted_for(self, account_id: i64) -> Self {
+        Self {
+            counted_for: Some(account_id),
+            ..self
+        }
+    }
+
+    /// The same, of which there cannot be much.
+    pub(crate) fn uncounted(self) -> Self {
+        Self {
+            counted_for: None,
+            ..self
+        }
+    }
+
+    /// For which account it is counted.
+    pub(super) fn counts_for(self) -> Option<i64> {
+        self.counted_for
     }
 
     /// Whether it is tried where the reserve was given up.
@@ -101,6 +125,7 @@ impl Decided {
             until: None,
             in_turn: false,
             without_room: WithoutRoom::Try,
+            counted_for: None,
         }
     }
 

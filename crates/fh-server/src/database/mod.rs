@@ -130,6 +130,9 @@ pub enum DatabaseError {
     /// The room that is left on the disk is kept for taking access away, and for giving room back.
     #[error("there is no space left on the disk")]
     NoRoom,
+    /// The account has had its share of the room that is kept for taking access away.
+    #[error("the account has changed as much as one may while the disk is full")]
+    ReserveShare,
     /// SQLite does not do what everything here counts on.
     #[error("SQLite does not use {what} for {}: it reports {found:?}", .path.display())]
     Mode {
@@ -190,6 +193,19 @@ impl DatabaseError {
             Self::Sqlite(rusqlite::Error::SqliteFailure(error, _))
                 if matches!(error.extended_code, 2067 | 1555)
         )
+    }
+}
+
+/// The error of a change, which tells whether the disk is full.
+pub(crate) trait TellsFull {
+    /// Whether there is no space left on the disk.
+    fn is_full(&self) -> bool;
+}
+
+impl TellsFull for DatabaseError {
+    fn is_full(&self) -> bool {
+        // Its own function, and not this one.
+        Self::is_full(self)
     }
 }
 
@@ -324,7 +340,7 @@ impl Database {
     ) -> Result<T, E>
     where
         T: Send + 'static,
-        E: From<DatabaseError> + Send + 'static,
+        E: From<DatabaseError> + TellsFull + Send + 'static,
     {
         let shared = Arc::clone(&self.shared);
         let _turn = if decided.waits() {
@@ -346,14 +362,14 @@ impl Database {
                 transaction,
                 directory: Cell::new(false),
             };
+            let before = change.total_changes();
             let value = match f(&change) {
                 Ok(value) => value,
-                Err(error) => {
-                    // Whether it is for want of room is not to be seen from here.
-                    let room_made = make_room(decided.takes_away() && shared.room.is_used_up());
-                    return Err(room_made.map_or(error, E::from));
-                }
+                Err(error) => return Err(make_room(error.is_full()).map_or(error, E::from)),
             };
+            if change.total_changes() > before && !shared.room.is_for(decided.counts_for()) {
+                return Err(DatabaseError::ReserveShare.into());
+            }
             let AccessChange {
                 transaction,
                 directory,

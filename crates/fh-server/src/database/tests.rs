@@ -439,3 +439,41 @@ fn only_what_surely_failed_counts_as_not_written() {
         assert_eq!(error.may_have_committed(), may_have_committed, "{error:?}");
     }
 }
+
+/// A change that is refused for whatever else leaves the reserve for one that is made.
+#[tokio::test]
+async fn the_reserve_is_given_up_for_want_of_room_alone() {
+    let (_directory, database) = open();
+    use rusqlite::ffi;
+    let room = database.room();
+    let fails = |code: Option<i32>| match code {
+        Some(code) => {
+            let error = ffi::Error::new(code);
+            DatabaseError::Sqlite(rusqlite::Error::SqliteFailure(error, None))
+        }
+        None => DatabaseError::Task,
+    };
+    for (code, is_full) in [
+        (Some(ffi::SQLITE_FULL), true),
+        (Some(ffi::SQLITE_IOERR_SHMSIZE), true),
+        (Some(ffi::SQLITE_BUSY), false),
+        (Some(ffi::SQLITE_IOERR), false),
+        (Some(ffi::SQLITE_CONSTRAINT_UNIQUE), false),
+        (None, false),
+    ] {
+        for (takes_away, gives_up) in [(false, false), (true, is_full)] {
+            assert!(room.keep().unwrap());
+            let decided = match Decided::at(database.generation()) {
+                decided if takes_away => decided.taking_away(),
+                decided => decided,
+            };
+            let error = fails(code);
+            let failed: Result<(), DatabaseError> =
+                database.change_access(decided, move |_| Err(error)).await;
+            assert_eq!(room.is_given_up(), gives_up, "{code:?} {takes_away}");
+            // Then it is done once more.
+            let stale = matches!(failed.unwrap_err(), DatabaseError::Stale);
+            assert_eq!(stale, gives_up, "{code:?} {takes_away}");
+        }
+    }
+}

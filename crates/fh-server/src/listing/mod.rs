@@ -116,7 +116,7 @@ impl Listings {
         match self.made(nar).await? {
             Outcome::Kept => self.kept(nar.nar_hash).await,
             Outcome::NoNar => Ok(None),
-            Outcome::NoRoom => Err(ApiError::no_room()),
+            Outcome::NoRoom => Err(ApiError::NoRoom),
             Outcome::Failed => Err(ApiError::internal("a listing could not be created")),
         }
     }

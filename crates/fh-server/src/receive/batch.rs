@@ -366,7 +366,7 @@ impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         if error.is_full() {
             tracing::error!(error = %crate::error::chain(&error), "the disk is full");
-            return Self::no_room();
+            return Self::NoRoom;
         }
         if error.is_taken() {
             return Self::Unavailable(

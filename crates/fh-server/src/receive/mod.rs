@@ -174,7 +174,7 @@ impl Receiving {
     /// Waits until a body may be read.
     async fn place(&self, holders: Holders) -> Result<Share, ApiError> {
         if self.database.room().level().await != Level::Enough {
-            return Err(ApiError::no_room());
+            return Err(ApiError::NoRoom);
         }
         let place = tokio::time::timeout(self.stall, self.bodies.take(holders, 1)).await;
         place.ok().and_then(Result::ok).ok_or_else(|| {

@@ -400,7 +400,7 @@ impl Failure {
     /// To the one who sent the NAR; the log has the cause.
     fn told(self) -> ApiError {
         if self.full {
-            return ApiError::no_room();
+            return ApiError::NoRoom;
         }
         let sentence = "a NAR that was received could not be stored, try again";
         ApiError::Unavailable(sentence.to_owned())

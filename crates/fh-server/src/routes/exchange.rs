@@ -84,7 +84,9 @@ impl<E: Into<ApiError>> From<E> for OAuthError {
         let cause = error.into();
         let word = match &cause {
             ApiError::Unauthorized(_) => "invalid_grant",
-            ApiError::Unavailable(_) | ApiError::Stale => "temporarily_unavailable",
+            ApiError::Unavailable(_) | ApiError::NoRoom | ApiError::Stale => {
+                "temporarily_unavailable"
+            }
             ApiError::Internal(_) => "server_error",
             _ => "invalid_request",
         };

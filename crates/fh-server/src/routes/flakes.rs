@@ -270,7 +270,13 @@ pub(crate) async fn update(
             if opens && !belongs {
                 return Err(made_public_by_a_guest(&flake.name));
             }
-            if let Some(visibility) = wanted.visibility {
+            // What is so already is not written, and the audit log tells of changes alone.
+            let visibility = wanted.visibility.filter(|to| *to != before.visibility);
+            let describes = describes && description != before.description;
+            if visibility.is_none() && !describes {
+                return Ok(before);
+            }
+            if let Some(visibility) = visibility {
                 flakes::set_visibility(change, flake.id, visibility)?;
             }
             if describes {
@@ -284,7 +290,7 @@ pub(crate) async fn update(
                     actor: Some(actor),
                     flake_id: Some(flake.id),
                     subject: &name,
-                    detail: change_of(before.visibility, wanted.visibility, describes),
+                    detail: change_of(before.visibility, visibility, describes),
                     ..Event::default()
                 },
             )?;
@@ -302,7 +308,7 @@ async fn hides(state: &AppState, flake_id: i64, visibility: Visibility) -> Resul
         .read(move |connection| flakes::get(connection, flake_id))
         .await?;
     // They are in the order of who can.
-    Ok(found.is_some_and(|flake| flake.visibility <= visibility))
+    Ok(found.is_some_and(|flake| flake.visibility < visibility))
 }
 
 fn made_public_by_a_guest(flake: &FlakeName) -> ApiError {

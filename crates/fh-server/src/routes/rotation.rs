@@ -6,10 +6,16 @@
 //! answer lists it: whoever rotates a token because it was stolen ends what the thief made by revoking that. Where a
 //! token replaces itself, its renewals count from the first on; where an administrator replaces one of another account,
 //! they count anew, within what bounds [a token for another account](super::renewal::terms_for_another).
+//!
+//! Invariants:
+//! - an account has no more valid tokens than it may, as after any other way to get one: with a time of grace there
+//!   is one more. Without it there are as many as before;
+//! - no renewal lasts longer than the former token was meant to, or the one that asked;
+//! - the answer is bounded, and what it lists is read after the transaction: it keeps no writer waiting.
 
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::{MintedToken, Permission, RotateToken, RotatedToken};
+use fh_api::{MAX_LISTED_TOKENS, MintedToken, Permission, RevokedToken, RotateToken, RotatedToken};
 use http::StatusCode;
 use serde_json::json;
 
@@ -17,12 +23,14 @@ use super::json::json_body;
 use super::path::IdPath;
 use super::renewal;
 use super::revocation::told;
-use super::tokens::{asking, descendants_of_caller, lifetime, may_replace, minted, minting_token};
+use super::tokens::{
+    asking, descendants_of_caller, lifetime, may_replace, minted, minting_token, room_for_one_more,
+};
 use crate::access::Caller;
 use crate::database::audit::{self, Event};
-use crate::database::lineage::{self, Lineage};
+use crate::database::lineage;
 use crate::database::tokens::{self, NewToken, RenewalTerms, Token};
-use crate::database::{accounts, now};
+use crate::database::{DatabaseError, accounts, now};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -52,6 +60,7 @@ pub(super) async fn rotate(
     }
     let created_at = now().whole_seconds();
     let settings = state.settings().tokens;
+    let most = state.settings().limits.tokens;
     let longest = settings.max_lifetime.as_secs();
     let asked = lifetime(wanted.expires_in, longest)?;
     let lasts = asked.unwrap_or(former.lifetime().min(longest));
@@ -61,7 +70,7 @@ pub(super) async fn rotate(
         .whole_seconds();
     let asking_token = minting_token(principal)?;
     let actor = caller.actor()?;
-    let (token, account, came_of_former) = state
+    let (token, account, parent_id) = state
         .database()
         .change_access(caller.decided(), move |change| {
             let parent = asking(change, asking_token)?;
@@ -72,6 +81,10 @@ pub(super) async fn rotate(
                 ));
             }
             let account = accounts::get(change, former.account_id)?.ok_or(ApiError::NotFound)?;
+            let has_grace = wanted.grace.is_some_and(|grace| grace > 0);
+            if has_grace {
+                room_for_one_more(change, &account, most)?;
+            }
             let expires_at = expires_at.min(parent.expires_at);
             let bounds = if parent.account_id == former.account_id {
                 terms(&former, &parent)
@@ -79,7 +92,7 @@ pub(super) async fn rotate(
                 renewal::terms_for_another(change, &parent, settings)?
             };
             let terms = RenewalTerms {
-                lifetime: Some(lasts),
+                lifetime: Some(lasts.min(former.lifetime().max(parent.lifetime()))),
                 ..bounds
             };
             let uuid = tokens::insert(
@@ -98,7 +111,7 @@ pub(super) async fn rotate(
                     terms,
                 },
             )?;
-            if wanted.grace.is_some_and(|grace| grace > 0) {
+            if has_grace {
                 tokens::end(change, former.id, ends_at)?;
             } else {
                 tokens::revoke(change, &[former.id])?;
@@ -119,26 +132,68 @@ pub(super) async fn rotate(
                 },
             )?;
             let token = tokens::find(change, uuid)?.ok_or(ApiError::NotFound)?;
-            let at = now();
-            let mut came_of_former =
-                lineage::of(change, former.id, at)?.ok_or(ApiError::NotFound)?;
-            let is_known = |id: i64| [former.id, parent.id, token.id].contains(&id);
-            let own = &mut came_of_former.own;
-            own.retain(|token| token.is_good(at) && !is_known(token.id));
-            Ok::<_, ApiError>((token, account, came_of_former))
+            Ok::<_, ApiError>((token, account, parent.id))
         })
         .await?;
+    let left = left(&state, [former.id, parent_id, token.id]).await?;
     let MintedToken { token, info } = minted(&state, &token, &account)?;
-    let Lineage { own, branches } = came_of_former;
-    let others = branches.iter().filter(|branch| branch.direct);
-    let others = others.filter_map(|branch| branch.own.first());
     let rotated = RotatedToken {
         token,
         info,
-        still_valid: own.iter().map(told).collect(),
-        made_for_others: others.map(told).collect(),
+        still_valid: left.own.listed,
+        still_valid_count: left.own.count,
+        made_for_others: left.others.listed,
+        made_for_others_count: left.others.count,
     };
     Ok((StatusCode::CREATED, Json(rotated)))
+}
+
+/// What came of a token and is valid.
+#[derive(Default)]
+struct Left {
+    own: Listed,
+    others: Listed,
+}
+
+/// The first of some tokens, and how many there are.
+#[derive(Default)]
+struct Listed {
+    listed: Vec<RevokedToken>,
+    count: u64,
+}
+
+impl Listed {
+    fn add(&mut self, token: &Token) {
+        if self.listed.len() < MAX_LISTED_TOKENS {
+            self.listed.push(told(token));
+        }
+        self.count += 1;
+    }
+}
+
+/// What came of the first of these tokens, without any of them. They are the former one, the one that asked and the new
+/// one.
+async fn left(state: &AppState, known: [i64; 3]) -> Result<Left, DatabaseError> {
+    let [former, ..] = known;
+    let read = state.database().read(move |connection| {
+        let at = now();
+        let mut left = Left::default();
+        // None where the account was removed a moment ago, and its tokens with it.
+        let Some(found) = lineage::of(connection, former, at)? else {
+            return Ok(left);
+        };
+        for token in &found.own {
+            if token.is_good(at) && !known.contains(&token.id) {
+                left.own.add(token);
+            }
+        }
+        let direct = found.branches.iter().filter(|branch| branch.direct);
+        for token in direct.filter_map(|branch| branch.own.first()) {
+            left.others.add(token);
+        }
+        Ok(left)
+    });
+    read.await
 }
 
 /// What the renewals of a token are bound to that replaces another one of its account.

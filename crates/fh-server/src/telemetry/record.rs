@@ -33,8 +33,7 @@ pub(crate) struct PrincipalSlot(Arc<OnceLock<String>>);
 impl PrincipalSlot {
     /// Leaves the name; the first one counts.
     pub(crate) fn set(&self, name: &str) {
-        // A name may be a token that somebody took for one.
-        let name = if holds_token(name) { WITHHELD } else { name };
+        // As it is: a name is too short for a token, and whoever is withheld for theirs acts without a trace.
         let _ = self.0.set(name.to_owned());
     }
 

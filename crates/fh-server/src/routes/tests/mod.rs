@@ -15,6 +15,7 @@ mod renames;
 mod renewal;
 mod requests;
 mod revocation;
+mod rotation;
 mod secrecy;
 mod signing_keys;
 mod substituters;

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::database::{Decided, settings};
 use crate::push::tests::{Item, Scene, request};
-use crate::room::Level;
+use crate::room::{Level, MOST_OF_ONE};
 use crate::testing::Answer;
 
 #[track_caller]
@@ -201,4 +201,202 @@ async fn where_the_reserve_is_used_access_is_lowered_and_not_raised() {
     // And it has taken effect.
     let new = request(&[&Item::new("new", b"new")]);
     scene.plan_answer("acme/app", &bob, &new).await.expect(403);
+}
+
+/// What is so already is not written once more, whether the reserve is used or not: else who repeats it uses that up.
+#[tokio::test]
+async fn what_is_so_already_is_not_written_again() {
+    for is_given_up in [false, true] {
+        let scene = Scene::new().await;
+        let (server, ann) = (&scene.server, &scene.ann);
+        let room = server.state.database().room().clone();
+        assert!(room.keep().unwrap());
+        let bob = server.user("bob").await;
+        server.grant("acme/app", "bob", "admin", ann).await;
+        server.member("acme", "bob", "admin", ann).await;
+        for visibility in ["public", "unlisted", "private"] {
+            server
+                .flake(&format!("acme/{visibility}"), visibility, ann)
+                .await;
+        }
+        let team = json!({ "name": "crew" });
+        server
+            .post("/api/v1/orgs/acme/teams", ann, team)
+            .await
+            .expect(201);
+        let crew = "/api/v1/orgs/acme/teams/crew";
+        let token = fh_auth::read_unverified(&server.narrow(&bob, &["pull"], &["*"]).await);
+        let token = format!("/api/v1/tokens/{}", token.unwrap().jti);
+        if is_given_up {
+            assert!(room.give_up());
+        }
+        let written = async || -> i64 {
+            let counted = server.state.database().read(|connection| {
+                let sql = "SELECT COUNT(*) FROM audit_event";
+                Ok(connection.query_row(sql, [], |row| row.get(0))?)
+            });
+            counted.await.unwrap()
+        };
+        let admin = &server.admin;
+        let (patch, put, delete) = (Method::PATCH, Method::PUT, Method::DELETE);
+        let private = json!({ "visibility": "private" });
+        for (method, path, by, body) in [
+            (&patch, "/api/v1/flakes/acme/private", ann, private.clone()),
+            (
+                &patch,
+                "/api/v1/flakes/acme/unlisted",
+                ann,
+                json!({ "visibility": "unlisted" }),
+            ),
+            (
+                &patch,
+                "/api/v1/flakes/acme/public",
+                ann,
+                json!({ "visibility": "public" }),
+            ),
+            (&patch, "/api/v1/flakes/acme/public", ann, private),
+            (&patch, "/api/v1/flakes/acme/private", ann, json!({})),
+            (
+                &patch,
+                "/api/v1/flakes/acme/private",
+                ann,
+                json!({ "description": "one line" }),
+            ),
+            (
+                &put,
+                "/api/v1/flakes/acme/app/grants/bob",
+                ann,
+                json!({ "role": "read" }),
+            ),
+            (
+                &delete,
+                "/api/v1/flakes/acme/app/grants/bob",
+                ann,
+                json!({}),
+            ),
+            (
+                &put,
+                "/api/v1/orgs/acme/members/bob",
+                ann,
+                json!({ "role": "member" }),
+            ),
+            (
+                &delete,
+                format!("{crew}/members/bob").as_str(),
+                ann,
+                json!({}),
+            ),
+            (&delete, crew, ann, json!({})),
+            (&delete, "/api/v1/orgs/acme/members/bob", ann, json!({})),
+            (&delete, "/api/v1/orgs/acme/members/ann", ann, json!({})),
+            (
+                &patch,
+                "/api/v1/orgs/acme",
+                ann,
+                json!({ "push": "builders" }),
+            ),
+            (
+                &patch,
+                "/api/v1/orgs/acme",
+                ann,
+                json!({ "renewal": "nobody" }),
+            ),
+            (&patch, "/api/v1/orgs/acme", ann, json!({})),
+            (&delete, "/api/v1/orgs/acme/trust/absent", ann, json!({})),
+            (
+                &delete,
+                "/api/v1/orgs/acme/service-accounts/absent",
+                ann,
+                json!({}),
+            ),
+            (
+                &delete,
+                "/api/v1/orgs/acme/roots?root=github:acme",
+                admin,
+                json!({}),
+            ),
+            (&delete, "/api/v1/invitations/acme", ann, json!({})),
+            (&delete, token.as_str(), &bob, json!({})),
+            (
+                &patch,
+                "/api/v1/users/bob",
+                admin,
+                json!({ "disabled": true }),
+            ),
+        ] {
+            let ask = async || {
+                let body = Some(body.clone()).filter(|_| *method != Method::DELETE);
+                server.call(method.clone(), path, by, body).await
+            };
+            ask().await;
+            let before = written().await;
+            for _ in 0..3 {
+                let answer = ask().await;
+                assert_ne!(answer.status, 500, "{method} {path}: {:?}", answer.body);
+                assert_eq!(
+                    written().await,
+                    before,
+                    "{method} {path} {body} {is_given_up}"
+                );
+            }
+        }
+    }
+}
+
+/// Who has very much to take away does not take from others what is kept for them.
+#[tokio::test]
+async fn one_account_does_not_use_the_reserve_up() {
+    let scene = Scene::new().await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    let room = server.state.database().room().clone();
+    assert!(room.keep().unwrap());
+    let bob = server.user("bob").await;
+    server.member("acme", "bob", "owner", ann).await;
+    for name in ["carl", "dora", "eve"] {
+        server.user(name).await;
+        server.grant("acme/app", name, "admin", ann).await;
+    }
+    let child = server.narrow(ann, &["pull"], &["*"]).await;
+    let found = server.state.database().read(|connection| {
+        let sql = "SELECT id FROM account WHERE folded = 'ann'";
+        Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+    });
+    let account = Some(found.await.unwrap());
+    // With the reserve there, nothing is counted.
+    assert!((0..2 * MOST_OF_ONE).all(|_| room.is_for(account)));
+    assert!(room.give_up());
+    assert!((0..MOST_OF_ONE - 1).all(|_| room.is_for(account)));
+
+    let grant = |name: &str| format!("/api/v1/flakes/acme/app/grants/{name}");
+    server.delete(&grant("carl"), ann).await.expect(204);
+    // What takes nothing away is not counted, nor refused.
+    server.delete(&grant("carl"), ann).await.expect(204);
+    let read = json!({ "role": "read" });
+    for refused in [
+        server.delete(&grant("dora"), ann).await,
+        server.put(&grant("dora"), ann, read.clone()).await,
+        server.delete("/api/v1/flakes/acme/app", ann).await,
+    ] {
+        let told = refused.expect(429).message();
+        assert!(told.contains("no room left on its disk"), "{told}");
+    }
+    server.delete(&grant("carl"), ann).await.expect(204);
+    // Whatever was done with a stolen token of theirs, they can revoke it.
+    let id = fh_auth::read_unverified(&child).unwrap().jti;
+    server
+        .delete(&format!("/api/v1/tokens/{id}"), ann)
+        .await
+        .expect(200);
+    server.get("/api/v1/whoami", &child).await.expect(401);
+    // Others go on, and so does who manages the server.
+    server.put(&grant("dora"), &bob, read).await.expect(200);
+    server.delete(&grant("dora"), &bob).await.expect(204);
+    let body = json!({ "disabled": true });
+    server
+        .patch("/api/v1/users/eve", &server.admin, body)
+        .await
+        .expect(200);
+
+    assert!(room.keep().unwrap());
+    server.delete(&grant("eve"), ann).await.expect(204);
 }
