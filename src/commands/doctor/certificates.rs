@@ -12,8 +12,8 @@ use super::Meant;
 use super::finding::Finding;
 use super::nix::Settings;
 use super::origin::Origins;
-use crate::certificates;
-use crate::commands::login::usual_nix_certificates;
+use crate::access::quoted;
+use crate::certificates::{self, Bundle};
 use crate::context::Context;
 use crate::output::human;
 use crate::settings::variables;
@@ -119,21 +119,12 @@ pub(super) async fn of_nix(
             cause: UnreachableCause::Certificate { reason, .. },
             ..
         }) => {
-            let path = path.display();
             let about = format!(
-                "Nix does not trust the certificate of {substituter} ({reason}): it reads {path}"
+                "Nix does not trust the certificate of {substituter} ({reason}): it reads {}",
+                path.display()
             );
-            Some(Finding::failed(
-                NAME,
-                about,
-                joined(
-                    &path.to_string(),
-                    ours.as_deref(),
-                    settings,
-                    daemon,
-                    context,
-                ),
-            ))
+            let fix = joined(&path, ours.as_deref(), settings, daemon, context);
+            Some(Finding::failed(NAME, about, fix))
         }
         Err(ClientError::Unreachable { .. }) => None,
         _ => Some(Finding::ok(
@@ -154,38 +145,32 @@ fn read_by_nix(
     let set = settings.text(SETTING).filter(|text| !text.is_empty());
     let set = set.filter(|_| is_own || origins.of(SETTING, daemon).is_some());
     let variable = context.settings.ca_file.clone().filter(|_| is_own);
-    set.map(PathBuf::from)
-        .or(variable)
-        .unwrap_or_else(usual_nix_certificates)
+    certificates::read_by_nix(set.map(PathBuf::from), variable)
 }
 
 /// What lets Nix trust the certificates that `fh` trusts for the server, beside those that it has.
 fn joined(
-    of_nix: &str,
+    of_nix: &Path,
     ours: Option<&Path>,
     settings: &Settings,
     daemon: Daemon,
     context: &Context,
 ) -> String {
-    let ours = ours.map_or_else(
-        || "CERTIFICATE".to_owned(),
-        |path| path.display().to_string(),
-    );
     let conf = match (context.settings.directories(), daemon) {
         (Ok(directories), Daemon::Distrusting | Daemon::Silent) => directories.system_nix_conf(),
         (Ok(directories), _) => directories.user_nix_conf,
         (Err(_), _) => PathBuf::from("nix.conf"),
     };
-    let bundle = conf.with_file_name("ca-bundle.crt");
-    let bundle = bundle.display();
-    let join = format!("cat {of_nix} {ours} > {bundle}");
+    let Bundle { command, file } = Bundle::of(of_nix, ours, &conf);
     if settings.has(SETTING) {
         format!(
-            "{join}, and let `{SETTING} = {bundle}` stand in {}",
+            "{command}, and let `{SETTING} = {}` stand in {}",
+            file.display(),
             conf.display()
         )
     } else {
-        format!("{join}, and let NIX_SSL_CERT_FILE={bundle} be set where Nix runs")
+        let file = quoted(&file);
+        format!("{command}, and let NIX_SSL_CERT_FILE={file} be set where Nix runs")
     }
 }
 
