@@ -8,7 +8,7 @@ use fh_client::{Error as ClientError, UnreachableCause};
 use fh_conf::nix_conf::VARIABLE;
 
 use super::{CommandError, Status, nouns};
-use crate::access::{Obstacle, quoted};
+use crate::access::Obstacle;
 
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
@@ -213,10 +213,8 @@ impl From<fh_conf::Error> for CommandError {
                 Obstacle::behind(path, source).map(|found| found.hint())
             }
             Error::LinkLoop { path } => {
-                let path = quoted(path);
-                Some(format!(
-                    "Remove the link: `rm {path}`; `ls -l {path}` shows where it leads."
-                ))
+                let path = path.clone();
+                Some(Obstacle::LinkLoop { path }.hint())
             }
             _ => None,
         };
