@@ -12,7 +12,6 @@ use serde::Serialize;
 
 use super::super::is_same_name;
 use super::plan::{Plan, Request, Step};
-use super::reader::Named as _;
 use crate::context::Context;
 use crate::error::CommandError;
 
@@ -263,9 +262,9 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
                 return Ok(Outcome::Renamed { said, present });
             }
             if grant.pending
-                && let (fh_api::Subject::User(user), Some(org)) = (grant.subject, org_of(on))
+                && let (fh_api::Subject::User(user), Some(org)) = (grant.subject, on.organization())
             {
-                return Ok(Outcome::Invited(org, user));
+                return Ok(Outcome::Invited(org.clone(), user));
             }
         }
         Request::RemoveGrant(on, subject) => client.remove_grant(on, subject).await?,
@@ -295,13 +294,5 @@ fn same_patterns(said: &[FlakePattern], present: &[FlakePattern]) -> Outcome {
     match (unknown.next(), instead.next()) {
         (Some(said), Some(present)) => Outcome::of(said, present),
         _ => Outcome::Done,
-    }
-}
-
-fn org_of(on: &FlakePattern) -> Option<Name> {
-    match on {
-        FlakePattern::All => None,
-        FlakePattern::Organization(org) => Some(org.clone()),
-        FlakePattern::Flake(flake) => Some(flake.org.clone()),
     }
 }

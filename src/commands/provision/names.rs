@@ -147,7 +147,7 @@ impl Resolved {
             if let Some(flakes) = wanted.flakes.take() {
                 wanted.flakes = Some(naming.table(flakes, "flake", |naming, said| {
                     let name = in_org(&org.value, &said.value);
-                    let found = answers.flakes.get(&folded(&name)).and_then(Option::as_ref);
+                    let found = answers.flakes.get(&name.folded()).and_then(Option::as_ref);
                     match found {
                         Some(found) => naming.called(said, found.name.project.clone(), "flake"),
                         None => said.clone(),
@@ -252,9 +252,7 @@ impl Naming {
             return said.clone();
         }
         let called = said.called(present);
-        let note = format!(
-            "{said} is a former name: the {noun} is called {called} now, and this is about {called}",
-        );
+        let note = format!("{said} is a former name of the {noun} {called}",);
         let note = called.spot.problem(note);
         if !self.notes.contains(&note) {
             self.notes.push(note);
@@ -441,7 +439,7 @@ impl Naming {
             }
             FlakePattern::Flake(flake) => {
                 let asked = present_org(flake, file);
-                let found = answers.flakes.get(&folded(&asked));
+                let found = answers.flakes.get(&asked.folded());
                 let present = match found.and_then(Option::as_ref) {
                     Some(found) => found.name.clone(),
                     None => asked,
@@ -517,7 +515,7 @@ fn no_follow(
     let listed = org.and_then(|(org, _)| present.get(&org.value));
     let listed = listed.into_iter().flat_map(|there| &there.flakes);
     let mut found = listed.chain(answers.flakes.values().flatten());
-    let found = found.find(|found| folded(&found.name) == folded(name));
+    let found = found.find(|found| found.name.folded() == name.folded());
     let visibility = match (wanted, found) {
         (None, None) => return Some(format!("there is no flake {name} that you can see")),
         (Some(wanted), None) => wanted.visibility.unwrap_or(Visibility::Private),
@@ -568,14 +566,9 @@ fn in_org(org: &Name, project: &Name) -> FlakeName {
     }
 }
 
-/// What two names of one flake have in common.
-pub(super) fn folded(flake: &FlakeName) -> String {
-    flake.to_string().to_ascii_lowercase()
-}
-
 fn follows_already(there: &Present, pattern: &FlakePattern) -> bool {
     let mut follows = there.follows.iter();
-    follows.any(|followed| Named::folded(followed) == Named::folded(pattern))
+    follows.any(|followed| followed.folded() == pattern.folded())
 }
 
 /// The entries of a table in the order of the file.
@@ -585,6 +578,6 @@ fn in_order<T, V>(table: BTreeMap<Said<T>, V>) -> Vec<(Said<T>, V)> {
     entries
 }
 
-fn contains(names: &[Name], name: &Name) -> bool {
+pub(super) fn contains(names: &[Name], name: &Name) -> bool {
     names.iter().any(|there| is_same_name(there, name))
 }
