@@ -155,7 +155,9 @@ impl Refusal {
                 let is_hidden = found.is_err_and(|error| error.status() == Some(404));
                 is_hidden.then(|| nouns::ORGANIZATIONS.to_owned())
             }
-            (ErrorCode::NotFound, ["users", ..]) if looks_in_list => self.list_of_users().await,
+            (ErrorCode::NotFound, ["users" | "accounts", ..]) if looks_in_list => {
+                self.list_of_users().await
+            }
             (ErrorCode::InvalidContent, _) if self.hint.as_deref() == Some("") => {
                 let named = self.named();
                 let user = named.iter().find_map(|named| match named {
@@ -194,7 +196,7 @@ impl Refusal {
             ["orgs" | "invitations", org, ..] => {
                 org.parse().map(Named::Organization).into_iter().collect()
             }
-            ["users", user, ..] => user.parse().map(Named::User).into_iter().collect(),
+            ["users" | "accounts", user, ..] => user.parse().map(Named::User).into_iter().collect(),
             _ => Vec::new(),
         };
         let below: Option<Named> = match words.as_slice() {

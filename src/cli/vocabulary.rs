@@ -1,13 +1,9 @@
-//! The words of the command line: which nouns there are, which verbs each of them has, and what else is accepted.
+//! The words of the command line: which nouns there are, which verbs each of them has, and what else is accepted. The
+//! rule that they follow is in CONTRIBUTING.md ("Commands of `fh`"). Where a noun has another verb, that is the field's
+//! word (`token revoke`), and the usual one is accepted too.
 //!
-//! `fh NOUN VERB WHAT…`: what a command works on is its first word. An organisation is ORG, and what belongs to one begins
-//! with it (ORG/PROJECT, ORG/TEAM, ORG/NAME). An organisation or an account that only narrows what a command shows, or
-//! that a command works for, is an option: `--org ORG`, `--user USER`.
-//!
-//! Things are created and deleted; members of things are added and removed; all are listed, shown, set and renamed. Where
-//! a noun has another verb, that is the field's word (`token revoke`), and the usual one is accepted too.
-//!
-//! Invariant: the tests hold every command to this table, so that one which is not in it cannot be added.
+//! Invariant: the tests hold every command to this table, hidden ones too, so that one which is not in it cannot be
+//! added.
 
 use clap::{Arg, ArgAction, Command};
 

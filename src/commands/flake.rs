@@ -12,7 +12,7 @@ use super::rename::{NewName, Renaming};
 use super::{IfMissing, list, made};
 use crate::cli::words;
 use crate::context::Context;
-use crate::error::{CommandError, Named};
+use crate::error::{CommandError, Named, nouns};
 use crate::output::human;
 
 /// Manage flakes, which you push to and grant access to
@@ -167,9 +167,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             error
                 .hint_for(
                     ErrorCode::NotFound,
-                    format!(
-                        "`fh org list` shows your organisations; create one: `fh org create {org}`"
-                    ),
+                    format!("{} Create one: `fh org create {org}`", nouns::ORGANIZATIONS),
                 )
                 .hint_for(
                     ErrorCode::Conflict,

@@ -5,7 +5,8 @@ use fh_api::{ErrorCode, FlakePattern, FollowList, Name, SetFollows};
 use fh_client::{Client, Follower};
 use serde::Serialize;
 
-use super::found::formerly;
+use super::found::{self, formerly};
+use super::parse_target;
 use crate::context::Context;
 use crate::error::{CommandError, Named};
 use crate::output::{Column, column};
@@ -87,17 +88,6 @@ impl Whose {
     }
 }
 
-/// What can be followed.
-fn parse_target(text: &str) -> Result<FlakePattern, String> {
-    match text.parse() {
-        Ok(FlakePattern::All) => {
-            Err("follow one flake, ORG/PROJECT, or those of one organisation, ORG/*".into())
-        }
-        Ok(pattern) => Ok(pattern),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 /// A row of the list.
 #[derive(Debug, Serialize)]
 struct Follow {
@@ -117,7 +107,7 @@ pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<()
     };
     let cannot = format!("cannot follow {flake}");
     let (list, flake) = change(context, &whose, &flake, cannot, |list, flake| {
-        list.retain(|there| !same(there, flake));
+        list.retain(|there| !is_same(there, flake));
         list.insert(if first { 0 } else { list.len() }, flake.clone());
     })
     .map_err(|error| {
@@ -139,7 +129,7 @@ pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<()
     })?;
     context.output.done(&list, |list| {
         let mut places = list.follows.iter();
-        let place = places.position(|there| same(there, &flake)).unwrap_or(0) + 1;
+        let place = places.position(|there| is_same(there, &flake)).unwrap_or(0) + 1;
         let run = match whose.follower() {
             Follower::Caller => "your machines",
             Follower::Organization(_) | Follower::Everybody => "their machines",
@@ -161,7 +151,7 @@ pub(crate) fn unfollow(
     let cannot = format!("cannot stop following {flake}");
     let (list, present) = change(context, whose, flake, cannot, |list, flake| {
         let before = list.len();
-        list.retain(|there| !same(there, flake));
+        list.retain(|there| !is_same(there, flake));
         was_there = list.len() < before;
     })?;
     let flake = formerly(&present, flake);
@@ -210,7 +200,7 @@ fn change(
     context
         .change(what, async {
             let before = client.follows(&follower).await?.follows;
-            let flake = if before.iter().any(|there| same(there, flake)) {
+            let flake = if before.iter().any(|there| is_same(there, flake)) {
                 flake.clone()
             } else {
                 present(&client, flake).await
@@ -237,24 +227,19 @@ async fn present(client: &Client, given: &FlakePattern) -> FlakePattern {
             found.map(|found| FlakePattern::Flake(found.flake))
         }
         FlakePattern::Organization(org) => {
-            let seen = client.flakes_of(Some(org), Some(1)).await.ok();
-            let seen = seen.and_then(|list| list.flakes.into_iter().next());
-            let org = match seen {
-                Some(seen) => Some(seen.flake.org),
-                // One's own may have none.
-                None => client.organization(org).await.ok().map(|org| org.name),
-            };
-            org.map(FlakePattern::Organization)
+            let found = found::organization(client, org, |_| true).await;
+            let found = found.ok().flatten();
+            found.map(FlakePattern::Organization)
         }
     };
     // The case in which it was given is as good.
-    let found = found.filter(|found| !same(found, given));
+    let found = found.filter(|found| !is_same(found, given));
     found.unwrap_or_else(|| given.clone())
 }
 
-/// Whether two name the same, in whatever case.
-fn same(one: &FlakePattern, other: &FlakePattern) -> bool {
-    one.to_string().eq_ignore_ascii_case(&other.to_string())
+/// Whether both are one pattern, as the server compares them: without regard to case.
+fn is_same(one: &FlakePattern, other: &FlakePattern) -> bool {
+    one.folded() == other.folded()
 }
 
 fn columns() -> Vec<Column<Follow>> {

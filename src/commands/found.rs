@@ -3,6 +3,9 @@
 
 use std::fmt::Display;
 
+use fh_api::{ErrorCode, FlakeInfo, Name};
+use fh_client::Client;
+
 /// What the server shows of one thing.
 #[derive(Debug)]
 pub(super) enum Found<T> {
@@ -20,9 +23,9 @@ impl<T> Found<T> {
     /// # Errors
     /// Where the server did not answer.
     pub(super) fn of(shown: fh_client::Result<T>) -> fh_client::Result<Self> {
-        match shown {
-            Ok(there) => Ok(Self::There(there)),
-            Err(error) if error.status() == Some(404) => Ok(Self::Nothing),
+        match if_there(shown) {
+            Ok(Some(there)) => Ok(Self::There(there)),
+            Ok(None) => Ok(Self::Nothing),
             Err(error) if error.status().is_some() => Ok(Self::Unknown),
             Err(error) => Err(error),
         }
@@ -40,6 +43,37 @@ impl<T> Found<T> {
             Self::Nothing | Self::Unknown => given.clone(),
         }
     }
+}
+
+/// What the server shows; none for what is not there.
+///
+/// # Errors
+/// Of the request, all others.
+pub(super) fn if_there<T>(shown: fh_client::Result<T>) -> fh_client::Result<Option<T>> {
+    match shown {
+        Ok(there) => Ok(Some(there)),
+        Err(error) if error.status() == Some(404) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// The present name of an organisation that the caller may look at, or of which they see a flake that does.
+///
+/// # Errors
+/// Of the requests.
+pub(super) async fn organization(
+    client: &Client,
+    org: &Name,
+    does: impl Fn(&FlakeInfo) -> bool,
+) -> fh_client::Result<Option<Name>> {
+    match if_there(client.organization(org).await) {
+        Ok(Some(found)) => return Ok(Some(found.name)),
+        Ok(None) => {}
+        Err(error) if error.code() == Some(ErrorCode::Forbidden) => {}
+        Err(error) => return Err(error),
+    }
+    let mut flakes = client.flakes_of(Some(org), None).await?.flakes.into_iter();
+    Ok(flakes.find(does).map(|found| found.flake.org))
 }
 
 /// What something is called, for who called it by a former name: `alice.jones (formerly alice)`.

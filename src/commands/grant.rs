@@ -7,10 +7,10 @@ use time::OffsetDateTime;
 
 use super::found::{Found, formerly};
 use super::invitation::{is_service_account, takes_effect};
-use super::joined;
+use super::{joined, parse_target};
 use crate::cli::{OTHER_WORDS, words_or};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 use crate::output::{Column, Tone, column, human};
 
 /// Manage who may read, push to and administer a flake
@@ -96,17 +96,6 @@ pub(crate) struct ListArguments {
     on: FlakePattern,
 }
 
-/// What a grant can be on.
-fn parse_target(text: &str) -> Result<FlakePattern, String> {
-    match text.parse() {
-        Ok(FlakePattern::All) => Err(
-            "a grant is on a flake, ORG/PROJECT, or on all flakes of an organisation, ORG/*".into(),
-        ),
-        Ok(pattern) => Ok(pattern),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
 fn parse_subject(text: &str) -> Result<Subject, String> {
     text.parse()
         .map_err(|error: fh_api::InvalidName| error.to_string())
@@ -133,13 +122,12 @@ fn add(arguments: &AddArguments, context: &Context) -> Result<(), CommandError> 
             Ok((grant, is_service))
         })
         .map_err(|error| {
-            let hint = match who {
-                Subject::User(user) => format!(
+            let hint = match (who, on.organization()) {
+                (Subject::User(user), _) => format!(
                     "An administrator of the server can create the account: `fh user create {user}`"
                 ),
-                Subject::Team(_) | Subject::Members => {
-                    format!("`fh team list {}` shows its teams.", org_of(on))
-                }
+                (Subject::Team(_) | Subject::Members, Some(org)) => nouns::teams(org.as_str()),
+                (Subject::Team(_) | Subject::Members, None) => return error,
             };
             error.hint_for(ErrorCode::InvalidContent, hint)
         })?;
@@ -212,22 +200,15 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
         &found.sources,
         &format!("Nobody has a role on {on}. Grant one: `fh grant add {on} USER read`"),
     );
-    if !found.complete {
-        let org = org_of(&arguments.on);
+    if !found.complete
+        && let Some(org) = arguments.on.organization()
+    {
         context.output.remark(&format!(
             "This is not everything: what memberships, teams, trust policies and grants on {org}/* give is shown to \
              administrators of {org}, with a token that reaches all of it."
         ));
     }
     Ok(())
-}
-
-fn org_of(on: &FlakePattern) -> String {
-    match on {
-        FlakePattern::All => "ORG".to_owned(),
-        FlakePattern::Organization(org) => org.to_string(),
-        FlakePattern::Flake(flake) => flake.org.to_string(),
-    }
 }
 
 /// As a shell takes it.

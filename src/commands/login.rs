@@ -24,7 +24,6 @@ mod workload;
 
 pub(crate) use activation::cannot_begin;
 pub(super) use lines::ask as ask_for_lines;
-pub(super) use nix_certificates::usual as usual_nix_certificates;
 pub(super) use plan::{ledger_of, ledger_text};
 pub(super) use recognise::{attic_cache, recognise};
 pub(super) use site::Site;
@@ -216,8 +215,8 @@ pub(crate) struct LoginArguments {
     ///
     /// The same as --offline --no-nix-conf --yes, with one line that tells what was done: that the netrc has the
     /// token now, that it had it before, or why it was not written. A token file that is not there yet is no
-    /// failure either: run it again when it is there. Only a wrong command line is an error (2). nix.conf is made from the configuration: set the
-    /// substituter and its keys in `nix.settings` there.
+    /// failure either: run it again when it is there. Only a wrong command line is an error (2). nix.conf is made
+    /// from the configuration: set the substituter and its keys in `nix.settings` there.
     #[arg(long, requires = "token_file", conflicts_with_all = [
         "workload", "organizations", "root", "org", "store", "dry_run", "print", "no_netrc", "json",
     ])]

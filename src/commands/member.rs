@@ -9,7 +9,7 @@ use super::found::{Found, formerly};
 use super::invitation::{takes_effect, with_article};
 use crate::cli::words;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 use crate::output::{Column, Tone, column, human};
 
 /// Manage the members of an organisation
@@ -189,10 +189,9 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
 }
 
 fn trouble(error: CommandError, org: &Name) -> CommandError {
-    let members = format!("`fh member list {org}` shows who is in it.");
     let owner = format!("Add another owner: `fh member set {org} USER owner`");
     error
-        .hint_for(ErrorCode::InvalidContent, members)
+        .hint_for(ErrorCode::InvalidContent, nouns::members(org.as_str()))
         .hint_for(ErrorCode::Conflict, owner)
 }
 

@@ -180,23 +180,22 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
     Ok(ExitCode::SUCCESS)
 }
 
+/// What to name where all flakes of the server cannot be meant.
+const NO_TARGET: &str = "name a flake, ORG/PROJECT, or all flakes of an organisation, ORG/*";
+
+/// A flake, or all of one organisation: what can be followed, and what roles are held on.
+fn parse_target(text: &str) -> Result<FlakePattern, String> {
+    match text.parse() {
+        Ok(FlakePattern::All) => Err(NO_TARGET.to_owned()),
+        Ok(pattern) => Ok(pattern),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 /// Words of a vocabulary, or patterns, side by side.
 fn joined<T: std::fmt::Display>(items: &[T]) -> String {
     let items: Vec<String> = items.iter().map(ToString::to_string).collect();
     items.join(" ")
-}
-
-/// Whether something is there, by what the server shows of it. Where the server refuses to show it, it is
-/// taken to be there: what is done next tells more.
-fn is_there<T>(
-    shown: fh_client::Result<T>,
-    finds: impl FnOnce(&T) -> bool,
-) -> fh_client::Result<bool> {
-    match shown {
-        Ok(shown) => Ok(finds(&shown)),
-        Err(error) if error.status().is_some() => Ok(true),
-        Err(error) => Err(error),
-    }
 }
 
 /// Warns of flakes that were named and that nobody here can see: a slip of the pen, most of the time. What cannot be

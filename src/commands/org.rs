@@ -17,7 +17,7 @@ use super::rename::Renaming;
 use super::{IfMissing, made, naming_user};
 use crate::cli::words;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 use crate::output::{Column, column, human};
 
 /// Manage organisations; every flake belongs to one
@@ -225,8 +225,10 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             naming_user(error, new.owner.as_ref())
                 .hint_for(
                     ErrorCode::Conflict,
-                    "`fh org list` shows your organisations, and `fh org free-name` the reserved names (server \
-                     administrators).",
+                    format!(
+                        "{} `fh org free-name` lists the reserved names (server administrators).",
+                        nouns::ORGANIZATIONS
+                    ),
                 )
                 .hint_for(
                     ErrorCode::Forbidden,

@@ -11,7 +11,7 @@ use super::rename::{NewName, Renaming};
 use super::scoped::Scoped;
 use super::{IfMissing, made, user};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 
 /// Manage accounts for the machines of an organisation
 ///
@@ -119,8 +119,7 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<(), CommandE
             async { client.create_service_account(&org, &new).await },
         )
         .map_err(|error| {
-            let hint = format!("`fh service-account list {org}` shows those of {org}.");
-            error.hint_for(ErrorCode::Conflict, hint)
+            error.hint_for(ErrorCode::Conflict, nouns::service_accounts(org.as_str()))
         })?;
     made(context, &answer, |made, is_new| {
         let name = &made.name;

@@ -12,7 +12,7 @@ use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::{IfMissing, made};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 use crate::output::{Column, column, human, number};
 
 /// A team as it is named on the command line: `org/team`.
@@ -161,10 +161,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
         .change(format_args!("cannot create the team {team}"), async {
             client.create_team(&team.org, &new).await
         })
-        .map_err(|error| {
-            let teams = format!("`fh team list {}` shows its teams.", team.org);
-            error.hint_for(ErrorCode::Conflict, teams)
-        })?;
+        .map_err(|error| error.hint_for(ErrorCode::Conflict, nouns::teams(team.org.as_str())))?;
     made(context, &answer, |made, is_new| {
         let team = format!("{}/{}", team.org, made.name);
         if !is_new {

@@ -9,7 +9,7 @@ use fh_client::Client;
 use uuid::Uuid;
 
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 
 /// Shorter ones are slips of the pen.
 const SHORTEST: usize = 8;
@@ -136,7 +136,7 @@ fn one(digits: &str, known: &BTreeMap<Uuid, TokenInfo>) -> Result<Uuid, CommandE
         [] => Err(CommandError::failed(format!(
             "no token that you can see has an id that begins with {digits}"
         ))
-        .hint("`fh token list` shows your tokens.")),
+        .hint(nouns::TOKENS)),
         several => {
             let mut text = format!("{digits} is the beginning of several ids:");
             for token in several {

@@ -9,10 +9,10 @@ use super::confirm::{Effect, Yes};
 use super::found::Found;
 use super::free_name::{self, FreeNameArguments};
 use super::rename::Renaming;
-use super::{IfMissing, held, is_there, made};
+use super::{IfMissing, held, made};
 use crate::cli::words;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 use crate::output::{Column, Tone, column, human};
 
 /// Accounts of people and of services (server administrators)
@@ -193,8 +193,10 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             async { client.create_user(&new).await },
         )
         .map_err(|error| {
-            let hint =
-                "`fh user list` shows all accounts, and `fh user free-name` the reserved names.";
+            let hint = format!(
+                "{} `fh user free-name` lists the reserved names.",
+                nouns::ACCOUNTS
+            );
             error.hint_for(ErrorCode::Conflict, hint)
         })?;
     made(context, &answer, |made, is_new| {
@@ -277,9 +279,10 @@ fn update(user: &Name, change: &UpdateUser, context: &Context) -> Result<(), Com
             let was_so = match change.disabled {
                 None => false,
                 // Where the account is not shown, the change itself tells why.
-                Some(disabled) => !is_there(client.user(user).await, |user| {
-                    user.disabled_at.is_some() != disabled
-                })?,
+                Some(disabled) => matches!(
+                    Found::of(client.user(user).await)?,
+                    Found::There(user) if user.disabled_at.is_some() == disabled
+                ),
             };
             Ok((client.update_user(user, change).await?, was_so))
         })

@@ -8,7 +8,7 @@ use fh_client::{Error as ClientError, UnreachableCause};
 use fh_conf::nix_conf::VARIABLE;
 
 use super::{CommandError, Status, nouns};
-use crate::access::{Obstacle, quoted};
+use crate::access::Obstacle;
 
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {
@@ -212,16 +212,7 @@ impl From<fh_conf::Error> for CommandError {
             Error::Io { path, source, .. } => {
                 Obstacle::behind(path, source).map(|found| found.hint())
             }
-            Error::LinkLoop { path } => {
-                let shown = quoted(path);
-                let shows = format!("`ls -l {shown}` shows where it leads.");
-                let found = Obstacle::on_the_way_to(path);
-                // That of somebody else is theirs to remove.
-                Some(match found.is_some_and(|found| !found.is_mine()) {
-                    true => shows,
-                    false => format!("Remove the link: `rm {shown}`; {shows}"),
-                })
-            }
+            Error::LinkLoop { path } => Obstacle::on_the_way_to(path).map(|found| found.hint()),
             _ => None,
         };
         let mut failure = Self::new(Status::Failed, error);

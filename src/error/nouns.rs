@@ -13,6 +13,19 @@ pub(crate) fn members(org: &str) -> String {
     format!("`fh member list {org}` shows who is in it.")
 }
 
+/// Where the caller's tokens are listed.
+pub(crate) const TOKENS: &str = "`fh token list` shows your tokens.";
+
+/// Where the teams of an organisation are listed.
+pub(crate) fn teams(org: &str) -> String {
+    format!("`fh team list {org}` shows its teams.")
+}
+
+/// Where the service accounts of an organisation are listed.
+pub(crate) fn service_accounts(org: &str) -> String {
+    format!("`fh service-account list {org}` shows those of {org}.")
+}
+
 /// Where to look for what a request to this address named, as a sentence: of what it named last. Whether the person
 /// sees what that belongs to is not known here.
 pub(crate) fn where_to_look(url: &str) -> String {
@@ -23,16 +36,14 @@ pub(crate) fn where_to_look(url: &str) -> String {
         return ORGANIZATIONS.to_owned();
     }
     match words.as_slice() {
-        ["orgs", org, "teams", _, ..] => format!("`fh team list {org}` shows its teams."),
+        ["orgs", org, "teams", _, ..] => teams(org),
         ["orgs", org, "trust", _, ..] => {
             format!("`fh trust list {org}` shows its trust policies.")
         }
-        ["orgs", org, "service-accounts", _, ..] => {
-            format!("`fh service-account list {org}` shows those of {org}.")
-        }
+        ["orgs", org, "service-accounts", _, ..] => service_accounts(org),
         ["orgs", ..] => ORGANIZATIONS.to_owned(),
         ["users" | "accounts", ..] => ACCOUNTS.to_owned(),
-        ["tokens", ..] => "`fh token list` shows your tokens.".to_owned(),
+        ["tokens", ..] => TOKENS.to_owned(),
         ["invitations", ..] => "`fh invitation list` shows the invitations.".to_owned(),
         ["reserved-names", "organization", ..] => {
             "`fh org free-name` lists the reserved names.".to_owned()

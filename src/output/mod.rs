@@ -5,8 +5,8 @@
 //! and no question, warning or error.
 //!
 //! Invariants: text of a server or a file is freed of control characters before it reaches a
-//! terminal, be it through a pipe: CSV holds none, and JSON writes them as escapes; a list that is empty is `[]` in JSON and a header in CSV; a write that fails is an
-//! error, but a reader that goes away is not.
+//! terminal, be it through a pipe: CSV holds none, and JSON writes them as escapes; a list that is empty is `[]` in JSON
+//! and a header in CSV; a write that fails is an error, but a reader that goes away is not.
 
 mod column;
 pub(crate) mod human;

@@ -298,7 +298,7 @@ fn names_are_kept_and_keys_are_trusted() {
     $ fh org create acme
     Error: cannot create the organisation acme
     Caused by: the name acme belonged to another organisation, and is reserved until a server administrator frees it
-    Hint: `fh org list` shows your organisations, and `fh org free-name` the reserved names (server administrators).
+    Hint: `fh org list` shows your organisations. `fh org free-name` lists the reserved names (server administrators).
     $ fh org free-name
     name,reserved_at,leads_to
     acme,[TIME],

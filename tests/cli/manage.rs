@@ -145,7 +145,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     $ fh org create acme
     Error: cannot create the organisation acme
     Caused by: the organisation acme exists already
-    Hint: `fh org list` shows your organisations, and `fh org free-name` the reserved names (server administrators).
+    Hint: `fh org list` shows your organisations. `fh org free-name` lists the reserved names (server administrators).
     $ fh flake create acme/app
     Error: cannot create the flake acme/app
     Caused by: the flake acme/app exists already
@@ -153,7 +153,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     $ fh flake create nowhere/app
     Error: cannot create the flake nowhere/app
     Caused by: not found, or you do not have access
-    Hint: `fh org list` shows your organisations; create one: `fh org create nowhere`
+    Hint: `fh org list` shows your organisations. Create one: `fh org create nowhere`
     $ fh flake show acme/other
     Error: cannot show acme/other
     Caused by: not found, or you do not have access
@@ -161,7 +161,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
     $ fh user create alice
     Error: cannot create the account alice
     Caused by: the user alice exists already
-    Hint: `fh user list` shows all accounts, and `fh user free-name` the reserved names.
+    Hint: `fh user list` shows all accounts. `fh user free-name` lists the reserved names.
     $ fh grant add acme/app nobody read
     Error: cannot grant nobody a role on acme/app
     Caused by: there is no user named "nobody"

@@ -525,9 +525,7 @@ fn a_former_name_in_a_file_is_told_and_changes_nothing() {
     ] {
         told(&world, &server, rename, 0);
         let again = told(&world, &server, "provision acme.toml --prune --yes", 0);
-        let note = format!(
-            "{former} is a former name: the {noun} is called {present} now, and this is about {present}\n"
-        );
+        let note = format!("{former} is a former name of the {noun} {present}\n");
         assert!(again.contains(&note), "{rename}: {again}");
         assert!(again.contains("Nothing to change"), "{rename}: {again}");
         text = text.replace(former, present);

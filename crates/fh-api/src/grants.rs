@@ -23,6 +23,14 @@ pub enum Subject {
 /// How [`Subject::Members`] is written. No name begins like that.
 const MEMBERS: &str = "@members";
 
+impl Subject {
+    /// What two subjects have in common when they are the same.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.to_string().to_ascii_lowercase()
+    }
+}
+
 impl FromStr for Subject {
     type Err = InvalidName;
 

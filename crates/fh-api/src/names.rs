@@ -114,6 +114,14 @@ pub struct FlakeName {
     pub project: Name,
 }
 
+impl FlakeName {
+    /// What two names have in common when they name the same flake.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.to_string().to_ascii_lowercase()
+    }
+}
+
 impl FromStr for FlakeName {
     type Err = InvalidName;
 
@@ -164,6 +172,12 @@ pub enum FlakePattern {
 }
 
 impl FlakePattern {
+    /// What two patterns have in common when they are the same pattern.
+    #[must_use]
+    pub fn folded(&self) -> String {
+        self.to_string().to_ascii_lowercase()
+    }
+
     /// Whether the pattern reaches this flake. Case does not count.
     #[must_use]
     pub fn matches(&self, org: &str, project: &str) -> bool {
@@ -257,6 +271,18 @@ mod tests {
         }
         for bad in ["acme", "acme/", "/app", "acme/app/x", "acme/../x", "acme/*"] {
             assert!(bad.parse::<FlakeName>().is_err(), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn case_does_not_count() {
+        let name: Name = "Acme.Two".parse().unwrap();
+        assert_eq!(name.folded(), "acme.two");
+        let flake: FlakeName = "Acme/App-1".parse().unwrap();
+        assert_eq!(flake.folded(), "acme/app-1");
+        for (text, folded) in [("Acme/App", "acme/app"), ("ACME/*", "acme/*"), ("*", "*")] {
+            let pattern: FlakePattern = text.parse().unwrap();
+            assert_eq!(pattern.folded(), folded);
         }
     }
 

@@ -5,6 +5,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, SchemaType, Type};
 use utoipa::{PartialSchema, ToSchema};
 
+use crate::text::MAX_LINE;
 use crate::{FlakeName, FlakePattern, ForgeRoot, Name, Network, Subject};
 
 /// A name: letters, digits, `-`, `_` and `.`; the first is a letter or a digit, and no two dots stand together.
@@ -58,7 +59,7 @@ pub(crate) enum LineText {}
 
 texts! {
     LineText: "One line without control characters.", "the website",
-        Rule::Pattern(r"^[^\u0000-\u001f\u007f-\u009f]*$", Some(300));
+        Rule::Pattern(r"^[^\u0000-\u001f\u007f-\u009f]*$", Some(MAX_LINE));
     PublicKeyText: "A public key of Nix: name:base64.",
         "cache.example.org-1:11qYAYKxCrfVS/7TyWQHOg7hcvPapiMlrwIaaPcHURo=",
         Rule::Format("nix-public-key");

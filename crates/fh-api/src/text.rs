@@ -1,4 +1,4 @@
-//! Text that somebody else chose: what of it may be shown as it is, in a log or on a terminal.
+//! Text that somebody else chose: how long it may be, and what of it may be shown as it is, in a log or on a terminal.
 //!
 //! The server and the client both show such text, so that the rule stands where both find it.
 
@@ -6,6 +6,9 @@ use std::fmt::Write as _;
 
 use crate::TOKEN_PREFIX;
 use crate::names::MAX_NAME;
+
+/// The longest line that people give to things, such as the description of a flake, in characters.
+pub const MAX_LINE: usize = 300;
 
 /// What is shown in place of a text that [`holds_token`].
 pub const WITHHELD: &str = "(withheld: it looks like a token)";

@@ -13,8 +13,7 @@ use super::finding::Finding;
 use super::nix::Settings;
 use super::origin::Origins;
 use crate::access::quoted;
-use crate::certificates;
-use crate::commands::login::usual_nix_certificates;
+use crate::certificates::{self, Bundle};
 use crate::context::Context;
 use crate::output::human;
 use crate::settings::variables;
@@ -124,11 +123,8 @@ pub(super) async fn of_nix(
                 "Nix does not trust the certificate of {substituter} ({reason}): it reads {}",
                 path.display()
             );
-            Some(Finding::failed(
-                NAME,
-                about,
-                joined(&path, ours.as_deref(), settings, daemon, context),
-            ))
+            let fix = joined(&path, ours.as_deref(), settings, daemon, context);
+            Some(Finding::failed(NAME, about, fix))
         }
         Err(ClientError::Unreachable { .. }) => None,
         _ => Some(Finding::ok(
@@ -149,9 +145,7 @@ fn read_by_nix(
     let set = settings.text(SETTING).filter(|text| !text.is_empty());
     let set = set.filter(|_| is_own || origins.of(SETTING, daemon).is_some());
     let variable = context.settings.ca_file.clone().filter(|_| is_own);
-    set.map(PathBuf::from)
-        .or(variable)
-        .unwrap_or_else(usual_nix_certificates)
+    certificates::read_by_nix(set.map(PathBuf::from), variable)
 }
 
 /// What lets Nix trust the certificates that `fh` trusts for the server, beside those that it has.
@@ -162,21 +156,19 @@ fn joined(
     daemon: Daemon,
     context: &Context,
 ) -> String {
-    let ours = ours.map_or_else(|| "CERTIFICATE".to_owned(), quoted);
     let conf = match (context.settings.directories(), daemon) {
         (Ok(directories), Daemon::Distrusting | Daemon::Silent) => directories.system_nix_conf(),
         (Ok(directories), _) => directories.user_nix_conf,
         (Err(_), _) => PathBuf::from("nix.conf"),
     };
-    let bundle = conf.with_file_name("ca-bundle.crt");
-    let word = quoted(&bundle);
-    let join = format!("cat {} {ours} > {word}", quoted(of_nix));
+    let Bundle { command, file } = Bundle::of(of_nix, ours, &conf);
     if settings.has(SETTING) {
         // In nix.conf nothing is quoted.
-        let (bundle, conf) = (bundle.display(), conf.display());
-        format!("{join}, and let `{SETTING} = {bundle}` stand in {conf}")
+        let (file, conf) = (file.display(), conf.display());
+        format!("{command}, and let `{SETTING} = {file}` stand in {conf}")
     } else {
-        format!("{join}, and let NIX_SSL_CERT_FILE={word} be set where Nix runs")
+        let file = quoted(&file);
+        format!("{command}, and let NIX_SSL_CERT_FILE={file} be set where Nix runs")
     }
 }
 

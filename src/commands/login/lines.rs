@@ -9,7 +9,7 @@ use fh_client::{Client, Error as ClientError, Reading, ServerKind, ServerUrl};
 
 use super::site::{Line, Site};
 use crate::context::Selected;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 
 /// The options that choose the addresses.
 #[derive(Debug, Args)]
@@ -112,7 +112,7 @@ pub(crate) async fn ask(
                         "{server} has no organisation {} that you may read from",
                         names.join(" or ")
                     ))
-                    .replace_hints("`fh org list` shows your organisations."))
+                    .replace_hints(nouns::ORGANIZATIONS))
             }
         },
         Err(error) => Err(error.into()),

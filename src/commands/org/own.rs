@@ -4,7 +4,7 @@ use clap::Args;
 use fh_api::{ErrorCode, ForgeRoot, Name, RootInfo};
 use serde_json::json;
 
-use super::super::is_there;
+use super::super::found::Found;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, Tone, column, human};
@@ -87,9 +87,10 @@ fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandErr
 fn remove(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
     let was_there = context.change(format_args!("cannot give up {root}"), async {
-        let was_there = is_there(client.roots(org).await, |list| {
-            list.roots.iter().any(|owned| owned.root == *root)
-        })?;
+        let was_there = match Found::of(client.roots(org).await)? {
+            Found::There(list) => list.roots.iter().any(|owned| owned.root == *root),
+            Found::Nothing | Found::Unknown => true,
+        };
         client.remove_root(org, root).await?;
         Ok(was_there)
     })?;

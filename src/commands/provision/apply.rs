@@ -13,7 +13,6 @@ use serde::Serialize;
 use super::super::invitation::{is_service_account, takes_effect};
 use super::super::is_same_name;
 use super::plan::{Plan, Request, Step};
-use super::reader::Named as _;
 use crate::context::Context;
 use crate::error::CommandError;
 
@@ -276,11 +275,11 @@ async fn send(client: &Client, request: &Request) -> ClientResult<Outcome> {
                 return Ok(Outcome::Renamed { said, present });
             }
             if grant.pending
-                && let (fh_api::Subject::User(user), Some(org)) = (grant.subject, org_of(on))
+                && let (fh_api::Subject::User(user), Some(org)) = (grant.subject, on.organization())
             {
                 let is_service_account = is_service_account(&user, client).await;
                 return Ok(Outcome::Invited {
-                    org,
+                    org: org.clone(),
                     user,
                     is_service_account,
                 });
@@ -313,13 +312,5 @@ fn same_patterns(said: &[FlakePattern], present: &[FlakePattern]) -> Outcome {
     match (unknown.next(), instead.next()) {
         (Some(said), Some(present)) => Outcome::of(said, present),
         _ => Outcome::Done,
-    }
-}
-
-fn org_of(on: &FlakePattern) -> Option<Name> {
-    match on {
-        FlakePattern::All => None,
-        FlakePattern::Organization(org) => Some(org.clone()),
-        FlakePattern::Flake(flake) => Some(flake.org.clone()),
     }
 }

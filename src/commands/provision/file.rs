@@ -24,6 +24,7 @@
 
 use std::collections::BTreeMap;
 
+use fh_api::text::MAX_LINE;
 use fh_api::{
     FlakePattern, Name, OrganizationRole, PushRule, RenewalRule, Role, Subject, Visibility,
 };
@@ -31,6 +32,7 @@ use fh_nix::PublicKey;
 use serde::Serialize;
 use toml::de::DeTable;
 
+use super::super::NO_TARGET;
 use super::policy::Policy;
 use super::problem::{Problem, Said, Spot};
 use super::reader::{Named, Reader, Table, Value};
@@ -38,9 +40,6 @@ use crate::cli::OTHER_WORDS;
 
 /// More than any such file has, in bytes.
 pub(super) const LARGEST: u64 = 4 << 20;
-
-/// The longest description of a flake that servers take, in characters.
-const LONGEST_DESCRIPTION: usize = 300;
 
 /// What is to be there.
 #[derive(Debug, Default, Clone, Serialize)]
@@ -186,8 +185,7 @@ fn organization(value: &Value<'_>) -> Option<Organization> {
         .map(|it| it.by_name(super::policy::read));
     for follow in follows.iter().flatten() {
         if follow.value == FlakePattern::All {
-            let reason =
-                "\"*\" cannot be followed: name a flake, ORG/PROJECT, or an organisation, ORG/*";
+            let reason = format!("\"*\" cannot be followed: {NO_TARGET}");
             table.refuse_at(&follow.spot, reason);
         }
     }
@@ -252,9 +250,9 @@ fn description(value: &Value<'_>) -> Option<String> {
         value.refuse("this must be one line without control characters");
         return None;
     }
-    if text.chars().count() > LONGEST_DESCRIPTION {
+    if text.chars().count() > MAX_LINE {
         value.refuse(format!(
-            "this is too long: a description has at most {LONGEST_DESCRIPTION} characters"
+            "this is too long: a description has at most {MAX_LINE} characters"
         ));
         return None;
     }
@@ -274,12 +272,12 @@ impl Named for Name {
 
 impl Named for Subject {
     fn folded(&self) -> String {
-        self.to_string().to_ascii_lowercase()
+        self.folded()
     }
 }
 
 impl Named for FlakePattern {
     fn folded(&self) -> String {
-        self.to_string().to_ascii_lowercase()
+        self.folded()
     }
 }

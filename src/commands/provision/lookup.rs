@@ -5,11 +5,12 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use fh_api::{AccountInfo, ErrorCode, Name, Permission, Whoami};
-use fh_client::{Client, Error as ClientError, Result as ClientResult};
+use fh_api::{AccountInfo, ErrorCode, FlakeInfo, Name, Permission, Visibility, Whoami};
+use fh_client::{Client, Result as ClientResult};
 
+use super::super::found::{if_there, organization};
 use super::file::File;
-use super::names::{Answers, Questions, Resolved, folded, organizations};
+use super::names::{Answers, Questions, Resolved, organizations};
 use super::plan::Caller;
 use super::state::{Present, PresentFlake};
 use crate::context::Context;
@@ -147,33 +148,12 @@ async fn answers(client: &Client, questions: &Questions, caller: &Caller) -> Cli
     for flake in &questions.flakes {
         let found = if_there(client.flake(flake).await)?;
         let found = found.map(PresentFlake::from);
-        answers.flakes.insert(folded(flake), found);
+        answers.flakes.insert(flake.folded(), found);
     }
+    let is_public = |flake: &FlakeInfo| flake.visibility == Visibility::Public;
     for org in &questions.organizations {
-        let found = organization(client, org).await?;
+        let found = organization(client, org, is_public).await?;
         answers.organizations.insert(org.folded(), found);
     }
     Ok(answers)
-}
-
-/// The present name of an organisation that the caller may look at, or that has public flakes.
-async fn organization(client: &Client, org: &Name) -> ClientResult<Option<Name>> {
-    match client.organization(org).await {
-        Ok(found) => return Ok(Some(found.name)),
-        Err(error) if error.code() == Some(ErrorCode::Forbidden) => {}
-        Err(error) if error.status() == Some(404) => {}
-        Err(error) => return Err(error),
-    }
-    let flakes = client.flakes_of(Some(org), None).await?.flakes;
-    let mut open = flakes.into_iter();
-    let open = open.find(|flake| flake.visibility == fh_api::Visibility::Public);
-    Ok(open.map(|flake| flake.flake.org))
-}
-
-fn if_there<T>(found: Result<T, ClientError>) -> ClientResult<Option<T>> {
-    match found {
-        Ok(found) => Ok(Some(found)),
-        Err(error) if error.status() == Some(404) => Ok(None),
-        Err(error) => Err(error),
-    }
 }

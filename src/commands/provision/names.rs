@@ -148,7 +148,7 @@ impl Resolved {
             if let Some(flakes) = wanted.flakes.take() {
                 wanted.flakes = Some(naming.table(flakes, "flake", |naming, said| {
                     let name = in_org(&org.value, &said.value);
-                    let found = answers.flakes.get(&folded(&name)).and_then(Option::as_ref);
+                    let found = answers.flakes.get(&name.folded()).and_then(Option::as_ref);
                     match found {
                         Some(found) => naming.called(said, found.name.project.clone(), "flake"),
                         None => said.clone(),
@@ -255,9 +255,7 @@ impl Naming {
             return said.clone();
         }
         let called = said.called(present);
-        let note = format!(
-            "{said} is a former name: the {noun} is called {called} now, and this is about {called}",
-        );
+        let note = format!("{said} is a former name of the {noun} {called}",);
         let note = called.spot.problem(note);
         if !self.notes.contains(&note) {
             self.notes.push(note);
@@ -444,7 +442,7 @@ impl Naming {
             }
             FlakePattern::Flake(flake) => {
                 let asked = present_org(flake, file);
-                let found = answers.flakes.get(&folded(&asked));
+                let found = answers.flakes.get(&asked.folded());
                 let present = match found.and_then(Option::as_ref) {
                     Some(found) => found.name.clone(),
                     None => asked,
@@ -536,14 +534,9 @@ fn in_org(org: &Name, project: &Name) -> FlakeName {
     }
 }
 
-/// What two names of one flake have in common.
-pub(super) fn folded(flake: &FlakeName) -> String {
-    flake.to_string().to_ascii_lowercase()
-}
-
 fn follows_already(there: &Present, pattern: &FlakePattern) -> bool {
     let mut follows = there.follows.iter();
-    follows.any(|followed| Named::folded(followed) == Named::folded(pattern))
+    follows.any(|followed| followed.folded() == pattern.folded())
 }
 
 /// The entries of a table in the order of the file.
@@ -553,6 +546,6 @@ fn in_order<T, V>(table: BTreeMap<Said<T>, V>) -> Vec<(Said<T>, V)> {
     entries
 }
 
-fn contains(names: &[Name], name: &Name) -> bool {
+pub(super) fn contains(names: &[Name], name: &Name) -> bool {
     names.iter().any(|there| is_same_name(there, name))
 }

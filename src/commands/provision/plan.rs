@@ -25,8 +25,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::organization::Planner;
-use super::super::is_same_name;
 use super::file::File;
+use super::names::contains;
 use super::problem::{Problem, Spot};
 use super::state::Present;
 
@@ -237,8 +237,4 @@ pub(super) fn plan(file: &File, facts: &Facts<'_>, prune: bool) -> Result<Plan, 
     }
     plan.steps.sort_by_key(|step| step.stage);
     Ok(plan)
-}
-
-fn contains(names: &[Name], name: &Name) -> bool {
-    names.iter().any(|there| is_same_name(there, name))
 }

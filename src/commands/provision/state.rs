@@ -242,10 +242,7 @@ fn as_table(grants: &[Grant]) -> Grants {
 
 /// The grants on this alone, and not what counts there because it is on more.
 async fn grants(client: &Client, on: &FlakePattern) -> fh_client::Result<Vec<Grant>> {
-    let is_on = |grant: &GrantInfo| {
-        let (there, here) = (grant.on.to_string(), on.to_string());
-        there.eq_ignore_ascii_case(&here)
-    };
+    let is_on = |grant: &GrantInfo| grant.on.folded() == on.folded();
     let found = client.grants(on).await?.grants;
     let here = found.into_iter().filter(is_on);
     Ok(here

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use super::super::confirm::{Effect, Yes};
 use super::super::token_id::{self, TokenId};
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 use crate::output::{Column, Tone, column, human};
 
 /// Revoke tokens, and the tokens that they created
@@ -115,7 +115,7 @@ fn plan(
 }
 
 fn hinted(error: CommandError) -> CommandError {
-    error.hint_for(ErrorCode::NotFound, "`fh token list` shows your tokens.")
+    error.hint_for(ErrorCode::NotFound, nouns::TOKENS)
 }
 
 fn print_plan(planned: &[Outcome], context: &Context) -> Result<(), CommandError> {

@@ -10,7 +10,7 @@ use super::super::token_id::{self, TokenId};
 use super::out::NewFile;
 use super::revoke;
 use crate::context::Context;
-use crate::error::CommandError;
+use crate::error::{CommandError, nouns};
 use crate::output::human;
 
 /// Replace a token with a new one that has the same rights, and print the new one
@@ -55,9 +55,7 @@ pub(super) fn run(arguments: &RotateArguments, context: &Context) -> Result<(), 
         .change(format_args!("cannot rotate the token {id}"), async {
             client.rotate_token(id, &rotate).await
         })
-        .map_err(|error| {
-            error.hint_for(ErrorCode::NotFound, "`fh token list` shows your tokens.")
-        })?;
+        .map_err(|error| error.hint_for(ErrorCode::NotFound, nouns::TOKENS))?;
     let text = if context.output.is_json() {
         context.output.json_text(&rotated)
     } else {

@@ -14,8 +14,9 @@ use serde_json::json;
 pub(super) use self::name::{Difference, differences};
 use self::words::{condition, lines};
 use super::confirm::{Effect, Yes};
+use super::found::Found;
+use super::joined;
 use super::scoped::{OrgOption, Scoped};
-use super::{is_same_name, is_there, joined};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -131,13 +132,9 @@ fn remove(arguments: &RemoveArguments, context: &Context) -> Result<(), CommandE
     let was_there = context.change(
         format_args!("cannot remove the trust policy {policy} of {org}"),
         async {
-            let was_there = is_there(client.trust_policies(org).await, |list| {
-                list.policies
-                    .iter()
-                    .any(|found| is_same_name(&found.name, policy))
-            })?;
+            let found = Found::of(client.trust_policy(org, policy).await)?;
             client.remove_trust_policy(org, policy).await?;
-            Ok(was_there)
+            Ok(found.is_there())
         },
     )?;
     context.output.done(

@@ -313,8 +313,7 @@ fn set(texts: &[String]) -> BTreeSet<&str> {
 }
 
 fn reached(flakes: &[FlakePattern]) -> BTreeSet<String> {
-    let folded = |pattern: &FlakePattern| pattern.to_string().to_ascii_lowercase();
-    flakes.iter().map(folded).collect()
+    flakes.iter().map(FlakePattern::folded).collect()
 }
 
 fn listed(conditions: &[ConditionSpec]) -> String {

@@ -7,7 +7,7 @@ use clap::Args;
 use fh_api::{ErrorCode, FlakePattern, Name, Role, SetTrustPolicy, TrustPolicyInfo};
 use serde::Serialize;
 
-use super::super::{joined, warn_of_absent};
+use super::super::{is_same_name, joined, warn_of_absent};
 use super::name::{self, Plan};
 use super::words::lines;
 use crate::cli::{OTHER_WORDS, words_or};
@@ -217,14 +217,10 @@ fn are_builders(org: &Name, role: Role, context: &Context) -> Result<bool, Comma
 
 /// The one organisation of all flakes.
 fn organization(flakes: &[FlakePattern]) -> Result<Name, CommandError> {
-    let mut names = flakes.iter().map(|pattern| match pattern {
-        FlakePattern::All => None,
-        FlakePattern::Organization(org) => Some(org),
-        FlakePattern::Flake(flake) => Some(&flake.org),
-    });
+    let mut names = flakes.iter().map(FlakePattern::organization);
     let first = names.next().flatten();
     match first {
-        Some(org) if names.all(|name| name.is_some_and(|name| name.folded() == org.folded())) => {
+        Some(org) if names.all(|name| name.is_some_and(|name| is_same_name(name, org))) => {
             Ok(org.clone())
         }
         _ => Err(CommandError::usage(

@@ -19,6 +19,7 @@
 
 mod binding;
 mod condition;
+mod given;
 mod glob;
 mod provider;
 pub mod templates;
@@ -33,6 +34,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::condition::Condition;
 use self::condition::{claim, claim_name, found, text};
+pub use self::given::{makes_administrators, permissions_given};
 use self::provider::Guard;
 pub use self::provider::{AWS_ISSUER, usual_issuer};
 

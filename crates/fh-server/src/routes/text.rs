@@ -1,9 +1,8 @@
 //! Free text that people give to things.
 
-use crate::error::ApiError;
+use fh_api::text::MAX_LINE;
 
-/// The longest line, in characters.
-const MAX_LINE: usize = 300;
+use crate::error::ApiError;
 
 /// A line for people: trimmed, none where it is empty.
 ///

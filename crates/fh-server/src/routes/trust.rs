@@ -7,11 +7,10 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{
-    FlakePattern, Name, Permission, PolicyVerdict, Role, SetTrustPolicy, TestTrust,
-    TrustPolicyInfo, TrustPolicyList, TrustTest,
+    Name, PolicyVerdict, SetTrustPolicy, TestTrust, TrustPolicyInfo, TrustPolicyList, TrustTest,
 };
 use fh_auth::identity::{KeySet, Unverified, claims};
-use fh_auth::policy::Policy;
+use fh_auth::policy::{Policy, makes_administrators, permissions_given};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -213,10 +212,7 @@ fn decides_about_administrators(
     organization: &OrganizationRef,
     policy: &Policy,
 ) -> Result<(), ApiError> {
-    // A policy is on flakes of its own organisation alone.
-    let is_whole = |pattern: &FlakePattern| !matches!(pattern, FlakePattern::Flake(_));
-    let administers = policy.role == Role::Admin && policy.flakes.iter().any(is_whole);
-    if !administers || organization.is_owner() {
+    if !makes_administrators(policy.role, &policy.flakes) || organization.is_owner() {
         return Ok(());
     }
     Err(ApiError::Forbidden(format!(
@@ -231,16 +227,9 @@ fn decides_about_administrators(
 /// # Errors
 /// 403 that names what is missing.
 fn gives_only_what_it_has(setter: &Principal, wanted: &SetTrustPolicy) -> Result<(), ApiError> {
-    let given = [
-        (Permission::Pull, true),
-        (Permission::Push, wanted.role >= Role::Write),
-        (Permission::Mint, wanted.mint),
-        (Permission::Admin, wanted.role >= Role::Admin),
-    ];
-    let lacking: Vec<String> = given
-        .into_iter()
-        .filter(|(permission, is_given)| *is_given && !setter.scope.allows(*permission))
-        .map(|(permission, _)| format!("\"{permission}\""))
+    let lacking: Vec<String> = permissions_given(wanted.role, wanted.mint)
+        .filter(|permission| !setter.scope.allows(*permission))
+        .map(|permission| format!("\"{permission}\""))
         .collect();
     if lacking.is_empty() {
         return Ok(());

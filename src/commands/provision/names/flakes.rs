@@ -8,7 +8,7 @@ use super::super::super::is_same_name;
 use super::super::file::{File, Flake};
 use super::super::problem::Problem;
 use super::super::state::{Present, find};
-use super::{Answers, folded, in_org, stands_in};
+use super::{Answers, in_org, stands_in};
 use crate::similar;
 
 /// Why something cannot be followed anew; none where it can, as far as that is known.
@@ -42,7 +42,7 @@ pub(super) fn no_follow(
     let listed = org.and_then(|(org, _)| present.get(&org.value));
     let listed = listed.into_iter().flat_map(|there| &there.flakes);
     let mut found = listed.chain(answers.flakes.values().flatten());
-    let found = found.find(|found| folded(&found.name) == folded(name));
+    let found = found.find(|found| found.name.folded() == name.folded());
     let visibility = match (wanted, found) {
         (None, None) => return Some(format!("there is no flake {name} that you can see")),
         (Some(wanted), None) => wanted.visibility.unwrap_or(Visibility::Private),
@@ -68,7 +68,7 @@ pub(super) fn no_flake(
     let found = listed.chain(answers.flakes.values().flatten());
     let known: BTreeMap<String, FlakeName> = made
         .chain(found.map(|flake| flake.name.clone()))
-        .map(|name| (folded(&name), name))
+        .map(|name| (name.folded(), name))
         .collect();
     let policies = file.org.values().flat_map(|wanted| &wanted.trust);
     let granted = policies

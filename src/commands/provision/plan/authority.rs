@@ -3,11 +3,11 @@
 //! The server decides again, by rules of its own (`access/organizations.rs`, and the routes of each noun): this tells
 //! a person before the first step what would end the run in the middle.
 
-use fh_api::{FlakePattern, OrganizationRole, Permission, Role, SetTrustPolicy, Subject};
+use fh_api::{FlakePattern, OrganizationRole, Role, SetTrustPolicy, Subject};
+use fh_auth::policy::{makes_administrators, permissions_given};
 
 use super::super::super::is_same_name;
 use super::super::problem::Problem;
-use super::super::reader::Named as _;
 use super::super::state::Present;
 use super::{Caller, Plan, Request, Step};
 
@@ -68,24 +68,16 @@ fn needs_owner(step: &Step, present: &Present) -> bool {
         Request::SetPolicy(_, name, wanted) => {
             let mut policies = present.policies.iter();
             let before = policies.find(|policy| is_same_name(&policy.name, name));
-            let is_whole = |flakes: &[FlakePattern]| {
-                flakes
-                    .iter()
-                    .any(|it| !matches!(it, FlakePattern::Flake(_)))
-            };
             wanted.builder
-                || (wanted.role == Role::Admin && is_whole(&wanted.flakes))
+                || makes_administrators(wanted.role, &wanted.flakes)
                 || before.is_some_and(|before| {
-                    before.builder || (before.role == Role::Admin && is_whole(&before.flakes))
+                    before.builder || makes_administrators(before.role, &before.flakes)
                 })
         }
         Request::RemovePolicy(_, name) => {
             let mut policies = present.policies.iter();
             let before = policies.find(|policy| is_same_name(&policy.name, name));
-            before.is_some_and(|before| {
-                let mut flakes = before.flakes.iter();
-                before.role == Role::Admin && flakes.any(|it| !matches!(it, FlakePattern::Flake(_)))
-            })
+            before.is_some_and(|before| makes_administrators(before.role, &before.flakes))
         }
         Request::CreateUser(_)
         | Request::CreateOrganization(_)
@@ -108,15 +100,7 @@ fn administers(present: &Present, subject: &Subject) -> bool {
 
 /// The permissions that a policy gives and the caller's token lacks.
 fn lacked(policy: &SetTrustPolicy, caller: &Caller) -> Vec<String> {
-    let given = [
-        (Permission::Pull, true),
-        (Permission::Push, policy.role >= Role::Write),
-        (Permission::Mint, policy.mint),
-        (Permission::Admin, policy.role >= Role::Admin),
-    ];
-    let given = given.into_iter().filter(|(_, is_given)| *is_given);
-    given
-        .map(|(permission, _)| permission)
+    permissions_given(policy.role, policy.mint)
         .filter(|permission| !caller.permissions.contains(permission))
         .map(|permission| format!("\"{permission}\""))
         .collect()

@@ -13,7 +13,6 @@ use super::super::super::{is_same_name, joined};
 use super::super::file::{Flake, Grants, Organization};
 use super::super::policy::{Outcome, Policy};
 use super::super::problem::{Problem, Said, Spot};
-use super::super::reader::Named;
 use super::super::state::{Grant, Present, PresentFlake, find};
 use super::{Facts, Plan, Request, Sign, Stage, Step, contains};
 use crate::similar;
@@ -361,8 +360,9 @@ impl Planner<'_> {
             };
             follows.extend(before.iter().filter(is_kept).cloned());
         }
-        let keys =
-            |list: &[FlakePattern]| -> Vec<String> { list.iter().map(Named::folded).collect() };
+        let keys = |list: &[FlakePattern]| -> Vec<String> {
+            list.iter().map(FlakePattern::folded).collect()
+        };
         if keys(&follows) == keys(before) {
             return;
         }

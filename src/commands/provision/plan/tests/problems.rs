@@ -98,7 +98,8 @@ fn what_cannot_be_read_is_told_in_plain_sentences_with_line_and_key() {
         ),
         (
             "[org.acme]\nfollows = [\"*\"]",
-            "f:2: org.acme.follows: \"*\" cannot be followed: name a flake, ORG/PROJECT, or an organisation, ORG/*",
+            "f:2: org.acme.follows: \"*\" cannot be followed: name a flake, ORG/PROJECT, or all flakes of an \
+             organisation, ORG/*",
         ),
     ] {
         assert_eq!(told(text), [expected], "{text}");

@@ -5,9 +5,9 @@ use fh_auth::policy::{DEFAULT_LIFETIME, usual_issuer};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use super::super::super::super::is_same_name;
 use super::super::super::file;
-use super::super::super::names::{Answers, Questions, Resolved, folded, organizations};
-use super::super::super::reader::Named as _;
+use super::super::super::names::{Answers, Questions, Resolved, organizations};
 use super::super::super::state::{Grant, PresentFlake, Team};
 use super::super::*;
 
@@ -118,7 +118,7 @@ impl World {
         }
         for asked in &questions.flakes {
             let found = self.find_flake(asked);
-            answers.flakes.insert(folded(asked), found);
+            answers.flakes.insert(asked.folded(), found);
         }
         for asked in &questions.organizations {
             let found = match asked.as_str() {
@@ -477,7 +477,7 @@ impl World {
 }
 
 pub(super) fn is_same_subject(one: &Subject, other: &Subject) -> bool {
-    one.to_string().eq_ignore_ascii_case(&other.to_string())
+    one.folded() == other.folded()
 }
 
 pub(super) fn org_of(on: &FlakePattern) -> Name {
