@@ -8,7 +8,7 @@ use fh_client::{Error as ClientError, UnreachableCause};
 use fh_conf::nix_conf::VARIABLE;
 
 use super::{CommandError, Status, nouns};
-use crate::access::Obstacle;
+use crate::access::{Obstacle, quoted};
 
 impl From<ClientError> for CommandError {
     fn from(error: ClientError) -> Self {

@@ -41,5 +41,5 @@ pub use narinfo::{Compression, NarInfo};
 pub use path_info::PathInfo;
 pub use path_info_json::{PathInfos, parse_path_infos};
 pub use realisation::{DrvOutput, OutputName, Realisation, parse_realisations};
-pub use signature::{PublicKey, SecretKey, Signature};
+pub use signature::{PublicKey, SIGNATURES_OF_A_NAME, SecretKey, Signature};
 pub use store_path::{StoreDir, StorePath, StorePathHash};

@@ -15,7 +15,7 @@ use crate::error::{Error, Result, quoted};
 
 /// Signatures of one name that are verified. A key makes one, and a rotation under the old name two; who sends
 /// more wants to keep somebody busy.
-const SIGNATURES_OF_A_NAME: usize = 4;
+pub const SIGNATURES_OF_A_NAME: usize = 4;
 
 /// The longest key name accepted, in bytes; Nix has no limit.
 const NAME_LENGTH: usize = 255;

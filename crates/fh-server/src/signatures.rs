@@ -4,7 +4,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use fh_nix::{PathInfo, PublicKey, Realisation, Signature, StoreDir};
+use fh_nix::{PathInfo, PublicKey, Realisation, SIGNATURES_OF_A_NAME, Signature, StoreDir};
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 
@@ -65,6 +65,31 @@ impl Signatures {
         self.any(&realisation.signatures, keys, fingerprint, verify)
     }
 
+    /// Those of some signatures that one of the keys has made under this fingerprint. Of each name only the first few
+    /// are tried, whoever sends however many.
+    pub(crate) fn made_by<'a>(
+        &self,
+        keys: &[PublicKey],
+        signatures: &'a [Signature],
+        fingerprint: &str,
+    ) -> Vec<&'a Signature> {
+        let mut of_name: HashMap<&str, usize> = HashMap::new();
+        let tried = signatures.iter().filter(|signature| {
+            let count = of_name.entry(signature.key_name()).or_default();
+            *count += 1;
+            *count <= SIGNATURES_OF_A_NAME
+        });
+        let is_made = |signature: &&Signature| {
+            let alone = std::slice::from_ref(*signature);
+            let mut named = keys.iter().filter(|key| key.name() == signature.key_name());
+            named.any(|key| {
+                let verify = || key.verify(fingerprint.as_bytes(), signature);
+                self.verdict(alone, key, fingerprint, verify)
+            })
+        };
+        tried.filter(is_made).collect()
+    }
+
     fn any(
         &self,
         signatures: &[Signature],
@@ -100,6 +125,15 @@ impl Signatures {
         }
         let digest: [u8; 32] = digest.finalize().into();
         self.verdicts.get_with(digest, verify)
+    }
+}
+
+#[cfg(test)]
+impl Signatures {
+    /// How many questions were answered by verifying.
+    pub(crate) fn remembered(&self) -> u64 {
+        self.verdicts.run_pending_tasks();
+        self.verdicts.entry_count()
     }
 }
 

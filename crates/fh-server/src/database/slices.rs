@@ -6,7 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 
 use fh_api::PathSummary;
-use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
+use fh_nix::{NarHash, PathInfo, Signature, StorePath, StorePathHash};
 use rusqlite::{Connection, Row, params};
 
 use super::holders::Holder;
@@ -45,6 +45,12 @@ impl Present {
         self.nar_hash != info.nar_hash
             || self.references != joined(&info.references)
             || self.name != info.path.name()
+    }
+
+    /// The signatures, in their order. Those that cannot be read are left out.
+    pub(crate) fn parsed_signatures(&self) -> Vec<Signature> {
+        let texts = self.signatures.split_ascii_whitespace();
+        texts.filter_map(|text| text.parse().ok()).collect()
     }
 }
 

@@ -4,7 +4,9 @@
 //! Slices that disagree about it are judged as those that disagree about a path are. What is said of a path that the
 //! view does not have is not told: a reader could do nothing with it, and a token for certain paths learns of no others.
 //! What a slice says of a path that it has left out as signed elsewhere counts as the fingerprint of that path does:
-//! where it wins, the reader is told this path by a slice that holds it, or nothing.
+//! where it wins, the reader is told this path by a slice that holds it, or nothing. The same holds for what is followed or
+//! accepted and says a path that the view does not have, although the slice holds it: an own organisation may have decided
+//! about that path otherwise. So it takes no other word away.
 //!
 //! A token for what certain keys have signed is told what these keys have signed. To a token for closures the word that
 //! wins is told where it names one of its paths, and no other word in its place.
@@ -12,11 +14,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use fh_auth::Standing;
 use fh_auth::contest::Claim;
 use fh_nix::{DrvOutput, Realisation, StorePath};
 use rusqlite::Connection;
 
+use super::holders::row_in;
 use super::judged::{Judged, TrustedKeys};
+use super::limited::info_of;
 use super::{Lookup, Shared};
 use crate::access::View;
 use crate::database::DatabaseError;
@@ -87,7 +92,14 @@ fn told(
     };
     let is_signed =
         |(_, word): &(Claim, Word)| signatures.signed_realisation(&word.realisation, keys);
-    let signed = words.iter().filter(|word| is_signed(word)).cloned();
+    // Which paths such a token has is decided by these keys as well, so what the view has without limits says nothing.
+    let signed = words
+        .iter()
+        .filter(|word| is_signed(word))
+        .map(|(claim, word)| {
+            let held = word.held;
+            (Claim { held, ..*claim }, word.clone())
+        });
     let signed: Vec<(Claim, Word)> = signed.collect();
     let of_all = Judged::new(connection, view, words)?;
     if let Some(winner) = of_all.winner().filter(|winner| is_signed(winner)) {
@@ -105,6 +117,7 @@ fn words(
     signatures: &Signatures,
 ) -> Result<Vec<(Claim, Word)>, DatabaseError> {
     let mut paths: HashMap<StorePath, u32> = HashMap::new();
+    let mut had: HashMap<StorePath, bool> = HashMap::new();
     let mut keys = TrustedKeys::new(connection);
     let mut words = Vec::new();
     for word in realisations::words(connection, output)? {
@@ -113,13 +126,15 @@ fn words(
         };
         let next = u32::try_from(paths.len()).unwrap_or(u32::MAX);
         let out_path = word.realisation.out_path.clone();
+        let is_own = matches!(standing, Standing::Own | Standing::Named);
+        let held = word.held && (is_own || has(&mut had, connection, view, &out_path, signatures)?);
         let trusted = keys.of(organization)?;
         let claim = Claim {
             standing,
             organization,
             flake: word.flake_id,
             content: *paths.entry(out_path).or_insert(next),
-            held: word.held,
+            held,
             // To prove what a derivation comes to one has to build it.
             proven: false,
             signed: signatures.signed_realisation(&word.realisation, trusted),
@@ -130,4 +145,24 @@ fn words(
         words.push((claim, word));
     }
     Ok(words)
+}
+
+/// Whether a view has a path under that name, whatever paths its token is limited to. Each path is asked about once.
+fn has(
+    known: &mut HashMap<StorePath, bool>,
+    connection: &Connection,
+    view: &View,
+    path: &StorePath,
+    signatures: &Signatures,
+) -> Result<bool, DatabaseError> {
+    if let Some(has) = known.get(path) {
+        return Ok(*has);
+    }
+    let hash = path.hash();
+    let has = match row_in(connection, view, hash, signatures)? {
+        Some(row_id) => info_of(connection, hash, row_id)?.is_some_and(|info| info.path == *path),
+        None => false,
+    };
+    known.insert(path.clone(), has);
+    Ok(has)
 }

@@ -1,25 +1,27 @@
 //! Making a push visible: all of it, in one transaction.
 
+use std::sync::Arc;
+
 use fh_api::CommitSummary;
 use fh_nix::{NarHash, PathInfo, Signature, StorePathHash};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::examine::{Available, Content, Target, Trusted};
+use super::examine::{Available, Content, Target};
 use super::open::Pushes;
 use super::realisations;
+use super::signed::Signed;
 use crate::database::audit::{self, Actor, Event};
 use crate::database::contests::{self, NewlyContested};
 use crate::database::slices::{Origin, Present};
 use crate::database::{logs, nars, pushes, slices, upstream};
 use crate::error::ApiError;
-use crate::signatures::Signatures;
 
 /// How many of something a message or an event lists.
 const LISTED: usize = 100;
 
 impl Pushes {
-    /// Adds these paths to the slice, and marks the stored push `row_id`, if there is one, as done.
+    /// Adds these paths to the slice, whose signatures were [verified](Self::verified), and marks the stored push `row_id`, if there is one, as done.
     ///
     /// # Errors
     /// 409 where a NAR is neither received nor readable: nothing was added then.
@@ -28,10 +30,10 @@ impl Pushes {
         target: Target,
         actor: Actor,
         content: Content,
+        signed: Arc<Signed>,
         row_id: Option<i64>,
     ) -> Result<CommitSummary, ApiError> {
         let committed = {
-            let signatures = self.upstream().clone();
             self.database()
                 .write(target.decided, move |transaction| {
                     if let Some(row_id) = row_id {
@@ -43,7 +45,7 @@ impl Pushes {
                             return Ok(Committed::nothing(summary.map_err(ApiError::internal)?));
                         }
                     }
-                    let mut committed = add(transaction, &target, &content, &signatures)?;
+                    let mut committed = add(transaction, &target, &content, &signed)?;
                     if let Some(row_id) = row_id {
                         committed.summary.logs =
                             logs::commit(transaction, row_id, target.flake_id, target.builder)?;
@@ -127,10 +129,9 @@ fn add(
     connection: &Connection,
     target: &Target,
     content: &Content,
-    signatures: &Signatures,
+    signed: &Signed,
 ) -> Result<Committed, ApiError> {
     let paths = &content.paths;
-    let trusted = Trusted::of(connection, target.flake_id, paths, signatures)?;
     let hashes: Vec<StorePathHash> = paths.iter().map(|info| info.path.hash()).collect();
     let present = slices::present(connection, target.flake_id, &hashes)?;
     // A path whose content was lost takes what is pushed now, be it another content; and so does one whose row
@@ -138,7 +139,7 @@ fn add(
     let (there, missing): (Vec<_>, Vec<_>) = paths.iter().partition(|info| {
         present
             .get(&info.path.hash())
-            .is_some_and(|present| !present.damaged && !target.outdoes(present, info, &trusted))
+            .is_some_and(|present| !present.damaged && !target.outdoes(present, info, signed))
     });
     let same = |info: &PathInfo| {
         let present = present.get(&info.path.hash());
@@ -169,8 +170,8 @@ fn add(
         };
         let hash = info.path.hash();
         if let Some(present) = same(info) {
-            let added = target.added_signatures(present, info, &trusted);
-            let (info, proven) = joined(connection, target, info, present, added)?;
+            let signatures = target.joined_signatures(present, info, signed);
+            let (info, proven) = joined(connection, target, info, present, signatures)?;
             if target.builder && !present.builder {
                 // The same content counts for more from now on, and its age with it: else an early row of
                 // somebody who counts for less would make this one the older.
@@ -240,7 +241,7 @@ fn add(
             kept: false,
         });
     }
-    committed.realisations = realisations::add(connection, target, &content.realisations)?;
+    committed.realisations = realisations::add(connection, target, &content.realisations, signed)?;
     committed.summary.realisations = committed.realisations.count;
     if committed.summary.added > 0 {
         let summary = &committed.summary;
@@ -254,14 +255,14 @@ fn add(
     Ok(committed)
 }
 
-/// What a slice's row says to which this push adds, and whether its content address is proven. Nothing that is there is
-/// taken away; of a builder who raises a person's row it has the deriver.
+/// What a slice's row says to which this push adds, and whether its content address is proven; with these signatures, if
+/// they change. A builder who raises a person's row gives it their deriver; else nothing that is there is taken away.
 fn joined(
     connection: &Connection,
     target: &Target,
     info: &PathInfo,
     present: &Present,
-    added: Vec<Signature>,
+    signatures: Option<Vec<Signature>>,
 ) -> Result<(PathInfo, bool), ApiError> {
     let held = Some(present.nar_id);
     let there = slices::info_of(connection, &info.path.hash(), target.flake_id, held)?;
@@ -279,12 +280,9 @@ fn joined(
         (false, true) => info.ca.clone(),
         (false, false) => first.ca.clone().or_else(|| second.ca.clone()),
     };
-    // What a trusted key has signed comes first: of many signatures under one name only some are looked at.
-    let mut signatures = added;
-    signatures.extend(there.signatures.iter().cloned());
     let joined = PathInfo {
         ca,
-        signatures,
+        signatures: signatures.unwrap_or_else(|| there.signatures.clone()),
         deriver: first.deriver.clone().or_else(|| second.deriver.clone()),
         ..there.clone()
     };

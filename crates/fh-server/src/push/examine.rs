@@ -4,26 +4,25 @@
 //! All questions are asked for the whole push at once: the number of statements does not grow with
 //! the number of paths.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use fh_api::PathStatus;
 use fh_nix::{
-    ContentAddress, NarHash, PathInfo, PublicKey, Realisation, Signature, StoreDir, StorePath,
-    StorePathHash,
+    ContentAddress, NarHash, PathInfo, Realisation, Signature, StoreDir, StorePath, StorePathHash,
 };
 use rusqlite::Connection;
 
-use super::parse::{MAX_SIGNATURES, Wanted};
+use super::parse::Wanted;
+use super::signed::Signed;
 use super::{logs, realisations};
 use crate::access::View;
 use crate::database::Decided;
-use crate::database::contests;
 use crate::database::holders;
 use crate::database::nars::{self, Nar};
 use crate::database::slices::{self, Present};
 use crate::database::upstream as fingerprints;
 use crate::error::ApiError;
-use crate::signatures::Signatures;
 
 /// The slice that is pushed to, and who pushes.
 #[derive(Debug, Clone)]
@@ -47,92 +46,39 @@ pub(super) struct Target {
 impl Target {
     /// Whether a row of this push counts for more than the slice's row of the same path: a proof goes before
     /// none, and a builder before the rest. Of the same content it adds to what is there.
-    pub(super) fn outdoes(&self, there: &Present, info: &PathInfo, trusted: &Trusted<'_>) -> bool {
+    pub(super) fn outdoes(&self, there: &Present, info: &PathInfo, signed: &Signed) -> bool {
         let (proves, builder) = (self.proves(info), self.builder);
         if there.disagrees(info) {
             (proves, builder) > (there.proven, there.builder)
         } else {
             (proves && !there.proven)
                 || (builder && !there.builder)
-                || !self.added_signatures(there, info, trusted).is_empty()
+                || self.joined_signatures(there, info, signed).is_some()
         }
     }
 
-    /// The signatures of this push that the slice's row of the same content lacks and gets. Whoever may write to the
+    /// The signatures of the slice's row of the same content after this push, if they change. Whoever may write to the
     /// slice brings what a key has signed that its organisation trusts: that decides, and by whom it comes says
     /// nothing. Others they add only to what counts for no more than they do.
-    pub(super) fn added_signatures(
+    pub(super) fn joined_signatures(
         &self,
         there: &Present,
         info: &PathInfo,
-        trusted: &Trusted<'_>,
-    ) -> Vec<Signature> {
-        let held = there.signatures.split_ascii_whitespace().collect();
-        let counts = self.builder || !there.builder;
-        added_signatures(&held, &info.signatures, counts, |it| trusted.made(it, info))
+        signed: &Signed,
+    ) -> Option<Vec<Signature>> {
+        let counts = self.builder.cmp(&there.builder);
+        // As a rule there is nothing to do, and nothing is parsed for that.
+        let held: HashSet<&str> = there.signatures.split_ascii_whitespace().collect();
+        let is_held = |it: &Signature| held.contains(it.to_string().as_str());
+        if counts != Ordering::Greater && info.signatures.iter().all(is_held) {
+            return None;
+        }
+        signed.joined_path(&there.parsed_signatures(), info, counts)
     }
 
     /// Whether the content address of a path proves its content.
     pub(super) fn proves(&self, info: &PathInfo) -> bool {
         ContentAddress::proves(info, &self.store_dir)
-    }
-}
-
-/// Those of some signatures that a row of the same content lacks and gets: what a trusted key has made, and where the
-/// pusher `counts` for no less than the row, the others as far as there is room.
-pub(super) fn added_signatures(
-    held: &HashSet<&str>,
-    signatures: &[Signature],
-    counts: bool,
-    is_trusted: impl Fn(&Signature) -> bool,
-) -> Vec<Signature> {
-    let lacks = |signature: &&Signature| !held.contains(signature.to_string().as_str());
-    let (mut added, others): (Vec<Signature>, Vec<Signature>) = signatures
-        .iter()
-        .filter(lacks)
-        .cloned()
-        .partition(is_trusted);
-    if counts {
-        let room = MAX_SIGNATURES.saturating_sub(held.len() + added.len());
-        added.extend(others.into_iter().take(room));
-    }
-    added
-}
-
-/// The keys that the organisation of a slice trusts.
-pub(super) struct Trusted<'a> {
-    keys: Vec<PublicKey>,
-    signatures: &'a Signatures,
-}
-
-impl<'a> Trusted<'a> {
-    /// Those of a slice. Where none of the paths is signed, nothing is asked.
-    pub(super) fn of(
-        connection: &Connection,
-        flake_id: i64,
-        paths: &[PathInfo],
-        signatures: &'a Signatures,
-    ) -> Result<Self, ApiError> {
-        let any = paths.iter().any(|info| !info.signatures.is_empty());
-        let keys = if any {
-            contests::trusted_keys_of_slice(connection, flake_id)?
-        } else {
-            Vec::new()
-        };
-        Ok(Self { keys, signatures })
-    }
-
-    /// Whether one of the keys has made this signature of a path.
-    fn made(&self, signature: &Signature, info: &PathInfo) -> bool {
-        let mut named = self.keys.iter();
-        let is_named = named.any(|key| key.name() == signature.key_name());
-        is_named && {
-            let alone = PathInfo {
-                signatures: vec![signature.clone()],
-                ..info.clone()
-            };
-            self.signatures.signed(&alone, &self.keys)
-        }
     }
 }
 
@@ -173,17 +119,16 @@ pub(super) fn examine(
     connection: &Connection,
     target: &Target,
     wanted: &Wanted,
-    upstream: &Signatures,
+    signed: &Signed,
 ) -> Result<Examined, ApiError> {
     let hashes: Vec<StorePathHash> = wanted.paths.iter().map(|info| info.path.hash()).collect();
     let present = slices::present(connection, target.flake_id, &hashes)?;
-    let trusted = Trusted::of(connection, target.flake_id, &wanted.paths, upstream)?;
     let mut statuses = vec![PathStatus::Present; wanted.paths.len()];
     let mut missing = Vec::new();
     let mut writes = false;
     for (index, info) in wanted.paths.iter().enumerate() {
         if let Some(there) = present.get(&info.path.hash()) {
-            let outdoes = target.outdoes(there, info, &trusted);
+            let outdoes = target.outdoes(there, info, signed);
             if there.name != info.path.name() && !outdoes {
                 return Err(ApiError::BadRequest(format!(
                     "{}: path: {} holds this hash with the name {}",
@@ -198,14 +143,14 @@ pub(super) fn examine(
                 continue;
             }
         }
-        if upstream.signed(info, &wanted.upstream_keys) {
+        if signed.by_upstream(info) {
             statuses[index] = PathStatus::Upstream;
         } else {
             missing.push(index);
         }
     }
-    let left_out = left_out(connection, target, wanted, &statuses, upstream)?;
-    writes |= realisations::examine(connection, target, wanted, upstream)?;
+    let left_out = left_out(connection, target, wanted, &statuses, signed)?;
+    writes |= realisations::examine(connection, target, wanted, signed)?;
     if missing.is_empty() {
         let logs = logs::lacking(connection, target, wanted, &statuses)?;
         return Ok(Examined {
@@ -217,7 +162,7 @@ pub(super) fn examine(
         });
     }
     let missing_paths: Vec<&PathInfo> = missing.iter().map(|&index| &wanted.paths[index]).collect();
-    check_references(connection, target, wanted, &missing_paths, upstream)?;
+    check_references(connection, target, wanted, &missing_paths, signed)?;
     let available = Available::of(
         connection,
         target,
@@ -323,7 +268,7 @@ fn left_out(
     target: &Target,
     wanted: &Wanted,
     statuses: &[PathStatus],
-    upstream: &Signatures,
+    signed: &Signed,
 ) -> Result<Vec<StorePathHash>, ApiError> {
     let is_told = |path: &&StorePath| {
         let told = wanted.context.get(&path.hash());
@@ -343,8 +288,7 @@ fn left_out(
     let known = fingerprints::known(connection, target.flake_id, &hashes, target.builder)?;
     let is_new = |hash: &StorePathHash| {
         let context = wanted.context.get(hash);
-        !known.contains(hash)
-            && context.is_none_or(|info| upstream.signed(info, &wanted.upstream_keys))
+        !known.contains(hash) && context.is_none_or(|info| signed.by_upstream(info))
     };
     Ok(hashes.into_iter().filter(is_new).collect())
 }
@@ -355,7 +299,7 @@ fn check_references(
     target: &Target,
     wanted: &Wanted,
     added: &[&PathInfo],
-    upstream: &Signatures,
+    signed: &Signed,
 ) -> Result<(), ApiError> {
     let pushed: HashMap<StorePathHash, &StorePath> = wanted
         .paths
@@ -377,9 +321,10 @@ fn check_references(
                 (Some(path), _) => *path == reference,
                 (None, Some(Present { name, .. })) => name == reference.name(),
                 (None, None) => *by_upstream.entry(hash).or_insert_with(|| {
-                    wanted.context.get(&hash).is_some_and(|info| {
-                        info.path == *reference && upstream.signed(info, &wanted.upstream_keys)
-                    })
+                    wanted
+                        .context
+                        .get(&hash)
+                        .is_some_and(|info| info.path == *reference && signed.by_upstream(info))
                 }),
             };
             if !met {

@@ -26,6 +26,7 @@ mod open;
 mod parse;
 mod plan;
 mod realisations;
+mod signed;
 mod stored;
 #[cfg(test)]
 pub(crate) mod tests;

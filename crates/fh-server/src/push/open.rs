@@ -12,6 +12,7 @@ use uuid::Uuid;
 
 use super::examine::{Content, Target};
 use super::logs::{LOG_SIZE, derivers};
+use super::parse::Wanted;
 use super::plan::is_looked_for;
 use super::stored::StoredPlan;
 use crate::access::{Caller, FlakeRef};
@@ -57,7 +58,7 @@ struct Shared {
     lookup: Lookup,
     receiving: Receiving,
     metrics: Metrics,
-    upstream: Signatures,
+    signatures: Signatures,
     store_dir: StoreDir,
     limits: PushLimits,
     upload_lifetime: Duration,
@@ -157,7 +158,7 @@ impl Pushes {
         Self {
             shared: Arc::new(Shared {
                 database,
-                upstream: lookup.signatures().clone(),
+                signatures: lookup.signatures().clone(),
                 lookup,
                 receiving,
                 metrics,
@@ -216,8 +217,8 @@ impl Pushes {
         })
     }
 
-    pub(super) fn upstream(&self) -> &Signatures {
-        &self.shared.upstream
+    pub(super) fn signatures(&self) -> &Signatures {
+        &self.shared.signatures
     }
 
     pub(super) fn store_dir(&self) -> &StoreDir {
@@ -324,9 +325,11 @@ impl Pushes {
         if let Some(summary) = push.summary {
             return serde_json::from_str(&summary).map_err(ApiError::internal);
         }
-        let stored = self.stored_content(push.plan).await?;
+        let wanted = Arc::new(self.stored_plan(push.plan).await?);
+        let signed = Arc::new(self.verified(&target, &wanted).await?);
+        let content = Content::of_stored(Arc::unwrap_or_clone(wanted));
         let summary = self
-            .commit_paths(target, actor, stored, Some(push.id))
+            .commit_paths(target, actor, content, signed, Some(push.id))
             .await?;
         self.shared.open.invalidate(&id);
         Ok(summary)
@@ -400,7 +403,7 @@ impl Pushes {
         }
         let push = self.find(target, id).await?;
         if push.summary.is_some() && !push.plan.is_empty() {
-            let stored = self.stored_content(push.plan).await?;
+            let stored = self.stored_plan(push.plan).await?;
             let push = OpenPush::for_logs(id, target, &stored.paths, push.expires_at);
             return Ok(Arc::new(push));
         }
@@ -413,7 +416,7 @@ impl Pushes {
         if expires_at <= late {
             expires_at = self.extend(target, push.id).await?;
         }
-        let stored = self.stored_content(push.plan).await?;
+        let stored = self.stored_plan(push.plan).await?;
         self.remember(id, target, &stored.paths, expires_at);
         let push = OpenPush::new(id, target, &stored.paths, expires_at);
         Ok(Arc::new(push))
@@ -464,10 +467,10 @@ impl Pushes {
         }
     }
 
-    /// What a stored plan puts into the slice. It was accepted once, so no limit applies.
-    async fn stored_content(&self, plan: Vec<u8>) -> Result<Content, ApiError> {
+    /// A stored plan. It was accepted once, so no limit applies.
+    async fn stored_plan(&self, plan: Vec<u8>) -> Result<Wanted, ApiError> {
         let store_dir = self.store_dir().clone();
-        tokio::task::spawn_blocking(move || StoredPlan::from_json(&plan)?.content(&store_dir))
+        tokio::task::spawn_blocking(move || StoredPlan::from_json(&plan)?.wanted(&store_dir))
             .await
             .map_err(ApiError::internal)?
     }

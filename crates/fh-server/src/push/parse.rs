@@ -13,7 +13,7 @@ use crate::signatures::few_of_a_name;
 pub(super) const MAX_SIGNATURES: usize = 64;
 
 /// A request for a plan that makes sense by itself.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Wanted {
     /// The paths to push, in the request's order.
     pub(super) paths: Vec<PathInfo>,

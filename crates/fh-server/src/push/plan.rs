@@ -35,11 +35,12 @@ impl Pushes {
             .await
             .map_err(ApiError::internal)??;
         let wanted = Arc::new(wanted);
+        let signed = Arc::new(self.verified(&target, &wanted).await?);
         let examined = {
-            let (wanted, target, upstream) =
-                (Arc::clone(&wanted), target.clone(), self.upstream().clone());
+            let (wanted, target, signed) =
+                (Arc::clone(&wanted), target.clone(), Arc::clone(&signed));
             self.database()
-                .read(move |connection| Ok(examine(connection, &target, &wanted, &upstream)))
+                .read(move |connection| Ok(examine(connection, &target, &wanted, &signed)))
                 .await??
         };
         let mut plan = PushPlan {
@@ -65,7 +66,7 @@ impl Pushes {
             });
         } else if plan.uploads.is_empty() {
             let committed = self
-                .commit_paths(target.clone(), actor, kept.clone(), None)
+                .commit_paths(target.clone(), actor, kept.clone(), signed, None)
                 .await?;
             plan.committed = Some(committed);
         } else {

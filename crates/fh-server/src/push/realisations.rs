@@ -5,20 +5,21 @@
 //! signed, and that is therefore left out, is kept beside the fingerprint of that path: nobody who counts for less says
 //! to which path the derivation comes instead.
 
+use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use fh_api::{PushRealisation, PushRequest};
-use fh_nix::{DrvOutput, PublicKey, Realisation, Signature, StoreDir, StorePath, StorePathHash};
+use fh_nix::{DrvOutput, Realisation, Signature, StoreDir, StorePath, StorePathHash};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::examine::{Target, added_signatures};
+use super::examine::Target;
 use super::parse::{MAX_SIGNATURES, Wanted, named_path};
+use super::signed::Signed;
 use crate::database::realisations::{self, Clash, Word};
+use crate::database::slices;
 use crate::database::upstream::{self, Pusher};
-use crate::database::{contests, slices};
 use crate::error::ApiError;
-use crate::signatures::Signatures;
 
 /// Realisations for each path of a request, at most: of the derivations that come to it, under both forms of its key.
 const MOST_OF_A_PATH: usize = 64;
@@ -112,7 +113,7 @@ pub(super) fn examine(
     connection: &Connection,
     target: &Target,
     wanted: &Wanted,
-    signatures: &Signatures,
+    signed: &Signed,
 ) -> Result<bool, ApiError> {
     if wanted.realisations.is_empty() {
         return Ok(false);
@@ -120,9 +121,7 @@ pub(super) fn examine(
     let pushed: HashSet<_> = wanted.paths.iter().map(|info| &info.path).collect();
     let is_left_out = |path: &StorePath| {
         let told = wanted.context.get(&path.hash());
-        told.is_some_and(|told| {
-            told.path == *path && signatures.signed(told, &wanted.upstream_keys)
-        })
+        told.is_some_and(|told| told.path == *path && signed.by_upstream(told))
     };
     let outside = |realisation: &&Realisation| {
         let path = &realisation.out_path;
@@ -141,7 +140,8 @@ pub(super) fn examine(
     }
     let slice = Slice::of(connection, target, &wanted.realisations)?;
     let mut wanted = wanted.realisations.iter();
-    Ok(wanted.any(|realisation| !matches!(slice.verdict(target, realisation), Verdict::Same)))
+    Ok(wanted
+        .any(|realisation| !matches!(slice.verdict(target, realisation, signed), Verdict::Same)))
 }
 
 /// Those of the paths of some realisations that a slice holds or has left out, under these names.
@@ -202,6 +202,7 @@ pub(super) fn add(
     connection: &Connection,
     target: &Target,
     wanted: &[Realisation],
+    signed: &Signed,
 ) -> Result<Added, ApiError> {
     let mut added = Added::default();
     if wanted.is_empty() {
@@ -219,7 +220,7 @@ pub(super) fn add(
             continue;
         }
         let flake_id = target.flake_id;
-        match slice.verdict(target, realisation) {
+        match slice.verdict(target, realisation, signed) {
             Verdict::Same => continue,
             Verdict::Keep(there) => {
                 added
@@ -248,10 +249,9 @@ pub(super) fn add(
     Ok(added)
 }
 
-/// What a slice says of some outputs, and whose signatures decide there.
+/// What a slice says of some outputs.
 struct Slice {
     words: HashMap<DrvOutput, Word>,
-    keys: Vec<PublicKey>,
 }
 
 /// What becomes of a realisation.
@@ -276,20 +276,15 @@ impl Slice {
     ) -> Result<Self, ApiError> {
         let outputs = wanted.iter().map(|realisation| &realisation.id);
         let words = realisations::present(connection, target.flake_id, outputs)?;
-        let any_signed = wanted.iter().any(|it| !it.signatures.is_empty());
-        let keys = if any_signed {
-            contests::trusted_keys_of_slice(connection, target.flake_id)?
-        } else {
-            Vec::new()
-        };
-        Ok(Self { words, keys })
+        Ok(Self { words })
     }
 
-    fn verdict(&self, target: &Target, realisation: &Realisation) -> Verdict<'_> {
+    fn verdict(&self, target: &Target, realisation: &Realisation, signed: &Signed) -> Verdict<'_> {
         let Some(there) = self.words.get(&realisation.id) else {
             return Verdict::Put;
         };
-        let raises = target.builder && !there.builder;
+        let counts = target.builder.cmp(&there.builder);
+        let raises = counts == Ordering::Greater;
         if there.realisation.out_path != realisation.out_path {
             return if raises {
                 Verdict::Put
@@ -297,29 +292,12 @@ impl Slice {
                 Verdict::Keep(there)
             };
         }
-        let held: HashSet<String> = there
-            .realisation
-            .signatures
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let held = held.iter().map(String::as_str).collect();
-        let is_trusted = |signature: &Signature| {
-            let alone = Realisation {
-                signatures: vec![signature.clone()],
-                ..realisation.clone()
-            };
-            self.keys.iter().any(|key| alone.verify(key))
-        };
-        let counts = target.builder || !there.builder;
-        let mut signatures = added_signatures(&held, &realisation.signatures, counts, is_trusted);
-        let adds = !signatures.is_empty();
-        // What a trusted key has signed comes first: of many signatures under one name only some are looked at.
-        signatures.extend(there.realisation.signatures.iter().cloned());
-        match (raises, adds) {
-            (true, _) => Verdict::Raise(signatures),
-            (false, true) => Verdict::Sign(signatures),
-            (false, false) => Verdict::Same,
+        let held = &there.realisation.signatures;
+        match signed.joined_realisation(held, realisation, counts) {
+            Some(signatures) if raises => Verdict::Raise(signatures),
+            None if raises => Verdict::Raise(held.clone()),
+            Some(signatures) => Verdict::Sign(signatures),
+            None => Verdict::Same,
         }
     }
 }

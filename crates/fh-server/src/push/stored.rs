@@ -5,7 +5,7 @@ use fh_nix::StoreDir;
 use serde::{Deserialize, Serialize};
 
 use super::examine::Content;
-use super::parse::parse;
+use super::parse::{Wanted, parse};
 use crate::error::ApiError;
 
 /// What a push puts into its slice.
@@ -35,8 +35,8 @@ impl StoredPlan {
         serde_json::from_slice(json).map_err(ApiError::internal)
     }
 
-    /// What it puts into the slice. It was accepted once, so no limit applies.
-    pub(super) fn content(self, store_dir: &StoreDir) -> Result<Content, ApiError> {
+    /// It parsed, as a request. It was accepted once, so no limit applies.
+    pub(super) fn wanted(self, store_dir: &StoreDir) -> Result<Wanted, ApiError> {
         let request = PushRequest {
             paths: self.paths,
             skip_signed_by: Vec::new(),
@@ -44,12 +44,18 @@ impl StoredPlan {
             logs: Vec::new(),
             realisations: self.realisations,
         };
-        let wanted = parse(request, store_dir, u64::MAX).map_err(ApiError::internal)?;
-        Ok(Content {
-            paths: wanted.paths,
-            left_out: wanted.context.into_values().collect(),
-            realisations: wanted.realisations,
-        })
+        parse(request, store_dir, u64::MAX).map_err(ApiError::internal)
+    }
+}
+
+impl Content {
+    /// What a stored plan puts into the slice.
+    pub(super) fn of_stored(plan: Wanted) -> Self {
+        Self {
+            paths: plan.paths,
+            left_out: plan.context.into_values().collect(),
+            realisations: plan.realisations,
+        }
     }
 }
 
@@ -71,7 +77,7 @@ mod tests {
         ] {
             let plan = StoredPlan::from_json(stored.as_bytes()).unwrap();
             let again = StoredPlan::from_json(&plan.to_json().unwrap()).unwrap();
-            let content = again.content(&StoreDir::default()).unwrap();
+            let content = Content::of_stored(again.wanted(&StoreDir::default()).unwrap());
             assert_eq!(content.paths.len(), 1, "{stored}");
             assert_eq!(content.realisations.len(), realisations, "{stored}");
         }

@@ -115,6 +115,11 @@ impl Receiving {
         &self.publisher
     }
 
+    /// A turn at the processors, for verifying signatures: it counts as the verification of a NAR does.
+    pub(crate) async fn processor(&self) -> Result<Share, ApiError> {
+        self.verifiers.place().await
+    }
+
     /// The uploads in parts.
     pub(crate) fn uploads(&self) -> &Uploads {
         &self.uploads

@@ -7,7 +7,7 @@ use fh_nix::{Hasher, Limits, NarHash, NarValidator, StorePath};
 
 use super::frames::{FrameDecoder, FrameFault, Frames, Step};
 use crate::error::ApiError;
-use crate::shares::{self, Shares};
+use crate::shares::{self, Share, Shares};
 use crate::storage::Checksum;
 
 /// What a NAR was announced to be.
@@ -144,7 +144,8 @@ pub(crate) fn verify(
     Ok(frames.sum().value())
 }
 
-/// The places where NARs are decompressed and hashed: as many at a time as there are processors.
+/// The places where NARs are decompressed and hashed, and signatures verified: as many at a time as there are
+/// processors.
 #[derive(Clone)]
 pub(crate) struct Verifiers {
     shared: Arc<Shared>,
@@ -166,14 +167,19 @@ impl Verifiers {
         }
     }
 
+    /// Waits for a place, for work that is short: it is taken until it is dropped.
+    pub(crate) async fn place(&self) -> Result<Share, ApiError> {
+        let place = self.shared.places.take(shares::current(), 1).await;
+        place.map_err(|_| ApiError::internal("no turn to verify"))
+    }
+
     /// Waits for a place, and does a short step of work there, on a blocking thread. The step runs to
     /// its end even if nobody waits for it any more.
     pub(crate) async fn run<T: Send + 'static>(
         &self,
         step: impl FnOnce(&mut FrameDecoder) -> T + Send + 'static,
     ) -> Result<T, ApiError> {
-        let place = self.shared.places.take(shares::current(), 1).await;
-        let place = place.map_err(|_| ApiError::internal("no turn to verify"))?;
+        let place = self.place().await?;
         let shared = Arc::clone(&self.shared);
         tokio::task::spawn_blocking(move || {
             let _place = place;

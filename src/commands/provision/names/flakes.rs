@@ -78,7 +78,7 @@ pub(super) fn no_flake(
         let FlakePattern::Flake(name) = &said.value else {
             return None;
         };
-        if known.contains_key(&folded(name)) {
+        if known.contains_key(&name.folded()) {
             return None;
         }
         let names = known.values().map(ToString::to_string);

@@ -1,6 +1,7 @@
-//! Random histories of pushes that say to which path a derivation was built, with the path or without it because a key
-//! of elsewhere has signed it; after each push, what a reader is told at each address, compared with rules that are
-//! written down here beside the product.
+//! Random histories of pushes that say to which path a derivation was built, or only bring the path, with its content or
+//! without it because a key of elsewhere has signed it; after each push, what a reader is told at each address, compared
+//! with rules that are written down here beside the product. One of those whom the reader follows has other contents of
+//! the same paths, which the reader does not get where their own organisation has said what these paths are.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -12,31 +13,36 @@ use crate::push::tests::realisations::{outputs, realised, with_realisations};
 use crate::push::tests::{Item, Scene};
 use crate::routes::tests::threats::builder;
 
-const STEPS: usize = 10;
+const STEPS: usize = 12;
 
-/// The flakes; the reader belongs to `acme`, and follows the last one.
-const FLAKES: [&str; 3] = ["acme/app", "acme/play", "open/x"];
+/// The flakes; the reader belongs to `acme`, and follows the others in this order.
+const FLAKES: [&str; 4] = ["acme/app", "acme/play", "open/x", "good/x"];
 
 /// The flakes of acme.
 const OWN: Range<usize> = 0..2;
 
+/// The flake that has other contents.
+const OTHER: usize = 2;
+
 /// Addresses, and the flakes that the reader has there.
-const ADDRESSES: [(&str, Range<usize>); 5] = [
-    ("", 0..3),
+const ADDRESSES: [(&str, Range<usize>); 6] = [
+    ("", 0..4),
     ("/cache/acme", OWN),
     ("/cache/acme/app", 0..1),
     ("/cache/acme/play", 1..2),
     ("/cache/open/x", 2..3),
+    ("/cache/good/x", 3..4),
 ];
 
 /// Who pushes: the flakes to which they may, and whether they are builders.
-const PUSHERS: [(&str, Range<usize>, bool); 6] = [
+const PUSHERS: [(&str, Range<usize>, bool); 7] = [
     ("ann", OWN, false),
     ("una", 0..1, false),
     ("vic", 1..2, false),
     ("the builder of app", 0..1, true),
     ("the builder of play", 1..2, true),
     ("petra", 2..3, false),
+    ("gus", 3..4, false),
 ];
 
 /// What a slice says.
@@ -65,15 +71,22 @@ impl Word {
 struct Model {
     /// Flake and path.
     holds: BTreeSet<(usize, usize)>,
+    /// The same, without the content.
+    leaves_out: BTreeSet<(usize, usize)>,
     words: BTreeMap<usize, Word>,
     age: usize,
 }
 
 impl Model {
-    fn push(&mut self, pusher: usize, flake: usize, path: usize, leaves_out: bool) {
+    fn push(&mut self, pusher: usize, flake: usize, path: usize, leaves_out: bool, says: bool) {
         self.age += 1;
-        if !leaves_out {
+        if leaves_out {
+            self.leaves_out.insert((flake, path));
+        } else {
             self.holds.insert((flake, path));
+        }
+        if !says {
+            return;
         }
         let said = Word {
             flake,
@@ -87,14 +100,31 @@ impl Model {
         }
     }
 
+    /// Whether a reader of these flakes has a path: that of their own organisation, if it says anything of it.
+    fn has(&self, flakes: &Range<usize>, path: usize) -> bool {
+        let mut seen = flakes.clone();
+        let is_own_word = |flake: usize| {
+            let key = (flake, path);
+            OWN.contains(&flake) && (self.holds.contains(&key) || self.leaves_out.contains(&key))
+        };
+        let own_says = flakes.clone().any(is_own_word);
+        seen.any(|flake| self.holds.contains(&(flake, path)) && !(own_says && flake == OTHER))
+    }
+
     /// The path that a reader of these flakes is told.
     fn told(&self, flakes: &Range<usize>) -> Option<usize> {
         let seen = self.words.range(flakes.clone()).map(|(_, word)| *word);
         let seen: Vec<Word> = seen.collect();
         let mut deciding = seen.clone();
-        // What is followed says nothing where the reader's own organisation says something.
-        if seen.iter().any(|word| OWN.contains(&word.flake)) {
-            deciding.retain(|word| OWN.contains(&word.flake));
+        deciding.retain(|word| OWN.contains(&word.flake));
+        // What is followed says nothing where the reader's own organisation says something; else the first one whose
+        // path the reader has.
+        if deciding.is_empty() {
+            let mut followed = seen.iter();
+            let word = followed.find(|word| {
+                self.holds.contains(&(word.flake, word.path)) && self.has(flakes, word.path)
+            });
+            return word.map(|word| word.path);
         }
         let builders = deciding.iter().filter(|word| word.is_builders());
         let decides = match builders.min_by_key(|word| word.age) {
@@ -107,7 +137,7 @@ impl Model {
         let path = decides?.path;
         // That path, by a slice which has it and says so, or nothing.
         let says = |word: &Word| word.path == path && self.holds.contains(&(word.flake, path));
-        seen.iter().any(says).then_some(path)
+        (seen.iter().any(says) && self.has(flakes, path)).then_some(path)
     }
 }
 
@@ -125,8 +155,12 @@ impl World {
         let (server, ann) = (&scene.server, &scene.ann);
         server.flake("acme/play", "private", ann).await;
         let petra = server.user("petra").await;
-        server.organization("open", &petra).await;
-        server.flake("open/x", "public", &petra).await;
+        let gus = server.user("gus").await;
+        for (organization, owner) in [("open", &petra), ("good", &gus)] {
+            server.organization(organization, owner).await;
+            let flake = format!("{organization}/x");
+            server.flake(&flake, "public", owner).await;
+        }
         let mut tokens = vec![ann.clone()];
         for (name, flake) in [("una", "acme/app"), ("vic", "acme/play"), ("rita", "")] {
             tokens.push(server.user(name).await);
@@ -140,11 +174,12 @@ impl World {
         for flake in &FLAKES[OWN] {
             server.grant(flake, "rita", "read", ann).await;
         }
-        server.follow(&reader, &["open/x"]).await.expect(200);
+        let follows = ["open/x", "good/x"];
+        server.follow(&reader, &follows).await.expect(200);
         for project in ["app", "play"] {
             tokens.push(builder(&scene, project).await);
         }
-        tokens.push(petra);
+        tokens.extend([petra, gus]);
         Self {
             scene,
             reader,
@@ -159,20 +194,28 @@ impl World {
         let store_dir = self.scene.server.state.store_dir();
         let items = ["a", "b"].map(|which| {
             let name = format!("{derivation}-{which}");
-            Item::new(&name, name.as_bytes()).signed(store_dir, &self.upstream)
+            let other = format!("other {name}");
+            [name.as_bytes(), other.as_bytes()]
+                .map(|contents| Item::new(&name, contents).signed(store_dir, &self.upstream))
         });
+        // In some histories nobody of the own organisation says anything of the derivation.
+        let are_own_silent = random.chance(2);
         let (mut model, mut done) = (Model::default(), Vec::new());
         for _ in 0..STEPS {
             let pusher = random.below(PUSHERS.len());
             let (name, flakes, _) = &PUSHERS[pusher];
             let flake = flakes.start + random.below(flakes.len());
             let (path, leaves_out) = (random.below(items.len()), random.chance(2));
+            let says = !(OWN.contains(&flake) && are_own_silent || random.chance(4));
             done.push(format!(
-                "{name} → {}: {path}, left out: {leaves_out}",
+                "{name} → {}: {path}, left out: {leaves_out}, says: {says}",
                 FLAKES[flake]
             ));
-            let item = &items[path];
+            let item = &items[path][usize::from(flake == OTHER)];
             let mut wanted = with_realisations(&[item], realised(&derivation, item));
+            if !says {
+                wanted.realisations.clear();
+            }
             if leaves_out {
                 wanted.skip_signed_by = vec![self.upstream.public().to_string()];
             }
@@ -180,9 +223,9 @@ impl World {
             let answer = self.scene.plan_answer(to, token, &wanted).await;
             assert!(answer.status.is_success(), "seed {seed}: {:?}", answer.body);
             self.scene.finish(to, token, answer.json(), &[item]).await;
-            model.push(pusher, flake, path, leaves_out);
+            model.push(pusher, flake, path, leaves_out, says);
             for (address, flakes) in &ADDRESSES {
-                let expected = model.told(flakes).map(|path| items[path].base.clone());
+                let expected = model.told(flakes).map(|path| items[path][0].base.clone());
                 for id in outputs(&derivation) {
                     let told = self.scene.out_path(address, &id, &self.reader).await;
                     assert_eq!(

@@ -523,3 +523,42 @@ async fn a_token_is_told_by_nobody_but_those_whom_it_is_limited_to() {
         assert_eq!(told(name, &both).await, None, "{name}");
     }
 }
+
+/// The own organisation has said what a path is, and nobody has that content. Whoever is followed or was accepted holds
+/// another content of it: the reader does not have this path, so saying it takes nobody's word away.
+#[tokio::test]
+async fn who_says_a_path_that_the_reader_does_not_have_takes_nothing_away() {
+    for is_accepted in [false, true] {
+        let stage = Stage::set("acme/play").await;
+        let (scene, server) = (&stage.scene, &stage.scene.server);
+        let (mallory, gus) = (server.user("mallory").await, server.user("gus").await);
+        for (organization, owner) in [("evil", &mallory), ("good", &gus)] {
+            server.organization(organization, owner).await;
+            let flake = format!("{organization}/x");
+            server.flake(&flake, "public", owner).await;
+        }
+        let follows = ["evil/x", "good/x"];
+        if is_accepted {
+            server.grant("evil/x", "rita", "read", &mallory).await;
+        }
+        server.follow(&stage.rita, &follows).await.expect(200);
+        let left_out = Item::new("libc", b"libc").signed(server.state.store_dir(), &upstream());
+        let builder = &stage.builder;
+        stage
+            .push("acme/app", builder, &[&left_out], Some(&upstream()))
+            .await;
+        let (other, right) = (Item::new("libc", b"another"), Item::new("tool", b"tool"));
+        for (flake, who, item) in [("good/x", &gus, &right), ("evil/x", &mallory, &other)] {
+            let said = realised("tool", item);
+            scene.push_realised(flake, who, &[item], said).await;
+            for id in outputs("tool") {
+                let told = scene.out_path(ROOT, &id, &stage.rita).await;
+                assert_eq!(told.as_ref(), Some(&right.base), "{flake} {is_accepted}");
+            }
+        }
+        for id in outputs("tool") {
+            let named = scene.out_path("/cache/evil/x", &id, &stage.rita).await;
+            assert_eq!(named.as_ref(), Some(&other.base), "{is_accepted}");
+        }
+    }
+}

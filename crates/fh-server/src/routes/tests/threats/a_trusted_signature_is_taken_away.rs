@@ -123,3 +123,33 @@ async fn and_a_row_takes_no_more_signatures_than_a_push_may_have() {
     // The server's own is among them.
     assert!(root.signatures.len() <= 64 + 2, "{}", root.signatures.len());
 }
+
+/// Of many signatures under one name only the first few are looked at, and a row has room for so many. Neither a colleague
+/// who brings others under the key's name nor a builder who brings as many as a push may have puts it out of sight.
+#[tokio::test]
+async fn by_many_others_before_it() {
+    let (stage, bare) = stage().await;
+    let store_dir = stage.scene.server.state.store_dir().clone();
+    let signed = bare.clone().signed(&store_dir, &release());
+    let with_others = |name: fn(u8) -> String, count: u8| {
+        let keys = (0..count).map(|seed| SecretKey::from_seed(&name(seed), [seed; 32]).unwrap());
+        keys.fold(bare.clone(), |item, key| item.signed(&store_dir, &key))
+    };
+    let forged = with_others(|_| "release-1".to_owned(), 5);
+    let many = with_others(|seed| format!("k-{seed}"), 64);
+    let (bob, builder) = (&stage.bob, &stage.builder);
+    for (who, item) in [
+        (&stage.scene.ann, &signed),
+        (bob, &forged),
+        (bob, &many),
+        (builder, &many),
+        (bob, &forged),
+    ] {
+        stage.push("acme/app", who, &[item], None).await;
+        let [root, named] = stage.served(&bare).await.map(Option::unwrap);
+        for info in [&root, &named] {
+            assert_eq!(info.nar_hash, bare.nar_hash());
+            assert!(info.verify(&store_dir, &release().public()), "{info:?}");
+        }
+    }
+}

@@ -11,6 +11,7 @@ mod a_realisation_that_counts_for_less_is_served;
 mod a_thief_outlives_the_stolen_token;
 mod a_trusted_signature_is_taken_away;
 mod an_upstream_fingerprint_is_evaded;
+mod signatures_of_nobody_are_verified_without_end;
 mod the_same_content_hides_a_builder_s_signature;
 mod the_same_content_misleads;
 

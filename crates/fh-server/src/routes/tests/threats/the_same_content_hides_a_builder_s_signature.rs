@@ -10,9 +10,22 @@ use super::Stage;
 use crate::database::slices;
 use crate::database::{DatabaseError, Decided};
 use crate::push::tests::Item;
+use crate::push::tests::realisations::{outputs, realised, signed};
 
 fn key() -> SecretKey {
     SecretKey::from_seed("builder-1", [5; 32]).unwrap()
+}
+
+/// As many signatures as a push may have for one path, under this name, which no key has made. Other ones each time.
+pub(super) fn junk(name: &str, time: u8) -> Vec<String> {
+    let signature = |number: u8| {
+        let mut bytes = [number; 64];
+        bytes[0] = time;
+        // So that a verifier goes all the way.
+        bytes[63] = 0;
+        format!("{name}:{}", data_encoding::BASE64.encode(&bytes))
+    };
+    (0..64).map(signature).collect()
 }
 
 /// The same content as somebody says it who has not signed it, and as its builder does.
@@ -353,4 +366,56 @@ async fn of_a_colleague_who_proves_another_one() {
         said.1.map(|it| it.to_string()),
     );
     assert_eq!(said, (proved.info.ca.clone(), newer.info.deriver.clone()));
+}
+
+/// The colleague's signatures take all the room that a row has: the builder's go before them, and stay, in what is said of the
+/// path and of the derivation. The organisation does not trust the builder's key; a machine of rita's does.
+#[tokio::test]
+async fn of_a_colleague_who_fills_the_row() {
+    for (name, filled_again) in [("x-1", false), ("builder-1", true)] {
+        let stage = Stage::set("acme/app").await;
+        let (scene, server) = (&stage.scene, &stage.scene.server);
+        let store_dir = server.state.store_dir().clone();
+        let keys = [key().public().to_string()];
+        let limited = json!({ "permissions": ["pull"], "signed_by": keys });
+        let limited = server.mint(&stage.rita, limited).await.token;
+        let tool = Item::new("tool", b"tool");
+        let built = tool.clone().signed(&store_dir, &key());
+        let filled = |time: u8| {
+            let mut item = tool.clone();
+            item.info.signatures = junk(name, time);
+            let mut said = realised("tool", &tool);
+            for realisation in &mut said {
+                realisation.signatures = junk(name, time);
+            }
+            (item, said)
+        };
+        let said = realised("tool", &built).into_iter();
+        let said: Vec<_> = said.map(|it| signed(it, &key())).collect();
+        let mut pushes = vec![
+            (&stage.bob, filled(1)),
+            (&stage.builder, (built.clone(), said.clone())),
+        ];
+        if filled_again {
+            pushes.push((&stage.bob, filled(2)));
+        }
+        for (token, (item, realisations)) in pushes {
+            scene
+                .push_realised("acme/app", token, &[&item], realisations)
+                .await;
+        }
+        let narinfo = scene.narinfo("", &tool, &stage.rita).await.unwrap();
+        assert!(narinfo.info.verify(&store_dir, &key().public()), "{name}");
+        // The server's own is among them.
+        assert!(narinfo.info.signatures.len() <= 64 + 1, "{name}");
+        assert!(scene.narinfo("", &tool, &limited).await.is_some(), "{name}");
+        for (id, said) in outputs("tool").iter().zip(&said) {
+            let answer = scene.realisation_answer("", id, &stage.rita).await;
+            let body = String::from_utf8(answer.expect(200).body.to_vec()).unwrap();
+            let (_, signature) = said.signatures[0].split_once(':').unwrap();
+            assert!(body.contains(signature), "{name}: {body}");
+            let told = scene.out_path("", id, &limited).await;
+            assert_eq!(told.as_ref(), Some(&tool.base), "{name}");
+        }
+    }
 }

@@ -1,0 +1,449 @@
+//! Which signatures of a push count, verified before anything is decided by them.
+//!
+//! ```text
+//! keys, and what the slice holds ─▶ verified, a few in each turn at the processors ─▶ Signed ─▶ plan, commit
+//! ```
+//!
+//! Verifying a signature takes fifty microseconds, and whoever pushes decides how many there are. So:
+//! - none is verified while a connection to the database is held, above all not the writing one, for which everybody
+//!   waits. The code that decides is given [`Signed`] and has no means to verify;
+//! - of each key name only the first few signatures of an item are tried, however many it has;
+//! - the work is done in turns that count for the account, so that nobody takes the processors from others.
+//!
+//! A change of the organisation's keys is a change of access. So a transaction that was decided with other keys does
+//! not begin, and the push is decided again.
+
+use std::cmp::Ordering;
+use std::collections::{HashMap, HashSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use fh_nix::{DrvOutput, PathInfo, PublicKey, Realisation, Signature, StoreDir, StorePathHash};
+use rusqlite::Connection;
+
+use super::examine::Target;
+use super::open::Pushes;
+use super::parse::{MAX_SIGNATURES, Wanted};
+use crate::database::{DatabaseError, contests, realisations, slices};
+use crate::error::ApiError;
+use crate::signatures::Signatures;
+
+/// Signatures of the items that are verified in one turn, about 15 ms with one key for each.
+const SIGNATURES_OF_A_TURN: usize = 256;
+
+/// What was verified of the signatures of a push.
+#[derive(Debug, Default)]
+pub(super) struct Signed {
+    /// Paths that a key of `skip_signed_by` has signed, be they pushed or only told of.
+    upstream: HashSet<StorePathHash>,
+    /// The signatures of each path by keys that the organisation trusts.
+    paths: HashMap<StorePathHash, HashSet<Signature>>,
+    /// The same for realisations.
+    realisations: HashMap<DrvOutput, HashSet<Signature>>,
+}
+
+impl Signed {
+    /// Whether a key of `skip_signed_by` has signed a path of the push.
+    pub(super) fn by_upstream(&self, info: &PathInfo) -> bool {
+        self.upstream.contains(&info.path.hash())
+    }
+
+    /// The signatures of a row after this push of the same content, if they change.
+    pub(super) fn joined_path(
+        &self,
+        held: &[Signature],
+        info: &PathInfo,
+        counts: Ordering,
+    ) -> Option<Vec<Signature>> {
+        let trusted = self.paths.get(&info.path.hash());
+        joined(held, &info.signatures, trusted, counts)
+    }
+
+    /// The signatures of what a slice says of an output after this push says the same, if they change.
+    pub(super) fn joined_realisation(
+        &self,
+        held: &[Signature],
+        realisation: &Realisation,
+        counts: Ordering,
+    ) -> Option<Vec<Signature>> {
+        let trusted = self.realisations.get(&realisation.id);
+        joined(held, &realisation.signatures, trusted, counts)
+    }
+}
+
+/// The signatures of a row that holds some, after a push that says the same with others; `None` where that changes
+/// nothing. `counts`: whether the pusher counts for less or more than who pushed the row.
+///
+/// What a trusted key has signed comes first and is always kept, whoever brings it: of many signatures under one name
+/// only the first few are looked at. A pusher who counts for more comes before what is there, which keeps the room that is
+/// left. A pusher who counts for as much gets the room that is left, and one who counts for less gets none.
+///
+/// A row has room for as many signatures as a push may have for one path, and for as many again of trusted keys.
+fn joined(
+    held: &[Signature],
+    pushed: &[Signature],
+    trusted: Option<&HashSet<Signature>>,
+    counts: Ordering,
+) -> Option<Vec<Signature>> {
+    let is_trusted = |it: &&Signature| trusted.is_some_and(|trusted| trusted.contains(*it));
+    let is_other = |it: &&Signature| !is_trusted(it);
+    let mut row: Vec<Signature> = Vec::new();
+    let mut add = |signature: &Signature, room: usize| {
+        if row.len() < room && !row.contains(signature) {
+            row.push(signature.clone());
+        }
+    };
+    let room = 2 * MAX_SIGNATURES;
+    if counts == Ordering::Greater {
+        let trusted_and_held = held.iter().filter(is_trusted).take(MAX_SIGNATURES);
+        pushed
+            .iter()
+            .filter(is_trusted)
+            .for_each(|it| add(it, room));
+        trusted_and_held.for_each(|it| add(it, room));
+        pushed.iter().filter(is_other).for_each(|it| add(it, room));
+        held.iter().for_each(|it| add(it, MAX_SIGNATURES));
+    } else {
+        let lacks = |it: &&Signature| !held.contains(it);
+        let before_held = room.saturating_sub(held.len());
+        let brought = pushed.iter().filter(is_trusted).filter(lacks);
+        brought.for_each(|it| add(it, before_held));
+        held.iter().for_each(|it| add(it, usize::MAX));
+        if counts == Ordering::Equal {
+            pushed.iter().for_each(|it| add(it, MAX_SIGNATURES));
+        }
+    }
+    (row != held).then_some(row)
+}
+
+impl Pushes {
+    /// Verifies the signatures of a push, in turns that count for whom the request does.
+    pub(super) async fn verified(
+        &self,
+        target: &Target,
+        wanted: &Arc<Wanted>,
+    ) -> Result<Signed, ApiError> {
+        let question = {
+            let (target, wanted) = (target.clone(), Arc::clone(wanted));
+            self.database()
+                .read(move |connection| Question::read(connection, &target, &wanted))
+                .await?
+        };
+        let question = Arc::new(question);
+        let mut signed = Signed::default();
+        for turn in question.turns() {
+            let place = self.receiving().processor().await?;
+            let (question, wanted) = (Arc::clone(&question), Arc::clone(wanted));
+            let (signatures, store_dir) = (self.signatures().clone(), self.store_dir().clone());
+            let verified = tokio::task::spawn_blocking(move || {
+                // Held by the task: a turn ends when its work does.
+                let _place = place;
+                question.verified(turn, &wanted, &signatures, &store_dir)
+            });
+            let verified = verified.await.map_err(ApiError::internal)?;
+            signed.upstream.extend(verified.upstream);
+            signed.paths.extend(verified.paths);
+            signed.realisations.extend(verified.realisations);
+        }
+        Ok(signed)
+    }
+}
+
+/// What has to be verified.
+struct Question {
+    /// The keys that the organisation trusts.
+    trusted: Vec<PublicKey>,
+    /// Signatures of rows that a builder raises: what a trusted key has signed of them is kept.
+    held_paths: HashMap<StorePathHash, Vec<Signature>>,
+    held_realisations: HashMap<DrvOutput, Vec<Signature>>,
+    items: Vec<Item>,
+}
+
+/// Something that has signatures, and how many.
+struct Item {
+    which: Which,
+    signatures: usize,
+}
+
+enum Which {
+    /// By its place in the push.
+    Path(usize),
+    /// What is only told of.
+    Context(StorePathHash),
+    /// By its place in the push.
+    Realisation(usize),
+}
+
+impl Question {
+    fn read(
+        connection: &Connection,
+        target: &Target,
+        wanted: &Wanted,
+    ) -> Result<Self, DatabaseError> {
+        let trusted = contests::trusted_keys_of_slice(connection, target.flake_id)?;
+        let mut question = Self {
+            trusted,
+            held_paths: HashMap::new(),
+            held_realisations: HashMap::new(),
+            items: Vec::new(),
+        };
+        if target.builder && !question.trusted.is_empty() {
+            question.read_held(connection, target, wanted)?;
+        }
+        let any_trusted = !question.trusted.is_empty();
+        let any_key = any_trusted || !wanted.upstream_keys.is_empty();
+        let mut items = Vec::new();
+        let mut item = |which, signatures: usize, is_asked: bool| {
+            if signatures > 0 && is_asked {
+                items.push(Item { which, signatures });
+            }
+        };
+        for (index, info) in wanted.paths.iter().enumerate() {
+            let held = question.held_paths.get(&info.path.hash());
+            let signatures = info.signatures.len() + held.map_or(0, Vec::len);
+            item(Which::Path(index), signatures, any_key);
+        }
+        for (hash, info) in &wanted.context {
+            let is_asked = !wanted.upstream_keys.is_empty();
+            item(Which::Context(*hash), info.signatures.len(), is_asked);
+        }
+        for (index, realisation) in wanted.realisations.iter().enumerate() {
+            let held = question.held_realisations.get(&realisation.id);
+            let signatures = realisation.signatures.len() + held.map_or(0, Vec::len);
+            item(Which::Realisation(index), signatures, any_trusted);
+        }
+        question.items = items;
+        Ok(question)
+    }
+
+    fn read_held(
+        &mut self,
+        connection: &Connection,
+        target: &Target,
+        wanted: &Wanted,
+    ) -> Result<(), DatabaseError> {
+        let hashes: Vec<StorePathHash> = wanted.paths.iter().map(|info| info.path.hash()).collect();
+        let present = slices::present(connection, target.flake_id, &hashes)?;
+        for info in &wanted.paths {
+            let hash = info.path.hash();
+            if let Some(there) = present.get(&hash)
+                && !there.builder
+                && !there.disagrees(info)
+            {
+                self.held_paths.insert(hash, there.parsed_signatures());
+            }
+        }
+        let outputs = wanted.realisations.iter().map(|it| &it.id);
+        let words = realisations::present(connection, target.flake_id, outputs)?;
+        for realisation in &wanted.realisations {
+            if let Some(there) = words.get(&realisation.id)
+                && !there.builder
+                && there.realisation.out_path == realisation.out_path
+            {
+                let held = there.realisation.signatures.clone();
+                self.held_realisations.insert(realisation.id.clone(), held);
+            }
+        }
+        Ok(())
+    }
+
+    /// The items of each turn.
+    fn turns(&self) -> Vec<Range<usize>> {
+        let mut turns = Vec::new();
+        let (mut start, mut signatures) = (0, 0);
+        for (index, item) in self.items.iter().enumerate() {
+            if signatures > 0 && signatures + item.signatures > SIGNATURES_OF_A_TURN {
+                turns.push(start..index);
+                (start, signatures) = (index, 0);
+            }
+            signatures += item.signatures;
+        }
+        if start < self.items.len() {
+            turns.push(start..self.items.len());
+        }
+        turns
+    }
+
+    fn verified(
+        &self,
+        turn: Range<usize>,
+        wanted: &Wanted,
+        signatures: &Signatures,
+        store_dir: &StoreDir,
+    ) -> Signed {
+        let mut signed = Signed::default();
+        let made = |pushed: &[Signature], held: Option<&Vec<Signature>>, fingerprint: String| {
+            let mut made: HashSet<Signature> = HashSet::new();
+            for of in [pushed, held.map(Vec::as_slice).unwrap_or_default()] {
+                let by_trusted = signatures.made_by(&self.trusted, of, &fingerprint);
+                made.extend(by_trusted.into_iter().cloned());
+            }
+            (!made.is_empty()).then_some(made)
+        };
+        for item in &self.items[turn] {
+            let told = match &item.which {
+                Which::Path(index) => Some(&wanted.paths[*index]),
+                Which::Context(hash) => wanted.context.get(hash),
+                Which::Realisation(_) => None,
+            };
+            if let Some(info) = told
+                && signatures.signed(info, &wanted.upstream_keys)
+            {
+                signed.upstream.insert(info.path.hash());
+            }
+            match &item.which {
+                Which::Path(index) if !self.trusted.is_empty() => {
+                    let info = &wanted.paths[*index];
+                    let hash = info.path.hash();
+                    let held = self.held_paths.get(&hash);
+                    let made = made(&info.signatures, held, info.fingerprint(store_dir));
+                    signed.paths.extend(made.map(|made| (hash, made)));
+                }
+                Which::Realisation(index) => {
+                    let realisation = &wanted.realisations[*index];
+                    let held = self.held_realisations.get(&realisation.id);
+                    let made = made(&realisation.signatures, held, realisation.fingerprint());
+                    let made = made.map(|made| (realisation.id.clone(), made));
+                    signed.realisations.extend(made);
+                }
+                Which::Path(_) | Which::Context(_) => {}
+            }
+        }
+        signed
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fh_nix::SecretKey;
+
+    use super::*;
+
+    /// Signatures by so many keys whose names begin with this.
+    fn by(name: &str, count: u8) -> Vec<Signature> {
+        let sign = |number: u8| {
+            let name = format!("{name}-{number}");
+            let key = SecretKey::from_seed(&name, [number; 32]).unwrap();
+            key.sign(b"")
+        };
+        (0..count).map(sign).collect()
+    }
+
+    #[test]
+    fn a_row_keeps_the_signatures_of_trusted_keys_and_of_who_counts_for_most() {
+        let (junk, own, trusted) = (by("junk", 64), by("own", 64), by("trusted", 3));
+        for (what, held, pushed, counts, expected) in [
+            (
+                "a builder's only signature",
+                junk.clone(),
+                own[..1].to_vec(),
+                Ordering::Greater,
+                [&own[..1], &junk[..63]].concat(),
+            ),
+            (
+                "as many as a push may have",
+                junk.clone(),
+                own.clone(),
+                Ordering::Greater,
+                own.clone(),
+            ),
+            (
+                "what a trusted key has signed is kept in any case",
+                [&junk[..61], &trusted[..]].concat(),
+                own.clone(),
+                Ordering::Greater,
+                [&trusted[..], &own[..]].concat(),
+            ),
+            (
+                "and comes before what is brought with it",
+                junk.clone(),
+                [&own[..2], &trusted[..1]].concat(),
+                Ordering::Greater,
+                [&trusted[..1], &own[..2], &junk[..61]].concat(),
+            ),
+            (
+                "a person after the builder",
+                own.clone(),
+                [&junk[..60], &trusted[..1]].concat(),
+                Ordering::Less,
+                [&trusted[..1], &own[..]].concat(),
+            ),
+            (
+                "nothing of theirs alone",
+                own[..1].to_vec(),
+                junk.clone(),
+                Ordering::Less,
+                own[..1].to_vec(),
+            ),
+            (
+                "who counts for as much comes last",
+                trusted[..1].to_vec(),
+                junk.clone(),
+                Ordering::Equal,
+                [&trusted[..1], &junk[..63]].concat(),
+            ),
+            (
+                "also where the row is full",
+                junk.clone(),
+                [&own[..], &trusted[..]].concat(),
+                Ordering::Equal,
+                [&trusted[..], &junk[..]].concat(),
+            ),
+            (
+                "the same once more",
+                own.clone(),
+                own[..3].to_vec(),
+                Ordering::Equal,
+                own.clone(),
+            ),
+        ] {
+            let known: HashSet<Signature> = trusted.iter().cloned().collect();
+            let row = joined(&held, &pushed, Some(&known), counts);
+            assert_eq!(row.is_none(), expected == held, "{what}");
+            let row = row.unwrap_or(held);
+            assert_eq!(row, expected, "{what}");
+            // Who pushes all of it again adds nothing.
+            let again = joined(&row, &pushed, Some(&known), Ordering::Less);
+            assert_eq!(again, None, "{what}");
+        }
+    }
+
+    #[test]
+    fn rows_do_not_grow_without_end_by_trusted_signatures() {
+        let known: HashSet<Signature> = by("trusted", 255).into_iter().collect();
+        let mut row = by("junk", 64);
+        for pushed in by("trusted", 255).chunks(64) {
+            row = joined(&row, pushed, Some(&known), Ordering::Equal).unwrap_or(row);
+            assert!(row.len() <= 2 * MAX_SIGNATURES, "{}", row.len());
+        }
+        let raised = joined(&row, &by("own", 64), Some(&known), Ordering::Greater).unwrap();
+        assert_eq!(raised.len(), 2 * MAX_SIGNATURES);
+        assert!(by("own", 64).iter().all(|it| raised.contains(it)));
+    }
+
+    #[test]
+    fn a_turn_has_so_many_signatures_and_every_item_has_its_turn() {
+        for (each, count, turns) in [
+            (1, 1000, 4),
+            (64, 10, 3),
+            (128, 5, 3),
+            (300, 2, 2),
+            (1, 0, 0),
+        ] {
+            let items = (0..count).map(|index| Item {
+                which: Which::Path(index),
+                signatures: each,
+            });
+            let question = Question {
+                trusted: Vec::new(),
+                held_paths: HashMap::new(),
+                held_realisations: HashMap::new(),
+                items: items.collect(),
+            };
+            let found = question.turns();
+            assert_eq!(found.len(), turns, "{each} {count}");
+            let all: Vec<usize> = found.into_iter().flatten().collect();
+            assert_eq!(all, (0..count).collect::<Vec<_>>(), "{each} {count}");
+        }
+    }
+}
