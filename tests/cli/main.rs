@@ -22,6 +22,7 @@ mod invitations;
 mod keyring;
 mod lists;
 mod login;
+mod login_certificates;
 mod login_lines;
 mod login_refused;
 mod logout;
