@@ -2,7 +2,7 @@
 //! command that mends it, and does not hide what else is broken. `tests/nix_doctor.rs` has the real Nix.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt as _, chown, symlink};
+use std::os::unix::fs::{PermissionsExt as _, chown, lchown, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -75,10 +75,11 @@ fn give_away(path: &Path) {
     let Ok(metadata) = path.symlink_metadata() else {
         return;
     };
-    if metadata.is_symlink() {
+    // A link itself, and not what it leads to.
+    lchown(path, Some(NOBODY), Some(NOBODY)).unwrap();
+    if !metadata.is_dir() {
         return;
     }
-    chown(path, Some(NOBODY), Some(NOBODY)).unwrap();
     for entry in fs::read_dir(path).into_iter().flatten() {
         give_away(&entry.unwrap().path());
     }
