@@ -1,4 +1,4 @@
-//! Log lines on stderr: what `-v` shows of the work of the libraries, and how the lines of `fh serve` are kept whole.
+//! Log lines on stderr: what `-v` shows of the work of the libraries, and how lines are escaped.
 //!
 //! Invariant: what was logged is on one line, and holds no character that does something to a terminal or that nobody
 //! sees: those are escaped as in JSON, as they came from elsewhere.
@@ -52,31 +52,8 @@ impl<W: fmt::Write> fmt::Write for Escaping<'_, W> {
     }
 }
 
-/// Where lines of JSON go. Each write is one line: a string in it has a line feed only as an escape.
-#[derive(Debug)]
-pub(crate) struct JsonLines<W>(pub(crate) W);
-
-impl<W: io::Write> io::Write for JsonLines<W> {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        // One write of a whole line, so that lines of several threads do not mix.
-        let text = line.strip_suffix(b"\n").unwrap_or(line);
-        let text = String::from_utf8_lossy(text);
-        match escaped(&text) {
-            Cow::Borrowed(_) => self.0.write_all(line)?,
-            Cow::Owned(mut text) => {
-                text.push('\n');
-                self.0.write_all(text.as_bytes())?;
-            }
-        }
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        self.0.flush()
-    }
-}
-
-fn escaped(text: &str) -> Cow<'_, str> {
+/// A line, or a part of one, escaped.
+pub(crate) fn escaped(text: &str) -> Cow<'_, str> {
     // As nearly everything is.
     if text.bytes().all(|byte| (b' '..=b'~').contains(&byte)) {
         return Cow::Borrowed(text);

@@ -1,5 +1,6 @@
 //! The server's log: lines on stderr, for a person or for a program.
 
+use std::borrow::Cow;
 use std::io;
 use std::panic;
 
@@ -11,7 +12,7 @@ use tracing_subscriber::fmt::format::debug_fn;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::error::CommandError;
-use crate::logging::{JsonLines, field};
+use crate::logging::{escaped, field};
 
 /// Writes the log to stderr from now on.
 pub(super) fn start(settings: &Settings, color: bool) -> Result<(), CommandError> {
@@ -52,6 +53,30 @@ fn log<W: io::Write + 'static>(
             .with_span_list(false)
             .finish()
             .into(),
+    }
+}
+
+/// Where lines of JSON go. Each write is one line: a string in it has a line feed only as an escape.
+#[derive(Debug)]
+struct JsonLines<W>(W);
+
+impl<W: io::Write> io::Write for JsonLines<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        // One write of a whole line, so that lines of several threads do not mix.
+        let text = line.strip_suffix(b"\n").unwrap_or(line);
+        let text = String::from_utf8_lossy(text);
+        match escaped(&text) {
+            Cow::Borrowed(_) => self.0.write_all(line)?,
+            Cow::Owned(mut text) => {
+                text.push('\n');
+                self.0.write_all(text.as_bytes())?;
+            }
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
     }
 }
 
