@@ -1,12 +1,11 @@
 //! Why a server cannot be reached, in words; and whose certificate is believed.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fh_client::{Client, Error, UnreachableCause};
 
-use super::{Server, WHOAMI, client, json};
+use super::{Server, WHOAMI, client, json, tls};
 
 fn cause(error: Error) -> UnreachableCause {
     match error {
@@ -84,45 +83,14 @@ async fn why_a_server_cannot_be_reached_is_said_in_words() {
 
 /// A TLS server with a certificate of its own authority; gives back its address and the authority.
 async fn tls_server(host: &str) -> (SocketAddr, String) {
-    use tokio::io::{AsyncReadExt, AsyncWriteExt};
-    let authority_key = rcgen::KeyPair::generate().unwrap();
-    let mut parameters = rcgen::CertificateParams::new(Vec::new()).unwrap();
-    parameters.is_ca = rcgen::IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
-    let authority = parameters.self_signed(&authority_key).unwrap();
-    let issuer = rcgen::Issuer::new(parameters, authority_key);
     let key = rcgen::KeyPair::generate().unwrap();
-    let leaf = rcgen::CertificateParams::new(vec![host.to_owned()])
-        .unwrap()
-        .signed_by(&key, &issuer)
-        .unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = rustls::ServerConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_no_client_auth()
-        .with_single_cert(
-            vec![leaf.der().clone()],
-            key.serialize_der().try_into().unwrap(),
-        )
-        .unwrap();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let address = listener.local_addr().unwrap();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            let Ok(mut stream) = acceptor.accept(stream).await else {
-                continue;
-            };
-            let _ = stream.read(&mut [0; 4096]).await;
-            let answer = format!(
-                "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{WHOAMI}",
-                WHOAMI.len()
-            );
-            let _ = stream.write_all(answer.as_bytes()).await;
-            let _ = stream.shutdown().await;
-        }
-    });
-    (address, authority.pem())
+    let (leaf, authority) = tls::issued(&tls::parameters(&[host], host), &key);
+    let answer = format!(
+        "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{WHOAMI}",
+        WHOAMI.len()
+    );
+    let address = tls::serve_answer(leaf.der().clone(), &key, answer).await;
+    (address, authority)
 }
 
 #[tokio::test]

@@ -29,6 +29,17 @@ pub(super) struct Wanted {
     pub(super) realisations: Vec<Realisation>,
 }
 
+impl Wanted {
+    /// Whether anything in it is signed.
+    pub(super) fn has_signatures(&self) -> bool {
+        let infos = self.paths.iter().chain(self.context.values());
+        infos
+            .map(|info| &info.signatures)
+            .chain(self.realisations.iter().map(|it| &it.signatures))
+            .any(|signatures| !signatures.is_empty())
+    }
+}
+
 /// Parses a request.
 ///
 /// # Errors

@@ -1,7 +1,5 @@
 //! Which certificates of a server are trusted, and what is said of the others.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
-
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -20,7 +18,7 @@ const SELF_SIGNED: &str =
     "it is self-signed, and is not one of the certificates that this machine trusts";
 
 /// A certificate for these hosts, with this common name; not yet signed.
-fn parameters(hosts: &[&str], common_name: &str) -> CertificateParams {
+pub(super) fn parameters(hosts: &[&str], common_name: &str) -> CertificateParams {
     let hosts: Vec<String> = hosts.iter().map(|&host| host.to_owned()).collect();
     let mut parameters = CertificateParams::new(hosts).unwrap();
     parameters.distinguished_name = DistinguishedName::new();
@@ -38,7 +36,7 @@ fn openssl(hosts: &[&str], common_name: &str) -> CertificateParams {
 }
 
 /// A certificate that somebody else has issued, and that one's own.
-fn issued(parameters: &CertificateParams, key: &KeyPair) -> (Certificate, String) {
+pub(super) fn issued(parameters: &CertificateParams, key: &KeyPair) -> (Certificate, String) {
     let authority = openssl(&[], "an authority");
     let issuer = CertifiedIssuer::self_signed(authority, KeyPair::generate().unwrap()).unwrap();
     let certificate = parameters.signed_by(key, &issuer).unwrap();
@@ -46,8 +44,18 @@ fn issued(parameters: &CertificateParams, key: &KeyPair) -> (Certificate, String
     (certificate, authority)
 }
 
-/// A TLS server that shows this certificate.
+/// A TLS server that shows this certificate, and has nothing.
 async fn serve(certificate: CertificateDer<'static>, key: &KeyPair) -> SocketAddr {
+    let answer = "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
+    serve_answer(certificate, key, answer.to_owned()).await
+}
+
+/// A TLS server that shows this certificate, and gives this answer to each request.
+pub(super) async fn serve_answer(
+    certificate: CertificateDer<'static>,
+    key: &KeyPair,
+    answer: String,
+) -> SocketAddr {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = rustls::ServerConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -64,7 +72,6 @@ async fn serve(certificate: CertificateDer<'static>, key: &KeyPair) -> SocketAdd
                 continue;
             };
             let _ = stream.read(&mut [0; 4096]).await;
-            let answer = "HTTP/1.1 404 Not Found\r\nConnection: close\r\nContent-Length: 0\r\n\r\n";
             let _ = stream.write_all(answer.as_bytes()).await;
             let _ = stream.shutdown().await;
         }
