@@ -49,3 +49,4 @@ pub use error::ServerError;
 pub use listen::{BoundAddress, InheritedSocket, ListenError, Peer};
 pub use routes::openapi;
 pub use server::{RunningServer, Server, run};
+pub use telemetry::WithRequestId;

@@ -4,11 +4,12 @@ use std::borrow::Cow;
 use std::io;
 use std::panic;
 
+use fh_server::WithRequestId;
 use fh_server::config::{LogFormat, Settings};
 use tracing::Dispatch;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
-use tracing_subscriber::fmt::format::debug_fn;
+use tracing_subscriber::fmt::format::{debug_fn, format as lines};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::error::CommandError;
@@ -41,16 +42,19 @@ fn log<W: io::Write + 'static>(
     let log = tracing_subscriber::fmt().with_env_filter(filter);
     match format {
         LogFormat::Text => log
-            .with_ansi(color)
             .with_writer(writer)
             .fmt_fields(debug_fn(field).delimited(" "))
+            .with_ansi(color)
+            .event_format(WithRequestId::new(lines().with_ansi(color), format))
             .finish()
             .into(),
         LogFormat::Json => log
             .with_writer(move || JsonLines(writer()))
             .json()
-            .flatten_event(true)
-            .with_span_list(false)
+            .event_format(WithRequestId::new(
+                lines().json().flatten_event(true).with_span_list(false),
+                format,
+            ))
             .finish()
             .into(),
     }
@@ -109,8 +113,7 @@ mod tests {
             writer.clone()
         });
         tracing::dispatcher::with_default(&log, || {
-            let span = tracing::info_span!("request", id = %text);
-            span.in_scope(|| tracing::warn!(string = text, shown = %text, debug = ?text, "{text}"));
+            tracing::warn!(string = text, shown = %text, debug = ?text, "{text}");
         });
         let bytes = written.0.lock().unwrap().clone();
         let log = String::from_utf8(bytes).unwrap();
@@ -148,12 +151,7 @@ mod tests {
                 );
                 if format == LogFormat::Json {
                     let event: serde_json::Value = serde_json::from_str(line).unwrap();
-                    for value in [
-                        &event["string"],
-                        &event["shown"],
-                        &event["message"],
-                        &event["span"]["id"],
-                    ] {
+                    for value in [&event["string"], &event["shown"], &event["message"]] {
                         assert_eq!(value, text);
                     }
                 }

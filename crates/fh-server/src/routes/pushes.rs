@@ -17,14 +17,13 @@ use fh_api::{
 use fh_nix::NarHash;
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
-use tracing::Instrument as _;
 
 use super::again::Terms;
 use super::json::plan_body;
 use super::path::{FlakePath, PartPath, PushPath};
 use super::table::{Route, delete, post, put};
 use crate::access::{Caller, FlakeRef};
-use crate::error::ApiError;
+use crate::error::{ApiError, within_this_request};
 use crate::receive::BodyReader;
 use crate::shares::{self, counted_for};
 use crate::state::AppState;
@@ -188,7 +187,7 @@ async fn finish<T: Send + 'static>(
 ) -> Result<T, ApiError> {
     let work = counted_for(shares::current(), work);
     tenure
-        .spawn(work.in_current_span())
+        .spawn(within_this_request(work))
         .await
         .map_err(ApiError::internal)?
 }

@@ -1,7 +1,7 @@
 //! What the server tells about its work: a line per request, request ids, metrics.
 //!
 //! ```text
-//! request ─▶ id, span, Record ─▶ panic = 500 ─▶ routes
+//! request ─▶ id, Record ─▶ panic = 500 ─▶ routes
 //!                     │
 //! answer's last byte ─┴─▶ access line + metrics
 //! ```
@@ -16,6 +16,7 @@
 //! the peer is a process of this machine: a proxy in front of the server may number its requests,
 //! a client out there may not choose what the log says.
 
+mod lines;
 mod metrics;
 mod record;
 #[cfg(test)]
@@ -36,9 +37,9 @@ use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use futures_util::FutureExt as _;
-use tracing::Instrument as _;
 use uuid::Uuid;
 
+pub use self::lines::WithRequestId;
 pub(crate) use self::metrics::{CacheAnswer, CacheRoute, Metrics};
 pub(crate) use self::record::{PrincipalSlot, Traffic};
 use self::record::{Record, RecordedBody, known_method, readable_path};
@@ -112,15 +113,13 @@ async fn observe(
     };
     request.extensions_mut().insert(principal);
 
-    // An error span, so that it is there whatever the filter lets through.
-    let span = tracing::error_span!("request", id = %readable(&id));
     let handling = within_request(id.clone(), async {
         // What a handler leaves behind when it panics is the request's own, or holds out under panics.
         let handling = for_somebody(next.run(request));
         let handled = AssertUnwindSafe(handling).catch_unwind().await;
         handled.unwrap_or_else(panic_answer)
     });
-    let mut response = handling.instrument(span).await;
+    let mut response = handling.await;
     response.headers_mut().insert(REQUEST_ID, id);
     RecordedBody::wrap(response, record)
 }

@@ -7,10 +7,13 @@ use axum::routing::post;
 use http_body_util::BodyExt as _;
 use serde_json::Value;
 use tower::ServiceExt as _;
+use tracing::Subscriber;
 use tracing_subscriber::fmt::MakeWriter;
+use tracing_subscriber::fmt::format::format;
 
 use super::*;
-use crate::config::ProxyHeader;
+use crate::config::{LogFormat, ProxyHeader};
+use crate::error::within_this_request;
 
 /// Log lines of one test.
 #[derive(Clone, Default)]
@@ -86,6 +89,15 @@ fn proxies(header: ProxyHeader) -> Proxies {
     }
 }
 
+fn json(log: &Log) -> impl Subscriber + Send + Sync + use<> {
+    let lines = format().json().flatten_event(true);
+    tracing_subscriber::fmt()
+        .json()
+        .event_format(WithRequestId::new(lines, LogFormat::Json))
+        .with_writer(log.clone())
+        .finish()
+}
+
 /// Sends a request through the layers; the answer with its body, and what was logged.
 async fn exchange(metrics: &Metrics, request: Request) -> (http::response::Parts, String, Log) {
     exchange_behind(proxies(ProxyHeader::XForwardedFor), metrics, request).await
@@ -97,12 +109,7 @@ async fn exchange_behind(
     request: Request,
 ) -> (http::response::Parts, String, Log) {
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(log.clone())
-        .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    let _guard = tracing::subscriber::set_default(json(&log));
     let response = observed(routes(), metrics.clone(), proxies)
         .oneshot(request)
         .await
@@ -411,8 +418,7 @@ async fn a_panic_is_a_500_that_tells_nothing_but_the_id() {
     assert!(body.contains(id), "{body}");
     assert!(log.text().contains("secret of the panic"));
     for line in log.lines() {
-        let carries = line["span"]["id"] == id || line["request_id"] == id;
-        assert!(carries, "{line}");
+        assert_eq!(line["request_id"], id, "{line}");
     }
 }
 
@@ -425,20 +431,42 @@ async fn lines_of_a_request_carry_its_id() {
         .find(|line| line["message"] == "inside")
         .unwrap();
     assert_eq!(
-        inside["span"]["id"],
+        inside["request_id"],
         parts.headers[REQUEST_ID].to_str().unwrap()
     );
+}
+
+#[tokio::test]
+async fn lines_of_text_carry_the_id_too_and_others_none() {
+    for color in [false, true] {
+        let log = Log::default();
+        let lines = format().with_ansi(color);
+        let subscriber = tracing_subscriber::fmt()
+            .event_format(WithRequestId::new(lines, LogFormat::Text))
+            .with_writer(log.clone());
+        let _guard = tracing::subscriber::set_default(subscriber.finish());
+        tracing::info!("outside");
+        within_request(HeaderValue::from_static("proxy-1"), async {
+            let work = within_this_request(async { tracing::info!("inside") });
+            // A task of its own, as of a commit that goes on when its request is gone.
+            tokio::spawn(work).await.unwrap();
+        })
+        .await;
+        let text = log.text();
+        let [outside, inside] = text.lines().collect::<Vec<_>>()[..] else {
+            panic!("{text}")
+        };
+        assert!(outside.ends_with("outside"), "{outside}");
+        assert!(inside.ends_with("inside request_id=proxy-1"), "{inside}");
+        assert_eq!(inside.contains('\u{1b}'), color, "{inside}");
+    }
 }
 
 #[tokio::test]
 async fn an_answer_that_nobody_waited_for_is_recorded() {
     let metrics = Metrics::new();
     let log = Log::default();
-    let subscriber = tracing_subscriber::fmt()
-        .json()
-        .flatten_event(true)
-        .with_writer(log.clone());
-    let _guard = tracing::subscriber::set_default(subscriber.finish());
+    let _guard = tracing::subscriber::set_default(json(&log));
     let hanging = Router::new().route("/hang", get(async || std::future::pending::<()>().await));
     let proxies = proxies(ProxyHeader::XForwardedFor);
     let call = observed(hanging, metrics.clone(), proxies).oneshot(request("/hang"));
