@@ -17,7 +17,7 @@ pub(crate) fn cargo() -> Command {
 /// How the binary is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// As the tests build it.
+    /// Quickly, and alone.
     Development,
     /// As it is released.
     Release,
@@ -26,6 +26,15 @@ pub(crate) enum Profile {
 /// Builds the binary `fh` and says where it is.
 pub(crate) fn build_fh(profile: Profile) -> Result<PathBuf> {
     build("fh", &["--bin", "fh"], "fh", profile)
+}
+
+/// Builds the binary `fh` as `cargo test --workspace` does, and says where it is.
+///
+/// Alone it would be built with fewer features of some dependencies, so most of it twice. Cargo builds a program in this
+/// way only for an integration test; the smallest one is taken.
+pub(crate) fn build_fh_for_tests() -> Result<PathBuf> {
+    let arguments = ["test", "--workspace", "--no-run", "--test", "threats"];
+    executable(cargo().args(arguments), "fh")
 }
 
 /// Builds the program that measures what a push has to compute, as it is released.
@@ -43,12 +52,17 @@ fn build(package: &str, selection: &[&str], target: &str, profile: Profile) -> R
     let mut command = cargo();
     command
         .args(["build", "--package", package])
-        .args(selection)
-        .arg("--message-format=json-render-diagnostics");
+        .args(selection);
     if profile == Profile::Release {
         command.arg("--release");
     }
+    executable(&mut command, target)
+}
+
+/// Runs a command of cargo that builds a target, and says where that is.
+fn executable(command: &mut Command, target: &str) -> Result<PathBuf> {
     let output = command
+        .arg("--message-format=json-render-diagnostics")
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

@@ -9,7 +9,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 
-use crate::cargo::{Profile, build_fh};
+use crate::cargo::build_fh_for_tests;
 use crate::{process, say};
 
 /// Writes completions/, man/, docs/openapi.json and docs/fh-server.toml anew
@@ -39,7 +39,7 @@ const PRINTED: &[(&str, &str)] = &[
 ];
 
 pub(crate) fn run(arguments: &Arguments) -> Result<()> {
-    let fh = build_fh(Profile::Development)?;
+    let fh = build_fh_for_tests()?;
     if arguments.check {
         return check(&fh);
     }

@@ -46,6 +46,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<()> {
     command
         .args(["test", "--no-fail-fast"])
         .env(fh_testkit::SKIPPED_FILE_VARIABLE, skips.path())
+        .envs(threads())
         // Some tests want a `nix` in PATH, whichever.
         .env("PATH", provisioned.any()?.search_path());
     if !selects_packages(&arguments.rest) {
@@ -124,6 +125,14 @@ fn programs() -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Lets two tests run on each processor, if nothing else is said: most of them wait for other programs and for clocks.
+fn threads() -> Option<(&'static str, String)> {
+    const VARIABLE: &str = "RUST_TEST_THREADS";
+    let processors = std::thread::available_parallelism().ok()?;
+    let said = std::env::var_os(VARIABLE).is_some();
+    (!said).then(|| (VARIABLE, (2 * processors.get()).to_string()))
 }
 
 fn selects_packages(arguments: &[String]) -> bool {

@@ -6,7 +6,7 @@ mod sources;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::cargo::{Profile, build_fh, cargo, metadata};
+use crate::cargo::{build_fh_for_tests, cargo, metadata};
 use crate::{generate, process, say};
 
 /// Format, clippy, layers, sources, generated files, licences and advisories
@@ -146,7 +146,7 @@ fn sources() -> Result<Outcome> {
 }
 
 fn generated() -> Result<Outcome> {
-    generate::check(&build_fh(Profile::Development)?)?;
+    generate::check(&build_fh_for_tests()?)?;
     Ok(Outcome::Held)
 }
 
