@@ -113,6 +113,29 @@ impl Condition {
         steps(claim).all(|step| mine.next() == Some(step)) && mine.next().is_some()
     }
 
+    /// Whether it is on the same claim as another condition.
+    pub(super) fn is_on_claim_of(&self, other: &Self) -> bool {
+        self.is_on(&other.claim)
+    }
+
+    /// Whether what meets this condition meets another one of the same provider in any case. Of two patterns that are
+    /// not equal nothing is known.
+    pub(super) fn implies(&self, other: &Self) -> bool {
+        if !self.is_on_claim_of(other) {
+            return false;
+        }
+        match (&self.test, &other.test) {
+            (Test::AllOf(mine), Test::AllOf(others)) => {
+                others.iter().all(|text| mine.contains(text))
+            }
+            (Test::AllOf(_), _) | (_, Test::AllOf(_)) => false,
+            (mine, others) if mine == others => true,
+            (_, others) => self
+                .exact()
+                .is_some_and(|texts| texts.into_iter().all(|text| others.is_met_by(text))),
+        }
+    }
+
     /// Whether the claim has to be a list that holds certain texts.
     pub(super) fn is_list(&self) -> bool {
         matches!(self.test, Test::AllOf(_))
@@ -150,12 +173,16 @@ impl Test {
 
     /// Whether one value, which is no list, is what is wanted.
     fn passes(&self, value: &Value) -> bool {
-        text(value).is_some_and(|text| match self {
-            Self::Equals(wanted) => *wanted == text,
-            Self::Glob(glob) => glob.matches(&text),
-            Self::OneOf(wanted) => wanted.contains(&text),
+        text(value).is_some_and(|text| self.is_met_by(&text))
+    }
+
+    fn is_met_by(&self, text: &str) -> bool {
+        match self {
+            Self::Equals(wanted) => wanted == text,
+            Self::Glob(glob) => glob.matches(text),
+            Self::OneOf(wanted) => wanted.iter().any(|wanted| wanted == text),
             Self::AllOf(_) => false,
-        })
+        }
     }
 
     /// What is wanted, for a person; of a list or of one value.

@@ -21,6 +21,7 @@ mod binding;
 mod condition;
 mod given;
 mod glob;
+mod narrower;
 mod provider;
 pub mod templates;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use super::{Policy, PolicyError, Verdict};
 mod binding;
 mod limits;
 mod made;
+mod narrower;
 mod pins;
 mod strangers;
 

@@ -100,7 +100,7 @@ pub(crate) async fn show(
 }
 
 /// `PUT /api/v1/orgs/{org}/trust/{policy}`. What was remembered of ids stays where the issuer and the
-/// conditions stay. With `only_new` a policy that has other content stays as it is: 409.
+/// conditions stay, or the conditions become narrower. With `only_new` a policy that has other content stays as it is: 409.
 pub(crate) async fn set(
     State(state): State<AppState>,
     caller: Caller,
@@ -132,9 +132,24 @@ pub(crate) async fn set(
     }
     let jwks = keys(&state, &policy, wanted.jwks.as_ref())?;
     let only_new = wanted.only_new;
+    let narrows = {
+        let (name, policy, jwks) = (name.clone(), policy.clone(), jwks.clone());
+        state.database().read(move |connection| {
+            let before = trust::find(connection, organization, &name)?;
+            Ok(before.is_some_and(|before| {
+                let policy = with_ids_of(policy, &before, jwks.as_deref());
+                jwks == before.jwks && policy.narrows(&before.policy)
+            }))
+        })
+    };
+    // If it does no more by then, access has changed, and all of this is decided again.
+    let decided = match caller.decided() {
+        decided if narrows.await? => decided.taking_away(),
+        decided => decided,
+    };
     let policy = state
         .database()
-        .change_access(caller.decided(), move |change| {
+        .change_access(decided, move |change| {
             let before = trust::find(change, organization, &name)?;
             let (id, action) = match &before {
                 None => {
@@ -153,7 +168,7 @@ pub(crate) async fn set(
                         decides_about_builders(&administered)?;
                     }
                     decides_about_administrators(&administered, &before.policy)?;
-                    let policy = with_pins_of(policy, before, jwks.as_deref());
+                    let policy = with_ids_of(policy, before, jwks.as_deref());
                     if policy == before.policy && jwks == before.jwks {
                         return Ok(before.clone());
                     }
@@ -259,14 +274,9 @@ fn told(policy: &TrustPolicy) -> Value {
 }
 
 /// A new content of a policy, with what the former one has remembered of the same workloads.
-fn with_pins_of(mut policy: Policy, before: &TrustPolicy, jwks: Option<&str>) -> Policy {
-    let same = policy.issuer == before.policy.issuer
-        && policy.conditions == before.policy.conditions
-        && jwks == before.jwks.as_deref();
-    if same {
-        for (claim, value) in &mut policy.pins {
-            *value = before.policy.pins.get(claim).cloned().flatten();
-        }
+fn with_ids_of(mut policy: Policy, before: &TrustPolicy, jwks: Option<&str>) -> Policy {
+    if jwks == before.jwks.as_deref() {
+        policy.keep_ids_of(&before.policy);
     }
     policy
 }

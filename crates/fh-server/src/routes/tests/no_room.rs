@@ -132,9 +132,42 @@ async fn where_the_reserve_is_used_access_is_lowered_and_not_raised() {
     // Of a guest, of whom nobody has accepted anything.
     server.user("eve").await;
     server.offer("acme/app", "eve", "write", ann).await;
+    let policy = |change: Value| {
+        let mut policy = json!({
+            "provider": "github", "flakes": ["acme/app", "acme/shown"], "role": "write", "max_lifetime": 600,
+            "conditions": [{ "claim": "repository", "equals": "acme/app" }, { "claim": "ref", "glob": "refs/heads/*" }],
+        });
+        policy.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        policy
+    };
+    for name in ["role", "both", "conditions"] {
+        let path = format!("/api/v1/orgs/acme/trust/{name}");
+        server.put(&path, ann, policy(json!({}))).await.expect(200);
+    }
     assert!(room.give_up());
+    let repository = json!({ "claim": "repository", "equals": "acme/app" });
+    let on = |reference: &str| json!([repository, { "claim": "ref", "equals": reference }]);
 
     for (method, path, less, more) in [
+        (
+            Method::PUT,
+            "/api/v1/orgs/acme/trust/role",
+            policy(json!({ "role": "read" })),
+            policy(json!({ "role": "admin" })),
+        ),
+        // Less of one thing, and more of another.
+        (
+            Method::PUT,
+            "/api/v1/orgs/acme/trust/both",
+            policy(json!({ "max_lifetime": 300 })),
+            policy(json!({ "flakes": ["acme/app"], "max_lifetime": 301 })),
+        ),
+        (
+            Method::PUT,
+            "/api/v1/orgs/acme/trust/conditions",
+            policy(json!({ "conditions": on("refs/heads/main") })),
+            policy(json!({ "conditions": on("refs/heads/other") })),
+        ),
         (
             Method::PUT,
             "/api/v1/flakes/acme/app/grants/bob",
@@ -198,6 +231,9 @@ async fn where_the_reserve_is_used_access_is_lowered_and_not_raised() {
             no_room(ask(&both).await);
         }
     }
+    // What is new gives something, whatever it says.
+    let path = "/api/v1/orgs/acme/trust/new";
+    no_room(server.put(path, ann, policy(json!({ "role": "read" }))).await);
     // And it has taken effect.
     let new = request(&[&Item::new("new", b"new")]);
     scene.plan_answer("acme/app", &bob, &new).await.expect(403);
