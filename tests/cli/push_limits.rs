@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use expectrl::{ControlCode, Expect as _};
-use fh_testkit::proxy::{Fault, Line, Plan, Proxy};
+use fh_testkit::proxy::{Fault, Line, Plan, Proxy, Verdict};
 use fh_testkit::server::TestServer;
 
 use crate::prompt::{on_a_terminal, on_a_terminal_of, rest};
@@ -90,6 +90,46 @@ fn control_c_leaves_nothing_of_the_bar() {
         .unwrap_or_else(|| panic!("not cleared: {said:?}"));
     assert!(last.contains("interrupted"), "{said:?}");
     assert!(!last.contains("asking"), "{said:?}");
+}
+
+/// The server takes larger bodies than the proxy before it, which is what has to be mended.
+#[test]
+fn where_a_proxy_takes_no_body_so_large_the_push_says_what_to_set_there() {
+    let server = TestServer::start().unwrap();
+    let (mut world, store, app) = three_paths(&server);
+    let address = server.url().trim_start_matches("http://").parse().unwrap();
+    let proxy = Proxy::requests(address, |seen, _| {
+        if seen.is_batch() || seen.part().is_some() {
+            Verdict::TooLarge
+        } else {
+            Verdict::Pass
+        }
+    });
+    let proxy = proxy.unwrap();
+    world.set("FH_SERVER", proxy.url());
+    world.set("FH_TOKEN", server.admin_token());
+    let root = store.root().to_str().unwrap();
+    let push = ["push", "acme/app", &app, "--store", root];
+    let said = world.fh(&push).code(1).stderr;
+    assert!(said.contains("3 of 3 paths could not be pushed"), "{said}");
+    assert!(said.contains("413 Request Entity Too Large"), "{said}");
+    let hints = said.lines().filter(|line| line.starts_with("Hint: "));
+    let hints: Vec<&str> = hints.collect();
+    let [limit, again] = hints.as_slice() else {
+        panic!("{said}");
+    };
+    assert!(limit.contains("`client_max_body_size`") && limit.contains("`max-body-size`"));
+    assert!(again.contains("the same command again"), "{said}");
+    let report = world.fh(&[&push[..], &["--json"]].concat()).code(1).json();
+    let failed = report["failed"].as_array().unwrap();
+    assert_eq!(failed.len(), 3);
+    assert!(
+        failed.iter().all(|it| it["kind"] == "too_large"),
+        "{report}"
+    );
+    // Once the proxy takes them, they go.
+    world.set("FH_SERVER", server.url());
+    world.fh(&push).success();
 }
 
 /// Somebody who pushes four paths of 64 MiB over connections that stall after one MiB, and then go on.

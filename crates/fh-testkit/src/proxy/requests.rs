@@ -15,6 +15,10 @@ use super::{Proxy, Shared, State};
 /// For whatever a test waits for, and for every read.
 const LIMIT: Duration = Duration::from_secs(60);
 
+/// What nginx answers, with its headers.
+const TOO_LARGE: &str = "HTTP/1.1 413 Request Entity Too Large\r\nContent-Type: text/html\r\n\
+     Content-Length: 62\r\nConnection: close\r\n\r\n<html><h1>413 Request Entity Too Large</h1>nginx/1.28.0</html>";
+
 /// What becomes of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
@@ -26,6 +30,8 @@ pub enum Verdict {
     Delay(Duration),
     /// It stays here until [`Proxy::open`], or for ever.
     Hold,
+    /// It ends here with 413 and a page, as at a proxy for which its body is too large.
+    TooLarge,
 }
 
 /// A request that came.
@@ -142,11 +148,16 @@ impl Shared {
             Verdict::Delay(time) => thread::sleep(time),
             _ => {}
         }
+        let length = field(&head, "content-length").map_or(Ok(0), str::parse);
+        let length = length.map_err(io::Error::other)?;
+        if verdict == Verdict::TooLarge {
+            io::copy(&mut from_client.take(length), &mut io::sink())?;
+            client.write_all(TOO_LARGE.as_bytes())?;
+            return client.shutdown(Shutdown::Both);
+        }
         let mut server = TcpStream::connect(self.server)?;
         server.set_read_timeout(Some(LIMIT))?;
         write_closing(&mut server, &head, tally, Direction::ToServer)?;
-        let length = field(&head, "content-length").map_or(Ok(0), str::parse);
-        let length = length.map_err(io::Error::other)?;
         let body = io::copy(&mut from_client.take(length), &mut server)?;
         tally.add(Direction::ToServer, body);
 

@@ -14,6 +14,7 @@ use serde_json::json;
 use super::{Item, Scene, batch_body, noise, request};
 use crate::collect::collect;
 use crate::error::ApiError;
+use crate::listen::Peer;
 use crate::shares::Holders;
 
 /// A body that never comes, and counts itself once somebody asks for it.
@@ -93,6 +94,60 @@ async fn plans_that_do_not_come_leave_memory_to_others() {
     assert_eq!(summary.added, 1);
     // Of eight largest plans.
     assert_eq!(asked.load(Ordering::SeqCst), 3);
+}
+
+/// Places count for the client that a trusted proxy names: its other clients have theirs.
+#[tokio::test]
+async fn behind_one_proxy_each_client_has_places_of_its_own() {
+    let scene = Scene::with(|settings| {
+        settings.timeouts.stall = Duration::from_secs(20);
+        settings.trusted_proxies = vec!["192.0.2.1".parse().unwrap()];
+    })
+    .await;
+    let server = &scene.server;
+    let mut tokens = vec![scene.ann.clone()];
+    for name in ["bob", "carl", "dora"] {
+        tokens.push(server.user(name).await);
+        server.grant("acme/app", name, "write", &scene.ann).await;
+    }
+    let asked = Arc::default();
+    let plan = |token: &str, client: &str| {
+        let mut request = Request::builder()
+            .method(Method::POST)
+            .uri("/api/v1/flakes/acme/app/pushes")
+            .header("authorization", format!("Bearer {token}"))
+            .header("content-type", "application/json")
+            .header("content-length", server.state.settings().limits.plan_size)
+            .header("x-forwarded-for", client)
+            .body(silent(&asked))
+            .unwrap();
+        let proxy = Peer::Tcp("192.0.2.1:4711".parse().unwrap());
+        request.extensions_mut().insert(proxy);
+        server.send(request)
+    };
+    let until = async |count: usize| {
+        while asked.load(Ordering::SeqCst) < count {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let [dora, others @ ..] = [3, 0, 1, 2].map(|it: usize| tokens[it].as_str());
+    let crowd = others
+        .iter()
+        .flat_map(|token| (0..4).map(|_| plan(token, "198.51.100.7")));
+    let crowd = futures_util::future::join_all(crowd.collect::<Vec<_>>());
+    let elsewhere = async {
+        // Of eight largest plans.
+        until(4).await;
+        tokio::select! {
+            _ = plan(dora, "198.51.100.8") => panic!("the plan ended"),
+            () = until(5) => {}
+        }
+    };
+    tokio::select! {
+        _ = crowd => panic!("the plans ended"),
+        () = soon(elsewhere) => {}
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 5);
 }
 
 #[tokio::test]
