@@ -18,7 +18,6 @@ use http::{HeaderName, HeaderValue, StatusCode};
 
 use crate::database::{DatabaseError, TellsFull};
 use crate::listen::ListenError;
-use crate::room::MOST_OF_ONE;
 
 /// Any error with its chain of causes.
 pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
@@ -180,11 +179,10 @@ impl From<DatabaseError> for ApiError {
         }
         if matches!(error, DatabaseError::ReserveShare) {
             return Self::TooMany(
-                format!(
-                    "the server has no room left on its disk, and your account has removed access {MOST_OF_ONE} times \
-                     since then, which is the limit: you can still revoke your own tokens, and a server administrator \
-                     can do everything else"
-                ),
+                "the server has no room left on its disk, and your account has used its part of what is reserved for \
+                 removing access: you can still revoke your own tokens, and a server administrator can do \
+                 everything else"
+                    .to_owned(),
                 None,
             );
         }

@@ -20,8 +20,9 @@
 //! - the reserve is given up for [`Decided::taking_away`](crate::database::Decided::taking_away) alone, by whoever
 //!   holds the writing connection: from then on no request writes to the database that does not take access away;
 //! - it is made only where as much stays free beside it;
-//! - nobody uses it up alone: what is so already is not written again, and while the reserve is used each account
-//!   changes only so much ([`MOST_OF_ONE`]), but for server administrators and who revokes tokens of their own.
+//! - nobody uses it up: what is so already is not written again, and while the reserve is used all accounts together
+//!   have only a part of it, each only a small part of what is left of that ([`Uses`]). The rest is for server
+//!   administrators, and for who revokes tokens of their own.
 
 use std::collections::HashMap;
 use std::fs::{self, File, OpenOptions};
@@ -43,9 +44,18 @@ const RESERVE: u64 = 16 << 20;
 /// On a small file system the reserve is one in so many of its bytes.
 const SHARE: u64 = 16;
 
-/// Changes of one account while the reserve is used. Each takes about half a KiB of the database for good, for its row
-/// of the audit log.
-pub(crate) const MOST_OF_ONE: u32 = 1_000;
+/// Of the reserve, one in so many bytes is for what accounts change that are counted. The write-ahead log and server
+/// administrators need the others.
+const FOR_ACCOUNTS: u64 = 2;
+
+/// An account uses one in so many bytes of what is left for all.
+const OF_ONE: u64 = 16;
+
+/// What an account may use that has used nothing, in bytes: by one change the database grows by a few pages.
+const FIRST: u64 = 64 << 10;
+
+/// What a change counts for at least, in bytes: the database grows by whole pages, and so not by every change.
+const LEAST: u64 = 256;
 
 /// The name of the reserve in the data directory.
 const FILE: &str = "reserve";
@@ -80,8 +90,35 @@ struct Shared {
     /// The reserve, while it is made or given up: whether this process has made it.
     reserve: Mutex<bool>,
     level: Mutex<Option<(Instant, Level)>>,
-    /// Changes since the reserve was given up, by account.
-    changes: Mutex<HashMap<i64, u32>>,
+    /// What was used since the reserve was given up.
+    uses: Mutex<Uses>,
+}
+
+/// What accounts have used of the reserve, in bytes.
+///
+/// Nobody gives back what they have used. So that many who use it up leave something to who comes next, each has a
+/// sixteenth of what is left, and not of the whole: after a hundred of them that is still enough to remove somebody.
+#[derive(Debug, Default)]
+struct Uses {
+    by_account: HashMap<i64, u64>,
+    all: u64,
+}
+
+impl Uses {
+    /// Whether an account may use so much, which it then has. `total`: what there is for all.
+    fn take(&mut self, account_id: i64, bytes: u64, total: u64) -> bool {
+        let left = total.saturating_sub(self.all);
+        let used = self.by_account.entry(account_id).or_default();
+        let first = if *used == 0 { FIRST } else { 0 };
+        let part = (left / OF_ONE).max(first).min(left);
+        let bytes = bytes.max(LEAST);
+        let may_use = used.saturating_add(bytes) <= part;
+        if may_use {
+            *used += bytes;
+            self.all += bytes;
+        }
+        may_use
+    }
 }
 
 /// Of a file system, in bytes.
@@ -99,7 +136,7 @@ impl Room {
                 given_up: AtomicBool::new(false),
                 reserve: Mutex::new(false),
                 level: Mutex::new(None),
-                changes: Mutex::default(),
+                uses: Mutex::default(),
             }),
         }
     }
@@ -109,17 +146,14 @@ impl Room {
         self.shared.given_up.load(Ordering::SeqCst)
     }
 
-    /// Whether there is room for another change that is counted for this account, which it then is. Nothing is counted
-    /// where the reserve is there, or for nobody.
-    pub(crate) fn is_for(&self, account_id: Option<i64>) -> bool {
+    /// Whether this account may let the database grow by so many bytes, which are then counted. Nothing is counted
+    /// where the reserve is there, or for nobody. Blocks.
+    pub(crate) fn is_for(&self, account_id: Option<i64>, bytes: u64) -> bool {
         let Some(account_id) = account_id.filter(|_| self.is_given_up()) else {
             return true;
         };
-        let mut changes = self.changes();
-        let count = changes.entry(account_id).or_default();
-        let is_for = *count < MOST_OF_ONE;
-        *count += u32::from(is_for);
-        is_for
+        let reserve = self.space().map_or(RESERVE, |space| size(&space));
+        self.uses().take(account_id, bytes, reserve / FOR_ACCOUNTS)
     }
 
     /// How much there is, as it was a moment ago at most.
@@ -190,7 +224,7 @@ impl Room {
             *made = true;
         }
         if self.shared.given_up.swap(false, Ordering::SeqCst) {
-            self.changes().clear();
+            *self.uses() = Uses::default();
             tracing::info!("there is room on the disk again");
         }
         Ok(true)
@@ -233,9 +267,9 @@ impl Room {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn changes(&self) -> std::sync::MutexGuard<'_, HashMap<i64, u32>> {
+    fn uses(&self) -> std::sync::MutexGuard<'_, Uses> {
         self.shared
-            .changes
+            .uses
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
@@ -369,22 +403,52 @@ mod tests {
     fn each_account_has_its_share_of_what_is_given_up() {
         let directory = tempfile::tempdir().unwrap();
         let room = Room::of(directory.path());
-        let times = |account| {
-            (0..2 * MOST_OF_ONE)
-                .filter(|_| room.is_for(account))
-                .count()
-        };
-        let (all, most) = (2 * MOST_OF_ONE as usize, MOST_OF_ONE as usize);
+        let reserve = size(&room.space().unwrap());
+        let times = |account| (0..10_000).filter(|_| room.is_for(account, 0)).count() as u64;
         assert!(room.keep().unwrap());
-        assert_eq!(times(Some(1)), all);
+        assert_eq!(times(Some(1)), 10_000);
         for _ in 0..2 {
             assert!(room.give_up());
-            for (account, expected) in [(Some(1), most), (Some(2), most), (None, all), (Some(1), 0)]
-            {
-                assert_eq!(times(account), expected, "{account:?}");
-            }
+            // A part of what is left once that is used.
+            let most = reserve / FOR_ACCOUNTS / (OF_ONE + 1) / LEAST;
+            let one = times(Some(1));
+            assert!((most - 1..=most + 1).contains(&one), "{one} {most}");
+            let two = times(Some(2));
+            assert!(two < one && two > one * 8 / 10, "{one} {two}");
+            assert_eq!(times(None), 10_000);
+            assert_eq!(times(Some(1)), 0);
             assert!(room.keep().unwrap());
         }
+    }
+
+    #[test]
+    fn many_accounts_leave_something_for_the_next_and_never_use_more_than_their_part() {
+        let total = RESERVE / FOR_ACCOUNTS;
+        let mut uses = Uses::default();
+        let mut used = Vec::new();
+        for account in 0..100 {
+            let before = uses.all;
+            // An honest one, of whom something is to be removed.
+            assert!(uses.take(-1 - account, 512, total), "{account}");
+            while uses.take(account, 512, total) {}
+            used.push(uses.all - before);
+        }
+        assert!(used.is_sorted_by(|a, b| a >= b), "{used:?}");
+        for account in 100..10_000 {
+            while uses.take(account, 4096, total) {}
+        }
+        assert!(uses.all <= total, "{}", uses.all);
+        // One change may not be larger than what one has.
+        let mut uses = Uses::default();
+        assert!(!uses.take(1, total / OF_ONE + 1, total));
+        assert!(uses.take(1, total / OF_ONE, total));
+        assert!(!uses.take(1, 1, total));
+        // Where there is little left, who has used nothing changes something.
+        let mut uses = Uses {
+            all: total - 8192,
+            ..Uses::default()
+        };
+        assert!(uses.take(1, 8192, total) && !uses.take(2, 1, total));
     }
 
     #[test]

@@ -362,13 +362,24 @@ impl Database {
                 transaction,
                 directory: Cell::new(false),
             };
-            let before = change.total_changes();
+            let counts = shared.room.is_given_up();
+            let size = || {
+                if counts {
+                    values::used_bytes(&change)
+                } else {
+                    Ok(0)
+                }
+            };
+            let before = (change.total_changes(), size()?);
             let value = match f(&change) {
                 Ok(value) => value,
                 Err(error) => return Err(make_room(error.is_full()).map_or(error, E::from)),
             };
-            if change.total_changes() > before && !shared.room.is_for(decided.counts_for()) {
-                return Err(DatabaseError::ReserveShare.into());
+            if change.total_changes() > before.0 {
+                let grown = size()?.saturating_sub(before.1);
+                if !shared.room.is_for(decided.counts_for(), grown) {
+                    return Err(DatabaseError::ReserveShare.into());
+                }
             }
             let AccessChange {
                 transaction,

@@ -9,6 +9,14 @@ use uuid::Uuid;
 use super::DatabaseError;
 use crate::clock;
 
+/// Bytes of the database's file that hold something, as a transaction sees them.
+pub(super) fn used_bytes(connection: &Connection) -> Result<u64, DatabaseError> {
+    let sql = "SELECT (page_count - freelist_count) * page_size \
+               FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+    let used = first(connection, sql, [], |row| Ok(row.get::<_, i64>(0)?))?;
+    Ok(used.and_then(|used| u64::try_from(used).ok()).unwrap_or(0))
+}
+
 /// Microseconds since 1970, UTC: how every time is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Timestamp(i64);

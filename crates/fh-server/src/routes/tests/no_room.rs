@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::database::{Decided, settings};
 use crate::push::tests::{Item, Scene, request};
-use crate::room::{Level, MOST_OF_ONE};
+use crate::room::Level;
 use crate::testing::Answer;
 
 #[track_caller]
@@ -137,7 +137,10 @@ async fn where_the_reserve_is_used_access_is_lowered_and_not_raised() {
             "provider": "github", "flakes": ["acme/app", "acme/shown"], "role": "write", "max_lifetime": 600,
             "conditions": [{ "claim": "repository", "equals": "acme/app" }, { "claim": "ref", "glob": "refs/heads/*" }],
         });
-        policy.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+        policy
+            .as_object_mut()
+            .unwrap()
+            .extend(change.as_object().unwrap().clone());
         policy
     };
     for name in ["role", "both", "conditions"] {
@@ -233,7 +236,11 @@ async fn where_the_reserve_is_used_access_is_lowered_and_not_raised() {
     }
     // What is new gives something, whatever it says.
     let path = "/api/v1/orgs/acme/trust/new";
-    no_room(server.put(path, ann, policy(json!({ "role": "read" }))).await);
+    no_room(
+        server
+            .put(path, ann, policy(json!({ "role": "read" })))
+            .await,
+    );
     // And it has taken effect.
     let new = request(&[&Item::new("new", b"new")]);
     scene.plan_answer("acme/app", &bob, &new).await.expect(403);
@@ -399,12 +406,12 @@ async fn one_account_does_not_use_the_reserve_up() {
     });
     let account = Some(found.await.unwrap());
     // With the reserve there, nothing is counted.
-    assert!((0..2 * MOST_OF_ONE).all(|_| room.is_for(account)));
+    assert!((0..100_000).all(|_| room.is_for(account, 0)));
     assert!(room.give_up());
-    assert!((0..MOST_OF_ONE - 1).all(|_| room.is_for(account)));
-
     let grant = |name: &str| format!("/api/v1/flakes/acme/app/grants/{name}");
     server.delete(&grant("carl"), ann).await.expect(204);
+    while room.is_for(account, 0) {}
+
     // What takes nothing away is not counted, nor refused.
     server.delete(&grant("carl"), ann).await.expect(204);
     let read = json!({ "role": "read" });
@@ -435,4 +442,39 @@ async fn one_account_does_not_use_the_reserve_up() {
 
     assert!(room.keep().unwrap());
     server.delete(&grant("eve"), ann).await.expect(204);
+}
+
+/// It is room that is shared, and not a number of changes: what is told of one change may be very long.
+#[tokio::test]
+async fn what_lets_the_database_grow_by_much_counts_for_much() {
+    let scene = Scene::with(|settings| settings.limits.json_size = 1 << 20).await;
+    let (server, ann) = (&scene.server, &scene.ann);
+    let room = server.state.database().room().clone();
+    assert!(room.keep().unwrap());
+    let conditions = |texts: usize| {
+        let text = |number: usize| format!("{number:01000}");
+        let texts: Vec<String> = (0..texts).map(text).collect();
+        let mut all = vec![json!({ "claim": "repository", "equals": "acme/app" })];
+        all.extend((0..4).map(|it| json!({ "claim": format!("claim-{it}"), "one_of": texts })));
+        json!(all)
+    };
+    let policy = |texts: usize| {
+        json!({
+            "provider": "github", "flakes": ["acme/app"], "role": "write", "conditions": conditions(texts),
+        })
+    };
+    for (name, texts) in [("short", 2), ("long", 95)] {
+        let path = format!("/api/v1/orgs/acme/trust/{name}");
+        server.put(&path, ann, policy(texts)).await.expect(200);
+    }
+    assert!(room.give_up());
+    // It would be told what it was, and what it is.
+    let path = "/api/v1/orgs/acme/trust/long";
+    let told = server.put(path, ann, policy(94)).await.expect(429);
+    assert!(told.message().contains("has used its part"));
+    let short = "/api/v1/orgs/acme/trust/short";
+    server.put(short, ann, policy(1)).await.expect(200);
+    // Where it was there is room for what is told of it.
+    server.delete(path, ann).await.expect(204);
+    server.get(path, ann).await.expect(404);
 }
