@@ -15,6 +15,12 @@ const VERDICTS: u64 = 50_000;
 /// of its name.
 const KEYS_OF_A_NAME: usize = 4;
 
+/// Verifications for each item of a request: all signatures that are tried of one name, with all its keys.
+pub(crate) const VERIFIED_OF_AN_ITEM: usize = SIGNATURES_OF_A_NAME * KEYS_OF_A_NAME;
+
+/// Verifications of a request beside those: a small one may have an item with signatures of very many keys.
+pub(crate) const VERIFIED_IN_ANY_CASE: usize = 512;
+
 /// Keys of which no more than a few have the same name.
 ///
 /// # Errors
@@ -32,6 +38,62 @@ pub(crate) fn few_of_a_name(keys: Vec<PublicKey>) -> Result<Vec<PublicKey>, Stri
         }
     }
     Ok(keys)
+}
+
+/// What one request may have verified, whatever it brings.
+///
+/// Each item adds to it, so what comes early takes nothing from what comes later: for each there are as many as are
+/// needed for all signatures of one name. What an item leaves goes to the others.
+#[derive(Debug)]
+pub(crate) struct Allowance {
+    left: usize,
+    not_verified: usize,
+}
+
+impl Allowance {
+    /// For the items that [`Self::item`] adds.
+    pub(crate) fn new() -> Self {
+        Self {
+            left: VERIFIED_IN_ANY_CASE,
+            not_verified: 0,
+        }
+    }
+
+    /// Adds what there is for one more item.
+    pub(crate) fn item(&mut self) {
+        self.left += VERIFIED_OF_AN_ITEM;
+    }
+
+    /// How often something would have been verified, and was not.
+    pub(crate) fn not_verified(&self) -> usize {
+        self.not_verified
+    }
+
+    fn take(&mut self) -> bool {
+        let may_take = self.left > 0;
+        if may_take {
+            self.left -= 1;
+        } else {
+            self.not_verified += 1;
+        }
+        may_take
+    }
+}
+
+/// The first few signatures of each name; the first ones of all names come before the second ones, so that no name
+/// keeps another from being looked at.
+fn in_turns_of_names(signatures: &[Signature]) -> Vec<&Signature> {
+    let mut of_name: HashMap<&str, usize> = HashMap::new();
+    let mut tried: Vec<(usize, &Signature)> = Vec::new();
+    for signature in signatures {
+        let count = of_name.entry(signature.key_name()).or_default();
+        if *count < SIGNATURES_OF_A_NAME {
+            tried.push((*count, signature));
+        }
+        *count += 1;
+    }
+    tried.sort_by_key(|(turn, _)| *turn);
+    tried.into_iter().map(|(_, signature)| signature).collect()
 }
 
 /// Verifies signatures; clones share what is remembered.
@@ -65,29 +127,45 @@ impl Signatures {
         self.any(&realisation.signatures, keys, fingerprint, verify)
     }
 
-    /// Those of some signatures that one of the keys has made under this fingerprint. Of each name only the first few
-    /// are tried, whoever sends however many.
+    /// Those of some signatures that one of the keys has made under this fingerprint, as far as they may be verified. Of
+    /// each name only the first few are tried, whoever sends however many.
     pub(crate) fn made_by<'a>(
         &self,
         keys: &[PublicKey],
         signatures: &'a [Signature],
         fingerprint: &str,
+        allowance: &mut Allowance,
     ) -> Vec<&'a Signature> {
-        let mut of_name: HashMap<&str, usize> = HashMap::new();
-        let tried = signatures.iter().filter(|signature| {
-            let count = of_name.entry(signature.key_name()).or_default();
-            *count += 1;
-            *count <= SIGNATURES_OF_A_NAME
-        });
-        let is_made = |signature: &&Signature| {
-            let alone = std::slice::from_ref(*signature);
-            let mut named = keys.iter().filter(|key| key.name() == signature.key_name());
-            named.any(|key| {
-                let verify = || key.verify(fingerprint.as_bytes(), signature);
-                self.verdict(alone, key, fingerprint, verify)
-            })
-        };
-        tried.filter(is_made).collect()
+        let all = in_turns_of_names(signatures).into_iter();
+        all.filter(|it| self.is_made_by(keys, it, fingerprint, allowance))
+            .collect()
+    }
+
+    /// Whether one of the keys has made one of these signatures, as [`Self::made_by`].
+    pub(crate) fn any_made_by(
+        &self,
+        keys: &[PublicKey],
+        signatures: &[Signature],
+        fingerprint: &str,
+        allowance: &mut Allowance,
+    ) -> bool {
+        let mut all = in_turns_of_names(signatures).into_iter();
+        all.any(|it| self.is_made_by(keys, it, fingerprint, allowance))
+    }
+
+    fn is_made_by(
+        &self,
+        keys: &[PublicKey],
+        signature: &Signature,
+        fingerprint: &str,
+        allowance: &mut Allowance,
+    ) -> bool {
+        let alone = std::slice::from_ref(signature);
+        let mut named = keys.iter().filter(|key| key.name() == signature.key_name());
+        named.any(|key| {
+            let verify = || key.verify(fingerprint.as_bytes(), signature);
+            allowance.take() && self.verdict(alone, key, fingerprint, verify)
+        })
     }
 
     fn any(
@@ -153,6 +231,92 @@ mod tests {
         assert_eq!(few_of_a_name(few.clone()).unwrap(), few);
         let error = few_of_a_name(keys("a-1", 0..5)).unwrap_err();
         assert_eq!(error, "more than 4 keys have the name a-1");
+    }
+
+    #[test]
+    fn a_request_has_so_much_verified_and_each_item_a_part_of_its_own() {
+        let name = |number: usize| format!("release-{number}");
+        let key = |number: usize, seed: u8| {
+            let number = u8::try_from(number).unwrap();
+            SecretKey::from_seed(&name(usize::from(number)), [4 * number + seed; 32]).unwrap()
+        };
+        let names = 12;
+        let keys: Vec<PublicKey> = (0..names)
+            .flat_map(|number| (0..4).map(move |seed| key(number, seed).public()))
+            .collect();
+        let stranger = |number: usize| SecretKey::from_seed(&name(number), [99; 32]).unwrap();
+        let signatures = Signatures::new(StoreDir::default());
+        let mut allowance = Allowance::new();
+        let items = 40;
+        for item in 0..items {
+            allowance.item();
+            let sign = |signed: usize| {
+                let signed = format!("{item} {signed}");
+                (0..names).map(move |number| stranger(number).sign(signed.as_bytes()))
+            };
+            let junk: Vec<Signature> = (0..4).flat_map(sign).collect();
+            let made = signatures.made_by(&keys, &junk, &format!("item {item}"), &mut allowance);
+            assert_eq!(made, Vec::<&Signature>::new());
+        }
+        let most = VERIFIED_IN_ANY_CASE + items * VERIFIED_OF_AN_ITEM;
+        assert_eq!(signatures.remembered(), most as u64);
+        let tried = items * names * VERIFIED_OF_AN_ITEM;
+        assert_eq!(allowance.not_verified(), tried - most);
+        // Whoever comes after that finds what was signed, by the last key of a name, behind what nobody asks for.
+        for number in 0..names {
+            allowance.item();
+            let text = format!("signed {number}");
+            let other = SecretKey::from_seed("other-1", [1; 32]).unwrap();
+            let mut sent: Vec<Signature> = (0..60).map(|it| other.sign(&[it])).collect();
+            sent.extend((0..3).map(|it| stranger(number).sign(&[it])));
+            sent.push(key(number, 3).sign(text.as_bytes()));
+            let last = sent.last().unwrap();
+            assert_eq!(
+                signatures.made_by(&keys, &sent, &text, &mut allowance),
+                [last]
+            );
+            assert!(signatures.any_made_by(&keys, &sent, &text, &mut Allowance::new()));
+        }
+        let untouched = allowance.not_verified();
+        // A little request has more than its items alone would give.
+        let mut small = Allowance::new();
+        small.item();
+        let all: Vec<Signature> = (0..names).map(|number| key(number, 3).sign(b"x")).collect();
+        assert_eq!(
+            signatures.made_by(&keys, &all, "x", &mut small).len(),
+            names
+        );
+        assert_eq!(
+            (small.not_verified(), allowance.not_verified()),
+            (0, untouched)
+        );
+    }
+
+    #[test]
+    fn the_first_signatures_of_all_names_come_before_the_second_ones() {
+        let sign =
+            |name: &str, text: u8| SecretKey::from_seed(name, [1; 32]).unwrap().sign(&[text]);
+        let sent = [
+            sign("a", 0),
+            sign("a", 1),
+            sign("b", 0),
+            sign("a", 2),
+            sign("a", 3),
+            sign("a", 4),
+            sign("b", 1),
+        ];
+        let expected = [
+            sign("a", 0),
+            sign("b", 0),
+            sign("a", 1),
+            sign("b", 1),
+            sign("a", 2),
+            sign("a", 3),
+        ];
+        assert_eq!(
+            in_turns_of_names(&sent),
+            expected.iter().collect::<Vec<_>>()
+        );
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! - none is verified while a connection to the database is held, above all not the writing one, for which everybody
 //!   waits. The code that decides is given [`Signed`] and has no means to verify;
 //! - of each key name only the first few signatures of an item are tried, however many it has;
+//! - a request has only so many verified for each of its items ([`Allowance`]); what comes after that proves nothing;
 //! - the work is done in turns that count for the account, so that nobody takes the processors from others.
 //!
 //! A change of the organisation's keys is a change of access. So a transaction that was decided with other keys does
@@ -26,7 +27,7 @@ use super::open::Pushes;
 use super::parse::{MAX_SIGNATURES, Wanted};
 use crate::database::{DatabaseError, contests, realisations, slices};
 use crate::error::ApiError;
-use crate::signatures::Signatures;
+use crate::signatures::{Allowance, Signatures};
 
 /// Signatures of the items that are verified in one turn, about 15 ms with one key for each.
 const SIGNATURES_OF_A_TURN: usize = 256;
@@ -135,6 +136,7 @@ impl Pushes {
         };
         let question = Arc::new(question);
         let mut signed = Signed::default();
+        let mut allowances = Allowances::new();
         for turn in question.turns() {
             let place = self.receiving().processor().await?;
             let (question, wanted) = (Arc::clone(&question), Arc::clone(wanted));
@@ -142,14 +144,56 @@ impl Pushes {
             let verified = tokio::task::spawn_blocking(move || {
                 // Held by the task: a turn ends when its work does.
                 let _place = place;
-                question.verified(turn, &wanted, &signatures, &store_dir)
+                let verified =
+                    question.verified(turn, &wanted, &signatures, &store_dir, &mut allowances);
+                (verified, allowances)
             });
             let verified = verified.await.map_err(ApiError::internal)?;
+            let (verified, left) = verified;
+            allowances = left;
             signed.upstream.extend(verified.upstream);
             signed.paths.extend(verified.paths);
             signed.realisations.extend(verified.realisations);
         }
+        let not_verified = allowances.not_verified();
+        if not_verified > 0 {
+            tracing::info!(
+                not_verified,
+                "a push has more signatures under the names of trusted keys than are verified of one push"
+            );
+        }
         Ok(signed)
+    }
+}
+
+/// What may still be verified of a push.
+struct Allowances {
+    /// Of what it says that an upstream cache has.
+    upstream: Allowance,
+    /// Of what it brings.
+    pushed: Allowance,
+    /// Of what is there: whoever has sent that takes nothing from who pushes now.
+    held: Allowance,
+}
+
+impl Allowances {
+    fn new() -> Self {
+        Self {
+            upstream: Allowance::new(),
+            pushed: Allowance::new(),
+            held: Allowance::new(),
+        }
+    }
+
+    fn item(&mut self) {
+        for allowance in [&mut self.upstream, &mut self.pushed, &mut self.held] {
+            allowance.item();
+        }
+    }
+
+    fn not_verified(&self) -> usize {
+        let all = [&self.upstream, &self.pushed, &self.held];
+        all.map(Allowance::not_verified).iter().sum()
     }
 }
 
@@ -274,43 +318,45 @@ impl Question {
         wanted: &Wanted,
         signatures: &Signatures,
         store_dir: &StoreDir,
+        allowances: &mut Allowances,
     ) -> Signed {
         let mut signed = Signed::default();
-        let made = |pushed: &[Signature], held: Option<&Vec<Signature>>, fingerprint: String| {
-            let mut made: HashSet<Signature> = HashSet::new();
-            for of in [pushed, held.map(Vec::as_slice).unwrap_or_default()] {
-                let by_trusted = signatures.made_by(&self.trusted, of, &fingerprint);
-                made.extend(by_trusted.into_iter().cloned());
-            }
-            (!made.is_empty()).then_some(made)
-        };
         for item in &self.items[turn] {
-            let told = match &item.which {
-                Which::Path(index) => Some(&wanted.paths[*index]),
-                Which::Context(hash) => wanted.context.get(hash),
-                Which::Realisation(_) => None,
+            allowances.item();
+            let (told, realisation) = match &item.which {
+                Which::Path(index) => (Some(&wanted.paths[*index]), None),
+                Which::Context(hash) => (wanted.context.get(hash), None),
+                Which::Realisation(index) => (None, Some(&wanted.realisations[*index])),
             };
-            if let Some(info) = told
-                && signatures.signed(info, &wanted.upstream_keys)
-            {
-                signed.upstream.insert(info.path.hash());
-            }
-            match &item.which {
-                Which::Path(index) if !self.trusted.is_empty() => {
-                    let info = &wanted.paths[*index];
-                    let hash = info.path.hash();
-                    let held = self.held_paths.get(&hash);
-                    let made = made(&info.signatures, held, info.fingerprint(store_dir));
+            let Allowances {
+                upstream,
+                pushed,
+                held,
+            } = allowances;
+            let mut made = |of: &[Signature], there: Option<&Vec<Signature>>, signed: &str| {
+                let there = there.map(Vec::as_slice).unwrap_or_default();
+                let mut made = signatures.made_by(&self.trusted, of, signed, pushed);
+                made.extend(signatures.made_by(&self.trusted, there, signed, held));
+                let made: HashSet<Signature> = made.into_iter().cloned().collect();
+                (!made.is_empty()).then_some(made)
+            };
+            if let Some(info) = told {
+                let hash = info.path.hash();
+                let fingerprint = info.fingerprint(store_dir);
+                let (keys, sent) = (&wanted.upstream_keys, &info.signatures);
+                if signatures.any_made_by(keys, sent, &fingerprint, upstream) {
+                    signed.upstream.insert(hash);
+                }
+                if matches!(item.which, Which::Path(_)) {
+                    let made = made(sent, self.held_paths.get(&hash), &fingerprint);
                     signed.paths.extend(made.map(|made| (hash, made)));
                 }
-                Which::Realisation(index) => {
-                    let realisation = &wanted.realisations[*index];
-                    let held = self.held_realisations.get(&realisation.id);
-                    let made = made(&realisation.signatures, held, realisation.fingerprint());
-                    let made = made.map(|made| (realisation.id.clone(), made));
-                    signed.realisations.extend(made);
-                }
-                Which::Path(_) | Which::Context(_) => {}
+            }
+            if let Some(realisation) = realisation {
+                let held = self.held_realisations.get(&realisation.id);
+                let made = made(&realisation.signatures, held, &realisation.fingerprint());
+                let made = made.map(|made| (realisation.id.clone(), made));
+                signed.realisations.extend(made);
             }
         }
         signed

@@ -8,6 +8,7 @@ use super::Stage;
 use super::the_same_content_hides_a_builder_s_signature::junk;
 use crate::push::tests::Item;
 use crate::push::tests::realisations::{realised, with_realisations};
+use crate::signatures::{VERIFIED_IN_ANY_CASE, VERIFIED_OF_AN_ITEM};
 
 const ITEMS: usize = 8;
 
@@ -63,4 +64,39 @@ async fn of_each_name_only_a_few_are_tried() {
         let tried = expected * SIGNATURES_OF_A_NAME * usize::from(KEYS);
         assert_eq!(verified() - before, tried as u64, "{what}");
     }
+}
+
+/// Names that nobody pushes under may be many: so a push has only so many verified, whatever it brings.
+#[tokio::test]
+async fn of_one_push_only_so_many_are_tried() {
+    const NAMES: u8 = 12;
+    let stage = Stage::set("acme/app").await;
+    let (scene, server) = (&stage.scene, &stage.scene.server);
+    let name = |number: u8| format!("release-{number}");
+    let key = |number: u8, seed: u8| {
+        let seed = KEYS * number + seed;
+        SecretKey::from_seed(&name(number), [seed; 32]).unwrap()
+    };
+    let keys = (0..NAMES).flat_map(|number| (0..KEYS).map(move |seed| key(number, seed).public()));
+    let keys: Vec<String> = keys.map(|key| key.to_string()).collect();
+    let body = json!({ "trusted_keys": keys });
+    server
+        .patch("/api/v1/orgs/acme", &scene.ann, body)
+        .await
+        .expect(200);
+    let items = (0..ITEMS).map(|index| {
+        let mut item = Item::new(&format!("tool-{index}"), b"tool");
+        let all = (0..NAMES).map(|number| junk(&name(number), number));
+        let all = all.flat_map(|junk| junk.into_iter().take(SIGNATURES_OF_A_NAME));
+        item.info.signatures = all.collect();
+        item
+    });
+    let items: Vec<Item> = items.collect();
+    let pushed: Vec<&Item> = items.iter().collect();
+    scene.push_as("acme/app", &stage.bob, &pushed).await;
+    let most = VERIFIED_IN_ANY_CASE + ITEMS * VERIFIED_OF_AN_ITEM;
+    let asked = ITEMS * usize::from(NAMES) * VERIFIED_OF_AN_ITEM;
+    assert!(asked > 2 * most);
+    let verified = server.state.lookup().signatures().remembered();
+    assert_eq!(verified, most as u64);
 }
