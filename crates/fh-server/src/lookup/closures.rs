@@ -29,7 +29,7 @@ use super::Lookup;
 use super::holders::row_in;
 use super::limited::{Filter, best_row, info_of};
 use crate::access::{ClosureLimit, PathLimits, View};
-use crate::database::{DatabaseError, Decided, path_sets, slices, tokens};
+use crate::database::{DatabaseError, Decided, path_sets, tokens};
 
 /// Paths in all sets that are remembered, some 50 bytes each.
 const REMEMBERED: u64 = 1_000_000;
@@ -150,10 +150,7 @@ impl Lookup {
                 let row = best_row(connection, &view, hash, &filter.signatures, |info| {
                     filter.admits(info)
                 })?;
-                let Some((row_id, _)) = row else { continue };
-                if let Some(served) = slices::served(connection, row_id, &hash)? {
-                    found.insert(served.organization_id);
-                }
+                found.extend(row.map(|(_, served)| served.organization_id));
             }
             Ok(found.into_iter().collect())
         });
@@ -278,12 +275,13 @@ fn walk(
         let mut found = None;
         if preferred.signed_by.is_some() {
             let admits = |info: &PathInfo| info.path == path && preferred.admits(info);
-            found = best_row(connection, view, hash, &within.signatures, admits)?;
+            found = best_row(connection, view, hash, &within.signatures, admits)?
+                .map(|(_, served)| served.info);
         }
         if found.is_none() {
             found = served_row(connection, view, &path, within)?;
         }
-        let Some((_, info)) = found else {
+        let Some(info) = found else {
             continue;
         };
         if entries.len() == MOST {
@@ -312,15 +310,16 @@ fn served_row(
     view: &View,
     path: &StorePath,
     within: &Filter,
-) -> Result<Option<(i64, PathInfo)>, DatabaseError> {
+) -> Result<Option<PathInfo>, DatabaseError> {
     let hash = path.hash();
     if within.set.is_some() || within.signed_by.is_some() {
         let admits = |info: &PathInfo| info.path == *path && within.admits(info);
-        return best_row(connection, view, hash, &within.signatures, admits);
+        let best = best_row(connection, view, hash, &within.signatures, admits)?;
+        return Ok(best.map(|(_, served)| served.info));
     }
     let Some(row_id) = row_in(connection, view, hash, &within.signatures)? else {
         return Ok(None);
     };
-    let info = info_of(connection, hash, row_id)?.filter(|info| info.path == *path);
-    Ok(info.map(|info| (row_id, info)))
+    let info = info_of(connection, hash, row_id)?;
+    Ok(info.filter(|info| info.path == *path))
 }

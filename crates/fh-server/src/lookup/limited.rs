@@ -18,7 +18,7 @@ use super::holders::row_in;
 use crate::access::{PathLimits, View};
 use crate::database::DatabaseError;
 use crate::database::nars::Nar;
-use crate::database::slices;
+use crate::database::slices::{self, Served};
 use crate::signatures::Signatures;
 
 /// Which rows the limits of a token let through. Clones are cheap.
@@ -134,10 +134,11 @@ pub(super) fn best_row(
     hash: StorePathHash,
     signatures: &Signatures,
     admits: impl Fn(&PathInfo) -> bool,
-) -> Result<Option<(i64, PathInfo)>, DatabaseError> {
+) -> Result<Option<(i64, Served)>, DatabaseError> {
     let look = |row_id| {
-        let info = info_of(connection, hash, row_id)?;
-        Ok::<_, DatabaseError>(info.filter(&admits).map(|info| (row_id, info)))
+        let served = slices::served(connection, row_id, &hash)?;
+        let served = served.filter(|served| admits(&served.info));
+        Ok::<_, DatabaseError>(served.map(|served| (row_id, served)))
     };
     // As a rule this is it: the others are not even read.
     if let Some(row_id) = row_in(connection, view, hash, signatures)?
