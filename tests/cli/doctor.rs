@@ -7,7 +7,7 @@ use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use fh_testkit::server::{TestServer, self_signed_into};
+use fh_testkit::server::{Authority, TestServer, self_signed_into};
 use serde_json::{Value, json};
 
 use crate::world::{Run, World};
@@ -313,6 +313,81 @@ fn certificates_that_cannot_be_used_are_named_and_the_rest_is_looked_at() {
         );
         assert!(fix.contains(mends), "{report:#}");
     }
+}
+
+/// Nix looks at the dates of an authority, and `fh` does not. `fh` trusts the server's own certificate here.
+#[test]
+fn an_authority_that_has_expired_for_nix_has_a_line_of_its_own() {
+    let world = World::new();
+    let authority = Authority::expired().unwrap();
+    let tls = authority.issue_into(&world.path("")).unwrap();
+    let server = TestServer::builder()
+        .settings(move |settings| settings.tls = Some(tls))
+        .start()
+        .unwrap();
+    let file = world.path("certificate.pem");
+    let login = ["login", "--scope", "user", "--server", server.url()];
+    let login = [&login[..], &["--ca-file", "certificate.pem"]].concat();
+    world.with_stdin(&login, server.admin_token()).success();
+    let of_nix = world.path("of-nix.pem");
+    let settings = [
+        ("netrc-file", json!(world.config("nix/netrc"))),
+        ("ssl-cert-file", json!(of_nix)),
+        ("substituters", json!([server.url()])),
+    ];
+    with_nix(&world, &settings);
+    let (expired, other) = (authority.pem(), Authority::new().unwrap().pem());
+    let valid = fs::read_to_string(&file).unwrap();
+    for (of_nix_text, outcome, about) in [
+        (
+            expired.clone(),
+            "failed",
+            "all certificates that Nix has have expired",
+        ),
+        (
+            format!("{expired}{other}"),
+            "failed",
+            "(the certificate of its authority has expired)",
+        ),
+        (
+            other.clone(),
+            "failed",
+            "Nix does not trust the certificate of",
+        ),
+        (format!("{other}{expired}{valid}"), "ok", "Nix trusts"),
+    ] {
+        fs::write(&of_nix, of_nix_text).unwrap();
+        let report = doctor(&world);
+        assert_eq!(line(&report, "server").0, "ok", "{report:#}");
+        let (found, said, fix) = line(&report, "certificates");
+        assert_eq!(found, outcome, "{report:#}");
+        assert!(
+            said.contains(about) && said.contains("of-nix.pem"),
+            "{report:#}"
+        );
+        if outcome == "failed" {
+            // What it says works: with both files together Nix trusts the server.
+            assert!(
+                fix.starts_with("cat ") && fix.contains("certificate.pem"),
+                "{report:#}"
+            );
+            assert!(fix.contains("`ssl-cert-file = "), "{report:#}");
+        }
+    }
+    // Where nix.conf is generated nobody can write into it.
+    fs::write(&of_nix, &expired).unwrap();
+    let conf = world.config("nix/nix.conf");
+    fs::remove_file(&conf).unwrap();
+    symlink(
+        "/nix/store/00000000000000000000000000000000-nix.conf",
+        &conf,
+    )
+    .unwrap();
+    let report = doctor(&world);
+    let (found, _, fix) = line(&report, "certificates");
+    assert_eq!(found, "failed", "{report:#}");
+    assert!(fix.contains("`nix.settings.ssl-cert-file`"), "{report:#}");
+    assert!(!fix.contains("cat "), "{report:#}");
 }
 
 #[test]

@@ -106,6 +106,7 @@ pub struct ClientBuilder {
     source: Option<Arc<dyn TokenSource>>,
     headers: Option<Arc<HeaderMap>>,
     ca_certificates: Vec<Vec<u8>>,
+    expired_certificates: bool,
     system_certificates: bool,
     connect_timeout: Duration,
     read_timeout: Duration,
@@ -126,6 +127,7 @@ impl ClientBuilder {
             source: None,
             headers: None,
             ca_certificates: Vec::new(),
+            expired_certificates: true,
             system_certificates: true,
             connect_timeout: DEFAULT_CONNECT_TIMEOUT,
             read_timeout: DEFAULT_READ_TIMEOUT,
@@ -163,6 +165,14 @@ impl ClientBuilder {
     #[must_use]
     pub fn ca_certificates(mut self, pem: Vec<u8>) -> Self {
         self.ca_certificates.push(pem);
+        self
+    }
+
+    /// Trusts none of the given certificates that has expired. Without this, the dates of an authority do not count;
+    /// OpenSSL looks at them.
+    #[must_use]
+    pub fn without_expired_certificates(mut self) -> Self {
+        self.expired_certificates = false;
         self
     }
 
@@ -240,6 +250,9 @@ impl ClientBuilder {
         let mut certificates = Vec::new();
         for pem in &self.ca_certificates {
             certificates.extend(tls::certificates(pem)?);
+        }
+        if !self.expired_certificates {
+            certificates.retain(|certificate| !tls::has_expired(certificate));
         }
         let mut http = reqwest::Client::builder()
             .connect_timeout(self.connect_timeout)

@@ -5,19 +5,22 @@
 
 use std::path::{Path, PathBuf};
 
-use fh_client::{Error as ClientError, ServerUrl, UnreachableCause, certificates_expire_at};
+use fh_client::{
+    ClientBuilder, Error as ClientError, ServerUrl, UnreachableCause, certificates_expire_at,
+};
 use time::OffsetDateTime;
 
 use super::Meant;
 use super::finding::Finding;
 use super::nix::Settings;
-use super::origin::Origins;
+use super::origin::{Edited, Origins, generated_from, option};
 use crate::access::quoted;
 use crate::certificates::{self, Bundle};
 use crate::context::Context;
 use crate::output::human;
 use crate::settings::variables;
 use crate::setup::daemon::Daemon;
+use crate::setup::keeper::is_generated;
 
 const NAME: &str = "certificates";
 
@@ -95,7 +98,10 @@ pub(super) async fn of_nix(
         Ok(pem) => pem,
         Err(error) => {
             let fix = match origins.of(SETTING, daemon) {
-                Some(place) => format!("correct `{SETTING}` in {place}"),
+                Some(place) => {
+                    let Edited { setting, place } = place.edited(SETTING);
+                    format!("correct {setting} in {place}")
+                }
                 None => format!("let `{SETTING}` in nix.conf name a file of certificates"),
             };
             let mut finding = Finding::of_file(NAME, &path, &error, fix);
@@ -103,34 +109,55 @@ pub(super) async fn of_nix(
             return Some(finding);
         }
     };
+    let refused = |about: String| {
+        let about = format!("{about}: it reads {}", path.display());
+        let fix = joined(&path, ours.as_deref(), settings, daemon, context);
+        Some(Finding::failed(NAME, about, fix))
+    };
+    let now = OffsetDateTime::now_utc();
+    let certificates = fh_client::certificates(&pem).ok()?;
+    let end = certificates_expire_at(&certificates)
+        .and_then(|end| OffsetDateTime::from_unix_timestamp(end).ok())
+        .filter(|end| *end < now);
+    if let Some(end) = end {
+        let ago = human::relative(end, now);
+        return refused(format!(
+            "all certificates that Nix has have expired (the last one {ago}), so that it trusts no server"
+        ));
+    }
     if meant.untried == Some(super::NOT_REACHED) {
         return None;
     }
-    let client = context
-        .bare_client_builder(substituter.clone())
-        .without_system_certificates()
-        .ca_certificates(pem)
-        .retries(0)
-        .build()
-        .ok()?;
-    // Any answer will do: it came over TLS.
-    match client.discovery().await {
+    let client = || {
+        let client = context.bare_client_builder(substituter.clone());
+        let client = client.without_system_certificates().retries(0);
+        client.ca_certificates(pem.clone())
+    };
+    // Nix looks at the dates of authorities.
+    let trusted = is_trusted(client().without_expired_certificates()).await?;
+    let Err(reason) = trusted else {
+        let about = format!("Nix trusts the server's certificate, by {}", path.display());
+        return Some(Finding::ok(NAME, about));
+    };
+    let reason = match is_trusted(client()).await {
+        Some(Ok(())) => "the certificate of its authority has expired",
+        _ => reason.as_str(),
+    };
+    refused(format!(
+        "Nix does not trust the certificate of {substituter} ({reason})"
+    ))
+}
+
+/// Whether a server is trusted by this client, or the reason; none where it cannot be asked.
+async fn is_trusted(client: ClientBuilder) -> Option<Result<(), String>> {
+    match client.build().ok()?.discovery().await {
         Err(ClientError::Unreachable {
             cause: UnreachableCause::Certificate { reason, .. },
             ..
-        }) => {
-            let about = format!(
-                "Nix does not trust the certificate of {substituter} ({reason}): it reads {}",
-                path.display()
-            );
-            let fix = joined(&path, ours.as_deref(), settings, daemon, context);
-            Some(Finding::failed(NAME, about, fix))
-        }
+        }) => Some(Err(reason)),
         Err(ClientError::Unreachable { .. }) => None,
-        _ => Some(Finding::ok(
-            NAME,
-            format!("Nix trusts the server's certificate, by {}", path.display()),
-        )),
+        // Any answer will do: it came over TLS.
+        _ => Some(Ok(())),
     }
 }
 
@@ -161,6 +188,20 @@ fn joined(
         (Ok(directories), _) => directories.user_nix_conf,
         (Err(_), _) => PathBuf::from("nix.conf"),
     };
+    if is_generated(&conf) {
+        let certificate = ours.map_or_else(|| "CERTIFICATE".to_owned(), quoted);
+        let place = generated_from(&conf);
+        return if settings.has(SETTING) {
+            let option = option(SETTING);
+            format!(
+                "let `{option}` name a file that also has the certificates in {certificate}, in {place}"
+            )
+        } else {
+            format!(
+                "add {certificate} to `security.pki.certificateFiles` in {place}, and rebuild it"
+            )
+        };
+    }
     let Bundle { command, file } = Bundle::of(of_nix, ours, &conf);
     if settings.has(SETTING) {
         // In nix.conf nothing is quoted.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::finding::Finding;
-use super::origin::Origins;
+use super::origin::{Edited, Origins};
 use crate::setup::daemon::{Daemon, reason};
 
 /// For a question that needs no network.
@@ -58,14 +58,19 @@ impl Settings {
         let place = ["substitute", "build-use-substitutes"]
             .into_iter()
             .find_map(|name| origins.of(name, Daemon::Trusting));
-        let place = place.map_or_else(
-            || "nix.conf or NIX_CONFIG".to_owned(),
-            |place| place.to_string(),
-        );
+        let nowhere = || "nix.conf or NIX_CONFIG".to_owned();
+        let edited = place
+            .as_ref()
+            .map(|place| place.edited("substitute = false"));
+        let place = place.map_or_else(nowhere, |place| place.to_string());
+        let fix = match edited {
+            Some(Edited { setting, place }) => format!("remove {setting} from {place}"),
+            None => format!("remove `substitute = false` from {place}"),
+        };
         Some(Finding::failed(
             "substitute",
             format!("`substitute = false` is set in {place}: Nix builds everything itself"),
-            format!("remove `substitute = false` from {place}"),
+            fix,
         ))
     }
 

@@ -17,6 +17,7 @@ use crate::access::{Denied, Obstacle, quoted};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
+use crate::setup::keeper::is_generated;
 
 const NAME: &str = "nix.conf";
 
@@ -58,6 +59,49 @@ impl Place {
     pub(super) fn is_variable(&self) -> bool {
         self.path == Path::new(VARIABLE)
     }
+
+    /// Whether NixOS, nix-darwin or home-manager makes the file, which nobody edits then.
+    pub(super) fn is_generated(&self) -> bool {
+        is_generated(&self.path)
+    }
+
+    /// What to change so that a setting is another: its name and where it stands. Where NixOS, nix-darwin or
+    /// home-manager generates the file, this is an option of theirs.
+    pub(super) fn edited(&self, name: &str) -> Edited {
+        if self.is_generated() {
+            Edited {
+                setting: format!("`{}`", option(name)),
+                place: generated_from(&self.path),
+            }
+        } else {
+            Edited {
+                setting: format!("`{name}`"),
+                place: self.to_string(),
+            }
+        }
+    }
+}
+
+/// A setting as it is called where a person changes it.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Edited {
+    /// Its name, quoted.
+    pub(super) setting: String,
+    /// The place.
+    pub(super) place: String,
+}
+
+/// The option for a setting of Nix, which is called the same for all three.
+pub(super) fn option(name: &str) -> String {
+    format!("nix.settings.{name}")
+}
+
+/// What a person edits in place of a file that is generated.
+pub(super) fn generated_from(path: &Path) -> String {
+    format!(
+        "the configuration (NixOS, nix-darwin or home-manager) that {} is generated from",
+        path.display()
+    )
 }
 
 impl Origins {
@@ -162,6 +206,17 @@ fn refused(error: &Error) -> Finding {
         }
         Error::NixConfSyntax { path, line, .. }
         | Error::IncludeCycle { path, line, .. }
+        | Error::IncludeLimit { path, line }
+            if is_generated(path) =>
+        {
+            format!(
+                "correct `nix.settings` or `nix.extraOptions` in {}: {} is wrong",
+                generated_from(path),
+                place(path, *line)
+            )
+        }
+        Error::NixConfSyntax { path, line, .. }
+        | Error::IncludeCycle { path, line, .. }
         | Error::IncludeLimit { path, line } => format!("correct {}", place(path, *line)),
         Error::IncludeMissing {
             path,
@@ -196,6 +251,38 @@ mod tests {
         std::fs::write(&roots[0], system).unwrap();
         std::fs::write(&roots[1], user).unwrap();
         Origins::parse(&roots, variable.map(str::as_bytes))
+    }
+
+    #[test]
+    fn where_a_file_is_generated_the_option_of_the_setting_is_named() {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let store = "/nix/store/00000000000000000000000000000000-nix.conf";
+        std::os::unix::fs::symlink(store, at("static")).unwrap();
+        std::os::unix::fs::symlink("static", at("generated.conf")).unwrap();
+        std::fs::write(at("own.conf"), "store = daemon\n").unwrap();
+        for (path, setting) in [
+            (at("own.conf"), "`store`"),
+            (at("absent.conf"), "`store`"),
+            (PathBuf::from(VARIABLE), "`store`"),
+            (at("generated.conf"), "`nix.settings.store`"),
+            (PathBuf::from(store), "`nix.settings.store`"),
+        ] {
+            let edited = Place::new(&path, 3).edited("store");
+            assert_eq!(edited.setting, setting);
+            let is_generated = setting.contains("nix.settings");
+            assert_eq!(edited.place.contains("NixOS"), is_generated, "{edited:?}");
+            assert_eq!(
+                edited.place.contains("line 3 of"),
+                !is_generated && path != Path::new(VARIABLE)
+            );
+            let error = Error::IncludeLimit {
+                path: path.clone(),
+                line: 3,
+            };
+            let fix = refused(&error).to_text();
+            assert_eq!(fix.contains("`nix.extraOptions`"), is_generated, "{fix}");
+        }
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::nix::Settings;
-use super::origin::Origins;
+use super::origin::{Edited, Origins};
 use super::setup::{log_in, replaced_list};
 use crate::commands::login::Site;
 use crate::setup::daemon::Daemon;
@@ -29,7 +29,14 @@ pub(super) fn broken(settings: &Settings, daemon: Daemon, origins: &Origins) -> 
 
 fn place_of(key: &str, daemon: Daemon, origins: &Origins) -> String {
     let place = origins.giving(LIST, key, daemon);
-    place.map_or_else(|| "nix.conf".to_owned(), |place| place.to_string())
+    let Some(place) = place else {
+        return "nix.conf".to_owned();
+    };
+    if !place.is_generated() {
+        return place.to_string();
+    }
+    let Edited { setting, place } = place.edited(LIST);
+    format!("{setting} in {place}")
 }
 
 fn name(key: &str) -> &str {

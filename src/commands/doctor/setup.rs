@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 
 use super::finding::Finding;
 use super::nix::Settings;
-use super::origin::{Origins, Place};
+use super::origin::{Edited, Origins, Place};
 use crate::access::{Obstacle, quoted};
 use crate::commands::login::Site;
 use crate::context::FoundToken;
@@ -45,12 +45,12 @@ pub(super) fn netrc(
     };
     let place = origins.of("netrc-file", daemon);
     if !path.is_absolute() {
-        let place = place.map_or_else(|| "nix.conf".to_owned(), |place| place.to_string());
-        return Finding::failed(
-            NETRC,
-            format!("`netrc-file` is {file:?}, which is not an absolute path"),
-            format!("correct `netrc-file` in {place}"),
-        );
+        let fix = match place.map(|place| place.edited("netrc-file")) {
+            None => "correct `netrc-file` in nix.conf".to_owned(),
+            Some(Edited { setting, place }) => format!("correct {setting} in {place}"),
+        };
+        let about = format!("`netrc-file` is {file:?}, which is not an absolute path");
+        return Finding::failed(NETRC, about, fix);
     }
     // Whoever set the variable may not think of it.
     let of_variable = place.filter(Place::is_variable);

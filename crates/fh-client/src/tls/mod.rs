@@ -54,6 +54,12 @@ pub fn certificates_expire_at(certificates: &[CertificateDer<'_>]) -> Option<i64
         .max()
 }
 
+/// Whether a certificate has expired. What cannot be read has not.
+pub(crate) fn has_expired(certificate: &CertificateDer<'_>) -> bool {
+    let now = i64::try_from(UnixTime::now().as_secs()).unwrap_or(i64::MAX);
+    certificate::expires_at(certificate).is_some_and(|end| end < now)
+}
+
 /// How to speak TLS if the given certificates are trusted, and with `system` the system's too.
 ///
 /// Reads the system's, which takes tens of milliseconds. SSL_CERT_FILE and SSL_CERT_DIR name others, as everywhere.

@@ -6,7 +6,7 @@ use anyhow::Result;
 use fh_server::config::TlsFiles;
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
-    KeyPair, KeyUsagePurpose,
+    KeyPair, KeyUsagePurpose, date_time_ymd,
 };
 
 /// The names of the server's certificates.
@@ -29,7 +29,21 @@ impl Authority {
     /// # Errors
     /// When a key cannot be made.
     pub fn new() -> Result<Self> {
+        Self::of(CertificateParams::new(Vec::new())?)
+    }
+
+    /// One whose own certificate has expired. Those that it issues have not.
+    ///
+    /// # Errors
+    /// When a key cannot be made.
+    pub fn expired() -> Result<Self> {
         let mut params = CertificateParams::new(Vec::new())?;
+        params.not_before = date_time_ymd(2019, 1, 1);
+        params.not_after = date_time_ymd(2020, 1, 1);
+        Self::of(params)
+    }
+
+    fn of(mut params: CertificateParams) -> Result<Self> {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
         params
