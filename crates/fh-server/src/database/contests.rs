@@ -78,7 +78,32 @@ pub(crate) struct NewlyContested {
     pub(crate) nars: Vec<NarHash>,
 }
 
+/// Those of a slice's paths of which something else is known: another slice has a row of it, somebody left it out, or it
+/// is contested. Of every other path there is nothing to [end](super::upstream::end), to [note] or to [tell](clashes).
+pub(crate) fn known_elsewhere(
+    connection: &Connection,
+    flake_id: i64,
+    hashes: &[StorePathHash],
+) -> Result<Vec<StorePathHash>, DatabaseError> {
+    if hashes.is_empty() {
+        return Ok(Vec::new());
+    }
+    let sql = "SELECT s.path_hash FROM json_each(?1) AS wanted \
+               CROSS JOIN slice_path AS s ON s.path_hash = unhex(wanted.value) AND s.flake_id = ?2 \
+               WHERE EXISTS (SELECT 1 FROM slice_path AS o WHERE o.path_hash = s.path_hash AND o.flake_id <> ?2) \
+               OR EXISTS (SELECT 1 FROM slice_upstream AS u WHERE u.path_hash = s.path_hash) \
+               OR EXISTS (SELECT 1 FROM contested_path AS c WHERE c.path_hash = s.path_hash)";
+    let keys = params![
+        hex_list(hashes.iter().map(StorePathHash::as_bytes)),
+        flake_id
+    ];
+    all(connection, sql, keys, |row| {
+        Ok(StorePathHash::from_bytes(row.get("path_hash")?))
+    })
+}
+
 /// Notes disagreement, and where rows do not count the same, about paths that a slice has got rows or fingerprints of.
+/// Of the rows those are enough that are [known elsewhere](known_elsewhere).
 pub(crate) fn note(
     connection: &Connection,
     flake_id: i64,

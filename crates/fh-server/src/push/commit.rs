@@ -219,20 +219,12 @@ fn add(
         account_id: target.account_id,
         builder: target.builder,
     };
-    upstream::end(
-        connection,
-        target.flake_id,
-        &committed.paths,
-        target.builder,
-    )?;
+    // Mostly none, and then this is all that it costs that others may have something to say.
+    let known = contests::known_elsewhere(connection, target.flake_id, &committed.paths)?;
+    upstream::end(connection, target.flake_id, &known, target.builder)?;
     committed.left_out = upstream::note(connection, target.flake_id, &content.left_out, pusher)?;
-    committed.contested = contests::note(
-        connection,
-        target.flake_id,
-        &committed.paths,
-        &committed.left_out,
-    )?;
-    for found in contests::clashes(connection, target.flake_id, &committed.paths)? {
+    committed.contested = contests::note(connection, target.flake_id, &known, &committed.left_out)?;
+    for found in contests::clashes(connection, target.flake_id, &known)? {
         committed.clashes.push(Clash {
             path: found.path.to_string(),
             flake: found.flake.to_string(),
