@@ -471,8 +471,10 @@ fn a_wrong_address_key_or_path_is_refused_before_anything_is_activated() {
             };
             let told = evaluate(newest(), kind, &module, "config.nix").err();
             assert_eq!(told.is_none(), is_right, "{kind} {server:?}: {told:?}");
-            let named = told.is_none_or(|told| {
-                told.contains("programs.fh.server is not") && !told.contains("secret")
+            // Before the sentence stands the whole expression.
+            let sentence = told.map(|told| told.rsplit("error: ").next().unwrap().to_owned());
+            let named = sentence.is_none_or(|sentence| {
+                sentence.contains("programs.fh.server is not") && !sentence.contains("secret")
             });
             assert!(named, "{kind} {server:?}");
         }

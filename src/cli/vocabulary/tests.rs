@@ -13,13 +13,14 @@ const USUAL: [&str; 8] = [
 ];
 
 /// Verbs of one noun, each with why no usual one says the same.
-const OTHERS: [(&str, &str, &str); 17] = [
+const OTHERS: [(&str, &str, &str); 18] = [
     ("server", "use", "a choice, and no property of a server"),
     ("list", "flakes", "FlakeHub's command has these words"),
     ("org", "leave", "a member removes themselves"),
     ("org", "own", "a request that somebody else confirms"),
     ("org", "free-name", "of a name that nobody has"),
     ("user", "free-name", "of a name that nobody has"),
+    ("flake", "free-name", "of a name that a flake had before"),
     ("invitation", "accept", "an answer to what others did"),
     ("invitation", "decline", "an answer to what others did"),
     ("access", "explain", "an earlier word for `fh why`"),
