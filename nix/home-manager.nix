@@ -61,16 +61,7 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    assertions = [
-      {
-        assertion = cfg.tokenFile == null || !(lib.hasPrefix builtins.storeDir cfg.tokenFile);
-        message = "programs.fh.tokenFile is in the Nix store, which everybody can read: name a file outside of it, as a string";
-      }
-      {
-        assertion = cfg.publicKeys != [ ];
-        message = "programs.fh.publicKeys is empty: Nix would refuse everything that ${cfg.server} serves";
-      }
-    ];
+    assertions = import ./client-assertions.nix { inherit lib cfg; };
 
     home.packages = [ cfg.package ];
     home.sessionVariables.FH_SERVER = lib.mkDefault cfg.server;

@@ -434,3 +434,107 @@ fn a_home_is_activated_in_the_same_way() {
         );
     }
 }
+
+/// What the options of the client's modules refuse, so that no activation meets it; and what `fh` makes of the same
+/// address, which they may not refuse otherwise.
+#[test]
+fn a_wrong_address_key_or_path_is_refused_before_anything_is_activated() {
+    let home = tempfile::tempdir().unwrap();
+    fs::write(home.path().join("token"), "fh1_x").unwrap();
+    for (server, is_right) in [
+        ("https://cache.example.org/", true),
+        ("cache.example.org", true),
+        ("http://127.0.0.1:8484", true),
+        ("[::1]:8484", true),
+        ("https://[2001:db8::1]/cache/acme/app", true),
+        ("", false),
+        (" ", false),
+        ("https://", false),
+        ("https://cache example.org", false),
+        ("https://cache.example.org/a b", false),
+        ("https://me:secret@cache.example.org", false),
+        ("https://cache.example.org/?x", false),
+        ("https://cache.example.org#x", false),
+        ("ftp://cache.example.org", false),
+        ("cache.example.org:port", false),
+        ("https://cache.example.org:65536/", false),
+        ("--offline", false),
+    ] {
+        let module = CLIENT.replace(
+            "server = \"https://cache.example.org\";",
+            &format!("server = \"{server}\"; substituters = [ \"https://x.example\" ];"),
+        );
+        for kind in ["nixos", "home"] {
+            let module = match kind {
+                "home" => format!("{module} xdg.configHome = \"/home/you/.config\";"),
+                _ => module.clone(),
+            };
+            let told = evaluate(newest(), kind, &module, "config.nix").err();
+            assert_eq!(told.is_none(), is_right, "{kind} {server:?}: {told:?}");
+            // Before the sentence stands the whole expression.
+            let sentence = told.map(|told| told.rsplit("error: ").next().unwrap().to_owned());
+            let named = sentence.is_none_or(|sentence| {
+                sentence.contains("programs.fh.server is not") && !sentence.contains("secret")
+            });
+            assert!(named, "{kind} {server:?}");
+        }
+        let asked = Command::new(env!("CARGO_BIN_EXE_fh"))
+            .args(["login", &format!("--server={server}")])
+            .args(["--token-file=token", "--scope=user", "--activation"])
+            .env_clear()
+            .env("HOME", home.path())
+            .env("NIX_CONF_DIR", home.path())
+            .current_dir(home.path())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&asked.stderr);
+        let understood = !said.contains("failed: --server ");
+        // It encodes this blank, at which a line of nix.conf would end.
+        let is_taken = is_right || server.ends_with("/a b");
+        assert_eq!(understood, is_taken, "{server:?}: {said}");
+    }
+    for (options, told) in [
+        (
+            "substituters = [ \"cache.example.org\" ];",
+            "programs.fh.substituters",
+        ),
+        (
+            "substituters = [ \"https://a.example https://b.example\" ];",
+            "programs.fh.substituters",
+        ),
+        ("publicKeys = [ \"AAAA\" ];", "programs.fh.publicKeys"),
+        (
+            "publicKeys = [ \"a-1:AAAA b-1:BBBB\" ];",
+            "programs.fh.publicKeys",
+        ),
+        ("tokenFile = \"secrets/token\";", "programs.fh.tokenFile"),
+        ("tokenFile = \"\";", "programs.fh.tokenFile"),
+        ("netrcFile = \"netrc\";", "programs.fh.netrcFile"),
+        ("netrcFile = \"/etc/a\\nb\";", "programs.fh.netrcFile"),
+    ] {
+        let given = "enable = true; server = \"cache.example.org\"; \
+                     publicKeys = lib.mkDefault [ \"a-1:AAAA\" ]; substituters = lib.mkDefault [ \"https://a.example\" ];";
+        let module = format!(
+            "{{ lib, ... }}: {{ imports = [ {{ programs.fh = {{ {given} }}; }} ]; config.programs.fh = {{ {options} }}; }}"
+        );
+        let refused = evaluate_module(newest(), "nixos", &module, "config.nix").unwrap_err();
+        assert!(refused.contains(told), "{options}: {refused}");
+    }
+    // The settings of the server are free text but for their names.
+    for (setting, is_known) in [
+        ("listn = [ ];", false),
+        ("print-example = true;", false),
+        ("min-body-rate = \"1KiB\";", true),
+    ] {
+        let module = format!("services.fh = {{ enable = true; settings = {{ {setting} }}; }};");
+        let told = evaluate(newest(), "nixos", &module, "config.networking").err();
+        let named = told
+            .as_ref()
+            .is_some_and(|told| told.contains("`fh serve` has no such option"));
+        assert_eq!(
+            (told.is_none(), !named),
+            (is_known, is_known),
+            "{setting}: {told:?}"
+        );
+    }
+}

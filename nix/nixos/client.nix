@@ -98,18 +98,10 @@ in
   };
 
   config = lib.mkIf cfg.enable {
-    assertions = [
-      {
-        assertion = cfg.tokenFile == null || !(lib.hasPrefix builtins.storeDir cfg.tokenFile);
-        message = "programs.fh.tokenFile is in the Nix store, which everybody can read: name a file outside of it, as a string";
-      }
+    assertions = import ../client-assertions.nix { inherit lib cfg; } ++ [
       {
         assertion = cfg.activation -> hasToken;
         message = "programs.fh.activation has nothing to write: set programs.fh.tokenFile";
-      }
-      {
-        assertion = cfg.publicKeys != [ ];
-        message = "programs.fh.publicKeys is empty: Nix would refuse everything that ${cfg.server} serves";
       }
     ];
 

@@ -30,6 +30,17 @@ let
   # The system chooses port 0 itself.
   portsOf = addresses: builtins.filter (port: port > 0) (builtins.concatMap portOf addresses);
   openPorts = lib.unique (portsOf (builtins.filter (address: !isLoopback address) listen));
+  # The options that `fh serve` has: a line of `fh serve --print-example` for each.
+  example = builtins.readFile ../../docs/fh-server.toml;
+  lines = builtins.filter builtins.isString (builtins.split "\n" example);
+  optionOf =
+    line:
+    let
+      found = builtins.match "#?([a-z][a-z-]*) = .*" line;
+    in
+    if found == null then [ ] else found;
+  known = builtins.concatMap optionOf lines;
+  unknown = builtins.filter (key: !builtins.elem key known) (builtins.attrNames cfg.settings);
   lowPort = builtins.any (port: port < 1024) (portsOf (listen ++ metrics));
 in
 {
@@ -127,6 +138,10 @@ in
       {
         assertion = !(cfg.settings ? data-dir);
         message = "services.fh.settings.data-dir cannot be used: the service may write only to /var/lib/fh-server; mount what you need there";
+      }
+      {
+        assertion = unknown == [ ];
+        message = "services.fh.settings.${builtins.concatStringsSep ", services.fh.settings." unknown}: `fh serve` has no such option; `fh serve --print-example` lists all";
       }
     ];
     warnings = lib.optionals (cfg.openFirewall && openPorts == [ ]) [

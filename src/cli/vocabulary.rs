@@ -172,6 +172,7 @@ const NOUNS: &[Noun] = &[
             RENAME.takes("ORG/PROJECT NAME"),
             LIST.takes("ORG"),
             DELETE.takes("ORG/PROJECT"),
+            FREE_NAME.takes("ORG/PROJECT"),
         ],
     },
     Noun {

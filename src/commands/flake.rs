@@ -8,6 +8,7 @@ use time::OffsetDateTime;
 
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
+use super::free_name::{self, FreeFlakeNameArguments};
 use super::rename::{NewName, Renaming};
 use super::{IfMissing, list, made};
 use crate::cli::words;
@@ -24,6 +25,7 @@ pub(crate) enum FlakeCommand {
     Rename(RenameArguments),
     List(list::FlakesArguments),
     Delete(DeleteArguments),
+    FreeName(FreeFlakeNameArguments),
 }
 
 /// Create a flake in one of your organisations
@@ -91,8 +93,8 @@ pub(crate) struct SetArguments {
 
 /// Rename a flake in its organisation (admins of the organisation)
 ///
-/// Its former name keeps working in every address, command and CI job, as long as the flake exists. Tokens, grants
-/// and trust policies still reach it.
+/// Its former name keeps working in every address, command and CI job, until an admin of the organisation frees it
+/// (`fh flake free-name`) or the flake is deleted. Tokens, grants and trust policies still reach it.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -146,6 +148,7 @@ pub(crate) fn run(command: FlakeCommand, context: &Context) -> Result<(), Comman
         FlakeCommand::Rename(arguments) => rename(&arguments, context),
         FlakeCommand::List(arguments) => list::flakes(&arguments, context),
         FlakeCommand::Delete(arguments) => delete(&arguments, context),
+        FlakeCommand::FreeName(arguments) => free_name::of_flake(&arguments, context),
     }
 }
 

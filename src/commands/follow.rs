@@ -15,7 +15,7 @@ use crate::output::{Column, column};
 ///
 /// Everybody can read a public flake by its name (`/cache/ORG/PROJECT`). The server's root address serves you
 /// only the public flakes that you follow. If several of them have a path, the earlier one in the list is used;
-/// `fh follow` alone shows the list. Flakes that you have access to yourself come first.
+/// `fh follow list` shows the list. Flakes that you have access to yourself come first.
 ///
 /// Anyone who can push to a flake that you follow can decide what runs on your machines.
 #[derive(Debug, Args)]
@@ -24,11 +24,12 @@ Examples:
   fh follow nixos/tools
   fh follow 'nixos/*' --first          # before what you follow already
   fh follow nixos/tools --org acme     # for all members of acme (owners)
-  fh follow --everybody                # what everybody reads at the root address")]
+  fh follow list
+  fh follow list --everybody           # what everybody reads at the root address")]
 pub(crate) struct FollowArguments {
-    /// A public flake, or all public flakes of an organisation; without it, the list is shown
-    #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = parse_target, add = crate::completion::flakes())]
-    flake: Option<FlakePattern>,
+    /// A public flake, or all public flakes of an organisation; without it, or with `list`, the list is shown
+    #[arg(value_name = "ORG/PROJECT|ORG/*", value_parser = wanted, add = crate::completion::flakes())]
+    flake: Option<Wanted>,
 
     #[command(flatten)]
     whose: Whose,
@@ -37,9 +38,24 @@ pub(crate) struct FollowArguments {
     #[arg(long, requires = "flake")]
     first: bool,
 
-    /// Show the list, in order
-    #[arg(long, conflicts_with = "flake")]
+    /// An earlier word for `fh follow list`.
+    #[arg(long, hide = true, conflicts_with = "flake")]
     list: bool,
+}
+
+/// What stands after `fh follow`.
+#[derive(Debug, Clone)]
+enum Wanted {
+    /// The verb that other commands have. It is no flake: those have a `/`.
+    List,
+    Follow(FlakePattern),
+}
+
+fn wanted(text: &str) -> Result<Wanted, String> {
+    match text {
+        "list" | "ls" => Ok(Wanted::List),
+        _ => parse_target(text).map(Wanted::Follow),
+    }
 }
 
 /// Stop following public flakes
@@ -102,8 +118,13 @@ pub(crate) fn follow(arguments: FollowArguments, context: &Context) -> Result<()
         first,
         list: _,
     } = arguments;
-    let Some(flake) = flake else {
-        return list(&whose, context);
+    let flake = match flake {
+        Some(Wanted::Follow(flake)) => flake,
+        Some(Wanted::List) if first => {
+            return Err(CommandError::usage("--first puts a flake first: name it")
+                .hint("`fh follow list` shows the list."));
+        }
+        Some(Wanted::List) | None => return list(&whose, context),
     };
     let cannot = format!("cannot follow {flake}");
     let (list, flake) = change(context, &whose, &flake, cannot, |list, flake| {

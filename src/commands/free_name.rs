@@ -1,11 +1,12 @@
-//! `fh org free-name`, `fh user free-name`: names that were given up.
+//! `fh org free-name`, `fh user free-name`, `fh flake free-name`: names that were given up.
 
 use clap::Args;
-use fh_api::{Name, NameKind, ReservedName};
+use fh_api::{FlakeName, FormerFlakeName, Name, NameKind, OrganizationRole, ReservedName};
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::is_same_name;
+use super::scoped::of_organizations;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -25,6 +26,24 @@ pub(crate) struct FreeNameArguments {
     /// The name; without it, the reserved names are listed
     #[arg(value_name = "NAME")]
     name: Option<Name>,
+
+    #[command(flatten)]
+    yes: Yes,
+}
+
+/// Allow a former name of a flake to be used again (admins of the organisation)
+///
+/// After a rename the former name leads to the flake until it is freed, and no other flake can have it. Without
+/// ORG/PROJECT, the former names of all organisations that you administer are listed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  fh flake free-name            # the former names of flakes
+  fh flake free-name acme/app")]
+pub(crate) struct FreeFlakeNameArguments {
+    /// The former name; without it, the former names are listed
+    #[arg(value_name = "ORG/PROJECT")]
+    name: Option<FlakeName>,
 
     #[command(flatten)]
     yes: Yes,
@@ -80,6 +99,59 @@ pub(super) fn run(
     })
 }
 
+/// `fh flake free-name`.
+pub(super) fn of_flake(
+    arguments: &FreeFlakeNameArguments,
+    context: &Context,
+) -> Result<(), CommandError> {
+    let client = context.client_with_token()?;
+    let name = arguments.name.as_ref();
+    let cannot = match name {
+        Some(name) => format!("cannot free the name {name}"),
+        None => "cannot list the former names".to_owned(),
+    };
+    let org = name.map(|name| &name.org);
+    let found = context.ask(
+        &cannot,
+        of_organizations(&client, org, OrganizationRole::Admin, async |org| {
+            Ok(client.former_flakes(org).await?.names)
+        }),
+    )?;
+    let names: Vec<FormerFlakeName> = found.into_iter().map(|(_, name)| name).collect();
+    let Some(name) = name else {
+        context.output.list(&columns_of_flakes(), &names)?;
+        context.output.when_empty(
+            &names,
+            "No flake of the organisations that you administer has a former name.",
+        );
+        return Ok(());
+    };
+    // A flake that is called so now is none of them: the server says that there is nothing to free.
+    let former = names
+        .iter()
+        .find(|of| is_same_name(&of.flake.project, &name.project));
+    if let Some(former) = former {
+        let present = &former.leads_to;
+        let what = format!(
+            "{name} is a former name of the flake {present}, and leads to it. Freed, it no longer does: machines \
+             whose nix.conf names /cache/{name} get nothing from {present}, and commands and CI jobs that name \
+             {name} fail. If another flake gets the name, they read from it and push to it."
+        );
+        let yes = arguments.yes;
+        yes.confirm(Effect::Loses, &what, "Free the name?", context)?;
+    }
+    context.change(&cannot, async { client.free_flake_name(name).await })?;
+    let mut freed = json!({ "flake": name, "free": true });
+    let mut ended = String::new();
+    if let Some(former) = former {
+        freed["led_to"] = json!(former.leads_to);
+        ended = format!(" It no longer leads to {}.", former.leads_to);
+    }
+    context.output.done(&freed, |_| {
+        format!("The name {name} can be used again.{ended}")
+    })
+}
+
 /// What ends with a name that leads somewhere, and what its next owner could do.
 fn ends(kind: NameKind, name: &Name, present: &Name) -> String {
     match kind {
@@ -107,6 +179,21 @@ fn columns() -> Vec<Column<ReservedName>> {
         column("leads_to", "LEADS TO", |name: &ReservedName| {
             let leads_to = name.leads_to.as_ref();
             leads_to.map(ToString::to_string).unwrap_or_default()
+        }),
+    ]
+}
+
+fn columns_of_flakes() -> Vec<Column<FormerFlakeName>> {
+    vec![
+        column("flake", "FLAKE", |name: &FormerFlakeName| {
+            name.flake.to_string()
+        }),
+        column("given_up_at", "GIVEN UP", |name: &FormerFlakeName| {
+            human::timestamp(name.given_up_at)
+        })
+        .shown(|name, now| human::relative(name.given_up_at, now)),
+        column("leads_to", "LEADS TO", |name: &FormerFlakeName| {
+            name.leads_to.to_string()
         }),
     ]
 }

@@ -2,11 +2,13 @@
 
 use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, MemberInfo, Name, OrganizationRole, UserKind};
+use serde::Serialize;
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::invitation::{takes_effect, with_article};
+use super::scoped::{OrgOption, of_organizations};
 use crate::cli::words;
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
@@ -25,17 +27,21 @@ pub(crate) enum MemberCommand {
     Remove(RemoveArguments),
 }
 
-/// List the members of an organisation
+/// List the members of an organisation, or of all of yours
 ///
 /// Its admins also see pending invitations.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  fh member list
   fh member list acme")]
 pub(crate) struct ListArguments {
-    /// The organisation
+    /// The organisation [default: all of yours]
     #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
+    org: Option<Name>,
+
+    #[command(flatten)]
+    option: OrgOption,
 }
 
 /// Invite a user as a member, or change the role of a member
@@ -95,13 +101,30 @@ pub(crate) fn run(command: MemberCommand, context: &Context) -> Result<(), Comma
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let org = &arguments.org;
-    let found = context
-        .ask(format_args!("cannot list the members of {org}"), async {
-            client.members(org).await
-        })?
-        .members;
-    context.output.list(&columns(), &found)
+    let org = arguments.option.or(&arguments.org);
+    let cannot = match org {
+        Some(org) => format!("cannot list the members of {org}"),
+        None => "cannot list the members".to_owned(),
+    };
+    let found = context.ask(
+        cannot,
+        of_organizations(&client, org, OrganizationRole::Member, async |org| {
+            Ok(client.members(org).await?.members)
+        }),
+    )?;
+    let listed: Vec<Listed> = found
+        .into_iter()
+        .map(|(of, member)| Listed {
+            organization: org.is_none().then_some(of),
+            member,
+        })
+        .collect();
+    context.output.list(&columns(org.is_none()), &listed)?;
+    context.output.when_empty(
+        &listed,
+        "You are in no organisation. Create one: `fh org create ORG`",
+    );
+    Ok(())
 }
 
 fn set(arguments: &SetArguments, context: &Context) -> Result<(), CommandError> {
@@ -195,25 +218,38 @@ fn trouble(error: CommandError, org: &Name) -> CommandError {
         .hint_for(ErrorCode::Conflict, owner)
 }
 
-fn columns() -> Vec<Column<MemberInfo>> {
-    vec![
-        column("user", "USER", |member: &MemberInfo| {
-            member.user.to_string()
-        }),
-        column("role", "ROLE", |member: &MemberInfo| {
-            member.role.to_string()
-        }),
-        column("invited", "INVITED", |member: &MemberInfo| {
-            member.invited.to_string()
+/// A member in a list.
+#[derive(Serialize)]
+struct Listed {
+    /// Where the list is not of one organisation alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<Name>,
+    #[serde(flatten)]
+    member: MemberInfo,
+}
+
+/// The columns of a list of one organisation's members, or of several organisations'.
+fn columns(of_several: bool) -> Vec<Column<Listed>> {
+    let organization = column("organization", "ORGANISATION", |of: &Listed| {
+        let organization = of.organization.as_ref();
+        organization.map(ToString::to_string).unwrap_or_default()
+    });
+    let mut columns = vec![
+        column("user", "USER", |of: &Listed| of.member.user.to_string()),
+        column("role", "ROLE", |of: &Listed| of.member.role.to_string()),
+        column("invited", "INVITED", |of: &Listed| {
+            of.member.invited.to_string()
         })
-        .shown(|member, _| if member.invited { "yes" } else { "" }.to_owned())
+        .shown(|of, _| if of.member.invited { "yes" } else { "" }.to_owned())
         .toned(|_, _| Some(Tone::Attention)),
-        column("kind", "KIND", |member: &MemberInfo| {
-            member.kind.to_string()
-        }),
-        column("created_at", "SINCE", |member: &MemberInfo| {
-            human::timestamp(member.created_at)
+        column("kind", "KIND", |of: &Listed| of.member.kind.to_string()),
+        column("created_at", "SINCE", |of: &Listed| {
+            human::timestamp(of.member.created_at)
         })
-        .shown(|member, now| human::relative(member.created_at, now)),
-    ]
+        .shown(|of, now| human::relative(of.member.created_at, now)),
+    ];
+    if of_several {
+        columns.insert(0, organization);
+    }
+    columns
 }

@@ -1,7 +1,8 @@
 //! What belongs to an organisation, as it is named on the command line.
 
 use clap::Args;
-use fh_api::{InvalidName, Name};
+use fh_api::{InvalidName, Name, OrganizationRole};
+use fh_client::Client;
 
 use crate::error::CommandError;
 
@@ -31,6 +32,33 @@ impl OrgOption {
     pub(crate) fn or<'a>(&'a self, word: &'a Option<Name>) -> Option<&'a Name> {
         word.as_ref().or(self.org.as_ref())
     }
+}
+
+/// What an organisation has, or without one what all of those have in which the caller has this role or a higher
+/// one; each with the name of its organisation.
+///
+/// # Errors
+/// Those of the requests.
+pub(crate) async fn of_organizations<T>(
+    client: &Client,
+    org: Option<&Name>,
+    least: OrganizationRole,
+    list: impl AsyncFn(&Name) -> fh_client::Result<Vec<T>>,
+) -> fh_client::Result<Vec<(Name, T)>> {
+    let orgs = match org {
+        Some(org) => vec![org.clone()],
+        None => {
+            let all = client.organizations().await?.orgs.into_iter();
+            let counted = all.filter(|org| org.role >= Some(least));
+            counted.map(|org| org.name).collect()
+        }
+    };
+    let mut found = Vec::new();
+    for org in orgs {
+        let listed = list(&org).await?;
+        found.extend(listed.into_iter().map(|one| (org.clone(), one)));
+    }
+    Ok(found)
 }
 
 impl Scoped {

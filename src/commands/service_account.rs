@@ -1,14 +1,14 @@
 //! `fh service-account`: accounts of machines that belong to an organisation.
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateServiceAccount, ErrorCode, Name, OrganizationRole};
+use fh_api::{CreateServiceAccount, ErrorCode, Name, OrganizationRole, UserInfo};
 use fh_client::Client;
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::rename::{NewName, Renaming};
-use super::scoped::Scoped;
+use super::scoped::{OrgOption, Scoped, of_organizations};
 use super::{IfMissing, made, user};
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
@@ -43,15 +43,19 @@ pub(crate) struct CreateArguments {
     if_missing: IfMissing,
 }
 
-/// List the service accounts of an organisation
+/// List the service accounts of an organisation, or of all that you administer
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  fh service-account list
   fh service-account list acme")]
 pub(crate) struct ListArguments {
-    /// The organisation
+    /// The organisation [default: all that you administer]
     #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
+    org: Option<Name>,
+
+    #[command(flatten)]
+    option: OrgOption,
 }
 
 /// Rename a service account
@@ -135,20 +139,28 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<(), CommandE
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let org = &arguments.org;
-    let found = context
-        .ask(
-            format_args!("cannot list the service accounts of {org}"),
-            async { client.service_accounts(org).await },
-        )?
-        .users;
+    let org = arguments.option.or(&arguments.org);
+    let cannot = match org {
+        Some(org) => format!("cannot list the service accounts of {org}"),
+        None => "cannot list the service accounts".to_owned(),
+    };
+    let found = context.ask(
+        cannot,
+        of_organizations(&client, org, OrganizationRole::Admin, async |org| {
+            Ok(client.service_accounts(org).await?.users)
+        }),
+    )?;
+    let found: Vec<UserInfo> = found.into_iter().map(|(_, account)| account).collect();
     context.output.list(&user::columns(), &found)?;
-    context.output.when_empty(
-        &found,
-        &format!(
+    let empty = match org {
+        Some(org) => format!(
             "{org} has no service accounts. Create one: `fh service-account create {org}/NAME`"
         ),
-    );
+        None => "No organisation that you administer has service accounts. Create one: `fh \
+                 service-account create ORG/NAME`"
+            .to_owned(),
+    };
+    context.output.when_empty(&found, &empty);
     Ok(())
 }
 
@@ -231,6 +243,6 @@ fn organization_of(name: &Name, client: &Client, context: &Context) -> Result<Na
         CommandError::failed(format!(
             "no organisation that you administer has a service account {name}"
         ))
-        .hint("`fh service-account list ORG` lists the service accounts of an organisation.")
+        .hint("`fh service-account list` lists those of your organisations.")
     })
 }

@@ -4,12 +4,15 @@ use std::fmt;
 use std::str::FromStr;
 
 use clap::{Args, Subcommand};
-use fh_api::{CreateTeam, ErrorCode, InvalidName, Name, TeamInfo, TeamMemberInfo};
+use fh_api::{
+    CreateTeam, ErrorCode, InvalidName, Name, OrganizationRole, TeamInfo, TeamMemberInfo,
+};
 use serde::Serialize;
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
+use super::scoped::{OrgOption, of_organizations};
 use super::{IfMissing, made};
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
@@ -72,15 +75,19 @@ pub(crate) struct CreateArguments {
     if_missing: IfMissing,
 }
 
-/// List the teams of an organisation
+/// List the teams of an organisation, or of all of yours
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
+  fh team list
   fh team list acme")]
 pub(crate) struct ListArguments {
-    /// The organisation
+    /// The organisation [default: all of yours]
     #[arg(value_name = "ORG", add = crate::completion::organizations())]
-    org: Name,
+    org: Option<Name>,
+
+    #[command(flatten)]
+    option: OrgOption,
 }
 
 /// List the members of a team
@@ -173,18 +180,33 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let org = &arguments.org;
-    let found = context
-        .ask(format_args!("cannot list the teams of {org}"), async {
-            client.teams(org).await
-        })?
-        .teams;
-    let listed: Vec<Listed<'_>> = found.iter().map(|team| Listed { team, org }).collect();
-    context.output.list(&columns(), &listed)?;
-    context.output.when_empty(
-        &found,
-        &format!("{org} has no teams. Create one: `fh team create {org}/TEAM`"),
-    );
+    let org = arguments.option.or(&arguments.org);
+    let cannot = match org {
+        Some(org) => format!("cannot list the teams of {org}"),
+        None => "cannot list the teams".to_owned(),
+    };
+    let found = context.ask(
+        cannot,
+        of_organizations(&client, org, OrganizationRole::Member, async |org| {
+            Ok(client.teams(org).await?.teams)
+        }),
+    )?;
+    let listed: Vec<Listed> = found
+        .into_iter()
+        .map(|(of, team)| Listed {
+            organization: org.is_none().then(|| of.clone()),
+            org: of,
+            team,
+        })
+        .collect();
+    context.output.list(&columns(org.is_none()), &listed)?;
+    let empty = match org {
+        Some(org) => format!("{org} has no teams. Create one: `fh team create {org}/TEAM`"),
+        None => {
+            "None of your organisations has teams. Create one: `fh team create ORG/TEAM`".to_owned()
+        }
+    };
+    context.output.when_empty(&listed, &empty);
     Ok(())
 }
 
@@ -280,30 +302,41 @@ fn delete(arguments: &DeleteArguments, context: &Context) -> Result<(), CommandE
     )
 }
 
-/// A team in the list of its organisation's.
+/// A team in a list.
 #[derive(Serialize)]
-struct Listed<'a> {
+struct Listed {
+    /// Where the list is not of one organisation alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    organization: Option<Name>,
     #[serde(flatten)]
-    team: &'a TeamInfo,
+    team: TeamInfo,
     #[serde(skip)]
-    org: &'a Name,
+    org: Name,
 }
 
-fn columns<'a>() -> Vec<Column<Listed<'a>>> {
-    vec![
+/// The columns of a list of one organisation's teams, or of several organisations'.
+fn columns(of_several: bool) -> Vec<Column<Listed>> {
+    let organization = column("organization", "ORGANISATION", |of: &Listed| {
+        of.org.to_string()
+    });
+    let mut columns = vec![
         // In a table as the other commands take it.
-        column("name", "TEAM", |of: &Listed<'_>| of.team.name.to_string())
+        column("name", "TEAM", |of: &Listed| of.team.name.to_string())
             .shown(|of, _| format!("{}/{}", of.org, of.team.name)),
-        number("members", "MEMBERS", |of: &Listed<'_>| {
+        number("members", "MEMBERS", |of: &Listed| {
             of.team.members.to_string()
         }),
-        column("created_at", "CREATED", |of: &Listed<'_>| {
+        column("created_at", "CREATED", |of: &Listed| {
             human::timestamp(of.team.created_at)
         })
         .shown(|of, now| human::relative(of.team.created_at, now))
         .ranked(1),
-        column("id", "ID", |of: &Listed<'_>| of.team.id.to_string()).wide(),
-    ]
+        column("id", "ID", |of: &Listed| of.team.id.to_string()).wide(),
+    ];
+    if of_several {
+        columns.insert(0, organization);
+    }
+    columns
 }
 
 fn member_columns() -> Vec<Column<TeamMemberInfo>> {

@@ -41,6 +41,9 @@ pub(crate) fn where_to_look(url: &str) -> String {
             format!("`fh trust list {org}` shows its trust policies.")
         }
         ["orgs", org, "service-accounts", _, ..] => service_accounts(org),
+        ["orgs", _, "former-flakes", _, ..] => {
+            "`fh flake free-name` lists the former names of flakes.".to_owned()
+        }
         ["orgs", ..] => ORGANIZATIONS.to_owned(),
         ["users" | "accounts", ..] => ACCOUNTS.to_owned(),
         ["tokens", ..] => TOKENS.to_owned(),
@@ -75,6 +78,8 @@ mod tests {
                 "/orgs/acme/service-accounts/fleet/rename",
                 "fh service-account list acme",
             ),
+            ("/orgs/acme/former-flakes/app", "fh flake free-name"),
+            ("/orgs/acme/former-flakes", "fh org list"),
             ("/orgs/acme/keys/rotate", "fh org list"),
             ("/users/ann/access", "fh user list"),
             ("/users/ann/rename", "fh user list"),

@@ -44,6 +44,7 @@ const COMMANDS: &[&str] = &[
     "flake rename",
     "flake list",
     "flake delete",
+    "flake free-name",
     "follow",
     "unfollow",
     "grant",

@@ -124,7 +124,7 @@ fn what_is_followed_is_an_ordered_list() {
             (&bob, "unfollow acme/*"),
             (&bob, "follow acme/absent"),
             (&ann, "follow acme/open --org acme"),
-            (&ann, "follow --list --org acme"),
+            (&ann, "follow list --org acme"),
             (&bob, "follow acme/open --everybody"),
             (&admin, "follow acme/open --everybody"),
             (&bob, "follow --everybody"),
@@ -171,7 +171,7 @@ fn what_is_followed_is_an_ordered_list() {
     $ fh follow acme/open --org acme
     The members of acme follow acme/open at the root address now, as number 1 of the list.
     Anyone who can push there can decide what runs on their machines.
-    $ fh follow --list --org acme
+    $ fh follow list --org acme
     position,flake
     1,acme/open
     $ fh follow acme/open --everybody
@@ -186,8 +186,16 @@ fn what_is_followed_is_an_ordered_list() {
     1,acme/open
     ");
     assert_eq!(bob.fh(&["follow", "*"]).code, Some(2));
-    assert_eq!(bob.fh(&["follow", "--list", "acme/open"]).code, Some(2));
+    for refused in ["--list acme/open", "list acme/open", "list --first"] {
+        let words: Vec<&str> = refused.split(' ').collect();
+        let run = bob.fh(&[&["follow"][..], &words].concat()).code(2);
+        assert_eq!(run.stdout, "", "{refused}");
+    }
     let list = bob.fh(&["follow", "--json"]).success().json();
+    for same in ["list", "ls", "--list"] {
+        let words = ["follow", same, "--json"];
+        assert_eq!(bob.fh(&words).success().json(), list, "{same}");
+    }
     assert_eq!(list[0]["flake"], "acme/open");
 }
 

@@ -458,3 +458,68 @@ fn what_a_command_replaces_is_said() {
         .json();
     assert_eq!(json["replaced"], Value::Null);
 }
+
+/// Of the organisations that the caller is in, or administers where only administrators may list.
+#[test]
+fn lists_without_an_organisation_are_of_all_of_the_callers() {
+    let (server, world) = scene();
+    for command in [
+        "org create labs",
+        "team create labs/nobody",
+        "service-account create labs/labs-fleet",
+        "service-account create corp/corp-fleet",
+        "org create others",
+        "team create others/theirs",
+    ] {
+        run(&world, command).success();
+    }
+    run(&world, "member set labs bob").success();
+    // Bob administers corp, is a member of labs, and knows nothing of the third.
+    let bob = World::logged_in(&server, &server.token_for("bob", &ALL).unwrap());
+    let mut told = String::new();
+    for command in ["team list", "member list", "service-account list"] {
+        let listed = run(&bob, command).success();
+        assert_eq!(listed.stderr, "", "{command}");
+        told.push_str(&format!("$ fh {command}\n{}", listed.printed(&server)));
+        // Of one organisation, JSON is what it has always been: the other one's objects, and no more keys.
+        let all = run(&bob, &format!("{command} --json")).success().json();
+        let all = all.as_array().unwrap().clone();
+        let one = run(&bob, &format!("{command} corp --json"))
+            .success()
+            .json();
+        let same = run(&bob, &format!("{command} --org corp --json")).success();
+        assert_eq!(same.json(), one, "{command}");
+        let is_account = command.starts_with("service");
+        let of_corp = all.into_iter().filter_map(|mut object| {
+            let keys = object.as_object_mut().unwrap();
+            let organization = keys.get("organization").cloned().unwrap();
+            if !is_account {
+                keys.remove("organization");
+            }
+            (organization == "corp").then_some(object)
+        });
+        assert_eq!(Value::Array(of_corp.collect()), one, "{command}");
+    }
+    insta::assert_snapshot!(told, @r"
+    $ fh team list
+    organization,name,members,created_at,id
+    corp,builders,1,[TIME],[ID]
+    labs,nobody,0,[TIME],[ID]
+    $ fh member list
+    organization,user,role,invited,kind,created_at
+    corp,admin,owner,false,human,[TIME]
+    corp,alice,member,false,human,[TIME]
+    corp,bob,admin,false,human,[TIME]
+    labs,admin,owner,false,human,[TIME]
+    labs,bob,member,false,human,[TIME]
+    $ fh service-account list
+    name,kind,server_admin,organization,disabled_at,created_at,id
+    corp-fleet,service,false,corp,,[TIME],[ID]
+    ");
+    // Nobody's organisations are an empty list, and say what to do.
+    let zoe = World::logged_in(&server, &server.token_for("zoe", &ALL).unwrap());
+    for command in ["team list", "member list", "service-account list"] {
+        let nothing = run(&zoe, &format!("{command} --json")).success();
+        assert_eq!(nothing.json(), serde_json::json!([]), "{command}");
+    }
+}

@@ -246,7 +246,7 @@ fn shown(columns: u16, world: &World, command: &str) -> Vec<String> {
     lines.filter(|line| !line.is_empty()).collect()
 }
 
-const LISTS: [&str; 13] = [
+const LISTS: [&str; 15] = [
     "key list",
     "list flakes",
     "token list",
@@ -258,7 +258,9 @@ const LISTS: [&str; 13] = [
     "user list",
     "org list",
     "member list engineering",
+    "member list",
     "team list engineering",
+    "team list",
     "server list",
 ];
 

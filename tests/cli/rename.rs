@@ -183,3 +183,60 @@ fn a_name_that_leads_somewhere_is_freed_only_by_who_says_so() {
     let freed = run("org free-name gone", 0).stderr;
     assert_eq!(freed, "The name gone can be used again.\n");
 }
+
+#[test]
+fn a_former_name_of_a_flake_is_freed_by_who_administers_its_organisation() {
+    let server = TestServer::start().unwrap();
+    let world = World::logged_in(&server, server.admin_token());
+    server.create_user("ann").unwrap();
+    let all = ["pull", "push", "mint", "admin"];
+    let ann = World::logged_in(&server, &server.token_for("ann", &all).unwrap());
+    let run = |world: &World, command: &str, code: i32| {
+        let words: Vec<&str> = command.split(' ').collect();
+        world.fh(&words).code(code)
+    };
+    for command in [
+        "org create acme",
+        "member set acme ann admin",
+        "flake create acme/app",
+        "flake rename acme/app shop",
+        "org create other",
+        "flake create other/lib",
+        "flake rename other/lib library",
+    ] {
+        run(&world, command, 0);
+    }
+    let listed = run(&ann, "flake free-name", 0).printed(&server);
+    assert_eq!(
+        listed,
+        "flake,given_up_at,leads_to\nacme/app,[TIME],acme/shop\n"
+    );
+    let refused = run(&ann, "flake free-name acme/App", 2).stderr;
+    for part in [
+        "acme/App is a former name of the flake acme/shop, and leads to it",
+        "nix.conf names /cache/acme/App",
+        "--yes",
+    ] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    // The name of a flake now, none at all, and one of an organisation that ann knows nothing of.
+    for name in ["acme/shop", "acme/none", "other/lib"] {
+        let refused = run(&ann, &format!("flake free-name {name} --yes"), 1).stderr;
+        assert!(
+            refused.contains(&format!("cannot free the name {name}")),
+            "{refused}"
+        );
+    }
+    let freed = run(&ann, "flake free-name acme/App --yes", 0).stderr;
+    assert_eq!(
+        freed,
+        "The name acme/App can be used again. It no longer leads to acme/shop.\n"
+    );
+    run(&ann, "flake create acme/app", 0);
+    let freed = run(&world, "flake free-name other/lib --yes --json", 0).json();
+    assert_eq!(freed["led_to"], "other/library");
+    assert_eq!(
+        run(&ann, "flake free-name --json", 0).json(),
+        serde_json::json!([])
+    );
+}

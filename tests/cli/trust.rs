@@ -365,7 +365,7 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
     server.create_user("ann").unwrap();
     let token = server.token_for("ann", &["pull", "admin"]).unwrap();
     let ann = World::logged_in(&server, &token);
-    let none = world.fh(&["org", "own", "--list", "--json"]).success();
+    let none = world.fh(&["org", "own", "--json"]).success();
     assert_eq!(none.json().as_array().map(Vec::len), Some(0));
     world.fh(&["org", "create", "beta"]).success();
     world
@@ -375,10 +375,13 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
     insta::assert_snapshot!(asked.said(&server), @"Requested github:beta. It takes effect when an administrator of the server confirms it: `fh org own beta github:beta`");
     let confirmed = world.fh(&["org", "own", "beta", "github:beta"]).success();
     insta::assert_snapshot!(confirmed.said(&server), @"Identities of github:beta act for beta unless they name another organisation.");
-    let listed = world
-        .fh(&["org", "own", "--list", "--json"])
-        .success()
-        .json();
+    let listed = world.fh(&["org", "own", "--json"]).success().json();
+    // Of one organisation, and with the earlier word.
+    for same in [&["beta"][..], &["beta", "--list"], &["--list"]] {
+        let words = [&["org", "own"][..], same, &["--json"]].concat();
+        assert_eq!(world.fh(&words).success().json(), listed, "{same:?}");
+    }
+    assert_eq!(listed.as_array().map(Vec::len), Some(1));
     assert_eq!(listed[0]["root"], "github:beta");
     assert_eq!(listed[0]["requested_by"], "ann");
     assert!(listed[0]["confirmed_at"].is_string(), "{listed}");
@@ -391,7 +394,10 @@ fn roots_of_forges_are_owned_listed_and_given_up() {
     ann.fh(&["org", "own", "beta", "github:beta", "--remove"])
         .success();
     world.fh(&["org", "own", "acme", "bitbucket:x"]).code(2);
-    world.fh(&["org", "own", "acme"]).code(2);
+    let nothing = world.fh(&["org", "own", "acme", "--json"]).success();
+    assert_eq!(nothing.json(), serde_json::json!([]));
+    world.fh(&["org", "own", "acme", "--remove"]).code(2);
+    world.fh(&["org", "own", "--remove"]).code(2);
 }
 
 #[test]

@@ -3,27 +3,33 @@
 //! ```text
 //! reader ── which examples there are: those of the manual pages, which `fh man` makes of the help of every command,
 //!           and those in the fenced blocks (`console`, `sh`, `bash`) of README.md and docs/*.md
+//! yaml   ── the steps of CI's jobs, which are examples too
+//! held   ── the blocks of all other languages, each by what reads it
 //! script ── stage.toml: what stands for names, addresses and tokens of examples, and what is done before which
 //! stage  ── a server as a process, people with homes, real Nix; put back to how it was before each page
 //! terminal ── where a command asks
 //! ```
 //!
 //! An example has to end with status 0, and what a document shows below it has to be what it prints. One that cannot
-//! run here has its reason before its block: `<!-- not run: REASON -->`. Blocks of other languages are workflows of CI and
-//! configurations of NixOS.
+//! run here has its reason before its block: `<!-- not run: REASON -->`.
 //!
-//! The oldest Nix that is here is used, since examples are for all of them.
+//! The oldest Nix that is here plays all of them, since they are for all versions, and the newest the documents again.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod held;
+#[path = "../nixos/mod.rs"]
+mod nixos;
 mod reader;
 mod script;
 mod stage;
 mod terminal;
+mod yaml;
 
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use fh_testkit::nix::{Nix, versions};
 use reader::{Example, Page};
 use script::{Direction, Script};
 use stage::{Outcome, Stage};
@@ -32,10 +38,10 @@ use stage::{Outcome, Stage};
 const LEFT_OUT: &str = "…";
 
 /// Plays all pages, and fails with every example that did not do what it says. At least so many have to run.
-fn play(pages: &[Page], least: usize) {
+fn play(pages: &[Page], nix: &'static Nix, least: usize) {
     let script = Script::load();
     script.check(pages);
-    let Some(mut stage) = Stage::new(&script) else {
+    let Some(mut stage) = Stage::new(&script, nix) else {
         return;
     };
     let mut failures = String::new();
@@ -143,12 +149,20 @@ fn shown(
 
 #[test]
 fn the_examples_of_the_help_do_what_they_say() {
-    play(&reader::manual(), 200);
+    play(&reader::manual(), versions().first().unwrap(), 200);
 }
 
 #[test]
 fn the_examples_of_the_documents_do_what_they_say() {
-    play(&reader::documents(), 95);
+    play(&reader::documents(), versions().first().unwrap(), 100);
+}
+
+#[test]
+fn the_examples_of_the_documents_do_the_same_with_the_newest_nix() {
+    match versions() {
+        [_, .., newest] => play(&reader::documents(), newest, 100),
+        _ => fh_testkit::skipped("one version of Nix is here: it plays the documents once"),
+    }
 }
 
 #[test]

@@ -3,6 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use crate::yaml::Yaml;
+
 /// A manual page or a document.
 pub(crate) struct Page {
     /// `fh-token-create`, `docs/views.md`.
@@ -61,8 +63,8 @@ pub(crate) fn manual() -> Vec<Page> {
     pages
 }
 
-/// The examples of README.md and docs/*.md.
-pub(crate) fn documents() -> Vec<Page> {
+/// README.md and docs/*.md, each with its name.
+pub(crate) fn texts() -> Vec<(String, String)> {
     let root = fh_testkit::workspace();
     let mut names = vec!["README.md".to_owned()];
     for entry in fs::read_dir(root.join("docs")).unwrap() {
@@ -72,15 +74,20 @@ pub(crate) fn documents() -> Vec<Page> {
         }
     }
     names.sort_unstable();
-    names
-        .into_iter()
-        .map(|name| {
-            let text = fs::read_to_string(root.join(&name)).unwrap();
-            let examples = examples_of_document(&name, &text);
-            Page { name, examples }
-        })
-        .filter(|page| !page.examples.is_empty())
-        .collect()
+    let with_text = |name: String| {
+        let text = fs::read_to_string(root.join(&name)).unwrap();
+        (name, text)
+    };
+    names.into_iter().map(with_text).collect()
+}
+
+/// The examples of README.md and docs/*.md.
+pub(crate) fn documents() -> Vec<Page> {
+    let pages = texts().into_iter().map(|(name, text)| {
+        let examples = examples_of_document(&name, &text);
+        Page { name, examples }
+    });
+    pages.filter(|page| !page.examples.is_empty()).collect()
 }
 
 /// What stands in the section EXAMPLES.
@@ -136,50 +143,98 @@ fn joined(lines: impl Iterator<Item = (usize, String)>) -> Vec<(usize, String)> 
 }
 
 /// A fenced block.
-struct Block<'a> {
-    language: &'a str,
+#[derive(Debug)]
+pub(crate) struct Block<'a> {
+    pub(crate) language: &'a str,
     /// The number of the line that opens it.
-    number: usize,
-    not_run: Option<&'a str>,
-    lines: Vec<&'a str>,
+    pub(crate) number: usize,
+    pub(crate) not_run: Option<&'a str>,
+    pub(crate) lines: Vec<&'a str>,
 }
 
-/// What stands in the fenced blocks of a shell.
-pub(crate) fn examples_of_document(name: &str, text: &str) -> Vec<Example> {
-    let mut examples = Vec::new();
+/// The fenced blocks of a document, also those in lists, which are indented.
+pub(crate) fn blocks<'a>(name: &str, text: &'a str) -> Vec<Block<'a>> {
+    let mut blocks = Vec::new();
     let mut not_run = None;
-    let mut open: Option<Block<'_>> = None;
-    for (number, line) in text.lines().enumerate() {
-        if let Some(language) = line.strip_prefix("```") {
-            open = match open.take() {
-                Some(block) => {
-                    examples.extend(examples_of_block(name, &block));
-                    None
-                }
-                None => Some(Block {
+    let mut open: Option<(usize, Block<'_>)> = None;
+    for (index, line) in text.lines().enumerate() {
+        let number = index + 1;
+        let unindented = line.trim_start();
+        match (unindented.strip_prefix("```"), &mut open) {
+            (Some(_), Some(_)) => blocks.extend(open.take().map(|(_, block)| block)),
+            (Some(language), None) => {
+                let block = Block {
                     language,
-                    number: number + 1,
+                    number,
                     not_run: not_run.take(),
                     lines: Vec::new(),
-                }),
-            };
-        } else if let Some(block) = &mut open {
-            block.lines.push(line);
-        } else if let Some(reason) = line.strip_prefix("<!-- not run: ") {
-            not_run = Some(reason.strip_suffix(" -->").unwrap());
-        } else if !line.is_empty() {
-            assert!(not_run.is_none(), "{name}:{number}: no block follows");
+                };
+                open = Some((line.len() - unindented.len(), block));
+            }
+            (None, Some((indent, block))) => {
+                let line = line.get(*indent..).unwrap_or_default();
+                block.lines.push(line);
+            }
+            (None, None) => {
+                if let Some(reason) = unindented.strip_prefix("<!-- not run: ") {
+                    not_run = Some(reason.strip_suffix(" -->").unwrap());
+                } else if !line.is_empty() {
+                    assert!(not_run.is_none(), "{name}:{number}: no block follows");
+                }
+            }
         }
     }
-    examples
+    assert!(open.is_none(), "{name}: a block has no end");
+    blocks
 }
 
-fn examples_of_block(name: &str, block: &Block<'_>) -> Vec<Example> {
-    let has_prompt = match block.language {
-        "console" => true,
-        "sh" | "bash" => false,
-        _ => return Vec::new(),
+/// What stands in the fenced blocks of a shell, and what the jobs of CI run.
+pub(crate) fn examples_of_document(name: &str, text: &str) -> Vec<Example> {
+    let blocks = blocks(name, text);
+    let of_block = |block: &Block<'_>| match block.language {
+        "console" => examples_of_shell(name, block, true),
+        "sh" | "bash" => examples_of_shell(name, block, false),
+        "yaml" if block.not_run.is_none() => examples_of_workflow(name, block),
+        _ => Vec::new(),
     };
+    blocks.iter().flat_map(of_block).collect()
+}
+
+/// The steps of a job, each with the variables that it has there.
+fn examples_of_workflow(name: &str, block: &Block<'_>) -> Vec<Example> {
+    let tree = Yaml::read(&block.lines);
+    let tree = tree.unwrap_or_else(|(line, why)| {
+        panic!("{name}:{}: {why}", block.number + line);
+    });
+    let commands = tree.commands();
+    // A thing may be called `fh` too.
+    let typed = |text: &str| text.contains(' ') && is_fh(text) || text.starts_with("nix ");
+    assert_eq!(
+        commands.iter().filter(|one| typed(one.line)).count(),
+        tree.texts().iter().filter(|text| typed(text)).count(),
+        "{name}:{}: a command is in no step",
+        block.number
+    );
+    let examples = commands.into_iter().filter(|one| typed(one.line));
+    examples
+        .map(|one| {
+            let place = format!("{name}:{}", block.number + one.number);
+            let mut example = Example::new(place, one.line.to_owned());
+            let variables = one.variables.iter();
+            example.before = variables
+                .map(|(key, value)| format!("export {key}='{value}'"))
+                .collect();
+            example
+        })
+        .collect()
+}
+
+/// Whether a line has to do with `fh`: what `cargo` and others do is not played.
+fn is_fh(line: &str) -> bool {
+    line.split([' ', '(']).any(|word| word == "fh")
+}
+
+fn examples_of_shell(name: &str, block: &Block<'_>, has_prompt: bool) -> Vec<Example> {
     let mut typed: Vec<(usize, String, Vec<String>)> = Vec::new();
     for (index, line) in block.lines.iter().enumerate() {
         let number = block.number + 1 + index;
@@ -196,8 +251,6 @@ fn examples_of_block(name: &str, block: &Block<'_>) -> Vec<Example> {
             (None, _) => typed.push((number, line.trim().to_owned(), Vec::new())),
         }
     }
-    // What `cargo` and others do is not about `fh`.
-    let is_fh = |line: &str| line.split([' ', '(']).any(|word| word == "fh");
     if !typed.iter().any(|(_, line, _)| is_fh(line)) {
         return Vec::new();
     }

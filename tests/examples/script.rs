@@ -17,7 +17,16 @@ pub(crate) struct Script {
     pub(crate) programs: BTreeMap<String, String>,
     pub(crate) files: BTreeMap<String, String>,
     pub(crate) stage: BTreeMap<String, String>,
+    pub(crate) printed: Vec<Printed>,
     cue: Vec<Cue>,
+}
+
+/// A command that prints what a document shows as JSON.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Printed {
+    pub(crate) at: String,
+    pub(crate) run: String,
 }
 
 #[derive(Debug, Deserialize)]

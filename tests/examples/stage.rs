@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 use data_encoding::BASE64URL_NOPAD;
 use fh_nix::SecretKey;
 use fh_testkit::attic::{AtticModel, CacheSettings, ModelSettings};
-use fh_testkit::nix::{Home, Nix, versions};
+use fh_testkit::nix::{Home, Nix};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::json;
 use tempfile::TempDir;
@@ -71,9 +71,8 @@ pub(crate) struct Stage<'a> {
 
 impl<'a> Stage<'a> {
     /// Makes everything; nothing where this machine lacks what that needs.
-    pub(crate) fn new(script: &'a Script) -> Option<Self> {
+    pub(crate) fn new(script: &'a Script, nix: &'static Nix) -> Option<Self> {
         let search_path = std::env::var_os("PATH").unwrap_or_default();
-        let nix = versions().first()?;
         if fh_testkit::find_program("jq", &search_path).is_none() {
             fh_testkit::skipped("no jq: the examples of help and documents are not run");
             return None;
@@ -196,6 +195,12 @@ impl<'a> Stage<'a> {
 
     pub(crate) fn home(&self, person: &str) -> PathBuf {
         self.path("people").join(person)
+    }
+
+    /// Writes a file that a document shows into the administrator's directory.
+    pub(crate) fn write(&self, name: &str, text: &str) {
+        let lines = text.lines().map(|line| self.substituted(line) + "\n");
+        fs::write(self.work("admin").join(name), lines.collect::<String>()).unwrap();
     }
 
     fn work(&self, person: &str) -> PathBuf {

@@ -69,7 +69,7 @@ pub use push::{
     PushLimits, PushPath, PushPlan, PushRealisation, PushRequest, UploadNeed, part_count,
 };
 pub use renames::Rename;
-pub use reserved::{ReservedName, ReservedNameList};
+pub use reserved::{FormerFlakeName, FormerFlakeNameList, ReservedName, ReservedNameList};
 pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
 pub use substituters::{SubstituterInfo, SubstituterList};
 pub use tokens::{

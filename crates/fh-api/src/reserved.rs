@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::{Name, NameKind};
+use crate::{FlakeName, Name, NameKind};
 
 /// A reserved name. Tokens, lines in nix.conf and audiences of identities may still name it, so nobody can use
 /// it until a server administrator frees it.
@@ -20,6 +20,27 @@ pub struct ReservedName {
     /// When it became reserved.
     #[serde(with = "time::serde::rfc3339")]
     pub reserved_at: OffsetDateTime,
+}
+
+/// A former name of a flake, which leads to it until an administrator of the organisation frees the name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct FormerFlakeName {
+    /// The former name, in lower case.
+    pub flake: FlakeName,
+    /// The flake that had it, by its present name.
+    pub leads_to: FlakeName,
+    /// When it became a former name.
+    #[serde(with = "time::serde::rfc3339")]
+    pub given_up_at: OffsetDateTime,
+}
+
+/// `GET /api/v1/orgs/{org}/former-flakes`, for administrators of the organisation.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
+pub struct FormerFlakeNameList {
+    /// Sorted by former name.
+    pub names: Vec<FormerFlakeName>,
 }
 
 /// `GET /api/v1/reserved-names`, for server administrators.

@@ -13,13 +13,14 @@ const USUAL: [&str; 8] = [
 ];
 
 /// Verbs of one noun, each with why no usual one says the same.
-const OTHERS: [(&str, &str, &str); 17] = [
+const OTHERS: [(&str, &str, &str); 18] = [
     ("server", "use", "a choice, and no property of a server"),
     ("list", "flakes", "FlakeHub's command has these words"),
     ("org", "leave", "a member removes themselves"),
     ("org", "own", "a request that somebody else confirms"),
     ("org", "free-name", "of a name that nobody has"),
     ("user", "free-name", "of a name that nobody has"),
+    ("flake", "free-name", "of a name that a flake had before"),
     ("invitation", "accept", "an answer to what others did"),
     ("invitation", "decline", "an answer to what others did"),
     ("access", "explain", "an earlier word for `fh why`"),
@@ -336,6 +337,28 @@ fn what_takes_something_away_accepts_yes_and_everything_has_json() {
     });
 }
 
+/// A list is a verb, or what the command does without what it would add. Where it is of one organisation, it is of all
+/// of the caller's without one.
+#[test]
+fn lists_are_no_options_and_need_no_organisation() {
+    let mut of_organizations = 0;
+    every(&mut |path, command| {
+        let words = path.join(" ");
+        let option = own(command).find(|argument| argument.get_long() == Some("list"));
+        assert!(option.is_none_or(Arg::is_hide_set), "{words} --list");
+        if path.last() != Some(&"list") {
+            return;
+        }
+        for argument in command.get_positionals() {
+            if values(argument) == ["ORG"] {
+                of_organizations += 1;
+                assert!(!argument.is_required_set(), "{words} needs an organisation");
+            }
+        }
+    });
+    assert!(of_organizations >= 6, "{of_organizations}");
+}
+
 /// The command that a line means, with all that it was given.
 fn meant(line: &str) -> String {
     let words = line.split(' ');
@@ -390,6 +413,7 @@ fn other_words_mean_the_same_command() {
         ("fh accounts mv ann bea", "fh user rename ann bea"),
         ("fh user disable ann -y", "fh user disable ann"),
         ("fh keys show acme", "fh key list acme"),
+        ("fh follow ls --org acme", "fh follow list --org acme"),
         ("fh unfollow nixos/tools --yes", "fh unfollow nixos/tools"),
         (
             "fh invitation refuse acme --yes",

@@ -18,7 +18,7 @@ use crate::output::{Column, Tone, column, human};
 ///
 /// An owner of the organisation requests the root, and an administrator of the server confirms it with
 /// the same command; until then it has no effect. What such jobs may do is decided by the
-/// organisation's trust policies alone.
+/// organisation's trust policies alone. Without a root, those that are owned or requested are listed.
 #[derive(Debug, Args)]
 #[command(
     verbatim_doc_comment,
@@ -26,25 +26,25 @@ use crate::output::{Column, Tone, column, human};
 Examples:
   fh org own acme github:acme
   fh org own acme gitlab:gitlab.acme.example/platform
-  fh org own --list
-  fh org own acme --list --json
+  fh org own                           # what is owned or requested
+  fh org own acme --json
   fh org own acme github:acme --remove"
 )]
 pub(crate) struct OwnArguments {
-    /// The organisation [default with --list: all of yours]
-    #[arg(value_name = "ORG", required_unless_present = "list", add = crate::completion::organizations())]
+    /// The organisation; without it, the roots of all of yours are listed
+    #[arg(value_name = "ORG", required_if_eq("remove", "true"), add = crate::completion::organizations())]
     org: Option<Name>,
 
-    /// The root
+    /// The root; without it, those of the organisation are listed
     #[arg(
         value_name = "ROOT",
-        required_unless_present = "list",
+        required_if_eq("remove", "true"),
         conflicts_with = "list"
     )]
     root: Option<ForgeRoot>,
 
-    /// List the roots that are owned or requested
-    #[arg(long)]
+    /// An earlier word for naming no root.
+    #[arg(long, hide = true)]
     list: bool,
 
     /// Give up the root
@@ -67,10 +67,7 @@ fn own(org: &Name, root: &ForgeRoot, context: &Context) -> Result<(), CommandErr
             client.own_root(org, root).await
         })
         .map_err(|error| {
-            error.hint_for(
-                ErrorCode::Conflict,
-                "`fh org own --list` shows who owns what.",
-            )
+            error.hint_for(ErrorCode::Conflict, "`fh org own` shows who owns what.")
         })?;
     context.output.done(&owned, |owned| {
         if owned.confirmed_at.is_some() {
@@ -112,6 +109,7 @@ fn list(org: Option<&Name>, context: &Context) -> Result<(), CommandError> {
         if let Some(org) = org {
             return Ok(client.roots(org).await?.roots);
         }
+        // Those of organisations of others are confirmed by administrators of the server.
         let is_administrator = client.whoami().await?.server_admin;
         let mut all = Vec::new();
         for org in client.organizations().await?.orgs {

@@ -8,7 +8,7 @@ mod test;
 mod words;
 
 use clap::{Args, Subcommand};
-use fh_api::{Name, TrustPolicyInfo};
+use fh_api::{Name, OrganizationRole, TrustPolicyInfo};
 use serde_json::json;
 
 pub(super) use self::name::{Difference, differences};
@@ -16,7 +16,7 @@ use self::words::{condition, lines};
 use super::confirm::{Effect, Yes};
 use super::found::Found;
 use super::joined;
-use super::scoped::{OrgOption, Scoped};
+use super::scoped::{OrgOption, Scoped, of_organizations};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
@@ -88,19 +88,14 @@ pub(crate) fn run(command: TrustCommand, context: &Context) -> Result<(), Comman
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
     let client = context.client_with_token()?;
-    let found = context.ask("cannot list the trust policies", async {
-        if let Some(org) = arguments.option.or(&arguments.org) {
-            return Ok(client.trust_policies(org).await?.policies);
-        }
-        let mut all = Vec::new();
-        for org in client.organizations().await?.orgs {
-            // Of those alone that the caller administers.
-            if org.role >= Some(fh_api::OrganizationRole::Admin) {
-                all.extend(client.trust_policies(&org.name).await?.policies);
-            }
-        }
-        Ok(all)
-    })?;
+    let org = arguments.option.or(&arguments.org);
+    let found = context.ask(
+        "cannot list the trust policies",
+        of_organizations(&client, org, OrganizationRole::Admin, async |org| {
+            Ok(client.trust_policies(org).await?.policies)
+        }),
+    )?;
+    let found: Vec<TrustPolicyInfo> = found.into_iter().map(|(_, policy)| policy).collect();
     context.output.list(&columns(), &found)?;
     context.output.when_empty(
         &found,

@@ -2,7 +2,7 @@
 //!
 //! [The module above](super) says what can go wrong, for all.
 
-use fh_api::{FlakeInfo, FlakeName, Name, OrganizationInfo, Rename, UserInfo};
+use fh_api::{FlakeInfo, FlakeName, FormerFlakeNameList, Name, OrganizationInfo, Rename, UserInfo};
 use http::Method;
 use serde::de::DeserializeOwned;
 
@@ -35,6 +35,18 @@ impl Client {
         to: &Name,
     ) -> Result<UserInfo> {
         self.rename(&format!("/orgs/{org}/service-accounts/{user}"), to)
+            .await
+    }
+
+    /// The former names of an organisation's flakes.
+    pub async fn former_flakes(&self, org: &Name) -> Result<FormerFlakeNameList> {
+        self.get(&format!("/orgs/{org}/former-flakes")).await
+    }
+
+    /// Lets a former name of a flake be used again in its organisation.
+    pub async fn free_flake_name(&self, former: &FlakeName) -> Result<()> {
+        let FlakeName { org, project } = former;
+        self.delete(&format!("/orgs/{org}/former-flakes/{project}"))
             .await
     }
 

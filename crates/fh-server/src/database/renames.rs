@@ -17,7 +17,7 @@ use fh_auth::{FlakeFacts, Renaming};
 use rusqlite::{Connection, params};
 
 use super::values::{all, execute, first, now, parse, parsed, words};
-use super::{AccessChange, DatabaseError, contests, settings};
+use super::{AccessChange, DatabaseError, Timestamp, contests, settings};
 
 /// Gives an organisation another name.
 pub(crate) fn organization(
@@ -211,6 +211,41 @@ pub(crate) fn count_former_of_flake(
         Ok(row.get("names")?)
     })?;
     Ok(found.unwrap_or(0))
+}
+
+/// The former names of an organisation's flakes, sorted: each in lower case, with the present name of the flake that it
+/// leads to, and since when.
+pub(crate) fn former_of_flakes(
+    connection: &Connection,
+    organization_id: i64,
+) -> Result<Vec<(Name, Name, Timestamp)>, DatabaseError> {
+    let sql = "SELECT former.folded, flake.name, former.given_up_at FROM former_flake_name former \
+               JOIN flake ON flake.id = former.flake_id WHERE former.organization_id = ?1 ORDER BY former.folded";
+    all(connection, sql, params![organization_id], |row| {
+        let former = parsed(row, "folded", "name")?;
+        Ok((
+            former,
+            parsed(row, "name", "name")?,
+            row.get("given_up_at")?,
+        ))
+    })
+}
+
+/// Lets a former name of a flake be used again in its organisation: what it led to, by its present name; none where it
+/// was no former name. It leads to nothing from then on.
+pub(crate) fn free_flake_name(
+    change: &AccessChange<'_>,
+    organization_id: i64,
+    name: &Name,
+) -> Result<Option<Name>, DatabaseError> {
+    change.touch_directory();
+    let sql = "SELECT flake.name FROM former_flake_name former JOIN flake ON flake.id = former.flake_id \
+               WHERE former.organization_id = ?1 AND former.folded = ?2";
+    let keys = params![organization_id, name.folded()];
+    let led_to = first(change, sql, keys, |row| parsed(row, "name", "name"))?;
+    let sql = "DELETE FROM former_flake_name WHERE organization_id = ?1 AND folded = ?2";
+    execute(change, sql, keys)?;
+    Ok(led_to)
 }
 
 /// What an organisation or an account was called before, sorted.

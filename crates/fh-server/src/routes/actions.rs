@@ -71,6 +71,12 @@ const ACTIONS: &[(&str, &str, &str)] = &[
     ("PATCH", "/orgs/{org}", "organization.update"),
     ("DELETE", "/orgs/{org}", "organization.delete"),
     ("GET", "/orgs/{org}/access", "access.list"),
+    ("GET", "/orgs/{org}/former-flakes", "flake.former-names"),
+    (
+        "DELETE",
+        "/orgs/{org}/former-flakes/{project}",
+        "flake.free-name",
+    ),
     ("GET", "/orgs/{org}/grants", "grant.list"),
     ("GET", "/orgs/{org}/grants/{subject}", "grant.show"),
     ("PUT", "/orgs/{org}/grants/{subject}", "grant.set"),

@@ -337,7 +337,8 @@ fn require_free(
 
 fn too_many(most: i64) -> ApiError {
     ApiError::Conflict(format!(
-        "it has {most} former names, which is the limit: call it by one of them again. A server administrator can free those \
-         of an organisation or an account (`fh org free-name`, `fh user free-name`); those of a flake end with the flake"
+        "it has {most} former names, which is the limit: call it by one of them again, or have one freed. Server \
+         administrators free those of organisations and accounts (`fh org free-name`, `fh user free-name`), administrators \
+         of the organisation those of its flakes (`fh flake free-name`)"
     ))
 }

@@ -1,17 +1,21 @@
-//! Names that were given up, for server administrators: nobody gets one before they free it.
+//! Names that were given up: nobody gets one before it is freed. Those of organisations and accounts are for server
+//! administrators, those of flakes for the administrators of their organisation, who alone can use them again.
 
 use axum::Json;
 use axum::extract::State;
-use fh_api::{Name, NameKind, POLICY_ACCOUNT_PREFIX, ReservedNameList};
+use fh_api::{
+    FlakeName, FormerFlakeName, FormerFlakeNameList, Name, NameKind, POLICY_ACCOUNT_PREFIX,
+    ReservedNameList,
+};
 use http::StatusCode;
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::path::ReservedNamePath;
+use super::path::{FlakePath, OrganizationPath, ReservedNamePath};
 use super::table::{Route, delete, get};
 use crate::access::Caller;
 use crate::database::audit::{self, Event};
-use crate::database::reserved;
+use crate::database::{renames, reserved};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -28,6 +32,18 @@ pub(super) fn routes() -> Vec<Route> {
             "/reserved-names/{kind}/{name}",
             "Let a name be used again, for server administrators",
             free,
+        )
+        .answers_nothing(204),
+        get(
+            "/orgs/{org}/former-flakes",
+            "The former names of an organisation's flakes, for its administrators",
+            list_of_flakes,
+        )
+        .answers::<FormerFlakeNameList>(200),
+        delete(
+            "/orgs/{org}/former-flakes/{project}",
+            "Let a former name of a flake be used again, for the administrators of its organisation",
+            free_of_flake,
         )
         .answers_nothing(204),
     ]
@@ -67,6 +83,66 @@ pub(crate) async fn free(
                     actor: Some(actor),
                     subject: name.as_str(),
                     detail: json!({ "kind": kind }),
+                    ..Event::default()
+                },
+            )?;
+            Ok::<_, ApiError>(())
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// `GET /api/v1/orgs/{org}/former-flakes`.
+pub(crate) async fn list_of_flakes(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: OrganizationPath,
+) -> Result<Json<FormerFlakeNameList>, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let found = state
+        .database()
+        .read(move |connection| renames::former_of_flakes(connection, organization.id))
+        .await?;
+    let in_it = |project: Name| FlakeName {
+        org: organization.name.clone(),
+        project,
+    };
+    let names = found
+        .into_iter()
+        .map(|(former, present, at)| FormerFlakeName {
+            flake: in_it(former),
+            leads_to: in_it(present),
+            given_up_at: at.to_date_time(),
+        });
+    Ok(Json(FormerFlakeNameList {
+        names: names.collect(),
+    }))
+}
+
+/// `DELETE /api/v1/orgs/{org}/former-flakes/{project}`: afterwards a flake of the organisation can get the name.
+pub(crate) async fn free_of_flake(
+    State(state): State<AppState>,
+    caller: Caller,
+    path: FlakePath,
+) -> Result<StatusCode, ApiError> {
+    let organization = caller.organization_to_administer(&path.org)?;
+    let actor = caller.actor()?;
+    let Ok(name) = path.project.parse::<Name>() else {
+        return Err(ApiError::NotFound);
+    };
+    state
+        .database()
+        .change_access(caller.decided(), move |change| {
+            let led_to = renames::free_flake_name(change, organization.id, &name)?;
+            let led_to = led_to.ok_or(ApiError::NotFound)?;
+            audit::record(
+                change,
+                &Event {
+                    action: "flake.free-name",
+                    actor: Some(actor),
+                    organization_id: Some(organization.id),
+                    subject: name.as_str(),
+                    detail: json!({ "led_to": led_to }),
                     ..Event::default()
                 },
             )?;

@@ -352,7 +352,7 @@ async fn what_has_had_many_names_gets_one_of_these_back() {
             "10 former names",
             "the limit",
             "free-name",
-            "end with the flake",
+            "`fh flake free-name`",
         ] {
             assert!(refused.contains(told), "{refused}");
         }
@@ -361,11 +361,13 @@ async fn what_has_had_many_names_gets_one_of_these_back() {
         }
         scene.rename(&what, &name(11), token, 409).await;
         // A name that is freed makes room for another one.
-        if let Some(kind) = kind {
-            let path = format!("/api/v1/reserved-names/{kind}/{}", name(4));
-            server.delete(&path, &server.admin).await.expect(204);
-            scene.rename(&what, &name(11), token, 200).await;
-        }
+        let (path, by) = match kind {
+            Some(kind) => (format!("reserved-names/{kind}"), &server.admin),
+            None => ("orgs/acme/former-flakes".to_owned(), ann),
+        };
+        let path = format!("/api/v1/{path}/{}", name(4));
+        server.delete(&path, by).await.expect(204);
+        scene.rename(&what, &name(11), token, 200).await;
     }
 }
 

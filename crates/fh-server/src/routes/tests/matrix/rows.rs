@@ -518,6 +518,13 @@ pub(super) fn rows() -> Vec<Row> {
                 200,
             )
         },
+        on_organization(Method::GET, "/api/v1/orgs/acme/former-flakes", None, 200),
+        on_organization(
+            Method::DELETE,
+            "/api/v1/orgs/acme/former-flakes/absent",
+            None,
+            404,
+        ),
         for_administrator(Method::GET, "/api/v1/reserved-names", None),
         Row {
             right: 404,

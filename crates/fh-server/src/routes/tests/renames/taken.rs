@@ -1,6 +1,6 @@
 //! Names that nobody is given, or that not everybody is, and what is said then.
 
-use fh_api::{ReservedNameList, UserKind};
+use fh_api::{FormerFlakeNameList, ReservedNameList, UserKind};
 
 use super::*;
 use crate::database::{Decided, accounts};
@@ -235,4 +235,61 @@ async fn at_the_limit_of_former_names_one_of_them_is_taken_back() {
         .get("/api/v1/flakes/acme-3/secret-5", ann)
         .await
         .expect(200);
+}
+
+/// A former name of a flake leads to nothing once it is freed, and another flake of the organisation can have it. Nobody
+/// frees it who does not administer the organisation.
+#[tokio::test]
+async fn a_former_name_of_a_flake_is_freed_by_administrators_of_its_organization() {
+    let scene = scene().await;
+    let (server, ann, bob) = (&scene.server, &scene.ann, &scene.bob);
+    let narrow = server.narrow(ann, &ALL, &["acme/app"]).await;
+    scene.rename("flakes/acme/app", "Shop", ann, 200).await;
+    scene.rename("flakes/acme/Shop", "store", ann, 200).await;
+    let path = "/api/v1/orgs/acme/former-flakes";
+    let list: FormerFlakeNameList = server.get(path, ann).await.expect(200).json();
+    let found: Vec<(String, String)> = list
+        .names
+        .iter()
+        .map(|name| (name.flake.to_string(), name.leads_to.to_string()))
+        .collect();
+    let expected = [("acme/app", "acme/store"), ("acme/shop", "acme/store")];
+    assert_eq!(found, expected.map(|(a, b)| (a.to_owned(), b.to_owned())));
+
+    // Strangers, and whoever administers another organisation; the present name, and none.
+    for (path, token, status) in [
+        ("acme/former-flakes/app", bob, 403),
+        ("corp/former-flakes/app", bob, 404),
+        ("corp/former-flakes/app", ann, 404),
+        ("acme/former-flakes/store", ann, 404),
+        ("acme/former-flakes/secret", ann, 404),
+        ("acme/former-flakes/%2e", ann, 404),
+    ] {
+        let path = format!("/api/v1/orgs/{path}");
+        server.delete(&path, token).await.expect(status);
+    }
+    server.get(path, bob).await.expect(403);
+    server.get("/api/v1/flakes/acme/app", ann).await.expect(200);
+
+    let name = format!("{path}/APP");
+    server.delete(&name, &narrow).await.expect(403);
+    server.delete(&name, ann).await.expect(204);
+    server.delete(&name, ann).await.expect(404);
+    server.get("/api/v1/flakes/acme/app", ann).await.expect(404);
+    server
+        .get("/api/v1/flakes/acme/shop", ann)
+        .await
+        .expect(200);
+    assert_eq!(server.audited("flake.free-name").await, 1);
+
+    // Another flake has it now, and what was stored by name reaches the former one all the same.
+    server.flake("acme/app", "private", ann).await;
+    server
+        .get("/api/v1/flakes/acme/store", &narrow)
+        .await
+        .expect(200);
+    server
+        .get("/api/v1/flakes/acme/app", &narrow)
+        .await
+        .expect(404);
 }
