@@ -500,5 +500,11 @@ fn seeds_of_many() -> std::ops::Range<u64> {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 #[ignore = "takes minutes"]
 async fn thousands_of_histories() {
-    histories(seeds_of_many()).await;
+    // Everybody's login has only so many valid renewals, which is no part of the model.
+    const OF_ONE_SERVER: usize = 100;
+    let all = seeds_of_many();
+    for first in all.clone().step_by(OF_ONE_SERVER) {
+        let next = first + OF_ONE_SERVER as u64;
+        histories(first..next.min(all.end)).await;
+    }
 }
