@@ -24,12 +24,13 @@ impl Builders {
 }
 
 /// The signatures of a row that holds some, after a push that says the same with others; `None` where that changes
-/// nothing.
+/// nothing. `trusted`: what is known to be a trusted key's of both; `names`: the names of the trusted keys.
 ///
 /// What a trusted key has signed comes first and is always kept, whoever brings it: of many signatures under one name
 /// only the first few are looked at. So it comes first too where the row has it behind those, whoever had it put there. A
-/// pusher who counts for more comes before what is there, which keeps the room that is left. A pusher who counts for as
-/// much gets the room that is left, and one who counts for less gets none.
+/// pusher who counts for more comes before what is there, which keeps the room that is left, and room of its own for what
+/// may be a trusted key's. A pusher who counts for as much gets the room that is left, and one who counts for less gets
+/// none.
 ///
 /// A row has room for as many signatures as a push may have for one path, and for as many again of trusted keys. A builder's
 /// has further room, for what builders bring later: of what persons had it filled with it is not known any more that it is
@@ -38,6 +39,7 @@ pub(super) fn joined(
     held: &[Signature],
     pushed: &[Signature],
     trusted: Option<&HashSet<Signature>>,
+    names: &HashSet<Box<str>>,
     builders: Builders,
 ) -> Option<Vec<Signature>> {
     let is_trusted = |it: &&Signature| trusted.is_some_and(|trusted| trusted.contains(*it));
@@ -57,6 +59,10 @@ pub(super) fn joined(
             .for_each(|it| add(it, room));
         trusted_and_held.for_each(|it| add(it, room));
         pushed.iter().filter(is_other).for_each(|it| add(it, room));
+        // There may have been no allowance left to verify what somebody has signed with a trusted key.
+        let seen = looked_at(held, Signature::key_name);
+        let may_be = |it: &&Signature| names.contains(it.key_name()) && seen.contains(*it);
+        held.iter().filter(may_be).for_each(|it| add(it, room));
         held.iter().for_each(|it| add(it, MAX_SIGNATURES));
     } else {
         let seen = looked_at(held, Signature::key_name);
@@ -140,6 +146,31 @@ mod tests {
             key.sign(b"")
         };
         (0..count).map(sign).collect()
+    }
+
+    fn names_of(signatures: &[Signature]) -> HashSet<Box<str>> {
+        signatures.iter().map(|it| it.key_name().into()).collect()
+    }
+
+    #[test]
+    fn what_may_be_a_trusted_key_s_is_kept_although_it_was_not_verified() {
+        let trusted = by("trusted", 1);
+        let forger = SecretKey::from_seed("trusted-0", [99; 32]).unwrap();
+        let of_its_name =
+            |count: u8| -> Vec<Signature> { (0..count).map(|text| forger.sign(&[text])).collect() };
+        // It is the last of a full row: the first one behind those that are looked at, and among them.
+        for (before, is_kept) in [(4, false), (3, true), (0, true)] {
+            let junk = by("junk", 63 - before);
+            let held = [&of_its_name(before)[..], &junk[..], &trusted[..]].concat();
+            let pushed = by("own", 1);
+            let row = joined(&held, &pushed, None, &names_of(&trusted), RAISES).unwrap();
+            assert_eq!(row.contains(&trusted[0]), is_kept, "{before}");
+            assert_eq!((&row[0], row.len()), (&pushed[0], 64), "{before}");
+            // All places are the builder's, and the trusted one has one besides.
+            let row = joined(&held, &by("own", 64), None, &names_of(&trusted), RAISES).unwrap();
+            assert_eq!(row.contains(&trusted[0]), is_kept, "{before}");
+            assert!(row.len() <= 64 + SIGNATURES_OF_A_NAME, "{before}");
+        }
     }
 
     #[test]
@@ -257,12 +288,13 @@ mod tests {
             ),
         ] {
             let known: HashSet<Signature> = trusted.iter().cloned().collect();
-            let row = joined(&held, &pushed, Some(&known), builders);
+            let names = names_of(&trusted);
+            let row = joined(&held, &pushed, Some(&known), &names, builders);
             assert_eq!(row.is_none(), expected == held, "{what}");
             let row = row.unwrap_or(held);
             assert_eq!(row, expected, "{what}");
             // Who pushes all of it again adds nothing.
-            let again = joined(&row, &pushed, Some(&known), AFTER_BUILDER);
+            let again = joined(&row, &pushed, Some(&known), &names, AFTER_BUILDER);
             assert_eq!(again, None, "{what}");
         }
     }
@@ -270,17 +302,18 @@ mod tests {
     #[test]
     fn rows_do_not_grow_without_end_by_trusted_signatures() {
         let known: HashSet<Signature> = by("trusted", 255).into_iter().collect();
+        let names = names_of(&by("trusted", 255));
         let mut row = by("junk", 64);
         for pushed in by("trusted", 255).chunks(64) {
-            row = joined(&row, pushed, Some(&known), PERSONS).unwrap_or(row);
+            row = joined(&row, pushed, Some(&known), &names, PERSONS).unwrap_or(row);
             assert!(row.len() <= 2 * MAX_SIGNATURES, "{}", row.len());
         }
-        let raised = joined(&row, &by("own", 64), Some(&known), RAISES).unwrap();
+        let raised = joined(&row, &by("own", 64), Some(&known), &names, RAISES).unwrap();
         assert_eq!(raised.len(), 2 * MAX_SIGNATURES);
         assert!(by("own", 64).iter().all(|it| raised.contains(it)));
         // Nor by those of one builder after the other.
         for pushed in by("built", 255).chunks(64) {
-            row = joined(&row, pushed, Some(&known), BUILDERS).unwrap_or(row);
+            row = joined(&row, pushed, Some(&known), &names, BUILDERS).unwrap_or(row);
             assert!(row.len() <= 3 * MAX_SIGNATURES, "{}", row.len());
         }
     }

@@ -41,6 +41,8 @@ pub(super) struct Signed {
     paths: HashMap<StorePathHash, HashSet<Signature>>,
     /// The same for realisations.
     realisations: HashMap<DrvOutput, HashSet<Signature>>,
+    /// The names of these keys.
+    names: HashSet<Box<str>>,
 }
 
 impl Signed {
@@ -57,7 +59,7 @@ impl Signed {
         builders: Builders,
     ) -> Option<Vec<Signature>> {
         let trusted = self.paths.get(&info.path.hash());
-        joined(held, &info.signatures, trusted, builders)
+        joined(held, &info.signatures, trusted, &self.names, builders)
     }
 
     /// The signatures of what a slice says of an output after this push says the same, if they change.
@@ -68,7 +70,13 @@ impl Signed {
         builders: Builders,
     ) -> Option<Vec<Signature>> {
         let trusted = self.realisations.get(&realisation.id);
-        joined(held, &realisation.signatures, trusted, builders)
+        joined(
+            held,
+            &realisation.signatures,
+            trusted,
+            &self.names,
+            builders,
+        )
     }
 }
 
@@ -90,7 +98,11 @@ impl Pushes {
                 .await?
         };
         let question = Arc::new(question);
-        let mut signed = Signed::default();
+        let names = question.trusted.iter().map(|key| key.name().into());
+        let mut signed = Signed {
+            names: names.collect(),
+            ..Signed::default()
+        };
         let mut allowances = Allowances::new();
         for turn in question.turns() {
             let place = self.receiving().processor().await?;
