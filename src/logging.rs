@@ -23,9 +23,11 @@ pub(crate) fn start(settings: &Settings) {
         2 => "info,fh=debug,fh_client=debug,fh_conf=debug",
         _ => "debug,fh=trace,fh_client=trace,fh_conf=trace",
     };
-    // A second start, which no command makes, would leave the first as it is.
+    // A second start, which no command makes, would leave the first as it is. What stderr does not take is lost, and ends
+    // nothing.
     let _ = tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::new(directives))
+        .log_internal_errors(false)
         .with_writer(io::stderr)
         .with_ansi(settings.terminals.color)
         .with_target(false)

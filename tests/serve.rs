@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
+use std::fs::File;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::OwnedFd;
@@ -363,6 +364,36 @@ fn a_unix_socket_has_its_mode_and_goes_with_the_server() {
     server.signal(Signal::TERM);
     assert_eq!(server.end().0, Some(0));
     assert!(!path.exists());
+}
+
+/// A file on a full disk, and a pipe whose reader is gone.
+#[test]
+fn a_log_that_cannot_be_written_ends_no_server() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    for log in [Stdio::from(full), Stdio::from(writer)] {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().join("http.sock");
+        let mut command = serve(home.path());
+        let listen = format!("unix:{}", path.display());
+        command.args(["--listen", &listen, "--public-url", "http://a.example"]);
+        let mut child = command.stderr(log).spawn().unwrap();
+        let started = Instant::now();
+        while UnixStream::connect(&path).is_err() && started.elapsed() < PATIENCE {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        // Each of them is a line of the log, and the first one is written before the others come.
+        let answers: Vec<_> = (0..3)
+            .filter_map(|_| UnixStream::connect(&path).ok())
+            .map(|mut stream| get(&mut stream, "/.well-known/fh"))
+            .collect();
+        kill_process(Pid::from_child(&child), Signal::TERM).unwrap();
+        let status = child.wait().unwrap();
+        assert_eq!(status.code(), Some(0));
+        let is_good = |answer: &String| answer.starts_with("HTTP/1.1 200 ");
+        assert_eq!(answers.iter().filter(|it| is_good(it)).count(), 3);
+    }
 }
 
 #[test]

@@ -200,9 +200,7 @@ impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let (status, code) = self.kind();
         if let Self::Internal(source) = &self {
-            // By itself, and not by its span alone: whoever looks for an id must find this line.
-            let request_id = request_id();
-            tracing::error!(error = %chain(source.as_ref()), request_id, "request failed");
+            tracing::error!(error = %chain(source.as_ref()), "request failed");
         }
         // The answer to what is not there is constant to the byte, so it carries no id.
         let request_id = match &self {

@@ -39,7 +39,10 @@ fn log<W: io::Write + 'static>(
     color: bool,
     writer: impl Fn() -> W + Send + Sync + 'static,
 ) -> Dispatch {
-    let log = tracing_subscriber::fmt().with_env_filter(filter);
+    // What cannot be written is lost: to tell so on stderr, which is where it could not be written, would end the server.
+    let log = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .log_internal_errors(false);
     match format {
         LogFormat::Text => log
             .with_writer(writer)

@@ -4,7 +4,6 @@
 //! All questions are asked for the whole push at once: the number of statements does not grow with
 //! the number of paths.
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use fh_api::PathStatus;
@@ -13,6 +12,7 @@ use fh_nix::{
 };
 use rusqlite::Connection;
 
+use super::joined::{Builders, looked_at};
 use super::parse::Wanted;
 use super::signed::Signed;
 use super::{logs, realisations};
@@ -66,14 +66,18 @@ impl Target {
         info: &PathInfo,
         signed: &Signed,
     ) -> Option<Vec<Signature>> {
-        let counts = self.builder.cmp(&there.builder);
+        let builders = Builders {
+            pushes: self.builder,
+            has_pushed: there.builder,
+        };
         // As a rule there is nothing to do, and nothing is parsed for that.
-        let held: HashSet<&str> = there.signatures.split_ascii_whitespace().collect();
+        let held = there.signatures.split_ascii_whitespace();
+        let held = looked_at(held, |text| text.split(':').next().unwrap_or_default());
         let is_held = |it: &Signature| held.contains(it.to_string().as_str());
-        if counts != Ordering::Greater && info.signatures.iter().all(is_held) {
+        if !builders.raises() && info.signatures.iter().all(is_held) {
             return None;
         }
-        signed.joined_path(&there.parsed_signatures(), info, counts)
+        signed.joined_path(&there.parsed_signatures(), info, builders)
     }
 
     /// Whether the content address of a path proves its content.

@@ -21,6 +21,7 @@
 
 mod commit;
 mod examine;
+mod joined;
 mod logs;
 mod open;
 mod parse;

@@ -5,7 +5,6 @@
 //! signed, and that is therefore left out, is kept beside the fingerprint of that path: nobody who counts for less says
 //! to which path the derivation comes instead.
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 
 use fh_api::{PushRealisation, PushRequest};
@@ -14,6 +13,7 @@ use rusqlite::Connection;
 use serde_json::{Value, json};
 
 use super::examine::Target;
+use super::joined::Builders;
 use super::parse::{MAX_SIGNATURES, Wanted, named_path};
 use super::signed::Signed;
 use crate::database::realisations::{self, Clash, Word};
@@ -283,8 +283,11 @@ impl Slice {
         let Some(there) = self.words.get(&realisation.id) else {
             return Verdict::Put;
         };
-        let counts = target.builder.cmp(&there.builder);
-        let raises = counts == Ordering::Greater;
+        let builders = Builders {
+            pushes: target.builder,
+            has_pushed: there.builder,
+        };
+        let raises = builders.raises();
         if there.realisation.out_path != realisation.out_path {
             return if raises {
                 Verdict::Put
@@ -293,7 +296,7 @@ impl Slice {
             };
         }
         let held = &there.realisation.signatures;
-        match signed.joined_realisation(held, realisation, counts) {
+        match signed.joined_realisation(held, realisation, builders) {
             Some(signatures) if raises => Verdict::Raise(signatures),
             None if raises => Verdict::Raise(held.clone()),
             Some(signatures) => Verdict::Sign(signatures),

@@ -14,7 +14,6 @@
 //! A change of the organisation's keys is a change of access. So a transaction that was decided with other keys does
 //! not begin, and the push is decided again.
 
-use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 use std::sync::Arc;
@@ -23,8 +22,9 @@ use fh_nix::{DrvOutput, PathInfo, PublicKey, Realisation, Signature, StoreDir, S
 use rusqlite::Connection;
 
 use super::examine::Target;
+use super::joined::{Builders, joined};
 use super::open::Pushes;
-use super::parse::{MAX_SIGNATURES, Wanted};
+use super::parse::Wanted;
 use crate::database::{DatabaseError, contests, realisations, slices};
 use crate::error::ApiError;
 use crate::signatures::{Allowance, Signatures};
@@ -41,6 +41,8 @@ pub(super) struct Signed {
     paths: HashMap<StorePathHash, HashSet<Signature>>,
     /// The same for realisations.
     realisations: HashMap<DrvOutput, HashSet<Signature>>,
+    /// The names of these keys.
+    names: HashSet<Box<str>>,
 }
 
 impl Signed {
@@ -54,10 +56,10 @@ impl Signed {
         &self,
         held: &[Signature],
         info: &PathInfo,
-        counts: Ordering,
+        builders: Builders,
     ) -> Option<Vec<Signature>> {
         let trusted = self.paths.get(&info.path.hash());
-        joined(held, &info.signatures, trusted, counts)
+        joined(held, &info.signatures, trusted, &self.names, builders)
     }
 
     /// The signatures of what a slice says of an output after this push says the same, if they change.
@@ -65,56 +67,17 @@ impl Signed {
         &self,
         held: &[Signature],
         realisation: &Realisation,
-        counts: Ordering,
+        builders: Builders,
     ) -> Option<Vec<Signature>> {
         let trusted = self.realisations.get(&realisation.id);
-        joined(held, &realisation.signatures, trusted, counts)
+        joined(
+            held,
+            &realisation.signatures,
+            trusted,
+            &self.names,
+            builders,
+        )
     }
-}
-
-/// The signatures of a row that holds some, after a push that says the same with others; `None` where that changes
-/// nothing. `counts`: whether the pusher counts for less or more than who pushed the row.
-///
-/// What a trusted key has signed comes first and is always kept, whoever brings it: of many signatures under one name
-/// only the first few are looked at. A pusher who counts for more comes before what is there, which keeps the room that is
-/// left. A pusher who counts for as much gets the room that is left, and one who counts for less gets none.
-///
-/// A row has room for as many signatures as a push may have for one path, and for as many again of trusted keys.
-fn joined(
-    held: &[Signature],
-    pushed: &[Signature],
-    trusted: Option<&HashSet<Signature>>,
-    counts: Ordering,
-) -> Option<Vec<Signature>> {
-    let is_trusted = |it: &&Signature| trusted.is_some_and(|trusted| trusted.contains(*it));
-    let is_other = |it: &&Signature| !is_trusted(it);
-    let mut row: Vec<Signature> = Vec::new();
-    let mut add = |signature: &Signature, room: usize| {
-        if row.len() < room && !row.contains(signature) {
-            row.push(signature.clone());
-        }
-    };
-    let room = 2 * MAX_SIGNATURES;
-    if counts == Ordering::Greater {
-        let trusted_and_held = held.iter().filter(is_trusted).take(MAX_SIGNATURES);
-        pushed
-            .iter()
-            .filter(is_trusted)
-            .for_each(|it| add(it, room));
-        trusted_and_held.for_each(|it| add(it, room));
-        pushed.iter().filter(is_other).for_each(|it| add(it, room));
-        held.iter().for_each(|it| add(it, MAX_SIGNATURES));
-    } else {
-        let lacks = |it: &&Signature| !held.contains(it);
-        let before_held = room.saturating_sub(held.len());
-        let brought = pushed.iter().filter(is_trusted).filter(lacks);
-        brought.for_each(|it| add(it, before_held));
-        held.iter().for_each(|it| add(it, usize::MAX));
-        if counts == Ordering::Equal {
-            pushed.iter().for_each(|it| add(it, MAX_SIGNATURES));
-        }
-    }
-    (row != held).then_some(row)
 }
 
 impl Pushes {
@@ -135,7 +98,11 @@ impl Pushes {
                 .await?
         };
         let question = Arc::new(question);
-        let mut signed = Signed::default();
+        let names = question.trusted.iter().map(|key| key.name().into());
+        let mut signed = Signed {
+            names: names.collect(),
+            ..Signed::default()
+        };
         let mut allowances = Allowances::new();
         for turn in question.turns() {
             let place = self.receiving().processor().await?;
@@ -365,111 +332,7 @@ impl Question {
 
 #[cfg(test)]
 mod tests {
-    use fh_nix::SecretKey;
-
     use super::*;
-
-    /// Signatures by so many keys whose names begin with this.
-    fn by(name: &str, count: u8) -> Vec<Signature> {
-        let sign = |number: u8| {
-            let name = format!("{name}-{number}");
-            let key = SecretKey::from_seed(&name, [number; 32]).unwrap();
-            key.sign(b"")
-        };
-        (0..count).map(sign).collect()
-    }
-
-    #[test]
-    fn a_row_keeps_the_signatures_of_trusted_keys_and_of_who_counts_for_most() {
-        let (junk, own, trusted) = (by("junk", 64), by("own", 64), by("trusted", 3));
-        for (what, held, pushed, counts, expected) in [
-            (
-                "a builder's only signature",
-                junk.clone(),
-                own[..1].to_vec(),
-                Ordering::Greater,
-                [&own[..1], &junk[..63]].concat(),
-            ),
-            (
-                "as many as a push may have",
-                junk.clone(),
-                own.clone(),
-                Ordering::Greater,
-                own.clone(),
-            ),
-            (
-                "what a trusted key has signed is kept in any case",
-                [&junk[..61], &trusted[..]].concat(),
-                own.clone(),
-                Ordering::Greater,
-                [&trusted[..], &own[..]].concat(),
-            ),
-            (
-                "and comes before what is brought with it",
-                junk.clone(),
-                [&own[..2], &trusted[..1]].concat(),
-                Ordering::Greater,
-                [&trusted[..1], &own[..2], &junk[..61]].concat(),
-            ),
-            (
-                "a person after the builder",
-                own.clone(),
-                [&junk[..60], &trusted[..1]].concat(),
-                Ordering::Less,
-                [&trusted[..1], &own[..]].concat(),
-            ),
-            (
-                "nothing of theirs alone",
-                own[..1].to_vec(),
-                junk.clone(),
-                Ordering::Less,
-                own[..1].to_vec(),
-            ),
-            (
-                "who counts for as much comes last",
-                trusted[..1].to_vec(),
-                junk.clone(),
-                Ordering::Equal,
-                [&trusted[..1], &junk[..63]].concat(),
-            ),
-            (
-                "also where the row is full",
-                junk.clone(),
-                [&own[..], &trusted[..]].concat(),
-                Ordering::Equal,
-                [&trusted[..], &junk[..]].concat(),
-            ),
-            (
-                "the same once more",
-                own.clone(),
-                own[..3].to_vec(),
-                Ordering::Equal,
-                own.clone(),
-            ),
-        ] {
-            let known: HashSet<Signature> = trusted.iter().cloned().collect();
-            let row = joined(&held, &pushed, Some(&known), counts);
-            assert_eq!(row.is_none(), expected == held, "{what}");
-            let row = row.unwrap_or(held);
-            assert_eq!(row, expected, "{what}");
-            // Who pushes all of it again adds nothing.
-            let again = joined(&row, &pushed, Some(&known), Ordering::Less);
-            assert_eq!(again, None, "{what}");
-        }
-    }
-
-    #[test]
-    fn rows_do_not_grow_without_end_by_trusted_signatures() {
-        let known: HashSet<Signature> = by("trusted", 255).into_iter().collect();
-        let mut row = by("junk", 64);
-        for pushed in by("trusted", 255).chunks(64) {
-            row = joined(&row, pushed, Some(&known), Ordering::Equal).unwrap_or(row);
-            assert!(row.len() <= 2 * MAX_SIGNATURES, "{}", row.len());
-        }
-        let raised = joined(&row, &by("own", 64), Some(&known), Ordering::Greater).unwrap();
-        assert_eq!(raised.len(), 2 * MAX_SIGNATURES);
-        assert!(by("own", 64).iter().all(|it| raised.contains(it)));
-    }
 
     #[test]
     fn a_turn_has_so_many_signatures_and_every_item_has_its_turn() {

@@ -420,6 +420,10 @@ async fn a_panic_is_a_500_that_tells_nothing_but_the_id() {
     for line in log.lines() {
         assert_eq!(line["request_id"], id, "{line}");
     }
+    // Of two fields of one name each reader takes another one.
+    for line in log.text().lines() {
+        assert_eq!(line.matches("\"request_id\"").count(), 1, "{line}");
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,9 @@ use fh_nix::SecretKey;
 use serde_json::json;
 
 use super::Stage;
+use super::the_same_content_hides_a_builder_s_signature::junk;
 use crate::push::tests::Item;
+use crate::push::tests::realisations::{outputs, realised, signed as by};
 
 fn release() -> SecretKey {
     SecretKey::from_seed("release-1", [9; 32]).unwrap()
@@ -150,6 +152,67 @@ async fn by_many_others_before_it() {
         for info in [&root, &named] {
             assert_eq!(info.nar_hash, bare.nar_hash());
             assert!(info.verify(&store_dir, &release().public()), "{info:?}");
+        }
+    }
+}
+
+/// The colleague comes first, with as many signatures under the key's name as are looked at: they stand before the key's own,
+/// be it that he has copied that from elsewhere, or that it came before the organisation trusted the key.
+#[tokio::test]
+async fn by_others_of_its_name_that_were_there_first() {
+    for trusted_from_the_start in [true, false] {
+        let stage = Stage::set("acme/app").await;
+        let (server, ann) = (&stage.scene.server, &stage.scene.ann);
+        let store_dir = server.state.store_dir().clone();
+        let trust = async || {
+            let keys = json!({ "trusted_keys": [release().public().to_string()] });
+            let answer = server.patch("/api/v1/orgs/acme", ann, keys).await;
+            answer.expect(200);
+        };
+        let of_play = super::builder(&stage.scene, "play").await;
+        let other = Item::new("tool", b"of another builder");
+        stage.push("acme/play", &of_play, &[&other], None).await;
+        let bare = Item::new("tool", b"released");
+        let signed = bare.clone().signed(&store_dir, &release());
+        let mut forged = bare.clone();
+        forged.info.signatures = junk("release-1", 1);
+        forged.info.signatures.truncate(4);
+        let mut said = realised("tool", &bare);
+        let released: Vec<_> = said.iter().map(|it| by(it.clone(), &release())).collect();
+        for it in &mut said {
+            it.signatures.clone_from(&forged.info.signatures);
+        }
+        if trusted_from_the_start {
+            trust().await;
+            let copied = signed.info.signatures.iter().cloned();
+            forged.info.signatures.extend(copied);
+            for (it, released) in said.iter_mut().zip(&released) {
+                it.signatures.extend(released.signatures.clone());
+            }
+        }
+        let scene = &stage.scene;
+        scene
+            .push_realised("acme/app", &stage.bob, &[&forged], said)
+            .await;
+        for again in [false, true] {
+            scene
+                .push_realised("acme/app", ann, &[&signed], released.clone())
+                .await;
+            if !again && !trusted_from_the_start {
+                trust().await;
+            }
+        }
+        let [root, named] = stage.served(&bare).await.map(Option::unwrap);
+        for info in [&root, &named] {
+            assert_eq!(info.nar_hash, bare.nar_hash(), "{trusted_from_the_start}");
+            assert!(info.verify(&store_dir, &release().public()), "{info:?}");
+        }
+        for (id, released) in outputs("tool").iter().zip(&released) {
+            let answer = scene.realisation_answer("", id, &stage.rita).await;
+            let body = String::from_utf8(answer.expect(200).body.to_vec()).unwrap();
+            let at = |signature: &str| body.find(signature.split_once(':').unwrap().1);
+            let first = at(&released.signatures[0]).unwrap();
+            assert!(first < at(&forged.info.signatures[0]).unwrap(), "{body}");
         }
     }
 }

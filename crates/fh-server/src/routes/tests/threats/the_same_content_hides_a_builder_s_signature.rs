@@ -419,3 +419,56 @@ async fn of_a_colleague_who_fills_the_row() {
         }
     }
 }
+
+/// The builder has got a new key, and pushes what it has built once more, signed with that. The colleague had filled the row
+/// before, be it under the name of the new key.
+#[tokio::test]
+async fn of_a_colleague_who_had_filled_the_row_before_the_key_was_renewed() {
+    for (name, next) in [
+        ("x-1", "builder-2"),
+        ("builder-2", "builder-2"),
+        ("builder-1", "builder-1"),
+    ] {
+        let stage = Stage::set("acme/app").await;
+        let (scene, server) = (&stage.scene, &stage.scene.server);
+        let store_dir = server.state.store_dir().clone();
+        let next = SecretKey::from_seed(next, [7; 32]).unwrap();
+        let tool = Item::new("tool", b"tool");
+        let mut filled = tool.clone();
+        filled.info.signatures = junk(name, 1);
+        let mut said = realised("tool", &tool);
+        for realisation in &mut said {
+            realisation.signatures = junk(name, 1);
+        }
+        scene
+            .push_realised("acme/app", &stage.bob, &[&filled], said)
+            .await;
+        for key in [&key(), &next] {
+            let built = tool.clone().signed(&store_dir, key);
+            let said = realised("tool", &tool).into_iter();
+            let said: Vec<_> = said.map(|it| signed(it, key)).collect();
+            // Once more changes nothing.
+            for _ in 0..2 {
+                scene
+                    .push_realised("acme/app", &stage.builder, &[&built], said.clone())
+                    .await;
+            }
+        }
+        let narinfo = scene.narinfo("", &tool, &stage.rita).await.unwrap().info;
+        for key in [&key(), &next] {
+            let about = format!("{name}, {}", key.public());
+            assert!(narinfo.verify(&store_dir, &key.public()), "{about}");
+            let keys = [key.public().to_string()];
+            let limited = json!({ "permissions": ["pull"], "signed_by": keys });
+            let limited = server.mint(&stage.rita, limited).await.token;
+            let is_read = scene.narinfo("", &tool, &limited).await.is_some();
+            assert!(is_read, "{about}");
+            for id in outputs("tool") {
+                let told = scene.out_path("", &id, &limited).await;
+                assert_eq!(told.as_ref(), Some(&tool.base), "{about}");
+            }
+        }
+        // The server's own is among them.
+        assert_eq!(narinfo.signatures.len(), 64 + 1 + 1, "{name}");
+    }
+}
