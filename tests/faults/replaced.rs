@@ -45,6 +45,13 @@ impl Download {
         Self { stream, begun }
     }
 
+    /// Reads a little more: the server ends what nobody reads from for a minute.
+    fn go_on(&mut self) {
+        let mut more = vec![0; 100_000];
+        self.stream.read_exact(&mut more).unwrap();
+        self.begun.extend(more);
+    }
+
     /// Its body, once all of it was read.
     fn end(mut self) -> Vec<u8> {
         self.stream.read_to_end(&mut self.begun).unwrap();
@@ -64,8 +71,9 @@ fn replace_servers(served: Served, times: usize) {
     let narinfo = narinfo.expect(200).text();
     let url = narinfo.lines().find_map(|line| line.strip_prefix("URL: "));
     let nar = format!("{slice}/{}", url.unwrap());
-    let download = Download::begin(&scene, &nar);
+    let mut download = Download::begin(&scene, &nar);
     for _ in 0..times {
+        download.go_on();
         let (flake, paths) = choose(&mut scene);
         let address = scene.served.url();
         let push = Running::start(scene.push_command(&address, flake, &paths));
