@@ -17,7 +17,7 @@ pub(crate) fn cargo() -> Command {
 /// How the binary is built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Profile {
-    /// Quickly, and alone.
+    /// Without optimisation, and with the features that `fh` alone asks for.
     Development,
     /// As it is released.
     Release,

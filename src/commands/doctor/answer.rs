@@ -2,7 +2,7 @@
 
 use super::finding::Finding;
 use super::nix;
-use super::origin::{Edited, Origins};
+use super::origin::Origins;
 use crate::context::Context;
 use crate::settings::variables;
 use crate::setup::daemon::Daemon;
@@ -14,8 +14,7 @@ pub(super) fn named_daemon(context: &Context, origins: &Origins) -> Option<Strin
     let of_variable = variable.map(|variable| format!("unset {}", variable.name));
     of_variable.or_else(|| {
         let place = origins.of("store", Daemon::Trusting)?;
-        let Edited { setting, place } = place.edited("store");
-        Some(format!("remove {setting} from {place}"))
+        Some(place.edited("store").removed())
     })
 }
 
@@ -36,8 +35,7 @@ pub(super) fn mended_by(said: &str, origins: &Origins, named: Option<String>) ->
         .and_then(|(_, rest)| rest.split_once("' has invalid value"))
         .and_then(|(name, _)| Some((name, origins.of(name, Daemon::Trusting)?)));
     if let Some((name, place)) = of_setting {
-        let Edited { setting, place } = place.edited(name);
-        format!("correct {setting} in {place}")
+        place.edited(name).corrected()
     } else if said.contains("cannot connect to") || is_not_allowed && said.contains("/nix/var/nix")
     {
         match named {

@@ -13,7 +13,7 @@ use time::OffsetDateTime;
 use super::Meant;
 use super::finding::Finding;
 use super::nix::Settings;
-use super::origin::{Edited, Origins, generated_from, option};
+use super::origin::{Origins, generated_from, option};
 use crate::access::quoted;
 use crate::certificates::{self, Bundle};
 use crate::context::Context;
@@ -61,18 +61,20 @@ fn looked_at(path: &Path, named: &str, fix: &str) -> Option<Finding> {
             return Some(finding);
         }
     };
-    let certificates = fh_client::certificates(&pem).ok()?;
-    let end = certificates_expire_at(&certificates)?;
-    let end = OffsetDateTime::from_unix_timestamp(end).ok()?;
+    let ago = all_expired(&pem)?;
+    let about = format!(
+        "all certificates in {} have expired (the last one {ago}), so Nix refuses them; {named}",
+        path.display()
+    );
+    Some(Finding::warning(NAME, about).fix(format!("{fix}   with a certificate that is valid")))
+}
+
+/// When the last one of some certificates expired, for a person; none where one is valid, or none can be read.
+fn all_expired(pem: &[u8]) -> Option<String> {
+    let certificates = fh_client::certificates(pem).ok()?;
+    let end = OffsetDateTime::from_unix_timestamp(certificates_expire_at(&certificates)?).ok()?;
     let now = OffsetDateTime::now_utc();
-    (end <= now).then(|| {
-        let about = format!(
-            "all certificates in {} have expired (the last one {}), so Nix refuses them; {named}",
-            path.display(),
-            human::relative(end, now)
-        );
-        Finding::warning(NAME, about).fix(format!("{fix}   with a certificate that is valid"))
-    })
+    (end <= now).then(|| human::relative(end, now))
 }
 
 /// Whether Nix believes the server with the certificates that it reads.
@@ -98,10 +100,7 @@ pub(super) async fn of_nix(
         Ok(pem) => pem,
         Err(error) => {
             let fix = match origins.of(SETTING, daemon) {
-                Some(place) => {
-                    let Edited { setting, place } = place.edited(SETTING);
-                    format!("correct {setting} in {place}")
-                }
+                Some(place) => place.edited(SETTING).corrected(),
                 None => format!("let `{SETTING}` in nix.conf name a file of certificates"),
             };
             let mut finding = Finding::of_file(NAME, &path, &error, fix);
@@ -114,13 +113,7 @@ pub(super) async fn of_nix(
         let fix = joined(&path, ours.as_deref(), settings, daemon, context);
         Some(Finding::failed(NAME, about, fix))
     };
-    let now = OffsetDateTime::now_utc();
-    let certificates = fh_client::certificates(&pem).ok()?;
-    let end = certificates_expire_at(&certificates)
-        .and_then(|end| OffsetDateTime::from_unix_timestamp(end).ok())
-        .filter(|end| *end < now);
-    if let Some(end) = end {
-        let ago = human::relative(end, now);
+    if let Some(ago) = all_expired(&pem) {
         return refused(format!(
             "all certificates that Nix has have expired (the last one {ago}), so that it trusts no server"
         ));

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::process::Command;
 
 use super::finding::Finding;
-use super::origin::{Edited, Origins};
+use super::origin::Origins;
 use crate::setup::daemon::{Daemon, reason};
 
 /// For a question that needs no network.
@@ -64,7 +64,7 @@ impl Settings {
             .map(|place| place.edited("substitute = false"));
         let place = place.map_or_else(nowhere, |place| place.to_string());
         let fix = match edited {
-            Some(Edited { setting, place }) => format!("remove {setting} from {place}"),
+            Some(edited) => edited.removed(),
             None => format!("remove `substitute = false` from {place}"),
         };
         Some(Finding::failed(

@@ -85,10 +85,22 @@ impl Place {
 /// A setting as it is called where a person changes it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Edited {
-    /// Its name, quoted.
+    /// Its name in that file or among the options, in backticks.
     pub(super) setting: String,
-    /// The place.
+    /// The line, the variable or the configuration that it stands in.
     pub(super) place: String,
+}
+
+impl Edited {
+    /// How to mend a setting whose value is wrong.
+    pub(super) fn corrected(&self) -> String {
+        format!("correct {} in {}", self.setting, self.place)
+    }
+
+    /// How to mend a setting that should not be there.
+    pub(super) fn removed(&self) -> String {
+        format!("remove {} from {}", self.setting, self.place)
+    }
 }
 
 /// The option for a setting of Nix, which is called the same for all three.

@@ -11,7 +11,7 @@ use secrecy::ExposeSecret as _;
 
 use super::finding::Finding;
 use super::nix::Settings;
-use super::origin::{Edited, Origins, Place};
+use super::origin::{Origins, Place};
 use crate::access::{Obstacle, quoted};
 use crate::commands::login::Site;
 use crate::context::FoundToken;
@@ -47,7 +47,7 @@ pub(super) fn netrc(
     if !path.is_absolute() {
         let fix = match place.map(|place| place.edited("netrc-file")) {
             None => "correct `netrc-file` in nix.conf".to_owned(),
-            Some(Edited { setting, place }) => format!("correct {setting} in {place}"),
+            Some(edited) => edited.corrected(),
         };
         let about = format!("`netrc-file` is {file:?}, which is not an absolute path");
         return Finding::failed(NETRC, about, fix);
