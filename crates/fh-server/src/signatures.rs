@@ -80,18 +80,25 @@ impl Allowance {
     }
 }
 
+/// The first few signatures of each name, which are all that is ever looked at; each with how many of its name come
+/// before it.
+pub(crate) fn first_of_names<'a, T: ?Sized + 'a>(
+    signatures: impl IntoIterator<Item = &'a T>,
+    name: impl Fn(&'a T) -> &'a str,
+) -> impl Iterator<Item = (usize, &'a T)> {
+    let mut of_name: HashMap<&str, usize> = HashMap::new();
+    let counted = signatures.into_iter().map(move |signature| {
+        let count = of_name.entry(name(signature)).or_default();
+        *count += 1;
+        (*count - 1, signature)
+    });
+    counted.filter(|(before, _)| *before < SIGNATURES_OF_A_NAME)
+}
+
 /// The first few signatures of each name; the first ones of all names come before the second ones, so that no name
 /// keeps another from being looked at.
 fn in_turns_of_names(signatures: &[Signature]) -> Vec<&Signature> {
-    let mut of_name: HashMap<&str, usize> = HashMap::new();
-    let mut tried: Vec<(usize, &Signature)> = Vec::new();
-    for signature in signatures {
-        let count = of_name.entry(signature.key_name()).or_default();
-        if *count < SIGNATURES_OF_A_NAME {
-            tried.push((*count, signature));
-        }
-        *count += 1;
-    }
+    let mut tried: Vec<_> = first_of_names(signatures, Signature::key_name).collect();
     tried.sort_by_key(|(turn, _)| *turn);
     tried.into_iter().map(|(_, signature)| signature).collect()
 }

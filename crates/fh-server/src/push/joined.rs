@@ -1,11 +1,12 @@
 //! The signatures of a row, where what it says already is pushed with others.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 use std::hash::Hash;
 
 use fh_nix::{SIGNATURES_OF_A_NAME, Signature};
 
 use super::parse::MAX_SIGNATURES;
+use crate::signatures::first_of_names;
 
 /// Who counts for how much where a push says what a row says already.
 #[derive(Debug, Clone, Copy)]
@@ -106,13 +107,7 @@ pub(super) fn looked_at<'a, T: Eq + Hash + ?Sized>(
     held: impl IntoIterator<Item = &'a T>,
     name: impl Fn(&'a T) -> &'a str,
 ) -> HashSet<&'a T> {
-    let mut of_name: HashMap<&str, usize> = HashMap::new();
-    let is_seen = |signature: &&'a T| {
-        let count = of_name.entry(name(*signature)).or_default();
-        *count += 1;
-        *count <= SIGNATURES_OF_A_NAME
-    };
-    held.into_iter().filter(is_seen).collect()
+    first_of_names(held, name).map(|(_, it)| it).collect()
 }
 
 #[cfg(test)]
