@@ -86,3 +86,20 @@ pub(crate) fn metadata() -> Result<Value> {
     ensure!(output.status.success(), "cargo metadata failed");
     serde_json::from_slice(&output.stdout).context("cargo metadata printed no JSON")
 }
+
+/// The name and the root file (`lib.rs`, or `main.rs` where there is no library) of each of the workspace's packages.
+pub(crate) fn crate_roots(metadata: &Value) -> Vec<(String, String)> {
+    let listed = |value: &Value| value.as_array().cloned().unwrap_or_default();
+    let mut roots = Vec::new();
+    for package in listed(&metadata["packages"]) {
+        let targets = listed(&package["targets"]);
+        let root = ["lib", "bin"].iter().find_map(|kind| {
+            let target = targets.iter().find(|target| target["kind"][0] == *kind)?;
+            target["src_path"].as_str()
+        });
+        if let (Some(name), Some(root)) = (package["name"].as_str(), root) {
+            roots.push((name.to_owned(), root.to_owned()));
+        }
+    }
+    roots
+}

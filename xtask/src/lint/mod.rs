@@ -2,11 +2,12 @@
 //! that failed are named.
 
 mod layers;
+mod rooms;
 mod sources;
 
 use anyhow::{Result, bail, ensure};
 
-use crate::cargo::{build_fh_for_tests, cargo, metadata};
+use crate::cargo::{build_fh_for_tests, cargo, crate_roots, metadata};
 use crate::{generate, process, say};
 
 /// Format, clippy, layers, sources, generated files, licences and advisories
@@ -44,6 +45,11 @@ const CHECKS: &[Check] = &[
         name: "layers",
         about: "arrows between crates point down only",
         run: layers,
+    },
+    Check {
+        name: "rooms",
+        about: "no circles inside a crate: imports point down, as docs/ARCHITECTURE.md draws them",
+        run: rooms,
     },
     Check {
         name: "sources",
@@ -139,6 +145,23 @@ fn documentation() -> Result<Outcome> {
 
 fn layers() -> Result<Outcome> {
     none(&layers::violations(&metadata()?))
+}
+
+fn rooms() -> Result<Outcome> {
+    let mut violations = Vec::new();
+    for found in rooms::findings(fh_testkit::workspace(), &crate_roots(&metadata()?))? {
+        if found.held {
+            let named = |sentence| format!("{}: {sentence}", found.name);
+            violations.extend(found.sentences.iter().map(named));
+        } else if !found.sentences.is_empty() {
+            say::line(&format!(
+                "{}: {} findings, and no rooms in the picture yet",
+                found.name,
+                found.sentences.len()
+            ));
+        }
+    }
+    none(&violations)
 }
 
 fn sources() -> Result<Outcome> {
