@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use proc_macro2::{TokenStream, TokenTree};
-use syn::visit::{self, Visit};
+use quote::ToTokens as _;
 use syn::{Attribute, Item, UseTree, Visibility};
 
 /// A path as it is written, `crate` and `super` included.
@@ -75,7 +75,7 @@ impl Source {
         if let Some(name) = defined(item) {
             self.names.insert(name, Meaning::Item);
         }
-        Paths(&mut self.paths).visit_item(item);
+        tokens(item.to_token_stream(), &mut self.paths);
     }
 
     /// What a `use` makes known here. What it makes known to others only is no import of this module.
@@ -171,30 +171,8 @@ fn segments(path: &syn::Path) -> Segments {
         .collect()
 }
 
-/// Collects the paths of an item, those inside macros and attributes included.
-struct Paths<'a>(&'a mut Vec<Segments>);
-
-impl<'ast> Visit<'ast> for Paths<'_> {
-    fn visit_path(&mut self, path: &'ast syn::Path) {
-        self.0.push(segments(path));
-        visit::visit_path(self, path);
-    }
-
-    fn visit_macro(&mut self, invoked: &'ast syn::Macro) {
-        tokens(invoked.tokens.clone(), self.0);
-        visit::visit_macro(self, invoked);
-    }
-
-    fn visit_attribute(&mut self, attribute: &'ast Attribute) {
-        if let syn::Meta::List(list) = &attribute.meta {
-            tokens(list.tokens.clone(), self.0);
-        }
-        visit::visit_attribute(self, attribute);
-    }
-}
-
-/// The paths in tokens that nobody has parsed: names joined by `::`, also inside a string, because
-/// that is how serde names functions.
+/// The paths in code: names joined by `::`, also inside macros, and inside strings because that is how
+/// serde names functions.
 fn tokens(stream: TokenStream, paths: &mut Vec<Segments>) {
     let mut path = Segments::new();
     let mut colons = 0;
