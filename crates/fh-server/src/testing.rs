@@ -20,7 +20,7 @@ use crate::config::{OrganizationCreation, Settings};
 use crate::database::Decided;
 use crate::database::tokens::Token;
 use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
-use crate::listen::Proxies;
+use crate::peer::Proxies;
 use crate::state::AppState;
 use crate::tenure::Tenure;
 use crate::{routes, server, telemetry};

@@ -10,7 +10,8 @@ use uuid::Uuid;
 
 use super::directory::FlakeEntry;
 use crate::database::{DatabaseError, Timestamp, accounts, grants, renames, tokens};
-use crate::workload::{Acting, Admission, Audiences, Identity, admission};
+use crate::identity::Identity;
+use crate::workload::{Acting, Admission, Audiences, admission};
 
 /// The account behind a token, the token's narrowing, and all that the account holds, as they were
 /// at one generation.

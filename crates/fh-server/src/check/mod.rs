@@ -148,7 +148,7 @@ pub fn check_data(
     if report.database.is_empty()
         && let Err(error) = KeyRing::load(&connection)
     {
-        let error = crate::error::chain(&error);
+        let error = crate::cause::chain(&error);
         report
             .database
             .push(format!("the signing keys cannot be used: {error}"));

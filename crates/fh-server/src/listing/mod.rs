@@ -30,8 +30,9 @@ use fh_nix::NarHash;
 use tokio::sync::watch;
 
 use self::make::Fault;
+use crate::cause::chain;
 use crate::database::nars::Nar;
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::integrity::Integrity;
 use crate::shares::{self, Shares, counted_for};
 use crate::storage::FileStorage;

@@ -11,6 +11,7 @@ mod actions;
 mod again;
 mod audit;
 mod cache;
+mod caller;
 mod denied;
 mod discovery;
 mod exchange;

@@ -56,7 +56,7 @@ fn verified(
     own: &[String],
     examine: impl Fn(&Policy, &Map<String, Value>, &[&str]) -> Verdict,
 ) -> Verdict {
-    if !identity.verified_for(policy) {
+    if !super::verified_for(identity, policy) {
         return Verdict {
             failures: vec!["the policy's keys have not signed it".to_owned()],
             ..Verdict::default()

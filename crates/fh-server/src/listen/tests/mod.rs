@@ -19,8 +19,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{BoundAddress, Certificates, Proxies, Service, Serving, Sockets, body_failure};
+use super::{BoundAddress, Certificates, Service, Serving, Sockets, body_failure};
 use crate::config::Settings;
+use crate::peer::Proxies;
 use crate::telemetry::Metrics;
 
 /// Piece of the slow answer, and the pause between two.

@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::access::Caller;
-use crate::listen::Source;
+use crate::peer::Source;
 use crate::routes::path::Query;
 use crate::state::AppState;
 
