@@ -12,7 +12,7 @@ use fh_auth::{Follow, Follows, Holdings, Rank};
 
 use super::Caller;
 use super::directory::OrganizationEntry;
-use super::organizations::{OrganizationRef, touches};
+use super::organizations::OrganizationRef;
 use crate::error::ApiError;
 
 /// One such address.
@@ -125,7 +125,7 @@ impl Caller {
             .holdings
             .own_organizations()
             .filter_map(|id| self.directory.organization(id))
-            .filter(|entry| touches(principal, &entry.name))
+            .filter(|entry| principal.touches(&entry.name))
             .collect();
         let place = |entry: &OrganizationEntry| joined.iter().position(|id| *id == entry.id);
         own.sort_by_key(|entry| (place(entry), entry.id));

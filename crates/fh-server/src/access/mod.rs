@@ -39,7 +39,7 @@ pub(crate) use self::authenticate::Access;
 pub(crate) use self::candidates::Candidates;
 use self::directory::Directory;
 pub(crate) use self::directory::FlakeEntry;
-pub(crate) use self::organizations::{OrganizationRef, touches};
+pub(crate) use self::organizations::OrganizationRef;
 pub(crate) use self::principal::Principal;
 pub(crate) use self::view::{ClosureLimit, PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fh_api::{Name, NameKind, UserKind, WorkloadInfo};
+use fh_api::{FlakePattern, Name, NameKind, UserKind, WorkloadInfo};
 use fh_auth::{Holdings, TokenScope};
 use rusqlite::Connection;
 use uuid::Uuid;
@@ -92,6 +92,15 @@ pub(super) fn next_serial() -> u64 {
 }
 
 impl Principal {
+    /// Whether the token reaches anything of an organisation.
+    pub(crate) fn touches(&self, organization: &Name) -> bool {
+        self.scope.flakes().iter().any(|pattern| match pattern {
+            FlakePattern::All => true,
+            FlakePattern::Organization(name) => name.folded() == organization.folded(),
+            FlakePattern::Flake(flake) => flake.org.folded() == organization.folded(),
+        })
+    }
+
     /// Whether the account has or had this name, in whatever case.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.names()

@@ -7,7 +7,7 @@ use fh_nix::{Hasher, Limits, ListingWriter, NarDecoder, NarHash};
 use zstd::stream::write::Encoder;
 use zstd::zstd_safe::get_frame_content_size;
 
-use super::Listing;
+use super::stored::Listing;
 use crate::cause::Cause;
 use crate::database::nars::Nar;
 use crate::receive::{FrameDecoder, FrameFault, Step};

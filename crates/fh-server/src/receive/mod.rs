@@ -19,6 +19,7 @@
 //!   made, or as if it had been finished.
 
 mod batch;
+mod blocking;
 mod body;
 mod early;
 mod frames;

@@ -156,11 +156,6 @@ fn new_request_id() -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
-/// A request's id as text; it has been made or checked here.
-fn readable(id: &HeaderValue) -> &str {
-    id.to_str().unwrap_or("")
-}
-
 fn is_sane(id: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
     (1..=MAX_REQUEST_ID).contains(&id.len()) && id.bytes().all(allowed)

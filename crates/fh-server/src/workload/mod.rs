@@ -23,6 +23,7 @@ mod admit;
 mod aws;
 mod fetch;
 mod issuers;
+mod key_source;
 mod nonce;
 mod reach;
 #[cfg(test)]
@@ -37,7 +38,6 @@ use fh_auth::policy::AWS_ISSUER;
 use moka::sync::Cache;
 use rusqlite::Connection;
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 pub(crate) use self::acting::{
@@ -46,6 +46,7 @@ pub(crate) use self::acting::{
 use self::acting::{Resolution, resolve};
 pub(crate) use self::admit::{Admission, admission, examine};
 use self::issuers::{Issuers, Pace};
+use self::key_source::{FETCHED, key_source};
 pub(crate) use self::nonce::LIFETIME as NONCE_LIFETIME;
 use self::nonce::Nonces;
 pub(crate) use self::reach::Reach;
@@ -63,28 +64,11 @@ const REFUSED: &str = "this server does not trust the workload identity that was
      signature, its audience or its claims are not what a trust policy asks for. An administrator of the \
      organisation can find out why with `fh trust test`";
 
-/// The name of keys that were fetched from the issuer. Those of AWS are named like its issuer.
-const FETCHED: &str = "issuer";
-
 /// Parsed key sets of policies that are remembered.
 const GIVEN_KEYS: u64 = 1000;
 
 /// How often an admission is tried again after ids were remembered.
 const ROUNDS: usize = 3;
-
-/// Whether the keys that a policy trusts have verified an identity.
-fn verified_for(identity: &Identity, policy: &TrustPolicy) -> bool {
-    identity.keys.contains(&key_source(policy))
-}
-
-/// Whose keys a policy trusts.
-fn key_source(policy: &TrustPolicy) -> String {
-    match (&policy.jwks, policy.policy.provider) {
-        (_, Provider::Aws) => AWS_ISSUER.to_owned(),
-        (Some(jwks), _) => data_encoding::HEXLOWER.encode(&Sha256::digest(jwks.as_bytes())),
-        (None, _) => FETCHED.to_owned(),
-    }
-}
 
 /// Why a workload is not let in.
 #[derive(Debug)]

@@ -39,7 +39,7 @@ struct Listening {
 
 /// Short limits, so that tests are; long enough for a busy machine.
 fn settings(directory: &TempDir) -> Settings {
-    let mut settings = Settings::ephemeral(directory.path()).unwrap();
+    let mut settings = crate::config::ephemeral(directory.path()).unwrap();
     settings.timeouts.header = Duration::from_millis(600);
     settings.timeouts.idle = Duration::from_millis(1500);
     settings.timeouts.stall = Duration::from_millis(800);
