@@ -17,7 +17,7 @@ use fh_nix::StorePathHash;
 use rusqlite::Connection;
 
 use super::contested::winner_among;
-use super::holders::OfPath;
+use super::indexed::OfPath;
 use super::search::{decided_by_oldest, search};
 use crate::access::{Candidates, View};
 use crate::database::DatabaseError;

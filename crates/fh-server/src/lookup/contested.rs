@@ -16,21 +16,12 @@ use rusqlite::Connection;
 
 use super::Lookup;
 use super::judged::{Judged, TrustedKeys};
-use crate::access::{View, ViewIdentity};
+use super::winner::Winner;
+use crate::access::View;
 use crate::database::contests::{self, Word};
 use crate::database::nars::Nar;
 use crate::database::{DatabaseError, slices};
 use crate::signatures::Signatures;
-
-/// A row that a view has of a contested path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Winner {
-    pub(super) row_id: i64,
-    nar_id: i64,
-}
-
-/// For which view, which holders and which state of access something was decided.
-pub(super) type DecisionKey = (ViewIdentity, u64, u64);
 
 /// What the slices of a view say of a path about which they disagree.
 #[derive(Debug, Clone)]

@@ -19,9 +19,9 @@ use fh_auth::contest::Claim;
 use fh_nix::{DrvOutput, Realisation, StorePath};
 use rusqlite::Connection;
 
-use super::holders::row_in;
 use super::judged::{Judged, TrustedKeys};
 use super::limited::info_of;
+use super::rows::row_in;
 use super::{Lookup, Shared};
 use crate::access::View;
 use crate::database::DatabaseError;
