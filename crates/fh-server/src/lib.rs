@@ -16,6 +16,7 @@ mod background;
 mod bootstrap;
 mod cause;
 pub mod check;
+mod checksum;
 mod clock;
 mod collect;
 pub mod config;

@@ -11,6 +11,7 @@ use fh_api::{Name, Standing};
 use fh_auth::{Follow, Follows, Holdings, Rank};
 
 use super::Caller;
+use super::candidates::candidates_by_rank;
 use super::directory::OrganizationEntry;
 use super::organizations::OrganizationRef;
 use crate::error::ApiError;
@@ -134,7 +135,7 @@ impl Caller {
 
     /// The organisations that are not the caller's own and of which it was granted something, by name.
     fn accepted_organizations(&self) -> Vec<&OrganizationEntry> {
-        let [_, accepted, _] = self.view().by_rank();
+        let [_, accepted, _] = candidates_by_rank(self.view());
         let mut ids: Vec<i64> = accepted
             .flake_ids()
             .into_iter()

@@ -36,7 +36,7 @@ use fh_auth::Follows;
 
 pub(crate) use self::addresses::Address;
 pub(crate) use self::authenticate::Access;
-pub(crate) use self::candidates::Candidates;
+pub(crate) use self::candidates::{Candidates, candidates_by_rank};
 use self::directory::Directory;
 pub(crate) use self::directory::FlakeEntry;
 pub(crate) use self::organizations::OrganizationRef;

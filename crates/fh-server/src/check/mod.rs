@@ -17,6 +17,7 @@
 mod objects;
 mod report;
 mod rows;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -27,6 +28,7 @@ use crate::keys::KeyRing;
 use crate::storage::FileStorage;
 
 pub use self::report::{DamagedObject, DataCheckError, DataReport, Depth, Orphans, Progress};
+pub use self::settings::{CheckError, Report, check_settings};
 
 /// Checks a data directory; `None` where there is no database in it. Blocks until all is read.
 ///

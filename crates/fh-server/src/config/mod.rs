@@ -20,7 +20,6 @@
 //! [`Settings`] may be printed.
 
 mod address;
-mod check;
 mod draft;
 mod error;
 mod example;
@@ -35,7 +34,6 @@ mod tests;
 mod value;
 
 pub use address::{ListenAddress, PublicUrl};
-pub use check::{CheckError, Report, check};
 pub use error::ConfigError;
 pub use example::example_file;
 pub use file::read_file;

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::values::{all, execute, first, now};
 use super::{DatabaseError, Timestamp};
-use crate::storage::Checksum;
+use crate::checksum::Checksum;
 
 /// A row of `nar`: an object that is verified and on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

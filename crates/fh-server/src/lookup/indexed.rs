@@ -4,7 +4,7 @@ use fh_nix::StorePathHash;
 use rusqlite::Connection;
 
 use super::search::{Class, Holders, Ranking};
-use crate::access::{Candidates, View};
+use crate::access::{Candidates, View, candidates_by_rank};
 use crate::database::DatabaseError;
 use crate::database::holders::{self, Holder};
 
@@ -90,7 +90,7 @@ impl Ranking for Readable<'_> {
 
     fn classes(&self) -> [impl Class; 3] {
         [
-            Several(self.0.by_rank().into()),
+            Several(candidates_by_rank(self.0).into()),
             Several(Vec::new()),
             Several(Vec::new()),
         ]

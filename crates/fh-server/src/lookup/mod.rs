@@ -20,6 +20,7 @@
 mod agreed;
 pub(crate) mod closures;
 mod contested;
+mod disputes;
 mod explained;
 mod fresh;
 mod holders;

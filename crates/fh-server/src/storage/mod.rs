@@ -20,7 +20,6 @@
 //!   made here, from hashes and numbers.
 
 mod buffers;
-mod checksum;
 mod error;
 mod listing;
 mod locked;
@@ -46,13 +45,13 @@ use crate::clock;
 use crate::files::{self, NotRegular};
 
 pub(crate) use self::buffers::{BUFFER, Buffer, Buffers};
-pub(crate) use self::checksum::{Checksum, RunningChecksum};
 use self::error::Context;
 pub(crate) use self::error::StorageError;
 pub(crate) use self::object::{FileIdentity, NoObject, OpenObject};
 pub(crate) use self::partial::{OpenPartial, PartialFile, PartialKey};
 pub(crate) use self::placed::PlacedFile;
 pub(crate) use self::staged::StagedFile;
+pub(crate) use crate::checksum::{Checksum, RunningChecksum};
 
 /// What the name of an object ends with.
 const OBJECT_SUFFIX: &str = ".nar.zst";
