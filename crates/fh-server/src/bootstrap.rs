@@ -30,8 +30,8 @@ use crate::database::tokens::{self, NewToken, Token};
 use crate::database::{
     AccessChange, Database, DatabaseError, Decided, accounts, keys, now, settings,
 };
-use crate::error::ServerError;
 use crate::keys::{KeyError, KeyNames, Keys, ensure, ensure_for_organizations, token_secret};
+use crate::server_error::ServerError;
 
 /// The administrator's token in the data directory.
 const ADMIN_TOKEN_FILE: &str = "admin.token";

@@ -29,14 +29,14 @@ use fh_nix::NarHash;
 use crate::database::{
     DatabaseError, Decided, assertions, nars, now, path_sets, pushes, realisations, tokens,
 };
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::receive::Turn;
 use crate::state::AppState;
 use crate::storage::{FileStorage, StagedFile, StorageError};
 
 /// Objects without a row that are younger than this may be about to get one: publishing takes
 /// seconds, and clocks jump by minutes.
-const ORPHAN_AGE: Duration = Duration::from_secs(3600);
+pub(crate) const ORPHAN_AGE: Duration = Duration::from_secs(3600);
 
 /// An upload in parts that stood still for so long is not remembered: whoever goes on with it has its
 /// file read again.
@@ -68,20 +68,6 @@ pub(crate) struct Collected {
     pub(crate) partials: usize,
     /// Realisations removed whose slices do not hold their paths any more.
     pub(crate) realisations: usize,
-}
-
-/// Collects at the start and then in the settings' interval; never returns.
-pub(crate) async fn run(state: AppState) {
-    let mut clock = tokio::time::interval(state.settings().collect_interval);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        clock.tick().await;
-        match collect(&state, ORPHAN_AGE).await {
-            Ok(collected) if collected == Collected::default() => {}
-            Ok(collected) => tracing::info!(?collected, "collected"),
-            Err(error) => tracing::warn!(error = %chain(&error), "the collection broke off"),
-        }
-    }
 }
 
 /// Collects once; of objects without rows those of at least that age.

@@ -24,10 +24,7 @@ use serde_json::json;
 
 use crate::database::audit::{self, Actor, Denial};
 use crate::database::{Database, DatabaseError, Decided, now};
-use crate::shares::neighbourhood;
-
-/// How often what was noted is written.
-pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_secs(1);
+use crate::peer::neighbourhood;
 
 /// In which time so many of one origin are written one by one.
 const WINDOW: Duration = Duration::from_secs(60);

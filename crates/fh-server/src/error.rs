@@ -1,5 +1,4 @@
-//! What goes wrong, and how it is told: to the one who starts the server ([`ServerError`]) and to
-//! the one who sent a request ([`ApiError`]).
+//! Why a request failed, and how it is told to the one who sent it.
 //!
 //! Invariants:
 //! - the match from error to status is exhaustive, so that a new variant forces a decision;
@@ -7,58 +6,17 @@
 //!   cannot tell it from one that does not exist;
 //! - the detail of a server error goes to the log alone, the answer is a constant sentence.
 
-use std::path::PathBuf;
 use std::time::Duration;
 
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use fh_api::{ErrorBody, ErrorCode};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
-use http::{HeaderName, HeaderValue, StatusCode};
+use http::{HeaderValue, StatusCode};
 
+use crate::cause::{Cause, chain};
 use crate::database::{DatabaseError, TellsFull};
-use crate::listen::ListenError;
-
-/// Any error with its chain of causes.
-pub(crate) type Source = Box<dyn std::error::Error + Send + Sync>;
-
-/// The header that carries a request's id.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// Why the server did not start, or stopped.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ServerError {
-    /// The settings contradict themselves or name what cannot be.
-    #[error("the settings are not usable: {0}")]
-    Settings(String),
-    /// The data directory, or a file in it, cannot be used.
-    #[error("cannot use {}", .path.display())]
-    DataDirectory {
-        /// The directory or file.
-        path: PathBuf,
-        /// What the operating system said.
-        source: std::io::Error,
-    },
-    /// Another server runs on the same data directory.
-    #[error("another server is using the data directory {}", .path.display())]
-    InUse {
-        /// The data directory.
-        path: PathBuf,
-    },
-    /// The database cannot be opened or brought up to date.
-    #[error("the database cannot be used")]
-    Database(#[from] DatabaseError),
-    /// The keys cannot be made or read.
-    #[error("the server's keys cannot be used")]
-    Keys(#[source] Source),
-    /// The store of NARs cannot be opened.
-    #[error("the storage cannot be opened")]
-    Storage(#[source] Source),
-    /// An address cannot be listened on, or a certificate cannot be used.
-    #[error(transparent)]
-    Listen(#[from] ListenError),
-}
+use crate::request_id::request_id;
 
 /// Why a request failed.
 ///
@@ -110,12 +68,12 @@ pub(crate) enum ApiError {
     Stale,
     /// The server failed. The source goes to the log, never to the caller (500).
     #[error("the server failed")]
-    Internal(#[source] Source),
+    Internal(#[source] Cause),
 }
 
 impl ApiError {
     /// An internal error from any error, such as one of a library.
-    pub(crate) fn internal(source: impl Into<Source>) -> Self {
+    pub(crate) fn internal(source: impl Into<Cause>) -> Self {
         Self::Internal(source.into())
     }
 
@@ -275,42 +233,4 @@ pub(crate) fn as_plain_text(response: Response) -> Response {
         HeaderValue::from_static("text/plain; charset=utf-8"),
     );
     Response::from_parts(parts, axum::body::Body::from(format!("{sentence}\n")))
-}
-
-tokio::task_local! {
-    static CURRENT_REQUEST_ID: HeaderValue;
-}
-
-/// Lets the errors of a request and its lines in the log name it.
-pub(crate) async fn within_request<T>(id: HeaderValue, handling: impl Future<Output = T>) -> T {
-    CURRENT_REQUEST_ID.scope(id, handling).await
-}
-
-/// The same for what goes on by itself, for the request that is being handled now, if any.
-pub(crate) fn within_this_request<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
-    let id = CURRENT_REQUEST_ID.try_with(HeaderValue::clone).ok();
-    async move {
-        match id {
-            Some(id) => within_request(id, work).await,
-            None => work.await,
-        }
-    }
-}
-
-/// The id of the request that is being handled.
-pub(crate) fn request_id() -> Option<String> {
-    let id = CURRENT_REQUEST_ID.try_with(|id| id.to_str().map(str::to_owned).ok());
-    id.ok().flatten()
-}
-
-/// An error and its causes on one line, for the log.
-pub(crate) fn chain(error: &(dyn std::error::Error + 'static)) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        text.push_str(": ");
-        text.push_str(&error.to_string());
-        cause = error.source();
-    }
-    text
 }

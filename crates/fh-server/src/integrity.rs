@@ -24,19 +24,18 @@
 use std::collections::HashSet;
 use std::io::{self, BufReader};
 use std::sync::Arc;
-use std::time::Duration;
 
 use fh_nix::NarHash;
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
+use crate::cause::chain;
 use crate::database::nars::{self, DamageMarks, Nar};
 use crate::database::{Database, DatabaseError, Decided};
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::receive::{FrameDecoder, NarFault, verify};
 use crate::shares::{self, Shares};
-use crate::state::AppState;
 use crate::storage::{
     Buffers, Checksum, FileIdentity, FileStorage, NoObject, OpenObject, StorageError,
 };
@@ -50,9 +49,6 @@ const CHECKS: u64 = 2;
 
 /// The buffer of a reader whose content is decompressed.
 const BUFFER: usize = 256 << 10;
-
-/// How often it is looked whether `fh serve --check`, or a person, has written to the database.
-const WATCH_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How many damaged objects the log names that another process has marked between two looks.
 const NAMED: usize = 100;
@@ -291,22 +287,6 @@ impl Integrity {
         told.seen = Some(marks);
         told.nars = damaged;
         Ok(())
-    }
-}
-
-/// Notices what another process has marked; never returns.
-pub(crate) async fn watch(state: AppState) {
-    let mut clock = tokio::time::interval(WATCH_INTERVAL);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        clock.tick().await;
-        let looked = async {
-            state.notice_others().await?;
-            state.integrity().look_for_marks().await
-        };
-        if let Err(error) = looked.await {
-            tracing::warn!(error = %chain(&error), "cannot look for damaged NARs");
-        }
     }
 }
 

@@ -28,9 +28,9 @@ use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub(crate) use self::make::{KeyNames, ensure, ensure_for_organizations, rotate};
+use crate::cause::Cause;
 use crate::database::keys::{KeyOwner, KeyState, Purpose, StoredKey, list, list_of};
 use crate::database::{DatabaseError, settings};
-use crate::error::Source;
 
 /// Why keys cannot be used or made.
 #[derive(Debug, thiserror::Error)]
@@ -47,11 +47,11 @@ pub(crate) enum KeyError {
         /// The key's name.
         name: String,
         /// Why; nothing of the secret is in it.
-        source: Source,
+        source: Cause,
     },
     /// There are no random numbers, or its name is not fit for a key.
     #[error("cannot create a key")]
-    Make(#[source] Source),
+    Make(#[source] Cause),
 }
 
 impl From<KeyError> for DatabaseError {
@@ -355,7 +355,7 @@ fn token_key(stored: &[StoredKey]) -> Result<TokenKey, KeyError> {
         .iter()
         .rfind(|key| key.state == KeyState::Active)
         .ok_or(KeyError::Missing("token key"))?;
-    let unusable = |source: Source| KeyError::Unusable {
+    let unusable = |source: Cause| KeyError::Unusable {
         name: stored.name.clone(),
         source,
     };

@@ -12,8 +12,11 @@
 //! - nothing here reads the process environment or a terminal: all of that comes in [`Settings`].
 
 mod access;
+mod background;
 mod bootstrap;
+mod cause;
 pub mod check;
+mod checksum;
 mod clock;
 mod collect;
 pub mod config;
@@ -22,17 +25,21 @@ mod denials;
 mod error;
 mod even;
 mod files;
+mod identity;
 mod integrity;
 mod keys;
 mod limits;
 mod listen;
 mod listing;
 mod lookup;
+mod peer;
 mod push;
 mod receive;
+mod request_id;
 mod room;
 mod routes;
 mod server;
+mod server_error;
 mod shares;
 mod signatures;
 mod state;
@@ -45,8 +52,9 @@ mod workload;
 
 pub use config::Settings;
 pub use database::DatabaseError;
-pub use error::ServerError;
-pub use listen::{BoundAddress, InheritedSocket, ListenError, Peer};
+pub use listen::{BoundAddress, InheritedSocket, ListenError};
+pub use peer::Peer;
 pub use routes::openapi;
 pub use server::{RunningServer, Server, run};
+pub use server_error::ServerError;
 pub use telemetry::WithRequestId;

@@ -33,9 +33,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::error::chain;
+use crate::cause::chain;
 use crate::files;
-use crate::state::AppState;
 
 /// Bytes of the reserve: the write-ahead log up to where it is written back to the database (4 MiB) several times,
 /// and what the database grows by meanwhile.
@@ -62,9 +61,6 @@ const FILE: &str = "reserve";
 
 /// How long it is remembered how much room there is.
 const REMEMBERED: Duration = Duration::from_secs(1);
-
-/// How often it is seen to that the reserve is there.
-const WATCH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// How much room there is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -279,33 +275,6 @@ impl Room {
             .level
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Sees to it that the reserve is there; never returns.
-pub(crate) async fn watch(state: AppState) {
-    let mut clock = tokio::time::interval(WATCH_INTERVAL);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    let mut was_kept = true;
-    loop {
-        clock.tick().await;
-        let room = state.database().room().clone();
-        let kept = match tokio::task::spawn_blocking(move || room.keep()).await {
-            Ok(Ok(kept)) => kept,
-            Ok(Err(error)) => {
-                if was_kept {
-                    tracing::error!(error = %chain(&error), "cannot keep room for taking access away");
-                }
-                false
-            }
-            Err(_) => false,
-        };
-        if was_kept && !kept {
-            tracing::error!(
-                "there is no space on the disk for a reserve: only what removes access is written"
-            );
-        }
-        was_kept = kept;
     }
 }
 

@@ -11,23 +11,16 @@
 
 use std::time::Duration;
 
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::TaskTracker;
-
-use crate::access::FLUSH_INTERVAL;
+use crate::background::Background;
 use crate::bootstrap;
-use crate::collect;
+use crate::cause::chain;
 use crate::config::{PublicUrl, Settings};
 use crate::database::{self, Database};
-use crate::denials;
-use crate::error::{ServerError, chain};
-use crate::integrity;
 use crate::keys::KeyNames;
-use crate::listen::{
-    BoundAddress, Certificates, InheritedSocket, Proxies, Service, Serving, Sockets,
-};
-use crate::room;
+use crate::listen::{BoundAddress, Certificates, InheritedSocket, Service, Serving, Sockets};
+use crate::peer::Proxies;
 use crate::routes;
+use crate::server_error::ServerError;
 use crate::state::{AppState, Parts};
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
@@ -35,9 +28,6 @@ use crate::tenure::Tenure;
 
 /// How long what requests have begun, and what does not end with them, has to come to an end.
 const WORK_STOP: Duration = Duration::from_secs(30);
-
-/// How long background tasks have to come to an end.
-const BACKGROUND_STOP: Duration = Duration::from_secs(10);
 
 /// A server that is not running.
 #[derive(Debug)]
@@ -237,91 +227,6 @@ pub async fn run(
     shutdown.await;
     server.stop().await;
     Ok(())
-}
-
-/// What runs beside the requests.
-struct Background {
-    tasks: TaskTracker,
-    stop: CancellationToken,
-}
-
-impl Background {
-    fn start(state: &AppState) -> Self {
-        let background = Self {
-            tasks: TaskTracker::new(),
-            stop: CancellationToken::new(),
-        };
-        background.spawn(note_last_used(state.clone()));
-        background.spawn(note_denials(state.clone()));
-        background.spawn(collect_alone(state.clone()));
-        background.spawn(integrity::watch(state.clone()));
-        background.spawn(room::watch(state.clone()));
-        background.tasks.close();
-        background
-    }
-
-    /// Runs a task that is dropped at its next pause when the server stops.
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let stop = self.stop.clone();
-        self.tasks.spawn(async move {
-            let _ = stop.run_until_cancelled_owned(task).await;
-        });
-    }
-
-    /// Ends all tasks: whether they did.
-    async fn stop(&self) -> bool {
-        self.stop.cancel();
-        let ended = tokio::time::timeout(BACKGROUND_STOP, self.tasks.wait()).await;
-        if ended.is_err() {
-            tracing::warn!("some background tasks did not end");
-        }
-        ended.is_ok()
-    }
-}
-
-impl Drop for Background {
-    fn drop(&mut self) {
-        self.stop.cancel();
-    }
-}
-
-/// Collects from when no other process uses the data directory; never returns.
-async fn collect_alone(state: AppState) {
-    let tenure = state.tenure();
-    tenure.others_gone().await;
-    if let Err(error) = state.notice_others().await {
-        tracing::warn!(error = %chain(&error), "cannot see what the previous server wrote last");
-    }
-    tenure.is_alone();
-    let storage = state.storage().clone();
-    let removed = tenure.spawn_blocking(move || storage.remove_leftovers());
-    // A panic in there was logged.
-    if let Ok(Err(error)) = removed.await {
-        tracing::warn!(error = %chain(&error), "cannot remove what was left half-written");
-    }
-    collect::run(state).await;
-}
-
-async fn note_last_used(state: AppState) {
-    let mut clock = tokio::time::interval(FLUSH_INTERVAL);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        clock.tick().await;
-        if let Err(error) = state.access().flush_last_used().await {
-            tracing::warn!(error = %chain(&error), "cannot note when tokens were used last");
-        }
-    }
-}
-
-async fn note_denials(state: AppState) {
-    let mut clock = tokio::time::interval(denials::FLUSH_INTERVAL);
-    clock.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        clock.tick().await;
-        if let Err(error) = state.denials().flush(false).await {
-            tracing::warn!(error = %chain(&error), "cannot write to the audit log what was refused");
-        }
-    }
 }
 
 #[cfg(test)]

@@ -6,16 +6,17 @@ use fh_nix::StoreDir;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
+use crate::cause::chain;
 use crate::config::Settings;
 use crate::database::{Database, DatabaseError};
 use crate::denials::Denials;
-use crate::error::{ServerError, chain};
 use crate::integrity::Integrity;
 use crate::keys::{KeyRing, Keys};
 use crate::limits::Limiter;
 use crate::listing::Listings;
 use crate::lookup::Lookup;
 use crate::push::Pushes;
+use crate::server_error::ServerError;
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
 use crate::tenure::Tenure;

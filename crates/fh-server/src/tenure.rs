@@ -30,7 +30,6 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::error::ServerError;
 use crate::files;
 
 const LOCK_FILE: &str = "lock";
@@ -65,17 +64,36 @@ struct Shared {
     work: TaskTracker,
 }
 
+/// Why the data directory cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum TenureError {
+    /// The directory, or a file in it, cannot be used.
+    #[error("cannot use {}", .path.display())]
+    Unusable {
+        /// The directory or file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+    /// Another server has it.
+    #[error("another server is using the data directory {}", .path.display())]
+    InUse {
+        /// The data directory.
+        path: PathBuf,
+    },
+}
+
 impl Tenure {
     /// Makes the data directory where there is none, and takes its lock. A server that is stopping gives it up
     /// soon, which is waited for.
     ///
     /// # Errors
-    /// [`ServerError::InUse`] where another server has it, [`ServerError::DataDirectory`].
-    pub(crate) async fn begin(path: &Path) -> Result<Self, ServerError> {
+    /// [`TenureError::InUse`] where another server has it, [`TenureError::Unusable`].
+    pub(crate) async fn begin(path: &Path) -> Result<Self, TenureError> {
         make_directory(path)?;
         let failed = |name: &'static str| {
             let path = path.join(name);
-            move |source| ServerError::DataDirectory { path, source }
+            move |source| TenureError::Unusable { path, source }
         };
         let lock = open(path, LOCK_FILE).map_err(failed(LOCK_FILE))?;
         let draining = open(path, DRAINING_FILE).map_err(failed(DRAINING_FILE))?;
@@ -84,7 +102,7 @@ impl Tenure {
         while !take(&lock).map_err(failed(LOCK_FILE))? {
             let is_stopping = is_taken(&asked).map_err(failed(DRAINING_FILE))?;
             if !is_stopping || begin.elapsed() > LONGEST_HANDOVER {
-                return Err(ServerError::InUse {
+                return Err(TenureError::InUse {
                     path: path.to_owned(),
                 });
             }
@@ -182,8 +200,8 @@ pub(crate) fn is_in_use(path: &Path) -> bool {
     })
 }
 
-fn make_directory(path: &Path) -> Result<(), ServerError> {
-    let failed = |source| ServerError::DataDirectory {
+fn make_directory(path: &Path) -> Result<(), TenureError> {
+    let failed = |source| TenureError::Unusable {
         path: path.to_owned(),
         source,
     };
@@ -242,7 +260,7 @@ mod tests {
         let former = Tenure::begin(&path).await.unwrap();
         assert!(is_in_use(&path) && !former.is_shared());
         let error = Tenure::begin(&path).await.unwrap_err();
-        assert!(matches!(error, ServerError::InUse { .. }), "{error}");
+        assert!(matches!(error, TenureError::InUse { .. }), "{error}");
         former.begin_to_end().unwrap();
         let waiting = tokio::spawn({
             let path = path.clone();

@@ -20,7 +20,7 @@ use crate::config::{OrganizationCreation, Settings};
 use crate::database::Decided;
 use crate::database::tokens::Token;
 use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
-use crate::listen::Proxies;
+use crate::peer::Proxies;
 use crate::state::AppState;
 use crate::tenure::Tenure;
 use crate::{routes, server, telemetry};
@@ -78,7 +78,7 @@ impl Answer {
 
 /// The settings of a test server.
 pub(crate) fn settings(directory: &TempDir) -> Settings {
-    let mut settings = Settings::ephemeral(&directory.path().join("data")).unwrap();
+    let mut settings = crate::config::ephemeral(&directory.path().join("data")).unwrap();
     settings.public_url = Some("https://cache.example.org".parse().unwrap());
     // Most tests are about people who have organisations of their own.
     settings.organization_creation = OrganizationCreation::Anyone;

@@ -84,7 +84,7 @@ impl Builder {
         let scratch = tempfile::Builder::new()
             .prefix("fh-test-server")
             .tempdir()?;
-        let mut settings = Settings::ephemeral(&scratch.path().join("data"))?;
+        let mut settings = fh_server::config::ephemeral(&scratch.path().join("data"))?;
         let authority = if self.tls {
             let authority = Authority::new()?;
             settings.tls = Some(authority.issue_into(scratch.path())?);

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 use fh_server::check::{self, DataReport, Depth};
-use fh_server::config::{self, Resolved};
+use fh_server::config::Resolved;
 use indicatif::{ProgressBar, ProgressStyle};
 use serde::Serialize;
 
@@ -55,7 +55,7 @@ pub(super) fn run(
     context: &Context,
 ) -> Result<(), CommandError> {
     let data_dir = resolved.settings.data_dir.clone();
-    let report = config::check(resolved, inherited);
+    let report = check::check_settings(resolved, inherited);
     let json = context.output.is_json();
     if !json {
         context.output.text(&report.to_string())?;
@@ -196,7 +196,7 @@ fn plural(count: u64, one: &str, many: &str) -> String {
     format!("{count} {}", if count == 1 { one } else { many })
 }
 
-fn in_one_line(error: &config::CheckError) -> String {
+fn in_one_line(error: &check::CheckError) -> String {
     let mut text = error.to_string();
     let mut cause = std::error::Error::source(error);
     while let Some(error) = cause {

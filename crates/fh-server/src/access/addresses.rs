@@ -11,8 +11,9 @@ use fh_api::{Name, Standing};
 use fh_auth::{Follow, Follows, Holdings, Rank};
 
 use super::Caller;
+use super::candidates::candidates_by_rank;
 use super::directory::OrganizationEntry;
-use super::organizations::{OrganizationRef, touches};
+use super::organizations::OrganizationRef;
 use crate::error::ApiError;
 
 /// One such address.
@@ -125,7 +126,7 @@ impl Caller {
             .holdings
             .own_organizations()
             .filter_map(|id| self.directory.organization(id))
-            .filter(|entry| touches(principal, &entry.name))
+            .filter(|entry| principal.touches(&entry.name))
             .collect();
         let place = |entry: &OrganizationEntry| joined.iter().position(|id| *id == entry.id);
         own.sort_by_key(|entry| (place(entry), entry.id));
@@ -134,7 +135,7 @@ impl Caller {
 
     /// The organisations that are not the caller's own and of which it was granted something, by name.
     fn accepted_organizations(&self) -> Vec<&OrganizationEntry> {
-        let [_, accepted, _] = self.view().by_rank();
+        let [_, accepted, _] = candidates_by_rank(self.view());
         let mut ids: Vec<i64> = accepted
             .flake_ids()
             .into_iter()

@@ -23,7 +23,7 @@ use crate::database::{Database, DatabaseError, Timestamp, tokens, trust};
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::limits::Limiter;
-use crate::listen::Source;
+use crate::peer::Source;
 use crate::workload::{Named, Refusal, Workloads};
 
 /// Verified tokens that are remembered, so that Ed25519 is paid once for each.

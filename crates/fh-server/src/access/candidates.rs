@@ -71,79 +71,75 @@ impl Candidates<'_> {
     }
 }
 
-impl View {
-    /// The flakes of each rank, those of the lowest first.
-    pub(crate) fn by_rank(&self) -> [Candidates<'_>; 3] {
-        [Rank::Own, Rank::Accepted, Rank::Open].map(|rank| Candidates {
-            view: self,
-            rank: rank as u32,
-            source: self.candidates(rank),
-        })
-    }
+/// The flakes of each rank, those of the lowest first.
+pub(crate) fn candidates_by_rank(view: &View) -> [Candidates<'_>; 3] {
+    [Rank::Own, Rank::Accepted, Rank::Open].map(|rank| Candidates {
+        view,
+        rank: rank as u32,
+        source: candidates(view, rank),
+    })
+}
 
-    /// The shortest of the lists in which all of a rank stand.
-    fn candidates(&self, rank: Rank) -> Source<'_> {
-        let directory = &self.directory;
-        let by_address = match &self.narrowing {
-            Narrowing::Flake(id) => return Source::listed([std::slice::from_ref(id)]),
-            Narrowing::Organization(id) => {
-                Some(Source::listed([directory.ids_of_organization(*id)]))
-            }
-            Narrowing::All => None,
-        };
-        let principal = self.principal.as_deref();
-        // What the address names and is open needs no token that reaches it.
-        let by_token = principal
-            .filter(|_| by_address.is_none() || rank != Rank::Open)
-            .and_then(|principal| reached(directory, principal));
-        [by_address, by_token]
-            .into_iter()
-            .flatten()
-            .chain([self.held(rank)])
-            .min_by_key(Source::len)
-            .unwrap_or_default()
-    }
+/// The shortest of the lists in which all of a rank stand.
+fn candidates(view: &View, rank: Rank) -> Source<'_> {
+    let directory = &view.directory;
+    let by_address = match &view.narrowing {
+        Narrowing::Flake(id) => return Source::listed([std::slice::from_ref(id)]),
+        Narrowing::Organization(id) => Some(Source::listed([directory.ids_of_organization(*id)])),
+        Narrowing::All => None,
+    };
+    let principal = view.principal.as_deref();
+    // What the address names and is open needs no token that reaches it.
+    let by_token = principal
+        .filter(|_| by_address.is_none() || rank != Rank::Open)
+        .and_then(|principal| reached(directory, principal));
+    [by_address, by_token]
+        .into_iter()
+        .flatten()
+        .chain([held(view, rank)])
+        .min_by_key(Source::len)
+        .unwrap_or_default()
+}
 
-    /// By the reasons that lead to the rank.
-    fn held(&self, rank: Rank) -> Source<'_> {
-        let directory = &self.directory;
-        let principal = self.principal.as_deref();
-        let pulling = principal.filter(|principal| principal.scope.allows(Permission::Pull));
-        let holdings = pulling.map(|principal| &principal.holdings);
-        let public = |organization| directory.ids_of_public(organization);
-        let own = match rank {
-            Rank::Own => true,
-            Rank::Accepted => false,
-            Rank::Open => {
-                let follows = holdings.into_iter().map(Holdings::follows);
-                let lists = follows
-                    .chain([directory.everybody()])
-                    .flat_map(Follows::list);
-                let followed = lists.map(|follow| match &follow.flake {
-                    Some(flake) => std::slice::from_ref(flake),
-                    None => public(follow.organization),
-                });
-                let named = match self.narrowing {
-                    Narrowing::Organization(id) => Some(public(id)),
-                    Narrowing::All | Narrowing::Flake(_) => None,
-                };
-                return Source::listed(followed.chain(named));
-            }
-        };
-        let Some(holdings) = holdings else {
-            return Source::default();
-        };
-        let whole = holdings.whole_organizations(own);
-        let mut lists: Vec<&[i64]> = whole
-            .map(|organization| directory.ids_of_organization(organization))
-            .collect();
-        if own {
-            lists.extend(holdings.own_organizations().map(public));
+/// By the reasons that lead to the rank.
+fn held(view: &View, rank: Rank) -> Source<'_> {
+    let directory = &view.directory;
+    let principal = view.principal.as_deref();
+    let pulling = principal.filter(|principal| principal.scope.allows(Permission::Pull));
+    let holdings = pulling.map(|principal| &principal.holdings);
+    let public = |organization| directory.ids_of_public(organization);
+    let own = match rank {
+        Rank::Own => true,
+        Rank::Accepted => false,
+        Rank::Open => {
+            let follows = holdings.into_iter().map(Holdings::follows);
+            let lists = follows
+                .chain([directory.everybody()])
+                .flat_map(Follows::list);
+            let followed = lists.map(|follow| match &follow.flake {
+                Some(flake) => std::slice::from_ref(flake),
+                None => public(follow.organization),
+            });
+            let named = match view.narrowing {
+                Narrowing::Organization(id) => Some(public(id)),
+                Narrowing::All | Narrowing::Flake(_) => None,
+            };
+            return Source::listed(followed.chain(named));
         }
-        Source {
-            granted: Some((holdings, own)),
-            lists,
-        }
+    };
+    let Some(holdings) = holdings else {
+        return Source::default();
+    };
+    let whole = holdings.whole_organizations(own);
+    let mut lists: Vec<&[i64]> = whole
+        .map(|organization| directory.ids_of_organization(organization))
+        .collect();
+    if own {
+        lists.extend(holdings.own_organizations().map(public));
+    }
+    Source {
+        granted: Some((holdings, own)),
+        lists,
     }
 }
 

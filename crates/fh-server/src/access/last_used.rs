@@ -11,9 +11,6 @@ use crate::database::{Database, DatabaseError, Decided, Timestamp, now};
 /// Each one's use is written at most once in this time.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// How often what was noted is written.
-pub(crate) const FLUSH_INTERVAL: Duration = Duration::from_secs(5);
-
 /// How uses are written, by internal id.
 pub(super) type Touch = fn(&Connection, &[(i64, Timestamp)]) -> Result<(), DatabaseError>;
 

@@ -29,55 +29,27 @@ mod principal;
 mod tests;
 mod view;
 
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
 use fh_api::{FlakeName, FlakePattern, Permission, PushRule, Role, Visibility};
 use fh_auth::Follows;
-use http::request::Parts;
 
 pub(crate) use self::addresses::Address;
 pub(crate) use self::authenticate::Access;
-pub(crate) use self::candidates::Candidates;
+pub(crate) use self::candidates::{Candidates, candidates_by_rank};
 use self::directory::Directory;
 pub(crate) use self::directory::FlakeEntry;
-pub(crate) use self::last_used::FLUSH_INTERVAL;
-pub(crate) use self::organizations::{OrganizationRef, touches};
+pub(crate) use self::organizations::OrganizationRef;
 pub(crate) use self::principal::Principal;
 pub(crate) use self::view::{ClosureLimit, PathLimits, Scope, View, ViewIdentity};
 use crate::database::audit::Actor;
 use crate::database::{Decided, Generation};
-use crate::denials::ActorSlot;
-use crate::error::{ApiError, request_id};
-use crate::limits::Origin;
-use crate::listen::{Peer, Source};
-use crate::shares::{self, Holders};
-use crate::state::AppState;
-use crate::telemetry::PrincipalSlot;
+use crate::error::ApiError;
+use crate::peer::Source;
+use crate::request_id::request_id;
+use crate::shares::Holders;
 
-/// Beside a request that is handled again, because it was decided too early, by whoever holds the
-/// [turn](crate::database::Database::turn).
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Again;
-
-/// Where a caller leaves of what state what is decided about them is, and for whom counts what is held for
-/// them.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct DecidedSlot(Arc<OnceLock<(Decided, Holders)>>);
-
-impl DecidedSlot {
-    /// What was left; none where nobody was asked who they are.
-    pub(crate) fn get(&self) -> Option<Decided> {
-        self.0.get().map(|(decided, _)| *decided)
-    }
-
-    /// For whom it counts; none where nobody was asked who they are.
-    pub(crate) fn holders(&self) -> Option<Holders> {
-        self.0.get().map(|(_, holders)| *holders)
-    }
-}
-
-/// The one who sent a request. As an extractor: anonymous without credentials, 401 with bad ones.
+/// The one who sent a request: anonymous without credentials.
 #[derive(Debug, Clone)]
 pub(crate) struct Caller {
     directory: Arc<Directory>,
@@ -98,81 +70,6 @@ pub(crate) struct FlakeRef {
     pub(crate) name: FlakeName,
     /// What the caller holds on it, not narrowed; none where visibility alone opens it.
     pub(crate) role: Option<Role>,
-}
-
-impl FromRequestParts<AppState> for Caller {
-    type Rejection = ApiError;
-
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
-        let peer = parts.extensions.get::<Peer>();
-        let source = Source::of(peer, &parts.headers, state.settings());
-        if state.tenure().is_shared() {
-            state.notice_others().await?;
-        }
-        shares::count_for(Holders::new(None, source.address));
-        let limiter = state.limiter();
-        let named = organization_of_api(parts, state).await;
-        let named = named.as_deref().or_else(|| organization_of_cache(parts));
-        let access = state.access();
-        let mut caller = match access.authenticate_at(&parts.headers, named, source).await {
-            Ok(caller) => caller,
-            Err(error) => {
-                limiter.request(Origin::of(None, source))?;
-                return Err(error);
-            }
-        };
-        // One that is handled again was counted the first time.
-        if parts.extensions.get::<Again>().is_some() {
-            caller.decided = caller.decided.in_turn();
-        } else {
-            limiter.request(Origin::of(caller.principal.as_deref(), source))?;
-        }
-        shares::count_for(caller.holders());
-        if let Some(slot) = parts.extensions.get::<DecidedSlot>() {
-            let _ = slot.0.set((caller.decided, caller.holders()));
-        }
-        if let (Some(principal), Some(slot)) =
-            (&caller.principal, parts.extensions.get::<PrincipalSlot>())
-        {
-            slot.set(principal.name.as_str());
-        }
-        if let Some(slot) = parts.extensions.get::<ActorSlot>()
-            && let Ok(actor) = caller.actor()
-        {
-            slot.set(actor);
-        }
-        Ok(caller)
-    }
-}
-
-/// The organisation that an address of the API names.
-async fn organization_of_api(parts: &mut Parts, state: &AppState) -> Option<String> {
-    let path = parts.extensions.get::<OriginalUri>()?.path();
-    // What was in front of it may be taken off already.
-    if !path.starts_with(fh_api::API_PREFIX) {
-        return None;
-    }
-    let names = RawPathParams::from_request_parts(parts, state).await.ok()?;
-    let (_, name) = names.iter().find(|(key, _)| *key == "org")?;
-    Some(name.to_owned())
-}
-
-/// The organisation that an address of the cache names.
-fn organization_of_cache(parts: &Parts) -> Option<&str> {
-    let path = parts.uri.path().strip_prefix("/cache/")?;
-    path.split('/').next()
-}
-
-impl FromRequestParts<AppState> for Source {
-    type Rejection = std::convert::Infallible;
-
-    async fn from_request_parts(
-        parts: &mut Parts,
-        state: &AppState,
-    ) -> Result<Self, Self::Rejection> {
-        let peer = parts.extensions.get::<Peer>();
-        Ok(Self::of(peer, &parts.headers, state.settings()))
-    }
 }
 
 impl Caller {
@@ -232,6 +129,13 @@ impl Caller {
         self.decided
     }
 
+    /// The caller of a request that is handled again, by whoever holds the
+    /// [turn](crate::database::Database::turn).
+    pub(crate) fn in_turn(mut self) -> Self {
+        self.decided = self.decided.in_turn();
+        self
+    }
+
     /// For whom counts what is held for this request.
     pub(crate) fn holders(&self) -> Holders {
         let account = self
@@ -254,6 +158,11 @@ impl Caller {
         self.principal.as_deref().ok_or_else(|| {
             ApiError::Unauthorized("this needs a token, but the request has none".to_owned())
         })
+    }
+
+    /// Who it is; none for the anonymous.
+    pub(crate) fn known(&self) -> Option<&Principal> {
+        self.principal.as_deref()
     }
 
     /// Who it is, if there is a token and it may read.

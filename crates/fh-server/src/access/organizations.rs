@@ -144,7 +144,7 @@ impl Caller {
         let entry = self
             .directory
             .find_organization(name)
-            .filter(|entry| touches(principal, &entry.name))
+            .filter(|entry| principal.touches(&entry.name))
             .ok_or(ApiError::NotFound)?;
         let mut accepted = principal.holdings.accepted_organizations();
         let belongs = principal.holdings.membership(entry.id).is_some()
@@ -255,7 +255,7 @@ impl Caller {
         let entry = self
             .directory
             .find_organization(name)
-            .filter(|entry| touches(principal, &entry.name))
+            .filter(|entry| principal.touches(&entry.name))
             .ok_or(ApiError::NotFound)?;
         let known = principal.holdings.membership(entry.id).is_some()
             || administers(principal, entry)
@@ -267,16 +267,6 @@ impl Caller {
 fn administers(principal: &Principal, entry: &OrganizationEntry) -> bool {
     principal.holdings.membership(entry.id) >= Some(OrganizationRole::Admin)
         || principal.holdings.organization_grant(entry.id) >= Some(Role::Admin)
-}
-
-/// Whether a token reaches anything of an organisation.
-pub(crate) fn touches(principal: &Principal, organization: &Name) -> bool {
-    let patterns = principal.scope.flakes();
-    patterns.iter().any(|pattern| match pattern {
-        FlakePattern::All => true,
-        FlakePattern::Organization(name) => name.folded() == organization.folded(),
-        FlakePattern::Flake(flake) => flake.org.folded() == organization.folded(),
-    })
 }
 
 fn reference(principal: &Principal, entry: &OrganizationEntry) -> OrganizationRef {

@@ -3,14 +3,15 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use fh_api::{Name, NameKind, UserKind, WorkloadInfo};
+use fh_api::{FlakePattern, Name, NameKind, UserKind, WorkloadInfo};
 use fh_auth::{Holdings, TokenScope};
 use rusqlite::Connection;
 use uuid::Uuid;
 
 use super::directory::FlakeEntry;
 use crate::database::{DatabaseError, Timestamp, accounts, grants, renames, tokens};
-use crate::workload::{Acting, Admission, Audiences, Identity, admission};
+use crate::identity::Identity;
+use crate::workload::{Acting, Admission, Audiences, admission};
 
 /// The account behind a token, the token's narrowing, and all that the account holds, as they were
 /// at one generation.
@@ -91,6 +92,15 @@ pub(super) fn next_serial() -> u64 {
 }
 
 impl Principal {
+    /// Whether the token reaches anything of an organisation.
+    pub(crate) fn touches(&self, organization: &Name) -> bool {
+        self.scope.flakes().iter().any(|pattern| match pattern {
+            FlakePattern::All => true,
+            FlakePattern::Organization(name) => name.folded() == organization.folded(),
+            FlakePattern::Flake(flake) => flake.org.folded() == organization.folded(),
+        })
+    }
+
     /// Whether the account has or had this name, in whatever case.
     pub(crate) fn is_called(&self, name: &str) -> bool {
         self.names()

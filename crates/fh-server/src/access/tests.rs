@@ -262,7 +262,7 @@ async fn ranking_does_not_grow_with_the_number_of_flakes() {
     );
 }
 
-/// What [`View::by_rank`] lists is what [`View::rank`] says, for every way to hold something, each token
+/// What [`candidates_by_rank`] lists is what [`View::rank`] says, for every way to hold something, each token
 /// and each address.
 #[tokio::test]
 async fn a_view_lists_what_it_ranks() {
@@ -344,7 +344,7 @@ async fn a_view_lists_what_it_ranks() {
             };
             let mut all: Vec<i64> = caller.directory.all().map(|flake| flake.id).collect();
             all.sort_unstable();
-            for (rank, candidates) in (0..).zip(view.by_rank()) {
+            for (rank, candidates) in (0..).zip(candidates_by_rank(&view)) {
                 let mut ranked = all.clone();
                 ranked.retain(|id| view.rank(*id) == Some(rank));
                 assert_eq!(candidates.flake_ids(), ranked, "{scope:?}, rank {rank}");

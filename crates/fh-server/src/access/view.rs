@@ -11,9 +11,9 @@ use fh_auth::{Follows, Holdings, Named, Standing, TokenScope};
 use fh_nix::{PublicKey, StorePath};
 use uuid::Uuid;
 
+use super::Principal;
 use super::directory::{Directory, FlakeEntry};
 use super::principal::next_serial;
-use super::{Principal, touches};
 
 /// How an address narrows the view.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -144,7 +144,7 @@ impl View {
             && self
                 .directory
                 .organization(id)
-                .is_some_and(|organization| touches(principal, &organization.name))
+                .is_some_and(|organization| principal.touches(&organization.name))
     }
 
     /// The flakes of this view and what the caller holds on them, in no order.

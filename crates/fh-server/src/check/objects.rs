@@ -6,7 +6,7 @@ use std::time::Duration;
 use fh_nix::NarHash;
 use rusqlite::{Connection, TransactionBehavior};
 
-use super::{DamagedObject, DataCheckError, DataReport, Depth, LISTED, Progress};
+use super::report::{DamagedObject, DataCheckError, DataReport, Depth, LISTED, Progress};
 use crate::database::DatabaseError;
 use crate::database::nars::{self, Nar};
 use crate::database::slices;

@@ -31,7 +31,7 @@ pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, DatabaseE
     let mut problems = Vec::new();
     for table in tables {
         if let Err(error) = read(connection, &table, &mut problems) {
-            let error = crate::error::chain(&error);
+            let error = crate::cause::chain(&error);
             problems.push(format!(
                 "the table {table} cannot be read to its end: {error}"
             ));

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use super::{
+use super::settings::{
     Limits, LogFormat, OrganizationCreation, ProxyHeader, Settings, Timeouts, TlsFiles,
     TokenSettings, WorkloadSettings,
 };

@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use super::Origin;
+use super::origin::Origin;
 
 /// Why a configuration is refused. The messages name the option as the person wrote it.
 #[derive(Debug, thiserror::Error)]

@@ -74,3 +74,17 @@ impl Section {
         }
     }
 }
+
+/// What most options share, for the tables of them.
+pub(super) const BLANK: OptionSpec = OptionSpec {
+    key: "",
+    variable: "",
+    section: Section::Server,
+    value_name: "TEXT",
+    help: "",
+    default: None,
+    example: "",
+    repeated: false,
+    is_path: false,
+    set: |_, _| Ok(()),
+};

@@ -2,29 +2,15 @@
 
 mod limits;
 
-use super::option_spec::{OptionSpec, Section};
+use super::option_spec::{BLANK, OptionSpec, Section};
+use super::settings::{DefaultOrganization, LogFormat};
 use super::value::{count, duration, duration_or_none, issuer, key_name, path};
-use super::{DefaultOrganization, LogFormat};
 
 /// Finds an option by its key.
 #[must_use]
 pub fn option(key: &str) -> Option<&'static OptionSpec> {
     OPTIONS.iter().find(|option| option.key == key)
 }
-
-/// What most options share, for the table below.
-const BLANK: OptionSpec = OptionSpec {
-    key: "",
-    variable: "",
-    section: Section::Server,
-    value_name: "TEXT",
-    help: "",
-    default: None,
-    example: "",
-    repeated: false,
-    is_path: false,
-    set: |_, _| Ok(()),
-};
 
 /// Every option of `fh serve`, in the order of help and example file.
 pub static OPTIONS: &[OptionSpec] = &ALL;

@@ -1,73 +1,14 @@
 //! From what was given to [`Settings`].
 
-use std::fmt;
-use std::path::PathBuf;
+use std::path::Path;
 
+use super::address::ListenAddress;
 use super::draft::Draft;
+use super::error::ConfigError;
 use super::option_spec::OptionSpec;
-use super::options::OPTIONS;
-use super::{ConfigError, ListenAddress, Settings};
-
-/// Where a value came from. The later of two in this order is the one that counts.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
-    /// The table of options.
-    Default,
-    /// Something that the machine says where nobody chose, such as `STATE_DIRECTORY`.
-    Machine(&'static str),
-    /// The configuration file.
-    File {
-        /// The file.
-        path: PathBuf,
-        /// Counted from 1.
-        line: usize,
-    },
-    /// The option's environment variable.
-    Environment,
-    /// The option's flag.
-    Flag,
-    /// The program that holds the server, such as a test.
-    Program,
-}
-
-impl Origin {
-    fn precedence(&self) -> u8 {
-        match self {
-            Self::Default => 0,
-            Self::Machine(_) => 1,
-            Self::File { .. } => 2,
-            Self::Environment => 3,
-            Self::Flag => 4,
-            Self::Program => 5,
-        }
-    }
-
-    /// The option as the person wrote it there, for the beginning of an error.
-    pub(super) fn named(&self, key: &str) -> String {
-        match self {
-            Self::Default => format!("the default of `{key}`"),
-            Self::Machine(name) => format!("`{key}`, taken from {name}"),
-            Self::File { path, line } => format!("{}, line {line}: `{key}`", path.display()),
-            Self::Environment => super::option(key)
-                .map_or_else(|| key.to_owned(), |option| option.variable.to_owned()),
-            Self::Flag => format!("--{key}"),
-            Self::Program => format!("`{key}`"),
-        }
-    }
-}
-
-impl fmt::Display for Origin {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Default => f.write_str("default"),
-            Self::Machine(name) => f.write_str(name),
-            Self::File { path, line } => write!(f, "{}, line {line}", path.display()),
-            Self::Environment => f.write_str("environment"),
-            Self::Flag => f.write_str("command line"),
-            Self::Program => f.write_str("program"),
-        }
-    }
-}
+use super::options::{OPTIONS, option};
+use super::origin::Origin;
+use super::settings::Settings;
 
 /// One option as it was given in one place.
 #[derive(Debug, Clone)]
@@ -238,4 +179,25 @@ fn same(left: &ListenAddress, right: &ListenAddress) -> bool {
         }
         _ => false,
     }
+}
+
+/// The defaults, with this data directory and one ephemeral port on loopback: what an in-process
+/// server in a test wants.
+///
+/// # Errors
+/// When the defaults contradict each other.
+pub fn ephemeral(data_dir: &Path) -> Result<Settings, ConfigError> {
+    let given = |key: &'static str, text: String| {
+        option(key).map(|option| Given {
+            option,
+            texts: vec![text],
+            origin: Origin::Program,
+        })
+    };
+    let given = [
+        given("data-dir", data_dir.display().to_string()),
+        given("listen", "127.0.0.1:0".to_owned()),
+    ];
+    let given: Vec<Given> = given.into_iter().flatten().collect();
+    Ok(resolve(&given)?.settings)
 }

@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::file::parse;
 use super::*;
+use crate::check::check_settings;
 
 const FILE: &str = "/etc/fh/server.toml";
 
@@ -343,7 +344,7 @@ fn a_check_tries_everything_and_leaves_nothing() {
         given("tls-key", "/nowhere/key.pem", Origin::Flag),
     ])
     .unwrap();
-    let report = check(resolved, 0);
+    let report = check_settings(resolved, 0);
     let errors: Vec<String> = report.errors.iter().map(ToString::to_string).collect();
     assert_eq!(errors, ["`tls-certificate`, `tls-key`", "`listen`"]);
     assert!(report.to_string().contains("data-dir"));
@@ -355,7 +356,7 @@ fn a_check_tries_everything_and_leaves_nothing() {
         given("data-dir", data.to_str().unwrap(), Origin::Flag),
         given("listen", "127.0.0.1:0", Origin::Flag),
     ]);
-    let report = check(resolved.unwrap(), 0);
+    let report = check_settings(resolved.unwrap(), 0);
     assert!(report.errors.is_empty(), "{:?}", report.errors);
 
     let resolved = resolve(&[
@@ -366,7 +367,7 @@ fn a_check_tries_everything_and_leaves_nothing() {
             Origin::Flag,
         ),
     ]);
-    let report = check(resolved.unwrap(), 0);
+    let report = check_settings(resolved.unwrap(), 0);
     let errors: Vec<String> = report.errors.iter().map(ToString::to_string).collect();
     assert_eq!(
         errors,
@@ -392,7 +393,7 @@ fn a_file_that_is_none_or_too_large_is_named_and_not_waited_for() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("config.toml");
     crate::testing::make_pipe(&path);
-    let told = |path: &Path| crate::error::chain(&read_file(path).unwrap_err());
+    let told = |path: &Path| crate::cause::chain(&read_file(path).unwrap_err());
     let named = format!("cannot read the configuration file {}: ", path.display());
     assert_eq!(
         told(&path),

@@ -6,17 +6,9 @@
 use fh_nix::StorePathHash;
 use rusqlite::{Connection, params};
 
+pub(crate) use super::holder::Holder;
 use super::values::{all, first};
 use super::{DatabaseError, packed};
-
-/// A slice that holds a path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Holder {
-    /// The flake.
-    pub(crate) flake_id: i64,
-    /// The row of the path in that slice, for [`served`](super::slices::served).
-    pub(crate) row_id: i64,
-}
 
 /// What of a row counts among those that have one content, as far as it is the same for every reader.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

@@ -71,16 +71,6 @@ pub(crate) fn offer_membership(
     Ok(())
 }
 
-/// Takes the offer of a membership back: whether there was one.
-pub(crate) fn withdraw_membership(
-    connection: &Connection,
-    organization_id: i64,
-    account_id: i64,
-) -> Result<bool, DatabaseError> {
-    let sql = "DELETE FROM membership_invitation WHERE organization_id = ?1 AND account_id = ?2";
-    Ok(execute(connection, sql, params![organization_id, account_id])? > 0)
-}
-
 /// Makes an account a guest: what the organisation grants to it counts. Whether it was none before.
 pub(crate) fn add_guest(
     change: &AccessChange<'_>,
@@ -92,29 +82,6 @@ pub(crate) fn add_guest(
                VALUES (?2, ?1, ?3, ?4) ON CONFLICT (account_id, organization_id) DO NOTHING";
     let keys = params![organization_id, account_id, now(), by];
     Ok(execute(change, sql, keys)? > 0)
-}
-
-/// Ends the standing of a guest: whether the account was one.
-pub(crate) fn end_guest(
-    change: &AccessChange<'_>,
-    organization_id: i64,
-    account_id: i64,
-) -> Result<bool, DatabaseError> {
-    let sql = "DELETE FROM guest WHERE organization_id = ?1 AND account_id = ?2";
-    Ok(execute(change, sql, params![organization_id, account_id])? > 0)
-}
-
-/// What other guests have granted to a guest goes on to count when they become a member: they have accepted it.
-pub(crate) fn keep_accepted(
-    change: &AccessChange<'_>,
-    organization_id: i64,
-    account_id: i64,
-) -> Result<(), DatabaseError> {
-    let sql = "UPDATE access_grant SET by_guest = 0 \
-               WHERE organization_id = ?1 AND subject = 'account' AND account_id = ?2 AND EXISTS \
-               (SELECT 1 FROM guest WHERE organization_id = ?1 AND account_id = ?2)";
-    execute(change, sql, params![organization_id, account_id])?;
-    Ok(())
 }
 
 /// Whether an organisation has granted anything to an account by name, on the whole or on one of its flakes, and

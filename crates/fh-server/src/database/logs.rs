@@ -11,8 +11,7 @@ use uuid::Uuid;
 
 use super::DatabaseError;
 use super::nars::{hex_list, signed};
-use super::slices::size;
-use super::values::{all, execute, first, now};
+use super::values::{all, execute, first, now, size};
 
 /// A log as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,7 +4,7 @@ use fh_api::{MemberInfo, Name, OrganizationRole, UserKind};
 use rusqlite::{Connection, Row, params};
 
 use super::values::{all, execute, first, now, parsed};
-use super::{AccessChange, DatabaseError, Timestamp, invitations};
+use super::{AccessChange, DatabaseError, Timestamp, guests};
 
 /// A row of `membership`, with what is known of the account.
 #[derive(Debug, Clone)]
@@ -133,15 +133,15 @@ pub(crate) fn set(
          ON CONFLICT (organization_id, account_id) DO UPDATE SET role = excluded.role",
         params![organization_id, account_id, role.as_str(), now()],
     )?;
-    invitations::withdraw_membership(change, organization_id, account_id)?;
-    invitations::keep_accepted(change, organization_id, account_id)?;
-    invitations::end_guest(change, organization_id, account_id)?;
+    guests::withdraw_membership(change, organization_id, account_id)?;
+    guests::keep_accepted(change, organization_id, account_id)?;
+    guests::end_guest(change, organization_id, account_id)?;
     Ok(())
 }
 
 /// Takes an account out of an organisation and of its teams; it is no guest and not invited to be a member
 /// either. What was granted to it by name stays, and is an offer that it could accept: whoever takes somebody
-/// out takes that away too ([`invitations::remove_grants`]).
+/// out takes that away too ([`remove_grants`](super::invitations::remove_grants)).
 pub(crate) fn remove(
     change: &AccessChange<'_>,
     organization_id: i64,
@@ -158,7 +158,7 @@ pub(crate) fn remove(
         "DELETE FROM membership WHERE organization_id = ?1 AND account_id = ?2",
         params![organization_id, account_id],
     )?;
-    invitations::withdraw_membership(change, organization_id, account_id)?;
-    invitations::end_guest(change, organization_id, account_id)?;
+    guests::withdraw_membership(change, organization_id, account_id)?;
+    guests::end_guest(change, organization_id, account_id)?;
     Ok(())
 }

@@ -7,7 +7,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::values::{all, execute, first, now};
 use super::{DatabaseError, Timestamp};
-use crate::storage::Checksum;
+use crate::checksum::Checksum;
 
 /// A row of `nar`: an object that is verified and on disk.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,8 +33,8 @@ impl Nar {
         Ok(Self {
             id: row.get("nar_id")?,
             nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
-            nar_size: super::slices::size(row, "nar_size")?,
-            file_size: super::slices::size(row, "file_size")?,
+            nar_size: super::values::size(row, "nar_size")?,
+            file_size: super::values::size(row, "file_size")?,
             checksum: row
                 .get::<_, Option<i64>>("checksum")?
                 .map(Checksum::from_column),
@@ -205,8 +205,8 @@ pub(crate) fn totals(connection: &Connection) -> Result<(u64, u64), DatabaseErro
         params![],
         |row| {
             Ok((
-                super::slices::size(row, "objects")?,
-                super::slices::size(row, "bytes")?,
+                super::values::size(row, "objects")?,
+                super::values::size(row, "bytes")?,
             ))
         },
     )?;
@@ -230,7 +230,7 @@ pub(crate) fn damage_marks(connection: &Connection) -> Result<DamageMarks, Datab
         params![],
         |row| {
             Ok(DamageMarks {
-                count: super::slices::size(row, "damaged")?,
+                count: super::values::size(row, "damaged")?,
                 last: row.get("last")?,
             })
         },

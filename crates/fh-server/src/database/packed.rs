@@ -11,7 +11,7 @@ use fh_nix::StorePathHash;
 use rusqlite::{Connection, params};
 
 use super::DatabaseError;
-use super::holders::Holder;
+use super::holder::Holder;
 use super::values::{all, execute, first};
 
 /// Holders in a row. The schema and the statements here know it too.

@@ -11,7 +11,7 @@ use rusqlite::{Connection, Row, params};
 
 use super::holders::Holder;
 use super::nars::{Nar, hex_list, signed};
-use super::values::{Timestamp, all, execute, first, now, parse, words};
+use super::values::{Timestamp, all, execute, first, now, parse, size, words};
 use super::{DatabaseError, packed};
 
 /// What a slice holds under a path's hash.
@@ -384,14 +384,6 @@ where
 {
     let text: Option<String> = row.get(column)?;
     text.map(|text| parse(&text, what)).transpose()
-}
-
-/// A column that holds a number of bytes.
-pub(super) fn size(row: &Row<'_>, column: &'static str) -> Result<u64, DatabaseError> {
-    u64::try_from(row.get::<_, i64>(column)?).map_err(|error| DatabaseError::Invalid {
-        what: column,
-        source: error.into(),
-    })
 }
 
 #[cfg(test)]

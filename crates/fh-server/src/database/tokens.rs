@@ -8,7 +8,7 @@ use uuid::Uuid;
 
 use super::values::{all, execute, first, new_id, now, parse, parsed, words};
 use super::{AccessChange, DatabaseError, Timestamp};
-use crate::workload::Identity;
+use crate::identity::Identity;
 
 /// For which organisations the workload of an exchanged token speaks.
 #[derive(Debug, Clone, PartialEq, Eq)]

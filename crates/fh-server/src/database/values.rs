@@ -186,3 +186,11 @@ pub(crate) fn execute(
 pub(crate) fn new_id() -> Uuid {
     Uuid::now_v7()
 }
+
+/// A column that holds a number of bytes.
+pub(super) fn size(row: &Row<'_>, column: &'static str) -> Result<u64, DatabaseError> {
+    u64::try_from(row.get::<_, i64>(column)?).map_err(|error| DatabaseError::Invalid {
+        what: column,
+        source: error.into(),
+    })
+}

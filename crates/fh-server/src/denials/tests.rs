@@ -4,7 +4,7 @@ use http::{Method, Request};
 use serde_json::{Value, json};
 
 use super::*;
-use crate::listen::Peer;
+use crate::peer::Peer;
 use crate::testing::TestServer;
 
 fn denial(address: &str) -> Denial {

@@ -23,11 +23,10 @@ use std::time::{Duration, Instant};
 use moka::sync::Cache;
 
 use self::bucket::Rate;
-use crate::access::Principal;
 use crate::config::Limits;
 use crate::error::ApiError;
-use crate::listen::Source;
-use crate::shares::{Holders, Share, Shares, neighbourhood};
+use crate::peer::{Source, neighbourhood};
+use crate::shares::{Holders, Share, Shares};
 
 /// Buckets of requests: half a megabyte.
 const BUCKETS: usize = 1 << 16;
@@ -52,16 +51,10 @@ pub(crate) enum Origin<'a> {
     Address(Option<IpAddr>),
 }
 
-impl<'a> Origin<'a> {
-    /// By the one who was recognised, else by where the request comes from.
-    pub(crate) fn of(principal: Option<&'a Principal>, source: Source) -> Self {
-        let Some(principal) = principal else {
-            return Self::Address(source.address.map(neighbourhood));
-        };
-        match &principal.workload {
-            Some(workload) => Self::Workload(principal.account_id, &workload.audited),
-            None => Self::Account(principal.account_id),
-        }
+impl Origin<'_> {
+    /// That of somebody of whom only is known where they are.
+    pub(crate) fn at(source: Source) -> Self {
+        Self::Address(source.address.map(neighbourhood))
     }
 }
 

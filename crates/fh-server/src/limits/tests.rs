@@ -7,7 +7,7 @@ use serde_json::json;
 use tempfile::TempDir;
 
 use super::*;
-use crate::listen::Peer;
+use crate::peer::Peer;
 use crate::testing::{Answer, TestServer};
 
 const SECOND: Duration = Duration::from_secs(1);

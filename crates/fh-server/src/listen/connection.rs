@@ -20,8 +20,8 @@ use tower::Service as _;
 
 use super::body::{Bounds, RequestBody, Unread};
 use super::pace::{Pace, PacedBody, PacedStream, Patience, Verdict};
-use super::service::Peer;
 use crate::config::Timeouts;
+use crate::peer::Peer;
 use crate::shares::{Holders, Shares};
 use crate::telemetry::Traffic;
 
@@ -125,7 +125,7 @@ where
         tokio::select! {
             result = connection.as_mut() => {
                 if let Err(error) = result {
-                    tracing::debug!(%peer, error = %crate::error::chain(error.as_ref()), "connection failed");
+                    tracing::debug!(%peer, error = %crate::cause::chain(error.as_ref()), "connection failed");
                 }
                 return;
             }

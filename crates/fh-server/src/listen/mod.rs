@@ -22,7 +22,6 @@ mod pieces;
 mod rate;
 mod service;
 mod socket;
-mod source;
 #[cfg(test)]
 mod tests;
 mod tls;
@@ -30,9 +29,7 @@ mod tls;
 pub(crate) use body::body_failure;
 pub use error::ListenError;
 pub(crate) use pieces::Pieces;
-pub use service::Peer;
 pub(crate) use service::{Service, Serving};
 pub use socket::{BoundAddress, InheritedSocket};
 pub(crate) use socket::{Sockets, probe};
-pub(crate) use source::{Proxies, Source};
 pub(crate) use tls::{Certificates, load_pair};

@@ -1,8 +1,7 @@
 //! Accepting connections, and the graceful stop.
 
-use std::fmt;
 use std::io;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,8 +16,9 @@ use tokio_util::task::TaskTracker;
 use super::body::Bounds;
 use super::connection::{self, Shared};
 use super::socket::{Listener, Socket};
-use super::{Certificates, ListenError, Proxies, Sockets};
+use super::{Certificates, ListenError, Sockets};
 use crate::config::{Limits, Timeouts};
+use crate::peer::{Peer, Proxies};
 use crate::shares::{Holders, Share, Shares};
 use crate::telemetry::{Metrics, metrics_routes, observed};
 
@@ -33,35 +33,6 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How long connections have to end once they were told to end at once.
 const CUT_TIME: Duration = Duration::from_secs(5);
-
-/// Who is at the other end of a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    /// By TCP.
-    Tcp(SocketAddr),
-    /// By a Unix socket.
-    Unix,
-}
-
-impl Peer {
-    /// True for a process of this machine, such as a proxy in front of the server.
-    #[must_use]
-    pub fn is_local(&self) -> bool {
-        match self {
-            Self::Tcp(address) => address.ip().to_canonical().is_loopback(),
-            Self::Unix => true,
-        }
-    }
-}
-
-impl fmt::Display for Peer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Tcp(address) => write!(f, "{address}"),
-            Self::Unix => f.write_str("unix"),
-        }
-    }
-}
 
 /// What is served, and how.
 pub(crate) struct Service {

@@ -137,7 +137,7 @@ impl Certificates {
                 tracing::info!(certificate = %files.certificate.display(), "TLS certificate read again");
             }
             Err(error) => tracing::error!(
-                error = %crate::error::chain(&error),
+                error = %crate::cause::chain(&error),
                 "the new TLS certificate cannot be used, the previous one stays"
             ),
         }

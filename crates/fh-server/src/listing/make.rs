@@ -7,9 +7,9 @@ use fh_nix::{Hasher, Limits, ListingWriter, NarDecoder, NarHash};
 use zstd::stream::write::Encoder;
 use zstd::zstd_safe::get_frame_content_size;
 
-use super::Listing;
+use super::stored::Listing;
+use crate::cause::Cause;
 use crate::database::nars::Nar;
-use crate::error::Source;
 use crate::receive::{FrameDecoder, FrameFault, Step};
 use crate::storage::{FileStorage, StagedFile, StorageError};
 
@@ -45,7 +45,7 @@ pub(super) enum Fault {
     Compress(#[source] io::Error),
     /// The thread broke off.
     #[error("the work broke off")]
-    Broke(#[source] Source),
+    Broke(#[source] Cause),
 }
 
 impl Fault {

@@ -19,19 +19,21 @@
 //! - a kept listing can be removed at any time: it is made again.
 
 mod make;
+mod stored;
 #[cfg(test)]
 mod tests;
 
 use std::collections::HashMap;
-use std::fs::File;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fh_nix::NarHash;
 use tokio::sync::watch;
 
 use self::make::Fault;
+pub(crate) use self::stored::Listing;
+use crate::cause::chain;
 use crate::database::nars::Nar;
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::integrity::Integrity;
 use crate::shares::{self, Shares, counted_for};
 use crate::storage::FileStorage;
@@ -73,17 +75,6 @@ impl Outcome {
             _ => Self::Failed,
         }
     }
-}
-
-/// A listing that is kept: one zstd frame of JSON.
-#[derive(Debug)]
-pub(crate) struct Listing {
-    /// At its start.
-    pub(crate) file: File,
-    /// Bytes of the file.
-    pub(crate) file_size: u64,
-    /// Bytes of the JSON.
-    pub(crate) size: u64,
 }
 
 impl Listings {

@@ -17,9 +17,9 @@ use fh_nix::StorePathHash;
 use rusqlite::Connection;
 
 use super::contested::winner_among;
-use super::holders::OfPath;
+use super::indexed::OfPath;
 use super::search::{decided_by_oldest, search};
-use crate::access::{Candidates, View};
+use crate::access::{Candidates, View, candidates_by_rank};
 use crate::database::DatabaseError;
 use crate::database::holders::{First, Holder, Voice, first_holders};
 use crate::signatures::Signatures;
@@ -85,7 +85,7 @@ impl Oldest {
         is_even: bool,
         may_be_signed: bool,
     ) -> Option<Option<i64>> {
-        let classes = view.by_rank();
+        let classes = candidates_by_rank(view);
         let mut possible = classes.iter().map(Candidates::len).enumerate();
         let Some((nearest, flakes)) = possible.find(|(_, flakes)| *flakes > 0) else {
             return Some(None);
@@ -140,7 +140,7 @@ pub(super) fn search_many(
     is_quiet: bool,
     signatures: &Signatures,
 ) -> Result<Option<i64>, DatabaseError> {
-    let classes = view.by_rank();
+    let classes = candidates_by_rank(view);
     let mut classes = classes.iter().filter(|class| class.len() > 0).peekable();
     while let Some(class) = classes.next_if(|class| class.len() <= FLAKE_BY_FLAKE) {
         let row_id = winner_among(connection, view, hash, &class.flake_ids(), signatures)?;
@@ -152,7 +152,7 @@ pub(super) fn search_many(
         return Ok(None);
     }
     // What is open has as many standings as the reader has follows, and not one.
-    let [.., open] = view.by_rank();
+    let [.., open] = candidates_by_rank(view);
     if !is_quiet || open.len() > 0 {
         return search_all(connection, view, hash, signatures);
     }

@@ -16,58 +16,24 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use fh_auth::{PathSet, TokenScope};
 use fh_nix::{PathInfo, PublicKey, StorePath, StorePathHash};
-use moka::sync::Cache;
 use rusqlite::Connection;
-use tokio::sync::{Mutex, OnceCell};
 use uuid::Uuid;
 
 use super::Lookup;
-use super::holders::row_in;
 use super::limited::{Filter, best_row, info_of};
+use super::rows::row_in;
+use super::sets::Cell;
 use crate::access::{ClosureLimit, PathLimits, View};
 use crate::database::{DatabaseError, Decided, path_sets, tokens};
-
-/// Paths in all sets that are remembered, some 50 bytes each.
-const REMEMBERED: u64 = 1_000_000;
-
-/// A set that nobody asked for is forgotten.
-const IDLE: Duration = Duration::from_secs(600);
 
 /// The most paths of one token.
 pub(crate) const MOST: usize = 200_000;
 
 /// Paths of a token that are looked at to tell which organisations they come from.
 const LOOKED_AT: usize = 1_000;
-
-type Cell = Arc<OnceCell<Arc<PathSet>>>;
-
-/// The sets that are remembered, by their ids. None ever changes.
-pub(super) struct Closures {
-    cells: Cache<i64, Cell>,
-    /// Of tokens that have no set yet, one after the other.
-    fixing: Mutex<()>,
-}
-
-impl Closures {
-    pub(super) fn new() -> Self {
-        let weigh = |_: &i64, cell: &Cell| {
-            let paths = cell.get().map_or(0, |set| set.len());
-            u32::try_from(paths).unwrap_or(u32::MAX).saturating_add(4)
-        };
-        Self {
-            cells: Cache::builder()
-                .max_capacity(REMEMBERED)
-                .weigher(weigh)
-                .time_to_idle(IDLE)
-                .build(),
-            fixing: Mutex::new(()),
-        }
-    }
-}
 
 /// What a walk has found.
 pub(crate) struct Walked {

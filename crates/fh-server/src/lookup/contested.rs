@@ -14,23 +14,12 @@ use fh_auth::contest::{Claim, Settled};
 use fh_nix::{NarHash, StorePathHash};
 use rusqlite::Connection;
 
-use super::Lookup;
 use super::judged::{Judged, TrustedKeys};
-use crate::access::{View, ViewIdentity};
+use super::winner::Winner;
+use crate::access::View;
 use crate::database::contests::{self, Word};
-use crate::database::nars::Nar;
 use crate::database::{DatabaseError, slices};
 use crate::signatures::Signatures;
-
-/// A row that a view has of a contested path.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Winner {
-    pub(super) row_id: i64,
-    nar_id: i64,
-}
-
-/// For which view, which holders and which state of access something was decided.
-pub(super) type DecisionKey = (ViewIdentity, u64, u64);
 
 /// What the slices of a view say of a path about which they disagree.
 #[derive(Debug, Clone)]
@@ -41,77 +30,6 @@ pub(crate) struct Dispute {
     pub(crate) others: Vec<i64>,
     /// The slices that have left another one out as signed elsewhere.
     pub(crate) left_out: Vec<i64>,
-}
-
-impl Lookup {
-    /// The row of a contested path, of which the holders have this serial number.
-    pub(super) async fn contested_row(
-        &self,
-        view: &View,
-        hash: StorePathHash,
-        serial: u64,
-    ) -> Result<Option<Winner>, DatabaseError> {
-        let shared = &self.shared;
-        let access = shared.access();
-        let key = (view.identity(), serial, access);
-        if let Some(decided) = shared.settled.get(&key) {
-            return Ok(decided);
-        }
-        let (view, signatures) = (view.clone(), shared.signatures.clone());
-        let decided = shared.database.read(move |connection| {
-            Ok(Examined::of(connection, &view, hash, &signatures)?.winner())
-        });
-        let decided = decided.await?;
-        shared.settled.insert(key, decided);
-        Ok(decided)
-    }
-
-    /// Whether a view has a contested NAR: whether a path with it stands in a slice of the view, and the
-    /// view has that path with this very content.
-    pub(super) async fn contested_nar(&self, view: &View, nar: Nar) -> Result<bool, DatabaseError> {
-        let found = self
-            .shared
-            .database
-            .read(move |connection| slices::rows_of_nar(connection, &nar.nar_hash))
-            .await?;
-        let rows = found.map(|(_, rows)| rows).unwrap_or_default();
-        let mut hashes: Vec<StorePathHash> = rows
-            .into_iter()
-            .filter(|(_, holder)| view.rank(holder.flake_id).is_some())
-            .map(|(hash, _)| hash)
-            .collect();
-        hashes.sort_unstable();
-        hashes.dedup();
-        for hash in hashes {
-            let holders = self.path(hash).await?;
-            if !holders.contested {
-                return Ok(true);
-            }
-            let winner = self.contested_row(view, hash, holders.serial).await?;
-            if winner.is_some_and(|winner| winner.nar_id == nar.id) {
-                return Ok(true);
-            }
-        }
-        Ok(false)
-    }
-
-    /// Which slices of a view disagree about a path, if any do. Nothing is asked of the database where none of
-    /// the view has it, whether others disagree or not.
-    pub(crate) async fn dispute(
-        &self,
-        view: &View,
-        hash: StorePathHash,
-    ) -> Result<Option<Dispute>, DatabaseError> {
-        let holders = self.path(hash).await?;
-        if !holders.contested || !holders.may_be_in(view) {
-            return Ok(None);
-        }
-        let (view, signatures) = (view.clone(), self.shared.signatures.clone());
-        let dispute = self.shared.database.read(move |connection| {
-            Ok(Examined::of(connection, &view, hash, &signatures)?.dispute())
-        });
-        dispute.await
-    }
 }
 
 /// The row that a view has of a contested path, read anew.
@@ -162,10 +80,10 @@ pub(super) fn winner_where(
 }
 
 /// What the slices of a view say of a path, and what it comes to.
-struct Examined(Judged<Word>);
+pub(super) struct Examined(Judged<Word>);
 
 impl Examined {
-    fn of(
+    pub(super) fn of(
         connection: &Connection,
         view: &View,
         hash: StorePathHash,
@@ -215,7 +133,7 @@ impl Examined {
     }
 
     /// The row that is served.
-    fn winner(&self) -> Option<Winner> {
+    pub(super) fn winner(&self) -> Option<Winner> {
         let (_, word) = self.0.winner()?;
         let (row_id, nar_id) = (word.row_id?, word.nar_id?);
         Some(Winner { row_id, nar_id })
@@ -226,7 +144,7 @@ impl Examined {
         self.0.nearest().and_then(|(_, word)| word.row_id)
     }
 
-    fn dispute(&self) -> Option<Dispute> {
+    pub(super) fn dispute(&self) -> Option<Dispute> {
         let first = self.0.words().next()?.0.content;
         if self.0.words().all(|(claim, _)| claim.content == first) {
             return None;

@@ -14,7 +14,7 @@ use rusqlite::Connection;
 
 use super::Lookup;
 use super::contested::winner_where;
-use super::holders::row_in;
+use super::rows::row_in;
 use crate::access::{PathLimits, View};
 use crate::database::DatabaseError;
 use crate::database::nars::Nar;

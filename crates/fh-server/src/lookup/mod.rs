@@ -20,16 +20,21 @@
 mod agreed;
 pub(crate) mod closures;
 mod contested;
+mod disputes;
 mod explained;
 mod fresh;
 mod holders;
+mod indexed;
 mod judged;
 mod limited;
 mod logs;
 mod realisations;
+mod rows;
 mod search;
+mod sets;
 #[cfg(test)]
 mod tests;
+mod winner;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -40,10 +45,10 @@ use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use rusqlite::Connection;
 
-use self::closures::Closures;
-use self::contested::{DecisionKey, Winner};
 use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};
+use self::sets::Closures;
+use self::winner::{DecisionKey, Winner};
 use crate::access::{View, ViewIdentity};
 use crate::database::nars::Nar;
 use crate::database::slices::{self, Served};

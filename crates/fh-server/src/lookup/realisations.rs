@@ -19,13 +19,14 @@ use fh_auth::contest::Claim;
 use fh_nix::{DrvOutput, Realisation, StorePath};
 use rusqlite::Connection;
 
-use super::holders::row_in;
+use super::Lookup;
 use super::judged::{Judged, TrustedKeys};
 use super::limited::info_of;
-use super::{Lookup, Shared};
+use super::rows::row_in;
 use crate::access::View;
 use crate::database::DatabaseError;
 use crate::database::realisations::{self, Word};
+use crate::keys::Keys;
 use crate::signatures::Signatures;
 
 impl Lookup {
@@ -42,7 +43,12 @@ impl Lookup {
         let found = self.shared.database.read(move |connection| {
             let told = told(connection, &seen_by, &output, &shared.signatures)?;
             told.map(|(claim, word)| {
-                shared.signed(connection, claim.organization, word.realisation)
+                signed(
+                    &shared.keys,
+                    connection,
+                    claim.organization,
+                    word.realisation,
+                )
             })
             .transpose()
         });
@@ -57,23 +63,21 @@ impl Lookup {
     }
 }
 
-impl Shared {
-    /// The realisation with our signature first. Those that came with the push follow.
-    fn signed(
-        &self,
-        connection: &Connection,
-        organization_id: i64,
-        mut realisation: Realisation,
-    ) -> Result<Realisation, DatabaseError> {
-        let signing = self.keys.find_signing_of(connection, organization_id)?;
-        let key = signing.active();
-        let ours = realisation.sign(key);
-        realisation
-            .signatures
-            .retain(|kept| kept.key_name() != key.name());
-        realisation.signatures.insert(0, ours);
-        Ok(realisation)
-    }
+/// The realisation with our signature first. Those that came with the push follow.
+fn signed(
+    keys: &Keys,
+    connection: &Connection,
+    organization_id: i64,
+    mut realisation: Realisation,
+) -> Result<Realisation, DatabaseError> {
+    let signing = keys.find_signing_of(connection, organization_id)?;
+    let key = signing.active();
+    let ours = realisation.sign(key);
+    realisation
+        .signatures
+        .retain(|kept| kept.key_name() != key.name());
+    realisation.signatures.insert(0, ours);
+    Ok(realisation)
 }
 
 /// The word that a view is told of an output: the one that wins. Where the view is limited to what certain keys have

@@ -11,7 +11,7 @@
 //! flakes of rank 0, 1, 2              └ looked up as soon as they are cheaper than what was read so far
 //! ```
 
-use crate::access::{Candidates, View};
+use crate::access::{Candidates, View, candidates_by_rank};
 use crate::database::holders::Holder;
 
 /// How many holders are remembered, and decide most of what is asked.
@@ -65,7 +65,7 @@ impl Ranking for View {
     }
 
     fn classes(&self) -> [impl Class; 3] {
-        self.by_rank()
+        candidates_by_rank(self)
     }
 }
 

@@ -64,7 +64,7 @@ async fn a_narinfo_is_read_and_signed_once() {
         .server
         .state
         .access()
-        .authenticate(&headers, crate::listen::Source::default())
+        .authenticate(&headers, crate::peer::Source::default())
         .await;
     let caller = caller.unwrap();
     let hash = item.hash().parse().unwrap();
@@ -82,7 +82,7 @@ async fn an_absence_from_before_a_push_is_not_one_of_after_it() {
     use futures_util::FutureExt as _;
     let scene = Scene::new().await;
     let item = Item::new("x", b"x");
-    let source = crate::listen::Source::default();
+    let source = crate::peer::Source::default();
     let access = scene.server.state.access();
     let caller = access.authenticate(&headers(&scene.ann), source).await;
     let caller = caller.unwrap();
@@ -120,7 +120,7 @@ async fn an_absence_from_before_a_push_is_not_one_of_after_it() {
 #[tokio::test]
 async fn of_former_generations_no_decision_is_kept() {
     let scene = Scene::new().await;
-    let source = crate::listen::Source::default();
+    let source = crate::peer::Source::default();
     let access = scene.server.state.access();
     let caller = access.authenticate(&headers(&scene.ann), source).await;
     let caller = caller.unwrap();
@@ -161,7 +161,7 @@ async fn an_absence_is_known_to_whom_it_was_told_until_something_is_pushed() {
     let bob = scene.server.user("bob").await;
     let access = scene.server.state.access();
     let view = async |token: &str| {
-        let source = crate::listen::Source::default();
+        let source = crate::peer::Source::default();
         let caller = access.authenticate(&headers(token), source).await;
         caller.unwrap().view().clone()
     };

@@ -7,10 +7,12 @@ use fh_nix::{NarHash, PathInfo, Signature, StorePathHash};
 use rusqlite::Connection;
 use serde_json::json;
 
-use super::examine::{Available, Content, Target};
-use super::open::Pushes;
+use super::examine::Available;
+use super::parts::Parts;
 use super::realisations;
 use super::signed::Signed;
+use super::target::Target;
+use super::wanted::Content;
 use crate::database::audit::{self, Actor, Event};
 use crate::database::contests::{self, NewlyContested};
 use crate::database::slices::{Origin, Present};
@@ -20,60 +22,59 @@ use crate::error::ApiError;
 /// How many of something a message or an event lists.
 const LISTED: usize = 100;
 
-impl Pushes {
-    /// Adds these paths to the slice, whose signatures were [verified](Self::verified), and marks the stored push `row_id`, if there is one, as done.
-    ///
-    /// # Errors
-    /// 409 where a NAR is neither received nor readable: nothing was added then.
-    pub(super) async fn commit_paths(
-        &self,
-        target: Target,
-        actor: Actor,
-        content: Content,
-        signed: Arc<Signed>,
-        row_id: Option<i64>,
-    ) -> Result<CommitSummary, ApiError> {
-        let committed = {
-            self.database()
-                .write(target.decided, move |transaction| {
-                    if let Some(row_id) = row_id {
-                        // It may have expired, or been given up, since it was looked for.
-                        let there = pushes::summary(transaction, row_id)?;
-                        if let Some(summary) = there.ok_or(ApiError::NotFound)? {
-                            // Another request was faster.
-                            let summary = serde_json::from_str(&summary);
-                            return Ok(Committed::nothing(summary.map_err(ApiError::internal)?));
-                        }
+/// Adds these paths to the slice, whose signatures were [verified](super::signed::verify), and marks the stored push `row_id`, if there is one, as done.
+///
+/// # Errors
+/// 409 where a NAR is neither received nor readable: nothing was added then.
+pub(super) async fn commit(
+    parts: &Parts,
+    target: Target,
+    actor: Actor,
+    content: Content,
+    signed: Arc<Signed>,
+    row_id: Option<i64>,
+) -> Result<CommitSummary, ApiError> {
+    let committed = {
+        parts
+            .database
+            .write(target.decided, move |transaction| {
+                if let Some(row_id) = row_id {
+                    // It may have expired, or been given up, since it was looked for.
+                    let there = pushes::summary(transaction, row_id)?;
+                    if let Some(summary) = there.ok_or(ApiError::NotFound)? {
+                        // Another request was faster.
+                        let summary = serde_json::from_str(&summary);
+                        return Ok(Committed::nothing(summary.map_err(ApiError::internal)?));
                     }
-                    let mut committed = add(transaction, &target, &content, &signed)?;
-                    if let Some(row_id) = row_id {
-                        committed.summary.logs =
-                            logs::commit(transaction, row_id, target.flake_id, target.builder)?;
-                        let summary = serde_json::to_string(&committed.summary)
-                            .map_err(ApiError::internal)?;
-                        pushes::set_committed(transaction, row_id, &summary)?;
-                    }
-                    record(transaction, &target, &actor, &committed)?;
-                    Ok::<_, ApiError>(committed)
-                })
-                .await?
-        };
-        let contested = &committed.contested;
-        self.lookup().forget(
-            committed
-                .paths
-                .iter()
-                .chain(&committed.left_out)
-                .chain(&contested.paths),
-            committed.nars.iter().chain(&contested.nars),
-        );
-        if committed.replaced > 0 {
-            self.lookup().forget_all();
-        }
-        self.metrics().paths_contested(contested.paths.len() as u64);
-        self.metrics().paths_committed(committed.paths.len() as u64);
-        Ok(committed.summary)
+                }
+                let mut committed = add(transaction, &target, &content, &signed)?;
+                if let Some(row_id) = row_id {
+                    committed.summary.logs =
+                        logs::commit(transaction, row_id, target.flake_id, target.builder)?;
+                    let summary =
+                        serde_json::to_string(&committed.summary).map_err(ApiError::internal)?;
+                    pushes::set_committed(transaction, row_id, &summary)?;
+                }
+                record(transaction, &target, &actor, &committed)?;
+                Ok::<_, ApiError>(committed)
+            })
+            .await?
+    };
+    let contested = &committed.contested;
+    parts.lookup.forget(
+        committed
+            .paths
+            .iter()
+            .chain(&committed.left_out)
+            .chain(&contested.paths),
+        committed.nars.iter().chain(&contested.nars),
+    );
+    if committed.replaced > 0 {
+        parts.lookup.forget_all();
     }
+    parts.metrics.paths_contested(contested.paths.len() as u64);
+    parts.metrics.paths_committed(committed.paths.len() as u64);
+    Ok(committed.summary)
 }
 
 /// What a commit did.
@@ -139,7 +140,7 @@ fn add(
     let (there, missing): (Vec<_>, Vec<_>) = paths.iter().partition(|info| {
         present
             .get(&info.path.hash())
-            .is_some_and(|present| !present.damaged && !target.outdoes(present, info, signed))
+            .is_some_and(|present| !present.damaged && !signed.outdoes(target, present, info))
     });
     let same = |info: &PathInfo| {
         let present = present.get(&info.path.hash());
@@ -170,7 +171,7 @@ fn add(
         };
         let hash = info.path.hash();
         if let Some(present) = same(info) {
-            let signatures = target.joined_signatures(present, info, signed);
+            let signatures = signed.joined_signatures(target, present, info);
             let (info, proven) = joined(connection, target, info, present, signatures)?;
             if target.builder && !present.builder {
                 // The same content counts for more from now on, and its age with it: else an early row of

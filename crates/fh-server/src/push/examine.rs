@@ -7,95 +7,18 @@
 use std::collections::{HashMap, HashSet};
 
 use fh_api::PathStatus;
-use fh_nix::{
-    ContentAddress, NarHash, PathInfo, Realisation, Signature, StoreDir, StorePath, StorePathHash,
-};
+use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
 use rusqlite::Connection;
 
-use super::joined::{Builders, looked_at};
-use super::parse::Wanted;
 use super::signed::Signed;
+use super::target::Target;
+use super::wanted::Wanted;
 use super::{logs, realisations};
-use crate::access::View;
-use crate::database::Decided;
 use crate::database::holders;
 use crate::database::nars::{self, Nar};
 use crate::database::slices::{self, Present};
 use crate::database::upstream as fingerprints;
 use crate::error::ApiError;
-
-/// The slice that is pushed to, and who pushes.
-#[derive(Debug, Clone)]
-pub(super) struct Target {
-    /// The slice.
-    pub(super) flake_id: i64,
-    /// For messages.
-    pub(super) flake: String,
-    /// Who.
-    pub(super) account_id: i64,
-    /// Whether that is a builder of the flake's organisation.
-    pub(super) builder: bool,
-    /// What they may read.
-    pub(super) view: View,
-    /// Of what state it is that they may push.
-    pub(super) decided: Decided,
-    /// Where paths lie.
-    pub(super) store_dir: StoreDir,
-}
-
-impl Target {
-    /// Whether a row of this push counts for more than the slice's row of the same path: a proof goes before
-    /// none, and a builder before the rest. Of the same content it adds to what is there.
-    pub(super) fn outdoes(&self, there: &Present, info: &PathInfo, signed: &Signed) -> bool {
-        let (proves, builder) = (self.proves(info), self.builder);
-        if there.disagrees(info) {
-            (proves, builder) > (there.proven, there.builder)
-        } else {
-            (proves && !there.proven)
-                || (builder && !there.builder)
-                || self.joined_signatures(there, info, signed).is_some()
-        }
-    }
-
-    /// The signatures of the slice's row of the same content after this push, if they change. Whoever may write to the
-    /// slice brings what a key has signed that its organisation trusts: that decides, and by whom it comes says
-    /// nothing. Others they add only to what counts for no more than they do.
-    pub(super) fn joined_signatures(
-        &self,
-        there: &Present,
-        info: &PathInfo,
-        signed: &Signed,
-    ) -> Option<Vec<Signature>> {
-        let builders = Builders {
-            pushes: self.builder,
-            has_pushed: there.builder,
-        };
-        // As a rule there is nothing to do, and nothing is parsed for that.
-        let held = there.signatures.split_ascii_whitespace();
-        let held = looked_at(held, |text| text.split(':').next().unwrap_or_default());
-        let is_held = |it: &Signature| held.contains(it.to_string().as_str());
-        if !builders.raises() && info.signatures.iter().all(is_held) {
-            return None;
-        }
-        signed.joined_path(&there.parsed_signatures(), info, builders)
-    }
-
-    /// Whether the content address of a path proves its content.
-    pub(super) fn proves(&self, info: &PathInfo) -> bool {
-        ContentAddress::proves(info, &self.store_dir)
-    }
-}
-
-/// What a push puts into the slice.
-#[derive(Debug, Clone, Default)]
-pub(super) struct Content {
-    /// Paths with their NARs.
-    pub(super) paths: Vec<PathInfo>,
-    /// Paths that are left out because a key of elsewhere has signed them: the slice remembers what they are.
-    pub(super) left_out: Vec<PathInfo>,
-    /// To which paths outputs were built.
-    pub(super) realisations: Vec<Realisation>,
-}
 
 /// What is known of the push.
 #[derive(Debug)]
@@ -132,7 +55,7 @@ pub(super) fn examine(
     let mut writes = false;
     for (index, info) in wanted.paths.iter().enumerate() {
         if let Some(there) = present.get(&info.path.hash()) {
-            let outdoes = target.outdoes(there, info, signed);
+            let outdoes = signed.outdoes(target, there, info);
             if there.name != info.path.name() && !outdoes {
                 return Err(ApiError::BadRequest(format!(
                     "{}: path: {} holds this hash with the name {}",

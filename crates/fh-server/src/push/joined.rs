@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use fh_nix::{SIGNATURES_OF_A_NAME, Signature};
 
-use super::parse::MAX_SIGNATURES;
+use super::wanted::MAX_SIGNATURES;
 use crate::signatures::first_of_names;
 
 /// Who counts for how much where a push says what a row says already.

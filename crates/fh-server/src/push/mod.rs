@@ -25,12 +25,14 @@ mod joined;
 mod logs;
 mod open;
 mod parse;
+mod parts;
 mod plan;
 mod realisations;
 mod signed;
 mod stored;
+mod target;
 #[cfg(test)]
 pub(crate) mod tests;
+mod wanted;
 
-pub(crate) use self::logs::LOG_SIZE;
-pub(crate) use self::open::{OpenPush, Pushes};
+pub(crate) use self::open::Pushes;

@@ -1,36 +1,31 @@
 //! Pushes that were begun: found, gone on with, committed or given up.
 
-use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPlan, PushRequest};
-use fh_nix::{NarHash, PathInfo, StoreDir, StorePath, StorePathHash};
-use moka::sync::Cache;
+use fh_nix::NarHash;
 use uuid::Uuid;
 
-use super::examine::{Content, Target};
-use super::logs::{LOG_SIZE, derivers};
-use super::parse::Wanted;
-use super::plan::is_looked_for;
+use super::parts::{OpenPushes, Parts};
 use super::stored::StoredPlan;
+use super::target::Target;
+use super::wanted::{Content, Wanted};
+use super::{commit, plan, signed};
 use crate::access::{Caller, FlakeRef};
+use crate::cause::chain;
 use crate::config::Settings;
 use crate::database::pushes::{self, Push};
 use crate::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::even;
 use crate::lookup::Lookup;
-use crate::receive::{BodyReader, Expected, Receiving};
+use crate::receive::{BodyReader, LOG_SIZE, OpenPush, Receiving};
 use crate::shares::{Holders, Share, Shares};
-use crate::signatures::Signatures;
 use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
 use crate::tenure::Tenure;
-
-/// Memory for open pushes, in NARs, of some 150 bytes each. What does not fit is read again.
-const REMEMBERED_NARS: u64 = 100_000;
 
 /// Plans that are made at the same time: one of a hundred thousand paths takes some memory.
 const PLANS: u64 = 6;
@@ -54,86 +49,9 @@ pub(crate) struct Pushes {
 }
 
 struct Shared {
-    database: Database,
-    lookup: Lookup,
-    receiving: Receiving,
-    metrics: Metrics,
-    signatures: Signatures,
-    store_dir: StoreDir,
-    limits: PushLimits,
-    upload_lifetime: Duration,
-    open: Cache<Uuid, Arc<OpenPush>>,
+    parts: Parts,
     planning: Shares,
     ending: Shares,
-}
-
-/// A push between its plan and its commit, as uploads need it.
-#[derive(Debug)]
-pub(crate) struct OpenPush {
-    /// Its public id.
-    pub(crate) id: Uuid,
-    /// The slice that it is for.
-    pub(crate) flake_id: i64,
-    /// Whose it is.
-    pub(crate) account_id: i64,
-    expires_at: Timestamp,
-    /// Of what state it was decided that logs may come for it, which everybody sees at once; none as long as it
-    /// is not committed, and nobody sees what comes.
-    pub(crate) logs_decided: Option<Decided>,
-    /// What it may send: of each NAR its size, and a path for messages.
-    nars: HashMap<NarHash, (u64, StorePath)>,
-    /// The derivations whose logs may come.
-    derivers: HashMap<StorePathHash, StorePath>,
-}
-
-impl OpenPush {
-    fn new(id: Uuid, target: &Target, paths: &[PathInfo], expires_at: Timestamp) -> Self {
-        Self {
-            id,
-            derivers: derivers(paths),
-            flake_id: target.flake_id,
-            account_id: target.account_id,
-            expires_at,
-            logs_decided: None,
-            nars: paths
-                .iter()
-                .map(|info| (info.nar_hash, (info.nar_size, info.path.clone())))
-                .collect(),
-        }
-    }
-
-    /// A push that is committed, as far as logs may still come for it.
-    fn for_logs(id: Uuid, target: &Target, paths: &[PathInfo], expires_at: Timestamp) -> Self {
-        Self {
-            nars: HashMap::new(),
-            logs_decided: Some(target.decided),
-            ..Self::new(id, target, paths, expires_at)
-        }
-    }
-
-    /// The derivation of that hash, if it is the deriver of a path of the push.
-    pub(crate) fn deriver(&self, hash: &StorePathHash) -> Option<&StorePath> {
-        self.derivers.get(hash)
-    }
-
-    /// What a NAR must be, if it is one of the push.
-    pub(crate) fn expected(&self, nar_hash: &NarHash) -> Option<Expected> {
-        let (nar_size, path) = self.nars.get(nar_hash)?;
-        Some(Expected {
-            path: path.clone(),
-            nar_hash: *nar_hash,
-            nar_size: *nar_size,
-        })
-    }
-}
-
-/// What the NAR of a path must be.
-pub(super) fn expected(info: &PathInfo) -> Expected {
-    Expected {
-        path: info.path.clone(),
-        nar_hash: info.nar_hash,
-        nar_size: info.nar_size,
-    }
 }
 
 impl Pushes {
@@ -157,45 +75,27 @@ impl Pushes {
         );
         Self {
             shared: Arc::new(Shared {
-                database,
-                signatures: lookup.signatures().clone(),
-                lookup,
-                receiving,
-                metrics,
-                store_dir: settings.store_dir.clone(),
-                limits: PushLimits {
-                    part_size: limits.part_size,
-                    batched_nar_size: limits.batched_nar_size,
-                    body_size: limits.body_size,
-                    nar_size: limits.nar_size,
-                    log_size: LOG_SIZE,
+                parts: Parts {
+                    database,
+                    signatures: lookup.signatures().clone(),
+                    lookup,
+                    receiving,
+                    metrics,
+                    store_dir: settings.store_dir.clone(),
+                    limits: PushLimits {
+                        part_size: limits.part_size,
+                        batched_nar_size: limits.batched_nar_size,
+                        body_size: limits.body_size,
+                        nar_size: limits.nar_size,
+                        log_size: LOG_SIZE,
+                    },
+                    upload_lifetime: settings.upload_lifetime,
+                    open: OpenPushes::new(settings.upload_lifetime),
                 },
-                upload_lifetime: settings.upload_lifetime,
-                open: Cache::builder()
-                    .max_capacity(REMEMBERED_NARS)
-                    .weigher(|_, push: &Arc<OpenPush>| {
-                        u32::try_from(push.nars.len() + push.derivers.len())
-                            .unwrap_or(u32::MAX)
-                            .max(1)
-                    })
-                    .time_to_idle(settings.upload_lifetime)
-                    .build(),
                 planning: Shares::of_parts(PLANS, WAITING_PLANS),
                 ending: Shares::of_parts(ENDINGS, WAITING_ENDINGS),
             }),
         }
-    }
-
-    pub(super) fn database(&self) -> &Database {
-        &self.shared.database
-    }
-
-    pub(super) fn lookup(&self) -> &Lookup {
-        &self.shared.lookup
-    }
-
-    pub(super) fn metrics(&self) -> &Metrics {
-        &self.shared.metrics
     }
 
     /// Waits until there is room for a further plan. Whoever goes away meanwhile leaves nothing to do.
@@ -217,26 +117,14 @@ impl Pushes {
         })
     }
 
-    pub(super) fn signatures(&self) -> &Signatures {
-        &self.shared.signatures
-    }
-
-    pub(super) fn store_dir(&self) -> &StoreDir {
-        &self.shared.store_dir
-    }
-
-    pub(super) fn upload_lifetime(&self) -> Duration {
-        self.shared.upload_lifetime
-    }
-
     /// What the server takes.
     pub(crate) fn limits(&self) -> PushLimits {
-        self.shared.limits
+        self.shared.parts.limits
     }
 
     /// The intake of NARs.
     pub(crate) fn receiving(&self) -> &Receiving {
-        &self.shared.receiving
+        &self.shared.parts.receiving
     }
 
     /// Plans a push of the caller to a flake that they may push to, in a [place](Self::planning) for it.
@@ -252,13 +140,12 @@ impl Pushes {
     ) -> Result<PushPlan, ApiError> {
         let actor = caller.actor()?;
         let begun_at = Instant::now();
-        let plan = self
-            .plan_for(self.target(caller, flake)?, actor, request)
-            .await;
+        let target = self.target(caller, flake)?;
+        let plan = plan::plan(&self.shared.parts, target, actor, request).await;
         drop(place);
         let searched = plan.as_ref().map_or(true, |plan| {
             let mut paths = plan.paths.iter();
-            paths.any(|answer| is_looked_for(answer.status))
+            paths.any(|answer| plan::is_looked_for(answer.status))
         });
         if searched {
             even::step(begun_at).await;
@@ -326,12 +213,11 @@ impl Pushes {
             return serde_json::from_str(&summary).map_err(ApiError::internal);
         }
         let wanted = Arc::new(self.stored_plan(push.plan).await?);
-        let signed = Arc::new(self.verified(&target, &wanted).await?);
-        let content = Content::of_stored(Arc::unwrap_or_clone(wanted));
-        let summary = self
-            .commit_paths(target, actor, content, signed, Some(push.id))
-            .await?;
-        self.shared.open.invalidate(&id);
+        let parts = &self.shared.parts;
+        let signed = Arc::new(signed::verify(parts, &target, &wanted).await?);
+        let content = Content::from(Arc::unwrap_or_clone(wanted));
+        let summary = commit::commit(parts, target, actor, content, signed, Some(push.id)).await?;
+        parts.open.forget(&id);
         Ok(summary)
     }
 
@@ -346,25 +232,15 @@ impl Pushes {
         id: Uuid,
     ) -> Result<(), ApiError> {
         let push = self.find(&self.target(caller, flake)?, id).await?;
-        self.database()
+        self.shared
+            .parts
+            .database
             .write(caller.decided(), move |transaction| {
                 pushes::delete(transaction, push.id)
             })
             .await?;
-        self.shared.open.invalidate(&id);
+        self.shared.parts.open.forget(&id);
         Ok(())
-    }
-
-    /// Keeps a push that was just begun in memory.
-    pub(super) fn remember(
-        &self,
-        id: Uuid,
-        target: &Target,
-        paths: &[PathInfo],
-        expires_at: Timestamp,
-    ) {
-        let push = OpenPush::new(id, target, paths, expires_at);
-        self.shared.open.insert(id, Arc::new(push));
     }
 
     /// The slice of a flake as this caller pushes to it.
@@ -375,7 +251,7 @@ impl Pushes {
             flake: flake.name.to_string(),
             account_id: principal.account_id,
             builder: principal.builder && principal.holdings.is_own(flake.organization_id),
-            store_dir: self.store_dir().clone(),
+            store_dir: self.shared.parts.store_dir.clone(),
             view: caller.view().clone(),
             decided: caller.decided(),
         })
@@ -383,7 +259,9 @@ impl Pushes {
 
     async fn find(&self, target: &Target, id: Uuid) -> Result<Push, ApiError> {
         let (flake_id, account_id) = (target.flake_id, target.account_id);
-        self.database()
+        self.shared
+            .parts
+            .database
             .read(move |connection| pushes::find(connection, id, flake_id, account_id))
             .await?
             .ok_or(ApiError::NotFound)
@@ -391,9 +269,9 @@ impl Pushes {
 
     /// A push that uploads may still come for. One that is worked on lasts longer.
     async fn find_open(&self, target: &Target, id: Uuid) -> Result<Arc<OpenPush>, ApiError> {
-        let lifetime = self.upload_lifetime().as_secs();
+        let lifetime = self.shared.parts.upload_lifetime.as_secs();
         let late = now().plus_seconds(lifetime / 2);
-        if let Some(push) = self.shared.open.get(&id) {
+        if let Some(push) = self.shared.parts.open.get(&id) {
             if push.flake_id != target.flake_id || push.account_id != target.account_id {
                 return Err(ApiError::NotFound);
             }
@@ -404,7 +282,9 @@ impl Pushes {
         let push = self.find(target, id).await?;
         if push.summary.is_some() && !push.plan.is_empty() {
             let stored = self.stored_plan(push.plan).await?;
-            let push = OpenPush::for_logs(id, target, &stored.paths, push.expires_at);
+            let push = target
+                .open_push(id, &stored.paths, push.expires_at)
+                .for_logs(target.decided);
             return Ok(Arc::new(push));
         }
         if push.summary.is_some() {
@@ -417,16 +297,18 @@ impl Pushes {
             expires_at = self.extend(target, push.id).await?;
         }
         let stored = self.stored_plan(push.plan).await?;
-        self.remember(id, target, &stored.paths, expires_at);
-        let push = OpenPush::new(id, target, &stored.paths, expires_at);
-        Ok(Arc::new(push))
+        let push = Arc::new(target.open_push(id, &stored.paths, expires_at));
+        self.shared.parts.open.insert(Arc::clone(&push));
+        Ok(push)
     }
 
     /// Lets a push and what was sent for it last longer, from now on: until when the push does.
     async fn extend(&self, target: &Target, row_id: i64) -> Result<Timestamp, DatabaseError> {
-        let expires_at = now().plus_seconds(self.upload_lifetime().as_secs());
+        let expires_at = now().plus_seconds(self.shared.parts.upload_lifetime.as_secs());
         let (flake_id, account_id) = (target.flake_id, target.account_id);
-        self.database()
+        self.shared
+            .parts
+            .database
             .write(Decided::later(), move |transaction| {
                 nars::renew_all_received(transaction, flake_id, account_id)?;
                 pushes::extend(transaction, row_id, expires_at)?;
@@ -452,7 +334,7 @@ impl Pushes {
 
     /// Renews a push again and again.
     async fn renew(&self, target: &Target, id: Uuid) -> Infallible {
-        let often = (self.upload_lifetime() / 4).max(LEAST_RENEWAL);
+        let often = (self.shared.parts.upload_lifetime / 4).max(LEAST_RENEWAL);
         loop {
             tokio::time::sleep(often).await;
             let renewed = async {
@@ -469,7 +351,7 @@ impl Pushes {
 
     /// A stored plan. It was accepted once, so no limit applies.
     async fn stored_plan(&self, plan: Vec<u8>) -> Result<Wanted, ApiError> {
-        let store_dir = self.store_dir().clone();
+        let store_dir = self.shared.parts.store_dir.clone();
         tokio::task::spawn_blocking(move || StoredPlan::from_json(&plan)?.wanted(&store_dir))
             .await
             .map_err(ApiError::internal)?

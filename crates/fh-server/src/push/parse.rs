@@ -2,43 +2,15 @@
 
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-use fh_api::{PushPath, PushRequest};
-use fh_nix::{NarHash, PathInfo, PublicKey, Realisation, StoreDir, StorePath, StorePathHash};
+use fh_api::{PushPath, PushRealisation, PushRequest};
+use fh_nix::{DrvOutput, NarHash, PathInfo, Realisation, StoreDir, StorePath};
 
-use super::realisations;
+use super::wanted::{MAX_SIGNATURES, Wanted, refused};
 use crate::error::ApiError;
 use crate::signatures::few_of_a_name;
 
-/// Signatures of one path, and keys of one request: more are nobody's in earnest.
-pub(super) const MAX_SIGNATURES: usize = 64;
-
-/// A request for a plan that makes sense by itself.
-#[derive(Debug, Clone)]
-pub(super) struct Wanted {
-    /// The paths to push, in the request's order.
-    pub(super) paths: Vec<PathInfo>,
-    /// Paths that are only told of, by their hash part.
-    pub(super) context: HashMap<StorePathHash, PathInfo>,
-    /// What these have signed is left out.
-    pub(super) upstream_keys: Vec<PublicKey>,
-    /// Only tell.
-    pub(super) dry_run: bool,
-    /// Derivations whose build logs could be sent, each once.
-    pub(super) logs: BTreeSet<StorePath>,
-    /// To which paths outputs were built; each output once.
-    pub(super) realisations: Vec<Realisation>,
-}
-
-impl Wanted {
-    /// Whether anything in it is signed.
-    pub(super) fn has_signatures(&self) -> bool {
-        let infos = self.paths.iter().chain(self.context.values());
-        infos
-            .map(|info| &info.signatures)
-            .chain(self.realisations.iter().map(|it| &it.signatures))
-            .any(|signatures| !signatures.is_empty())
-    }
-}
+/// Realisations for each path of a request, at most: of the derivations that come to it, under both forms of its key.
+const MOST_OF_A_PATH: usize = 64;
 
 /// Parses a request.
 ///
@@ -63,7 +35,7 @@ pub(super) fn parse(
         .and_then(few_of_a_name)
         .map_err(|error| ApiError::BadRequest(format!("skip_signed_by: {error}")))?;
     let logs = parse_logs(&request)?;
-    let realisations = realisations::parse(&request.realisations, store_dir)?;
+    let realisations = parse_realisations(&request.realisations, store_dir)?;
     let mut seen = HashSet::with_capacity(request.paths.len());
     let mut sizes: HashMap<NarHash, u64> = HashMap::with_capacity(request.paths.len());
     let mut wanted = Wanted {
@@ -92,6 +64,72 @@ pub(super) fn parse(
         wanted.paths.push(info);
     }
     Ok(wanted)
+}
+
+/// Checks that a request has not more realisations than its paths can have.
+///
+/// # Errors
+/// 400 where it has.
+pub(super) fn check_number(request: &PushRequest) -> Result<(), ApiError> {
+    let most = request.paths.len().saturating_mul(MOST_OF_A_PATH);
+    if request.realisations.len() > most {
+        return Err(ApiError::BadRequest(format!(
+            "realisations: there are more than {MOST_OF_A_PATH} for each path"
+        )));
+    }
+    Ok(())
+}
+
+/// Parses realisations. An output that stands there twice with one path counts once.
+///
+/// # Errors
+/// 400, naming the output.
+fn parse_realisations(
+    realisations: &[PushRealisation],
+    store_dir: &StoreDir,
+) -> Result<Vec<Realisation>, ApiError> {
+    let mut seen: HashMap<DrvOutput, usize> = HashMap::new();
+    let mut parsed: Vec<Realisation> = Vec::new();
+    for wanted in realisations {
+        let realisation = parse_realisation(wanted, store_dir)?;
+        match seen.get(&realisation.id) {
+            None => {
+                seen.insert(realisation.id.clone(), parsed.len());
+                parsed.push(realisation);
+            }
+            Some(&there) if parsed[there].out_path == realisation.out_path => {}
+            Some(_) => {
+                let problem = "another realisation of it names another path";
+                return Err(refused(&realisation.id, problem));
+            }
+        }
+    }
+    Ok(parsed)
+}
+
+fn parse_realisation(
+    wanted: &PushRealisation,
+    store_dir: &StoreDir,
+) -> Result<Realisation, ApiError> {
+    let id: DrvOutput = wanted
+        .id
+        .parse()
+        .map_err(|error| ApiError::BadRequest(format!("realisations: {error}")))?;
+    if wanted.signatures.len() > MAX_SIGNATURES {
+        return Err(refused(
+            &id,
+            &format!("there are more than {MAX_SIGNATURES} signatures"),
+        ));
+    }
+    let out_path = named_path(&wanted.out_path, store_dir);
+    let signatures = wanted.signatures.iter().map(|text| text.parse());
+    Ok(Realisation {
+        out_path: out_path.map_err(|error| refused(&id, &error.to_string()))?,
+        signatures: signatures
+            .collect::<Result<_, fh_nix::Error>>()
+            .map_err(|error| refused(&id, &error.to_string()))?,
+        id,
+    })
 }
 
 fn parse_logs(request: &PushRequest) -> Result<BTreeSet<StorePath>, ApiError> {
@@ -163,7 +201,7 @@ fn parse_path(
 }
 
 /// The store path that is named by its base name, or in full.
-pub(super) fn named_path(text: &str, store_dir: &StoreDir) -> Result<StorePath, fh_nix::Error> {
+fn named_path(text: &str, store_dir: &StoreDir) -> Result<StorePath, fh_nix::Error> {
     if text.starts_with('/') {
         store_dir.parse_path(text)
     } else {

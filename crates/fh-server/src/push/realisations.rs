@@ -7,102 +7,18 @@
 
 use std::collections::{HashMap, HashSet};
 
-use fh_api::{PushRealisation, PushRequest};
-use fh_nix::{DrvOutput, Realisation, Signature, StoreDir, StorePath, StorePathHash};
+use fh_nix::{DrvOutput, Realisation, Signature, StorePath, StorePathHash};
 use rusqlite::Connection;
 use serde_json::{Value, json};
 
-use super::examine::Target;
 use super::joined::Builders;
-use super::parse::{MAX_SIGNATURES, Wanted, named_path};
 use super::signed::Signed;
+use super::target::Target;
+use super::wanted::{Wanted, refused};
 use crate::database::realisations::{self, Clash, Word};
 use crate::database::slices;
 use crate::database::upstream::{self, Pusher};
 use crate::error::ApiError;
-
-/// Realisations for each path of a request, at most: of the derivations that come to it, under both forms of its key.
-const MOST_OF_A_PATH: usize = 64;
-
-/// Checks that a request has not more realisations than its paths can have.
-///
-/// # Errors
-/// 400 where it has.
-pub(super) fn check_number(request: &PushRequest) -> Result<(), ApiError> {
-    let most = request.paths.len().saturating_mul(MOST_OF_A_PATH);
-    if request.realisations.len() > most {
-        return Err(ApiError::BadRequest(format!(
-            "realisations: there are more than {MOST_OF_A_PATH} for each path"
-        )));
-    }
-    Ok(())
-}
-
-/// Parses realisations. An output that stands there twice with one path counts once.
-///
-/// # Errors
-/// 400, naming the output.
-pub(super) fn parse(
-    realisations: &[PushRealisation],
-    store_dir: &StoreDir,
-) -> Result<Vec<Realisation>, ApiError> {
-    let mut seen: HashMap<DrvOutput, usize> = HashMap::new();
-    let mut parsed: Vec<Realisation> = Vec::new();
-    for wanted in realisations {
-        let realisation = parse_one(wanted, store_dir)?;
-        match seen.get(&realisation.id) {
-            None => {
-                seen.insert(realisation.id.clone(), parsed.len());
-                parsed.push(realisation);
-            }
-            Some(&there) if parsed[there].out_path == realisation.out_path => {}
-            Some(_) => {
-                let problem = "another realisation of it names another path";
-                return Err(refused(&realisation.id, problem));
-            }
-        }
-    }
-    Ok(parsed)
-}
-
-fn parse_one(wanted: &PushRealisation, store_dir: &StoreDir) -> Result<Realisation, ApiError> {
-    let id: DrvOutput = wanted
-        .id
-        .parse()
-        .map_err(|error| ApiError::BadRequest(format!("realisations: {error}")))?;
-    if wanted.signatures.len() > MAX_SIGNATURES {
-        return Err(refused(
-            &id,
-            &format!("there are more than {MAX_SIGNATURES} signatures"),
-        ));
-    }
-    let out_path = named_path(&wanted.out_path, store_dir);
-    let signatures = wanted.signatures.iter().map(|text| text.parse());
-    Ok(Realisation {
-        out_path: out_path.map_err(|error| refused(&id, &error.to_string()))?,
-        signatures: signatures
-            .collect::<Result<_, fh_nix::Error>>()
-            .map_err(|error| refused(&id, &error.to_string()))?,
-        id,
-    })
-}
-
-fn refused(id: &DrvOutput, problem: &str) -> ApiError {
-    ApiError::BadRequest(format!("realisations: {id}: {problem}"))
-}
-
-/// A realisation in the words of the API, which are also those of a stored plan.
-pub(super) fn as_text(realisation: &Realisation) -> PushRealisation {
-    PushRealisation {
-        id: realisation.id.to_string(),
-        out_path: realisation.out_path.to_string(),
-        signatures: realisation
-            .signatures
-            .iter()
-            .map(ToString::to_string)
-            .collect(),
-    }
-}
 
 /// Checks that the path of each realisation is one of the push, or one that it only tells of and that a key of
 /// elsewhere has signed, or is known to the slice under this name: whether one of them changes something.

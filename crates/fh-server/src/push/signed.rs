@@ -21,10 +21,11 @@ use std::sync::Arc;
 use fh_nix::{DrvOutput, PathInfo, PublicKey, Realisation, Signature, StoreDir, StorePathHash};
 use rusqlite::Connection;
 
-use super::examine::Target;
-use super::joined::{Builders, joined};
-use super::open::Pushes;
-use super::parse::Wanted;
+use super::joined::{Builders, joined, looked_at};
+use super::parts::Parts;
+use super::target::Target;
+use super::wanted::Wanted;
+use crate::database::slices::Present;
 use crate::database::{DatabaseError, contests, realisations, slices};
 use crate::error::ApiError;
 use crate::signatures::{Allowance, Signatures};
@@ -62,6 +63,42 @@ impl Signed {
         joined(held, &info.signatures, trusted, &self.names, builders)
     }
 
+    /// Whether a row of this push counts for more than the slice's row of the same path: a proof goes before
+    /// none, and a builder before the rest. Of the same content it adds to what is there.
+    pub(super) fn outdoes(&self, target: &Target, there: &Present, info: &PathInfo) -> bool {
+        let (proves, builder) = (target.proves(info), target.builder);
+        if there.disagrees(info) {
+            (proves, builder) > (there.proven, there.builder)
+        } else {
+            (proves && !there.proven)
+                || (builder && !there.builder)
+                || self.joined_signatures(target, there, info).is_some()
+        }
+    }
+
+    /// The signatures of the slice's row of the same content after this push, if they change. Whoever may write to the
+    /// slice brings what a key has signed that its organisation trusts: that decides, and by whom it comes says
+    /// nothing. Others they add only to what counts for no more than they do.
+    pub(super) fn joined_signatures(
+        &self,
+        target: &Target,
+        there: &Present,
+        info: &PathInfo,
+    ) -> Option<Vec<Signature>> {
+        let builders = Builders {
+            pushes: target.builder,
+            has_pushed: there.builder,
+        };
+        // As a rule there is nothing to do, and nothing is parsed for that.
+        let held = there.signatures.split_ascii_whitespace();
+        let held = looked_at(held, |text| text.split(':').next().unwrap_or_default());
+        let is_held = |it: &Signature| held.contains(it.to_string().as_str());
+        if !builders.raises() && info.signatures.iter().all(is_held) {
+            return None;
+        }
+        self.joined_path(&there.parsed_signatures(), info, builders)
+    }
+
     /// The signatures of what a slice says of an output after this push says the same, if they change.
     pub(super) fn joined_realisation(
         &self,
@@ -80,57 +117,56 @@ impl Signed {
     }
 }
 
-impl Pushes {
-    /// Verifies the signatures of a push, in turns that count for whom the request does.
-    pub(super) async fn verified(
-        &self,
-        target: &Target,
-        wanted: &Arc<Wanted>,
-    ) -> Result<Signed, ApiError> {
-        // Most pushes of people. What a builder raises may be signed all the same.
-        if !target.builder && !wanted.has_signatures() {
-            return Ok(Signed::default());
-        }
-        let question = {
-            let (target, wanted) = (target.clone(), Arc::clone(wanted));
-            self.database()
-                .read(move |connection| Question::read(connection, &target, &wanted))
-                .await?
-        };
-        let question = Arc::new(question);
-        let names = question.trusted.iter().map(|key| key.name().into());
-        let mut signed = Signed {
-            names: names.collect(),
-            ..Signed::default()
-        };
-        let mut allowances = Allowances::new();
-        for turn in question.turns() {
-            let place = self.receiving().processor().await?;
-            let (question, wanted) = (Arc::clone(&question), Arc::clone(wanted));
-            let (signatures, store_dir) = (self.signatures().clone(), self.store_dir().clone());
-            let verified = tokio::task::spawn_blocking(move || {
-                // Held by the task: a turn ends when its work does.
-                let _place = place;
-                let verified =
-                    question.verified(turn, &wanted, &signatures, &store_dir, &mut allowances);
-                (verified, allowances)
-            });
-            let verified = verified.await.map_err(ApiError::internal)?;
-            let (verified, left) = verified;
-            allowances = left;
-            signed.upstream.extend(verified.upstream);
-            signed.paths.extend(verified.paths);
-            signed.realisations.extend(verified.realisations);
-        }
-        let not_verified = allowances.not_verified();
-        if not_verified > 0 {
-            tracing::info!(
-                not_verified,
-                "a push has more signatures under the names of trusted keys than are verified of one push"
-            );
-        }
-        Ok(signed)
+/// Verifies the signatures of a push, in turns that count for whom the request does.
+pub(super) async fn verify(
+    parts: &Parts,
+    target: &Target,
+    wanted: &Arc<Wanted>,
+) -> Result<Signed, ApiError> {
+    // Most pushes of people. What a builder raises may be signed all the same.
+    if !target.builder && !wanted.has_signatures() {
+        return Ok(Signed::default());
     }
+    let question = {
+        let (target, wanted) = (target.clone(), Arc::clone(wanted));
+        parts
+            .database
+            .read(move |connection| Question::read(connection, &target, &wanted))
+            .await?
+    };
+    let question = Arc::new(question);
+    let names = question.trusted.iter().map(|key| key.name().into());
+    let mut signed = Signed {
+        names: names.collect(),
+        ..Signed::default()
+    };
+    let mut allowances = Allowances::new();
+    for turn in question.turns() {
+        let place = parts.receiving.processor().await?;
+        let (question, wanted) = (Arc::clone(&question), Arc::clone(wanted));
+        let (signatures, store_dir) = (parts.signatures.clone(), parts.store_dir.clone());
+        let verified = tokio::task::spawn_blocking(move || {
+            // Held by the task: a turn ends when its work does.
+            let _place = place;
+            let verified =
+                question.verified(turn, &wanted, &signatures, &store_dir, &mut allowances);
+            (verified, allowances)
+        });
+        let verified = verified.await.map_err(ApiError::internal)?;
+        let (verified, left) = verified;
+        allowances = left;
+        signed.upstream.extend(verified.upstream);
+        signed.paths.extend(verified.paths);
+        signed.realisations.extend(verified.realisations);
+    }
+    let not_verified = allowances.not_verified();
+    if not_verified > 0 {
+        tracing::info!(
+            not_verified,
+            "a push has more signatures under the names of trusted keys than are verified of one push"
+        );
+    }
+    Ok(signed)
 }
 
 /// What may still be verified of a push.

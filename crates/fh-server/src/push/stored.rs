@@ -1,11 +1,11 @@
 //! A plan as it stands in the database until its push is committed, in the words of the API.
 
 use fh_api::{PushPath, PushRealisation, PushRequest};
-use fh_nix::StoreDir;
+use fh_nix::{PathInfo, Realisation, StoreDir};
 use serde::{Deserialize, Serialize};
 
-use super::examine::Content;
-use super::parse::{Wanted, parse};
+use super::parse::parse;
+use super::wanted::Wanted;
 use crate::error::ApiError;
 
 /// What a push puts into its slice.
@@ -48,20 +48,37 @@ impl StoredPlan {
     }
 }
 
-impl Content {
-    /// What a stored plan puts into the slice.
-    pub(super) fn of_stored(plan: Wanted) -> Self {
-        Self {
-            paths: plan.paths,
-            left_out: plan.context.into_values().collect(),
-            realisations: plan.realisations,
-        }
+/// A path info in the words of the API, which are also those of a stored plan.
+pub(super) fn as_text(info: &PathInfo) -> PushPath {
+    PushPath {
+        path: info.path.to_string(),
+        nar_hash: info.nar_hash.to_string(),
+        nar_size: info.nar_size,
+        references: info.references.iter().map(ToString::to_string).collect(),
+        deriver: info.deriver.as_ref().map(ToString::to_string),
+        signatures: info.signatures.iter().map(ToString::to_string).collect(),
+        ca: info.ca.as_ref().map(ToString::to_string),
+        context: false,
+    }
+}
+
+/// A realisation in the words of the API, which are also those of a stored plan.
+pub(super) fn realisation_as_text(realisation: &Realisation) -> PushRealisation {
+    PushRealisation {
+        id: realisation.id.to_string(),
+        out_path: realisation.out_path.to_string(),
+        signatures: realisation
+            .signatures
+            .iter()
+            .map(ToString::to_string)
+            .collect(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::push::wanted::Content;
 
     #[test]
     fn a_plan_of_before_there_were_realisations_is_read() {
@@ -77,7 +94,7 @@ mod tests {
         ] {
             let plan = StoredPlan::from_json(stored.as_bytes()).unwrap();
             let again = StoredPlan::from_json(&plan.to_json().unwrap()).unwrap();
-            let content = Content::of_stored(again.wanted(&StoreDir::default()).unwrap());
+            let content = Content::from(again.wanted(&StoreDir::default()).unwrap());
             assert_eq!(content.paths.len(), 1, "{stored}");
             assert_eq!(content.realisations.len(), realisations, "{stored}");
         }

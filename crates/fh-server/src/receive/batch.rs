@@ -16,12 +16,12 @@ use fh_nix::NarHash;
 use super::body::{BodyReader, PIECE};
 use super::frames::{FrameDecoder, largest_for};
 use super::log::{LogRecord, ReceivedLogs};
+use super::open_push::OpenPush;
 use super::parser::{BatchFault, BatchParser, Token};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers, verify};
 use crate::database::Database;
 use crate::error::ApiError;
-use crate::push::OpenPush;
 use crate::storage::{Checksum, FileStorage, StagedFile, StorageError};
 use crate::telemetry::Metrics;
 
@@ -365,7 +365,7 @@ impl From<BatchFault> for ApiError {
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         if error.is_full() {
-            tracing::error!(error = %crate::error::chain(&error), "the disk is full");
+            tracing::error!(error = %crate::cause::chain(&error), "the disk is full");
             return Self::NoRoom;
         }
         if error.is_taken() {

@@ -7,8 +7,8 @@
 
 use std::time::Duration;
 
+use super::blocking::blocking;
 use super::body::BodyReader;
-use super::uploads::blocking;
 use crate::error::ApiError;
 use crate::shares::{Holders, Shares};
 use crate::storage::{FileStorage, StagedFile};

@@ -10,11 +10,15 @@ use fh_nix::{Hasher, NarHash, StorePath, StorePathHash};
 
 use super::body::PIECE;
 use super::frames::{FrameDecoder, FrameFault, Step, largest_for};
+use super::open_push::OpenPush;
 use crate::database::logs::{self, Log};
 use crate::database::{Database, Decided};
 use crate::error::ApiError;
-use crate::push::{LOG_SIZE, OpenPush};
 use crate::storage::{FileStorage, StagedFile, StorageError};
+
+/// Longest log that is taken, in uncompressed bytes: some hundred thousand lines. Whoever has a longer
+/// one leaves out its middle.
+pub(crate) const LOG_SIZE: u64 = 8 << 20;
 
 /// Compressed bytes of logs that wait in memory or in files before they are stored.
 const WAITING: u64 = 1 << 20;

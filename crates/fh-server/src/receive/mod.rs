@@ -19,10 +19,12 @@
 //!   made, or as if it had been finished.
 
 mod batch;
+mod blocking;
 mod body;
 mod early;
 mod frames;
 mod log;
+mod open_push;
 mod parser;
 mod partial;
 mod publish;
@@ -34,6 +36,8 @@ use std::time::Duration;
 
 pub(crate) use self::body::BodyReader;
 pub(crate) use self::frames::{FrameDecoder, FrameFault, Step};
+pub(crate) use self::log::LOG_SIZE;
+pub(crate) use self::open_push::{OpenPush, derivers};
 pub(crate) use self::publish::{Publisher, Turn};
 pub(crate) use self::uploads::Uploads;
 use self::verify::Verifiers;
@@ -42,7 +46,6 @@ use crate::config::Settings;
 use crate::database::Database;
 use crate::error::ApiError;
 use crate::lookup::Lookup;
-use crate::push::OpenPush;
 use crate::room::Level;
 use crate::shares::{Holders, Share, Shares};
 use crate::storage::{FileStorage, PartialKey};

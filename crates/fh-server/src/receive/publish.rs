@@ -31,9 +31,10 @@ use std::time::Duration;
 use fh_nix::NarHash;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
+use crate::cause::chain;
 use crate::database::nars::{self, Nar, Stored};
 use crate::database::{Database, DatabaseError, Decided};
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::storage::{Checksum, FileStorage, PlacedFile, StagedFile, StorageError};
 use crate::telemetry::Metrics;

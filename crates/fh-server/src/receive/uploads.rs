@@ -16,14 +16,16 @@ use fh_api::PartAnswer;
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use self::upload::{Progress, State, Upload};
+use super::blocking::blocking;
 use super::body::BodyReader;
 use super::early::WaitingRoom;
 use super::frames::largest_for;
 use super::partial::{PartFault, PartialNar, content_of};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers};
+use crate::cause::chain;
 use crate::database::{Database, nars};
-use crate::error::{ApiError, chain};
+use crate::error::ApiError;
 use crate::shares::Holders;
 use crate::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
 use crate::telemetry::Metrics;
@@ -512,15 +514,6 @@ async fn cut_off(partial: PartialNar) -> Result<PartialNar, ApiError> {
         Ok(partial)
     })
     .await
-}
-
-/// Does something with files on a blocking thread.
-pub(super) async fn blocking<T: Send + 'static>(
-    step: impl FnOnce() -> Result<T, StorageError> + Send + 'static,
-) -> Result<T, ApiError> {
-    Ok(tokio::task::spawn_blocking(step)
-        .await
-        .map_err(ApiError::internal)??)
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use super::access::narrowed_by;
 use super::path::{FlakePath, OrganizationPath, UserPath};
 use super::reasons::{Facts, Told, Whose};
 use super::table::{Route, get};
-use crate::access::{Caller, FlakeEntry, Principal, touches};
+use crate::access::{Caller, FlakeEntry, Principal};
 use crate::database::accounts::{self, Account};
 use crate::database::grants::{self, Grant, Target};
 use crate::database::{DatabaseError, members, teams};
@@ -247,7 +247,7 @@ impl Looks {
             Self::In(ids) => ids.contains(&organization),
             Self::Own => caller.principal().is_ok_and(|principal| {
                 let name = caller.organization_name(organization);
-                name.is_some_and(|name| touches(principal, name))
+                name.is_some_and(|name| principal.touches(name))
             }),
         }
     }

@@ -30,10 +30,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::Method;
 
-use crate::access::{Again, DecidedSlot};
+use super::caller::{Again, DecidedSlot};
 use crate::database::Database;
 use crate::error::{ApiError, is_stale};
-use crate::listen::{Peer, Source};
+use crate::peer::{Peer, Source};
 use crate::shares::{Holders, Share, Shares};
 use crate::state::AppState;
 

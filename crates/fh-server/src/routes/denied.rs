@@ -17,8 +17,8 @@ use super::actions;
 use crate::database::audit::Denial;
 use crate::database::now;
 use crate::denials::ActorSlot;
-use crate::error::request_id;
-use crate::listen::{Peer, Source};
+use crate::peer::{Peer, Source};
+use crate::request_id::request_id;
 use crate::state::AppState;
 
 /// The longest name of an address that is noted, in characters.

@@ -1,13 +1,11 @@
 //! What anybody may know: where the server's parts are, and its public keys.
 
-use std::sync::LazyLock;
-
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use fh_api::Discovery;
 use fh_auth::Jwk;
-use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::header::CACHE_CONTROL;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -37,17 +35,6 @@ pub(super) fn routes() -> Vec<Route> {
         )
         .answers::<KeySet>(200),
     ]
-}
-
-/// The document that describes all of it.
-pub(super) fn document_routes() -> Vec<Route> {
-    vec![get("/openapi.json", "This document", document).answers_any_json(200)]
-}
-
-/// `GET /api/v1/openapi.json`.
-async fn document() -> impl IntoResponse {
-    static DOCUMENT: LazyLock<String> = LazyLock::new(super::openapi);
-    ([(CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
 }
 
 /// `GET /.well-known/fh`.

@@ -27,12 +27,12 @@ use crate::clock;
 use crate::database::audit::{self, Actor, Denial, Event};
 use crate::database::tokens::{self, NewToken};
 use crate::database::{Decided, Timestamp, accounts, assertions, now};
-use crate::error::{ApiError, request_id};
-use crate::listen::Source;
+use crate::error::ApiError;
+use crate::identity::Identity;
+use crate::peer::Source;
+use crate::request_id::request_id;
 use crate::state::AppState;
-use crate::workload::{
-    Admission, Identity, MAX_ORGANIZATIONS, NONCE_LIFETIME, Named, Refusal, Resolved,
-};
+use crate::workload::{Admission, MAX_ORGANIZATIONS, NONCE_LIFETIME, Named, Refusal, Resolved};
 
 /// The largest body, in bytes: an identity, encoded once more.
 const MAX_BODY: u64 = 32 << 10;
@@ -325,7 +325,7 @@ async fn issue(
     let acting = admission.acting().clone();
     let info = admission.info(&shown.identity);
     let audited = admission.audited(&shown.identity);
-    let claims = shown.identity.to_json()?;
+    let claims = shown.identity.to_json().map_err(ApiError::internal)?;
     let created_at = now().whole_seconds();
     let expires_at = created_at.plus_seconds(lifetime);
     let permissions: Vec<&str> = scope.permissions().map(Permission::as_str).collect();

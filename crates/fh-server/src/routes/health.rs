@@ -9,7 +9,7 @@ use http::StatusCode;
 use http::header::CACHE_CONTROL;
 
 use super::table::{Route, get};
-use crate::error::chain;
+use crate::cause::chain;
 use crate::room::Level;
 use crate::state::AppState;
 

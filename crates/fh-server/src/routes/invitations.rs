@@ -25,6 +25,7 @@ use super::table::{Route, delete, get, put};
 use crate::access::{Caller, Principal};
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Actor, Event};
+use crate::database::guests;
 use crate::database::invitations::{self, Accepted, Belonging};
 use crate::database::organizations::{self, Organization};
 use crate::database::{members, now};
@@ -169,8 +170,8 @@ pub(crate) async fn decline(
             if own == Belonging::Own {
                 return Err(ApiError::NotFound);
             }
-            let membership = invitations::withdraw_membership(change, organization.id, account.id)?;
-            let guest = invitations::end_guest(change, organization.id, account.id)?;
+            let membership = guests::withdraw_membership(change, organization.id, account.id)?;
+            let guest = guests::end_guest(change, organization.id, account.id)?;
             let grants = invitations::remove_grants(change, organization.id, account.id)?;
             if !membership && !guest && grants == 0 {
                 return Err(ApiError::NotFound);

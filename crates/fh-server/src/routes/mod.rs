@@ -11,6 +11,7 @@ mod actions;
 mod again;
 mod audit;
 mod cache;
+mod caller;
 mod denied;
 mod discovery;
 mod exchange;
@@ -48,19 +49,22 @@ mod teams;
 #[cfg(test)]
 mod tests;
 mod text;
+mod token_rules;
 mod tokens;
 mod trust;
 mod users;
 mod whoami;
 
+use std::sync::LazyLock;
+
 use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{Next, from_fn, from_fn_with_state};
-use axum::response::{IntoResponse as _, Response};
-use http::header::CACHE_CONTROL;
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 
-use self::table::Group;
+use self::table::{Group, Route, get};
 use crate::error::ApiError;
 use crate::even::Absence;
 use crate::state::AppState;
@@ -103,6 +107,17 @@ async fn even_absences(request: Request, next: Next) -> Response {
     response
 }
 
+/// The document that describes all of it.
+fn document_routes() -> Vec<Route> {
+    vec![get("/openapi.json", "This document", document).answers_any_json(200)]
+}
+
+/// `GET /api/v1/openapi.json`.
+async fn document() -> impl IntoResponse {
+    static DOCUMENT: LazyLock<String> = LazyLock::new(openapi);
+    ([(CONTENT_TYPE, "application/json")], DOCUMENT.as_str())
+}
+
 /// The OpenAPI document of every route, as JSON for people: what `/api/v1/openapi.json` answers.
 #[must_use]
 pub fn openapi() -> String {
@@ -138,7 +153,7 @@ fn public() -> Vec<Group> {
 /// What stands below the prefix of the API.
 fn api() -> Vec<Group> {
     [
-        ("Discovery", discovery::document_routes()),
+        ("Discovery", document_routes()),
         ("Caller", whoami::routes()),
         ("Substituters", substituters::routes()),
         ("Organisations", organizations::routes()),

@@ -17,7 +17,7 @@ use super::path::OrganizationPath;
 use super::reserved_names;
 use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
-use crate::access::{Caller, touches};
+use crate::access::Caller;
 use crate::config::OrganizationCreation;
 use crate::database::accounts::Account;
 use crate::database::audit::{self, Event};
@@ -84,9 +84,7 @@ pub(crate) async fn list(
     };
     let orgs = found
         .iter()
-        .filter(|organization| {
-            caller.named_view().is_ok() && touches(principal, &organization.name)
-        })
+        .filter(|organization| caller.named_view().is_ok() && principal.touches(&organization.name))
         .map(|organization| organization.info(principal.holdings.membership(organization.id)))
         .collect();
     Ok(Json(OrganizationList { orgs }))

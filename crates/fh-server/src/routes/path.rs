@@ -225,3 +225,9 @@ impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
         }
     }
 }
+
+impl<T: IntoParams> Argument for Query<T> {
+    fn taken() -> Taken {
+        Taken::query::<T>()
+    }
+}

@@ -27,7 +27,7 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::tokens::{asking, minted, room_for_one_more};
+use super::token_rules::{asking, minted, room_for_one_more};
 use crate::access::Caller;
 use crate::config::TokenSettings;
 use crate::database::accounts::{self, Account};

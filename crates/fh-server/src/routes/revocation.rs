@@ -18,7 +18,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::path::{IdPath, Query};
-use super::tokens::{deals_with, descendants_of_caller};
+use super::token_rules::{deals_with, descendants_of_caller};
 use crate::access::Caller;
 use crate::database::audit::{self, Event};
 use crate::database::lineage::{self, Branch, Lineage};

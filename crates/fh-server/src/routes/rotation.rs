@@ -23,7 +23,7 @@ use super::json::json_body;
 use super::path::IdPath;
 use super::renewal;
 use super::revocation::told;
-use super::tokens::{
+use super::token_rules::{
     asking, descendants_of_caller, lifetime, may_replace, minted, minting_token, room_for_one_more,
 };
 use crate::access::Caller;

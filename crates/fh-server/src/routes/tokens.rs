@@ -6,11 +6,8 @@
 //! reaches all of it; with all others deals an unnarrowed token of a server administrator. Every token
 //! may inspect and revoke itself.
 
-use std::collections::HashSet;
-
 use axum::Json;
 use axum::extract::{Request, State};
-use fh_api::duration::in_words;
 use fh_api::{
     CreateToken, FlakePattern, MintedToken, Name, Permission, RotateToken, RotatedToken, TokenInfo,
     TokenList, TokenRevocation,
@@ -21,21 +18,23 @@ use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
-use uuid::Uuid;
 
 use super::json::json_body;
 use super::narrowing::{narrowing, reads};
 use super::path::{IdPath, Query};
 use super::table::{Route, delete, get, post};
 use super::text::line;
+use super::token_rules::{
+    administers, asking, deals_with, descendants_of_caller, lifetime, minted, minting_token,
+    room_for_one_more,
+};
 use super::{renewal, revocation, rotation};
 use crate::access::{Caller, Principal};
-use crate::bootstrap::sign;
 use crate::config::TokenSettings;
 use crate::database::accounts::{self, Account};
 use crate::database::audit::{self, Event};
 use crate::database::tokens::{self, NewToken, Token};
-use crate::database::{Timestamp, lineage, now};
+use crate::database::{Timestamp, now};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -240,45 +239,6 @@ pub(crate) async fn mint(
     Ok((StatusCode::CREATED, Json(minted(&state, &token, &account)?)))
 }
 
-/// A token that was just made, with its text.
-pub(super) fn minted(
-    state: &AppState,
-    token: &Token,
-    account: &Account,
-) -> Result<MintedToken, ApiError> {
-    let keys = state.keys();
-    let text = sign(
-        keys.token(),
-        keys.audience(),
-        state.public_url(),
-        token,
-        account.uuid,
-    )
-    .map_err(ApiError::internal)?;
-    Ok(MintedToken {
-        token: text.to_string(),
-        info: token.info(),
-    })
-}
-
-/// Whether an account may have another token.
-pub(super) fn room_for_one_more(
-    connection: &Connection,
-    account: &Account,
-    most: u32,
-) -> Result<(), ApiError> {
-    let good = tokens::count_good(connection, account.id, None, now())?;
-    if good < u64::from(most) {
-        return Ok(());
-    }
-    let name = &account.name;
-    Err(ApiError::TooMany(
-        format!("the account {name} has {good} valid tokens, which is the limit: revoke one first"),
-        // Nobody knows when one will be.
-        None,
-    ))
-}
-
 /// Whose the new token is: an account that is not disabled, and of the organisation still by whose
 /// authority it is minted.
 fn owner(
@@ -332,12 +292,6 @@ async fn managed(
         })
 }
 
-fn administers(caller: &Caller, organization: &Name) -> bool {
-    caller
-        .organization_to_administer(organization.as_str())
-        .is_ok()
-}
-
 /// Keeps a token that is minted by the authority of an organisation within it.
 fn within(organization: Option<&Name>, asked: &mut Narrowing) -> Result<(), ApiError> {
     let organization = organization.cloned().ok_or(ApiError::NotFound)?;
@@ -371,110 +325,4 @@ fn end(
         )));
     }
     Ok(end)
-}
-
-/// How many seconds a token was asked to last, if that is possible at all.
-pub(super) fn lifetime(asked: Option<u64>, longest: u64) -> Result<Option<u64>, ApiError> {
-    match asked {
-        Some(0) => Err(ApiError::BadRequest(
-            "the field expires_in must be at least 1 second".to_owned(),
-        )),
-        Some(asked) if asked > longest => Err(ApiError::BadRequest(format!(
-            "the field expires_in must be at most {}, this server's maximum",
-            in_words(longest)
-        ))),
-        asked => Ok(asked),
-    }
-}
-
-/// The token that asks for another one, as it is now: it may have ended since the request was let in, and
-/// what a token that was revoked asked for would outlive it.
-pub(super) fn asking(connection: &Connection, uuid: Uuid) -> Result<Token, ApiError> {
-    tokens::find(connection, uuid)?
-        .filter(|token| token.is_good(now()) && !token.account_disabled)
-        .ok_or_else(|| ApiError::Unauthorized("the token is no longer valid".to_owned()))
-}
-
-/// The token that a new one is minted with.
-pub(super) fn minting_token(principal: &Principal) -> Result<Uuid, ApiError> {
-    let token = principal.token.as_ref().ok_or_else(|| {
-        ApiError::Forbidden(
-            "a workload's own identity cannot create tokens: exchange it at /oauth/token, and use the token \
-             from there"
-                .to_owned(),
-        )
-    })?;
-    Ok(token.uuid)
-}
-
-/// The caller's own token and all that it asked for within its account, by internal id; they are narrower
-/// whatever paths they are for. What it made for others needs the authority over those, as it is now.
-pub(super) async fn descendants_of_caller(
-    state: &AppState,
-    principal: &Principal,
-) -> Result<HashSet<i64>, ApiError> {
-    let Some(token) = &principal.token else {
-        return Ok(HashSet::new());
-    };
-    let id = token.id;
-    let found = state
-        .database()
-        .read(move |connection| lineage::own_ids(connection, id));
-    Ok(found.await?)
-}
-
-/// Whether the caller may see and revoke a token.
-pub(super) fn deals_with(
-    caller: &Caller,
-    principal: &Principal,
-    token: &Token,
-    descendants: &HashSet<i64>,
-) -> bool {
-    deals_with_as_own(caller, principal, token, descendants)
-        || of_administered_organization(caller, token).is_some()
-}
-
-/// Whether the caller may have another token like this one: as [`deals_with`], and only what could be
-/// minted: no wider than the caller's own, and by the authority of an organisation within it. Of two tokens
-/// for closures this does not tell whether the one's paths are the other's.
-pub(super) fn may_replace(
-    caller: &Caller,
-    principal: &Principal,
-    token: &Token,
-    descendants: &HashSet<i64>,
-) -> bool {
-    let within = |organization: &Name| {
-        let all = FlakePattern::Organization(organization.clone());
-        token.scope.flakes().iter().all(|flake| all.includes(flake))
-    };
-    let derived = principal.token.is_some() && descendants.contains(&token.id);
-    (derived || principal.scope.includes(&token.scope))
-        && (deals_with_as_own(caller, principal, token, descendants)
-            || of_administered_organization(caller, token).is_some_and(within))
-}
-
-/// The organisation that a service account's token belongs to, where the caller administers it.
-fn of_administered_organization<'a>(caller: &Caller, token: &'a Token) -> Option<&'a Name> {
-    let organization = token.organization.as_ref()?;
-    administers(caller, organization).then_some(organization)
-}
-
-fn deals_with_as_own(
-    caller: &Caller,
-    principal: &Principal,
-    token: &Token,
-    descendants: &HashSet<i64>,
-) -> bool {
-    let itself = principal
-        .token
-        .as_ref()
-        .is_some_and(|own| own.id == token.id);
-    let manages =
-        principal.scope.allows(Permission::Mint) || principal.scope.allows(Permission::Admin);
-    // Many workloads share the account of a policy, and each is somebody else.
-    let same_holder = token.account_id == principal.account_id && principal.workload.is_none();
-    let narrower = manages
-        && (descendants.contains(&token.id)
-            || same_holder && principal.scope.includes(&token.scope));
-    itself || narrower || caller.server_administrator().is_ok()
 }

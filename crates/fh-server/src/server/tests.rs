@@ -8,7 +8,7 @@ use super::*;
 use crate::tenure;
 
 fn settings(directory: &TempDir) -> Settings {
-    Settings::ephemeral(&directory.path().join("data")).unwrap()
+    crate::config::ephemeral(&directory.path().join("data")).unwrap()
 }
 
 fn address(server: &RunningServer) -> std::net::SocketAddr {

@@ -27,10 +27,12 @@ mod tests;
 
 use std::cell::Cell;
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::oneshot;
+
+use crate::peer::neighbourhood;
 
 /// For whom a share counts. Where neither is known it counts for nobody, and only the whole is bounded.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -79,15 +81,6 @@ pub(crate) fn count_for(holders: Holders) {
 /// For whom counts what is being done.
 pub(crate) fn current() -> Holders {
     CURRENT.try_with(Cell::get).unwrap_or_default()
-}
-
-/// An address as far as it stands for one customer of a network: of IPv6 the first 64 bits, since
-/// everybody has all the rest.
-pub(crate) fn neighbourhood(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
-    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -20,8 +20,9 @@
 //!   made here, from hashes and numbers.
 
 mod buffers;
-mod checksum;
+mod error;
 mod listing;
+mod locked;
 mod names;
 mod object;
 mod partial;
@@ -44,11 +45,13 @@ use crate::clock;
 use crate::files::{self, NotRegular};
 
 pub(crate) use self::buffers::{BUFFER, Buffer, Buffers};
-pub(crate) use self::checksum::{Checksum, RunningChecksum};
+use self::error::Context;
+pub(crate) use self::error::StorageError;
 pub(crate) use self::object::{FileIdentity, NoObject, OpenObject};
 pub(crate) use self::partial::{OpenPartial, PartialFile, PartialKey};
 pub(crate) use self::placed::PlacedFile;
 pub(crate) use self::staged::StagedFile;
+pub(crate) use crate::checksum::{Checksum, RunningChecksum};
 
 /// What the name of an object ends with.
 const OBJECT_SUFFIX: &str = ".nar.zst";
@@ -61,58 +64,6 @@ const PROBE_LIFETIME: Duration = Duration::from_secs(5);
 
 /// Bytes that are written to see whether data is taken: more than what some file systems keep beside a file's name.
 const PROBE: usize = 64 << 10;
-
-/// What the file system refused.
-#[derive(Debug, thiserror::Error)]
-#[error("cannot {action} {}", .path.display())]
-pub(crate) struct StorageError {
-    action: &'static str,
-    path: PathBuf,
-    source: io::Error,
-}
-
-impl StorageError {
-    /// Whether there is no room left.
-    pub(crate) fn is_full(&self) -> bool {
-        matches!(
-            self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-        )
-    }
-
-    /// Whether another process is at work on it, and it is to be tried again.
-    pub(crate) fn is_taken(&self) -> bool {
-        self.source.kind() == io::ErrorKind::WouldBlock
-    }
-
-    /// The same failure for another file that it concerns.
-    fn again(&self) -> Self {
-        let source = match self.source.raw_os_error() {
-            Some(code) => io::Error::from_raw_os_error(code),
-            None => self.source.kind().into(),
-        };
-        Self {
-            action: self.action,
-            path: self.path.clone(),
-            source,
-        }
-    }
-}
-
-/// Adds to an I/O error what was tried, and with what.
-trait Context<T> {
-    fn context(self, action: &'static str, path: &Path) -> Result<T, StorageError>;
-}
-
-impl<T> Context<T> for io::Result<T> {
-    fn context(self, action: &'static str, path: &Path) -> Result<T, StorageError> {
-        self.map_err(|source| StorageError {
-            action,
-            path: path.to_owned(),
-            source,
-        })
-    }
-}
 
 /// The files below the data directory; clones share them.
 #[derive(Clone, Debug)]
@@ -144,7 +95,7 @@ impl FileStorage {
         }
         let storage = Self::of(data_dir)?;
         storage.shared.root.sync_all().context("flush", &root)?;
-        placed::sync_directory(data_dir)?;
+        names::sync_directory(data_dir)?;
         Ok(storage)
     }
 

@@ -4,7 +4,7 @@
 //! miss what is in it: it is moved aside, and never looked at again.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,13 @@ pub(super) fn clear(path: &Path) -> Result<(), StorageError> {
         Err(_) if is_directory(path) => move_aside(path),
         Err(error) => Err(error).context("remove", path),
     }
+}
+
+/// Returns when the names in a directory survive a power cut.
+pub(super) fn sync_directory(path: &Path) -> Result<(), StorageError> {
+    File::open(path)
+        .and_then(|directory| directory.sync_all())
+        .context("flush", path)
 }
 
 /// Renames a file of ours to `target`, in place of whatever lies there; where `target`'s directory is missing, it

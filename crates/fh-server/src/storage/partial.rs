@@ -11,6 +11,7 @@ use std::path::PathBuf;
 
 use fh_nix::NarHash;
 
+use super::locked::LockedFile;
 use super::{Context as _, StagedFile, StorageError, names};
 use crate::files;
 
@@ -160,17 +161,6 @@ pub(crate) struct OpenPartial {
     path: PathBuf,
     file: LockedFile,
     length: u64,
-}
-
-/// A file whose lock ends with this, also where a copy of its handle still waits for the disk.
-#[derive(Debug)]
-pub(super) struct LockedFile(File);
-
-impl Drop for LockedFile {
-    fn drop(&mut self) {
-        // Closing the last handle does the same, later.
-        let _ = self.0.unlock();
-    }
 }
 
 impl OpenPartial {

@@ -1,7 +1,7 @@
 //! Making objects of staged files, each for itself.
 
 use std::collections::HashMap;
-use std::fs::{self, File};
+use std::fs;
 #[cfg(target_os = "linux")]
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,7 +59,7 @@ impl FileStorage {
         }
         let flushed_all = self.flush_all(&placed).and_then(|done| {
             if directory_made && !done {
-                sync_directory(&self.shared.objects)?;
+                names::sync_directory(&self.shared.objects)?;
             }
             Ok(done)
         });
@@ -87,7 +87,7 @@ impl FileStorage {
                 None => Ok(()),
                 Some(directory) => directories
                     .entry(directory.to_owned())
-                    .or_insert_with(|| sync_directory(directory))
+                    .or_insert_with(|| names::sync_directory(directory))
                     .as_ref()
                     .map(|&()| ())
                     .map_err(StorageError::again),
@@ -152,12 +152,6 @@ fn fail(placed: &mut Result<PlacedFile, StorageError>, error: impl FnOnce() -> S
     if let Ok(file) = std::mem::replace(placed, Err(error()))
         && let Err(error) = file.take_back()
     {
-        tracing::warn!(error = %crate::error::chain(&error), "a file without a row stays behind");
+        tracing::warn!(error = %crate::cause::chain(&error), "a file without a row stays behind");
     }
-}
-
-pub(super) fn sync_directory(path: &Path) -> Result<(), StorageError> {
-    File::open(path)
-        .and_then(|directory| directory.sync_all())
-        .context("flush", path)
 }

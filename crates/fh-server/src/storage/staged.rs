@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use super::partial::LockedFile;
+use super::locked::LockedFile;
 use super::{Context as _, StorageError, names};
 use crate::files;
 
@@ -146,7 +146,7 @@ impl Drop for StagedFile {
         }
         if let Err(error) = names::clear(&self.path) {
             // The next start removes it.
-            tracing::warn!(error = %crate::error::chain(&error), "a temporary file stays behind");
+            tracing::warn!(error = %crate::cause::chain(&error), "a temporary file stays behind");
         }
     }
 }

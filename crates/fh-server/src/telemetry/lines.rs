@@ -11,7 +11,7 @@ use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::LogFormat;
-use crate::error::request_id;
+use crate::request_id::request_id;
 
 /// Adds the field `request_id` to what another format writes of an event, where a request is being handled.
 ///

@@ -44,8 +44,9 @@ pub(crate) use self::metrics::{CacheAnswer, CacheRoute, Metrics};
 pub(crate) use self::record::{PrincipalSlot, Traffic};
 use self::record::{Record, RecordedBody, known_method, readable_path};
 use crate::clock;
-use crate::error::{ApiError, REQUEST_ID, within_request};
-use crate::listen::{Peer, Proxies, Source};
+use crate::error::ApiError;
+use crate::peer::{Peer, Proxies, Source};
+use crate::request_id::{REQUEST_ID, within_request};
 use crate::shares::for_somebody;
 
 /// Longest request id taken from a proxy. A token is longer.
@@ -153,11 +154,6 @@ fn new_request_id() -> HeaderValue {
     let mut text = Uuid::encode_buffer();
     let text = id.hyphenated().encode_lower(&mut text);
     HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
-}
-
-/// A request's id as text; it has been made or checked here.
-fn readable(id: &HeaderValue) -> &str {
-    id.to_str().unwrap_or("")
 }
 
 fn is_sane(id: &str) -> bool {

@@ -105,7 +105,7 @@ impl Drop for Record {
             sent = self.sent,
             principal = self.principal.name(),
             client = self.client.map(tracing::field::display),
-            request_id = super::readable(&self.request_id),
+            request_id = readable(&self.request_id),
             "request"
         );
     }
@@ -224,6 +224,11 @@ fn end_of_character(text: &[u8], limit: usize) -> usize {
         end -= 3;
     }
     end
+}
+
+/// A request's id as text; it has been made or checked by the server.
+pub(super) fn readable(id: &HeaderValue) -> &str {
+    id.to_str().unwrap_or("")
 }
 
 /// A duration as the log has it: milliseconds, to the microsecond.

@@ -13,7 +13,7 @@ use tracing_subscriber::fmt::format::format;
 
 use super::*;
 use crate::config::{LogFormat, ProxyHeader};
-use crate::error::within_this_request;
+use crate::request_id::within_this_request;
 
 /// Log lines of one test.
 #[derive(Clone, Default)]

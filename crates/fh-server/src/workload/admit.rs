@@ -11,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::Identity;
 use super::acting::{Acting, Audiences};
+use super::key_source::verified_for;
 use crate::database::trust::{self, Target, TrustPolicy};
 use crate::database::{DatabaseError, follows, organizations, renames};
 
@@ -56,7 +57,7 @@ fn verified(
     own: &[String],
     examine: impl Fn(&Policy, &Map<String, Value>, &[&str]) -> Verdict,
 ) -> Verdict {
-    if !identity.verified_for(policy) {
+    if !verified_for(identity, policy) {
         return Verdict {
             failures: vec!["the policy's keys have not signed it".to_owned()],
             ..Verdict::default()

@@ -18,7 +18,7 @@ use url::Url;
 
 use super::fetch::{self, Unreachable};
 use super::reach::Reach;
-use crate::error::chain;
+use crate::cause::chain;
 
 /// How often issuers are asked.
 #[derive(Debug, Clone, Copy)]

@@ -23,6 +23,7 @@ mod admit;
 mod aws;
 mod fetch;
 mod issuers;
+mod key_source;
 mod nonce;
 mod reach;
 #[cfg(test)]
@@ -36,9 +37,7 @@ use fh_auth::identity::{IdentityError, KeySet, Unverified};
 use fh_auth::policy::AWS_ISSUER;
 use moka::sync::Cache;
 use rusqlite::Connection;
-use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
 pub(crate) use self::acting::{
@@ -47,72 +46,29 @@ pub(crate) use self::acting::{
 use self::acting::{Resolution, resolve};
 pub(crate) use self::admit::{Admission, admission, examine};
 use self::issuers::{Issuers, Pace};
+use self::key_source::{FETCHED, key_source};
 pub(crate) use self::nonce::LIFETIME as NONCE_LIFETIME;
 use self::nonce::Nonces;
 pub(crate) use self::reach::Reach;
+use crate::cause::chain;
 use crate::config::{DefaultOrganization, WorkloadSettings};
 use crate::database::audit::{self, Actor, Event};
 use crate::database::trust::{self, TrustPolicy};
 use crate::database::{AccessChange, Database, DatabaseError, Decided, organizations, roots};
-use crate::error::{ApiError, chain};
-use crate::listen::Source;
+use crate::error::ApiError;
+use crate::identity::Identity;
+use crate::peer::Source;
 
 /// What everybody hears whom no policy lets in, whatever the reason.
 const REFUSED: &str = "this server does not trust the workload identity that was shown: its issuer, its \
      signature, its audience or its claims are not what a trust policy asks for. An administrator of the \
      organisation can find out why with `fh trust test`";
 
-/// The name of keys that were fetched from the issuer. Those of AWS are named like its issuer.
-const FETCHED: &str = "issuer";
-
 /// Parsed key sets of policies that are remembered.
 const GIVEN_KEYS: u64 = 1000;
 
 /// How often an admission is tried again after ids were remembered.
 const ROUNDS: usize = 3;
-
-/// A verified identity; what is kept with a token that it was exchanged for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Identity {
-    /// The claim `iss`; `aws` for AWS.
-    pub(crate) issuer: String,
-    /// Whose keys have verified it: [`FETCHED`], or the digests of key sets that policies brought.
-    keys: BTreeSet<String>,
-    /// All claims.
-    pub(crate) claims: Map<String, Value>,
-}
-
-impl Identity {
-    /// As it is kept.
-    pub(crate) fn to_json(&self) -> Result<String, ApiError> {
-        serde_json::to_string(self).map_err(ApiError::internal)
-    }
-
-    /// From what was kept; none where that is damaged, which opens nothing.
-    pub(crate) fn from_json(text: &str) -> Option<Self> {
-        serde_json::from_str(text).ok()
-    }
-
-    /// What it is, for a person.
-    pub(crate) fn subject(&self) -> String {
-        let subject = self.claims.get("sub").and_then(Value::as_str);
-        subject.unwrap_or_default().chars().take(300).collect()
-    }
-
-    /// Whether the keys of a policy have verified it.
-    fn verified_for(&self, policy: &TrustPolicy) -> bool {
-        self.keys.contains(&key_source(policy))
-    }
-}
-
-/// Whose keys a policy trusts.
-fn key_source(policy: &TrustPolicy) -> String {
-    match (&policy.jwks, policy.policy.provider) {
-        (_, Provider::Aws) => AWS_ISSUER.to_owned(),
-        (Some(jwks), _) => data_encoding::HEXLOWER.encode(&Sha256::digest(jwks.as_bytes())),
-        (None, _) => FETCHED.to_owned(),
-    }
-}
 
 /// Why a workload is not let in.
 #[derive(Debug)]
@@ -520,7 +476,7 @@ fn remember(
                 workload: Some(told.into()),
                 acting: Some(acting),
                 address: source.address,
-                request_id: crate::error::request_id(),
+                request_id: crate::request_id::request_id(),
             }),
             organization_id: Some(policy.organization_id),
             subject: policy.name.as_str(),

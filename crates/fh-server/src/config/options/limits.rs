@@ -1,7 +1,6 @@
 //! What the server takes, and how long it waits.
 
-use super::BLANK;
-use crate::config::option_spec::{OptionSpec, Section};
+use crate::config::option_spec::{BLANK, OptionSpec, Section};
 use crate::config::value::{count, duration, size, verifications};
 
 const ONE_KIB: u64 = 1 << 10;

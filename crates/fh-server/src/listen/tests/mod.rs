@@ -19,8 +19,9 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-use super::{BoundAddress, Certificates, Proxies, Service, Serving, Sockets, body_failure};
+use super::{BoundAddress, Certificates, Service, Serving, Sockets, body_failure};
 use crate::config::Settings;
+use crate::peer::Proxies;
 use crate::telemetry::Metrics;
 
 /// Piece of the slow answer, and the pause between two.
@@ -38,7 +39,7 @@ struct Listening {
 
 /// Short limits, so that tests are; long enough for a busy machine.
 fn settings(directory: &TempDir) -> Settings {
-    let mut settings = Settings::ephemeral(directory.path()).unwrap();
+    let mut settings = crate::config::ephemeral(directory.path()).unwrap();
     settings.timeouts.header = Duration::from_millis(600);
     settings.timeouts.idle = Duration::from_millis(1500);
     settings.timeouts.stall = Duration::from_millis(800);

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 use rusqlite::{Connection, params};
 
-use super::super::holders::{OfNar, OfPath};
+use super::super::indexed::{OfNar, OfPath};
 use super::*;
 use crate::database::Decided;
 use crate::database::{Database, DatabaseError, packed};

@@ -10,7 +10,8 @@ use futures_util::StreamExt as _;
 use super::{Item, Scene, batch_body, noise, request, statuses};
 use crate::database::slices;
 use crate::integrity::{Damage, Opened};
-use crate::listen::{Proxies, Service, Serving, Sockets};
+use crate::listen::{Service, Serving, Sockets};
+use crate::peer::Proxies;
 use crate::routes;
 use crate::storage::NoObject;
 

@@ -6,7 +6,7 @@ use http::Method;
 
 use super::{Item, Scene, batch_body, compress, noise, request, statuses};
 use crate::collect::collect;
-use crate::push::LOG_SIZE;
+use crate::receive::LOG_SIZE;
 use crate::testing::Answer;
 
 /// A derivation whose hash part is made from its name.

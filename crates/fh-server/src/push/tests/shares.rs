@@ -14,7 +14,7 @@ use serde_json::json;
 use super::{Item, Scene, batch_body, noise, request};
 use crate::collect::collect;
 use crate::error::ApiError;
-use crate::listen::Peer;
+use crate::peer::Peer;
 use crate::shares::Holders;
 
 /// A body that never comes, and counts itself once somebody asks for it.
@@ -254,7 +254,7 @@ async fn holders(scene: &Scene, token: &str) -> Holders {
     let mut headers = http::HeaderMap::new();
     headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
     let access = scene.server.state.access();
-    let caller = access.authenticate(&headers, crate::listen::Source::default());
+    let caller = access.authenticate(&headers, crate::peer::Source::default());
     caller.await.unwrap().holders()
 }
 

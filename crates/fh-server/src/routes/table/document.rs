@@ -1,6 +1,6 @@
 //! The OpenAPI document of routes.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use http::Method;
 use utoipa::openapi::content::ContentBuilder;
@@ -16,7 +16,8 @@ use utoipa::openapi::{
     InfoBuilder, OpenApi, OpenApiBuilder, PathItem, RefOr, Required, Response, ResponseBuilder,
 };
 
-use super::{AnswerContent, Asks, Group, NamedPart, RequestContent, Route, refusals, text};
+use super::schema::text;
+use super::{AnswerContent, Asks, Group, NamedPart, RequestContent, Route, refusals};
 
 /// The OpenAPI document of groups of routes, each with its prefix.
 pub(in crate::routes) fn document(parts: Vec<(&'static str, Vec<Group>)>) -> OpenApi {
@@ -123,7 +124,7 @@ fn operation(
     for (status, response) in answers(&route.answers) {
         operation = operation.response(status.to_string(), response);
     }
-    for status in refusals::statuses(route) {
+    for status in statuses(route) {
         let (reference, name, response) = route.errors.response(status);
         responses.insert(name, response);
         operation = operation.response(status.to_string(), RefOr::<Response>::Ref(reference));
@@ -250,4 +251,36 @@ fn bytes() -> RefOr<Schema> {
         .schema_type(SchemaType::Type(Type::String))
         .format(Some(SchemaFormat::KnownFormat(KnownFormat::Binary)))
         .into()
+}
+
+/// The statuses that a route refuses with.
+fn statuses(route: &Route) -> BTreeSet<u16> {
+    let mut all: BTreeSet<u16> = route.refuses.iter().copied().collect();
+    if route.taken.caller {
+        // Credentials that are bad, that are not for this network, or that ask too often; and the database is
+        // asked about them.
+        all.extend([401, 403, 429, 500, 503]);
+    }
+    if route.path.contains('{') {
+        all.insert(404);
+    }
+    if route.taken.query {
+        all.insert(400);
+    }
+    match route.request {
+        None => {}
+        // Of another media type or shape, too slow, too large; or bodies take up too much memory.
+        Some(
+            RequestContent::Json(_) | RequestContent::OptionalJson(_) | RequestContent::Form(_),
+        ) => {
+            all.extend([400, 408, 413, 500, 503]);
+        }
+        // And what is in them is examined.
+        Some(RequestContent::Bytes(..)) => all.extend([400, 408, 409, 413, 422, 500, 503]),
+    }
+    // What a route says itself goes before.
+    for (status, _) in &route.answers {
+        all.remove(status);
+    }
+    all
 }

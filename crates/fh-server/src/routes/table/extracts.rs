@@ -7,8 +7,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::access::Caller;
-use crate::listen::Source;
-use crate::routes::path::Query;
+use crate::peer::Source;
 use crate::state::AppState;
 
 /// What one argument, or all of them, take out of a request.
@@ -27,6 +26,15 @@ impl Taken {
     pub(in crate::routes) fn names<T: IntoParams>() -> Self {
         Self {
             parameters: T::into_params(|| Some(ParameterIn::Path)),
+            ..Self::default()
+        }
+    }
+
+    /// The parameters of a query that a type is parsed from.
+    pub(in crate::routes) fn query<T: IntoParams>() -> Self {
+        Self {
+            parameters: T::into_params(|| Some(ParameterIn::Query)),
+            query: true,
             ..Self::default()
         }
     }
@@ -62,16 +70,6 @@ impl Argument for Caller {
     fn taken() -> Taken {
         Taken {
             caller: true,
-            ..Taken::default()
-        }
-    }
-}
-
-impl<T: IntoParams> Argument for Query<T> {
-    fn taken() -> Taken {
-        Taken {
-            parameters: T::into_params(|| Some(ParameterIn::Query)),
-            query: true,
             ..Taken::default()
         }
     }

@@ -9,6 +9,7 @@
 mod document;
 mod extracts;
 mod refusals;
+mod schema;
 
 use std::collections::HashSet;
 
@@ -17,14 +18,13 @@ use axum::handler::Handler;
 use axum::routing::{MethodRouter, on};
 use http::Method;
 use tower::util::MapResponseLayer;
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
-use utoipa::openapi::{Ref, RefOr};
 use utoipa::{PartialSchema, ToSchema};
 
 pub(super) use self::document::document;
 use self::extracts::Arguments;
 pub(super) use self::extracts::{Argument, Taken};
 pub(super) use self::refusals::Errors;
+use self::schema::TypeSchema;
 use crate::error::as_plain_text;
 use crate::state::AppState;
 
@@ -35,28 +35,6 @@ pub(super) enum Asks {
     Anybody,
     /// Who shows a token or an identity.
     Somebody,
-}
-
-/// The schema of a type, and those that it refers to.
-struct TypeSchema {
-    name: String,
-    collect: fn(&mut Vec<(String, RefOr<Schema>)>),
-}
-
-impl TypeSchema {
-    fn of<T: ToSchema + PartialSchema>() -> Self {
-        Self {
-            name: T::name().into_owned(),
-            collect: |schemas| {
-                schemas.push((T::name().into_owned(), T::schema()));
-                T::schemas(schemas);
-            },
-        }
-    }
-
-    fn reference(&self) -> RefOr<Schema> {
-        RefOr::Ref(Ref::from_schema_name(&self.name))
-    }
 }
 
 enum RequestContent {
@@ -260,10 +238,4 @@ pub(super) fn router(groups: Vec<Group>) -> Router<AppState> {
         }
     }
     router
-}
-
-fn text() -> RefOr<Schema> {
-    ObjectBuilder::new()
-        .schema_type(SchemaType::Type(Type::String))
-        .into()
 }

@@ -1,9 +1,7 @@
 //! How routes refuse: with which statuses and bodies, for the document.
 //!
-//! Most of it follows from what a handler takes ([`statuses`]); what is its own, its route states. Every answer
+//! Most of it follows from what a handler takes; what is its own, its route states. Every answer
 //! that a test of this crate gets is compared with the document (`crate::testing`).
-
-use std::collections::BTreeSet;
 
 use fh_api::ErrorBody;
 use fh_api::oauth::OAuthErrorBody;
@@ -13,7 +11,7 @@ use utoipa::openapi::header::{Header, HeaderBuilder};
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
 use utoipa::openapi::{Ref, RefOr, Response, ResponseBuilder};
 
-use super::{RequestContent, Route, TypeSchema, text};
+use super::schema::{TypeSchema, text};
 
 /// The body of a route's errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -98,38 +96,6 @@ fn header(schema: RefOr<utoipa::openapi::Schema>, description: &str) -> Header {
         .schema(Some(schema))
         .description(Some(description))
         .build()
-}
-
-/// The statuses that a route refuses with.
-pub(super) fn statuses(route: &Route) -> BTreeSet<u16> {
-    let mut all: BTreeSet<u16> = route.refuses.iter().copied().collect();
-    if route.taken.caller {
-        // Credentials that are bad, that are not for this network, or that ask too often; and the database is
-        // asked about them.
-        all.extend([401, 403, 429, 500, 503]);
-    }
-    if route.path.contains('{') {
-        all.insert(404);
-    }
-    if route.taken.query {
-        all.insert(400);
-    }
-    match route.request {
-        None => {}
-        // Of another media type or shape, too slow, too large; or bodies take up too much memory.
-        Some(
-            RequestContent::Json(_) | RequestContent::OptionalJson(_) | RequestContent::Form(_),
-        ) => {
-            all.extend([400, 408, 413, 500, 503]);
-        }
-        // And what is in them is examined.
-        Some(RequestContent::Bytes(..)) => all.extend([400, 408, 409, 413, 422, 500, 503]),
-    }
-    // What a route says itself goes before.
-    for (status, _) in &route.answers {
-        all.remove(status);
-    }
-    all
 }
 
 fn description(status: u16) -> &'static str {

@@ -198,7 +198,7 @@ async fn nobody_changes_or_removes_what_was_written() {
                 transaction.execute(sql, [])?;
                 Ok::<_, rusqlite::Error>(()).map_err(crate::DatabaseError::from)
             });
-        let error = crate::error::chain(&refused.await.expect_err(sql));
+        let error = crate::cause::chain(&refused.await.expect_err(sql));
         assert!(error.contains("append-only"), "{sql}: {error}");
     }
 }

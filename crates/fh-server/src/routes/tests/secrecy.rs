@@ -124,7 +124,7 @@ async fn managing_the_server_is_not_reading() {
     let caller = server
         .state
         .access()
-        .authenticate(&headers, crate::listen::Source::default())
+        .authenticate(&headers, crate::peer::Source::default())
         .await
         .unwrap();
     assert_eq!(caller.view().rank(id), None);

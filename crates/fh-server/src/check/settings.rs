@@ -1,4 +1,4 @@
-//! `fh serve --check`, of the settings: tries out what [`resolve`](super::resolve()) can only parse.
+//! `fh serve --check`, of the settings: tries out what [`resolve`](crate::config::resolve()) can only parse.
 //!
 //! Invariant: nothing that was there is changed, and nothing stays behind; so it may be run beside
 //! the server that it is about.
@@ -8,7 +8,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use super::{ListenAddress, Resolved};
+use crate::config::{ListenAddress, Resolved};
 use crate::listen::{ListenError, load_pair, probe};
 use crate::tenure;
 
@@ -65,7 +65,7 @@ impl fmt::Display for Report {
 
 /// Tries out the data directory, the TLS files and the addresses.
 #[must_use]
-pub fn check(resolved: Resolved, inherited_sockets: usize) -> Report {
+pub fn check_settings(resolved: Resolved, inherited_sockets: usize) -> Report {
     let mut errors = Vec::new();
     let mut notes = Vec::new();
     let settings = &resolved.settings;
