@@ -12,8 +12,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-use crate::output::{is_unprintable, push_escape};
 use crate::settings::Settings;
+use crate::text::{is_unprintable, push_escape};
 
 /// Shows from now on what was asked for.
 pub(crate) fn start(settings: &Settings) {

@@ -5,11 +5,11 @@ use fh_api::{FlakeName, FormerFlakeName, Name, NameKind, OrganizationRole, Reser
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
-use super::is_same_name;
 use super::scoped::of_organizations;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
+use crate::similar::is_same_name;
 
 /// Allow a reserved name to be used again (server administrators)
 ///

@@ -9,7 +9,7 @@ use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::invitation::{takes_effect, with_article};
 use super::scoped::{OrgOption, of_organizations};
-use crate::cli::words;
+use crate::arguments::words;
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
 use crate::output::{Column, Tone, column, human};

@@ -9,7 +9,8 @@ use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::rename::{NewName, Renaming};
 use super::scoped::{OrgOption, Scoped, of_organizations};
-use super::{IfMissing, made, user};
+use super::user;
+use crate::arguments::IfMissing;
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
 
@@ -125,7 +126,7 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<(), CommandE
         .map_err(|error| {
             error.hint_for(ErrorCode::Conflict, nouns::service_accounts(org.as_str()))
         })?;
-    made(context, &answer, |made, is_new| {
+    context.output.made(&answer, |made, is_new| {
         let name = &made.name;
         if !is_new {
             return format!("The service account {name} of {org} exists already.");

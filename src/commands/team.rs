@@ -13,7 +13,7 @@ use serde_json::json;
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::scoped::{OrgOption, of_organizations};
-use super::{IfMissing, made};
+use crate::arguments::IfMissing;
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
 use crate::output::{Column, column, human, number};
@@ -169,7 +169,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             client.create_team(&team.org, &new).await
         })
         .map_err(|error| error.hint_for(ErrorCode::Conflict, nouns::teams(team.org.as_str())))?;
-    made(context, &answer, |made, is_new| {
+    context.output.made(&answer, |made, is_new| {
         let team = format!("{}/{}", team.org, made.name);
         if !is_new {
             return format!("The team {team} exists already.");

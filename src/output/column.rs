@@ -2,8 +2,8 @@
 
 use time::OffsetDateTime;
 
-use super::printable;
 use crate::error::CommandError;
+use crate::text::printable;
 
 /// One column of a list of `R`.
 pub(crate) struct Column<R> {

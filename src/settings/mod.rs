@@ -5,6 +5,7 @@
 
 mod directories;
 mod environment;
+mod options;
 #[cfg(test)]
 mod tests;
 pub(crate) mod variables;
@@ -14,7 +15,6 @@ use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use fh_client::workload::WorkloadEnvironment;
 use secrecy::SecretString;
 
@@ -22,10 +22,10 @@ pub(crate) use directories::Directories;
 #[cfg(feature = "server")]
 pub(crate) use directories::home;
 pub(crate) use environment::Environment;
+pub(crate) use options::{ColorWhen, GlobalOptions};
 pub(crate) use workload::WorkloadChoice;
 
 use self::variables::Variable;
-use crate::cli::GlobalOptions;
 use crate::error::CommandError;
 
 /// Where a value came from, for messages.
@@ -61,16 +61,6 @@ pub(crate) struct Terminals {
     pub(crate) color: bool,
     /// Colours on stdout.
     pub(crate) stdout_color: bool,
-}
-
-/// When colours are shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ColorWhen {
-    // On a terminal, unless a variable says that it has none. No doc comment: that would be help, and longer.
-    #[default]
-    Auto,
-    Always,
-    Never,
 }
 
 /// Whether a stream shows colours.

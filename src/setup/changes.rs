@@ -11,6 +11,7 @@ use fh_conf::atomic::{self, Access, EditOptions};
 use secrecy::SecretString;
 
 use super::files::Files;
+use super::machine::Scope;
 use crate::error::CommandError;
 use crate::keyring;
 
@@ -30,6 +31,14 @@ pub(crate) enum Privacy {
 }
 
 impl Privacy {
+    /// Of a netrc with a token. On a machine with several users a group such as nixbld may have to read root's.
+    pub(crate) fn of_netrc(files: &Files, path: &Path, scope: Scope) -> Self {
+        match scope {
+            Scope::System if files.is_of_root(path) => Self::Private,
+            Scope::System | Scope::User => Self::Secret,
+        }
+    }
+
     fn options(self) -> EditOptions {
         match self {
             Self::Secret => EditOptions {

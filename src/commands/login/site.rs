@@ -67,6 +67,21 @@ pub(crate) struct Site {
     pub(crate) now: Option<OffsetDateTime>,
 }
 
+impl Line {
+    /// Whose it is, in words.
+    pub(crate) fn about(&self) -> String {
+        let Some(organization) = &self.organization else {
+            return "all that you may read there".to_owned();
+        };
+        match self.standing {
+            Some(Standing::Own) => format!("your organisation {organization}"),
+            Some(Standing::Accepted) => format!("{organization}, whose guest you are"),
+            Some(Standing::Followed) => format!("{organization}, which you follow"),
+            None => format!("{organization}, because it is named"),
+        }
+    }
+}
+
 impl Site {
     fn new(kind: ServerKind, server: ServerUrl) -> Self {
         Self {

@@ -32,11 +32,10 @@ use fh_nix::PublicKey;
 use serde::Serialize;
 use toml::de::DeTable;
 
-use super::super::NO_TARGET;
 use super::policy::Policy;
 use super::problem::{Problem, Said, Spot};
-use super::reader::{Named, Reader, Table, Value};
-use crate::cli::OTHER_WORDS;
+use super::reader::{Named, Reader, Table, Value, role};
+use crate::arguments::NO_TARGET;
 
 /// More than any such file has, in bytes.
 pub(super) const LARGEST: u64 = 4 << 20;
@@ -221,11 +220,6 @@ fn public_key(value: &Value<'_>) -> Option<String> {
 fn grants(value: &Value<'_>) -> Option<Grants> {
     let table = value.table("alice = \"read\"")?;
     Some(table.by_name(role))
-}
-
-/// A role, by any of the words that the command line takes for it.
-pub(super) fn role(value: &Value<'_>) -> Option<Role> {
-    value.word(Role::WORDS, OTHER_WORDS)
 }
 
 fn flake(value: &Value<'_>) -> Option<Flake> {

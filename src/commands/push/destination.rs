@@ -18,8 +18,7 @@ use fh_client::{
 };
 use secrecy::ExposeSecret as _;
 
-use super::PushArguments;
-use super::arguments::UpstreamKey;
+use super::arguments::{PushArguments, UpstreamKey};
 use crate::commands::expiry::Soon;
 use crate::commands::login::attic_cache;
 use crate::context::{Context, FoundToken, Selected, Speaker, no_server};

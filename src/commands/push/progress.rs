@@ -13,7 +13,8 @@ use indicatif::ProgressBar;
 use super::bar;
 use super::rate::Rate;
 use crate::context::Context;
-use crate::output::{human, printable};
+use crate::output::human;
+use crate::text::printable;
 
 /// How often it is looked how far things are.
 const TICK: Duration = Duration::from_secs(1);

@@ -13,8 +13,8 @@ use fh_auth::policy::{DEFAULT_LIFETIME, usual_issuer};
 use fh_nix::NarHash;
 use serde_json::json;
 
-use super::super::joined;
 use super::words::{audience, condition, keys, pull_requests, yes_or_no};
+use crate::text::joined;
 
 /// The longest name, in characters.
 const LONGEST: usize = 64;
