@@ -45,7 +45,7 @@ pub(crate) fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Deb
     write!(Escaping(writer), "{value:?}")
 }
 
-/// Writes text escaped.
+/// A writer that escapes what would do something to a terminal.
 struct Escaping<'a, W>(&'a mut W);
 
 impl<W: fmt::Write> fmt::Write for Escaping<'_, W> {

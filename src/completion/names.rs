@@ -47,7 +47,7 @@ const MOST: usize = 5000;
 /// More than that many names with a line about each.
 const LONGEST: u64 = 8 * 1024 * 1024;
 
-/// A candidate.
+/// A name that is offered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) name: String,

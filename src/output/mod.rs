@@ -34,11 +34,11 @@ const NOTICEABLE: Duration = Duration::from_secs(2);
 /// The form of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// For a person.
+    /// A table, for a person at a terminal.
     Table,
-    /// For a pipe.
+    /// CSV, for a pipe.
     Csv,
-    /// For a program.
+    /// JSON, for a program that asked for it.
     Json,
 }
 
@@ -46,9 +46,9 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     format: Format,
-    /// On stderr.
+    /// Whether stderr shows colours.
     color: bool,
-    /// On stdout.
+    /// Whether stdout shows colours.
     colored: bool,
     /// Whether stdout is one.
     terminal: bool,
@@ -100,7 +100,7 @@ impl Output {
         self.format == Format::Json
     }
 
-    /// Prints a list.
+    /// Prints a list as a table, CSV or a JSON array.
     pub(crate) fn list<R: Serialize>(
         &self,
         columns: &[Column<R>],
@@ -115,7 +115,6 @@ impl Output {
         write_stdout(text.as_bytes())
     }
 
-    /// How tables look.
     fn look(&self) -> Look {
         Look {
             width: terminal_width(),
@@ -227,12 +226,12 @@ impl Output {
         self.done(&answer.value, |value| sentence(value, answer.is_new))
     }
 
-    /// Prints JSON.
+    /// Prints a value as one JSON document.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CommandError> {
         write_stdout(self.json_text(value)?.as_bytes())
     }
 
-    /// What [`Self::json`] prints.
+    /// The document that [`Self::json`] prints.
     #[expect(
         clippy::unused_self,
         reason = "how something is printed is asked of the output"

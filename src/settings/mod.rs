@@ -31,7 +31,6 @@ use crate::error::CommandError;
 /// Where a value came from, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chosen<T> {
-    /// The value.
     pub(crate) value: T,
     /// The option or the variable it stood in.
     pub(crate) origin: &'static str,
@@ -40,9 +39,9 @@ pub(crate) struct Chosen<T> {
 /// A token that the environment names.
 #[derive(Debug, Clone)]
 pub(crate) enum TokenInEnvironment {
-    /// FH_TOKEN.
+    /// The token itself, from FH_TOKEN.
     Value(SecretString),
-    /// FH_TOKEN_FILE.
+    /// The file that FH_TOKEN_FILE names.
     File(PathBuf),
 }
 
@@ -57,9 +56,9 @@ pub(crate) struct Terminals {
     pub(crate) stderr: bool,
     /// stderr can move its cursor: bars, and not lines.
     pub(crate) moving: bool,
-    /// Colours on stderr.
+    /// Whether stderr shows colours.
     pub(crate) color: bool,
-    /// Colours on stdout.
+    /// Whether stdout shows colours.
     pub(crate) stdout_color: bool,
 }
 
@@ -99,7 +98,7 @@ pub(crate) struct Settings {
     pub(crate) tls_ca_file: Option<PathBuf>,
     /// A PEM file with certificates for the server, where the command names one; an absolute path.
     pub(crate) server_ca_file: Option<PathBuf>,
-    /// Print JSON.
+    /// Whether results are printed as JSON.
     pub(crate) json: bool,
     /// 0: what matters; 3: everything.
     pub(crate) verbosity: u8,
@@ -107,7 +106,6 @@ pub(crate) struct Settings {
     pub(crate) quiet: bool,
     /// Tables with all that there is.
     pub(crate) wide: bool,
-    /// The standard streams.
     pub(crate) terminals: Terminals,
 }
 

@@ -77,7 +77,7 @@ pub(crate) struct Change {
     /// What is there; none where there is no file.
     pub(crate) before: Option<Vec<u8>>,
     pub(crate) after: Option<Vec<u8>>,
-    /// Its permission bits.
+    /// The permission bits of the file when it was seen.
     pub(crate) mode: Option<u32>,
     /// What changes, in words.
     pub(crate) what: Vec<String>,

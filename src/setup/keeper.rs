@@ -34,7 +34,7 @@ pub(crate) struct Determinate {
 /// Who writes a netrc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeper {
-    /// Whoever wants to.
+    /// No program: whoever may write it.
     Nobody,
     /// The daemon of Determinate Nix.
     Determinate,

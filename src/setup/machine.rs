@@ -65,7 +65,7 @@ pub(crate) struct Machine {
     pub(crate) determinate: Determinate,
     /// Whether its `config.json` is made from a configuration.
     pub(crate) config_is_generated: bool,
-    /// `config.toml`.
+    /// The `config.toml` that lists the servers.
     pub(crate) config: PathBuf,
     /// What logins have added to which files.
     pub(crate) ledger: PathBuf,

@@ -44,7 +44,7 @@ pub(crate) fn cannot_begin(error: &CommandError) {
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// The one line.
+/// The one line that the script shows, with the name of the program.
 fn said(text: &str) -> String {
     format!("fh: {}", text.replace('\n', " "))
 }

@@ -16,7 +16,7 @@ use crate::setup::daemon::Daemon;
 use crate::setup::{self, Applied, Machine, Scope};
 use crate::{keyring, terminal};
 
-/// What was done.
+/// The files that a login has changed.
 pub(super) struct Done {
     pub(super) applied: Vec<Applied>,
     /// The new token, where the former one was renewed.

@@ -27,7 +27,7 @@ use crate::error::CommandError;
 /// A destination as the arguments and files tell it.
 #[derive(Clone)]
 pub(super) enum Destination {
-    /// An fh server.
+    /// A flake of an fh server.
     Fh { client: Client, flake: FlakeName },
     /// A cache of an attic server.
     Attic { client: Client, cache: CacheName },

@@ -61,7 +61,7 @@ pub(in crate::commands::provision) enum Request {
     RemoveServiceAccount(Name, Name),
 }
 
-/// One change.
+/// One change, with the request that makes it.
 #[derive(Debug, Clone, Serialize)]
 pub(in crate::commands::provision) struct Step {
     #[serde(skip)]
@@ -74,7 +74,7 @@ pub(in crate::commands::provision) struct Step {
     pub(in crate::commands::provision) change: Sign,
     /// What kind of thing.
     pub(in crate::commands::provision) kind: &'static str,
-    /// Its name.
+    /// The name of what is changed.
     pub(in crate::commands::provision) name: String,
     /// What it is; none where it is not there.
     pub(in crate::commands::provision) from: Option<String>,

@@ -351,7 +351,7 @@ impl Work {
     }
 }
 
-/// One run.
+/// One run of the command, with its pushes.
 struct Session<'a> {
     arguments: &'a PushArguments,
     context: &'a Context,
