@@ -12,8 +12,8 @@
 mod answer;
 mod certificates;
 mod finding;
-mod kept;
 mod meant;
+mod netrc_writer;
 mod nix;
 mod origin;
 mod own;
@@ -250,7 +250,7 @@ async fn of_settings(
     findings.push(match context.settings.directories() {
         Ok(directories) => {
             let determinate = Determinate::of(&directories);
-            kept::mended(netrc, settings, site, token, &determinate)
+            netrc_writer::mended(netrc, settings, site, token, &determinate)
         }
         Err(_) => netrc,
     });

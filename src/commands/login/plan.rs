@@ -4,8 +4,8 @@
 //! Invariants: a netrc entry that is no token is somebody's password, and is never replaced; a file
 //! that is generated is never touched; nothing is written that would have no effect.
 
-mod kept;
 mod netrc;
+mod netrc_writer;
 mod renewed;
 mod retired;
 #[cfg(test)]
