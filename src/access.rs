@@ -50,9 +50,9 @@ pub(crate) enum Obstacle {
 /// What this user may not do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Denied {
-    /// Read a file.
+    /// Reading a file, which needs `r` on it.
     Reading,
-    /// Enter a directory.
+    /// Passing through a directory, which needs `x` on it.
     Entering,
     /// Make or replace a file in a directory.
     Writing,

@@ -7,7 +7,9 @@
 
 use std::time::Duration;
 
-use fh_api::{ErrorCode, FlakeName, Name, OrganizationRole, Permission, Role, Subject};
+use fh_api::{
+    ErrorCode, FlakeName, FlakePattern, Name, OrganizationRole, Permission, Role, Subject,
+};
 use fh_client::{Client, Error as ClientError, ServerUrl};
 
 use crate::context::Context;
@@ -77,6 +79,30 @@ pub(crate) fn organization_meant(client: &Client, org: &Name, context: &Context)
     let asking = async { Ok(tokio::time::timeout(PATIENCE, organizations(client)).await) };
     let names = context.wait("", asking).ok()?.ok()?;
     meant(org.as_str(), names.iter().map(Name::to_string))
+}
+
+/// Warns of flakes that were named and that nobody here can see: a slip of the pen, most of the time. What cannot be
+/// found out is not worth a word.
+pub(crate) fn warn_of_absent(flakes: &[FlakePattern], client: &Client, context: &Context) {
+    for pattern in flakes {
+        let FlakePattern::Flake(flake) = pattern else {
+            continue;
+        };
+        let found = context.ask("cannot look for it", async { client.flake(flake).await });
+        let is_absent = found.is_err_and(|error| {
+            let error = error.downcast_ref::<ClientError>();
+            error.and_then(ClientError::status) == Some(404)
+        });
+        if is_absent {
+            let meant = context.wait("", async { Ok(flake_meant(client, flake).await) });
+            let meant = meant.ok().flatten();
+            let meant = meant.map(|meant| format!("Did you mean {meant}? "));
+            context.output.warning(&format!(
+                "{flake} does not exist, or you cannot see it. {}`fh list flakes` lists those that you can see",
+                meant.unwrap_or_default()
+            ));
+        }
+    }
 }
 
 /// A refusal of the server, and a client to ask it more.

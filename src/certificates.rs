@@ -35,7 +35,6 @@ pub(crate) fn read_by_nix(setting: Option<PathBuf>, variable: Option<PathBuf>) -
 pub(crate) struct Bundle {
     /// The command that writes all of them into one file.
     pub(crate) command: String,
-    /// That file.
     pub(crate) file: PathBuf,
 }
 

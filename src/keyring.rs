@@ -34,7 +34,7 @@ pub(crate) enum KeyringError {
     /// It does not let us in.
     #[error("the keyring is locked: {0}")]
     Locked(String),
-    /// It failed.
+    /// The keyring of this machine answered with an error.
     #[error("the keyring failed: {0}")]
     Failed(String),
 }

@@ -9,6 +9,7 @@
 
 mod access;
 mod advice;
+mod arguments;
 mod certificates;
 mod cli;
 mod commands;
@@ -24,6 +25,7 @@ mod setup;
 mod similar;
 mod stored_token;
 mod terminal;
+mod text;
 mod token_source;
 
 use std::ffi::OsString;
@@ -33,11 +35,11 @@ use std::process::ExitCode;
 
 use clap::{ColorChoice, FromArgMatches, ValueEnum as _};
 
-use crate::cli::{Cli, GlobalOptions};
+use crate::cli::Cli;
 use crate::commands::Command;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::settings::{ColorWhen, Environment, Settings};
+use crate::settings::{ColorWhen, Environment, GlobalOptions, Settings};
 
 /// Runs the program on the arguments and the environment of this process.
 #[must_use]
@@ -46,7 +48,7 @@ pub fn main() -> ExitCode {
     if let Some(code) = hook(&environment) {
         return code;
     }
-    if let Some(code) = completion::respond(&environment) {
+    if let Some(code) = completion::respond(&environment, cli::command) {
         return code;
     }
     let when = color_when(std::env::args_os());
@@ -56,9 +58,9 @@ pub fn main() -> ExitCode {
     match run(std::env::args_os(), when, environment) {
         Ok(code) => code,
         Err(error) => {
-            if let Some(text) = error.json().filter(|_| json) {
+            if let Some(text) = error::json::json(&error).filter(|_| json) {
                 // Nobody can be told where stdout is gone.
-                let _ = writeln!(std::io::stdout(), "{}", output::escaped(&text));
+                let _ = writeln!(std::io::stdout(), "{}", text::escaped(&text));
             }
             error.report(color);
             error.exit_code()
@@ -149,7 +151,7 @@ fn run(
     };
     let context = Context::new(settings);
     let names_its_token = cli.command.names_its_token();
-    commands::run(cli.command, &context).map_err(|error| {
+    commands::run(cli.command, cli::command, &context).map_err(|error| {
         let error = advice::added(error, &context);
         if names_its_token {
             error

@@ -12,8 +12,8 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::field::MakeExt as _;
 use tracing_subscriber::fmt::format::{Writer, debug_fn};
 
-use crate::output::{is_unprintable, push_escape};
 use crate::settings::Settings;
+use crate::text::{is_unprintable, push_escape};
 
 /// Shows from now on what was asked for.
 pub(crate) fn start(settings: &Settings) {
@@ -45,7 +45,7 @@ pub(crate) fn field(writer: &mut Writer<'_>, field: &Field, value: &dyn fmt::Deb
     write!(Escaping(writer), "{value:?}")
 }
 
-/// Writes text escaped.
+/// A writer that escapes what would do something to a terminal.
 struct Escaping<'a, W>(&'a mut W);
 
 impl<W: fmt::Write> fmt::Write for Escaping<'_, W> {

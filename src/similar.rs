@@ -1,5 +1,7 @@
 //! Names that look alike: which one was perhaps meant.
 
+use fh_api::Name;
+
 /// The one of these names that was perhaps meant; none where the name is one of them, or none is like it.
 pub(crate) fn meant(given: &str, names: impl IntoIterator<Item = String>) -> Option<String> {
     nearest(names, |name| distance(given, name))
@@ -24,6 +26,11 @@ pub(crate) fn distance(given: &str, name: &str) -> Option<usize> {
     let most = given.chars().count().max(3) / 3;
     let distance = strsim::damerau_levenshtein(&given, &name);
     (distance <= most).then_some(distance)
+}
+
+/// Whether both are one name, as the server compares them: without regard to case.
+pub(crate) fn is_same_name(one: &Name, other: &Name) -> bool {
+    one.folded() == other.folded()
 }
 
 #[cfg(test)]

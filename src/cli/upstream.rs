@@ -3,7 +3,7 @@
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 
-/// Commands.
+/// Its commands that this `fh` does not have.
 const COMMANDS: [&str; 9] = [
     "add", "apply", "convert", "eject", "fetch", "init", "paths", "resolve", "search",
 ];

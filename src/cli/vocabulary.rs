@@ -290,7 +290,7 @@ const DEEDS: &[Verb] = &[
     verb("serve"),
     verb("completion").or(&["completions"]).takes("SHELL"),
     verb("man").takes("DIR"),
-    verb(crate::commands::REMEMBER_NAMES),
+    verb(crate::completion::REMEMBER_NAMES),
 ];
 
 /// The same command line, with every word that is accepted.

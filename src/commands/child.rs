@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{Signal as Stream, SignalKind, signal};
 
-/// Starts it.
+/// Starts the command, which has our stdin, stdout and stderr.
 pub(crate) fn start(words: &[OsString], nix_config: Option<OsString>) -> io::Result<Child> {
     let (program, arguments) = words
         .split_first()
@@ -99,7 +99,7 @@ impl Signals {
         })
     }
 
-    /// The next one.
+    /// Waits for the next signal.
     pub(crate) async fn next(&mut self) -> Came {
         Came(tokio::select! {
             _ = self.interrupt.recv() => Signal::INT,

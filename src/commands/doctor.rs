@@ -12,7 +12,8 @@
 mod answer;
 mod certificates;
 mod finding;
-mod kept;
+mod meant;
+mod netrc_writer;
 mod nix;
 mod origin;
 mod own;
@@ -29,12 +30,13 @@ use fh_client::ServerKind;
 use serde_json::json;
 
 use self::finding::{Finding, Outcome};
+use self::meant::{Meant, NOT_REACHED};
 use self::nix::Settings;
 use self::origin::Origins;
-use super::kind_in_words;
 use super::login::{Site, recognise};
-use crate::context::{Context, FoundToken, Selected};
+use crate::context::{Context, Selected};
 use crate::error::CommandError;
+use crate::output::human::kind_in_words;
 use crate::setup::daemon::{self, Daemon};
 use crate::setup::keeper::Determinate;
 
@@ -78,17 +80,6 @@ pub(crate) fn run(context: &Context) -> Result<ExitCode, CommandError> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// Why nothing is tried where the server does not answer.
-const NOT_REACHED: &str = "the server was not reached";
-
-/// What is known of the server and of the person, whether the server was reached or not.
-struct Meant {
-    site: Site,
-    token: Option<FoundToken>,
-    /// Why nothing can be tried now; a part of a sentence.
-    untried: Option<&'static str>,
 }
 
 /// All checks that can be made, the most fundamental first.
@@ -259,7 +250,7 @@ async fn of_settings(
     findings.push(match context.settings.directories() {
         Ok(directories) => {
             let determinate = Determinate::of(&directories);
-            kept::mended(netrc, settings, site, token, &determinate)
+            netrc_writer::mended(netrc, settings, site, token, &determinate)
         }
         Err(_) => netrc,
     });

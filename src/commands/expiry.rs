@@ -124,7 +124,7 @@ impl Soon {
         })
     }
 
-    /// Warns of it.
+    /// Warns that the token ends soon.
     pub(super) fn warn(&self, context: &Context) {
         let whoami = match self.kind {
             None | Some(ServerKind::Fh) => self.whoami(context),

@@ -9,9 +9,9 @@ use time::OffsetDateTime;
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::free_name::{self, FreeFlakeNameArguments};
+use super::list;
 use super::rename::{NewName, Renaming};
-use super::{IfMissing, list, made};
-use crate::cli::words;
+use crate::arguments::{IfMissing, words};
 use crate::context::Context;
 use crate::error::{CommandError, Named, nouns};
 use crate::output::human;
@@ -178,7 +178,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
                 )
                 .naming(Named::Organization(org.clone()))
         })?;
-    made(context, &answer, |made, is_new| {
+    context.output.made(&answer, |made, is_new| {
         if !is_new {
             let (visibility, flake) = (made.visibility, &made.flake);
             return format!("The {visibility} flake {flake} exists already.");

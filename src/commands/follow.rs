@@ -6,7 +6,7 @@ use fh_client::{Client, Follower};
 use serde::Serialize;
 
 use super::found::{self, formerly};
-use super::parse_target;
+use crate::arguments::parse_target;
 use crate::context::Context;
 use crate::error::{CommandError, Named};
 use crate::output::{Column, column};

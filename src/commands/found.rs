@@ -9,7 +9,6 @@ use fh_client::Client;
 /// What the server shows of one thing.
 #[derive(Debug)]
 pub(super) enum Found<T> {
-    /// It is there.
     There(T),
     /// It is not there, or nothing that it belongs to.
     Nothing,

@@ -1,15 +1,18 @@
 //! `fh org free-name`, `fh user free-name`, `fh flake free-name`: names that were given up.
 
+use std::fmt::Display;
+
 use clap::Args;
 use fh_api::{FlakeName, FormerFlakeName, Name, NameKind, OrganizationRole, ReservedName};
-use serde_json::json;
+use serde::Serialize;
+use serde_json::{Value, json};
 
 use super::confirm::{Effect, Yes};
-use super::is_same_name;
 use super::scoped::of_organizations;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
+use crate::similar::is_same_name;
 
 /// Allow a reserved name to be used again (server administrators)
 ///
@@ -84,22 +87,11 @@ pub(super) fn run(
     let yes = arguments.yes;
     yes.confirm(effect, &what, "Free the name?", context)?;
     context.change(&cannot, async { client.free_name(kind, name).await })?;
-    let mut freed = json!({ "kind": kind, "name": name, "free": true });
-    if let Some(present) = &leads_to {
-        freed["led_to"] = json!(present);
-    }
-    context.output.done(&freed, |_| {
-        let ended = leads_to
-            .as_ref()
-            .map(|present| format!(" It no longer leads to {present}."));
-        format!(
-            "The name {name} can be used again.{}",
-            ended.unwrap_or_default()
-        )
-    })
+    let freed = json!({ "kind": kind, "name": name, "free": true });
+    tell_freed(freed, name, leads_to.as_ref(), context)
 }
 
-/// `fh flake free-name`.
+/// Frees a former name of a flake, or lists the former names.
 pub(super) fn of_flake(
     arguments: &FreeFlakeNameArguments,
     context: &Context,
@@ -141,11 +133,22 @@ pub(super) fn of_flake(
         yes.confirm(Effect::Loses, &what, "Free the name?", context)?;
     }
     context.change(&cannot, async { client.free_flake_name(name).await })?;
-    let mut freed = json!({ "flake": name, "free": true });
+    let freed = json!({ "flake": name, "free": true });
+    let led_to = former.map(|former| &former.leads_to);
+    tell_freed(freed, name, led_to, context)
+}
+
+/// Says that a name is free, and what it led to.
+fn tell_freed<N: Display + Serialize>(
+    mut freed: Value,
+    name: &impl Display,
+    led_to: Option<&N>,
+    context: &Context,
+) -> Result<(), CommandError> {
     let mut ended = String::new();
-    if let Some(former) = former {
-        freed["led_to"] = json!(former.leads_to);
-        ended = format!(" It no longer leads to {}.", former.leads_to);
+    if let Some(present) = led_to {
+        freed["led_to"] = json!(present);
+        ended = format!(" It no longer leads to {present}.");
     }
     context.output.done(&freed, |_| {
         format!("The name {name} can be used again.{ended}")

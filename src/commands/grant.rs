@@ -7,11 +7,11 @@ use time::OffsetDateTime;
 
 use super::found::{Found, formerly};
 use super::invitation::{is_service_account, takes_effect};
-use super::{joined, parse_target};
-use crate::cli::{OTHER_WORDS, words_or};
+use crate::arguments::{OTHER_WORDS, parse_target, words_or};
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
 use crate::output::{Column, Tone, column, human};
+use crate::text::joined;
 
 /// Manage who may read, push to and administer a flake
 ///

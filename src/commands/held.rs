@@ -5,8 +5,8 @@ use fh_api::{
     UserFlake, UserOrganization, Visibility,
 };
 
-use super::joined;
 use crate::output::{Column, Output, column};
+use crate::text::joined;
 
 /// Where the account belongs and what is offered to it, and which flakes it reads and by what: a table each.
 pub(super) fn tables(access: &UserAccess, output: &Output) -> [String; 2] {

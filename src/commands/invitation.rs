@@ -5,7 +5,6 @@ use fh_api::{ErrorCode, InvitationInfo, Name, OrganizationRole};
 use fh_client::Client;
 use serde_json::json;
 
-use super::naming_user;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, Tone, column, human};
@@ -87,7 +86,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
         .ask("cannot list the invitations", async {
             client.invitations(arguments.user.as_ref()).await
         })
-        .map_err(|error| naming_user(not_found(error), arguments.user.as_ref()))?
+        .map_err(|error| not_found(error).naming_user(arguments.user.as_ref()))?
         .invitations;
     context.output.list(&columns(), &found)?;
     context
@@ -113,7 +112,7 @@ fn accept(arguments: &AcceptArguments, context: &Context) -> Result<(), CommandE
                     .await
             },
         )
-        .map_err(|error| naming_user(not_found(error), user.as_ref()))?;
+        .map_err(|error| not_found(error).naming_user(user.as_ref()))?;
     context.output.done(&accepted, |accepted| {
         let who = user
             .as_ref()
@@ -148,7 +147,7 @@ fn decline(arguments: &DeclineArguments, context: &Context) -> Result<(), Comman
             format_args!("cannot decline the invitation of {org}"),
             async { client.decline_invitation(org, user.as_ref()).await },
         )
-        .map_err(|error| naming_user(not_found(error), user.as_ref()))?;
+        .map_err(|error| not_found(error).naming_user(user.as_ref()))?;
     context
         .output
         .done(&json!({ "organization": org, "declined": true }), |_| {

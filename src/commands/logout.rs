@@ -13,12 +13,13 @@ use fh_conf::nix_conf::NixConf;
 use serde_json::json;
 use std::path::Path;
 
-use super::login::{ledger_of, ledger_text};
 use crate::context::{Context, Selected};
 use crate::error::CommandError;
 use crate::keyring;
 use crate::setup::keeper::{Determinate, is_generated, not_understood, parse_config};
-use crate::setup::{self, Change, Changes, Files, KeyringChange, LEDGER, Privacy};
+use crate::setup::{
+    self, Change, Changes, Files, KeyringChange, LEDGER, Privacy, ledger_of, ledger_text,
+};
 
 /// Log out of a server: remove what `fh login` added to your files, and the stored token
 ///

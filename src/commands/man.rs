@@ -7,7 +7,6 @@ use clap::Args;
 use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
-use crate::cli;
 use crate::error::CommandError;
 use crate::settings::variables;
 
@@ -24,12 +23,12 @@ pub(crate) struct ManArguments {
     directory: PathBuf,
 }
 
-pub(crate) fn run(arguments: &ManArguments) -> Result<(), CommandError> {
+pub(crate) fn run(arguments: &ManArguments, definition: clap::Command) -> Result<(), CommandError> {
     let directory = &arguments.directory;
     fs::create_dir_all(directory)
         .map_err(|error| CommandError::file("create the directory", directory, error))?;
     // `fh help` has no page: it shows those of the others.
-    let mut command = without_help(cli::command());
+    let mut command = without_help(definition);
     command.build();
     write_pages(&command, directory)
 }

@@ -2,14 +2,15 @@
 
 use clap::{Args, Subcommand};
 use fh_api::{ErrorCode, MemberInfo, Name, OrganizationRole, UserKind};
+use fh_client::Client;
 use serde::Serialize;
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::invitation::{takes_effect, with_article};
-use super::scoped::{OrgOption, of_organizations};
-use crate::cli::words;
+use super::scoped::{OrgOption, listed};
+use crate::arguments::words;
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
 use crate::output::{Column, Tone, column, human};
@@ -100,28 +101,24 @@ pub(crate) fn run(command: MemberCommand, context: &Context) -> Result<(), Comma
 }
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client_with_token()?;
     let org = arguments.option.or(&arguments.org);
-    let cannot = match org {
-        Some(org) => format!("cannot list the members of {org}"),
-        None => "cannot list the members".to_owned(),
-    };
-    let found = context.ask(
-        cannot,
-        of_organizations(&client, org, OrganizationRole::Member, async |org| {
-            Ok(client.members(org).await?.members)
-        }),
+    let found = listed(
+        "members",
+        org,
+        OrganizationRole::Member,
+        context,
+        &async |client: &Client, org: &Name| Ok(client.members(org).await?.members),
     )?;
-    let listed: Vec<Listed> = found
+    let rows: Vec<Listed> = found
         .into_iter()
         .map(|(of, member)| Listed {
             organization: org.is_none().then_some(of),
             member,
         })
         .collect();
-    context.output.list(&columns(org.is_none()), &listed)?;
+    context.output.list(&columns(org.is_none()), &rows)?;
     context.output.when_empty(
-        &listed,
+        &rows,
         "You are in no organisation. Create one: `fh org create ORG`",
     );
     Ok(())

@@ -41,14 +41,10 @@ mod why;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Subcommand};
-use fh_api::{FlakePattern, Name};
-use fh_client::{Client, Error as ClientError, Made, ServerKind};
-use serde::Serialize;
+use clap::Subcommand;
 
-use crate::advice;
 use crate::context::Context;
-use crate::error::{CommandError, Named};
+use crate::error::CommandError;
 use crate::logging;
 
 pub(crate) use login::cannot_begin;
@@ -98,12 +94,9 @@ pub(crate) enum Command {
     Serve(serve::ServeArguments),
     Completion(completion::CompletionArguments),
     Man(man::ManArguments),
-    #[command(name = REMEMBER_NAMES, hide = true)]
+    #[command(name = crate::completion::REMEMBER_NAMES, hide = true)]
     RememberNames(crate::completion::Refresh),
 }
-
-/// What completions start to ask the server.
-pub(crate) const REMEMBER_NAMES: &str = "__remember-names";
 
 impl Command {
     /// The server, where the command itself names it.
@@ -140,8 +133,12 @@ impl Command {
     }
 }
 
-/// Runs a command to its exit code.
-pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, CommandError> {
+/// Runs a command to its exit code. `definition` is the whole command line, which the manual shows.
+pub(crate) fn run(
+    command: Command,
+    definition: fn() -> clap::Command,
+    context: &Context,
+) -> Result<ExitCode, CommandError> {
     if !command.has_own_log() {
         logging::start(&context.settings);
     }
@@ -174,91 +171,8 @@ pub(crate) fn run(command: Command, context: &Context) -> Result<ExitCode, Comma
         #[cfg(feature = "server")]
         Command::Serve(arguments) => serve::run(arguments, context)?,
         Command::Completion(arguments) => completion::run(&arguments, context)?,
-        Command::Man(arguments) => man::run(&arguments)?,
+        Command::Man(arguments) => man::run(&arguments, definition())?,
         Command::RememberNames(_) => return crate::completion::refresh(context),
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// What to name where all flakes of the server cannot be meant.
-const NO_TARGET: &str = "name a flake, ORG/PROJECT, or all flakes of an organisation, ORG/*";
-
-/// A flake, or all of one organisation: what can be followed, and what roles are held on.
-fn parse_target(text: &str) -> Result<FlakePattern, String> {
-    match text.parse() {
-        Ok(FlakePattern::All) => Err(NO_TARGET.to_owned()),
-        Ok(pattern) => Ok(pattern),
-        Err(error) => Err(error.to_string()),
-    }
-}
-
-/// Words of a vocabulary, or patterns, side by side.
-fn joined<T: std::fmt::Display>(items: &[T]) -> String {
-    let items: Vec<String> = items.iter().map(ToString::to_string).collect();
-    items.join(" ")
-}
-
-/// Warns of flakes that were named and that nobody here can see: a slip of the pen, most of the time. What cannot be
-/// found out is not worth a word.
-fn warn_of_absent(flakes: &[FlakePattern], client: &Client, context: &Context) {
-    for pattern in flakes {
-        let FlakePattern::Flake(flake) = pattern else {
-            continue;
-        };
-        let found = context.ask("cannot look for it", async { client.flake(flake).await });
-        let is_absent = found.is_err_and(|error| {
-            let error = error.downcast_ref::<ClientError>();
-            error.and_then(ClientError::status) == Some(404)
-        });
-        if is_absent {
-            let meant = context.wait("", async { Ok(advice::flake_meant(client, flake).await) });
-            let meant = meant.ok().flatten();
-            let meant = meant.map(|meant| format!("Did you mean {meant}? "));
-            context.output.warning(&format!(
-                "{flake} does not exist, or you cannot see it. {}`fh list flakes` lists those that you can see",
-                meant.unwrap_or_default()
-            ));
-        }
-    }
-}
-
-/// A failure of a request whose body or query named somebody.
-fn naming_user(error: CommandError, user: Option<&Name>) -> CommandError {
-    match user {
-        Some(user) => error.naming(Named::User(user.clone())),
-        None => error,
-    }
-}
-
-/// Whether both are one name, as the server compares them: without regard to case.
-fn is_same_name(one: &Name, other: &Name) -> bool {
-    one.folded() == other.folded()
-}
-
-/// How every command that makes something is repeated by a script.
-#[derive(Debug, Args)]
-struct IfMissing {
-    /// Succeed if it exists already
-    #[arg(long = "if-missing", id = "if-missing")]
-    set: bool,
-}
-
-/// Says what was made, or that it was there already; or prints it as JSON.
-fn made<T: Serialize>(
-    context: &Context,
-    answer: &Made<T>,
-    sentence: impl FnOnce(&T, bool) -> String,
-) -> Result<(), CommandError> {
-    context
-        .output
-        .done(&answer.value, |value| sentence(value, answer.is_new))
-}
-
-/// What a server is, in a sentence.
-fn kind_in_words(kind: ServerKind) -> &'static str {
-    match kind {
-        ServerKind::Fh => "an fh server",
-        ServerKind::FlakeHub => "FlakeHub",
-        ServerKind::Attic => "an attic server",
-    }
 }

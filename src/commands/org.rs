@@ -14,8 +14,7 @@ use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::free_name::{self, FreeNameArguments};
 use super::rename::Renaming;
-use super::{IfMissing, made, naming_user};
-use crate::cli::words;
+use crate::arguments::{IfMissing, words};
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
 use crate::output::{Column, column, human};
@@ -222,7 +221,8 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             async { client.create_organization(&new).await },
         )
         .map_err(|error| {
-            naming_user(error, new.owner.as_ref())
+            error
+                .naming_user(new.owner.as_ref())
                 .hint_for(
                     ErrorCode::Conflict,
                     format!(
@@ -235,7 +235,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
                     "Ask a server administrator for one: `fh org create ORG --owner USER`.",
                 )
         })?;
-    made(context, &answer, |org, is_new| {
+    context.output.made(&answer, |org, is_new| {
         let name = &org.name;
         // Whoever names themselves is an owner as if nobody was named.
         if let Some(owner) = new.owner.as_ref().filter(|_| org.role.is_none()) {

@@ -6,6 +6,7 @@ mod destination;
 mod progress;
 mod rate;
 mod report;
+mod tools;
 mod watch;
 
 use std::ffi::{OsStr, OsString};
@@ -24,6 +25,7 @@ use fh_nix::StoreDir;
 pub(crate) use arguments::PushArguments;
 use destination::{Destination, Manner};
 use progress::Progress;
+use tools::silent_tools;
 pub(crate) use watch::{RELAY, relay};
 
 use crate::context::Context;
@@ -192,19 +194,4 @@ fn telling(tools: NixTools, progress: &Arc<Progress>, context: &Context) -> NixT
         BuildMessages::Told(Arc::new(move |line: &str| told.nix(line)))
     };
     NixTools { messages, ..tools }
-}
-
-/// The Nix that is asked, and about which store.
-fn silent_tools(arguments: &PushArguments, context: &Context) -> Result<NixTools, CommandError> {
-    let mut tools = NixTools {
-        store: arguments.store.clone().or(context.settings.nix_remote()?),
-        ..NixTools::default()
-    };
-    if let Some(directory) = context.settings.nix_store_dir()? {
-        tools.store_dir = StoreDir::new(&directory).map_err(|error| {
-            CommandError::new(crate::error::Status::Usage, error)
-                .context("NIX_STORE_DIR is not a store directory")
-        })?;
-    }
-    Ok(tools)
 }

@@ -2,7 +2,7 @@
 
 use fh_api::{FlakePattern, Network, TokenInfo, Whoami};
 
-use super::joined;
+use crate::text::joined;
 
 /// What narrows a token, as a server tells it.
 #[derive(Debug, Clone, Copy)]

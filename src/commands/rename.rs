@@ -8,9 +8,9 @@ use serde::Serialize;
 
 use super::confirm::{Effect, Yes};
 use super::found::Found;
-use super::is_same_name;
 use crate::context::Context;
 use crate::error::CommandError;
+use crate::similar::is_same_name;
 
 /// What is renamed, and how.
 pub(super) struct Renaming<'a> {

@@ -4,6 +4,7 @@ use clap::Args;
 use fh_api::{InvalidName, Name, OrganizationRole};
 use fh_client::Client;
 
+use crate::context::Context;
 use crate::error::CommandError;
 
 /// `ORG/NAME`, as lists print it, or the two words `ORG NAME`.
@@ -59,6 +60,25 @@ pub(crate) async fn of_organizations<T>(
         found.extend(listed.into_iter().map(|one| (org.clone(), one)));
     }
     Ok(found)
+}
+
+/// The same, asked for a list of `things`.
+///
+/// # Errors
+/// Those of the requests.
+pub(crate) fn listed<T>(
+    things: &str,
+    org: Option<&Name>,
+    least: OrganizationRole,
+    context: &Context,
+    list: &impl AsyncFn(&Client, &Name) -> fh_client::Result<Vec<T>>,
+) -> Result<Vec<(Name, T)>, CommandError> {
+    let client = context.client_with_token()?;
+    let of = org.map_or_else(String::new, |org| format!(" of {org}"));
+    context.ask(
+        format_args!("cannot list the {things}{of}"),
+        of_organizations(&client, org, least, async |org| list(&client, org).await),
+    )
 }
 
 impl Scoped {

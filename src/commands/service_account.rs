@@ -8,8 +8,9 @@ use serde_json::json;
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
 use super::rename::{NewName, Renaming};
-use super::scoped::{OrgOption, Scoped, of_organizations};
-use super::{IfMissing, made, user};
+use super::scoped::{OrgOption, Scoped, listed};
+use super::user;
+use crate::arguments::IfMissing;
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
 
@@ -125,7 +126,7 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<(), CommandE
         .map_err(|error| {
             error.hint_for(ErrorCode::Conflict, nouns::service_accounts(org.as_str()))
         })?;
-    made(context, &answer, |made, is_new| {
+    context.output.made(&answer, |made, is_new| {
         let name = &made.name;
         if !is_new {
             return format!("The service account {name} of {org} exists already.");
@@ -138,17 +139,13 @@ fn create(arguments: &CreateArguments, context: &Context) -> Result<(), CommandE
 }
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client_with_token()?;
     let org = arguments.option.or(&arguments.org);
-    let cannot = match org {
-        Some(org) => format!("cannot list the service accounts of {org}"),
-        None => "cannot list the service accounts".to_owned(),
-    };
-    let found = context.ask(
-        cannot,
-        of_organizations(&client, org, OrganizationRole::Admin, async |org| {
-            Ok(client.service_accounts(org).await?.users)
-        }),
+    let found = listed(
+        "service accounts",
+        org,
+        OrganizationRole::Admin,
+        context,
+        &async |client: &Client, org: &Name| Ok(client.service_accounts(org).await?.users),
     )?;
     let found: Vec<UserInfo> = found.into_iter().map(|(_, account)| account).collect();
     context.output.list(&user::columns(), &found)?;

@@ -307,7 +307,7 @@ fn print(server: &str, login: &Login, context: &Context) -> Result<(), CommandEr
             lines.extend([
                 ("User", user),
                 ("Token", token),
-                ("May", super::joined(&whoami.permissions)),
+                ("May", crate::text::joined(&whoami.permissions)),
                 ("Flakes", reach.flakes()),
             ]);
             lines.extend(reach.limits());

@@ -7,13 +7,14 @@ use clap::{Args, Subcommand};
 use fh_api::{
     CreateTeam, ErrorCode, InvalidName, Name, OrganizationRole, TeamInfo, TeamMemberInfo,
 };
+use fh_client::Client;
 use serde::Serialize;
 use serde_json::json;
 
 use super::confirm::{Effect, Yes};
 use super::found::{Found, formerly};
-use super::scoped::{OrgOption, of_organizations};
-use super::{IfMissing, made};
+use super::scoped::{OrgOption, listed};
+use crate::arguments::IfMissing;
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
 use crate::output::{Column, column, human, number};
@@ -169,7 +170,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             client.create_team(&team.org, &new).await
         })
         .map_err(|error| error.hint_for(ErrorCode::Conflict, nouns::teams(team.org.as_str())))?;
-    made(context, &answer, |made, is_new| {
+    context.output.made(&answer, |made, is_new| {
         let team = format!("{}/{}", team.org, made.name);
         if !is_new {
             return format!("The team {team} exists already.");
@@ -179,19 +180,15 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
 }
 
 fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError> {
-    let client = context.client_with_token()?;
     let org = arguments.option.or(&arguments.org);
-    let cannot = match org {
-        Some(org) => format!("cannot list the teams of {org}"),
-        None => "cannot list the teams".to_owned(),
-    };
-    let found = context.ask(
-        cannot,
-        of_organizations(&client, org, OrganizationRole::Member, async |org| {
-            Ok(client.teams(org).await?.teams)
-        }),
+    let found = listed(
+        "teams",
+        org,
+        OrganizationRole::Member,
+        context,
+        &async |client: &Client, org: &Name| Ok(client.teams(org).await?.teams),
     )?;
-    let listed: Vec<Listed> = found
+    let rows: Vec<Listed> = found
         .into_iter()
         .map(|(of, team)| Listed {
             organization: org.is_none().then(|| of.clone()),
@@ -199,14 +196,14 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
             team,
         })
         .collect();
-    context.output.list(&columns(org.is_none()), &listed)?;
+    context.output.list(&columns(org.is_none()), &rows)?;
     let empty = match org {
         Some(org) => format!("{org} has no teams. Create one: `fh team create {org}/TEAM`"),
         None => {
             "None of your organisations has teams. Create one: `fh team create ORG/TEAM`".to_owned()
         }
     };
-    context.output.when_empty(&listed, &empty);
+    context.output.when_empty(&rows, &empty);
     Ok(())
 }
 

@@ -12,10 +12,10 @@ use fh_api::{Name, TokenInfo};
 use time::OffsetDateTime;
 
 use super::expiry::SOON;
-use super::{joined, naming_user};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, Tone, column, human};
+use crate::text::joined;
 
 /// Manage tokens, which people and machines log in with
 #[derive(Debug, Subcommand)]
@@ -70,7 +70,7 @@ fn list(arguments: &ListArguments, context: &Context) -> Result<(), CommandError
                 None => client.tokens(arguments.all).await,
             }
         })
-        .map_err(|error| naming_user(error, arguments.user.as_ref()))?
+        .map_err(|error| error.naming_user(arguments.user.as_ref()))?
         .tokens;
     context.output.list(&columns(arguments.all), &found)?;
     context

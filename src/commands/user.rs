@@ -8,9 +8,9 @@ use time::OffsetDateTime;
 use super::confirm::{Effect, Yes};
 use super::found::Found;
 use super::free_name::{self, FreeNameArguments};
+use super::held;
 use super::rename::Renaming;
-use super::{IfMissing, held, made};
-use crate::cli::words;
+use crate::arguments::{IfMissing, words};
 use crate::context::Context;
 use crate::error::{CommandError, nouns};
 use crate::output::{Column, Tone, column, human};
@@ -199,7 +199,7 @@ fn create(arguments: CreateArguments, context: &Context) -> Result<(), CommandEr
             );
             error.hint_for(ErrorCode::Conflict, hint)
         })?;
-    made(context, &answer, |made, is_new| {
+    context.output.made(&answer, |made, is_new| {
         if !is_new {
             return format!("The account {} exists already.", made.name);
         }

@@ -8,20 +8,20 @@
 //! Whatever goes wrong here stays silent: a person who types gets no candidates, never an error in
 //! the middle of their line.
 
+mod line;
 mod names;
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsStr;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use clap_complete::env::Shells;
 
-use crate::cli;
 use crate::error::CommandError;
 use crate::settings::{Environment, variables};
 
-pub(crate) use names::{Refresh, refresh};
+pub(crate) use names::{REMEMBER_NAMES, Refresh, refresh};
 
 /// The shells that there are scripts for.
 pub(crate) const SHELLS: &[&str] = &["bash", "zsh", "fish", "elvish", "powershell"];
@@ -50,17 +50,21 @@ pub(crate) fn script(shell: &str) -> Result<Vec<u8>, CommandError> {
     Ok(script)
 }
 
-/// Answers the script of a shell; none where this is no question of a shell's.
-pub(crate) fn respond(environment: &Environment) -> Option<ExitCode> {
+/// Answers the script of a shell out of the command line's `definition`; none where this is no question of a
+/// shell's.
+pub(crate) fn respond(
+    environment: &Environment,
+    definition: fn() -> clap::Command,
+) -> Option<ExitCode> {
     let shell = environment.get(&variables::FH_COMPLETE)?;
-    let words = words();
+    let words = line::words();
     // Without words somebody has set the variable by hand: nothing to say.
     let (Some(shell), false) = (shell.to_str(), words.is_empty()) else {
         return Some(ExitCode::FAILURE);
     };
     let mut candidates = Vec::new();
     let answered = Shells::builtins().completer(shell).is_some_and(|shell| {
-        let mut command = cli::command();
+        let mut command = definition();
         command.build();
         let directory = std::env::current_dir().ok();
         shell
@@ -73,14 +77,6 @@ pub(crate) fn respond(environment: &Environment) -> Option<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// The words of the line that is being typed: what the script gives after `--`.
-fn words() -> Vec<OsString> {
-    std::env::args_os()
-        .skip_while(|word| word != "--")
-        .skip(1)
-        .collect()
 }
 
 /// Completes names of flakes, `org/project`.
@@ -109,39 +105,9 @@ fn starting_with(current: &OsStr, names: Vec<names::Named>) -> Vec<CompletionCan
         .collect()
 }
 
-/// The server that the line being typed names, as `--server URL` or `--server=URL`.
-fn server_on_the_line(words: &[OsString]) -> Option<String> {
-    let mut found = None;
-    let mut words = words.iter().filter_map(|word| word.to_str()).peekable();
-    while let Some(word) = words.next() {
-        if let Some(value) = word.strip_prefix("--server=") {
-            found = Some(value.to_owned());
-        } else if word == "--server"
-            && let Some(value) = words.peek()
-        {
-            found = Some((*value).to_owned());
-        }
-    }
-    found
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn on_the_line(words: &[&str]) -> Option<String> {
-        server_on_the_line(&words.iter().map(OsString::from).collect::<Vec<_>>())
-    }
-
-    #[test]
-    fn the_last_server_on_the_line_counts() {
-        assert_eq!(on_the_line(&["fh", "push", "a"]), None);
-        assert_eq!(on_the_line(&["fh", "--server"]), None);
-        assert_eq!(
-            on_the_line(&["fh", "--server", "x", "--server=y", "push"]),
-            Some("y".to_owned())
-        );
-    }
 
     #[test]
     fn every_shell_has_a_script_that_asks_fh() {

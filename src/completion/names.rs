@@ -24,11 +24,13 @@ use fh_nix::Hasher;
 use rustix::fs::{Mode, OFlags};
 use secrecy::ExposeSecret as _;
 
-use crate::cli::GlobalOptions;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::is_unprintable;
-use crate::settings::{Environment, Settings};
+use crate::settings::{Environment, GlobalOptions, Settings};
+use crate::text::is_unprintable;
+
+/// The command that asks the server, which TAB starts.
+pub(crate) const REMEMBER_NAMES: &str = "__remember-names";
 
 /// How long names are offered without asking the server.
 const FRESH: Duration = Duration::from_secs(60);
@@ -45,7 +47,7 @@ const MOST: usize = 5000;
 /// More than that many names with a line about each.
 const LONGEST: u64 = 8 * 1024 * 1024;
 
-/// A candidate.
+/// A name that is offered.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Named {
     pub(super) name: String,
@@ -61,7 +63,7 @@ pub(crate) struct Refresh {}
 
 /// The flakes in the view of the person who types.
 pub(super) fn flakes() -> Vec<Named> {
-    let typed = super::server_on_the_line(&super::words());
+    let typed = super::line::server_on_the_line(&super::line::words());
     // On a thread of its own: whatever takes its time, a keyring or a file on the network, is left
     // behind when this process ends.
     let (send, receive) = mpsc::channel();
@@ -151,7 +153,7 @@ fn is_fresh(file: &Path) -> bool {
 /// Starts `fh __remember-names` so that it goes on when this process has ended.
 fn start_refresh(server: Option<&str>) -> io::Result<()> {
     let mut command = Command::new(std::env::current_exe()?);
-    command.arg(crate::commands::REMEMBER_NAMES);
+    command.arg(REMEMBER_NAMES);
     if let Some(server) = server {
         command.args(["--server", server]);
     }

@@ -7,7 +7,7 @@ use fh_client::{FlakeHub, ServerEntry, ServerKind, ServerUrl};
 pub(crate) enum Selected {
     /// FlakeHub, which needs no introduction.
     FlakeHub(FlakeHub),
-    /// One of `config.toml`.
+    /// A server that `config.toml` has from an earlier login.
     Known(ServerEntry),
     /// An address of which nothing is known yet.
     New(ServerUrl),

@@ -7,7 +7,8 @@ use fh_client::targets::Protocol;
 use fh_client::{Error as ClientError, UnreachableCause};
 use fh_conf::nix_conf::VARIABLE;
 
-use super::{CommandError, Status, nouns};
+use super::command_error::{CommandError, Status};
+use super::nouns;
 use crate::access::{Obstacle, quoted};
 
 impl From<ClientError> for CommandError {
@@ -25,24 +26,8 @@ impl From<ClientError> for CommandError {
             .request_id()
             .filter(|_| error.status().is_some_and(|status| status >= 500))
             .map(|id| format!("The server's log has more under the request id {id}."));
-        let mut failure = Self::new(status, error);
-        failure.hints.extend(hint);
-        failure.hints.extend(id);
-        failure
-    }
-}
-
-impl CommandError {
-    /// Says something else about what to do next, where the server answered with this code.
-    pub(crate) fn hint_for(self, code: ErrorCode, hint: impl Into<String>) -> Self {
-        let is_it = self
-            .downcast_ref::<ClientError>()
-            .is_some_and(|error| error.code() == Some(code));
-        if is_it {
-            self.replace_hints(hint)
-        } else {
-            self
-        }
+        let failure = Self::new(status, error);
+        hint.into_iter().chain(id).fold(failure, Self::hint)
     }
 }
 
@@ -215,8 +200,7 @@ impl From<fh_conf::Error> for CommandError {
             Error::LinkLoop { path } => Obstacle::on_the_way_to(path).map(|found| found.hint()),
             _ => None,
         };
-        let mut failure = Self::new(Status::Failed, error);
-        failure.hints.extend(hint);
-        failure
+        let failure = Self::new(Status::Failed, error);
+        hint.into_iter().fold(failure, Self::hint)
     }
 }

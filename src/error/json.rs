@@ -7,7 +7,7 @@ use fh_api::ErrorCode;
 use fh_client::Error as ClientError;
 use serde::Serialize;
 
-use super::{CommandError, Status};
+use super::command_error::{CommandError, Status};
 
 /// Whether the command has printed something on stdout: a second document would be no JSON.
 static PRINTED: AtomicBool = AtomicBool::new(false);
@@ -33,43 +33,41 @@ struct Failure<'a> {
     details: &'a BTreeMap<&'static str, serde_json::Value>,
 }
 
-impl CommandError {
-    /// The failure as JSON; none where nothing failed, or where the command has printed its own answer.
-    pub(crate) fn json(&self) -> Option<String> {
-        let is_failure = !matches!(self.status, Status::Quiet | Status::Information);
-        if !is_failure || PRINTED.load(Ordering::Relaxed) {
-            return None;
-        }
-        let client = self.downcast_ref::<ClientError>();
-        let code = client.and_then(ClientError::code);
-        let known = code.filter(|code| *code != ErrorCode::Unknown);
-        let error = match known.map(serde_json::to_value) {
-            Some(Ok(word)) => word,
-            _ => self.word(client).into(),
-        };
-        let message = match self.downcast_ref::<clap::Error>() {
-            Some(clap) => first_line(&clap.to_string()),
-            None => self.sentence(),
-        };
-        let failure = Failure {
-            code: client.and_then(ClientError::status).unwrap_or(0),
-            error,
-            message,
-            request_id: client.and_then(ClientError::request_id),
-            hints: &self.hints,
-            details: &self.details,
-        };
-        serde_json::to_string_pretty(&failure).ok()
+/// The failure as JSON; none where nothing failed, or where the command has printed its own answer.
+pub(crate) fn json(failure: &CommandError) -> Option<String> {
+    let is_failure = !matches!(failure.status(), Status::Quiet | Status::Information);
+    if !is_failure || PRINTED.load(Ordering::Relaxed) {
+        return None;
     }
+    let client = failure.downcast_ref::<ClientError>();
+    let code = client.and_then(ClientError::code);
+    let known = code.filter(|code| *code != ErrorCode::Unknown);
+    let error = match known.map(serde_json::to_value) {
+        Some(Ok(word)) => word,
+        _ => word(failure, client).into(),
+    };
+    let message = match failure.downcast_ref::<clap::Error>() {
+        Some(clap) => first_line(&clap.to_string()),
+        None => failure.sentence(),
+    };
+    let object = Failure {
+        code: client.and_then(ClientError::status).unwrap_or(0),
+        error,
+        message,
+        request_id: client.and_then(ClientError::request_id),
+        hints: failure.hints(),
+        details: failure.details(),
+    };
+    serde_json::to_string_pretty(&object).ok()
+}
 
-    fn word(&self, client: Option<&ClientError>) -> &'static str {
-        match self.status {
-            Status::Usage => "usage",
-            Status::OutOfTime => "timeout",
-            Status::Interrupted | Status::Terminated | Status::HungUp => "interrupted",
-            _ if matches!(client, Some(ClientError::Unreachable { .. })) => "unreachable",
-            _ => "failed",
-        }
+fn word(failure: &CommandError, client: Option<&ClientError>) -> &'static str {
+    match failure.status() {
+        Status::Usage => "usage",
+        Status::OutOfTime => "timeout",
+        Status::Interrupted | Status::Terminated | Status::HungUp => "interrupted",
+        _ if matches!(client, Some(ClientError::Unreachable { .. })) => "unreachable",
+        _ => "failed",
     }
 }
 
@@ -107,7 +105,7 @@ mod tests {
             CommandError::hung_up(""),
             CommandError::file("read", std::path::Path::new("/x"), file),
         ] {
-            let word = error.word(error.downcast_ref());
+            let word = word(&error, error.downcast_ref());
             let begin = format!("| `{word}` | ");
             let row = docs.lines().find_map(|line| line.strip_prefix(&begin));
             let row = row.unwrap_or_else(|| panic!("docs/output.md says nothing of {word}"));

@@ -1,5 +1,6 @@
 //! What failures look like.
 
+use std::io;
 use std::path::Path;
 
 use fh_api::{ErrorBody, ErrorCode};
@@ -7,6 +8,7 @@ use fh_client::Error as ClientError;
 use fh_client::UnreachableCause;
 
 use super::*;
+use crate::text::{CYAN, RED};
 
 fn api(code: u16, error: ErrorCode, message: &str) -> CommandError {
     CommandError::from(ClientError::Api {

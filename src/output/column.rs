@@ -2,8 +2,8 @@
 
 use time::OffsetDateTime;
 
-use super::printable;
 use crate::error::CommandError;
+use crate::text::printable;
 
 /// One column of a list of `R`.
 pub(crate) struct Column<R> {
@@ -28,7 +28,7 @@ pub(super) enum Place {
     Always,
     /// Where there is room; the highest rank is left out first.
     Ranked(u8),
-    /// With `--wide`.
+    /// Shown only with `--wide`.
     Wide,
 }
 
@@ -39,7 +39,7 @@ pub(crate) enum Tone {
     /// Something is still to be done, or soon.
     Attention,
     Bad,
-    /// Over, without harm.
+    /// Something that is over, without harm: shown faint.
     Faint,
 }
 

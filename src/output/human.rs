@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fh_client::RetryEvent;
+use fh_client::{RetryEvent, ServerKind};
 use time::OffsetDateTime;
 
 const MINUTE: i64 = 60;
@@ -58,6 +58,15 @@ pub(crate) fn elapsed(duration: Duration) -> String {
         return format!("{} min {} s", seconds / 60, seconds % 60);
     }
     format!("{} h {} min", seconds / 3600, seconds % 3600 / 60)
+}
+
+/// What a server is, in a sentence.
+pub(crate) fn kind_in_words(kind: ServerKind) -> &'static str {
+    match kind {
+        ServerKind::Fh => "an fh server",
+        ServerKind::FlakeHub => "FlakeHub",
+        ServerKind::Attic => "an attic server",
+    }
 }
 
 /// That a request is tried again, when, and why.

@@ -17,16 +17,16 @@ mod tests;
 use std::io::{self, Write as _};
 use std::time::Duration;
 
-use fh_client::RetryEvent;
+use fh_client::{Made, RetryEvent};
 use serde::Serialize;
 use time::OffsetDateTime;
 
 pub(crate) use column::{Column, Tone, column, number};
-pub(crate) use fh_api::text::{is_unprintable, push_escape};
 
 use self::table::Look;
-use crate::error::{CommandError, YELLOW, push_labelled};
+use crate::error::CommandError;
 use crate::settings::Settings;
+use crate::text::{YELLOW, escaped, printable, push_labelled};
 
 /// Shorter waits are not told.
 const NOTICEABLE: Duration = Duration::from_secs(2);
@@ -34,11 +34,11 @@ const NOTICEABLE: Duration = Duration::from_secs(2);
 /// The form of results.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Format {
-    /// For a person.
+    /// A table, for a person at a terminal.
     Table,
-    /// For a pipe.
+    /// CSV, for a pipe.
     Csv,
-    /// For a program.
+    /// JSON, for a program that asked for it.
     Json,
 }
 
@@ -46,9 +46,9 @@ pub(crate) enum Format {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     format: Format,
-    /// On stderr.
+    /// Whether stderr shows colours.
     color: bool,
-    /// On stdout.
+    /// Whether stdout shows colours.
     colored: bool,
     /// Whether stdout is one.
     terminal: bool,
@@ -100,7 +100,7 @@ impl Output {
         self.format == Format::Json
     }
 
-    /// Prints a list.
+    /// Prints a list as a table, CSV or a JSON array.
     pub(crate) fn list<R: Serialize>(
         &self,
         columns: &[Column<R>],
@@ -115,7 +115,6 @@ impl Output {
         write_stdout(text.as_bytes())
     }
 
-    /// How tables look.
     fn look(&self) -> Look {
         Look {
             width: terminal_width(),
@@ -218,12 +217,21 @@ impl Output {
         Ok(())
     }
 
-    /// Prints JSON.
+    /// Says what was made, or that it was there already; or prints it as JSON.
+    pub(crate) fn made<T: Serialize>(
+        &self,
+        answer: &Made<T>,
+        sentence: impl FnOnce(&T, bool) -> String,
+    ) -> Result<(), CommandError> {
+        self.done(&answer.value, |value| sentence(value, answer.is_new))
+    }
+
+    /// Prints a value as one JSON document.
     pub(crate) fn json(&self, value: &impl Serialize) -> Result<(), CommandError> {
         write_stdout(self.json_text(value)?.as_bytes())
     }
 
-    /// What [`Self::json`] prints.
+    /// The document that [`Self::json`] prints.
     #[expect(
         clippy::unused_self,
         reason = "how something is printed is asked of the output"
@@ -338,30 +346,4 @@ fn write_stdout(text: &[u8]) -> Result<(), CommandError> {
 fn terminal_width() -> Option<usize> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     Some(usize::from(size.ws_col)).filter(|&columns| columns > 0)
-}
-
-/// Text of others, fit for a terminal: no control characters and no marks that reorder text.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .map(|c| match c {
-            '\t' => ' ',
-            c if is_unprintable(c) => '\u{fffd}',
-            c => c,
-        })
-        .collect()
-}
-
-/// JSON whose strings hold no character that would do something to a terminal: those are written as
-/// `\uXXXX`, which means the same.
-pub(crate) fn escaped(json: &str) -> String {
-    let mut text = String::with_capacity(json.len());
-    for c in json.chars() {
-        // Outside of strings there is nothing but line feeds, and within them none.
-        if c == '\n' || !is_unprintable(c) {
-            text.push(c);
-        } else {
-            push_escape(&mut text, c);
-        }
-    }
-    text
 }

@@ -14,7 +14,7 @@ use unicode_width::UnicodeWidthStr;
 
 use super::column::{Column, Place};
 
-/// How tables look.
+/// What the terminal and the options decide about tables.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Look {
     /// The columns of the terminal, where it tells them.

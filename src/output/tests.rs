@@ -3,6 +3,7 @@
 use time::macros::datetime;
 
 use super::*;
+use crate::text::is_unprintable;
 
 struct Row(&'static str, u64, &'static str);
 

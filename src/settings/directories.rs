@@ -41,7 +41,7 @@ impl Directories {
         self.fh_config.join("ledger.json")
     }
 
-    /// The machine's nix.conf.
+    /// The nix.conf of the machine, which all its users read.
     pub(crate) fn system_nix_conf(&self) -> PathBuf {
         self.system_netrc.with_file_name("nix.conf")
     }

@@ -5,6 +5,7 @@
 
 mod directories;
 mod environment;
+mod options;
 #[cfg(test)]
 mod tests;
 pub(crate) mod variables;
@@ -14,7 +15,6 @@ use std::ffi::OsStr;
 use std::io::IsTerminal;
 use std::path::PathBuf;
 
-use clap::ValueEnum;
 use fh_client::workload::WorkloadEnvironment;
 use secrecy::SecretString;
 
@@ -22,16 +22,15 @@ pub(crate) use directories::Directories;
 #[cfg(feature = "server")]
 pub(crate) use directories::home;
 pub(crate) use environment::Environment;
+pub(crate) use options::{ColorWhen, GlobalOptions};
 pub(crate) use workload::WorkloadChoice;
 
 use self::variables::Variable;
-use crate::cli::GlobalOptions;
 use crate::error::CommandError;
 
 /// Where a value came from, for messages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Chosen<T> {
-    /// The value.
     pub(crate) value: T,
     /// The option or the variable it stood in.
     pub(crate) origin: &'static str,
@@ -40,9 +39,9 @@ pub(crate) struct Chosen<T> {
 /// A token that the environment names.
 #[derive(Debug, Clone)]
 pub(crate) enum TokenInEnvironment {
-    /// FH_TOKEN.
+    /// The token itself, from FH_TOKEN.
     Value(SecretString),
-    /// FH_TOKEN_FILE.
+    /// The file that FH_TOKEN_FILE names.
     File(PathBuf),
 }
 
@@ -57,20 +56,10 @@ pub(crate) struct Terminals {
     pub(crate) stderr: bool,
     /// stderr can move its cursor: bars, and not lines.
     pub(crate) moving: bool,
-    /// Colours on stderr.
+    /// Whether stderr shows colours.
     pub(crate) color: bool,
-    /// Colours on stdout.
+    /// Whether stdout shows colours.
     pub(crate) stdout_color: bool,
-}
-
-/// When colours are shown.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ColorWhen {
-    // On a terminal, unless a variable says that it has none. No doc comment: that would be help, and longer.
-    #[default]
-    Auto,
-    Always,
-    Never,
 }
 
 /// Whether a stream shows colours.
@@ -109,7 +98,7 @@ pub(crate) struct Settings {
     pub(crate) tls_ca_file: Option<PathBuf>,
     /// A PEM file with certificates for the server, where the command names one; an absolute path.
     pub(crate) server_ca_file: Option<PathBuf>,
-    /// Print JSON.
+    /// Whether results are printed as JSON.
     pub(crate) json: bool,
     /// 0: what matters; 3: everything.
     pub(crate) verbosity: u8,
@@ -117,7 +106,6 @@ pub(crate) struct Settings {
     pub(crate) quiet: bool,
     /// Tables with all that there is.
     pub(crate) wide: bool,
-    /// The standard streams.
     pub(crate) terminals: Terminals,
 }
 

@@ -14,7 +14,7 @@ use crate::error::CommandError;
 /// Whose identity is used where there is no token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WorkloadChoice {
-    /// Nobody's.
+    /// No identity is looked for.
     Off,
     /// That of the workload which this looks like, if it looks like one.
     Detected,
@@ -23,7 +23,7 @@ pub(crate) enum WorkloadChoice {
 }
 
 impl WorkloadChoice {
-    /// What FH_WORKLOAD says.
+    /// Reads FH_WORKLOAD: off, or the name of a platform.
     pub(super) fn resolve(environment: &Environment) -> Result<Self, CommandError> {
         let Some(word) = environment.text(&variables::FH_WORKLOAD)? else {
             return Ok(Self::Detected);

@@ -11,6 +11,7 @@ use fh_conf::atomic::{self, Access, EditOptions};
 use secrecy::SecretString;
 
 use super::files::Files;
+use super::machine::Scope;
 use crate::error::CommandError;
 use crate::keyring;
 
@@ -30,6 +31,14 @@ pub(crate) enum Privacy {
 }
 
 impl Privacy {
+    /// Of a netrc with a token. On a machine with several users a group such as nixbld may have to read root's.
+    pub(crate) fn of_netrc(files: &Files, path: &Path, scope: Scope) -> Self {
+        match scope {
+            Scope::System if files.is_of_root(path) => Self::Private,
+            Scope::System | Scope::User => Self::Secret,
+        }
+    }
+
     fn options(self) -> EditOptions {
         match self {
             Self::Secret => EditOptions {
@@ -68,7 +77,7 @@ pub(crate) struct Change {
     /// What is there; none where there is no file.
     pub(crate) before: Option<Vec<u8>>,
     pub(crate) after: Option<Vec<u8>>,
-    /// Its permission bits.
+    /// The permission bits of the file when it was seen.
     pub(crate) mode: Option<u32>,
     /// What changes, in words.
     pub(crate) what: Vec<String>,

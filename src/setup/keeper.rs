@@ -10,7 +10,6 @@ use fh_conf::atomic;
 use fh_conf::json::JsonText;
 
 use super::files::Files;
-use super::machine::{Machine, Scope};
 use crate::error::CommandError;
 use crate::settings::Directories;
 
@@ -35,7 +34,7 @@ pub(crate) struct Determinate {
 /// Who writes a netrc.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Keeper {
-    /// Whoever wants to.
+    /// No program: whoever may write it.
     Nobody,
     /// The daemon of Determinate Nix.
     Determinate,
@@ -100,30 +99,6 @@ pub(crate) fn not_understood(path: &Path, error: fh_conf::Error) -> CommandError
         "{} cannot be edited, and was not changed",
         path.display()
     ))
-}
-
-impl Machine {
-    /// Looks at a netrc that Nix reads, and at what has to be edited in its place.
-    pub(super) fn look_at_netrc(&mut self, path: &Path) -> Result<(), CommandError> {
-        match self.determinate.keeper(path) {
-            Keeper::Nobody => {
-                self.files.look(path)?;
-            }
-            Keeper::SecretManager => {
-                // To tell whether the token is there; what cannot be read is not known.
-                let _ = self.files.look_included(path);
-            }
-            Keeper::Determinate => {
-                let _ = self.files.look_included(path);
-                if self.scope == Scope::System {
-                    self.files.look(&self.determinate.source())?;
-                    self.files.look(&self.determinate.config)?;
-                    self.config_is_generated = is_generated(&self.determinate.config);
-                }
-            }
-        }
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use fh_conf::nix_conf::{FileToEdit, NixConf, file_to_edit};
 
 use super::daemon::Daemon;
 use super::files::Files;
-use super::keeper::Determinate;
+use super::keeper::{Determinate, Keeper, is_generated};
 use crate::access::{self, Obstacle};
 use crate::error::CommandError;
 use crate::settings::Settings;
@@ -65,7 +65,7 @@ pub(crate) struct Machine {
     pub(crate) determinate: Determinate,
     /// Whether its `config.json` is made from a configuration.
     pub(crate) config_is_generated: bool,
-    /// `config.toml`.
+    /// The `config.toml` that lists the servers.
     pub(crate) config: PathBuf,
     /// What logins have added to which files.
     pub(crate) ledger: PathBuf,
@@ -148,6 +148,28 @@ impl Machine {
         // To tell what goes out of sight; what cannot be read is not known.
         let system = self.system_netrc.clone();
         let _ = self.files.look_included(&system);
+        Ok(())
+    }
+
+    /// Looks at a netrc that Nix reads, and at what has to be edited in its place.
+    fn look_at_netrc(&mut self, path: &Path) -> Result<(), CommandError> {
+        match self.determinate.keeper(path) {
+            Keeper::Nobody => {
+                self.files.look(path)?;
+            }
+            Keeper::SecretManager => {
+                // To tell whether the token is there; what cannot be read is not known.
+                let _ = self.files.look_included(path);
+            }
+            Keeper::Determinate => {
+                let _ = self.files.look_included(path);
+                if self.scope == Scope::System {
+                    self.files.look(&self.determinate.source())?;
+                    self.files.look(&self.determinate.config)?;
+                    self.config_is_generated = is_generated(&self.determinate.config);
+                }
+            }
+        }
         Ok(())
     }
 

@@ -13,6 +13,7 @@ mod changes;
 pub(crate) mod daemon;
 mod files;
 pub(crate) mod keeper;
+mod ledger;
 mod machine;
 
 use std::time::Duration;
@@ -21,6 +22,7 @@ use fh_conf::atomic::{self, Held};
 
 pub(crate) use changes::{Applied, Change, Changes, KeyringChange, LEDGER, Privacy};
 pub(crate) use files::Files;
+pub(crate) use ledger::{ledger_of, ledger_text};
 pub(crate) use machine::{Machine, Scope};
 
 use crate::context::Context;

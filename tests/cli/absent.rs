@@ -10,10 +10,7 @@ fn a_command_that_had_nothing_to_remove_says_so() {
     server.create_flake("acme/app", "private").unwrap();
     server.create_user("alice").unwrap();
     let world = World::logged_in(&server, server.admin_token());
-    let fh = |command: &str| {
-        let words: Vec<&str> = command.split(' ').collect();
-        world.fh(&words).success().stderr
-    };
+    let fh = |command: &str| world.typed(command).success().stderr;
     fh("team create acme/ops");
     // What there is to remove, the command, and what it says when there is something, and when not.
     for (add, remove, removed, absent) in [
@@ -80,8 +77,7 @@ fn a_command_that_had_nothing_to_remove_says_so() {
         ("member remove acme alice --yes --json", true),
         ("member remove acme alice --yes --json", false),
     ] {
-        let words: Vec<&str> = remove.split(' ').collect();
-        let answer = world.fh(&words).success().json();
+        let answer = world.typed(remove).success().json();
         assert_eq!(answer["removed"], removed, "{remove}");
     }
 }
@@ -92,10 +88,7 @@ fn what_is_removed_by_a_former_name_is_told_by_its_present_one() {
     server.create_flake("acme/app", "private").unwrap();
     server.create_user("alice").unwrap();
     let world = World::logged_in(&server, server.admin_token());
-    let fh = |command: &str| {
-        let words: Vec<&str> = command.split(' ').collect();
-        world.fh(&words).success()
-    };
+    let fh = |command: &str| world.typed(command).success();
     for command in [
         "flake set acme/app --visibility public",
         "team create acme/ops",

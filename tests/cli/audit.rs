@@ -19,8 +19,7 @@ fn scene() -> (TestServer, World) {
         "user create alice",
         "grant add acme/app alice read",
     ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        world.fh(&words).success();
+        world.typed(command).success();
     }
     (server, world)
 }

@@ -42,8 +42,7 @@ fn company(server: &TestServer) -> World {
 }
 
 fn run(world: &World, command: &str) -> crate::world::Run {
-    let words: Vec<&str> = command.split_whitespace().collect();
-    world.fh(&words)
+    world.typed(command)
 }
 
 #[test]

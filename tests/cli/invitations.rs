@@ -22,8 +22,7 @@ fn scene<const N: usize>(people: [&str; N]) -> (TestServer, [World; N]) {
 fn transcript(server: &TestServer, commands: &[(&World, &str)]) -> String {
     let mut told = String::new();
     for (who, command) in commands {
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = who.fh(&words);
+        let run = who.typed(command);
         told.push_str(&format!(
             "$ fh {command}\n{}{}",
             run.printed(server),

@@ -8,8 +8,7 @@ use crate::world::World;
 const ALL: [&str; 4] = ["pull", "push", "mint", "admin"];
 
 fn run(world: &World, command: &str) -> crate::world::Run {
-    let words: Vec<&str> = command.split(' ').collect();
-    world.fh(&words)
+    world.typed(command)
 }
 
 /// The server's administrator owns `corp` with the flakes `corp/web` and `corp/website`. Alice is a member and in the

@@ -19,8 +19,7 @@ fn the_way_of_a_new_flake() {
         "grant add acme/app alice admin",
         "grant remove acme/app builder",
     ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = world.fh(&words).success();
+        let run = world.typed(command).success();
         assert_eq!(run.stdout, "", "{command}");
         said.push_str(&run.said(&server));
     }
@@ -44,8 +43,7 @@ fn the_way_of_a_new_flake() {
         "user list",
         "grant list acme/app",
     ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = world.fh(&words).success();
+        let run = world.typed(command).success();
         assert_eq!(run.stderr, "", "{command}");
         printed.push_str(&format!("$ fh {command}\n{}", run.printed(&server)));
     }
@@ -136,8 +134,7 @@ fn errors_of_the_server_say_what_could_not_be_done() {
         (&reader, "flake set acme/app --visibility public"),
         (&reader, "flake show acme/hidden"),
     ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = who.fh(&words).code(1);
+        let run = who.typed(command).code(1);
         assert_eq!(run.stdout, "", "{command}");
         said.push_str(&format!("$ fh {command}\n{}", run.said(&server)));
     }
@@ -281,8 +278,7 @@ fn roles_and_permissions_are_printed_in_one_vocabulary() {
         if !token.is_empty() {
             world.set("FH_TOKEN", token);
         }
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = world.fh(&words).code(status);
+        let run = world.typed(command).code(status);
         let said = format!("{}{}", run.stdout, run.stderr);
         assert!(said.contains(told), "{command}: {said}");
     }

@@ -139,8 +139,7 @@ fn a_failure_is_one_object_for_programs() {
         ),
         ("login --json --token-file absent", 1, 0, "failed"),
     ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = world.fh(&words).code(status);
+        let run = world.typed(command).code(status);
         let told: serde_json::Value = serde_json::from_str(&run.stdout)
             .unwrap_or_else(|problem| panic!("{command}: {problem}: {:?}", run.stdout));
         assert_eq!(
@@ -281,8 +280,7 @@ fn tables_fit_terminals_of_80_and_120_columns() {
                 assert!(fits, "{command}: {width} columns of {columns}: {line}");
             }
         }
-        let words: Vec<&str> = command.split(' ').collect();
-        let csv = world.fh(&words).success().stdout;
+        let csv = world.typed(command).success().stdout;
         assert!(!csv.contains(['\x1b', '…']), "{command}: {csv}");
         let names = csv.lines().next().unwrap().split(',').count();
         let wide = shown(80, &world, &format!("{command} --wide"));
@@ -365,8 +363,7 @@ fn shortened_ids_are_accepted() {
         let (whole, short) = of(user);
         assert!(short.len() < 24, "{short} of {whole}");
         let command = command.replace("{}", &short);
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = world.fh(&words).success();
+        let run = world.typed(&command).success();
         if command.contains("revoke") {
             let said = format!("{}{}", run.stdout, run.stderr);
             assert!(said.contains(&whole), "{command}: {said}");
@@ -428,8 +425,7 @@ fn colours_are_for_terminals_and_for_who_wants_them() {
         ("flake show engineering/absent", false),
         ("flake show engineering/absent --color always", true),
     ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = world.fh(&words);
+        let run = world.typed(command);
         assert!(!run.stdout.contains('\x1b'), "{command}: {}", run.stdout);
         assert_eq!(run.stderr.contains('\x1b'), on_stderr, "{command}");
     }
@@ -459,8 +455,7 @@ fn quiet_leaves_out_progress_and_notes() {
         ("flake delete acme/other -q", "--yes"),
     ] {
         let command = command.replace("{app}", &app).replace("{root}", root);
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = world.fh(&words);
+        let run = world.typed(&command);
         if told.is_empty() {
             assert_eq!(run.stderr, "", "{command}");
         } else {

@@ -52,8 +52,7 @@ const KEYS: &str = r#"{"keys":[{"kty":"OKP","crv":"Ed25519","kid":"1","x":"11qYA
 
 /// What a command prints and says, without what differs from run to run.
 fn told(world: &World, server: &TestServer, command: &str, code: i32) -> String {
-    let words: Vec<&str> = command.split(' ').collect();
-    let run = world.fh(&words).code(code);
+    let run = world.typed(command).code(code);
     format!("{}{}", run.printed(server), run.said(server))
 }
 

@@ -10,10 +10,7 @@ use crate::world::World;
 fn the_former_name_goes_on_to_work_in_every_command() {
     let server = TestServer::start().unwrap();
     let world = World::logged_in(&server, server.admin_token());
-    let run = |command: &str, code: i32| {
-        let words: Vec<&str> = command.split(' ').collect();
-        world.fh(&words).code(code)
-    };
+    let run = |command: &str, code: i32| world.typed(command).code(code);
     for command in [
         "org create acme",
         "flake create acme/app",
@@ -127,10 +124,7 @@ fn the_former_name_goes_on_to_work_in_every_command() {
 fn a_name_that_leads_somewhere_is_freed_only_by_who_says_so() {
     let server = TestServer::start().unwrap();
     let world = World::logged_in(&server, server.admin_token());
-    let run = |command: &str, code: i32| {
-        let words: Vec<&str> = command.split(' ').collect();
-        world.fh(&words).code(code)
-    };
+    let run = |command: &str, code: i32| world.typed(command).code(code);
     for command in [
         "org create acme",
         "org rename acme corp",
@@ -191,10 +185,7 @@ fn a_former_name_of_a_flake_is_freed_by_who_administers_its_organisation() {
     server.create_user("ann").unwrap();
     let all = ["pull", "push", "mint", "admin"];
     let ann = World::logged_in(&server, &server.token_for("ann", &all).unwrap());
-    let run = |world: &World, command: &str, code: i32| {
-        let words: Vec<&str> = command.split(' ').collect();
-        world.fh(&words).code(code)
-    };
+    let run = |world: &World, command: &str, code: i32| world.typed(command).code(code);
     for command in [
         "org create acme",
         "member set acme ann admin",

@@ -11,8 +11,7 @@ const ABSENT: &str = "3w5d2cbf8m0v9n5c4q1k7r6z8y2x0s1a";
 fn said(world: &World, server: &TestServer, commands: &[&str]) -> String {
     let mut said = String::new();
     for command in commands {
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = world.fh(&words).success();
+        let run = world.typed(command).success();
         assert_eq!(run.stdout, "", "{command}");
         said.push_str(&run.said(server));
     }
@@ -23,8 +22,7 @@ fn said(world: &World, server: &TestServer, commands: &[&str]) -> String {
 fn printed(world: &World, server: &TestServer, commands: &[&str]) -> String {
     let mut printed = String::new();
     for command in commands {
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = world.fh(&words).success();
+        let run = world.typed(command).success();
         assert_eq!(run.stderr, "", "{command}");
         printed.push_str(&format!("$ fh {command}\n{}", run.printed(server)));
     }
@@ -215,8 +213,7 @@ fn who_may_not_is_told_what_they_lack() {
         (&alice, "team list absent"),
         (&alice, "token create --user admin"),
     ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        let run = who.fh(&words).code(1);
+        let run = who.typed(command).code(1);
         assert_eq!(run.stdout, "", "{command}");
         told.push_str(&format!("$ fh {command}\n{}", run.said(&server)));
     }
@@ -276,8 +273,7 @@ fn who_may_not_is_told_what_they_lack() {
         "team show ops",
         "flake delete acme/app",
     ] {
-        let words: Vec<&str> = command.split(' ').collect();
-        world.fh(&words).code(2);
+        world.typed(command).code(2);
     }
 }
 

@@ -401,8 +401,7 @@ fn a_rotation_tells_what_stays_valid() {
     let world = World::logged_in(&server, server.admin_token());
     let made = |world: &World, arguments: &str| {
         let words = format!("token create --json {arguments}");
-        let words: Vec<&str> = words.split_whitespace().collect();
-        let made = world.fh(&words).success().json();
+        let made = world.typed(words).success().json();
         let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
         (text(&made["info"]["id"]), text(&made["token"]))
     };

@@ -133,6 +133,12 @@ impl World {
         self.with_stdin(arguments, "")
     }
 
+    /// Runs a command line as it is typed: words with blanks between them, and no quotes.
+    pub(crate) fn typed(&self, line: impl AsRef<str>) -> Run {
+        let words: Vec<&str> = line.as_ref().split_whitespace().collect();
+        self.fh(&words)
+    }
+
     pub(crate) fn with_stdin(&self, arguments: &[&str], stdin: &str) -> Run {
         self.finish(self.command(arguments).write_stdin(stdin))
     }

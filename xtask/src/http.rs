@@ -10,11 +10,9 @@ use serde_json::Value;
 /// An answer, as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Answer {
-    /// The status code.
     pub(crate) status: u16,
     /// The header lines, in their order.
     pub(crate) headers: Vec<String>,
-    /// The body.
     pub(crate) body: Vec<u8>,
 }
 

@@ -10,8 +10,8 @@ use fh_client::{
 };
 use time::OffsetDateTime;
 
-use super::Meant;
 use super::finding::Finding;
+use super::meant::{Meant, NOT_REACHED};
 use super::nix::Settings;
 use super::origin::{Origins, generated_from, option};
 use crate::access::quoted;
@@ -118,7 +118,7 @@ pub(super) async fn of_nix(
             "all certificates that Nix has have expired (the last one {ago}), so that it trusts no server"
         ));
     }
-    if meant.untried == Some(super::NOT_REACHED) {
+    if meant.untried == Some(NOT_REACHED) {
         return None;
     }
     let client = || {

@@ -9,7 +9,8 @@ use serde::Serialize;
 
 use crate::access::Obstacle;
 use crate::error::CommandError;
-use crate::output::{Tone, printable};
+use crate::output::Tone;
+use crate::text::printable;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]

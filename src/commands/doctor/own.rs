@@ -2,10 +2,9 @@
 
 use super::finding::Finding;
 use crate::access::quoted;
-use crate::commands::login::ledger_of;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::setup::Files;
+use crate::setup::{Files, ledger_of};
 
 /// `config.toml`, where it cannot be used.
 pub(super) fn config(context: &Context) -> Option<Finding> {

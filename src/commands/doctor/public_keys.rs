@@ -9,7 +9,7 @@ use crate::setup::daemon::Daemon;
 
 const NAME: &str = "keys";
 
-/// The setting.
+/// The setting of nix.conf with the keys that Nix trusts.
 const LIST: &str = "trusted-public-keys";
 
 /// Those that are no keys: with one of them in the list, Nix substitutes nothing at all.

@@ -9,20 +9,22 @@ use std::io::{self, Write as _};
 use fh_conf::nix_conf::FileToEdit;
 use time::OffsetDateTime;
 
-use super::LoginArguments;
+use super::arguments::LoginArguments;
 use super::report::Report;
 use crate::context::Context;
 use crate::error::CommandError;
-use crate::output::{human, printable};
+use crate::output::human;
 use crate::setup::Scope;
+use crate::text::printable;
 
-/// Logs in, and says what came of it.
-pub(super) fn run(arguments: &LoginArguments, context: &Context) {
-    let login = context.wait("Nothing was changed.", async {
-        super::log_in(arguments, context).await
-    });
+/// Says what came of the login.
+pub(super) fn say(
+    arguments: &LoginArguments,
+    login: Result<Option<Report>, CommandError>,
+    context: &Context,
+) {
     match login {
-        Ok(Some((report, _))) => {
+        Ok(Some(report)) => {
             let line = done(&report, OffsetDateTime::now_utc());
             context.output.remark(&said(&line));
         }
@@ -42,7 +44,7 @@ pub(crate) fn cannot_begin(error: &CommandError) {
     let _ = io::stderr().write_all(line.as_bytes());
 }
 
-/// The one line.
+/// The one line that the script shows, with the name of the program.
 fn said(text: &str) -> String {
     format!("fh: {}", text.replace('\n', " "))
 }

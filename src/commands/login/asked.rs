@@ -5,16 +5,18 @@ use fh_conf::nix_conf::FileToEdit;
 use secrecy::SecretString;
 use time::OffsetDateTime;
 
+use super::arguments::LoginArguments;
 use super::check::Identity;
 use super::plan::{self, Plan, Wanted};
-use super::{LoginArguments, Site, renew, report};
+use super::site::Site;
+use super::{renew, report};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
 use crate::setup::{self, Applied, Machine, Scope};
 use crate::{keyring, terminal};
 
-/// What was done.
+/// The files that a login has changed.
 pub(super) struct Done {
     pub(super) applied: Vec<Applied>,
     /// The new token, where the former one was renewed.
@@ -63,7 +65,7 @@ impl Asked<'_> {
         })?;
         machine.files.look(&keeping.token_file)?;
         if self.former.is_some() {
-            let ledger = plan::ledger_of(&machine.files, &machine.ledger)?;
+            let ledger = setup::ledger_of(&machine.files, &machine.ledger)?;
             for netrc in plan::netrc_files(&ledger, self.site.server.as_str()) {
                 machine.files.look(&netrc)?;
             }

@@ -9,35 +9,37 @@ use std::net::IpAddr;
 
 use fh_client::{ServerKind, ServerUrl};
 
-use super::LoginArguments;
+use super::arguments::LoginArguments;
 use super::site::Site;
 use crate::context::{Context, Selected};
 use crate::error::CommandError;
 use crate::terminal;
 
-impl Site {
-    /// The hosts of the netrc that the server has named and that are not its own. FlakeHub's are known.
-    fn foreign_hosts(&self) -> Vec<&str> {
-        if self.kind == ServerKind::FlakeHub {
-            return Vec::new();
-        }
-        let own = bare(self.server.host());
-        let is_own = |host: &str| host == own || (is_loopback(host) && is_loopback(own));
-        let hosts = self.hosts.iter().map(String::as_str);
-        hosts.filter(|host| !is_own(host)).collect()
+/// The hosts of the netrc that the server has named and that are not its own. FlakeHub's are known.
+fn foreign_hosts(site: &Site) -> Vec<&str> {
+    if site.kind == ServerKind::FlakeHub {
+        return Vec::new();
     }
+    let own = bare(site.server.host());
+    let is_own = |host: &str| host == own || (is_loopback(host) && is_loopback(own));
+    let hosts = site.hosts.iter().map(String::as_str);
+    hosts.filter(|host| !is_own(host)).collect()
+}
 
-    /// Those of them that are neither allowed nor known from an earlier login.
-    fn unknown_hosts(&self, allowed: &[String], before: Option<&ServerUrl>) -> Vec<&str> {
-        let is_allowed = |host: &str| {
-            let mut allowed = allowed.iter();
-            allowed.any(|allowed| bare(allowed).eq_ignore_ascii_case(host))
-        };
-        let was_there = |host: &str| before.is_some_and(|before| bare(before.host()) == host);
-        let mut hosts = self.foreign_hosts();
-        hosts.retain(|host| !is_allowed(host) && !was_there(host));
-        hosts
-    }
+/// Those of them that are neither allowed nor known from an earlier login.
+fn unknown_hosts<'a>(
+    site: &'a Site,
+    allowed: &[String],
+    before: Option<&ServerUrl>,
+) -> Vec<&'a str> {
+    let is_allowed = |host: &str| {
+        let mut allowed = allowed.iter();
+        allowed.any(|allowed| bare(allowed).eq_ignore_ascii_case(host))
+    };
+    let was_there = |host: &str| before.is_some_and(|before| bare(before.host()) == host);
+    let mut hosts = foreign_hosts(site);
+    hosts.retain(|host| !is_allowed(host) && !was_there(host));
+    hosts
 }
 
 /// Sees to it that the person knows for which hosts the token is written down.
@@ -57,7 +59,7 @@ pub(super) async fn agree(
         Selected::Known(entry) => entry.substituter.as_ref(),
         Selected::New(_) | Selected::FlakeHub(_) => None,
     };
-    let unknown = site.unknown_hosts(&arguments.allow_cache_host, before);
+    let unknown = unknown_hosts(site, &arguments.allow_cache_host, before);
     if unknown.is_empty() {
         return Ok(());
     }
@@ -129,16 +131,15 @@ mod tests {
             ("https://10.0.0.1", "10.0.0.2", true),
         ] {
             let site = site(server, &[host]);
-            let found = site.foreign_hosts();
+            let found = foreign_hosts(&site);
             assert_eq!(!found.is_empty(), foreign, "{server} {host}");
         }
         assert!(
-            Site::flakehub(fh_client::FlakeHub {
+            foreign_hosts(&Site::flakehub(fh_client::FlakeHub {
                 api: "https://api.flakehub.com".parse().unwrap(),
                 cache: "https://cache.flakehub.com".parse().unwrap(),
                 web: "https://flakehub.com".parse().unwrap(),
-            })
-            .foreign_hosts()
+            }))
             .is_empty()
         );
     }
@@ -146,10 +147,10 @@ mod tests {
     #[test]
     fn what_was_allowed_or_agreed_to_before_is_not_asked_again() {
         let site = site("https://a.org", &["cdn.b.org", "a.org", "fd00::1"]);
-        assert_eq!(site.unknown_hosts(&[], None), ["cdn.b.org", "fd00::1"]);
+        assert_eq!(unknown_hosts(&site, &[], None), ["cdn.b.org", "fd00::1"]);
         let allowed = ["CDN.b.org".to_owned(), "[fd00::1]".to_owned()];
-        assert!(site.unknown_hosts(&allowed, None).is_empty());
+        assert!(unknown_hosts(&site, &allowed, None).is_empty());
         let before: ServerUrl = "https://cdn.b.org/x".parse().unwrap();
-        assert_eq!(site.unknown_hosts(&[], Some(&before)), ["fd00::1"]);
+        assert_eq!(unknown_hosts(&site, &[], Some(&before)), ["fd00::1"]);
     }
 }

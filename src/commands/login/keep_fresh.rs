@@ -18,8 +18,11 @@ use fh_client::workload::WorkloadSource;
 use tokio::process::Child;
 use tokio::sync::oneshot;
 
+use super::arguments::LoginArguments;
+use super::asked::Asked;
+use super::lines;
+use super::report::Report;
 use super::workload::{self, Granted};
-use super::{Asked, LoginArguments, Report, lines};
 use crate::commands::child::{self, Signals};
 use crate::commands::logout;
 use crate::context::Context;

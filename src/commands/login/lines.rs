@@ -4,7 +4,7 @@
 //! them all. Whoever logs in may choose others; the choice is remembered for the next login.
 
 use clap::Args;
-use fh_api::{Name, Standing, SubstituterInfo};
+use fh_api::{Name, SubstituterInfo};
 use fh_client::{Client, Error as ClientError, Reading, ServerKind, ServerUrl};
 
 use super::site::{Line, Site};
@@ -159,23 +159,10 @@ fn line(site: &Site, info: SubstituterInfo) -> Result<Line, CommandError> {
     })
 }
 
-impl Line {
-    /// Whose it is, in words.
-    pub(crate) fn about(&self) -> String {
-        let Some(organization) = &self.organization else {
-            return "all that you may read there".to_owned();
-        };
-        match self.standing {
-            Some(Standing::Own) => format!("your organisation {organization}"),
-            Some(Standing::Accepted) => format!("{organization}, whose guest you are"),
-            Some(Standing::Followed) => format!("{organization}, which you follow"),
-            None => format!("{organization}, because it is named"),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use fh_api::Standing;
+
     use super::*;
 
     const KEY: &str = "k:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";

@@ -23,7 +23,7 @@ enum Decision {
     IsNarrow,
     /// It may mint one that does.
     Mint,
-    /// It may not.
+    /// The token may not create tokens.
     Cannot,
 }
 

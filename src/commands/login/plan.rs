@@ -4,8 +4,8 @@
 //! Invariants: a netrc entry that is no token is somebody's password, and is never replaced; a file
 //! that is generated is never touched; nothing is written that would have no effect.
 
-mod kept;
 mod netrc;
+mod netrc_writer;
 mod renewed;
 mod retired;
 #[cfg(test)]
@@ -20,9 +20,11 @@ use fh_conf::nix_conf::{FileToEdit, ModuleValue, NixConf, SetIfUnset, module_set
 use secrecy::{ExposeSecret, SecretString};
 
 use super::site::Site;
-use crate::error::{CommandError, Status};
+use crate::error::CommandError;
 use crate::setup::daemon::Daemon;
-use crate::setup::{Change, Changes, Files, KeyringChange, LEDGER, Machine, Privacy, Scope};
+use crate::setup::{
+    Change, Changes, KeyringChange, LEDGER, Machine, Privacy, Scope, ledger_of, ledger_text,
+};
 
 pub(crate) use renewed::{Renewed, netrc_files};
 
@@ -186,28 +188,6 @@ pub(super) fn plan(
 
 fn ledger(machine: &Machine) -> Result<Ledger, CommandError> {
     ledger_of(&machine.files, &machine.ledger)
-}
-
-/// What earlier logins have added.
-pub(crate) fn ledger_of(files: &Files, path: &Path) -> Result<Ledger, CommandError> {
-    let Some(text) = files.content(path) else {
-        return Ok(Ledger::default());
-    };
-    serde_json::from_slice(text).map_err(|error| {
-        CommandError::new(Status::Failed, error)
-            .context(format!("{} cannot be parsed", path.display()))
-            .hint(
-                "It records what logins added to your files, and was written by another version of fh. Without \
-                 it, `fh logout` cannot remove that; move it away to continue.",
-            )
-    })
-}
-
-pub(crate) fn ledger_text(ledger: &Ledger) -> Result<Vec<u8>, CommandError> {
-    let mut text = serde_json::to_vec_pretty(ledger)
-        .map_err(|error| CommandError::new(Status::Failed, error))?;
-    text.push(b'\n');
-    Ok(text)
 }
 
 struct Work<'a> {

@@ -12,15 +12,16 @@ use fh_client::{Error as ClientError, ServerKind, ServerUrl};
 use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 
-use super::plan::{Renewed, ledger_of, ledger_text, netrc_files};
+use super::plan::{Renewed, netrc_files};
 use super::token::Origin;
-use crate::commands::kind_in_words;
 use crate::context::{Context, FoundToken, TokenOrigin};
 use crate::error::CommandError;
 use crate::output::human;
+use crate::output::human::kind_in_words;
 use crate::setup::daemon::Daemon;
 use crate::setup::{
-    Applied, Change, Changes, Files, KeyringChange, LEDGER, Machine, Privacy, Scope,
+    Applied, Change, Changes, Files, KeyringChange, LEDGER, Machine, Privacy, Scope, ledger_of,
+    ledger_text,
 };
 
 /// What stands for the new token before there is one. It is never written.

@@ -51,9 +51,9 @@ pub(crate) struct Site {
     pub(crate) lines: Option<Vec<Line>>,
     /// Which addresses were chosen.
     pub(crate) reading: Reading,
-    /// Whose keys sign.
+    /// Whose keys sign the narinfos of this server.
     pub(crate) signing: Signing,
-    /// For `trusted-public-keys`.
+    /// The server's public keys, as `trusted-public-keys` takes them.
     pub(crate) public_keys: Vec<String>,
     /// Keys that the server has used and will not use again.
     pub(crate) retired_keys: Vec<String>,
@@ -65,6 +65,21 @@ pub(crate) struct Site {
     pub(crate) audience: Option<String>,
     /// The server's clock, where it has said so.
     pub(crate) now: Option<OffsetDateTime>,
+}
+
+impl Line {
+    /// Whose it is, in words.
+    pub(crate) fn about(&self) -> String {
+        let Some(organization) = &self.organization else {
+            return "all that you may read there".to_owned();
+        };
+        match self.standing {
+            Some(Standing::Own) => format!("your organisation {organization}"),
+            Some(Standing::Accepted) => format!("{organization}, whose guest you are"),
+            Some(Standing::Followed) => format!("{organization}, which you follow"),
+            None => format!("{organization}, because it is named"),
+        }
+    }
 }
 
 impl Site {
@@ -112,7 +127,7 @@ impl Site {
         Ok(site)
     }
 
-    /// FlakeHub.
+    /// FlakeHub at these addresses.
     pub(crate) fn flakehub(addresses: FlakeHub) -> Self {
         let FlakeHub { api, cache, web } = addresses;
         Self {

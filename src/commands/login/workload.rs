@@ -15,7 +15,7 @@ use fh_conf::netrc;
 use secrecy::{ExposeSecret as _, SecretString};
 
 use super::site::Site;
-use crate::cli::words;
+use crate::arguments::words;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::settings::WorkloadChoice;

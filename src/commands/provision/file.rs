@@ -32,11 +32,10 @@ use fh_nix::PublicKey;
 use serde::Serialize;
 use toml::de::DeTable;
 
-use super::super::NO_TARGET;
 use super::policy::Policy;
 use super::problem::{Problem, Said, Spot};
-use super::reader::{Named, Reader, Table, Value};
-use crate::cli::OTHER_WORDS;
+use super::reader::{Named, Reader, Table, Value, role};
+use crate::arguments::NO_TARGET;
 
 /// More than any such file has, in bytes.
 pub(super) const LARGEST: u64 = 4 << 20;
@@ -47,7 +46,7 @@ pub(super) struct File {
     /// Accounts of people; never removed.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) users: Vec<Said<Name>>,
-    /// The organisations.
+    /// Organisations and what each is to have.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
     pub(super) org: BTreeMap<Said<Name>, Organization>,
 }
@@ -68,7 +67,6 @@ pub(super) struct Organization {
     /// What its members follow, in order.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) follows: Option<Vec<Said<FlakePattern>>>,
-    /// Its service accounts.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) service_accounts: Option<Vec<Said<Name>>>,
     /// Its members and what each is.
@@ -80,10 +78,10 @@ pub(super) struct Organization {
     /// Roles on all of its flakes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) grants: Option<Grants>,
-    /// Its flakes.
+    /// Its flakes by project.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) flakes: Option<BTreeMap<Said<Name>, Flake>>,
-    /// Its trust policies.
+    /// Its trust policies by name.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) trust: Option<BTreeMap<Said<Name>, Policy>>,
     /// Where its sections begin, by their keys.
@@ -111,7 +109,7 @@ impl Organization {
     }
 }
 
-/// Who holds what.
+/// The role of each user, team or all members on a flake or an organisation.
 pub(super) type Grants = BTreeMap<Said<Subject>, Role>;
 
 /// What a flake is to be.
@@ -221,11 +219,6 @@ fn public_key(value: &Value<'_>) -> Option<String> {
 fn grants(value: &Value<'_>) -> Option<Grants> {
     let table = value.table("alice = \"read\"")?;
     Some(table.by_name(role))
-}
-
-/// A role, by any of the words that the command line takes for it.
-pub(super) fn role(value: &Value<'_>) -> Option<Role> {
-    value.word(Role::WORDS, OTHER_WORDS)
 }
 
 fn flake(value: &Value<'_>) -> Option<Flake> {

@@ -33,10 +33,10 @@ use self::plan::{Facts, Plan, Sign, Step, plan};
 use self::problem::{Problem, Said, refused};
 use self::source::Source;
 use super::confirm::{Effect, Yes};
-use super::is_same_name;
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::human;
+use crate::similar::is_same_name;
 
 /// Set up organisations from a file
 ///

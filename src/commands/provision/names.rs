@@ -5,19 +5,22 @@
 //!
 //! Invariants: nothing of what is resolved here has a former name; nothing stands under two names.
 
+mod answers;
 mod flakes;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use fh_api::{AccountInfo, FlakeName, FlakePattern, Name, OrganizationRole, Subject, UserKind};
+use fh_api::{FlakeName, FlakePattern, Name, OrganizationRole, Subject, UserKind};
 
+pub(super) use self::answers::Answers;
+use self::answers::{in_org, stands_in};
 use self::flakes::{no_flake, no_follow};
-use super::super::is_same_name;
 use super::file::{File, Grants, Organization};
 use super::problem::{Problem, Said};
 use super::reader::Named;
-use super::state::{Present, PresentFlake};
+use super::state::Present;
 use crate::similar;
+use crate::similar::is_same_name;
 
 /// What the server has to be asked about: names of the file that the lists of its organisations do not have.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -26,14 +29,6 @@ pub(super) struct Questions {
     pub(super) flakes: BTreeSet<FlakeName>,
     /// Of organisations that do not stand in the file.
     pub(super) organizations: BTreeSet<Name>,
-}
-
-/// What the server answers, by the names in lower case; none for what is not there, as far as the caller may know.
-#[derive(Debug, Default)]
-pub(super) struct Answers {
-    pub(super) accounts: BTreeMap<String, Option<AccountInfo>>,
-    pub(super) flakes: BTreeMap<String, Option<PresentFlake>>,
-    pub(super) organizations: BTreeMap<String, Option<Name>>,
 }
 
 /// The file under present names.
@@ -512,25 +507,11 @@ fn accounts(wanted: &Organization) -> impl Iterator<Item = &Name> {
     services.chain(named).chain(users)
 }
 
-/// The present name of an organisation of the file, which is said by any name that the file has for it.
-fn stands_in<'a>(file: &'a File, org: &Name) -> Option<&'a Name> {
-    let mut orgs = file.org.keys();
-    let said = orgs.find(|said| is_same_name(said, org) || is_same_name(said.written(), org))?;
-    Some(&said.value)
-}
-
 /// A flake with the present name of its organisation, where that stands in the file.
 fn present_org(flake: &FlakeName, file: &File) -> FlakeName {
     match stands_in(file, &flake.org) {
         Some(org) => in_org(org, &flake.project),
         None => flake.clone(),
-    }
-}
-
-fn in_org(org: &Name, project: &Name) -> FlakeName {
-    FlakeName {
-        org: org.clone(),
-        project: project.clone(),
     }
 }
 

@@ -52,15 +52,15 @@ pub(super) struct Policy {
     /// The keys that the server has with the policy stay: it does not give them out.
     #[serde(skip_serializing_if = "is_false")]
     keep_keys: bool,
-    /// Who vouches.
+    /// The provider whose identities it accepts.
     provider: Provider,
     /// The exact issuer; none: the provider's usual one.
     #[serde(skip_serializing_if = "Option::is_none")]
     issuer: Option<String>,
-    /// All must hold.
+    /// Conditions, all of which must hold.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     conditions: Vec<Condition>,
-    /// Where it stands.
+    /// Its line in the file.
     #[serde(skip)]
     pub(super) spot: Spot,
 }

@@ -9,9 +9,11 @@ use std::fmt;
 use std::ops::Range;
 use std::str::FromStr;
 
+use fh_api::Role;
 use toml::de::{DeTable, DeValue};
 
 use super::problem::{Problem, Said, Spot};
+use crate::arguments::OTHER_WORDS;
 use crate::similar;
 
 /// The most characters of a text that a problem repeats: a longer one may be a token or a secret key, in the wrong place.
@@ -373,4 +375,9 @@ fn quoted(words: &[&str]) -> String {
         Some((last, rest)) if !rest.is_empty() => format!("{} or {last}", rest.join(", ")),
         _ => quoted.join(""),
     }
+}
+
+/// A role, by any of the words that the command line takes for it.
+pub(super) fn role(value: &Value<'_>) -> Option<Role> {
+    value.word(Role::WORDS, OTHER_WORDS)
 }

@@ -50,7 +50,7 @@ pub(super) struct Grant {
     pub(super) pending: bool,
 }
 
-/// A flake.
+/// A flake as the server has it.
 #[derive(Debug, Clone)]
 pub(super) struct PresentFlake {
     pub(super) name: FlakeName,

@@ -5,18 +5,29 @@ use std::num::NonZeroUsize;
 use std::str::FromStr;
 use std::time::Duration;
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueEnum, ValueHint};
 use fh_api::duration::{self, InvalidDuration};
 use fh_client::push::DEFAULT_COMPRESSION_LEVEL;
 use fh_client::targets::{Protocol, PushTarget};
 use fh_client::{DEFAULT_RETRIES, Deadline};
 use fh_nix::PublicKey;
 
-use super::watch::WatchBy;
-use crate::cli::{at_least_one, words};
+use crate::arguments::{at_least_one, words};
 
 /// The key that cache.nixos.org signs with: what it has, everybody can get from there.
 const NIXOS_CACHE_KEY: &str = "cache.nixos.org-1:6NCHdD59X431o0gWypbMrAURkbJ16ZPMQFGspcDShjY=";
+
+/// How it is learnt what is built.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
+pub(super) enum WatchBy {
+    /// The hook if Nix accepts it from this user, else the store
+    #[default]
+    Auto,
+    /// Nix's post-build hook: exactly what the command builds
+    Hook,
+    /// The store's directory: everything built on this machine meanwhile
+    Store,
+}
 
 /// Push store paths with their closures
 ///

@@ -17,7 +17,7 @@ const FREE: u16 = 4;
 /// Where the terminal does not say.
 const USUAL_WIDTH: u16 = 80;
 
-/// Changes a second.
+/// How often the bar is drawn in a second.
 const RATE: u8 = 15;
 
 const WAITING: &str = "{spinner} {wide_msg}";
@@ -43,7 +43,7 @@ pub(super) fn pause(bar: &ProgressBar) {
     bar.finish_and_clear();
 }
 
-/// Shows it again.
+/// Shows the bar again, after lines were printed above it.
 pub(super) fn resume(bar: &ProgressBar) {
     bar.reset();
     bar.enable_steady_tick(TURN);

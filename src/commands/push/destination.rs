@@ -18,8 +18,7 @@ use fh_client::{
 };
 use secrecy::ExposeSecret as _;
 
-use super::PushArguments;
-use super::arguments::UpstreamKey;
+use super::arguments::{PushArguments, UpstreamKey};
 use crate::commands::expiry::Soon;
 use crate::commands::login::attic_cache;
 use crate::context::{Context, FoundToken, Selected, Speaker, no_server};
@@ -28,7 +27,7 @@ use crate::error::CommandError;
 /// A destination as the arguments and files tell it.
 #[derive(Clone)]
 pub(super) enum Destination {
-    /// An fh server.
+    /// A flake of an fh server.
     Fh { client: Client, flake: FlakeName },
     /// A cache of an attic server.
     Attic { client: Client, cache: CacheName },

@@ -13,7 +13,8 @@ use indicatif::ProgressBar;
 use super::bar;
 use super::rate::Rate;
 use crate::context::Context;
-use crate::output::{human, printable};
+use crate::output::human;
+use crate::text::printable;
 
 /// How often it is looked how far things are.
 const TICK: Duration = Duration::from_secs(1);
@@ -68,9 +69,9 @@ struct State {
     /// When the last line was printed, or the text beside the bar was changed.
     told: Option<Instant>,
     last_retry: Option<Instant>,
-    /// Retries since then.
+    /// Retries since the last line that told of them.
     untold_retries: u64,
-    /// All retries.
+    /// Retries of the whole push.
     retries: u64,
     /// Threads that are still at work must not bring the bar back.
     finished: bool,
@@ -102,7 +103,7 @@ impl Progress {
         }
     }
 
-    /// Nix is asked.
+    /// Nix is asked for the closure.
     pub(super) fn looking(&self) {
         if let Some(bar) = self.bar.as_ref().filter(|bar| bar.is_finished()) {
             bar::resume(bar);
@@ -302,7 +303,7 @@ impl PushObserver for Progress {
 }
 
 impl State {
-    /// The uploads begin.
+    /// Notes that the uploads begin.
     fn begin(&mut self, now: Instant) {
         self.began = Some(now);
         self.rate = Some(Rate::new(now));

@@ -21,7 +21,7 @@ pub(super) struct Rate {
 }
 
 impl Rate {
-    /// Nothing went yet.
+    /// A rate of which nothing has gone yet.
     pub(super) fn new(began: Instant) -> Self {
         Self {
             began,
@@ -43,7 +43,7 @@ impl Rate {
         }
     }
 
-    /// Bytes a second.
+    /// Bytes a second, over the last while.
     pub(super) fn per_second(&self, now: Instant) -> u64 {
         let counted = self.slots.iter();
         let sum: u64 = counted

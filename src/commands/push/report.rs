@@ -23,7 +23,7 @@ struct Summary<'a> {
     /// On an attic server.
     #[serde(skip_serializing_if = "Option::is_none")]
     cache: Option<&'a str>,
-    /// Either of them.
+    /// The flake or the cache.
     #[serde(skip)]
     target: &'a PushTarget,
     /// Whether all becomes visible at once, or nothing.
@@ -76,7 +76,7 @@ struct Logs {
     found: u64,
     /// That the server had not.
     to_send: u64,
-    /// Sent.
+    /// Logs that were sent.
     sent: u64,
     /// Of the sent, those that were too long and are without their middle.
     shortened: u64,

@@ -14,13 +14,14 @@ use secrecy::SecretString;
 use time::OffsetDateTime;
 
 use super::super::reach::Reach;
-use super::super::{joined, naming_user, warn_of_absent};
 use super::out::NewFile;
-use crate::cli::{OTHER_WORDS, words_or};
+use crate::advice::warn_of_absent;
+use crate::arguments::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::keyring;
 use crate::output::human;
+use crate::text::joined;
 
 /// Create a token and print it; it is shown only this once
 ///
@@ -141,7 +142,7 @@ pub(super) fn run(arguments: CreateArguments, context: &Context) -> Result<(), C
         };
         Ok((client.create_token(&new).await?, discovery))
     });
-    let (minted, discovery) = created.map_err(|error| naming_user(error, new.user.as_ref()))?;
+    let (minted, discovery) = created.map_err(|error| error.naming_user(new.user.as_ref()))?;
     let text = match discovery {
         Some(discovery) if form == Form::NixConf => nix_conf(&minted, &discovery, &client, context),
         Some(discovery) => netrc(&minted, &discovery),

@@ -10,12 +10,12 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use time::OffsetDateTime;
 
-use super::super::joined;
 use super::super::reach::Reach;
 use super::super::token_id;
 use crate::context::{Context, no_server};
 use crate::error::CommandError;
 use crate::output::human;
+use crate::text::joined;
 use crate::token_source;
 
 /// Show what a token contains, and what its server knows about it

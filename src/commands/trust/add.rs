@@ -337,103 +337,83 @@ fn pair(text: &str) -> Result<(String, String), String> {
     }
 }
 
+/// The fields of a template that are called as the options are.
+macro_rules! fields {
+    ($template:ident, $arguments:ident: $($field:ident),+) => {
+        templates::$template { $($field: $arguments.$field.clone()),+ }
+    };
+}
+
 pub(super) fn run(command: AddCommand, context: &Context) -> Result<(), CommandError> {
-    let usage = |error: TemplateError| CommandError::usage(error.to_string());
     let (template, workload, granted) = match command {
-        AddCommand::Github(arguments) => {
-            let workload = arguments.repository.clone().or(arguments.owner.clone());
-            let fields = templates::Github {
-                repository: arguments.repository,
-                owner: arguments.owner,
-                repository_id: arguments.repository_id,
-                owner_id: arguments.owner_id,
-                reference: arguments.reference,
-                environment: arguments.environment,
-                workflow: arguments.workflow,
-                host: arguments.host,
-            };
-            (templates::github(&fields), workload, arguments.granted)
+        AddCommand::Github(of) => {
+            let fields = fields!(Github, of: repository, owner, repository_id, owner_id, reference, environment, workflow, host);
+            (
+                templates::github(&fields),
+                of.repository.or(of.owner),
+                of.granted,
+            )
         }
-        AddCommand::Gitlab(arguments) => {
-            let workload = arguments.project.clone().or(arguments.group.clone());
-            let fields = templates::Gitlab {
-                project: arguments.project,
-                group: arguments.group,
-                project_id: arguments.project_id,
-                reference: arguments.reference,
-                unprotected: arguments.unprotected,
-                environment: arguments.environment,
-                host: arguments.host,
-            };
-            (templates::gitlab(&fields), workload, arguments.granted)
+        AddCommand::Gitlab(of) => {
+            let fields = fields!(Gitlab, of: project, group, project_id, reference, unprotected, environment, host);
+            (
+                templates::gitlab(&fields),
+                of.project.or(of.group),
+                of.granted,
+            )
         }
-        AddCommand::Buildkite(arguments) => {
-            let pipeline = arguments.pipeline.clone();
-            let workload = pipeline.or(Some(arguments.organization.clone()));
-            let fields = templates::Buildkite {
-                organization: arguments.organization,
-                organization_id: arguments.organization_id,
-                pipeline: arguments.pipeline,
-                branch: arguments.branch,
-                step: arguments.step,
-            };
-            (templates::buildkite(&fields), workload, arguments.granted)
+        AddCommand::Buildkite(of) => {
+            let fields =
+                fields!(Buildkite, of: organization, organization_id, pipeline, branch, step);
+            let workload = of.pipeline.or(Some(of.organization));
+            (templates::buildkite(&fields), workload, of.granted)
         }
-        AddCommand::Circleci(arguments) => {
-            let workload = Some(arguments.project_id.clone());
-            let fields = templates::Circleci {
-                organization_id: arguments.organization_id,
-                project_id: arguments.project_id,
-                reference: arguments.reference,
-            };
-            (templates::circleci(&fields), workload, arguments.granted)
+        AddCommand::Circleci(of) => {
+            let fields = fields!(Circleci, of: organization_id, project_id, reference);
+            (
+                templates::circleci(&fields),
+                Some(of.project_id),
+                of.granted,
+            )
         }
-        AddCommand::Semaphore(arguments) => {
-            let workload = Some(arguments.organization.clone());
-            let fields = templates::Semaphore {
-                organization: arguments.organization,
-                project_id: arguments.project_id,
-                reference: arguments.reference,
-            };
-            (templates::semaphore(&fields), workload, arguments.granted)
+        AddCommand::Semaphore(of) => {
+            let fields = fields!(Semaphore, of: organization, project_id, reference);
+            (
+                templates::semaphore(&fields),
+                Some(of.organization),
+                of.granted,
+            )
         }
-        AddCommand::Gcp(arguments) => {
-            let template = templates::gcp(&arguments.email);
-            (template, Some(arguments.email), arguments.granted)
-        }
-        AddCommand::Kubernetes(arguments) => {
-            let (namespace, account) = (&arguments.namespace, &arguments.service_account);
-            let template = templates::kubernetes(&arguments.issuer, namespace, account);
-            let template = with_keys(template, arguments.jwks)?;
+        AddCommand::Gcp(of) => (templates::gcp(&of.email), Some(of.email), of.granted),
+        AddCommand::Kubernetes(of) => {
+            let (namespace, account) = (&of.namespace, &of.service_account);
+            let template = templates::kubernetes(&of.issuer, namespace, account);
             let workload = Some(format!("{namespace}-{account}"));
-            (template, workload, arguments.granted)
+            (with_keys(template, of.jwks)?, workload, of.granted)
         }
-        AddCommand::Aws(arguments) => {
-            let workload = arguments.role_name.clone();
-            let workload = workload.or(Some(arguments.account.clone()));
+        AddCommand::Aws(of) => {
             let fields = templates::Aws {
-                account: arguments.account,
-                role: arguments.role_name,
-                session: arguments.session,
+                account: of.account.clone(),
+                role: of.role_name.clone(),
+                session: of.session,
             };
-            (templates::aws(&fields), workload, arguments.granted)
+            (
+                templates::aws(&fields),
+                of.role_name.or(Some(of.account)),
+                of.granted,
+            )
         }
-        AddCommand::Oidc(arguments) => {
-            let subject = arguments.subject.as_deref();
-            let template = templates::oidc(&arguments.issuer, subject, &arguments.claims);
-            let template = with_keys(template, arguments.jwks)?.map(|template| SetTrustPolicy {
-                pin: arguments.pins,
+        AddCommand::Oidc(of) => {
+            let template = templates::oidc(&of.issuer, of.subject.as_deref(), &of.claims);
+            let template = with_keys(template, of.jwks)?.map(|template| SetTrustPolicy {
+                pin: of.pins,
                 ..template
             });
-            (template, arguments.subject, arguments.granted)
+            (template, of.subject, of.granted)
         }
     };
-    set_policy(
-        template.map_err(usage)?,
-        workload.as_deref(),
-        granted,
-        context,
-    )
+    let template = template.map_err(CommandError::usage)?;
+    set_policy(template, workload.as_deref(), granted, context)
 }
 
 /// The template with the keys in a file.

@@ -15,11 +15,11 @@ pub(super) use self::name::{Difference, differences};
 use self::words::{condition, lines};
 use super::confirm::{Effect, Yes};
 use super::found::Found;
-use super::joined;
 use super::scoped::{OrgOption, Scoped, of_organizations};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::{Column, column, human};
+use crate::text::joined;
 
 /// Let CI jobs and machines log in with their own identity, without a stored secret
 ///

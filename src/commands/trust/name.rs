@@ -13,8 +13,8 @@ use fh_auth::policy::{DEFAULT_LIFETIME, usual_issuer};
 use fh_nix::NarHash;
 use serde_json::json;
 
-use super::super::joined;
 use super::words::{audience, condition, keys, pull_requests, yes_or_no};
+use crate::text::joined;
 
 /// The longest name, in characters.
 const LONGEST: usize = 64;
@@ -179,9 +179,9 @@ fn values(condition: &ConditionSpec) -> impl Iterator<Item = &str> {
 /// A property in which a policy is not as it was asked for.
 #[derive(Debug, PartialEq, Eq)]
 pub(in crate::commands) struct Difference {
-    /// Which one.
+    /// The setting that differs.
     pub(in crate::commands) what: &'static str,
-    /// What it is.
+    /// The value that the policy has.
     pub(in crate::commands) has: String,
     /// What was asked for.
     pub(in crate::commands) asked: String,

@@ -7,14 +7,16 @@ use clap::Args;
 use fh_api::{ErrorCode, FlakePattern, Name, Role, SetTrustPolicy, TrustPolicyInfo};
 use serde::Serialize;
 
-use super::super::{is_same_name, joined, warn_of_absent};
 use super::name::{self, Plan};
 use super::words::lines;
-use crate::cli::{OTHER_WORDS, words_or};
+use crate::advice::warn_of_absent;
+use crate::arguments::{OTHER_WORDS, words_or};
 use crate::context::Context;
 use crate::error::CommandError;
 use crate::output::aligned;
+use crate::similar::is_same_name;
 use crate::terminal;
+use crate::text::joined;
 
 /// What to do where a policy has other content.
 const OTHER_CONTENT: &str =

@@ -86,7 +86,7 @@ pub(super) fn run(arguments: &TestArguments, context: &Context) -> Result<(), Co
 fn report(found: &TrustTest) -> String {
     let mut text = String::new();
     let mut line = |line: String| {
-        text.push_str(&crate::output::printable(&line));
+        text.push_str(&crate::text::printable(&line));
         text.push('\n');
     };
     if let Some(refused) = &found.refused {

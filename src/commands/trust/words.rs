@@ -2,8 +2,8 @@
 
 use fh_api::{ConditionSpec, TrustPolicyInfo};
 
-use super::super::joined;
 use crate::output::human;
+use crate::text::joined;
 
 /// A policy, one line for each of its properties.
 pub(super) fn lines(found: &TrustPolicyInfo) -> Vec<(&'static str, String)> {

@@ -93,7 +93,7 @@ impl<'a> Installation<'a> {
         format!("/cache/{FLAKE}")
     }
 
-    /// The administrator's token.
+    /// The token that the server has made for its administrator.
     pub(super) fn token(&self) -> Result<String> {
         let token = std::fs::read_to_string(self.server.admin_token()?)?;
         Ok(token.trim().to_owned())

@@ -4,39 +4,14 @@
 
 use anyhow::Result;
 
-use super::report::{Peer, Row, Section, Target, Unit};
+use super::former_rows::{PEER, RUNS, Spent, rows};
+use super::report::{Row, Section};
 use super::rounds::{Side, in_turns};
 use super::setting::Setting;
 use super::transfer::{self, Transfer};
 use super::{access, read};
 
-/// The peer's name in tables.
-const PEER: &str = "former";
-
-/// How much longer something may take, and how much more CPU time.
-const TIME: Target = Target::RatioAtMost(1.05);
-const CPU: Target = Target::RatioAtMost(1.03);
-
-/// Rounds, where nothing else is asked for.
-pub(super) const RUNS: usize = 15;
-
-/// What one turn of something took, in seconds.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Spent {
-    pub(super) time: f64,
-    /// Of client and server, or of the server alone.
-    pub(super) cpu: f64,
-}
-
-impl Spent {
-    /// For the progress.
-    pub(super) fn text(&self) -> String {
-        let of = |seconds| Unit::Seconds.text(seconds);
-        format!("{}, {} of CPU time", of(self.time), of(self.cpu))
-    }
-}
-
-/// All of it.
+/// Compares pushes, reads and narinfos of both versions.
 pub(super) fn run(setting: &Setting) -> Result<Section> {
     let runs = setting.runs(RUNS);
     let mut rows = push(setting, runs)?;
@@ -49,32 +24,6 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
         ),
         rows,
         notes: Vec::new(),
-    })
-}
-
-/// The time and the CPU time of something, by this `fh` and by the former one.
-pub(super) fn rows(
-    keys: [&'static str; 2],
-    what: &str,
-    [ours, former]: [Vec<Spent>; 2],
-) -> [Row; 2] {
-    let time: fn(&Spent) -> f64 = |spent| spent.time;
-    let cpu: fn(&Spent) -> f64 = |spent| spent.cpu;
-    let [time_key, cpu_key] = keys;
-    [
-        (time_key, what.to_owned(), time, TIME),
-        (cpu_key, format!("{what}, CPU time"), cpu, CPU),
-    ]
-    .map(|(key, what, value, target)| Row {
-        key,
-        what,
-        unit: Unit::Seconds,
-        fh: ours.iter().map(value).collect(),
-        peer: Some(Peer {
-            name: PEER.to_owned(),
-            samples: former.iter().map(value).collect(),
-        }),
-        target: Some(target),
     })
 }
 

@@ -13,7 +13,7 @@ use crate::say;
 pub(super) struct Machine {
     cores: usize,
     processor: String,
-    /// In bytes.
+    /// Memory in bytes.
     memory: u64,
     kernel: String,
     /// Of the file system that the servers store on.
@@ -49,7 +49,7 @@ impl Machine {
         })
     }
 
-    /// One line.
+    /// The machine in one line.
     pub(super) fn text(&self) -> String {
         let mut text = format!(
             "{} cores ({}), {}, Linux {}, {}",

@@ -15,6 +15,7 @@
 mod access;
 mod fh;
 mod former;
+mod former_rows;
 mod limit;
 mod machine;
 mod measure;

@@ -32,7 +32,7 @@ impl Unit {
         }
     }
 
-    /// For people.
+    /// A value with its unit, for people.
     pub(super) fn text(self, value: f64) -> String {
         match self {
             Self::Seconds if value < 0.001 => format!("{:.0} µs", value * 1e6),
@@ -46,7 +46,7 @@ impl Unit {
     }
 }
 
-/// What was promised.
+/// The ratio or the value that was promised.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Target {
     /// Ours by the peer's is at most this.
@@ -201,7 +201,7 @@ impl Report {
         rows.filter(|row| row.met() == Some(false)).collect()
     }
 
-    /// For a terminal.
+    /// The report as a table for a terminal.
     pub(super) fn table(&self) -> String {
         let lines: Vec<[String; COLUMNS]> = self
             .sections

@@ -51,7 +51,7 @@ pub(super) fn in_turns<S, const N: usize>(
     Ok(samples)
 }
 
-/// Who runs when.
+/// The order of the sides in a round.
 fn order(round: usize, sides: usize) -> impl Iterator<Item = usize> {
     (0..sides).map(move |turn| (round + turn) % sides)
 }

@@ -20,9 +20,9 @@ const TARGET: f64 = 0.010;
 /// Seconds of one start.
 #[derive(Clone, Copy, Debug)]
 struct Start {
-    /// The median.
+    /// The median of the runs.
     wall: f64,
-    /// The mean.
+    /// The mean of the runs.
     cpu: f64,
 }
 

@@ -20,7 +20,7 @@ pub(super) const PEER: &str = "nix copy";
 /// One push of one side.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Transfer {
-    /// In seconds.
+    /// Seconds from start to end.
     pub(super) wall: f64,
     pub(super) client: Cost,
     pub(super) server: Cost,
@@ -31,7 +31,7 @@ pub(super) struct Transfer {
 }
 
 impl Transfer {
-    /// For the progress.
+    /// One line for the progress.
     pub(super) fn text(&self) -> String {
         Unit::Seconds.text(self.wall)
     }

@@ -12,13 +12,13 @@ use fh_testkit::debian;
 use super::setting::progress;
 use crate::process::finish;
 
-/// The program.
+/// The program `wrk`, which asks for URLs as fast as it can.
 pub(super) struct Wrk(PathBuf);
 
 /// What every answer has to be. Others are quick, and would pass for a fast server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
-    /// A success.
+    /// Answers with the status 200.
     Found,
     /// None: all is asked in vain.
     Absent,

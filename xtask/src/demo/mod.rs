@@ -12,7 +12,6 @@ mod compare;
 mod party;
 
 use std::path::Path;
-use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
 use fh_testkit::nix::closure::{self, Closure};
@@ -320,10 +319,4 @@ fn clean_up(nix: &Nix, built: Option<Closure>, scratch: tempfile::TempDir) -> Re
         .close()
         .with_context(|| format!("cannot remove {}", path.display()))?;
     deleted.context("the demo's store paths could not be deleted; Nix's garbage collector will")
-}
-
-/// A command of this demo, in the scratch directory.
-fn in_scratch(mut command: Command, scratch: &Path) -> Command {
-    command.current_dir(scratch);
-    command
 }

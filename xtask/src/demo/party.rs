@@ -8,7 +8,6 @@ use anyhow::{Context as _, Result, ensure};
 use fh_testkit::nix::closure::Closure;
 use fh_testkit::nix::{Home, Nix, ScratchStore};
 
-use super::in_scratch;
 use crate::process::{Finished, finish};
 use crate::say;
 
@@ -157,6 +156,12 @@ fn words(program: &str, arguments: &[&str]) -> String {
         .chain(arguments.iter().map(|argument| say::word(argument)))
         .collect::<Vec<_>>()
         .join(" ")
+}
+
+/// A command of this demo, in the scratch directory.
+fn in_scratch(mut command: Command, scratch: &Path) -> Command {
+    command.current_dir(scratch);
+    command
 }
 
 #[cfg(test)]

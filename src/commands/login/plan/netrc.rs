@@ -8,7 +8,7 @@ use secrecy::ExposeSecret as _;
 
 use super::{Renewed, Work};
 use crate::error::CommandError;
-use crate::setup::{Change, Files, Privacy, Scope};
+use crate::setup::{Change, Privacy};
 
 impl Work<'_> {
     /// The netrc with an entry for each host; nothing where netrcs are left alone.
@@ -60,7 +60,7 @@ impl Work<'_> {
                 .will_create(path, self.machine.files.missing_directories(path));
         }
         let after = (text.is_some() || !what.is_empty()).then(|| netrc.to_bytes());
-        let privacy = netrc_privacy(&self.machine.files, path, self.machine.scope);
+        let privacy = Privacy::of_netrc(&self.machine.files, path, self.machine.scope);
         let mut change = self.change("netrc", path, privacy, after);
         if let Some((before, set)) = change.new_mode() {
             self.ledger.will_set_mode(path, &self.owner, before, set);
@@ -154,14 +154,6 @@ impl Work<'_> {
             system.display(),
             netrc_file.display()
         ));
-    }
-}
-
-/// Who may read a netrc with a token. On a machine with several users a group such as nixbld may have to read root's.
-pub(super) fn netrc_privacy(files: &Files, path: &Path, scope: Scope) -> Privacy {
-    match scope {
-        Scope::System if files.is_of_root(path) => Privacy::Private,
-        Scope::System | Scope::User => Privacy::Secret,
     }
 }
 

@@ -6,9 +6,8 @@ use fh_conf::ledger::Ledger;
 use fh_conf::netrc::Netrc;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::netrc::netrc_privacy;
 use crate::error::CommandError;
-use crate::setup::{Change, Files, Scope};
+use crate::setup::{Change, Files, Privacy, Scope};
 
 /// A token and the one that takes its place.
 #[derive(Debug, Clone, Copy)]
@@ -54,7 +53,7 @@ impl Renewed<'_> {
             if hosts.is_empty() {
                 continue;
             }
-            let privacy = netrc_privacy(files, &path, self.scope);
+            let privacy = Privacy::of_netrc(files, &path, self.scope);
             let mut change = Change::new(files, "netrc", &path, privacy, Some(netrc.to_bytes()));
             if let Some((before, set)) = change.new_mode() {
                 ledger.will_set_mode(&path, self.owner, before, set);

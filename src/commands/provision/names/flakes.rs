@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 
 use fh_api::{FlakeName, FlakePattern, Name, Visibility};
 
-use super::super::super::is_same_name;
 use super::super::file::{File, Flake};
 use super::super::problem::Problem;
 use super::super::state::{Present, find};
-use super::{Answers, in_org, stands_in};
+use super::answers::{Answers, in_org, stands_in};
 use crate::similar;
+use crate::similar::is_same_name;
 
 /// Why something cannot be followed anew; none where it can, as far as that is known.
 pub(super) fn no_follow(

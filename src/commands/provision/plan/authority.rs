@@ -6,10 +6,11 @@
 use fh_api::{FlakePattern, OrganizationRole, Role, SetTrustPolicy, Subject};
 use fh_auth::policy::{makes_administrators, permissions_given};
 
-use super::super::super::is_same_name;
 use super::super::problem::Problem;
 use super::super::state::Present;
-use super::{Caller, Plan, Request, Step};
+use super::facts::Caller;
+use super::step::{Plan, Request, Step};
+use crate::similar::is_same_name;
 
 /// The steps of one organisation that the caller may not do.
 pub(super) fn lacking(plan: &Plan, present: &Present, caller: &Caller) -> Vec<Problem> {

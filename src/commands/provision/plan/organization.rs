@@ -9,13 +9,16 @@ use fh_api::{
 };
 
 use super::super::super::trust::Difference;
-use super::super::super::{is_same_name, joined};
 use super::super::file::{Flake, Grants, Organization};
+use super::super::names::contains;
 use super::super::policy::{Outcome, Policy};
 use super::super::problem::{Problem, Said, Spot};
 use super::super::state::{Grant, Present, PresentFlake, find};
-use super::{Facts, Plan, Request, Sign, Stage, Step, contains};
+use super::facts::Facts;
+use super::step::{Plan, Request, Sign, Stage, Step};
 use crate::similar;
+use crate::similar::is_same_name;
+use crate::text::joined;
 
 /// The comparison of one organisation.
 pub(super) struct Planner<'a> {

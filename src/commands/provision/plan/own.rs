@@ -5,9 +5,10 @@
 
 use fh_api::{Name, OrganizationRole, Role, Subject};
 
-use super::super::super::is_same_name;
+use super::super::names::contains;
 use super::super::state::Present;
-use super::{Plan, Request, Step, contains};
+use super::step::{Plan, Request, Step};
+use crate::similar::is_same_name;
 
 /// A sentence for each step that takes something from the caller.
 pub(super) fn lost(plan: &Plan, present: &Present, caller: &Name) -> Vec<String> {

@@ -2,11 +2,12 @@
 
 use fh_api::{Name, OrganizationRole, Subject};
 
-use super::super::super::is_same_name;
+use super::super::names::contains;
 use super::super::problem::{Said, Spot};
 use super::super::state::find;
 use super::organization::Planner;
-use super::{Request, Stage, contains};
+use super::step::{Request, Stage};
+use crate::similar::is_same_name;
 
 impl Planner<'_> {
     /// Those who are removed.

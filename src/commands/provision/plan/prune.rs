@@ -1,9 +1,10 @@
 //! What the sections of the file do not list, and the organisation has: removed with `--prune`, last of all.
 
-use super::super::super::is_same_name;
+use super::super::names::contains;
 use super::super::state::find;
 use super::organization::Planner;
-use super::{Request, Stage, contains};
+use super::step::{Request, Stage};
+use crate::similar::is_same_name;
 
 impl Planner<'_> {
     /// As far as nothing else has removed it.

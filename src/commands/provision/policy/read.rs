@@ -5,9 +5,8 @@ use std::path::PathBuf;
 use fh_api::{ConditionSpec, Provider, Role, SetTrustPolicy};
 use fh_auth::policy::templates::{self, TemplateError};
 
-use super::super::file::role;
 use super::super::problem::Said;
-use super::super::reader::{Table, Value};
+use super::super::reader::{Table, Value, role};
 use super::{Condition, Policy};
 
 /// What a template or the exact words make of a policy; none where a problem was told.

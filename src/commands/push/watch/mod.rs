@@ -23,7 +23,6 @@ use std::process::{ExitCode, ExitStatus};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use clap::ValueEnum;
 use fh_client::push::PushObserver;
 use fh_client::{Error as ClientError, NixTools, PushEvent};
 use fh_nix::StorePath;
@@ -33,8 +32,9 @@ use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
-use super::PushArguments;
+use super::arguments::{PushArguments, WatchBy};
 use super::destination::{Destination, Manner, Opened};
+use super::tools::silent_tools;
 use crate::commands::child::{self, Came, Signals};
 use crate::context::Context;
 use crate::error::{CommandError, Status};
@@ -61,25 +61,13 @@ const SAME_INTERRUPT: Duration = Duration::from_millis(500);
 /// Threads that cannot be stopped are waited for no longer.
 const SHUTDOWN: Duration = Duration::from_millis(200);
 
-/// How it is learnt what is built.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, ValueEnum)]
-pub(super) enum WatchBy {
-    /// The hook if Nix accepts it from this user, else the store
-    #[default]
-    Auto,
-    /// Nix's post-build hook: exactly what the command builds
-    Hook,
-    /// The store's directory: everything built on this machine meanwhile
-    Store,
-}
-
 pub(super) fn run(arguments: &PushArguments, context: &Context) -> Result<ExitCode, CommandError> {
     if arguments.paths.is_empty() {
         return Err(CommandError::usage("there is no command to run")
             .hint("Give it after `--`: `fh push ORG/PROJECT --watch-exec -- nix build .#app`"));
     }
     let (destination, soon) = Destination::resolve(arguments, context)?;
-    let tools = super::silent_tools(arguments, context)?;
+    let tools = silent_tools(arguments, context)?;
     let cannot_start = |error: std::io::Error| {
         CommandError::new(Status::Failed, error).context("cannot start watching")
     };
@@ -363,7 +351,7 @@ impl Work {
     }
 }
 
-/// One run.
+/// One run of the command, with its pushes.
 struct Session<'a> {
     arguments: &'a PushArguments,
     context: &'a Context,

@@ -25,7 +25,7 @@ pub(super) struct Summary<'a> {
     pushed: u64,
     /// Paths that were sent, what the built ones need among them.
     uploaded: u64,
-    /// Their uncompressed bytes.
+    /// Uncompressed bytes of the paths that were sent.
     uploaded_nar_size: u64,
     /// Bytes that went over the line.
     sent: u64,

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 
-/// Longest answer.
+/// The longest answer that is read, in bytes.
 const ROOM: usize = 64 << 10;
 
 /// A connection, and who asks.

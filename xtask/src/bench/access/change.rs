@@ -18,7 +18,7 @@ use crate::server::Server;
 /// Grants that are given and taken away in one run.
 const TIMES: u32 = 20;
 
-/// Seconds.
+/// What a change and the next read took, in seconds.
 #[derive(Clone, Copy, Debug)]
 struct Effect {
     /// From the change that is sent to the answer that shows it.

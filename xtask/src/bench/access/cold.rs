@@ -8,8 +8,8 @@ use super::super::rounds::{Side, in_turns};
 use super::super::statistics::median;
 use super::ask::Asker;
 use super::plan::{FLAKES, NEWEST, NEWEST_FEW, USUAL};
+use super::rows::{FACTOR, FEW, row};
 use super::stage::{Stage, address, nowhere};
-use super::{FACTOR, FEW, row};
 
 /// Of the paths that are asked for in one run.
 const PATHS: usize = 100;

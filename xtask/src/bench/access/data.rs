@@ -37,7 +37,7 @@ pub(super) struct Data {
 #[derive(Serialize, Deserialize)]
 struct Kept {
     parameters: Value,
-    /// By account.
+    /// The tokens by the names of their accounts.
     tokens: BTreeMap<String, String>,
 }
 
@@ -124,7 +124,7 @@ fn start(setting: &Setting, fh: &Path, data: &Path) -> Result<Server> {
     Server::start(fh, data, setting.nix(), &home)
 }
 
-/// The administrator's token.
+/// The token that the server has made for its administrator.
 pub(super) fn administrator(server: &Server) -> Result<String> {
     Ok(fs::read_to_string(server.admin_token()?)?.trim().to_owned())
 }

@@ -3,7 +3,7 @@
 
 use anyhow::Result;
 
-use super::super::former::{RUNS, Spent, rows};
+use super::super::former_rows::{RUNS, Spent, rows};
 use super::super::measure::{self, Cost};
 use super::super::report::Row;
 use super::super::rounds::{Side, in_turns};

@@ -13,15 +13,15 @@ use super::super::statistics::{median, slower};
 use super::ask::Asker;
 use super::data::{administrator, flake_name, token};
 use super::plan::{self, NOTHING, ORGANIZATIONS, SCATTER, views};
-use super::row;
+use super::rows::row;
 use super::stage::{Stage, hidden_from};
 use crate::http;
 use crate::server::Server;
 
-/// Of each kind.
+/// How many hashes of each kind are asked for.
 const CANDIDATES: u32 = 80;
 
-/// Of each candidate.
+/// How often each hash is asked for.
 const TIMES: usize = 25;
 
 /// Who pushes, with a view of a thousand slices.

@@ -8,8 +8,8 @@ use super::super::report::{Row, Unit};
 use super::super::rounds::{Side, in_turns};
 use super::super::wrk::{Expected, Load, Wrk};
 use super::plan::USUAL;
+use super::rows::{FEW, PEER, compared, row};
 use super::stage::{Stage, address, nowhere};
-use super::{FEW, PEER, compared, row};
 use crate::server::Server;
 
 /// Of each run of wrk.

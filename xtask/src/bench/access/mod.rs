@@ -18,27 +18,19 @@ mod former;
 mod hidden;
 mod hot;
 mod plan;
+mod rows;
 mod stage;
 
 use anyhow::Result;
 
 use super::measure;
-use super::report::{Peer, Row, Section, Target, Unit};
+use super::report::{Row, Section, Unit};
 use super::setting::Setting;
 use super::wrk::Wrk;
 pub(super) use former::against_former;
 use stage::Stage;
 
-/// The peer's name in tables.
-const PEER: &str = "nginx";
-
-/// The peer of paths in more slices.
-const FEW: &str = "in 10";
-
-/// How much more than with 10 slices an answer may cost with any number.
-const FACTOR: f64 = 2.0;
-
-/// All of it.
+/// Runs the benchmarks of access control.
 pub(super) fn run(setting: &Setting) -> Result<Section> {
     let stage = Stage::set(setting, setting.fh())?;
     let mut notes = vec![
@@ -99,50 +91,4 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
         rows,
         notes,
     })
-}
-
-fn row(
-    key: &'static str,
-    what: &str,
-    unit: Unit,
-    target: Option<Target>,
-    (ours, name, peer): (Vec<f64>, &str, Vec<f64>),
-) -> Row {
-    Row {
-        key,
-        what: what.to_owned(),
-        unit,
-        fh: ours,
-        peer: Some(Peer {
-            name: name.to_owned(),
-            samples: peer,
-        }),
-        target,
-    }
-}
-
-/// Latencies with more and more slices against those with the fewest, which come first. The last number
-/// of a key is that of the slices.
-fn compared<const KEYS: usize, const SIDES: usize>(
-    keys: [&'static str; KEYS],
-    what: impl Fn(&str) -> String,
-    peer: &str,
-    samples: &[Vec<f64>; SIDES],
-) -> Vec<Row> {
-    let [fewest, more @ ..] = samples.as_slice() else {
-        return Vec::new();
-    };
-    keys.into_iter()
-        .zip(more)
-        .map(|(key, ours)| {
-            let size = key.rsplit('_').next().unwrap_or_default();
-            row(
-                key,
-                &what(size),
-                Unit::Seconds,
-                Some(Target::RatioAtMost(FACTOR)),
-                (ours.clone(), peer, fewest.clone()),
-            )
-        })
-        .collect()
 }

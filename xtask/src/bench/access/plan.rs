@@ -114,7 +114,7 @@ fn base32(bytes: &[u8; 20]) -> String {
 /// What somebody was granted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct View {
-    /// Of the account.
+    /// The name of the account.
     pub(super) name: &'static str,
     /// Organisations that are readable as a whole.
     pub(super) organizations: Vec<u32>,

@@ -105,7 +105,7 @@ fn some(slices: &BTreeSet<u32>, holders: u32, most: usize, inside: bool) -> Vec<
         .collect()
 }
 
-/// Of a narinfo.
+/// The path of a narinfo below the server's address.
 pub(super) fn address(path: u32) -> String {
     format!("/{}.narinfo", plan::hash_part(path))
 }

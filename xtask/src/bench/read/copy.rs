@@ -13,7 +13,7 @@ use super::super::measure;
 use super::super::report::{Row, Target, Unit};
 use super::super::rounds::{Side, in_turns};
 use super::super::setting::Setting;
-use super::row;
+use super::rows::row;
 use super::stage::Stage;
 
 /// Both sides are given the same nix.conf and netrc, which `fh login` wrote: signatures are checked,

@@ -7,15 +7,15 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, anyhow, bail, ensure};
 
-/// What is downloaded.
+/// A file that is downloaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct File {
-    /// Of the URL.
+    /// The path of its URL.
     pub(super) path: String,
     pub(super) bytes: u64,
 }
 
-/// Where from.
+/// A server that files are downloaded from.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Source<'a> {
     pub(super) port: u16,

@@ -7,6 +7,7 @@
 mod copy;
 mod download;
 mod former;
+mod rows;
 mod stage;
 
 use std::path::{Path, PathBuf};
@@ -15,17 +16,15 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 
 use super::measure::{self, Cost};
-use super::report::{Peer, Row, Section, Target, Unit};
+use super::report::{Row, Section, Target, Unit};
 use super::rounds::{Side, in_turns};
 use super::setting::Setting;
 use super::wrk::{self, Expected, Load, Wrk};
 use crate::say;
 use download::{File, Source};
 pub(super) use former::against_former;
+use rows::row;
 use stage::Stage;
-
-/// The peer's name in tables.
-const PEER: &str = "nginx";
 
 /// Of each run of wrk.
 const SECONDS: u32 = 3;
@@ -33,7 +32,7 @@ const SECONDS: u32 = 3;
 /// Bytes to be downloaded in a run at least, so that it takes long enough to be measured.
 const DOWNLOAD: u64 = 2 << 30;
 
-/// All of it.
+/// Runs the benchmarks of reading.
 pub(super) fn run(setting: &Setting) -> Result<Section> {
     let closure = setting.large()?;
     let stage = Stage::set(setting, setting.fh(), closure)?;
@@ -64,26 +63,6 @@ pub(super) fn run(setting: &Setting) -> Result<Section> {
         rows,
         notes,
     })
-}
-
-fn row(
-    key: &'static str,
-    what: &str,
-    unit: Unit,
-    target: Option<Target>,
-    (ours, peer): (Vec<f64>, Vec<f64>),
-) -> Row {
-    Row {
-        key,
-        what: what.to_owned(),
-        unit,
-        fh: ours,
-        peer: Some(Peer {
-            name: PEER.to_owned(),
-            samples: peer,
-        }),
-        target,
-    }
 }
 
 /// Latency over one connection, rate over sixteen.

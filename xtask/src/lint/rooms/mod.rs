@@ -112,12 +112,24 @@ const IN_SEVERAL_FILES: &[(&str, &str)] = &[
         "a file for each noun of the API, as the routes of the server have",
     ),
     (
+        "ContentAddress",
+        "a path info holds an address, and what an address proves is asked of a whole path info",
+    ),
+    (
         "FileStorage",
         "a file for each kind of thing that is stored; the trait of storages will have its own",
     ),
     (
         "Lookup",
         "a file for each question; it is written anew when there are two engines",
+    ),
+    (
+        "Planner",
+        "a file for each part of an organisation; all of them add to one plan, in one order",
+    ),
+    (
+        "Work",
+        "a file for each file that a login changes; all of them add to one plan and one ledger",
     ),
 ];
 

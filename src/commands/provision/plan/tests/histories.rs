@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use fh_api::{PushRule, RenewalRule, Visibility};
+use fh_api::{FlakeName, Name, OrganizationRole, PushRule, RenewalRule, Role, Visibility};
 use fh_testkit::random::Random;
 
 use super::super::super::file;

@@ -1,7 +1,8 @@
 //! What a plan tells: its steps in their order, and what it takes from the person who runs it.
 
+use fh_api::{OrganizationRole, Role};
+
 use super::super::super::state::Grant;
-use super::super::*;
 use super::world::{World, acme, member, name};
 
 #[test]

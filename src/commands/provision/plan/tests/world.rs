@@ -1,15 +1,20 @@
 //! A model of the server, as far as plans know of it: what it has, what it answers, and what requests do to it.
 
-use fh_api::{AccountInfo, MemberInfo, PinnedClaim, TrustPolicyInfo, UserKind, Visibility};
+use std::collections::BTreeMap;
+
+use fh_api::{
+    AccountInfo, FlakeName, FlakePattern, MemberInfo, Name, OrganizationRole, Permission,
+    PinnedClaim, SetTrustPolicy, Subject, TrustPolicyInfo, UserKind, Visibility,
+};
 use fh_auth::policy::{DEFAULT_LIFETIME, usual_issuer};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::super::super::super::is_same_name;
 use super::super::super::file;
 use super::super::super::names::{Answers, Questions, Resolved, organizations};
-use super::super::super::state::{Grant, PresentFlake, Team};
+use super::super::super::state::{Grant, Present, PresentFlake, Team};
 use super::super::*;
+use crate::similar::is_same_name;
 
 /// What a server has.
 #[derive(Debug, Clone)]

@@ -1,30 +1,15 @@
-//! The one place where a failure becomes words and an exit code.
-//!
-//! ```text
-//! Error: what went wrong
-//! Caused by: why
-//! Hint: what to do next
-//! ```
-//!
-//! Invariants: each of these is said once, on stderr, and reads the same without colours; no
-//! control character of a server or a file reaches the terminal.
-
-mod hints;
-pub(crate) mod json;
-pub(crate) mod nouns;
-#[cfg(test)]
-mod tests;
+//! A failure of a command: how it ended, why, and what to do next.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Write as _};
+use std::fmt;
 use std::io::{self, Write as _};
 use std::process::ExitCode;
 
-use fh_api::{FlakeName, Name};
-pub(crate) use hints::PROXY_LIMIT;
+use fh_api::{ErrorCode, FlakeName, Name};
+use fh_client::Error as ClientError;
 
 use crate::access::Obstacle;
-use crate::output::printable;
+use crate::text::{CYAN, RED, printable, push_labelled};
 
 /// How a command ended, for programs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +56,9 @@ impl Status {
 /// What a request named, for who looks for a slip in it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Named {
-    /// A flake.
     Flake(FlakeName),
-    /// An organisation.
     Organization(Name),
-    /// An account.
+    /// An account of a person or a service.
     User(Name),
     /// A team of an organisation.
     Team(Name, Name),
@@ -103,7 +86,7 @@ impl CommandError {
         }
     }
 
-    /// Something outside failed.
+    /// A failure of something outside: the server, a file, Nix.
     pub(crate) fn failed(message: impl fmt::Display) -> Self {
         Self::new(Status::Failed, anyhow::anyhow!("{message}"))
     }
@@ -198,6 +181,14 @@ impl CommandError {
         self
     }
 
+    /// The same of an account, where the request named one.
+    pub(crate) fn naming_user(self, user: Option<&Name>) -> Self {
+        match user {
+            Some(user) => self.naming(Named::User(user.clone())),
+            None => self,
+        }
+    }
+
     /// What was named otherwise than by the address of the request.
     pub(crate) fn named(&self) -> &[Named] {
         &self.named
@@ -207,6 +198,18 @@ impl CommandError {
     pub(crate) fn replace_hints(mut self, hint: impl Into<String>) -> Self {
         self.hints.clear();
         self.hint(hint)
+    }
+
+    /// Says something else about what to do next, where the server answered with this code.
+    pub(crate) fn hint_for(self, code: ErrorCode, hint: impl Into<String>) -> Self {
+        let is_it = self
+            .downcast_ref::<ClientError>()
+            .is_some_and(|error| error.code() == Some(code));
+        if is_it {
+            self.replace_hints(hint)
+        } else {
+            self
+        }
     }
 
     /// Puts a sentence before the error, which becomes its cause.
@@ -234,6 +237,11 @@ impl CommandError {
     /// What there is to do next, each a sentence.
     pub(crate) fn hints(&self) -> &[String] {
         &self.hints
+    }
+
+    /// What programs are told besides.
+    pub(super) fn details(&self) -> &BTreeMap<&'static str, serde_json::Value> {
+        &self.details
     }
 
     /// How the command ended.
@@ -270,7 +278,7 @@ impl CommandError {
         self.render(false)
     }
 
-    fn render(&self, color: bool) -> String {
+    pub(super) fn render(&self, color: bool) -> String {
         let mut text = String::new();
         let mut causes = self
             .error
@@ -297,21 +305,6 @@ impl fmt::Debug for CommandError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.render(false))
     }
-}
-
-pub(crate) const RED: &str = "\x1b[1;31m";
-pub(crate) const CYAN: &str = "\x1b[1;36m";
-pub(crate) const YELLOW: &str = "\x1b[1;33m";
-
-/// `Label: text`, with further lines of the text indented below it.
-pub(crate) fn push_labelled(into: &mut String, label: &str, ansi: &str, color: bool, text: &str) {
-    let text = text.trim_end().replace('\n', "\n  ");
-    // Writing to a String cannot fail.
-    let _ = if color {
-        writeln!(into, "{ansi}{label}:\x1b[0m {text}")
-    } else {
-        writeln!(into, "{label}: {text}")
-    };
 }
 
 fn printable_lines(text: &str) -> String {

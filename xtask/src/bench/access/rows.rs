@@ -1,0 +1,59 @@
+//! The rows of these benchmarks.
+
+use super::super::report::{Peer, Row, Target, Unit};
+
+/// The peer's name in tables.
+pub(super) const PEER: &str = "nginx";
+
+/// The peer of paths in more slices.
+pub(super) const FEW: &str = "in 10";
+
+/// How much more than with 10 slices an answer may cost with any number.
+pub(super) const FACTOR: f64 = 2.0;
+
+/// A row with a peer.
+pub(super) fn row(
+    key: &'static str,
+    what: &str,
+    unit: Unit,
+    target: Option<Target>,
+    (ours, name, peer): (Vec<f64>, &str, Vec<f64>),
+) -> Row {
+    Row {
+        key,
+        what: what.to_owned(),
+        unit,
+        fh: ours,
+        peer: Some(Peer {
+            name: name.to_owned(),
+            samples: peer,
+        }),
+        target,
+    }
+}
+
+/// Latencies with more and more slices against those with the fewest, which come first. The last number
+/// of a key is that of the slices.
+pub(super) fn compared<const KEYS: usize, const SIDES: usize>(
+    keys: [&'static str; KEYS],
+    what: impl Fn(&str) -> String,
+    peer: &str,
+    samples: &[Vec<f64>; SIDES],
+) -> Vec<Row> {
+    let [fewest, more @ ..] = samples.as_slice() else {
+        return Vec::new();
+    };
+    keys.into_iter()
+        .zip(more)
+        .map(|(key, ours)| {
+            let size = key.rsplit('_').next().unwrap_or_default();
+            row(
+                key,
+                &what(size),
+                Unit::Seconds,
+                Some(Target::RatioAtMost(FACTOR)),
+                (ours.clone(), peer, fewest.clone()),
+            )
+        })
+        .collect()
+}

@@ -1,0 +1,27 @@
+//! The rows of these benchmarks.
+
+use super::super::report::{Peer, Row, Target, Unit};
+
+/// The peer's name in tables.
+const PEER: &str = "nginx";
+
+/// A row with nginx as the peer.
+pub(super) fn row(
+    key: &'static str,
+    what: &str,
+    unit: Unit,
+    target: Option<Target>,
+    (ours, peer): (Vec<f64>, Vec<f64>),
+) -> Row {
+    Row {
+        key,
+        what: what.to_owned(),
+        unit,
+        fh: ours,
+        peer: Some(Peer {
+            name: PEER.to_owned(),
+            samples: peer,
+        }),
+        target,
+    }
+}
