@@ -11,7 +11,7 @@ use crate::{
 /// A store path with the hash and size of its NAR, what it refers to, and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathInfo {
-    /// The path itself.
+    /// The store path that is described.
     pub path: StorePath,
     /// SHA-256 of the path's NAR.
     pub nar_hash: NarHash,
