@@ -15,8 +15,8 @@ use time::OffsetDateTime;
 use tokio::sync::Mutex as AsyncMutex;
 use tokio::time::Instant;
 
-use crate::client::checked_token;
 use crate::error::{Error, Result};
+use crate::token::checked_token;
 
 /// A token is renewed when less than this of its life is left, …
 const LEFT: u32 = 5;

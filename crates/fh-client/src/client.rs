@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::HeaderMap;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 
 use crate::authorization::{Authorization, TokenSource};
 use crate::error::{Error, Result};
@@ -16,9 +16,6 @@ use crate::tls;
 
 const DEFAULT_CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const DEFAULT_READ_TIMEOUT: Duration = Duration::from_secs(60);
-
-/// The longest token in bytes: the longest identity that a server looks at.
-const LONGEST_TOKEN: usize = fh_auth::identity::MAX_IDENTITY;
 
 /// Talks to one server as one principal. Cloning shares the connections.
 #[derive(Clone)]
@@ -294,77 +291,4 @@ impl ClientBuilder {
             },
         })
     }
-}
-
-/// Checks that a text can be a token at all: one word that can stand in a header.
-///
-/// # Errors
-///
-/// [`Error::InvalidToken`].
-pub fn check_token(token: &SecretString) -> Result<()> {
-    checked_token(token).map(drop)
-}
-
-/// A token's text without what editors and shells leave around it: blanks, a byte order mark, a pair of quotes.
-#[must_use]
-pub fn bare_token(text: &str) -> &str {
-    let text = text.trim().trim_start_matches('\u{feff}').trim();
-    let unquoted = ['"', '\'']
-        .iter()
-        .find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));
-    unquoted.unwrap_or(text).trim()
-}
-
-/// What stands before a token, where somebody has taken too much along.
-fn prefix_of(token: &str) -> Option<&'static str> {
-    let first = token.split_ascii_whitespace().next().unwrap_or_default();
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|byte| byte.is_ascii_uppercase() || byte == b'_')
-    };
-    if ["bearer", "basic", "token"].contains(&first.trim_end_matches(':').to_lowercase().as_str()) {
-        return Some("it begins with the name of a scheme, such as `Bearer`: give only the token");
-    }
-    if first.to_lowercase().starts_with("authorization") {
-        return Some("it is a whole Authorization header: give only the token");
-    }
-    if first == "machine" {
-        return Some("it is a line of a netrc file: give only the token");
-    }
-    if first == "export" || first.split_once('=').is_some_and(|(name, _)| is_name(name)) {
-        return Some("it begins with the name of a variable: give only the token");
-    }
-    None
-}
-
-/// The token without what is around it, if it can be one at all.
-pub(crate) fn checked_token(token: &SecretString) -> Result<&str> {
-    let token = bare_token(token.expose_secret());
-    if let Some(reason) = prefix_of(token) {
-        return Err(Error::InvalidToken {
-            reason: reason.into(),
-        });
-    }
-    if token.is_empty() {
-        return Err(Error::InvalidToken {
-            reason: "it is empty".into(),
-        });
-    }
-    if token.len() > LONGEST_TOKEN {
-        return Err(Error::InvalidToken {
-            reason: format!(
-                "it has {} bytes, and at most {LONGEST_TOKEN} are accepted",
-                token.len()
-            )
-            .into(),
-        });
-    }
-    if !token.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(Error::InvalidToken {
-            reason: "it must be one word of printable ASCII characters".into(),
-        });
-    }
-    Ok(token)
 }

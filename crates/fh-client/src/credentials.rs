@@ -28,9 +28,9 @@ pub use entry::{Reading, ServerEntry, ServerKind, TokenStore};
 pub use files::StoreLock;
 pub use list::ServerList;
 
-use crate::client::checked_token;
 use crate::error::{Error, Result};
 use crate::server_url::ServerUrl;
+use crate::token::checked_token;
 
 const CONFIG_FILE: &str = "config.toml";
 const TOKENS_DIRECTORY: &str = "tokens";

@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 
 use fh_api::{ErrorBody, ErrorCode};
 
-use crate::targets::Protocol;
-use crate::workload::Provider;
+use crate::protocol::Protocol;
+use crate::provider::Provider;
 
 /// The result of this crate's functions.
 pub type Result<T, E = Error> = std::result::Result<T, E>;

@@ -15,7 +15,7 @@ pub enum Error {
     /// Not usable as a store directory.
     #[error("{directory} is not a store directory: {problem}")]
     StoreDir {
-        /// The text, quoted.
+        /// The refused directory, quoted and shortened.
         directory: String,
         /// What is wrong with it.
         problem: &'static str,
@@ -23,7 +23,7 @@ pub enum Error {
     /// Not a store path, or not one of the store directory in question.
     #[error("{path} is not a store path: {problem}")]
     StorePath {
-        /// The text, quoted.
+        /// The refused store path, quoted and shortened.
         path: String,
         /// What is wrong with it.
         problem: String,
@@ -31,7 +31,7 @@ pub enum Error {
     /// Not Nix's base32.
     #[error("{text} is not Nix base32: {problem}")]
     Base32 {
-        /// The text, quoted.
+        /// The refused text, quoted and shortened.
         text: String,
         /// What is wrong with it.
         problem: &'static str,
@@ -39,7 +39,7 @@ pub enum Error {
     /// Not a SHA-256 hash in one of Nix's notations.
     #[error("{hash} is not a SHA-256 hash: {problem}")]
     Hash {
-        /// The text, quoted.
+        /// The refused hash, quoted and shortened.
         hash: String,
         /// What is wrong with it.
         problem: &'static str,
@@ -47,7 +47,7 @@ pub enum Error {
     /// Not a content address.
     #[error("{address} is not a content address: {problem}")]
     ContentAddress {
-        /// The text, quoted.
+        /// The refused content address, quoted and shortened.
         address: String,
         /// What is wrong with it.
         problem: &'static str,
@@ -55,7 +55,7 @@ pub enum Error {
     /// Not a signature.
     #[error("{signature} is not a signature: {problem}")]
     Signature {
-        /// The text, quoted.
+        /// The refused signature, quoted and shortened.
         signature: String,
         /// What is wrong with it.
         problem: &'static str,
@@ -83,7 +83,7 @@ pub enum Error {
     /// Not a compression method that Nix knows.
     #[error("{name} is not a compression method that Nix knows")]
     Compression {
-        /// The text, quoted.
+        /// The refused name, quoted and shortened.
         name: String,
     },
     /// A narinfo that Nix would refuse, or that is ambiguous.
@@ -116,7 +116,7 @@ pub enum Error {
     /// Not a realisation, or not the key of one.
     #[error("{realisation} is not a realisation: {problem}")]
     Realisation {
-        /// The text, quoted.
+        /// The refused realisation, quoted and shortened.
         realisation: String,
         /// What is wrong with it.
         problem: String,

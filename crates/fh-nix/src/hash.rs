@@ -25,7 +25,7 @@ impl NarHash {
         Self(bytes)
     }
 
-    /// The hash's bytes.
+    /// The 32 bytes of the SHA-256.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; SIZE] {
         &self.0
@@ -129,7 +129,7 @@ impl Hasher {
         Self::default()
     }
 
-    /// Takes more bytes.
+    /// Hashes more bytes, behind those that came before.
     pub fn update(&mut self, data: &[u8]) {
         self.0.update(data);
     }

@@ -19,6 +19,7 @@ pub mod base32;
 mod base64;
 mod content_address;
 mod content_fingerprint;
+mod content_proof;
 mod derivation;
 mod error;
 mod hash;

@@ -63,7 +63,7 @@ pub enum Compression {
 }
 
 impl Compression {
-    /// All of them.
+    /// Every compression that Nix can name in a narinfo.
     pub const ALL: [Self; 13] = [
         Self::None,
         Self::Brotli,

@@ -3,12 +3,15 @@
 use std::collections::BTreeSet;
 
 use crate::signature::any_verifies;
-use crate::{ContentAddress, NarHash, PublicKey, SecretKey, Signature, StoreDir, StorePath};
+use crate::{
+    ContentAddress, ContentFingerprint, NarHash, PublicKey, SecretKey, Signature, StoreDir,
+    StorePath,
+};
 
 /// A store path with the hash and size of its NAR, what it refers to, and where it is from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PathInfo {
-    /// The path itself.
+    /// The store path that is described.
     pub path: StorePath,
     /// SHA-256 of the path's NAR.
     pub nar_hash: NarHash,
@@ -54,6 +57,18 @@ impl PathInfo {
     #[must_use]
     pub fn sign(&self, store_dir: &StoreDir, key: &SecretKey) -> Signature {
         key.sign(self.fingerprint(store_dir).as_bytes())
+    }
+
+    /// The fingerprint of what a machine runs of this path.
+    #[must_use]
+    pub fn content_fingerprint(&self) -> ContentFingerprint {
+        ContentFingerprint::of(&self.nar_hash, self.nar_size, &self.references)
+    }
+
+    /// The same and the path's name, without which Nix does not take it: another one for each name.
+    #[must_use]
+    pub fn named_fingerprint(&self) -> ContentFingerprint {
+        self.content_fingerprint().named(&self.path)
     }
 }
 

@@ -61,7 +61,7 @@ impl StoreDir {
         Ok(Self(directory.to_owned()))
     }
 
-    /// The directory's path.
+    /// The absolute path of the store directory.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -116,7 +116,7 @@ impl StorePathHash {
         Self(bytes)
     }
 
-    /// The hash's bytes.
+    /// The 20 bytes that the 32 characters stand for.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 20] {
         &self.0
@@ -182,7 +182,7 @@ impl StorePath {
         })
     }
 
-    /// The hash part.
+    /// The hash part: the 32 characters before the dash.
     #[must_use]
     pub const fn hash(&self) -> StorePathHash {
         self.hash

@@ -9,6 +9,7 @@
 //! The mirror is the one the machine's apt uses: it is read when needed and written nowhere but into
 //! the private apt state. Packages are authenticated by the archive keyring of the machine.
 
+mod release;
 mod sources;
 #[cfg(test)]
 mod tests;
@@ -19,6 +20,10 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context as _, Result, bail, ensure};
+
+pub use release::Release;
+
+use sources::files_of;
 
 /// Whether this process may install packages: Debian, root, and apt.
 ///
@@ -53,44 +58,6 @@ pub fn install(packages: &[&str]) -> Result<()> {
         .args(["-q", "-y", "--no-install-recommends", "install"])
         .args(packages);
     run(&mut install)
-}
-
-/// What `/etc/os-release` says about the machine.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Release {
-    /// `ID`, such as `debian`.
-    pub id: String,
-    /// `VERSION_CODENAME`, such as `bookworm`; empty where the file has none.
-    pub codename: String,
-    /// `PRETTY_NAME`, for messages.
-    pub pretty_name: String,
-}
-
-impl Release {
-    /// Reads `/etc/os-release`.
-    ///
-    /// # Errors
-    /// When the file cannot be read.
-    pub fn read() -> Result<Self> {
-        let text = fs::read_to_string("/etc/os-release")
-            .context("cannot tell which system this is: /etc/os-release is not readable")?;
-        Ok(Self::parse(&text))
-    }
-
-    fn parse(text: &str) -> Self {
-        let field = |name: &str| {
-            text.lines()
-                .filter_map(|line| line.split_once('='))
-                .find(|(key, _)| *key == name)
-                .map(|(_, value)| value.trim_matches(['"', '\'']).to_owned())
-                .unwrap_or_default()
-        };
-        Self {
-            id: field("ID"),
-            codename: field("VERSION_CODENAME"),
-            pretty_name: field("PRETTY_NAME"),
-        }
-    }
 }
 
 /// Downloads `package` of the Debian release `suite` with all it depends on, and unpacks it to
@@ -319,14 +286,6 @@ fn run(command: &mut Command) -> Result<()> {
 
 fn program(name: &str) -> Option<PathBuf> {
     crate::find_program(name, &std::env::var_os("PATH")?)
-}
-
-fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
-    let mut files = fs::read_dir(directory)?
-        .map(|entry| Ok(entry?.path()))
-        .collect::<Result<Vec<_>>>()?;
-    files.sort();
-    Ok(files)
 }
 
 fn remove(path: &Path) -> Result<()> {

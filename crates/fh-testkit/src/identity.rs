@@ -9,7 +9,8 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::{python, run};
+use crate::programs::run;
+use crate::python;
 
 /// The version that works with the Node.js of Debian stable and of long-term support.
 const OAUTH2_MOCK_SERVER: &str = "oauth2-mock-server@8.2.3";

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::Result;
 
-use crate::run;
+use crate::programs::run;
 
 /// A program of an environment, if it was installed.
 pub(crate) fn program(environment: &Path, name: &str) -> Option<PathBuf> {

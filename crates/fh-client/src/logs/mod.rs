@@ -23,6 +23,7 @@ use fh_conf::regular;
 use fh_nix::StorePath;
 
 use crate::closure::Closure;
+pub(crate) use shorten::LogText;
 use shorten::Shortener;
 
 /// Where Nix keeps logs if nothing else is said.
@@ -43,14 +44,6 @@ pub struct LogDirectory(PathBuf);
 pub(crate) struct LogFile {
     path: PathBuf,
     compressed: bool,
-}
-
-/// A log that was read.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct LogText {
-    pub(crate) bytes: Vec<u8>,
-    /// Its middle was left out.
-    pub(crate) shortened: bool,
 }
 
 impl LogDirectory {

@@ -1,13 +1,19 @@
 //! Keeping the beginning and the end of a text that is too long: how a build was configured, and why it
 //! failed or what it installed. What is left out is the middle.
 
-use super::LogText;
-
 /// Bytes kept for the line that says what is left out.
 const NOTICE: usize = 160;
 
 /// How far a cut moves to fall between lines.
 const NEAR: usize = 4096;
+
+/// A log that was read.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct LogText {
+    pub(crate) bytes: Vec<u8>,
+    /// Its middle was left out.
+    pub(crate) shortened: bool,
+}
 
 /// A text as far as it has come.
 pub(super) struct Shortener {

@@ -17,5 +17,6 @@ mod detect;
 pub mod flakehub;
 mod name;
 
-pub use detect::{Known, Protocol, UnknownProtocol, detect, flake_or_cache};
+pub use crate::protocol::{Protocol, UnknownProtocol};
+pub use detect::{Known, detect, flake_or_cache};
 pub use name::{CacheName, InvalidCacheName, PushTarget};

@@ -8,10 +8,10 @@ use secrecy::zeroize::Zeroizing;
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
 
-use super::{
-    IdentityToken, Origin, Provider, WorkloadEnvironment, failed, files, no_identity, word,
-};
+use super::identity::{IdentityToken, Origin, failed, no_identity, word};
+use super::{WorkloadEnvironment, files};
 use crate::error::{Error, Result};
+use crate::provider::Provider;
 use crate::text::safe_lines;
 
 /// How long such a program may take.

@@ -13,12 +13,14 @@ use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::de::DeserializeOwned;
 
-use super::{IdentityToken, Workload, aws, no_identity};
-use crate::client::{Client, check_token};
+use super::identity::{IdentityToken, no_identity};
+use super::{Workload, aws};
+use crate::client::Client;
 use crate::error::{Error, Result};
 use crate::http::{Answer, Content, Request};
 use crate::retry::{Failure, Repeat};
 use crate::text::safe_line;
+use crate::token::check_token;
 
 /// The longest life of a token that is believed: ten years.
 const LONGEST_LIFE: u64 = 10 * 366 * 24 * 3600;

@@ -8,8 +8,10 @@ use fh_conf::regular;
 use secrecy::zeroize::Zeroizing;
 use secrecy::{ExposeSecret as _, SecretString};
 
-use super::{IdentityToken, Origin, Provider, WorkloadEnvironment, failed, no_identity, word};
+use super::WorkloadEnvironment;
+use super::identity::{IdentityToken, Origin, failed, no_identity, word};
 use crate::error::{Error, Result};
+use crate::provider::Provider;
 
 /// More than any token has.
 const LONGEST: u64 = 64 * 1024;

@@ -5,9 +5,11 @@
 
 use http::header::{HeaderMap, HeaderValue};
 
+use super::GoogleEnvironment;
+use super::identity::{Connections, IdentityToken, Origin, failed, word};
 use super::remote::Remote;
-use super::{Connections, GoogleEnvironment, IdentityToken, Origin, Provider, failed, word};
 use crate::error::{Error, Result};
+use crate::provider::Provider;
 
 const HOST: &str = "metadata.google.internal";
 

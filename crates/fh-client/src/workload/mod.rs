@@ -20,54 +20,25 @@ mod environment;
 mod exchange;
 mod files;
 mod google;
-mod provider;
+mod identity;
 mod remote;
 mod source;
 
 use std::sync::Arc;
 
-use secrecy::SecretString;
-
+pub use crate::provider::{Provider, UnknownProvider};
 pub use aws::{AwsCredentials, Signing, sign};
 pub use environment::{
     AwsEnvironment, Firmware, GitHubEnvironment, GoogleEnvironment, KUBERNETES_TOKEN_FILE,
     WorkloadEnvironment,
 };
 pub use exchange::Exchanged;
-pub use provider::{Provider, UnknownProvider};
+pub use identity::{Connections, IdentityToken, Origin};
 pub use source::{Manner, WorkloadSource};
 
-use crate::error::{Error, Result};
-use crate::text::safe_line;
-
-/// An identity token, a JWT.
-#[derive(Debug, Clone)]
-pub struct IdentityToken {
-    /// The JWT.
-    pub token: SecretString,
-    /// Whether another one can be had at any time.
-    pub origin: Origin,
-}
-
-/// How an identity token came about.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Origin {
-    /// It was made now, for this request, and the next one will be too.
-    Made,
-    /// It lies in a file that somebody keeps fresh.
-    KeptFresh,
-    /// It is the only one that this job gets.
-    OnlyOne,
-}
-
-/// What a request to a platform needs to know besides.
-#[derive(Debug, Clone, Default)]
-pub struct Connections {
-    /// Certificate authorities to trust besides the system's, PEM.
-    pub ca_certificates: Option<Vec<u8>>,
-    /// What the client calls itself.
-    pub user_agent: Option<String>,
-}
+#[cfg(doc)]
+use crate::error::Error;
+use crate::error::Result;
 
 /// A workload that has an identity, or should have one.
 #[derive(Debug, Clone)]
@@ -175,44 +146,5 @@ fn runs_on(provider: Provider, environment: &WorkloadEnvironment) -> bool {
                 || environment.google.cloud_run
                 || environment.firmware.is_google()
         }
-    }
-}
-
-/// No identity, for a reason of this machine.
-fn no_identity(provider: Provider, reason: impl Into<String>, advice: impl Into<String>) -> Error {
-    Error::NoIdentity {
-        provider,
-        reason: reason.into(),
-        advice: advice.into(),
-        source: None,
-    }
-}
-
-/// No identity, because something failed on the way to it.
-fn failed(
-    provider: Provider,
-    reason: impl Into<String>,
-    advice: impl Into<String>,
-    source: Error,
-) -> Error {
-    Error::NoIdentity {
-        provider,
-        reason: reason.into(),
-        advice: advice.into(),
-        source: Some(Box::new(source)),
-    }
-}
-
-/// A text that has to be one word, such as a token.
-fn word(provider: Provider, what: &str, text: &str) -> Result<SecretString> {
-    let token = SecretString::from(text.trim());
-    match crate::client::check_token(&token) {
-        Ok(()) => Ok(token),
-        Err(error) => Err(failed(
-            provider,
-            format!("{} holds no identity token", safe_line(what, 200)),
-            String::new(),
-            error,
-        )),
     }
 }

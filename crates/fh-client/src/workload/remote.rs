@@ -8,12 +8,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use url::{Position, Url};
 
-use super::{
-    Connections, GitHubEnvironment, IdentityToken, Origin, Provider, failed, no_identity, word,
-};
+use super::GitHubEnvironment;
+use super::identity::{Connections, IdentityToken, Origin, failed, no_identity, word};
 use crate::client::{Client, ClientBuilder};
 use crate::error::{Error, Result};
 use crate::http::{Answer, Content, Request};
+use crate::provider::Provider;
 use crate::retry::Repeat;
 use crate::text::safe_line;
 

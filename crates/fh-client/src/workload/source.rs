@@ -9,8 +9,9 @@ use futures_util::future::BoxFuture;
 use secrecy::ExposeSecret as _;
 use tokio::sync::OnceCell;
 
+use super::Workload;
 use super::exchange::Exchanged;
-use super::{IdentityToken, Origin, Workload};
+use super::identity::{IdentityToken, Origin};
 use crate::authorization::{IssuedToken, TokenSource, left_of};
 use crate::client::Client;
 use crate::error::{Error, Result};

@@ -53,7 +53,7 @@ mod tests;
 mod write;
 
 use std::fs::Metadata;
-use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -294,18 +294,4 @@ impl Plan {
             (None, None) => Ok(Outcome::Unchanged),
         }
     }
-}
-
-/// Whether two descriptions are of the same version of the same file.
-fn same_version(left: &Metadata, right: &Metadata) -> bool {
-    let version = |data: &Metadata| {
-        (
-            data.dev(),
-            data.ino(),
-            data.size(),
-            data.mtime(),
-            data.mtime_nsec(),
-        )
-    };
-    version(left) == version(right)
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::Errno;
 
-use super::{resolve, same_version};
+use super::resolve;
 use crate::regular::{self, Refused};
 use crate::{Error, Result};
 
@@ -155,6 +155,20 @@ fn unchanged_since(target: &Path, old: Option<&Metadata>) -> Result<()> {
             path: target.to_owned(),
         })
     }
+}
+
+/// Whether two descriptions are of the same version of the same file.
+fn same_version(left: &Metadata, right: &Metadata) -> bool {
+    let version = |data: &Metadata| {
+        (
+            data.dev(),
+            data.ino(),
+            data.size(),
+            data.mtime(),
+            data.mtime_nsec(),
+        )
+    };
+    version(left) == version(right)
 }
 
 fn temporary_prefix(target: &Path) -> OsString {

@@ -31,21 +31,10 @@ use std::path::Path;
 
 use similar::{Algorithm, DiffOp, DiffTag};
 
+pub use secrets::FileKind;
+
 /// Lines of context around a change.
 const CONTEXT: usize = 3;
-
-/// What kind of file it is, which says where its secrets are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FileKind {
-    /// A netrc.
-    Netrc,
-    /// A `nix.conf`.
-    NixConf,
-    /// All of it is secret, such as a token: every line is hidden.
-    Secret,
-    /// Nothing of it is secret.
-    Plain,
-}
 
 /// The unified difference between two versions of a file, where `None` is no file; empty if they
 /// are the same. Each line ends with a line end.

@@ -2,8 +2,20 @@
 
 use std::ops::Range;
 
-use super::FileKind;
 use crate::netrc;
+
+/// What kind of file it is, which says where its secrets are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// A netrc.
+    Netrc,
+    /// A `nix.conf`.
+    NixConf,
+    /// All of it is secret, such as a token: every line is hidden.
+    Secret,
+    /// Nothing of it is secret.
+    Plain,
+}
 
 /// Words that a comment or line is hidden for.
 const SUSPICIOUS: [&str; 4] = ["token", "password", "secret", "impure-env"];

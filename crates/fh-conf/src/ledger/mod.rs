@@ -42,6 +42,15 @@ use serde::{Deserialize, Serialize};
 pub use netrc::{Standing, TakenBack};
 pub use nix_conf::ListChange;
 
+use crate::Result;
+use crate::json::JsonText;
+use crate::netrc::{Change, Netrc};
+use crate::nix_conf::{NixConf, SetIfUnset};
+use json::TextRecord;
+use mode::ModeRecord;
+use netrc::HostRecord;
+use nix_conf::ValueRecord;
+
 /// What logins have added to which files.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -62,29 +71,29 @@ struct FileRecord {
     directories: Vec<PathBuf>,
     /// Permission bits that a login has changed. Absent in ledgers of before they were noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    mode: Option<mode::ModeRecord>,
+    mode: Option<ModeRecord>,
     /// Netrc entries.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    hosts: Vec<netrc::HostRecord>,
+    hosts: Vec<HostRecord>,
     /// Values of lists in nix.conf.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    lists: Vec<nix_conf::ValueRecord>,
+    lists: Vec<ValueRecord>,
     /// Single settings in nix.conf.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    settings: Vec<nix_conf::ValueRecord>,
+    settings: Vec<ValueRecord>,
     /// Texts in lists of a JSON file.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    texts: Vec<json::TextRecord>,
+    texts: Vec<TextRecord>,
 }
 
 impl FileRecord {
     fn owners(&self) -> BTreeSet<&str> {
-        let hosts = self.hosts.iter().flat_map(netrc::HostRecord::owners);
+        let hosts = self.hosts.iter().flat_map(HostRecord::owners);
         let values = self.lists.iter().chain(&self.settings);
         hosts
-            .chain(values.flat_map(nix_conf::ValueRecord::owners))
-            .chain(self.mode.iter().flat_map(mode::ModeRecord::owners))
-            .chain(self.texts.iter().flat_map(json::TextRecord::owners))
+            .chain(values.flat_map(ValueRecord::owners))
+            .chain(self.mode.iter().flat_map(ModeRecord::owners))
+            .chain(self.texts.iter().flat_map(TextRecord::owners))
             .collect()
     }
 }
@@ -148,6 +157,233 @@ impl Ledger {
         Some(record.directories)
     }
 
+    /// [`NixConf::add_to_list`] for an owner. A value that stands there because of another owner
+    /// gets this one too; one that stands there anyway is the person's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::add_to_list`]; neither text nor ledger is changed then.
+    pub fn add_to_list<V: AsRef<str>>(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        conf: &mut NixConf,
+        name: &str,
+        values: &[V],
+    ) -> Result<Vec<String>> {
+        let mut lists = self.lists_of(path).to_vec();
+        let added = nix_conf::add_to_list(&mut lists, owner, conf, name, values)?;
+        self.file(path).lists = lists;
+        self.prune();
+        Ok(added)
+    }
+
+    /// Whether a value stands in a list because of an owner.
+    #[must_use]
+    pub fn has_value(&self, path: &Path, owner: &str, name: &str, value: &str) -> bool {
+        nix_conf::has_value(self.lists_of(path), owner, name, value)
+    }
+
+    /// Makes what stands in a list because of an owner these values, in this order: those of its earlier
+    /// logins that are not among them go, as far as no other owner has a part in them, and the rest is
+    /// added as by [`Ledger::add_to_list`]. What stands there by anybody else stays where it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::add_to_list`] and [`NixConf::take_from_list`]; neither text nor ledger is changed then.
+    pub fn set_list<V: AsRef<str>>(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        conf: &mut NixConf,
+        name: &str,
+        values: &[V],
+    ) -> Result<ListChange> {
+        let mut lists = self.lists_of(path).to_vec();
+        let change = nix_conf::set_list(&mut lists, owner, conf, name, values)?;
+        self.file(path).lists = lists;
+        self.prune();
+        Ok(change)
+    }
+
+    /// [`NixConf::set_if_unset`] for an owner. A value that stands there because of another owner
+    /// gets this one too; one that stands there anyway is the person's own.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::set_if_unset`]; neither text nor ledger is changed then.
+    pub fn set_if_unset(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        conf: &mut NixConf,
+        name: &str,
+        value: &str,
+    ) -> Result<SetIfUnset> {
+        let outcome = conf.set_if_unset(name, value)?;
+        nix_conf::note_setting(&mut self.file(path).settings, owner, name, value, &outcome);
+        self.prune();
+        Ok(outcome)
+    }
+
+    /// [`NixConf::remove_public_keys`]: keys that a server has retired. They do not come back.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::remove_public_keys`]; neither text nor ledger is changed then.
+    pub fn remove_public_keys<K: AsRef<str>>(
+        &mut self,
+        path: &Path,
+        conf: &mut NixConf,
+        keys: &[K],
+    ) -> Result<Vec<String>> {
+        let removed = conf.remove_public_keys(keys)?;
+        if let Some(file) = self.known_file_mut(path) {
+            nix_conf::forget(&mut file.lists, &removed);
+        }
+        Ok(removed)
+    }
+
+    /// Takes back what an owner's logins did to a nix.conf, as far as no other owner has a part in
+    /// it. Gives back the settings that changed, as they are written.
+    ///
+    /// # Errors
+    ///
+    /// As [`NixConf::take_from_list`]; neither text nor ledger is changed then.
+    pub fn take_back_nix_conf(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        conf: &mut NixConf,
+    ) -> Result<Vec<String>> {
+        let Some(file) = self.known_file_mut(path) else {
+            return Ok(Vec::new());
+        };
+        nix_conf::take_back(&mut file.lists, &mut file.settings, owner, conf)
+    }
+
+    /// Whose the entry of a host in a netrc is now, so that a person can be asked before another
+    /// server's token or somebody's password is replaced.
+    #[must_use]
+    pub fn netrc_standing(&self, path: &Path, netrc: &Netrc, host: &str) -> Standing {
+        let hosts = self.known_file(path).map_or(&[][..], |file| &file.hosts);
+        netrc::standing(hosts, netrc, host)
+    }
+
+    /// [`Netrc::set`] for an owner, with a note of what it replaces. An entry that is right already
+    /// without a login is the person's own, and stays when the owner goes.
+    ///
+    /// # Errors
+    ///
+    /// As [`Netrc::set`]; neither text nor ledger is changed then.
+    pub fn set_netrc_entry(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        netrc: &mut Netrc,
+        host: &str,
+        login: &str,
+        password: &str,
+    ) -> Result<Change> {
+        let hosts = &mut self.file(path).hosts;
+        let (change, noted) = netrc::set(hosts, owner, netrc, host, login, password)?;
+        if !noted {
+            self.prune();
+        }
+        Ok(change)
+    }
+
+    /// Puts an owner's new token wherever its former one is: into the entries of hosts, and into what is kept of it
+    /// where another owner's has taken its place. Entries that somebody has changed since stay. The hosts whose
+    /// entry is another one now.
+    ///
+    /// # Errors
+    ///
+    /// As [`Netrc::set`]; neither text nor ledger is changed then.
+    pub fn renew_netrc(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        netrc: &mut Netrc,
+        former: &str,
+        token: &str,
+    ) -> Result<Vec<String>> {
+        let Some(file) = self.known_file_mut(path) else {
+            return Ok(Vec::new());
+        };
+        netrc::renew(&mut file.hosts, owner, netrc, former, token)
+    }
+
+    /// Takes back what an owner's logins did to a netrc, for each host.
+    ///
+    /// # Errors
+    ///
+    /// As [`Netrc::put_back`] and [`Netrc::set`]; neither text nor ledger is changed then.
+    pub fn take_back_netrc(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        netrc: &mut Netrc,
+    ) -> Result<Vec<(String, TakenBack)>> {
+        let Some(file) = self.known_file_mut(path) else {
+            return Ok(Vec::new());
+        };
+        netrc::take_back(&mut file.hosts, owner, netrc)
+    }
+
+    /// [`JsonText::add_to_list`] for an owner. A text that stands there because of another owner gets this one too; one
+    /// that stands there anyway is the person's own. Gives back whether the file changes.
+    ///
+    /// # Errors
+    ///
+    /// As [`JsonText::add_to_list`]; neither text nor ledger is changed then.
+    pub fn add_to_json(
+        &mut self,
+        path: &Path,
+        owner: &str,
+        json: &mut JsonText,
+        keys: &[&str],
+        text: &str,
+    ) -> Result<bool> {
+        let made = json.add_to_list(keys, text)?;
+        json::note(&mut self.file(path).texts, owner, keys, text, made);
+        self.prune();
+        Ok(made.is_some())
+    }
+
+    /// Whether logins have added to a file as to one of JSON.
+    #[must_use]
+    pub fn is_json(&self, path: &Path) -> bool {
+        let file = self.known_file(path);
+        file.is_some_and(|file| !file.texts.is_empty())
+    }
+
+    /// Takes out what stands in a JSON file because of an owner alone.
+    ///
+    /// # Errors
+    ///
+    /// As [`JsonText::take_from_list`]; neither text nor ledger is changed then.
+    pub fn take_back_json(&mut self, path: &Path, owner: &str, json: &mut JsonText) -> Result<()> {
+        json::take_back(&mut self.file(path).texts, owner, json)
+    }
+
+    /// Notes that a login changes the permission bits of a netrc from `before` to `set`.
+    pub fn will_set_mode(&mut self, path: &Path, owner: &str, before: u32, set: u32) {
+        ModeRecord::note(&mut self.file(path).mode, owner, before, set);
+    }
+
+    /// Takes back what an owner's logins did to the permission bits of a file, which are `now`. To be
+    /// called after the rest was taken back from the file, and before [`Ledger::file_to_remove`].
+    /// Gives back the bits that the file is to have again; `None` where they stay.
+    pub fn take_back_mode(&mut self, path: &Path, owner: &str, now: u32) -> Option<u32> {
+        let file = self.known_file_mut(path)?;
+        file.mode.as_mut()?.let_go(owner);
+        if !file.owners().is_empty() {
+            return None;
+        }
+        file.mode.take()?.undone(now)
+    }
+
     fn file(&mut self, path: &Path) -> &mut FileRecord {
         let index = match self.files.iter().position(|file| file.path == path) {
             Some(index) => index,
@@ -176,6 +412,14 @@ impl Ledger {
 
     fn known_file(&self, path: &Path) -> Option<&FileRecord> {
         self.files.iter().find(|file| file.path == path)
+    }
+
+    fn known_file_mut(&mut self, path: &Path) -> Option<&mut FileRecord> {
+        self.files.iter_mut().find(|file| file.path == path)
+    }
+
+    fn lists_of(&self, path: &Path) -> &[ValueRecord] {
+        self.known_file(path).map_or(&[], |file| &file.lists)
     }
 }
 

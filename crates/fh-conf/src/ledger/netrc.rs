@@ -4,11 +4,8 @@
 //! their logins: the uppermost has its token in the file; when it goes, the next one's token comes
 //! back, and when the last goes, what was there before all of them.
 
-use std::path::Path;
-
 use serde::{Deserialize, Serialize};
 
-use super::Ledger;
 use super::secret::{Secret, digest};
 use crate::Result;
 use crate::netrc::{Change, Entry, Netrc};
@@ -87,166 +84,135 @@ impl HostRecord {
     }
 }
 
-impl Ledger {
-    /// Whose the entry of a host in a netrc is now, so that a person can be asked before another
-    /// server's token or somebody's password is replaced.
-    #[must_use]
-    pub fn netrc_standing(&self, path: &Path, netrc: &Netrc, host: &str) -> Standing {
-        let Some(entry) = netrc.get(host) else {
-            return Standing::Free;
-        };
-        let hosts = self.known_file(path).map_or(&[][..], |file| &file.hosts);
-        let record = hosts.iter().find(|record| record.is_of(host));
-        match record.and_then(|record| record.holder_of(&entry)) {
-            Some(holder) => Standing::Owned(holder.owner.clone()),
-            None => Standing::Foreign,
+/// Whose the entry of a host in a netrc is now.
+pub(super) fn standing(records: &[HostRecord], netrc: &Netrc, host: &str) -> Standing {
+    let Some(entry) = netrc.get(host) else {
+        return Standing::Free;
+    };
+    let record = records.iter().find(|record| record.is_of(host));
+    match record.and_then(|record| record.holder_of(&entry)) {
+        Some(holder) => Standing::Owned(holder.owner.clone()),
+        None => Standing::Foreign,
+    }
+}
+
+/// [`Netrc::set`] for an owner. Gives back also whether the entry is noted as the owner's: one that was right
+/// already without a login is the person's own.
+pub(super) fn set(
+    records: &mut Vec<HostRecord>,
+    owner: &str,
+    netrc: &mut Netrc,
+    host: &str,
+    login: &str,
+    password: &str,
+) -> Result<(Change, bool)> {
+    let mut hosts = records.clone();
+    let mut edited = netrc.clone();
+    if let Some(index) = hosts.iter().position(|record| record.is_of(host)) {
+        bring_into_reach(&mut hosts[index], &mut edited)?;
+        if !hosts[index].holds(&edited) {
+            // What was noted is not what is there: somebody else has changed it.
+            hosts.remove(index);
         }
     }
-
-    /// [`Netrc::set`] for an owner, with a note of what it replaces. An entry that is right already
-    /// without a login is the person's own, and stays when the owner goes.
-    ///
-    /// # Errors
-    ///
-    /// As [`Netrc::set`]; neither text nor ledger is changed then.
-    pub fn set_netrc_entry(
-        &mut self,
-        path: &Path,
-        owner: &str,
-        netrc: &mut Netrc,
-        host: &str,
-        login: &str,
-        password: &str,
-    ) -> Result<Change> {
-        let mut hosts = self.file(path).hosts.clone();
-        let mut edited = netrc.clone();
-        if let Some(index) = hosts.iter().position(|record| record.is_of(host)) {
-            bring_into_reach(&mut hosts[index], &mut edited)?;
-            if !hosts[index].holds(&edited) {
-                // What was noted is not what is there: somebody else has changed it.
-                hosts.remove(index);
-            }
+    let entry = edited.get(host);
+    let before = edited.entry_text(host).map(<[u8]>::to_vec);
+    let change = edited.set(host, login, password)?;
+    let known = hosts.iter().position(|record| record.is_of(host));
+    let index = match known {
+        Some(index) => index,
+        // Right already, and not by us.
+        None if change == Change::Unchanged => return Ok((change, false)),
+        None => {
+            hosts.push(HostRecord {
+                host: host.to_owned(),
+                before: before.filter(|_| change == Change::Updated).map(Secret),
+                holders: Vec::new(),
+            });
+            hosts.len() - 1
         }
-        let entry = edited.get(host);
-        let before = edited.entry_text(host).map(<[u8]>::to_vec);
-        let change = edited.set(host, login, password)?;
-        let known = hosts.iter().position(|record| record.is_of(host));
-        let index = match known {
-            Some(index) => index,
-            // Right already, and not by us.
-            None if change == Change::Unchanged => {
-                self.prune();
-                return Ok(change);
-            }
-            None => {
-                hosts.push(HostRecord {
-                    host: host.to_owned(),
-                    before: before.filter(|_| change == Change::Updated).map(Secret),
-                    holders: Vec::new(),
-                });
-                hosts.len() - 1
-            }
-        };
-        let holders = &mut hosts[index].holders;
-        if let Some(last) = holders.last_mut().filter(|last| last.owner != owner) {
-            let token = entry.as_ref().and_then(Entry::password);
-            last.replaced = token.map(|token| Secret(token.to_vec()));
-        }
-        holders.retain(|holder| holder.owner != owner);
-        holders.push(Holder {
-            owner: owner.to_owned(),
-            login: login.to_owned(),
-            token: digest(password.as_bytes()),
-            replaced: None,
-        });
-        self.file(path).hosts = hosts;
-        *netrc = edited;
-        Ok(change)
+    };
+    let holders = &mut hosts[index].holders;
+    if let Some(last) = holders.last_mut().filter(|last| last.owner != owner) {
+        let token = entry.as_ref().and_then(Entry::password);
+        last.replaced = token.map(|token| Secret(token.to_vec()));
     }
+    holders.retain(|holder| holder.owner != owner);
+    holders.push(Holder {
+        owner: owner.to_owned(),
+        login: login.to_owned(),
+        token: digest(password.as_bytes()),
+        replaced: None,
+    });
+    *records = hosts;
+    *netrc = edited;
+    Ok((change, true))
+}
 
-    /// Puts an owner's new token wherever its former one is: into the entries of hosts, and into what is kept of it
-    /// where another owner's has taken its place. Entries that somebody has changed since stay. The hosts whose
-    /// entry is another one now.
-    ///
-    /// # Errors
-    ///
-    /// As [`Netrc::set`]; neither text nor ledger is changed then.
-    pub fn renew_netrc(
-        &mut self,
-        path: &Path,
-        owner: &str,
-        netrc: &mut Netrc,
-        former: &str,
-        token: &str,
-    ) -> Result<Vec<String>> {
-        let Some(index) = self.files.iter().position(|file| file.path == path) else {
-            return Ok(Vec::new());
-        };
-        let mut hosts = self.files[index].hosts.clone();
-        let mut edited = netrc.clone();
-        let mut changed = Vec::new();
-        let former = digest(former.as_bytes());
-        for record in &mut hosts {
-            if !record.owners().any(|holder| holder == owner) {
+/// Puts an owner's new token wherever its former one is; the hosts whose entry is another one now.
+pub(super) fn renew(
+    records: &mut Vec<HostRecord>,
+    owner: &str,
+    netrc: &mut Netrc,
+    former: &str,
+    token: &str,
+) -> Result<Vec<String>> {
+    let mut hosts = records.clone();
+    let mut edited = netrc.clone();
+    let mut changed = Vec::new();
+    let former = digest(former.as_bytes());
+    for record in &mut hosts {
+        if !record.owners().any(|holder| holder == owner) {
+            continue;
+        }
+        bring_into_reach(record, &mut edited)?;
+        let is_there = record.holds(&edited);
+        let last = record.holders.len().saturating_sub(1);
+        for (place, holder) in record.holders.iter_mut().enumerate() {
+            if holder.owner != owner || holder.token != former {
                 continue;
             }
-            bring_into_reach(record, &mut edited)?;
-            let is_there = record.holds(&edited);
-            let last = record.holders.len().saturating_sub(1);
-            for (place, holder) in record.holders.iter_mut().enumerate() {
-                if holder.owner != owner || holder.token != former {
+            if place == last {
+                if !is_there {
                     continue;
                 }
-                if place == last {
-                    if !is_there {
-                        continue;
-                    }
-                    edited.set(&record.host, &holder.login, token)?;
-                    changed.push(record.host.clone());
-                } else {
-                    holder.replaced = Some(Secret(token.as_bytes().to_vec()));
-                }
-                holder.token = digest(token.as_bytes());
+                edited.set(&record.host, &holder.login, token)?;
+                changed.push(record.host.clone());
+            } else {
+                holder.replaced = Some(Secret(token.as_bytes().to_vec()));
             }
+            holder.token = digest(token.as_bytes());
         }
-        self.files[index].hosts = hosts;
-        *netrc = edited;
-        Ok(changed)
     }
+    *records = hosts;
+    *netrc = edited;
+    Ok(changed)
+}
 
-    /// Takes back what an owner's logins did to a netrc, for each host.
-    ///
-    /// # Errors
-    ///
-    /// As [`Netrc::put_back`] and [`Netrc::set`]; neither text nor ledger is changed then.
-    pub fn take_back_netrc(
-        &mut self,
-        path: &Path,
-        owner: &str,
-        netrc: &mut Netrc,
-    ) -> Result<Vec<(String, TakenBack)>> {
-        let Some(index) = self.files.iter().position(|file| file.path == path) else {
-            return Ok(Vec::new());
-        };
-        let mut hosts = self.files[index].hosts.clone();
-        let mut edited = netrc.clone();
-        let mut results = Vec::new();
-        // The last entry first, as it is undone the other way round.
-        for record in hosts.iter_mut().rev() {
-            if let Some(result) = take_back(record, owner, &mut edited)? {
-                results.push((record.host.clone(), result));
-            }
+/// Takes back what an owner's logins did to a netrc, for each host.
+pub(super) fn take_back(
+    records: &mut Vec<HostRecord>,
+    owner: &str,
+    netrc: &mut Netrc,
+) -> Result<Vec<(String, TakenBack)>> {
+    let mut hosts = records.clone();
+    let mut edited = netrc.clone();
+    let mut results = Vec::new();
+    // The last entry first, as it is undone the other way round.
+    for record in hosts.iter_mut().rev() {
+        if let Some(result) = take_back_host(record, owner, &mut edited)? {
+            results.push((record.host.clone(), result));
         }
-        hosts.retain(|record| !record.holders.is_empty());
-        // What was given back may hide other entries of ours from some reader.
-        for record in &mut hosts {
-            bring_into_reach(record, &mut edited)?;
-        }
-        self.files[index].hosts = hosts;
-        *netrc = edited;
-        results.reverse();
-        Ok(results)
     }
+    hosts.retain(|record| !record.holders.is_empty());
+    // What was given back may hide other entries of ours from some reader.
+    for record in &mut hosts {
+        bring_into_reach(record, &mut edited)?;
+    }
+    *records = hosts;
+    *netrc = edited;
+    results.reverse();
+    Ok(results)
 }
 
 /// Moves an entry of ours above what hides it from some reader, if there is anything.
@@ -273,7 +239,11 @@ fn bring_into_reach(record: &mut HostRecord, netrc: &mut Netrc) -> Result<()> {
 }
 
 /// Takes an owner out of the record of a host; `None` if it is not in there.
-fn take_back(record: &mut HostRecord, owner: &str, netrc: &mut Netrc) -> Result<Option<TakenBack>> {
+fn take_back_host(
+    record: &mut HostRecord,
+    owner: &str,
+    netrc: &mut Netrc,
+) -> Result<Option<TakenBack>> {
     let Some(place) = record.owners().position(|holder| holder == owner) else {
         return Ok(None);
     };

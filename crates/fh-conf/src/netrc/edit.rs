@@ -2,11 +2,21 @@
 
 use std::ops::Range;
 
-use super::Change;
 use super::scan::{Item, Key, Kind, Scanned, is_blank};
 use super::value::LONGEST_LINE;
 use crate::text::{append_line, line_end, line_start, line_stop, splice, whole_line};
 use crate::{Error, Result};
+
+/// What [`Netrc::set`](super::Netrc::set) did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// The entry had these values; no byte changed.
+    Unchanged,
+    /// There was no entry of that host that a reader would reach; one was added.
+    Added,
+    /// The host's entry had other values, which were replaced.
+    Updated,
+}
 
 /// The first item behind which some reader does not find an entry.
 fn barrier(items: &[Item]) -> Option<usize> {

@@ -37,6 +37,7 @@ mod value;
 use std::fmt;
 use std::ops::Range;
 
+pub use edit::Change;
 pub use value::{LONGEST_PASSWORD, check, is_login};
 
 use crate::{Error, Result};
@@ -51,17 +52,6 @@ const LARGEST_FILE: usize = 128 * 1024 - 1;
 pub struct Netrc {
     text: Vec<u8>,
     scanned: Scanned,
-}
-
-/// What [`Netrc::set`] did.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Change {
-    /// The entry had these values; no byte changed.
-    Unchanged,
-    /// There was no entry of that host that a reader would reach; one was added.
-    Added,
-    /// The host's entry had other values, which were replaced.
-    Updated,
 }
 
 /// The login and password of an entry, with quotes and escapes undone.

@@ -5,12 +5,15 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
-use super::VARIABLE;
 use super::line::{self, Fault, Line, Setting};
 use super::value::split_name;
 use crate::atomic::LARGEST_FILE;
 use crate::regular::{self, Refused};
 use crate::{Error, Result};
+
+/// The variable whose settings Nix reads after all files; also the `path` that stands for it in errors
+/// and in [`NixConf::set_by`](super::NixConf::set_by).
+pub const VARIABLE: &str = "NIX_CONFIG";
 
 /// How deep includes may be nested. Real configurations have two or three levels.
 const DEEPEST: usize = 32;

@@ -93,3 +93,45 @@ fn a_signature_is_of_everything_in_the_fingerprint_and_nothing_else() {
     };
     assert!(same.verify(&store_dir, &key.public()));
 }
+
+fn path(name: &str) -> StorePath {
+    format!("00000000000000000000000000000000-{name}")
+        .parse()
+        .unwrap()
+}
+
+#[test]
+fn everything_that_a_machine_runs_counts_and_nothing_else() {
+    let info = PathInfo {
+        path: path("x"),
+        nar_hash: NarHash::from_bytes([1; 32]),
+        nar_size: 120,
+        references: BTreeSet::from([path("a"), path("b")]),
+        deriver: None,
+        signatures: Vec::new(),
+        ca: None,
+    };
+    let first = info.content_fingerprint();
+    let mut others = vec![info.clone(); 5];
+    others[0].nar_hash = NarHash::from_bytes([2; 32]);
+    others[1].nar_size = 121;
+    others[2].references.remove(&path("b"));
+    others[3].references.insert(path("c"));
+    others[4].references = BTreeSet::from([path("ab")]);
+    let mut seen = vec![first];
+    for other in others {
+        let fingerprint = other.content_fingerprint();
+        assert!(!seen.contains(&fingerprint), "{other:?}");
+        seen.push(fingerprint);
+    }
+    let mut same = info.clone();
+    same.deriver = Some(path("x.drv"));
+    assert_eq!(same.content_fingerprint(), first);
+    assert_eq!(same.named_fingerprint(), info.named_fingerprint());
+    assert_ne!(same.named_fingerprint(), first);
+    same.path = path("another");
+    assert_eq!(same.content_fingerprint(), first);
+    assert_ne!(same.named_fingerprint(), info.named_fingerprint());
+    // It is stored.
+    assert_eq!(ContentFingerprint::from_bytes(*first.as_bytes()), first);
+}

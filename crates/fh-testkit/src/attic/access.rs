@@ -9,8 +9,8 @@ use axum::http::header::AUTHORIZATION;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use serde::Deserialize;
 
-use super::Shared;
 use super::error::AtticError;
+use super::shared::Shared;
 
 /// The claim that grants something.
 pub(super) const CLAIM: &str = "https://jwt.attic.rs/v1";

@@ -12,77 +12,22 @@
 mod access;
 mod error;
 mod routes;
+mod seen;
+mod shared;
 mod wire;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use anyhow::{Context as _, Result};
 use fh_nix::SecretKey;
 use serde_json::json;
-use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-pub use routes::{Described, Seen};
+pub use seen::{Described, Seen};
+pub use shared::{CacheSettings, Fault, ModelSettings};
 
-/// How one cache of the model is.
-#[derive(Debug, Clone)]
-pub struct CacheSettings {
-    /// Whether anybody may pull.
-    pub is_public: bool,
-    /// The store directory that it is for.
-    pub store_dir: String,
-    /// Keys whose paths clients need not send; atticd's default is the one of cache.nixos.org.
-    pub upstream_cache_key_names: Vec<String>,
-}
-
-impl Default for CacheSettings {
-    fn default() -> Self {
-        Self {
-            is_public: false,
-            store_dir: "/nix/store".to_owned(),
-            upstream_cache_key_names: vec!["cache.nixos.org-1".to_owned()],
-        }
-    }
-}
-
-/// Says what a request is answered with instead of being carried out, if anything.
-pub type Fault = Box<dyn Fn(&Seen, &[Seen]) -> Option<u16> + Send + Sync>;
-
-/// How the model is (`server/src/config.rs`).
-pub struct ModelSettings {
-    /// What `api_endpoint` says; made up of the `Host` header where nothing is set.
-    pub api_endpoint: Option<String>,
-    /// Whether a NAR that is there already has to be sent all the same; atticd's default.
-    pub require_proof_of_possession: bool,
-    /// Which requests fail.
-    pub fault: Option<Fault>,
-    /// Tokens of FlakeHub: they may push to every project.
-    pub flakehub_tokens: BTreeSet<String>,
-    /// Projects of FlakeHub, `org/project`, and the UUIDs of both.
-    pub projects: BTreeMap<String, (String, String)>,
-}
-
-impl Default for ModelSettings {
-    fn default() -> Self {
-        Self {
-            api_endpoint: None,
-            require_proof_of_possession: true,
-            fault: None,
-            flakehub_tokens: BTreeSet::new(),
-            projects: BTreeMap::new(),
-        }
-    }
-}
-
-impl std::fmt::Debug for ModelSettings {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ModelSettings")
-            .field("api_endpoint", &self.api_endpoint)
-            .finish_non_exhaustive()
-    }
-}
+use shared::{Cache, Shared};
 
 /// A running model, on an ephemeral port of loopback; stopped on drop.
 #[derive(Debug)]
@@ -90,49 +35,6 @@ pub struct AtticModel {
     url: String,
     shared: Arc<Shared>,
     runtime: Option<Runtime>,
-}
-
-/// What all requests share.
-struct Shared {
-    settings: ModelSettings,
-    /// The HS256 secret of its tokens.
-    secret: Vec<u8>,
-    directory: TempDir,
-    state: Mutex<State>,
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Shared").finish_non_exhaustive()
-    }
-}
-
-#[derive(Default)]
-struct State {
-    caches: BTreeMap<String, Cache>,
-    /// Bytes of the NARs that are stored, by `sha256:<hex>`: one for all caches.
-    nars: BTreeMap<String, u64>,
-    seen: Vec<Seen>,
-    uploading: usize,
-    most_uploading: usize,
-}
-
-struct Cache {
-    settings: CacheSettings,
-    key: SecretKey,
-    /// By the hash part of the store path.
-    objects: BTreeMap<String, wire::NarInfo>,
-}
-
-impl Shared {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Where a NAR is, or will be.
-    fn nar_file(&self, hash: &str) -> PathBuf {
-        self.directory.path().join(hash.replace(':', "-"))
-    }
 }
 
 impl AtticModel {

@@ -3,11 +3,11 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, ensure};
 
-use super::{Release, files_of};
+use super::release::Release;
 
 /// A mirror of the Debian archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -159,4 +159,13 @@ fn parse_stanza(text: &str) -> Option<Source> {
         suites: field("suites")?,
         components: field("components").unwrap_or_default(),
     })
+}
+
+/// The files and directories in a directory, sorted by name.
+pub(super) fn files_of(directory: &Path) -> Result<Vec<PathBuf>> {
+    let mut files = fs::read_dir(directory)?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<Vec<_>>>()?;
+    files.sort();
+    Ok(files)
 }

@@ -12,6 +12,7 @@ use std::sync::OnceLock;
 use anyhow::{Context as _, Result, ensure};
 
 use super::Nix;
+use super::version::INSTALLED;
 use crate::debian::{self, Unpacked};
 
 /// A release of Debian whose Nix is worth testing against.
@@ -109,9 +110,6 @@ impl std::fmt::Display for Missing {
         write!(formatter, "{}: {}", self.what, self.reason)
     }
 }
-
-/// [`Nix::origin`] of the machine's own.
-pub(super) const INSTALLED: &str = "installed on this machine";
 
 const INSTALLED_TITLE: &str = "Nix installed on this machine";
 

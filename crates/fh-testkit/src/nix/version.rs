@@ -12,6 +12,9 @@ use anyhow::{Context as _, Result, ensure};
 use super::Home;
 use crate::debian::Unpacked;
 
+/// [`Nix::origin`] of the machine's own.
+pub(super) const INSTALLED: &str = "installed on this machine";
+
 /// Every tool that Nix comes with, in all versions since 2.8. They are one program that does what
 /// its name says.
 const TOOLS: &[&str] = &[
@@ -129,7 +132,7 @@ impl Nix {
             }
             replace_with(&link, |new| symlink(&original, new))?;
         }
-        Self::opened(super::provision::INSTALLED.to_owned(), tools)
+        Self::opened(INSTALLED.to_owned(), tools)
     }
 
     /// The Nix in `unpacked`; scripts that start its tools are written to `directory`.

@@ -25,13 +25,15 @@
 mod count;
 mod plan;
 mod requests;
+mod shared;
 #[cfg(test)]
 mod tests;
 mod wire;
 
 use std::io;
-use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
+use std::net::{Shutdown, SocketAddr, TcpListener};
+use std::sync::{Arc, Condvar, Mutex, PoisonError, Weak};
+use std::time::Instant;
 
 use socket2::{Domain, SockRef, Socket, Type};
 
@@ -39,72 +41,7 @@ pub use count::Counts;
 pub use plan::{End, Fault, Line, Plan};
 pub use requests::{Seen, Verdict};
 
-use count::Tally;
-use requests::{Judge, Requests};
-use wire::Link;
-
-type Plans = Mutex<Box<dyn FnMut(u64) -> Plan + Send>>;
-
-/// How connections are carried.
-enum Carriage {
-    Bytes(Plans),
-    Requests(Judge),
-}
-
-/// What the proxy and its threads share.
-struct Shared {
-    server: SocketAddr,
-    carriage: Carriage,
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    closed: bool,
-    tallies: Vec<Arc<Tally>>,
-    links: Vec<Weak<Link>>,
-    requests: Requests,
-}
-
-impl Shared {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Carries one connection to its end.
-    fn serve(&self, client: TcpStream) -> io::Result<()> {
-        let (number, tally) = {
-            let mut state = self.lock();
-            let tally = Arc::new(Tally::default());
-            state.tallies.push(Arc::clone(&tally));
-            (state.tallies.len() as u64 - 1, tally)
-        };
-        let plans = match &self.carriage {
-            Carriage::Requests(judge) => return self.serve_request(judge, client, &tally),
-            Carriage::Bytes(plans) => plans,
-        };
-        let plan = plans.lock().unwrap_or_else(PoisonError::into_inner)(number);
-        let server = match TcpStream::connect(self.server) {
-            Ok(server) => server,
-            Err(error) => {
-                // As if it had been refused, as nearly as one that was accepted can be.
-                SockRef::from(&client).set_linger(Some(std::time::Duration::ZERO))?;
-                return Err(error);
-            }
-        };
-        let link = Link::new(client, server, tally)?;
-        {
-            let mut state = self.lock();
-            if state.closed {
-                return Ok(());
-            }
-            state.links.retain(|link| link.strong_count() > 0);
-            state.links.push(Arc::downgrade(&link));
-        }
-        wire::carry(&link, plan)
-    }
-}
+use shared::{Carriage, LIMIT, Shared};
 
 /// The proxy.
 pub struct Proxy {
@@ -241,6 +178,40 @@ impl Proxy {
         })?;
         *slot = Some(listener);
         Ok(())
+    }
+
+    // Of a proxy that looks at requests.
+
+    /// All requests so far, in the order in which they came.
+    #[must_use]
+    pub fn seen(&self) -> Vec<Seen> {
+        self.shared.lock().requests.seen.clone()
+    }
+
+    /// Waits until what was seen satisfies the test.
+    ///
+    /// # Panics
+    /// When that does not happen within a minute.
+    #[track_caller]
+    pub fn wait_until(&self, mut enough: impl FnMut(&[Seen]) -> bool) {
+        let deadline = Instant::now() + LIMIT;
+        let mut state = self.shared.lock();
+        while !enough(&state.requests.seen) {
+            let left = deadline.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "not seen: {:#?}", state.requests.seen);
+            state = self.shared.wait(state, left);
+        }
+    }
+
+    /// Lets go on what is held, and whatever comes to be held.
+    pub fn open(&self) {
+        self.let_go(|_| true);
+    }
+
+    /// Lets go on those of the requests held, now or later.
+    pub fn let_go(&self, which: impl Fn(&Seen) -> bool + Send + 'static) {
+        self.shared.lock().requests.free = Some(Box::new(which));
+        self.shared.changed.notify_all();
     }
 }
 

@@ -13,6 +13,7 @@
 //! however slow the line; what does not match what Nix recorded never becomes complete; the token
 //! leaves for no other origin than the one it was given for, whatever `api_endpoint` says.
 
+mod call;
 mod nar;
 mod order;
 mod upload;
@@ -31,11 +32,12 @@ use crate::client::Client;
 use crate::closure::Closure;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};
-use crate::http::{Answer, Content, Request};
+use crate::http::{Answer, Content};
 use crate::push::{PlanTotals, PlannedPath, PushEvent, PushObserver, PushReport};
-use crate::retry::{DEFAULT_RETRIES, Repeat, RetryEvent};
+use crate::retry::DEFAULT_RETRIES;
 use crate::server_url::ServerUrl;
 use crate::text::safe_line;
+use call::call;
 use wire::{CacheConfig, MissingPathsAnswer, MissingPathsQuestion};
 
 /// Uploads at a time where nothing else is said: each is a request of its own, and a round trip.
@@ -280,30 +282,6 @@ fn planned(info: &PathInfo) -> PlannedPath {
         path: info.path.clone(),
         nar_size: info.nar_size,
     }
-}
-
-/// Sends a request; the observer hears of retries. All of the protocol's do the same when repeated.
-async fn call(
-    client: &Client,
-    method: Method,
-    path: String,
-    content: Content,
-    observer: &dyn PushObserver,
-) -> Result<Answer> {
-    let request = Request {
-        method,
-        path,
-        content,
-        repeat: Repeat::Safe,
-    };
-    let listen = |event: &RetryEvent<'_>| {
-        observer.event(&PushEvent::Retrying {
-            error: event.error,
-            wait: event.wait,
-            asked: event.asked,
-        });
-    };
-    client.transport.send_telling(&request, &listen).await
 }
 
 fn parse<T: serde::de::DeserializeOwned>(answer: &Answer) -> Result<T> {

@@ -7,9 +7,10 @@ use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use http::Method;
 
+use super::call::call;
 use super::nar::{NarUpload, Recorded};
 use super::order::Order;
-use super::{CacheName, call, wire};
+use super::{CacheName, wire};
 use crate::client::Client;
 use crate::closure::Closure;
 use crate::deadline::Deadline;

@@ -10,10 +10,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use url::{Host, Url};
 
-use super::AwsCredentials;
+use super::keys::{AwsCredentials, SecretText};
 use crate::error::{Error, Result};
+use crate::provider::Provider;
+use crate::workload::identity::{Connections, failed, no_identity};
 use crate::workload::remote::Remote;
-use crate::workload::{AwsEnvironment, Connections, Provider, failed, files, no_identity};
+use crate::workload::{AwsEnvironment, files};
 
 /// The agent of ECS.
 const CONTAINER: &str = "http://169.254.170.2";
@@ -36,15 +38,6 @@ struct Answer {
     access_key_id: String,
     secret_access_key: SecretText,
     token: Option<SecretText>,
-}
-
-/// A text that is wiped when it is dropped.
-pub(super) struct SecretText(pub(super) SecretString);
-
-impl<'de> Deserialize<'de> for SecretText {
-    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        String::deserialize(deserializer).map(|text| Self(SecretString::from(text)))
-    }
 }
 
 fn parse(place: &str, url: &str, body: &[u8]) -> Result<AwsCredentials> {

@@ -5,10 +5,11 @@ use std::path::Path;
 use secrecy::ExposeSecret as _;
 use serde::Deserialize;
 
-use super::AwsCredentials;
-use super::metadata::SecretText;
+use super::keys::{AwsCredentials, SecretText};
 use crate::error::{Error, Result};
-use crate::workload::{Provider, command, failed};
+use crate::provider::Provider;
+use crate::workload::command;
+use crate::workload::identity::failed;
 
 /// What is printed, in its one version.
 #[derive(Deserialize)]

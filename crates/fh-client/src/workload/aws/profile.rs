@@ -9,10 +9,12 @@ use std::path::Path;
 
 use secrecy::zeroize::Zeroizing;
 
-use super::AwsCredentials;
+use super::keys::AwsCredentials;
 use super::web_identity::WebIdentity;
 use crate::error::{Error, Result};
-use crate::workload::{AwsEnvironment, Provider, failed, files, no_identity};
+use crate::provider::Provider;
+use crate::workload::identity::{failed, no_identity};
+use crate::workload::{AwsEnvironment, files};
 
 const DEFAULT: &str = "default";
 

@@ -14,7 +14,7 @@ use secrecy::zeroize::Zeroizing;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
 
-use super::AwsCredentials;
+use super::keys::AwsCredentials;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 

@@ -9,12 +9,14 @@ use secrecy::{ExposeSecret as _, SecretString};
 use time::OffsetDateTime;
 use url::form_urlencoded;
 
-use super::AwsCredentials;
+use super::keys::AwsCredentials;
 use crate::ServerUrl;
 use crate::error::{Error, Result};
 use crate::http::Content;
+use crate::provider::Provider;
+use crate::workload::identity::{Connections, failed, no_identity, word};
 use crate::workload::remote::Remote;
-use crate::workload::{AwsEnvironment, Connections, Provider, failed, files, no_identity, word};
+use crate::workload::{AwsEnvironment, files};
 
 /// Which role, and for which token.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,33 +5,16 @@
 //! Left out are `source_profile` with `role_arn`, and single sign-on; where one of these is all there is, the
 //! error says so.
 
-use std::fmt;
+use secrecy::ExposeSecret;
 
-use secrecy::{ExposeSecret, SecretString};
-
+use super::endpoint::endpoint;
+use super::keys::AwsCredentials;
 use super::web_identity::WebIdentity;
-use super::{endpoint, metadata, process, profile};
+use super::{metadata, process, profile};
 use crate::error::Result;
-use crate::workload::{AwsEnvironment, Connections, Provider, no_identity};
-
-/// Keys that sign requests to AWS.
-#[derive(Clone)]
-pub struct AwsCredentials {
-    /// Which key; no secret.
-    pub access_key_id: String,
-    /// The key.
-    pub secret_access_key: SecretString,
-    /// With temporary keys, what belongs to them.
-    pub session_token: Option<SecretString>,
-}
-
-impl fmt::Debug for AwsCredentials {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AwsCredentials")
-            .field("access_key_id", &self.access_key_id)
-            .finish_non_exhaustive()
-    }
-}
+use crate::provider::Provider;
+use crate::workload::AwsEnvironment;
+use crate::workload::identity::{Connections, no_identity};
 
 /// Credentials, and what was said of the region beside them.
 pub(super) struct Found {
@@ -113,26 +96,4 @@ fn half(there: &str, missing: &str) -> crate::Error {
         format!("{there} is set and {missing} is not"),
         "Set both or none.",
     )
-}
-
-impl AwsCredentials {
-    /// Credentials of texts that can be sent.
-    pub(super) fn new(place: &str, id: &str, secret: &str, session: Option<&str>) -> Result<Self> {
-        let is_word =
-            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-        let (id, secret) = (id.trim(), secret.trim());
-        let session = session.map(str::trim).filter(|token| !token.is_empty());
-        if !is_word(id) || !is_word(secret) || !session.is_none_or(is_word) {
-            return Err(no_identity(
-                Provider::Aws,
-                format!("the credentials of AWS in {place} are malformed"),
-                "Each of them is one word of printable ASCII characters.",
-            ));
-        }
-        Ok(Self {
-            access_key_id: id.to_owned(),
-            secret_access_key: SecretString::from(secret),
-            session_token: session.map(SecretString::from),
-        })
-    }
 }

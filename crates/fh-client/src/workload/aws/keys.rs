@@ -1,0 +1,60 @@
+//! Keys that sign requests to AWS.
+
+use std::fmt;
+
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use crate::error::Result;
+use crate::provider::Provider;
+use crate::workload::identity::no_identity;
+
+/// Keys that sign requests to AWS.
+#[derive(Clone)]
+pub struct AwsCredentials {
+    /// Which key; no secret.
+    pub access_key_id: String,
+    /// The key.
+    pub secret_access_key: SecretString,
+    /// With temporary keys, what belongs to them.
+    pub session_token: Option<SecretString>,
+}
+
+impl fmt::Debug for AwsCredentials {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AwsCredentials")
+            .field("access_key_id", &self.access_key_id)
+            .finish_non_exhaustive()
+    }
+}
+
+impl AwsCredentials {
+    /// Credentials of texts that can be sent.
+    pub(super) fn new(place: &str, id: &str, secret: &str, session: Option<&str>) -> Result<Self> {
+        let is_word =
+            |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+        let (id, secret) = (id.trim(), secret.trim());
+        let session = session.map(str::trim).filter(|token| !token.is_empty());
+        if !is_word(id) || !is_word(secret) || !session.is_none_or(is_word) {
+            return Err(no_identity(
+                Provider::Aws,
+                format!("the credentials of AWS in {place} are malformed"),
+                "Each of them is one word of printable ASCII characters.",
+            ));
+        }
+        Ok(Self {
+            access_key_id: id.to_owned(),
+            secret_access_key: SecretString::from(secret),
+            session_token: session.map(SecretString::from),
+        })
+    }
+}
+
+/// A text that is wiped when it is dropped.
+pub(super) struct SecretText(pub(super) SecretString);
+
+impl<'de> Deserialize<'de> for SecretText {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(|text| Self(SecretString::from(text)))
+    }
+}
