@@ -193,11 +193,7 @@ fn within<M: FnMut(i64, i64) -> bool>(
 ) -> Option<u32> {
     let claims = best(claims, |claim| claim.signed);
     let claims = best(claims, |claim| claim.builder);
-    let first = claims.first()?;
-    if claims.iter().all(|claim| claim.content == first.content) {
-        return Some(first.content);
-    }
-    if first.builder {
+    if claims.first()?.builder {
         let oldest = claims.iter().min_by_key(|claim| claim.age)?;
         return Some(oldest.content);
     }

@@ -336,6 +336,27 @@ mod tests {
     }
 
     #[test]
+    fn what_is_granted_on_a_whole_organisation_is_told_apart_from_membership_and_all_is_counted() {
+        let mut holdings = Holdings::default();
+        assert_eq!(holdings.size(), 0);
+        holdings.add_membership(ACME, OrganizationRole::Admin);
+        assert_eq!(holdings.organization_grant(ACME), None);
+        assert_eq!(holdings.size(), 1);
+        holdings.add_organization_grant(ACME, Role::Write);
+        assert_eq!(holdings.organization_grant(ACME), Some(Role::Write));
+        assert_eq!(holdings.organization_grant(OTHER), None);
+        holdings.add_guest_of(OTHER);
+        holdings.add_flake_grant(ACME, 7, Role::Read);
+        holdings.add_flake_grant(OTHER, 8, Role::Read);
+        holdings.add_flake_grant(OTHER, 9, Role::Read);
+        holdings.add_follow(Follow {
+            organization: OTHER,
+            flake: None,
+        });
+        assert_eq!(holdings.size(), 7);
+    }
+
+    #[test]
     fn a_member_reads_what_is_public_there_as_their_own_and_the_rest_by_grants() {
         let mut member = Holdings::default();
         member.add_membership(ACME, OrganizationRole::Member);

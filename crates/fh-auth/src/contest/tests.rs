@@ -154,6 +154,19 @@ fn between_persons_who_may_write_the_others_slice_decides() {
     let follow = [followed(a), followed(b)];
     assert_eq!(settle(&follow, everywhere(2)), Settled::Content(2));
     assert_eq!(settle(&follow, own), Settled::Content(1));
+    // Where each is beaten by another one, nobody there has a say, and what is followed later is served.
+    let circle =
+        |who: i64, flake: i64| who == flake || matches!((who, flake), (1, 2) | (2, 3) | (3, 1));
+    let later = Claim {
+        organization: 2,
+        standing: Standing::Followed(1),
+        ..row(4, 4, 4, 4)
+    };
+    let claims = [followed(a), followed(b), followed(c), later];
+    assert_eq!(settle(&claims, circle), Settled::Content(4));
+    // Of two of one age none is the older.
+    let twin = Claim { age: a.age, ..b };
+    assert_eq!(settle(&[a, twin], |_, _| true), Settled::Ambiguous);
     let unknown = Claim { pusher: None, ..a };
     assert_eq!(settle(&[unknown, b], |_, _| true), Settled::Content(2));
     assert_eq!(settle(&[a, b], nobody), Settled::Ambiguous);
@@ -235,6 +248,25 @@ fn a_content_that_is_not_there_takes_away_what_only_the_own_may() {
             Content(1),
         ),
         ("two own organisations", vec![left_out(a), b], Ambiguous),
+        (
+            "where nobody says anything else, it is that",
+            vec![standing(followed(0), left_out(a))],
+            Content(1),
+        ),
+        (
+            "an accepted organisation of two minds that has neither",
+            vec![
+                standing(accepted, left_out(a)),
+                standing(accepted, left_out(c)),
+                standing(followed(1), b),
+            ],
+            Content(2),
+        ),
+        (
+            "an own one of two minds that has neither",
+            vec![left_out(a), left_out(c), standing(followed(1), b)],
+            Ambiguous,
+        ),
         (
             "an earlier follow",
             vec![standing(followed(0), left_out(a)), standing(followed(1), b)],

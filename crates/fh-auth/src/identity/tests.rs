@@ -43,6 +43,29 @@ fn every_algorithm_of_public_keys_is_verified() {
 }
 
 #[test]
+fn an_edwards_curve_is_verified_too() {
+    use ed25519_dalek::{Signer as _, SigningKey};
+
+    let key = SigningKey::from_bytes(&[7; 32]);
+    let public = BASE64URL_NOPAD.encode(key.verifying_key().as_bytes());
+    let with = |curve: &str| {
+        let key = json!({ "kty": "OKP", "crv": curve, "x": public, "kid": "one" });
+        KeySet::read(&json!({ "keys": [key] }))
+    };
+    let header = json!({ "alg": "EdDSA", "kid": "one" });
+    let claims = json!({ "iss": "https://issuer.example", "exp": 2000 });
+    let unsigned = format!("{}.{}", encoded(&header), encoded(&claims));
+    let signature = BASE64URL_NOPAD.encode(&key.sign(unsigned.as_bytes()).to_bytes());
+    let token = Unverified::read(&format!("{unsigned}.{signature}")).unwrap();
+    assert_eq!(with("Ed25519").unwrap().verify(&token), Ok(()));
+    let forged = BASE64URL_NOPAD.encode(&[1; 64]);
+    let forged = Unverified::read(&format!("{unsigned}.{forged}")).unwrap();
+    let verified = with("Ed25519").unwrap().verify(&forged);
+    assert_eq!(verified, Err(IdentityError::Signature));
+    assert!(with("P-256").is_err());
+}
+
+#[test]
 fn a_changed_token_is_not_verified() {
     let vectors = vectors();
     let keys = KeySet::read(&vectors).unwrap();

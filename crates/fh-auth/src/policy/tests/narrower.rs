@@ -71,6 +71,9 @@ fn a_policy_is_narrower_where_it_gives_less_of_something_and_more_of_nothing() {
             it.conditions.extend(conditions(&more));
         }),
         ("another order", |it| it.conditions.reverse()),
+        ("a pointer to the claim", |it| {
+            it.conditions[1] = conditions(&json!([{ "claim": "/ref", "glob": "v*" }])).remove(0);
+        }),
         ("texts for patterns", |it| {
             it.conditions = conditions(&json!([
                 { "claim": "sub", "equals": "builder" },
@@ -90,7 +93,7 @@ fn a_policy_is_narrower_where_it_gives_less_of_something_and_more_of_nothing() {
         assert!(narrower.narrows(&former()), "{what}");
         let is_same =
             narrower.conditions.len() == former().conditions.len() && former().narrows(&narrower);
-        let says_the_same = ["nothing", "another order"].contains(what);
+        let says_the_same = ["nothing", "another order", "a pointer to the claim"].contains(what);
         assert_eq!(is_same, says_the_same, "{what}");
     }
 }
