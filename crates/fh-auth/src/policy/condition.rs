@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use fh_api::ConditionSpec;
 use serde_json::{Map, Value};
 
-use super::PolicyError;
+use super::error::PolicyError;
 use super::glob::Glob;
 
 /// The longest text of a condition, in bytes.

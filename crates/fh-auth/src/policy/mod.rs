@@ -19,9 +19,9 @@
 
 mod binding;
 mod condition;
+mod error;
 mod given;
 mod glob;
-mod narrower;
 mod provider;
 pub mod templates;
 #[cfg(test)]
@@ -35,6 +35,7 @@ use serde_json::{Map, Value, json};
 
 pub use self::condition::Condition;
 use self::condition::{claim, claim_name, found, text};
+pub use self::error::PolicyError;
 pub use self::given::{makes_administrators, permissions_given};
 use self::provider::Guard;
 pub use self::provider::{AWS_ISSUER, usual_issuer};
@@ -50,64 +51,6 @@ const MAX_CONDITIONS: usize = 50;
 
 /// The most of anything else in a policy.
 const MAX_ITEMS: usize = 100;
-
-/// Why a policy is refused.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum PolicyError {
-    /// A claim that cannot be one.
-    #[error("a claim's name must have 1 to 200 characters")]
-    ClaimName,
-    /// A condition that cannot be one.
-    #[error("the condition on {claim} {reason}")]
-    Condition {
-        /// On which claim.
-        claim: String,
-        /// What is wrong with it.
-        reason: &'static str,
-    },
-    /// Nothing keeps strangers out.
-    #[error(
-        "no condition names the tenant, so strangers' workloads would be let in: {provider} needs one of \
-         these, without a wildcard in the part that names the owner: {claims}"
-    )]
-    Open {
-        /// Of which provider.
-        provider: Provider,
-        /// What would bind it.
-        claims: String,
-    },
-    /// An issuer has to be named.
-    #[error("{0} has no default issuer: name one")]
-    NoIssuer(Provider),
-    /// An issuer that the provider cannot have.
-    #[error("{issuer:?} is not an issuer of {provider}: {reason}")]
-    Issuer {
-        /// The issuer.
-        issuer: String,
-        /// Of which provider.
-        provider: Provider,
-        /// Why not.
-        reason: String,
-    },
-    /// A flake of another organisation.
-    #[error(
-        "{0} is not in this organisation: a trust policy can only grant access to its own flakes"
-    )]
-    Foreign(FlakePattern),
-    /// A part that is empty or too long.
-    #[error("the field {0} must have 1 to {MAX_ITEMS} entries")]
-    Length(&'static str),
-    /// A lifetime out of bounds.
-    #[error(
-        "the field max_lifetime must be between {} and {}",
-        in_words(MIN_LIFETIME),
-        in_words(*.most)
-    )]
-    Lifetime {
-        /// The most that the server allows.
-        most: u64,
-    },
-}
 
 /// A trust policy.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -353,6 +296,62 @@ impl Policy {
             "claims": kept,
         })
     }
+
+    /// Whether nobody gets anything by this policy that the former one does not give, now or after it has remembered
+    /// ids. Keys that come with a policy are no part of it, so whoever asks compares them.
+    #[must_use]
+    pub fn narrows(&self, former: &Self) -> bool {
+        // One that does not bind the tenant lets nobody in, so nothing is narrower.
+        binding::bind_tenant(former.provider, &former.conditions)
+            && self.provider == former.provider
+            && self.asks_no_less(former)
+            && accepts_no_more(&self.audiences, &former.audiences)
+            && self.remembers_all(former)
+            && self.flakes.iter().all(|asked| {
+                let mut held = former.flakes.iter();
+                held.any(|held| held.includes(asked))
+            })
+            && self.role <= former.role
+            && (former.mint || !self.mint)
+            && (former.pull_requests || !self.pull_requests)
+            && (former.builder || !self.builder)
+            && self.max_lifetime <= former.max_lifetime
+    }
+
+    /// Takes over what the former policy has remembered, where this one asks for all that it asked for: then these are
+    /// the same workloads, or fewer. Keys that come with a policy are no part of it.
+    pub fn keep_ids_of(&mut self, former: &Self) {
+        if !self.asks_no_less(former) {
+            return;
+        }
+        for (claim, value) in &mut self.pins {
+            *value = former.pins.get(claim).cloned().flatten();
+        }
+    }
+
+    /// Whether who meets these conditions meets the former ones of the same issuer.
+    fn asks_no_less(&self, former: &Self) -> bool {
+        let implied = || {
+            former.conditions.iter().all(|asked| {
+                // Where one claim has several conditions, only equal ones are looked for: very many patterns and very
+                // many texts would be compared otherwise.
+                self.conditions.contains(asked) || {
+                    let mut on = self.conditions.iter().filter(|it| it.is_on_claim_of(asked));
+                    matches!((on.next(), on.next()), (Some(only), None) if only.implies(asked))
+                }
+            })
+        };
+        let is_same = || self.conditions == former.conditions;
+        self.issuer == former.issuer && (is_same() || self.provider == former.provider && implied())
+    }
+
+    /// Whether every id that the former one has remembered, or would, is remembered here.
+    fn remembers_all(&self, former: &Self) -> bool {
+        former.pins.iter().all(|(claim, value)| {
+            let mine = self.pins.get(claim);
+            mine.is_some_and(|mine| value.is_none() || mine == value)
+        })
+    }
 }
 
 fn open(provider: Provider) -> PolicyError {
@@ -416,4 +415,13 @@ fn issuer(provider: Provider, asked: Option<&str>) -> Result<String, PolicyError
         return wrong("it ends with the organisation's id".to_owned());
     }
     Ok(issuer)
+}
+
+/// Whether all audiences are among the former ones. None at all are the server's own, which change with the names of
+/// an organisation.
+fn accepts_no_more(audiences: &[String], former: &[String]) -> bool {
+    if audiences.is_empty() || former.is_empty() {
+        return audiences.is_empty() && former.is_empty();
+    }
+    audiences.iter().all(|audience| former.contains(audience))
 }

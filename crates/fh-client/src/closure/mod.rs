@@ -11,6 +11,7 @@ mod process;
 mod realisations;
 #[cfg(test)]
 mod tests;
+mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -26,6 +27,7 @@ use argument::{Argument, classify};
 pub use built::{BuiltPaths, Outputs};
 use process::Nix;
 pub use realisations::Realisations;
+pub use tools::{BuildMessages, NixTools};
 
 /// A set of store paths with what Nix knows of them.
 #[derive(Debug, Clone)]
@@ -52,68 +54,6 @@ impl Closure {
     #[must_use]
     pub fn real_path(&self, path: &StorePath) -> PathBuf {
         self.real_store_dir.join(path.to_string())
-    }
-}
-
-/// What becomes of what a nix writes to stderr while it builds.
-#[derive(Clone, Default)]
-pub enum BuildMessages {
-    /// It is kept for the error, if there is one.
-    #[default]
-    Kept,
-    /// It is kept, and told line by line, without the line break and without control characters.
-    Told(Arc<dyn Fn(&str) + Send + Sync>),
-    /// It goes to the stderr of this process: on a terminal Nix shows there what it is doing. The error does not repeat it.
-    Inherited,
-}
-
-/// Nix tells of a hundred thousand paths within seconds; it may also wait for a daemon that is
-/// starting, or for a lock.
-const PATIENCE: Duration = Duration::from_secs(10 * 60);
-
-/// How to run nix, and about which store.
-#[derive(Clone)]
-pub struct NixTools {
-    /// The program: `nix`, found by the search path, or a path of it.
-    pub program: PathBuf,
-    /// Arguments before all others, such as `--option` settings.
-    pub extra_args: Vec<OsString>,
-    /// Given to nix as `--store`, where it is not the default one.
-    pub store: Option<String>,
-    /// The store directory that paths are named by: `/nix/store`, or what `NIX_STORE_DIR` says.
-    pub store_dir: StoreDir,
-    /// The directories below which the files of `store_dir` may be; the first that has them counts.
-    /// Where none is given, that of a chroot store in `store`, else `/`.
-    pub roots: Vec<PathBuf>,
-    /// What becomes of nix's stderr while it builds.
-    pub messages: BuildMessages,
-    /// How long a nix may take that is asked about paths; one that builds may take any time.
-    pub patience: Duration,
-}
-
-impl Default for NixTools {
-    fn default() -> Self {
-        Self {
-            program: PathBuf::from("nix"),
-            extra_args: Vec::new(),
-            store: None,
-            store_dir: StoreDir::default(),
-            roots: Vec::new(),
-            messages: BuildMessages::Kept,
-            patience: PATIENCE,
-        }
-    }
-}
-
-impl fmt::Debug for NixTools {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("NixTools")
-            .field("program", &self.program)
-            .field("extra_args", &self.extra_args)
-            .field("store", &self.store)
-            .field("store_dir", &self.store_dir)
-            .field("roots", &self.roots)
-            .finish_non_exhaustive()
     }
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-use super::{BuildMessages, NixTools};
+use super::tools::{BuildMessages, NixTools};
 use crate::error::{Error, Result};
 use crate::text::{safe_line, safe_lines};
 

@@ -7,8 +7,8 @@
 use fh_nix::NarHash;
 use zstd::zstd_safe::{CCtx, CParameter, compress_bound, get_error_name};
 
-use super::DEFAULT_COMPRESSION_LEVEL;
 use super::memory::{BLOCK, Block, Reservation};
+use super::options::DEFAULT_COMPRESSION_LEVEL;
 
 /// Contents from this size on are compressed with [`TUNED`] parameters at the default level: below
 /// it, zstd chooses well by the size, and there is little to win.

@@ -16,13 +16,15 @@ use fh_nix::{NarHash, StorePath};
 use uuid::Uuid;
 
 use super::compress::record_header;
-use super::{PushObserver, listener};
+use super::observer::{PushObserver, listener};
+use super::plan::begun;
+use super::report::{FailedLog, LogReport};
 use crate::client::Client;
 use crate::closure::Closure;
 use crate::error::{Error, Result};
 use crate::http::UploadBody;
 use crate::logs::{LogDirectory, LogFile};
-use crate::text::safe_line;
+use crate::text::{safe_line, with_causes};
 
 /// How hard a log is compressed: text is small at any level.
 const LEVEL: i32 = 3;
@@ -32,32 +34,6 @@ const TARGET: u64 = 1024 * 1024;
 
 /// Logs that are longer are not asked for, whatever a server says: one is in memory as a whole.
 const LONGEST: u64 = 64 * 1024 * 1024;
-
-/// What became of the build logs of a push.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct LogReport {
-    /// Derivations of the push that this machine has a log of.
-    pub found: u64,
-    /// Of these, those that the server had none of, which were to be sent.
-    pub wanted: u64,
-    /// Sent and taken.
-    pub sent: u64,
-    /// Of the sent, those whose middle was left out, because they were longer than the server takes.
-    pub shortened: u64,
-    /// Compressed bytes of the sent.
-    pub sent_bytes: u64,
-    /// Those that were not sent, by derivation. The push is whole without them.
-    pub failed: Vec<FailedLog>,
-}
-
-/// A log that was not sent.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FailedLog {
-    /// The derivation.
-    pub derivation: StorePath,
-    /// One sentence.
-    pub reason: String,
-}
 
 /// The logs that this machine has of a closure.
 #[derive(Debug, Default)]
@@ -183,7 +159,7 @@ pub(super) async fn send(
     if wanted.is_empty() {
         return Ok(report);
     }
-    let push = super::begun(plan)?;
+    let push = begun(plan)?;
     let limit = plan.limits.log_size.min(LONGEST);
     let body_size = plan.limits.body_size;
     let mut rest = wanted;
@@ -295,7 +271,7 @@ async fn upload(
             let reason = "the server did not answer for its log".to_owned();
             vec![Some(reason); sent.len()]
         }
-        Err(error) => vec![Some(super::work::with_causes(&error)); sent.len()],
+        Err(error) => vec![Some(with_causes(&error)); sent.len()],
     };
     for ((derivation, shortened, bytes), reason) in sent.into_iter().zip(reasons) {
         match reason {

@@ -17,87 +17,34 @@ mod compress;
 mod logs;
 mod memory;
 mod observer;
+mod options;
 mod plan;
 mod report;
 mod schedule;
+mod shared;
 mod threads;
 mod upload;
 mod work;
 
-use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::time::Instant;
 
 use fh_api::{CommitSummary, FlakeName, PushPlan, PushRequest};
-use fh_nix::PublicKey;
-use uuid::Uuid;
 
 use crate::client::Client;
-use crate::closure::{Closure, Realisations};
-use crate::deadline::Deadline;
+use crate::closure::Closure;
 use crate::error::{Error, Result};
-use crate::logs::LogDirectory;
-use crate::retry::{DEFAULT_RETRIES, RetryEvent};
 
 pub use compress::{CompressError, Compressor, frame_bound};
-pub use logs::{FailedLog, LogReport};
+use observer::listener;
 pub use observer::{NoObserver, PlanTotals, PushEvent, PushObserver};
-pub use report::{FailedPath, FailureKind, PlannedPath, PushReport};
-
-/// The compression level where nothing else is said: within 5 % of the size that the levels around
-/// it reach, and faster than what a usual line takes.
-pub const DEFAULT_COMPRESSION_LEVEL: i32 = 3;
-
-/// The highest level that every reader of a cache can decompress with its default memory.
-pub const MAX_COMPRESSION_LEVEL: i32 = 19;
+pub use options::{DEFAULT_COMPRESSION_LEVEL, MAX_COMPRESSION_LEVEL, PushOptions, default_jobs};
+use plan::begun;
+pub use report::{FailedLog, FailedPath, FailureKind, LogReport, PlannedPath, PushReport};
 
 /// Plans of one push at most: further ones where the server lost track of the parts of a NAR. One more where
 /// what a plan has said was true no longer at the commit.
 const ROUNDS: usize = 3;
-
-/// How to push.
-#[derive(Debug, Clone)]
-pub struct PushOptions {
-    /// Threads that read, hash and compress.
-    pub jobs: NonZeroUsize,
-    /// The level of zstd, 1 to [`MAX_COMPRESSION_LEVEL`]. From about 10 on, each thread needs tens
-    /// of megabytes beyond the usual bound.
-    pub compression_level: i32,
-    /// Paths that carry a valid signature of one of these keys are left out.
-    pub skip_signed_by: Vec<PublicKey>,
-    /// Ask what would be sent and send nothing.
-    pub dry_run: bool,
-    /// Attempts after the first, of every request.
-    pub retries: u32,
-    /// When the push is given up, wherever it is.
-    pub deadline: Deadline,
-    /// Where the build logs are that go along; none where none shall.
-    pub logs: Option<LogDirectory>,
-    /// Of which outputs of derivations the paths are, as far as that has to be told.
-    pub realisations: Realisations,
-}
-
-impl Default for PushOptions {
-    fn default() -> Self {
-        Self {
-            jobs: default_jobs(),
-            compression_level: DEFAULT_COMPRESSION_LEVEL,
-            skip_signed_by: Vec::new(),
-            dry_run: false,
-            retries: DEFAULT_RETRIES,
-            deadline: Deadline::default(),
-            logs: None,
-            realisations: Realisations::default(),
-        }
-    }
-}
-
-/// As many threads as there are cores, and not more than the memory bound has work for.
-#[must_use]
-pub fn default_jobs() -> NonZeroUsize {
-    const MOST: NonZeroUsize = NonZeroUsize::MIN.saturating_add(15);
-    std::thread::available_parallelism().map_or(NonZeroUsize::MIN, |cores| cores.min(MOST))
-}
 
 /// Pushes a closure: one plan, the uploads, one commit.
 ///
@@ -306,7 +253,7 @@ impl Push<'_> {
 
     /// Sends the build logs that are wanted. Where the time is over the uploads say so, or nothing else
     /// was to be sent.
-    async fn send_logs(&self, plan: &PushPlan, logs: &logs::Logs) -> Result<logs::LogReport> {
+    async fn send_logs(&self, plan: &PushPlan, logs: &logs::Logs) -> Result<LogReport> {
         let sent = logs::send(&self.client, self.flake, plan, logs, &self.observer);
         match self.options.deadline.hold(sent).await {
             Err(error @ Error::OutOfTime { .. }) => Ok(logs.unsent(plan, &error)),
@@ -337,22 +284,4 @@ impl Push<'_> {
 /// content.
 fn is_outdated(error: &Error) -> bool {
     matches!(error.status(), Some(404 | 409))
-}
-
-/// The id of a push that was begun.
-fn begun(plan: &PushPlan) -> Result<Uuid> {
-    plan.id.ok_or_else(|| Error::InvalidPlan {
-        reason: "there is something to do, but no push was begun".to_owned(),
-    })
-}
-
-/// Tells an observer of retries.
-fn listener(observer: &dyn PushObserver) -> impl Fn(&RetryEvent<'_>) + Send + Sync + '_ {
-    |event| {
-        observer.event(&PushEvent::Retrying {
-            error: event.error,
-            wait: event.wait,
-            asked: event.asked,
-        });
-    }
 }

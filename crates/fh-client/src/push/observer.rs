@@ -113,3 +113,14 @@ impl PlanTotals {
         self.resumed_bytes += later.resumed_bytes;
     }
 }
+
+/// Tells an observer of retries.
+pub(super) fn listener(observer: &dyn PushObserver) -> impl Fn(&RetryEvent<'_>) + Send + Sync + '_ {
+    |event| {
+        observer.event(&PushEvent::Retrying {
+            error: event.error,
+            wait: event.wait,
+            asked: event.asked,
+        });
+    }
+}

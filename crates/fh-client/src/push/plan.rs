@@ -11,7 +11,8 @@ use fh_api::{
 };
 use fh_nix::{NarHash, PathInfo, Realisation, StorePath};
 
-use super::{PlanTotals, PushOptions};
+use super::observer::PlanTotals;
+use super::options::PushOptions;
 use crate::closure::Closure;
 use crate::error::{Error, Result};
 use crate::text::safe_line;
@@ -246,5 +247,12 @@ fn check_limits(limits: &PushLimits) -> Result<()> {
             "its limits are out of range (parts of {} bytes, batched NARs of {}, bodies of {})",
             limits.part_size, limits.batched_nar_size, limits.body_size
         ),
+    })
+}
+
+/// The id of a push that was begun.
+pub(super) fn begun(plan: &PushPlan) -> Result<Uuid> {
+    plan.id.ok_or_else(|| Error::InvalidPlan {
+        reason: "there is something to do, but no push was begun".to_owned(),
     })
 }

@@ -6,8 +6,7 @@ use std::time::Duration;
 use fh_api::CommitSummary;
 use fh_nix::StorePath;
 
-use super::PlanTotals;
-use super::logs::LogReport;
+use super::observer::PlanTotals;
 use crate::error::Error;
 
 /// A path that was not pushed.
@@ -92,4 +91,30 @@ impl PushReport {
     pub fn deduplicated(&self) -> u64 {
         self.planned.linked
     }
+}
+
+/// What became of the build logs of a push.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct LogReport {
+    /// Derivations of the push that this machine has a log of.
+    pub found: u64,
+    /// Of these, those that the server had none of, which were to be sent.
+    pub wanted: u64,
+    /// Sent and taken.
+    pub sent: u64,
+    /// Of the sent, those whose middle was left out, because they were longer than the server takes.
+    pub shortened: u64,
+    /// Compressed bytes of the sent.
+    pub sent_bytes: u64,
+    /// Those that were not sent, by derivation. The push is whole without them.
+    pub failed: Vec<FailedLog>,
+}
+
+/// A log that was not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FailedLog {
+    /// The derivation.
+    pub derivation: StorePath,
+    /// One sentence.
+    pub reason: String,
 }

@@ -1,24 +1,23 @@
-//! The worker threads of a push: what they share, and how they start and end.
+//! The worker threads of a push: how they start and end, and how the memory is divided.
 //!
 //! Invariants: threads end by themselves when all is done, and within a frame's time when the push
 //! is stopped; a thread that panics ends the push and does not hang it.
 
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::AtomicBool;
 use std::thread::JoinHandle;
 
-use bytes::Bytes;
 use fh_api::PushLimits;
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::PushObserver;
-use super::batch::{self, Packer, ReadyBatch, TARGET};
+use super::batch::{self, Packer, TARGET};
 use super::compress;
 use super::memory::{BLOCK, Benches, Memory};
+use super::observer::PushObserver;
 use super::plan::NarWork;
-use super::report::FailureKind;
 use super::schedule::Schedule;
+use super::shared::{Made, Shared};
 use super::work::{Worker, blocks_for};
 use crate::error::{Error, Result};
 
@@ -27,76 +26,6 @@ const MEMORY: usize = 116 * 1024 * 1024;
 
 /// What a thread needs for itself: a compression context at the usual levels, and its stack.
 const THREAD_MEMORY: usize = 3 * 1024 * 1024 / 2;
-
-/// What the threads hand to the uploads.
-pub(super) enum Made {
-    /// A batch to send.
-    Batch(ReadyBatch),
-    /// A part to send.
-    Part(ReadyPart),
-    /// A NAR that cannot be sent.
-    Failed {
-        /// Its index.
-        nar: usize,
-        kind: FailureKind,
-        reason: String,
-    },
-}
-
-/// A part that is to be sent.
-pub(super) struct ReadyPart {
-    pub(super) nar: usize,
-    pub(super) number: u64,
-    pub(super) pieces: Vec<Bytes>,
-    /// Uncompressed bytes.
-    pub(super) nar_bytes: u64,
-}
-
-/// What the threads and the uploads share.
-pub(super) struct Shared {
-    pub(super) nars: Vec<NarWork>,
-    pub(super) limits: PushLimits,
-    pub(super) level: i32,
-    pub(super) schedule: Schedule,
-    pub(super) memory: Memory,
-    pub(super) benches: Benches,
-    pub(super) packer: Packer,
-    pub(super) observer: Arc<dyn PushObserver>,
-    stopped: AtomicBool,
-    /// NARs of which nothing more is wanted, by index.
-    abandoned: Vec<AtomicBool>,
-}
-
-impl Shared {
-    /// Nothing more of this NAR is wanted: the server has it, or will not take it.
-    pub(super) fn abandon(&self, nar: usize) {
-        if let Some(flag) = self.abandoned.get(nar) {
-            flag.store(true, Ordering::Relaxed);
-        }
-    }
-
-    pub(super) fn is_abandoned(&self, nar: usize) -> bool {
-        self.abandoned
-            .get(nar)
-            .is_some_and(|flag| flag.load(Ordering::Relaxed))
-    }
-
-    pub(super) fn is_stopped(&self) -> bool {
-        self.stopped.load(Ordering::Relaxed)
-    }
-
-    pub(super) fn stop(&self) {
-        self.stopped.store(true, Ordering::Relaxed);
-        self.schedule.stop();
-        self.memory.cancel();
-        self.benches.cancel();
-    }
-
-    pub(super) fn part_length(&self, nar: &NarWork, part: u64) -> u64 {
-        let start = part * self.limits.part_size;
-        self.limits.part_size.min(nar.size.saturating_sub(start))
-    }
-}
 
 /// The threads of a push. Dropping this stops them.
 pub(super) struct Workers {

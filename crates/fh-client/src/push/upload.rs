@@ -17,9 +17,9 @@ use tokio::sync::mpsc::UnboundedReceiver;
 use uuid::Uuid;
 
 use super::batch::ReadyBatch;
+use super::observer::{PushEvent, PushObserver, listener};
 use super::report::{FailedPath, FailureKind};
-use super::threads::{Made, ReadyPart, Shared};
-use super::{PushEvent, PushObserver, listener};
+use super::shared::{Made, ReadyPart, Shared};
 use crate::client::Client;
 use crate::deadline::Deadline;
 use crate::error::{Error, Result};

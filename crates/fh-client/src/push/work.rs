@@ -10,14 +10,15 @@ use std::sync::Arc;
 use fh_nix::{Hasher, NarHash, NarReader};
 use tokio::sync::mpsc::UnboundedSender;
 
-use super::PushEvent;
 use super::batch::{self, Packed};
 use super::compress::{self, CompressError, Compressor};
 use super::memory::{BLOCK, Bench, Block, Reservation};
+use super::observer::PushEvent;
 use super::plan::NarWork;
 use super::report::FailureKind;
 use super::schedule::{Reading, Task};
-use super::threads::{Made, ReadyPart, Shared};
+use super::shared::{Made, ReadyPart, Shared};
+use crate::text::with_causes;
 
 /// Blocks to reserve for the frame of so much content.
 pub(super) fn blocks_for(content: u64) -> usize {
@@ -54,14 +55,6 @@ impl From<io::Error> for Stop {
         };
         Self::Failed(FailureKind::Unreadable, reason)
     }
-}
-
-pub(super) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
 }
 
 /// One thread.

@@ -123,9 +123,14 @@ const IN_SEVERAL_FILES: &[(&str, &str)] = &[
         "Lookup",
         "a file for each question; it is written anew when there are two engines",
     ),
+    ("NixTools", "a file for each question to Nix"),
     (
         "Planner",
         "a file for each part of an organisation; all of them add to one plan, in one order",
+    ),
+    (
+        "Workload",
+        "to find an identity, and to exchange it, are two files of many lines",
     ),
     (
         "Work",

@@ -1,0 +1,59 @@
+//! Why a policy is refused.
+
+/// Why a policy is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum PolicyError {
+    /// A claim that cannot be one.
+    #[error("a claim's name must have 1 to 200 characters")]
+    ClaimName,
+    /// A condition that cannot be one.
+    #[error("the condition on {claim} {reason}")]
+    Condition {
+        /// On which claim.
+        claim: String,
+        /// What is wrong with it.
+        reason: &'static str,
+    },
+    /// Nothing keeps strangers out.
+    #[error(
+        "no condition names the tenant, so strangers' workloads would be let in: {provider} needs one of \
+         these, without a wildcard in the part that names the owner: {claims}"
+    )]
+    Open {
+        /// Of which provider.
+        provider: Provider,
+        /// What would bind it.
+        claims: String,
+    },
+    /// An issuer has to be named.
+    #[error("{0} has no default issuer: name one")]
+    NoIssuer(Provider),
+    /// An issuer that the provider cannot have.
+    #[error("{issuer:?} is not an issuer of {provider}: {reason}")]
+    Issuer {
+        /// The issuer.
+        issuer: String,
+        /// Of which provider.
+        provider: Provider,
+        /// Why not.
+        reason: String,
+    },
+    /// A flake of another organisation.
+    #[error(
+        "{0} is not in this organisation: a trust policy can only grant access to its own flakes"
+    )]
+    Foreign(FlakePattern),
+    /// A part that is empty or too long.
+    #[error("the field {0} must have 1 to {MAX_ITEMS} entries")]
+    Length(&'static str),
+    /// A lifetime out of bounds.
+    #[error(
+        "the field max_lifetime must be between {} and {}",
+        in_words(MIN_LIFETIME),
+        in_words(*.most)
+    )]
+    Lifetime {
+        /// The most that the server allows.
+        most: u64,
+    },
+}
