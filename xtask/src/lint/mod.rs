@@ -1,6 +1,7 @@
 //! `cargo xtask lint`: every check that needs no test run. All run, the quick ones first; then those
 //! that failed are named.
 
+mod documents;
 mod layers;
 mod rooms;
 mod sources;
@@ -55,6 +56,11 @@ const CHECKS: &[Check] = &[
         name: "sources",
         about: "libraries read no environment and print nothing; no file is too long",
         run: sources,
+    },
+    Check {
+        name: "documents",
+        about: "the files of the source that the documents name are there",
+        run: documents,
     },
     Check {
         name: "clippy",
@@ -162,6 +168,10 @@ fn rooms() -> Result<Outcome> {
         }
     }
     none(&violations)
+}
+
+fn documents() -> Result<Outcome> {
+    none(&documents::violations(fh_testkit::workspace())?)
 }
 
 fn sources() -> Result<Outcome> {

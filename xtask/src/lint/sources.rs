@@ -109,7 +109,8 @@ fn is_test(relative: &Path) -> bool {
     })
 }
 
-fn rust_files(workspace: &Path) -> Result<Vec<PathBuf>> {
+/// The Rust files of the workspace, in their order.
+pub(super) fn rust_files(workspace: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
     let mut pending: Vec<PathBuf> = ["src", "crates", "xtask"]
         .map(|directory| workspace.join(directory))
