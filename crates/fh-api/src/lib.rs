@@ -72,6 +72,7 @@ pub use renames::Rename;
 pub use reserved::{FormerFlakeName, FormerFlakeNameList, ReservedName, ReservedNameList};
 pub use roots::{ForgeRoot, InvalidRoot, OwnRoot, RootInfo, RootList};
 pub use substituters::{SubstituterInfo, SubstituterList};
+pub use text::TOKEN_PREFIX;
 pub use tokens::{
     CreateToken, MAX_LISTED_TOKENS, MintedToken, RevokedToken, RotateToken, RotatedToken,
     TokenInfo, TokenList, TokenRevocation, WorkloadInfo,
@@ -83,8 +84,3 @@ pub use trust::{
 
 /// The prefix of every API route of this version.
 pub const API_PREFIX: &str = "/api/v1";
-
-/// The prefix that marks a token of an fh server, so that secret scanners can find one.
-///
-/// Tokens are accepted with and without it.
-pub const TOKEN_PREFIX: &str = "fh1_";

@@ -4,11 +4,15 @@
 
 use std::fmt::Write as _;
 
-use crate::TOKEN_PREFIX;
 use crate::names::MAX_NAME;
 
 /// The longest line that people give to things, such as the description of a flake, in characters.
 pub const MAX_LINE: usize = 300;
+
+/// The prefix that marks a token of an fh server, so that secret scanners can find one.
+///
+/// Tokens are accepted with and without it.
+pub const TOKEN_PREFIX: &str = "fh1_";
 
 /// What is shown in place of a text that [`holds_token`].
 pub const WITHHELD: &str = "(withheld: it looks like a token)";

@@ -154,20 +154,10 @@ fn layers() -> Result<Outcome> {
 }
 
 fn rooms() -> Result<Outcome> {
-    let mut violations = Vec::new();
-    for found in rooms::findings(fh_testkit::workspace(), &crate_roots(&metadata()?))? {
-        if found.held {
-            let named = |sentence| format!("{}: {sentence}", found.name);
-            violations.extend(found.sentences.iter().map(named));
-        } else if !found.sentences.is_empty() {
-            say::line(&format!(
-                "{}: {} findings, and no rooms in the picture yet",
-                found.name,
-                found.sentences.len()
-            ));
-        }
-    }
-    none(&violations)
+    none(&rooms::violations(
+        fh_testkit::workspace(),
+        &crate_roots(&metadata()?),
+    )?)
 }
 
 fn documents() -> Result<Outcome> {

@@ -17,40 +17,26 @@ use picture::Floors;
 /// Names that are told of one arrow.
 const NAMES: usize = 4;
 
-/// What was found in one crate.
-pub(super) struct Findings {
-    /// The crate's name.
-    pub(super) name: String,
-    /// Whether the picture has the crate's rooms. Otherwise its findings are told, and fail nothing yet.
-    pub(super) held: bool,
-    /// A sentence for each circle, each arrow that points up and each room that the picture lacks.
-    pub(super) sentences: Vec<String>,
-}
-
-/// Looks at each of `crates`: its name, and its root (`lib.rs`, `main.rs`).
-pub(super) fn findings(workspace: &Path, crates: &[(String, String)]) -> Result<Vec<Findings>> {
+/// A sentence for each circle, each arrow that points up and each room that the picture lacks. `crates` are the
+/// names and the roots (`lib.rs`, `main.rs`) of what is looked at.
+pub(super) fn violations(workspace: &Path, crates: &[(String, String)]) -> Result<Vec<String>> {
     let page = workspace.join("docs/ARCHITECTURE.md");
     let text =
         fs::read_to_string(&page).with_context(|| format!("cannot read {}", page.display()))?;
     let house = picture::read(&text)?;
-    crates
-        .iter()
-        .map(|(name, root)| {
-            let floors = house
-                .get(name)
-                .with_context(|| format!("{name} is not in the picture of {}", page.display()))?;
-            let graph = Graph::read(Path::new(root))?;
-            Ok(Findings {
-                name: name.clone(),
-                held: !floors.is_empty(),
-                sentences: circles(&graph)
-                    .into_iter()
-                    .chain(strayed(&graph))
-                    .chain(upward(&graph, floors))
-                    .collect(),
-            })
-        })
-        .collect()
+    let mut violations = Vec::new();
+    for (name, root) in crates {
+        let floors = house
+            .get(name)
+            .with_context(|| format!("{name} is not in the picture of {}", page.display()))?;
+        let graph = Graph::read(Path::new(root))?;
+        let found = circles(&graph)
+            .into_iter()
+            .chain(strayed(&graph))
+            .chain(upward(&graph, floors));
+        violations.extend(found.map(|sentence| format!("{name}: {sentence}")));
+    }
+    Ok(violations)
 }
 
 /// Files that cannot be put in an order, each circle once with the arrows that make it.
@@ -156,9 +142,6 @@ fn strayed(graph: &Graph) -> Vec<String> {
 
 /// Arrows between rooms that do not point down, and rooms that the picture and the code do not share.
 fn upward(graph: &Graph, floors: &Floors) -> Vec<String> {
-    if floors.is_empty() {
-        return Vec::new();
-    }
     let declared: BTreeMap<&str, usize> = floors
         .iter()
         .enumerate()

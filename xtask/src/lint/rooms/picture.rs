@@ -18,8 +18,7 @@ const END: &str = "```";
 /// The floors of one crate, the top one first; each has the names of its rooms.
 pub(super) type Floors = Vec<Vec<String>>;
 
-/// The floors of each crate in the text of docs/ARCHITECTURE.md; none where a crate has not declared
-/// its rooms.
+/// The floors of each crate in the text of docs/ARCHITECTURE.md.
 pub(super) fn read(text: &str) -> Result<BTreeMap<String, Floors>> {
     let mut lines = text.lines().skip_while(|line| *line != OPENING).skip(1);
     let mut house = BTreeMap::new();
