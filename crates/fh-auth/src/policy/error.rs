@@ -1,5 +1,14 @@
 //! Why a policy is refused.
 
+use fh_api::duration::in_words;
+use fh_api::{FlakePattern, Provider};
+
+/// The shortest lifetime that can be asked for.
+pub(super) const MIN_LIFETIME: u64 = 60;
+
+/// The most of anything else in a policy.
+pub(super) const MAX_ITEMS: usize = 100;
+
 /// Why a policy is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PolicyError {

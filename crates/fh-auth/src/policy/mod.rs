@@ -29,13 +29,13 @@ mod tests;
 
 use std::collections::BTreeMap;
 
-use fh_api::duration::in_words;
 use fh_api::{FlakePattern, Name, Provider, Role, SetTrustPolicy};
 use serde_json::{Map, Value, json};
 
 pub use self::condition::Condition;
 use self::condition::{claim, claim_name, found, text};
 pub use self::error::PolicyError;
+use self::error::{MAX_ITEMS, MIN_LIFETIME};
 pub use self::given::{makes_administrators, permissions_given};
 use self::provider::Guard;
 pub use self::provider::{AWS_ISSUER, usual_issuer};
@@ -43,14 +43,8 @@ pub use self::provider::{AWS_ISSUER, usual_issuer};
 /// Seconds that an exchanged token lasts where nobody says how long.
 pub const DEFAULT_LIFETIME: u64 = 3600;
 
-/// The shortest such time that can be asked for.
-const MIN_LIFETIME: u64 = 60;
-
 /// The most conditions of a policy.
 const MAX_CONDITIONS: usize = 50;
-
-/// The most of anything else in a policy.
-const MAX_ITEMS: usize = 100;
 
 /// A trust policy.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -15,10 +15,7 @@ mod tools;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
-use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
 
 use fh_nix::{PathInfo, StoreDir, StorePath, parse_path_infos};
 

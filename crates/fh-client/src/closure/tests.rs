@@ -3,6 +3,8 @@ use std::os::unix::fs::symlink;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use std::sync::Arc;
+
 use super::*;
 
 const A: &str = "00000000000000000000000000000000-a";

@@ -2,9 +2,11 @@
 
 use std::ffi::OsString;
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+use fh_nix::StoreDir;
 
 /// What becomes of what a nix writes to stderr while it builds.
 #[derive(Clone, Default)]

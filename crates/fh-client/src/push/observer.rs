@@ -6,6 +6,7 @@ use fh_api::CommitSummary;
 use fh_nix::StorePath;
 
 use crate::error::Error;
+use crate::retry::RetryEvent;
 
 /// Hears of a push's progress. Called from several threads, often; must be quick.
 pub trait PushObserver: Send + Sync {

@@ -10,6 +10,7 @@ use fh_api::{
     PathStatus, PushLimits, PushPath, PushPlan, PushRealisation, PushRequest, part_count,
 };
 use fh_nix::{NarHash, PathInfo, Realisation, StorePath};
+use uuid::Uuid;
 
 use super::observer::PlanTotals;
 use super::options::PushOptions;
