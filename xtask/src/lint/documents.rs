@@ -74,7 +74,7 @@ mod tests {
     fn what_no_file_is_called_is_named_with_its_place() {
         let workspace = tempfile::tempdir().unwrap();
         let root = workspace.path();
-        for directory in ["src", "crates", "xtask", "docs"] {
+        for directory in ["src", "crates", "tests", "xtask", "docs"] {
             fs::create_dir(root.join(directory)).unwrap();
         }
         fs::write(root.join("src/there.rs"), "").unwrap();

@@ -112,7 +112,7 @@ fn is_test(relative: &Path) -> bool {
 /// The Rust files of the workspace, in their order.
 pub(super) fn rust_files(workspace: &Path) -> Result<Vec<PathBuf>> {
     let mut files = Vec::new();
-    let mut pending: Vec<PathBuf> = ["src", "crates", "xtask"]
+    let mut pending: Vec<PathBuf> = ["src", "crates", "tests", "xtask"]
         .map(|directory| workspace.join(directory))
         .into();
     while let Some(directory) = pending.pop() {

@@ -189,7 +189,7 @@ fn lock(base: &Path) -> Result<File> {
 }
 
 /// The versions for tests: all that can be had without changing the machine, found once per
-/// process. Each that is missing is recorded as [`crate::skipped`].
+/// process. Each that is missing is recorded as [`crate::skipped()`].
 ///
 /// # Panics
 /// When there is none at all: then no test that wants one can say anything, and it must not pass.
