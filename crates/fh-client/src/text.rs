@@ -102,6 +102,7 @@ fn strip_escapes(text: &str) -> String {
     clean
 }
 
+/// An error and its causes in one line, separated by colons.
 pub(crate) fn with_causes(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     chain

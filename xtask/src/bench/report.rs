@@ -8,6 +8,27 @@ use super::machine::Machine;
 use super::statistics::{median, ratios};
 use crate::say;
 
+/// A row with a peer.
+pub(super) fn row(
+    key: &'static str,
+    what: &str,
+    unit: Unit,
+    target: Option<Target>,
+    (ours, name, peer): (Vec<f64>, &str, Vec<f64>),
+) -> Row {
+    Row {
+        key,
+        what: what.to_owned(),
+        unit,
+        fh: ours,
+        peer: Some(Peer {
+            name: name.to_owned(),
+            samples: peer,
+        }),
+        target,
+    }
+}
+
 #[cfg(test)]
 mod tests;
 

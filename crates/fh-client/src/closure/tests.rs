@@ -1,9 +1,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
-
-use std::sync::Arc;
 
 use super::*;
 

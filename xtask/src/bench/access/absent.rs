@@ -7,11 +7,10 @@
 
 use anyhow::Result;
 
-use super::super::report::{Row, Unit};
+use super::super::report::{Row, Unit, row};
 use super::super::statistics::{median, slower};
 use super::ask::Asker;
 use super::plan::{FLAKES, NEWEST_FEW, NOTHING, USUAL};
-use super::rows::row;
 use super::stage::{Stage, address, hidden_from, nowhere};
 
 /// Of each kind, in one run.

@@ -3,12 +3,12 @@
 
 use anyhow::Result;
 
-use super::super::report::{Row, Target, Unit};
+use super::super::report::{Row, Target, Unit, row};
 use super::super::rounds::{Side, in_turns};
 use super::super::statistics::median;
 use super::ask::Asker;
 use super::plan::{FLAKES, NEWEST, NEWEST_FEW, USUAL};
-use super::rows::{FACTOR, FEW, row};
+use super::rows::{FACTOR, FEW};
 use super::stage::{Stage, address, nowhere};
 
 /// Of the paths that are asked for in one run.

@@ -8,12 +8,11 @@
 use anyhow::{Context as _, Result};
 use serde_json::json;
 
-use super::super::report::{Row, Unit};
+use super::super::report::{Row, Unit, row};
 use super::super::statistics::{median, slower};
 use super::ask::Asker;
 use super::data::{administrator, flake_name, token};
 use super::plan::{self, NOTHING, ORGANIZATIONS, SCATTER, views};
-use super::rows::row;
 use super::stage::{Stage, hidden_from};
 use crate::http;
 use crate::server::Server;

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 
-use super::super::report::{Row, Unit};
+use super::super::report::{Row, Unit, row};
 use super::super::rounds::{Side, in_turns};
 use super::super::wrk::{Expected, Load, Wrk};
 use super::plan::USUAL;
-use super::rows::{FEW, PEER, compared, row};
+use super::rows::{FEW, PEER, compared};
 use super::stage::{Stage, address, nowhere};
 use crate::server::Server;
 

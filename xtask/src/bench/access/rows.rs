@@ -1,6 +1,6 @@
 //! The rows of these benchmarks.
 
-use super::super::report::{Peer, Row, Target, Unit};
+use super::super::report::{Row, Target, Unit, row};
 
 /// The peer's name in tables.
 pub(super) const PEER: &str = "nginx";
@@ -10,27 +10,6 @@ pub(super) const FEW: &str = "in 10";
 
 /// How much more than with 10 slices an answer may cost with any number.
 pub(super) const FACTOR: f64 = 2.0;
-
-/// A row with a peer.
-pub(super) fn row(
-    key: &'static str,
-    what: &str,
-    unit: Unit,
-    target: Option<Target>,
-    (ours, name, peer): (Vec<f64>, &str, Vec<f64>),
-) -> Row {
-    Row {
-        key,
-        what: what.to_owned(),
-        unit,
-        fh: ours,
-        peer: Some(Peer {
-            name: name.to_owned(),
-            samples: peer,
-        }),
-        target,
-    }
-}
 
 /// Latencies with more and more slices against those with the fewest, which come first. The last number
 /// of a key is that of the slices.

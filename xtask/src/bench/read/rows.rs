@@ -1,6 +1,6 @@
 //! The rows of these benchmarks.
 
-use super::super::report::{Peer, Row, Target, Unit};
+use super::super::report::{self, Row, Target, Unit};
 
 /// The peer's name in tables.
 const PEER: &str = "nginx";
@@ -13,15 +13,5 @@ pub(super) fn row(
     target: Option<Target>,
     (ours, peer): (Vec<f64>, Vec<f64>),
 ) -> Row {
-    Row {
-        key,
-        what: what.to_owned(),
-        unit,
-        fh: ours,
-        peer: Some(Peer {
-            name: PEER.to_owned(),
-            samples: peer,
-        }),
-        target,
-    }
+    report::row(key, what, unit, target, (ours, PEER, peer))
 }
