@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use fh_api::{Name, Signing, UserKind};
 use fh_auth::{Claims, TokenKey, TokenScope};
-use rusqlite::Connection;
+use fh_sql::Tx;
 use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
@@ -47,9 +47,7 @@ pub(crate) async fn server_keys(
     mode: Signing,
 ) -> Result<Keys, ServerError> {
     let made = database
-        .write(Decided::by_server(), move |transaction| {
-            make_keys(transaction, &names, mode)
-        })
+        .write(Decided::by_server(), move |tx| make_keys(tx, &names, mode))
         .await?;
     if made > 0 {
         tracing::info!(
@@ -58,40 +56,29 @@ pub(crate) async fn server_keys(
         );
     }
     let keys = database
-        .read(move |connection| Ok(Keys::load(connection, mode)))
+        .read(move |read| Ok(Keys::load(read, mode)))
         .await?;
     keys.map_err(|error| ServerError::Keys(error.into()))
 }
 
-fn make_keys(
-    connection: &Connection,
-    names: &KeyNames,
-    mode: Signing,
-) -> Result<usize, ServerError> {
-    if settings::get(connection, settings::SERVER_ID)?.is_none() {
+fn make_keys(tx: &Tx<'_>, names: &KeyNames, mode: Signing) -> Result<usize, ServerError> {
+    if settings::get(tx, settings::SERVER_ID)?.is_none() {
         let id = Uuid::now_v7().to_string();
-        settings::set(connection, settings::SERVER_ID, &id)?;
+        settings::set(tx, settings::SERVER_ID, &id)?;
     }
     let unusable = |error: KeyError| ServerError::Keys(error.into());
-    ensure(connection, KeyOwner::Server, names).map_err(unusable)?;
-    if keys::list(connection, Purpose::Token)?.is_empty() {
+    ensure(tx, KeyOwner::Server, names).map_err(unusable)?;
+    if keys::list(tx, Purpose::Token)?.is_empty() {
         let mut seed = Zeroizing::new([0; 32]);
         getrandom::fill(seed.as_mut_slice()).map_err(|error| ServerError::Keys(error.into()))?;
         let id = Uuid::now_v7().to_string();
         let secret = token_secret(&seed);
         let owner = KeyOwner::Server;
-        keys::insert(
-            connection,
-            Purpose::Token,
-            owner,
-            &id,
-            &secret,
-            KeyState::Active,
-        )?;
+        keys::insert(tx, Purpose::Token, owner, &id, &secret, KeyState::Active)?;
     }
     match mode {
         Signing::Shared => Ok(0),
-        Signing::PerOrganization => ensure_for_organizations(connection, names).map_err(unusable),
+        Signing::PerOrganization => ensure_for_organizations(tx, names).map_err(unusable),
     }
 }
 
@@ -126,8 +113,8 @@ pub(crate) async fn administrator(
         source,
     })?;
     database
-        .write(Decided::by_server(), |transaction| {
-            settings::remove(transaction, settings::PENDING_ADMIN_TOKEN)
+        .write(Decided::by_server(), |tx| {
+            settings::remove(tx, settings::PENDING_ADMIN_TOKEN)
         })
         .await?;
     Ok(Some(path))
@@ -193,13 +180,9 @@ fn administrator_token(
 }
 
 fn make_administrator(change: &AccessChange<'_>) -> Result<accounts::Account, DatabaseError> {
-    let name: Name =
-        ADMIN
-            .parse()
-            .map_err(|error: fh_api::InvalidName| DatabaseError::Invalid {
-                what: "account name",
-                source: error.into(),
-            })?;
+    let name: Name = ADMIN
+        .parse()
+        .map_err(|error: fh_api::InvalidName| DatabaseError::invalid("account name", error))?;
     let account = accounts::insert(change, &name, UserKind::Human, true)?;
     audit::record(
         change,

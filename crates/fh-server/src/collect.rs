@@ -76,15 +76,15 @@ pub(crate) async fn collect(state: &AppState, orphan_age: Duration) -> Result<Co
     let mut collected = Collected::default();
     (collected.pushes, collected.received, collected.tokens) = state
         .database()
-        .write(Decided::by_server(), move |transaction| {
+        .write(Decided::by_server(), move |tx| {
             let before = now().minus_seconds(lifetime.as_secs());
             let ended = now().minus_seconds(ENDED_TOKEN.as_secs());
-            let tokens = tokens::delete_ended_before(transaction, ended)?;
-            path_sets::delete_unused(transaction)?;
+            let tokens = tokens::delete_ended_before(tx, ended)?;
+            path_sets::delete_unused(tx)?;
             Ok::<_, DatabaseError>((
-                pushes::delete_expired(transaction)?,
-                nars::delete_received_before(transaction, before)?,
-                assertions::delete_expired(transaction)? + tokens,
+                pushes::delete_expired(tx)?,
+                nars::delete_received_before(tx, before)?,
+                assertions::delete_expired(tx)? + tokens,
             ))
         })
         .await?;
@@ -102,14 +102,14 @@ async fn remove_realisations(state: &AppState) -> Result<usize, ApiError> {
     let mut removed = 0;
     loop {
         let database = state.database();
-        let found = database.read(|connection| realisations::without_path(connection, EXAMINED));
+        let found = database.read(|read| realisations::without_path(read, EXAMINED));
         let found = found.await?;
         if found.is_empty() {
             return Ok(removed);
         }
         removed += database
-            .write(Decided::by_server(), move |transaction| {
-                realisations::delete_without_path(transaction, &found)
+            .write(Decided::by_server(), move |tx| {
+                realisations::delete_without_path(tx, &found)
             })
             .await?;
     }
@@ -122,15 +122,15 @@ async fn remove_unreferenced(state: &AppState) -> Result<usize, ApiError> {
     loop {
         let (found, last) = state
             .database()
-            .read(move |connection| nars::unreferenced(connection, after, EXAMINED))
+            .read(move |read| nars::unreferenced(read, after, EXAMINED))
             .await?;
         for few in found.chunks(REMOVED) {
             let few = few.to_vec();
             let turn = state.pushes().receiving().publisher().turn().await?;
             let gone = state
                 .database()
-                .write(Decided::by_server(), move |transaction| {
-                    nars::delete_unreferenced(transaction, &few)
+                .write(Decided::by_server(), move |tx| {
+                    nars::delete_unreferenced(tx, &few)
                 })
                 .await?;
             removed += gone.len();
@@ -168,8 +168,8 @@ async fn without_row(state: &AppState, objects: Vec<NarHash>) -> Result<Vec<NarH
     if objects.is_empty() {
         return Ok(objects);
     }
-    let orphans = state.database().read(move |connection| {
-        let stored: HashSet<NarHash> = nars::stored(connection, &objects)?.into_keys().collect();
+    let orphans = state.database().read(move |read| {
+        let stored: HashSet<NarHash> = nars::stored(read, &objects)?.into_keys().collect();
         let mut orphans = objects;
         orphans.retain(|nar_hash| !stored.contains(nar_hash));
         Ok(orphans)

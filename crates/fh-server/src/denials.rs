@@ -182,9 +182,9 @@ impl Shared {
         let writing = Arc::clone(&events);
         let written = self
             .database
-            .write(Decided::by_server().with_room(), move |transaction| {
+            .write(Decided::by_server().with_room(), move |tx| {
                 for denial in writing.iter() {
-                    audit::record_denial(transaction, denial)?;
+                    audit::record_denial(tx, denial)?;
                 }
                 Ok(())
             });

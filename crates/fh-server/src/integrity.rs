@@ -181,8 +181,8 @@ impl Integrity {
             let file_size = nar.file_size;
             self.shared
                 .database
-                .write(Decided::by_server(), move |transaction| {
-                    nars::mark_good(transaction, &nar, file_size, checksum)
+                .write(Decided::by_server(), move |tx| {
+                    nars::mark_good(tx, &nar, file_size, checksum)
                 })
                 .await?;
             self.shared.lookup.forget([], [&nar.nar_hash]);
@@ -215,16 +215,13 @@ impl Integrity {
     pub(crate) async fn report(&self, nar: Nar, object: Option<Arc<OpenObject>>, damage: Damage) {
         let storage = self.shared.storage.clone();
         let mut told = self.shared.told.lock().await;
-        let marked = self
-            .shared
-            .database
-            .write(Decided::by_server(), move |transaction| {
-                // Within the transaction: whoever replaces the object writes to its row after that.
-                let same = storage
-                    .is_still(&nar.nar_hash, object.as_deref())
-                    .map_err(ApiError::internal)?;
-                Ok::<_, ApiError>(same && nars::mark_damaged(transaction, &nar)?)
-            });
+        let marked = self.shared.database.write(Decided::by_server(), move |tx| {
+            // Within the tx: whoever replaces the object writes to its row after that.
+            let same = storage
+                .is_still(&nar.nar_hash, object.as_deref())
+                .map_err(ApiError::internal)?;
+            Ok::<_, ApiError>(same && nars::mark_damaged(tx, &nar)?)
+        });
         let name = nar.nar_hash.to_base32();
         match marked.await {
             Ok(true) => {

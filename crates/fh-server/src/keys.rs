@@ -23,7 +23,7 @@ use data_encoding::BASE64;
 use fh_api::{Signing, SigningKeyInfo};
 use fh_auth::TokenKey;
 use fh_nix::{PublicKey, SecretKey};
-use rusqlite::Connection;
+use fh_sql::Read;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
@@ -58,10 +58,7 @@ impl From<KeyError> for DatabaseError {
     fn from(error: KeyError) -> Self {
         match error {
             KeyError::Database(error) => error,
-            error => Self::Invalid {
-                what: "signing key",
-                source: error.into(),
-            },
+            error => Self::invalid("signing key", error),
         }
     }
 }
@@ -93,8 +90,8 @@ pub(crate) struct SigningKeys {
 
 impl SigningKeys {
     /// Reads those of one owner.
-    pub(crate) fn load(connection: &Connection, owner: KeyOwner) -> Result<Self, KeyError> {
-        Self::of_stored(&list_of(connection, owner)?)
+    pub(crate) fn load(read: &Read, owner: KeyOwner) -> Result<Self, KeyError> {
+        Self::of_stored(&list_of(read, owner)?)
     }
 
     fn of_stored<'a>(
@@ -132,8 +129,8 @@ impl SigningKeys {
 
 impl KeyRing {
     /// Reads all.
-    pub(crate) fn load(connection: &Connection) -> Result<Self, KeyError> {
-        let stored = list(connection, Purpose::NarInfo)?;
+    pub(crate) fn load(read: &Read) -> Result<Self, KeyError> {
+        let stored = list(read, Purpose::NarInfo)?;
         let mut by_owner: HashMap<KeyOwner, Vec<&StoredKey>> = HashMap::new();
         for key in &stored {
             if let Some(owner) = key.owner {
@@ -170,18 +167,18 @@ impl KeyRing {
 
 impl Keys {
     /// Reads the keys that the start has made.
-    pub(crate) fn load(connection: &Connection, mode: Signing) -> Result<Self, KeyError> {
-        let server_id: Uuid = settings::get(connection, settings::SERVER_ID)?
+    pub(crate) fn load(read: &Read, mode: Signing) -> Result<Self, KeyError> {
+        let server_id: Uuid = settings::get(read, settings::SERVER_ID)?
             .ok_or(KeyError::Missing("id of the server"))?
             .parse()
             .map_err(|error: uuid::Error| KeyError::Unusable {
                 name: "id of the server".to_owned(),
                 source: error.into(),
             })?;
-        let tokens = list(connection, Purpose::Token)?;
+        let tokens = list(read, Purpose::Token)?;
         Ok(Self {
             mode,
-            signing: RwLock::new(Arc::new(KeyRing::load(connection)?)),
+            signing: RwLock::new(Arc::new(KeyRing::load(read)?)),
             replacing: tokio::sync::Mutex::default(),
             token: token_key(&tokens)?,
             audience: format!("urn:fh:{server_id}"),
@@ -228,12 +225,12 @@ impl Keys {
     /// The same, from the database where they are not known yet.
     pub(crate) fn find_signing_of(
         &self,
-        connection: &Connection,
+        read: &Read,
         organization_id: i64,
     ) -> Result<Arc<SigningKeys>, KeyError> {
         match self.signing_of(organization_id) {
             Some(keys) => Ok(keys),
-            None => SigningKeys::load(connection, self.signer_of(organization_id)).map(Arc::new),
+            None => SigningKeys::load(read, self.signer_of(organization_id)).map(Arc::new),
         }
     }
 

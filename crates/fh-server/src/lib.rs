@@ -24,7 +24,6 @@ mod database;
 mod denials;
 mod error;
 mod even;
-mod files;
 mod identity;
 mod integrity;
 mod keys;

@@ -34,7 +34,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::cause::chain;
-use crate::files;
+use fh_file as files;
 
 /// Bytes of the reserve: the write-ahead log up to where it is written back to the database (4 MiB) several times,
 /// and what the database grows by meanwhile.

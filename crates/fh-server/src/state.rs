@@ -210,7 +210,7 @@ impl AppState {
     pub(crate) async fn reload_keys(&self) -> Result<(), ServerError> {
         let read = async {
             self.database()
-                .read(|connection| Ok(KeyRing::load(connection)))
+                .read(|read| Ok(KeyRing::load(read)))
                 .await?
                 .map_err(|error| ServerError::Keys(error.into()))
         };

@@ -30,7 +30,7 @@ use tokio::task::JoinHandle;
 use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
-use crate::files;
+use fh_file as files;
 
 const LOCK_FILE: &str = "lock";
 

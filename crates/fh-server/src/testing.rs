@@ -31,6 +31,23 @@ pub(crate) fn make_pipe(path: &std::path::Path) {
     assert!(made.unwrap().success(), "{}", path.display());
 }
 
+/// Every value of a table, one per line.
+pub(crate) fn dump(read: &fh_sql::Read, table: &str) -> Result<String, crate::DatabaseError> {
+    let mut found = String::new();
+    read.each(&format!("SELECT * FROM {table}"), &[], |row| {
+        for column in 0..row.columns().len() {
+            let value = row.value(column)?;
+            match value.as_str() {
+                Some(text) => found.push_str(text),
+                None => found.push_str(&format!("{value:?}")),
+            }
+            found.push('\n');
+        }
+        Ok::<_, crate::DatabaseError>(std::ops::ControlFlow::Continue(()))
+    })?;
+    Ok(found)
+}
+
 /// A server on a data directory of its own.
 pub(crate) struct TestServer {
     pub(crate) state: AppState,
@@ -280,13 +297,14 @@ impl TestServer {
     /// The internal id of a flake.
     pub(crate) async fn flake_id(&self, name: &str) -> i64 {
         let name: fh_api::FlakeName = name.parse().unwrap();
-        let found = self.state.database().read(move |connection| {
-            Ok(connection.query_row(
+        let found = self.state.database().read(move |read| {
+            let found = read.one(
                 "SELECT f.id FROM flake f JOIN organization o ON o.id = f.organization_id \
                  WHERE o.folded = ?1 AND f.folded = ?2",
-                [name.org.folded(), name.project.folded()],
-                |row| row.get(0),
-            )?)
+                fh_sql::params![name.org.folded(), name.project.folded()],
+                |row| row.get::<_, i64>(0),
+            );
+            Ok(found?)
         });
         found.await.unwrap()
     }
@@ -304,16 +322,16 @@ impl TestServer {
         let expired = self
             .state
             .database()
-            .write(Decided::by_server(), move |transaction| {
-                let like = tokens::find(transaction, id)?.unwrap();
-                let account = accounts::get(transaction, like.account_id)?.unwrap();
+            .write(Decided::by_server(), move |tx| {
+                let like = tokens::find(tx, id)?.unwrap();
+                let account = accounts::get(tx, like.account_id)?.unwrap();
                 let ago = |minutes: i64| {
                     Timestamp::from(
                         time::OffsetDateTime::now_utc() - time::Duration::minutes(minutes),
                     )
                 };
                 let uuid = tokens::insert(
-                    transaction,
+                    tx,
                     &tokens::NewToken {
                         account_id: like.account_id,
                         parent_id: Some(like.id),
@@ -328,7 +346,7 @@ impl TestServer {
                         terms: tokens::RenewalTerms::default(),
                     },
                 )?;
-                let expired = tokens::find(transaction, uuid)?.unwrap();
+                let expired = tokens::find(tx, uuid)?.unwrap();
                 Ok::<_, crate::DatabaseError>((expired, account.uuid))
             });
         let (token, account) = expired.await.unwrap();
@@ -353,9 +371,9 @@ impl TestServer {
 
     /// How many audit events of an action there are.
     pub(crate) async fn audited(&self, action: &'static str) -> i64 {
-        let counted = self.state.database().read(move |connection| {
+        let counted = self.state.database().read(move |read| {
             let sql = "SELECT COUNT(*) FROM audit_event WHERE action = ?1";
-            Ok(connection.query_row(sql, [action], |row| row.get(0))?)
+            Ok(read.one(sql, fh_sql::params![action], |row| row.get::<_, i64>(0))?)
         });
         counted.await.unwrap()
     }

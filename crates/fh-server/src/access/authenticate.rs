@@ -367,9 +367,8 @@ impl Access {
         let (token, account) = (claims.jti, claims.sub);
         let workloads = Arc::clone(&self.workloads);
         let standing = cell.get_or_try_init(|| {
-            self.database.read(move |connection| {
-                principal::load(connection, token, account, workloads.audiences())
-            })
+            self.database
+                .read(move |read| principal::load(read, token, account, workloads.audiences()))
         });
         let standing = Box::pin(standing).await?.clone();
         // Once more, now that its weight is known.
@@ -393,7 +392,7 @@ impl Access {
         let generation = self.database.generation().directory;
         let directory = self
             .database
-            .read(move |connection| Directory::load(connection, generation))
+            .read(move |read| Directory::load(read, generation))
             .await?;
         let directory = Arc::new(directory);
         let mut kept = self

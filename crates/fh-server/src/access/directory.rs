@@ -10,7 +10,7 @@ use std::collections::HashMap;
 
 use fh_api::{FlakeName, Name, PushRule, Visibility};
 use fh_auth::{FlakeFacts, Follows};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use crate::database::{DatabaseError, flakes, follows, organizations, renames};
 
@@ -83,8 +83,8 @@ impl Directory {
     }
 
     /// Copies the present state, of which the caller knew the generation beforehand.
-    pub(super) fn load(connection: &Connection, generation: u64) -> Result<Self, DatabaseError> {
-        let by_id: HashMap<i64, OrganizationEntry> = organizations::list(connection)?
+    pub(super) fn load(read: &Read, generation: u64) -> Result<Self, DatabaseError> {
+        let by_id: HashMap<i64, OrganizationEntry> = organizations::list(read)?
             .into_iter()
             .map(|organization| {
                 let entry = OrganizationEntry {
@@ -99,12 +99,12 @@ impl Directory {
         let mut directory = Self {
             generation,
             anybody_trusts_keys: by_id.values().any(|organization| organization.trusts_keys),
-            renames: renames::count(connection)?,
-            former_organizations: renames::former_organizations(connection)?,
-            former_flakes: renames::former_flakes(connection)?,
+            renames: renames::count(read)?,
+            former_organizations: renames::former_organizations(read)?,
+            former_flakes: renames::former_flakes(read)?,
             ..Self::default()
         };
-        for row in flakes::directory(connection)? {
+        for row in flakes::directory(read)? {
             // A foreign key holds the two together.
             let Some(organization) = by_id.get(&row.organization_id) else {
                 continue;
@@ -136,7 +136,7 @@ impl Directory {
             };
             directory.flakes.insert(row.id, entry);
         }
-        for follow in follows::of_everybody(connection)? {
+        for follow in follows::of_everybody(read)? {
             directory.everybody.push(follow);
         }
         directory.organization_names = by_id

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rusqlite::Connection;
+use fh_sql::Tx;
 
 use crate::database::{Database, DatabaseError, Decided, Timestamp, now};
 
@@ -12,7 +12,7 @@ use crate::database::{Database, DatabaseError, Decided, Timestamp, now};
 const INTERVAL: Duration = Duration::from_secs(60);
 
 /// How uses are written, by internal id.
-pub(super) type Touch = fn(&Connection, &[(i64, Timestamp)]) -> Result<(), DatabaseError>;
+pub(super) type Touch = fn(&Tx<'_>, &[(i64, Timestamp)]) -> Result<(), DatabaseError>;
 
 /// Uses by internal id.
 #[derive(Debug, Default)]
@@ -52,8 +52,8 @@ impl LastUsed {
         }
         let written = pending.clone();
         database
-            .write(Decided::by_server().with_room(), move |transaction| {
-                touch(transaction, &pending)
+            .write(Decided::by_server().with_room(), move |tx| {
+                touch(tx, &pending)
             })
             .await?;
         let mut uses = self.lock();

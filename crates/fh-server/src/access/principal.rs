@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fh_api::{FlakePattern, Name, NameKind, UserKind, WorkloadInfo};
 use fh_auth::{Holdings, TokenScope};
-use rusqlite::Connection;
+use fh_sql::Read;
 use uuid::Uuid;
 
 use super::directory::FlakeEntry;
@@ -160,7 +160,7 @@ pub(super) enum Standing {
 
 /// Asks the database who a token is. `audiences` are the server's own.
 pub(super) fn load(
-    connection: &Connection,
+    read: &Read,
     token: Uuid,
     account: Uuid,
     audiences: &Audiences,
@@ -172,11 +172,11 @@ pub(super) fn load(
                 .to_owned(),
         )
     };
-    let Some(token) = tokens::find(connection, token)? else {
+    let Some(token) = tokens::find(read, token)? else {
         return Ok(unknown());
     };
     let Some(account) =
-        accounts::get(connection, token.account_id)?.filter(|found| found.uuid == account)
+        accounts::get(read, token.account_id)?.filter(|found| found.uuid == account)
     else {
         return Ok(unknown());
     };
@@ -191,13 +191,13 @@ pub(super) fn load(
     }
     // What a workload holds is what the policies give it now.
     let (holdings, workload, builder) = match &token.claims {
-        None => (grants::holdings(connection, account.id)?, None, false),
+        None => (grants::holdings(read, account.id)?, None, false),
         Some(claims) => {
             let identity = Identity::from_json(claims);
             let admitted = match (&identity, &token.acting) {
                 (Some(identity), Some(acting)) => {
-                    let acting = Acting::of_token(connection, acting)?;
-                    admission(connection, identity, audiences, &acting)?
+                    let acting = Acting::of_token(read, acting)?;
+                    admission(read, identity, audiences, &acting)?
                 }
                 _ => None,
             };
@@ -212,7 +212,7 @@ pub(super) fn load(
         }
     };
     Ok(Standing::Good(Arc::new(Principal {
-        former_names: renames::former(connection, NameKind::Account, account.id)?,
+        former_names: renames::former(read, NameKind::Account, account.id)?,
         account_id: account.id,
         name: account.name,
         kind: account.kind,
@@ -226,7 +226,7 @@ pub(super) fn load(
         workload,
         builder,
         scope: token.scope,
-        renames: renames::count(connection)?,
+        renames: renames::count(read)?,
         expires_at: token.expires_at,
         holdings,
         serial: next_serial(),

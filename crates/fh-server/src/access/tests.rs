@@ -287,7 +287,7 @@ async fn a_view_lists_what_it_ranks() {
         .grant("acme/more", "by-organization", "read", &ann)
         .await;
     let granted = server.state.database().change_access(Decided::by_server(), |change| {
-        change.execute_batch(
+        change.batch(
             "INSERT INTO team (id, uuid, organization_id, name, folded, created_at) \
              SELECT 1, 't', id, 't', 't', 0 FROM organization WHERE folded = 'open'; \
              INSERT INTO membership (organization_id, account_id, role, created_at) \
@@ -385,8 +385,8 @@ async fn what_another_server_writes_counts_for_who_asks_next() {
         ),
         ("UPDATE token SET revoked_at = 1", 401),
     ] {
-        let written = other.write(Decided::by_server(), move |transaction| {
-            Ok::<_, crate::DatabaseError>(transaction.execute(change, [])?)
+        let written = other.write(Decided::by_server(), move |tx| {
+            Ok::<_, crate::DatabaseError>(tx.execute(change, &[])?)
         });
         assert!(written.await.unwrap() > 0, "{change}");
         assert_eq!(asked().await, status, "{change}");

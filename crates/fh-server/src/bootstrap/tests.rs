@@ -69,7 +69,7 @@ async fn a_start_cut_off_before_the_file_is_completed_by_the_next() {
     assert!(!data.join("admin.new").exists());
     let left = state
         .database()
-        .read(|connection| settings::get(connection, settings::PENDING_ADMIN_TOKEN))
+        .read(|read| settings::get(read, settings::PENDING_ADMIN_TOKEN))
         .await
         .unwrap();
     assert_eq!(left, None);

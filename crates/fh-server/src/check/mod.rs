@@ -23,7 +23,7 @@ mod tests;
 
 use std::path::Path;
 
-use crate::database;
+use crate::database::{self, DatabaseError};
 use crate::keys::KeyRing;
 use crate::storage::FileStorage;
 
@@ -43,12 +43,14 @@ pub fn check_data(
         return Ok(None);
     };
     let mut report = DataReport {
-        database: database::problems(&connection)?,
+        database: connection
+            .read(fh_sql::problems)
+            .map_err(DatabaseError::from)?,
         ..DataReport::default()
     };
-    report.database.extend(rows::problems(&connection)?);
+    report.database.extend(rows::problems(&mut connection)?);
     if report.database.is_empty()
-        && let Err(error) = KeyRing::load(&connection)
+        && let Err(error) = connection.read(|read| Ok::<_, DatabaseError>(KeyRing::load(read)))?
     {
         let error = crate::cause::chain(&error);
         report
@@ -61,7 +63,7 @@ pub fn check_data(
     }
     if let Some(storage) = FileStorage::existing(data_dir)? {
         objects::check(&mut connection, &storage, depth, &mut report, progress)?;
-        objects::find_orphans(&connection, &storage, &mut report)?;
+        objects::find_orphans(&mut connection, &storage, &mut report)?;
     }
     Ok(Some(report))
 }

@@ -1,10 +1,9 @@
 //! Each row and its file, and each file and its row.
 
-use std::collections::HashSet;
 use std::time::Duration;
 
 use fh_nix::NarHash;
-use rusqlite::{Connection, TransactionBehavior};
+use fh_sql::Connection;
 
 use super::report::{DamagedObject, DataCheckError, DataReport, Depth, LISTED, Progress};
 use crate::database::DatabaseError;
@@ -33,7 +32,7 @@ pub(super) fn check(
     report: &mut DataReport,
     progress: &mut dyn FnMut(Progress),
 ) -> Result<(), DataCheckError> {
-    let (of_objects, of_bytes) = nars::totals(connection)?;
+    let (of_objects, of_bytes) = connection.read(nars::totals)?;
     let mut done = Progress {
         of_objects,
         of_bytes,
@@ -42,7 +41,7 @@ pub(super) fn check(
     progress(done);
     let mut last = 0;
     loop {
-        let rows = nars::after(connection, last, ROWS)?;
+        let rows = connection.read(|read| nars::after(read, last, ROWS))?;
         let Some(row) = rows.last() else {
             return Ok(());
         };
@@ -146,7 +145,7 @@ fn settle(
     };
     let mut new = false;
     if !nar.damaged {
-        let transaction = immediate(connection)?;
+        let transaction = connection.write().map_err(DatabaseError::from)?;
         // Within the transaction: whoever replaces the object writes to its row after that.
         new = storage.is_still(&nar.nar_hash, object)? && nars::mark_damaged(&transaction, nar)?;
         transaction.commit().map_err(DatabaseError::from)?;
@@ -161,7 +160,7 @@ fn settle(
             nar_hash: nar.nar_hash.to_base32(),
             file: storage.object_name(&nar.nar_hash),
             problem,
-            paths: slices::some_paths_of_nar(connection, nar.id, PATHS)?,
+            paths: connection.read(|read| slices::some_paths_of_nar(read, nar.id, PATHS))?,
             new,
         });
     }
@@ -176,7 +175,7 @@ fn restore(
     checksum: Checksum,
     report: &mut DataReport,
 ) -> Result<(), DataCheckError> {
-    let transaction = immediate(connection)?;
+    let transaction = connection.write().map_err(DatabaseError::from)?;
     let noted = nars::mark_good(&transaction, nar, file_size, checksum)?;
     transaction.commit().map_err(DatabaseError::from)?;
     if noted {
@@ -189,22 +188,18 @@ fn restore(
     Ok(())
 }
 
-fn immediate(connection: &mut Connection) -> Result<rusqlite::Transaction<'_>, DatabaseError> {
-    Ok(connection.transaction_with_behavior(TransactionBehavior::Immediate)?)
-}
-
 /// Looks for files without a row.
 pub(super) fn find_orphans(
-    connection: &Connection,
+    connection: &mut Connection,
     storage: &FileStorage,
     report: &mut DataReport,
 ) -> Result<(), DataCheckError> {
     for directory in storage.object_directories()? {
         let files = storage.files_older_than(&directory, ORPHAN_AGE)?;
         let named: Vec<NarHash> = files.iter().filter_map(|file| file.nar_hash).collect();
-        let stored: HashSet<NarHash> = nars::stored(connection, &named)?.into_keys().collect();
+        let stored = connection.read(|read| nars::stored(read, &named))?;
         for file in files {
-            if file.nar_hash.is_some_and(|hash| stored.contains(&hash)) {
+            if file.nar_hash.is_some_and(|hash| stored.contains_key(&hash)) {
                 continue;
             }
             let orphans = &mut report.orphans;

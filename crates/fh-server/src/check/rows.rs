@@ -7,9 +7,10 @@
 //!
 //! A broken page costs the rest of its table, and the others are read.
 
+use std::ops::ControlFlow;
+
 use fh_nix::{ContentAddress, DrvOutput, NarHash, Signature, StorePath};
-use rusqlite::types::ValueRef;
-use rusqlite::{Connection, Row};
+use fh_sql::{Connection, Read, Row, Value};
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
@@ -19,18 +20,16 @@ use crate::receive::{FrameDecoder, FrameFault, Step};
 /// How many problems are told.
 const PROBLEMS: usize = 100;
 
-/// What is wrong with the rows of all tables, a sentence each.
-pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, DatabaseError> {
-    let mut statement = connection.prepare(
-        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' \
-         ORDER BY name",
-    )?;
-    let tables: Vec<String> = statement
-        .query_map([], |row| row.get(0))?
-        .collect::<Result<_, _>>()?;
+/// What is wrong with the rows of all tables, a sentence each. No table is read in one piece with another, so that a
+/// server beside it can tidy up in between.
+pub(super) fn problems(connection: &mut Connection) -> Result<Vec<String>, DatabaseError> {
+    let sql = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite!_%' ESCAPE '!' \
+               ORDER BY name";
+    let tables: Vec<String> = connection.read(|read| read.all(sql, &[], |row| row.get(0)))?;
     let mut problems = Vec::new();
     for table in tables {
-        if let Err(error) = read(connection, &table, &mut problems) {
+        let end = connection.read(|read| examine(read, &table, &mut problems));
+        if let Err(error) = end {
             let error = crate::cause::chain(&error);
             problems.push(format!(
                 "the table {table} cannot be read to its end: {error}"
@@ -41,63 +40,35 @@ pub(super) fn problems(connection: &Connection) -> Result<Vec<String>, DatabaseE
     Ok(problems)
 }
 
-fn read(
-    connection: &Connection,
-    table: &str,
-    problems: &mut Vec<String>,
-) -> Result<(), DatabaseError> {
-    let mut statement = connection.prepare(&format!("SELECT * FROM \"{table}\""))?;
-    let columns: Vec<String> = statement
-        .column_names()
-        .into_iter()
-        .map(str::to_owned)
-        .collect();
-    let mut rows = statement.query([])?;
-    while let Some(row) = rows.next()? {
+fn examine(read: &Read, table: &str, problems: &mut Vec<String>) -> Result<(), DatabaseError> {
+    read.each(&format!("SELECT * FROM \"{table}\""), &[], |row| {
         if problems.len() >= PROBLEMS {
-            return Ok(());
+            return Ok(ControlFlow::Break(()));
         }
-        let found = Found {
-            row,
-            columns: &columns,
-        };
-        for (index, column) in columns.iter().enumerate() {
-            let value = row.get_ref(index)?;
-            let wrong = wrong_value(column, value).or_else(|| wrong_with(&found, column, value));
+        for (index, column) in row.columns().into_iter().enumerate() {
+            let value = row.value(index)?;
+            let wrong = wrong_value(column, value).or_else(|| wrong_with(row, column, value));
             if let Some(wrong) = wrong {
-                let id = found.named("id").and_then(|id| id.as_i64().ok());
-                let id = id.map_or_else(String::new, |id| format!(" {id}"));
+                let id = row.get::<_, i64>("id");
+                let id = id.map_or_else(|_| String::new(), |id| format!(" {id}"));
                 problems.push(format!("row{id} of {table}: {column} {wrong}"));
             }
         }
-    }
-    Ok(())
-}
-
-/// A row and what its columns are called.
-struct Found<'a> {
-    row: &'a Row<'a>,
-    columns: &'a [String],
-}
-
-impl<'a> Found<'a> {
-    fn named(&self, name: &str) -> Option<ValueRef<'a>> {
-        let index = self.columns.iter().position(|column| column == name)?;
-        self.row.get_ref(index).ok()
-    }
+        Ok(ControlFlow::Continue(()))
+    })
 }
 
 /// What is wrong with a value by itself.
-fn wrong_value(column: &str, value: ValueRef<'_>) -> Option<&'static str> {
+fn wrong_value(column: &str, value: Value<'_>) -> Option<&'static str> {
     let bytes = match value {
-        ValueRef::Integer(number) => {
+        Value::Integer(number) => {
             let is_size = column.ends_with("_size") || column.ends_with("_count");
             return (is_size && number < 0).then_some("is negative");
         }
-        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => bytes,
-        ValueRef::Null | ValueRef::Real(_) => return None,
+        Value::Text(bytes) | Value::Bytes(bytes) => bytes,
+        Value::Null | Value::Real(_) => return None,
     };
-    if matches!(value, ValueRef::Blob(_)) {
+    if matches!(value, Value::Bytes(_)) {
         let is_json = column == "plan" && !bytes.is_empty();
         let good = !is_json || serde_json::from_slice::<IgnoredAny>(bytes).is_ok();
         return (!good).then_some("is not JSON");
@@ -138,21 +109,21 @@ fn wrong_value(column: &str, value: ValueRef<'_>) -> Option<&'static str> {
 }
 
 /// What is wrong with a value beside others of its row.
-fn wrong_with(row: &Found<'_>, column: &str, value: ValueRef<'_>) -> Option<&'static str> {
+fn wrong_with(row: &Row<'_>, column: &str, value: Value<'_>) -> Option<&'static str> {
     match column {
         "folded" => {
-            let name = row.named("name")?.as_str().ok()?;
-            let folded = value.as_str().ok()?;
+            let name = row.text("name").ok()?;
+            let folded = value.as_str()?;
             (!name.eq_ignore_ascii_case(folded)).then_some("is not the name next to it")
         }
         "content" => {
-            let content = value.as_blob().ok()?;
-            if let Some(digest) = row.named("digest").and_then(|value| value.as_blob().ok()) {
+            let content = value.as_bytes()?;
+            if let Ok(digest) = row.bytes("digest") {
                 let good = NarHash::of(content).as_bytes().as_slice() == digest;
                 return (!good).then_some("is not what was stored");
             }
-            let hash = row.named("log_hash")?.as_blob().ok()?;
-            let size = row.named("log_size")?.as_i64().ok()?;
+            let hash = row.bytes("log_hash").ok()?;
+            let size = row.get::<_, i64>("log_size").ok()?;
             let good = decompressed(content).is_ok_and(|(found, length)| {
                 found.as_bytes().as_slice() == hash && i64::try_from(length) == Ok(size)
             });

@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::{ConfigError, Given, OPTIONS, Origin, option};
-use crate::files;
+use fh_file as files;
 
 /// Reads a configuration file. Relative paths in it count from its directory.
 ///

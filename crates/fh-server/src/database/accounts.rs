@@ -1,10 +1,10 @@
 //! Accounts: people and services.
 
 use fh_api::{Name, NameKind, UserInfo, UserKind};
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parse, parsed};
+use super::values::{all, execute, first, insert_one, new_id, now};
 use super::{AccessChange, DatabaseError, Timestamp, reserved};
 
 /// A row of `account`.
@@ -40,14 +40,11 @@ impl Account {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
         Ok(Self {
             id: row.get("id")?,
-            uuid: parsed(row, "uuid", "account id")?,
-            name: parsed(row, "name", "account name")?,
-            kind: parsed(row, "kind", "kind of account")?,
+            uuid: row.parsed("uuid", "account id")?,
+            name: row.parsed("name", "account name")?,
+            kind: row.parsed("kind", "kind of account")?,
             server_admin: row.get("server_admin")?,
-            organization: row
-                .get::<_, Option<String>>("organization")?
-                .map(|name| parse(&name, "organisation name"))
-                .transpose()?,
+            organization: row.parsed_if_any("organization", "organisation name")?,
             organization_id: row.get("organization_id")?,
             trust_policy_id: row.get("trust_policy_id")?,
             created_at: row.get("created_at")?,
@@ -70,66 +67,58 @@ impl Account {
 }
 
 /// Every account of a person or a service, sorted by name; not those of trust policies.
-pub(crate) fn list(connection: &Connection) -> Result<Vec<Account>, DatabaseError> {
+pub(crate) fn list(read: &Read) -> Result<Vec<Account>, DatabaseError> {
     let sql = format!("{SELECT} WHERE a.trust_policy_id IS NULL ORDER BY a.folded");
-    all(connection, &sql, [], Account::from_row)
+    all(read, &sql, &[], Account::from_row)
 }
 
 /// The account that has or had that name, in whatever case.
-pub(crate) fn find(connection: &Connection, name: &Name) -> Result<Option<Account>, DatabaseError> {
+pub(crate) fn find(read: &Read, name: &Name) -> Result<Option<Account>, DatabaseError> {
     // No former name is that of another account at the same time.
     let sql = format!(
         "{SELECT} WHERE a.folded = ?1 OR a.id = (SELECT account_id FROM reserved_name \
          WHERE kind = 'account' AND folded = ?1)"
     );
-    first(connection, &sql, params![name.folded()], Account::from_row)
+    first(read, &sql, params![name.folded()], Account::from_row)
 }
 
 /// The service accounts of an organisation, sorted by name.
 pub(crate) fn list_of_organization(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
 ) -> Result<Vec<Account>, DatabaseError> {
     let sql = format!(
         "{SELECT} WHERE a.organization_id = ?1 AND a.trust_policy_id IS NULL ORDER BY a.folded"
     );
-    all(
-        connection,
-        &sql,
-        params![organization_id],
-        Account::from_row,
-    )
+    all(read, &sql, params![organization_id], Account::from_row)
 }
 
 /// The account of a person or a service of that name, in whatever case; not that of a trust policy,
 /// which nothing is granted to by name.
-pub(crate) fn find_named(
-    connection: &Connection,
-    name: &Name,
-) -> Result<Option<Account>, DatabaseError> {
-    Ok(find(connection, name)?.filter(|account| account.trust_policy_id.is_none()))
+pub(crate) fn find_named(read: &Read, name: &Name) -> Result<Option<Account>, DatabaseError> {
+    Ok(find(read, name)?.filter(|account| account.trust_policy_id.is_none()))
 }
 
 /// The account of that id.
-pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Account>, DatabaseError> {
+pub(crate) fn get(read: &Read, id: i64) -> Result<Option<Account>, DatabaseError> {
     let sql = format!("{SELECT} WHERE a.id = ?1");
-    first(connection, &sql, params![id], Account::from_row)
+    first(read, &sql, params![id], Account::from_row)
 }
 
 /// Makes an account. A name that is taken is a unique violation.
 ///
 /// Nobody can have asked about it before, so no copy is out of date.
 pub(crate) fn insert(
-    connection: &Connection,
+    tx: &Tx<'_>,
     name: &Name,
     kind: UserKind,
     server_admin: bool,
 ) -> Result<Account, DatabaseError> {
     let (uuid, created_at) = (new_id(), now());
-    execute(
-        connection,
+    let id = insert_one(
+        tx,
         "INSERT INTO account (uuid, name, folded, kind, server_admin, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6) RETURNING id",
         params![
             uuid.to_string(),
             name.as_str(),
@@ -140,7 +129,7 @@ pub(crate) fn insert(
         ],
     )?;
     Ok(Account {
-        id: connection.last_insert_rowid(),
+        id,
         uuid,
         name: name.clone(),
         kind,
@@ -157,14 +146,14 @@ pub(crate) fn insert(
 ///
 /// Nobody can have asked about it before, so no copy is out of date.
 pub(crate) fn insert_of_organization(
-    connection: &Connection,
+    tx: &Tx<'_>,
     name: &Name,
     organization: (i64, &Name),
 ) -> Result<Account, DatabaseError> {
     let (organization_id, organization) = organization;
-    let account = insert(connection, name, UserKind::Service, false)?;
+    let account = insert(tx, name, UserKind::Service, false)?;
     execute(
-        connection,
+        tx,
         "UPDATE account SET organization_id = ?2 WHERE id = ?1",
         params![account.id, organization_id],
     )?;
@@ -200,13 +189,10 @@ pub(crate) fn set_server_admin(
 }
 
 /// Whether anybody but this account can manage the server.
-pub(crate) fn others_manage_server(
-    connection: &Connection,
-    id: i64,
-) -> Result<bool, DatabaseError> {
+pub(crate) fn others_manage_server(read: &Read, id: i64) -> Result<bool, DatabaseError> {
     let sql = "SELECT id FROM account \
                WHERE server_admin = 1 AND disabled_at IS NULL AND id <> ?1 LIMIT 1";
-    let other: Option<i64> = first(connection, sql, params![id], |row| Ok(row.get("id")?))?;
+    let other: Option<i64> = first(read, sql, params![id], |row| Ok(row.get("id")?))?;
     Ok(other.is_some())
 }
 

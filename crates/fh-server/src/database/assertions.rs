@@ -1,6 +1,6 @@
 //! Identities and nonces that were exchanged, by digest, so that none is exchanged twice.
 
-use rusqlite::{Connection, params};
+use fh_sql::{Tx, params};
 
 use super::values::{execute, now};
 use super::{DatabaseError, Timestamp};
@@ -9,17 +9,17 @@ use super::{DatabaseError, Timestamp};
 ///
 /// In the transaction of what it is used for, so that it is used up only where that succeeds.
 pub(crate) fn use_once(
-    connection: &Connection,
+    tx: &Tx<'_>,
     digest: &[u8; 32],
     expires_at: Timestamp,
 ) -> Result<bool, DatabaseError> {
     let sql = "INSERT INTO used_assertion (digest, expires_at) VALUES (?1, ?2) \
                ON CONFLICT (digest) DO NOTHING";
-    Ok(execute(connection, sql, params![digest, expires_at])? == 1)
+    Ok(execute(tx, sql, params![digest, expires_at])? == 1)
 }
 
 /// Forgets those that have ended: how many.
-pub(crate) fn delete_expired(connection: &Connection) -> Result<usize, DatabaseError> {
+pub(crate) fn delete_expired(tx: &Tx<'_>) -> Result<usize, DatabaseError> {
     let sql = "DELETE FROM used_assertion WHERE expires_at <= ?1";
-    execute(connection, sql, params![now()])
+    execute(tx, sql, params![now()])
 }

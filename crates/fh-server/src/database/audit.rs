@@ -4,7 +4,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use rusqlite::{Connection, params};
+use fh_sql::{Tx, params};
 use serde_json::Value;
 use uuid::Uuid;
 
@@ -59,11 +59,11 @@ const INSERT: &str = "INSERT INTO audit_event \
      LEFT JOIN organization o ON o.id = COALESCE(f.organization_id, ?11)";
 
 /// Appends an event, in the transaction of what it tells.
-pub(crate) fn record(connection: &Connection, event: &Event<'_>) -> Result<(), DatabaseError> {
+pub(crate) fn record(tx: &Tx<'_>, event: &Event<'_>) -> Result<(), DatabaseError> {
     let detail = (!event.detail.is_null()).then(|| event.detail.to_string());
     let actor = event.actor.as_ref();
     execute(
-        connection,
+        tx,
         INSERT,
         params![
             now(),
@@ -120,10 +120,10 @@ const INSERT_DENIAL: &str = "INSERT INTO audit_event \
      LEFT JOIN flake f ON f.organization_id = o.id AND f.folded = ?10";
 
 /// Appends what was refused. What it names is looked up here, for those who read the log.
-pub(crate) fn record_denial(connection: &Connection, denial: &Denial) -> Result<(), DatabaseError> {
+pub(crate) fn record_denial(tx: &Tx<'_>, denial: &Denial) -> Result<(), DatabaseError> {
     let actor = denial.actor.as_ref();
     execute(
-        connection,
+        tx,
         INSERT_DENIAL,
         params![
             denial.at,

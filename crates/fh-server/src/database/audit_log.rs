@@ -1,11 +1,10 @@
 //! Reading the audit log.
 
 use fh_api::AuditEvent;
-use rusqlite::types::ToSql;
-use rusqlite::{Connection, Row};
+use fh_sql::{Read, Row, ToParam};
 use uuid::Uuid;
 
-use super::values::{all, first, parse};
+use super::values::{all, first};
 use super::{DatabaseError, Timestamp};
 
 /// Which events are looked for. Each field that is there narrows further.
@@ -39,23 +38,23 @@ const SELECT: &str = "SELECT id, at, action, denied, user_name, token_uuid, work
 /// At most `limit` events, oldest first: with `after` the ones that follow that number, else the newest.
 /// And the number of the last one that was looked at.
 pub(crate) fn list(
-    connection: &Connection,
+    read: &Read,
     filter: &Filter,
     after: Option<u64>,
     limit: u32,
 ) -> Result<(Vec<AuditEvent>, u64), DatabaseError> {
     // Both readings are of one instant.
     let last = first(
-        connection,
+        read,
         "SELECT COALESCE(MAX(id), 0) FROM audit_event",
-        [],
+        &[],
         |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()),
     )?
     .unwrap_or(0);
     let organization = filter.organization.map(|id| id.to_string());
     let token = filter.token.map(|id| id.to_string());
     let after_id = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
-    let narrowings: [(&str, Option<&dyn ToSql>); 9] = [
+    let narrowings: [(&str, Option<&dyn ToParam>); 9] = [
         ("organization_uuid = ?", given(&organization)),
         (
             "organization_name = ? COLLATE NOCASE",
@@ -70,7 +69,7 @@ pub(crate) fn list(
         ("id > ?", given(&after_id)),
     ];
     let narrowings = narrowings.into_iter();
-    let (mut conditions, mut values): (Vec<&str>, Vec<&dyn ToSql>) = narrowings
+    let (mut conditions, mut values): (Vec<&str>, Vec<&dyn ToParam>) = narrowings
         .filter_map(|(condition, value)| Some((condition, value?)))
         .unzip();
     let also = vec!["?"; filter.also_actions.len()].join(", ");
@@ -78,7 +77,7 @@ pub(crate) fn list(
     if let Some(prefix) = &filter.action {
         conditions.push(&action);
         values.push(prefix);
-        values.extend(filter.also_actions.iter().map(|also| also as &dyn ToSql));
+        values.extend(filter.also_actions.iter().map(|also| also as &dyn ToParam));
     }
     let clause = if conditions.is_empty() {
         String::new()
@@ -87,7 +86,7 @@ pub(crate) fn list(
     };
     let order = if after.is_some() { "ASC" } else { "DESC" };
     let sql = format!("{SELECT}{clause} ORDER BY id {order} LIMIT {limit}");
-    let mut events = all(connection, &sql, values.as_slice(), event)?;
+    let mut events = all(read, &sql, &values, event)?;
     if after.is_none() {
         events.reverse();
     }
@@ -99,32 +98,24 @@ pub(crate) fn list(
     Ok((events, next))
 }
 
-fn given<T: ToSql>(value: &Option<T>) -> Option<&dyn ToSql> {
-    value.as_ref().map(|value| value as &dyn ToSql)
+fn given<T: ToParam>(value: &Option<T>) -> Option<&dyn ToParam> {
+    value.as_ref().map(|value| value as &dyn ToParam)
 }
 
 fn event(row: &Row<'_>) -> Result<AuditEvent, DatabaseError> {
-    fn text<T>(row: &Row<'_>, column: &str, what: &'static str) -> Result<Option<T>, DatabaseError>
-    where
-        T: std::str::FromStr,
-        T::Err: std::error::Error + Send + Sync + 'static,
-    {
-        let text: Option<String> = row.get(column)?;
-        text.map(|text| parse(&text, what)).transpose()
-    }
     Ok(AuditEvent {
         id: row.get::<_, i64>("id")?.unsigned_abs(),
         at: row.get::<_, Timestamp>("at")?.to_date_time(),
         action: row.get("action")?,
         denied: row.get("denied")?,
         user: row.get("user_name")?,
-        token: text(row, "token_uuid", "token id")?,
-        workload: text(row, "workload", "description of a workload")?,
+        token: row.parsed_if_any("token_uuid", "token id")?,
+        workload: row.parsed_if_any("workload", "description of a workload")?,
         address: row.get("address")?,
         request_id: row.get("request_id")?,
-        organization: text(row, "organization_name", "organisation name")?,
-        flake: text(row, "flake_name", "flake name")?,
+        organization: row.parsed_if_any("organization_name", "organisation name")?,
+        flake: row.parsed_if_any("flake_name", "flake name")?,
         subject: row.get("subject")?,
-        detail: text(row, "detail", "detail of an event")?,
+        detail: row.parsed_if_any("detail", "detail of an event")?,
     })
 }

@@ -12,13 +12,13 @@ use std::collections::HashSet;
 use fh_api::{FlakeName, Role};
 use fh_auth::{FlakeFacts, Holdings};
 use fh_nix::{NarHash, PublicKey, StorePath, StorePathHash};
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 
 use super::holders::id_list;
 use super::nars::hex_list;
 use super::slices::store_path;
 use super::trust::Target;
-use super::values::{all, execute, parse, parsed};
+use super::values::{all, execute};
 use super::{AccessChange, DatabaseError, accounts, grants, trust};
 
 /// Those of a slice's rows of some paths that disagree with the oldest row of the path, or with one
@@ -81,7 +81,7 @@ pub(crate) struct NewlyContested {
 /// Those of a slice's paths of which something else is known: another slice has a row of it, somebody left it out, or it
 /// is contested. Of every other path there is nothing to [end](super::upstream::end), to [note] or to [tell](clashes).
 pub(crate) fn known_elsewhere(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     hashes: &[StorePathHash],
 ) -> Result<Vec<StorePathHash>, DatabaseError> {
@@ -97,7 +97,7 @@ pub(crate) fn known_elsewhere(
         hex_list(hashes.iter().map(StorePathHash::as_bytes)),
         flake_id
     ];
-    all(connection, sql, keys, |row| {
+    all(read, sql, keys, |row| {
         Ok(StorePathHash::from_bytes(row.get("path_hash")?))
     })
 }
@@ -105,7 +105,7 @@ pub(crate) fn known_elsewhere(
 /// Notes disagreement, and where rows do not count the same, about paths that a slice has got rows or fingerprints of.
 /// Of the rows those are enough that are [known elsewhere](known_elsewhere).
 pub(crate) fn note(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     rows: &[StorePathHash],
     upstream: &[StorePathHash],
@@ -119,18 +119,18 @@ pub(crate) fn note(
             hex_list(hashes.iter().map(StorePathHash::as_bytes)),
             flake_id
         ];
-        new.paths.extend(all(connection, sql, keys, |row| {
+        new.paths.extend(all(tx, sql, keys, |row| {
             Ok(StorePathHash::from_bytes(row.get("path_hash")?))
         })?);
     }
     for hash in &new.paths {
-        let marked = all(connection, MARK_ALL, params![hash.as_bytes()], nar_hash)?;
+        let marked = all(tx, MARK_ALL, params![hash.as_bytes()], nar_hash)?;
         new.nars.extend(marked);
     }
     if !rows.is_empty() {
         let keys = params![hex_list(rows.iter().map(StorePathHash::as_bytes)), flake_id];
-        new.nars.extend(all(connection, MARK_NEW, keys, nar_hash)?);
-        execute(connection, UNEVEN, keys)?;
+        new.nars.extend(all(tx, MARK_NEW, keys, nar_hash)?);
+        execute(tx, UNEVEN, keys)?;
     }
     Ok(new)
 }
@@ -155,7 +155,7 @@ pub(crate) struct Clash {
 /// Where other slices of the same organisation disagree with a slice about some of its paths, a hundred at
 /// most. Of other organisations' slices nothing is told.
 pub(crate) fn clashes(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     hashes: &[StorePathHash],
 ) -> Result<Vec<Clash>, DatabaseError> {
@@ -177,12 +177,12 @@ pub(crate) fn clashes(
         hex_list(hashes.iter().map(StorePathHash::as_bytes)),
         flake_id
     ];
-    all(connection, sql, keys, |row| {
+    all(read, sql, keys, |row| {
         Ok(Clash {
             path: store_path(row)?,
             flake: FlakeName {
-                org: parsed(row, "org", "organisation name")?,
-                project: parsed(row, "project", "flake name")?,
+                org: row.parsed("org", "organisation name")?,
+                project: row.parsed("project", "flake name")?,
             },
             there: NarHash::from_bytes(row.get("there")?),
             pushed: NarHash::from_bytes(row.get("pushed")?),
@@ -218,17 +218,14 @@ pub(crate) struct Word {
 }
 
 /// What every slice says of a path, in no order.
-pub(crate) fn words(
-    connection: &Connection,
-    hash: &StorePathHash,
-) -> Result<Vec<Word>, DatabaseError> {
+pub(crate) fn words(read: &Read, hash: &StorePathHash) -> Result<Vec<Word>, DatabaseError> {
     let sql = "SELECT s.id, s.nar_id, s.flake_id, s.name, s.path_refs, s.pusher_id, s.builder, s.proven, \
                n.nar_hash, n.damaged_at \
                FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id WHERE s.path_hash = ?1";
-    let mut found = all(connection, sql, params![hash.as_bytes()], word_of_row)?;
+    let mut found = all(read, sql, params![hash.as_bytes()], word_of_row)?;
     let sql = "SELECT flake_id, name, nar_hash, path_refs, pusher_id, builder, after_row \
                FROM slice_upstream WHERE path_hash = ?1";
-    found.extend(all(connection, sql, params![hash.as_bytes()], |row| {
+    found.extend(all(read, sql, params![hash.as_bytes()], |row| {
         Ok(Word {
             row_id: None,
             nar_id: None,
@@ -255,12 +252,12 @@ pub(crate) const WORDS_IN: &str = "SELECT s.id, s.nar_id, s.flake_id, s.name, s.
 
 /// What the rows in some slices say of a path, in no order.
 pub(crate) fn words_in(
-    connection: &Connection,
+    read: &Read,
     hash: &StorePathHash,
     flake_ids: &[i64],
 ) -> Result<Vec<Word>, DatabaseError> {
     let keys = params![hash.as_bytes(), id_list(flake_ids)];
-    all(connection, WORDS_IN, keys, word_of_row)
+    all(read, WORDS_IN, keys, word_of_row)
 }
 
 fn word_of_row(row: &Row<'_>) -> Result<Word, DatabaseError> {
@@ -282,24 +279,24 @@ fn word_of_row(row: &Row<'_>) -> Result<Word, DatabaseError> {
 
 /// The keys whose signatures the organisation of a slice takes for a proof.
 pub(crate) fn trusted_keys_of_slice(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
 ) -> Result<Vec<PublicKey>, DatabaseError> {
     let sql = "SELECT t.key FROM flake AS f JOIN trusted_key AS t \
                ON t.organization_id = f.organization_id WHERE f.id = ?1 ORDER BY t.key";
-    all(connection, sql, params![flake_id], |row| {
-        parsed(row, "key", "public key")
+    all(read, sql, params![flake_id], |row| {
+        Ok(row.parsed("key", "public key")?)
     })
 }
 
 /// The keys whose signatures an organisation takes for a proof.
 pub(crate) fn trusted_keys(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
 ) -> Result<Vec<PublicKey>, DatabaseError> {
     let sql = "SELECT key FROM trusted_key WHERE organization_id = ?1 ORDER BY key";
-    all(connection, sql, params![organization_id], |row| {
-        parse(&row.get::<_, String>("key")?, "public key")
+    all(read, sql, params![organization_id], |row| {
+        Ok(row.parsed("key", "public key")?)
     })
 }
 
@@ -327,23 +324,20 @@ pub(crate) fn set_trusted_keys(
 
 /// What an account may do now, to tell whether it may write to a slice: none where it is gone or
 /// disabled. A workload holds what its policy gives to any that it lets in.
-pub(crate) fn rights(
-    connection: &Connection,
-    account_id: i64,
-) -> Result<Option<Holdings>, DatabaseError> {
-    let Some(account) = accounts::get(connection, account_id)? else {
+pub(crate) fn rights(read: &Read, account_id: i64) -> Result<Option<Holdings>, DatabaseError> {
+    let Some(account) = accounts::get(read, account_id)? else {
         return Ok(None);
     };
     if account.disabled_at.is_some() {
         return Ok(None);
     }
-    let Some(policy) = trust::of_account(connection, account_id)? else {
-        return Ok(Some(grants::holdings(connection, account_id)?));
+    let Some(policy) = trust::of_account(read, account_id)? else {
+        return Ok(Some(grants::holdings(read, account_id)?));
     };
     let mut holdings = Holdings::default();
     let organization = policy.organization_id;
     holdings.set_home(organization);
-    for target in trust::targets(connection, &policy)? {
+    for target in trust::targets(read, &policy)? {
         let role = policy.policy.role;
         match target {
             Target::Organization(id) => holdings.add_organization_grant(id, role),

@@ -2,12 +2,12 @@
 //! of those that they count for. What a fact lets somebody do is decided elsewhere.
 
 use fh_api::{FlakePattern, Name, OrganizationRole, Role, Subject};
-use rusqlite::{Connection, params};
+use fh_sql::{Read, params};
 
 use super::DatabaseError;
 use super::grants::{HELD, subject};
 use super::invitations::{self, Belonging};
-use super::values::{all, first, parsed, words};
+use super::values::{all, first};
 
 /// A grant and one account that it counts for.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct HeldGrant {
 /// The grants that count on a flake, or all that count in the organisation, for one account or for all that are not
 /// disabled, sorted by the accounts' names.
 pub(crate) fn grants(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     flake_id: Option<i64>,
     account_id: Option<i64>,
@@ -42,11 +42,11 @@ pub(crate) fn grants(
          ORDER BY a.folded"
     );
     let keys = params![organization_id, flake_id, account_id];
-    all(connection, &sql, keys, |row| {
+    all(read, &sql, keys, |row| {
         Ok(HeldGrant {
-            holder: parsed(row, "user", "account name")?,
+            holder: row.parsed("user", "account name")?,
             subject: subject(row)?,
-            role: parsed(row, "role", "role")?,
+            role: row.parsed("role", "role")?,
             flake: row.get("flake_id")?,
             is_guest: row.get("guest")?,
         })
@@ -57,7 +57,7 @@ pub(crate) fn grants(
 /// accepted the organisation, or belongs there and a guest gave it. `hides_members`: the same is said of an account that belongs there, for which it
 /// counts.
 pub(crate) fn is_invited(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     flake_id: i64,
     account_id: i64,
@@ -67,11 +67,11 @@ pub(crate) fn is_invited(
                WHERE organization_id = ?1 AND (flake_id IS NULL OR flake_id = ?2) \
                AND subject = 'account' AND account_id = ?3";
     let keys = params![organization_id, flake_id, account_id];
-    let found: Option<Option<bool>> = first(connection, sql, keys, |row| Ok(row.get("by_guest")?))?;
+    let found: Option<Option<bool>> = first(read, sql, keys, |row| Ok(row.get("by_guest")?))?;
     let Some(by_guest) = found.flatten() else {
         return Ok(false);
     };
-    let belonging = invitations::belonging(connection, organization_id, account_id)?;
+    let belonging = invitations::belonging(read, organization_id, account_id)?;
     Ok(match belonging {
         Belonging::Own => hides_members || by_guest,
         Belonging::Guest => false,
@@ -82,7 +82,7 @@ pub(crate) fn is_invited(
 /// The members of an organisation and what they are there: one account, or all that are not
 /// disabled, sorted by name.
 pub(crate) fn members(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     account_id: Option<i64>,
 ) -> Result<Vec<(Name, OrganizationRole)>, DatabaseError> {
@@ -90,17 +90,12 @@ pub(crate) fn members(
                WHERE m.organization_id = ?1 \
                AND CASE WHEN ?2 IS NULL THEN a.disabled_at IS NULL ELSE m.account_id = ?2 END \
                ORDER BY a.folded";
-    all(
-        connection,
-        sql,
-        params![organization_id, account_id],
-        |row| {
-            Ok((
-                parsed(row, "user", "account name")?,
-                parsed(row, "role", "organisation role")?,
-            ))
-        },
-    )
+    all(read, sql, params![organization_id, account_id], |row| {
+        Ok((
+            row.parsed("user", "account name")?,
+            row.parsed("role", "organisation role")?,
+        ))
+    })
 }
 
 /// What a trust policy gives to the workloads that it lets in.
@@ -116,16 +111,16 @@ pub(crate) struct PolicyGrant {
 
 /// The trust policies of an organisation, sorted by name.
 pub(crate) fn policies(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
 ) -> Result<Vec<PolicyGrant>, DatabaseError> {
     let sql = "SELECT name, flakes, role FROM trust_policy WHERE organization_id = ?1 \
                ORDER BY folded";
-    all(connection, sql, params![organization_id], |row| {
+    all(read, sql, params![organization_id], |row| {
         Ok(PolicyGrant {
-            name: parsed(row, "name", "trust policy name")?,
-            flakes: words(row, "flakes", "flake pattern")?,
-            role: parsed(row, "role", "role")?,
+            name: row.parsed("name", "trust policy name")?,
+            flakes: row.words("flakes", "flake pattern")?,
+            role: row.parsed("role", "role")?,
         })
     })
 }

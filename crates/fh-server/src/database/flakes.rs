@@ -1,10 +1,10 @@
 //! Flakes. A flake's id is also that of its slice.
 
 use fh_api::{FlakeInfo, FlakeName, Name, Role, Visibility};
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parsed};
+use super::values::{all, execute, first, insert_one, new_id, now};
 use super::{AccessChange, DatabaseError, Timestamp};
 
 /// A row of `flake`, with the name of its organisation.
@@ -36,12 +36,12 @@ impl Flake {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
         let count = |value: i64| u64::try_from(value).unwrap_or(0);
         Ok(Self {
-            uuid: parsed(row, "uuid", "flake id")?,
+            uuid: row.parsed("uuid", "flake id")?,
             name: FlakeName {
-                org: parsed(row, "org", "organisation name")?,
-                project: parsed(row, "name", "flake name")?,
+                org: row.parsed("org", "organisation name")?,
+                project: row.parsed("name", "flake name")?,
             },
-            visibility: parsed(row, "visibility", "visibility")?,
+            visibility: row.parsed("visibility", "visibility")?,
             description: row.get("description")?,
             path_count: count(row.get("path_count")?),
             nar_size: count(row.get("nar_size")?),
@@ -67,14 +67,14 @@ impl Flake {
 }
 
 /// The flake of that id.
-pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Flake>, DatabaseError> {
+pub(crate) fn get(read: &Read, id: i64) -> Result<Option<Flake>, DatabaseError> {
     let sql = format!("{SELECT} WHERE f.id = ?1");
-    first(connection, &sql, params![id], Flake::from_row)
+    first(read, &sql, params![id], Flake::from_row)
 }
 
 /// The flake that has or had that name in an organisation, in whatever case.
 pub(crate) fn find(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     name: &Name,
 ) -> Result<Option<Flake>, DatabaseError> {
@@ -83,7 +83,7 @@ pub(crate) fn find(
          FROM former_flake_name WHERE organization_id = ?1 AND folded = ?2)"
     );
     let keys = params![organization_id, name.folded()];
-    first(connection, &sql, keys, Flake::from_row)
+    first(read, &sql, keys, Flake::from_row)
 }
 
 /// Makes a flake: its id. A name that is taken is a unique violation.
@@ -95,11 +95,11 @@ pub(crate) fn insert(
     description: Option<&str>,
 ) -> Result<i64, DatabaseError> {
     change.touch_directory();
-    execute(
+    insert_one(
         change,
         "INSERT INTO flake \
          (uuid, organization_id, name, folded, visibility, description, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7) RETURNING id",
         params![
             new_id().to_string(),
             organization_id,
@@ -109,8 +109,7 @@ pub(crate) fn insert(
             description,
             now()
         ],
-    )?;
-    Ok(change.last_insert_rowid())
+    )
 }
 
 /// Changes who may read a flake without a grant.
@@ -130,12 +129,12 @@ pub(crate) fn set_visibility(
 
 /// Changes what a flake says of itself.
 pub(crate) fn set_description(
-    connection: &Connection,
+    tx: &Tx<'_>,
     id: i64,
     description: Option<&str>,
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "UPDATE flake SET description = ?2 WHERE id = ?1",
         params![id, description],
     )?;
@@ -162,15 +161,15 @@ pub(crate) struct DirectoryRow {
 }
 
 /// Every flake, in the order of names within each organisation.
-pub(crate) fn directory(connection: &Connection) -> Result<Vec<DirectoryRow>, DatabaseError> {
+pub(crate) fn directory(read: &Read) -> Result<Vec<DirectoryRow>, DatabaseError> {
     let sql = "SELECT id, organization_id, name, visibility FROM flake \
                ORDER BY organization_id, folded";
-    all(connection, sql, [], |row| {
+    all(read, sql, &[], |row| {
         Ok(DirectoryRow {
             id: row.get("id")?,
             organization_id: row.get("organization_id")?,
-            project: parsed(row, "name", "flake name")?,
-            visibility: parsed(row, "visibility", "visibility")?,
+            project: row.parsed("name", "flake name")?,
+            visibility: row.parsed("visibility", "visibility")?,
         })
     })
 }

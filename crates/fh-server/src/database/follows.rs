@@ -1,10 +1,10 @@
 //! Follows: which public flakes of others stand in whose root view, in which order.
 
-use fh_api::{FlakeName, FlakePattern, Name};
+use fh_api::FlakePattern;
 use fh_auth::Follow;
-use rusqlite::{Connection, params};
+use fh_sql::{Read, params};
 
-use super::values::{all, execute, now, parse, parsed};
+use super::values::{all, execute, now, pattern};
 use super::{AccessChange, DatabaseError};
 
 /// Follows with what they name, resolved to the flakes that there are now. One whose flake is gone counts for
@@ -14,16 +14,13 @@ const RESOLVED: &str = "SELECT w.organization_id, f.id AS flake_id FROM follow w
 
 /// What an account follows, then what its organisations do: those that it is a member of, in the order in
 /// which it joined, or that a service account belongs to. A service account has no follows of its own.
-pub(crate) fn of_account(
-    connection: &Connection,
-    account_id: i64,
-) -> Result<Vec<Follow>, DatabaseError> {
+pub(crate) fn of_account(read: &Read, account_id: i64) -> Result<Vec<Follow>, DatabaseError> {
     let sql = format!(
         "{RESOLVED} JOIN account a ON a.id = w.account_id \
          WHERE w.account_id = ?1 AND (w.project IS NULL OR f.id IS NOT NULL) \
          AND a.organization_id IS NULL AND a.trust_policy_id IS NULL ORDER BY w.position"
     );
-    let mut found = resolved(connection, &sql, account_id)?;
+    let mut found = resolved(read, &sql, account_id)?;
     let sql = "SELECT organization_id FROM membership WHERE account_id = ?1 \
                UNION ALL SELECT organization_id FROM account \
                WHERE id = ?1 AND organization_id IS NOT NULL";
@@ -32,59 +29,49 @@ pub(crate) fn of_account(
          ON m.account_id = ?1 AND m.organization_id = o.organization_id \
          ORDER BY m.created_at, o.organization_id"
     );
-    let organizations: Vec<i64> = all(connection, &sql, params![account_id], |row| {
+    let organizations: Vec<i64> = all(read, &sql, params![account_id], |row| {
         Ok(row.get("organization_id")?)
     })?;
     for organization in organizations {
-        found.extend(of_organization(connection, organization)?);
+        found.extend(of_organization(read, organization)?);
     }
     Ok(found)
 }
 
 /// What an organisation follows for its members.
 pub(crate) fn of_organization(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
 ) -> Result<Vec<Follow>, DatabaseError> {
     let sql = format!(
         "{RESOLVED} WHERE w.follower_id = ?1 AND (w.project IS NULL OR f.id IS NOT NULL) \
          ORDER BY w.position"
     );
-    resolved(connection, &sql, organization_id)
+    resolved(read, &sql, organization_id)
 }
 
 /// What the server's administrator has given to everybody.
-pub(crate) fn of_everybody(connection: &Connection) -> Result<Vec<Follow>, DatabaseError> {
+pub(crate) fn of_everybody(read: &Read) -> Result<Vec<Follow>, DatabaseError> {
     let sql = format!(
         "{RESOLVED} WHERE w.account_id IS NULL AND w.follower_id IS NULL AND ?1 = 0 \
          AND (w.project IS NULL OR f.id IS NOT NULL) ORDER BY w.position"
     );
-    resolved(connection, &sql, 0)
+    resolved(read, &sql, 0)
 }
 
 /// What an organisation follows, and what everybody does, as patterns of flakes.
 pub(crate) fn patterns(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
 ) -> Result<Vec<FlakePattern>, DatabaseError> {
-    let sql = "SELECT o.name AS organization, w.project FROM follow w \
+    let sql = "SELECT o.name AS org, w.project FROM follow w \
                JOIN organization o ON o.id = w.organization_id \
                WHERE w.follower_id = ?1 OR (w.follower_id IS NULL AND w.account_id IS NULL)";
-    all(connection, sql, params![organization_id], |row| {
-        let org = parsed(row, "organization", "organisation name")?;
-        let project: Option<String> = row.get("project")?;
-        Ok(match project {
-            None => FlakePattern::Organization(org),
-            Some(project) => FlakePattern::Flake(FlakeName {
-                org,
-                project: parse(&project, "project name")?,
-            }),
-        })
-    })
+    all(read, sql, params![organization_id], |row| pattern(row))
 }
 
-fn resolved(connection: &Connection, sql: &str, id: i64) -> Result<Vec<Follow>, DatabaseError> {
-    all(connection, sql, params![id], |row| {
+fn resolved(read: &Read, sql: &str, id: i64) -> Result<Vec<Follow>, DatabaseError> {
+    all(read, sql, params![id], |row| {
         Ok(Follow {
             organization: row.get("organization_id")?,
             flake: row.get("flake_id")?,
@@ -137,28 +124,17 @@ pub(crate) fn folded(pattern: &FlakePattern) -> String {
 
 /// A list in its order. A flake is called by the name that it has as long as it is public; of one that is
 /// not, and of one that is gone, the name stands as it was followed, in lower case.
-pub(crate) fn list(
-    connection: &Connection,
-    follower: Follower,
-) -> Result<Vec<Followed>, DatabaseError> {
+pub(crate) fn list(read: &Read, follower: Follower) -> Result<Vec<Followed>, DatabaseError> {
     let (account, organization) = follower.columns();
     let sql = "SELECT w.organization_id, o.name AS org, COALESCE(f.name, w.project) AS project \
                FROM follow w JOIN organization o ON o.id = w.organization_id \
                LEFT JOIN flake f ON f.organization_id = w.organization_id AND f.folded = w.project \
                                 AND f.visibility = 'public' \
                WHERE w.account_id IS ?1 AND w.follower_id IS ?2 ORDER BY w.position";
-    all(connection, sql, params![account, organization], |row| {
-        let org: Name = parsed(row, "org", "organisation name")?;
-        let project: Option<String> = row.get("project")?;
+    all(read, sql, params![account, organization], |row| {
         Ok(Followed {
             organization_id: row.get("organization_id")?,
-            pattern: match project {
-                None => FlakePattern::Organization(org),
-                Some(project) => FlakePattern::Flake(FlakeName {
-                    org,
-                    project: parse(&project, "flake name")?,
-                }),
-            },
+            pattern: pattern(row)?,
         })
     })
 }

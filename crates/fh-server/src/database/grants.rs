@@ -2,9 +2,9 @@
 
 use fh_api::{FlakeName, FlakePattern, GrantInfo, Name, OfferedGrant, Role, Subject};
 use fh_auth::Holdings;
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, params};
 
-use super::values::{all, execute, first, new_id, now, parse, parsed};
+use super::values::{all, execute, first, new_id, now, pattern};
 use super::{AccessChange, DatabaseError, Timestamp, follows};
 
 /// Whether the grant `g` counts for the account that it names.
@@ -46,12 +46,9 @@ pub(super) const HELD: &str = concat!(
 );
 
 /// All that an account holds: what it was given, and what it and its organisations follow.
-pub(crate) fn holdings(
-    connection: &Connection,
-    account_id: i64,
-) -> Result<Holdings, DatabaseError> {
-    let mut holdings = given(connection, account_id)?;
-    for follow in follows::of_account(connection, account_id)? {
+pub(crate) fn holdings(read: &Read, account_id: i64) -> Result<Holdings, DatabaseError> {
+    let mut holdings = given(read, account_id)?;
+    for follow in follows::of_account(read, account_id)? {
         holdings.add_follow(follow);
     }
     Ok(holdings)
@@ -59,27 +56,27 @@ pub(crate) fn holdings(
 
 /// What an account was given: where it belongs; grants to itself, to its teams, and to all members of its
 /// organisations. What somebody follows is nobody else's to know.
-pub(crate) fn given(connection: &Connection, account_id: i64) -> Result<Holdings, DatabaseError> {
+pub(crate) fn given(read: &Read, account_id: i64) -> Result<Holdings, DatabaseError> {
     let mut holdings = Holdings::default();
     let sql = "SELECT organization_id, role FROM membership WHERE account_id = ?1";
-    let memberships = all(connection, sql, params![account_id], |row| {
+    let memberships = all(read, sql, params![account_id], |row| {
         Ok((
             row.get("organization_id")?,
-            parsed(row, "role", "organisation role")?,
+            row.parsed("role", "organisation role")?,
         ))
     })?;
     for (organization, role) in memberships {
         holdings.add_membership(organization, role);
     }
     let sql = "SELECT organization_id FROM account WHERE id = ?1";
-    let home: Option<Option<i64>> = first(connection, sql, params![account_id], |row| {
+    let home: Option<Option<i64>> = first(read, sql, params![account_id], |row| {
         Ok(row.get("organization_id")?)
     })?;
     if let Some(home) = home.flatten() {
         holdings.set_home(home);
     }
     let sql = "SELECT organization_id FROM guest WHERE account_id = ?1";
-    for organization in all(connection, sql, params![account_id], |row| {
+    for organization in all(read, sql, params![account_id], |row| {
         Ok(row.get("organization_id")?)
     })? {
         holdings.add_guest_of(organization);
@@ -87,7 +84,7 @@ pub(crate) fn given(connection: &Connection, account_id: i64) -> Result<Holdings
     let sql = format!(
         "SELECT h.organization_id, h.flake_id, h.role FROM ({HELD}) h WHERE h.account_id = ?1"
     );
-    for grant in found(connection, &sql, account_id)? {
+    for grant in found(read, &sql, account_id)? {
         grant.add_to(&mut holdings);
     }
     Ok(holdings)
@@ -95,16 +92,13 @@ pub(crate) fn given(connection: &Connection, account_id: i64) -> Result<Holdings
 
 /// What an account was granted by name in organisations that it is a guest of: what who belongs to none of them may
 /// know of it, whether the account belongs to one or not.
-pub(crate) fn given_as_guest(
-    connection: &Connection,
-    account_id: i64,
-) -> Result<Holdings, DatabaseError> {
+pub(crate) fn given_as_guest(read: &Read, account_id: i64) -> Result<Holdings, DatabaseError> {
     let mut holdings = Holdings::default();
     // Who belongs to an organisation is no guest of it.
     let sql = "SELECT g.organization_id, g.flake_id, g.role FROM access_grant g \
                JOIN guest v ON v.organization_id = g.organization_id AND v.account_id = g.account_id \
                WHERE g.subject = 'account' AND g.account_id = ?1";
-    for grant in found(connection, sql, account_id)? {
+    for grant in found(read, sql, account_id)? {
         holdings.add_guest_of(grant.organization);
         grant.add_to(&mut holdings);
     }
@@ -114,7 +108,7 @@ pub(crate) fn given_as_guest(
 /// What an account was granted by name and does not count: it has not accepted the organisation, or belongs there and
 /// a guest gave it. With the organisation's internal id, sorted by names.
 pub(crate) fn pending(
-    connection: &Connection,
+    read: &Read,
     account_id: i64,
 ) -> Result<Vec<(i64, OfferedGrant)>, DatabaseError> {
     let sql = concat!(
@@ -124,17 +118,9 @@ pub(crate) fn pending(
         counts!(),
         " ORDER BY o.folded, f.folded"
     );
-    all(connection, sql, params![account_id], |row| {
-        let org: Name = parsed(row, "org", "organisation name")?;
-        let project: Option<String> = row.get("project")?;
-        let on = match project {
-            None => FlakePattern::Organization(org),
-            Some(project) => FlakePattern::Flake(FlakeName {
-                org,
-                project: parse(&project, "flake name")?,
-            }),
-        };
-        let role = parsed(row, "role", "role")?;
+    all(read, sql, params![account_id], |row| {
+        let on = pattern(row)?;
+        let role = row.parsed("role", "role")?;
         Ok((row.get("organization_id")?, OfferedGrant { on, role }))
     })
 }
@@ -156,12 +142,12 @@ impl Given {
 }
 
 /// What a question about an account finds.
-fn found(connection: &Connection, sql: &str, account_id: i64) -> Result<Vec<Given>, DatabaseError> {
-    all(connection, sql, params![account_id], |row| {
+fn found(read: &Read, sql: &str, account_id: i64) -> Result<Vec<Given>, DatabaseError> {
+    all(read, sql, params![account_id], |row| {
         Ok(Given {
             organization: row.get("organization_id")?,
             flake: row.get("flake_id")?,
-            role: parsed(row, "role", "role")?,
+            role: row.parsed("role", "role")?,
         })
     })
 }
@@ -236,7 +222,7 @@ impl Grant {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
         Ok(Self {
             subject: subject(row)?,
-            role: parsed(row, "role", "role")?,
+            role: row.parsed("role", "role")?,
             pending: row.get("pending")?,
             created_at: row.get("created_at")?,
         })
@@ -259,9 +245,9 @@ impl Grant {
 pub(super) fn subject(row: &Row<'_>) -> Result<Subject, DatabaseError> {
     let kind: String = row.get("subject")?;
     Ok(match kind.as_str() {
-        "team" => Subject::Team(parsed(row, "team", "team name")?),
+        "team" => Subject::Team(row.parsed("team", "team name")?),
         "members" => Subject::Members,
-        _ => Subject::User(parsed(row, "user", "account name")?),
+        _ => Subject::User(row.parsed("user", "account name")?),
     })
 }
 
@@ -269,7 +255,7 @@ pub(super) fn subject(row: &Row<'_>) -> Result<Subject, DatabaseError> {
 /// members, each sorted by name. `hides_members`: one to an account that belongs to the organisation is shown as
 /// pending, as one to a stranger is.
 pub(crate) fn list(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     hides_members: bool,
 ) -> Result<Vec<Grant>, DatabaseError> {
@@ -288,7 +274,7 @@ pub(crate) fn list(
     );
     let flake = target.flake_id.unwrap_or(0);
     let keys = params![target.organization_id, flake, hides_members];
-    all(connection, sql, keys, Grant::from_row)
+    all(read, sql, keys, Grant::from_row)
 }
 
 /// What was granted to a subject on a target.
@@ -304,7 +290,7 @@ pub(crate) struct Granted {
 
 /// What was granted to this very subject on this very target.
 pub(crate) fn get(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     subject: SubjectId,
 ) -> Result<Option<Granted>, DatabaseError> {
@@ -320,9 +306,9 @@ pub(crate) fn get(
         account.unwrap_or(0),
         team.unwrap_or(0)
     ];
-    first(connection, sql, keys, |row| {
+    first(read, sql, keys, |row| {
         Ok(Granted {
-            role: parsed(row, "role", "role")?,
+            role: row.parsed("role", "role")?,
             created_at: row.get("created_at")?,
             by_guest: row.get("by_guest")?,
         })
@@ -332,7 +318,7 @@ pub(crate) fn get(
 /// Whether a subject was granted `admin` on the whole of an organisation, so that whoever it stands for administers
 /// the organisation.
 pub(crate) fn administers(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     subject: SubjectId,
 ) -> Result<bool, DatabaseError> {
@@ -346,7 +332,7 @@ pub(crate) fn administers(
         account.unwrap_or(0),
         team.unwrap_or(0)
     ];
-    let found: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
+    let found: Option<i64> = first(read, sql, keys, |row| Ok(row.get("found")?))?;
     Ok(found.is_some())
 }
 

@@ -1,18 +1,18 @@
 //! What ends, or changes what counts, when an account becomes a member or stops being one.
 
-use rusqlite::{Connection, params};
+use fh_sql::{Tx, params};
 
 use super::values::execute;
 use super::{AccessChange, DatabaseError};
 
 /// Takes the offer of a membership back: whether there was one.
 pub(crate) fn withdraw_membership(
-    connection: &Connection,
+    tx: &Tx<'_>,
     organization_id: i64,
     account_id: i64,
 ) -> Result<bool, DatabaseError> {
     let sql = "DELETE FROM membership_invitation WHERE organization_id = ?1 AND account_id = ?2";
-    Ok(execute(connection, sql, params![organization_id, account_id])? > 0)
+    Ok(execute(tx, sql, params![organization_id, account_id])? > 0)
 }
 
 /// Ends the standing of a guest: whether the account was one.

@@ -4,7 +4,7 @@
 //! before that.
 
 use fh_nix::StorePathHash;
-use rusqlite::{Connection, params};
+use fh_sql::{Read, params};
 
 pub(crate) use super::holder::Holder;
 use super::values::{all, first};
@@ -92,16 +92,14 @@ pub(super) const NEXT_HOLDER: &str = "SELECT flake_id FROM slice_path WHERE nar_
      ORDER BY flake_id LIMIT 1";
 
 /// Whether the content of a path may be lost at all: as a rule there is none that is.
-pub(crate) fn any_damaged(connection: &Connection) -> Result<bool, DatabaseError> {
-    let found: Option<i64> = first(connection, ANY_DAMAGED, params![], |row| {
-        Ok(row.get("damaged")?)
-    })?;
+pub(crate) fn any_damaged(read: &Read) -> Result<bool, DatabaseError> {
+    let found: Option<i64> = first(read, ANY_DAMAGED, params![], |row| Ok(row.get("damaged")?))?;
     Ok(found.is_some())
 }
 
 /// The oldest slices that hold a path whose content is not lost, not more than so many.
 pub(crate) fn first_holders(
-    connection: &Connection,
+    read: &Read,
     hash: &StorePathHash,
     most: usize,
 ) -> Result<First, DatabaseError> {
@@ -110,7 +108,7 @@ pub(crate) fn first_holders(
         let mut found = First::default();
         let mut damaged = false;
         all(
-            connection,
+            read,
             question,
             params![hash.as_bytes(), most],
             // By index: dozens of these are read for a path.
@@ -140,19 +138,19 @@ pub(crate) fn first_holders(
 /// The oldest slices that hold a path whose content is not lost, from behind a row on, and not more than
 /// so many. `damaged`: what [`any_damaged`] says.
 pub(crate) fn oldest_holders(
-    connection: &Connection,
+    read: &Read,
     hash: &StorePathHash,
     damaged: bool,
     after: i64,
     most: usize,
 ) -> Result<Vec<Holder>, DatabaseError> {
     if damaged {
-        return indexed(connection, OLDEST_SOUND_HOLDERS, hash, after, most);
+        return indexed(read, OLDEST_SOUND_HOLDERS, hash, after, most);
     }
-    let mut holders = packed::oldest(connection, hash, after, most)?;
+    let mut holders = packed::oldest(read, hash, after, most)?;
     if let Some(missing @ 1..) = most.checked_sub(holders.len()) {
         let after = holders.last().map_or(after, |last| last.row_id);
-        let rest = indexed(connection, OLDEST_HOLDERS, hash, after, missing)?;
+        let rest = indexed(read, OLDEST_HOLDERS, hash, after, missing)?;
         holders.extend(rest);
     }
     holders.truncate(most);
@@ -161,7 +159,7 @@ pub(crate) fn oldest_holders(
 
 /// The answer to one of the two questions for holders.
 fn indexed(
-    connection: &Connection,
+    read: &Read,
     question: &str,
     hash: &StorePathHash,
     after: i64,
@@ -169,7 +167,7 @@ fn indexed(
 ) -> Result<Vec<Holder>, DatabaseError> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
     all(
-        connection,
+        read,
         question,
         params![hash.as_bytes(), after, most],
         // By index: these are read by the thousand.
@@ -184,14 +182,14 @@ fn indexed(
 
 /// The oldest row of a path in some slices, of those whose content is not lost.
 pub(crate) fn oldest_row_in(
-    connection: &Connection,
+    read: &Read,
     hash: &StorePathHash,
     damaged: bool,
     flake_ids: &[i64],
 ) -> Result<Option<i64>, DatabaseError> {
     let question = if damaged { OLDEST_SOUND_OF } else { OLDEST_OF };
     let oldest = first(
-        connection,
+        read,
         question,
         params![hash.as_bytes(), id_list(flake_ids)],
         |row| Ok(row.get("id")?),
@@ -202,28 +200,25 @@ pub(crate) fn oldest_row_in(
 /// The flakes whose slices hold a NAR, in the order of their ids, from behind one on, and not more than
 /// so many.
 pub(crate) fn holders_of_nar(
-    connection: &Connection,
+    read: &Read,
     nar_id: i64,
     after: i64,
     most: usize,
 ) -> Result<Vec<i64>, DatabaseError> {
     let most = i64::try_from(most).unwrap_or(i64::MAX);
-    all(
-        connection,
-        HOLDERS_OF_NAR,
-        params![nar_id, after, most],
-        |row| Ok(row.get(0)?),
-    )
+    all(read, HOLDERS_OF_NAR, params![nar_id, after, most], |row| {
+        Ok(row.get(0)?)
+    })
 }
 
 /// Whether one of some slices holds a NAR.
 pub(crate) fn nar_is_in(
-    connection: &Connection,
+    read: &Read,
     nar_id: i64,
     flake_ids: &[i64],
 ) -> Result<bool, DatabaseError> {
     let found: Option<i64> = first(
-        connection,
+        read,
         NAR_IS_IN,
         params![nar_id, id_list(flake_ids)],
         |row| Ok(row.get("found")?),
@@ -241,12 +236,12 @@ pub(super) fn id_list(ids: &[i64]) -> String {
 /// of the two lists has entries, at most; and as many for a NAR that is not stored, or in no slice, as for one
 /// in two slices that are none of these. A view of fewer flakes takes no more steps than it has flakes.
 pub(crate) fn any_holds_nar(
-    connection: &Connection,
+    read: &Read,
     nar_id: Option<i64>,
     flake_ids: &[i64],
 ) -> Result<bool, DatabaseError> {
     let next = |nar_id: i64, from: i64| -> Result<Option<i64>, DatabaseError> {
-        first(connection, NEXT_HOLDER, params![nar_id, from], |row| {
+        first(read, NEXT_HOLDER, params![nar_id, from], |row| {
             Ok(row.get("flake_id")?)
         })
     };

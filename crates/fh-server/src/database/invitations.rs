@@ -11,9 +11,9 @@
 use std::collections::BTreeMap;
 
 use fh_api::{FlakeName, FlakePattern, InvitationInfo, Name, OfferedGrant, OrganizationRole, Role};
-use rusqlite::{Connection, params};
+use fh_sql::{Read, Tx, params};
 
-use super::values::{all, execute, first, now, parse, parsed};
+use super::values::{all, execute, first, now};
 use super::{AccessChange, DatabaseError, Timestamp, members};
 
 /// Where an account stands in an organisation.
@@ -29,7 +29,7 @@ pub(crate) enum Belonging {
 
 /// Where an account stands in an organisation.
 pub(crate) fn belonging(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     account_id: i64,
 ) -> Result<Belonging, DatabaseError> {
@@ -37,31 +37,26 @@ pub(crate) fn belonging(
                               WHERE organization_id = ?1 AND account_id = ?2) \
                OR EXISTS (SELECT 1 FROM account WHERE id = ?2 AND organization_id = ?1) AS own, \
                EXISTS (SELECT 1 FROM guest WHERE organization_id = ?1 AND account_id = ?2) AS guest";
-    let found = first(
-        connection,
-        sql,
-        params![organization_id, account_id],
-        |row| {
-            Ok(match (row.get("own")?, row.get("guest")?) {
-                (true, _) => Belonging::Own,
-                (false, true) => Belonging::Guest,
-                (false, false) => Belonging::Stranger,
-            })
-        },
-    )?;
+    let found = first(read, sql, params![organization_id, account_id], |row| {
+        Ok(match (row.get("own")?, row.get("guest")?) {
+            (true, _) => Belonging::Own,
+            (false, true) => Belonging::Guest,
+            (false, false) => Belonging::Stranger,
+        })
+    })?;
     Ok(found.unwrap_or(Belonging::Stranger))
 }
 
 /// Offers a membership, in place of the one that was offered.
 pub(crate) fn offer_membership(
-    connection: &Connection,
+    tx: &Tx<'_>,
     organization_id: i64,
     account_id: i64,
     role: OrganizationRole,
     by: i64,
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "INSERT INTO membership_invitation \
          (account_id, organization_id, role, created_at, created_by) VALUES (?2, ?1, ?3, ?4, ?5) \
          ON CONFLICT (account_id, organization_id) DO UPDATE \
@@ -87,14 +82,14 @@ pub(crate) fn add_guest(
 /// Whether an organisation has granted anything to an account by name, on the whole or on one of its flakes, and
 /// whether it counts or not.
 pub(crate) fn has_grants(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     account_id: i64,
 ) -> Result<bool, DatabaseError> {
     let sql = "SELECT 1 AS found FROM access_grant \
                WHERE organization_id = ?1 AND subject = 'account' AND account_id = ?2 LIMIT 1";
     let keys = params![organization_id, account_id];
-    let found: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
+    let found: Option<i64> = first(read, sql, keys, |row| Ok(row.get("found")?))?;
     Ok(found.is_some())
 }
 
@@ -143,17 +138,14 @@ pub(crate) fn accept(
 }
 
 /// What organisations offer to an account and what it has accepted as a guest, sorted by organisation.
-pub(crate) fn offers(
-    connection: &Connection,
-    account_id: i64,
-) -> Result<Vec<InvitationInfo>, DatabaseError> {
+pub(crate) fn offers(read: &Read, account_id: i64) -> Result<Vec<InvitationInfo>, DatabaseError> {
     let mut found = Offers::default();
     let sql = "SELECT o.name, i.role, i.created_at FROM membership_invitation i \
                JOIN organization o ON o.id = i.organization_id WHERE i.account_id = ?1";
-    for (organization, role, since) in all(connection, sql, params![account_id], |row| {
+    for (organization, role, since) in all(read, sql, params![account_id], |row| {
         Ok((
-            parsed(row, "name", "organisation name")?,
-            parsed(row, "role", "organisation role")?,
+            row.parsed("name", "organisation name")?,
+            row.parsed("role", "organisation role")?,
             row.get("created_at")?,
         ))
     })? {
@@ -161,9 +153,9 @@ pub(crate) fn offers(
     }
     let sql = "SELECT o.name, v.accepted_at FROM guest v \
                JOIN organization o ON o.id = v.organization_id WHERE v.account_id = ?1";
-    for (organization, at) in all(connection, sql, params![account_id], |row| {
+    for (organization, at) in all(read, sql, params![account_id], |row| {
         Ok((
-            parsed(row, "name", "organisation name")?,
+            row.parsed("name", "organisation name")?,
             row.get::<_, Timestamp>("accepted_at")?,
         ))
     })? {
@@ -178,14 +170,11 @@ pub(crate) fn offers(
                  (SELECT 1 FROM membership m WHERE m.organization_id = g.organization_id \
                   AND m.account_id = g.account_id) \
                ORDER BY f.folded";
-    for (organization, project, role, since) in all(connection, sql, params![account_id], |row| {
-        let project: Option<String> = row.get("project")?;
+    for (organization, project, role, since) in all(read, sql, params![account_id], |row| {
         Ok((
-            parsed::<Name>(row, "org", "organisation name")?,
-            project
-                .map(|project| parse::<Name>(&project, "flake name"))
-                .transpose()?,
-            parsed::<Role>(row, "role", "role")?,
+            row.parsed::<Name>("org", "organisation name")?,
+            row.parsed_if_any::<Name>("project", "flake name")?,
+            row.parsed::<Role>("role", "role")?,
             row.get("created_at")?,
         ))
     })? {

@@ -2,10 +2,10 @@
 
 use fh_api::UnknownWord;
 use fh_nix::SecretKey;
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 use zeroize::Zeroizing;
 
-use super::values::{all, execute, now, parse, parsed};
+use super::values::{all, execute, now, parse};
 use super::{DatabaseError, Timestamp};
 
 /// What a key signs.
@@ -106,7 +106,7 @@ impl StoredKey {
         Ok(Self {
             name: row.get("name")?,
             secret: Zeroizing::new(row.get("secret")?),
-            state: parsed(row, "state", "key state")?,
+            state: row.parsed("state", "key state")?,
             owner: match (of_organization, organization_id) {
                 (false, _) => Some(KeyOwner::Server),
                 (true, id) => id.map(KeyOwner::Organization),
@@ -121,52 +121,38 @@ const SELECT: &str = "SELECT name, secret, state, of_organization, organization_
      retired_at FROM signing_key";
 
 /// The keys of a purpose, whoever's they are, oldest first.
-pub(crate) fn list(
-    connection: &Connection,
-    purpose: Purpose,
-) -> Result<Vec<StoredKey>, DatabaseError> {
+pub(crate) fn list(read: &Read, purpose: Purpose) -> Result<Vec<StoredKey>, DatabaseError> {
     let sql = format!("{SELECT} WHERE purpose = ?1 ORDER BY id");
-    all(
-        connection,
-        &sql,
-        params![purpose.as_str()],
-        StoredKey::from_row,
-    )
+    all(read, &sql, params![purpose.as_str()], StoredKey::from_row)
 }
 
 /// The keys for path infos of one owner, oldest first.
-pub(crate) fn list_of(
-    connection: &Connection,
-    owner: KeyOwner,
-) -> Result<Vec<StoredKey>, DatabaseError> {
+pub(crate) fn list_of(read: &Read, owner: KeyOwner) -> Result<Vec<StoredKey>, DatabaseError> {
     match owner.organization_id() {
         None => {
             let sql =
                 format!("{SELECT} WHERE purpose = 'narinfo' AND of_organization = 0 ORDER BY id");
-            all(connection, &sql, [], StoredKey::from_row)
+            all(read, &sql, &[], StoredKey::from_row)
         }
         Some(id) => {
             let sql =
                 format!("{SELECT} WHERE purpose = 'narinfo' AND organization_id = ?1 ORDER BY id");
-            all(connection, &sql, params![id], StoredKey::from_row)
+            all(read, &sql, params![id], StoredKey::from_row)
         }
     }
 }
 
 /// The names of all keys for path infos that begin with this text and a hyphen.
-pub(crate) fn names_with_number(
-    connection: &Connection,
-    base: &str,
-) -> Result<Vec<String>, DatabaseError> {
+pub(crate) fn names_with_number(read: &Read, base: &str) -> Result<Vec<String>, DatabaseError> {
     // Answered from the unique index; a full stop follows the hyphen in ASCII.
     let sql = "SELECT name FROM signing_key \
                WHERE purpose = 'narinfo' AND name > ?1 || '-' AND name < ?1 || '.'";
-    all(connection, sql, params![base], |row| Ok(row.get("name")?))
+    all(read, sql, params![base], |row| Ok(row.get("name")?))
 }
 
 /// Adds a key. Token keys are the server's.
 pub(crate) fn insert(
-    connection: &Connection,
+    tx: &Tx<'_>,
     purpose: Purpose,
     owner: KeyOwner,
     name: &str,
@@ -175,7 +161,7 @@ pub(crate) fn insert(
 ) -> Result<(), DatabaseError> {
     let organization_id = owner.organization_id();
     execute(
-        connection,
+        tx,
         "INSERT INTO signing_key (purpose, name, secret, state, of_organization, organization_id, \
          created_at) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
         params![
@@ -194,47 +180,32 @@ pub(crate) fn insert(
 /// Lets the standby key for path infos become the active one, and the active one retire: of it only its
 /// public half is left, and its secret is overwritten in the file.
 pub(crate) fn promote(
-    connection: &Connection,
+    tx: &Tx<'_>,
     active: &str,
     active_public: &str,
     standby: &str,
 ) -> Result<(), DatabaseError> {
-    erasing(connection, || {
-        retire(connection, active, active_public)?;
-        activate(connection, standby)
+    tx.erasing(|| {
+        retire(tx, active, active_public)?;
+        activate(tx, standby)
     })
 }
 
 /// Lets the keys of an organisation that goes retire: of each only its public half is left.
-pub(crate) fn retire_all(
-    connection: &Connection,
-    organization_id: i64,
-) -> Result<(), DatabaseError> {
-    let keys = list_of(connection, KeyOwner::Organization(organization_id))?;
-    erasing(connection, || {
+pub(crate) fn retire_all(tx: &Tx<'_>, organization_id: i64) -> Result<(), DatabaseError> {
+    let keys = list_of(tx, KeyOwner::Organization(organization_id))?;
+    tx.erasing(|| {
         for key in keys.iter().filter(|key| key.state != KeyState::Retired) {
             let secret: SecretKey = parse(&key.secret, "signing key")?;
-            retire(connection, &key.name, &secret.public().to_string())?;
+            retire(tx, &key.name, &secret.public().to_string())?;
         }
         Ok(())
     })
 }
 
-/// Lets a change overwrite what it replaces. Else SQLite leaves the old bytes in the page until something
-/// else needs the room.
-fn erasing(
-    connection: &Connection,
-    change: impl FnOnce() -> Result<(), DatabaseError>,
-) -> Result<(), DatabaseError> {
-    connection.pragma_update(None, "secure_delete", true)?;
-    let changed = change();
-    connection.pragma_update(None, "secure_delete", false)?;
-    changed
-}
-
-fn retire(connection: &Connection, name: &str, public: &str) -> Result<(), DatabaseError> {
+fn retire(tx: &Tx<'_>, name: &str, public: &str) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "UPDATE signing_key SET state = 'retired', secret = ?2, retired_at = ?3 \
          WHERE purpose = 'narinfo' AND name = ?1 AND state <> 'retired'",
         params![name, public, now()],
@@ -242,9 +213,9 @@ fn retire(connection: &Connection, name: &str, public: &str) -> Result<(), Datab
     Ok(())
 }
 
-fn activate(connection: &Connection, name: &str) -> Result<(), DatabaseError> {
+fn activate(tx: &Tx<'_>, name: &str) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "UPDATE signing_key SET state = 'active' \
          WHERE purpose = 'narinfo' AND name = ?1 AND state = 'standby'",
         params![name],

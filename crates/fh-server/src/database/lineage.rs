@@ -11,7 +11,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use rusqlite::{Connection, params};
+use fh_sql::{Read, params};
 
 use super::DatabaseError;
 use super::tokens::{SELECT, Token};
@@ -46,14 +46,10 @@ pub(crate) struct Branch {
 }
 
 /// What came of a token, as it is at a time; none where there is no such token.
-pub(crate) fn of(
-    connection: &Connection,
-    id: i64,
-    at: Timestamp,
-) -> Result<Option<Lineage>, DatabaseError> {
+pub(crate) fn of(read: &Read, id: i64, at: Timestamp) -> Result<Option<Lineage>, DatabaseError> {
     // What is asked for gets its id later than who asks for it: parents come before their children.
     let sql = format!("{ALL} {SELECT} WHERE t.id IN (SELECT id FROM descendant) ORDER BY t.id");
-    let found = all(connection, &sql, params![id], Token::from_row)?;
+    let found = all(read, &sql, params![id], Token::from_row)?;
     Ok(assemble(found, at))
 }
 
@@ -107,8 +103,8 @@ fn assemble(tokens: Vec<Token>, at: Timestamp) -> Option<Lineage> {
 }
 
 /// The internal ids of a token and of all that came of it within its account.
-pub(crate) fn own_ids(connection: &Connection, id: i64) -> Result<HashSet<i64>, DatabaseError> {
+pub(crate) fn own_ids(read: &Read, id: i64) -> Result<HashSet<i64>, DatabaseError> {
     let sql = format!("{OWN} SELECT id FROM descendant");
-    let found = all(connection, &sql, params![id], |row| Ok(row.get("id")?))?;
+    let found = all(read, &sql, params![id], |row| Ok(row.get("id")?))?;
     Ok(found.into_iter().collect())
 }

@@ -6,12 +6,12 @@
 use std::collections::HashSet;
 
 use fh_nix::{NarHash, StorePath, StorePathHash};
-use rusqlite::{Connection, params};
+use fh_sql::{Read, Tx, params};
 use uuid::Uuid;
 
 use super::DatabaseError;
 use super::nars::{hex_list, signed};
-use super::values::{all, execute, first, now, size};
+use super::values::{all, execute, first, now};
 
 /// A log as it is stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,14 +26,14 @@ pub(crate) struct Log {
 
 /// Those of these derivations whose log a slice has, and keeps when one of this class comes.
 pub(crate) fn present<'a>(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     builder: bool,
     derivations: impl IntoIterator<Item = &'a StorePath>,
 ) -> Result<HashSet<StorePathHash>, DatabaseError> {
     let hashes: Vec<StorePathHash> = derivations.into_iter().map(StorePath::hash).collect();
     let rows = all(
-        connection,
+        read,
         "SELECT l.drv_hash FROM json_each(?1) AS wanted \
          CROSS JOIN slice_log AS l ON l.drv_hash = unhex(wanted.value) AND l.flake_id = ?2 \
          AND l.builder >= ?3",
@@ -60,11 +60,11 @@ pub(crate) struct LogHolder {
 
 /// The slices that have a log of a derivation, the oldest first.
 pub(crate) fn holders(
-    connection: &Connection,
+    read: &Read,
     derivation: &StorePath,
 ) -> Result<Vec<LogHolder>, DatabaseError> {
     all(
-        connection,
+        read,
         "SELECT flake_id, id, builder FROM slice_log WHERE drv_hash = ?1 AND name = ?2 ORDER BY id",
         params![derivation.hash().as_bytes(), derivation.name()],
         |row| {
@@ -78,15 +78,15 @@ pub(crate) fn holders(
 }
 
 /// The log of a row that [`holders`] has told.
-pub(crate) fn get(connection: &Connection, row_id: i64) -> Result<Option<Log>, DatabaseError> {
+pub(crate) fn get(read: &Read, row_id: i64) -> Result<Option<Log>, DatabaseError> {
     first(
-        connection,
+        read,
         "SELECT log_hash, log_size, content FROM slice_log WHERE id = ?1",
         params![row_id],
         |row| {
             Ok(Log {
                 log_hash: NarHash::from_bytes(row.get("log_hash")?),
-                log_size: size(row, "log_size")?,
+                log_size: row.size("log_size")?,
                 content: row.get("content")?,
             })
         },
@@ -110,9 +110,9 @@ impl Target {
 }
 
 /// The push of that id, if it is still there.
-pub(crate) fn target(connection: &Connection, uuid: Uuid) -> Result<Option<Target>, DatabaseError> {
+pub(crate) fn target(read: &Read, uuid: Uuid) -> Result<Option<Target>, DatabaseError> {
     first(
-        connection,
+        read,
         "SELECT id, flake_id, state = 'committed' AS committed, builder FROM push WHERE uuid = ?1",
         params![uuid.to_string()],
         |row| {
@@ -129,14 +129,14 @@ pub(crate) fn target(connection: &Connection, uuid: Uuid) -> Result<Option<Targe
 /// Keeps a log for a push, until the push is committed; of one that is, it is visible then, and counts as what
 /// the push was begun as. The first log of a derivation stays, but for a person's that a builder's replaces.
 pub(crate) fn receive(
-    connection: &Connection,
+    tx: &Tx<'_>,
     target: Target,
     derivation: &StorePath,
     log: &Log,
 ) -> Result<(), DatabaseError> {
     if target.committed {
         execute(
-            connection,
+            tx,
             "DELETE FROM slice_log WHERE drv_hash = ?1 AND flake_id = ?2 AND builder < ?3",
             params![
                 derivation.hash().as_bytes(),
@@ -145,7 +145,7 @@ pub(crate) fn receive(
             ],
         )?;
         execute(
-            connection,
+            tx,
             "INSERT INTO slice_log \
              (drv_hash, flake_id, name, log_hash, log_size, created_at, builder, content) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8) ON CONFLICT (drv_hash, flake_id) DO NOTHING",
@@ -162,7 +162,7 @@ pub(crate) fn receive(
         )?;
     } else {
         execute(
-            connection,
+            tx,
             "INSERT INTO push_log (push_id, drv_hash, name, log_hash, log_size, content) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6) ON CONFLICT (push_id, drv_hash) DO NOTHING",
             params![
@@ -181,19 +181,19 @@ pub(crate) fn receive(
 /// Makes the logs of a push visible, with the push: how many are new to the slice, or take the place of a
 /// person's.
 pub(crate) fn commit(
-    connection: &Connection,
+    tx: &Tx<'_>,
     push_id: i64,
     flake_id: i64,
     builder: bool,
 ) -> Result<u64, DatabaseError> {
     execute(
-        connection,
+        tx,
         "DELETE FROM slice_log WHERE flake_id = ?2 AND builder < ?3 \
          AND drv_hash IN (SELECT drv_hash FROM push_log WHERE push_id = ?1)",
         params![push_id, flake_id, builder],
     )?;
     let added = execute(
-        connection,
+        tx,
         "INSERT INTO slice_log \
          (drv_hash, flake_id, name, log_hash, log_size, created_at, builder, content) \
          SELECT drv_hash, ?2, name, log_hash, log_size, ?3, ?4, content \
@@ -202,7 +202,7 @@ pub(crate) fn commit(
         params![push_id, flake_id, now(), builder],
     )?;
     execute(
-        connection,
+        tx,
         "DELETE FROM push_log WHERE push_id = ?1",
         params![push_id],
     )?;

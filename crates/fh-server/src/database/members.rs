@@ -1,9 +1,9 @@
 //! Members of organisations.
 
 use fh_api::{MemberInfo, Name, OrganizationRole, UserKind};
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, params};
 
-use super::values::{all, execute, first, now, parsed};
+use super::values::{all, execute, first, now};
 use super::{AccessChange, DatabaseError, Timestamp, guests};
 
 /// A row of `membership`, with what is known of the account.
@@ -30,9 +30,9 @@ const SELECT_INVITED: &str = "SELECT a.name, a.kind, m.role, 1 AS invited, m.cre
 impl Member {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
         Ok(Self {
-            user: parsed(row, "name", "account name")?,
-            kind: parsed(row, "kind", "kind of account")?,
-            role: parsed(row, "role", "organisation role")?,
+            user: row.parsed("name", "account name")?,
+            kind: row.parsed("kind", "kind of account")?,
+            role: row.parsed("role", "organisation role")?,
             invited: row.get("invited")?,
             created_at: row.get("created_at")?,
         })
@@ -52,62 +52,59 @@ impl Member {
 }
 
 /// The members of an organisation, sorted by name.
-pub(crate) fn list(
-    connection: &Connection,
-    organization_id: i64,
-) -> Result<Vec<Member>, DatabaseError> {
+pub(crate) fn list(read: &Read, organization_id: i64) -> Result<Vec<Member>, DatabaseError> {
     let sql = format!("{SELECT} WHERE m.organization_id = ?1 ORDER BY a.folded");
-    all(connection, &sql, params![organization_id], Member::from_row)
+    all(read, &sql, params![organization_id], Member::from_row)
 }
 
 /// Those who are invited to be members and have not accepted, sorted by name.
 pub(crate) fn list_invited(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
 ) -> Result<Vec<Member>, DatabaseError> {
     let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 ORDER BY a.folded");
-    all(connection, &sql, params![organization_id], Member::from_row)
+    all(read, &sql, params![organization_id], Member::from_row)
 }
 
 /// Where an account is invited to be a member, by internal ids of organisations.
 pub(crate) fn invitations_of(
-    connection: &Connection,
+    read: &Read,
     account_id: i64,
 ) -> Result<Vec<(i64, OrganizationRole)>, DatabaseError> {
     let sql = "SELECT organization_id, role FROM membership_invitation WHERE account_id = ?1";
-    all(connection, sql, params![account_id], |row| {
+    all(read, sql, params![account_id], |row| {
         Ok((
             row.get("organization_id")?,
-            parsed(row, "role", "organisation role")?,
+            row.parsed("role", "organisation role")?,
         ))
     })
 }
 
 /// What an account would be in an organisation, if it is invited.
 pub(crate) fn get_invited(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     account_id: i64,
 ) -> Result<Option<Member>, DatabaseError> {
     let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 AND m.account_id = ?2");
     let keys = params![organization_id, account_id];
-    first(connection, &sql, keys, Member::from_row)
+    first(read, &sql, keys, Member::from_row)
 }
 
 /// What an account is in an organisation, if it is a member.
 pub(crate) fn get(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     account_id: i64,
 ) -> Result<Option<Member>, DatabaseError> {
     let sql = format!("{SELECT} WHERE m.organization_id = ?1 AND m.account_id = ?2");
     let keys = params![organization_id, account_id];
-    first(connection, &sql, keys, Member::from_row)
+    first(read, &sql, keys, Member::from_row)
 }
 
 /// Whether an organisation has another owner than this account, one who is not disabled.
 pub(crate) fn others_own(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     account_id: i64,
 ) -> Result<bool, DatabaseError> {
@@ -115,7 +112,7 @@ pub(crate) fn others_own(
                WHERE m.organization_id = ?1 AND m.role = 'owner' AND m.account_id <> ?2 \
                AND a.disabled_at IS NULL LIMIT 1";
     let keys = params![organization_id, account_id];
-    let other: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("account_id")?))?;
+    let other: Option<i64> = first(read, sql, keys, |row| Ok(row.get("account_id")?))?;
     Ok(other.is_some())
 }
 

@@ -4,7 +4,7 @@
 
 mod told;
 
-use rusqlite::{Connection, TransactionBehavior};
+use fh_sql::Connection;
 
 use super::DatabaseError;
 
@@ -41,27 +41,13 @@ pub(super) fn run(connection: &mut Connection) -> Result<(), DatabaseError> {
 }
 
 /// As [`run`], with the versions given.
-pub(super) fn apply(connection: &mut Connection, migrations: &[&str]) -> Result<(), DatabaseError> {
-    let known = i64::try_from(migrations.len()).unwrap_or(i64::MAX);
-    loop {
-        let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        let found: i64 = transaction.pragma_query_value(None, "user_version", |row| row.get(0))?;
-        if found > known || found < 0 {
-            return Err(DatabaseError::Newer { found, known });
-        }
-        let Some(migration) = usize::try_from(found)
-            .ok()
-            .and_then(|found| migrations.get(found))
-        else {
-            return Ok(());
-        };
-        transaction.execute_batch(migration)?;
+fn apply(connection: &mut Connection, versions: &[&str]) -> Result<(), DatabaseError> {
+    fh_sql::migrate(connection, versions, |tx, version| {
         // In the transaction: told of once, and of the schema that its questions are made for.
-        if found + 1 == told::TRUST {
-            told::of_trust(&transaction)?;
+        if version == told::TRUST {
+            told::of_trust(tx)?;
         }
-        transaction.pragma_update(None, "user_version", found + 1)?;
-        transaction.commit()?;
-        tracing::info!(version = found + 1, "database schema brought up to date");
-    }
+        tracing::info!(version, "database schema brought up to date");
+        Ok(())
+    })
 }

@@ -42,7 +42,6 @@ pub(crate) mod logs;
 pub(crate) mod members;
 mod migrations;
 pub(crate) mod nars;
-mod open;
 pub(crate) mod organizations;
 pub(crate) mod packed;
 pub(crate) mod path_sets;
@@ -68,14 +67,14 @@ use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use fh_sql::{Connection, Read, Tx};
 use tokio::sync::{OwnedMutexGuard, watch};
 
 pub(crate) use self::decided::Decided;
 pub use self::error::DatabaseError;
 pub(crate) use self::error::TellsFull;
 pub(crate) use self::generation::Generation;
-pub(crate) use self::inspect::{is_older, open_existing, problems};
+pub(crate) use self::inspect::{is_older, open_existing};
 pub(crate) use self::values::{Timestamp, now};
 use crate::room::Room;
 use crate::shares::{self, Shares};
@@ -118,11 +117,11 @@ impl Database {
     /// When the file cannot be used, or a newer version of fh has written it.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, DatabaseError> {
         let path = data_dir.join(FILE_NAME);
-        let mut writer = open::writer(&path)?;
+        let mut writer = Connection::writer(&path)?;
         migrations::run(&mut writer)?;
-        let seen_version = AtomicI64::new(data_version(&writer)?);
-        let readers = (0..open::READERS)
-            .map(|_| open::reader(&path))
+        let seen_version = AtomicI64::new(writer.data_version()?);
+        let readers = (0..fh_sql::READERS)
+            .map(|_| Connection::reader(&path))
             .collect::<Result<Vec<_>, _>>()?;
         Ok(Self {
             shared: Arc::new(Shared {
@@ -151,7 +150,7 @@ impl Database {
     /// Those of `f`, and [`DatabaseError::Task`] where it panicked or the server is stopping.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
-        f: impl FnOnce(&Connection) -> Result<T, DatabaseError> + Send + 'static,
+        f: impl FnOnce(&Read) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, DatabaseError> {
         let shared = Arc::clone(&self.shared);
         // Waiting happens here and not on a blocking thread, of which there are not that many.
@@ -161,8 +160,7 @@ impl Database {
             // Held by the task: a cancelled request must not free a connection still in use.
             let _permit = permit;
             let mut reader = Reader::take(&shared).ok_or(DatabaseError::Task)?;
-            let transaction = reader.connection()?.transaction()?;
-            f(&transaction)
+            reader.connection()?.read(f)
         })
         .await
         .map_err(|_| DatabaseError::Task)?
@@ -176,7 +174,7 @@ impl Database {
     pub(crate) async fn write<T, E>(
         &self,
         decided: Decided,
-        f: impl FnOnce(&Transaction<'_>) -> Result<T, E> + Send + 'static,
+        f: impl FnOnce(&Tx<'_>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -185,10 +183,10 @@ impl Database {
         let shared = Arc::clone(&self.shared);
         let mut writer = self.writer(decided).await?;
         tokio::task::spawn_blocking(move || {
-            let transaction = begin(&mut writer)?;
+            let transaction = writer.write().map_err(DatabaseError::from)?;
             shared.still_stands(decided, &transaction)?;
             let value = f(&transaction)?;
-            commit(transaction)?;
+            transaction.commit().map_err(DatabaseError::from)?;
             shared.commits.send_replace(());
             Ok(value)
         })
@@ -223,8 +221,10 @@ impl Database {
                 let made = is_full && decided.takes_away() && shared.room.give_up();
                 made.then_some(DatabaseError::Stale)
             };
-            let transaction =
-                begin(&mut writer).map_err(|error| make_room(error.is_full()).unwrap_or(error))?;
+            let transaction = writer
+                .write()
+                .map_err(DatabaseError::from)
+                .map_err(|error| make_room(error.is_full()).unwrap_or(error))?;
             shared.still_stands(decided, &transaction)?;
             let change = AccessChange {
                 transaction,
@@ -233,17 +233,17 @@ impl Database {
             let counts = shared.room.is_given_up();
             let size = || {
                 if counts {
-                    values::used_bytes(&change)
+                    change.used_bytes().map_err(DatabaseError::from)
                 } else {
                     Ok(0)
                 }
             };
-            let before = (change.total_changes(), size()?);
+            let before = (change.changed_rows(), size()?);
             let value = match f(&change) {
                 Ok(value) => value,
                 Err(error) => return Err(make_room(error.is_full()).map_or(error, E::from)),
             };
-            if change.total_changes() > before.0 {
+            if change.changed_rows() > before.0 {
                 let grown = size()?.saturating_sub(before.1);
                 if !shared.room.is_for(decided.counts_for(), grown) {
                     return Err(DatabaseError::ReserveShare.into());
@@ -253,8 +253,10 @@ impl Database {
                 transaction,
                 directory,
             } = change;
-            let committed =
-                commit(transaction).map_err(|error| make_room(error.is_full()).unwrap_or(error));
+            let committed = transaction
+                .commit()
+                .map_err(DatabaseError::from)
+                .map_err(|error| make_room(error.is_full()).unwrap_or(error));
             // Also after an error: whether a failed commit is on disk is not known, and reading
             // again is always right.
             if directory.get() {
@@ -307,7 +309,7 @@ impl Database {
         let shared = Arc::clone(&self.shared);
         let writer = Arc::clone(&self.shared.writer).lock_owned().await;
         tokio::task::spawn_blocking(move || {
-            shared.look_for_others(&writer)?;
+            shared.look_for_others(writer.data_version()?);
             Ok(shared.untold.swap(false, Ordering::SeqCst))
         })
         .await
@@ -333,9 +335,8 @@ impl Shared {
         }
     }
 
-    /// Moves the generation on if another process has written since the last look.
-    fn look_for_others(&self, writer: &Connection) -> Result<bool, DatabaseError> {
-        let version = data_version(writer)?;
+    /// Moves the generation on if another process has written since the last look, by the database's data version.
+    fn look_for_others(&self, version: i64) -> bool {
         let changed = self.seen_version.swap(version, Ordering::SeqCst) != version;
         if changed {
             self.untold.store(true, Ordering::SeqCst);
@@ -343,40 +344,23 @@ impl Shared {
             self.access.fetch_add(1, Ordering::SeqCst);
             self.commits.send_replace(());
         }
-        Ok(changed)
+        changed
     }
 
     /// In a transaction, so that nobody writes any more: whether another process has not changed what was decided.
-    fn still_stands(
-        &self,
-        decided: Decided,
-        transaction: &Transaction<'_>,
-    ) -> Result<(), DatabaseError> {
-        if self.look_for_others(transaction)? && !decided.stands(self.generation(), now()) {
+    fn still_stands(&self, decided: Decided, transaction: &Tx<'_>) -> Result<(), DatabaseError> {
+        if self.look_for_others(fh_sql::data_version(transaction)?)
+            && !decided.stands(self.generation(), now())
+        {
             return Err(DatabaseError::Stale);
         }
         Ok(())
     }
 }
 
-/// A number that changes when another connection than this one has committed something; and only the
-/// writing connection of a process does.
-fn data_version(writer: &Connection) -> Result<i64, DatabaseError> {
-    let mut statement = writer.prepare_cached("PRAGMA data_version")?;
-    Ok(statement.query_row((), |row| row.get(0))?)
-}
-
-fn begin(writer: &mut Connection) -> Result<Transaction<'_>, DatabaseError> {
-    Ok(writer.transaction_with_behavior(TransactionBehavior::Immediate)?)
-}
-
-fn commit(transaction: Transaction<'_>) -> Result<(), DatabaseError> {
-    Ok(transaction.commit()?)
-}
-
 /// A transaction that changes what decides about access.
 pub(crate) struct AccessChange<'a> {
-    transaction: Transaction<'a>,
+    transaction: Tx<'a>,
     directory: Cell<bool>,
 }
 
@@ -388,9 +372,9 @@ impl AccessChange<'_> {
 }
 
 impl<'a> Deref for AccessChange<'a> {
-    type Target = Transaction<'a>;
+    type Target = Tx<'a>;
 
-    fn deref(&self) -> &Transaction<'a> {
+    fn deref(&self) -> &Tx<'a> {
         &self.transaction
     }
 }

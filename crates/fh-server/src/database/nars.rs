@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use fh_nix::NarHash;
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 
 use super::values::{all, execute, first, now};
 use super::{DatabaseError, Timestamp};
@@ -33,8 +33,8 @@ impl Nar {
         Ok(Self {
             id: row.get("nar_id")?,
             nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
-            nar_size: super::values::size(row, "nar_size")?,
-            file_size: super::values::size(row, "file_size")?,
+            nar_size: row.size("nar_size")?,
+            file_size: row.size("file_size")?,
             checksum: row
                 .get::<_, Option<i64>>("checksum")?
                 .map(Checksum::from_column),
@@ -74,11 +74,11 @@ pub(super) const RECEIVED: &str = "SELECT n.id AS nar_id, n.nar_hash, n.nar_size
 
 /// Those of these NARs that are stored. Whoever asks for a caller must not tell the caller.
 pub(crate) fn stored<'a>(
-    connection: &Connection,
+    read: &Read,
     nar_hashes: impl IntoIterator<Item = &'a NarHash>,
 ) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
     let rows = all(
-        connection,
+        read,
         STORED,
         params![hex_list(nar_hashes.into_iter().map(NarHash::as_bytes))],
         Nar::from_row,
@@ -88,13 +88,13 @@ pub(crate) fn stored<'a>(
 
 /// Those of these NARs that this account has sent, all of it, to this slice.
 pub(crate) fn received<'a>(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     account_id: i64,
     nar_hashes: impl IntoIterator<Item = &'a NarHash>,
 ) -> Result<HashMap<NarHash, Nar>, DatabaseError> {
     let rows = all(
-        connection,
+        read,
         RECEIVED,
         params![
             hex_list(nar_hashes.into_iter().map(NarHash::as_bytes)),
@@ -121,9 +121,9 @@ pub(crate) struct Stored {
 
 /// Records an object that is on disk now. One that was recorded before is what is there now, and no
 /// longer damaged.
-pub(crate) fn record(connection: &Connection, stored: &Stored) -> Result<(), DatabaseError> {
+pub(crate) fn record(tx: &Tx<'_>, stored: &Stored) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "INSERT INTO nar (nar_hash, nar_size, file_size, checksum, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5) \
          ON CONFLICT (nar_hash) DO UPDATE SET file_size = excluded.file_size, \
@@ -141,9 +141,9 @@ pub(crate) fn record(connection: &Connection, stored: &Stored) -> Result<(), Dat
 
 /// Marks an object as damaged: whether it was not so before. Not if the row tells of other bytes than
 /// those that were looked at, or is gone.
-pub(crate) fn mark_damaged(connection: &Connection, nar: &Nar) -> Result<bool, DatabaseError> {
+pub(crate) fn mark_damaged(tx: &Tx<'_>, nar: &Nar) -> Result<bool, DatabaseError> {
     let marked = execute(
-        connection,
+        tx,
         "UPDATE nar SET damaged_at = ?5 WHERE id = ?1 AND nar_hash = ?2 AND file_size = ?3 \
          AND checksum IS NOT DISTINCT FROM ?4 AND damaged_at IS NULL",
         params![
@@ -160,13 +160,13 @@ pub(crate) fn mark_damaged(connection: &Connection, nar: &Nar) -> Result<bool, D
 /// Notes what the bytes of an object are that was found to be good; a mark goes. Not if the row tells
 /// of another object than the one that was looked at, or is gone.
 pub(crate) fn mark_good(
-    connection: &Connection,
+    tx: &Tx<'_>,
     nar: &Nar,
     file_size: u64,
     checksum: Checksum,
 ) -> Result<bool, DatabaseError> {
     let marked = execute(
-        connection,
+        tx,
         "UPDATE nar SET file_size = ?5, checksum = ?6, damaged_at = NULL \
          WHERE id = ?1 AND nar_hash = ?2 AND file_size = ?3 \
          AND checksum IS NOT DISTINCT FROM ?4",
@@ -183,13 +183,9 @@ pub(crate) fn mark_good(
 }
 
 /// The next rows by id, in whatever state.
-pub(crate) fn after(
-    connection: &Connection,
-    id: i64,
-    limit: u32,
-) -> Result<Vec<Nar>, DatabaseError> {
+pub(crate) fn after(read: &Read, id: i64, limit: u32) -> Result<Vec<Nar>, DatabaseError> {
     all(
-        connection,
+        read,
         "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at, contested \
          FROM nar WHERE id > ?1 ORDER BY id LIMIT ?2",
         params![id, limit],
@@ -198,17 +194,12 @@ pub(crate) fn after(
 }
 
 /// How many objects there should be, and of how many bytes in all.
-pub(crate) fn totals(connection: &Connection) -> Result<(u64, u64), DatabaseError> {
+pub(crate) fn totals(read: &Read) -> Result<(u64, u64), DatabaseError> {
     let totals = first(
-        connection,
+        read,
         "SELECT COUNT(*) AS objects, COALESCE(SUM(file_size), 0) AS bytes FROM nar",
         params![],
-        |row| {
-            Ok((
-                super::values::size(row, "objects")?,
-                super::values::size(row, "bytes")?,
-            ))
-        },
+        |row| Ok((row.size("objects")?, row.size("bytes")?)),
     )?;
     Ok(totals.unwrap_or_default())
 }
@@ -223,14 +214,14 @@ pub(crate) struct DamageMarks {
 }
 
 /// How many objects are marked as damaged, and since when.
-pub(crate) fn damage_marks(connection: &Connection) -> Result<DamageMarks, DatabaseError> {
+pub(crate) fn damage_marks(read: &Read) -> Result<DamageMarks, DatabaseError> {
     let marks = first(
-        connection,
+        read,
         "SELECT COUNT(*) AS damaged, MAX(damaged_at) AS last FROM nar WHERE damaged_at IS NOT NULL",
         params![],
         |row| {
             Ok(DamageMarks {
-                count: super::values::size(row, "damaged")?,
+                count: row.size("damaged")?,
                 last: row.get("last")?,
             })
         },
@@ -239,9 +230,9 @@ pub(crate) fn damage_marks(connection: &Connection) -> Result<DamageMarks, Datab
 }
 
 /// The objects that are marked as damaged.
-pub(crate) fn damaged(connection: &Connection) -> Result<Vec<NarHash>, DatabaseError> {
+pub(crate) fn damaged(read: &Read) -> Result<Vec<NarHash>, DatabaseError> {
     all(
-        connection,
+        read,
         "SELECT nar_hash FROM nar WHERE damaged_at IS NOT NULL",
         params![],
         |row| Ok(NarHash::from_bytes(row.get("nar_hash")?)),
@@ -251,13 +242,13 @@ pub(crate) fn damaged(connection: &Connection) -> Result<Vec<NarHash>, DatabaseE
 /// Records that an account has sent all of a NAR to a slice. Where the flake or the account is gone
 /// meanwhile, there is nothing to record.
 pub(crate) fn record_received(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     account_id: i64,
     nar_hash: &NarHash,
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "INSERT INTO received_nar (flake_id, account_id, nar_id, received_at) \
          SELECT f.id, a.id, n.id, ?4 FROM flake AS f, account AS a, nar AS n \
          WHERE f.id = ?1 AND a.id = ?2 AND n.nar_hash = ?3 \
@@ -269,14 +260,14 @@ pub(crate) fn record_received(
 
 /// Makes the proofs of possession that a new plan counts on last as long as the plan.
 pub(crate) fn renew_received(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     account_id: i64,
     nar_ids: &[i64],
 ) -> Result<(), DatabaseError> {
     for nar_id in nar_ids {
         execute(
-            connection,
+            tx,
             "UPDATE received_nar SET received_at = ?4 \
              WHERE flake_id = ?1 AND account_id = ?2 AND nar_id = ?3",
             params![flake_id, account_id, nar_id, now()],
@@ -287,12 +278,12 @@ pub(crate) fn renew_received(
 
 /// As [`renew_received`], of all that an account has sent to a slice: one of its pushes goes on.
 pub(crate) fn renew_all_received(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     account_id: i64,
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "UPDATE received_nar SET received_at = ?3 WHERE flake_id = ?1 AND account_id = ?2",
         params![flake_id, account_id, now()],
     )?;
@@ -301,11 +292,11 @@ pub(crate) fn renew_all_received(
 
 /// Removes the proofs of possession from before a time: how many.
 pub(crate) fn delete_received_before(
-    connection: &Connection,
+    tx: &Tx<'_>,
     before: Timestamp,
 ) -> Result<usize, DatabaseError> {
     execute(
-        connection,
+        tx,
         "DELETE FROM received_nar WHERE received_at < ?1",
         params![before],
     )
@@ -317,12 +308,12 @@ pub(crate) type Unreferenced = (i64, NarHash);
 /// The next NARs, by id, that no slice and no proof of possession refers to; and where the walk has
 /// come to, `None` at its end.
 pub(crate) fn unreferenced(
-    connection: &Connection,
+    read: &Read,
     after: i64,
     examine: u32,
 ) -> Result<(Vec<Unreferenced>, Option<i64>), DatabaseError> {
     let last = first(
-        connection,
+        read,
         "SELECT MAX(id) AS last FROM (SELECT id FROM nar WHERE id > ?1 ORDER BY id LIMIT ?2) AS next",
         params![after, examine],
         |row| Ok(row.get::<_, Option<i64>>("last")?),
@@ -332,7 +323,7 @@ pub(crate) fn unreferenced(
         return Ok((Vec::new(), None));
     };
     let rows = all(
-        connection,
+        read,
         "SELECT n.id, n.nar_hash FROM nar AS n \
          WHERE n.id > ?1 AND n.id <= ?2 \
          AND NOT EXISTS (SELECT 1 FROM slice_path AS s WHERE s.nar_id = n.id) \
@@ -346,13 +337,13 @@ pub(crate) fn unreferenced(
 /// Removes the rows of NARs that nothing refers to; one that something refers to by now stays.
 /// Answers the hashes of those that are gone.
 pub(crate) fn delete_unreferenced(
-    connection: &Connection,
+    tx: &Tx<'_>,
     nars: &[Unreferenced],
 ) -> Result<Vec<NarHash>, DatabaseError> {
     let mut gone = Vec::new();
     for (id, nar_hash) in nars {
         let deleted = execute(
-            connection,
+            tx,
             "DELETE FROM nar WHERE id = ?1 AND nar_hash = ?2 \
              AND NOT EXISTS (SELECT 1 FROM slice_path AS s WHERE s.nar_id = nar.id) \
              AND NOT EXISTS (SELECT 1 FROM received_nar AS r WHERE r.nar_id = nar.id)",

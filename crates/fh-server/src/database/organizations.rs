@@ -2,10 +2,10 @@
 
 use fh_api::{Name, NameKind, OrganizationInfo, OrganizationRole, PushRule, RenewalRule};
 use fh_nix::PublicKey;
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parse, parsed, words};
+use super::values::{all, execute, first, insert_one, new_id, now, parse};
 use super::{AccessChange, DatabaseError, Timestamp, keys, renames, reserved, settings};
 
 /// A row of `organization`.
@@ -29,15 +29,15 @@ pub(crate) struct Organization {
 
 impl Organization {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
-        let mut trusted_keys: Vec<PublicKey> = words(row, "trusted_keys", "public key")?;
+        let mut trusted_keys: Vec<PublicKey> = row.words("trusted_keys", "public key")?;
         trusted_keys.sort_by_key(ToString::to_string);
         Ok(Self {
             trusted_keys,
             id: row.get("id")?,
-            uuid: parsed(row, "uuid", "organisation id")?,
-            name: parsed(row, "name", "organisation name")?,
-            push: parsed(row, "push_rule", "push rule")?,
-            renewal: parsed(row, "renewal", "renewal rule")?,
+            uuid: row.parsed("uuid", "organisation id")?,
+            name: row.parsed("name", "organisation name")?,
+            push: row.parsed("push_rule", "push rule")?,
+            renewal: row.parsed("renewal", "renewal rule")?,
             created_at: row.get("created_at")?,
         })
     }
@@ -61,39 +61,33 @@ const SELECT: &str = "SELECT o.id, o.uuid, o.name, o.push_rule, o.renewal, o.cre
      AS trusted_keys FROM organization o";
 
 /// Every organisation, sorted by name.
-pub(crate) fn list(connection: &Connection) -> Result<Vec<Organization>, DatabaseError> {
+pub(crate) fn list(read: &Read) -> Result<Vec<Organization>, DatabaseError> {
     let sql = format!("{SELECT} ORDER BY o.folded");
-    all(connection, &sql, [], Organization::from_row)
+    all(read, &sql, &[], Organization::from_row)
 }
 
 /// The organisation of that id.
-pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<Organization>, DatabaseError> {
+pub(crate) fn get(read: &Read, id: i64) -> Result<Option<Organization>, DatabaseError> {
     let sql = format!("{SELECT} WHERE o.id = ?1");
-    first(connection, &sql, params![id], Organization::from_row)
+    first(read, &sql, params![id], Organization::from_row)
 }
 
 /// The organisation that has or had that name, in whatever case.
-pub(crate) fn find(
-    connection: &Connection,
-    name: &Name,
-) -> Result<Option<Organization>, DatabaseError> {
+pub(crate) fn find(read: &Read, name: &Name) -> Result<Option<Organization>, DatabaseError> {
     // No former name is that of something else at the same time.
     let sql = format!(
         "{SELECT} WHERE o.folded = ?1 OR o.id = (SELECT organization_id FROM reserved_name \
          WHERE kind = 'organization' AND folded = ?1)"
     );
     let name = name.folded();
-    first(connection, &sql, params![name], Organization::from_row)
+    first(read, &sql, params![name], Organization::from_row)
 }
 
 /// What an organisation is called, then what it was called before.
-pub(crate) fn names(
-    connection: &Connection,
-    organization: &Organization,
-) -> Result<Vec<Name>, DatabaseError> {
+pub(crate) fn names(read: &Read, organization: &Organization) -> Result<Vec<Name>, DatabaseError> {
     let mut names = vec![organization.name.clone()];
     names.extend(renames::former(
-        connection,
+        read,
         NameKind::Organization,
         organization.id,
     )?);
@@ -101,13 +95,10 @@ pub(crate) fn names(
 }
 
 /// The organisation of that public id.
-pub(crate) fn find_by_uuid(
-    connection: &Connection,
-    uuid: Uuid,
-) -> Result<Option<Organization>, DatabaseError> {
+pub(crate) fn find_by_uuid(read: &Read, uuid: Uuid) -> Result<Option<Organization>, DatabaseError> {
     let sql = format!("{SELECT} WHERE o.uuid = ?1");
     first(
-        connection,
+        read,
         &sql,
         params![uuid.to_string()],
         Organization::from_row,
@@ -115,46 +106,38 @@ pub(crate) fn find_by_uuid(
 }
 
 /// The organisation that was made first, as long as it is there.
-pub(crate) fn first_made(connection: &Connection) -> Result<Option<Organization>, DatabaseError> {
-    match settings::get(connection, settings::FIRST_ORGANIZATION)? {
+pub(crate) fn first_made(read: &Read) -> Result<Option<Organization>, DatabaseError> {
+    match settings::get(read, settings::FIRST_ORGANIZATION)? {
         None => Ok(None),
-        Some(uuid) => find_by_uuid(connection, parse(&uuid, "organisation id")?),
+        Some(uuid) => find_by_uuid(read, parse(&uuid, "organisation id")?),
     }
 }
 
 /// The public id of an organisation.
-pub(crate) fn uuid(connection: &Connection, id: i64) -> Result<Option<Uuid>, DatabaseError> {
+pub(crate) fn uuid(read: &Read, id: i64) -> Result<Option<Uuid>, DatabaseError> {
     let sql = "SELECT uuid FROM organization WHERE id = ?1";
-    first(connection, sql, params![id], |row| {
-        parsed(row, "uuid", "organisation id")
+    first(read, sql, params![id], |row| {
+        Ok(row.parsed("uuid", "organisation id")?)
     })
 }
 
 /// Those that an account is a member of, sorted by name.
 pub(crate) fn list_of_member(
-    connection: &Connection,
+    read: &Read,
     account_id: i64,
 ) -> Result<Vec<Organization>, DatabaseError> {
     let sql = format!(
         "{SELECT} JOIN membership m ON m.organization_id = o.id \
          WHERE m.account_id = ?1 ORDER BY o.folded"
     );
-    all(
-        connection,
-        &sql,
-        params![account_id],
-        Organization::from_row,
-    )
+    all(read, &sql, params![account_id], Organization::from_row)
 }
 
 /// The internal ids of those that an account is a member of, in the order in which it joined them.
-pub(crate) fn joined_by(
-    connection: &Connection,
-    account_id: i64,
-) -> Result<Vec<i64>, DatabaseError> {
+pub(crate) fn joined_by(read: &Read, account_id: i64) -> Result<Vec<i64>, DatabaseError> {
     let sql = "SELECT organization_id FROM membership WHERE account_id = ?1 \
                ORDER BY created_at, organization_id";
-    all(connection, sql, params![account_id], |row| {
+    all(read, sql, params![account_id], |row| {
         Ok(row.get("organization_id")?)
     })
 }
@@ -166,12 +149,11 @@ pub(crate) fn insert(
 ) -> Result<Organization, DatabaseError> {
     change.touch_directory();
     let (uuid, created_at) = (new_id(), now());
-    execute(
+    let id = insert_one(
         change,
-        "INSERT INTO organization (uuid, name, folded, created_at) VALUES (?1, ?2, ?3, ?4)",
+        "INSERT INTO organization (uuid, name, folded, created_at) VALUES (?1, ?2, ?3, ?4) RETURNING id",
         params![uuid.to_string(), name.as_str(), name.folded(), created_at],
     )?;
-    let id = change.last_insert_rowid();
     if settings::get(change, settings::FIRST_ORGANIZATION)?.is_none() {
         settings::set(change, settings::FIRST_ORGANIZATION, &uuid.to_string())?;
     }
@@ -204,12 +186,12 @@ pub(crate) fn set_push_rule(
 /// Changes whose tokens may be renewed, of those that an organisation decides about. Nobody's access changes by it:
 /// each renewal asks.
 pub(crate) fn set_renewal_rule(
-    connection: &Connection,
+    tx: &Tx<'_>,
     id: i64,
     renewal: RenewalRule,
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "UPDATE organization SET renewal = ?2 WHERE id = ?1",
         params![id, renewal.as_str()],
     )?;
@@ -217,9 +199,9 @@ pub(crate) fn set_renewal_rule(
 }
 
 /// How many flakes an organisation has.
-pub(crate) fn count_flakes(connection: &Connection, id: i64) -> Result<u64, DatabaseError> {
+pub(crate) fn count_flakes(read: &Read, id: i64) -> Result<u64, DatabaseError> {
     let sql = "SELECT COUNT(*) AS flakes FROM flake WHERE organization_id = ?1";
-    let counted: Option<i64> = first(connection, sql, params![id], |row| Ok(row.get("flakes")?))?;
+    let counted: Option<i64> = first(read, sql, params![id], |row| Ok(row.get("flakes")?))?;
     Ok(counted.map_or(0, |count| u64::try_from(count).unwrap_or(0)))
 }
 

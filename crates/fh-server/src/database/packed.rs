@@ -8,7 +8,7 @@
 //! higher id than all that exist.)
 
 use fh_nix::StorePathHash;
-use rusqlite::{Connection, params};
+use fh_sql::{Read, Tx, params};
 
 use super::DatabaseError;
 use super::holder::Holder;
@@ -43,7 +43,7 @@ pub(super) const PACK: &str = "INSERT INTO packed_holders (path_hash, last_row, 
 /// The packed holders of a path, the oldest first, from behind a row on. Whole blocks of them: about as many
 /// as wanted.
 pub(super) fn oldest(
-    connection: &Connection,
+    read: &Read,
     hash: &StorePathHash,
     after: i64,
     about: usize,
@@ -51,11 +51,11 @@ pub(super) fn oldest(
     let blocks = i64::try_from(about.div_ceil(BLOCK)).unwrap_or(i64::MAX);
     let mut holders = Vec::with_capacity(about.min(MOST_RESERVED));
     all(
-        connection,
+        read,
         BLOCKS,
         params![hash.as_bytes(), after, blocks],
         |row| {
-            let packed = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            let packed = row.bytes(0)?;
             holders.extend(unpacked(packed));
             Ok(())
         },
@@ -78,23 +78,23 @@ fn unpacked(packed: &[u8]) -> impl Iterator<Item = Holder> {
 /// Packs what there is to pack of a path, now and then: a row was added to a slice. How many holders wait to
 /// be packed is so bounded well enough, and it costs a push next to nothing.
 pub(super) fn row_added(
-    connection: &Connection,
+    tx: &Tx<'_>,
     hash: &StorePathHash,
     row_id: i64,
 ) -> Result<(), DatabaseError> {
     if scattered(row_id).is_multiple_of(LOOK) {
-        pack(connection, hash)?;
+        pack(tx, hash)?;
     }
     Ok(())
 }
 
 /// Packs the holders of a path, but for fewer than 256.
-pub(crate) fn pack(connection: &Connection, hash: &StorePathHash) -> Result<(), DatabaseError> {
-    let last = first(connection, LAST, params![hash.as_bytes()], |row| {
+pub(crate) fn pack(tx: &Tx<'_>, hash: &StorePathHash) -> Result<(), DatabaseError> {
+    let last = first(tx, LAST, params![hash.as_bytes()], |row| {
         Ok(row.get::<_, Option<i64>>("last_row")?)
     })?;
     let last = last.flatten().unwrap_or(i64::MIN);
-    execute(connection, PACK, params![hash.as_bytes(), last])?;
+    execute(tx, PACK, params![hash.as_bytes(), last])?;
     Ok(())
 }
 

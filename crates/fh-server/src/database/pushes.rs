@@ -1,6 +1,6 @@
 //! Pushes between their plan and their commit.
 
-use rusqlite::{Connection, params};
+use fh_sql::{Read, Tx, params};
 use uuid::Uuid;
 
 use super::values::{execute, first, now};
@@ -21,7 +21,7 @@ pub(crate) struct Push {
 
 /// Begins a push.
 pub(crate) fn insert(
-    connection: &Connection,
+    tx: &Tx<'_>,
     uuid: Uuid,
     flake_id: i64,
     account_id: i64,
@@ -29,7 +29,7 @@ pub(crate) fn insert(
     expires_at: Timestamp,
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "INSERT INTO push (uuid, flake_id, account_id, state, plan, created_at, expires_at) \
          VALUES (?1, ?2, ?3, 'open', ?4, ?5, ?6)",
         params![
@@ -56,7 +56,7 @@ pub(crate) struct Pusher {
 /// Notes a push that is committed, for which logs may still come. Its plan names the paths that they
 /// are of.
 pub(crate) fn insert_committed(
-    connection: &Connection,
+    tx: &Tx<'_>,
     uuid: Uuid,
     flake_id: i64,
     pusher: Pusher,
@@ -65,7 +65,7 @@ pub(crate) fn insert_committed(
     expires_at: Timestamp,
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "INSERT INTO push \
          (uuid, flake_id, account_id, builder, state, plan, summary, created_at, expires_at, \
           committed_at) \
@@ -86,13 +86,13 @@ pub(crate) fn insert_committed(
 
 /// The push of an account to a flake, of that id, if it has not expired.
 pub(crate) fn find(
-    connection: &Connection,
+    read: &Read,
     uuid: Uuid,
     flake_id: i64,
     account_id: i64,
 ) -> Result<Option<Push>, DatabaseError> {
     first(
-        connection,
+        read,
         "SELECT id, plan, summary, expires_at FROM push \
          WHERE uuid = ?1 AND flake_id = ?2 AND account_id = ?3 AND expires_at > ?4",
         params![uuid.to_string(), flake_id, account_id, now()],
@@ -108,12 +108,9 @@ pub(crate) fn find(
 }
 
 /// What the commit of a push answered, where it is committed; none where the push is gone.
-pub(crate) fn summary(
-    connection: &Connection,
-    id: i64,
-) -> Result<Option<Option<String>>, DatabaseError> {
+pub(crate) fn summary(read: &Read, id: i64) -> Result<Option<Option<String>>, DatabaseError> {
     first(
-        connection,
+        read,
         "SELECT summary FROM push WHERE id = ?1",
         params![id],
         |row| Ok(row.get("summary")?),
@@ -121,13 +118,9 @@ pub(crate) fn summary(
 }
 
 /// Marks a push as committed. Its plan is not needed any more.
-pub(crate) fn set_committed(
-    connection: &Connection,
-    id: i64,
-    summary: &str,
-) -> Result<(), DatabaseError> {
+pub(crate) fn set_committed(tx: &Tx<'_>, id: i64, summary: &str) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "UPDATE push SET state = 'committed', summary = ?2, plan = x'', committed_at = ?3 \
          WHERE id = ?1",
         params![id, summary, now()],
@@ -136,13 +129,9 @@ pub(crate) fn set_committed(
 }
 
 /// Lets a push that is still worked on last longer.
-pub(crate) fn extend(
-    connection: &Connection,
-    id: i64,
-    expires_at: Timestamp,
-) -> Result<(), DatabaseError> {
+pub(crate) fn extend(tx: &Tx<'_>, id: i64, expires_at: Timestamp) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "UPDATE push SET expires_at = ?2 WHERE id = ?1 AND expires_at < ?2",
         params![id, expires_at],
     )?;
@@ -150,15 +139,15 @@ pub(crate) fn extend(
 }
 
 /// Forgets a push.
-pub(crate) fn delete(connection: &Connection, id: i64) -> Result<(), DatabaseError> {
-    execute(connection, "DELETE FROM push WHERE id = ?1", params![id])?;
+pub(crate) fn delete(tx: &Tx<'_>, id: i64) -> Result<(), DatabaseError> {
+    execute(tx, "DELETE FROM push WHERE id = ?1", params![id])?;
     Ok(())
 }
 
 /// Forgets what has expired: how many.
-pub(crate) fn delete_expired(connection: &Connection) -> Result<usize, DatabaseError> {
+pub(crate) fn delete_expired(tx: &Tx<'_>) -> Result<usize, DatabaseError> {
     execute(
-        connection,
+        tx,
         "DELETE FROM push WHERE expires_at <= ?1",
         params![now()],
     )

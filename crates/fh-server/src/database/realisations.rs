@@ -8,13 +8,13 @@ use std::collections::HashMap;
 
 use fh_api::FlakeName;
 use fh_nix::{DrvOutput, Realisation, Signature, StorePath};
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 
 use super::DatabaseError;
 use super::holders::id_list;
 use super::slices::{joined, store_path};
 use super::upstream::Pusher;
-use super::values::{all, execute, now, parsed, words as values};
+use super::values::{all, execute, now};
 
 /// The slice of a realisation holds its path, and the content is not lost.
 const HELD: &str = "EXISTS (SELECT 1 FROM slice_path AS s CROSS JOIN nar AS n ON n.id = s.nar_id \
@@ -51,20 +51,17 @@ pub(crate) struct Word {
 }
 
 /// What every slice says of an output whose path it holds or has left out, in no order.
-pub(crate) fn words(
-    connection: &Connection,
-    output: &DrvOutput,
-) -> Result<Vec<Word>, DatabaseError> {
+pub(crate) fn words(read: &Read, output: &DrvOutput) -> Result<Vec<Word>, DatabaseError> {
     let sql = format!(
         "SELECT {} FROM slice_realisation AS r WHERE r.drv_output = ?1 AND (held OR {LEFT_OUT})",
         columns()
     );
-    all(connection, &sql, params![output.to_string()], word)
+    all(read, &sql, params![output.to_string()], word)
 }
 
 /// What a slice says of some outputs whose paths it holds or has left out.
 pub(crate) fn present<'a>(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     outputs: impl IntoIterator<Item = &'a DrvOutput>,
 ) -> Result<HashMap<DrvOutput, Word>, DatabaseError> {
@@ -74,7 +71,7 @@ pub(crate) fn present<'a>(
          WHERE held OR {LEFT_OUT}",
         columns()
     );
-    let found = all(connection, &sql, params![list(outputs), flake_id], word)?;
+    let found = all(read, &sql, params![list(outputs), flake_id], word)?;
     let keyed = |word: Word| (word.realisation.id.clone(), word);
     Ok(found.into_iter().map(keyed).collect())
 }
@@ -84,9 +81,9 @@ fn word(row: &Row<'_>) -> Result<Word, DatabaseError> {
         flake_id: row.get("flake_id")?,
         row_id: row.get("id")?,
         realisation: Realisation {
-            id: parsed(row, "drv_output", "output of a derivation")?,
+            id: row.parsed("drv_output", "output of a derivation")?,
             out_path: store_path(row)?,
-            signatures: values(row, "signatures", "signature")?,
+            signatures: row.words("signatures", "signature")?,
         },
         pusher_id: row.get("pusher_id")?,
         builder: row.get("builder")?,
@@ -96,19 +93,19 @@ fn word(row: &Row<'_>) -> Result<Word, DatabaseError> {
 
 /// Lets a slice say this of an output, whatever it said before: as of now, and by this pusher.
 pub(crate) fn put(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     realisation: &Realisation,
     pusher: Pusher,
 ) -> Result<(), DatabaseError> {
     let output = realisation.id.to_string();
     execute(
-        connection,
+        tx,
         "DELETE FROM slice_realisation WHERE drv_output = ?1 AND flake_id = ?2",
         params![output, flake_id],
     )?;
     execute(
-        connection,
+        tx,
         "INSERT INTO slice_realisation \
          (drv_output, flake_id, path_hash, name, signatures, pusher_id, builder, created_at) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
@@ -128,13 +125,13 @@ pub(crate) fn put(
 
 /// Sets the signatures of what a slice says of an output: it stays as old as it is, and whose it is.
 pub(crate) fn set_signatures(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     output: &DrvOutput,
     signatures: &[Signature],
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "UPDATE slice_realisation SET signatures = ?3 WHERE drv_output = ?1 AND flake_id = ?2",
         params![output.to_string(), flake_id, joined(signatures)],
     )?;
@@ -157,7 +154,7 @@ pub(crate) struct Clash {
 /// Where other slices of the same organisation disagree with a slice about some outputs, a hundred at most. Of other
 /// organisations' slices nothing is told.
 pub(crate) fn clashes<'a>(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     outputs: impl IntoIterator<Item = &'a DrvOutput>,
 ) -> Result<Vec<Clash>, DatabaseError> {
@@ -172,21 +169,18 @@ pub(crate) fn clashes<'a>(
          CROSS JOIN flake AS f ON f.id = r.flake_id AND f.organization_id = g.id \
          WHERE (r.path_hash <> p.path_hash OR r.name <> p.name) AND ({HELD} OR {LEFT_OUT}) LIMIT 100"
     );
-    all(connection, &sql, params![list(outputs), flake_id], |row| {
+    all(read, &sql, params![list(outputs), flake_id], |row| {
         let pushed: [u8; 20] = row.get("pushed_hash")?;
         let name: String = row.get("pushed_name")?;
         let pushed = StorePath::new(fh_nix::StorePathHash::from_bytes(pushed), &name);
         Ok(Clash {
-            output: parsed(row, "drv_output", "output of a derivation")?,
+            output: row.parsed("drv_output", "output of a derivation")?,
             flake: FlakeName {
-                org: parsed(row, "org", "organisation name")?,
-                project: parsed(row, "project", "flake name")?,
+                org: row.parsed("org", "organisation name")?,
+                project: row.parsed("project", "flake name")?,
             },
             there: store_path(row)?,
-            pushed: pushed.map_err(|error| DatabaseError::Invalid {
-                what: "store path",
-                source: error.into(),
-            })?,
+            pushed: pushed.map_err(|error| DatabaseError::invalid("store path", error))?,
         })
     })
 }
@@ -200,24 +194,21 @@ fn without() -> String {
 }
 
 /// Some rows that say something of a path which their slice neither holds nor has left out.
-pub(crate) fn without_path(connection: &Connection, most: u32) -> Result<Vec<i64>, DatabaseError> {
+pub(crate) fn without_path(read: &Read, most: u32) -> Result<Vec<i64>, DatabaseError> {
     let sql = format!(
         "SELECT r.id FROM slice_realisation AS r WHERE {} LIMIT ?1",
         without()
     );
-    all(connection, &sql, params![most], |row| Ok(row.get("id")?))
+    all(read, &sql, params![most], |row| Ok(row.get("id")?))
 }
 
 /// Removes those of these rows of which that is still so: how many.
-pub(crate) fn delete_without_path(
-    connection: &Connection,
-    rows: &[i64],
-) -> Result<usize, DatabaseError> {
+pub(crate) fn delete_without_path(tx: &Tx<'_>, rows: &[i64]) -> Result<usize, DatabaseError> {
     let sql = format!(
         "DELETE FROM slice_realisation AS r WHERE r.id IN (SELECT value FROM json_each(?1)) AND {}",
         without()
     );
-    execute(connection, &sql, params![id_list(rows)])
+    execute(tx, &sql, params![id_list(rows)])
 }
 
 /// A JSON array of outputs, for `json_each`. No character of theirs is escaped in JSON.

@@ -14,9 +14,9 @@ use std::collections::{BTreeSet, HashMap};
 
 use fh_api::{FlakeName, FlakePattern, Name, NameKind, Visibility};
 use fh_auth::{FlakeFacts, Renaming};
-use rusqlite::{Connection, params};
+use fh_sql::{Read, params};
 
-use super::values::{all, execute, first, now, parse, parsed, words};
+use super::values::{all, execute, first, now, parse};
 use super::{AccessChange, DatabaseError, Timestamp, contests, settings};
 
 /// Gives an organisation another name.
@@ -95,9 +95,9 @@ pub(crate) fn flake(
 }
 
 /// How often an organisation or a flake was renamed: which state of the names somebody reads.
-pub(crate) fn count(connection: &Connection) -> Result<u64, DatabaseError> {
-    let count = settings::get(connection, settings::RENAMES)?;
-    count.map_or(Ok(0), |count| parse(&count, "count of renames"))
+pub(crate) fn count(read: &Read) -> Result<u64, DatabaseError> {
+    let count = settings::get(read, settings::RENAMES)?;
+    Ok(count.map_or(Ok(0), |count| parse(&count, "count of renames"))?)
 }
 
 fn count_one_more(change: &AccessChange<'_>) -> Result<(), DatabaseError> {
@@ -153,7 +153,7 @@ fn write_anew(
         let sql = format!("SELECT id, {whose} AS whose, flakes FROM {table} WHERE flakes LIKE ?1");
         let found: Vec<(i64, Option<i64>, Vec<FlakePattern>)> =
             all(change, &sql, params![naming], |row| {
-                let patterns = words(row, "flakes", "flake pattern")?;
+                let patterns = row.words("flakes", "flake pattern")?;
                 Ok((row.get("id")?, row.get("whose")?, patterns))
             })?;
         for (id, whose, patterns) in found {
@@ -190,44 +190,31 @@ fn write_anew(
 }
 
 /// How many former names something has that lead to it.
-pub(crate) fn count_former(
-    connection: &Connection,
-    kind: NameKind,
-    id: i64,
-) -> Result<i64, DatabaseError> {
+pub(crate) fn count_former(read: &Read, kind: NameKind, id: i64) -> Result<i64, DatabaseError> {
     let column = column(kind);
     let sql = format!("SELECT COUNT(*) AS names FROM reserved_name WHERE {column} = ?1");
-    let found = first(connection, &sql, params![id], |row| Ok(row.get("names")?))?;
+    let found = first(read, &sql, params![id], |row| Ok(row.get("names")?))?;
     Ok(found.unwrap_or(0))
 }
 
 /// The same of a flake.
-pub(crate) fn count_former_of_flake(
-    connection: &Connection,
-    flake_id: i64,
-) -> Result<i64, DatabaseError> {
+pub(crate) fn count_former_of_flake(read: &Read, flake_id: i64) -> Result<i64, DatabaseError> {
     let sql = "SELECT COUNT(*) AS names FROM former_flake_name WHERE flake_id = ?1";
-    let found = first(connection, sql, params![flake_id], |row| {
-        Ok(row.get("names")?)
-    })?;
+    let found = first(read, sql, params![flake_id], |row| Ok(row.get("names")?))?;
     Ok(found.unwrap_or(0))
 }
 
 /// The former names of an organisation's flakes, sorted: each in lower case, with the present name of the flake that it
 /// leads to, and since when.
 pub(crate) fn former_of_flakes(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
 ) -> Result<Vec<(Name, Name, Timestamp)>, DatabaseError> {
     let sql = "SELECT former.folded, flake.name, former.given_up_at FROM former_flake_name former \
                JOIN flake ON flake.id = former.flake_id WHERE former.organization_id = ?1 ORDER BY former.folded";
-    all(connection, sql, params![organization_id], |row| {
-        let former = parsed(row, "folded", "name")?;
-        Ok((
-            former,
-            parsed(row, "name", "name")?,
-            row.get("given_up_at")?,
-        ))
+    all(read, sql, params![organization_id], |row| {
+        let former = row.parsed("folded", "name")?;
+        Ok((former, row.parsed("name", "name")?, row.get("given_up_at")?))
     })
 }
 
@@ -242,22 +229,18 @@ pub(crate) fn free_flake_name(
     let sql = "SELECT flake.name FROM former_flake_name former JOIN flake ON flake.id = former.flake_id \
                WHERE former.organization_id = ?1 AND former.folded = ?2";
     let keys = params![organization_id, name.folded()];
-    let led_to = first(change, sql, keys, |row| parsed(row, "name", "name"))?;
+    let led_to = first(change, sql, keys, |row| Ok(row.parsed("name", "name")?))?;
     let sql = "DELETE FROM former_flake_name WHERE organization_id = ?1 AND folded = ?2";
     execute(change, sql, keys)?;
     Ok(led_to)
 }
 
 /// What an organisation or an account was called before, sorted.
-pub(crate) fn former(
-    connection: &Connection,
-    kind: NameKind,
-    id: i64,
-) -> Result<Vec<Name>, DatabaseError> {
+pub(crate) fn former(read: &Read, kind: NameKind, id: i64) -> Result<Vec<Name>, DatabaseError> {
     let column = column(kind);
     let sql = format!("SELECT name FROM reserved_name WHERE {column} = ?1 ORDER BY folded");
-    all(connection, &sql, params![id], |row| {
-        parsed(row, "name", "name")
+    all(read, &sql, params![id], |row| {
+        Ok(row.parsed("name", "name")?)
     })
 }
 
@@ -269,22 +252,18 @@ fn column(kind: NameKind) -> &'static str {
 }
 
 /// The internal ids of organisations by their former names, in lower case.
-pub(crate) fn former_organizations(
-    connection: &Connection,
-) -> Result<HashMap<String, i64>, DatabaseError> {
+pub(crate) fn former_organizations(read: &Read) -> Result<HashMap<String, i64>, DatabaseError> {
     let sql = "SELECT folded, organization_id FROM reserved_name WHERE organization_id IS NOT NULL";
-    let found: Vec<(String, i64)> = all(connection, sql, [], |row| {
+    let found: Vec<(String, i64)> = all(read, sql, &[], |row| {
         Ok((row.get("folded")?, row.get("organization_id")?))
     })?;
     Ok(found.into_iter().collect())
 }
 
 /// The internal ids of flakes by organisation and former name, in lower case.
-pub(crate) fn former_flakes(
-    connection: &Connection,
-) -> Result<HashMap<(i64, String), i64>, DatabaseError> {
+pub(crate) fn former_flakes(read: &Read) -> Result<HashMap<(i64, String), i64>, DatabaseError> {
     let sql = "SELECT organization_id, folded, flake_id FROM former_flake_name";
-    let found: Vec<((i64, String), i64)> = all(connection, sql, [], |row| {
+    let found: Vec<((i64, String), i64)> = all(read, sql, &[], |row| {
         let key = (row.get("organization_id")?, row.get("folded")?);
         Ok((key, row.get("flake_id")?))
     })?;

@@ -2,24 +2,22 @@
 //! lines of nix.conf and audiences bind names.
 
 use fh_api::{Name, NameKind, ReservedName};
-use rusqlite::{Connection, params};
+use fh_sql::{Read, Tx, params};
 
-use super::values::{all, execute, first, now, parse, parsed};
+use super::values::{all, execute, first, now};
 use super::{AccessChange, DatabaseError, Timestamp};
 
 /// Reserves the names that a query of an internal id answers, in its column `name`.
-pub(super) fn keep(
-    connection: &Connection,
-    kind: NameKind,
-    names: &str,
-    id: i64,
-) -> Result<(), DatabaseError> {
-    let names: Vec<Name> = all(connection, names, params![id], |row| {
-        parsed(row, "name", "name")
-    })?;
+pub(super) fn keep(tx: &Tx<'_>, kind: NameKind, names: &str, id: i64) -> Result<(), DatabaseError> {
+    let names: Vec<Name> = all(
+        tx,
+        names,
+        params![id],
+        |row| Ok(row.parsed("name", "name")?),
+    )?;
     for name in names {
         execute(
-            connection,
+            tx,
             "INSERT INTO reserved_name (kind, folded, name, reserved_at) VALUES (?1, ?2, ?3, ?4) \
              ON CONFLICT (kind, folded) DO UPDATE \
              SET name = excluded.name, reserved_at = excluded.reserved_at",
@@ -30,14 +28,10 @@ pub(super) fn keep(
 }
 
 /// Whether a name was given up, and nobody has freed it.
-pub(crate) fn is_reserved(
-    connection: &Connection,
-    kind: NameKind,
-    name: &Name,
-) -> Result<bool, DatabaseError> {
+pub(crate) fn is_reserved(read: &Read, kind: NameKind, name: &Name) -> Result<bool, DatabaseError> {
     let sql = "SELECT 1 AS found FROM reserved_name WHERE kind = ?1 AND folded = ?2";
     let keys = params![kind.as_str(), name.folded()];
-    let found: Option<i64> = first(connection, sql, keys, |row| Ok(row.get("found")?))?;
+    let found: Option<i64> = first(read, sql, keys, |row| Ok(row.get("found")?))?;
     Ok(found.is_some())
 }
 
@@ -53,16 +47,15 @@ pub(crate) fn free(
 }
 
 /// The reserved names, those of organisations first, each kind sorted by name.
-pub(crate) fn list(connection: &Connection) -> Result<Vec<ReservedName>, DatabaseError> {
+pub(crate) fn list(read: &Read) -> Result<Vec<ReservedName>, DatabaseError> {
     let sql = "SELECT r.kind, r.name, r.reserved_at, COALESCE(o.name, a.name) AS leads_to FROM reserved_name r \
                LEFT JOIN organization o ON o.id = r.organization_id \
                LEFT JOIN account a ON a.id = r.account_id ORDER BY r.kind DESC, r.folded";
-    all(connection, sql, [], |row| {
-        let leads_to: Option<String> = row.get("leads_to")?;
+    all(read, sql, &[], |row| {
         Ok(ReservedName {
-            kind: parsed(row, "kind", "kind of name")?,
-            name: parsed(row, "name", "name")?,
-            leads_to: leads_to.map(|name| parse(&name, "name")).transpose()?,
+            kind: row.parsed("kind", "kind of name")?,
+            name: row.parsed("name", "name")?,
+            leads_to: row.parsed_if_any("leads_to", "name")?,
             reserved_at: row.get::<_, Timestamp>("reserved_at")?.to_date_time(),
         })
     })

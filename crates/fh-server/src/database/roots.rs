@@ -1,9 +1,9 @@
 //! Roots of forges and platforms, and which organisation owns them.
 
 use fh_api::{ForgeRoot, Name, RootInfo};
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, params};
 
-use super::values::{all, execute, first, now, parse, parsed};
+use super::values::{all, execute, first, now, parse};
 use super::{AccessChange, DatabaseError, Timestamp};
 
 /// A row of `owned_root`, with the names of what it refers to.
@@ -35,14 +35,11 @@ impl OwnedRoot {
         let (kind, value): (String, String) = (row.get("kind")?, row.get("value")?);
         Ok(Self {
             organization_id: row.get("organization_id")?,
-            organization: parsed(row, "organization", "organisation name")?,
+            organization: row.parsed("organization", "organisation name")?,
             root: parse(&format!("{kind}:{value}"), "root of a forge")?,
             owner_id: row.get("owner_id")?,
             requested_at: row.get("requested_at")?,
-            requested_by: row
-                .get::<_, Option<String>>("requested_by")?
-                .map(|name| parse(&name, "account name"))
-                .transpose()?,
+            requested_by: row.parsed_if_any("requested_by", "account name")?,
             confirmed_at: row.get("confirmed_at")?,
         })
     }
@@ -62,27 +59,22 @@ impl OwnedRoot {
 
 /// What an organisation owns or has asked for, sorted by root.
 pub(crate) fn of_organization(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
 ) -> Result<Vec<OwnedRoot>, DatabaseError> {
     let sql = format!("{SELECT} WHERE r.organization_id = ?1 ORDER BY r.kind, r.value");
-    all(
-        connection,
-        &sql,
-        params![organization_id],
-        OwnedRoot::from_row,
-    )
+    all(read, &sql, params![organization_id], OwnedRoot::from_row)
 }
 
 /// One root of an organisation.
 pub(crate) fn get(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     root: &ForgeRoot,
 ) -> Result<Option<OwnedRoot>, DatabaseError> {
     let sql = format!("{SELECT} WHERE r.organization_id = ?1 AND r.kind = ?2 AND r.value = ?3");
     first(
-        connection,
+        read,
         &sql,
         params![organization_id, root.kind(), root.value()],
         OwnedRoot::from_row,
@@ -90,13 +82,10 @@ pub(crate) fn get(
 }
 
 /// Who owns a root, as a server administrator has confirmed it.
-pub(crate) fn owner(
-    connection: &Connection,
-    root: &ForgeRoot,
-) -> Result<Option<OwnedRoot>, DatabaseError> {
+pub(crate) fn owner(read: &Read, root: &ForgeRoot) -> Result<Option<OwnedRoot>, DatabaseError> {
     let sql = format!("{SELECT} WHERE r.kind = ?1 AND r.value = ?2 AND r.confirmed_at IS NOT NULL");
     first(
-        connection,
+        read,
         &sql,
         params![root.kind(), root.value()],
         OwnedRoot::from_row,
@@ -104,11 +93,9 @@ pub(crate) fn owner(
 }
 
 /// How many an organisation owns or has asked for.
-pub(crate) fn count(connection: &Connection, organization_id: i64) -> Result<i64, DatabaseError> {
+pub(crate) fn count(read: &Read, organization_id: i64) -> Result<i64, DatabaseError> {
     let sql = "SELECT COUNT(*) FROM owned_root WHERE organization_id = ?1";
-    let found = first(connection, sql, params![organization_id], |row| {
-        Ok(row.get(0)?)
-    })?;
+    let found = first(read, sql, params![organization_id], |row| Ok(row.get(0)?))?;
     Ok(found.unwrap_or(0))
 }
 

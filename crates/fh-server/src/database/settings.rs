@@ -1,6 +1,6 @@
 //! What the server remembers of itself, by name.
 
-use rusqlite::{Connection, params};
+use fh_sql::{Read, Tx, params};
 
 use super::DatabaseError;
 use super::values::{execute, first};
@@ -18,15 +18,15 @@ pub(crate) const RENAMES: &str = "renames";
 pub(crate) const PENDING_ADMIN_TOKEN: &str = "pending_admin_token";
 
 /// The value of that name.
-pub(crate) fn get(connection: &Connection, name: &str) -> Result<Option<String>, DatabaseError> {
+pub(crate) fn get(read: &Read, name: &str) -> Result<Option<String>, DatabaseError> {
     let sql = "SELECT value FROM server_setting WHERE name = ?1";
-    first(connection, sql, params![name], |row| Ok(row.get("value")?))
+    first(read, sql, params![name], |row| Ok(row.get("value")?))
 }
 
 /// Sets the value of that name, whatever it was.
-pub(crate) fn set(connection: &Connection, name: &str, value: &str) -> Result<(), DatabaseError> {
+pub(crate) fn set(tx: &Tx<'_>, name: &str, value: &str) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "INSERT INTO server_setting (name, value) VALUES (?1, ?2) \
          ON CONFLICT (name) DO UPDATE SET value = excluded.value",
         params![name, value],
@@ -35,9 +35,9 @@ pub(crate) fn set(connection: &Connection, name: &str, value: &str) -> Result<()
 }
 
 /// Forgets the value of that name.
-pub(crate) fn remove(connection: &Connection, name: &str) -> Result<(), DatabaseError> {
+pub(crate) fn remove(tx: &Tx<'_>, name: &str) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "DELETE FROM server_setting WHERE name = ?1",
         params![name],
     )?;

@@ -7,11 +7,11 @@ use std::collections::{BTreeSet, HashMap};
 
 use fh_api::PathSummary;
 use fh_nix::{NarHash, PathInfo, Signature, StorePath, StorePathHash};
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 
 use super::holders::Holder;
 use super::nars::{Nar, hex_list, signed};
-use super::values::{Timestamp, all, execute, first, now, parse, size, words};
+use super::values::{Timestamp, all, execute, first, now, try_insert};
 use super::{DatabaseError, packed};
 
 /// What a slice holds under a path's hash.
@@ -84,12 +84,12 @@ const PRESENT: &str = "SELECT s.path_hash, s.name, s.path_refs, s.builder, s.pro
 
 /// Those of these paths that a slice holds.
 pub(crate) fn present<'a>(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     hashes: impl IntoIterator<Item = &'a StorePathHash>,
 ) -> Result<HashMap<StorePathHash, Present>, DatabaseError> {
     let rows = all(
-        connection,
+        read,
         PRESENT,
         params![
             hex_list(hashes.into_iter().map(StorePathHash::as_bytes)),
@@ -99,7 +99,7 @@ pub(crate) fn present<'a>(
             let present = Present {
                 name: row.get("name")?,
                 nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
-                nar_size: size(row, "nar_size")?,
+                nar_size: row.size("nar_size")?,
                 damaged: row.get::<_, Option<i64>>("damaged_at")?.is_some(),
                 nar_id: row.get("nar_id")?,
                 references: row.get("path_refs")?,
@@ -116,12 +116,12 @@ pub(crate) fn present<'a>(
 
 /// What a row of a slice says, for a narinfo. None where its content was lost.
 pub(crate) fn served(
-    connection: &Connection,
+    read: &Read,
     row_id: i64,
     hash: &StorePathHash,
 ) -> Result<Option<Served>, DatabaseError> {
     first(
-        connection,
+        read,
         "SELECT s.path_hash, s.name, s.path_refs, s.deriver, s.signatures, s.ca, \
          n.nar_hash, n.nar_size, n.file_size, f.organization_id \
          FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
@@ -131,7 +131,7 @@ pub(crate) fn served(
         |row| {
             Ok(Served {
                 info: info(row)?,
-                file_size: size(row, "file_size")?,
+                file_size: row.size("file_size")?,
                 organization_id: row.get("organization_id")?,
             })
         },
@@ -140,7 +140,7 @@ pub(crate) fn served(
 
 /// What a slice says of a path: the path info of its row, or of what it left out as upstream.
 pub(crate) fn info_of(
-    connection: &Connection,
+    read: &Read,
     hash: &StorePathHash,
     flake_id: i64,
     row_id: Option<i64>,
@@ -156,17 +156,14 @@ pub(crate) fn info_of(
              FROM slice_upstream WHERE path_hash = ?1 AND flake_id = ?2"
         }
     };
-    first(connection, sql, params![hash.as_bytes(), flake_id], info)
+    first(read, sql, params![hash.as_bytes(), flake_id], info)
 }
 
 /// The columns `path_hash` and `name` as the store path that they are of.
 pub(super) fn store_path(row: &Row<'_>) -> Result<StorePath, DatabaseError> {
     let hash = StorePathHash::from_bytes(row.get("path_hash")?);
     let name: String = row.get("name")?;
-    StorePath::new(hash, &name).map_err(|error| DatabaseError::Invalid {
-        what: "store path",
-        source: error.into(),
-    })
+    StorePath::new(hash, &name).map_err(|error| DatabaseError::invalid("store path", error))
 }
 
 /// The path info that a row says.
@@ -174,22 +171,22 @@ fn info(row: &Row<'_>) -> Result<PathInfo, DatabaseError> {
     Ok(PathInfo {
         path: store_path(row)?,
         nar_hash: NarHash::from_bytes(row.get("nar_hash")?),
-        nar_size: size(row, "nar_size")?,
-        references: BTreeSet::from_iter(words(row, "path_refs", "reference")?),
-        deriver: optional(row, "deriver", "deriver")?,
-        signatures: words(row, "signatures", "signature")?,
-        ca: optional(row, "ca", "content address")?,
+        nar_size: row.size("nar_size")?,
+        references: BTreeSet::from_iter(row.words("path_refs", "reference")?),
+        deriver: row.parsed_if_any("deriver", "deriver")?,
+        signatures: row.words("signatures", "signature")?,
+        ca: row.parsed_if_any("ca", "content address")?,
     })
 }
 
 /// The NAR of a row of a slice, if the row is still that of this path.
 pub(crate) fn nar_of_row(
-    connection: &Connection,
+    read: &Read,
     row_id: i64,
     hash: &StorePathHash,
 ) -> Result<Option<Nar>, DatabaseError> {
     first(
-        connection,
+        read,
         "SELECT n.id AS nar_id, n.nar_hash, n.nar_size, n.file_size, n.checksum, n.damaged_at, n.contested \
          FROM slice_path AS s JOIN nar AS n ON n.id = s.nar_id \
          WHERE s.id = ?1 AND s.path_hash = ?2 AND n.damaged_at IS NULL",
@@ -203,14 +200,14 @@ pub(crate) type HeldPath = (StorePathHash, Holder);
 
 /// A NAR and every row that has it, the oldest first.
 pub(crate) fn rows_of_nar(
-    connection: &Connection,
+    read: &Read,
     nar_hash: &NarHash,
 ) -> Result<Option<(Nar, Vec<HeldPath>)>, DatabaseError> {
-    let Some(nar) = nar_of_hash(connection, nar_hash)? else {
+    let Some(nar) = nar_of_hash(read, nar_hash)? else {
         return Ok(None);
     };
     let sql = "SELECT path_hash, flake_id, id FROM slice_path WHERE nar_id = ?1 ORDER BY id";
-    let rows = all(connection, sql, params![nar.id], |row| {
+    let rows = all(read, sql, params![nar.id], |row| {
         let holder = Holder {
             flake_id: row.get("flake_id")?,
             row_id: row.get("id")?,
@@ -221,12 +218,9 @@ pub(crate) fn rows_of_nar(
 }
 
 /// A NAR.
-pub(crate) fn nar_of_hash(
-    connection: &Connection,
-    nar_hash: &NarHash,
-) -> Result<Option<Nar>, DatabaseError> {
+pub(crate) fn nar_of_hash(read: &Read, nar_hash: &NarHash) -> Result<Option<Nar>, DatabaseError> {
     first(
-        connection,
+        read,
         "SELECT id AS nar_id, nar_hash, nar_size, file_size, checksum, damaged_at, contested \
          FROM nar WHERE nar_hash = ?1",
         params![nar_hash.as_bytes()],
@@ -241,19 +235,19 @@ const NEWEST: &str = "SELECT s.path_hash, s.name, s.path_refs, s.created_at, n.n
 
 /// What a slice holds, the newest first.
 pub(crate) fn newest(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     limit: usize,
 ) -> Result<Vec<PathSummary>, DatabaseError> {
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    all(connection, NEWEST, params![flake_id, limit], |row| {
+    all(read, NEWEST, params![flake_id, limit], |row| {
         let hash = StorePathHash::from_bytes(row.get("path_hash")?);
         let name: String = row.get("name")?;
         let path = format!("{hash}-{name}");
         let references: String = row.get("path_refs")?;
         let others = references.split_whitespace().filter(|name| **name != path);
         Ok(PathSummary {
-            nar_size: size(row, "nar_size")?,
+            nar_size: row.size("nar_size")?,
             references: others.count(),
             created_at: row.get::<_, Timestamp>("created_at")?.to_date_time(),
             path,
@@ -263,19 +257,19 @@ pub(crate) fn newest(
 
 /// Adds a path to a slice that does not hold it: whether it did not.
 pub(crate) fn insert(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     info: &PathInfo,
     nar_id: i64,
     origin: Origin,
 ) -> Result<bool, DatabaseError> {
-    let added = execute(
-        connection,
+    let id = try_insert(
+        tx,
         "INSERT INTO slice_path \
          (path_hash, flake_id, name, nar_id, path_refs, deriver, signatures, ca, created_at, \
           pusher_id, builder, proven) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
-         ON CONFLICT (path_hash, flake_id) DO NOTHING",
+         ON CONFLICT (path_hash, flake_id) DO NOTHING RETURNING id",
         params![
             info.path.hash().as_bytes(),
             flake_id,
@@ -291,20 +285,16 @@ pub(crate) fn insert(
             origin.proven
         ],
     )?;
-    if added == 1 {
-        packed::row_added(
-            connection,
-            &info.path.hash(),
-            connection.last_insert_rowid(),
-        )?;
+    if let Some(id) = id {
+        packed::row_added(tx, &info.path.hash(), id)?;
     }
-    Ok(added == 1)
+    Ok(id.is_some())
 }
 
 /// Adds signatures and a content address to what a slice says of a path, in its place: it stays as old as it is, and
 /// whose it is.
 pub(crate) fn add_to(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     info: &PathInfo,
     proven: bool,
@@ -315,7 +305,7 @@ pub(crate) fn add_to(
     let ca = info.ca.as_ref().map(ToString::to_string);
     let hash = info.path.hash();
     execute(
-        connection,
+        tx,
         sql,
         params![hash.as_bytes(), flake_id, signatures, ca, proven],
     )?;
@@ -324,12 +314,12 @@ pub(crate) fn add_to(
 
 /// Takes a path out of a slice, to make room for another row of it.
 pub(crate) fn remove(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     hash: &StorePathHash,
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "DELETE FROM slice_path WHERE path_hash = ?1 AND flake_id = ?2",
         params![hash.as_bytes(), flake_id],
     )?;
@@ -338,12 +328,12 @@ pub(crate) fn remove(
 
 /// Some paths that the slices hold with this content, for a person who looks after the server.
 pub(crate) fn some_paths_of_nar(
-    connection: &Connection,
+    read: &Read,
     nar_id: i64,
     limit: u32,
 ) -> Result<Vec<String>, DatabaseError> {
     all(
-        connection,
+        read,
         "SELECT DISTINCT path_hash, name FROM slice_path WHERE nar_id = ?1 LIMIT ?2",
         params![nar_id, limit],
         |row| {
@@ -357,13 +347,13 @@ pub(crate) fn some_paths_of_nar(
 /// Counts paths that were added to a slice and by how many bytes its content grew (or shrank, where
 /// what was lost was replaced), and notes that somebody pushed to it.
 pub(crate) fn count_added(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     paths: u64,
     nar_size: i64,
 ) -> Result<(), DatabaseError> {
     execute(
-        connection,
+        tx,
         "UPDATE flake SET path_count = path_count + ?2, nar_size = nar_size + ?3, \
          last_push_at = ?4 WHERE id = ?1",
         params![flake_id, signed(paths), nar_size, now()],
@@ -374,16 +364,6 @@ pub(crate) fn count_added(
 pub(super) fn joined<T: ToString>(values: impl IntoIterator<Item = T>) -> String {
     let words: Vec<String> = values.into_iter().map(|value| value.to_string()).collect();
     words.join(" ")
-}
-
-/// A column that may hold the text of a value.
-fn optional<T>(row: &Row<'_>, column: &str, what: &'static str) -> Result<Option<T>, DatabaseError>
-where
-    T: std::str::FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    let text: Option<String> = row.get(column)?;
-    text.map(|text| parse(&text, what)).transpose()
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Teams of organisations, and who is in them.
 
 use fh_api::{Name, TeamInfo, TeamMemberInfo};
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parsed};
+use super::values::{all, execute, first, insert_one, new_id, now};
 use super::{AccessChange, DatabaseError, Timestamp};
 
 /// A row of `team`.
@@ -29,8 +29,8 @@ impl Team {
     fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
         Ok(Self {
             id: row.get("id")?,
-            uuid: parsed(row, "uuid", "team id")?,
-            name: parsed(row, "name", "team name")?,
+            uuid: row.parsed("uuid", "team id")?,
+            name: row.parsed("name", "team name")?,
             members: u64::try_from(row.get::<_, i64>("members")?).unwrap_or(0),
             created_at: row.get("created_at")?,
         })
@@ -48,38 +48,35 @@ impl Team {
 }
 
 /// The teams of an organisation, sorted by name.
-pub(crate) fn list(
-    connection: &Connection,
-    organization_id: i64,
-) -> Result<Vec<Team>, DatabaseError> {
+pub(crate) fn list(read: &Read, organization_id: i64) -> Result<Vec<Team>, DatabaseError> {
     let sql = format!("{SELECT} WHERE t.organization_id = ?1 ORDER BY t.folded");
-    all(connection, &sql, params![organization_id], Team::from_row)
+    all(read, &sql, params![organization_id], Team::from_row)
 }
 
 /// The team of that name in an organisation, in whatever case.
 pub(crate) fn find(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     name: &Name,
 ) -> Result<Option<Team>, DatabaseError> {
     let sql = format!("{SELECT} WHERE t.organization_id = ?1 AND t.folded = ?2");
     let keys = params![organization_id, name.folded()];
-    first(connection, &sql, keys, Team::from_row)
+    first(read, &sql, keys, Team::from_row)
 }
 
 /// Makes a team, of nobody. A name that is taken is a unique violation.
 ///
 /// Nobody holds anything by it yet, so no copy is out of date.
 pub(crate) fn insert(
-    connection: &Connection,
+    tx: &Tx<'_>,
     organization_id: i64,
     name: &Name,
 ) -> Result<Team, DatabaseError> {
     let (uuid, created_at) = (new_id(), now());
-    execute(
-        connection,
+    let id = insert_one(
+        tx,
         "INSERT INTO team (uuid, organization_id, name, folded, created_at) \
-         VALUES (?1, ?2, ?3, ?4, ?5)",
+         VALUES (?1, ?2, ?3, ?4, ?5) RETURNING id",
         params![
             uuid.to_string(),
             organization_id,
@@ -89,7 +86,7 @@ pub(crate) fn insert(
         ],
     )?;
     Ok(Team {
-        id: connection.last_insert_rowid(),
+        id,
         uuid,
         name: name.clone(),
         members: 0,
@@ -104,31 +101,25 @@ pub(crate) fn delete(change: &AccessChange<'_>, id: i64) -> Result<bool, Databas
 }
 
 /// Who is in a team, sorted by name.
-pub(crate) fn members(
-    connection: &Connection,
-    team_id: i64,
-) -> Result<Vec<TeamMemberInfo>, DatabaseError> {
+pub(crate) fn members(read: &Read, team_id: i64) -> Result<Vec<TeamMemberInfo>, DatabaseError> {
     let sql = "SELECT a.name, m.created_at FROM team_member m \
                JOIN account a ON a.id = m.account_id WHERE m.team_id = ?1 ORDER BY a.folded";
-    all(connection, sql, params![team_id], |row| {
+    all(read, sql, params![team_id], |row| {
         Ok(TeamMemberInfo {
-            user: parsed(row, "name", "account name")?,
+            user: row.parsed("name", "account name")?,
             created_at: row.get::<_, Timestamp>("created_at")?.to_date_time(),
         })
     })
 }
 
 /// The teams that an account is in, with their organisations' internal ids, sorted by name.
-pub(crate) fn of_account(
-    connection: &Connection,
-    account_id: i64,
-) -> Result<Vec<(i64, Name)>, DatabaseError> {
+pub(crate) fn of_account(read: &Read, account_id: i64) -> Result<Vec<(i64, Name)>, DatabaseError> {
     let sql = "SELECT t.organization_id, t.name FROM team_member m \
                JOIN team t ON t.id = m.team_id WHERE m.account_id = ?1 ORDER BY t.folded";
-    all(connection, sql, params![account_id], |row| {
+    all(read, sql, params![account_id], |row| {
         Ok((
             row.get("organization_id")?,
-            parsed(row, "name", "team name")?,
+            row.parsed("name", "team name")?,
         ))
     })
 }

@@ -4,8 +4,10 @@ use std::time::Duration;
 use fh_api::OrganizationRole;
 use fh_api::{Name, Role, UserKind, Visibility};
 use fh_auth::TokenScope;
+use fh_sql::{Refusal, SqlError, params};
 use tempfile::TempDir;
 
+use super::values::all;
 use super::*;
 use crate::database::Decided;
 
@@ -21,11 +23,11 @@ impl Database {
         let mut writer = Arc::clone(&self.shared.writer).lock_owned().await;
         let changed = tokio::task::spawn_blocking(move || {
             let change = AccessChange {
-                transaction: begin(&mut writer)?,
+                transaction: writer.write()?,
                 directory: Cell::new(false),
             };
             let value = f(&change)?;
-            commit(change.transaction)?;
+            change.transaction.commit()?;
             if names_are_told {
                 shared.directory.fetch_add(1, Ordering::SeqCst);
             }
@@ -41,43 +43,21 @@ fn open() -> (TempDir, Database) {
     (directory, database)
 }
 
+/// What an engine refused.
+fn refused(refusal: Refusal) -> DatabaseError {
+    let source = "refused for a test".into();
+    SqlError::Refused { refusal, source }.into()
+}
+
 fn name(text: &str) -> Name {
     text.parse().unwrap()
-}
-
-#[test]
-fn migrations_run_once_and_in_order() {
-    let mut connection = Connection::open_in_memory().unwrap();
-    let version = |connection: &Connection| -> i64 {
-        connection
-            .pragma_query_value(None, "user_version", |row| row.get(0))
-            .unwrap()
-    };
-    migrations::apply(&mut connection, &["CREATE TABLE a (x)"]).unwrap();
-    assert_eq!(version(&connection), 1);
-    let both = ["CREATE TABLE a (x)", "CREATE TABLE b (x)"];
-    migrations::apply(&mut connection, &both).unwrap();
-    migrations::apply(&mut connection, &both).unwrap();
-    assert_eq!(version(&connection), 2);
-    connection.execute("INSERT INTO b VALUES (1)", []).unwrap();
-}
-
-#[test]
-fn a_migration_that_fails_leaves_the_schema_as_it_was() {
-    let mut connection = Connection::open_in_memory().unwrap();
-    let bad = ["CREATE TABLE a (x)", "CREATE TABLE b (x); SELECT nonsense;"];
-    migrations::apply(&mut connection, &bad).unwrap_err();
-    let tables: i64 = connection
-        .query_row("SELECT COUNT(*) FROM sqlite_schema", [], |row| row.get(0))
-        .unwrap();
-    assert_eq!(tables, 1, "the first is there, nothing of the second");
 }
 
 #[test]
 fn a_newer_schema_is_refused_and_left_alone() {
     let (directory, database) = open();
     drop(database);
-    let connection = Connection::open(directory.path().join(FILE_NAME)).unwrap();
+    let connection = rusqlite::Connection::open(directory.path().join(FILE_NAME)).unwrap();
     connection
         .pragma_update(None, "user_version", 9999)
         .unwrap();
@@ -86,7 +66,10 @@ fn a_newer_schema_is_refused_and_left_alone() {
         panic!("opened");
     };
     assert!(
-        matches!(error, DatabaseError::Newer { found: 9999, .. }),
+        matches!(
+            error,
+            DatabaseError::Sql(SqlError::Newer { found: 9999, .. })
+        ),
         "{error}"
     );
     assert!(error.to_string().contains("9999"));
@@ -115,27 +98,25 @@ fn the_file_is_private_even_where_it_was_not() {
 async fn writes_commit_or_leave_nothing() {
     let (_directory, database) = open();
     database
-        .write(Decided::by_server(), |transaction| {
-            settings::set(transaction, "a", "1")
-        })
+        .write(Decided::by_server(), |tx| settings::set(tx, "a", "1"))
         .await
         .unwrap();
     let failed: Result<(), DatabaseError> = database
-        .write(Decided::by_server(), |transaction| {
-            settings::set(transaction, "a", "2")?;
+        .write(Decided::by_server(), |tx| {
+            settings::set(tx, "a", "2")?;
             Err(DatabaseError::Task)
         })
         .await;
     failed.unwrap_err();
     let panicked: Result<(), DatabaseError> = database
-        .write(Decided::by_server(), |transaction| {
-            settings::set(transaction, "a", "3")?;
-            panic!("in the middle of a transaction")
+        .write(Decided::by_server(), |tx| {
+            settings::set(tx, "a", "3")?;
+            panic!("in the middle of a tx")
         })
         .await;
     panicked.unwrap_err();
     let value = database
-        .read(|connection| settings::get(connection, "a"))
+        .read(|read| settings::get(read, "a"))
         .await
         .unwrap();
     assert_eq!(value.as_deref(), Some("1"));
@@ -145,10 +126,13 @@ async fn writes_commit_or_leave_nothing() {
 async fn readers_cannot_write_and_survive_panics_and_cancellation() {
     let (_directory, database) = open();
     let written = database
-        .read(|connection| settings::set(connection, "a", "1"))
+        .read(|read| {
+            let sql = "INSERT INTO server_setting (name, value) VALUES ('a', '2') RETURNING name";
+            all(read, sql, &[], |row| Ok(row.get::<_, String>("name")?))
+        })
         .await;
     assert!(written.is_err());
-    for _ in 0..open::READERS * 2 {
+    for _ in 0..fh_sql::READERS * 2 {
         let panicked: Result<(), _> = database.read(|_| panic!("while reading")).await;
         panicked.unwrap_err();
         let cancelled = database.read(|_| {
@@ -158,7 +142,7 @@ async fn readers_cannot_write_and_survive_panics_and_cancellation() {
         let _ = tokio::time::timeout(Duration::from_millis(1), cancelled).await;
     }
     database
-        .read(|connection| settings::get(connection, "a"))
+        .read(|read| settings::get(read, "a"))
         .await
         .unwrap();
 }
@@ -168,9 +152,7 @@ async fn a_change_of_access_moves_the_generation_on_and_another_write_does_not()
     let (_directory, database) = open();
     let before = database.generation();
     database
-        .write(Decided::by_server(), |transaction| {
-            settings::set(transaction, "a", "1")
-        })
+        .write(Decided::by_server(), |tx| settings::set(tx, "a", "1"))
         .await
         .unwrap();
     assert_eq!(database.generation(), before);
@@ -231,9 +213,12 @@ async fn holdings_gather_grants_of_every_kind() {
             for (id, organization) in [(1, acme), (2, other)] {
                 change.execute(
                     "INSERT INTO team VALUES (?1, 'team' || ?1, ?2, 'ops', 'ops', 0)",
-                    [id, organization],
+                    fh_sql::params![id, organization],
                 )?;
-                change.execute("INSERT INTO team_member VALUES (?1, ?2, 0)", [id, account])?;
+                change.execute(
+                    "INSERT INTO team_member VALUES (?1, ?2, 0)",
+                    fh_sql::params![id, account],
+                )?;
             }
             let grant = "INSERT INTO access_grant (uuid, organization_id, flake_id, subject, \
                          account_id, team_id, role, created_at) \
@@ -264,7 +249,8 @@ async fn holdings_gather_grants_of_every_kind() {
                 (other, None, "team", None, Some(2), "admin"),
                 (other, None, "members", None, nobody, "admin"),
             ] {
-                change.execute(grant, (organization, flake, subject, account, team, role))?;
+                let values = params![organization, flake, subject, account, team, role];
+                change.execute(grant, values)?;
             }
             let mut facts = Vec::new();
             for flake in flakes {
@@ -344,7 +330,7 @@ async fn revoking_a_token_revokes_what_was_minted_with_it() {
 fn no_number_is_used_again() {
     let (directory, database) = open();
     drop(database);
-    let connection = Connection::open(directory.path().join(FILE_NAME)).unwrap();
+    let connection = rusqlite::Connection::open(directory.path().join(FILE_NAME)).unwrap();
     let mut tables = connection
         .prepare(
             "SELECT name, sql LIKE '%AUTOINCREMENT%' FROM sqlite_schema \
@@ -391,9 +377,7 @@ async fn what_another_process_writes_makes_decisions_stale() {
     let (directory, ours) = open();
     let theirs = Database::open(directory.path()).unwrap();
     let write = async |database: &Database, decided, key: &'static str| {
-        let written = database.write(decided, move |transaction| {
-            settings::set(transaction, key, "x")
-        });
+        let written = database.write(decided, move |tx| settings::set(tx, key, "x"));
         written.await
     };
     let decided = Decided::at(ours.generation());
@@ -420,19 +404,13 @@ async fn what_another_process_writes_makes_decisions_stale() {
 
 #[test]
 fn only_what_surely_failed_counts_as_not_written() {
-    use rusqlite::ffi;
-    let of_sqlite = |code| {
-        let error = ffi::Error::new(code);
-        DatabaseError::Sqlite(rusqlite::Error::SqliteFailure(error, None))
-    };
     for (error, may_have_committed) in [
-        (of_sqlite(ffi::SQLITE_IOERR), true),
-        (of_sqlite(ffi::SQLITE_IOERR_FSYNC), true),
+        (refused(Refusal::Disk), true),
         // Nobody saw how it ended.
         (DatabaseError::Task, true),
-        (of_sqlite(ffi::SQLITE_FULL), false),
-        (of_sqlite(ffi::SQLITE_BUSY), false),
-        (of_sqlite(ffi::SQLITE_CONSTRAINT_FOREIGNKEY), false),
+        (refused(Refusal::Full), false),
+        (refused(Refusal::Busy), false),
+        (refused(Refusal::Other), false),
         (DatabaseError::NoRoom, false),
         (DatabaseError::Stale, false),
     ] {
@@ -444,21 +422,12 @@ fn only_what_surely_failed_counts_as_not_written() {
 #[tokio::test]
 async fn the_reserve_is_given_up_for_want_of_room_alone() {
     let (_directory, database) = open();
-    use rusqlite::ffi;
     let room = database.room();
-    let fails = |code: Option<i32>| match code {
-        Some(code) => {
-            let error = ffi::Error::new(code);
-            DatabaseError::Sqlite(rusqlite::Error::SqliteFailure(error, None))
-        }
-        None => DatabaseError::Task,
-    };
-    for (code, is_full) in [
-        (Some(ffi::SQLITE_FULL), true),
-        (Some(ffi::SQLITE_IOERR_SHMSIZE), true),
-        (Some(ffi::SQLITE_BUSY), false),
-        (Some(ffi::SQLITE_IOERR), false),
-        (Some(ffi::SQLITE_CONSTRAINT_UNIQUE), false),
+    for (refusal, is_full) in [
+        (Some(Refusal::Full), true),
+        (Some(Refusal::Busy), false),
+        (Some(Refusal::Disk), false),
+        (Some(Refusal::Unique), false),
         (None, false),
     ] {
         for (takes_away, gives_up) in [(false, false), (true, is_full)] {
@@ -467,13 +436,13 @@ async fn the_reserve_is_given_up_for_want_of_room_alone() {
                 decided if takes_away => decided.taking_away(),
                 decided => decided,
             };
-            let error = fails(code);
+            let error = refusal.map_or(DatabaseError::Task, refused);
             let failed: Result<(), DatabaseError> =
                 database.change_access(decided, move |_| Err(error)).await;
-            assert_eq!(room.is_given_up(), gives_up, "{code:?} {takes_away}");
+            assert_eq!(room.is_given_up(), gives_up, "{refusal:?} {takes_away}");
             // Then it is done once more.
             let stale = matches!(failed.unwrap_err(), DatabaseError::Stale);
-            assert_eq!(stale, gives_up, "{code:?} {takes_away}");
+            assert_eq!(stale, gives_up, "{refusal:?} {takes_away}");
         }
     }
 }

@@ -3,10 +3,10 @@
 
 use fh_api::{Name, Permission, TokenInfo, WorkloadInfo};
 use fh_auth::TokenScope;
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, Value, params};
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parse, parsed, words};
+use super::values::{all, execute, first, new_id, now};
 use super::{AccessChange, DatabaseError, Timestamp};
 use crate::identity::Identity;
 
@@ -88,18 +88,15 @@ impl Token {
     pub(super) fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
         Ok(Self {
             id: row.get("id")?,
-            uuid: parsed(row, "uuid", "token id")?,
+            uuid: row.parsed("uuid", "token id")?,
             account_id: row.get("account_id")?,
-            user: parsed(row, "user", "account name")?,
-            organization: row
-                .get::<_, Option<String>>("organization")?
-                .map(|name| parse(&name, "organisation name"))
-                .transpose()?,
+            user: row.parsed("user", "account name")?,
+            organization: row.parsed_if_any("organization", "organisation name")?,
             account_disabled: row.get::<_, Option<i64>>("disabled_at")?.is_some(),
             description: row.get("description")?,
             scope: TokenScope::new(
-                words(row, "permissions", "permission")?,
-                words(row, "flakes", "flake pattern")?,
+                row.words("permissions", "permission")?,
+                row.words("flakes", "flake pattern")?,
             )
             .with_closures(limit(row, "closures", "store path")?)
             .with_signed_by(limit(row, "signed_by", "public key")?)
@@ -113,14 +110,8 @@ impl Token {
                     reads: limit(row, "read_organizations", "organisation id")?.unwrap_or_default(),
                 }),
             },
-            acting_organization: row
-                .get::<_, Option<String>>("acting_organization")?
-                .map(|name| parse(&name, "organisation name"))
-                .transpose()?,
-            parent: row
-                .get::<_, Option<String>>("parent")?
-                .map(|uuid| parse(&uuid, "token id"))
-                .transpose()?,
+            acting_organization: row.parsed_if_any("acting_organization", "organisation name")?,
+            parent: row.parsed_if_any("parent", "token id")?,
             parent_id: row.get("parent_id")?,
             created_at: row.get("created_at")?,
             expires_at: row.get("expires_at")?,
@@ -225,9 +216,9 @@ where
     T: std::str::FromStr,
     T::Err: std::error::Error + Send + Sync + 'static,
 {
-    match row.get_ref(column)? {
-        rusqlite::types::ValueRef::Null => Ok(None),
-        _ => words(row, column, what).map(Some),
+    match row.value(column)? {
+        Value::Null => Ok(None),
+        _ => Ok(Some(row.words(column, what)?)),
     }
 }
 
@@ -242,24 +233,21 @@ fn joined<T: ToString>(items: &[T]) -> String {
 }
 
 /// The token of that public id.
-pub(crate) fn find(connection: &Connection, uuid: Uuid) -> Result<Option<Token>, DatabaseError> {
+pub(crate) fn find(read: &Read, uuid: Uuid) -> Result<Option<Token>, DatabaseError> {
     let sql = format!("{SELECT} WHERE t.uuid = ?1");
-    first(connection, &sql, params![uuid.to_string()], Token::from_row)
+    first(read, &sql, params![uuid.to_string()], Token::from_row)
 }
 
 /// The tokens of an account, or of all, newest first.
-pub(crate) fn list(
-    connection: &Connection,
-    account_id: Option<i64>,
-) -> Result<Vec<Token>, DatabaseError> {
+pub(crate) fn list(read: &Read, account_id: Option<i64>) -> Result<Vec<Token>, DatabaseError> {
     match account_id {
         Some(id) => {
             let sql = format!("{SELECT} WHERE t.account_id = ?1 ORDER BY t.id DESC");
-            all(connection, &sql, params![id], Token::from_row)
+            all(read, &sql, params![id], Token::from_row)
         }
         None => {
             let sql = format!("{SELECT} ORDER BY t.id DESC");
-            all(connection, &sql, [], Token::from_row)
+            all(read, &sql, &[], Token::from_row)
         }
     }
 }
@@ -267,14 +255,14 @@ pub(crate) fn list(
 /// How many tokens of an account are good at a time: neither revoked nor over. With `first_at` only renewals of what
 /// was first created then: of one login, as good as always.
 pub(crate) fn count_good(
-    connection: &Connection,
+    read: &Read,
     account_id: i64,
     first_at: Option<Timestamp>,
     at: Timestamp,
 ) -> Result<u64, DatabaseError> {
     let sql = "SELECT COUNT(*) FROM token WHERE account_id = ?1 AND (?2 IS NULL OR first_at = ?2) \
                AND revoked_at IS NULL AND expires_at > ?3";
-    let count = first(connection, sql, params![account_id, first_at, at], |row| {
+    let count = first(read, sql, params![account_id, first_at, at], |row| {
         Ok(row.get::<_, i64>(0)?)
     })?;
     Ok(count.map_or(0, i64::unsigned_abs))
@@ -308,7 +296,7 @@ pub(crate) struct NewToken<'a> {
 }
 
 /// Adds a token: its public id. Nobody can have asked about it before, so no copy is out of date.
-pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uuid, DatabaseError> {
+pub(crate) fn insert(tx: &Tx<'_>, token: &NewToken<'_>) -> Result<Uuid, DatabaseError> {
     let uuid = new_id();
     let permissions: Vec<_> = token.scope.permissions().map(Permission::as_str).collect();
     let flakes: Vec<_> = token
@@ -318,7 +306,7 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
         .map(ToString::to_string)
         .collect();
     execute(
-        connection,
+        tx,
         "INSERT INTO token (uuid, account_id, parent_id, description, permissions, flakes, \
          closures, signed_by, networks, claims, created_at, created_by, expires_at, path_set_id, \
          acting_organization_id, read_organizations, first_at, lifetime, renewals_end_by) \
@@ -353,14 +341,11 @@ pub(crate) fn insert(connection: &Connection, token: &NewToken<'_>) -> Result<Uu
 
 /// A token for closures and those of its account that it was derived from and that are for closures too, the
 /// first one of them first; nothing where there is no such token.
-pub(crate) fn chain_of_closures(
-    connection: &Connection,
-    uuid: Uuid,
-) -> Result<Vec<Token>, DatabaseError> {
+pub(crate) fn chain_of_closures(read: &Read, uuid: Uuid) -> Result<Vec<Token>, DatabaseError> {
     let mut chain: Vec<Token> = Vec::new();
     let mut next = Some(uuid);
     while let Some(uuid) = next {
-        let Some(token) = find(connection, uuid)? else {
+        let Some(token) = find(read, uuid)? else {
             break;
         };
         let derived = chain
@@ -411,23 +396,17 @@ fn id_list(ids: &[i64]) -> String {
 
 /// Removes the rows of tokens that ended before that time, and have asked for no token whose row is there:
 /// how many. So no chain is ever cut, and revoking a token reaches all that came of it.
-pub(crate) fn delete_ended_before(
-    connection: &Connection,
-    before: Timestamp,
-) -> Result<usize, DatabaseError> {
+pub(crate) fn delete_ended_before(tx: &Tx<'_>, before: Timestamp) -> Result<usize, DatabaseError> {
     let sql = "DELETE FROM token WHERE expires_at < ?1 \
                AND id NOT IN (SELECT parent_id FROM token WHERE parent_id IS NOT NULL)";
-    execute(connection, sql, params![before])
+    execute(tx, sql, params![before])
 }
 
 /// Notes when tokens were used last. Times only move forward.
-pub(crate) fn touch(
-    connection: &Connection,
-    uses: &[(i64, Timestamp)],
-) -> Result<(), DatabaseError> {
+pub(crate) fn touch(tx: &Tx<'_>, uses: &[(i64, Timestamp)]) -> Result<(), DatabaseError> {
     for (id, at) in uses {
         execute(
-            connection,
+            tx,
             "UPDATE token SET last_used_at = MAX(COALESCE(last_used_at, 0), ?2) WHERE id = ?1",
             params![id, at],
         )?;

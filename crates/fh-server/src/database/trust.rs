@@ -7,11 +7,11 @@ use fh_api::{
     UserKind,
 };
 use fh_auth::policy::{Condition, Policy};
-use rusqlite::{Connection, Row, params};
+use fh_sql::{Read, Row, Tx, params};
 use serde_json::Value;
 use uuid::Uuid;
 
-use super::values::{all, execute, first, new_id, now, parsed, words};
+use super::values::{all, execute, first, insert_one, new_id, now};
 use super::{AccessChange, DatabaseError, Timestamp, accounts};
 
 /// A row of `trust_policy`, with the names of what it refers to.
@@ -64,24 +64,21 @@ impl TrustPolicy {
             .iter()
             .map(Condition::new)
             .collect::<Result<_, _>>()
-            .map_err(|error| DatabaseError::Invalid {
-                what: "condition",
-                source: error.into(),
-            })?;
+            .map_err(|error| DatabaseError::invalid("condition", error))?;
         Ok(Self {
             id: row.get("id")?,
-            uuid: parsed(row, "uuid", "id of a trust policy")?,
+            uuid: row.parsed("uuid", "id of a trust policy")?,
             organization_id: row.get("organization_id")?,
-            organization: parsed(row, "organization", "organisation name")?,
-            name: parsed(row, "name", "name of a trust policy")?,
+            organization: row.parsed("organization", "organisation name")?,
+            name: row.parsed("name", "name of a trust policy")?,
             policy: Policy {
-                provider: parsed(row, "provider", "provider")?,
+                provider: row.parsed("provider", "provider")?,
                 issuer: row.get("issuer")?,
                 audiences: json(row, "audiences")?,
                 conditions,
                 pins: json(row, "pins")?,
-                flakes: words(row, "flakes", "flake pattern")?,
-                role: parsed(row, "role", "role")?,
+                flakes: row.words("flakes", "flake pattern")?,
+                role: row.parsed("role", "role")?,
                 mint: row.get("mint")?,
                 pull_requests: row.get("pull_requests")?,
                 builder: row.get("builder")?,
@@ -89,7 +86,7 @@ impl TrustPolicy {
             },
             jwks: row.get("jwks")?,
             account_id: row.get("account_id")?,
-            account: parsed(row, "account", "account name")?,
+            account: row.parsed("account", "account name")?,
             created_at: row.get("created_at")?,
             last_used_at: row.get("last_used_at")?,
         })
@@ -133,14 +130,7 @@ fn json<T: serde::de::DeserializeOwned>(
     row: &Row<'_>,
     column: &'static str,
 ) -> Result<T, DatabaseError> {
-    let text = row
-        .get_ref(column)?
-        .as_str()
-        .map_err(rusqlite::Error::from)?;
-    serde_json::from_str(text).map_err(|error| DatabaseError::Invalid {
-        what: column,
-        source: error.into(),
-    })
+    serde_json::from_str(row.text(column)?).map_err(|error| DatabaseError::invalid(column, error))
 }
 
 /// A policy's columns as they are stored.
@@ -173,27 +163,22 @@ fn pins_text(pins: &BTreeMap<String, Option<String>>) -> String {
 
 /// The policies of an organisation, sorted by name.
 pub(crate) fn of_organization(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
 ) -> Result<Vec<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE p.organization_id = ?1 ORDER BY p.folded");
-    all(
-        connection,
-        &sql,
-        params![organization_id],
-        TrustPolicy::from_row,
-    )
+    all(read, &sql, params![organization_id], TrustPolicy::from_row)
 }
 
 /// The policies of one organisation that trust an issuer, the oldest first.
 pub(crate) fn of_issuer_in(
-    connection: &Connection,
+    read: &Read,
     issuer: &str,
     organization_id: i64,
 ) -> Result<Vec<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE p.issuer = ?1 AND p.organization_id = ?2 ORDER BY p.id");
     all(
-        connection,
+        read,
         &sql,
         params![issuer, organization_id],
         TrustPolicy::from_row,
@@ -201,20 +186,20 @@ pub(crate) fn of_issuer_in(
 }
 
 /// Whether any organisation trusts an issuer.
-pub(crate) fn is_trusted(connection: &Connection, issuer: &str) -> Result<bool, DatabaseError> {
+pub(crate) fn is_trusted(read: &Read, issuer: &str) -> Result<bool, DatabaseError> {
     let sql = "SELECT 1 FROM trust_policy WHERE issuer = ?1 LIMIT 1";
-    Ok(first(connection, sql, params![issuer], |_| Ok(()))?.is_some())
+    Ok(first(read, sql, params![issuer], |_| Ok(()))?.is_some())
 }
 
 /// The policy of that name in an organisation, in whatever case.
 pub(crate) fn find(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     name: &Name,
 ) -> Result<Option<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE p.organization_id = ?1 AND p.folded = ?2");
     first(
-        connection,
+        read,
         &sql,
         params![organization_id, name.folded()],
         TrustPolicy::from_row,
@@ -222,34 +207,29 @@ pub(crate) fn find(
 }
 
 /// The policy of that internal id.
-pub(crate) fn get(connection: &Connection, id: i64) -> Result<Option<TrustPolicy>, DatabaseError> {
+pub(crate) fn get(read: &Read, id: i64) -> Result<Option<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE p.id = ?1");
-    first(connection, &sql, params![id], TrustPolicy::from_row)
+    first(read, &sql, params![id], TrustPolicy::from_row)
 }
 
 /// The policy whose workloads have an account.
 pub(crate) fn of_account(
-    connection: &Connection,
+    read: &Read,
     account_id: i64,
 ) -> Result<Option<TrustPolicy>, DatabaseError> {
     let sql = format!("{SELECT} WHERE a.id = ?1");
-    first(connection, &sql, params![account_id], TrustPolicy::from_row)
+    first(read, &sql, params![account_id], TrustPolicy::from_row)
 }
 
 /// How many an organisation has.
-pub(crate) fn count(connection: &Connection, organization_id: i64) -> Result<i64, DatabaseError> {
+pub(crate) fn count(read: &Read, organization_id: i64) -> Result<i64, DatabaseError> {
     let sql = "SELECT COUNT(*) FROM trust_policy WHERE organization_id = ?1";
-    let found = first(connection, sql, params![organization_id], |row| {
-        Ok(row.get(0)?)
-    })?;
+    let found = first(read, sql, params![organization_id], |row| Ok(row.get(0)?))?;
     Ok(found.unwrap_or(0))
 }
 
 /// What a policy grants on, as far as it exists now.
-pub(crate) fn targets(
-    connection: &Connection,
-    policy: &TrustPolicy,
-) -> Result<Vec<Target>, DatabaseError> {
+pub(crate) fn targets(read: &Read, policy: &TrustPolicy) -> Result<Vec<Target>, DatabaseError> {
     let mut targets = Vec::with_capacity(policy.policy.flakes.len());
     for pattern in &policy.policy.flakes {
         match pattern {
@@ -259,7 +239,7 @@ pub(crate) fn targets(
             FlakePattern::Flake(flake) => {
                 let sql = "SELECT id FROM flake WHERE organization_id = ?1 AND folded = ?2";
                 let found = first(
-                    connection,
+                    read,
                     sql,
                     params![policy.organization_id, flake.project.folded()],
                     |row| Ok(row.get(0)?),
@@ -283,12 +263,12 @@ pub(crate) fn insert(
     created_by: i64,
 ) -> Result<i64, DatabaseError> {
     let stored = Stored::of(policy);
-    execute(
+    let id = insert_one(
         change,
         "INSERT INTO trust_policy (uuid, organization_id, name, folded, provider, issuer, audiences, \
          conditions, pins, flakes, role, mint, pull_requests, max_lifetime, jwks, created_at, \
          created_by, builder) \
-         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18)",
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14, ?15, ?16, ?17, ?18) RETURNING id",
         params![
             new_id().to_string(),
             organization_id,
@@ -310,7 +290,6 @@ pub(crate) fn insert(
             policy.builder
         ],
     )?;
-    let id = change.last_insert_rowid();
     let account = accounts::insert(change, &account_name()?, UserKind::Service, false)?;
     let sql = "UPDATE account SET trust_policy_id = ?2 WHERE id = ?1";
     execute(change, sql, params![account.id, id])?;
@@ -323,10 +302,7 @@ fn account_name() -> Result<Name, DatabaseError> {
     let tail = id.get(20..).unwrap_or(&id);
     format!("{POLICY_ACCOUNT_PREFIX}{tail}")
         .parse()
-        .map_err(|error: fh_api::InvalidName| DatabaseError::Invalid {
-            what: "account name",
-            source: error.into(),
-        })
+        .map_err(|error: fh_api::InvalidName| DatabaseError::invalid("account name", error))
 }
 
 /// Lets a policy say something else; its name, account and age stay.
@@ -380,13 +356,10 @@ pub(crate) fn remove(change: &AccessChange<'_>, id: i64) -> Result<(), DatabaseE
 }
 
 /// Notes when policies let somebody in last. Times only move forward.
-pub(crate) fn touch(
-    connection: &Connection,
-    uses: &[(i64, Timestamp)],
-) -> Result<(), DatabaseError> {
+pub(crate) fn touch(tx: &Tx<'_>, uses: &[(i64, Timestamp)]) -> Result<(), DatabaseError> {
     for (id, at) in uses {
         execute(
-            connection,
+            tx,
             "UPDATE trust_policy SET last_used_at = MAX(COALESCE(last_used_at, 0), ?2) \
              WHERE id = ?1",
             params![id, at],

@@ -3,12 +3,12 @@
 use std::collections::HashSet;
 
 use fh_nix::{PathInfo, StorePath, StorePathHash};
-use rusqlite::{Connection, params};
+use fh_sql::{Read, Tx, params};
 
 use super::DatabaseError;
 use super::nars::{hex_list, signed};
 use super::slices::{joined, store_path};
-use super::values::{all, execute, first, now};
+use super::values::{all, execute, now};
 
 /// Who leaves it out.
 #[derive(Debug, Clone, Copy)]
@@ -22,7 +22,7 @@ pub(crate) struct Pusher {
 /// Those of these paths of which a slice says something that counts for as much as what this pusher leaves out: by
 /// a row, or by a fingerprint.
 pub(crate) fn known(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     hashes: &[StorePathHash],
     builder: bool,
@@ -37,7 +37,7 @@ pub(crate) fn known(
                CROSS JOIN slice_upstream AS u ON u.path_hash = unhex(wanted.value) AND u.flake_id = ?2 \
                WHERE u.builder >= ?3";
     let hashes = hex_list(hashes.iter().map(StorePathHash::as_bytes));
-    let found = all(connection, sql, params![hashes, flake_id, builder], |row| {
+    let found = all(read, sql, params![hashes, flake_id, builder], |row| {
         Ok(StorePathHash::from_bytes(row.get("path_hash")?))
     })?;
     Ok(found.into_iter().collect())
@@ -45,7 +45,7 @@ pub(crate) fn known(
 
 /// Those of these paths that a slice has left out, under the names that it has left out.
 pub(crate) fn left_out(
-    connection: &Connection,
+    read: &Read,
     flake_id: i64,
     hashes: &[StorePathHash],
 ) -> Result<HashSet<StorePath>, DatabaseError> {
@@ -55,13 +55,13 @@ pub(crate) fn left_out(
     let sql = "SELECT u.path_hash, u.name FROM json_each(?1) AS wanted \
                CROSS JOIN slice_upstream AS u ON u.path_hash = unhex(wanted.value) AND u.flake_id = ?2";
     let hashes = hex_list(hashes.iter().map(StorePathHash::as_bytes));
-    let found = all(connection, sql, params![hashes, flake_id], store_path)?;
+    let found = all(read, sql, params![hashes, flake_id], store_path)?;
     Ok(found.into_iter().collect())
 }
 
 /// Ends the fingerprints of paths that a slice has got the content of, from a pusher who counts for as much.
 pub(crate) fn end(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     hashes: &[StorePathHash],
     builder: bool,
@@ -72,19 +72,19 @@ pub(crate) fn end(
     let sql = "DELETE FROM slice_upstream WHERE flake_id = ?2 AND builder <= ?3 \
                AND path_hash IN (SELECT unhex(value) FROM json_each(?1))";
     let hashes = hex_list(hashes.iter().map(StorePathHash::as_bytes));
-    execute(connection, sql, params![hashes, flake_id, builder])?;
+    execute(tx, sql, params![hashes, flake_id, builder])?;
     Ok(())
 }
 
 /// Notes what a slice has left out, unless it [knows](known) of a path already: of which paths it is new.
 pub(crate) fn note(
-    connection: &Connection,
+    tx: &Tx<'_>,
     flake_id: i64,
     left_out: &[PathInfo],
     pusher: Pusher,
 ) -> Result<Vec<StorePathHash>, DatabaseError> {
     let hashes: Vec<StorePathHash> = left_out.iter().map(|info| info.path.hash()).collect();
-    let known = known(connection, flake_id, &hashes, pusher.builder)?;
+    let known = known(tx, flake_id, &hashes, pusher.builder)?;
     let new = left_out
         .iter()
         .filter(|info| !known.contains(&info.path.hash()));
@@ -93,9 +93,9 @@ pub(crate) fn note(
         return Ok(Vec::new());
     }
     for info in &new {
-        let number = next_number(connection)?;
+        let number = next_number(tx)?;
         execute(
-            connection,
+            tx,
             "INSERT INTO slice_upstream (path_hash, flake_id, name, nar_hash, nar_size, path_refs, \
              signatures, ca, pusher_id, builder, after_row, created_at) \
              VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12) \
@@ -125,8 +125,7 @@ pub(crate) fn note(
 
 /// A number of the rows of slices: which of two words came first, a row or a fingerprint, is told by their numbers
 /// alone, whatever others push and delete meanwhile.
-fn next_number(connection: &Connection) -> Result<i64, DatabaseError> {
+fn next_number(tx: &Tx<'_>) -> Result<i64, DatabaseError> {
     let sql = "UPDATE sqlite_sequence SET seq = seq + 1 WHERE name = 'slice_path' RETURNING seq";
-    let number = first(connection, sql, params![], |row| Ok(row.get("seq")?))?;
-    number.ok_or_else(|| rusqlite::Error::QueryReturnedNoRows.into())
+    tx.one(sql, &[], |row| Ok(row.get("seq")?))
 }

@@ -1,21 +1,13 @@
 //! How times, ids and words stand in columns.
 
-use std::str::FromStr;
-
-use rusqlite::{Connection, Params, Row};
+use fh_api::{FlakeName, FlakePattern};
+pub(crate) use fh_sql::parse;
+use fh_sql::{FromColumn, Param, Read, Row, ToParam, Tx, Value};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::DatabaseError;
 use crate::clock;
-
-/// Bytes of the database's file that hold something, as a transaction sees them.
-pub(super) fn used_bytes(connection: &Connection) -> Result<u64, DatabaseError> {
-    let sql = "SELECT (page_count - freelist_count) * page_size \
-               FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
-    let used = first(connection, sql, [], |row| Ok(row.get::<_, i64>(0)?))?;
-    Ok(used.and_then(|used| u64::try_from(used).ok()).unwrap_or(0))
-}
 
 /// Microseconds since 1970, UTC: how every time is stored.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -87,110 +79,77 @@ impl From<OffsetDateTime> for Timestamp {
     }
 }
 
-impl rusqlite::types::FromSql for Timestamp {
-    fn column_result(value: rusqlite::types::ValueRef<'_>) -> rusqlite::types::FromSqlResult<Self> {
-        i64::column_result(value).map(Self)
+impl FromColumn for Timestamp {
+    const WANTED: &'static str = "a time";
+
+    fn from_value(value: Value<'_>) -> Option<Self> {
+        value.as_integer().map(Self)
     }
 }
 
-impl rusqlite::ToSql for Timestamp {
-    fn to_sql(&self) -> rusqlite::Result<rusqlite::types::ToSqlOutput<'_>> {
-        Ok(self.0.into())
+impl ToParam for Timestamp {
+    fn to_param(&self) -> Param<'_> {
+        Param::Integer(self.0)
     }
 }
 
-/// A column that holds the text of a value, such as a UUID, a role or a name.
-pub(crate) fn parsed<T>(row: &Row<'_>, column: &str, what: &'static str) -> Result<T, DatabaseError>
-where
-    T: FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    parse(
-        row.get_ref(column)?
-            .as_str()
-            .map_err(rusqlite::Error::from)?,
-        what,
-    )
-}
-
-/// A text from a column as a value.
-pub(crate) fn parse<T>(text: &str, what: &'static str) -> Result<T, DatabaseError>
-where
-    T: FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    text.parse()
-        .map_err(|error: T::Err| DatabaseError::Invalid {
-            what,
-            source: error.into(),
-        })
-}
-
-/// A column of values separated by spaces.
-pub(crate) fn words<T>(
-    row: &Row<'_>,
-    column: &str,
-    what: &'static str,
-) -> Result<Vec<T>, DatabaseError>
-where
-    T: FromStr,
-    T::Err: std::error::Error + Send + Sync + 'static,
-{
-    let text = row
-        .get_ref(column)?
-        .as_str()
-        .map_err(rusqlite::Error::from)?;
-    text.split_ascii_whitespace()
-        .map(|word| parse(word, what))
-        .collect()
-}
-
-/// All rows of a query. The statement stays prepared.
+/// [`Read::all`] with the error of this crate, so that `?` knows which one is meant.
 pub(crate) fn all<T>(
-    connection: &Connection,
+    read: &Read,
     sql: &str,
-    params: impl Params,
-    mut from_row: impl FnMut(&Row<'_>) -> Result<T, DatabaseError>,
+    params: &[&dyn ToParam],
+    from_row: impl FnMut(&Row<'_>) -> Result<T, DatabaseError>,
 ) -> Result<Vec<T>, DatabaseError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    let mut found = Vec::new();
-    while let Some(row) = rows.next()? {
-        found.push(from_row(row)?);
-    }
-    Ok(found)
+    read.all(sql, params, from_row)
 }
 
-/// The first row of a query, if there is one. The statement stays prepared.
+/// [`Read::first`], as [`all`].
 pub(crate) fn first<T>(
-    connection: &Connection,
+    read: &Read,
     sql: &str,
-    params: impl Params,
+    params: &[&dyn ToParam],
     from_row: impl FnOnce(&Row<'_>) -> Result<T, DatabaseError>,
 ) -> Result<Option<T>, DatabaseError> {
-    let mut statement = connection.prepare_cached(sql)?;
-    let mut rows = statement.query(params)?;
-    rows.next()?.map(from_row).transpose()
+    read.first(sql, params, from_row)
 }
 
-/// Runs a statement that answers no rows: how many rows it changed. It stays prepared.
+/// [`Tx::execute`], as [`all`].
 pub(crate) fn execute(
-    connection: &Connection,
+    tx: &Tx<'_>,
     sql: &str,
-    params: impl Params,
+    params: &[&dyn ToParam],
 ) -> Result<usize, DatabaseError> {
-    Ok(connection.prepare_cached(sql)?.execute(params)?)
+    Ok(tx.execute(sql, params)?)
+}
+
+/// Runs an `INSERT … RETURNING id` of at most one row: the new row's id, none where nothing was inserted.
+pub(crate) fn try_insert(
+    tx: &Tx<'_>,
+    sql: &str,
+    params: &[&dyn ToParam],
+) -> Result<Option<i64>, DatabaseError> {
+    first(tx, sql, params, |row| Ok(row.get("id")?))
+}
+
+/// [`try_insert`] of a row that is new.
+pub(crate) fn insert_one(
+    tx: &Tx<'_>,
+    sql: &str,
+    params: &[&dyn ToParam],
+) -> Result<i64, DatabaseError> {
+    tx.one(sql, params, |row| Ok(row.get("id")?))
+}
+
+/// The columns `org` and `project`: all flakes of an organisation where `project` is null.
+pub(super) fn pattern(row: &Row<'_>) -> Result<FlakePattern, DatabaseError> {
+    let org = row.parsed("org", "organisation name")?;
+    Ok(match row.parsed_if_any("project", "flake name")? {
+        None => FlakePattern::Organization(org),
+        Some(project) => FlakePattern::Flake(FlakeName { org, project }),
+    })
 }
 
 /// A new public id, ordered by time.
 pub(crate) fn new_id() -> Uuid {
     Uuid::now_v7()
-}
-
-/// A column that holds a number of bytes.
-pub(super) fn size(row: &Row<'_>, column: &'static str) -> Result<u64, DatabaseError> {
-    u64::try_from(row.get::<_, i64>(column)?).map_err(|error| DatabaseError::Invalid {
-        what: column,
-        source: error.into(),
-    })
 }

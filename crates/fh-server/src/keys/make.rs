@@ -1,7 +1,7 @@
 //! Making keys for path infos: a pair for each owner, and their rotation.
 
 use fh_nix::SecretKey;
-use rusqlite::Connection;
+use fh_sql::{Read, Tx};
 
 use super::{KeyError, SigningKeys};
 use crate::config::Settings;
@@ -36,11 +36,11 @@ impl KeyNames {
     /// What stands in front of the number: `cache.example.org` for the server, `cache.example.org/acme`
     /// for an organisation. No host has a slash, so that no organisation takes the name of a key of
     /// another server: Nix keeps one key a name.
-    fn base(&self, connection: &Connection, owner: KeyOwner) -> Result<String, KeyError> {
+    fn base(&self, read: &Read, owner: KeyOwner) -> Result<String, KeyError> {
         let base = match &self.chosen {
             Some(name) => name.clone(),
             None => {
-                let id = settings::get(connection, settings::SERVER_ID)?;
+                let id = settings::get(read, settings::SERVER_ID)?;
                 default_key_name(&self.host, &id.unwrap_or_default())
             }
         };
@@ -48,7 +48,7 @@ impl KeyNames {
             return Ok(base);
         };
         let organization =
-            organizations::get(connection, id)?.ok_or(KeyError::Missing("such organisation"))?;
+            organizations::get(read, id)?.ok_or(KeyError::Missing("such organisation"))?;
         Ok(format!("{base}/{}", organization.name.folded()))
     }
 }
@@ -67,29 +67,22 @@ fn default_key_name(host: &str, server_id: &str) -> String {
 }
 
 /// Makes the keys of an owner that has none: whether it had none.
-pub(crate) fn ensure(
-    connection: &Connection,
-    owner: KeyOwner,
-    names: &KeyNames,
-) -> Result<bool, KeyError> {
-    if !keys::list_of(connection, owner)?.is_empty() {
+pub(crate) fn ensure(tx: &Tx<'_>, owner: KeyOwner, names: &KeyNames) -> Result<bool, KeyError> {
+    if !keys::list_of(tx, owner)?.is_empty() {
         return Ok(false);
     }
     for state in [KeyState::Active, KeyState::Standby] {
-        make(connection, owner, names, state)?;
+        make(tx, owner, names, state)?;
     }
     Ok(true)
 }
 
 /// Makes the keys of every organisation that has none: how many had none.
-pub(crate) fn ensure_for_organizations(
-    connection: &Connection,
-    names: &KeyNames,
-) -> Result<usize, KeyError> {
+pub(crate) fn ensure_for_organizations(tx: &Tx<'_>, names: &KeyNames) -> Result<usize, KeyError> {
     let mut made = 0;
-    for organization in organizations::list(connection)? {
+    for organization in organizations::list(tx)? {
         let owner = KeyOwner::Organization(organization.id);
-        made += usize::from(ensure(connection, owner, names)?);
+        made += usize::from(ensure(tx, owner, names)?);
     }
     Ok(made)
 }
@@ -97,50 +90,36 @@ pub(crate) fn ensure_for_organizations(
 /// Rotates the keys of an owner: the standby signs from now on, the active one retires, and a new
 /// standby is made. What there is afterwards.
 pub(crate) fn rotate(
-    connection: &Connection,
+    tx: &Tx<'_>,
     owner: KeyOwner,
     names: &KeyNames,
 ) -> Result<SigningKeys, KeyError> {
-    let before = SigningKeys::load(connection, owner)?;
+    let before = SigningKeys::load(tx, owner)?;
     keys::promote(
-        connection,
+        tx,
         before.active().name(),
         &before.active().public().to_string(),
         before.standby().name(),
     )?;
-    make(connection, owner, names, KeyState::Standby)?;
-    SigningKeys::load(connection, owner)
+    make(tx, owner, names, KeyState::Standby)?;
+    SigningKeys::load(tx, owner)
 }
 
-fn make(
-    connection: &Connection,
-    owner: KeyOwner,
-    names: &KeyNames,
-    state: KeyState,
-) -> Result<(), KeyError> {
-    let base = names.base(connection, owner)?;
-    let number = next_number(connection, owner, &base)?;
+fn make(tx: &Tx<'_>, owner: KeyOwner, names: &KeyNames, state: KeyState) -> Result<(), KeyError> {
+    let base = names.base(tx, owner)?;
+    let number = next_number(tx, owner, &base)?;
     let key = SecretKey::generate(&format!("{base}-{number}"))
         .map_err(|error| KeyError::Make(error.into()))?;
     let secret = key.to_secret_string();
-    keys::insert(
-        connection,
-        Purpose::NarInfo,
-        owner,
-        key.name(),
-        &secret,
-        state,
-    )?;
+    keys::insert(tx, Purpose::NarInfo, owner, key.name(), &secret, state)?;
     Ok(())
 }
 
 /// One more than any number that the owner has used, whatever stood in front of it, and than any that
 /// anybody has used behind the same text: no name comes twice.
-fn next_number(connection: &Connection, owner: KeyOwner, base: &str) -> Result<u64, KeyError> {
-    let own = keys::list_of(connection, owner)?
-        .into_iter()
-        .map(|key| key.name);
-    let same = keys::names_with_number(connection, base)?;
+fn next_number(read: &Read, owner: KeyOwner, base: &str) -> Result<u64, KeyError> {
+    let own = keys::list_of(read, owner)?.into_iter().map(|key| key.name);
+    let same = keys::names_with_number(read, base)?;
     let used = own.chain(same).filter_map(|name| {
         let (_, number) = name.rsplit_once('-')?;
         number.parse::<u64>().ok()

@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 
 use super::ListenError;
 use crate::config::TlsFiles;
-use crate::files;
+use fh_file as files;
 
 /// How often the files are looked at for a change.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);

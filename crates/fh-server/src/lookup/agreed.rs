@@ -14,7 +14,7 @@
 use fh_auth::Rank;
 use fh_auth::contest::Place;
 use fh_nix::StorePathHash;
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::contested::winner_among;
 use super::indexed::OfPath;
@@ -133,7 +133,7 @@ impl Best {
 /// The row that a view has of a path that very many slices hold, of which these are the oldest. `is_quiet`: all rows
 /// count the same, and no signatures came with them.
 pub(super) fn search_many(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     hash: StorePathHash,
     oldest: &[Holder],
@@ -143,7 +143,7 @@ pub(super) fn search_many(
     let classes = candidates_by_rank(view);
     let mut classes = classes.iter().filter(|class| class.len() > 0).peekable();
     while let Some(class) = classes.next_if(|class| class.len() <= FLAKE_BY_FLAKE) {
-        let row_id = winner_among(connection, view, hash, &class.flake_ids(), signatures)?;
+        let row_id = winner_among(read, view, hash, &class.flake_ids(), signatures)?;
         if row_id.is_some() {
             return Ok(row_id);
         }
@@ -154,22 +154,22 @@ pub(super) fn search_many(
     // What is open has as many standings as the reader has follows, and not one.
     let [.., open] = candidates_by_rank(view);
     if !is_quiet || open.len() > 0 {
-        return search_all(connection, view, hash, signatures);
+        return search_all(read, view, hash, signatures);
     }
     match decided_by_oldest(view, oldest) {
         Some(row_id) => Ok(row_id),
-        None => search(view, &OfPath::new(connection, hash)?),
+        None => search(view, &OfPath::new(read, hash)?),
     }
 }
 
 /// The row that a view has, of all holders: they are read from an index, 0.15 µs each.
 fn search_all(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     hash: StorePathHash,
     signatures: &Signatures,
 ) -> Result<Option<i64>, DatabaseError> {
-    let First { oldest, voices, .. } = first_holders(connection, &hash, usize::MAX)?;
+    let First { oldest, voices, .. } = first_holders(read, &hash, usize::MAX)?;
     let told = Oldest::told_to(view, &oldest, &voices);
     match (told.alone(), told.best) {
         (Some(row_id), _) => Ok(row_id),
@@ -180,19 +180,19 @@ fn search_all(
                 standing.map(|(_, standing)| standing) == nearest
             };
             let near: Vec<Holder> = oldest.into_iter().filter(is_near).collect();
-            search_few(connection, view, hash, &near, signatures)
+            search_few(read, view, hash, &near, signatures)
         }
     }
 }
 
 /// The row that a view has, of these alone.
 pub(super) fn search_few(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     hash: StorePathHash,
     holders: &[Holder],
     signatures: &Signatures,
 ) -> Result<Option<i64>, DatabaseError> {
     let flake_ids: Vec<i64> = holders.iter().map(|holder| holder.flake_id).collect();
-    winner_among(connection, view, hash, &flake_ids, signatures)
+    winner_among(read, view, hash, &flake_ids, signatures)
 }

@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use fh_auth::{PathSet, TokenScope};
 use fh_nix::{PathInfo, PublicKey, StorePath, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::Read;
 use uuid::Uuid;
 
 use super::Lookup;
@@ -88,7 +88,7 @@ impl Lookup {
             let found = self
                 .shared
                 .database
-                .read(move |connection| path_sets::get(connection, id));
+                .read(move |read| path_sets::get(read, id));
             Ok::<_, DatabaseError>(Arc::new(found.await?.unwrap_or_default()))
         };
         let set = Arc::clone(cell.get_or_try_init(load).await?);
@@ -109,11 +109,11 @@ impl Lookup {
         };
         let filter = self.filter(view, &limits).await?;
         let view = view.clone();
-        let organizations = self.shared.database.read(move |connection| {
+        let organizations = self.shared.database.read(move |read| {
             let mut found = BTreeSet::new();
             let paths = filter.set.iter().flat_map(|set| set.entries());
             for (hash, _) in paths.take(LOOKED_AT) {
-                let row = best_row(connection, &view, hash, &filter.signatures, |info| {
+                let row = best_row(read, &view, hash, &filter.signatures, |info| {
                     filter.admits(info)
                 })?;
                 found.extend(row.map(|(_, served)| served.organization_id));
@@ -172,7 +172,7 @@ impl Lookup {
         let roots = roots.to_vec();
         self.shared
             .database
-            .read(move |connection| walk(connection, &view, &roots, &preferred, &within))
+            .read(move |read| walk(read, &view, &roots, &preferred, &within))
             .await
     }
 
@@ -186,7 +186,7 @@ impl Lookup {
         let chain = self
             .shared
             .database
-            .read(move |connection| tokens::chain_of_closures(connection, token))
+            .read(move |read| tokens::chain_of_closures(read, token))
             .await?;
         let mut fixed = None;
         for token in chain {
@@ -226,7 +226,7 @@ impl Lookup {
 /// rows that `within` lets through a preferred one, where there is one. What the view does not have leads
 /// nowhere, and neither does what it has under another name than the one that is asked for.
 fn walk(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     roots: &[StorePath],
     preferred: &Filter,
@@ -241,11 +241,11 @@ fn walk(
         let mut found = None;
         if preferred.signed_by.is_some() {
             let admits = |info: &PathInfo| info.path == path && preferred.admits(info);
-            found = best_row(connection, view, hash, &within.signatures, admits)?
+            found = best_row(read, view, hash, &within.signatures, admits)?
                 .map(|(_, served)| served.info);
         }
         if found.is_none() {
-            found = served_row(connection, view, &path, within)?;
+            found = served_row(read, view, &path, within)?;
         }
         let Some(info) = found else {
             continue;
@@ -272,7 +272,7 @@ fn walk(
 /// The row that a view has of a path of this name. Without limits, where slices disagree, that is the one that they
 /// settle on, and none where they do not.
 fn served_row(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     path: &StorePath,
     within: &Filter,
@@ -280,12 +280,12 @@ fn served_row(
     let hash = path.hash();
     if within.set.is_some() || within.signed_by.is_some() {
         let admits = |info: &PathInfo| info.path == *path && within.admits(info);
-        let best = best_row(connection, view, hash, &within.signatures, admits)?;
+        let best = best_row(read, view, hash, &within.signatures, admits)?;
         return Ok(best.map(|(_, served)| served.info));
     }
-    let Some(row_id) = row_in(connection, view, hash, &within.signatures)? else {
+    let Some(row_id) = row_in(read, view, hash, &within.signatures)? else {
         return Ok(None);
     };
-    let info = info_of(connection, hash, row_id)?;
+    let info = info_of(read, hash, row_id)?;
     Ok(info.filter(|info| info.path == *path))
 }

@@ -12,7 +12,7 @@ use std::collections::HashMap;
 
 use fh_auth::contest::{Claim, Settled};
 use fh_nix::{NarHash, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::judged::{Judged, TrustedKeys};
 use super::winner::Winner;
@@ -34,39 +34,39 @@ pub(crate) struct Dispute {
 
 /// The row that a view has of a contested path, read anew.
 pub(super) fn settled_row(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     hash: StorePathHash,
     signatures: &Signatures,
 ) -> Result<Option<i64>, DatabaseError> {
-    let winner = Examined::of(connection, view, hash, signatures)?.winner();
+    let winner = Examined::of(read, view, hash, signatures)?.winner();
     Ok(winner.map(|winner| winner.row_id))
 }
 
 /// The row that a view has of a path, of those in these slices alone.
 pub(super) fn winner_among(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     hash: StorePathHash,
     flake_ids: &[i64],
     signatures: &Signatures,
 ) -> Result<Option<i64>, DatabaseError> {
-    let words = contests::words_in(connection, &hash, flake_ids)?;
-    let winner = Examined::new(connection, view, hash, words, signatures)?.winner();
+    let words = contests::words_in(read, &hash, flake_ids)?;
+    let winner = Examined::new(read, view, hash, words, signatures)?.winner();
     Ok(winner.map(|winner| winner.row_id))
 }
 
 /// The row that a view would have of a path if there were none but those that are let through; where these do not
 /// settle on one, the one that counts for most.
 pub(super) fn winner_where(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     hash: StorePathHash,
     signatures: &Signatures,
     admits: impl Fn(i64) -> Result<bool, DatabaseError>,
 ) -> Result<Option<i64>, DatabaseError> {
     let mut admitted = Vec::new();
-    for word in contests::words(connection, &hash)? {
+    for word in contests::words(read, &hash)? {
         if let Some(row_id) = word.row_id
             && view.rank(word.flake_id).is_some()
             && admits(row_id)?
@@ -74,7 +74,7 @@ pub(super) fn winner_where(
             admitted.push(word);
         }
     }
-    let examined = Examined::new(connection, view, hash, admitted, signatures)?;
+    let examined = Examined::new(read, view, hash, admitted, signatures)?;
     let winner = examined.winner().map(|winner| winner.row_id);
     Ok(winner.or_else(|| examined.nearest()))
 }
@@ -84,24 +84,24 @@ pub(super) struct Examined(Judged<Word>);
 
 impl Examined {
     pub(super) fn of(
-        connection: &Connection,
+        read: &Read,
         view: &View,
         hash: StorePathHash,
         signatures: &Signatures,
     ) -> Result<Self, DatabaseError> {
-        let words = contests::words(connection, &hash)?;
-        Self::new(connection, view, hash, words, signatures)
+        let words = contests::words(read, &hash)?;
+        Self::new(read, view, hash, words, signatures)
     }
 
     fn new(
-        connection: &Connection,
+        read: &Read,
         view: &View,
         hash: StorePathHash,
         words_of_all: Vec<Word>,
         signatures: &Signatures,
     ) -> Result<Self, DatabaseError> {
         let mut contents: HashMap<(NarHash, String, String), u32> = HashMap::new();
-        let mut keys = TrustedKeys::new(connection);
+        let mut keys = TrustedKeys::new(read);
         let mut words = Vec::new();
         // What was lost is as good as not there.
         for word in words_of_all.into_iter().filter(|word| !word.damaged) {
@@ -113,7 +113,7 @@ impl Examined {
             let content = *contents.entry(content).or_insert(next);
             let trusted = keys.of(organization)?;
             let signed = !trusted.is_empty()
-                && slices::info_of(connection, &hash, word.flake_id, word.row_id)?
+                && slices::info_of(read, &hash, word.flake_id, word.row_id)?
                     .is_some_and(|info| signatures.signed(&info, trusted));
             let claim = Claim {
                 standing,
@@ -129,7 +129,7 @@ impl Examined {
             };
             words.push((claim, word));
         }
-        Judged::new(connection, view, words).map(Self)
+        Judged::new(read, view, words).map(Self)
     }
 
     /// The row that is served.

@@ -24,9 +24,9 @@ impl Lookup {
             return Ok(decided);
         }
         let (view, signatures) = (view.clone(), shared.signatures.clone());
-        let decided = shared.database.read(move |connection| {
-            Ok(Examined::of(connection, &view, hash, &signatures)?.winner())
-        });
+        let decided = shared
+            .database
+            .read(move |read| Ok(Examined::of(read, &view, hash, &signatures)?.winner()));
         let decided = decided.await?;
         shared.settled.insert(key, decided);
         Ok(decided)
@@ -38,7 +38,7 @@ impl Lookup {
         let found = self
             .shared
             .database
-            .read(move |connection| slices::rows_of_nar(connection, &nar.nar_hash))
+            .read(move |read| slices::rows_of_nar(read, &nar.nar_hash))
             .await?;
         let rows = found.map(|(_, rows)| rows).unwrap_or_default();
         let mut hashes: Vec<StorePathHash> = rows
@@ -73,9 +73,10 @@ impl Lookup {
             return Ok(None);
         }
         let (view, signatures) = (view.clone(), self.shared.signatures.clone());
-        let dispute = self.shared.database.read(move |connection| {
-            Ok(Examined::of(connection, &view, hash, &signatures)?.dispute())
-        });
+        let dispute = self
+            .shared
+            .database
+            .read(move |read| Ok(Examined::of(read, &view, hash, &signatures)?.dispute()));
         dispute.await
     }
 }

@@ -54,7 +54,7 @@ impl Lookup {
         let served = self
             .shared
             .database
-            .read(move |connection| slices::served(connection, holder.row_id, &hash));
+            .read(move |read| slices::served(read, holder.row_id, &hash));
         Ok(served.await?.map(|served| served.info.path))
     }
 
@@ -71,9 +71,9 @@ impl Lookup {
             let page = self
                 .shared
                 .database
-                .read(move |connection| {
-                    let damaged = holders::any_damaged(connection)?;
-                    holders::oldest_holders(connection, &hash, damaged, after, PAGE)
+                .read(move |read| {
+                    let damaged = holders::any_damaged(read)?;
+                    holders::oldest_holders(read, &hash, damaged, after, PAGE)
                 })
                 .await?;
             for holder in page.iter().filter(|holder| told(holder)) {

@@ -11,8 +11,8 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use fh_sql::Read;
 use moka::sync::Cache;
-use rusqlite::Connection;
 
 use crate::database::{Database, DatabaseError};
 
@@ -75,9 +75,9 @@ where
         &self,
         database: &Database,
         key: K,
-        ask: impl FnOnce(&Connection) -> Result<V, DatabaseError> + Send + 'static,
+        ask: impl FnOnce(&Read) -> Result<V, DatabaseError> + Send + 'static,
     ) -> Result<V, DatabaseError> {
-        let ask = |connection: &_| Ok((ask(connection)?, ()));
+        let ask = |read: &_| Ok((ask(read)?, ()));
         let (value, ()) = self.load_with(database, key, ask).await?;
         Ok(value)
     }
@@ -88,7 +88,7 @@ where
         &self,
         database: &Database,
         key: K,
-        ask: impl FnOnce(&Connection) -> Result<(V, B), DatabaseError> + Send + 'static,
+        ask: impl FnOnce(&Read) -> Result<(V, B), DatabaseError> + Send + 'static,
     ) -> Result<(V, B), DatabaseError> {
         let directory = database.generation().directory;
         let version = *self.version(&key);

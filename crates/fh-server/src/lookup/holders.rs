@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use fh_nix::{NarHash, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::agreed::{self, Oldest};
 use super::indexed::OfNar;
@@ -52,7 +52,7 @@ impl PathHolders {
     }
 
     pub(super) fn load(
-        connection: &Connection,
+        read: &Read,
         hash: StorePathHash,
         serial: u64,
     ) -> Result<Self, DatabaseError> {
@@ -61,7 +61,7 @@ impl PathHolders {
             mut voices,
             contested,
             uneven,
-        } = holders::first_holders(connection, &hash, FIRST)?;
+        } = holders::first_holders(read, &hash, FIRST)?;
         if contested || oldest.len() < 2 {
             voices = Vec::new();
         }
@@ -107,16 +107,16 @@ impl PathHolders {
     /// The row that a view has, where they do not tell.
     pub(super) fn search(
         &self,
-        connection: &Connection,
+        read: &Read,
         view: &View,
         hash: StorePathHash,
         signatures: &Signatures,
     ) -> Result<Option<i64>, DatabaseError> {
         if may_be_more(&self.oldest) {
             let is_quiet = !self.uneven && !self.has_signatures();
-            agreed::search_many(connection, view, hash, &self.oldest, is_quiet, signatures)
+            agreed::search_many(read, view, hash, &self.oldest, is_quiet, signatures)
         } else {
-            agreed::search_few(connection, view, hash, &self.oldest, signatures)
+            agreed::search_few(read, view, hash, &self.oldest, signatures)
         }
     }
 }
@@ -128,15 +128,15 @@ impl NarHolders {
     }
 
     pub(super) fn load(
-        connection: &Connection,
+        read: &Read,
         nar_hash: NarHash,
         serial: u64,
     ) -> Result<Option<Self>, DatabaseError> {
-        let Some(nar) = slices::nar_of_hash(connection, &nar_hash)? else {
+        let Some(nar) = slices::nar_of_hash(read, &nar_hash)? else {
             return Ok(None);
         };
         let first = OfNar {
-            connection,
+            read,
             nar_id: nar.id,
         }
         .oldest(i64::MIN, FIRST)?;

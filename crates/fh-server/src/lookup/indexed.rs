@@ -1,7 +1,7 @@
 //! The holders of a path or a NAR as the indexes of the database have them, for [`search`](super::search).
 
 use fh_nix::StorePathHash;
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::search::{Class, Holders, Ranking};
 use crate::access::{Candidates, View, candidates_by_rank};
@@ -14,20 +14,17 @@ const PACKED_PER_LOOKUP: usize = 96;
 
 /// The holders of a path whose content is not lost.
 pub(super) struct OfPath<'a> {
-    connection: &'a Connection,
+    read: &'a Read,
     hash: StorePathHash,
     damaged: bool,
 }
 
 impl<'a> OfPath<'a> {
-    pub(super) fn new(
-        connection: &'a Connection,
-        hash: StorePathHash,
-    ) -> Result<Self, DatabaseError> {
+    pub(super) fn new(read: &'a Read, hash: StorePathHash) -> Result<Self, DatabaseError> {
         Ok(Self {
-            connection,
+            read,
             hash,
-            damaged: holders::any_damaged(connection)?,
+            damaged: holders::any_damaged(read)?,
         })
     }
 }
@@ -36,11 +33,11 @@ impl Holders for OfPath<'_> {
     type Error = DatabaseError;
 
     fn oldest(&self, after: i64, most: usize) -> Result<Vec<Holder>, DatabaseError> {
-        holders::oldest_holders(self.connection, &self.hash, self.damaged, after, most)
+        holders::oldest_holders(self.read, &self.hash, self.damaged, after, most)
     }
 
     fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, DatabaseError> {
-        holders::oldest_row_in(self.connection, &self.hash, self.damaged, flake_ids)
+        holders::oldest_row_in(self.read, &self.hash, self.damaged, flake_ids)
     }
 
     fn read_per_lookup(&self) -> usize {
@@ -54,7 +51,7 @@ impl Holders for OfPath<'_> {
 
 /// The holders of a NAR; one is as good as the other, and the flake's id stands for its age.
 pub(super) struct OfNar<'a> {
-    pub(super) connection: &'a Connection,
+    pub(super) read: &'a Read,
     pub(super) nar_id: i64,
 }
 
@@ -62,7 +59,7 @@ impl Holders for OfNar<'_> {
     type Error = DatabaseError;
 
     fn oldest(&self, after: i64, most: usize) -> Result<Vec<Holder>, DatabaseError> {
-        let flake_ids = holders::holders_of_nar(self.connection, self.nar_id, after, most)?;
+        let flake_ids = holders::holders_of_nar(self.read, self.nar_id, after, most)?;
         let holder = |flake_id| Holder {
             flake_id,
             row_id: flake_id,
@@ -71,7 +68,7 @@ impl Holders for OfNar<'_> {
     }
 
     fn oldest_of(&self, flake_ids: &[i64]) -> Result<Option<i64>, DatabaseError> {
-        let found = holders::nar_is_in(self.connection, self.nar_id, flake_ids)?;
+        let found = holders::nar_is_in(self.read, self.nar_id, flake_ids)?;
         Ok(flake_ids.first().copied().filter(|_| found))
     }
 

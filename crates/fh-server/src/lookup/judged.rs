@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashMap};
 use fh_auth::Holdings;
 use fh_auth::contest::{Claim, Settled, settle_and_silence};
 use fh_nix::PublicKey;
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use crate::access::{FlakeEntry, View};
 use crate::database::{DatabaseError, contests};
@@ -25,12 +25,12 @@ pub(super) struct Judged<W> {
 impl<W> Judged<W> {
     /// Judges words of slices that the view sees.
     pub(super) fn new(
-        connection: &Connection,
+        read: &Read,
         view: &View,
         words: Vec<(Claim, W)>,
     ) -> Result<Self, DatabaseError> {
         let claims: Vec<Claim> = words.iter().map(|(claim, _)| *claim).collect();
-        let mut rights = Rights::new(connection, view);
+        let mut rights = Rights::new(read, view);
         let (settled, silent) =
             settle_and_silence(&claims, |pusher, flake| rights.may_write(pusher, flake));
         rights.failure.map_or(Ok(()), Err)?;
@@ -76,15 +76,15 @@ impl<W> Judged<W> {
 
 /// The keys that organisations trust, each asked about once.
 pub(super) struct TrustedKeys<'a> {
-    connection: &'a Connection,
+    read: &'a Read,
     known: HashMap<i64, Vec<PublicKey>>,
 }
 
 impl<'a> TrustedKeys<'a> {
     /// Nothing is asked yet.
-    pub(super) fn new(connection: &'a Connection) -> Self {
+    pub(super) fn new(read: &'a Read) -> Self {
         Self {
-            connection,
+            read,
             known: HashMap::new(),
         }
     }
@@ -94,7 +94,7 @@ impl<'a> TrustedKeys<'a> {
         Ok(match self.known.entry(organization) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(unknown) => {
-                unknown.insert(contests::trusted_keys(self.connection, organization)?)
+                unknown.insert(contests::trusted_keys(self.read, organization)?)
             }
         })
     }
@@ -102,16 +102,16 @@ impl<'a> TrustedKeys<'a> {
 
 /// What pushers may write, each asked about once.
 struct Rights<'a> {
-    connection: &'a Connection,
+    read: &'a Read,
     view: &'a View,
     known: HashMap<i64, Option<Holdings>>,
     failure: Option<DatabaseError>,
 }
 
 impl<'a> Rights<'a> {
-    fn new(connection: &'a Connection, view: &'a View) -> Self {
+    fn new(read: &'a Read, view: &'a View) -> Self {
         Self {
-            connection,
+            read,
             view,
             known: HashMap::new(),
             failure: None,
@@ -124,7 +124,7 @@ impl<'a> Rights<'a> {
             return false;
         };
         if let Entry::Vacant(entry) = self.known.entry(pusher) {
-            match contests::rights(self.connection, pusher) {
+            match contests::rights(self.read, pusher) {
                 Ok(rights) => {
                     entry.insert(rights);
                 }

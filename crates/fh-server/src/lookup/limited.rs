@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use fh_auth::PathSet;
 use fh_nix::{NarHash, PathInfo, PublicKey, StorePath, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::Lookup;
 use super::contested::winner_where;
@@ -76,9 +76,9 @@ impl Lookup {
             return Ok(row_id);
         }
         let view = view.clone();
-        let searched = shared.database.read(move |connection| {
+        let searched = shared.database.read(move |read| {
             let admits = |info: &PathInfo| filter.admits(info);
-            best_row(connection, &view, hash, &filter.signatures, admits)
+            best_row(read, &view, hash, &filter.signatures, admits)
         });
         let row_id = searched.await?.map(|(row_id, _)| row_id);
         shared.rows.insert(key, row_id);
@@ -94,8 +94,8 @@ impl Lookup {
     ) -> Result<Option<Nar>, DatabaseError> {
         let filter = self.filter(view, limits).await?;
         let view = view.clone();
-        let found = self.shared.database.read(move |connection| {
-            let Some((nar, rows)) = slices::rows_of_nar(connection, &nar_hash)? else {
+        let found = self.shared.database.read(move |read| {
+            let Some((nar, rows)) = slices::rows_of_nar(read, &nar_hash)? else {
                 return Ok(None);
             };
             if nar.damaged {
@@ -104,8 +104,7 @@ impl Lookup {
             for (hash, holder) in rows {
                 if view.rank(holder.flake_id).is_some()
                     && !filter.leaves_out(&hash)
-                    && info_of(connection, hash, holder.row_id)?
-                        .is_some_and(|info| filter.admits(&info))
+                    && info_of(read, hash, holder.row_id)?.is_some_and(|info| filter.admits(&info))
                 {
                     return Ok(Some(nar));
                 }
@@ -118,36 +117,36 @@ impl Lookup {
 
 /// What a row says of a path. None where its content was lost, and where the row is another path's by now.
 pub(super) fn info_of(
-    connection: &Connection,
+    read: &Read,
     hash: StorePathHash,
     row_id: i64,
 ) -> Result<Option<PathInfo>, DatabaseError> {
-    Ok(slices::served(connection, row_id, &hash)?.map(|served| served.info))
+    Ok(slices::served(read, row_id, &hash)?.map(|served| served.info))
 }
 
 /// The row of a path that a view has, of those that are let through: the one that it has without limits, where
 /// that is one of them. Else the one that they would settle on, were they alone; and where they do not, the one that
 /// counts for most.
 pub(super) fn best_row(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     hash: StorePathHash,
     signatures: &Signatures,
     admits: impl Fn(&PathInfo) -> bool,
 ) -> Result<Option<(i64, Served)>, DatabaseError> {
     let look = |row_id| {
-        let served = slices::served(connection, row_id, &hash)?;
+        let served = slices::served(read, row_id, &hash)?;
         let served = served.filter(|served| admits(&served.info));
         Ok::<_, DatabaseError>(served.map(|served| (row_id, served)))
     };
     // As a rule this is it: the others are not even read.
-    if let Some(row_id) = row_in(connection, view, hash, signatures)?
+    if let Some(row_id) = row_in(read, view, hash, signatures)?
         && let Some(found) = look(row_id)?
     {
         return Ok(Some(found));
     }
     let admitted = |row_id| Ok::<_, DatabaseError>(look(row_id)?.is_some());
-    match winner_where(connection, view, hash, signatures, admitted)? {
+    match winner_where(read, view, hash, signatures, admitted)? {
         Some(row_id) => look(row_id),
         None => Ok(None),
     }

@@ -26,14 +26,14 @@ impl Lookup {
         let view = view.clone();
         self.shared
             .database
-            .read(move |connection| {
-                let holders = logs::holders(connection, &derivation)?;
+            .read(move |read| {
+                let holders = logs::holders(read, &derivation)?;
                 let trusted = holders.into_iter().filter_map(|holder| {
                     let (_, standing) = view.standing_of(holder.flake_id)?;
                     Some((standing, Reverse(holder.builder), holder.row_id))
                 });
                 match trusted.min() {
-                    Some((_, _, row_id)) => logs::get(connection, row_id),
+                    Some((_, _, row_id)) => logs::get(read, row_id),
                     None => Ok(None),
                 }
             })

@@ -41,9 +41,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fh_nix::{Compression, ContentAddress, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
+use fh_sql::Read;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
-use rusqlite::Connection;
 
 use self::fresh::FreshCache;
 use self::holders::{NarHolders, PathHolders};
@@ -233,7 +233,7 @@ impl Lookup {
         };
         self.shared
             .database
-            .read(move |connection| slices::nar_of_row(connection, row_id, &hash))
+            .read(move |read| slices::nar_of_row(read, row_id, &hash))
             .await
     }
 
@@ -249,7 +249,7 @@ impl Lookup {
         let served = self
             .shared
             .database
-            .read(move |connection| slices::served(connection, row_id, &hash));
+            .read(move |read| slices::served(read, row_id, &hash));
         Ok(served.await?.map(|served| served.info))
     }
 
@@ -333,8 +333,8 @@ impl Lookup {
     ) -> Result<(Option<i64>, Option<Text>), DatabaseError> {
         let shared = Arc::clone(&self.shared);
         let since = shared.texts.since(&shared.database);
-        let render = move |connection: &Connection, row_id| match row_id {
-            Some(row_id) => shared.text(connection, row_id, &hash),
+        let render = move |read: &Read, row_id| match row_id {
+            Some(row_id) => shared.text(read, row_id, &hash),
             None => Ok(None),
         };
         let (row_id, text) = self.load_row_with(view, hash, render).await?;
@@ -353,8 +353,8 @@ impl Lookup {
         let shared = Arc::clone(&self.shared);
         self.shared
             .texts
-            .load(&self.shared.database, row_id, move |connection| {
-                shared.text(connection, row_id, &hash)
+            .load(&self.shared.database, row_id, move |read| {
+                shared.text(read, row_id, &hash)
             })
             .await
     }
@@ -396,24 +396,22 @@ impl Shared {
     /// The narinfo of a row; none where its content was lost.
     fn text(
         &self,
-        connection: &Connection,
+        read: &Read,
         row_id: i64,
         hash: &StorePathHash,
     ) -> Result<Option<Text>, DatabaseError> {
-        let served = slices::served(connection, row_id, hash)?;
-        served
-            .map(|served| self.render(connection, served))
-            .transpose()
+        let served = slices::served(read, row_id, hash)?;
+        served.map(|served| self.render(read, served)).transpose()
     }
 
     /// Signs a path info and writes its narinfo. Signatures that came with the push follow ours.
-    fn render(&self, connection: &Connection, served: Served) -> Result<Text, DatabaseError> {
+    fn render(&self, read: &Read, served: Served) -> Result<Text, DatabaseError> {
         let Served {
             mut info,
             organization_id,
             file_size,
         } = served;
-        let signing = self.keys.find_signing_of(connection, organization_id)?;
+        let signing = self.keys.find_signing_of(read, organization_id)?;
         let key = signing.active();
         // Of the time before they were checked when a path came.
         let misleads = |ca: &ContentAddress| !ca.fits(&info, &self.store_dir);

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use fh_auth::Standing;
 use fh_auth::contest::Claim;
 use fh_nix::{DrvOutput, Realisation, StorePath};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::Lookup;
 use super::judged::{Judged, TrustedKeys};
@@ -40,15 +40,10 @@ impl Lookup {
     ) -> Result<Option<String>, DatabaseError> {
         let shared = Arc::clone(&self.shared);
         let seen_by = view.clone();
-        let found = self.shared.database.read(move |connection| {
-            let told = told(connection, &seen_by, &output, &shared.signatures)?;
+        let found = self.shared.database.read(move |read| {
+            let told = told(read, &seen_by, &output, &shared.signatures)?;
             told.map(|(claim, word)| {
-                signed(
-                    &shared.keys,
-                    connection,
-                    claim.organization,
-                    word.realisation,
-                )
+                signed(&shared.keys, read, claim.organization, word.realisation)
             })
             .transpose()
         });
@@ -66,11 +61,11 @@ impl Lookup {
 /// The realisation with our signature first. Those that came with the push follow.
 fn signed(
     keys: &Keys,
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     mut realisation: Realisation,
 ) -> Result<Realisation, DatabaseError> {
-    let signing = keys.find_signing_of(connection, organization_id)?;
+    let signing = keys.find_signing_of(read, organization_id)?;
     let key = signing.active();
     let ours = realisation.sign(key);
     realisation
@@ -84,14 +79,14 @@ fn signed(
 /// signed: that one, if one of them has signed it; else the one that would win, were there none but those that they
 /// have signed; and where none would, the one that counts for most of these.
 fn told(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     output: &DrvOutput,
     signatures: &Signatures,
 ) -> Result<Option<(Claim, Word)>, DatabaseError> {
-    let words = words(connection, view, output, signatures)?;
+    let words = words(read, view, output, signatures)?;
     let Some(keys) = view.limits().and_then(|limits| limits.signed_by) else {
-        let judged = Judged::new(connection, view, words)?;
+        let judged = Judged::new(read, view, words)?;
         return Ok(judged.winner().cloned());
     };
     let is_signed =
@@ -105,33 +100,33 @@ fn told(
             (Claim { held, ..*claim }, word.clone())
         });
     let signed: Vec<(Claim, Word)> = signed.collect();
-    let of_all = Judged::new(connection, view, words)?;
+    let of_all = Judged::new(read, view, words)?;
     if let Some(winner) = of_all.winner().filter(|winner| is_signed(winner)) {
         return Ok(Some(winner.clone()));
     }
-    let of_signed = Judged::new(connection, view, signed)?;
+    let of_signed = Judged::new(read, view, signed)?;
     Ok(of_signed.winner().or_else(|| of_signed.nearest()).cloned())
 }
 
 /// What the slices of a view say of an output, each with what counts of it.
 fn words(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     output: &DrvOutput,
     signatures: &Signatures,
 ) -> Result<Vec<(Claim, Word)>, DatabaseError> {
     let mut paths: HashMap<StorePath, u32> = HashMap::new();
     let mut had: HashMap<StorePath, bool> = HashMap::new();
-    let mut keys = TrustedKeys::new(connection);
+    let mut keys = TrustedKeys::new(read);
     let mut words = Vec::new();
-    for word in realisations::words(connection, output)? {
+    for word in realisations::words(read, output)? {
         let Some((organization, standing)) = view.standing_of(word.flake_id) else {
             continue;
         };
         let next = u32::try_from(paths.len()).unwrap_or(u32::MAX);
         let out_path = word.realisation.out_path.clone();
         let is_own = matches!(standing, Standing::Own | Standing::Named);
-        let held = word.held && (is_own || has(&mut had, connection, view, &out_path, signatures)?);
+        let held = word.held && (is_own || has(&mut had, read, view, &out_path, signatures)?);
         let trusted = keys.of(organization)?;
         let claim = Claim {
             standing,
@@ -154,7 +149,7 @@ fn words(
 /// Whether a view has a path under that name, whatever paths its token is limited to. Each path is asked about once.
 fn has(
     known: &mut HashMap<StorePath, bool>,
-    connection: &Connection,
+    read: &Read,
     view: &View,
     path: &StorePath,
     signatures: &Signatures,
@@ -163,8 +158,8 @@ fn has(
         return Ok(*has);
     }
     let hash = path.hash();
-    let has = match row_in(connection, view, hash, signatures)? {
-        Some(row_id) => info_of(connection, hash, row_id)?.is_some_and(|info| info.path == *path),
+    let has = match row_in(read, view, hash, signatures)? {
+        Some(row_id) => info_of(read, hash, row_id)?.is_some_and(|info| info.path == *path),
         None => false,
     };
     known.insert(path.clone(), has);

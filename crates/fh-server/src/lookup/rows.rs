@@ -7,7 +7,7 @@
 //!   also one that was searched before a change and is remembered after it.
 
 use fh_nix::{NarHash, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::contested::settled_row;
 use super::holders::{NarHolders, PathHolders, may_be_more};
@@ -21,22 +21,22 @@ use crate::signatures::Signatures;
 
 /// The row that a view has of a path, read anew.
 pub(super) fn row_in(
-    connection: &Connection,
+    read: &Read,
     view: &View,
     hash: StorePathHash,
     signatures: &Signatures,
 ) -> Result<Option<i64>, DatabaseError> {
     // Of what is not remembered the serial number says nothing.
-    let holders = PathHolders::load(connection, hash, 0)?;
+    let holders = PathHolders::load(read, hash, 0)?;
     if !holders.may_be_in(view) {
         return Ok(None);
     }
     if holders.contested {
-        return settled_row(connection, view, hash, signatures);
+        return settled_row(read, view, hash, signatures);
     }
     match holders.decide(view) {
         Some(row_id) => Ok(row_id),
-        None => holders.search(connection, view, hash, signatures),
+        None => holders.search(read, view, hash, signatures),
     }
 }
 
@@ -68,7 +68,7 @@ impl Lookup {
         &self,
         view: &View,
         hash: StorePathHash,
-        ask: impl FnOnce(&Connection, Option<i64>) -> Result<B, DatabaseError> + Send + 'static,
+        ask: impl FnOnce(&Read, Option<i64>) -> Result<B, DatabaseError> + Send + 'static,
     ) -> Result<(Option<i64>, B), DatabaseError> {
         let (holders, row_id, asked) = self.load_path_and_search(view, hash, ask).await?;
         let row_id = self
@@ -111,7 +111,7 @@ impl Lookup {
                 let (view, signatures) = (view.clone(), shared.signatures.clone());
                 let searched = shared
                     .database
-                    .read(move |connection| holders.search(connection, &view, hash, &signatures));
+                    .read(move |read| holders.search(read, &view, hash, &signatures));
                 Box::pin(searched).await?
             }
         };
@@ -124,20 +124,20 @@ impl Lookup {
         &self,
         view: &View,
         hash: StorePathHash,
-        ask: impl FnOnce(&Connection, Option<i64>) -> Result<B, DatabaseError> + Send + 'static,
+        ask: impl FnOnce(&Read, Option<i64>) -> Result<B, DatabaseError> + Send + 'static,
     ) -> Result<(PathHolders, Option<i64>, B), DatabaseError> {
         let Shared {
             paths, database, ..
         } = &*self.shared;
         let (view, serial) = (view.clone(), self.shared.serial());
         let signatures = self.shared.signatures.clone();
-        let load = move |connection: &Connection| {
-            let holders = PathHolders::load(connection, hash, serial)?;
+        let load = move |read: &Read| {
+            let holders = PathHolders::load(read, hash, serial)?;
             let row_id = match holders.decide(&view) {
                 Some(row_id) => row_id,
-                None => holders.search(connection, &view, hash, &signatures)?,
+                None => holders.search(read, &view, hash, &signatures)?,
             };
-            let asked = ask(connection, row_id)?;
+            let asked = ask(read, row_id)?;
             Ok((holders, (row_id, asked)))
         };
         let (holders, (row_id, asked)) = paths.load_with(database, hash, load).await?;
@@ -177,9 +177,9 @@ impl Lookup {
             None => {
                 let view = view.clone();
                 let nar_id = nar.id;
-                let searched = shared.database.read(move |connection| {
-                    search(&Readable(&view), &OfNar { connection, nar_id })
-                });
+                let searched = shared
+                    .database
+                    .read(move |read| search(&Readable(&view), &OfNar { read, nar_id }));
                 searched.await?.is_some()
             }
         };
@@ -193,7 +193,7 @@ impl Lookup {
             return Ok(holders);
         }
         let serial = self.shared.serial();
-        let load = move |connection: &Connection| PathHolders::load(connection, hash, serial);
+        let load = move |read: &Read| PathHolders::load(read, hash, serial);
         let Shared {
             paths, database, ..
         } = &*self.shared;
@@ -202,7 +202,7 @@ impl Lookup {
 
     async fn load_nar(&self, nar_hash: NarHash) -> Result<Option<NarHolders>, DatabaseError> {
         let serial = self.shared.serial();
-        let load = move |connection: &Connection| NarHolders::load(connection, nar_hash, serial);
+        let load = move |read: &Read| NarHolders::load(read, nar_hash, serial);
         let Shared { nars, database, .. } = &*self.shared;
         nars.load(database, nar_hash, load).await
     }

@@ -226,17 +226,16 @@ async fn a_path_in_very_many_slices_is_served_from_the_right_one() {
         .server
         .state
         .database()
-        .write(Decided::by_server(), move |transaction| {
+        .write(Decided::by_server(), move |tx| {
             let sql = "SELECT id FROM nar";
-            let nar_id = transaction.query_row(sql, [], |row| row.get(0))?;
-            let first: i64 =
-                transaction.query_row("SELECT MIN(id) FROM flake", [], |row| row.get(0))?;
+            let nar_id = tx.one(sql, &[], |row| row.get(0))?;
+            let first: i64 = tx.one("SELECT MIN(id) FROM flake", &[], |row| row.get(0))?;
             for flake_id in first + 1..=last {
                 let mut info = info.clone();
                 if flake_id == last {
                     info.deriver = Some(derived.parse().unwrap());
                 }
-                slices::insert(transaction, flake_id, &info, nar_id, Default::default())?;
+                slices::insert(tx, flake_id, &info, nar_id, Default::default())?;
             }
             Ok::<_, DatabaseError>(())
         });

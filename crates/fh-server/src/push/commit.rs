@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fh_api::CommitSummary;
 use fh_nix::{NarHash, PathInfo, Signature, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::{Read, Tx};
 use serde_json::json;
 
 use super::examine::Available;
@@ -37,25 +37,25 @@ pub(super) async fn commit(
     let committed = {
         parts
             .database
-            .write(target.decided, move |transaction| {
+            .write(target.decided, move |tx| {
                 if let Some(row_id) = row_id {
                     // It may have expired, or been given up, since it was looked for.
-                    let there = pushes::summary(transaction, row_id)?;
+                    let there = pushes::summary(tx, row_id)?;
                     if let Some(summary) = there.ok_or(ApiError::NotFound)? {
                         // Another request was faster.
                         let summary = serde_json::from_str(&summary);
                         return Ok(Committed::nothing(summary.map_err(ApiError::internal)?));
                     }
                 }
-                let mut committed = add(transaction, &target, &content, &signed)?;
+                let mut committed = add(tx, &target, &content, &signed)?;
                 if let Some(row_id) = row_id {
                     committed.summary.logs =
-                        logs::commit(transaction, row_id, target.flake_id, target.builder)?;
+                        logs::commit(tx, row_id, target.flake_id, target.builder)?;
                     let summary =
                         serde_json::to_string(&committed.summary).map_err(ApiError::internal)?;
-                    pushes::set_committed(transaction, row_id, &summary)?;
+                    pushes::set_committed(tx, row_id, &summary)?;
                 }
-                record(transaction, &target, &actor, &committed)?;
+                record(tx, &target, &actor, &committed)?;
                 Ok::<_, ApiError>(committed)
             })
             .await?
@@ -127,14 +127,14 @@ struct Clash {
 }
 
 fn add(
-    connection: &Connection,
+    tx: &Tx<'_>,
     target: &Target,
     content: &Content,
     signed: &Signed,
 ) -> Result<Committed, ApiError> {
     let paths = &content.paths;
     let hashes: Vec<StorePathHash> = paths.iter().map(|info| info.path.hash()).collect();
-    let present = slices::present(connection, target.flake_id, &hashes)?;
+    let present = slices::present(tx, target.flake_id, &hashes)?;
     // A path whose content was lost takes what is pushed now, be it another content; and so does one whose row
     // counts for less.
     let (there, missing): (Vec<_>, Vec<_>) = paths.iter().partition(|info| {
@@ -147,7 +147,7 @@ fn add(
         present.filter(|present| !present.damaged && !present.disagrees(info))
     };
     let available = Available::of(
-        connection,
+        tx,
         target,
         missing
             .iter()
@@ -172,15 +172,15 @@ fn add(
         let hash = info.path.hash();
         if let Some(present) = same(info) {
             let signatures = signed.joined_signatures(target, present, info);
-            let (info, proven) = joined(connection, target, info, present, signatures)?;
+            let (info, proven) = joined(tx, target, info, present, signatures)?;
             if target.builder && !present.builder {
                 // The same content counts for more from now on, and its age with it: else an early row of
                 // somebody who counts for less would make this one the older.
                 let origin = Origin { proven, ..origin };
-                slices::remove(connection, target.flake_id, &hash)?;
-                slices::insert(connection, target.flake_id, &info, present.nar_id, origin)?;
+                slices::remove(tx, target.flake_id, &hash)?;
+                slices::insert(tx, target.flake_id, &info, present.nar_id, origin)?;
             } else {
-                slices::add_to(connection, target.flake_id, &info, proven)?;
+                slices::add_to(tx, target.flake_id, &info, proven)?;
             }
             committed.replaced += 1;
             committed.raised += 1;
@@ -192,11 +192,11 @@ fn add(
             continue;
         };
         if let Some(lost) = present.get(&hash) {
-            slices::remove(connection, target.flake_id, &hash)?;
+            slices::remove(tx, target.flake_id, &hash)?;
             committed.replaced += 1;
             committed.lost_size += lost.nar_size;
         }
-        slices::insert(connection, target.flake_id, info, usable.nar.id, origin)?;
+        slices::insert(tx, target.flake_id, info, usable.nar.id, origin)?;
         let summary = &mut committed.summary;
         summary.added += 1;
         if usable.received {
@@ -221,11 +221,11 @@ fn add(
         builder: target.builder,
     };
     // Mostly none, and then this is all that it costs that others may have something to say.
-    let known = contests::known_elsewhere(connection, target.flake_id, &committed.paths)?;
-    upstream::end(connection, target.flake_id, &known, target.builder)?;
-    committed.left_out = upstream::note(connection, target.flake_id, &content.left_out, pusher)?;
-    committed.contested = contests::note(connection, target.flake_id, &known, &committed.left_out)?;
-    for found in contests::clashes(connection, target.flake_id, &known)? {
+    let known = contests::known_elsewhere(tx, target.flake_id, &committed.paths)?;
+    upstream::end(tx, target.flake_id, &known, target.builder)?;
+    committed.left_out = upstream::note(tx, target.flake_id, &content.left_out, pusher)?;
+    committed.contested = contests::note(tx, target.flake_id, &known, &committed.left_out)?;
+    for found in contests::clashes(tx, target.flake_id, &known)? {
         committed.clashes.push(Clash {
             path: found.path.to_string(),
             flake: found.flake.to_string(),
@@ -234,12 +234,12 @@ fn add(
             kept: false,
         });
     }
-    committed.realisations = realisations::add(connection, target, &content.realisations, signed)?;
+    committed.realisations = realisations::add(tx, target, &content.realisations, signed)?;
     committed.summary.realisations = committed.realisations.count;
     if committed.summary.added > 0 {
         let summary = &committed.summary;
         slices::count_added(
-            connection,
+            tx,
             target.flake_id,
             summary.added - (committed.replaced - committed.raised),
             nars::signed(summary.nar_size) - nars::signed(committed.lost_size),
@@ -251,14 +251,14 @@ fn add(
 /// What a slice's row says to which this push adds, and whether its content address is proven; with these signatures, if
 /// they change. A builder who raises a person's row gives it their deriver; else nothing that is there is taken away.
 fn joined(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     info: &PathInfo,
     present: &Present,
     signatures: Option<Vec<Signature>>,
 ) -> Result<(PathInfo, bool), ApiError> {
     let held = Some(present.nar_id);
-    let there = slices::info_of(connection, &info.path.hash(), target.flake_id, held)?;
+    let there = slices::info_of(read, &info.path.hash(), target.flake_id, held)?;
     let proves = target.proves(info);
     let Some(there) = there else {
         return Ok((info.clone(), proves));
@@ -294,7 +294,7 @@ fn clash(info: &PathInfo, present: &Present, target: &Target) -> Option<Clash> {
 
 /// Writes to the audit log what a commit did, if it did anything.
 fn record(
-    connection: &Connection,
+    tx: &Tx<'_>,
     target: &Target,
     actor: &Actor,
     committed: &Committed,
@@ -309,7 +309,7 @@ fn record(
     };
     let summary = &committed.summary;
     if summary.added > 0 || summary.logs > 0 || summary.realisations > 0 {
-        audit::record(connection, &event("push.commit", json!(summary)))?;
+        audit::record(tx, &event("push.commit", json!(summary)))?;
     }
     if !committed.clashes.is_empty() {
         let listed: Vec<_> = committed
@@ -327,14 +327,14 @@ fn record(
             })
             .collect();
         let detail = json!({ "count": committed.clashes.len(), "paths": listed });
-        audit::record(connection, &event("push.clash", detail))?;
+        audit::record(tx, &event("push.clash", detail))?;
     }
     let listed = committed.realisations.listed_clashes(&target.flake);
     if !listed.is_empty() {
         let count = listed.len();
         let listed: Vec<_> = listed.into_iter().take(LISTED).collect();
         let detail = json!({ "count": count, "realisations": listed });
-        audit::record(connection, &event("push.clash", detail))?;
+        audit::record(tx, &event("push.clash", detail))?;
     }
     Ok(())
 }

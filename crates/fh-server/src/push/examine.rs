@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use fh_api::PathStatus;
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::signed::Signed;
 use super::target::Target;
@@ -43,13 +43,13 @@ pub(super) struct Examined {
 /// # Errors
 /// 400 where a reference is not met, or where a size is not that of the NAR.
 pub(super) fn examine(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     wanted: &Wanted,
     signed: &Signed,
 ) -> Result<Examined, ApiError> {
     let hashes: Vec<StorePathHash> = wanted.paths.iter().map(|info| info.path.hash()).collect();
-    let present = slices::present(connection, target.flake_id, &hashes)?;
+    let present = slices::present(read, target.flake_id, &hashes)?;
     let mut statuses = vec![PathStatus::Present; wanted.paths.len()];
     let mut missing = Vec::new();
     let mut writes = false;
@@ -76,10 +76,10 @@ pub(super) fn examine(
             missing.push(index);
         }
     }
-    let left_out = left_out(connection, target, wanted, &statuses, signed)?;
-    writes |= realisations::examine(connection, target, wanted, signed)?;
+    let left_out = left_out(read, target, wanted, &statuses, signed)?;
+    writes |= realisations::examine(read, target, wanted, signed)?;
     if missing.is_empty() {
-        let logs = logs::lacking(connection, target, wanted, &statuses)?;
+        let logs = logs::lacking(read, target, wanted, &statuses)?;
         return Ok(Examined {
             statuses,
             received: Vec::new(),
@@ -89,9 +89,9 @@ pub(super) fn examine(
         });
     }
     let missing_paths: Vec<&PathInfo> = missing.iter().map(|&index| &wanted.paths[index]).collect();
-    check_references(connection, target, wanted, &missing_paths, signed)?;
+    check_references(read, target, wanted, &missing_paths, signed)?;
     let available = Available::of(
-        connection,
+        read,
         target,
         missing_paths.iter().map(|info| &info.nar_hash),
     )?;
@@ -106,7 +106,7 @@ pub(super) fn examine(
             None => PathStatus::Upload,
         };
     }
-    let logs = logs::lacking(connection, target, wanted, &statuses)?;
+    let logs = logs::lacking(read, target, wanted, &statuses)?;
     Ok(Examined {
         statuses,
         received,
@@ -136,18 +136,18 @@ pub(super) struct Available {
 impl Available {
     /// Those among these NARs.
     pub(super) fn of<'a>(
-        connection: &Connection,
+        read: &Read,
         target: &Target,
         nar_hashes: impl IntoIterator<Item = &'a NarHash>,
     ) -> Result<Self, ApiError> {
         let hashes: HashSet<&NarHash> = nar_hashes.into_iter().collect();
         let received = nars::received(
-            connection,
+            read,
             target.flake_id,
             target.account_id,
             hashes.iter().copied(),
         )?;
-        let stored = nars::stored(connection, hashes.iter().copied())?;
+        let stored = nars::stored(read, hashes.iter().copied())?;
         // Sorted, so that the search for a holder can skip.
         let mut slices: Vec<i64> = target.view.flakes().map(|(flake, _)| flake.id).collect();
         slices.sort_unstable();
@@ -155,7 +155,7 @@ impl Available {
         for nar_hash in hashes {
             // What is not stored is looked for as well: the time of a plan does not tell what is stored.
             let nar = stored.get(nar_hash).filter(|nar| !nar.damaged);
-            let readable = holders::any_holds_nar(connection, nar.map(|nar| nar.id), &slices)?;
+            let readable = holders::any_holds_nar(read, nar.map(|nar| nar.id), &slices)?;
             let received = received.contains_key(nar_hash);
             if let Some(&nar) = nar
                 && (readable || received)
@@ -191,7 +191,7 @@ impl Available {
 /// to, and what the slice does not know of by somebody who counts for as much. What is in the slice already is no
 /// reason to leave it out here: it may be somebody's who counts for less.
 fn left_out(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     wanted: &Wanted,
     statuses: &[PathStatus],
@@ -212,7 +212,7 @@ fn left_out(
     let realised = wanted.realisations.iter().map(|it| &it.out_path);
     hashes.extend(realised.filter(is_told).map(StorePath::hash));
     let hashes: Vec<StorePathHash> = hashes.into_iter().collect();
-    let known = fingerprints::known(connection, target.flake_id, &hashes, target.builder)?;
+    let known = fingerprints::known(read, target.flake_id, &hashes, target.builder)?;
     let is_new = |hash: &StorePathHash| {
         let context = wanted.context.get(hash);
         !known.contains(hash) && context.is_none_or(|info| signed.by_upstream(info))
@@ -222,7 +222,7 @@ fn left_out(
 
 /// Checks that each reference of the paths that are to be added is met.
 fn check_references(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     wanted: &Wanted,
     added: &[&PathInfo],
@@ -239,7 +239,7 @@ fn check_references(
         .map(StorePath::hash)
         .filter(|hash| !pushed.contains_key(hash))
         .collect();
-    let in_slice = slices::present(connection, target.flake_id, &outside)?;
+    let in_slice = slices::present(read, target.flake_id, &outside)?;
     let mut by_upstream: HashMap<StorePathHash, bool> = HashMap::new();
     for info in added {
         for reference in &info.references {

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fh_api::{CommitSummary, PathStatus};
 use fh_nix::{PathInfo, StorePath, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::Read;
 use uuid::Uuid;
 
 use super::parts::Parts;
@@ -19,7 +19,7 @@ use crate::receive::derivers;
 /// Those of the logs offered that are of paths which the slice has or gets, and that the slice lacks: a builder's
 /// is wanted too where it has a person's.
 pub(super) fn lacking(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     wanted: &Wanted,
     statuses: &[PathStatus],
@@ -37,7 +37,7 @@ pub(super) fn lacking(
     let is_deriver = |log: &&StorePath| derivers.get(&log.hash()) == Some(*log);
     let offered: Vec<&StorePath> = wanted.logs.iter().filter(is_deriver).collect();
     let offered_hashes = offered.iter().copied();
-    let present = logs::present(connection, target.flake_id, target.builder, offered_hashes)?;
+    let present = logs::present(read, target.flake_id, target.builder, offered_hashes)?;
     Ok(offered
         .into_iter()
         .filter(|log| !present.contains(&log.hash()))
@@ -73,16 +73,8 @@ pub(super) async fn begin(
     };
     parts
         .database
-        .write(target.decided, move |transaction| {
-            pushes::insert_committed(
-                transaction,
-                id,
-                flake_id,
-                pusher,
-                &plan,
-                &summary,
-                expires_at,
-            )
+        .write(target.decided, move |tx| {
+            pushes::insert_committed(tx, id, flake_id, pusher, &plan, &summary, expires_at)
         })
         .await?;
     Ok(id)

@@ -235,9 +235,7 @@ impl Pushes {
         self.shared
             .parts
             .database
-            .write(caller.decided(), move |transaction| {
-                pushes::delete(transaction, push.id)
-            })
+            .write(caller.decided(), move |tx| pushes::delete(tx, push.id))
             .await?;
         self.shared.parts.open.forget(&id);
         Ok(())
@@ -262,7 +260,7 @@ impl Pushes {
         self.shared
             .parts
             .database
-            .read(move |connection| pushes::find(connection, id, flake_id, account_id))
+            .read(move |read| pushes::find(read, id, flake_id, account_id))
             .await?
             .ok_or(ApiError::NotFound)
     }
@@ -309,9 +307,9 @@ impl Pushes {
         self.shared
             .parts
             .database
-            .write(Decided::later(), move |transaction| {
-                nars::renew_all_received(transaction, flake_id, account_id)?;
-                pushes::extend(transaction, row_id, expires_at)?;
+            .write(Decided::later(), move |tx| {
+                nars::renew_all_received(tx, flake_id, account_id)?;
+                pushes::extend(tx, row_id, expires_at)?;
                 Ok::<_, DatabaseError>(())
             })
             .await?;

@@ -42,7 +42,7 @@ pub(super) async fn plan(
         let (wanted, target, signed) = (Arc::clone(&wanted), target.clone(), Arc::clone(&signed));
         parts
             .database
-            .read(move |connection| Ok(examine(connection, &target, &wanted, &signed)))
+            .read(move |read| Ok(examine(read, &target, &wanted, &signed)))
             .await??
     };
     let mut plan = PushPlan {
@@ -140,9 +140,9 @@ async fn begin(
     let (flake_id, account_id) = (target.flake_id, target.account_id);
     parts
         .database
-        .write(target.decided, move |transaction| {
-            nars::renew_received(transaction, flake_id, account_id, &received)?;
-            pushes::insert(transaction, id, flake_id, account_id, &stored, expires_at)?;
+        .write(target.decided, move |tx| {
+            nars::renew_received(tx, flake_id, account_id, &received)?;
+            pushes::insert(tx, id, flake_id, account_id, &stored, expires_at)?;
             Ok::<_, DatabaseError>(())
         })
         .await?;

@@ -8,7 +8,7 @@
 use std::collections::{HashMap, HashSet};
 
 use fh_nix::{DrvOutput, Realisation, Signature, StorePath, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::{Read, Tx};
 use serde_json::{Value, json};
 
 use super::joined::Builders;
@@ -26,7 +26,7 @@ use crate::error::ApiError;
 /// # Errors
 /// 400 where a path is none of these.
 pub(super) fn examine(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     wanted: &Wanted,
     signed: &Signed,
@@ -44,7 +44,7 @@ pub(super) fn examine(
         !pushed.contains(path) && !is_left_out(path)
     };
     let outside: Vec<&Realisation> = wanted.realisations.iter().filter(outside).collect();
-    let known = known(connection, target, outside.iter().copied())?;
+    let known = known(read, target, outside.iter().copied())?;
     for realisation in outside {
         if !known.contains(&realisation.out_path) {
             let problem = format!(
@@ -54,7 +54,7 @@ pub(super) fn examine(
             return Err(refused(&realisation.id, &problem));
         }
     }
-    let slice = Slice::of(connection, target, &wanted.realisations)?;
+    let slice = Slice::of(read, target, &wanted.realisations)?;
     let mut wanted = wanted.realisations.iter();
     Ok(wanted
         .any(|realisation| !matches!(slice.verdict(target, realisation, signed), Verdict::Same)))
@@ -62,14 +62,14 @@ pub(super) fn examine(
 
 /// Those of the paths of some realisations that a slice holds or has left out, under these names.
 fn known<'a>(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     realisations: impl Iterator<Item = &'a Realisation>,
 ) -> Result<HashSet<StorePath>, ApiError> {
     let paths: Vec<&StorePath> = realisations.map(|it| &it.out_path).collect();
     let hashes: Vec<StorePathHash> = paths.iter().map(|path| path.hash()).collect();
-    let held = slices::present(connection, target.flake_id, &hashes)?;
-    let mut known = upstream::left_out(connection, target.flake_id, &hashes)?;
+    let held = slices::present(read, target.flake_id, &hashes)?;
+    let mut known = upstream::left_out(read, target.flake_id, &hashes)?;
     known.extend(paths.into_iter().filter_map(|path| {
         let there = held.get(&path.hash())?;
         (there.name == path.name()).then(|| path.clone())
@@ -115,7 +115,7 @@ impl Added {
 
 /// Adds realisations to a slice: those whose paths it holds or has left out now.
 pub(super) fn add(
-    connection: &Connection,
+    tx: &Tx<'_>,
     target: &Target,
     wanted: &[Realisation],
     signed: &Signed,
@@ -124,8 +124,8 @@ pub(super) fn add(
     if wanted.is_empty() {
         return Ok(added);
     }
-    let known = known(connection, target, wanted.iter())?;
-    let slice = Slice::of(connection, target, wanted)?;
+    let known = known(tx, target, wanted.iter())?;
+    let slice = Slice::of(tx, target, wanted)?;
     let pusher = Pusher {
         account_id: target.account_id,
         builder: target.builder,
@@ -144,23 +144,23 @@ pub(super) fn add(
                     .push((there.realisation.clone(), realisation.clone()));
                 continue;
             }
-            Verdict::Put => realisations::put(connection, flake_id, realisation, pusher)?,
+            Verdict::Put => realisations::put(tx, flake_id, realisation, pusher)?,
             Verdict::Raise(signatures) => {
                 let raised = Realisation {
                     signatures,
                     ..realisation.clone()
                 };
-                realisations::put(connection, flake_id, &raised, pusher)?;
+                realisations::put(tx, flake_id, &raised, pusher)?;
             }
             Verdict::Sign(signatures) => {
-                realisations::set_signatures(connection, flake_id, &realisation.id, &signatures)?;
+                realisations::set_signatures(tx, flake_id, &realisation.id, &signatures)?;
             }
         }
         added.count += 1;
         new.push(&realisation.id);
     }
     if !new.is_empty() {
-        added.clashes = realisations::clashes(connection, target.flake_id, new)?;
+        added.clashes = realisations::clashes(tx, target.flake_id, new)?;
     }
     Ok(added)
 }
@@ -185,13 +185,9 @@ enum Verdict<'a> {
 }
 
 impl Slice {
-    fn of(
-        connection: &Connection,
-        target: &Target,
-        wanted: &[Realisation],
-    ) -> Result<Self, ApiError> {
+    fn of(read: &Read, target: &Target, wanted: &[Realisation]) -> Result<Self, ApiError> {
         let outputs = wanted.iter().map(|realisation| &realisation.id);
-        let words = realisations::present(connection, target.flake_id, outputs)?;
+        let words = realisations::present(read, target.flake_id, outputs)?;
         Ok(Self { words })
     }
 

@@ -19,7 +19,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use fh_nix::{DrvOutput, PathInfo, PublicKey, Realisation, Signature, StoreDir, StorePathHash};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::joined::{Builders, joined, looked_at};
 use super::parts::Parts;
@@ -131,7 +131,7 @@ pub(super) async fn verify(
         let (target, wanted) = (target.clone(), Arc::clone(wanted));
         parts
             .database
-            .read(move |connection| Question::read(connection, &target, &wanted))
+            .read(move |read| Question::read(read, &target, &wanted))
             .await?
     };
     let question = Arc::new(question);
@@ -226,12 +226,8 @@ enum Which {
 }
 
 impl Question {
-    fn read(
-        connection: &Connection,
-        target: &Target,
-        wanted: &Wanted,
-    ) -> Result<Self, DatabaseError> {
-        let trusted = contests::trusted_keys_of_slice(connection, target.flake_id)?;
+    fn read(read: &Read, target: &Target, wanted: &Wanted) -> Result<Self, DatabaseError> {
+        let trusted = contests::trusted_keys_of_slice(read, target.flake_id)?;
         let mut question = Self {
             trusted,
             held_paths: HashMap::new(),
@@ -239,7 +235,7 @@ impl Question {
             items: Vec::new(),
         };
         if target.builder && !question.trusted.is_empty() {
-            question.read_held(connection, target, wanted)?;
+            question.read_held(read, target, wanted)?;
         }
         let any_trusted = !question.trusted.is_empty();
         let any_key = any_trusted || !wanted.upstream_keys.is_empty();
@@ -269,12 +265,12 @@ impl Question {
 
     fn read_held(
         &mut self,
-        connection: &Connection,
+        read: &Read,
         target: &Target,
         wanted: &Wanted,
     ) -> Result<(), DatabaseError> {
         let hashes: Vec<StorePathHash> = wanted.paths.iter().map(|info| info.path.hash()).collect();
-        let present = slices::present(connection, target.flake_id, &hashes)?;
+        let present = slices::present(read, target.flake_id, &hashes)?;
         for info in &wanted.paths {
             let hash = info.path.hash();
             if let Some(there) = present.get(&hash)
@@ -285,7 +281,7 @@ impl Question {
             }
         }
         let outputs = wanted.realisations.iter().map(|it| &it.id);
-        let words = realisations::present(connection, target.flake_id, outputs)?;
+        let words = realisations::present(read, target.flake_id, outputs)?;
         for realisation in &wanted.realisations {
             if let Some(there) = words.get(&realisation.id)
                 && !there.builder

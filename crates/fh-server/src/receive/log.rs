@@ -200,8 +200,8 @@ impl ReceivedLogs {
         }
         let (id, decided) = (push.id, push.logs_decided);
         database
-            .write(decided.unwrap_or(Decided::later()), move |transaction| {
-                let target = logs::target(transaction, id)?.ok_or(ApiError::NotFound)?;
+            .write(decided.unwrap_or(Decided::later()), move |tx| {
+                let target = logs::target(tx, id)?.ok_or(ApiError::NotFound)?;
                 if target.is_committed() && decided.is_none() {
                     return Err(ApiError::Conflict(
                         "the push was committed meanwhile; nothing can be added to it".to_owned(),
@@ -212,7 +212,7 @@ impl ReceivedLogs {
                     let rejected = match verdict {
                         Ok(good) => {
                             let (derivation, log) = good.into_log()?;
-                            logs::receive(transaction, target, &derivation, &log)?;
+                            logs::receive(tx, target, &derivation, &log)?;
                             None
                         }
                         Err(message) => Some(NarRejection { message }),

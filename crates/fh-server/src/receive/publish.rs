@@ -218,7 +218,7 @@ impl Publisher {
         let stored = self
             .shared
             .database
-            .read(move |connection| nars::stored(connection, &hashes))
+            .read(move |read| nars::stored(read, &hashes))
             .await?;
         let storage = self.shared.storage.clone();
         tokio::task::spawn_blocking(move || place(&storage, arrivals, &stored))
@@ -313,9 +313,9 @@ impl Publisher {
         }
         self.shared
             .database
-            .write(Decided::later(), move |transaction| {
+            .write(Decided::later(), move |tx| {
                 for stored in &objects {
-                    nars::record(transaction, stored)?;
+                    nars::record(tx, stored)?;
                 }
                 for sender in senders {
                     let Sender {
@@ -323,7 +323,7 @@ impl Publisher {
                         account_id,
                         nar_hash,
                     } = sender;
-                    nars::record_received(transaction, flake_id, account_id, &nar_hash)?;
+                    nars::record_received(tx, flake_id, account_id, &nar_hash)?;
                 }
                 Ok::<_, DatabaseError>(())
             })

@@ -287,9 +287,7 @@ impl Uploads {
         let received = self
             .shared
             .database
-            .read(move |connection| {
-                nars::received(connection, key.flake_id, key.account_id, [&key.nar_hash])
-            })
+            .read(move |read| nars::received(read, key.flake_id, key.account_id, [&key.nar_hash]))
             .await?;
         let complete = received
             .get(&key.nar_hash)

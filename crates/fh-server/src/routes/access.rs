@@ -238,18 +238,18 @@ async fn of_another(
         .collect();
     let found = state
         .database()
-        .read(move |connection| {
-            let account = match named::account(connection, name.as_str()) {
+        .read(move |read| {
+            let account = match named::account(read, name.as_str()) {
                 Ok(account) => account,
                 Err(error) => return Ok(Err(error)),
             };
             // What they follow counts for nothing here.
-            let given = grants::given(connection, account.id)?;
-            let as_guest = grants::given_as_guest(connection, account.id)?;
+            let given = grants::given(read, account.id)?;
+            let as_guest = grants::given_as_guest(read, account.id)?;
             let mut invited = false;
             for (flake, hides) in flakes {
                 let (organization, id) = (flake.organization, flake.id);
-                invited |= facts::is_invited(connection, organization, id, account.id, hides)?;
+                invited |= facts::is_invited(read, organization, id, account.id, hides)?;
             }
             Ok(Ok((account, given, as_guest, invited)))
         })
@@ -391,13 +391,13 @@ async fn slices(
             (flake, told)
         })
         .collect();
-    let slices = state.database().read(move |connection| {
+    let slices = state.database().read(move |read| {
         known
             .into_iter()
             .enumerate()
             .map(|(index, (flake, told))| {
                 Ok(SliceAccess {
-                    reasons: reasons::of_slice(connection, &flake, &whose, told)?,
+                    reasons: reasons::of_slice(read, &flake, &whose, told)?,
                     served: served == Some(index),
                     visibility: flake.visibility,
                     flake: flake.name,

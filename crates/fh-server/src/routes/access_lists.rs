@@ -18,7 +18,7 @@ use fh_api::{
     Visibility,
 };
 use fh_auth::{Holdings, Named};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use super::access::narrowed_by;
 use super::path::{FlakePath, OrganizationPath, UserPath};
@@ -92,7 +92,7 @@ async fn list(
     let on = target.name.clone();
     let sources = state
         .database()
-        .read(move |connection| sources(connection, &target, visibility, told))
+        .read(move |read| sources(read, &target, visibility, told))
         .await?;
     Ok(Json(AccessList {
         on,
@@ -104,25 +104,25 @@ async fn list(
 
 /// All that gives somebody a role on a target, and grants that give nothing now.
 fn sources(
-    connection: &Connection,
+    read: &Read,
     target: &Target,
     visibility: Option<Visibility>,
     told: Told,
 ) -> Result<Vec<AccessSource>, DatabaseError> {
     let organization = target.organization_id;
     let whose = Whose::Everybody;
-    let facts = Facts::load(connection, organization, target.flake_id, &whose, told)?;
+    let facts = Facts::load(read, organization, target.flake_id, &whose, told)?;
     let reasons = facts.reasons(target, visibility.unwrap_or(Visibility::Private));
     let mut found = Vec::new();
     let whole = whole(target).filter(|_| told.administration && target.flake_id.is_some());
     for target in [Some(target), whole.as_ref()].into_iter().flatten() {
-        for grant in grants::list(connection, target, !told.belonging)? {
+        for grant in grants::list(read, target, !told.belonging)? {
             found.push(of_grant(&grant, target, &reasons, told));
         }
     }
     let mut since = HashMap::new();
     if told.members {
-        for member in members::list(connection, organization)? {
+        for member in members::list(read, organization)? {
             since.insert(member.user.folded(), member.created_at.to_date_time());
         }
     }
@@ -299,10 +299,10 @@ pub(crate) async fn of_user(
 async fn known(state: &AppState, own: Option<&Principal>, user: &str) -> Result<Known, ApiError> {
     let held = own.map(|principal| (principal.account_id, principal.holdings.clone()));
     let name: Option<Name> = user.parse().ok();
-    let found = state.database().read(move |connection| {
+    let found = state.database().read(move |read| {
         let account = match (&held, &name) {
-            (Some((id, _)), _) => accounts::get(connection, *id)?,
-            (None, Some(name)) => accounts::find_named(connection, name)?,
+            (Some((id, _)), _) => accounts::get(read, *id)?,
+            (None, Some(name)) => accounts::find_named(read, name)?,
             (None, None) => None,
         };
         let Some(account) = account else {
@@ -312,13 +312,13 @@ async fn known(state: &AppState, own: Option<&Principal>, user: &str) -> Result<
         let holdings = match held {
             Some((_, holdings)) => holdings,
             // What they follow counts for nothing here.
-            None => grants::given(connection, id)?,
+            None => grants::given(read, id)?,
         };
         Ok(Some(Known {
             holdings,
-            teams: teams::of_account(connection, id)?,
-            invited: members::invitations_of(connection, id)?,
-            pending: grants::pending(connection, id)?,
+            teams: teams::of_account(read, id)?,
+            invited: members::invitations_of(read, id)?,
+            pending: grants::pending(read, id)?,
             account,
         }))
     });
@@ -380,14 +380,14 @@ async fn with_reasons(
     flakes: Vec<(FlakeEntry, UserFlake)>,
     whose: Whose,
 ) -> Result<Vec<UserFlake>, ApiError> {
-    let found = state.database().read(move |connection| {
+    let found = state.database().read(move |read| {
         let mut loaded: HashMap<i64, Facts<'_>> = HashMap::new();
         let mut found = Vec::with_capacity(flakes.len());
         for (entry, flake) in flakes {
             let organization = entry.organization_id;
             let facts = match loaded.remove(&organization) {
                 Some(facts) => facts,
-                None => Facts::load(connection, organization, None, &whose, Told::OWN)?,
+                None => Facts::load(read, organization, None, &whose, Told::OWN)?,
             };
             let target = Target::flake(organization, entry.id, entry.name);
             found.push(UserFlake {

@@ -38,7 +38,7 @@ pub(crate) async fn show(
     let name: Name = path.user.parse().map_err(|_| ApiError::NotFound)?;
     let found = state
         .database()
-        .read(move |connection| accounts::find_named(connection, &name))
+        .read(move |read| accounts::find_named(read, &name))
         .await?
         .ok_or(ApiError::NotFound)?;
     Ok(Json(AccountInfo {

@@ -103,7 +103,7 @@ pub(crate) async fn list(
         let wanted = filter.clone();
         let (events, next) = state
             .database()
-            .read(move |connection| audit_log::list(connection, &wanted, after, limit))
+            .read(move |read| audit_log::list(read, &wanted, after, limit))
             .await?;
         let events = events.into_iter().map(told).collect();
         let list = AuditList { events, next };
@@ -201,7 +201,7 @@ async fn filter(state: &AppState, caller: &Caller, query: &AuditQuery) -> Result
         .map_err(|_| ApiError::NotFound)?;
     let uuid = state
         .database()
-        .read(move |connection| organizations::uuid(connection, id))
+        .read(move |read| organizations::uuid(read, id))
         .await?
         .ok_or(ApiError::NotFound)?;
     // Not by name: what a former organisation of that name did is not theirs to see.

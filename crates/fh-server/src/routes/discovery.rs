@@ -44,7 +44,7 @@ pub(crate) async fn discovery(
     let setting = state.workloads().default_organization().clone();
     let default = state
         .database()
-        .read(move |connection| default_organization(connection, &setting))
+        .read(move |read| default_organization(read, &setting))
         .await?;
     let url = state.public_url().to_owned();
     let body = Discovery {

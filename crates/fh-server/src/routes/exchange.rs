@@ -332,17 +332,17 @@ async fn issue(
     let permissions = permissions.join(" ");
     let (token, account) = state
         .database()
-        .write(decided, move |transaction| {
-            let account = accounts::get(transaction, account_id)?.ok_or_else(refused)?;
-            if !assertions::use_once(transaction, &shown.digest, shown.until)? {
+        .write(decided, move |tx| {
+            let account = accounts::get(tx, account_id)?.ok_or_else(refused)?;
+            if !assertions::use_once(tx, &shown.digest, shown.until)? {
                 return Err(ApiError::Unauthorized(
                     "this identity was exchanged already, and each can be exchanged only once: get a new one"
                         .to_owned(),
                 ));
             }
-            let spoken_for = acting.for_token(transaction)?;
+            let spoken_for = acting.for_token(tx)?;
             let uuid = tokens::insert(
-                transaction,
+                tx,
                 &NewToken {
                     account_id,
                     parent_id: None,
@@ -357,7 +357,7 @@ async fn issue(
                     terms: tokens::RenewalTerms::default(),
                 },
             )?;
-            let token = tokens::find(transaction, uuid)?.ok_or_else(refused)?;
+            let token = tokens::find(tx, uuid)?.ok_or_else(refused)?;
             let actor = Actor {
                 account_id,
                 user,
@@ -370,7 +370,7 @@ async fn issue(
             let told = token.info();
             // In the organisation that it acts for alone.
             audit::record(
-                transaction,
+                tx,
                 &Event {
                     action: "token.exchange",
                     actor: Some(actor),

@@ -80,11 +80,11 @@ pub(crate) async fn list(
     if let Some(view) = view.and_then(|view| view.narrow(scope)) {
         readable.extend(view.flakes().map(|(flake, role)| (flake.id, role)));
     }
-    let flakes = state.database().read(move |connection| {
+    let flakes = state.database().read(move |read| {
         let mut found = Vec::with_capacity(readable.len());
         for (id, role) in readable {
             // One that was removed just now is in the view still.
-            if let Some(flake) = flakes::get(connection, id)? {
+            if let Some(flake) = flakes::get(read, id)? {
                 found.push(flake.info(role));
             }
         }
@@ -166,7 +166,7 @@ pub(crate) async fn show(
     let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
     let found = state
         .database()
-        .read(move |connection| flakes::get(connection, flake.id))
+        .read(move |read| flakes::get(read, flake.id))
         .await?
         .ok_or(ApiError::NotFound)?;
     Ok(Json(found.info(flake.role)))
@@ -201,7 +201,7 @@ pub(crate) async fn paths(
     let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
     let paths = state
         .database()
-        .read(move |connection| slices::newest(connection, flake.id, limit))
+        .read(move |read| slices::newest(read, flake.id, limit))
         .await?;
     Ok(Json(PathList { paths }))
 }
@@ -220,7 +220,7 @@ async fn paths_of_token(
     let flake = flake.ok_or(ApiError::NotFound)?;
     let newest = state
         .database()
-        .read(move |connection| slices::newest(connection, flake, limit))
+        .read(move |read| slices::newest(read, flake, limit))
         .await?;
     let mut paths = Vec::new();
     for summary in newest {
@@ -305,7 +305,7 @@ pub(crate) async fn update(
 async fn hides(state: &AppState, flake_id: i64, visibility: Visibility) -> Result<bool, ApiError> {
     let found = state
         .database()
-        .read(move |connection| flakes::get(connection, flake_id))
+        .read(move |read| flakes::get(read, flake_id))
         .await?;
     // They are in the order of who can.
     Ok(found.is_some_and(|flake| flake.visibility < visibility))

@@ -93,7 +93,7 @@ pub(crate) async fn list(
     };
     let found = state
         .database()
-        .read(move |connection| follows::list(connection, follower))
+        .read(move |read| follows::list(read, follower))
         .await?;
     Ok(Json(told(&found)))
 }

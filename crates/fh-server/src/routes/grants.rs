@@ -14,8 +14,8 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{CreateGrant, GrantInfo, GrantList, Permission, Role, Subject};
+use fh_sql::{Read, Tx};
 use http::StatusCode;
-use rusqlite::Connection;
 use serde_json::json;
 
 use super::json::json_body;
@@ -281,19 +281,19 @@ impl Change {
     }
 
     /// Whether a role is less than what is granted, and counts for nobody for whom that one does not.
-    fn lowers(&self, connection: &Connection, role: Role) -> Result<bool, DatabaseError> {
+    fn lowers(&self, read: &Read, role: Role) -> Result<bool, DatabaseError> {
         let organization = self.target.organization_id;
         // What is wrong with the subject is told by who changes something.
-        let Ok((_, id)) = find_subject(connection, organization, &self.subject) else {
+        let Ok((_, id)) = find_subject(read, organization, &self.subject) else {
             return Ok(false);
         };
-        let was = grants::get(connection, &self.target, id)?;
+        let was = grants::get(read, &self.target, id)?;
         if was.is_none_or(|was| was.by_guest || was.role <= role) {
             return Ok(false);
         }
         match id {
             SubjectId::Account(account) if self.at_once => {
-                let belonging = invitations::belonging(connection, organization, account)?;
+                let belonging = invitations::belonging(read, organization, account)?;
                 Ok(belonging != Belonging::Stranger)
             }
             _ => Ok(true),
@@ -302,7 +302,7 @@ impl Change {
 
     fn record(
         &self,
-        connection: &Connection,
+        tx: &Tx<'_>,
         action: &str,
         subject: &Subject,
         roles: serde_json::Value,
@@ -318,7 +318,7 @@ impl Change {
             detail,
             ..Event::default()
         };
-        Ok(audit::record(connection, &event)?)
+        Ok(audit::record(tx, &event)?)
     }
 }
 
@@ -331,7 +331,7 @@ async fn list_on(
     let hides_members = !Standing::of(caller, &target).knows_members;
     let found = state
         .database()
-        .read(move |connection| grants::list(connection, &target, hides_members))
+        .read(move |read| grants::list(read, &target, hides_members))
         .await?;
     let grants = found.iter().map(|grant| grant.info(&name)).collect();
     Ok(Json(GrantList { grants }))
@@ -346,14 +346,14 @@ async fn show_on(
 ) -> Result<Json<GrantInfo>, ApiError> {
     let name = target.name.clone();
     let hides_members = !Standing::of(caller, &target).knows_members;
-    let found = state.database().read(move |connection| {
+    let found = state.database().read(move |read| {
         let find = || {
-            let found = find_subject(connection, target.organization_id, &subject);
+            let found = find_subject(read, target.organization_id, &subject);
             let (subject, _) = found.map_err(|error| match error {
                 ApiError::InvalidContent(_) => ApiError::NotFound,
                 error => error,
             })?;
-            let mut grants = grants::list(connection, &target, hides_members)?.into_iter();
+            let mut grants = grants::list(read, &target, hides_members)?.into_iter();
             let grant = grants.find(|grant| grant.subject == subject);
             grant.ok_or(ApiError::NotFound)
         };
@@ -368,7 +368,7 @@ async fn set_on(state: &AppState, asked: Change, role: Role) -> Result<Json<Gran
     let seen = asked.clone();
     let lowers = state
         .database()
-        .read(move |connection| seen.lowers(connection, role))
+        .read(move |read| seen.lowers(read, role))
         .await?;
     // If it does no more by then, access has changed, and all of this is decided again.
     let decided = match asked.decided {
@@ -466,7 +466,7 @@ fn whole(organization: &OrganizationRef) -> Target {
 
 /// Whom an address names, as they are called. A team is one of the same organisation.
 fn find_subject(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     text: &str,
 ) -> Result<(Subject, SubjectId), ApiError> {
@@ -475,13 +475,13 @@ fn find_subject(
         ApiError::InvalidContent(format!("the organisation has no team named {name:?}"))
     };
     let user = |name: &str| {
-        let account = named::account(connection, name)?;
+        let account = named::account(read, name)?;
         Ok((Subject::User(account.name), SubjectId::Account(account.id)))
     };
     match text.parse::<Subject>() {
         Ok(Subject::Members) => Ok((Subject::Members, SubjectId::Members)),
         Ok(Subject::Team(name)) => {
-            let found = teams::find(connection, organization_id, &name)?;
+            let found = teams::find(read, organization_id, &name)?;
             let team = found.ok_or_else(|| unknown_team(name.as_str()))?;
             Ok((Subject::Team(team.name), SubjectId::Team(team.id)))
         }

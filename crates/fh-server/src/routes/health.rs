@@ -40,12 +40,9 @@ pub(crate) async fn healthy() -> impl IntoResponse {
 /// in one constant sentence; the log has more.
 pub(crate) async fn ready(State(state): State<AppState>) -> impl IntoResponse {
     let database = async {
-        let asked = state.database().read(|connection| {
-            Ok(
-                connection.query_row("SELECT COUNT(*) FROM signing_key", [], |row| {
-                    row.get::<_, i64>(0)
-                })?,
-            )
+        let asked = state.database().read(|read| {
+            let sql = "SELECT COUNT(*) FROM signing_key";
+            Ok(read.first(sql, &[], |row| row.get::<_, i64>(0))?)
         });
         asked.await.map(|_| ()).map_err(|error| chain(&error))
     };

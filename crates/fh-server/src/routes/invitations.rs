@@ -13,8 +13,8 @@ use axum::extract::{Request, State};
 use fh_api::{
     AcceptInvitation, InvitationInfo, InvitationList, Name, OrganizationRole, Permission, UserKind,
 };
+use fh_sql::{Read, Tx};
 use http::StatusCode;
-use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
@@ -87,12 +87,12 @@ pub(crate) async fn list(
     let decider = Decider::of(principal, &caller);
     let invitations = state
         .database()
-        .read(move |connection| {
-            let account = match decider.account(connection, query.user.as_ref()) {
+        .read(move |read| {
+            let account = match decider.account(read, query.user.as_ref()) {
                 Ok(account) => account,
                 Err(error) => return Ok(Err(error)),
             };
-            Ok(Ok(invitations::offers(connection, account.id)?))
+            Ok(Ok(invitations::offers(read, account.id)?))
         })
         .await??;
     Ok(Json(InvitationList { invitations }))
@@ -211,17 +211,17 @@ impl Decider {
 
     /// The account that is meant: the caller's own, or a service account that the caller decides for. All
     /// others are not there.
-    fn account(self, connection: &Connection, user: Option<&Name>) -> Result<Account, ApiError> {
+    fn account(self, read: &Read, user: Option<&Name>) -> Result<Account, ApiError> {
         let Some(user) = user else {
-            return accounts::get(connection, self.account_id)?.ok_or(ApiError::NotFound);
+            return accounts::get(read, self.account_id)?.ok_or(ApiError::NotFound);
         };
-        let account = accounts::find_named(connection, user)?.ok_or(ApiError::NotFound)?;
+        let account = accounts::find_named(read, user)?.ok_or(ApiError::NotFound)?;
         if account.id == self.account_id {
             return Ok(account);
         }
         let decides = match account.organization_id {
             Some(home) => {
-                let role = members::get(connection, home, self.account_id)?;
+                let role = members::get(read, home, self.account_id)?;
                 role.map(|member| member.role) == Some(OrganizationRole::Owner)
             }
             None => account.kind == UserKind::Service && self.manages_server,
@@ -231,7 +231,7 @@ impl Decider {
 
     /// That what was found for the caller is theirs to decide about: nobody who is managed decides about
     /// themselves.
-    fn decides_for(self, connection: &Connection, account: &Account) -> Result<(), ApiError> {
+    fn decides_for(self, read: &Read, account: &Account) -> Result<(), ApiError> {
         if account.id != self.account_id {
             return Ok(());
         }
@@ -244,7 +244,7 @@ impl Decider {
         let Some(home) = account.organization_id else {
             return Ok(());
         };
-        let home = organizations::get(connection, home)?.ok_or(ApiError::NotFound)?;
+        let home = organizations::get(read, home)?.ok_or(ApiError::NotFound)?;
         Err(ApiError::Forbidden(format!(
             "the owners of {} decide for the service account {}",
             home.name, account.name
@@ -252,28 +252,28 @@ impl Decider {
     }
 }
 
-fn organization(connection: &Connection, name: &str) -> Result<Organization, ApiError> {
+fn organization(read: &Read, name: &str) -> Result<Organization, ApiError> {
     let name: Name = name.parse().map_err(|_| ApiError::NotFound)?;
-    organizations::find(connection, &name)?.ok_or(ApiError::NotFound)
+    organizations::find(read, &name)?.ok_or(ApiError::NotFound)
 }
 
 /// What an organisation offers to an account and what the account has accepted there, if there is anything.
 fn offer(
-    connection: &Connection,
+    read: &Read,
     organization: &Organization,
     account: &Account,
 ) -> Result<Option<InvitationInfo>, ApiError> {
-    let offers = invitations::offers(connection, account.id)?;
+    let offers = invitations::offers(read, account.id)?;
     let mut offers = offers.into_iter();
     Ok(offers.find(|offer| offer.organization.folded() == organization.name.folded()))
 }
 
 fn nothing_offered(
-    connection: &Connection,
+    read: &Read,
     organization: &Organization,
     account: &Account,
 ) -> Result<bool, ApiError> {
-    Ok(offer(connection, organization, account)?.is_none())
+    Ok(offer(read, organization, account)?.is_none())
 }
 
 /// That it is not what the caller has seen.
@@ -288,14 +288,14 @@ fn changed(organization: &Name, offered: Option<OrganizationRole>) -> ApiError {
 
 /// How it stands after the account has accepted. Of a member, what they are.
 fn answer(
-    connection: &Connection,
+    read: &Read,
     organization: &Organization,
     account: &Account,
 ) -> Result<InvitationInfo, ApiError> {
-    if let Some(offer) = offer(connection, organization, account)? {
+    if let Some(offer) = offer(read, organization, account)? {
         return Ok(offer);
     }
-    let member = members::get(connection, organization.id, account.id)?;
+    let member = members::get(read, organization.id, account.id)?;
     let since = member.as_ref().map_or_else(now, |member| member.created_at);
     Ok(InvitationInfo {
         organization: organization.name.clone(),
@@ -307,7 +307,7 @@ fn answer(
 }
 
 fn record(
-    connection: &Connection,
+    tx: &Tx<'_>,
     action: &str,
     actor: Actor,
     organization: &Organization,
@@ -322,5 +322,5 @@ fn record(
         detail,
         ..Event::default()
     };
-    Ok(audit::record(connection, &event)?)
+    Ok(audit::record(tx, &event)?)
 }

@@ -11,8 +11,8 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{MemberInfo, MemberList, OrganizationRole, Permission, SetMember};
+use fh_sql::Read;
 use http::StatusCode;
-use rusqlite::Connection;
 use serde_json::json;
 
 use super::json::json_body;
@@ -67,10 +67,10 @@ pub(crate) async fn list(
     let administers = caller.organization_to_administer(&path.org).is_ok();
     let found = state
         .database()
-        .read(move |connection| {
-            let mut found = members::list(connection, organization.id)?;
+        .read(move |read| {
+            let mut found = members::list(read, organization.id)?;
             if administers {
-                found.extend(members::list_invited(connection, organization.id)?);
+                found.extend(members::list_invited(read, organization.id)?);
                 found.sort_by_key(|member| member.user.folded());
             }
             Ok(found)
@@ -88,13 +88,11 @@ pub(crate) async fn show(
 ) -> Result<Json<MemberInfo>, ApiError> {
     let organization = caller.organization_of_member(&path.org)?;
     let administers = caller.organization_to_administer(&path.org).is_ok();
-    let found = state.database().read(move |connection| {
+    let found = state.database().read(move |read| {
         let find = || {
-            let account = named::known_account(connection, &path.user)?;
-            let member = match members::get(connection, organization.id, account.id)? {
-                None if administers => {
-                    members::get_invited(connection, organization.id, account.id)?
-                }
+            let account = named::known_account(read, &path.user)?;
+            let member = match members::get(read, organization.id, account.id)? {
+                None if administers => members::get_invited(read, organization.id, account.id)?,
                 member => member,
             };
             member.ok_or(ApiError::NotFound)
@@ -119,7 +117,7 @@ pub(crate) async fn set(
     let (organization_id, user) = (organization.id, path.user.clone());
     let lowers = state
         .database()
-        .read(move |connection| lowers(connection, organization_id, &user, wanted.role))
+        .read(move |read| lowers(read, organization_id, &user, wanted.role))
         .await?;
     // If it does no more by then, access has changed, and all of this is decided again.
     let decided = match caller.decided() {
@@ -271,7 +269,7 @@ pub(crate) async fn remove(
 
 /// Whether somebody is a member who would be less with a role.
 fn lowers(
-    connection: &Connection,
+    read: &Read,
     organization_id: i64,
     user: &str,
     role: OrganizationRole,
@@ -279,10 +277,10 @@ fn lowers(
     let Ok(name) = user.parse() else {
         return Ok(false);
     };
-    let Some(account) = accounts::find_named(connection, &name)? else {
+    let Some(account) = accounts::find_named(read, &name)? else {
         return Ok(false);
     };
-    let member = members::get(connection, organization_id, account.id)?;
+    let member = members::get(read, organization_id, account.id)?;
     Ok(member.is_some_and(|member| role < member.role))
 }
 
@@ -303,12 +301,12 @@ fn decides_about(
 /// That the caller may take away what somebody was granted: `admin` on the whole organisation is for its
 /// owners to take, as everywhere.
 fn takes_grants(
-    connection: &Connection,
+    read: &Read,
     organization: &OrganizationRef,
     account_id: i64,
 ) -> Result<(), ApiError> {
     let subject = SubjectId::Account(account_id);
-    if organization.is_owner() || !grants::administers(connection, organization.id, subject)? {
+    if organization.is_owner() || !grants::administers(read, organization.id, subject)? {
         return Ok(());
     }
     Err(ApiError::Forbidden(format!(

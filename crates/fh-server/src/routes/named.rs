@@ -4,7 +4,7 @@
 //! so which names there are is no secret from them. Callers are authorised before.
 
 use fh_api::Name;
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use crate::access::OrganizationRef;
 use crate::database::accounts::{self, Account};
@@ -15,19 +15,19 @@ use crate::error::ApiError;
 ///
 /// # Errors
 /// 422 where there is none.
-pub(super) fn account(connection: &Connection, name: &str) -> Result<Account, ApiError> {
+pub(super) fn account(read: &Read, name: &str) -> Result<Account, ApiError> {
     let unknown = || ApiError::InvalidContent(format!("there is no user named {:?}", short(name)));
     let name: Name = name.parse().map_err(|_| unknown())?;
-    accounts::find_named(connection, &name)?.ok_or_else(unknown)
+    accounts::find_named(read, &name)?.ok_or_else(unknown)
 }
 
 /// The same, for who is told no more of one that is not there than of one that does not belong there.
 ///
 /// # Errors
 /// 404 where there is none.
-pub(super) fn known_account(connection: &Connection, name: &str) -> Result<Account, ApiError> {
+pub(super) fn known_account(read: &Read, name: &str) -> Result<Account, ApiError> {
     let name: Name = name.parse().map_err(|_| ApiError::NotFound)?;
-    accounts::find_named(connection, &name)?.ok_or(ApiError::NotFound)
+    accounts::find_named(read, &name)?.ok_or(ApiError::NotFound)
 }
 
 /// The team that an address names, for who may see the organisation's teams.
@@ -35,12 +35,12 @@ pub(super) fn known_account(connection: &Connection, name: &str) -> Result<Accou
 /// # Errors
 /// 404 where there is none.
 pub(super) fn team(
-    connection: &Connection,
+    read: &Read,
     organization: &OrganizationRef,
     name: &str,
 ) -> Result<Team, ApiError> {
     let name: Name = name.parse().map_err(|_| ApiError::NotFound)?;
-    teams::find(connection, organization.id, &name)?.ok_or(ApiError::NotFound)
+    teams::find(read, organization.id, &name)?.ok_or(ApiError::NotFound)
 }
 
 /// What a request said, no longer than a person reads.

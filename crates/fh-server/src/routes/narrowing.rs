@@ -6,7 +6,7 @@
 use fh_api::CreateToken;
 use fh_auth::{Narrowing, PathSet, TokenScope};
 use fh_nix::{PublicKey, StorePath};
-use rusqlite::Connection;
+use fh_sql::Tx;
 
 use crate::access::Caller;
 use crate::database::{DatabaseError, path_sets};
@@ -60,11 +60,11 @@ pub(super) enum Reads {
 
 impl Reads {
     /// Stores what is new: the id for the token's row.
-    pub(super) fn keep(&self, connection: &Connection) -> Result<Option<i64>, DatabaseError> {
+    pub(super) fn keep(&self, tx: &Tx<'_>) -> Result<Option<i64>, DatabaseError> {
         match self {
             Self::Anything => Ok(None),
             Self::TheSame(id) => Ok(Some(*id)),
-            Self::These(set) => path_sets::keep(connection, set).map(Some),
+            Self::These(set) => path_sets::keep(tx, set).map(Some),
         }
     }
 }

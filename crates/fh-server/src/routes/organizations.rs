@@ -7,8 +7,8 @@ use fh_api::{
     OrganizationRole, Permission, PushRule, RenewalRule, UpdateOrganization,
 };
 use fh_nix::PublicKey;
+use fh_sql::Read;
 use http::StatusCode;
-use rusqlite::Connection;
 use serde_json::json;
 
 use super::json::json_body;
@@ -79,7 +79,7 @@ pub(crate) async fn list(
         let account_id = principal.account_id;
         state
             .database()
-            .read(move |connection| organizations::list_of_member(connection, account_id))
+            .read(move |read| organizations::list_of_member(read, account_id))
             .await?
     };
     let orgs = found
@@ -184,8 +184,8 @@ pub(crate) async fn create(
 }
 
 /// The account of somebody whom an organisation is made for.
-fn owner_named(connection: &Connection, name: &Name) -> Result<Account, ApiError> {
-    let account = named::account(connection, name.as_str())?;
+fn owner_named(read: &Read, name: &Name) -> Result<Account, ApiError> {
+    let account = named::account(read, name.as_str())?;
     let name = &account.name;
     if account.organization_id.is_some() {
         return Err(ApiError::InvalidContent(format!(
@@ -210,7 +210,7 @@ pub(crate) async fn show(
     let organization = caller.organization_to_show(&path.org)?;
     let found = state
         .database()
-        .read(move |connection| organizations::get(connection, organization.id))
+        .read(move |read| organizations::get(read, organization.id))
         .await?
         .ok_or(ApiError::NotFound)?;
     Ok(Json(found.info(organization.membership)))

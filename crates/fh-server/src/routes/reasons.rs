@@ -5,7 +5,7 @@
 
 use fh_api::{AccessReason, Name, OrganizationRole, Role, Subject, Visibility};
 use fh_auth::{FlakeFacts, Follows, Holdings, Named};
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use crate::access::{Caller, FlakeEntry};
 use crate::database::explain::{self, HeldGrant, PolicyGrant};
@@ -76,7 +76,7 @@ pub(super) struct Facts<'a> {
 impl<'a> Facts<'a> {
     /// Of one flake of an organisation, or of all of its flakes, in one reading each.
     pub(super) fn load(
-        connection: &Connection,
+        read: &Read,
         organization: i64,
         flake: Option<i64>,
         whose: &'a Whose,
@@ -88,13 +88,13 @@ impl<'a> Facts<'a> {
             told,
             most: usize::MAX,
             members: if told.members {
-                explain::members(connection, organization, account)?
+                explain::members(read, organization, account)?
             } else {
                 Vec::new()
             },
-            grants: explain::grants(connection, organization, flake, account)?,
+            grants: explain::grants(read, organization, flake, account)?,
             policies: if told.administration {
-                explain::policies(connection, organization)?
+                explain::policies(read, organization)?
             } else {
                 Vec::new()
             },
@@ -232,20 +232,14 @@ impl<'a> Facts<'a> {
 
 /// The reasons for which a slice that holds a path is readable, each with 100 accounts at most.
 pub(super) fn of_slice(
-    connection: &Connection,
+    read: &Read,
     flake: &FlakeEntry,
     whose: &Whose,
     told: Told,
 ) -> Result<Vec<AccessReason>, DatabaseError> {
     let facts = Facts {
         most: MAX_USERS,
-        ..Facts::load(
-            connection,
-            flake.organization_id,
-            Some(flake.id),
-            whose,
-            told,
-        )?
+        ..Facts::load(read, flake.organization_id, Some(flake.id), whose, told)?
     };
     let target = Target::flake(flake.organization_id, flake.id, flake.name.clone());
     Ok(facts.reasons(&target, flake.visibility))

@@ -13,7 +13,7 @@ use fh_api::{
     FlakeInfo, Name, NameKind, OrganizationInfo, Permission, Rename, Role, UserInfo, UserKind,
 };
 use fh_auth::FlakeFacts;
-use rusqlite::Connection;
+use fh_sql::Read;
 use serde_json::json;
 
 use super::json::json_body;
@@ -311,7 +311,7 @@ fn record_account(
 /// # Errors
 /// 409 where it may not.
 fn require_free(
-    connection: &Connection,
+    read: &Read,
     kind: NameKind,
     to: &Name,
     id: i64,
@@ -327,9 +327,9 @@ fn require_free(
         Some((holder, is_known)) => {
             return Err(reserved_names::former(kind, to, &holder, is_known));
         }
-        None => reserved_names::require_free(connection, kind, to)?,
+        None => reserved_names::require_free(read, kind, to)?,
     }
-    if renames::count_former(connection, kind, id)? >= MOST_FORMER {
+    if renames::count_former(read, kind, id)? >= MOST_FORMER {
         return Err(too_many(MOST_FORMER));
     }
     Ok(())

@@ -21,8 +21,8 @@ use axum::extract::State;
 use fh_api::duration::in_words;
 use fh_api::{FlakePattern, MintedToken, Name, RenewalRule, UserKind};
 use fh_auth::renewal::{self, RenewalError, RenewalFacts, RenewalLimits};
+use fh_sql::Read;
 use http::StatusCode;
-use rusqlite::Connection;
 use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -56,14 +56,14 @@ pub(super) async fn renew(
     let most = state.settings().limits.tokens;
     let (token, account) = state
         .database()
-        .write(caller.decided(), move |transaction| {
-            let former = asking(transaction, asking_token)?;
-            let account = accounts::get(transaction, former.account_id)?.ok_or_else(gone)?;
+        .write(caller.decided(), move |tx| {
+            let former = asking(tx, asking_token)?;
+            let account = accounts::get(tx, former.account_id)?.ok_or_else(gone)?;
             let created_at = now().whole_seconds();
-            let expires_at = until(transaction, &former, &account, settings, created_at)??;
-            room_for_one_more(transaction, &account, most)?;
+            let expires_at = until(tx, &former, &account, settings, created_at)??;
+            room_for_one_more(tx, &account, most)?;
             let chain = Some(former.first_at());
-            let renewals = tokens::count_good(transaction, account.id, chain, now())?;
+            let renewals = tokens::count_good(tx, account.id, chain, now())?;
             if renewals >= MOST_RENEWALS {
                 return Err(ApiError::TooMany(
                     format!(
@@ -74,7 +74,7 @@ pub(super) async fn renew(
                 ));
             }
             let uuid = tokens::insert(
-                transaction,
+                tx,
                 &NewToken {
                     account_id: former.account_id,
                     parent_id: Some(former.id),
@@ -90,7 +90,7 @@ pub(super) async fn renew(
                 },
             )?;
             audit::record(
-                transaction,
+                tx,
                 &Event {
                     action: "token.renew",
                     actor: Some(actor),
@@ -104,7 +104,7 @@ pub(super) async fn renew(
                     ..Event::default()
                 },
             )?;
-            let token = tokens::find(transaction, uuid)?.ok_or_else(gone)?;
+            let token = tokens::find(tx, uuid)?.ok_or_else(gone)?;
             Ok::<_, ApiError>((token, account))
         })
         .await?;
@@ -115,12 +115,12 @@ pub(super) async fn renew(
 /// an account gives it a login of its own. But what is made by a token that is bound, or that cannot be renewed, is
 /// not renewed for longer than that one could last.
 pub(super) fn terms_for_another(
-    connection: &Connection,
+    read: &Read,
     maker: &Token,
     settings: TokenSettings,
 ) -> Result<RenewalTerms, DatabaseError> {
-    let renewable = match accounts::get(connection, maker.account_id)? {
-        Some(account) => allowed(connection, maker, &account, settings)?.is_ok(),
+    let renewable = match accounts::get(read, maker.account_id)? {
+        Some(account) => allowed(read, maker, &account, settings)?.is_ok(),
         None => false,
     };
     let ends_by = renewal::ends_by_for_another(&facts(maker), renewable);
@@ -138,14 +138,14 @@ pub(super) async fn renewable_until(
     let settings = state.settings().tokens;
     let until = state
         .database()
-        .read(move |connection| {
-            let Some(token) = tokens::find(connection, token)? else {
+        .read(move |read| {
+            let Some(token) = tokens::find(read, token)? else {
                 return Ok(None);
             };
-            let Some(account) = accounts::get(connection, token.account_id)? else {
+            let Some(account) = accounts::get(read, token.account_id)? else {
                 return Ok(None);
             };
-            Ok(until(connection, &token, &account, settings, now())?.ok())
+            Ok(until(read, &token, &account, settings, now())?.ok())
         })
         .await?;
     Ok(until.map(Timestamp::to_date_time))
@@ -153,13 +153,13 @@ pub(super) async fn renewable_until(
 
 /// When a token would end that renewed this one at a time; else why it cannot be, for the one who asks.
 fn until(
-    connection: &Connection,
+    read: &Read,
     token: &Token,
     account: &Account,
     settings: TokenSettings,
     at: Timestamp,
 ) -> Result<Result<Timestamp, ApiError>, DatabaseError> {
-    if let Err(refused) = allowed(connection, token, account, settings)? {
+    if let Err(refused) = allowed(read, token, account, settings)? {
         return Ok(Err(refused));
     }
     let limits = RenewalLimits {
@@ -199,7 +199,7 @@ fn facts(token: &Token) -> RenewalFacts {
 
 /// Whether those who decide about a token let it be renewed.
 fn allowed(
-    connection: &Connection,
+    read: &Read,
     token: &Token,
     account: &Account,
     settings: TokenSettings,
@@ -215,7 +215,7 @@ fn allowed(
         )));
     }
     let of = match account.organization_id {
-        Some(id) => organizations::get(connection, id)?,
+        Some(id) => organizations::get(read, id)?,
         None => None,
     };
     let (rule, who) = match &of {
@@ -229,7 +229,7 @@ fn allowed(
         return Ok(Err(refused_by(&who, account)));
     }
     for name in only(token) {
-        let found = organizations::find(connection, name)?;
+        let found = organizations::find(read, name)?;
         if let Some(found) = found.filter(|found| found.renewal == RenewalRule::Nobody) {
             let who = format!("the organisation {}", found.name);
             return Ok(Err(refused_by(&who, account)));

@@ -7,8 +7,8 @@ use fh_api::{
     FlakeName, FormerFlakeName, FormerFlakeNameList, Name, NameKind, POLICY_ACCOUNT_PREFIX,
     ReservedNameList,
 };
+use fh_sql::Read;
 use http::StatusCode;
-use rusqlite::Connection;
 use serde_json::json;
 
 use super::path::{FlakePath, OrganizationPath, ReservedNamePath};
@@ -101,7 +101,7 @@ pub(crate) async fn list_of_flakes(
     let organization = caller.organization_to_administer(&path.org)?;
     let found = state
         .database()
-        .read(move |connection| renames::former_of_flakes(connection, organization.id))
+        .read(move |read| renames::former_of_flakes(read, organization.id))
         .await?;
     let in_it = |project: Name| FlakeName {
         org: organization.name.clone(),
@@ -156,18 +156,14 @@ pub(crate) async fn free_of_flake(
 ///
 /// # Errors
 /// 409 where it was given up, and nobody has freed it; where it would be that of the account of a trust policy.
-pub(super) fn require_free(
-    connection: &Connection,
-    kind: NameKind,
-    name: &Name,
-) -> Result<(), ApiError> {
+pub(super) fn require_free(read: &Read, kind: NameKind, name: &Name) -> Result<(), ApiError> {
     if kind == NameKind::Account && name.folded().starts_with(POLICY_ACCOUNT_PREFIX) {
         return Err(ApiError::Conflict(format!(
             "the name {name} is reserved: names that begin with \"{POLICY_ACCOUNT_PREFIX}\" are those of the accounts of \
              trust policies"
         )));
     }
-    if reserved::is_reserved(connection, kind, name)? {
+    if reserved::is_reserved(read, kind, name)? {
         return Err(given_up(kind, name));
     }
     Ok(())

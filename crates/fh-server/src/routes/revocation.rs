@@ -11,7 +11,7 @@ use std::collections::HashSet;
 use axum::Json;
 use axum::extract::State;
 use fh_api::{RevokedToken, TokenRevocation};
-use rusqlite::Connection;
+use fh_sql::Read;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
@@ -52,7 +52,7 @@ pub(super) async fn preview(
     let named = named(&state, &caller, path.id).await?;
     let found = state
         .database()
-        .read(move |connection| lineage::of(connection, named.id, now()))
+        .read(move |read| lineage::of(read, named.id, now()))
         .await?
         .ok_or(ApiError::NotFound)?;
     let plan = plan(found, &caller, query.with_made_for_others)?;
@@ -117,14 +117,14 @@ async fn named(state: &AppState, caller: &Caller, id: Uuid) -> Result<Token, Api
     let descendants = descendants_of_caller(state, principal).await?;
     state
         .database()
-        .read(move |connection| tokens::find(connection, id))
+        .read(move |read| tokens::find(read, id))
         .await?
         .filter(|token| deals_with(caller, principal, token, &descendants))
         .ok_or(ApiError::NotFound)
 }
 
-fn still_there(connection: &Connection, uuid: Uuid) -> Result<i64, ApiError> {
-    let found = tokens::find(connection, uuid)?;
+fn still_there(read: &Read, uuid: Uuid) -> Result<i64, ApiError> {
+    let found = tokens::find(read, uuid)?;
     found.map(|token| token.id).ok_or(ApiError::NotFound)
 }
 

@@ -67,7 +67,7 @@ pub(crate) async fn list(
     };
     let found = state
         .database()
-        .read(move |connection| roots::of_organization(connection, organization.id))
+        .read(move |read| roots::of_organization(read, organization.id))
         .await?;
     let roots = found.iter().map(roots::OwnedRoot::info).collect();
     Ok(Json(RootList { roots }))

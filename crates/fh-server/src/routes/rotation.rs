@@ -46,7 +46,7 @@ pub(super) async fn rotate(
     let descendants = descendants_of_caller(&state, principal).await?;
     let former = state
         .database()
-        .read(move |connection| tokens::find(connection, path.id))
+        .read(move |read| tokens::find(read, path.id))
         .await?
         .filter(|token| may_replace(&caller, principal, token, &descendants))
         .ok_or(ApiError::NotFound)?;
@@ -175,11 +175,11 @@ impl Listed {
 /// one.
 async fn left(state: &AppState, known: [i64; 3]) -> Result<Left, DatabaseError> {
     let [former, ..] = known;
-    let read = state.database().read(move |connection| {
+    let read = state.database().read(move |read| {
         let at = now();
         let mut left = Left::default();
         // None where the account was removed a moment ago, and its tokens with it.
-        let Some(found) = lineage::of(connection, former, at)? else {
+        let Some(found) = lineage::of(read, former, at)? else {
             return Ok(left);
         };
         for token in &found.own {

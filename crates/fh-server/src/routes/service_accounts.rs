@@ -58,7 +58,7 @@ pub(crate) async fn list(
     let organization = caller.organization_to_administer(&path.org)?;
     let found = state
         .database()
-        .read(move |connection| accounts::list_of_organization(connection, organization.id))
+        .read(move |read| accounts::list_of_organization(read, organization.id))
         .await?;
     let users = found.iter().map(Account::info).collect();
     Ok(Json(UserList { users }))
@@ -73,7 +73,7 @@ pub(crate) async fn show(
     let organization = caller.organization_to_administer(&path.org)?;
     let found = state
         .database()
-        .read(move |connection| Ok(named::known_account(connection, &path.user)))
+        .read(move |read| Ok(named::known_account(read, &path.user)))
         .await?;
     let account = found?;
     if account.organization_id != Some(organization.id) {
@@ -96,8 +96,8 @@ pub(crate) async fn create(
         json_body(request, state.settings().limits.json_size).await?;
     let (status, account) = state
         .database()
-        .write(caller.decided(), move |transaction| {
-            if let Some(there) = accounts::find(transaction, &wanted.name)? {
+        .write(caller.decided(), move |tx| {
+            if let Some(there) = accounts::find(tx, &wanted.name)? {
                 let same = there.organization_id == Some(organization.id)
                     && there.trust_policy_id.is_none();
                 if same && wanted.exist_ok {
@@ -114,14 +114,14 @@ pub(crate) async fn create(
                      on the server"
                 )));
             }
-            reserved_names::require_free(transaction, NameKind::Account, &wanted.name)?;
+            reserved_names::require_free(tx, NameKind::Account, &wanted.name)?;
             let account = accounts::insert_of_organization(
-                transaction,
+                tx,
                 &wanted.name,
                 (organization.id, &organization.name),
             )?;
             audit::record(
-                transaction,
+                tx,
                 &Event {
                     action: "service-account.create",
                     actor: Some(actor),

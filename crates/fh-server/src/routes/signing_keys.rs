@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{KeyInfo, KeyList, Name, RotateKeys, Signing};
-use rusqlite::Connection;
+use fh_sql::{Read, Tx};
 use serde_json::json;
 
 use super::json::optional_json_body;
@@ -188,27 +188,27 @@ impl Rotation {
         let names = KeyNames::of(state.settings());
         let decided = self.decided;
         let min_age = state.settings().min_key_age;
-        let change = move |connection: &Connection| {
+        let change = move |tx: &Tx<'_>| {
             let organization_id = match self.owner {
                 KeyOwner::Server => None,
                 KeyOwner::Organization(id) => Some(id),
             };
             if let Some(id) = organization_id
-                && organizations::get(connection, id)?.is_none()
+                && organizations::get(tx, id)?.is_none()
             {
                 return Err(ApiError::NotFound);
             }
-            let early = Early::found(&keys::list_of(connection, self.owner)?, min_age, now());
+            let early = Early::found(&keys::list_of(tx, self.owner)?, min_age, now());
             if let Some(early) = &early
                 && !self.is_forced
             {
                 return Err(early.refusal());
             }
-            let before = SigningKeys::load(connection, self.owner).map_err(ApiError::internal)?;
-            let after = rotate_keys(connection, self.owner, &names).map_err(ApiError::internal)?;
+            let before = SigningKeys::load(tx, self.owner).map_err(ApiError::internal)?;
+            let after = rotate_keys(tx, self.owner, &names).map_err(ApiError::internal)?;
             let name = after.active().name();
             audit::record(
-                connection,
+                tx,
                 &Event {
                     action: "key.rotate",
                     actor: Some(self.actor),
@@ -225,10 +225,7 @@ impl Rotation {
             )?;
             Ok::<_, ApiError>(after)
         };
-        state
-            .database()
-            .write(decided, move |transaction| change(transaction))
-            .await
+        state.database().write(decided, move |tx| change(tx)).await
     }
 }
 
@@ -256,14 +253,14 @@ async fn told(
 ) -> Result<Json<KeyList>, ApiError> {
     let keys = state
         .database()
-        .read(move |connection| Ok(all(connection, owner)))
+        .read(move |read| Ok(all(read, owner)))
         .await??;
     Ok(Json(KeyList { organization, keys }))
 }
 
 /// Active, standby, then the retired ones, the newest first.
-fn all(connection: &Connection, owner: KeyOwner) -> Result<Vec<KeyInfo>, ApiError> {
-    let mut stored = keys::list_of(connection, owner)?;
+fn all(read: &Read, owner: KeyOwner) -> Result<Vec<KeyInfo>, ApiError> {
+    let mut stored = keys::list_of(read, owner)?;
     stored.reverse();
     // Stable: of the same state the newer stays first.
     stored.sort_by_key(|key| match key.state {

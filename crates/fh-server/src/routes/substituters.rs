@@ -12,7 +12,7 @@
 use axum::Json;
 use axum::extract::State;
 use fh_api::{Signing, SigningKeyInfo, Standing, SubstituterInfo, SubstituterList, UserKind};
-use rusqlite::Connection;
+use fh_sql::Read;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -66,7 +66,7 @@ pub(crate) async fn list(
             let account_id = principal.account_id;
             state
                 .database()
-                .read(move |connection| organizations::joined_by(connection, account_id))
+                .read(move |read| organizations::joined_by(read, account_id))
                 .await?
         }
     };
@@ -155,8 +155,7 @@ async fn line(state: &AppState, address: &Address) -> Result<SubstituterInfo, Ap
         Some(keys) => keys,
         None => {
             let keys = state.clone();
-            let find =
-                move |connection: &Connection| Ok(keys.keys().find_signing_of(connection, id)?);
+            let find = move |read: &Read| Ok(keys.keys().find_signing_of(read, id)?);
             state.database().read(find).await?
         }
     };

@@ -6,8 +6,8 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{CreateTeam, TeamDetails, TeamInfo, TeamList, TeamMemberInfo};
+use fh_sql::Read;
 use http::StatusCode;
-use rusqlite::Connection;
 use serde_json::json;
 
 use super::json::json_body;
@@ -59,7 +59,7 @@ pub(crate) async fn list(
     let organization = caller.organization_of_member(&path.org)?;
     let found = state
         .database()
-        .read(move |connection| teams::list(connection, organization.id))
+        .read(move |read| teams::list(read, organization.id))
         .await?;
     let teams = found.iter().map(Team::info).collect();
     Ok(Json(TeamList { teams }))
@@ -77,10 +77,10 @@ pub(crate) async fn create(
     let wanted: CreateTeam = json_body(request, state.settings().limits.json_size).await?;
     let (status, team) = state
         .database()
-        .write(caller.decided(), move |transaction| {
-            let team = match teams::insert(transaction, organization.id, &wanted.name) {
+        .write(caller.decided(), move |tx| {
+            let team = match teams::insert(tx, organization.id, &wanted.name) {
                 Err(error) if error.is_unique_violation() && wanted.exist_ok => {
-                    let there = teams::find(transaction, organization.id, &wanted.name)?;
+                    let there = teams::find(tx, organization.id, &wanted.name)?;
                     return Ok((StatusCode::OK, there.ok_or(ApiError::NotFound)?));
                 }
                 Err(error) if error.is_unique_violation() => {
@@ -92,7 +92,7 @@ pub(crate) async fn create(
                 made => made?,
             };
             audit::record(
-                transaction,
+                tx,
                 &Event {
                     action: "team.create",
                     actor: Some(actor),
@@ -120,11 +120,11 @@ pub(crate) async fn show(
     };
     let found = state
         .database()
-        .read(move |connection| {
-            let Some(team) = teams::find(connection, organization.id, &name)? else {
+        .read(move |read| {
+            let Some(team) = teams::find(read, organization.id, &name)? else {
                 return Ok(None);
             };
-            let members = teams::members(connection, team.id)?;
+            let members = teams::members(read, team.id)?;
             Ok::<_, DatabaseError>(Some((team, members)))
         })
         .await?;
@@ -173,11 +173,11 @@ pub(crate) async fn show_member(
     path: TeamMemberPath,
 ) -> Result<Json<TeamMemberInfo>, ApiError> {
     let organization = caller.organization_of_member(&path.org)?;
-    let found = state.database().read(move |connection| {
+    let found = state.database().read(move |read| {
         let find = || {
-            let team = named::team(connection, &organization, &path.team)?;
-            let account = named::known_account(connection, &path.user)?;
-            let mut members = teams::members(connection, team.id)?.into_iter();
+            let team = named::team(read, &organization, &path.team)?;
+            let account = named::known_account(read, &path.user)?;
+            let mut members = teams::members(read, team.id)?.into_iter();
             let member = members.find(|member| member.user == account.name);
             member.ok_or(ApiError::NotFound)
         };
@@ -273,13 +273,9 @@ pub(crate) async fn remove_member(
 }
 
 /// That the caller may say who is in a team.
-fn decides_about(
-    connection: &Connection,
-    organization: &OrganizationRef,
-    team: &Team,
-) -> Result<(), ApiError> {
+fn decides_about(read: &Read, organization: &OrganizationRef, team: &Team) -> Result<(), ApiError> {
     let subject = SubjectId::Team(team.id);
-    if organization.is_owner() || !grants::administers(connection, organization.id, subject)? {
+    if organization.is_owner() || !grants::administers(read, organization.id, subject)? {
         return Ok(());
     }
     Err(ApiError::Forbidden(format!(

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use fh_api::duration::in_words;
 use fh_api::{FlakePattern, MintedToken, Name, Permission};
-use rusqlite::Connection;
+use fh_sql::Read;
 use uuid::Uuid;
 
 use crate::access::{Caller, Principal};
@@ -37,12 +37,8 @@ pub(super) fn minted(
 }
 
 /// Whether an account may have another token.
-pub(super) fn room_for_one_more(
-    connection: &Connection,
-    account: &Account,
-    most: u32,
-) -> Result<(), ApiError> {
-    let good = tokens::count_good(connection, account.id, None, now())?;
+pub(super) fn room_for_one_more(read: &Read, account: &Account, most: u32) -> Result<(), ApiError> {
+    let good = tokens::count_good(read, account.id, None, now())?;
     if good < u64::from(most) {
         return Ok(());
     }
@@ -70,8 +66,8 @@ pub(super) fn lifetime(asked: Option<u64>, longest: u64) -> Result<Option<u64>, 
 
 /// The token that asks for another one, as it is now: it may have ended since the request was let in, and
 /// what a token that was revoked asked for would outlive it.
-pub(super) fn asking(connection: &Connection, uuid: Uuid) -> Result<Token, ApiError> {
-    tokens::find(connection, uuid)?
+pub(super) fn asking(read: &Read, uuid: Uuid) -> Result<Token, ApiError> {
+    tokens::find(read, uuid)?
         .filter(|token| token.is_good(now()) && !token.account_disabled)
         .ok_or_else(|| ApiError::Unauthorized("the token is no longer valid".to_owned()))
 }
@@ -100,7 +96,7 @@ pub(super) async fn descendants_of_caller(
     let id = token.id;
     let found = state
         .database()
-        .read(move |connection| lineage::own_ids(connection, id));
+        .read(move |read| lineage::own_ids(read, id));
     Ok(found.await?)
 }
 

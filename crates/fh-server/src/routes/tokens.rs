@@ -13,8 +13,8 @@ use fh_api::{
     TokenList, TokenRevocation,
 };
 use fh_auth::Narrowing;
+use fh_sql::Read;
 use http::StatusCode;
-use rusqlite::Connection;
 use serde::Deserialize;
 use serde_json::json;
 use utoipa::IntoParams;
@@ -115,7 +115,7 @@ pub(crate) async fn list(
     };
     let found = state
         .database()
-        .read(move |connection| tokens::list(connection, account_id))
+        .read(move |read| tokens::list(read, account_id))
         .await?;
     let descendants = descendants_of_caller(&state, principal).await?;
     let tokens = found
@@ -135,7 +135,7 @@ pub(crate) async fn show(
     let principal = caller.principal()?;
     let found = state
         .database()
-        .read(move |connection| tokens::find(connection, path.id))
+        .read(move |read| tokens::find(read, path.id))
         .await?;
     let descendants = descendants_of_caller(&state, principal).await?;
     let token = found.filter(|token| deals_with(&caller, principal, token, &descendants));
@@ -183,22 +183,22 @@ pub(crate) async fn mint(
     let most = state.settings().limits.tokens;
     let (token, account) = state
         .database()
-        .write(caller.decided(), move |transaction| {
-            let parent = asking(transaction, parent)?;
+        .write(caller.decided(), move |tx| {
+            let parent = asking(tx, parent)?;
             let own = user.is_none();
             let account = match &user {
-                None => accounts::get(transaction, parent.account_id)?.ok_or(ApiError::NotFound)?,
-                Some(name) => owner(transaction, name, organization_id)?,
+                None => accounts::get(tx, parent.account_id)?.ok_or(ApiError::NotFound)?,
+                Some(name) => owner(tx, name, organization_id)?,
             };
-            room_for_one_more(transaction, &account, most)?;
+            room_for_one_more(tx, &account, most)?;
             let uuid = tokens::insert(
-                transaction,
+                tx,
                 &NewToken {
                     account_id: account.id,
                     parent_id: Some(parent.id),
                     description: description.as_deref(),
                     scope: &scope,
-                    path_set_id: reads.keep(transaction)?,
+                    path_set_id: reads.keep(tx)?,
                     // What a workload holds, its derived tokens hold through its claims.
                     claims: parent.claims.as_deref().filter(|_| own),
                     acting: parent.acting.as_ref().filter(|_| own),
@@ -208,14 +208,14 @@ pub(crate) async fn mint(
                     terms: if own {
                         parent.child_terms(renewable)
                     } else {
-                        renewal::terms_for_another(transaction, &parent, settings)?
+                        renewal::terms_for_another(tx, &parent, settings)?
                     },
                 },
             )?;
-            let token = tokens::find(transaction, uuid)?.ok_or(ApiError::NotFound)?;
+            let token = tokens::find(tx, uuid)?.ok_or(ApiError::NotFound)?;
             let info = token.info();
             audit::record(
-                transaction,
+                tx,
                 &Event {
                     action: "token.create",
                     actor: Some(actor),
@@ -241,12 +241,8 @@ pub(crate) async fn mint(
 
 /// Whose the new token is: an account that is not disabled, and of the organisation still by whose
 /// authority it is minted.
-fn owner(
-    connection: &Connection,
-    name: &Name,
-    organization_id: Option<i64>,
-) -> Result<Account, ApiError> {
-    accounts::find(connection, name)?
+fn owner(read: &Read, name: &Name, organization_id: Option<i64>) -> Result<Account, ApiError> {
+    accounts::find(read, name)?
         .filter(|account| account.disabled_at.is_none())
         .filter(|account| organization_id.is_none() || account.organization_id == organization_id)
         .ok_or_else(|| ApiError::InvalidContent(format!("there is no active user named {name}")))
@@ -272,7 +268,7 @@ async fn managed(
     let wanted = name.clone();
     let found = state
         .database()
-        .read(move |connection| accounts::find_named(connection, &wanted))
+        .read(move |read| accounts::find_named(read, &wanted))
         .await?;
     if caller.server_administrator().is_ok() {
         return found

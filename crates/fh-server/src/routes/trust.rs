@@ -77,7 +77,7 @@ pub(crate) async fn list(
     let organization = administered(&caller, &path.org)?;
     let found = state
         .database()
-        .read(move |connection| trust::of_organization(connection, organization))
+        .read(move |read| trust::of_organization(read, organization))
         .await?;
     let policies = found.iter().map(TrustPolicy::info).collect();
     Ok(Json(TrustPolicyList { policies }))
@@ -93,7 +93,7 @@ pub(crate) async fn show(
     let name: Name = path.policy.parse().map_err(|_| ApiError::NotFound)?;
     let found = state
         .database()
-        .read(move |connection| trust::find(connection, organization, &name))
+        .read(move |read| trust::find(read, organization, &name))
         .await?
         .ok_or(ApiError::NotFound)?;
     Ok(Json(found.info()))
@@ -134,8 +134,8 @@ pub(crate) async fn set(
     let only_new = wanted.only_new;
     let narrows = {
         let (name, policy, jwks) = (name.clone(), policy.clone(), jwks.clone());
-        state.database().read(move |connection| {
-            let before = trust::find(connection, organization, &name)?;
+        state.database().read(move |read| {
+            let before = trust::find(read, organization, &name)?;
             Ok(before.is_some_and(|before| {
                 let policy = with_ids_of(policy, &before, jwks.as_deref());
                 jwks == before.jwks && policy.narrows(&before.policy)
@@ -359,10 +359,10 @@ pub(crate) async fn test(
     let wanted: TestTrust = json_body(request, state.settings().limits.json_size).await?;
     let (policies, names) = state
         .database()
-        .read(move |connection| {
-            let policies = trust::of_organization(connection, organization)?;
-            let names = match organizations::get(connection, organization)? {
-                Some(found) => organizations::names(connection, &found)?,
+        .read(move |read| {
+            let policies = trust::of_organization(read, organization)?;
+            let names = match organizations::get(read, organization)? {
+                Some(found) => organizations::names(read, &found)?,
                 None => Vec::new(),
             };
             Ok((policies, names))

@@ -64,8 +64,8 @@ pub(crate) async fn create(
     let wanted: CreateUser = json_body(request, state.settings().limits.json_size).await?;
     let (status, account) = state
         .database()
-        .write(caller.decided(), move |transaction| {
-            if let Some(there) = accounts::find(transaction, &wanted.name)? {
+        .write(caller.decided(), move |tx| {
+            if let Some(there) = accounts::find(tx, &wanted.name)? {
                 // One of an organisation, or of a trust policy, is somebody else's.
                 let same = there.kind == wanted.kind
                     && there.organization_id.is_none()
@@ -82,10 +82,10 @@ pub(crate) async fn create(
                     "the user {name} exists already"
                 )));
             }
-            reserved_names::require_free(transaction, NameKind::Account, &wanted.name)?;
-            let account = accounts::insert(transaction, &wanted.name, wanted.kind, false)?;
+            reserved_names::require_free(tx, NameKind::Account, &wanted.name)?;
+            let account = accounts::insert(tx, &wanted.name, wanted.kind, false)?;
             audit::record(
-                transaction,
+                tx,
                 &Event {
                     action: "user.create",
                     actor: Some(actor),
@@ -112,7 +112,7 @@ pub(crate) async fn show(
     };
     let found = state
         .database()
-        .read(move |connection| accounts::find_named(connection, &name))
+        .read(move |read| accounts::find_named(read, &name))
         .await?
         .ok_or(ApiError::NotFound)?;
     Ok(Json(found.info()))

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use fh_nix::NarHash;
 
 use super::{Context as _, FileStorage, StagedFile, StorageError, names};
-use crate::files::{self, NotRegular};
+use fh_file::{self as files, NotRegular};
 
 /// What the name of a listing ends with.
 pub(super) const LISTING_SUFFIX: &str = ".ls.zst";

@@ -42,7 +42,7 @@ use std::time::{Duration, Instant, SystemTime};
 use fh_nix::NarHash;
 
 use crate::clock;
-use crate::files::{self, NotRegular};
+use fh_file::{self as files, NotRegular};
 
 pub(crate) use self::buffers::{BUFFER, Buffer, Buffers};
 use self::error::Context;

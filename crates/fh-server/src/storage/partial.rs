@@ -13,7 +13,7 @@ use fh_nix::NarHash;
 
 use super::locked::LockedFile;
 use super::{Context as _, StagedFile, StorageError, names};
-use crate::files;
+use fh_file as files;
 
 /// What the name of such a file ends with.
 const SUFFIX: &str = ".parts";

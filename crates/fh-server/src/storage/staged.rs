@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::locked::LockedFile;
 use super::{Context as _, StorageError, names};
-use crate::files;
+use fh_file as files;
 
 /// A file that is removed when dropped, unless it was [placed](super::FileStorage::place).
 ///

@@ -14,7 +14,7 @@
 
 use fh_api::{ForgeRoot, Name};
 use fh_auth::root::{owner_id, roots_of};
-use rusqlite::Connection;
+use fh_sql::Read;
 use serde_json::{Map, Value};
 
 use crate::config::DefaultOrganization;
@@ -53,13 +53,10 @@ impl Acting {
     }
 
     /// As the row of a token says it. Of those that it reads, some may be gone.
-    pub(crate) fn of_token(
-        connection: &Connection,
-        acting: &TokenActing,
-    ) -> Result<Self, DatabaseError> {
+    pub(crate) fn of_token(read: &Read, acting: &TokenActing) -> Result<Self, DatabaseError> {
         let mut reads = Vec::with_capacity(acting.reads.len());
         for uuid in &acting.reads {
-            let found = organizations::find_by_uuid(connection, *uuid)?;
+            let found = organizations::find_by_uuid(read, *uuid)?;
             reads.extend(found.map(|organization| organization.id));
         }
         Ok(Self {
@@ -69,10 +66,10 @@ impl Acting {
     }
 
     /// As the row of a token is to say it.
-    pub(crate) fn for_token(&self, connection: &Connection) -> Result<TokenActing, DatabaseError> {
+    pub(crate) fn for_token(&self, read: &Read) -> Result<TokenActing, DatabaseError> {
         let mut reads = Vec::with_capacity(self.reads.len());
         for id in &self.reads {
-            reads.extend(organizations::uuid(connection, *id)?);
+            reads.extend(organizations::uuid(read, *id)?);
         }
         Ok(TokenActing {
             organization_id: self.organization,
@@ -187,7 +184,7 @@ pub(super) enum Resolution {
 /// Looks for the organisation that an identity acts for. The claims may be unverified: what is given is
 /// decided by that organisation's policies, whose keys must have signed them.
 pub(super) fn resolve(
-    connection: &Connection,
+    read: &Read,
     claims: &Map<String, Value>,
     named: &Named,
     audiences: &Audiences,
@@ -204,38 +201,35 @@ pub(super) fn resolve(
     };
     match named {
         Named::Organizations(names) if !names.is_empty() => {
-            let asked = present_names(connection, names)?;
-            let meant = present_names(connection, &carried)?;
+            let asked = present_names(read, names)?;
+            let meant = present_names(read, &carried)?;
             let meant: Vec<Name> = meant.iter().filter_map(|name| name.parse().ok()).collect();
             if let Some(sentence) = contradiction(&meant, &asked) {
                 return Ok(Resolution::Contradiction(sentence));
             }
             let names = names.iter().map(|name| name.parse().ok());
-            Ok(found(of_names(connection, names)?))
+            Ok(found(of_names(read, names)?))
         }
         _ if !carried.is_empty() => {
             let names = carried.into_iter().take(MAX_ORGANIZATIONS).map(Some);
-            Ok(found(of_names(connection, names)?))
+            Ok(found(of_names(read, names)?))
         }
         Named::Unknown => Ok(Resolution::Nobody),
         Named::Address(id) => Ok(found(Some(Acting {
             organization: *id,
             reads: Vec::new(),
         }))),
-        Named::Nothing | Named::Organizations(_) => unnamed(connection, claims, default),
+        Named::Nothing | Named::Organizations(_) => unnamed(read, claims, default),
     }
 }
 
 /// What organisations are called now; of those that do not exist, what was said.
-fn present_names<T: ToString>(
-    connection: &Connection,
-    names: &[T],
-) -> Result<Vec<String>, DatabaseError> {
+fn present_names<T: ToString>(read: &Read, names: &[T]) -> Result<Vec<String>, DatabaseError> {
     let mut present = Vec::with_capacity(names.len());
     for name in names {
         let text = name.to_string();
         let found = match text.parse() {
-            Ok(name) => organizations::find(connection, &name)?,
+            Ok(name) => organizations::find(read, &name)?,
             Err(_) => None,
         };
         present.push(found.map_or(text, |found| found.name.to_string()));
@@ -259,13 +253,13 @@ fn contradiction(carried: &[Name], names: &[String]) -> Option<String> {
 
 /// The first must exist, else it acts for nobody. Others that do not, are as those that let it read nothing.
 fn of_names(
-    connection: &Connection,
+    read: &Read,
     names: impl Iterator<Item = Option<Name>>,
 ) -> Result<Option<Acting>, DatabaseError> {
     let mut found = Vec::new();
     for name in names {
         let organization = match name {
-            Some(name) => organizations::find(connection, &name)?,
+            Some(name) => organizations::find(read, &name)?,
             None => None,
         };
         if organization.is_none() && found.is_empty() {
@@ -278,7 +272,7 @@ fn of_names(
 
 /// The owner of the closest root, else the default.
 fn unnamed(
-    connection: &Connection,
+    read: &Read,
     claims: &Map<String, Value>,
     default: &DefaultOrganization,
 ) -> Result<Resolution, DatabaseError> {
@@ -293,7 +287,7 @@ fn unnamed(
         })
     };
     for root in roots_of(claims) {
-        let Some(owned) = roots::owner(connection, &root)? else {
+        let Some(owned) = roots::owner(read, &root)? else {
             continue;
         };
         let organization = owned.organization_id;
@@ -307,7 +301,7 @@ fn unnamed(
             (Some(_), _) => {}
         }
     }
-    let default = default_organization(connection, default)?;
+    let default = default_organization(read, default)?;
     Ok(default.map_or(Resolution::Nobody, |organization| {
         resolved(organization.id, None)
     }))
@@ -315,12 +309,12 @@ fn unnamed(
 
 /// The organisation that identities act for which name none and whose root nobody owns.
 pub(crate) fn default_organization(
-    connection: &Connection,
+    read: &Read,
     setting: &DefaultOrganization,
 ) -> Result<Option<Organization>, DatabaseError> {
     match setting {
-        DefaultOrganization::FirstMade => organizations::first_made(connection),
-        DefaultOrganization::Named(name) => organizations::find(connection, name),
+        DefaultOrganization::FirstMade => organizations::first_made(read),
+        DefaultOrganization::Named(name) => organizations::find(read, name),
         DefaultOrganization::Nobody => Ok(None),
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fh_api::{FlakePattern, Name, Permission, Role, WorkloadInfo};
 use fh_auth::policy::{Policy, Verdict};
 use fh_auth::{Follow, Holdings, TokenScope};
-use rusqlite::Connection;
+use fh_sql::Read;
 use serde_json::{Map, Value};
 
 use super::Identity;
@@ -70,48 +70,48 @@ fn verified(
 /// What the policies, as they are now, give to a verified identity; none where no policy of the organisation
 /// that it acts for lets it in.
 pub(crate) fn admission(
-    connection: &Connection,
+    read: &Read,
     identity: &Identity,
     audiences: &Audiences,
     acting: &Acting,
 ) -> Result<Option<Admission>, DatabaseError> {
     let organization = acting.organization;
-    let mut own = admitted(connection, identity, audiences, organization)?.into_iter();
+    let mut own = admitted(read, identity, audiences, organization)?.into_iter();
     let Some(first) = own.next() else {
         return Ok(None);
     };
     let mut reads = Vec::new();
     for other in &acting.reads {
-        reads.extend(admitted(connection, identity, audiences, *other)?);
+        reads.extend(admitted(read, identity, audiences, *other)?);
     }
     Ok(Some(Admission {
         acting: acting.clone(),
         first,
         further: own.collect(),
         reads,
-        follows: follows::of_organization(connection, organization)?,
-        followed: follows::patterns(connection, organization)?,
-        renames: renames::count(connection)?,
+        follows: follows::of_organization(read, organization)?,
+        followed: follows::patterns(read, organization)?,
+        renames: renames::count(read)?,
     }))
 }
 
 /// The policies of one organisation that let an identity in, the oldest first.
 fn admitted(
-    connection: &Connection,
+    read: &Read,
     identity: &Identity,
     audiences: &Audiences,
     organization: i64,
 ) -> Result<Vec<Admitted>, DatabaseError> {
-    let Some(organization) = organizations::get(connection, organization)? else {
+    let Some(organization) = organizations::get(read, organization)? else {
         return Ok(Vec::new());
     };
-    let names = organizations::names(connection, &organization)?;
+    let names = organizations::names(read, &organization)?;
     let own = audiences.of(&names, &identity.claims);
     let mut admitted = Vec::new();
-    for policy in trust::of_issuer_in(connection, &identity.issuer, organization.id)? {
+    for policy in trust::of_issuer_in(read, &identity.issuer, organization.id)? {
         let verdict = admit(&policy, identity, &own);
         if let Some(role) = verdict.role {
-            let targets = trust::targets(connection, &policy)?;
+            let targets = trust::targets(read, &policy)?;
             admitted.push(Admitted {
                 policy,
                 verdict,

@@ -35,8 +35,8 @@ use std::sync::Arc;
 use fh_api::{ForgeRoot, Provider};
 use fh_auth::identity::{IdentityError, KeySet, Unverified};
 use fh_auth::policy::AWS_ISSUER;
+use fh_sql::Read;
 use moka::sync::Cache;
-use rusqlite::Connection;
 use serde_json::{Map, Value};
 use time::OffsetDateTime;
 
@@ -171,14 +171,14 @@ impl Workloads {
         let audience = Value::from(checked.audience.clone());
         let bound: Map<String, Value> =
             [("aud".to_owned(), audience.clone())].into_iter().collect();
-        let known = self.resolve(bound, named.clone(), |connection, resolved| {
+        let known = self.resolve(bound, named.clone(), |read, resolved| {
             match resolved {
                 Some(resolved) if resolved.is_named => {
-                    of_acting(connection, AWS_ISSUER, &resolved.acting)
+                    of_acting(read, AWS_ISSUER, &resolved.acting)
                         .map(|policies| !policies.is_empty())
                 }
                 // Who it is may tell for whom it acts.
-                _ => trust::is_trusted(connection, AWS_ISSUER),
+                _ => trust::is_trusted(read, AWS_ISSUER),
             }
         });
         if !known.await? {
@@ -207,16 +207,16 @@ impl Workloads {
         &self,
         claims: Map<String, Value>,
         named: Named,
-        ask: impl FnOnce(&Connection, Option<Resolved>) -> Result<T, DatabaseError> + Send + 'static,
+        ask: impl FnOnce(&Read, Option<Resolved>) -> Result<T, DatabaseError> + Send + 'static,
     ) -> Result<T, Refusal> {
         let (audiences, default) = (self.audiences.clone(), self.default.clone());
         self.database
-            .read(move |connection| {
-                let found = resolve(connection, &claims, &named, &audiences, &default)?;
+            .read(move |read| {
+                let found = resolve(read, &claims, &named, &audiences, &default)?;
                 Ok(match found {
                     Resolution::Contradiction(sentence) => Err(Refusal::Target(sentence)),
-                    Resolution::Nobody => Ok(ask(connection, None)?),
-                    Resolution::For(resolved) => Ok(ask(connection, Some(resolved))?),
+                    Resolution::Nobody => Ok(ask(read, None)?),
+                    Resolution::For(resolved) => Ok(ask(read, Some(resolved))?),
                 })
             })
             .await?
@@ -247,18 +247,14 @@ impl Workloads {
     ) -> Result<(Identity, Resolved), Refusal> {
         token.check_time(now).map_err(Refusal::Identity)?;
         let issuer = token.issuer().to_owned();
-        let found = self.resolve(
-            token.claims().clone(),
-            named,
-            move |connection, resolved| {
-                resolved
-                    .map(|resolved| {
-                        let policies = of_acting(connection, &issuer, &resolved.acting)?;
-                        Ok((resolved, policies))
-                    })
-                    .transpose()
-            },
-        );
+        let found = self.resolve(token.claims().clone(), named, move |read, resolved| {
+            resolved
+                .map(|resolved| {
+                    let policies = of_acting(read, &issuer, &resolved.acting)?;
+                    Ok((resolved, policies))
+                })
+                .transpose()
+        });
         let (resolved, policies) = found.await?.ok_or_else(nobody)?;
         let identity = self.verify(token, &policies).await?;
         let mut resolved = resolved;
@@ -350,7 +346,7 @@ impl Workloads {
             let acting = resolved.acting.clone();
             let found = self
                 .database
-                .read(move |connection| admission(connection, &shown, &audiences, &acting))
+                .read(move |read| admission(read, &shown, &audiences, &acting))
                 .await?;
             let Some(found) = found else {
                 return Err(Refusal::Untrusted("no policy's conditions hold".to_owned()));
@@ -391,13 +387,13 @@ fn nobody() -> Refusal {
 
 /// The policies that trust an issuer, of those for whom an identity speaks.
 fn of_acting(
-    connection: &Connection,
+    read: &Read,
     issuer: &str,
     acting: &Acting,
 ) -> Result<Vec<TrustPolicy>, DatabaseError> {
     let mut policies = Vec::new();
     for organization in acting.all() {
-        policies.extend(trust::of_issuer_in(connection, issuer, organization)?);
+        policies.extend(trust::of_issuer_in(read, issuer, organization)?);
     }
     Ok(policies)
 }

@@ -1,6 +1,6 @@
 //! What the log says of a change of the schema that takes something from somebody.
 
-use rusqlite::Connection;
+use fh_sql::Read;
 
 use crate::database::DatabaseError;
 use crate::database::values::all;
@@ -19,7 +19,7 @@ pub(super) struct Pending {
 
 /// The grants to accounts that neither belong to the organisation nor are its guests, as the schema of
 /// version [`TRUST`] has them.
-pub(super) fn pending(connection: &Connection) -> Result<Vec<Pending>, DatabaseError> {
+pub(super) fn pending(read: &Read) -> Result<Vec<Pending>, DatabaseError> {
     let sql = "SELECT a.name AS account, o.name || '/' || COALESCE(f.name, '*') AS target, g.role \
                FROM access_grant g JOIN account a ON a.id = g.account_id \
                JOIN organization o ON o.id = g.organization_id LEFT JOIN flake f ON f.id = g.flake_id \
@@ -29,7 +29,7 @@ pub(super) fn pending(connection: &Connection) -> Result<Vec<Pending>, DatabaseE
                AND NOT EXISTS (SELECT 1 FROM guest v WHERE v.account_id = g.account_id \
                                AND v.organization_id = g.organization_id) \
                ORDER BY a.folded, target";
-    all(connection, sql, [], |row| {
+    all(read, sql, &[], |row| {
         Ok(Pending {
             account: row.get("account")?,
             on: row.get("target")?,
@@ -39,16 +39,16 @@ pub(super) fn pending(connection: &Connection) -> Result<Vec<Pending>, DatabaseE
 }
 
 /// The public flakes, which stood in everybody's view at the root until now.
-pub(super) fn public(connection: &Connection) -> Result<Vec<String>, DatabaseError> {
+pub(super) fn public(read: &Read) -> Result<Vec<String>, DatabaseError> {
     let sql = "SELECT o.name || '/' || f.name AS flake FROM flake f \
                JOIN organization o ON o.id = f.organization_id \
                WHERE f.visibility = 'public' ORDER BY o.folded, f.folded";
-    all(connection, sql, [], |row| Ok(row.get("flake")?))
+    all(read, sql, &[], |row| Ok(row.get("flake")?))
 }
 
 /// Says for whom what changed, where something did.
-pub(super) fn of_trust(connection: &Connection) -> Result<(), DatabaseError> {
-    for Pending { account, on, role } in pending(connection)? {
+pub(super) fn of_trust(read: &Read) -> Result<(), DatabaseError> {
+    for Pending { account, on, role } in pending(read)? {
         tracing::warn!(
             %account,
             %on,
@@ -57,7 +57,7 @@ pub(super) fn of_trust(connection: &Connection) -> Result<(), DatabaseError> {
              server administrator gave it: it takes effect when it is accepted (`fh invitation accept ORG`)"
         );
     }
-    for flake in public(connection)? {
+    for flake in public(read)? {
         tracing::warn!(
             %flake,
             "this public flake is read below its own address, /cache/ORG/PROJECT, from now on: at the root \
@@ -69,6 +69,8 @@ pub(super) fn of_trust(connection: &Connection) -> Result<(), DatabaseError> {
 
 #[cfg(test)]
 mod tests {
+    use fh_sql::Connection;
+
     use super::super::{MIGRATIONS, apply};
     use super::*;
 
@@ -95,12 +97,16 @@ mod tests {
 
     #[test]
     fn an_upgrade_tells_whose_grants_became_invitations() {
-        let mut connection = Connection::open_in_memory().unwrap();
+        let directory = tempfile::TempDir::new().unwrap();
+        let mut connection = Connection::writer(&directory.path().join("fh.sqlite")).unwrap();
         let before = usize::try_from(TRUST).unwrap() - 1;
         apply(&mut connection, &MIGRATIONS[..before]).unwrap();
-        connection.execute_batch(BEFORE).unwrap();
+        let tx = connection.write().unwrap();
+        tx.batch(BEFORE).unwrap();
+        tx.commit().unwrap();
         apply(&mut connection, &MIGRATIONS[..=before]).unwrap();
-        let told: Vec<String> = pending(&connection)
+        let tx = connection.write().unwrap();
+        let told: Vec<String> = pending(&tx)
             .unwrap()
             .into_iter()
             .map(|one| format!("{} {} {}", one.account, one.on, one.role))
@@ -109,16 +115,14 @@ mod tests {
             told,
             ["Ann evil/* write", "Ann evil/X read", "ci evil/X read"]
         );
-        assert_eq!(public(&connection).unwrap(), ["evil/X"]);
+        assert_eq!(public(&tx).unwrap(), ["evil/X"]);
         // Whom a server administrator has given something is a guest.
-        let guests: i64 = connection
-            .query_row(
-                "SELECT COUNT(*) FROM guest WHERE account_id = 3",
-                [],
-                |row| row.get(0),
-            )
-            .unwrap();
-        assert_eq!(guests, 1);
-        of_trust(&connection).unwrap();
+        let guests = tx.one(
+            "SELECT COUNT(*) FROM guest WHERE account_id = 3",
+            &[],
+            |row| row.get::<_, i64>(0),
+        );
+        assert_eq!(guests.unwrap(), 1);
+        of_trust(&tx).unwrap();
     }
 }

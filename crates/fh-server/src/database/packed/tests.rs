@@ -1,7 +1,5 @@
 //! That what is packed is what stands in the slices, whatever happens to those.
 
-use rusqlite::Connection;
-
 use super::*;
 use crate::database::Database;
 use crate::database::Decided;
@@ -9,9 +7,8 @@ use crate::database::holders::oldest_holders;
 use crate::database::slices;
 
 /// Flakes, as many as said, in one organisation.
-fn flakes(connection: &Connection, count: i64) {
-    connection
-        .execute_batch(&format!(
+fn flakes(tx: &Tx<'_>, count: i64) {
+    tx.batch(&format!(
             "INSERT INTO organization (id, uuid, name, folded, created_at) VALUES (1, 'o', 'o', 'o', 0); \
              WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < {count}) \
              INSERT INTO flake (id, uuid, organization_id, name, folded, visibility, created_at) \
@@ -38,18 +35,18 @@ fn hash(number: u8) -> StorePathHash {
     StorePathHash::from_bytes([number; 20])
 }
 
-fn packed_rows(connection: &Connection, hash: &StorePathHash) -> usize {
+fn packed_rows(tx: &Tx<'_>, hash: &StorePathHash) -> usize {
     let sql = "SELECT COUNT(*) AS count FROM packed_holders WHERE path_hash = ?1";
-    let count = first(connection, sql, params![hash.as_bytes()], |row| {
+    let count = first(tx, sql, params![hash.as_bytes()], |row| {
         Ok(row.get::<_, i64>("count")?)
     });
     usize::try_from(count.unwrap().unwrap()).unwrap()
 }
 
 /// What the index says, compared with what is read with the help of what is packed.
-fn agree(connection: &Connection, hash: &StorePathHash) {
+fn agree(tx: &Tx<'_>, hash: &StorePathHash) {
     let plain: Vec<Holder> = all(
-        connection,
+        tx,
         "SELECT flake_id, id FROM slice_path WHERE path_hash = ?1 ORDER BY id",
         params![hash.as_bytes()],
         |row| {
@@ -60,7 +57,7 @@ fn agree(connection: &Connection, hash: &StorePathHash) {
         },
     )
     .unwrap();
-    let read = |after, most| oldest_holders(connection, hash, false, after, most).unwrap();
+    let read = |after, most| oldest_holders(tx, hash, false, after, most).unwrap();
     assert_eq!(read(i64::MIN, usize::MAX), plain);
     for step in [64, 256, 300, 700] {
         let mut found = Vec::new();
@@ -81,14 +78,14 @@ fn agree(connection: &Connection, hash: &StorePathHash) {
 async fn pushes_pack_and_removing_unpacks() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(Decided::by_server(), |transaction| {
-        flakes(transaction, 2000);
+    let checked = database.write(Decided::by_server(), |tx| {
+        flakes(tx, 2000);
         // A distance between the rows of a path that a weaker choice of turns would fall in step with.
         let closure: Vec<StorePathHash> = (0..64).map(hash).collect();
         for flake_id in 1..=2000 {
             for hash in closure.iter().take(if flake_id <= 300 { 64 } else { 2 }) {
                 assert!(slices::insert(
-                    transaction,
+                    tx,
                     flake_id,
                     &info(*hash),
                     1,
@@ -98,52 +95,46 @@ async fn pushes_pack_and_removing_unpacks() {
         }
         for hash in &closure[..2] {
             // Of 2000 no more than a few blocks can wait.
-            assert!(
-                packed_rows(transaction, hash) >= 4,
-                "{}",
-                packed_rows(transaction, hash)
-            );
+            assert!(packed_rows(tx, hash) >= 4, "{}", packed_rows(tx, hash));
         }
-        let others = closure[2..]
-            .iter()
-            .map(|hash| packed_rows(transaction, hash));
+        let others = closure[2..].iter().map(|hash| packed_rows(tx, hash));
         assert!(others.clone().sum::<usize>() > 0);
         assert!(others.max() <= Some(1));
-        closure.iter().for_each(|hash| agree(transaction, hash));
+        closure.iter().for_each(|hash| agree(tx, hash));
         // A flake in the midst is removed, as is everything of it.
         let all_packed = |hash: &StorePathHash| {
-            pack(transaction, hash).unwrap();
-            packed_rows(transaction, hash)
+            pack(tx, hash).unwrap();
+            packed_rows(tx, hash)
         };
         assert_eq!(all_packed(&closure[0]), 7);
-        transaction.execute("DELETE FROM flake WHERE id = 600", [])?;
-        assert_eq!(packed_rows(transaction, &closure[0]), 2);
-        agree(transaction, &closure[0]);
+        tx.execute("DELETE FROM flake WHERE id = 600", &[])?;
+        assert_eq!(packed_rows(tx, &closure[0]), 2);
+        agree(tx, &closure[0]);
         assert_eq!(all_packed(&closure[0]), 7);
-        agree(transaction, &closure[0]);
+        agree(tx, &closure[0]);
         // The newest row goes, and its id is used again, by another flake and for another path.
-        transaction.execute("DELETE FROM slice_path WHERE flake_id > 1900", [])?;
+        tx.execute("DELETE FROM slice_path WHERE flake_id > 1900", &[])?;
         for flake_id in (1950..=2000).rev() {
             for hash in closure[..2].iter().rev() {
-                slices::insert(transaction, flake_id, &info(*hash), 1, Default::default())?;
+                slices::insert(tx, flake_id, &info(*hash), 1, Default::default())?;
             }
         }
         for hash in &closure {
-            agree(transaction, hash);
-            pack(transaction, hash)?;
-            agree(transaction, hash);
+            agree(tx, hash);
+            pack(tx, hash)?;
+            agree(tx, hash);
         }
         // A row that changes its place.
-        transaction.execute(
+        tx.execute(
             "UPDATE slice_path SET id = id + 100000 WHERE id % 999 = 5",
-            [],
+            &[],
         )?;
-        closure.iter().for_each(|hash| agree(transaction, hash));
+        closure.iter().for_each(|hash| agree(tx, hash));
         // All at once, as a database of before is brought up to date.
-        transaction.execute("DELETE FROM packed_holders", [])?;
-        transaction.execute_batch(include_str!("../migrations/0007_pack.sql"))?;
-        assert_eq!(packed_rows(transaction, &closure[0]), 7);
-        closure.iter().for_each(|hash| agree(transaction, hash));
+        tx.execute("DELETE FROM packed_holders", &[])?;
+        tx.batch(include_str!("../migrations/0007_pack.sql"))?;
+        assert_eq!(packed_rows(tx, &closure[0]), 7);
+        closure.iter().for_each(|hash| agree(tx, hash));
         Ok::<_, DatabaseError>(())
     });
     checked.await.unwrap();
@@ -154,30 +145,29 @@ async fn pushes_pack_and_removing_unpacks() {
 async fn ids_without_room_stay_unpacked() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(Decided::by_server(), |transaction| {
-        flakes(transaction, 700);
-        let add =
-            |flake_id| slices::insert(transaction, flake_id, &info(hash(1)), 1, Default::default());
+    let checked = database.write(Decided::by_server(), |tx| {
+        flakes(tx, 700);
+        let add = |flake_id| slices::insert(tx, flake_id, &info(hash(1)), 1, Default::default());
         for flake_id in 1..=300 {
             add(flake_id)?;
         }
         // The next row follows the highest one there is.
-        transaction.execute(
+        tx.execute(
             "UPDATE slice_path SET id = 1 << 48 WHERE flake_id = 300",
-            [],
+            &[],
         )?;
         for flake_id in 301..=600 {
             add(flake_id)?;
         }
-        pack(transaction, &hash(1))?;
-        assert_eq!(packed_rows(transaction, &hash(1)), 1);
-        agree(transaction, &hash(1));
-        transaction.execute("UPDATE flake SET id = 1 << 32 WHERE id = 700", [])?;
-        transaction.execute("DELETE FROM packed_holders", [])?;
-        pack(transaction, &hash(1))?;
-        assert_eq!(packed_rows(transaction, &hash(1)), 0);
+        pack(tx, &hash(1))?;
+        assert_eq!(packed_rows(tx, &hash(1)), 1);
+        agree(tx, &hash(1));
+        tx.execute("UPDATE flake SET id = 1 << 32 WHERE id = 700", &[])?;
+        tx.execute("DELETE FROM packed_holders", &[])?;
+        pack(tx, &hash(1))?;
+        assert_eq!(packed_rows(tx, &hash(1)), 0);
         add(1 << 32)?;
-        agree(transaction, &hash(1));
+        agree(tx, &hash(1));
         Ok::<_, DatabaseError>(())
     });
     checked.await.unwrap();

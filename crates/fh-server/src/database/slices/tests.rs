@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use rusqlite::Connection;
+use fh_sql::ToParam;
 
 use super::*;
 use crate::database::Decided;
@@ -10,37 +10,31 @@ use crate::database::holders::*;
 use crate::database::{Database, contests, nars};
 
 /// `slices` slices of `paths` paths each; path and NAR 0 are in all of them, the others in one.
-fn generate(connection: &Connection, slices: i64, paths: i64) {
+fn generate(tx: &Tx<'_>, slices: i64, paths: i64) {
     let number = "WITH RECURSIVE number (n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM number \
                   WHERE n + 1 < ?1) ";
-    let run = |sql: &str, parameters: &[i64]| {
+    let run = |sql: &str, parameters: &[&dyn ToParam]| {
         let sql = format!("{number}{sql}");
-        connection
-            .execute(&sql, rusqlite::params_from_iter(parameters))
-            .unwrap();
+        tx.execute(&sql, parameters).unwrap();
     };
-    connection
-        .execute(
-            "INSERT INTO organization (uuid, name, folded, created_at) VALUES ('o', 'o', 'o', 0)",
-            [],
-        )
+    tx.batch("INSERT INTO organization (uuid, name, folded, created_at) VALUES ('o', 'o', 'o', 0)")
         .unwrap();
     run(
         "INSERT INTO flake (id, uuid, organization_id, name, folded, visibility, created_at) \
          SELECT n + 1, n, 1, n, n, 'private', 0 FROM number",
-        &[slices],
+        params![slices],
     );
     run(
         "INSERT INTO nar (id, nar_hash, nar_size, file_size, created_at) \
          SELECT n + 1, unhex(printf('%064x', n * 7919)), 1000, 500, 0 FROM number",
-        &[slices * paths],
+        params![slices * paths],
     );
     run(
         "INSERT INTO slice_path \
          (path_hash, flake_id, name, nar_id, path_refs, signatures, created_at) \
          SELECT unhex(printf('%040x', CASE n % ?2 WHEN 0 THEN 0 ELSE n * 7919 END)), n / ?2 + 1, \
          'name', CASE n % ?2 WHEN 0 THEN 1 ELSE n + 1 END, '', '', 0 FROM number",
-        &[slices * paths, paths],
+        params![slices * paths, paths],
     );
 }
 
@@ -61,12 +55,12 @@ fn nar_hash(number: i64) -> NarHash {
 async fn every_question_is_a_search_of_an_index() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(Decided::by_server(), |transaction| {
-        generate(transaction, 50, 100);
+    let checked = database.write(Decided::by_server(), |tx| {
+        generate(tx, 50, 100);
         // Neither without statistics nor with those of one large slice.
         for statistics in [false, true] {
             if statistics {
-                transaction.execute_batch("ANALYZE")?;
+                tx.batch("ANALYZE")?;
             }
             for sql in [
                 NEWEST,
@@ -87,13 +81,15 @@ async fn every_question_is_a_search_of_an_index() {
                 packed::LAST,
                 packed::PACK,
             ] {
-                let mut statement = transaction.prepare(&format!("EXPLAIN QUERY PLAN {sql}"))?;
-                let parameters = statement.parameter_count();
-                let steps: Vec<String> = statement
-                    .query_map(rusqlite::params_from_iter(vec!["[]"; parameters]), |row| {
-                        row.get(3)
-                    })?
-                    .collect::<Result<_, _>>()?;
+                let count = (1..=9).rev().find(|n| sql.contains(&format!("?{n}")));
+                let parameters = vec![&"[]" as &dyn ToParam; count.unwrap_or(0)];
+                let explain = format!("EXPLAIN QUERY PLAN {sql}");
+                let steps = all(
+                    tx,
+                    &explain,
+                    &parameters,
+                    |row| Ok(row.get::<_, String>(3)?),
+                )?;
                 let scans: Vec<_> = steps
                     .iter()
                     .filter(|step| {
@@ -147,16 +143,16 @@ async fn every_question_is_a_search_of_an_index() {
 async fn questions_are_answered() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(Decided::by_server(), |transaction| {
-        generate(transaction, 50, 100);
+    let checked = database.write(Decided::by_server(), |tx| {
+        generate(tx, 50, 100);
         let wanted: Vec<_> = (0..300).map(path_hash).collect();
         // Slice 2 holds the paths 101 to 199, and the common one.
-        let found = present(transaction, 2, &wanted)?;
+        let found = present(tx, 2, &wanted)?;
         assert_eq!(found.len(), 100);
         assert_eq!(found[&path_hash(150)].nar_hash, nar_hash(150));
         let oldest = |number, after, most| {
-            let found = oldest_holders(transaction, &path_hash(number), false, after, most)?;
-            let sound = oldest_holders(transaction, &path_hash(number), true, after, most)?;
+            let found = oldest_holders(tx, &path_hash(number), false, after, most)?;
+            let sound = oldest_holders(tx, &path_hash(number), true, after, most)?;
             assert_eq!(found, sound);
             Ok::<_, DatabaseError>(found)
         };
@@ -171,15 +167,15 @@ async fn questions_are_answered() {
                 (&[51, 60], None),
                 (&[9, 7, 30], Some(all[6].row_id)),
             ] {
-                let row = oldest_row_in(transaction, &path_hash(0), damaged, flake_ids)?;
+                let row = oldest_row_in(tx, &path_hash(0), damaged, flake_ids)?;
                 assert_eq!(row, expected);
             }
         }
-        let nar = nar_of_hash(transaction, &nar_hash(0))?.unwrap();
-        assert_eq!(nar_of_hash(transaction, &NarHash::of(b""))?, None);
-        let flakes = holders_of_nar(transaction, nar.id, i64::MIN, 100)?;
+        let nar = nar_of_hash(tx, &nar_hash(0))?.unwrap();
+        assert_eq!(nar_of_hash(tx, &NarHash::of(b""))?, None);
+        let flakes = holders_of_nar(tx, nar.id, i64::MIN, 100)?;
         assert_eq!(flakes, (1..=50).collect::<Vec<_>>());
-        assert_eq!(holders_of_nar(transaction, nar.id, 7, 2)?, [8, 9]);
+        assert_eq!(holders_of_nar(tx, nar.id, 7, 2)?, [8, 9]);
         for (flake_ids, expected) in [
             (&[][..], false),
             (&[1], true),
@@ -187,16 +183,13 @@ async fn questions_are_answered() {
             (&[51, 60], false),
             (&[-3, 0, 50], true),
         ] {
-            assert_eq!(
-                any_holds_nar(transaction, Some(nar.id), flake_ids)?,
-                expected
-            );
-            assert!(!any_holds_nar(transaction, None, flake_ids)?);
-            assert_eq!(nar_is_in(transaction, nar.id, flake_ids)?, expected);
+            assert_eq!(any_holds_nar(tx, Some(nar.id), flake_ids)?, expected);
+            assert!(!any_holds_nar(tx, None, flake_ids)?);
+            assert_eq!(nar_is_in(tx, nar.id, flake_ids)?, expected);
         }
-        let stored = nars::stored(transaction, [&nar_hash(7), &NarHash::of(b"")])?;
+        let stored = nars::stored(tx, [&nar_hash(7), &NarHash::of(b"")])?;
         assert_eq!(stored.len(), 1);
-        assert!(nars::received(transaction, 1, 1, [&nar_hash(7)])?.is_empty());
+        assert!(nars::received(tx, 1, 1, [&nar_hash(7)])?.is_empty());
         Ok::<_, DatabaseError>(())
     });
     checked.await.unwrap();
@@ -208,33 +201,33 @@ async fn questions_are_answered() {
 async fn two_million_paths_in_two_thousand_slices() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let generated = database.write(Decided::by_server(), |transaction| {
-        generate(transaction, 2000, 1000);
+    let generated = database.write(Decided::by_server(), |tx| {
+        generate(tx, 2000, 1000);
         Ok::<_, DatabaseError>(())
     });
     generated.await.unwrap();
-    let measured = database.read(|connection| {
+    let measured = database.read(|read| {
         let wanted: Vec<_> = (0..5000).map(|number| path_hash(number * 397)).collect();
         let others: Vec<_> = (0..2000).map(|id| id * 2 + 5000).collect();
         type Question<'a> = (&'a str, &'a dyn Fn() -> Result<(), DatabaseError>);
         let questions: [Question<'_>; 6] = [
             ("which of 5000 paths does a slice hold", &|| {
-                present(connection, 77, &wanted).map(drop)
+                present(read, 77, &wanted).map(drop)
             }),
             ("who holds a path that is in one slice", &|| {
-                oldest_holders(connection, &path_hash(1_234_567), false, 0, 64).map(drop)
+                oldest_holders(read, &path_hash(1_234_567), false, 0, 64).map(drop)
             }),
             ("who of 2000 slices has a path for longest", &|| {
-                oldest_holders(connection, &path_hash(0), false, 0, 64).map(drop)
+                oldest_holders(read, &path_hash(0), false, 0, 64).map(drop)
             }),
             ("who has a path that is in 2000 slices", &|| {
-                oldest_holders(connection, &path_hash(0), false, 0, 10_000).map(drop)
+                oldest_holders(read, &path_hash(0), false, 0, 10_000).map(drop)
             }),
             ("who of 2000 other slices has it", &|| {
-                oldest_row_in(connection, &path_hash(0), false, &others).map(drop)
+                oldest_row_in(read, &path_hash(0), false, &others).map(drop)
             }),
             ("does a view of 2000 other slices hold it", &|| {
-                any_holds_nar(connection, Some(1), &others).map(drop)
+                any_holds_nar(read, Some(1), &others).map(drop)
             }),
         ];
         for (name, ask) in questions {

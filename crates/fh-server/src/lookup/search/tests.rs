@@ -5,9 +5,9 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use fh_nix::StorePathHash;
+use fh_sql::{Tx, params};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
-use rusqlite::{Connection, params};
 
 use super::super::indexed::{OfNar, OfPath};
 use super::*;
@@ -195,40 +195,30 @@ fn the_search_costs_little_more_than_its_better_half() {
 
 /// Fills the tables with what the holders are; every seventh NAR is damaged if any is.
 fn fill(
-    connection: &Connection,
+    tx: &Tx<'_>,
     hash: StorePathHash,
     holders: &[Holder],
     damaged: bool,
 ) -> Result<(), DatabaseError> {
-    connection.execute_batch("DELETE FROM slice_path; DELETE FROM nar")?;
+    tx.batch("DELETE FROM slice_path; DELETE FROM nar")?;
     for nar in 1..=10 {
-        connection.execute(
+        tx.execute(
             "INSERT INTO nar (id, nar_hash, nar_size, file_size, created_at, damaged_at) \
              VALUES (?1, unhex(printf('%064x', ?1)), 1, 1, 0, ?2)",
             params![nar, (damaged && nar == 7).then_some(1)],
         )?;
     }
-    add(connection, hash, holders)
+    add(tx, hash, holders)
 }
 
-fn add(
-    connection: &Connection,
-    hash: StorePathHash,
-    holders: &[Holder],
-) -> Result<(), DatabaseError> {
-    let mut insert = connection.prepare_cached(
-        "INSERT INTO slice_path \
+fn add(tx: &Tx<'_>, hash: StorePathHash, holders: &[Holder]) -> Result<(), DatabaseError> {
+    let insert = "INSERT INTO slice_path \
          (id, path_hash, flake_id, name, nar_id, path_refs, signatures, created_at) \
-         VALUES (?1, ?2, ?3, 'x', ?4, '', '', 0)",
-    )?;
+         VALUES (?1, ?2, ?3, 'x', ?4, '', '', 0)";
     for holder in holders {
         let nar = holder.flake_id % 10 + 1;
-        insert.execute(params![
-            holder.row_id,
-            hash.as_bytes(),
-            holder.flake_id,
-            nar
-        ])?;
+        let values = params![holder.row_id, hash.as_bytes(), holder.flake_id, nar];
+        tx.execute(insert, values)?;
     }
     Ok(())
 }
@@ -238,8 +228,8 @@ fn add(
 async fn the_database_is_searched_as_defined() {
     let directory = tempfile::TempDir::new().unwrap();
     let database = Database::open(directory.path()).unwrap();
-    let checked = database.write(Decided::by_server(), |transaction| {
-        transaction.execute_batch(
+    let checked = database.write(Decided::by_server(), |tx| {
+        tx.batch(
             "INSERT INTO organization (uuid, name, folded, created_at) VALUES ('o', 'o', 'o', 0); \
              WITH RECURSIVE number (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM number WHERE n < 1000) \
              INSERT INTO flake (id, uuid, organization_id, name, folded, visibility, created_at) \
@@ -254,33 +244,33 @@ async fn the_database_is_searched_as_defined() {
             let holders = holders_of(&flakes[..holding]);
             // Some of them are packed, some came later; and of those that were there some are gone.
             let (gone, packed) = (holding * percents.0 / 100, holding * percents.1 / 100);
-            fill(transaction, hash, &holders[..packed], damaged).unwrap();
-            packed::pack(transaction, &hash).unwrap();
-            add(transaction, hash, &holders[packed..]).unwrap();
+            fill(tx, hash, &holders[..packed], damaged).unwrap();
+            packed::pack(tx, &hash).unwrap();
+            add(tx, hash, &holders[packed..]).unwrap();
             let holders: Vec<Holder> = holders.into_iter().filter(|holder| {
                 let stays = holder.row_id % 7 != 1 || holder.row_id as usize > gone * 3;
                 if !stays {
                     let sql = "DELETE FROM slice_path WHERE id = ?1";
-                    transaction.execute(sql, [holder.row_id]).unwrap();
+                    tx.execute(sql, fh_sql::params![holder.row_id]).unwrap();
                 }
                 stays
             }).collect();
             if repacked {
-                packed::pack(transaction, &hash).unwrap();
+                packed::pack(tx, &hash).unwrap();
             }
             let sound: Vec<Holder> = holders
                 .iter()
                 .copied()
                 .filter(|holder| !damaged || holder.flake_id % 10 != 6)
                 .collect();
-            let of_path = OfPath::new(transaction, hash).unwrap();
+            let of_path = OfPath::new(tx, hash).unwrap();
             prop_assert_eq!(search(&model, &of_path).unwrap(), defined(&model, &sound));
             for nar_id in [3, 7] {
                 let flat = Model {
                     ranks: model.ranks.keys().map(|id| (*id, 0)).collect(),
                     excess: 0,
                 };
-                let of_nar = OfNar { connection: transaction, nar_id };
+                let of_nar = OfNar { read: tx, nar_id };
                 let readable = holders.iter().any(|holder| {
                     holder.flake_id % 10 + 1 == nar_id && flat.rank(holder.flake_id).is_some()
                 });
@@ -288,10 +278,7 @@ async fn the_database_is_searched_as_defined() {
             }
             Ok(())
         });
-        result.map_err(|error| DatabaseError::Invalid {
-            what: "answer",
-            source: error.to_string().into(),
-        })
+        result.map_err(|error| DatabaseError::invalid("answer", error.to_string()))
     });
     checked.await.unwrap();
 }

@@ -13,11 +13,14 @@ async fn age(scene: &Scene, duration: Duration) {
         .server
         .state
         .database()
-        .write(Decided::by_server(), move |transaction| {
-            transaction.execute("UPDATE push SET expires_at = expires_at - ?1", [micros])?;
-            transaction.execute(
+        .write(Decided::by_server(), move |tx| {
+            tx.execute(
+                "UPDATE push SET expires_at = expires_at - ?1",
+                fh_sql::params![micros],
+            )?;
+            tx.execute(
                 "UPDATE received_nar SET received_at = received_at - ?1",
-                [micros],
+                fh_sql::params![micros],
             )?;
             Ok::<_, crate::DatabaseError>(())
         });

@@ -329,7 +329,7 @@ async fn objects_of_before_there_were_checksums_are_checked_when_they_are_read_f
             .server
             .state
             .database()
-            .read(move |connection| Ok(slices::nar_of_hash(connection, &hash)?.unwrap()));
+            .read(move |read| Ok(slices::nar_of_hash(read, &hash)?.unwrap()));
         assert!(nar.await.unwrap().checksum.is_some());
     }
 }
@@ -434,8 +434,8 @@ async fn a_push_whose_nar_is_lost_before_its_commit_is_told() {
 
 async fn nar_row(scene: &Scene, item: &Item) -> crate::database::nars::Nar {
     let hash = item.nar_hash();
-    let row = scene.server.state.database().read(move |connection| {
-        let stored = crate::database::nars::stored(connection, [&hash])?;
+    let row = scene.server.state.database().read(move |read| {
+        let stored = crate::database::nars::stored(read, [&hash])?;
         Ok(stored[&hash])
     });
     row.await.unwrap()

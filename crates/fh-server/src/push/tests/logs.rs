@@ -464,9 +464,9 @@ async fn logs_go_with_their_flake() {
     let id = scene.plan_with_logs(&[&y], &[&y_drv]).await.id.unwrap();
     scene.send_log(id, &y_drv, b"two").await;
     let count = async || {
-        let counted = scene.server.state.database().read(|connection| {
+        let counted = scene.server.state.database().read(|read| {
             let sql = "SELECT (SELECT COUNT(*) FROM slice_log), (SELECT COUNT(*) FROM push_log)";
-            Ok(connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))?)
+            read.one(sql, &[], |row| Ok((row.get(0)?, row.get(1)?)))
         });
         counted.await.unwrap()
     };

@@ -213,8 +213,8 @@ impl Scene {
             .server
             .state
             .database()
-            .write(Decided::by_server(), |transaction| {
-                transaction.execute("UPDATE nar SET checksum = NULL", [])?;
+            .write(Decided::by_server(), |tx| {
+                tx.execute("UPDATE nar SET checksum = NULL", &[])?;
                 Ok::<_, crate::DatabaseError>(())
             });
         changed.await.unwrap();

@@ -172,9 +172,10 @@ async fn a_dry_run_begins_nothing() {
         .json();
     assert_eq!(statuses(&plan), [PathStatus::Upload]);
     assert_eq!((plan.id, plan.committed), (None, None));
-    let counted = scene.server.state.database().read(|connection| {
-        Ok(connection.query_row("SELECT COUNT(*) FROM push", [], |row| row.get::<_, i64>(0))?)
-    });
+    let counted =
+        scene.server.state.database().read(|read| {
+            Ok(read.one("SELECT COUNT(*) FROM push", &[], |row| row.get::<_, i64>(0))?)
+        });
     assert_eq!(counted.await.unwrap(), 0);
 }
 

@@ -483,9 +483,9 @@ async fn of_context_that_is_not_left_out_nothing_is_said() {
 }
 
 async fn rows(scene: &Scene) -> i64 {
-    let counted = scene.server.state.database().read(|connection| {
+    let counted = scene.server.state.database().read(|read| {
         let sql = "SELECT COUNT(*) FROM slice_realisation";
-        Ok(connection.query_row(sql, [], |row| row.get(0))?)
+        Ok(read.one(sql, &[], |row| row.get(0))?)
     });
     counted.await.unwrap()
 }
@@ -504,9 +504,9 @@ async fn realisations_go_with_their_paths_and_their_flake() {
         .server
         .state
         .database()
-        .write(Decided::by_server(), move |transaction| {
+        .write(Decided::by_server(), move |tx| {
             let sql = "DELETE FROM slice_path WHERE path_hash = ?1";
-            transaction.execute(sql, [hash.as_bytes()])?;
+            tx.execute(sql, fh_sql::params![hash.as_bytes()])?;
             Ok::<_, crate::DatabaseError>(())
         });
     removed.await.unwrap();

@@ -324,9 +324,9 @@ async fn who_goes_away_before_it_is_their_turn_leaves_nothing_to_do() {
     drop(held);
     tokio::time::sleep(moment).await;
     let database = scene.server.state.database();
-    let pushes = database.read(|connection| {
+    let pushes = database.read(|read| {
         let sql = "SELECT COUNT(*) FROM push";
-        Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+        Ok(read.one(sql, &[], |row| row.get::<_, i64>(0))?)
     });
     assert_eq!(pushes.await.unwrap(), 1);
     assert!(scene.narinfo("", &sent, &scene.ann).await.is_none());

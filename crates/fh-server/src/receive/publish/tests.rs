@@ -14,8 +14,8 @@ impl Scene {
             .server
             .state
             .database()
-            .write(Decided::by_server(), move |transaction| {
-                transaction.execute_batch(&sql)?;
+            .write(Decided::by_server(), move |tx| {
+                tx.batch(&sql)?;
                 Ok::<_, crate::DatabaseError>(())
             });
         done.await.unwrap();

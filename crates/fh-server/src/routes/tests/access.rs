@@ -133,15 +133,15 @@ async fn open_flakes_and_trust_policies_are_reasons_too() {
         .server
         .state
         .database()
-        .write(Decided::by_server(), |transaction| {
+        .write(Decided::by_server(), |tx| {
             for (id, flakes) in [(1, "acme/app"), (2, "acme/other"), (3, "acme/*")] {
-                transaction.execute(
+                tx.execute(
                 "INSERT INTO trust_policy (uuid, organization_id, name, folded, provider, issuer, \
                  audiences, conditions, pins, flakes, role, mint, pull_requests, max_lifetime, \
                  created_at) \
                  VALUES ('policy' || ?1, 1, 'ci' || ?1, 'ci' || ?1, 'oidc', 'https://issuer', \
                  '[]', '[]', '{}', ?2, 'write', 0, 0, 300, 0)",
-                (id, flakes),
+                fh_sql::params![id, flakes],
             )?;
             }
             Ok::<_, crate::DatabaseError>(())

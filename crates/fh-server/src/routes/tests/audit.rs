@@ -79,9 +79,9 @@ async fn a_later_organisation_of_the_same_name_sees_nothing_of_the_former() {
         .state
         .database()
         .change_access(Decided::by_server(), |change| {
-            change.execute("DELETE FROM flake", [])?;
-            change.execute("DELETE FROM organization", [])?;
-            Ok::<_, rusqlite::Error>(()).map_err(crate::DatabaseError::from)
+            change.execute("DELETE FROM flake", &[])?;
+            change.execute("DELETE FROM organization", &[])?;
+            Ok::<_, crate::DatabaseError>(())
         });
     removed.await.unwrap();
     // The directory is read anew with the next organisation.
@@ -193,10 +193,10 @@ async fn nobody_changes_or_removes_what_was_written() {
         let refused = server
             .state
             .database()
-            .write(Decided::by_server(), move |transaction| {
-                // As every connection of the server has it.
-                transaction.execute(sql, [])?;
-                Ok::<_, rusqlite::Error>(()).map_err(crate::DatabaseError::from)
+            .write(Decided::by_server(), move |tx| {
+                // As every transaction of the server has it.
+                tx.execute(sql, &[])?;
+                Ok::<_, crate::DatabaseError>(())
             });
         let error = crate::cause::chain(&refused.await.expect_err(sql));
         assert!(error.contains("append-only"), "{sql}: {error}");
@@ -237,22 +237,11 @@ async fn no_secret_gets_into_the_log() {
         .expect(403);
     server.state.denials().flush(true).await.unwrap();
 
-    let dump = server.state.database().read(|connection| {
-        let mut statement = connection.prepare("SELECT * FROM audit_event")?;
-        let columns = statement.column_count();
-        let mut rows = statement.query([])?;
-        let mut texts = Vec::new();
-        while let Some(row) = rows.next()? {
-            for column in 0..columns {
-                texts.push(format!("{:?}", row.get_ref(column)?.as_str()));
-            }
-        }
-        let mut secrets =
-            connection.prepare("SELECT secret FROM signing_key WHERE state <> 'retired'")?;
-        let secrets = secrets
-            .query_map([], |row| row.get::<_, String>(0))?
-            .collect::<Result<Vec<_>, _>>()?;
-        Ok((texts.join("\n"), secrets))
+    let dump = server.state.database().read(|read| {
+        let texts = crate::testing::dump(read, "audit_event")?;
+        let sql = "SELECT secret FROM signing_key WHERE state <> 'retired'";
+        let secrets = read.all(sql, &[], |row| row.get::<_, String>(0))?;
+        Ok((texts, secrets))
     });
     let (dump, mut secrets) = dump.await.unwrap();
     for token in [&server.admin, &ann, &bob, &revoked, &described] {
@@ -341,8 +330,8 @@ async fn refusals_are_told_by_the_names_of_what_was_refused() {
             detail,
         };
         let database = server.state.database();
-        let writing = database.write(Decided::by_server(), move |transaction| {
-            audit::record_denial(transaction, &denial)
+        let writing = database.write(Decided::by_server(), move |tx| {
+            audit::record_denial(tx, &denial)
         });
         writing.await.unwrap();
     }

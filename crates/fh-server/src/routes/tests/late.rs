@@ -97,12 +97,10 @@ impl Scene {
 
     /// Everything that was done, by bob or by others, but for what was refused.
     async fn done(&self) -> Vec<String> {
-        let rows = self.server.state.database().read(|connection| {
+        let rows = self.server.state.database().read(|read| {
             let sql = "SELECT user_name || ' ' || action FROM audit_event \
                        WHERE denied = 0 AND user_name IS NOT NULL ORDER BY id";
-            let mut statement = connection.prepare(sql)?;
-            let rows = statement.query_map([], |row| row.get(0))?;
-            Ok(rows.collect::<Result<Vec<String>, _>>()?)
+            Ok(read.all(sql, &[], |row| row.get::<_, String>(0))?)
         });
         rows.await.unwrap()
     }
@@ -210,9 +208,9 @@ async fn plans() {
     let plan = serde_json::to_value(plan).unwrap();
     let path = "/api/v1/flakes/acme/app/pushes";
     scene.refuses(Method::POST, path, plan.clone()).await;
-    let pushes = scene.server.state.database().read(|connection| {
+    let pushes = scene.server.state.database().read(|read| {
         let count = "SELECT COUNT(*) FROM push";
-        Ok(connection.query_row(count, [], |row| row.get::<_, i64>(0))?)
+        Ok(read.one(count, &[], |row| row.get::<_, i64>(0))?)
     });
     assert_eq!(pushes.await.unwrap(), 0);
     // Of a flake that was made anew under the same name, the caller is asked anew as well.

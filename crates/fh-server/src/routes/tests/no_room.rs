@@ -103,7 +103,7 @@ async fn what_the_server_writes_by_itself_waits_where_it_can() {
     room.give_up();
     let write = async |decided: Decided| {
         let written: Result<(), crate::DatabaseError> = database
-            .write(decided, |transaction| settings::set(transaction, "a", "1"))
+            .write(decided, |tx| settings::set(tx, "a", "1"))
             .await;
         written.is_ok()
     };
@@ -274,9 +274,9 @@ async fn what_is_so_already_is_not_written_again() {
             assert!(room.give_up());
         }
         let written = async || -> i64 {
-            let counted = server.state.database().read(|connection| {
+            let counted = server.state.database().read(|read| {
                 let sql = "SELECT COUNT(*) FROM audit_event";
-                Ok(connection.query_row(sql, [], |row| row.get(0))?)
+                Ok(read.one(sql, &[], |row| row.get(0))?)
             });
             counted.await.unwrap()
         };
@@ -400,9 +400,9 @@ async fn one_account_does_not_use_the_reserve_up() {
         server.grant("acme/app", name, "admin", ann).await;
     }
     let child = server.narrow(ann, &["pull"], &["*"]).await;
-    let found = server.state.database().read(|connection| {
+    let found = server.state.database().read(|read| {
         let sql = "SELECT id FROM account WHERE folded = 'ann'";
-        Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+        Ok(read.one(sql, &[], |row| row.get::<_, i64>(0))?)
     });
     let account = Some(found.await.unwrap());
     // With the reserve there, nothing is counted.

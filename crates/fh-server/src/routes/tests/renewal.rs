@@ -43,7 +43,7 @@ async fn pass(server: &TestServer, days: i64) {
             change.execute(
                 "UPDATE token SET created_at = created_at - ?1, expires_at = expires_at - ?1, \
                  first_at = first_at - ?1, renewals_end_by = renewals_end_by - ?1",
-                [micros],
+                fh_sql::params![micros],
             )?;
             Ok::<_, DatabaseError>(())
         });
@@ -91,9 +91,9 @@ async fn a_new_token_may_do_the_same_for_a_full_lifetime() {
     renew(&server, &former.token).await;
     assert_eq!(whoami(&server, &made.token).await.user.as_str(), "ann");
     assert_eq!(server.audited("token.renew").await, 2);
-    let details = server.state.database().read(|connection| {
+    let details = server.state.database().read(|read| {
         let sql = "SELECT detail FROM audit_event WHERE action = 'token.renew' LIMIT 1";
-        Ok(connection.query_row(sql, [], |row| row.get::<_, String>(0))?)
+        Ok(read.one(sql, &[], |row| row.get::<_, String>(0))?)
     });
     let details = details.await.unwrap();
     assert!(details.contains(&former.info.id.to_string()), "{details}");
@@ -483,11 +483,11 @@ async fn tokens_of_before_are_bound_by_what_created_them() {
         .state
         .database()
         .change_access(Decided::by_server(), |change| {
-            change.execute("UPDATE token SET renewals_end_by = NULL", [])?;
+            change.execute("UPDATE token SET renewals_end_by = NULL", &[])?;
             let migration = include_str!("../../database/migrations/0016_renewals.sql");
             let begin = migration.find("UPDATE token").unwrap();
             let end = begin + migration[begin..].find(';').unwrap();
-            change.execute_batch(&migration[begin..end])?;
+            change.batch(&migration[begin..end])?;
             Ok::<_, DatabaseError>(())
         });
     upgraded.await.unwrap();

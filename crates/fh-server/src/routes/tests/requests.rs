@@ -202,7 +202,7 @@ async fn a_failure_of_the_server_tells_nothing_of_itself() {
         .state
         .database()
         .change_access(Decided::by_server(), |change| {
-            change.execute("DROP TABLE access_grant", [])?;
+            change.execute("DROP TABLE access_grant", &[])?;
             Ok::<_, crate::DatabaseError>(())
         });
     broken.await.unwrap();

@@ -133,11 +133,10 @@ async fn a_disabled_or_removed_account_is_refused_at_once() {
             .state
             .database()
             .change_access(Decided::by_server(), move |change| {
-                change.execute(sql, [])?;
+                change.execute(sql, &[])?;
                 Ok::<_, crate::DatabaseError>(())
             })
     };
-    // Through `rusqlite::Error`, as a query function would.
     change("UPDATE account SET disabled_at = 1 WHERE folded = 'ann'")
         .await
         .unwrap();

@@ -48,9 +48,9 @@ async fn age(server: &TestServer, days: i64) {
     let aged = server
         .state
         .database()
-        .write(Decided::by_server(), move |transaction| {
+        .write(Decided::by_server(), move |tx| {
             let sql = "UPDATE signing_key SET created_at = created_at - ?1 WHERE state = 'standby'";
-            transaction.execute(sql, [days * 86_400_000_000])?;
+            tx.execute(sql, fh_sql::params![days * 86_400_000_000])?;
             Ok::<_, crate::DatabaseError>(())
         });
     aged.await.unwrap();
@@ -120,14 +120,7 @@ async fn what_is_left_of_a_retired_key_cannot_sign() {
             .any(|part| part == secret.as_bytes())
     };
     let checkpoint = async || {
-        let done = server
-            .state
-            .database()
-            .write(Decided::by_server(), |transaction| {
-                // Asked for and answered outside of transactions alone.
-                Ok::<_, crate::DatabaseError>(transaction.path().map(str::to_owned))
-            });
-        let path = done.await.unwrap().unwrap();
+        let path = server.state.settings().data_dir.join("fh.sqlite");
         let connection = rusqlite::Connection::open(path).unwrap();
         connection
             .query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
@@ -319,9 +312,11 @@ async fn a_token_cannot_rely_on_signatures_of_a_retired_key() {
 async fn what_another_process_has_rotated_is_noticed() {
     let server = TestServer::start().await;
     let path = server.state.settings().data_dir.join("fh.sqlite");
-    let connection = rusqlite::Connection::open(path).unwrap();
+    let mut connection = fh_sql::Connection::existing(&path).unwrap().unwrap();
     let names = KeyNames::new(None, "cache.example.org");
-    let rotated = crate::keys::rotate(&connection, KeyOwner::Server, &names).unwrap();
+    let tx = connection.write().unwrap();
+    let rotated = crate::keys::rotate(&tx, KeyOwner::Server, &names).unwrap();
+    tx.commit().unwrap();
     assert!(server.state.database().notice_others().await.unwrap());
     server.state.reload_keys().await.unwrap();
     let signing = server.state.keys().signing();

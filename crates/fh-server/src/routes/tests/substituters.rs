@@ -31,7 +31,7 @@ async fn change(server: &TestServer, sql: &'static str) {
     let changed = server.state.database().change_access(
         crate::database::Decided::by_server(),
         move |change| {
-            change.execute(sql, [])?;
+            change.execute(sql, &[])?;
             Ok::<_, crate::DatabaseError>(())
         },
     );

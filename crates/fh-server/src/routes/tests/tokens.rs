@@ -130,19 +130,10 @@ async fn the_token_itself_is_told_once_and_stored_nowhere() {
     let list: TokenList = list.json();
     assert_eq!(list.tokens.len(), 2);
     assert_eq!(list.tokens[0], minted.info, "newest first");
-    let dump = server.state.database().read(|connection| {
-        let mut found = Vec::new();
-        for table in ["token", "audit_event", "server_setting"] {
-            let mut statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
-            let columns = statement.column_count();
-            let mut rows = statement.query([])?;
-            while let Some(row) = rows.next()? {
-                for column in 0..columns {
-                    found.push(format!("{:?}", row.get_ref(column)?));
-                }
-            }
-        }
-        Ok(found.join("\n"))
+    let dump = server.state.database().read(|read| {
+        let tables = ["token", "audit_event", "server_setting"];
+        let found = tables.map(|table| crate::testing::dump(read, table));
+        found.into_iter().collect::<Result<String, _>>()
     });
     assert!(!dump.await.unwrap().contains(signature));
     assert!(server.audited("token.create").await >= 2);

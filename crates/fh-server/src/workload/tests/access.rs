@@ -119,7 +119,7 @@ async fn a_workload_pushes_where_people_cannot() {
         .state
         .database()
         .change_access(Decided::by_server(), |change| {
-            change.execute("UPDATE organization SET push_rule = 'builders'", [])?;
+            change.execute("UPDATE organization SET push_rule = 'builders'", &[])?;
             // The names are read anew with it.
             let name = "other".parse().unwrap();
             crate::database::organizations::insert(change, &name)

@@ -138,13 +138,13 @@ async fn a_stranger_s_policy_is_deleted_and_nothing_of_acme_s_breaks() {
     plan(&token).await;
     plan(&bare).await;
     let rows = async |table: &'static str| {
-        let counted = world.server.state.database().read(move |connection| {
+        let counted = world.server.state.database().read(move |read| {
             let sql = format!(
                 "SELECT COUNT(*) FROM {table} t JOIN account a ON a.id = t.account_id \
                  JOIN trust_policy p ON p.id = a.trust_policy_id \
                  JOIN organization o ON o.id = p.organization_id WHERE o.folded = 'acme'"
             );
-            Ok(connection.query_row(&sql, [], |row| row.get::<_, i64>(0))?)
+            Ok(read.one(&sql, &[], |row| row.get::<_, i64>(0))?)
         });
         counted.await.unwrap()
     };
@@ -365,7 +365,7 @@ async fn tokens_of_before_act_for_the_organisation_of_their_policy() {
     let without = world.server.state.database().change_access(
         crate::database::Decided::by_server(),
         |change| {
-            change.execute("UPDATE token SET acting_organization_id = NULL", [])?;
+            change.execute("UPDATE token SET acting_organization_id = NULL", &[])?;
             Ok::<_, crate::DatabaseError>(())
         },
     );
@@ -377,7 +377,7 @@ async fn tokens_of_before_act_for_the_organisation_of_their_policy() {
             let migration = include_str!("../../database/migrations/0010_acting.sql");
             let begin = migration.find("UPDATE token").unwrap();
             let end = begin + migration[begin..].find(';').unwrap();
-            change.execute_batch(&migration[begin..end])?;
+            change.batch(&migration[begin..end])?;
             Ok::<_, crate::DatabaseError>(())
         },
     );
@@ -460,9 +460,9 @@ async fn owners_alone_say_who_the_builders_are() {
     // To take it away needs no owner.
     let delete = server.delete("/api/v1/orgs/acme/trust/ci", &adam);
     delete.await.expect(204);
-    let told = server.state.database().read(|connection| {
+    let told = server.state.database().read(|read| {
         let sql = "SELECT detail FROM audit_event WHERE action = 'trust.create' AND subject = 'ci'";
-        Ok(connection.query_row(sql, [], |row| row.get::<_, String>(0))?)
+        Ok(read.one(sql, &[], |row| row.get::<_, String>(0))?)
     });
     let told: Value = serde_json::from_str(&told.await.unwrap()).unwrap();
     assert_eq!(told["to"]["builder"], true);

@@ -39,9 +39,9 @@ async fn an_identity_is_exchanged_for_a_token_once() {
     // Itself it is good until it ends.
     world.whoami(&identity).await.expect(200);
     assert_eq!(world.server.audited("token.exchange").await, 1);
-    let workload = world.server.state.database().read(|connection| {
+    let workload = world.server.state.database().read(|read| {
         let sql = "SELECT workload FROM audit_event WHERE action = 'token.exchange'";
-        Ok(connection.query_row(sql, [], |row| row.get::<_, String>(0))?)
+        Ok(read.one(sql, &[], |row| row.get::<_, String>(0))?)
     });
     assert!(workload.await.unwrap().contains("builder"));
 }
@@ -247,10 +247,11 @@ async fn the_collection_forgets_what_has_ended() {
     let identity = world.identity(json!({ "exp": now + 1 }));
     exchanged(&world, &identity, &[]).await;
     let count = async |sql: &'static str| {
-        let counted =
-            world.server.state.database().read(move |connection| {
-                Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?)
-            });
+        let counted = world
+            .server
+            .state
+            .database()
+            .read(move |read| Ok(read.one(sql, &[], |row| row.get::<_, i64>(0))?));
         counted.await.unwrap()
     };
     let used = "SELECT COUNT(*) FROM used_assertion";
@@ -260,14 +261,13 @@ async fn the_collection_forgets_what_has_ended() {
         .server
         .state
         .database()
-        .write(Decided::by_server(), |transaction| {
+        .write(Decided::by_server(), |tx| {
             // Of the exchanged token alone.
-            transaction
-                .execute(
-                    "UPDATE token SET expires_at = 1 WHERE claims IS NOT NULL",
-                    [],
-                )
-                .map_err(crate::DatabaseError::from)
+            tx.execute(
+                "UPDATE token SET expires_at = 1 WHERE claims IS NOT NULL",
+                &[],
+            )
+            .map_err(crate::DatabaseError::from)
         });
     old.await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;
@@ -301,18 +301,13 @@ async fn a_refused_exchange_is_in_the_audit_log_with_what_the_issuer_has_signed(
     world.exchange(&another, &unknown).await.expect(400);
     let server = &world.server;
     server.state.denials().flush(true).await.unwrap();
-    let found = server.state.database().read(|connection| {
+    let found = server.state.database().read(|read| {
         let sql = "SELECT subject, detail, denied FROM audit_event \
                    WHERE action = 'denied.token.exchange' ORDER BY id";
-        let mut statement = connection.prepare(sql)?;
-        let rows = statement.query_map([], |row| {
-            Ok((row.get(0)?, row.get::<_, String>(1)?, row.get(2)?))
-        })?;
-        Ok(rows.collect::<Result<Vec<(String, String, bool)>, _>>()?)
+        read.all(sql, &[], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))
     });
+    let found: Vec<(String, String, bool)> = found.await.unwrap();
     let found: Vec<(String, Value)> = found
-        .await
-        .unwrap()
         .into_iter()
         .map(|(subject, detail, denied)| {
             assert!(denied);

@@ -168,23 +168,23 @@ fn dripping(random: &mut Random, body: &Value) -> Body {
 
 /// How many things somebody did, and whether any of them stands after their loss.
 async fn check(server: &TestServer, seed: u64, me: String, loss: Loss) -> usize {
-    let found = server.state.database().read(move |connection| {
-        let lost: (i64, i64) = connection.query_row(
+    let found = server.state.database().read(move |read| {
+        let lost: (i64, i64) = read.one(
             "SELECT id, at FROM audit_event WHERE denied = 0 AND user_name <> ?1 \
              AND subject = ?1 ORDER BY id DESC LIMIT 1",
-            [&me],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            fh_sql::params![&me],
+            |row| Ok::<_, DatabaseError>((row.get(0)?, row.get(1)?)),
         )?;
-        let mut statement = connection
-            .prepare("SELECT id, action FROM audit_event WHERE denied = 0 AND user_name = ?1")?;
-        let done = statement.query_map([&me], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        let done = done.collect::<Result<Vec<(i64, String)>, _>>()?;
+        let sql = "SELECT id, action FROM audit_event WHERE denied = 0 AND user_name = ?1";
+        let done: Vec<(i64, String)> = read.all(sql, fh_sql::params![&me], |row| {
+            Ok::<_, DatabaseError>((row.get(0)?, row.get(1)?))
+        })?;
         // Plans are not in the log.
-        let plans: (i64, i64) = connection.query_row(
+        let plans: (i64, i64) = read.one(
             "SELECT COUNT(*), COALESCE(MAX(p.created_at), 0) FROM push p \
              JOIN account a ON a.id = p.account_id WHERE a.name = ?1",
-            [&me],
-            |row| Ok((row.get(0)?, row.get(1)?)),
+            fh_sql::params![&me],
+            |row| Ok::<_, DatabaseError>((row.get(0)?, row.get(1)?)),
         )?;
         Ok::<_, DatabaseError>((lost, done, plans))
     });

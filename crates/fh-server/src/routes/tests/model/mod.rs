@@ -152,36 +152,35 @@ impl History {
         let own: Vec<StorePath> = (0..FLAKES)
             .map(|index| self.path(Path::Own(index)))
             .collect();
-        let written =
-            self.server
-                .state
-                .database()
-                .write(Decided::by_server(), move |transaction| {
-                    let info = |path: &StorePath, references: &[&StorePath]| PathInfo {
-                        path: path.clone(),
-                        nar_hash: nar_hash(path),
-                        nar_size: 120,
-                        references: references.iter().map(|path| (*path).clone()).collect(),
-                        deriver: None,
-                        signatures: Vec::new(),
-                        ca: None,
-                    };
-                    for (id, path) in ids.iter().zip(&own) {
-                        for info in [info(path, &[&common]), info(&common, &[])] {
-                            let stored = Stored {
-                                nar_hash: info.nar_hash,
-                                nar_size: info.nar_size,
-                                file_size: info.nar_size,
-                                checksum: Checksum::from_column(0),
-                            };
-                            nars::record(transaction, &stored)?;
-                            let nar =
-                                nars::stored(transaction, [&info.nar_hash])?[&info.nar_hash].id;
-                            slices::insert(transaction, *id, &info, nar, Default::default())?;
-                        }
+        let written = self
+            .server
+            .state
+            .database()
+            .write(Decided::by_server(), move |tx| {
+                let info = |path: &StorePath, references: &[&StorePath]| PathInfo {
+                    path: path.clone(),
+                    nar_hash: nar_hash(path),
+                    nar_size: 120,
+                    references: references.iter().map(|path| (*path).clone()).collect(),
+                    deriver: None,
+                    signatures: Vec::new(),
+                    ca: None,
+                };
+                for (id, path) in ids.iter().zip(&own) {
+                    for info in [info(path, &[&common]), info(&common, &[])] {
+                        let stored = Stored {
+                            nar_hash: info.nar_hash,
+                            nar_size: info.nar_size,
+                            file_size: info.nar_size,
+                            checksum: Checksum::from_column(0),
+                        };
+                        nars::record(tx, &stored)?;
+                        let nar = nars::stored(tx, [&info.nar_hash])?[&info.nar_hash].id;
+                        slices::insert(tx, *id, &info, nar, Default::default())?;
                     }
-                    Ok::<_, crate::DatabaseError>(())
-                });
+                }
+                Ok::<_, crate::DatabaseError>(())
+            });
         written.await.unwrap();
     }
 

@@ -63,13 +63,10 @@ async fn a_name_of_the_accounts_of_trust_policies_is_given_to_nobody_else() {
     let (server, ann, bob) = (&scene.server, &scene.ann, &scene.bob);
     let users = "/api/v1/users";
     let accounts_of_acme = "/api/v1/orgs/acme/service-accounts";
-    let there = server
-        .state
-        .database()
-        .write(Decided::by_server(), |transaction| {
-            let name = "trust-me".parse().unwrap();
-            accounts::insert(transaction, &name, UserKind::Human, false)
-        });
+    let there = server.state.database().write(Decided::by_server(), |tx| {
+        let name = "trust-me".parse().unwrap();
+        accounts::insert(tx, &name, UserKind::Human, false)
+    });
     there.await.unwrap();
     for (path, token, name) in [
         (users, &server.admin, "trust-x"),

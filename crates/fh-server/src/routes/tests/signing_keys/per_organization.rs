@@ -120,7 +120,7 @@ async fn one_rotation_is_one_organisation_s() {
                     "INSERT INTO membership (organization_id, account_id, role, created_at) \
              SELECT o.id, a.id, 'admin', 1 FROM organization o, account a \
              WHERE o.folded = 'acme' AND a.folded = 'bob'",
-                    [],
+                    &[],
                 )?;
                 Ok::<_, crate::DatabaseError>(())
             });
@@ -166,9 +166,9 @@ async fn every_organisation_s_key_is_own_for_ever() {
         let secret = keys.active().to_secret_string();
         secret.rsplit(':').next().unwrap().to_owned()
     };
-    let id = server.state.database().read(|connection| {
+    let id = server.state.database().read(|read| {
         let sql = "SELECT id FROM organization WHERE folded = 'gone'";
-        Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+        Ok(read.one(sql, &[], |row| row.get::<_, i64>(0))?)
     });
     let id = id.await.unwrap();
     let secret = secret(id);
@@ -263,11 +263,10 @@ async fn an_organisation_does_not_go_before_its_secrets() {
             .server
             .state
             .database()
-            .write(crate::database::Decided::by_server(), |transaction| {
+            .write(crate::database::Decided::by_server(), |tx| {
                 Ok::<_, crate::DatabaseError>(
-                    transaction
-                        .execute("DELETE FROM flake", [])
-                        .and_then(|_| transaction.execute("DELETE FROM organization", []))
+                    tx.execute("DELETE FROM flake", &[])
+                        .and_then(|_| tx.execute("DELETE FROM organization", &[]))
                         .is_ok(),
                 )
             });

@@ -255,8 +255,8 @@ async fn by_being_older_than_the_rule() {
         .state
         .database()
         .change_access(Decided::by_server(), |change| {
-            change.execute("UPDATE token SET path_set_id = NULL", [])?;
-            change.execute("DELETE FROM path_set", [])?;
+            change.execute("UPDATE token SET path_set_id = NULL", &[])?;
+            change.execute("DELETE FROM path_set", &[])?;
             Ok::<_, DatabaseError>(())
         });
     forgotten.await.unwrap();
@@ -274,8 +274,8 @@ async fn by_being_older_than_the_rule() {
         }
         assert_eq!(narinfo(server, "", tool, token).await, 200);
     }
-    let sets = server.state.database().read(|connection| {
-        let count = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0));
+    let sets = server.state.database().read(|read| {
+        let count = |sql: &str| read.one(sql, &[], |row| row.get::<_, i64>(0));
         Ok((
             count("SELECT COUNT(*) FROM token WHERE path_set_id IS NOT NULL")?,
             count("SELECT COUNT(*) FROM path_set")?,
@@ -287,15 +287,15 @@ async fn by_being_older_than_the_rule() {
         .state
         .database()
         .change_access(Decided::by_server(), |change| {
-            change.execute("DELETE FROM token WHERE path_set_id IS NOT NULL", [])?;
+            change.execute("DELETE FROM token WHERE path_set_id IS NOT NULL", &[])?;
             Ok::<_, DatabaseError>(())
         });
     expired.await.unwrap();
     let hour = std::time::Duration::from_secs(3600);
     crate::collect::collect(&server.state, hour).await.unwrap();
-    let left = server.state.database().read(|connection| {
+    let left = server.state.database().read(|read| {
         let sql = "SELECT COUNT(*) FROM path_set";
-        Ok(connection.query_row(sql, [], |row| row.get::<_, i64>(0))?)
+        Ok(read.one(sql, &[], |row| row.get::<_, i64>(0))?)
     });
     assert_eq!(left.await.unwrap(), 0);
 }
@@ -384,27 +384,27 @@ impl Maze<'_> {
         }
         let id = self.server.flake_id(&self.flake(flake)).await;
         let hash = info.path.hash();
-        let written =
-            self.server
-                .state
-                .database()
-                .write(Decided::by_server(), move |transaction| {
-                    let stored = Stored {
-                        nar_hash,
-                        nar_size: 120,
-                        file_size: 120,
-                        checksum: Checksum::from_column(0),
-                    };
-                    nars::record(transaction, &stored)?;
-                    let nar = nars::stored(transaction, [&nar_hash])?[&nar_hash].id;
-                    let sql = "SELECT id FROM account WHERE folded = 'ann'";
-                    let origin = Origin {
-                        pusher_id: transaction.query_row(sql, [], |row| row.get(0))?,
-                        ..Origin::default()
-                    };
-                    slices::insert(transaction, id, &info, nar, origin)?;
-                    contests::note(transaction, id, &[hash], &[])
-                });
+        let written = self
+            .server
+            .state
+            .database()
+            .write(Decided::by_server(), move |tx| {
+                let stored = Stored {
+                    nar_hash,
+                    nar_size: 120,
+                    file_size: 120,
+                    checksum: Checksum::from_column(0),
+                };
+                nars::record(tx, &stored)?;
+                let nar = nars::stored(tx, [&nar_hash])?[&nar_hash].id;
+                let sql = "SELECT id FROM account WHERE folded = 'ann'";
+                let origin = Origin {
+                    pusher_id: tx.one(sql, &[], |row| row.get(0))?,
+                    ..Origin::default()
+                };
+                slices::insert(tx, id, &info, nar, origin)?;
+                contests::note(tx, id, &[hash], &[])
+            });
         let contested = written.await.unwrap();
         self.server.state.lookup().forget(
             contested.paths.iter().chain([&hash]),

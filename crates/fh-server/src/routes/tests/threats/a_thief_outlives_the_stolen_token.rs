@@ -326,7 +326,10 @@ async fn by_waiting_until_rows_are_collected() {
         server.state.database().change_access(
             crate::database::Decided::by_server(),
             move |change| {
-                change.execute("UPDATE token SET expires_at = 1 WHERE uuid = ?1", [id])?;
+                change.execute(
+                    "UPDATE token SET expires_at = 1 WHERE uuid = ?1",
+                    fh_sql::params![id],
+                )?;
                 Ok::<_, crate::DatabaseError>(())
             },
         )
@@ -357,7 +360,7 @@ async fn nothing_of_others_ends_with_an_account_that_is_removed() {
             move |change| {
                 let sql = "UPDATE token SET parent_id = (SELECT id FROM token WHERE uuid = ?2) \
                        WHERE uuid = ?1";
-                change.execute(sql, [token, of])?;
+                change.execute(sql, fh_sql::params![token, of])?;
                 Ok::<_, crate::DatabaseError>(())
             },
         )
@@ -368,7 +371,7 @@ async fn nothing_of_others_ends_with_an_account_that_is_removed() {
             .state
             .database()
             .change_access(crate::database::Decided::by_server(), |change| {
-                change.execute("DELETE FROM account WHERE folded = 'ann'", [])?;
+                change.execute("DELETE FROM account WHERE folded = 'ann'", &[])?;
                 Ok::<_, crate::DatabaseError>(())
             });
     removed.await.unwrap();

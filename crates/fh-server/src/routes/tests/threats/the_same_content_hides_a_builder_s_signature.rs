@@ -160,11 +160,11 @@ async fn held_by_many(stage: &Stage, item: &Item, visibility: &str) -> String {
     let written = server
         .state
         .database()
-        .write(Decided::by_server(), move |transaction| {
+        .write(Decided::by_server(), move |tx| {
             let sql = "SELECT id FROM nar";
-            let nar_id = transaction.query_row(sql, [], |row| row.get(0))?;
+            let nar_id = tx.one(sql, &[], |row| row.get(0))?;
             for flake_id in flakes {
-                slices::insert(transaction, flake_id, &info, nar_id, Default::default())?;
+                slices::insert(tx, flake_id, &info, nar_id, Default::default())?;
             }
             Ok::<_, DatabaseError>(())
         });

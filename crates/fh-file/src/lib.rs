@@ -12,22 +12,22 @@ use std::path::Path;
 use rustix::fs::OFlags;
 
 /// The most bytes that are read of a file that a person writes: a configuration, a certificate, a key.
-pub(crate) const LARGEST: u64 = 1 << 20;
+pub const LARGEST: u64 = 1 << 20;
 
 /// Something that is no regular file; what it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("it is {0}, and not a regular file")]
-pub(crate) struct NotRegular(pub(crate) &'static str);
+pub struct NotRegular(pub &'static str);
 
 impl NotRegular {
     /// That of an error of this module, if it is one.
-    pub(crate) fn of(error: &io::Error) -> Option<Self> {
+    pub fn of(error: &io::Error) -> Option<Self> {
         error.get_ref()?.downcast_ref::<Self>().copied()
     }
 }
 
 /// Makes opening never wait, whatever is there. Reading and writing a regular file is the same with it.
-pub(crate) fn never_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+pub fn never_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
     options.custom_flags(i32::try_from(flags.bits()).unwrap_or(0))
 }
@@ -36,7 +36,7 @@ pub(crate) fn never_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
 ///
 /// # Errors
 /// [`NotRegular`] where it is something else.
-pub(crate) fn regular(file: File) -> io::Result<File> {
+pub fn regular(file: File) -> io::Result<File> {
     let file_type = file.metadata()?.file_type();
     if file_type.is_file() {
         return Ok(file);
@@ -48,7 +48,7 @@ pub(crate) fn regular(file: File) -> io::Result<File> {
 ///
 /// # Errors
 /// Those of the system, and [`NotRegular`] where something else is there.
-pub(crate) fn expect_regular(path: &Path) -> io::Result<()> {
+pub fn expect_regular(path: &Path) -> io::Result<()> {
     let file_type = path.metadata()?.file_type();
     if file_type.is_file() {
         return Ok(());
@@ -60,7 +60,7 @@ pub(crate) fn expect_regular(path: &Path) -> io::Result<()> {
 ///
 /// # Errors
 /// Those of the system, and [`NotRegular`] where something else is there.
-pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
+pub fn open_regular(path: &Path) -> io::Result<File> {
     match never_waiting(OpenOptions::new().read(true)).open(path) {
         Ok(file) => regular(file),
         // A socket, or a device without a driver: the system says no more of it than that.
@@ -77,7 +77,7 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<File> {
 ///
 /// # Errors
 /// As [`open_regular`]; and where it is larger.
-pub(crate) fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+pub fn read(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
     open_regular(path)?
         .take(limit + 1)
@@ -113,7 +113,10 @@ mod tests {
         assert_eq!(read(&at("file"), 5).unwrap(), b"12345");
         let error = read(&at("file"), 4).unwrap_err();
         assert_eq!(error.to_string(), "it has more than 4 bytes");
-        crate::testing::make_pipe(&at("pipe"));
+        let made = std::process::Command::new("mkfifo")
+            .arg(at("pipe"))
+            .status();
+        assert!(made.unwrap().success());
         let _socket = std::os::unix::net::UnixListener::bind(at("socket")).unwrap();
         for (path, kind) in [
             (at("pipe"), "a pipe"),
