@@ -4,11 +4,11 @@
 
 use std::time::Duration;
 
+use fh_persistence::cause::chain;
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
-use crate::cause::chain;
 use crate::collect::{self, Collected};
 use crate::state::AppState;
 

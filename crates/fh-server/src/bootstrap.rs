@@ -19,17 +19,17 @@ use std::time::Duration;
 
 use fh_api::{Name, Signing, UserKind};
 use fh_auth::{Claims, TokenKey, TokenScope};
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::keys::{KeyOwner, KeyState, Purpose};
+use fh_persistence::database::tokens::{self, NewToken, Token};
+use fh_persistence::database::{
+    AccessChange, Database, DatabaseError, Decided, accounts, keys, now, settings,
+};
 use fh_sql::Tx;
 use serde_json::json;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
-use crate::database::audit::{self, Event};
-use crate::database::keys::{KeyOwner, KeyState, Purpose};
-use crate::database::tokens::{self, NewToken, Token};
-use crate::database::{
-    AccessChange, Database, DatabaseError, Decided, accounts, keys, now, settings,
-};
 use crate::keys::{KeyError, KeyNames, Keys, ensure, ensure_for_organizations, token_secret};
 use crate::server_error::ServerError;
 

@@ -25,14 +25,14 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use fh_nix::NarHash;
-
-use crate::database::{
+use fh_persistence::database::{
     DatabaseError, Decided, assertions, nars, now, path_sets, pushes, realisations, tokens,
 };
+use fh_persistence::storage::{FileStorage, StagedFile, StorageError};
+
 use crate::error::ApiError;
 use crate::receive::Turn;
 use crate::state::AppState;
-use crate::storage::{FileStorage, StagedFile, StorageError};
 
 /// Objects without a row that are younger than this may be about to get one: publishing takes
 /// seconds, and clocks jump by minutes.

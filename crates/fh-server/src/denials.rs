@@ -20,11 +20,10 @@ use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
+use fh_persistence::database::audit::{self, Actor, Denial};
+use fh_persistence::database::{Database, DatabaseError, Decided, now};
+use fh_shares::neighbourhood;
 use serde_json::json;
-
-use crate::database::audit::{self, Actor, Denial};
-use crate::database::{Database, DatabaseError, Decided, now};
-use crate::peer::neighbourhood;
 
 /// In which time so many of one origin are written one by one.
 const WINDOW: Duration = Duration::from_secs(60);

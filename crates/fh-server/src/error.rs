@@ -11,11 +11,11 @@ use std::time::Duration;
 use axum::Json;
 use axum::response::{IntoResponse, Response};
 use fh_api::{ErrorBody, ErrorCode};
+use fh_persistence::cause::{Cause, chain};
+use fh_persistence::database::{DatabaseError, TellsFull};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 
-use crate::cause::{Cause, chain};
-use crate::database::{DatabaseError, TellsFull};
 use crate::request_id::request_id;
 
 /// Why a request failed.

@@ -26,19 +26,19 @@ use std::io::{self, BufReader};
 use std::sync::Arc;
 
 use fh_nix::NarHash;
+use fh_persistence::cause::chain;
+use fh_persistence::database::nars::{self, DamageMarks, Nar};
+use fh_persistence::database::{Database, DatabaseError, Decided};
+use fh_persistence::storage::{
+    Buffers, Checksum, FileIdentity, FileStorage, NoObject, OpenObject, StorageError,
+};
+use fh_shares::{self as shares, Shares};
 use moka::sync::Cache;
 use tokio::sync::Mutex;
 
-use crate::cause::chain;
-use crate::database::nars::{self, DamageMarks, Nar};
-use crate::database::{Database, DatabaseError, Decided};
 use crate::error::ApiError;
 use crate::lookup::Lookup;
 use crate::receive::{FrameDecoder, NarFault, verify};
-use crate::shares::{self, Shares};
-use crate::storage::{
-    Buffers, Checksum, FileIdentity, FileStorage, NoObject, OpenObject, StorageError,
-};
 use crate::telemetry::Metrics;
 
 /// Objects of which it is remembered that they were read and found good.

@@ -23,14 +23,14 @@ use data_encoding::BASE64;
 use fh_api::{Signing, SigningKeyInfo};
 use fh_auth::TokenKey;
 use fh_nix::{PublicKey, SecretKey};
+use fh_persistence::cause::Cause;
+use fh_persistence::database::keys::{KeyOwner, KeyState, Purpose, StoredKey, list, list_of};
+use fh_persistence::database::{DatabaseError, settings};
 use fh_sql::Read;
 use uuid::Uuid;
 use zeroize::Zeroizing;
 
 pub(crate) use self::make::{KeyNames, ensure, ensure_for_organizations, rotate};
-use crate::cause::Cause;
-use crate::database::keys::{KeyOwner, KeyState, Purpose, StoredKey, list, list_of};
-use crate::database::{DatabaseError, settings};
 
 /// Why keys cannot be used or made.
 #[derive(Debug, thiserror::Error)]

@@ -11,20 +11,21 @@
 
 use std::time::Duration;
 
+use fh_persistence::cause::chain;
+use fh_persistence::database::{self, Database};
+use fh_persistence::storage::FileStorage;
+use fh_persistence::tenure::Tenure;
+
 use crate::background::Background;
 use crate::bootstrap;
-use crate::cause::chain;
 use crate::config::{PublicUrl, Settings};
-use crate::database::{self, Database};
 use crate::keys::KeyNames;
 use crate::listen::{BoundAddress, Certificates, InheritedSocket, Service, Serving, Sockets};
 use crate::peer::Proxies;
 use crate::routes;
 use crate::server_error::ServerError;
 use crate::state::{AppState, Parts};
-use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
-use crate::tenure::Tenure;
 
 /// How long what requests have begun, and what does not end with them, has to come to an end.
 const WORK_STOP: Duration = Duration::from_secs(30);

@@ -2,10 +2,11 @@
 
 use std::path::PathBuf;
 
-use crate::cause::Cause;
-use crate::database::DatabaseError;
+use fh_persistence::cause::Cause;
+use fh_persistence::database::DatabaseError;
+use fh_persistence::tenure::TenureError;
+
 use crate::listen::ListenError;
-use crate::tenure::TenureError;
 
 /// Why the server did not start, or stopped.
 #[derive(Debug, thiserror::Error)]

@@ -3,12 +3,14 @@
 use std::sync::Arc;
 
 use fh_nix::StoreDir;
+use fh_persistence::cause::chain;
+use fh_persistence::database::{Database, DatabaseError};
+use fh_persistence::storage::FileStorage;
+use fh_persistence::tenure::Tenure;
 use tokio_util::sync::CancellationToken;
 
 use crate::access::Access;
-use crate::cause::chain;
 use crate::config::Settings;
-use crate::database::{Database, DatabaseError};
 use crate::denials::Denials;
 use crate::integrity::Integrity;
 use crate::keys::{KeyRing, Keys};
@@ -17,9 +19,7 @@ use crate::listing::Listings;
 use crate::lookup::Lookup;
 use crate::push::Pushes;
 use crate::server_error::ServerError;
-use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
-use crate::tenure::Tenure;
 use crate::workload::Workloads;
 
 /// The running server's parts. Clones share them.

@@ -6,6 +6,10 @@ mod documented;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use fh_api::{FollowList, MintedToken, Name, TokenInfo};
+use fh_persistence::database::Decided;
+use fh_persistence::database::tokens::Token;
+use fh_persistence::database::{Timestamp, accounts, invitations, organizations, tokens};
+use fh_persistence::tenure::Tenure;
 use http::{HeaderMap, Method, Request, StatusCode};
 use http_body_util::BodyExt as _;
 use serde::de::DeserializeOwned;
@@ -17,12 +21,8 @@ use uuid::Uuid;
 pub(crate) use self::documented::template;
 use crate::bootstrap;
 use crate::config::{OrganizationCreation, Settings};
-use crate::database::Decided;
-use crate::database::tokens::Token;
-use crate::database::{Timestamp, accounts, invitations, organizations, tokens};
 use crate::peer::Proxies;
 use crate::state::AppState;
-use crate::tenure::Tenure;
 use crate::{routes, server, telemetry};
 
 /// Makes a named pipe, which nobody writes to.
@@ -32,7 +32,10 @@ pub(crate) fn make_pipe(path: &std::path::Path) {
 }
 
 /// Every value of a table, one per line.
-pub(crate) fn dump(read: &fh_sql::Read, table: &str) -> Result<String, crate::DatabaseError> {
+pub(crate) fn dump(
+    read: &fh_sql::Read,
+    table: &str,
+) -> Result<String, fh_persistence::database::DatabaseError> {
     let mut found = String::new();
     read.each(&format!("SELECT * FROM {table}"), &[], |row| {
         for column in 0..row.columns().len() {
@@ -43,7 +46,7 @@ pub(crate) fn dump(read: &fh_sql::Read, table: &str) -> Result<String, crate::Da
             }
             found.push('\n');
         }
-        Ok::<_, crate::DatabaseError>(std::ops::ControlFlow::Continue(()))
+        Ok::<_, fh_persistence::database::DatabaseError>(std::ops::ControlFlow::Continue(()))
     })?;
     Ok(found)
 }
@@ -284,7 +287,7 @@ impl TestServer {
     pub(crate) async fn accept(&self, org: &str, user: &str) {
         let (org, user): (Name, Name) = (org.parse().unwrap(), user.parse().unwrap());
         let accepted = self.state.database().change_access(
-            crate::database::Decided::by_server(),
+            fh_persistence::database::Decided::by_server(),
             move |change| {
                 let org = organizations::find(change, &org)?.unwrap();
                 let account = accounts::find(change, &user)?.unwrap();
@@ -347,7 +350,7 @@ impl TestServer {
                     },
                 )?;
                 let expired = tokens::find(tx, uuid)?.unwrap();
-                Ok::<_, crate::DatabaseError>((expired, account.uuid))
+                Ok::<_, fh_persistence::database::DatabaseError>((expired, account.uuid))
             });
         let (token, account) = expired.await.unwrap();
         self.sign(&token, account)

@@ -47,7 +47,11 @@ const ASYNCHRONOUS: &[&str] = &[
     "tower-http",
 ];
 
-const DATABASE: &[&str] = &["rusqlite", "sqlx"];
+/// The driver of a database: `fh-sql` alone has one.
+const DATABASE: &[&str] = &["rusqlite", "sqlx", "tokio-postgres"];
+
+/// What speaks HTTP.
+const HTTP: &[&str] = &["axum", "http", "hyper", "hyper-util", "reqwest", "tower"];
 
 const LAYERS: &[Layer] = &[
     Layer {
@@ -64,8 +68,43 @@ const LAYERS: &[Layer] = &[
     },
     Layer {
         name: "fh-server",
-        ours: &["fh-api", "fh-auth", "fh-nix"],
-        others: Others::Without(&[TERMINAL]),
+        ours: &[
+            "fh-api",
+            "fh-auth",
+            "fh-file",
+            "fh-nix",
+            "fh-persistence",
+            "fh-shares",
+            "fh-sql",
+        ],
+        others: Others::Without(&[TERMINAL, DATABASE]),
+    },
+    Layer {
+        name: "fh-persistence",
+        ours: &[
+            "fh-api",
+            "fh-auth",
+            "fh-file",
+            "fh-nix",
+            "fh-shares",
+            "fh-sql",
+        ],
+        others: Others::Without(&[TERMINAL, DATABASE, HTTP]),
+    },
+    Layer {
+        name: "fh-sql",
+        ours: &["fh-file"],
+        others: Others::Without(&[TERMINAL, HTTP]),
+    },
+    Layer {
+        name: "fh-shares",
+        ours: &[],
+        others: Others::Only(&["tokio"]),
+    },
+    Layer {
+        name: "fh-file",
+        ours: &[],
+        others: Others::Only(&["rustix", "thiserror"]),
     },
     Layer {
         name: "fh-client",

@@ -7,6 +7,8 @@ use std::time::Duration;
 use fh_api::TOKEN_PREFIX;
 use fh_auth::identity::{IdentityError, Unverified};
 use fh_auth::{Claims, TokenError, TokenKey, strip_prefix};
+use fh_persistence::clock;
+use fh_persistence::database::{Database, DatabaseError, Timestamp, tokens, trust};
 use http::HeaderMap;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
@@ -18,8 +20,6 @@ use super::directory::Directory;
 use super::last_used::LastUsed;
 use super::principal::{self, Principal, Standing};
 use super::{Caller, credentials};
-use crate::clock;
-use crate::database::{Database, DatabaseError, Timestamp, tokens, trust};
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::limits::Limiter;
@@ -430,8 +430,8 @@ impl Access {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::database::Decided;
     use crate::testing::TestServer;
+    use fh_persistence::database::Decided;
 
     #[tokio::test]
     async fn of_former_generations_nothing_is_kept() {

@@ -10,9 +10,8 @@ use std::collections::HashMap;
 
 use fh_api::{FlakeName, Name, PushRule, Visibility};
 use fh_auth::{FlakeFacts, Follows};
+use fh_persistence::database::{DatabaseError, flakes, follows, organizations, renames};
 use fh_sql::Read;
-
-use crate::database::{DatabaseError, flakes, follows, organizations, renames};
 
 /// A flake.
 #[derive(Debug, Clone)]

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fh_persistence::database::{Database, DatabaseError, Decided, Timestamp, now};
 use fh_sql::Tx;
-
-use crate::database::{Database, DatabaseError, Decided, Timestamp, now};
 
 /// Each one's use is written at most once in this time.
 const INTERVAL: Duration = Duration::from_secs(60);

@@ -33,6 +33,9 @@ use std::sync::Arc;
 
 use fh_api::{FlakeName, FlakePattern, Permission, PushRule, Role, Visibility};
 use fh_auth::Follows;
+use fh_persistence::database::audit::Actor;
+use fh_persistence::database::{Decided, Generation};
+use fh_shares::Holders;
 
 pub(crate) use self::addresses::Address;
 pub(crate) use self::authenticate::Access;
@@ -42,12 +45,9 @@ pub(crate) use self::directory::FlakeEntry;
 pub(crate) use self::organizations::OrganizationRef;
 pub(crate) use self::principal::Principal;
 pub(crate) use self::view::{ClosureLimit, PathLimits, Scope, View, ViewIdentity};
-use crate::database::audit::Actor;
-use crate::database::{Decided, Generation};
 use crate::error::ApiError;
 use crate::peer::Source;
 use crate::request_id::request_id;
-use crate::shares::Holders;
 
 /// The one who sent a request: anonymous without credentials.
 #[derive(Debug, Clone)]
@@ -130,7 +130,7 @@ impl Caller {
     }
 
     /// The caller of a request that is handled again, by whoever holds the
-    /// [turn](crate::database::Database::turn).
+    /// [turn](fh_persistence::database::Database::turn).
     pub(crate) fn in_turn(mut self) -> Self {
         self.decided = self.decided.in_turn();
         self

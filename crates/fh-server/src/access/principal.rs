@@ -5,12 +5,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use fh_api::{FlakePattern, Name, NameKind, UserKind, WorkloadInfo};
 use fh_auth::{Holdings, TokenScope};
+use fh_persistence::database::{DatabaseError, Timestamp, accounts, grants, renames, tokens};
+use fh_persistence::identity::Identity;
 use fh_sql::Read;
 use uuid::Uuid;
 
 use super::directory::FlakeEntry;
-use crate::database::{DatabaseError, Timestamp, accounts, grants, renames, tokens};
-use crate::identity::Identity;
 use crate::workload::{Acting, Admission, Audiences, admission};
 
 /// The account behind a token, the token's narrowing, and all that the account holds, as they were

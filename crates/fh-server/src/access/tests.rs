@@ -4,11 +4,11 @@ use std::time::{Duration, Instant};
 
 use fh_api::{Permission, Role};
 use fh_auth::FlakeFacts;
+use fh_persistence::database::{Decided, flakes, organizations, renames};
 use http::HeaderMap;
 use serde_json::json;
 
 use super::*;
-use crate::database::{Decided, flakes, organizations, renames};
 use crate::testing::TestServer;
 
 async fn caller(server: &TestServer, token: &str) -> Caller {
@@ -238,13 +238,13 @@ async fn ranking_does_not_grow_with_the_number_of_flakes() {
         .database()
         .change_access(Decided::by_server(), |change| {
             let acme: fh_api::Name = "many".parse().unwrap();
-            let acme = crate::database::organizations::insert(change, &acme)?.id;
+            let acme = fh_persistence::database::organizations::insert(change, &acme)?.id;
             for number in 0..10_000 {
                 let name: fh_api::Name = format!("flake-{number}").parse().unwrap();
                 let public = Visibility::Public;
-                crate::database::flakes::insert(change, acme, &name, public, None)?;
+                fh_persistence::database::flakes::insert(change, acme, &name, public, None)?;
             }
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         });
     many.await.unwrap();
     let id = server.flake_id("many/flake-9999").await;
@@ -308,7 +308,7 @@ async fn a_view_lists_what_it_ranks() {
              SELECT a.id, o.id, 0 FROM organization o, account a \
              WHERE o.folded = 'open' AND a.folded = 'by-organization'",
         )
-        .map_err(crate::database::DatabaseError::from)
+        .map_err(fh_persistence::database::DatabaseError::from)
     });
     granted.await.unwrap();
     server
@@ -365,7 +365,8 @@ async fn what_another_server_writes_counts_for_who_asks_next() {
     let bob = server.user("bob").await;
     server.grant("acme/private", "bob", "read", &ann).await;
     server.state.tenure().begin_to_end().unwrap();
-    let other = crate::database::Database::open(&server.directory.path().join("data")).unwrap();
+    let other =
+        fh_persistence::database::Database::open(&server.directory.path().join("data")).unwrap();
     let asked = async || {
         let path = "/api/v1/flakes/acme/private";
         server.get(path, &bob).await.status.as_u16()
@@ -386,7 +387,7 @@ async fn what_another_server_writes_counts_for_who_asks_next() {
         ("UPDATE token SET revoked_at = 1", 401),
     ] {
         let written = other.write(Decided::by_server(), move |tx| {
-            Ok::<_, crate::DatabaseError>(tx.execute(change, &[])?)
+            Ok::<_, fh_persistence::database::DatabaseError>(tx.execute(change, &[])?)
         });
         assert!(written.await.unwrap() > 0, "{change}");
         assert_eq!(asked().await, status, "{change}");

@@ -1,10 +1,10 @@
 use std::os::unix::fs::PermissionsExt as _;
 
+use fh_persistence::database::Decided;
+use fh_persistence::tenure;
 use tempfile::TempDir;
 
 use super::*;
-use crate::database::Decided;
-use crate::tenure;
 use crate::testing::{self, TestServer};
 
 fn mode(path: &Path) -> u32 {

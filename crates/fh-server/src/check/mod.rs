@@ -23,9 +23,9 @@ mod tests;
 
 use std::path::Path;
 
-use crate::database::{self, DatabaseError};
 use crate::keys::KeyRing;
-use crate::storage::FileStorage;
+use fh_persistence::database::{self, DatabaseError};
+use fh_persistence::storage::FileStorage;
 
 pub use self::report::{DamagedObject, DataCheckError, DataReport, Depth, Orphans, Progress};
 pub use self::settings::{CheckError, Report, check_settings};
@@ -52,7 +52,7 @@ pub fn check_data(
     if report.database.is_empty()
         && let Err(error) = connection.read(|read| Ok::<_, DatabaseError>(KeyRing::load(read)))?
     {
-        let error = crate::cause::chain(&error);
+        let error = fh_persistence::cause::chain(&error);
         report
             .database
             .push(format!("the signing keys cannot be used: {error}"));

@@ -3,14 +3,14 @@
 use std::time::Duration;
 
 use fh_nix::NarHash;
+use fh_persistence::database::DatabaseError;
+use fh_persistence::database::nars::{self, Nar};
+use fh_persistence::database::slices;
+use fh_persistence::storage::{Checksum, FileStorage, NoObject, OpenObject};
 use fh_sql::Connection;
 
 use super::report::{DamagedObject, DataCheckError, DataReport, Depth, LISTED, Progress};
-use crate::database::DatabaseError;
-use crate::database::nars::{self, Nar};
-use crate::database::slices;
 use crate::integrity::{Damage, examine, examine_content};
-use crate::storage::{Checksum, FileStorage, NoObject, OpenObject};
 
 /// Rows that are read at once.
 const ROWS: u32 = 1000;

@@ -1,9 +1,8 @@
 //! What is looked at, how far a check has come, and what it found.
 
+use fh_persistence::database::DatabaseError;
+use fh_persistence::storage::StorageError;
 use serde::Serialize;
-
-use crate::database::DatabaseError;
-use crate::storage::StorageError;
 
 /// How many of something a report lists.
 pub(super) const LISTED: usize = 1000;

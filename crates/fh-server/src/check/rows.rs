@@ -10,11 +10,11 @@
 use std::ops::ControlFlow;
 
 use fh_nix::{ContentAddress, DrvOutput, NarHash, Signature, StorePath};
+use fh_persistence::database::DatabaseError;
 use fh_sql::{Connection, Read, Row, Value};
 use serde::de::IgnoredAny;
 use uuid::Uuid;
 
-use crate::database::DatabaseError;
 use crate::receive::{FrameDecoder, FrameFault, Step};
 
 /// How many problems are told.
@@ -30,7 +30,7 @@ pub(super) fn problems(connection: &mut Connection) -> Result<Vec<String>, Datab
     for table in tables {
         let end = connection.read(|read| examine(read, &table, &mut problems));
         if let Err(error) = end {
-            let error = crate::cause::chain(&error);
+            let error = fh_persistence::cause::chain(&error);
             problems.push(format!(
                 "the table {table} cannot be read to its end: {error}"
             ));

@@ -8,9 +8,10 @@ use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+use fh_persistence::tenure;
+
 use crate::config::{ListenAddress, Resolved};
 use crate::listen::{ListenError, load_pair, probe};
-use crate::tenure;
 
 /// Why a server with these settings would not start.
 #[derive(Debug, thiserror::Error)]

@@ -3,10 +3,10 @@
 use std::io;
 use std::path::Path;
 
+use fh_file as files;
 use toml::de::{DeTable, DeValue};
 
 use super::{ConfigError, Given, OPTIONS, Origin, option};
-use fh_file as files;
 
 /// Reads a configuration file. Relative paths in it count from its directory.
 ///

@@ -1,12 +1,12 @@
 //! Making keys for path infos: a pair for each owner, and their rotation.
 
 use fh_nix::SecretKey;
+use fh_persistence::database::keys::{self, KeyOwner, KeyState, Purpose};
+use fh_persistence::database::{organizations, settings};
 use fh_sql::{Read, Tx};
 
 use super::{KeyError, SigningKeys};
 use crate::config::Settings;
-use crate::database::keys::{self, KeyOwner, KeyState, Purpose};
-use crate::database::{organizations, settings};
 
 /// What the names of new keys begin with.
 #[derive(Debug, Clone)]

@@ -1,5 +1,5 @@
 //! How much one caller may ask of the server: requests by principal, failed logins by address.
-//! What several share is in [`crate::shares`].
+//! What several share is in [`fh_shares`].
 //!
 //! Both are token buckets, kept as the one number of the generic cell rate algorithm: the time at which
 //! the bucket would be full again. Nothing is told to the database, and a restart forgets it all.
@@ -20,13 +20,14 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, Instant};
 
+use fh_shares::neighbourhood;
+use fh_shares::{Holders, Share, Shares};
 use moka::sync::Cache;
 
 use self::bucket::Rate;
 use crate::config::Limits;
 use crate::error::ApiError;
-use crate::peer::{Source, neighbourhood};
-use crate::shares::{Holders, Share, Shares};
+use crate::peer::Source;
 
 /// Buckets of requests: half a megabyte.
 const BUCKETS: usize = 1 << 16;

@@ -7,6 +7,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::response::IntoResponse as _;
 use fh_api::{ErrorBody, ErrorCode};
+use fh_shares::{Holders, Shares};
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, Version, header};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
@@ -22,7 +23,6 @@ use super::body::{Bounds, RequestBody, Unread};
 use super::pace::{Pace, PacedBody, PacedStream, Patience, Verdict};
 use crate::config::Timeouts;
 use crate::peer::Peer;
-use crate::shares::{Holders, Shares};
 use crate::telemetry::Traffic;
 
 /// Bytes that an HTTP/2 client may send on one stream before the handler has taken them: a path
@@ -125,7 +125,7 @@ where
         tokio::select! {
             result = connection.as_mut() => {
                 if let Err(error) = result {
-                    tracing::debug!(%peer, error = %crate::cause::chain(error.as_ref()), "connection failed");
+                    tracing::debug!(%peer, error = %fh_persistence::cause::chain(error.as_ref()), "connection failed");
                 }
                 return;
             }

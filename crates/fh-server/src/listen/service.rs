@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use axum::Router;
 use fh_api::Network;
+use fh_shares::{Holders, Share, Shares};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
@@ -19,7 +20,6 @@ use super::socket::{Listener, Socket};
 use super::{Certificates, ListenError, Sockets};
 use crate::config::{Limits, Timeouts};
 use crate::peer::{Peer, Proxies};
-use crate::shares::{Holders, Share, Shares};
 use crate::telemetry::{Metrics, metrics_routes, observed};
 
 /// Connections to the metrics address: kept apart, so that a full server can still be watched.

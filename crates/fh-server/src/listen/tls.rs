@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Duration;
 
+use fh_file as files;
 use rustls::crypto::CryptoProvider;
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
@@ -19,7 +20,6 @@ use zeroize::Zeroizing;
 
 use super::ListenError;
 use crate::config::TlsFiles;
-use fh_file as files;
 
 /// How often the files are looked at for a change.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -137,7 +137,7 @@ impl Certificates {
                 tracing::info!(certificate = %files.certificate.display(), "TLS certificate read again");
             }
             Err(error) => tracing::error!(
-                error = %crate::cause::chain(&error),
+                error = %fh_persistence::cause::chain(&error),
                 "the new TLS certificate cannot be used, the previous one stays"
             ),
         }

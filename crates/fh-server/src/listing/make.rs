@@ -4,14 +4,14 @@ use std::fs::File;
 use std::io::{self, BufReader, Read as _, Seek as _, Write as _};
 
 use fh_nix::{Hasher, Limits, ListingWriter, NarDecoder, NarHash};
+use fh_persistence::cause::Cause;
+use fh_persistence::database::nars::Nar;
+use fh_persistence::storage::{FileStorage, StagedFile, StorageError};
 use zstd::stream::write::Encoder;
 use zstd::zstd_safe::get_frame_content_size;
 
 use super::stored::Listing;
-use crate::cause::Cause;
-use crate::database::nars::Nar;
 use crate::receive::{FrameDecoder, FrameFault, Step};
-use crate::storage::{FileStorage, StagedFile, StorageError};
 
 /// Bytes that are read and written at once.
 const PIECE: usize = 128 << 10;

@@ -27,16 +27,16 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fh_nix::NarHash;
+use fh_persistence::cause::chain;
+use fh_persistence::database::nars::Nar;
+use fh_persistence::storage::FileStorage;
+use fh_shares::{self as shares, Shares, counted_for};
 use tokio::sync::watch;
 
 use self::make::Fault;
 pub(crate) use self::stored::Listing;
-use crate::cause::chain;
-use crate::database::nars::Nar;
 use crate::error::ApiError;
 use crate::integrity::Integrity;
-use crate::shares::{self, Shares, counted_for};
-use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
 
 /// The listings; clones share them.

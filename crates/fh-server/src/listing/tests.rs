@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use axum::body::Body;
 use fh_nix::NarHash;
+use fh_shares::Holders;
 use http::Request;
 use serde_json::{Value, json};
 
 use super::{Fault, Outcome};
 use crate::push::tests::{Item, Scene, compress, noise};
-use crate::shares::Holders;
 use crate::testing::Answer;
 
 /// A path that is a directory with these files, in order, and a link.

@@ -14,14 +14,14 @@
 use fh_auth::Rank;
 use fh_auth::contest::Place;
 use fh_nix::StorePathHash;
+use fh_persistence::database::DatabaseError;
+use fh_persistence::database::holders::{First, Holder, Voice, first_holders};
 use fh_sql::Read;
 
 use super::contested::winner_among;
 use super::indexed::OfPath;
 use super::search::{decided_by_oldest, search};
 use crate::access::{Candidates, View, candidates_by_rank};
-use crate::database::DatabaseError;
-use crate::database::holders::{First, Holder, Voice, first_holders};
 use crate::signatures::Signatures;
 
 /// So many flakes are asked for their rows one by one: in that time a search has hardly begun.

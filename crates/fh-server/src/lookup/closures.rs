@@ -19,6 +19,7 @@ use std::sync::Arc;
 
 use fh_auth::{PathSet, TokenScope};
 use fh_nix::{PathInfo, PublicKey, StorePath, StorePathHash};
+use fh_persistence::database::{DatabaseError, Decided, path_sets, tokens};
 use fh_sql::Read;
 use uuid::Uuid;
 
@@ -27,7 +28,6 @@ use super::limited::{Filter, best_row, info_of};
 use super::rows::row_in;
 use super::sets::Cell;
 use crate::access::{ClosureLimit, PathLimits, View};
-use crate::database::{DatabaseError, Decided, path_sets, tokens};
 
 /// The most paths of one token.
 pub(crate) const MOST: usize = 200_000;

@@ -12,13 +12,13 @@ use std::collections::HashMap;
 
 use fh_auth::contest::{Claim, Settled};
 use fh_nix::{NarHash, StorePathHash};
+use fh_persistence::database::contests::{self, Word};
+use fh_persistence::database::{DatabaseError, slices};
 use fh_sql::Read;
 
 use super::judged::{Judged, TrustedKeys};
 use super::winner::Winner;
 use crate::access::View;
-use crate::database::contests::{self, Word};
-use crate::database::{DatabaseError, slices};
 use crate::signatures::Signatures;
 
 /// What the slices of a view say of a path about which they disagree.

@@ -1,13 +1,13 @@
 //! Contested paths and NARs, as a view has them; what is decided is remembered.
 
 use fh_nix::StorePathHash;
+use fh_persistence::database::nars::Nar;
+use fh_persistence::database::{DatabaseError, slices};
 
 use super::Lookup;
 use super::contested::{Dispute, Examined};
 use super::winner::Winner;
 use crate::access::View;
-use crate::database::nars::Nar;
-use crate::database::{DatabaseError, slices};
 
 impl Lookup {
     /// The row of a contested path, of which the holders have this serial number.

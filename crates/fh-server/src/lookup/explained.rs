@@ -2,12 +2,12 @@
 //! module only where the caller may know of it.
 
 use fh_nix::{StorePath, StorePathHash};
+use fh_persistence::database::DatabaseError;
+use fh_persistence::database::holders::{self, Holder};
+use fh_persistence::database::slices;
 
 use super::Lookup;
 use crate::access::View;
-use crate::database::DatabaseError;
-use crate::database::holders::{self, Holder};
-use crate::database::slices;
 
 /// How many slices are told of one path, at most. More are not read by anybody.
 const MAX_SLICES: usize = 100;

@@ -11,10 +11,9 @@ use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use fh_persistence::database::{Database, DatabaseError};
 use fh_sql::Read;
 use moka::sync::Cache;
-
-use crate::database::{Database, DatabaseError};
 
 /// So many that unrelated keys hardly meet.
 const STRIPES: usize = 64;

@@ -6,16 +6,16 @@
 use std::sync::Arc;
 
 use fh_nix::{NarHash, StorePathHash};
+use fh_persistence::database::DatabaseError;
+use fh_persistence::database::holders::{self, First, Holder, Voice};
+use fh_persistence::database::nars::Nar;
+use fh_persistence::database::slices;
 use fh_sql::Read;
 
 use super::agreed::{self, Oldest};
 use super::indexed::OfNar;
 use super::search::{FIRST, Holders as _, decided_by_oldest};
 use crate::access::View;
-use crate::database::DatabaseError;
-use crate::database::holders::{self, First, Holder, Voice};
-use crate::database::nars::Nar;
-use crate::database::slices;
 use crate::signatures::Signatures;
 
 /// The slices that hold a path, the oldest first.

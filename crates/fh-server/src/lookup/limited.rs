@@ -10,15 +10,15 @@ use std::sync::Arc;
 
 use fh_auth::PathSet;
 use fh_nix::{NarHash, PathInfo, PublicKey, StorePath, StorePathHash};
+use fh_persistence::database::DatabaseError;
+use fh_persistence::database::nars::Nar;
+use fh_persistence::database::slices::{self, Served};
 use fh_sql::Read;
 
 use super::Lookup;
 use super::contested::winner_where;
 use super::rows::row_in;
 use crate::access::{PathLimits, View};
-use crate::database::DatabaseError;
-use crate::database::nars::Nar;
-use crate::database::slices::{self, Served};
 use crate::signatures::Signatures;
 
 /// Which rows the limits of a token let through. Clones are cheap.

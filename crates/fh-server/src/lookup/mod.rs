@@ -41,6 +41,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fh_nix::{Compression, ContentAddress, NarHash, NarInfo, PathInfo, StoreDir, StorePathHash};
+use fh_persistence::database::nars::Nar;
+use fh_persistence::database::slices::{self, Served};
+use fh_persistence::database::{Database, DatabaseError};
 use fh_sql::Read;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
@@ -50,9 +53,6 @@ use self::holders::{NarHolders, PathHolders};
 use self::sets::Closures;
 use self::winner::{DecisionKey, Winner};
 use crate::access::{View, ViewIdentity};
-use crate::database::nars::Nar;
-use crate::database::slices::{self, Served};
-use crate::database::{Database, DatabaseError};
 use crate::keys::Keys;
 use crate::signatures::Signatures;
 

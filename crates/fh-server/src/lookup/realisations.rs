@@ -17,6 +17,8 @@ use std::sync::Arc;
 use fh_auth::Standing;
 use fh_auth::contest::Claim;
 use fh_nix::{DrvOutput, Realisation, StorePath};
+use fh_persistence::database::DatabaseError;
+use fh_persistence::database::realisations::{self, Word};
 use fh_sql::Read;
 
 use super::Lookup;
@@ -24,8 +26,6 @@ use super::judged::{Judged, TrustedKeys};
 use super::limited::info_of;
 use super::rows::row_in;
 use crate::access::View;
-use crate::database::DatabaseError;
-use crate::database::realisations::{self, Word};
 use crate::keys::Keys;
 use crate::signatures::Signatures;
 

@@ -7,6 +7,8 @@
 //!   also one that was searched before a change and is remembered after it.
 
 use fh_nix::{NarHash, StorePathHash};
+use fh_persistence::database::DatabaseError;
+use fh_persistence::database::nars::Nar;
 use fh_sql::Read;
 
 use super::contested::settled_row;
@@ -15,8 +17,6 @@ use super::indexed::{OfNar, Readable};
 use super::search::{decided_by_oldest, search};
 use super::{Lookup, Shared};
 use crate::access::View;
-use crate::database::DatabaseError;
-use crate::database::nars::Nar;
 use crate::signatures::Signatures;
 
 /// The row that a view has of a path, read anew.

@@ -11,8 +11,9 @@
 //! flakes of rank 0, 1, 2              └ looked up as soon as they are cheaper than what was read so far
 //! ```
 
+use fh_persistence::database::holders::Holder;
+
 use crate::access::{Candidates, View, candidates_by_rank};
-use crate::database::holders::Holder;
 
 /// How many holders are remembered, and decide most of what is asked.
 pub(super) const FIRST: usize = 64;

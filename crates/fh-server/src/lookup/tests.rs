@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fh_persistence::database::Decided;
+use fh_persistence::database::{DatabaseError, slices};
+
 use super::Lookup;
 use super::fresh::FreshCache;
-use crate::database::Decided;
-use crate::database::{DatabaseError, slices};
 use crate::push::tests::{Item, Scene};
 use crate::testing::TestServer;
 

@@ -1,7 +1,7 @@
 //! Addresses of peers, and which of them count as one.
 
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::net::SocketAddr;
 
 /// Who is at the other end of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,14 +29,5 @@ impl fmt::Display for Peer {
             Self::Tcp(address) => write!(f, "{address}"),
             Self::Unix => f.write_str("unix"),
         }
-    }
-}
-
-/// An address as far as it stands for one customer of a network: of IPv6 the first 64 bits, since
-/// everybody has all the rest.
-pub(crate) fn neighbourhood(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        IpAddr::V4(address) => address.into(),
-        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64)).into(),
     }
 }

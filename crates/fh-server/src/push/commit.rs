@@ -4,6 +4,10 @@ use std::sync::Arc;
 
 use fh_api::CommitSummary;
 use fh_nix::{NarHash, PathInfo, Signature, StorePathHash};
+use fh_persistence::database::audit::{self, Actor, Event};
+use fh_persistence::database::contests::{self, NewlyContested};
+use fh_persistence::database::slices::{Origin, Present};
+use fh_persistence::database::{logs, nars, pushes, slices, upstream};
 use fh_sql::{Read, Tx};
 use serde_json::json;
 
@@ -13,10 +17,6 @@ use super::realisations;
 use super::signed::Signed;
 use super::target::Target;
 use super::wanted::Content;
-use crate::database::audit::{self, Actor, Event};
-use crate::database::contests::{self, NewlyContested};
-use crate::database::slices::{Origin, Present};
-use crate::database::{logs, nars, pushes, slices, upstream};
 use crate::error::ApiError;
 
 /// How many of something a message or an event lists.

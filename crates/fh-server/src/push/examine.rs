@@ -8,16 +8,16 @@ use std::collections::{HashMap, HashSet};
 
 use fh_api::PathStatus;
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
+use fh_persistence::database::holders;
+use fh_persistence::database::nars::{self, Nar};
+use fh_persistence::database::slices::{self, Present};
+use fh_persistence::database::upstream as fingerprints;
 use fh_sql::Read;
 
 use super::signed::Signed;
 use super::target::Target;
 use super::wanted::Wanted;
 use super::{logs, realisations};
-use crate::database::holders;
-use crate::database::nars::{self, Nar};
-use crate::database::slices::{self, Present};
-use crate::database::upstream as fingerprints;
 use crate::error::ApiError;
 
 /// What is known of the push.

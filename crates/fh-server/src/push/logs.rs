@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use fh_api::{CommitSummary, PathStatus};
 use fh_nix::{PathInfo, StorePath, StorePathHash};
+use fh_persistence::database::pushes::{self, Pusher};
+use fh_persistence::database::{logs, now};
 use fh_sql::Read;
 use uuid::Uuid;
 
@@ -11,8 +13,6 @@ use super::parts::Parts;
 use super::stored::{StoredPlan, as_text};
 use super::target::Target;
 use super::wanted::Wanted;
-use crate::database::pushes::{self, Pusher};
-use crate::database::{logs, now};
 use crate::error::ApiError;
 use crate::receive::derivers;
 

@@ -6,6 +6,12 @@ use std::time::{Duration, Instant};
 
 use fh_api::{BatchAnswer, CommitSummary, PartAnswer, PushLimits, PushPlan, PushRequest};
 use fh_nix::NarHash;
+use fh_persistence::cause::chain;
+use fh_persistence::database::pushes::{self, Push};
+use fh_persistence::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
+use fh_persistence::storage::FileStorage;
+use fh_persistence::tenure::Tenure;
+use fh_shares::{Holders, Share, Shares};
 use uuid::Uuid;
 
 use super::parts::{OpenPushes, Parts};
@@ -14,18 +20,12 @@ use super::target::Target;
 use super::wanted::{Content, Wanted};
 use super::{commit, plan, signed};
 use crate::access::{Caller, FlakeRef};
-use crate::cause::chain;
 use crate::config::Settings;
-use crate::database::pushes::{self, Push};
-use crate::database::{Database, DatabaseError, Decided, Timestamp, nars, now};
 use crate::error::ApiError;
 use crate::even;
 use crate::lookup::Lookup;
 use crate::receive::{BodyReader, LOG_SIZE, OpenPush, Receiving};
-use crate::shares::{Holders, Share, Shares};
-use crate::storage::FileStorage;
 use crate::telemetry::Metrics;
-use crate::tenure::Tenure;
 
 /// Plans that are made at the same time: one of a hundred thousand paths takes some memory.
 const PLANS: u64 = 6;

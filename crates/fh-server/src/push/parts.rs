@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use fh_api::PushLimits;
 use fh_nix::StoreDir;
+use fh_persistence::database::Database;
 use moka::sync::Cache;
 use uuid::Uuid;
 
-use crate::database::Database;
 use crate::lookup::Lookup;
 use crate::receive::{OpenPush, Receiving};
 use crate::signatures::Signatures;

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use fh_api::{CommitSummary, PathAnswer, PathStatus, PushPath, PushPlan, PushRequest, UploadNeed};
 use fh_nix::{PathInfo, StorePathHash};
+use fh_persistence::database::audit::Actor;
+use fh_persistence::database::{DatabaseError, nars, now, pushes};
+use fh_persistence::storage::PartialKey;
 use uuid::Uuid;
 
 use super::examine::{Examined, examine};
@@ -14,11 +17,8 @@ use super::stored::{StoredPlan, as_text, realisation_as_text};
 use super::target::Target;
 use super::wanted::{Content, Wanted};
 use super::{commit, logs, signed};
-use crate::database::audit::Actor;
-use crate::database::{DatabaseError, nars, now, pushes};
 use crate::error::ApiError;
 use crate::receive::Expected;
-use crate::storage::PartialKey;
 
 /// Plans a push: tells what it comes to, and begins it, or commits it where nothing is to be
 /// uploaded.

@@ -8,6 +8,9 @@
 use std::collections::{HashMap, HashSet};
 
 use fh_nix::{DrvOutput, Realisation, Signature, StorePath, StorePathHash};
+use fh_persistence::database::realisations::{self, Clash, Word};
+use fh_persistence::database::slices;
+use fh_persistence::database::upstream::{self, Pusher};
 use fh_sql::{Read, Tx};
 use serde_json::{Value, json};
 
@@ -15,9 +18,6 @@ use super::joined::Builders;
 use super::signed::Signed;
 use super::target::Target;
 use super::wanted::{Wanted, refused};
-use crate::database::realisations::{self, Clash, Word};
-use crate::database::slices;
-use crate::database::upstream::{self, Pusher};
 use crate::error::ApiError;
 
 /// Checks that the path of each realisation is one of the push, or one that it only tells of and that a key of

@@ -19,14 +19,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use fh_nix::{DrvOutput, PathInfo, PublicKey, Realisation, Signature, StoreDir, StorePathHash};
+use fh_persistence::database::slices::Present;
+use fh_persistence::database::{DatabaseError, contests, realisations, slices};
 use fh_sql::Read;
 
 use super::joined::{Builders, joined, looked_at};
 use super::parts::Parts;
 use super::target::Target;
 use super::wanted::Wanted;
-use crate::database::slices::Present;
-use crate::database::{DatabaseError, contests, realisations, slices};
 use crate::error::ApiError;
 use crate::signatures::{Allowance, Signatures};
 

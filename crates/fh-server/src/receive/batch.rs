@@ -12,6 +12,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use fh_api::{BatchAnswer, NarAnswer, NarRejection};
 use fh_nix::NarHash;
+use fh_persistence::database::Database;
+use fh_persistence::storage::{Checksum, FileStorage, StagedFile, StorageError};
 
 use super::body::{BodyReader, PIECE};
 use super::frames::{FrameDecoder, largest_for};
@@ -20,9 +22,7 @@ use super::open_push::OpenPush;
 use super::parser::{BatchFault, BatchParser, Token};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers, verify};
-use crate::database::Database;
 use crate::error::ApiError;
-use crate::storage::{Checksum, FileStorage, StagedFile, StorageError};
 use crate::telemetry::Metrics;
 
 /// Records that are not of the push, or there twice, before the rest of a batch is not looked at.
@@ -365,7 +365,7 @@ impl From<BatchFault> for ApiError {
 impl From<StorageError> for ApiError {
     fn from(error: StorageError) -> Self {
         if error.is_full() {
-            tracing::error!(error = %crate::cause::chain(&error), "the disk is full");
+            tracing::error!(error = %fh_persistence::cause::chain(&error), "the disk is full");
             return Self::NoRoom;
         }
         if error.is_taken() {

@@ -1,7 +1,8 @@
 //! Files are worked on by blocking threads.
 
+use fh_persistence::storage::StorageError;
+
 use crate::error::ApiError;
-use crate::storage::StorageError;
 
 /// Does something with files on a blocking thread.
 pub(super) async fn blocking<T: Send + 'static>(

@@ -7,11 +7,12 @@
 
 use std::time::Duration;
 
+use fh_persistence::storage::{FileStorage, StagedFile};
+use fh_shares::{Holders, Shares};
+
 use super::blocking::blocking;
 use super::body::BodyReader;
 use crate::error::ApiError;
-use crate::shares::{Holders, Shares};
-use crate::storage::{FileStorage, StagedFile};
 
 /// Early parts that are read at the same time. Apart from those whose turn it is: they must never
 /// wait for these.

@@ -8,9 +8,8 @@
 
 use std::io::{self, BufRead};
 
+use fh_persistence::storage::RunningChecksum;
 use zstd::zstd_safe::{DCtx, DParameter, InBuffer, OutBuffer, ResetDirective, get_error_name};
-
-use crate::storage::RunningChecksum;
 
 /// The first bytes of each frame.
 const MAGIC: [u8; 4] = [0x28, 0xB5, 0x2F, 0xFD];

@@ -7,14 +7,14 @@ use std::io::{BufRead, BufReader, Read as _};
 
 use fh_api::{LOG_RECORD, LogAnswer, NarRejection};
 use fh_nix::{Hasher, NarHash, StorePath, StorePathHash};
+use fh_persistence::database::logs::{self, Log};
+use fh_persistence::database::{Database, Decided};
+use fh_persistence::storage::{FileStorage, StagedFile, StorageError};
 
 use super::body::PIECE;
 use super::frames::{FrameDecoder, FrameFault, Step, largest_for};
 use super::open_push::OpenPush;
-use crate::database::logs::{self, Log};
-use crate::database::{Database, Decided};
 use crate::error::ApiError;
-use crate::storage::{FileStorage, StagedFile, StorageError};
 
 /// Longest log that is taken, in uncompressed bytes: some hundred thousand lines. Whoever has a longer
 /// one leaves out its middle.

@@ -34,6 +34,13 @@ mod verify;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fh_api::{BatchAnswer, PartAnswer};
+use fh_persistence::database::Database;
+use fh_persistence::room::Level;
+use fh_persistence::storage::{FileStorage, PartialKey};
+use fh_persistence::tenure::Tenure;
+use fh_shares::{Holders, Share, Shares};
+
 pub(crate) use self::body::BodyReader;
 pub(crate) use self::frames::{FrameDecoder, FrameFault, Step};
 pub(crate) use self::log::LOG_SIZE;
@@ -43,15 +50,9 @@ pub(crate) use self::uploads::Uploads;
 use self::verify::Verifiers;
 pub(crate) use self::verify::{Expected, NarFault, verify};
 use crate::config::Settings;
-use crate::database::Database;
 use crate::error::ApiError;
 use crate::lookup::Lookup;
-use crate::room::Level;
-use crate::shares::{Holders, Share, Shares};
-use crate::storage::{FileStorage, PartialKey};
 use crate::telemetry::Metrics;
-use crate::tenure::Tenure;
-use fh_api::{BatchAnswer, PartAnswer};
 
 /// Bodies that are read at the same time. Each holds at most two pieces; more of them wait unread.
 const BODIES: u64 = 128;

@@ -3,10 +3,10 @@
 use std::collections::HashMap;
 
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
+use fh_persistence::database::{Decided, Timestamp};
 use uuid::Uuid;
 
 use super::verify::Expected;
-use crate::database::{Decided, Timestamp};
 
 /// A push between its plan and its commit, as uploads need it.
 #[derive(Debug)]

@@ -8,12 +8,13 @@
 use std::io::BufReader;
 use std::time::{Duration, Instant};
 
+use fh_persistence::storage::{
+    Checksum, FileStorage, OpenPartial, PartialFile, PartialKey, RunningChecksum, StorageError,
+};
+
 use super::body::PIECE;
 use super::frames::{FrameDecoder, FrameFault, Step};
 use super::verify::{Expected, NarCheck, NarFault};
-use crate::storage::{
-    Checksum, FileStorage, OpenPartial, PartialFile, PartialKey, RunningChecksum, StorageError,
-};
 
 /// Why a part does not go on.
 #[derive(Debug, thiserror::Error)]

@@ -29,16 +29,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fh_nix::NarHash;
+use fh_persistence::cause::chain;
+use fh_persistence::database::nars::{self, Nar, Stored};
+use fh_persistence::database::{Database, DatabaseError, Decided};
+use fh_persistence::storage::{Checksum, FileStorage, PlacedFile, StagedFile, StorageError};
+use fh_persistence::tenure::Tenure;
 use tokio::sync::{OwnedMutexGuard, oneshot};
 
-use crate::cause::chain;
-use crate::database::nars::{self, Nar, Stored};
-use crate::database::{Database, DatabaseError, Decided};
 use crate::error::ApiError;
 use crate::lookup::Lookup;
-use crate::storage::{Checksum, FileStorage, PlacedFile, StagedFile, StorageError};
 use crate::telemetry::Metrics;
-use crate::tenure::Tenure;
 
 /// How long is waited before rows are written again that could not be written: what passes by mostly does so in
 /// this time, and pushes wait for a place no longer than they would for a slow disk.

@@ -13,6 +13,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use fh_api::PartAnswer;
+use fh_persistence::cause::chain;
+use fh_persistence::database::{Database, nars};
+use fh_persistence::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
+use fh_shares::Holders;
 use tokio::sync::{OwnedMutexGuard, watch};
 
 use self::upload::{Progress, State, Upload};
@@ -23,11 +27,7 @@ use super::frames::largest_for;
 use super::partial::{PartFault, PartialNar, content_of};
 use super::publish::{Arrival, Publisher};
 use super::verify::{Expected, Verifiers};
-use crate::cause::chain;
-use crate::database::{Database, nars};
 use crate::error::ApiError;
-use crate::shares::Holders;
-use crate::storage::{FileStorage, OpenPartial, PartialKey, StagedFile, StorageError};
 use crate::telemetry::Metrics;
 
 /// How often is looked whether another process has received parts.

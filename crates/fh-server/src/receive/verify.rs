@@ -4,11 +4,11 @@ use std::io::BufRead;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use fh_nix::{Hasher, Limits, NarHash, NarValidator, StorePath};
+use fh_persistence::storage::Checksum;
+use fh_shares::{self as shares, Share, Shares};
 
 use super::frames::{FrameDecoder, FrameFault, Frames, Step};
 use crate::error::ApiError;
-use crate::shares::{self, Share, Shares};
-use crate::storage::Checksum;
 
 /// What a NAR was announced to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -18,6 +18,8 @@ use axum::extract::State;
 use fh_api::{AccessExplanation, Disputed, FlakeName, Name, Permission, SliceAccess, Visibility};
 use fh_auth::{Follows, Holdings, Named};
 use fh_nix::{StorePath, StorePathHash};
+use fh_persistence::database::holders::Holder;
+use fh_persistence::database::{explain as facts, grants, tokens};
 use serde::Deserialize;
 use utoipa::IntoParams;
 
@@ -26,8 +28,6 @@ use super::path::Query;
 use super::reasons::{self, Told, Whose};
 use super::table::{Route, get};
 use crate::access::{Caller, FlakeEntry, Principal};
-use crate::database::holders::Holder;
-use crate::database::{explain as facts, grants, tokens};
 use crate::error::ApiError;
 use crate::even;
 use crate::state::AppState;

@@ -18,6 +18,9 @@ use fh_api::{
     Visibility,
 };
 use fh_auth::{Holdings, Named};
+use fh_persistence::database::accounts::{self, Account};
+use fh_persistence::database::grants::{self, Grant, Target};
+use fh_persistence::database::{DatabaseError, members, teams};
 use fh_sql::Read;
 
 use super::access::narrowed_by;
@@ -25,9 +28,6 @@ use super::path::{FlakePath, OrganizationPath, UserPath};
 use super::reasons::{Facts, Told, Whose};
 use super::table::{Route, get};
 use crate::access::{Caller, FlakeEntry, Principal};
-use crate::database::accounts::{self, Account};
-use crate::database::grants::{self, Grant, Target};
-use crate::database::{DatabaseError, members, teams};
 use crate::error::ApiError;
 use crate::state::AppState;
 

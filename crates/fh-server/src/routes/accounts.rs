@@ -7,12 +7,12 @@
 use axum::Json;
 use axum::extract::State;
 use fh_api::{AccountInfo, Name, Permission};
+use fh_persistence::database::accounts;
 
 use super::path::UserPath;
 use super::table::{Route, get};
 use crate::access::Caller;
 use crate::config::OrganizationCreation;
-use crate::database::accounts;
 use crate::error::ApiError;
 use crate::state::AppState;
 

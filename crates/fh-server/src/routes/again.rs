@@ -8,7 +8,7 @@
 //!
 //! A body may take a while, and so may the way to the writing connection. In that time the caller may
 //! have lost what let them in. That is noticed once the body was read, before anything is read for
-//! them, and at the latest by the transaction ([`crate::database::Decided`]). Then the handler runs
+//! them, and at the latest by the transaction ([`fh_persistence::database::Decided`]). Then the handler runs
 //! once more from its start, with the same headers and the bytes that were read. So whatever takes
 //! effect, its caller could have begun at that instant; and who could not is told what everybody is
 //! told who could not.
@@ -28,13 +28,13 @@ use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use bytes::Bytes;
+use fh_persistence::database::Database;
+use fh_shares::{Holders, Share, Shares};
 use http::Method;
 
 use super::caller::{Again, DecidedSlot};
-use crate::database::Database;
 use crate::error::{ApiError, is_stale};
 use crate::peer::{Peer, Source};
-use crate::shares::{Holders, Share, Shares};
 use crate::state::AppState;
 
 /// How often one request is handled. From the second run on it holds the turn in which access changes, so

@@ -5,6 +5,8 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use fh_api::{AuditEvent, AuditList, FlakeName, FlakePattern};
+use fh_persistence::database::audit_log::{self, Filter};
+use fh_persistence::database::{Timestamp, organizations};
 use http::HeaderMap;
 use serde::Deserialize;
 use time::OffsetDateTime;
@@ -15,8 +17,6 @@ use super::actions::{self, DENIED};
 use super::path::Query;
 use super::table::{Route, get};
 use crate::access::Caller;
-use crate::database::audit_log::{self, Filter};
-use crate::database::{Timestamp, organizations};
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -4,20 +4,20 @@
 use std::sync::{Arc, OnceLock};
 
 use axum::extract::{FromRequestParts, OriginalUri, RawPathParams};
+use fh_persistence::database::Decided;
+use fh_shares::{self as shares, Holders};
 use http::request::Parts;
 
 use crate::access::Caller;
-use crate::database::Decided;
 use crate::denials::ActorSlot;
 use crate::error::ApiError;
 use crate::limits::Origin;
 use crate::peer::{Peer, Source};
-use crate::shares::{self, Holders};
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
 
 /// Beside a request that is handled again because it was decided too early, by whoever holds the
-/// [turn](crate::database::Database::turn).
+/// [turn](fh_persistence::database::Database::turn).
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Again;
 

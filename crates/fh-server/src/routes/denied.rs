@@ -9,13 +9,13 @@ use axum::extract::{MatchedPath, RawPathParams, Request, State};
 use axum::middleware::Next;
 use axum::response::Response;
 use fh_api::text::{WITHHELD, holds_token, is_unprintable};
+use fh_persistence::database::audit::Denial;
+use fh_persistence::database::now;
 use http::header::AUTHORIZATION;
 use http::{Method, StatusCode};
 use serde_json::json;
 
 use super::actions;
-use crate::database::audit::Denial;
-use crate::database::now;
 use crate::denials::ActorSlot;
 use crate::peer::{Peer, Source};
 use crate::request_id::request_id;

@@ -5,12 +5,12 @@ use axum::extract::State;
 use axum::response::IntoResponse;
 use fh_api::Discovery;
 use fh_auth::Jwk;
+use fh_persistence::clock;
 use http::header::CACHE_CONTROL;
 use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::table::{Route, get};
-use crate::clock;
 use crate::error::ApiError;
 use crate::state::AppState;
 use crate::workload::default_organization;

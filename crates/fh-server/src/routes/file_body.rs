@@ -15,12 +15,12 @@ use std::task::{Context, Poll, ready};
 
 use axum::body::Body;
 use bytes::Bytes;
+use fh_persistence::database::nars::Nar;
+use fh_persistence::storage::{BUFFER, Buffer, Buffers, OpenObject, RunningChecksum};
 use http_body::{Frame, SizeHint};
 use tokio::task::JoinHandle;
 
-use crate::database::nars::Nar;
 use crate::integrity::{Damage, Integrity};
-use crate::storage::{BUFFER, Buffer, Buffers, OpenObject, RunningChecksum};
 
 /// The bytes of an object, in chunks.
 pub(super) struct FileBody {

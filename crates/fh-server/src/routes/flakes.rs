@@ -9,6 +9,8 @@ use fh_api::{
     Permission, Role, UpdateFlake, Visibility,
 };
 use fh_nix::StorePathHash;
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::{flakes, slices};
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -19,8 +21,6 @@ use super::path::{FlakePath, Query};
 use super::table::{Asks, Route, delete, get, patch, post};
 use super::text::line;
 use crate::access::{Caller, Scope};
-use crate::database::audit::{self, Event};
-use crate::database::{flakes, slices};
 use crate::error::ApiError;
 use crate::even;
 use crate::state::AppState;

@@ -14,6 +14,10 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{CreateGrant, GrantInfo, GrantList, Permission, Role, Subject};
+use fh_persistence::database::audit::{self, Actor, Event};
+use fh_persistence::database::grants::{self, Grant, SubjectId, Target};
+use fh_persistence::database::invitations::{self, Belonging};
+use fh_persistence::database::{DatabaseError, Decided, teams};
 use fh_sql::{Read, Tx};
 use http::StatusCode;
 use serde_json::json;
@@ -23,10 +27,6 @@ use super::named;
 use super::path::{FlakeGrantPath, FlakePath, OrganizationGrantPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
-use crate::database::audit::{self, Actor, Event};
-use crate::database::grants::{self, Grant, SubjectId, Target};
-use crate::database::invitations::{self, Belonging};
-use crate::database::{DatabaseError, Decided, teams};
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use fh_persistence::cause::chain;
+use fh_persistence::room::Level;
 use http::StatusCode;
 use http::header::CACHE_CONTROL;
 
 use super::table::{Route, get};
-use crate::cause::chain;
-use crate::room::Level;
 use crate::state::AppState;
 
 /// How long the database and the storage may take to answer.

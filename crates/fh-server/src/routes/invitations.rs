@@ -13,6 +13,12 @@ use axum::extract::{Request, State};
 use fh_api::{
     AcceptInvitation, InvitationInfo, InvitationList, Name, OrganizationRole, Permission, UserKind,
 };
+use fh_persistence::database::accounts::{self, Account};
+use fh_persistence::database::audit::{self, Actor, Event};
+use fh_persistence::database::guests;
+use fh_persistence::database::invitations::{self, Accepted, Belonging};
+use fh_persistence::database::organizations::{self, Organization};
+use fh_persistence::database::{members, now};
 use fh_sql::{Read, Tx};
 use http::StatusCode;
 use serde::Deserialize;
@@ -23,12 +29,6 @@ use super::json::json_body;
 use super::path::{OrganizationPath, Query};
 use super::table::{Route, delete, get, put};
 use crate::access::{Caller, Principal};
-use crate::database::accounts::{self, Account};
-use crate::database::audit::{self, Actor, Event};
-use crate::database::guests;
-use crate::database::invitations::{self, Accepted, Belonging};
-use crate::database::organizations::{self, Organization};
-use crate::database::{members, now};
 use crate::error::ApiError;
 use crate::state::AppState;
 

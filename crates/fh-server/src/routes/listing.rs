@@ -1,10 +1,10 @@
 //! `GET /<hash>.ls`: what is in a path's NAR, as JSON. See [`crate::listing`].
 
 use axum::response::Response;
+use fh_persistence::database::nars::Nar;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::kept::{Answering, Content, Kept};
-use crate::database::nars::Nar;
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -5,10 +5,10 @@
 
 use axum::response::Response;
 use fh_nix::StorePath;
+use fh_persistence::database::logs::Log;
 use http::{HeaderMap, HeaderValue, Method};
 
 use super::kept::{Answering, Content, Kept};
-use crate::database::logs::Log;
 use crate::error::ApiError;
 
 /// The derivation that an address names, below `/log/`.

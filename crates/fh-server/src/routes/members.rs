@@ -11,6 +11,11 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{MemberInfo, MemberList, OrganizationRole, Permission, SetMember};
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::grants::{self, SubjectId};
+use fh_persistence::database::invitations::{self, Belonging};
+use fh_persistence::database::members::{self, Member};
+use fh_persistence::database::{AccessChange, DatabaseError, accounts};
 use fh_sql::Read;
 use http::StatusCode;
 use serde_json::json;
@@ -20,11 +25,6 @@ use super::named;
 use super::path::{MemberPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
-use crate::database::audit::{self, Event};
-use crate::database::grants::{self, SubjectId};
-use crate::database::invitations::{self, Belonging};
-use crate::database::members::{self, Member};
-use crate::database::{AccessChange, DatabaseError, accounts};
 use crate::error::ApiError;
 use crate::state::AppState;
 

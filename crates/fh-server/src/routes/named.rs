@@ -4,11 +4,11 @@
 //! so which names there are is no secret from them. Callers are authorised before.
 
 use fh_api::Name;
+use fh_persistence::database::accounts::{self, Account};
+use fh_persistence::database::teams::{self, Team};
 use fh_sql::Read;
 
 use crate::access::OrganizationRef;
-use crate::database::accounts::{self, Account};
-use crate::database::teams::{self, Team};
 use crate::error::ApiError;
 
 /// The account of that name.

@@ -7,6 +7,8 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::response::{IntoResponse as _, Response};
+use fh_persistence::database::nars::Nar;
+use fh_persistence::storage::{OpenObject, StorageError};
 use http::header::{
     ACCEPT_RANGES, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, ETAG, IF_NONE_MATCH,
     IF_RANGE, RANGE,
@@ -14,11 +16,9 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method, StatusCode};
 
 use super::file_body::FileBody;
-use crate::database::nars::Nar;
 use crate::error::ApiError;
 use crate::integrity::{Damage, Integrity, Opened};
 use crate::state::AppState;
-use crate::storage::{OpenObject, StorageError};
 
 /// Answers a request for a NAR that the caller may read.
 pub(super) async fn serve(

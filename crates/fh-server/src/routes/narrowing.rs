@@ -6,10 +6,10 @@
 use fh_api::CreateToken;
 use fh_auth::{Narrowing, PathSet, TokenScope};
 use fh_nix::{PublicKey, StorePath};
+use fh_persistence::database::{DatabaseError, path_sets};
 use fh_sql::Tx;
 
 use crate::access::Caller;
-use crate::database::{DatabaseError, path_sets};
 use crate::error::ApiError;
 use crate::even;
 use crate::lookup::closures::MOST;

@@ -7,6 +7,9 @@ use fh_api::{
     OrganizationRole, Permission, PushRule, RenewalRule, UpdateOrganization,
 };
 use fh_nix::PublicKey;
+use fh_persistence::database::accounts::Account;
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::{contests, members, organizations};
 use fh_sql::Read;
 use http::StatusCode;
 use serde_json::json;
@@ -19,9 +22,6 @@ use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
 use crate::access::Caller;
 use crate::config::OrganizationCreation;
-use crate::database::accounts::Account;
-use crate::database::audit::{self, Event};
-use crate::database::{contests, members, organizations};
 use crate::error::ApiError;
 use crate::signatures::few_of_a_name;
 use crate::state::AppState;

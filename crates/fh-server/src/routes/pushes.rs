@@ -15,6 +15,8 @@ use fh_api::{
     PushRequest, Role,
 };
 use fh_nix::NarHash;
+use fh_persistence::tenure::Tenure;
+use fh_shares::{self as shares, counted_for};
 use http::HeaderMap;
 use http::header::CONTENT_TYPE;
 
@@ -26,9 +28,7 @@ use crate::access::{Caller, FlakeRef};
 use crate::error::ApiError;
 use crate::receive::BodyReader;
 use crate::request_id::within_this_request;
-use crate::shares::{self, counted_for};
 use crate::state::AppState;
-use crate::tenure::Tenure;
 
 /// Pushes.
 pub(super) fn routes() -> Vec<Route> {

@@ -5,11 +5,11 @@
 
 use fh_api::{AccessReason, Name, OrganizationRole, Role, Subject, Visibility};
 use fh_auth::{FlakeFacts, Follows, Holdings, Named};
+use fh_persistence::database::explain::{self, HeldGrant, PolicyGrant};
+use fh_persistence::database::{DatabaseError, grants::Target};
 use fh_sql::Read;
 
 use crate::access::{Caller, FlakeEntry};
-use crate::database::explain::{self, HeldGrant, PolicyGrant};
-use crate::database::{DatabaseError, grants::Target};
 
 /// The most accounts that are named for one reason where a path is explained.
 const MAX_USERS: usize = 100;

@@ -13,6 +13,9 @@ use fh_api::{
     FlakeInfo, Name, NameKind, OrganizationInfo, Permission, Rename, Role, UserInfo, UserKind,
 };
 use fh_auth::FlakeFacts;
+use fh_persistence::database::accounts::{self, Account};
+use fh_persistence::database::audit::{self, Actor, Event};
+use fh_persistence::database::{AccessChange, flakes, organizations, renames};
 use fh_sql::Read;
 use serde_json::json;
 
@@ -22,9 +25,6 @@ use super::reserved_names;
 use super::table::{Route, post};
 use crate::access::Caller;
 use crate::config::OrganizationCreation;
-use crate::database::accounts::{self, Account};
-use crate::database::audit::{self, Actor, Event};
-use crate::database::{AccessChange, flakes, organizations, renames};
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -7,6 +7,8 @@ use fh_api::{
     FlakeName, FormerFlakeName, FormerFlakeNameList, Name, NameKind, POLICY_ACCOUNT_PREFIX,
     ReservedNameList,
 };
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::{renames, reserved};
 use fh_sql::Read;
 use http::StatusCode;
 use serde_json::json;
@@ -14,8 +16,6 @@ use serde_json::json;
 use super::path::{FlakePath, OrganizationPath, ReservedNamePath};
 use super::table::{Route, delete, get};
 use crate::access::Caller;
-use crate::database::audit::{self, Event};
-use crate::database::{renames, reserved};
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -4,6 +4,8 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{ForgeRoot, OwnRoot, RootInfo, RootList};
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::roots;
 use http::StatusCode;
 use serde::Deserialize;
 use serde_json::json;
@@ -13,8 +15,6 @@ use super::json::json_body;
 use super::path::{OrganizationPath, Query};
 use super::table::{Route, delete, get, post};
 use crate::access::{Caller, OrganizationRef};
-use crate::database::audit::{self, Event};
-use crate::database::roots;
 use crate::error::ApiError;
 use crate::state::AppState;
 use crate::workload::Reach;

@@ -16,6 +16,10 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{MAX_LISTED_TOKENS, MintedToken, Permission, RevokedToken, RotateToken, RotatedToken};
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::lineage;
+use fh_persistence::database::tokens::{self, NewToken, RenewalTerms, Token};
+use fh_persistence::database::{DatabaseError, accounts, now};
 use http::StatusCode;
 use serde_json::json;
 
@@ -27,10 +31,6 @@ use super::token_rules::{
     asking, descendants_of_caller, lifetime, may_replace, minted, minting_token, room_for_one_more,
 };
 use crate::access::Caller;
-use crate::database::audit::{self, Event};
-use crate::database::lineage;
-use crate::database::tokens::{self, NewToken, RenewalTerms, Token};
-use crate::database::{DatabaseError, accounts, now};
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -4,6 +4,8 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{CreateServiceAccount, NameKind, UserInfo, UserList};
+use fh_persistence::database::accounts::{self, Account};
+use fh_persistence::database::audit::{self, Event};
 use http::StatusCode;
 use serde_json::json;
 
@@ -13,8 +15,6 @@ use super::path::{MemberPath, OrganizationPath};
 use super::reserved_names;
 use super::table::{Route, delete, get, post};
 use crate::access::Caller;
-use crate::database::accounts::{self, Account};
-use crate::database::audit::{self, Event};
 use crate::error::ApiError;
 use crate::state::AppState;
 

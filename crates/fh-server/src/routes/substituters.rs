@@ -12,6 +12,7 @@
 use axum::Json;
 use axum::extract::State;
 use fh_api::{Signing, SigningKeyInfo, Standing, SubstituterInfo, SubstituterList, UserKind};
+use fh_persistence::database::organizations;
 use fh_sql::Read;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -19,7 +20,6 @@ use utoipa::IntoParams;
 use super::path::Query;
 use super::table::{Asks, Route, get};
 use crate::access::{Address, Caller};
-use crate::database::organizations;
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -6,6 +6,10 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{CreateTeam, TeamDetails, TeamInfo, TeamList, TeamMemberInfo};
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::grants::{self, SubjectId};
+use fh_persistence::database::teams::{self, Team};
+use fh_persistence::database::{DatabaseError, members};
 use fh_sql::Read;
 use http::StatusCode;
 use serde_json::json;
@@ -15,10 +19,6 @@ use super::named;
 use super::path::{OrganizationPath, TeamMemberPath, TeamPath};
 use super::table::{Route, delete, get, post, put};
 use crate::access::{Caller, OrganizationRef};
-use crate::database::audit::{self, Event};
-use crate::database::grants::{self, SubjectId};
-use crate::database::teams::{self, Team};
-use crate::database::{DatabaseError, members};
 use crate::error::ApiError;
 use crate::state::AppState;
 

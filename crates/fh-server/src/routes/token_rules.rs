@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use fh_api::duration::in_words;
 use fh_api::{FlakePattern, MintedToken, Name, Permission};
+use fh_persistence::database::accounts::Account;
+use fh_persistence::database::tokens::{self, Token};
+use fh_persistence::database::{lineage, now};
 use fh_sql::Read;
 use uuid::Uuid;
 
 use crate::access::{Caller, Principal};
 use crate::bootstrap::sign;
-use crate::database::accounts::Account;
-use crate::database::tokens::{self, Token};
-use crate::database::{lineage, now};
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -13,6 +13,10 @@ use fh_api::{
     TokenList, TokenRevocation,
 };
 use fh_auth::Narrowing;
+use fh_persistence::database::accounts::{self, Account};
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::tokens::{self, NewToken, Token};
+use fh_persistence::database::{Timestamp, now};
 use fh_sql::Read;
 use http::StatusCode;
 use serde::Deserialize;
@@ -31,10 +35,6 @@ use super::token_rules::{
 use super::{renewal, revocation, rotation};
 use crate::access::{Caller, Principal};
 use crate::config::TokenSettings;
-use crate::database::accounts::{self, Account};
-use crate::database::audit::{self, Event};
-use crate::database::tokens::{self, NewToken, Token};
-use crate::database::{Timestamp, now};
 use crate::error::ApiError;
 use crate::state::AppState;
 

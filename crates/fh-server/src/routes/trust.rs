@@ -11,6 +11,10 @@ use fh_api::{
 };
 use fh_auth::identity::{KeySet, Unverified, claims};
 use fh_auth::policy::{Policy, makes_administrators, permissions_given};
+use fh_persistence::clock;
+use fh_persistence::database::audit::{self, Event};
+use fh_persistence::database::organizations;
+use fh_persistence::database::trust::{self, TrustPolicy};
 use http::StatusCode;
 use serde_json::{Value, json};
 
@@ -18,10 +22,6 @@ use super::json::json_body;
 use super::path::{OrganizationPath, TrustPath};
 use super::table::{Route, delete, get, post, put};
 use crate::access::{Caller, OrganizationRef, Principal};
-use crate::clock;
-use crate::database::audit::{self, Event};
-use crate::database::organizations;
-use crate::database::trust::{self, TrustPolicy};
 use crate::error::ApiError;
 use crate::state::AppState;
 use crate::workload::{Refusal, examine};

@@ -3,6 +3,8 @@
 use axum::Json;
 use axum::extract::{Request, State};
 use fh_api::{CreateUser, NameKind, UpdateUser, UserInfo, UserList};
+use fh_persistence::database::accounts::{self, Account};
+use fh_persistence::database::audit::{self, Event};
 use http::StatusCode;
 use serde_json::json;
 
@@ -11,8 +13,6 @@ use super::path::UserPath;
 use super::reserved_names;
 use super::table::{Route, get, patch, post};
 use crate::access::Caller;
-use crate::database::accounts::{self, Account};
-use crate::database::audit::{self, Event};
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -3,11 +3,11 @@
 use axum::Json;
 use axum::extract::State;
 use fh_api::Whoami;
+use fh_persistence::database::tokens::texts;
 
 use super::renewal;
 use super::table::{Route, get};
 use crate::access::Caller;
-use crate::database::tokens::texts;
 use crate::error::ApiError;
 use crate::state::AppState;
 

@@ -1,11 +1,11 @@
 use std::time::Duration;
 
+use fh_persistence::tenure;
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
 use super::*;
-use crate::tenure;
 
 fn settings(directory: &TempDir) -> Settings {
     crate::config::ephemeral(&directory.path().join("data")).unwrap()

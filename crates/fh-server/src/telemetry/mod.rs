@@ -43,11 +43,11 @@ pub use self::lines::WithRequestId;
 pub(crate) use self::metrics::{CacheAnswer, CacheRoute, Metrics};
 pub(crate) use self::record::{PrincipalSlot, Traffic};
 use self::record::{Record, RecordedBody, known_method, readable_path};
-use crate::clock;
 use crate::error::ApiError;
 use crate::peer::{Peer, Proxies, Source};
 use crate::request_id::{REQUEST_ID, within_request};
-use crate::shares::for_somebody;
+use fh_persistence::clock;
+use fh_shares::for_somebody;
 
 /// Longest request id taken from a proxy. A token is longer.
 const MAX_REQUEST_ID: usize = 64;

@@ -14,13 +14,13 @@
 
 use fh_api::{ForgeRoot, Name};
 use fh_auth::root::{owner_id, roots_of};
+use fh_persistence::database::organizations::{self, Organization};
+use fh_persistence::database::tokens::TokenActing;
+use fh_persistence::database::{DatabaseError, roots};
 use fh_sql::Read;
 use serde_json::{Map, Value};
 
 use crate::config::DefaultOrganization;
-use crate::database::organizations::{self, Organization};
-use crate::database::tokens::TokenActing;
-use crate::database::{DatabaseError, roots};
 
 /// What stands between a server's own audience and the name of the organisation that it is for.
 const CARRIES: &str = "/cache/";

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use fh_api::{FlakePattern, Name, Permission, Role, WorkloadInfo};
 use fh_auth::policy::{Policy, Verdict};
 use fh_auth::{Follow, Holdings, TokenScope};
+use fh_persistence::database::trust::{self, Target, TrustPolicy};
+use fh_persistence::database::{DatabaseError, follows, organizations, renames};
 use fh_sql::Read;
 use serde_json::{Map, Value};
 
 use super::Identity;
 use super::acting::{Acting, Audiences};
 use super::key_source::verified_for;
-use crate::database::trust::{self, Target, TrustPolicy};
-use crate::database::{DatabaseError, follows, organizations, renames};
 
 /// The policies that let an identity in.
 #[derive(Debug)]

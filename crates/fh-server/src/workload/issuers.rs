@@ -9,6 +9,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use fh_auth::identity::{KeySet, Unverified};
+use fh_persistence::cause::chain;
 use moka::sync::Cache;
 use reqwest::Client;
 use serde::Deserialize;
@@ -18,7 +19,6 @@ use url::Url;
 
 use super::fetch::{self, Unreachable};
 use super::reach::Reach;
-use crate::cause::chain;
 
 /// How often issuers are asked.
 #[derive(Debug, Clone, Copy)]

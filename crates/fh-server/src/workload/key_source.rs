@@ -2,10 +2,9 @@
 
 use fh_api::Provider;
 use fh_auth::policy::AWS_ISSUER;
+use fh_persistence::database::trust::TrustPolicy;
+use fh_persistence::identity::Identity;
 use sha2::{Digest as _, Sha256};
-
-use crate::database::trust::TrustPolicy;
-use crate::identity::Identity;
 
 /// The name of keys that were fetched from the issuer. Those of AWS are named like its issuer.
 pub(super) const FETCHED: &str = "issuer";

@@ -35,6 +35,13 @@ use std::sync::Arc;
 use fh_api::{ForgeRoot, Provider};
 use fh_auth::identity::{IdentityError, KeySet, Unverified};
 use fh_auth::policy::AWS_ISSUER;
+use fh_persistence::cause::chain;
+use fh_persistence::database::audit::{self, Actor, Event};
+use fh_persistence::database::trust::{self, TrustPolicy};
+use fh_persistence::database::{
+    AccessChange, Database, DatabaseError, Decided, organizations, roots,
+};
+use fh_persistence::identity::Identity;
 use fh_sql::Read;
 use moka::sync::Cache;
 use serde_json::{Map, Value};
@@ -50,13 +57,8 @@ use self::key_source::{FETCHED, key_source};
 pub(crate) use self::nonce::LIFETIME as NONCE_LIFETIME;
 use self::nonce::Nonces;
 pub(crate) use self::reach::Reach;
-use crate::cause::chain;
 use crate::config::{DefaultOrganization, WorkloadSettings};
-use crate::database::audit::{self, Actor, Event};
-use crate::database::trust::{self, TrustPolicy};
-use crate::database::{AccessChange, Database, DatabaseError, Decided, organizations, roots};
 use crate::error::ApiError;
-use crate::identity::Identity;
 use crate::peer::Source;
 
 /// What everybody hears whom no policy lets in, whatever the reason.

@@ -331,7 +331,7 @@ fn slices(connection: &Connection) -> Result<()> {
 
 /// As pushes would have done it by and by.
 const PACK: &str =
-    include_str!("../../../../crates/fh-server/src/database/migrations/0007_pack.sql");
+    include_str!("../../../../crates/fh-persistence/src/database/migrations/0007_pack.sql");
 
 /// Of every path, so that narinfos are as long as they usually are.
 const REFERENCES: &str = "0a0b0c0d0f0g0h0i0j0k0l0m0n0p0q0r-glibc-2.40-66 \

@@ -5,14 +5,14 @@ use std::collections::HashMap;
 use std::convert::Infallible;
 
 use fh_nix::StorePathHash;
+use fh_persistence::database::Decided;
+use fh_persistence::database::{Database, DatabaseError, packed};
 use fh_sql::{Tx, params};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::super::indexed::{OfNar, OfPath};
 use super::*;
-use crate::database::Decided;
-use crate::database::{Database, DatabaseError, packed};
 
 /// Ranks by flake.
 #[derive(Debug, Clone, Default)]

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use fh_persistence::database::Decided;
+
 use super::{Item, Scene, noise};
 use crate::collect::{Collected, collect};
-use crate::database::Decided;
 
 /// Moves everything that has a time so far into the past.
 async fn age(scene: &Scene, duration: Duration) {
@@ -22,7 +23,7 @@ async fn age(scene: &Scene, duration: Duration) {
                 "UPDATE received_nar SET received_at = received_at - ?1",
                 fh_sql::params![micros],
             )?;
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         });
     aged.await.unwrap();
     let root = scene.server.directory.path().join("data/objects");

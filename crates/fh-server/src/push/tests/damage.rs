@@ -5,15 +5,15 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use fh_api::PathStatus;
+use fh_persistence::database::slices;
+use fh_persistence::storage::NoObject;
 use futures_util::StreamExt as _;
 
 use super::{Item, Scene, batch_body, noise, request, statuses};
-use crate::database::slices;
 use crate::integrity::{Damage, Opened};
 use crate::listen::{Service, Serving, Sockets};
 use crate::peer::Proxies;
 use crate::routes;
-use crate::storage::NoObject;
 
 /// The server of a scene on a socket, for as long as this lives.
 struct Online {
@@ -432,10 +432,10 @@ async fn a_push_whose_nar_is_lost_before_its_commit_is_told() {
     assert_eq!(scene.nar(&item, &scene.ann).await.unwrap(), item.nar);
 }
 
-async fn nar_row(scene: &Scene, item: &Item) -> crate::database::nars::Nar {
+async fn nar_row(scene: &Scene, item: &Item) -> fh_persistence::database::nars::Nar {
     let hash = item.nar_hash();
     let row = scene.server.state.database().read(move |read| {
-        let stored = crate::database::nars::stored(read, [&hash])?;
+        let stored = fh_persistence::database::nars::stored(read, [&hash])?;
         Ok(stored[&hash])
     });
     row.await.unwrap()

@@ -20,13 +20,13 @@ use fh_api::{
     PushRequest,
 };
 use fh_nix::{NarHash, NarInfo, PathInfo, SecretKey, StoreDir};
+use fh_persistence::database::Decided;
 use http::{Method, Request};
 use serde_json::json;
 use tempfile::TempDir;
 use uuid::Uuid;
 
 use crate::config::Settings;
-use crate::database::Decided;
 use crate::testing::{Answer, TestServer};
 
 /// Bytes of a part in these tests, uncompressed.
@@ -215,7 +215,7 @@ impl Scene {
             .database()
             .write(Decided::by_server(), |tx| {
                 tx.execute("UPDATE nar SET checksum = NULL", &[])?;
-                Ok::<_, crate::DatabaseError>(())
+                Ok::<_, fh_persistence::database::DatabaseError>(())
             });
         changed.await.unwrap();
     }

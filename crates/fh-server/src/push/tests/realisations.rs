@@ -2,12 +2,12 @@
 
 use fh_api::{KeyList, PathStatus, PushPlan, PushRealisation, PushRequest, Signing};
 use fh_nix::{NarHash, PublicKey, Realisation, SecretKey, StorePath};
+use fh_persistence::database::Decided;
 use http::Method;
 use serde_json::{Value, json};
 
 use super::{Item, Scene, request, statuses};
 use crate::collect::collect;
-use crate::database::Decided;
 use crate::testing::Answer;
 
 /// Under which keys the output `out` of the derivation of that name is asked for.
@@ -507,7 +507,7 @@ async fn realisations_go_with_their_paths_and_their_flake() {
         .write(Decided::by_server(), move |tx| {
             let sql = "DELETE FROM slice_path WHERE path_hash = ?1";
             tx.execute(sql, fh_sql::params![hash.as_bytes()])?;
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         });
     removed.await.unwrap();
     scene.server.state.lookup().forget_all();

@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use fh_api::PushPlan;
+use fh_persistence::database::DatabaseError;
+use fh_persistence::database::Decided;
 use http::StatusCode;
 
 use super::{Item, Scene, batch_body, request};
-use crate::DatabaseError;
-use crate::database::Decided;
 
 const FLAKE: &str = "/api/v1/flakes/acme/app";
 

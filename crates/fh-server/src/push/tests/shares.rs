@@ -7,6 +7,7 @@ use std::time::Duration;
 use axum::body::Body;
 use bytes::Bytes;
 use fh_api::PushPlan;
+use fh_shares::Holders;
 use futures_util::{FutureExt as _, StreamExt as _, stream};
 use http::{Method, Request};
 use serde_json::json;
@@ -15,7 +16,6 @@ use super::{Item, Scene, batch_body, noise, request};
 use crate::collect::collect;
 use crate::error::ApiError;
 use crate::peer::Peer;
-use crate::shares::Holders;
 
 /// A body that never comes, and counts itself once somebody asks for it.
 fn silent(asked: &Arc<AtomicUsize>) -> Body {

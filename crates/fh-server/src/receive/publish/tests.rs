@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use fh_api::PathStatus;
+use fh_persistence::database::Decided;
 
-use crate::database::Decided;
 use crate::push::tests::{Item, Scene, batch_body, noise};
 use crate::testing::Answer;
 
@@ -16,7 +16,7 @@ impl Scene {
             .database()
             .write(Decided::by_server(), move |tx| {
                 tx.batch(&sql)?;
-                Ok::<_, crate::DatabaseError>(())
+                Ok::<_, fh_persistence::database::DatabaseError>(())
             });
         done.await.unwrap();
     }

@@ -3,13 +3,13 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use fh_persistence::storage::{PartialKey, StorageError};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::super::partial::PartialNar;
 use super::super::verify::Expected;
-use crate::storage::{PartialKey, StorageError};
 
 /// In memory as long as somebody works on it.
 pub(super) struct Upload {

@@ -1,9 +1,9 @@
 //! Why somebody can read a path: what is told to whom.
 
 use fh_api::{AccessExplanation, AccessReason};
+use fh_persistence::database::Decided;
 use serde_json::json;
 
-use crate::database::Decided;
 use crate::push::tests::{Item, Scene};
 
 async fn why(scene: &Scene, token: &str, query: &str) -> AccessExplanation {
@@ -144,7 +144,7 @@ async fn open_flakes_and_trust_policies_are_reasons_too() {
                 fh_sql::params![id, flakes],
             )?;
             }
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         });
     written.await.unwrap();
     for (visibility, sentence) in [

@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use fh_api::{AuditEvent, AuditList};
+use fh_persistence::database::audit::{self, Denial};
+use fh_persistence::database::{Decided, now};
 use http::Method;
 use serde_json::json;
 
-use crate::database::audit::{self, Denial};
-use crate::database::{Decided, now};
 use crate::testing::TestServer;
 
 async fn events(server: &TestServer, query: &str, token: &str) -> Vec<AuditEvent> {
@@ -81,7 +81,7 @@ async fn a_later_organisation_of_the_same_name_sees_nothing_of_the_former() {
         .change_access(Decided::by_server(), |change| {
             change.execute("DELETE FROM flake", &[])?;
             change.execute("DELETE FROM organization", &[])?;
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         });
     removed.await.unwrap();
     // The directory is read anew with the next organisation.
@@ -196,9 +196,9 @@ async fn nobody_changes_or_removes_what_was_written() {
             .write(Decided::by_server(), move |tx| {
                 // As every transaction of the server has it.
                 tx.execute(sql, &[])?;
-                Ok::<_, crate::DatabaseError>(())
+                Ok::<_, fh_persistence::database::DatabaseError>(())
             });
-        let error = crate::cause::chain(&refused.await.expect_err(sql));
+        let error = fh_persistence::cause::chain(&refused.await.expect_err(sql));
         assert!(error.contains("append-only"), "{sql}: {error}");
     }
 }

@@ -7,14 +7,14 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use fh_api::PushRequest;
+use fh_persistence::database::DatabaseError;
+use fh_persistence::database::Decided;
 use futures_util::{StreamExt as _, stream};
 use http::{Method, Request};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 
-use crate::DatabaseError;
-use crate::database::Decided;
 use crate::push::tests::Item;
 use crate::testing::{Answer, TestServer};
 

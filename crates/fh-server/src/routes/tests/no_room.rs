@@ -2,12 +2,12 @@
 //!
 //! Here the reserve is given up by hand; `tests/faults/disks.rs` fills a disk.
 
+use fh_persistence::database::{Decided, settings};
+use fh_persistence::room::Level;
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::database::{Decided, settings};
 use crate::push::tests::{Item, Scene, request};
-use crate::room::Level;
 use crate::testing::Answer;
 
 #[track_caller]
@@ -102,7 +102,7 @@ async fn what_the_server_writes_by_itself_waits_where_it_can() {
     room.keep().unwrap();
     room.give_up();
     let write = async |decided: Decided| {
-        let written: Result<(), crate::DatabaseError> = database
+        let written: Result<(), fh_persistence::database::DatabaseError> = database
             .write(decided, |tx| settings::set(tx, "a", "1"))
             .await;
         written.is_ok()

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use fh_api::{MintedToken, OrganizationInfo, RenewalRule, TokenList, Whoami};
+use fh_persistence::database::{DatabaseError, Decided};
 use serde_json::{Value, json};
 use time::{Duration as Days, OffsetDateTime};
 use uuid::Uuid;
 
 use crate::config::Settings;
-use crate::database::{DatabaseError, Decided};
 use crate::push::tests::{Item, Scene};
 use crate::testing::{Answer, TestServer};
 
@@ -484,7 +484,9 @@ async fn tokens_of_before_are_bound_by_what_created_them() {
         .database()
         .change_access(Decided::by_server(), |change| {
             change.execute("UPDATE token SET renewals_end_by = NULL", &[])?;
-            let migration = include_str!("../../database/migrations/0016_renewals.sql");
+            let migration = include_str!(
+                "../../../../fh-persistence/src/database/migrations/0016_renewals.sql"
+            );
             let begin = migration.find("UPDATE token").unwrap();
             let end = begin + migration[begin..].find(';').unwrap();
             change.batch(&migration[begin..end])?;

@@ -2,10 +2,10 @@
 
 use axum::body::Body;
 use data_encoding::BASE64;
+use fh_persistence::database::Decided;
 use http::{Method, Request};
 use serde_json::json;
 
-use crate::database::Decided;
 use crate::testing::{Answer, TestServer};
 
 async fn with_header(server: &TestServer, value: &str) -> Answer {
@@ -203,7 +203,7 @@ async fn a_failure_of_the_server_tells_nothing_of_itself() {
         .database()
         .change_access(Decided::by_server(), |change| {
             change.execute("DROP TABLE access_grant", &[])?;
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         });
     broken.await.unwrap();
     let answer = server

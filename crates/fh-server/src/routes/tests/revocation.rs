@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use fh_api::{FlakeInfo, FlakeList, Role};
+use fh_persistence::database::Decided;
 use serde_json::json;
 
-use crate::database::Decided;
 use crate::testing::TestServer;
 
 async fn listed(server: &TestServer, token: &str) -> Vec<String> {
@@ -134,7 +134,7 @@ async fn a_disabled_or_removed_account_is_refused_at_once() {
             .database()
             .change_access(Decided::by_server(), move |change| {
                 change.execute(sql, &[])?;
-                Ok::<_, crate::DatabaseError>(())
+                Ok::<_, fh_persistence::database::DatabaseError>(())
             })
     };
     change("UPDATE account SET disabled_at = 1 WHERE folded = 'ann'")

@@ -7,12 +7,12 @@ use std::time::Duration;
 use axum::body::Body;
 use fh_api::{Discovery, KeyList, Signing};
 use fh_nix::PublicKey;
+use fh_persistence::database::Decided;
+use fh_persistence::database::keys::KeyOwner;
 use http::{Method, Request};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::database::Decided;
-use crate::database::keys::KeyOwner;
 use crate::keys::KeyNames;
 use crate::testing::TestServer;
 
@@ -51,7 +51,7 @@ async fn age(server: &TestServer, days: i64) {
         .write(Decided::by_server(), move |tx| {
             let sql = "UPDATE signing_key SET created_at = created_at - ?1 WHERE state = 'standby'";
             tx.execute(sql, fh_sql::params![days * 86_400_000_000])?;
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         });
     aged.await.unwrap();
 }

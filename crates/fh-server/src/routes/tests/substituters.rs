@@ -29,10 +29,10 @@ async fn keys(server: &TestServer, path: &str, token: &str) -> Vec<String> {
 /// What no route of these tests can do.
 async fn change(server: &TestServer, sql: &'static str) {
     let changed = server.state.database().change_access(
-        crate::database::Decided::by_server(),
+        fh_persistence::database::Decided::by_server(),
         move |change| {
             change.execute(sql, &[])?;
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         },
     );
     changed.await.unwrap();

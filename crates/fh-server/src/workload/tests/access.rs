@@ -1,10 +1,10 @@
 use data_encoding::BASE64;
 use fh_api::{UserKind, Whoami};
+use fh_persistence::database::Decided;
 use http::Request;
 use serde_json::json;
 
 use super::World;
-use crate::database::Decided;
 
 /// Basic credentials, as Nix sends them from a netrc.
 fn basic(password: &str) -> String {
@@ -122,7 +122,7 @@ async fn a_workload_pushes_where_people_cannot() {
             change.execute("UPDATE organization SET push_rule = 'builders'", &[])?;
             // The names are read anew with it.
             let name = "other".parse().unwrap();
-            crate::database::organizations::insert(change, &name)
+            fh_persistence::database::organizations::insert(change, &name)
         });
     set.await.unwrap();
     assert_eq!(world.pushes("acme/app", &world.ann).await, 403);

@@ -363,22 +363,23 @@ async fn tokens_of_before_act_for_the_organisation_of_their_policy() {
     let world = &attacked.world;
     let token = attacked.exchanged("1", &[]).await.access_token;
     let without = world.server.state.database().change_access(
-        crate::database::Decided::by_server(),
+        fh_persistence::database::Decided::by_server(),
         |change| {
             change.execute("UPDATE token SET acting_organization_id = NULL", &[])?;
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         },
     );
     without.await.unwrap();
     world.whoami(&token).await.expect(401);
     let upgraded = world.server.state.database().change_access(
-        crate::database::Decided::by_server(),
+        fh_persistence::database::Decided::by_server(),
         |change| {
-            let migration = include_str!("../../database/migrations/0010_acting.sql");
+            let migration =
+                include_str!("../../../../fh-persistence/src/database/migrations/0010_acting.sql");
             let begin = migration.find("UPDATE token").unwrap();
             let end = begin + migration[begin..].find(';').unwrap();
             change.batch(&migration[begin..end])?;
-            Ok::<_, crate::DatabaseError>(())
+            Ok::<_, fh_persistence::database::DatabaseError>(())
         },
     );
     upgraded.await.unwrap();

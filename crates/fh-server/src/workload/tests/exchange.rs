@@ -1,9 +1,9 @@
 use fh_api::oauth::ExchangeAnswer;
 use fh_api::{MintedToken, TokenInfo, TokenList, Whoami};
+use fh_persistence::database::Decided;
 use serde_json::{Value, json};
 
 use super::World;
-use crate::database::Decided;
 
 async fn exchanged(world: &World, identity: &str, fields: &[(&str, &str)]) -> ExchangeAnswer {
     world.exchange(identity, fields).await.expect(200).json()
@@ -267,7 +267,7 @@ async fn the_collection_forgets_what_has_ended() {
                 "UPDATE token SET expires_at = 1 WHERE claims IS NOT NULL",
                 &[],
             )
-            .map_err(crate::DatabaseError::from)
+            .map_err(fh_persistence::database::DatabaseError::from)
         });
     old.await.unwrap();
     tokio::time::sleep(std::time::Duration::from_millis(1100)).await;

@@ -153,16 +153,15 @@ async fn who_gets_the_name_later_does_not_inherit_the_root() {
         owned(&world, roots, &server.admin, "github:other").await,
         200
     );
-    let remembered =
-        server
-            .state
-            .database()
-            .change_access(crate::database::Decided::by_server(), |change| {
-                let root = "github:other".parse().unwrap();
-                let name = "other".parse().unwrap();
-                let other = crate::database::organizations::find(change, &name)?.unwrap();
-                crate::database::roots::remember(change, other.id, &root, "7")
-            });
+    let remembered = server.state.database().change_access(
+        fh_persistence::database::Decided::by_server(),
+        |change| {
+            let root = "github:other".parse().unwrap();
+            let name = "other".parse().unwrap();
+            let other = fh_persistence::database::organizations::find(change, &name)?.unwrap();
+            fh_persistence::database::roots::remember(change, other.id, &root, "7")
+        },
+    );
     assert!(remembered.await.unwrap());
     let first = job(&world, "other/x", json!({}));
     assert_eq!(acts_for(&world, &first).await.as_deref(), Some("other"));

@@ -7,13 +7,13 @@ use std::time::Duration;
 
 use axum::body::{Body, Bytes};
 use fh_api::PushRequest;
+use fh_persistence::database::DatabaseError;
 use futures_util::future::join_all;
 use futures_util::stream;
 use http::Method;
 use serde_json::{Value, json};
 
 use super::request;
-use crate::database::DatabaseError;
 use crate::push::tests::Item;
 use crate::testing::TestServer;
 

@@ -15,16 +15,16 @@ use std::str::FromStr as _;
 use std::sync::Arc;
 
 use fh_nix::{NarHash, PathInfo, StorePath, StorePathHash};
+use fh_persistence::database::Decided;
+use fh_persistence::database::nars::{self, Stored};
+use fh_persistence::database::slices;
+use fh_persistence::storage::Checksum;
 use serde_json::{Value, json};
 
 use self::reference::{
     Model, On, PERMISSIONS, Path, ROLES, Reach, Token, VISIBILITIES, Whom, organization_of,
 };
 use crate::config::Settings;
-use crate::database::Decided;
-use crate::database::nars::{self, Stored};
-use crate::database::slices;
-use crate::storage::Checksum;
 use crate::testing::TestServer;
 
 const USERS: usize = 4;
@@ -179,7 +179,7 @@ impl History {
                         slices::insert(tx, *id, &info, nar, Default::default())?;
                     }
                 }
-                Ok::<_, crate::DatabaseError>(())
+                Ok::<_, fh_persistence::database::DatabaseError>(())
             });
         written.await.unwrap();
     }

@@ -1,9 +1,9 @@
 //! Names that nobody is given, or that not everybody is, and what is said then.
 
 use fh_api::{FormerFlakeNameList, ReservedNameList, UserKind};
+use fh_persistence::database::{Decided, accounts};
 
 use super::*;
-use crate::database::{Decided, accounts};
 
 /// Where accounts and organisations are made by the server's administrators, nobody takes a name that is meant for
 /// somebody else. What something was called it may be called again.

@@ -111,19 +111,18 @@ async fn one_rotation_is_one_organisation_s() {
     assert_eq!(server.audited("key.rotate").await, 2);
     server.post(path, "", json!({})).await.expect(401);
     server.post(path, &bob, json!({})).await.expect(404);
-    let made =
-        server
-            .state
-            .database()
-            .change_access(crate::database::Decided::by_server(), |change| {
-                change.execute(
-                    "INSERT INTO membership (organization_id, account_id, role, created_at) \
+    let made = server.state.database().change_access(
+        fh_persistence::database::Decided::by_server(),
+        |change| {
+            change.execute(
+                "INSERT INTO membership (organization_id, account_id, role, created_at) \
              SELECT o.id, a.id, 'admin', 1 FROM organization o, account a \
              WHERE o.folded = 'acme' AND a.folded = 'bob'",
-                    &[],
-                )?;
-                Ok::<_, crate::DatabaseError>(())
-            });
+                &[],
+            )?;
+            Ok::<_, fh_persistence::database::DatabaseError>(())
+        },
+    );
     made.await.unwrap();
     server.post(path, &bob, json!({})).await.expect(403);
     server
@@ -263,8 +262,8 @@ async fn an_organisation_does_not_go_before_its_secrets() {
             .server
             .state
             .database()
-            .write(crate::database::Decided::by_server(), |tx| {
-                Ok::<_, crate::DatabaseError>(
+            .write(fh_persistence::database::Decided::by_server(), |tx| {
+                Ok::<_, fh_persistence::database::DatabaseError>(
                     tx.execute("DELETE FROM flake", &[])
                         .and_then(|_| tx.execute("DELETE FROM organization", &[]))
                         .is_ok(),

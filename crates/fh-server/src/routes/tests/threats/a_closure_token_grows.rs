@@ -4,14 +4,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use fh_nix::{NarHash, NarInfo, PathInfo, StoreDir, StorePath, StorePathHash};
+use fh_persistence::database::nars::{self, Stored};
+use fh_persistence::database::slices::{self, Origin};
+use fh_persistence::database::{DatabaseError, Decided, contests};
+use fh_persistence::storage::Checksum;
 use http::StatusCode;
 use serde_json::{Value, json};
 
-use crate::database::nars::{self, Stored};
-use crate::database::slices::{self, Origin};
-use crate::database::{DatabaseError, Decided, contests};
 use crate::push::tests::{Item, Scene};
-use crate::storage::Checksum;
 use crate::testing::TestServer;
 
 async fn narinfo(server: &TestServer, at: &str, item: &Item, token: &str) -> StatusCode {

@@ -324,13 +324,13 @@ async fn by_waiting_until_rows_are_collected() {
     let long_ago = |token: &str| {
         let id = id(token).to_string();
         server.state.database().change_access(
-            crate::database::Decided::by_server(),
+            fh_persistence::database::Decided::by_server(),
             move |change| {
                 change.execute(
                     "UPDATE token SET expires_at = 1 WHERE uuid = ?1",
                     fh_sql::params![id],
                 )?;
-                Ok::<_, crate::DatabaseError>(())
+                Ok::<_, fh_persistence::database::DatabaseError>(())
             },
         )
     };
@@ -356,24 +356,23 @@ async fn nothing_of_others_ends_with_an_account_that_is_removed() {
     let made = |token: &str, of: &str| {
         let (token, of) = (id(token).to_string(), id(of).to_string());
         server.state.database().change_access(
-            crate::database::Decided::by_server(),
+            fh_persistence::database::Decided::by_server(),
             move |change| {
                 let sql = "UPDATE token SET parent_id = (SELECT id FROM token WHERE uuid = ?2) \
                        WHERE uuid = ?1";
                 change.execute(sql, fh_sql::params![token, of])?;
-                Ok::<_, crate::DatabaseError>(())
+                Ok::<_, fh_persistence::database::DatabaseError>(())
             },
         )
     };
     made(&bob, &ann).await.unwrap();
-    let removed =
-        server
-            .state
-            .database()
-            .change_access(crate::database::Decided::by_server(), |change| {
-                change.execute("DELETE FROM account WHERE folded = 'ann'", &[])?;
-                Ok::<_, crate::DatabaseError>(())
-            });
+    let removed = server.state.database().change_access(
+        fh_persistence::database::Decided::by_server(),
+        |change| {
+            change.execute("DELETE FROM account WHERE folded = 'ann'", &[])?;
+            Ok::<_, fh_persistence::database::DatabaseError>(())
+        },
+    );
     removed.await.unwrap();
     assert!(!is_good(&server, &ann).await && !is_good(&server, &child).await);
     assert!(is_good(&server, &bob).await);

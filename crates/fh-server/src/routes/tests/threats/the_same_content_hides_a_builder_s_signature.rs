@@ -3,12 +3,12 @@
 //! they say of it is not served in the builder's place.
 
 use fh_nix::{PathInfo, SecretKey};
+use fh_persistence::database::slices;
+use fh_persistence::database::{DatabaseError, Decided};
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
 use super::Stage;
-use crate::database::slices;
-use crate::database::{DatabaseError, Decided};
 use crate::push::tests::Item;
 use crate::push::tests::realisations::{outputs, realised, signed};
 

@@ -1,0 +1,121 @@
+//! Reading the audit log.
+
+use fh_api::AuditEvent;
+use fh_sql::{Read, Row, ToParam};
+use uuid::Uuid;
+
+use super::values::{all, first};
+use super::{DatabaseError, Timestamp};
+
+/// Which events are looked for. Each field that is there narrows further.
+#[derive(Debug, Clone, Default)]
+pub struct Filter {
+    /// Of the organisation of that public id.
+    pub organization: Option<Uuid>,
+    /// Of organisations that were called so, in whatever case.
+    pub organization_name: Option<String>,
+    /// On the flake of that name, in whatever case.
+    pub flake: Option<String>,
+    /// By whom, in whatever case.
+    pub user: Option<String>,
+    /// With which token.
+    pub token: Option<Uuid>,
+    /// What the action begins with.
+    pub action: Option<String>,
+    /// Actions that count as if they began like that.
+    pub also_actions: Vec<String>,
+    /// Whether it was refused.
+    pub denied: Option<bool>,
+    /// Not before.
+    pub since: Option<Timestamp>,
+    /// Before.
+    pub until: Option<Timestamp>,
+}
+
+const SELECT: &str = "SELECT id, at, action, denied, user_name, token_uuid, workload, address, \
+     request_id, organization_name, flake_name, subject, detail FROM audit_event";
+
+/// At most `limit` events, oldest first: with `after` the ones that follow that number, else the newest.
+/// And the number of the last one that was looked at.
+pub fn list(
+    read: &Read,
+    filter: &Filter,
+    after: Option<u64>,
+    limit: u32,
+) -> Result<(Vec<AuditEvent>, u64), DatabaseError> {
+    // Both readings are of one instant.
+    let last = first(
+        read,
+        "SELECT COALESCE(MAX(id), 0) FROM audit_event",
+        &[],
+        |row| Ok(row.get::<_, i64>(0)?.unsigned_abs()),
+    )?
+    .unwrap_or(0);
+    let organization = filter.organization.map(|id| id.to_string());
+    let token = filter.token.map(|id| id.to_string());
+    let after_id = after.map(|after| i64::try_from(after).unwrap_or(i64::MAX));
+    let narrowings: [(&str, Option<&dyn ToParam>); 9] = [
+        ("organization_uuid = ?", given(&organization)),
+        (
+            "organization_name = ? COLLATE NOCASE",
+            given(&filter.organization_name),
+        ),
+        ("flake_name = ? COLLATE NOCASE", given(&filter.flake)),
+        ("user_name = ? COLLATE NOCASE", given(&filter.user)),
+        ("token_uuid = ?", given(&token)),
+        ("denied = ?", given(&filter.denied)),
+        ("at >= ?", given(&filter.since)),
+        ("at < ?", given(&filter.until)),
+        ("id > ?", given(&after_id)),
+    ];
+    let narrowings = narrowings.into_iter();
+    let (mut conditions, mut values): (Vec<&str>, Vec<&dyn ToParam>) = narrowings
+        .filter_map(|(condition, value)| Some((condition, value?)))
+        .unzip();
+    let also = vec!["?"; filter.also_actions.len()].join(", ");
+    let action = format!("(instr(action, ?) = 1 OR action IN ({also}))");
+    if let Some(prefix) = &filter.action {
+        conditions.push(&action);
+        values.push(prefix);
+        values.extend(filter.also_actions.iter().map(|also| also as &dyn ToParam));
+    }
+    let clause = if conditions.is_empty() {
+        String::new()
+    } else {
+        format!(" WHERE {}", conditions.join(" AND "))
+    };
+    let order = if after.is_some() { "ASC" } else { "DESC" };
+    let sql = format!("{SELECT}{clause} ORDER BY id {order} LIMIT {limit}");
+    let mut events = all(read, &sql, &values, event)?;
+    if after.is_none() {
+        events.reverse();
+    }
+    let next = match (after, events.last()) {
+        // There may be more behind it.
+        (Some(_), Some(event)) if events.len() == limit as usize => event.id,
+        _ => last.max(after.unwrap_or(0)),
+    };
+    Ok((events, next))
+}
+
+fn given<T: ToParam>(value: &Option<T>) -> Option<&dyn ToParam> {
+    value.as_ref().map(|value| value as &dyn ToParam)
+}
+
+fn event(row: &Row<'_>) -> Result<AuditEvent, DatabaseError> {
+    Ok(AuditEvent {
+        id: row.get::<_, i64>("id")?.unsigned_abs(),
+        at: row.get::<_, Timestamp>("at")?.to_date_time(),
+        action: row.get("action")?,
+        denied: row.get("denied")?,
+        user: row.get("user_name")?,
+        token: row.parsed_if_any("token_uuid", "token id")?,
+        workload: row.parsed_if_any("workload", "description of a workload")?,
+        address: row.get("address")?,
+        request_id: row.get("request_id")?,
+        organization: row.parsed_if_any("organization_name", "organisation name")?,
+        flake: row.parsed_if_any("flake_name", "flake name")?,
+        subject: row.get("subject")?,
+        detail: row.parsed_if_any("detail", "detail of an event")?,
+    })
+}

@@ -1,0 +1,158 @@
+//! Members of organisations.
+
+use fh_api::{MemberInfo, Name, OrganizationRole, UserKind};
+use fh_sql::{Read, Row, params};
+
+use super::values::{all, execute, first, now};
+use super::{AccessChange, DatabaseError, Timestamp, guests};
+
+/// A row of `membership`, with what is known of the account.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// The account's name.
+    pub user: Name,
+    /// A person or a service.
+    pub kind: UserKind,
+    /// What it is there, or would be.
+    pub role: OrganizationRole,
+    /// It is invited, and no member yet.
+    pub invited: bool,
+    /// Since when.
+    pub created_at: Timestamp,
+}
+
+const SELECT: &str = "SELECT a.name, a.kind, m.role, 0 AS invited, m.created_at \
+     FROM membership m JOIN account a ON a.id = m.account_id";
+
+const SELECT_INVITED: &str = "SELECT a.name, a.kind, m.role, 1 AS invited, m.created_at \
+     FROM membership_invitation m JOIN account a ON a.id = m.account_id";
+
+impl Member {
+    fn from_row(row: &Row<'_>) -> Result<Self, DatabaseError> {
+        Ok(Self {
+            user: row.parsed("name", "account name")?,
+            kind: row.parsed("kind", "kind of account")?,
+            role: row.parsed("role", "organisation role")?,
+            invited: row.get("invited")?,
+            created_at: row.get("created_at")?,
+        })
+    }
+
+    /// As the API tells it.
+    pub fn info(&self) -> MemberInfo {
+        MemberInfo {
+            user: self.user.clone(),
+            kind: self.kind,
+            role: self.role,
+            invited: self.invited,
+            created_at: self.created_at.to_date_time(),
+            replaced: None,
+        }
+    }
+}
+
+/// The members of an organisation, sorted by name.
+pub fn list(read: &Read, organization_id: i64) -> Result<Vec<Member>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE m.organization_id = ?1 ORDER BY a.folded");
+    all(read, &sql, params![organization_id], Member::from_row)
+}
+
+/// Those who are invited to be members and have not accepted, sorted by name.
+pub fn list_invited(read: &Read, organization_id: i64) -> Result<Vec<Member>, DatabaseError> {
+    let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 ORDER BY a.folded");
+    all(read, &sql, params![organization_id], Member::from_row)
+}
+
+/// Where an account is invited to be a member, by internal ids of organisations.
+pub fn invitations_of(
+    read: &Read,
+    account_id: i64,
+) -> Result<Vec<(i64, OrganizationRole)>, DatabaseError> {
+    let sql = "SELECT organization_id, role FROM membership_invitation WHERE account_id = ?1";
+    all(read, sql, params![account_id], |row| {
+        Ok((
+            row.get("organization_id")?,
+            row.parsed("role", "organisation role")?,
+        ))
+    })
+}
+
+/// What an account would be in an organisation, if it is invited.
+pub fn get_invited(
+    read: &Read,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<Option<Member>, DatabaseError> {
+    let sql = format!("{SELECT_INVITED} WHERE m.organization_id = ?1 AND m.account_id = ?2");
+    let keys = params![organization_id, account_id];
+    first(read, &sql, keys, Member::from_row)
+}
+
+/// What an account is in an organisation, if it is a member.
+pub fn get(
+    read: &Read,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<Option<Member>, DatabaseError> {
+    let sql = format!("{SELECT} WHERE m.organization_id = ?1 AND m.account_id = ?2");
+    let keys = params![organization_id, account_id];
+    first(read, &sql, keys, Member::from_row)
+}
+
+/// Whether an organisation has another owner than this account, one who is not disabled.
+pub fn others_own(
+    read: &Read,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<bool, DatabaseError> {
+    let sql = "SELECT m.account_id FROM membership m JOIN account a ON a.id = m.account_id \
+               WHERE m.organization_id = ?1 AND m.role = 'owner' AND m.account_id <> ?2 \
+               AND a.disabled_at IS NULL LIMIT 1";
+    let keys = params![organization_id, account_id];
+    let other: Option<i64> = first(read, sql, keys, |row| Ok(row.get("account_id")?))?;
+    Ok(other.is_some())
+}
+
+/// Makes an account a member, or changes what it is there. A member is no guest, and is not invited.
+pub fn set(
+    change: &AccessChange<'_>,
+    organization_id: i64,
+    account_id: i64,
+    role: OrganizationRole,
+) -> Result<(), DatabaseError> {
+    execute(
+        change,
+        "INSERT INTO membership (organization_id, account_id, role, created_at) \
+         VALUES (?1, ?2, ?3, ?4) \
+         ON CONFLICT (organization_id, account_id) DO UPDATE SET role = excluded.role",
+        params![organization_id, account_id, role.as_str(), now()],
+    )?;
+    guests::withdraw_membership(change, organization_id, account_id)?;
+    guests::keep_accepted(change, organization_id, account_id)?;
+    guests::end_guest(change, organization_id, account_id)?;
+    Ok(())
+}
+
+/// Takes an account out of an organisation and of its teams; it is no guest and not invited to be a member
+/// either. What was granted to it by name stays, and is an offer that it could accept: whoever takes somebody
+/// out takes that away too ([`remove_grants`](super::invitations::remove_grants)).
+pub fn remove(
+    change: &AccessChange<'_>,
+    organization_id: i64,
+    account_id: i64,
+) -> Result<(), DatabaseError> {
+    execute(
+        change,
+        "DELETE FROM team_member WHERE account_id = ?2 \
+         AND team_id IN (SELECT id FROM team WHERE organization_id = ?1)",
+        params![organization_id, account_id],
+    )?;
+    execute(
+        change,
+        "DELETE FROM membership WHERE organization_id = ?1 AND account_id = ?2",
+        params![organization_id, account_id],
+    )?;
+    guests::withdraw_membership(change, organization_id, account_id)?;
+    guests::end_guest(change, organization_id, account_id)?;
+    Ok(())
+}
