@@ -12,6 +12,7 @@
 //! - nothing here reads the process environment or a terminal: all of that comes in [`Settings`].
 
 mod access;
+mod answer;
 mod background;
 mod bootstrap;
 pub mod check;

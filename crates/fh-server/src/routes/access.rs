@@ -28,6 +28,7 @@ use super::path::Query;
 use super::reasons::{self, Told, Whose};
 use super::table::{Route, get};
 use crate::access::{Caller, FlakeEntry, Principal};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::even;
 use crate::state::AppState;
@@ -64,7 +65,7 @@ pub(crate) async fn explain(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<AccessQuery>,
-) -> Result<Json<AccessExplanation>, ApiError> {
+) -> Answer<Json<AccessExplanation>> {
     // To look for holders takes the longer the more there are, also of those that are not told.
     let explanation = even::stepped(explained(&state, &caller, query)).await?;
     Ok(Json(explanation))

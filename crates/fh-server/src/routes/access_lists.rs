@@ -28,6 +28,7 @@ use super::path::{FlakePath, OrganizationPath, UserPath};
 use super::reasons::{Facts, Told, Whose};
 use super::table::{Route, get};
 use crate::access::{Caller, FlakeEntry, Principal};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -61,14 +62,14 @@ pub(crate) async fn of_flake(
     State(state): State<AppState>,
     caller: Caller,
     path: FlakePath,
-) -> Result<Json<AccessList>, ApiError> {
+) -> Answer<Json<AccessList>> {
     let found = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
     let entry = caller
         .administered_flake(found.id)
         .ok_or(ApiError::NotFound)?;
     let told = Told::to(&caller, &entry.name.org, entry.organization_id);
     let target = Target::flake(entry.organization_id, entry.id, entry.name.clone());
-    list(&state, target, Some(entry.visibility), told).await
+    Ok(list(&state, target, Some(entry.visibility), told).await?)
 }
 
 /// `GET /api/v1/orgs/{org}/access`.
@@ -76,11 +77,11 @@ pub(crate) async fn of_organization(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<AccessList>, ApiError> {
+) -> Answer<Json<AccessList>> {
     let organization = caller.organization_to_administer(&path.org)?;
     let told = Told::to(&caller, &organization.name, organization.id);
     let target = Target::organization(organization.id, organization.name);
-    list(&state, target, None, told).await
+    Ok(list(&state, target, None, told).await?)
 }
 
 async fn list(
@@ -267,7 +268,7 @@ pub(crate) async fn of_user(
     State(state): State<AppState>,
     caller: Caller,
     path: UserPath,
-) -> Result<Json<UserAccess>, ApiError> {
+) -> Answer<Json<UserAccess>> {
     let looks = Looks::of(&caller, &path.user)?;
     let own = caller
         .principal()

@@ -12,6 +12,7 @@ use fh_persistence::database::accounts;
 use super::path::UserPath;
 use super::table::{Route, get};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::config::OrganizationCreation;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -33,7 +34,7 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: UserPath,
-) -> Result<Json<AccountInfo>, ApiError> {
+) -> Answer<Json<AccountInfo>> {
     names_accounts(&caller, state.settings().organization_creation)?;
     let name: Name = path.user.parse().map_err(|_| ApiError::NotFound)?;
     let found = state

@@ -33,7 +33,8 @@ use fh_shares::{Holders, Share, Shares};
 use http::Method;
 
 use super::caller::{Again, DecidedSlot};
-use crate::error::{ApiError, is_stale};
+use crate::answer::is_stale;
+use crate::error::ApiError;
 use crate::peer::{Peer, Source};
 use crate::state::AppState;
 

@@ -17,6 +17,7 @@ use super::actions::{self, DENIED};
 use super::path::Query;
 use super::table::{Route, get};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -88,7 +89,7 @@ pub(crate) async fn list(
     caller: Caller,
     headers: HeaderMap,
     Query(query): Query<AuditQuery>,
-) -> Result<Json<AuditList>, ApiError> {
+) -> Answer<Json<AuditList>> {
     let mut filter = filter(&state, &caller, &query).await?;
     let limit = query.limit.unwrap_or(DEFAULT_LIMIT);
     bounded("limit", limit.into(), 1, MAX_LIMIT.into())?;

@@ -22,6 +22,7 @@ use http::{HeaderName, HeaderValue};
 use super::table::{Asks, Errors, NamedPart, Route, get};
 use super::{listing, log, nar, realisation};
 use crate::access::{Caller, Scope};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::even::Absence;
 use crate::lookup::NAR_SUFFIX;
@@ -234,10 +235,10 @@ pub(crate) async fn answer(
     State(state): State<AppState>,
     caller: Caller,
     request: Request,
-) -> Result<Response, ApiError> {
+) -> Answer<Response> {
     let mut absence = Absence::new();
     let answer = answer_at_once(&state, &caller, request, &mut absence).await;
-    absence.evenly(answer).await
+    Ok(absence.evenly(answer).await?)
 }
 
 async fn answer_at_once(

@@ -9,8 +9,8 @@ use fh_shares::{self as shares, Holders};
 use http::request::Parts;
 
 use crate::access::Caller;
+use crate::answer::{Answer, Failed};
 use crate::denials::ActorSlot;
-use crate::error::ApiError;
 use crate::limits::Origin;
 use crate::peer::{Peer, Source};
 use crate::state::AppState;
@@ -40,9 +40,9 @@ impl DecidedSlot {
 
 /// Anonymous without credentials, 401 with bad ones.
 impl FromRequestParts<AppState> for Caller {
-    type Rejection = ApiError;
+    type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Answer<Self> {
         let source = source(parts, state);
         if state.tenure().is_shared() {
             state.notice_others().await?;
@@ -57,7 +57,7 @@ impl FromRequestParts<AppState> for Caller {
             Ok(caller) => caller,
             Err(error) => {
                 state.limiter().request(Origin::at(source))?;
-                return Err(error);
+                return Err(error.into());
             }
         };
         // One that is handled again was counted the first time.

@@ -11,7 +11,7 @@ use serde::Serialize;
 use utoipa::ToSchema;
 
 use super::table::{Route, get};
-use crate::error::ApiError;
+use crate::answer::Answer;
 use crate::state::AppState;
 use crate::workload::default_organization;
 
@@ -38,9 +38,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// `GET /.well-known/fh`.
-pub(crate) async fn discovery(
-    State(state): State<AppState>,
-) -> Result<impl IntoResponse, ApiError> {
+pub(crate) async fn discovery(State(state): State<AppState>) -> Answer<impl IntoResponse> {
     let setting = state.workloads().default_organization().clone();
     let default = state
         .database()

@@ -27,6 +27,7 @@ use zeroize::Zeroizing;
 
 use super::json::read;
 use super::table::{Errors, Route, post};
+use crate::answer::{Answer, Failed};
 use crate::bootstrap::sign;
 use crate::error::ApiError;
 use crate::peer::Source;
@@ -97,7 +98,7 @@ impl<E: Into<ApiError>> From<E> for OAuthError {
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         let message = self.cause.message();
-        let rendered = self.cause.into_response();
+        let rendered = Failed::from(self.cause).into_response();
         // Who shows a bad identity is not asked for other credentials (RFC 6749, section 5.2).
         let status = match rendered.status() {
             StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
@@ -281,7 +282,7 @@ async fn aws(state: &AppState, request: &str, named: Named) -> Result<Shown, Ref
 }
 
 /// `POST /oauth/nonce`.
-pub(crate) async fn nonce(State(state): State<AppState>) -> Result<Response, ApiError> {
+pub(crate) async fn nonce(State(state): State<AppState>) -> Answer<Response> {
     let nonce = state.workloads().nonce(clock::now());
     let answer = NonceAnswer {
         nonce: nonce.map_err(|error| ApiError::internal(error.to_string()))?,

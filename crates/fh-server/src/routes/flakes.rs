@@ -21,6 +21,7 @@ use super::path::{FlakePath, Query};
 use super::table::{Asks, Route, delete, get, patch, post};
 use super::text::line;
 use crate::access::{Caller, Scope};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::even;
 use crate::state::AppState;
@@ -73,7 +74,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<FlakeList>, ApiError> {
+) -> Answer<Json<FlakeList>> {
     let scope = query.org.as_deref().map_or(Scope::All, Scope::Organization);
     let mut readable: Vec<(i64, Option<Role>)> = Vec::new();
     let view = caller.named_view().ok();
@@ -102,7 +103,7 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<FlakeInfo>), ApiError> {
+) -> Answer<(StatusCode, Json<FlakeInfo>)> {
     caller.require(Permission::Admin)?;
     let wanted: CreateFlake = json_body(request, state.settings().limits.json_size).await?;
     let description = line("description", wanted.description)?;
@@ -111,7 +112,7 @@ pub(crate) async fn create(
     let name = caller.present_flake(wanted.flake);
     caller.require_reach(&FlakePattern::Flake(name.clone()))?;
     if wanted.visibility == Visibility::Public && !caller.belongs_to(organization_id) {
-        return Err(made_public_by_a_guest(&name));
+        return Err(made_public_by_a_guest(&name).into());
     }
     let actor = caller.actor()?;
     let (status, flake) = state
@@ -162,7 +163,7 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: FlakePath,
-) -> Result<Json<FlakeInfo>, ApiError> {
+) -> Answer<Json<FlakeInfo>> {
     let flake = caller.flake(&path.org, &path.project, Role::Read, Permission::Pull)?;
     let found = state
         .database()
@@ -188,7 +189,7 @@ pub(crate) async fn paths(
     caller: Caller,
     path: FlakePath,
     Query(query): Query<PathsQuery>,
-) -> Result<Json<PathList>, ApiError> {
+) -> Answer<Json<PathList>> {
     let limit = query
         .limit
         .unwrap_or(MAX_LISTED_PATHS)
@@ -244,7 +245,7 @@ pub(crate) async fn update(
     caller: Caller,
     path: FlakePath,
     request: Request,
-) -> Result<Json<FlakeInfo>, ApiError> {
+) -> Answer<Json<FlakeInfo>> {
     let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
     let actor = caller.actor()?;
     let wanted: UpdateFlake = json_body(request, state.settings().limits.json_size).await?;
@@ -337,7 +338,7 @@ pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
     path: FlakePath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
     let actor = caller.actor()?;
     state

@@ -20,6 +20,7 @@ use super::json::json_body;
 use super::path::Query;
 use super::table::{Asks, Route, get, put};
 use crate::access::{Caller, Principal};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -68,12 +69,12 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<FollowsQuery>,
-) -> Result<Json<FollowList>, ApiError> {
+) -> Answer<Json<FollowList>> {
     let follower = match query {
         FollowsQuery {
             org: Some(_),
             everybody: true,
-        } => return Err(one_list()),
+        } => return Err(one_list().into()),
         FollowsQuery {
             org: Some(org),
             everybody: false,
@@ -103,13 +104,13 @@ pub(crate) async fn set(
     State(state): State<AppState>,
     caller: Caller,
     request: Request,
-) -> Result<Json<FollowList>, ApiError> {
+) -> Answer<Json<FollowList>> {
     caller.require_everything(Permission::Admin)?;
     let mut wanted: SetFollows = json_body(request, state.settings().limits.json_size).await?;
     wanted.follows = caller.present(wanted.follows);
     wanted.before = caller.present(wanted.before);
     let (follower, organization_id, whose) = match (&wanted.org, wanted.everybody) {
-        (Some(_), true) => return Err(one_list()),
+        (Some(_), true) => return Err(one_list().into()),
         (None, true) => {
             caller.server_administrator()?;
             (Follower::Everybody, None, "everybody".to_owned())

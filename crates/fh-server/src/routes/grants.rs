@@ -27,6 +27,7 @@ use super::named;
 use super::path::{FlakeGrantPath, FlakePath, OrganizationGrantPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -93,9 +94,9 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     path: FlakePath,
-) -> Result<Json<GrantList>, ApiError> {
+) -> Answer<Json<GrantList>> {
     let target = flake(&caller, &path.org, &path.project)?;
-    list_on(&state, &caller, target).await
+    Ok(list_on(&state, &caller, target).await?)
 }
 
 /// `GET /api/v1/flakes/{org}/{project}/grants/{subject}`: as in the list, also by a former name.
@@ -103,9 +104,9 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: FlakeGrantPath,
-) -> Result<Json<GrantInfo>, ApiError> {
+) -> Answer<Json<GrantInfo>> {
     let target = flake(&caller, &path.org, &path.project)?;
-    show_on(&state, &caller, target, path.subject).await
+    Ok(show_on(&state, &caller, target, path.subject).await?)
 }
 
 /// `PUT /api/v1/flakes/{org}/{project}/grants/{subject}`: sets the role, whatever it was.
@@ -114,7 +115,7 @@ pub(crate) async fn set(
     caller: Caller,
     path: FlakeGrantPath,
     request: Request,
-) -> Result<Json<GrantInfo>, ApiError> {
+) -> Answer<Json<GrantInfo>> {
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
         standing: Standing::of(&caller, &target),
@@ -126,7 +127,7 @@ pub(crate) async fn set(
         at_once: caller.server_administrator().is_ok(),
     };
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
-    set_on(&state, change, wanted.role).await
+    Ok(set_on(&state, change, wanted.role).await?)
 }
 
 /// `DELETE /api/v1/flakes/{org}/{project}/grants/{subject}`: afterwards there is none, whether there
@@ -135,7 +136,7 @@ pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
     path: FlakeGrantPath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let target = flake(&caller, &path.org, &path.project)?;
     let change = Change {
         standing: Standing::of(&caller, &target),
@@ -146,7 +147,7 @@ pub(crate) async fn remove(
         decides_about_administrators: true,
         at_once: false,
     };
-    remove_on(&state, change).await
+    Ok(remove_on(&state, change).await?)
 }
 
 /// `GET /api/v1/orgs/{org}/grants`.
@@ -154,9 +155,9 @@ pub(crate) async fn list_of_organization(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<GrantList>, ApiError> {
+) -> Answer<Json<GrantList>> {
     let organization = caller.organization_to_administer(&path.org)?;
-    list_on(&state, &caller, whole(&organization)).await
+    Ok(list_on(&state, &caller, whole(&organization)).await?)
 }
 
 /// `GET /api/v1/orgs/{org}/grants/{subject}`: as in the list, also by a former name.
@@ -164,9 +165,9 @@ pub(crate) async fn show_on_organization(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationGrantPath,
-) -> Result<Json<GrantInfo>, ApiError> {
+) -> Answer<Json<GrantInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
-    show_on(&state, &caller, whole(&organization), path.subject).await
+    Ok(show_on(&state, &caller, whole(&organization), path.subject).await?)
 }
 
 /// `PUT /api/v1/orgs/{org}/grants/{subject}`: sets the role, whatever it was.
@@ -175,7 +176,7 @@ pub(crate) async fn set_on_organization(
     caller: Caller,
     path: OrganizationGrantPath,
     request: Request,
-) -> Result<Json<GrantInfo>, ApiError> {
+) -> Answer<Json<GrantInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
     let target = whole(&organization);
     let change = Change {
@@ -188,7 +189,7 @@ pub(crate) async fn set_on_organization(
         at_once: caller.server_administrator().is_ok(),
     };
     let wanted: CreateGrant = json_body(request, state.settings().limits.json_size).await?;
-    set_on(&state, change, wanted.role).await
+    Ok(set_on(&state, change, wanted.role).await?)
 }
 
 /// `DELETE /api/v1/orgs/{org}/grants/{subject}`: afterwards there is none, whether there was one or
@@ -197,7 +198,7 @@ pub(crate) async fn remove_on_organization(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationGrantPath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
     let target = whole(&organization);
     let change = Change {
@@ -209,7 +210,7 @@ pub(crate) async fn remove_on_organization(
         decides_about_administrators: organization.is_owner(),
         at_once: false,
     };
-    remove_on(&state, change).await
+    Ok(remove_on(&state, change).await?)
 }
 
 /// What the caller is to the organisation of a grant.

@@ -29,6 +29,7 @@ use super::json::json_body;
 use super::path::{OrganizationPath, Query};
 use super::table::{Route, delete, get, put};
 use crate::access::{Caller, Principal};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -76,7 +77,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<InvitationQuery>,
-) -> Result<Json<InvitationList>, ApiError> {
+) -> Answer<Json<InvitationList>> {
     let for_another = query.user.is_some();
     // What is offered tells names of private flakes: a token that sees a part of them is told of none.
     let principal = caller.require_everything(if for_another {
@@ -105,7 +106,7 @@ pub(crate) async fn accept(
     path: OrganizationPath,
     Query(query): Query<InvitationQuery>,
     request: Request,
-) -> Result<Json<InvitationInfo>, ApiError> {
+) -> Answer<Json<InvitationInfo>> {
     let principal = caller.require_everything(Permission::Admin)?;
     let (decider, actor) = (Decider::of(principal, &caller), caller.actor()?);
     let seen: AcceptInvitation = json_body(request, state.settings().limits.json_size).await?;
@@ -157,7 +158,7 @@ pub(crate) async fn decline(
     caller: Caller,
     path: OrganizationPath,
     Query(query): Query<InvitationQuery>,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let principal = caller.require_everything(Permission::Admin)?;
     let (decider, actor) = (Decider::of(principal, &caller), caller.actor()?);
     state

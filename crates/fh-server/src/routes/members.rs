@@ -25,6 +25,7 @@ use super::named;
 use super::path::{MemberPath, OrganizationPath};
 use super::table::{Route, delete, get, put};
 use crate::access::{Caller, OrganizationRef};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -62,7 +63,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<MemberList>, ApiError> {
+) -> Answer<Json<MemberList>> {
     let organization = caller.organization_of_member(&path.org)?;
     let administers = caller.organization_to_administer(&path.org).is_ok();
     let found = state
@@ -85,7 +86,7 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: MemberPath,
-) -> Result<Json<MemberInfo>, ApiError> {
+) -> Answer<Json<MemberInfo>> {
     let organization = caller.organization_of_member(&path.org)?;
     let administers = caller.organization_to_administer(&path.org).is_ok();
     let found = state.database().read(move |read| {
@@ -109,7 +110,7 @@ pub(crate) async fn set(
     caller: Caller,
     path: MemberPath,
     request: Request,
-) -> Result<Json<MemberInfo>, ApiError> {
+) -> Answer<Json<MemberInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
     let at_once = caller.server_administrator().is_ok();
@@ -210,7 +211,7 @@ pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
     path: MemberPath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let principal = caller.require(Permission::Admin)?;
     let leaves = principal.is_called(&path.user);
     let organization = if leaves {

@@ -5,7 +5,7 @@ use axum::response::Response;
 
 use super::table::{Route, get};
 use crate::access::Caller;
-use crate::error::ApiError;
+use crate::answer::Answer;
 use crate::state::AppState;
 use crate::telemetry::rendered;
 
@@ -18,10 +18,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// For server administrators; on an address of its own it is open.
-pub(crate) async fn show(
-    State(state): State<AppState>,
-    caller: Caller,
-) -> Result<Response, ApiError> {
+pub(crate) async fn show(State(state): State<AppState>, caller: Caller) -> Answer<Response> {
     caller.server_administrator()?;
     Ok(rendered(state.metrics()))
 }

@@ -65,6 +65,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use http::{HeaderValue, Method, StatusCode};
 
 use self::table::{Group, Route, get};
+use crate::answer::Failed;
 use crate::error::ApiError;
 use crate::even::Absence;
 use crate::state::AppState;
@@ -82,7 +83,7 @@ pub(crate) fn router(state: AppState) -> Router {
                 .layer(from_fn_with_state(state.clone(), denied::note_denied)),
         )
         .merge(table::router(cache()))
-        .fallback(async || ApiError::NotFound)
+        .fallback(async || Failed::from(ApiError::NotFound))
         .method_not_allowed_fallback(refuse_method)
         .with_state(state)
 }
@@ -91,7 +92,7 @@ pub(crate) fn router(state: AppState) -> Router {
 async fn refuse_method(request: Request) -> Response {
     let is_api = request.uri().path().starts_with(fh_api::API_PREFIX);
     if is_api || !matches!(*request.method(), Method::PUT | Method::POST) {
-        return ApiError::MethodNotAllowed.into_response();
+        return Failed::from(ApiError::MethodNotAllowed).into_response();
     }
     let told = "this cache takes no uploads of this kind: push with `fh push ORG/PROJECT PATH`\n";
     (StatusCode::METHOD_NOT_ALLOWED, told).into_response()

@@ -21,6 +21,7 @@ use super::reserved_names;
 use super::signing_keys;
 use super::table::{Route, delete, get, patch, post};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::config::OrganizationCreation;
 use crate::error::ApiError;
 use crate::signatures::few_of_a_name;
@@ -71,7 +72,7 @@ pub(super) fn routes() -> Vec<Route> {
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
-) -> Result<Json<OrganizationList>, ApiError> {
+) -> Answer<Json<OrganizationList>> {
     let principal = caller.require(Permission::Pull)?;
     let found = if caller.server_administrator().is_ok() {
         state.database().read(organizations::list).await?
@@ -99,7 +100,7 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<OrganizationInfo>), ApiError> {
+) -> Answer<(StatusCode, Json<OrganizationInfo>)> {
     caller.require(Permission::Admin)?;
     let wanted: CreateOrganization = json_body(request, state.settings().limits.json_size).await?;
     let principal = caller.require_reach(&FlakePattern::Organization(wanted.name.clone()))?;
@@ -111,7 +112,7 @@ pub(crate) async fn create(
             "only server administrators can create organisations for somebody else, with a token that is not \
              narrowed"
                 .to_owned(),
-        ));
+        ).into());
     }
     let may_make = match state.settings().organization_creation {
         OrganizationCreation::Anyone => Ok(()),
@@ -206,7 +207,7 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<OrganizationInfo>, ApiError> {
+) -> Answer<Json<OrganizationInfo>> {
     let organization = caller.organization_to_show(&path.org)?;
     let found = state
         .database()
@@ -222,7 +223,7 @@ pub(crate) async fn update(
     caller: Caller,
     path: OrganizationPath,
     request: Request,
-) -> Result<Json<OrganizationInfo>, ApiError> {
+) -> Answer<Json<OrganizationInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
     organization.require_owner()?;
     let actor = caller.actor()?;
@@ -324,7 +325,7 @@ pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
     organization.require_owner()?;
     let actor = caller.actor()?;

@@ -13,6 +13,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::table::{Argument, Taken};
+use crate::answer::{Answer, Failed};
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -177,13 +178,13 @@ where
 macro_rules! extracted_from_path {
     ($($name:ident),+) => {$(
         impl FromRequestParts<AppState> for $name {
-            type Rejection = ApiError;
+            type Rejection = Failed;
 
             async fn from_request_parts(
                 parts: &mut Parts,
                 state: &AppState,
-            ) -> Result<Self, ApiError> {
-                from_path(parts, state).await
+            ) -> Answer<Self> {
+                Ok(from_path(parts, state).await?)
             }
         }
 
@@ -216,12 +217,12 @@ extracted_from_path!(
 pub(crate) struct Query<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<AppState> for Query<T> {
-    type Rejection = ApiError;
+    type Rejection = Failed;
 
-    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, state: &AppState) -> Answer<Self> {
         match axum::extract::Query::<T>::from_request_parts(parts, state).await {
             Ok(axum::extract::Query(query)) => Ok(Self(query)),
-            Err(error) => Err(ApiError::BadRequest(error.body_text())),
+            Err(error) => Err(ApiError::BadRequest(error.body_text()).into()),
         }
     }
 }

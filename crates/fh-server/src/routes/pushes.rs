@@ -25,6 +25,7 @@ use super::json::plan_body;
 use super::path::{FlakePath, PartPath, PushPath};
 use super::table::{Route, delete, post, put};
 use crate::access::{Caller, FlakeRef};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::receive::BodyReader;
 use crate::request_id::within_this_request;
@@ -70,7 +71,7 @@ pub(crate) async fn plan(
     caller: Caller,
     path: FlakePath,
     request: Request,
-) -> Result<(StatusCode, Json<PushPlan>), ApiError> {
+) -> Answer<(StatusCode, Json<PushPlan>)> {
     let flake = writable(&caller, &path.org, &path.project)?;
     let wanted: PushRequest = plan_body(request, state.settings().limits.plan_size).await?;
     let place = state.pushes().planning(caller.holders()).await?;
@@ -91,13 +92,14 @@ pub(crate) async fn batch(
     caller: Caller,
     path: PushPath,
     request: Request,
-) -> Result<Json<BatchAnswer>, ApiError> {
+) -> Answer<Json<BatchAnswer>> {
     let flake = writable(&caller, &path.org, &path.project)?;
     let (headers, mut body) = body(&state, request)?;
     if !is_batch(&headers) {
         return Err(ApiError::BadRequest(format!(
             "the body must be a batch of NARs, with the header Content-Type: {NAR_BATCH_MEDIA_TYPE}"
-        )));
+        ))
+        .into());
     }
     let answer = finish(state.tenure().clone(), async move {
         state
@@ -105,7 +107,7 @@ pub(crate) async fn batch(
             .batch(&caller, &flake, path.id, &mut body)
             .await
     });
-    answer.await.map(Json)
+    Ok(answer.await.map(Json)?)
 }
 
 /// `PUT …/pushes/{id}/nars/{nar hash}/parts/{n}`: a part of a large NAR.
@@ -114,7 +116,7 @@ pub(crate) async fn part(
     caller: Caller,
     path: PartPath,
     request: Request,
-) -> Result<Json<PartAnswer>, ApiError> {
+) -> Answer<Json<PartAnswer>> {
     let flake = writable(&caller, &path.org, &path.project)?;
     let nar_hash = NarHash::from_base32(&path.nar_hash)
         .map_err(|error| ApiError::BadRequest(error.to_string()))?;
@@ -126,7 +128,7 @@ pub(crate) async fn part(
             .part(&caller, &flake, path.id, part, &mut body)
             .await
     });
-    answer.await.map(Json)
+    Ok(answer.await.map(Json)?)
 }
 
 /// `POST …/pushes/{id}/commit`: all of it becomes visible, or nothing.
@@ -134,14 +136,14 @@ pub(crate) async fn commit(
     State(state): State<AppState>,
     caller: Caller,
     path: PushPath,
-) -> Result<Json<CommitSummary>, ApiError> {
+) -> Answer<Json<CommitSummary>> {
     let flake = writable(&caller, &path.org, &path.project)?;
     let place = state.pushes().ending(caller.holders()).await?;
     let summary = finish(state.tenure().clone(), async move {
         let _place = place;
         state.pushes().commit(&caller, &flake, path.id).await
     });
-    summary.await.map(Json)
+    Ok(summary.await.map(Json)?)
 }
 
 /// `DELETE …/pushes/{id}`: it is given up.
@@ -149,7 +151,7 @@ pub(crate) async fn forget(
     State(state): State<AppState>,
     caller: Caller,
     path: PushPath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let flake = writable(&caller, &path.org, &path.project)?;
     let place = state.pushes().ending(caller.holders()).await?;
     finish(state.tenure().clone(), async move {

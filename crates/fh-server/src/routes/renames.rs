@@ -24,6 +24,7 @@ use super::path::{FlakePath, MemberPath, OrganizationPath, UserPath};
 use super::reserved_names;
 use super::table::{Route, post};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::config::OrganizationCreation;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -77,7 +78,7 @@ pub(crate) async fn organization(
     caller: Caller,
     path: OrganizationPath,
     request: Request,
-) -> Result<Json<OrganizationInfo>, ApiError> {
+) -> Answer<Json<OrganizationInfo>> {
     let organization = caller.organization_of_owner(&path.org)?;
     let actor = caller.actor()?;
     let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
@@ -124,7 +125,7 @@ pub(crate) async fn flake(
     caller: Caller,
     path: FlakePath,
     request: Request,
-) -> Result<Json<FlakeInfo>, ApiError> {
+) -> Answer<Json<FlakeInfo>> {
     let flake = caller.flake(&path.org, &path.project, Role::Admin, Permission::Admin)?;
     // Names of flakes are the organisation's: whoever administers one flake does not take any.
     caller.organization_to_administer(&path.org)?;
@@ -191,7 +192,7 @@ pub(crate) async fn user(
     caller: Caller,
     path: UserPath,
     request: Request,
-) -> Result<Json<UserInfo>, ApiError> {
+) -> Answer<Json<UserInfo>> {
     let principal = caller.require_everything(Permission::Admin)?;
     let is_person = principal.workload.is_none() && principal.kind == UserKind::Human;
     let is_own = is_person && principal.is_called(&path.user);
@@ -205,9 +206,9 @@ pub(crate) async fn user(
         may_take_names(&state, &caller)?;
     }
     let Ok(name) = path.user.parse() else {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     };
-    rename_account(&state, &caller, actor, (name, None), to).await
+    Ok(rename_account(&state, &caller, actor, (name, None), to).await?)
 }
 
 /// That the caller may give a name that nothing has had. Else owners could reserve names, and people take those of
@@ -234,15 +235,15 @@ pub(crate) async fn service_account(
     caller: Caller,
     path: MemberPath,
     request: Request,
-) -> Result<Json<UserInfo>, ApiError> {
+) -> Answer<Json<UserInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
     let Rename { name: to } = json_body(request, state.settings().limits.json_size).await?;
     let Ok(name) = path.user.parse() else {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     };
     let whose = (name, Some(organization.id));
-    rename_account(&state, &caller, actor, whose, to).await
+    Ok(rename_account(&state, &caller, actor, whose, to).await?)
 }
 
 /// Renames an account: a service account of that organisation, or one that belongs to none.

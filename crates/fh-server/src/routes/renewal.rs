@@ -33,6 +33,7 @@ use uuid::Uuid;
 
 use super::token_rules::{asking, minted, room_for_one_more};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::config::TokenSettings;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -45,7 +46,7 @@ const MOST_RENEWALS: u64 = 100;
 pub(super) async fn renew(
     State(state): State<AppState>,
     caller: Caller,
-) -> Result<(StatusCode, Json<MintedToken>), ApiError> {
+) -> Answer<(StatusCode, Json<MintedToken>)> {
     let principal = caller.principal()?;
     let token = principal.token.as_ref().ok_or_else(of_workload)?;
     let (asking_token, actor) = (token.uuid, caller.actor()?);

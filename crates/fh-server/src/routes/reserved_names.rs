@@ -16,6 +16,7 @@ use serde_json::json;
 use super::path::{FlakePath, OrganizationPath, ReservedNamePath};
 use super::table::{Route, delete, get};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -53,7 +54,7 @@ pub(super) fn routes() -> Vec<Route> {
 pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
-) -> Result<Json<ReservedNameList>, ApiError> {
+) -> Answer<Json<ReservedNameList>> {
     caller.server_administrator()?;
     let names = state.database().read(reserved::list).await?;
     Ok(Json(ReservedNameList { names }))
@@ -64,11 +65,11 @@ pub(crate) async fn free(
     State(state): State<AppState>,
     caller: Caller,
     path: ReservedNamePath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     caller.server_administrator()?;
     let actor = caller.actor()?;
     let (Ok(kind), Ok(name)) = (path.kind.parse::<NameKind>(), path.name.parse()) else {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     };
     state
         .database()
@@ -97,7 +98,7 @@ pub(crate) async fn list_of_flakes(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<FormerFlakeNameList>, ApiError> {
+) -> Answer<Json<FormerFlakeNameList>> {
     let organization = caller.organization_to_administer(&path.org)?;
     let found = state
         .database()
@@ -124,11 +125,11 @@ pub(crate) async fn free_of_flake(
     State(state): State<AppState>,
     caller: Caller,
     path: FlakePath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
     let Ok(name) = path.project.parse::<Name>() else {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     };
     state
         .database()

@@ -24,6 +24,7 @@ use uuid::Uuid;
 use super::path::{IdPath, Query};
 use super::token_rules::{deals_with, descendants_of_caller};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -48,7 +49,7 @@ pub(super) async fn preview(
     caller: Caller,
     path: IdPath,
     Query(query): Query<RevokeQuery>,
-) -> Result<Json<TokenRevocation>, ApiError> {
+) -> Answer<Json<TokenRevocation>> {
     let named = named(&state, &caller, path.id).await?;
     let found = state
         .database()
@@ -65,7 +66,7 @@ pub(super) async fn revoke(
     caller: Caller,
     path: IdPath,
     Query(query): Query<RevokeQuery>,
-) -> Result<Json<TokenRevocation>, ApiError> {
+) -> Answer<Json<TokenRevocation>> {
     let named = named(&state, &caller, path.id).await?;
     let actor = caller.actor()?;
     let decided = caller.decided().taking_away();

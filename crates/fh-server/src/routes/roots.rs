@@ -15,6 +15,7 @@ use super::json::json_body;
 use super::path::{OrganizationPath, Query};
 use super::table::{Route, delete, get, post};
 use crate::access::{Caller, OrganizationRef};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 use crate::workload::Reach;
@@ -59,7 +60,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<RootList>, ApiError> {
+) -> Answer<Json<RootList>> {
     let organization = if caller.server_administrator().is_ok() {
         caller.organization_to_show(&path.org)?
     } else {
@@ -80,7 +81,7 @@ pub(crate) async fn own(
     caller: Caller,
     path: OrganizationPath,
     request: Request,
-) -> Result<Json<RootInfo>, ApiError> {
+) -> Answer<Json<RootInfo>> {
     let (organization, confirms) = decided(&caller, &path.org)?;
     let actor = caller.actor()?;
     let wanted: OwnRoot = json_body(request, state.settings().limits.json_size).await?;
@@ -90,7 +91,8 @@ pub(crate) async fn own(
     {
         return Err(ApiError::BadRequest(format!(
             "{issuer} issues identities to many owners, so nobody can own it"
-        )));
+        ))
+        .into());
     }
     let info = state
         .database()
@@ -146,7 +148,7 @@ pub(crate) async fn remove(
     caller: Caller,
     path: OrganizationPath,
     Query(query): Query<RootQuery>,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let (organization, _) = decided(&caller, &path.org)?;
     let actor = caller.actor()?;
     let root = query.root;

@@ -31,6 +31,7 @@ use super::token_rules::{
     asking, descendants_of_caller, lifetime, may_replace, minted, minting_token, room_for_one_more,
 };
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -40,7 +41,7 @@ pub(super) async fn rotate(
     caller: Caller,
     path: IdPath,
     request: Request,
-) -> Result<(StatusCode, Json<RotatedToken>), ApiError> {
+) -> Answer<(StatusCode, Json<RotatedToken>)> {
     let principal = caller.require(Permission::Mint)?;
     let wanted: RotateToken = json_body(request, state.settings().limits.json_size).await?;
     let descendants = descendants_of_caller(&state, principal).await?;
@@ -56,7 +57,7 @@ pub(super) async fn rotate(
         former.path_set_id,
     ) && !mine.includes(&*state.lookup().load(id).await?)
     {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     }
     let created_at = now().whole_seconds();
     let settings = state.settings().tokens;

@@ -15,6 +15,7 @@ use super::path::{MemberPath, OrganizationPath};
 use super::reserved_names;
 use super::table::{Route, delete, get, post};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -54,7 +55,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<UserList>, ApiError> {
+) -> Answer<Json<UserList>> {
     let organization = caller.organization_to_administer(&path.org)?;
     let found = state
         .database()
@@ -69,7 +70,7 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: MemberPath,
-) -> Result<Json<UserInfo>, ApiError> {
+) -> Answer<Json<UserInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
     let found = state
         .database()
@@ -77,7 +78,7 @@ pub(crate) async fn show(
         .await?;
     let account = found?;
     if account.organization_id != Some(organization.id) {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     }
     Ok(Json(account.info()))
 }
@@ -88,7 +89,7 @@ pub(crate) async fn create(
     caller: Caller,
     path: OrganizationPath,
     request: Request,
-) -> Result<(StatusCode, Json<UserInfo>), ApiError> {
+) -> Answer<(StatusCode, Json<UserInfo>)> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
     let knows_all = caller.server_administrator().is_ok();
@@ -143,11 +144,11 @@ pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
     path: MemberPath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
     let Ok(name) = path.user.parse() else {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     };
     state
         .database()

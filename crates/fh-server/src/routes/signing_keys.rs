@@ -16,6 +16,7 @@ use super::json::optional_json_body;
 use super::path::OrganizationPath;
 use super::table::{Asks, Route, get, post};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::keys::{KeyNames, SigningKeys, ensure, public_half, rotate as rotate_keys};
 use crate::state::AppState;
@@ -58,11 +59,8 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// `GET /api/v1/keys`: for everybody; but bad credentials are refused here too.
-pub(crate) async fn list(
-    State(state): State<AppState>,
-    _caller: Caller,
-) -> Result<Json<KeyList>, ApiError> {
-    told(&state, KeyOwner::Server, None).await
+pub(crate) async fn list(State(state): State<AppState>, _caller: Caller) -> Answer<Json<KeyList>> {
+    Ok(told(&state, KeyOwner::Server, None).await?)
 }
 
 /// `GET /api/v1/orgs/{org}/keys`: the server's, where those sign for the organisation.
@@ -70,11 +68,13 @@ pub(crate) async fn list_of_organization(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<KeyList>, ApiError> {
+) -> Answer<Json<KeyList>> {
     let organization = caller.organization_to_read(&path.org)?;
     match state.keys().signer_of(organization.id) {
-        KeyOwner::Server => told(&state, KeyOwner::Server, None).await,
-        owner @ KeyOwner::Organization(_) => told(&state, owner, Some(organization.name)).await,
+        KeyOwner::Server => Ok(told(&state, KeyOwner::Server, None).await?),
+        owner @ KeyOwner::Organization(_) => {
+            Ok(told(&state, owner, Some(organization.name)).await?)
+        }
     }
 }
 
@@ -83,7 +83,7 @@ pub(crate) async fn rotate(
     State(state): State<AppState>,
     caller: Caller,
     request: Request,
-) -> Result<Json<KeyList>, ApiError> {
+) -> Answer<Json<KeyList>> {
     caller.server_administrator()?;
     let wanted: RotateKeys = optional_json_body(request, state.settings().limits.json_size).await?;
     let rotation = Rotation {
@@ -93,7 +93,7 @@ pub(crate) async fn rotate(
         actor: caller.actor()?,
         decided: caller.decided(),
     };
-    rotation.carry_out(state).await
+    Ok(rotation.carry_out(state).await?)
 }
 
 /// `POST /api/v1/orgs/{org}/keys/rotate`: the organisation's own standby key signs from now on.
@@ -102,14 +102,14 @@ pub(crate) async fn rotate_of_organization(
     caller: Caller,
     path: OrganizationPath,
     request: Request,
-) -> Result<Json<KeyList>, ApiError> {
+) -> Answer<Json<KeyList>> {
     let organization = caller.organization_of_owner(&path.org)?;
     if state.keys().mode() == Signing::Shared {
         let name = &organization.name;
         return Err(ApiError::Conflict(format!(
             "{name} has no keys of its own: this server signs for all organisations with the same keys, which \
              its administrators rotate"
-        )));
+        )).into());
     }
     let wanted: RotateKeys = optional_json_body(request, state.settings().limits.json_size).await?;
     let rotation = Rotation {
@@ -119,7 +119,7 @@ pub(crate) async fn rotate_of_organization(
         actor: caller.actor()?,
         decided: caller.decided(),
     };
-    rotation.carry_out(state).await
+    Ok(rotation.carry_out(state).await?)
 }
 
 /// A rotation that the caller may do.

@@ -20,6 +20,7 @@ use utoipa::IntoParams;
 use super::path::Query;
 use super::table::{Asks, Route, get};
 use crate::access::{Address, Caller};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -56,9 +57,9 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(wanted): Query<Wanted>,
-) -> Result<Json<SubstituterList>, ApiError> {
+) -> Answer<Json<SubstituterList>> {
     if caller.named_view().is_err() {
-        return of_certain_paths(&state, &caller, &wanted).await;
+        return Ok(of_certain_paths(&state, &caller, &wanted).await?);
     }
     let joined = match caller.reader() {
         None => Vec::new(),
@@ -73,7 +74,7 @@ pub(crate) async fn list(
     let addresses = caller.addresses(&joined);
     let named = match &wanted.organizations {
         None => None,
-        Some(_) if wanted.root => return Err(exclude_each_other()),
+        Some(_) if wanted.root => return Err(exclude_each_other().into()),
         Some(names) => Some(named(&caller, names, &addresses)?),
     };
     let as_root = named.is_none() && (wanted.root || root_serves(&state, &caller, &addresses));

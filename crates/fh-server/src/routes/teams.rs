@@ -19,6 +19,7 @@ use super::named;
 use super::path::{OrganizationPath, TeamMemberPath, TeamPath};
 use super::table::{Route, delete, get, post, put};
 use crate::access::{Caller, OrganizationRef};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -55,7 +56,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<TeamList>, ApiError> {
+) -> Answer<Json<TeamList>> {
     let organization = caller.organization_of_member(&path.org)?;
     let found = state
         .database()
@@ -71,7 +72,7 @@ pub(crate) async fn create(
     caller: Caller,
     path: OrganizationPath,
     request: Request,
-) -> Result<(StatusCode, Json<TeamInfo>), ApiError> {
+) -> Answer<(StatusCode, Json<TeamInfo>)> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
     let wanted: CreateTeam = json_body(request, state.settings().limits.json_size).await?;
@@ -113,10 +114,10 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: TeamPath,
-) -> Result<Json<TeamDetails>, ApiError> {
+) -> Answer<Json<TeamDetails>> {
     let organization = caller.organization_of_member(&path.org)?;
     let Ok(name) = path.team.parse() else {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     };
     let found = state
         .database()
@@ -140,7 +141,7 @@ pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
     path: TeamPath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
     state
@@ -171,7 +172,7 @@ pub(crate) async fn show_member(
     State(state): State<AppState>,
     caller: Caller,
     path: TeamMemberPath,
-) -> Result<Json<TeamMemberInfo>, ApiError> {
+) -> Answer<Json<TeamMemberInfo>> {
     let organization = caller.organization_of_member(&path.org)?;
     let found = state.database().read(move |read| {
         let find = || {
@@ -192,7 +193,7 @@ pub(crate) async fn add_member(
     State(state): State<AppState>,
     caller: Caller,
     path: TeamMemberPath,
-) -> Result<Json<TeamMemberInfo>, ApiError> {
+) -> Answer<Json<TeamMemberInfo>> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
     let info = state
@@ -240,7 +241,7 @@ pub(crate) async fn remove_member(
     State(state): State<AppState>,
     caller: Caller,
     path: TeamMemberPath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let organization = caller.organization_to_administer(&path.org)?;
     let actor = caller.actor()?;
     state

@@ -34,6 +34,7 @@ use super::token_rules::{
 };
 use super::{renewal, revocation, rotation};
 use crate::access::{Caller, Principal};
+use crate::answer::Answer;
 use crate::config::TokenSettings;
 use crate::error::ApiError;
 use crate::state::AppState;
@@ -99,7 +100,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Json<TokenList>, ApiError> {
+) -> Answer<Json<TokenList>> {
     let principal = caller.principal()?;
     let account_id = if query.all {
         caller.server_administrator()?;
@@ -131,7 +132,7 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: IdPath,
-) -> Result<Json<TokenInfo>, ApiError> {
+) -> Answer<Json<TokenInfo>> {
     let principal = caller.principal()?;
     let found = state
         .database()
@@ -141,7 +142,7 @@ pub(crate) async fn show(
     let token = found.filter(|token| deals_with(&caller, principal, token, &descendants));
     token
         .map(|token| Json(token.info()))
-        .ok_or(ApiError::NotFound)
+        .ok_or(ApiError::NotFound.into())
 }
 
 /// `POST /api/v1/tokens`: the only time that the token itself is told.
@@ -149,7 +150,7 @@ pub(crate) async fn mint(
     State(state): State<AppState>,
     caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<MintedToken>), ApiError> {
+) -> Answer<(StatusCode, Json<MintedToken>)> {
     let principal = caller.require(Permission::Mint)?;
     let wanted: CreateToken = json_body(request, state.settings().limits.json_size).await?;
     let description = line("description", wanted.description.clone())?;

@@ -22,6 +22,7 @@ use super::json::json_body;
 use super::path::{OrganizationPath, TrustPath};
 use super::table::{Route, delete, get, post, put};
 use crate::access::{Caller, OrganizationRef, Principal};
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 use crate::workload::{Refusal, examine};
@@ -73,7 +74,7 @@ pub(crate) async fn list(
     State(state): State<AppState>,
     caller: Caller,
     path: OrganizationPath,
-) -> Result<Json<TrustPolicyList>, ApiError> {
+) -> Answer<Json<TrustPolicyList>> {
     let organization = administered(&caller, &path.org)?;
     let found = state
         .database()
@@ -88,7 +89,7 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: TrustPath,
-) -> Result<Json<TrustPolicyInfo>, ApiError> {
+) -> Answer<Json<TrustPolicyInfo>> {
     let organization = administered(&caller, &path.org)?;
     let name: Name = path.policy.parse().map_err(|_| ApiError::NotFound)?;
     let found = state
@@ -106,7 +107,7 @@ pub(crate) async fn set(
     caller: Caller,
     path: TrustPath,
     request: Request,
-) -> Result<Json<TrustPolicyInfo>, ApiError> {
+) -> Answer<Json<TrustPolicyInfo>> {
     let administered = caller.organization_to_administer(&path.org)?;
     let organization = administered.id;
     let actor = caller.actor()?;
@@ -126,9 +127,9 @@ pub(crate) async fn set(
         .map_err(|error| invalid(error.to_string()))?;
     decides_about_administrators(&administered, &policy)?;
     if policy.issuer == state.public_url() {
-        return Err(invalid(
-            "this server is not an issuer of workload identities".to_owned(),
-        ));
+        return Err(
+            invalid("this server is not an issuer of workload identities".to_owned()).into(),
+        );
     }
     let jwks = keys(&state, &policy, wanted.jwks.as_ref())?;
     let only_new = wanted.only_new;
@@ -316,7 +317,7 @@ pub(crate) async fn remove(
     State(state): State<AppState>,
     caller: Caller,
     path: TrustPath,
-) -> Result<StatusCode, ApiError> {
+) -> Answer<StatusCode> {
     let administered = caller.organization_to_administer(&path.org)?;
     let organization = administered.id;
     let actor = caller.actor()?;
@@ -354,7 +355,7 @@ pub(crate) async fn test(
     caller: Caller,
     path: OrganizationPath,
     request: Request,
-) -> Result<Json<TrustTest>, ApiError> {
+) -> Answer<Json<TrustTest>> {
     let organization = administered(&caller, &path.org)?;
     let wanted: TestTrust = json_body(request, state.settings().limits.json_size).await?;
     let (policies, names) = state

@@ -13,6 +13,7 @@ use super::path::UserPath;
 use super::reserved_names;
 use super::table::{Route, get, patch, post};
 use crate::access::Caller;
+use crate::answer::Answer;
 use crate::error::ApiError;
 use crate::state::AppState;
 
@@ -43,10 +44,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// `GET /api/v1/users`.
-pub(crate) async fn list(
-    State(state): State<AppState>,
-    caller: Caller,
-) -> Result<Json<UserList>, ApiError> {
+pub(crate) async fn list(State(state): State<AppState>, caller: Caller) -> Answer<Json<UserList>> {
     caller.server_administrator()?;
     let users = state.database().read(accounts::list).await?;
     let users = users.iter().map(Account::info).collect();
@@ -58,7 +56,7 @@ pub(crate) async fn create(
     State(state): State<AppState>,
     caller: Caller,
     request: Request,
-) -> Result<(StatusCode, Json<UserInfo>), ApiError> {
+) -> Answer<(StatusCode, Json<UserInfo>)> {
     caller.server_administrator()?;
     let actor = caller.actor()?;
     let wanted: CreateUser = json_body(request, state.settings().limits.json_size).await?;
@@ -105,10 +103,10 @@ pub(crate) async fn show(
     State(state): State<AppState>,
     caller: Caller,
     path: UserPath,
-) -> Result<Json<UserInfo>, ApiError> {
+) -> Answer<Json<UserInfo>> {
     caller.server_administrator()?;
     let Ok(name) = path.user.parse() else {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     };
     let found = state
         .database()
@@ -124,12 +122,12 @@ pub(crate) async fn update(
     caller: Caller,
     path: UserPath,
     request: Request,
-) -> Result<Json<UserInfo>, ApiError> {
+) -> Answer<Json<UserInfo>> {
     caller.server_administrator()?;
     let actor = caller.actor()?;
     let wanted: UpdateUser = json_body(request, state.settings().limits.json_size).await?;
     let Ok(name) = path.user.parse() else {
-        return Err(ApiError::NotFound);
+        return Err(ApiError::NotFound.into());
     };
     let gives = wanted.disabled == Some(false) || wanted.server_admin == Some(true);
     let decided = match caller.decided() {

@@ -8,7 +8,7 @@ use fh_persistence::database::tokens::texts;
 use super::renewal;
 use super::table::{Route, get};
 use crate::access::Caller;
-use crate::error::ApiError;
+use crate::answer::Answer;
 use crate::state::AppState;
 
 /// Who the caller is.
@@ -17,10 +17,7 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 /// Needs a token, and no permission: a token may always be asked what it is.
-pub(crate) async fn show(
-    State(state): State<AppState>,
-    caller: Caller,
-) -> Result<Json<Whoami>, ApiError> {
+pub(crate) async fn show(State(state): State<AppState>, caller: Caller) -> Answer<Json<Whoami>> {
     let principal = caller.principal()?;
     let renewable_until = match &principal.token {
         Some(token) => renewal::renewable_until(&state, token.uuid).await?,

@@ -43,6 +43,7 @@ pub use self::lines::WithRequestId;
 pub(crate) use self::metrics::{CacheAnswer, CacheRoute, Metrics};
 pub(crate) use self::record::{PrincipalSlot, Traffic};
 use self::record::{Record, RecordedBody, known_method, readable_path};
+use crate::answer::Failed;
 use crate::error::ApiError;
 use crate::peer::{Peer, Proxies, Source};
 use crate::request_id::{REQUEST_ID, within_request};
@@ -169,5 +170,5 @@ fn panic_answer(panic: Box<dyn Any + Send>) -> Response {
             .downcast::<&'static str>()
             .map_or_else(|_| String::new(), |text| (*text).to_owned()),
     };
-    ApiError::internal(format!("a handler panicked: {message}")).into_response()
+    Failed::from(ApiError::internal(format!("a handler panicked: {message}"))).into_response()
 }

@@ -25,7 +25,7 @@ use self::extracts::Arguments;
 pub(super) use self::extracts::{Argument, Taken};
 pub(super) use self::refusals::Errors;
 use self::schema::TypeSchema;
-use crate::error::as_plain_text;
+use crate::answer::as_plain_text;
 use crate::state::AppState;
 
 /// Who may ask a route that looks at credentials.
