@@ -35,6 +35,7 @@ mod routes;
 mod server;
 mod server_error;
 mod signatures;
+mod source;
 mod state;
 mod telemetry;
 #[cfg(test)]

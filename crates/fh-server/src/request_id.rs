@@ -1,22 +1,19 @@
 //! The id of a request: in its answer, in its errors and in the lines of the log.
 
-use http::{HeaderName, HeaderValue};
-
-/// The header that carries it.
-pub(crate) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+use std::sync::Arc;
 
 tokio::task_local! {
-    static CURRENT_REQUEST_ID: HeaderValue;
+    static CURRENT_REQUEST_ID: Arc<str>;
 }
 
 /// Lets the errors of a request and its lines in the log name it.
-pub(crate) async fn within_request<T>(id: HeaderValue, handling: impl Future<Output = T>) -> T {
+pub(crate) async fn within_request<T>(id: Arc<str>, handling: impl Future<Output = T>) -> T {
     CURRENT_REQUEST_ID.scope(id, handling).await
 }
 
 /// The same for what goes on by itself, for the request that is being handled now, if any.
 pub(crate) fn within_this_request<T>(work: impl Future<Output = T>) -> impl Future<Output = T> {
-    let id = CURRENT_REQUEST_ID.try_with(HeaderValue::clone).ok();
+    let id = CURRENT_REQUEST_ID.try_with(Arc::clone).ok();
     async move {
         match id {
             Some(id) => within_request(id, work).await,
@@ -27,6 +24,7 @@ pub(crate) fn within_this_request<T>(work: impl Future<Output = T>) -> impl Futu
 
 /// The id of the request that is being handled.
 pub(crate) fn request_id() -> Option<String> {
-    let id = CURRENT_REQUEST_ID.try_with(|id| id.to_str().map(str::to_owned).ok());
-    id.ok().flatten()
+    CURRENT_REQUEST_ID
+        .try_with(|id| id.as_ref().to_owned())
+        .ok()
 }

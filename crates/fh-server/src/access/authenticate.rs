@@ -9,7 +9,6 @@ use fh_auth::identity::{IdentityError, Unverified};
 use fh_auth::{Claims, TokenError, TokenKey, strip_prefix};
 use fh_persistence::clock;
 use fh_persistence::database::{Database, DatabaseError, Timestamp, tokens, trust};
-use http::HeaderMap;
 use moka::sync::Cache;
 use sha2::{Digest as _, Sha256};
 use time::OffsetDateTime;
@@ -19,12 +18,18 @@ use uuid::Uuid;
 use super::directory::Directory;
 use super::last_used::LastUsed;
 use super::principal::{self, Principal, Standing};
-use super::{Caller, credentials};
+use zeroize::Zeroizing;
+
+use super::Caller;
 use crate::error::ApiError;
 use crate::keys::Keys;
 use crate::limits::Limiter;
-use crate::peer::Source;
+use crate::source::Source;
 use crate::workload::{Named, Refusal, Workloads};
+
+/// The token that a request shows, if it shows one; or what is wrong with how it does, a sentence for a person that
+/// repeats nothing of it.
+pub(crate) type Shown = Result<Option<Zeroizing<String>>, &'static str>;
 
 /// Verified tokens that are remembered, so that Ed25519 is paid once for each.
 const VERIFIED_TOKENS: u64 = 20_000;
@@ -136,19 +141,19 @@ impl Access {
         }
     }
 
-    /// Who sent a request with these headers, to an address that names no organisation.
+    /// Who sent a request that shows this, to an address that names no organisation.
     ///
     /// # Errors
     /// As [`Self::authenticate_at`].
     pub(crate) async fn authenticate(
         &self,
-        headers: &HeaderMap,
+        shown: Shown,
         source: Source,
     ) -> Result<Caller, ApiError> {
-        self.authenticate_at(headers, None, source).await
+        self.authenticate_at(shown, None, source).await
     }
 
-    /// Who sent a request with these headers, to an address of the organisation of that name: a workload that
+    /// Who sent a request that shows this, to an address of the organisation of that name: a workload that
     /// shows its own identity acts for that one.
     ///
     /// # Errors
@@ -156,12 +161,12 @@ impl Access {
     /// from there.
     pub(crate) async fn authenticate_at(
         &self,
-        headers: &HeaderMap,
+        shown: Shown,
         organization: Option<&str>,
         source: Source,
     ) -> Result<Caller, ApiError> {
         let generation = self.database.generation();
-        let token = credentials::token(headers).or_else(|sentence| {
+        let token = shown.or_else(|sentence| {
             self.limiter.login_failed(source)?;
             Err(ApiError::Unauthorized(sentence.to_owned()))
         })?;

@@ -20,7 +20,6 @@
 mod addresses;
 mod authenticate;
 mod candidates;
-mod credentials;
 mod directory;
 mod last_used;
 mod organizations;
@@ -38,7 +37,7 @@ use fh_persistence::database::{Decided, Generation};
 use fh_shares::Holders;
 
 pub(crate) use self::addresses::Address;
-pub(crate) use self::authenticate::Access;
+pub(crate) use self::authenticate::{Access, Shown};
 pub(crate) use self::candidates::{Candidates, candidates_by_rank};
 use self::directory::Directory;
 pub(crate) use self::directory::FlakeEntry;
@@ -46,8 +45,8 @@ pub(crate) use self::organizations::OrganizationRef;
 pub(crate) use self::principal::Principal;
 pub(crate) use self::view::{ClosureLimit, PathLimits, Scope, View, ViewIdentity};
 use crate::error::ApiError;
-use crate::peer::Source;
 use crate::request_id::request_id;
+use crate::source::Source;
 
 /// The one who sent a request: anonymous without credentials.
 #[derive(Debug, Clone)]

@@ -19,7 +19,10 @@ async fn caller(server: &TestServer, token: &str) -> Caller {
     server
         .state
         .access()
-        .authenticate(&headers, Source::default())
+        .authenticate(
+            crate::routes::credentials::token(&headers),
+            Source::default(),
+        )
         .await
         .unwrap()
 }

@@ -27,7 +27,7 @@ use moka::sync::Cache;
 use self::bucket::Rate;
 use crate::config::Limits;
 use crate::error::ApiError;
-use crate::peer::Source;
+use crate::source::Source;
 
 /// Buckets of requests: half a megabyte.
 const BUCKETS: usize = 1 << 16;

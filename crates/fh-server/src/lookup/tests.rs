@@ -65,7 +65,10 @@ async fn a_narinfo_is_read_and_signed_once() {
         .server
         .state
         .access()
-        .authenticate(&headers, crate::peer::Source::default())
+        .authenticate(
+            crate::routes::credentials::token(&headers),
+            crate::source::Source::default(),
+        )
         .await;
     let caller = caller.unwrap();
     let hash = item.hash().parse().unwrap();
@@ -83,9 +86,14 @@ async fn an_absence_from_before_a_push_is_not_one_of_after_it() {
     use futures_util::FutureExt as _;
     let scene = Scene::new().await;
     let item = Item::new("x", b"x");
-    let source = crate::peer::Source::default();
+    let source = crate::source::Source::default();
     let access = scene.server.state.access();
-    let caller = access.authenticate(&headers(&scene.ann), source).await;
+    let caller = access
+        .authenticate(
+            crate::routes::credentials::token(&headers(&scene.ann)),
+            source,
+        )
+        .await;
     let caller = caller.unwrap();
     let view = caller.view();
     let lookup = scene.server.state.lookup();
@@ -121,9 +129,14 @@ async fn an_absence_from_before_a_push_is_not_one_of_after_it() {
 #[tokio::test]
 async fn of_former_generations_no_decision_is_kept() {
     let scene = Scene::new().await;
-    let source = crate::peer::Source::default();
+    let source = crate::source::Source::default();
     let access = scene.server.state.access();
-    let caller = access.authenticate(&headers(&scene.ann), source).await;
+    let caller = access
+        .authenticate(
+            crate::routes::credentials::token(&headers(&scene.ann)),
+            source,
+        )
+        .await;
     let caller = caller.unwrap();
     let lookup = scene.server.state.lookup();
     let shared = &lookup.shared;
@@ -162,8 +175,10 @@ async fn an_absence_is_known_to_whom_it_was_told_until_something_is_pushed() {
     let bob = scene.server.user("bob").await;
     let access = scene.server.state.access();
     let view = async |token: &str| {
-        let source = crate::peer::Source::default();
-        let caller = access.authenticate(&headers(token), source).await;
+        let source = crate::source::Source::default();
+        let caller = access
+            .authenticate(crate::routes::credentials::token(&headers(token)), source)
+            .await;
         caller.unwrap().view().clone()
     };
     let (ann, bob) = (view(&scene.ann).await, view(&bob).await);

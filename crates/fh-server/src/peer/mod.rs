@@ -4,4 +4,4 @@ mod address;
 mod source;
 
 pub use self::address::Peer;
-pub(crate) use self::source::{Proxies, Source};
+pub(crate) use self::source::{Proxies, source};

@@ -15,6 +15,7 @@ use http::header::HeaderName;
 
 use super::Peer;
 use crate::config::{ProxyHeader, Settings};
+use crate::source::Source;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 const FORWARDED: HeaderName = HeaderName::from_static("forwarded");
@@ -34,30 +35,21 @@ impl Proxies {
             header: settings.proxy_header,
         }
     }
-}
 
-/// Where a request comes from.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Source {
-    /// The client's address; none where it is not known.
-    pub(crate) address: Option<IpAddr>,
-}
-
-impl Source {
-    /// The source of the request that is being handled.
-    pub(crate) fn of(peer: Option<&Peer>, headers: &HeaderMap, settings: &Settings) -> Self {
-        let (proxies, header) = (&settings.trusted_proxies, settings.proxy_header);
-        Self {
-            address: peer.and_then(|peer| client(*peer, headers, header, proxies)),
+    /// As [`source`], where only the proxies are at hand.
+    pub(crate) fn source(&self, peer: Option<&Peer>, headers: &HeaderMap) -> Source {
+        let client = |peer: &Peer| client(*peer, headers, self.header, &self.trusted);
+        Source {
+            address: peer.and_then(client),
         }
     }
+}
 
-    /// The same where only the proxies are at hand.
-    pub(crate) fn behind(proxies: &Proxies, peer: Option<&Peer>, headers: &HeaderMap) -> Self {
-        let Proxies { trusted, header } = proxies;
-        Self {
-            address: peer.and_then(|peer| client(*peer, headers, *header, trusted)),
-        }
+/// The source of the request that is being handled.
+pub(crate) fn source(peer: Option<&Peer>, headers: &HeaderMap, settings: &Settings) -> Source {
+    let (proxies, header) = (&settings.trusted_proxies, settings.proxy_header);
+    Source {
+        address: peer.and_then(|peer| client(*peer, headers, header, proxies)),
     }
 }
 

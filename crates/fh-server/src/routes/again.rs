@@ -35,7 +35,7 @@ use http::Method;
 use super::caller::{Again, DecidedSlot};
 use crate::answer::is_stale;
 use crate::error::ApiError;
-use crate::peer::{Peer, Source};
+use crate::peer::{self, Peer};
 use crate::state::AppState;
 
 /// How often one request is handled. From the second run on it holds the turn in which access changes, so
@@ -111,7 +111,7 @@ pub(super) async fn handle(
     }
     let timeouts = &state.settings().timeouts;
     let peer = request.extensions().get::<Peer>();
-    let source = Source::of(peer, request.headers(), state.settings());
+    let source = peer::source(peer, request.headers(), state.settings());
     let terms = Terms {
         body_time: timeouts.body,
         plan_time: timeouts.plan,

@@ -14,6 +14,7 @@ use utoipa::IntoParams;
 use uuid::Uuid;
 
 use super::actions::{self, DENIED};
+use super::credentials;
 use super::path::Query;
 use super::table::{Route, get};
 use crate::access::Caller;
@@ -123,7 +124,7 @@ pub(crate) async fn list(
         // Who waits may have lost meanwhile what let them in.
         let caller = state
             .access()
-            .authenticate(&headers, caller.source())
+            .authenticate(credentials::token(&headers), caller.source())
             .await?;
         filter = self::filter(&state, &caller, &query).await?;
     }

@@ -8,11 +8,13 @@ use fh_persistence::database::Decided;
 use fh_shares::{self as shares, Holders};
 use http::request::Parts;
 
+use super::credentials;
 use crate::access::Caller;
 use crate::answer::{Answer, Failed};
 use crate::denials::ActorSlot;
 use crate::limits::Origin;
-use crate::peer::{Peer, Source};
+use crate::peer::{self, Peer};
+use crate::source::Source;
 use crate::state::AppState;
 use crate::telemetry::PrincipalSlot;
 
@@ -50,9 +52,10 @@ impl FromRequestParts<AppState> for Caller {
         shares::count_for(Holders::new(None, source.address));
         let named = organization_of_api(parts, state).await;
         let named = named.as_deref().or_else(|| organization_of_cache(parts));
-        let asked = state
-            .access()
-            .authenticate_at(&parts.headers, named, source);
+        let asked =
+            state
+                .access()
+                .authenticate_at(credentials::token(&parts.headers), named, source);
         let mut caller = match asked.await {
             Ok(caller) => caller,
             Err(error) => {
@@ -97,7 +100,7 @@ impl FromRequestParts<AppState> for Source {
 
 fn source(parts: &Parts, state: &AppState) -> Source {
     let peer = parts.extensions.get::<Peer>();
-    Source::of(peer, &parts.headers, state.settings())
+    peer::source(peer, &parts.headers, state.settings())
 }
 
 /// Among whose requests the caller's are counted.

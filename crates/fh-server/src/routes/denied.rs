@@ -17,7 +17,7 @@ use serde_json::json;
 
 use super::actions;
 use crate::denials::ActorSlot;
-use crate::peer::{Peer, Source};
+use crate::peer::{self, Peer};
 use crate::request_id::request_id;
 use crate::state::AppState;
 
@@ -37,7 +37,7 @@ pub(super) async fn note_denied(
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let peer = request.extensions().get::<Peer>();
-    let source = Source::of(peer, request.headers(), state.settings());
+    let source = peer::source(peer, request.headers(), state.settings());
     let has_credentials = request.headers().contains_key(AUTHORIZATION);
     let response = next.run(request).await;
     let status = response.status();

@@ -30,8 +30,8 @@ use super::table::{Errors, Route, post};
 use crate::answer::{Answer, Failed};
 use crate::bootstrap::sign;
 use crate::error::ApiError;
-use crate::peer::Source;
 use crate::request_id::request_id;
+use crate::source::Source;
 use crate::state::AppState;
 use crate::workload::{Admission, MAX_ORGANIZATIONS, NONCE_LIFETIME, Named, Refusal, Resolved};
 

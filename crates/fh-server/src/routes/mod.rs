@@ -12,6 +12,7 @@ mod again;
 mod audit;
 mod cache;
 mod caller;
+pub(crate) mod credentials;
 mod denied;
 mod discovery;
 mod exchange;

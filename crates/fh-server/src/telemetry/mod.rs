@@ -32,7 +32,7 @@ use std::time::Instant;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderName, HeaderValue, header};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -42,13 +42,16 @@ use uuid::Uuid;
 pub use self::lines::WithRequestId;
 pub(crate) use self::metrics::{CacheAnswer, CacheRoute, Metrics};
 pub(crate) use self::record::{PrincipalSlot, Traffic};
-use self::record::{Record, RecordedBody, known_method, readable_path};
+use self::record::{Record, RecordedBody, known_method, readable, readable_path};
 use crate::answer::Failed;
 use crate::error::ApiError;
-use crate::peer::{Peer, Proxies, Source};
-use crate::request_id::{REQUEST_ID, within_request};
+use crate::peer::{Peer, Proxies};
+use crate::request_id::within_request;
 use fh_persistence::clock;
 use fh_shares::for_somebody;
+
+/// The header that carries the id of a request.
+const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
 /// Longest request id taken from a proxy. A token is longer.
 const MAX_REQUEST_ID: usize = 64;
@@ -93,7 +96,7 @@ async fn observe(
     let principal = PrincipalSlot::default();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let peer = request.extensions().get::<Peer>();
-    let source = Source::behind(&proxies, peer, request.headers());
+    let source = proxies.source(peer, request.headers());
     let record = Record {
         path: route.as_ref().map(|_| readable_path(request.uri().path())),
         route,
@@ -115,7 +118,7 @@ async fn observe(
     };
     request.extensions_mut().insert(principal);
 
-    let handling = within_request(id.clone(), async {
+    let handling = within_request(readable(&id).into(), async {
         // What a handler leaves behind when it panics is the request's own, or holds out under panics.
         let handling = for_somebody(next.run(request));
         let handled = AssertUnwindSafe(handling).catch_unwind().await;

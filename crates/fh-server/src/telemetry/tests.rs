@@ -450,7 +450,7 @@ async fn lines_of_text_carry_the_id_too_and_others_none() {
             .with_writer(log.clone());
         let _guard = tracing::subscriber::set_default(subscriber.finish());
         tracing::info!("outside");
-        within_request(HeaderValue::from_static("proxy-1"), async {
+        within_request("proxy-1".into(), async {
             let work = within_this_request(async { tracing::info!("inside") });
             // A task of its own, as of a commit that goes on when its request is gone.
             tokio::spawn(work).await.unwrap();

@@ -59,7 +59,7 @@ use self::nonce::Nonces;
 pub(crate) use self::reach::Reach;
 use crate::config::{DefaultOrganization, WorkloadSettings};
 use crate::error::ApiError;
-use crate::peer::Source;
+use crate::source::Source;
 
 /// What everybody hears whom no policy lets in, whatever the reason.
 const REFUSED: &str = "this server does not trust the workload identity that was shown: its issuer, its \

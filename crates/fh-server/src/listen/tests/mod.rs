@@ -169,7 +169,7 @@ async fn count(body: Body) -> Response {
     while let Some(frame) = frames.next().await {
         match frame {
             Ok(data) => total += data.len(),
-            Err(error) => return body_failure(&error).into_response(),
+            Err(error) => return crate::answer::Failed::from(body_failure(&error)).into_response(),
         }
     }
     total.to_string().into_response()

@@ -254,7 +254,10 @@ async fn holders(scene: &Scene, token: &str) -> Holders {
     let mut headers = http::HeaderMap::new();
     headers.insert("authorization", format!("Bearer {token}").parse().unwrap());
     let access = scene.server.state.access();
-    let caller = access.authenticate(&headers, crate::peer::Source::default());
+    let caller = access.authenticate(
+        crate::routes::credentials::token(&headers),
+        crate::source::Source::default(),
+    );
     caller.await.unwrap().holders()
 }
 

@@ -7,7 +7,7 @@ use utoipa::IntoParams;
 use utoipa::openapi::path::{Parameter, ParameterIn};
 
 use crate::access::Caller;
-use crate::peer::Source;
+use crate::source::Source;
 use crate::state::AppState;
 
 /// What one argument, or all of them, take out of a request.

@@ -124,7 +124,10 @@ async fn managing_the_server_is_not_reading() {
     let caller = server
         .state
         .access()
-        .authenticate(&headers, crate::peer::Source::default())
+        .authenticate(
+            crate::routes::credentials::token(&headers),
+            crate::source::Source::default(),
+        )
         .await
         .unwrap();
     assert_eq!(caller.view().rank(id), None);

@@ -8,6 +8,8 @@ use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use zeroize::Zeroizing;
 
+use crate::access::Shown;
+
 /// The longest header value that is looked at, in bytes: the longest identity and a long login, in base64.
 const MAX_HEADER: usize = 24 << 10;
 
@@ -15,7 +17,7 @@ const MAX_HEADER: usize = 24 << 10;
 ///
 /// # Errors
 /// A sentence for a person, which repeats nothing of the header.
-pub(super) fn token(headers: &HeaderMap) -> Result<Option<Zeroizing<String>>, &'static str> {
+pub(crate) fn token(headers: &HeaderMap) -> Shown {
     let mut values = headers.get_all(AUTHORIZATION).iter();
     let Some(value) = values.next() else {
         return Ok(None);
