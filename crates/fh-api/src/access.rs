@@ -6,7 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 
 /// A word that is not in the vocabulary asked for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("unknown {what} {given:?}, expected one of {}", known.join(", "))]
 pub struct UnknownWord {
     /// What was being read, such as `role`.
     pub what: &'static str,
@@ -15,20 +16,6 @@ pub struct UnknownWord {
     /// The words that would have been understood.
     pub known: &'static [&'static str],
 }
-
-impl fmt::Display for UnknownWord {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "unknown {} {:?}, expected one of {}",
-            self.what,
-            self.given,
-            self.known.join(", ")
-        )
-    }
-}
-
-impl std::error::Error for UnknownWord {}
 
 /// `Variant = "word"`; where people are shown another word than programs, `Variant = "word" shown "other"`. Both are
 /// understood.

@@ -9,8 +9,7 @@ use time::OffsetDateTime;
 use crate::{FlakePattern, InvalidName, Name, Role};
 
 /// Whom a grant is given to. As text: `ann` or `user:ann`, `team:builders`, `@members`.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Subject {
     /// An account, a person's or a service's.
     User(Name),
@@ -44,20 +43,6 @@ impl FromStr for Subject {
         Ok(Self::User(
             text.strip_prefix("user:").unwrap_or(text).parse()?,
         ))
-    }
-}
-
-impl TryFrom<String> for Subject {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<Subject> for String {
-    fn from(subject: Subject) -> Self {
-        subject.to_string()
     }
 }
 

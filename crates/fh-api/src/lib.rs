@@ -35,6 +35,7 @@ mod roots;
 mod schema;
 mod substituters;
 pub mod text;
+mod text_form;
 mod tokens;
 mod trust;
 

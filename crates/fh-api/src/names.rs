@@ -3,13 +3,12 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
-
 /// The longest name, in bytes.
 pub(crate) const MAX_NAME: usize = 64;
 
 /// A name or a pattern that cannot be one, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{given:?} {reason}")]
 pub struct InvalidName {
     given: String,
     reason: &'static str,
@@ -25,20 +24,11 @@ impl InvalidName {
     }
 }
 
-impl fmt::Display for InvalidName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?} {}", self.given, self.reason)
-    }
-}
-
-impl std::error::Error for InvalidName {}
-
 /// The name of an organisation, a project or a user.
 ///
 /// 1 to 64 bytes of ASCII letters, digits, `-`, `_` and `.`; the first is a letter or a digit, so
 /// that no name is a relative path, an option or hidden. Case is kept, and compared without it.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(String);
 
 impl Name {
@@ -84,20 +74,6 @@ impl FromStr for Name {
     }
 }
 
-impl TryFrom<String> for Name {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<Name> for String {
-    fn from(name: Name) -> Self {
-        name.0
-    }
-}
-
 impl fmt::Display for Name {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&self.0)
@@ -105,8 +81,7 @@ impl fmt::Display for Name {
 }
 
 /// `org/project`: what access is granted on.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FlakeName {
     /// The organisation that the flake belongs to.
     pub org: Name,
@@ -139,20 +114,6 @@ impl FromStr for FlakeName {
     }
 }
 
-impl TryFrom<String> for FlakeName {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<FlakeName> for String {
-    fn from(name: FlakeName) -> Self {
-        name.to_string()
-    }
-}
-
 impl fmt::Display for FlakeName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(&format!("{}/{}", self.org, self.project))
@@ -160,8 +121,7 @@ impl fmt::Display for FlakeName {
 }
 
 /// Which flakes a token reaches: `acme/app`, `acme/*` (all of an organisation) or `*` (all).
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FlakePattern {
     /// `*`
     All,
@@ -226,20 +186,6 @@ impl FromStr for FlakePattern {
             Some(org) => Ok(Self::Organization(org.parse()?)),
             None => Ok(Self::Flake(text.parse()?)),
         }
-    }
-}
-
-impl TryFrom<String> for FlakePattern {
-    type Error = InvalidName;
-
-    fn try_from(text: String) -> Result<Self, InvalidName> {
-        text.parse()
-    }
-}
-
-impl From<FlakePattern> for String {
-    fn from(pattern: FlakePattern) -> Self {
-        pattern.to_string()
     }
 }
 

@@ -13,31 +13,21 @@ use crate::Name;
 const MAX_ROOT: usize = 500;
 
 /// A text that names no root, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "{given:?} is not a valid root: {reason}. A root is github:OWNER, gitlab:HOST/GROUP, aws:ACCOUNT or \
+     kubernetes:ISSUER"
+)]
 pub struct InvalidRoot {
     given: String,
     reason: &'static str,
 }
 
-impl fmt::Display for InvalidRoot {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(
-            f,
-            "{:?} is not a valid root: {}. A root is github:OWNER, gitlab:HOST/GROUP, aws:ACCOUNT or \
-             kubernetes:ISSUER",
-            self.given, self.reason
-        )
-    }
-}
-
-impl std::error::Error for InvalidRoot {}
-
 /// What issues identities to one owner alone.
 ///
 /// Names that the forge compares without regard to case are kept in lower case, so that two texts are equal
 /// where they mean the same.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum ForgeRoot {
     /// An owner on GitHub: `github:acme`.
     Github(String),
@@ -117,20 +107,6 @@ impl FromStr for ForgeRoot {
             "kubernetes" => Err(invalid("an issuer is an address")),
             _ => Err(invalid("that forge is not known")),
         }
-    }
-}
-
-impl TryFrom<String> for ForgeRoot {
-    type Error = InvalidRoot;
-
-    fn try_from(text: String) -> Result<Self, InvalidRoot> {
-        text.parse()
-    }
-}
-
-impl From<ForgeRoot> for String {
-    fn from(root: ForgeRoot) -> Self {
-        root.to_string()
     }
 }
 

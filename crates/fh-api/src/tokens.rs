@@ -20,11 +20,7 @@ pub struct CreateToken {
     #[cfg_attr(feature = "schema", schema(value_type = Option<crate::schema::LineText>))]
     pub description: Option<String>,
     /// Seconds from now, up to the server's maximum. Default: the server's (90 days).
-    #[serde(
-        default,
-        deserialize_with = "int64::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
     /// Default: only `pull`.
@@ -172,20 +168,12 @@ pub struct TokenList {
 #[serde(deny_unknown_fields)]
 pub struct RotateToken {
     /// Seconds from now. Default: the lifetime of the previous one.
-    #[serde(
-        default,
-        deserialize_with = "int64::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
     /// Seconds for which the previous token stays valid. Default: none. Tokens that it created stay valid
     /// either way.
-    #[serde(
-        default,
-        deserialize_with = "int64::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
     pub grace: Option<u64>,
 }
 

@@ -69,11 +69,7 @@ pub struct SetTrustPolicy {
     #[serde(default)]
     pub builder: bool,
     /// The maximum lifetime of an exchanged token, in seconds. Default: one hour.
-    #[serde(
-        default,
-        deserialize_with = "int64::option",
-        skip_serializing_if = "Option::is_none"
-    )]
+    #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
     pub max_lifetime: Option<u64>,
     /// The issuer's keys (RFC 7517), for one that the server cannot reach.
     #[serde(default, skip_serializing_if = "Option::is_none")]
