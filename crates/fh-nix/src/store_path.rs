@@ -3,12 +3,13 @@
 //! A [`StorePath`] knows nothing of the directory it lies in: it is the base name, `<hash>-<name>`, where the hash is 160
 //! bits in Nix's base32. Only a [`StoreDir`] turns it into a full path and back.
 
+use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::base32;
-use crate::error::{Error, Result, quoted};
+use crate::error::{Error, Result};
 
 /// Characters of a store path's hash part.
 const HASH_LENGTH: usize = 32;
@@ -34,12 +35,7 @@ impl StoreDir {
     /// # Errors
     /// When it is not as the type says.
     pub fn new(directory: &str) -> Result<Self> {
-        let error = |problem| {
-            Err(Error::StoreDir {
-                directory: quoted(directory),
-                problem,
-            })
-        };
+        let error = |problem| Err(Error::invalid("a store directory", directory, problem));
         let Some(relative) = directory.strip_prefix('/') else {
             return error("it does not start with /");
         };
@@ -75,10 +71,7 @@ impl StoreDir {
     pub fn parse_path(&self, path: &str) -> Result<StorePath> {
         path.strip_prefix(self.as_str())
             .and_then(|rest| rest.strip_prefix('/'))
-            .ok_or_else(|| Error::StorePath {
-                path: quoted(path),
-                problem: format!("it is not in {}", self.0),
-            })?
+            .ok_or_else(|| invalid(path, format!("it is not in {self}")))?
             .parse()
     }
 
@@ -142,12 +135,6 @@ impl fmt::Display for StorePathHash {
     }
 }
 
-impl fmt::Debug for StorePathHash {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "StorePathHash({self})")
-    }
-}
-
 impl FromStr for StorePathHash {
     type Err = Error;
 
@@ -172,10 +159,7 @@ impl StorePath {
     /// # Errors
     /// When Nix would not accept the name.
     pub fn new(hash: StorePathHash, name: &str) -> Result<Self> {
-        check_name(name).map_err(|problem| Error::StorePath {
-            path: quoted(&format!("{hash}-{name}")),
-            problem: problem.to_owned(),
-        })?;
+        check_name(name).map_err(|problem| invalid(&format!("{hash}-{name}"), problem))?;
         Ok(Self {
             hash,
             name: name.into(),
@@ -207,20 +191,11 @@ impl fmt::Display for StorePath {
     }
 }
 
-impl fmt::Debug for StorePath {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "StorePath({self})")
-    }
-}
-
 impl FromStr for StorePath {
     type Err = Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let error = |problem: &str| Error::StorePath {
-            path: quoted(text),
-            problem: problem.to_owned(),
-        };
+        let error = |problem: &'static str| invalid(text, problem);
         let (hash, rest) = text
             .split_at_checked(HASH_LENGTH)
             .ok_or_else(|| error("it is too short to hold a hash"))?;
@@ -236,6 +211,10 @@ impl FromStr for StorePath {
             name: name.into(),
         })
     }
+}
+
+fn invalid(path: &str, problem: impl Into<Cow<'static, str>>) -> Error {
+    Error::invalid("a store path", path, problem)
 }
 
 /// Whether Nix accepts a name after the hash.
