@@ -127,8 +127,8 @@ pub struct Holdings {
     memberships: HashMap<i64, OrganizationRole>,
     home: Option<i64>,
     guest_of: HashSet<i64>,
-    own_flakes: HashMap<i64, Role>,
-    accepted_flakes: HashMap<i64, Role>,
+    /// Grants on flakes, first those of organisations that are not the principal's own, then those that are.
+    flakes: [HashMap<i64, Role>; 2],
     organizations: HashMap<i64, Role>,
     follows: Follows,
 }
@@ -136,8 +136,7 @@ pub struct Holdings {
 impl Holdings {
     /// Records a membership.
     pub fn add_membership(&mut self, organization: i64, role: OrganizationRole) {
-        let held = self.memberships.entry(organization).or_insert(role);
-        *held = role.max(*held);
+        raise(&mut self.memberships, organization, role);
     }
 
     /// Records the organisation that a service account belongs to, or that a workload acts for. It is
@@ -153,19 +152,13 @@ impl Holdings {
 
     /// Records a grant on one flake.
     pub fn add_flake_grant(&mut self, organization: i64, flake: i64, role: Role) {
-        let flakes = if self.is_own(organization) {
-            &mut self.own_flakes
-        } else {
-            &mut self.accepted_flakes
-        };
-        let held = flakes.entry(flake).or_insert(role);
-        *held = role.max(*held);
+        let own = self.is_own(organization);
+        raise(&mut self.flakes[usize::from(own)], flake, role);
     }
 
     /// Records a grant on every flake of an organisation.
     pub fn add_organization_grant(&mut self, organization: i64, role: Role) {
-        let held = self.organizations.entry(organization).or_insert(role);
-        *held = role.max(*held);
+        raise(&mut self.organizations, organization, role);
     }
 
     /// Records a follow, behind those that are there.
@@ -214,12 +207,7 @@ impl Holdings {
     /// The flakes with a grant of their own, in no order: of own organisations, or of all others.
     #[must_use]
     pub fn granted_flakes(&self, own: bool) -> impl ExactSizeIterator<Item = i64> + '_ {
-        let flakes = if own {
-            &self.own_flakes
-        } else {
-            &self.accepted_flakes
-        };
-        flakes.keys().copied()
+        self.flakes[usize::from(own)].keys().copied()
     }
 
     /// The organisations of which every flake is held, in no order, some perhaps twice: of own ones, or of
@@ -240,8 +228,7 @@ impl Holdings {
     pub fn size(&self) -> usize {
         self.memberships.len()
             + self.guest_of.len()
-            + self.own_flakes.len()
-            + self.accepted_flakes.len()
+            + self.flakes.iter().map(HashMap::len).sum::<usize>()
             + self.organizations.len()
             + self.follows.list.len()
     }
@@ -254,11 +241,7 @@ impl Holdings {
             .filter(|role| *role >= OrganizationRole::Admin)
             .map(|_| Role::Admin);
         let by_organization = self.organizations.get(&flake.organization).copied();
-        let by_flake = if self.is_own(flake.organization) {
-            &self.own_flakes
-        } else {
-            &self.accepted_flakes
-        };
+        let by_flake = &self.flakes[usize::from(self.is_own(flake.organization))];
         by_membership
             .max(by_organization)
             .max(by_flake.get(&flake.id).copied())
@@ -294,6 +277,12 @@ impl Holdings {
             (Visibility::Public | Visibility::Unlisted | Visibility::Private, _) => None,
         }
     }
+}
+
+/// Sets what is held to a role, unless it is held with a stronger one.
+fn raise<R: Ord + Copy>(held: &mut HashMap<i64, R>, on: i64, role: R) {
+    let held = held.entry(on).or_insert(role);
+    *held = role.max(*held);
 }
 
 #[cfg(test)]

@@ -9,11 +9,13 @@
 use data_encoding::BASE64URL_NOPAD;
 use ed25519_dalek::SigningKey;
 use fh_api::TOKEN_PREFIX;
-use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 use uuid::Uuid;
 use zeroize::Zeroizing;
+
+use crate::identity::{payload, signature_alone};
 
 /// Seconds by which two clocks may differ.
 const LEEWAY: i64 = 60;
@@ -206,11 +208,7 @@ impl TokenKey {
                 issuer: printable(&stated.iss),
             });
         }
-        let mut validation = Validation::new(Algorithm::EdDSA);
-        validation.validate_exp = false;
-        validation.validate_nbf = false;
-        validation.validate_aud = false;
-        validation.required_spec_claims.clear();
+        let validation = signature_alone(Algorithm::EdDSA);
         let claims =
             jsonwebtoken::decode::<Claims>(strip_prefix(token), &self.decoding, &validation)
                 .map_err(|_| TokenError::Signature)?
@@ -236,16 +234,7 @@ pub fn read_unverified(token: &str) -> Result<Claims, TokenError> {
     if jwt.len() > MAX_TOKEN {
         return Err(TokenError::Malformed);
     }
-    let mut parts = jwt.split('.');
-    let (Some(_), Some(payload), Some(_), None) =
-        (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(TokenError::Malformed);
-    };
-    let payload = BASE64URL_NOPAD
-        .decode(payload.as_bytes())
-        .map_err(|_| TokenError::Malformed)?;
-    serde_json::from_slice(&payload).map_err(|_| TokenError::Malformed)
+    payload(jwt).ok_or(TokenError::Malformed)
 }
 
 /// When any JWT says of itself that it is good, *not verified*: to choose words, never to decide.

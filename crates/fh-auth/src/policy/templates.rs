@@ -65,21 +65,13 @@ pub fn github(fields: &Github) -> Result<SetTrustPolicy, TemplateError> {
         }
         conditions.push(equals("repository_owner", literal("owner", owner)?));
     }
-    if let Some(id) = fields.repository_id {
-        conditions.push(equals("repository_id", &id.to_string()));
-    }
-    if let Some(id) = fields.owner_id {
-        conditions.push(equals("repository_owner_id", &id.to_string()));
-    }
+    conditions.extend(number("repository_id", fields.repository_id));
+    conditions.extend(number("repository_owner_id", fields.owner_id));
     if conditions.is_empty() {
         return Err(TemplateError::Tenant("a repository or an owner"));
     }
-    if let Some(reference) = &fields.reference {
-        conditions.push(pattern("ref", &full_reference(reference)));
-    }
-    if let Some(environment) = &fields.environment {
-        conditions.push(pattern("environment", environment));
-    }
+    conditions.extend(reference("ref", &fields.reference));
+    conditions.extend(given("environment", &fields.environment));
     if let Some(workflow) = &fields.workflow {
         let Some(repository) = &fields.repository else {
             return Err(TemplateError::Tenant("a workflow is in a repository"));
@@ -95,10 +87,8 @@ pub fn github(fields: &Github) -> Result<SetTrustPolicy, TemplateError> {
         let path = format!("{repository}/.github/workflows/{file}@**");
         conditions.push(pattern("workflow_ref", &path));
     }
-    let issuer = match &fields.host {
-        Some(host) => Some(format!("https://{}/_services/token", host_name(host)?)),
-        None => None,
-    };
+    let host = fields.host.as_deref().map(host_name).transpose()?;
+    let issuer = host.map(|host| format!("https://{host}/_services/token"));
     Ok(policy(Provider::Github, issuer, conditions))
 }
 
@@ -138,9 +128,7 @@ pub fn gitlab(fields: &Gitlab) -> Result<SetTrustPolicy, TemplateError> {
         // With the slash: a group whose name begins like it is another one.
         conditions.push(pattern("project_path", &format!("{group}/**")));
     }
-    if let Some(id) = fields.project_id {
-        conditions.push(equals("project_id", &id.to_string()));
-    }
+    conditions.extend(number("project_id", fields.project_id));
     if conditions.is_empty() {
         return Err(TemplateError::Tenant("a project or a group"));
     }
@@ -161,13 +149,9 @@ pub fn gitlab(fields: &Gitlab) -> Result<SetTrustPolicy, TemplateError> {
     if !fields.unprotected {
         conditions.push(equals("ref_protected", "true"));
     }
-    if let Some(environment) = &fields.environment {
-        conditions.push(pattern("environment", environment));
-    }
-    let issuer = match &fields.host {
-        Some(host) => Some(format!("https://{}", host_name(host)?)),
-        None => None,
-    };
+    conditions.extend(given("environment", &fields.environment));
+    let host = fields.host.as_deref().map(host_name).transpose()?;
+    let issuer = host.map(|host| format!("https://{host}"));
     Ok(policy(Provider::Gitlab, issuer, conditions))
 }
 
@@ -199,12 +183,8 @@ pub fn buildkite(fields: &Buildkite) -> Result<SetTrustPolicy, TemplateError> {
     if let Some(pipeline) = &fields.pipeline {
         conditions.push(equals("pipeline_slug", literal("pipeline", pipeline)?));
     }
-    if let Some(branch) = &fields.branch {
-        conditions.push(pattern("build_branch", branch));
-    }
-    if let Some(step) = &fields.step {
-        conditions.push(pattern("step_key", step));
-    }
+    conditions.extend(given("build_branch", &fields.branch));
+    conditions.extend(given("step_key", &fields.step));
     Ok(policy(Provider::Buildkite, None, conditions))
 }
 
@@ -227,10 +207,7 @@ pub fn circleci(fields: &Circleci) -> Result<SetTrustPolicy, TemplateError> {
     let organization = segment("organisation's id", &fields.organization_id)?;
     let project = segment("project's id", &fields.project_id)?;
     let mut conditions = vec![equals("oidc.circleci.com/project-id", project)];
-    if let Some(reference) = &fields.reference {
-        let reference = full_reference(reference);
-        conditions.push(pattern("oidc.circleci.com/vcs-ref", &reference));
-    }
+    conditions.extend(reference("oidc.circleci.com/vcs-ref", &fields.reference));
     let issuer = format!("https://oidc.circleci.com/org/{organization}");
     Ok(SetTrustPolicy {
         audiences: vec![organization.to_owned()],
@@ -262,9 +239,7 @@ pub fn semaphore(fields: &Semaphore) -> Result<SetTrustPolicy, TemplateError> {
         "prj_id",
         segment("project's id", &fields.project_id)?,
     )];
-    if let Some(reference) = &fields.reference {
-        conditions.push(pattern("ref", &full_reference(reference)));
-    }
+    conditions.extend(reference("ref", &fields.reference));
     let issuer = format!("https://{organization}.semaphoreci.com");
     Ok(SetTrustPolicy {
         audiences: vec![issuer.clone()],
@@ -327,9 +302,7 @@ pub fn aws(fields: &Aws) -> Result<SetTrustPolicy, TemplateError> {
     if let Some(role) = &fields.role {
         conditions.push(equals("role", segment("role", role)?));
     }
-    if let Some(session) = &fields.session {
-        conditions.push(pattern("session_name", session));
-    }
+    conditions.extend(given("session_name", &fields.session));
     Ok(policy(Provider::Aws, None, conditions))
 }
 
@@ -391,6 +364,22 @@ fn pattern(claim: &str, text: &str) -> ConditionSpec {
         glob: Some(text.to_owned()),
         ..ConditionSpec::default()
     }
+}
+
+/// A condition on a claim of which a pattern is given, if it is.
+fn given(claim: &str, text: &Option<String>) -> Option<ConditionSpec> {
+    text.as_deref().map(|text| pattern(claim, text))
+}
+
+/// The same of a number.
+fn number(claim: &str, number: Option<u64>) -> Option<ConditionSpec> {
+    number.map(|number| equals(claim, &number.to_string()))
+}
+
+/// The same of a reference of git, which the claim has in full.
+fn reference(claim: &str, text: &Option<String>) -> Option<ConditionSpec> {
+    text.as_deref()
+        .map(|text| pattern(claim, &full_reference(text)))
 }
 
 fn full_reference(text: &str) -> String {
