@@ -457,7 +457,7 @@ mod tests {
         let jwk = key.jwk();
         let token = key.sign(&claims()).unwrap();
         let decoding = DecodingKey::from_ed_components(&jwk.x).unwrap();
-        let mut validation = Validation::new(Algorithm::EdDSA);
+        let mut validation = jsonwebtoken::Validation::new(Algorithm::EdDSA);
         validation.validate_exp = false;
         validation.set_audience(&[AUDIENCE]);
         let data =

@@ -103,12 +103,10 @@ impl Seen {
             at = included_from(&at, &link);
             links.push(at.clone());
         }
-        let real_store = store.canonicalize();
         Ok(Self {
             path: path.to_owned(),
             links,
-            in_store: target.starts_with(store)
-                || real_store.is_ok_and(|store| target.starts_with(store)),
+            in_store: atomic::is_in_store(&target, store),
             text: atomic::read_private(&target)?.map(|file| file.content),
             target,
             is_mac: cfg!(target_os = "macos"),

@@ -115,15 +115,29 @@ impl NixConf {
         roots: &[PathBuf],
         load: &mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
     ) -> Result<Self> {
+        Self::read(text, path, roots, &[], BTreeMap::new(), load)
+    }
+
+    /// `known` files are not loaded again.
+    fn read(
+        text: &[u8],
+        path: &Path,
+        roots: &[PathBuf],
+        variable: &[Assignment],
+        known: BTreeMap<PathBuf, Included>,
+        load: &mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
+    ) -> Result<Self> {
         let edited = Edited { path, text };
-        let read = Reader::new(edited, BTreeMap::new(), load).read(roots)?;
+        let read = Reader::new(edited, known, load).read(roots)?;
+        let mut assignments = read.assignments;
+        assignments.extend(variable.iter().cloned());
         Ok(Self {
             path: path.to_owned(),
             text: text.to_vec(),
             roots: roots.to_vec(),
             own: read.own,
-            assignments: read.assignments,
-            variable: Vec::new(),
+            assignments,
+            variable: variable.to_vec(),
             included: read.known,
         })
     }
@@ -155,24 +169,10 @@ impl NixConf {
     }
 
     /// The file with another text; the other files are remembered.
-    fn with_text(&self, text: Vec<u8>) -> Result<Self> {
-        let edited = Edited {
-            path: &self.path,
-            text: &text,
-        };
+    fn with_text(&self, text: &[u8]) -> Result<Self> {
         let known = self.included.clone();
-        let read = Reader::new(edited, known, &mut |_| Ok(None)).read(&self.roots)?;
-        let mut assignments = read.assignments;
-        assignments.extend(self.variable.iter().cloned());
-        Ok(Self {
-            path: self.path.clone(),
-            text,
-            roots: self.roots.clone(),
-            own: read.own,
-            assignments,
-            variable: self.variable.clone(),
-            included: read.known,
-        })
+        let load = &mut |_: &Path| Ok(None);
+        Self::read(text, &self.path, &self.roots, &self.variable, known, load)
     }
 
     /// The name by which Nix opens the file.
@@ -268,21 +268,18 @@ impl NixConf {
     /// The other files that were found: those that are included, directly or through others, and
     /// the roots.
     pub fn included(&self) -> impl Iterator<Item = &Path> {
-        let present = self
-            .included
-            .iter()
-            .filter(|(_, included)| !matches!(included, Included::Missing));
-        present.map(|(path, _)| path.as_path())
+        self.others(|included| !matches!(included, Included::Missing))
     }
 
     /// The files that exist but could not be read, so that what they set is not known here. Root
     /// may well read them: a file with access tokens is often included this way.
     pub fn unreadable(&self) -> impl Iterator<Item = &Path> {
-        let unreadable = self
-            .included
-            .iter()
-            .filter(|(_, included)| matches!(included, Included::Unreadable));
-        unreadable.map(|(path, _)| path.as_path())
+        self.others(|included| matches!(included, Included::Unreadable))
+    }
+
+    fn others(&self, are: fn(&Included) -> bool) -> impl Iterator<Item = &Path> {
+        let found = self.included.iter();
+        found.filter_map(move |(path, included)| are(included).then_some(path.as_path()))
     }
 
     /// The text.
@@ -326,7 +323,7 @@ impl NixConf {
             append_line(&mut text, format!("{name} = {words}").as_bytes());
             text
         };
-        let edited = self.with_text(text)?;
+        let edited = self.with_text(&text)?;
         if !added.iter().all(|value| edited.list_contains(name, value)) {
             return Err(edited.undone(name));
         }
@@ -417,13 +414,7 @@ impl NixConf {
     ) -> Result<Vec<String>> {
         let mut removed = Vec::new();
         let mut text = self.text.clone();
-        // From the end, so that places further up stay right.
-        for setting in self
-            .own
-            .iter()
-            .rev()
-            .filter(|setting| setting.is(&self.text, name))
-        {
+        for setting in self.own_backwards(name) {
             let mut cuts = Vec::new();
             for (index, word) in setting.words.iter().enumerate().rev() {
                 let present = String::from_utf8_lossy(&self.text[word.clone()]);
@@ -443,10 +434,16 @@ impl NixConf {
             text = splice(&text, &cuts);
         }
         if !removed.is_empty() {
-            *self = self.with_text(text)?;
+            *self = self.with_text(&text)?;
         }
         removed.reverse();
         Ok(removed)
+    }
+
+    /// The file's own lines of a setting, from the end, so that while they are edited places further up stay right.
+    fn own_backwards(&self, name: &str) -> impl Iterator<Item = &Setting> {
+        let own = self.own.iter().rev();
+        own.filter(move |setting| setting.is(&self.text, name))
     }
 
     /// Gives a setting a value on a new line at the end, if nothing that was read sets it.
@@ -461,7 +458,7 @@ impl NixConf {
         }
         let mut text = self.text.clone();
         append_line(&mut text, format!("{name} = {value}").as_bytes());
-        *self = self.with_text(text)?;
+        *self = self.with_text(&text)?;
         Ok(SetIfUnset::Set)
     }
 
@@ -473,18 +470,13 @@ impl NixConf {
     pub fn unset(&mut self, name: &str, value: &str) -> Result<bool> {
         check_value(name, value)?;
         let mut text = self.text.clone();
-        for setting in self
-            .own
-            .iter()
-            .rev()
-            .filter(|setting| setting.is(&self.text, name))
-        {
+        for setting in self.own_backwards(name) {
             if setting.value(&self.text) == value {
                 text = splice(&text, &[(setting.lines(&text), Vec::new())]);
             }
         }
         let changed = text != self.text;
-        *self = self.with_text(text)?;
+        *self = self.with_text(&text)?;
         Ok(changed)
     }
 }
