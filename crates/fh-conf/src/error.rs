@@ -3,6 +3,7 @@
 //! No message repeats its source, and none holds text from a file: a netrc is made of passwords,
 //! and nix.conf may carry `access-tokens`.
 
+use std::borrow::Cow;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,15 +14,18 @@ use crate::regular::Refused;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The netrc file is not understood; it is left alone.
-    #[error("invalid netrc at line {line}, column {column}: {reason}")]
-    NetrcSyntax {
+    /// A netrc or JSON file that is not understood, or a JSON file that has something else where a list or an object
+    /// belongs; it is left alone.
+    #[error("invalid {format} at line {line}, column {column}: {reason}")]
+    Syntax {
+        /// `netrc` or `JSON`.
+        format: &'static str,
         /// Line, counted from 1.
         line: usize,
-        /// Column in bytes, counted from 1.
+        /// Column in bytes, counted from 1; 0 at the end of the line before.
         column: usize,
         /// What is wrong there, without the file's own text.
-        reason: &'static str,
+        reason: Cow<'static, str>,
     },
     /// A host, login or password that a netrc file cannot carry to every reader.
     #[error("the {what} cannot be written to a netrc file: {reason}")]
@@ -30,17 +34,6 @@ pub enum Error {
         what: &'static str,
         /// Why not, without the value.
         reason: &'static str,
-    },
-    /// A JSON file that is not understood, or that has something else where a list or an object belongs; it is left
-    /// alone.
-    #[error("invalid JSON at line {line}, column {column}: {reason}")]
-    JsonSyntax {
-        /// Line, counted from 1.
-        line: usize,
-        /// Column in bytes, counted from 1; 0 at the end of the line before.
-        column: usize,
-        /// What is wrong there, without the file's own text.
-        reason: String,
     },
     /// The edited netrc would be larger than what curl reads: it would lose every entry, not only
     /// the new one.
@@ -184,6 +177,18 @@ pub enum Error {
 }
 
 impl Error {
+    /// An operation on a file or directory failed, by what the operating system says.
+    pub(crate) fn io<E: Into<io::Error>>(
+        action: &'static str,
+        path: &Path,
+    ) -> impl FnOnce(E) -> Self {
+        move |source| Self::Io {
+            action,
+            path: path.to_owned(),
+            source: source.into(),
+        }
+    }
+
     /// A file that is not read.
     pub(crate) fn refused(path: &Path, refused: Refused) -> Self {
         let path = path.to_owned();

@@ -51,12 +51,14 @@ fn assert_updated(before: &str, after: &str) {
 #[track_caller]
 fn assert_refused(before: &[u8], at: (usize, usize), expected: &str) {
     match Netrc::parse(before) {
-        Err(Error::NetrcSyntax {
+        Err(Error::Syntax {
+            format,
             line,
             column,
             reason,
         }) => {
-            assert_eq!(((line, column), reason), (at, expected));
+            assert_eq!((format, (line, column)), ("netrc", at));
+            assert_eq!(reason, expected);
         }
         other => panic!("not refused: {other:?}"),
     }
