@@ -25,11 +25,13 @@
 //!   takes for one of these, a CR at which some curl gives up. So does the entry of a host that has
 //!   one already, if some reader would not find that or take it otherwise
 //!   ([`Netrc::is_in_reach`]).
+//! - An entry that [`Netrc::set`] has added, or that netrc-rs could read before, netrc-rs reads as we do.
 //! - [`Netrc::remove`] after a [`Netrc::set`] that added gives back the bytes from before.
 //! - A password is never part of `Debug` output or of an error.
 
 mod edit;
 mod scan;
+mod second_reader;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -66,7 +68,7 @@ impl Netrc {
     ///
     /// # Errors
     ///
-    /// [`Error::NetrcSyntax`] with line and column for what no reader, or not every reader,
+    /// [`Error::Syntax`] with line and column for what no reader, or not every reader,
     /// understands.
     pub fn parse(text: &[u8]) -> Result<Self> {
         Ok(Self {
@@ -99,6 +101,14 @@ impl Netrc {
     #[must_use]
     pub fn is_in_reach(&self, host: &str) -> bool {
         edit::place_in_reach(&self.scanned, host).is_some()
+    }
+
+    /// Whether the entry of [`Netrc::get`] is the same to the second reader.
+    fn is_plain(&self, host: &str) -> bool {
+        self.item(host).is_some_and(|item| {
+            let entry = &self.text[item.range.clone()];
+            second_reader::agrees(entry, host, item.credentials())
+        })
     }
 
     fn items(&self) -> &[Item] {
@@ -150,6 +160,11 @@ impl Netrc {
             .get(host)
             .is_some_and(|entry| entry.is(login, password));
         if !found || !edited.is_in_reach(host) {
+            return Err(ambiguous());
+        }
+        // What we have added, and what it could read before.
+        let is_plain = change == Change::Added || self.is_plain(host);
+        if is_plain && !edited.is_plain(host) {
             return Err(ambiguous());
         }
         edit::check_line_lengths(&edited.text, edited.items(), host)?;
