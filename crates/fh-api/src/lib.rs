@@ -28,6 +28,7 @@ pub mod oauth;
 mod object;
 mod organizations;
 mod push;
+mod redacted;
 mod renames;
 mod reserved;
 mod roots;

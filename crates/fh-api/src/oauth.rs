@@ -67,14 +67,6 @@ pub struct ExchangeRequest {
     pub expires_in: Option<u64>,
 }
 
-impl std::fmt::Debug for ExchangeRequest {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExchangeRequest")
-            .field("subject_token_type", &self.subject_token_type)
-            .finish_non_exhaustive()
-    }
-}
-
 /// The answer to an exchange.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
@@ -90,15 +82,6 @@ pub struct ExchangeAnswer {
     /// Its permissions, separated by spaces.
     #[serde(default)]
     pub scope: String,
-}
-
-impl std::fmt::Debug for ExchangeAnswer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ExchangeAnswer")
-            .field("expires_in", &self.expires_in)
-            .field("scope", &self.scope)
-            .finish_non_exhaustive()
-    }
 }
 
 /// The answer to `POST /oauth/nonce`.
@@ -124,12 +107,10 @@ pub struct SignedCallerIdentity {
     pub body: String,
 }
 
-impl std::fmt::Debug for SignedCallerIdentity {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("SignedCallerIdentity")
-            .field("url", &self.url)
-            .finish_non_exhaustive()
-    }
+crate::debug_fields! {
+    ExchangeRequest: subject_token_type;
+    ExchangeAnswer: expires_in, scope;
+    SignedCallerIdentity: url;
 }
 
 /// The body of a refused exchange (RFC 6749, 5.2).

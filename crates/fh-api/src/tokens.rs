@@ -58,13 +58,9 @@ pub struct MintedToken {
     pub info: TokenInfo,
 }
 
-impl std::fmt::Debug for MintedToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("MintedToken")
-            .field("token", &"***")
-            .field("info", &self.info)
-            .finish()
-    }
+crate::debug_fields! {
+    MintedToken: info;
+    RotatedToken: info, still_valid, still_valid_count, made_for_others, made_for_others_count;
 }
 
 /// The most tokens that [`RotatedToken`] lists of a kind.
@@ -93,19 +89,6 @@ pub struct RotatedToken {
     /// How many of these there are, also those that are not listed.
     #[serde(default)]
     pub made_for_others_count: u64,
-}
-
-impl std::fmt::Debug for RotatedToken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RotatedToken")
-            .field("token", &"***")
-            .field("info", &self.info)
-            .field("still_valid", &self.still_valid)
-            .field("still_valid_count", &self.still_valid_count)
-            .field("made_for_others", &self.made_for_others)
-            .field("made_for_others_count", &self.made_for_others_count)
-            .finish()
-    }
 }
 
 /// The details of a token; never the token itself.

@@ -149,10 +149,8 @@ pub struct TestTrust {
     pub token: String,
 }
 
-impl std::fmt::Debug for TestTrust {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TestTrust").finish_non_exhaustive()
-    }
+crate::debug_fields! {
+    TestTrust: ;
 }
 
 /// What the policies of an organisation make of an identity.

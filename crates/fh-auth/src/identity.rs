@@ -92,11 +92,6 @@ struct IssuerKey {
     key: DecodingKey,
 }
 
-#[derive(Deserialize)]
-struct RawKeySet {
-    keys: Vec<Value>,
-}
-
 impl KeySet {
     /// Reads a JSON Web Key Set. Keys of kinds that are not known, or for something else, are passed
     /// over, as RFC 7517 (section 5) wants.
@@ -104,17 +99,14 @@ impl KeySet {
     /// # Errors
     /// When nothing in it can be used, or a secret is in it.
     pub fn read(set: &Value) -> Result<Self, KeySetError> {
-        let raw = RawKeySet::deserialize(set).map_err(|_| KeySetError::Malformed)?;
+        let keys = set.get("keys").and_then(Value::as_array);
+        let keys = keys.ok_or(KeySetError::Malformed)?;
         let secret = |key: &Value| key.get("d").is_some() || key.get("k").is_some();
-        if raw.keys.iter().any(secret) {
+        if keys.iter().any(secret) {
             return Err(KeySetError::Secret);
         }
-        let keys: Vec<IssuerKey> = raw
-            .keys
-            .into_iter()
-            .take(MAX_KEYS)
-            .filter_map(IssuerKey::read)
-            .collect();
+        let keys = keys.iter().take(MAX_KEYS).filter_map(IssuerKey::read);
+        let keys: Vec<IssuerKey> = keys.collect();
         if keys.is_empty() {
             return Err(KeySetError::Empty);
         }
@@ -158,7 +150,7 @@ impl KeySet {
 }
 
 impl IssuerKey {
-    fn read(raw: Value) -> Option<Self> {
+    fn read(raw: &Value) -> Option<Self> {
         let jwk = Jwk::deserialize(raw).ok()?;
         let for_signatures = matches!(
             jwk.common.public_key_use,
@@ -229,12 +221,8 @@ pub struct Unverified {
     expires_at: i64,
 }
 
-impl std::fmt::Debug for Unverified {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Unverified")
-            .field("issuer", &self.issuer)
-            .finish_non_exhaustive()
-    }
+fh_api::debug_fields! {
+    Unverified: issuer;
 }
 
 impl Unverified {

@@ -134,12 +134,8 @@ pub struct TokenKey {
     decoding: DecodingKey,
 }
 
-impl std::fmt::Debug for TokenKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TokenKey")
-            .field("id", &self.id)
-            .finish_non_exhaustive()
-    }
+fh_api::debug_fields! {
+    TokenKey: id;
 }
 
 impl TokenKey {

@@ -210,59 +210,34 @@ fn push_url(text: &mut String, url: &str) {
     }
 }
 
-/// The keys that Nix knows. Each may stand there once, but for [`REPEATED`].
-const KEYS: [&str; 11] = [
-    "StorePath",
-    "URL",
-    "Compression",
-    "FileHash",
-    "FileSize",
-    "NarHash",
-    "NarSize",
-    "References",
-    "Deriver",
-    REPEATED,
-    "CA",
-];
-
-/// The key that may stand there more than once.
-const REPEATED: &str = "Sig";
-
-/// The lines with a key that Nix knows.
+/// The lines of a narinfo. What stands behind the colon of a key is looked at when the key is asked for.
 struct Fields<'a>(Vec<Field<'a>>);
 
 struct Field<'a> {
-    key: &'a str,
-    value: &'a str,
     /// Counted from 1.
     line: usize,
+    key: &'a str,
+    /// With the space before it.
+    value: &'a str,
 }
 
 impl<'a> Fields<'a> {
     fn read(text: &'a str) -> Result<Self> {
-        let mut fields: Vec<Field<'a>> = Vec::new();
-        for (index, whole) in text.split_inclusive('\n').enumerate() {
+        let lines = text.split_inclusive('\n').enumerate();
+        let fields = lines.map(|(index, whole)| {
             let line = index + 1;
             let content = whole
                 .strip_suffix('\n')
                 .ok_or_else(|| corrupt(Some(line), "it does not end with a line break"))?;
-            let (key, rest) = content
+            let (key, value) = content
                 .split_once(':')
                 .ok_or_else(|| corrupt(Some(line), "there is no colon"))?;
-            if !KEYS.contains(&key) {
-                continue;
-            }
-            let value = rest
-                .strip_prefix(' ')
-                .ok_or_else(|| corrupt(Some(line), format!("{key}: there is no space")))?;
-            if key != REPEATED && fields.iter().any(|field| field.key == key) {
-                return Err(corrupt(Some(line), format!("{key} appears twice")));
-            }
-            fields.push(Field { key, value, line });
-        }
-        Ok(Self(fields))
+            Ok(Field { line, key, value })
+        });
+        fields.collect::<Result<_>>().map(Self)
     }
 
+    /// Every value of a key.
     fn all<T, E: fmt::Display>(
         &self,
         key: &str,
@@ -270,15 +245,23 @@ impl<'a> Fields<'a> {
     ) -> impl Iterator<Item = Result<T>> {
         let fields = self.0.iter().filter(move |field| field.key == key);
         fields.map(move |field| {
-            parse(field.value).map_err(|error| corrupt(Some(field.line), format!("{key}: {error}")))
+            let error = |problem: String| corrupt(Some(field.line), format!("{key}: {problem}"));
+            let value = field.value.strip_prefix(' ');
+            let value = value.ok_or_else(|| error("there is no space".to_owned()))?;
+            parse(value).map_err(|problem| error(problem.to_string()))
         })
     }
 
+    /// The value of a key that may stand there once.
     fn optional<T, E: fmt::Display>(
         &self,
         key: &str,
         parse: impl Fn(&str) -> Result<T, E>,
     ) -> Result<Option<T>> {
+        if let Some(again) = self.0.iter().filter(|field| field.key == key).nth(1) {
+            let problem = format!("{key} appears twice");
+            return Err(corrupt(Some(again.line), problem));
+        }
         self.all(key, parse).next().transpose()
     }
 

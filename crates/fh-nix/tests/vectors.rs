@@ -8,8 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use fh_nix::{
-    Compression, ListingWriter, NarDecoder, NarHash, NarInfo, NarValidator, PathInfo, PathInfos,
-    PublicKey, SecretKey, StoreDir, pack, parse_path_infos, unpack,
+    Compression, ListingWriter, NarDecoder, NarHash, NarInfo, PathInfo, PathInfos, PublicKey,
+    SecretKey, StoreDir, pack, parse_path_infos,
 };
 
 const VERSIONS: [&str; 3] = ["2.8.0", "2.26.3", "2.34.8"];
@@ -28,6 +28,12 @@ fn text(version: &str, name: &str) -> String {
 
 fn path_infos(version: &str, name: &str) -> PathInfos {
     parse_path_infos(&bytes(version, name), &StoreDir::default()).unwrap()
+}
+
+fn check_nar(nar: &[u8]) {
+    let mut decoder = NarDecoder::default();
+    decoder.feed(nar, &mut |_| Ok(())).unwrap();
+    decoder.finish().unwrap();
 }
 
 fn public_key(version: &str, number: u8) -> PublicKey {
@@ -184,9 +190,7 @@ fn narinfos_and_their_nars() {
                     assert_eq!(NarHash::of(&nar), info.nar_hash);
                     assert_eq!(nar_info.file_hash, Some(info.nar_hash));
                     assert_eq!(nar_info.file_size, Some(info.nar_size));
-                    let mut validator = NarValidator::default();
-                    validator.feed(&nar).unwrap();
-                    validator.finish().unwrap();
+                    check_nar(&nar);
                     count += 1;
                 }
             }
@@ -196,16 +200,10 @@ fn narinfos_and_their_nars() {
 }
 
 #[test]
-fn nars_of_nix_are_unpacked_and_packed_again() {
+fn nars_of_nix_are_valid_and_have_its_hash() {
     for version in VERSIONS {
         for name in ["tree.nar", "executable.nar", "symlink.nar"] {
-            let nar = bytes(version, name);
-            let scratch = tempfile::tempdir().unwrap();
-            let path = scratch.path().join("x");
-            assert_eq!(unpack(nar.as_slice(), &path).unwrap(), nar.len() as u64);
-            let mut again = Vec::new();
-            pack(&path, &mut again).unwrap();
-            assert!(again == nar, "{version}: {name}");
+            check_nar(&bytes(version, name));
         }
         let hash = NarHash::of(&bytes(version, "tree.nar"));
         assert_eq!(hash.to_hex(), text(version, "tree.base16").trim_end());

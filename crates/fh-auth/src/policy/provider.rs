@@ -10,33 +10,29 @@ use super::condition::{Condition, claim, text};
 /// The issuer of AWS, which has none: there is no JWT.
 pub const AWS_ISSUER: &str = "aws";
 
+/// The providers that have one issuer for everybody.
+const USUAL_ISSUERS: [(Provider, &str); 5] = [
+    (
+        Provider::Github,
+        "https://token.actions.githubusercontent.com",
+    ),
+    (Provider::Gitlab, "https://gitlab.com"),
+    (Provider::Buildkite, "https://agent.buildkite.com"),
+    (Provider::Gcp, "https://accounts.google.com"),
+    (Provider::Aws, AWS_ISSUER),
+];
+
 /// The usual issuer of a provider that has one for everybody.
 #[must_use]
 pub fn usual_issuer(provider: Provider) -> Option<&'static str> {
-    match provider {
-        Provider::Github => Some("https://token.actions.githubusercontent.com"),
-        Provider::Gitlab => Some("https://gitlab.com"),
-        Provider::Buildkite => Some("https://agent.buildkite.com"),
-        Provider::Gcp => Some("https://accounts.google.com"),
-        Provider::Aws => Some(AWS_ISSUER),
-        Provider::Circleci | Provider::Semaphore | Provider::Kubernetes | Provider::Oidc => None,
-    }
+    let mut usual = USUAL_ISSUERS.iter();
+    usual.find_map(|(of, issuer)| (*of == provider).then_some(*issuer))
 }
 
 /// The provider that an issuer is known to belong to, whose traps count for it.
 pub(super) fn provider_of(issuer: &str) -> Option<Provider> {
-    let usual = [
-        Provider::Github,
-        Provider::Gitlab,
-        Provider::Buildkite,
-        Provider::Gcp,
-        Provider::Aws,
-    ];
-    if let Some(provider) = usual
-        .into_iter()
-        .find(|provider| usual_issuer(*provider) == Some(issuer))
-    {
-        return Some(provider);
+    if let Some((provider, _)) = USUAL_ISSUERS.iter().find(|(_, usual)| *usual == issuer) {
+        return Some(*provider);
     }
     let host = issuer.strip_prefix("https://")?;
     let (host, path) = host.split_once('/').unwrap_or((host, ""));

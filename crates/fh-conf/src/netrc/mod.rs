@@ -26,7 +26,7 @@
 //!   one already, if some reader would not find that or take it otherwise
 //!   ([`Netrc::is_in_reach`]).
 //! - An entry that [`Netrc::set`] has added, or that netrc-rs could read before, netrc-rs reads as we do.
-//! - [`Netrc::remove`] after a [`Netrc::set`] that added gives back the bytes from before.
+//! - [`Netrc::put_back`] after a [`Netrc::set`] gives back the bytes from before.
 //! - A password is never part of `Debug` output or of an error.
 
 mod edit;
@@ -172,27 +172,8 @@ impl Netrc {
         Ok(change)
     }
 
-    /// Removes every entry of a host; whether there was one. A macro behind it stays: it was not
-    /// ours.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NetrcAmbiguous`] if the rest could not be read any more; nothing is changed then.
-    pub fn remove(&mut self, host: &str) -> Result<bool> {
-        let mut edited = self.clone();
-        while let Some(item) = edited.items().iter().find(|item| item.is_machine(host)) {
-            let text = edit::remove(&edited.text, item);
-            edited = Self::parse(&text).map_err(|_| Error::NetrcAmbiguous {
-                host: host.to_owned(),
-            })?;
-        }
-        let removed = edited.items().len() != self.items().len();
-        *self = edited;
-        Ok(removed)
-    }
-
     /// Undoes [`Netrc::set`]: the entry of [`Netrc::get`] becomes what it was before, given as
-    /// [`Netrc::entry_text`] gave it, or goes away if there was none. Byte for byte, if nobody has
+    /// [`Netrc::entry_text`] gave it, or goes away if there was none; a macro behind it stays. Byte for byte, if nobody has
     /// changed the entry since; what was changed around its login and password stays, where both
     /// stood in it before. Other entries of the host stay too. Whether there was an entry.
     ///

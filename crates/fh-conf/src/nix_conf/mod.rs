@@ -48,9 +48,7 @@ use crate::text::{append_line, splice};
 use crate::{Error, Result};
 use include::{Assignment, Edited, Included, Reader};
 use line::Setting;
-use value::{
-    base_name, check_list_name, check_list_value, check_value, key_name, same_cache, same_value,
-};
+use value::{base_name, check_list_name, check_list_value, check_value, same_cache, same_value};
 
 /// The text of a `nix.conf`, with what its includes and the files around it say.
 #[derive(Clone)]
@@ -247,22 +245,6 @@ impl NixConf {
         words
             .into_iter()
             .any(|present| same_cache(name, present, value))
-    }
-
-    /// The public keys that count and have the name of one of these, but are another key: Nix goes
-    /// by the name and takes the first, so that the second has no effect.
-    #[must_use]
-    pub fn other_keys_of_these_names<K: AsRef<str>>(&self, keys: &[K]) -> Vec<String> {
-        let mut others = self.effective_list("trusted-public-keys");
-        others.retain(|present| {
-            key_name(present).is_some()
-                && keys
-                    .iter()
-                    .map(AsRef::as_ref)
-                    .any(|key| key_name(key) == key_name(present))
-                && keys.iter().all(|key| key.as_ref() != present)
-        });
-        others
     }
 
     /// The other files that were found: those that are included, directly or through others, and

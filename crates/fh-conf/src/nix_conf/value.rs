@@ -99,11 +99,6 @@ impl<'a> Address<'a> {
     }
 }
 
-/// The name of a public key, `NAME:BASE64`.
-pub(super) fn key_name(key: &str) -> Option<&str> {
-    key.split_once(':').map(|(name, _)| name)
-}
-
 /// A list is added to by `extra-NAME` only: `NAME` would drop Nix's defaults.
 pub(super) fn check_list_name(name: &str) -> Result<()> {
     check_name(name)?;
