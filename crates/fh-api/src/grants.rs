@@ -66,7 +66,7 @@ pub struct CreateGrant {
     pub role: Role,
 }
 
-/// A grant.
+/// A grant, as the lists show it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct GrantInfo {
@@ -74,13 +74,13 @@ pub struct GrantInfo {
     pub subject: Subject,
     /// On what: `org/project`, or `org/*` for every flake of the organisation.
     pub on: FlakePattern,
-    /// What it allows.
+    /// The role that its holder has by it.
     pub role: Role,
     /// It has no effect yet: the account does not belong to the organisation and has not accepted its
     /// invitation. A guest of the organisation also sees this for accounts that belong there.
     #[serde(default)]
     pub pending: bool,
-    /// Since when.
+    /// Since when it is in effect, or offered.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
     /// The other role that this one was set in place of; only in the answer to setting it.

@@ -49,28 +49,21 @@ impl FromStr for Name {
     type Err = InvalidName;
 
     fn from_str(text: &str) -> Result<Self, InvalidName> {
-        let error = |reason| Err(InvalidName::new(text, reason));
-        if text.is_empty() {
-            return error("is empty: a name must have at least one letter or digit");
-        }
-        if text.len() > MAX_NAME {
-            return error("is too long: a name has at most 64 characters");
-        }
-        if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
-            return error("is not a valid name: the first character must be a letter or a digit");
-        }
-        if !text
-            .bytes()
-            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'))
-        {
-            return error(
-                "is not a valid name: only letters, digits, '-', '_' and '.' are allowed",
-            );
-        }
-        if text.contains("..") {
-            return error("is not a valid name: it must not contain '..'");
-        }
-        Ok(Self(text.to_owned()))
+        let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        let reason = if text.is_empty() {
+            "is empty: a name must have at least one letter or digit"
+        } else if text.len() > MAX_NAME {
+            "is too long: a name has at most 64 characters"
+        } else if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+            "is not a valid name: the first character must be a letter or a digit"
+        } else if !text.bytes().all(is_allowed) {
+            "is not a valid name: only letters, digits, '-', '_' and '.' are allowed"
+        } else if text.contains("..") {
+            "is not a valid name: it must not contain '..'"
+        } else {
+            return Ok(Self(text.to_owned()));
+        };
+        Err(InvalidName::new(text, reason))
     }
 }
 
@@ -123,11 +116,11 @@ impl fmt::Display for FlakeName {
 /// Which flakes a token reaches: `acme/app`, `acme/*` (all of an organisation) or `*` (all).
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum FlakePattern {
-    /// `*`
+    /// Every flake there is or will be: `*`.
     All,
-    /// `org/*`
+    /// Every flake of one organisation: `org/*`.
     Organization(Name),
-    /// `org/project`
+    /// One flake alone: `org/project`.
     Flake(FlakeName),
 }
 

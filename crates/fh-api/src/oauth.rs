@@ -33,11 +33,11 @@ pub const AWS_NONCE_HEADER: &str = "x-fh-nonce";
 /// The one body that a request of AWS may have.
 pub const AWS_BODY: &str = "Action=GetCallerIdentity&Version=2011-06-15";
 
-/// `POST /oauth/token`, form-encoded.
+/// `POST /oauth/token`, form-encoded: an identity for a token of ours.
 #[derive(Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct ExchangeRequest {
-    /// [`TOKEN_EXCHANGE`].
+    /// Always [`TOKEN_EXCHANGE`]: no other grant is known.
     #[cfg_attr(
         feature = "schema",
         schema(pattern = "^urn:ietf:params:oauth:grant-type:token-exchange$")
@@ -73,9 +73,9 @@ pub struct ExchangeRequest {
 pub struct ExchangeAnswer {
     /// The token, prefixed. A secret.
     pub access_token: String,
-    /// [`ACCESS_TOKEN_TYPE`].
+    /// Always [`ACCESS_TOKEN_TYPE`], as RFC 8693 wants it told.
     pub issued_token_type: String,
-    /// `Bearer`.
+    /// Always `Bearer`: how the token is to be sent.
     pub token_type: String,
     /// Seconds until it ends.
     pub expires_in: u64,
@@ -103,7 +103,7 @@ pub struct SignedCallerIdentity {
     pub url: String,
     /// Its headers, names in lower case.
     pub headers: std::collections::BTreeMap<String, String>,
-    /// [`AWS_BODY`].
+    /// Its body, which has to be [`AWS_BODY`].
     pub body: String,
 }
 

@@ -122,7 +122,7 @@ impl fmt::Display for ForgeRoot {
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
 pub struct OwnRoot {
-    /// The root.
+    /// The root that the organisation says is its own.
     pub root: ForgeRoot,
 }
 
@@ -130,9 +130,9 @@ pub struct OwnRoot {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RootInfo {
-    /// The organisation.
+    /// The organisation that owns it, or says so.
     pub organization: Name,
-    /// The root.
+    /// The root, in the one way it is written.
     pub root: ForgeRoot,
     /// GitHub's number of the owner, remembered at the first use: a later owner of the name has another one.
     #[serde(default)]
@@ -152,7 +152,7 @@ pub struct RootInfo {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RootList {
-    /// Sorted by root.
+    /// The organisation's roots, sorted by their text.
     pub roots: Vec<RootInfo>,
 }
 

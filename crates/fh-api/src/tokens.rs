@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use crate::{FlakePattern, Name, Network, Permission, int64};
 
-/// `POST /api/v1/tokens`.
+/// `POST /api/v1/tokens`: what the new token is to be.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 #[serde(deny_unknown_fields)]
@@ -23,7 +23,7 @@ pub struct CreateToken {
     #[serde(default, with = "int64", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schema(minimum = 1))]
     pub expires_in: Option<u64>,
-    /// Default: only `pull`.
+    /// What it may be used for; by default only `pull`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub permissions: Option<Vec<Permission>>,
     /// Default: all that the creating token reaches.
@@ -95,9 +95,9 @@ pub struct RotatedToken {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenInfo {
-    /// The claim `jti`.
+    /// The token's id: the claim `jti`.
     pub id: Uuid,
-    /// Whose it is.
+    /// The account that it acts for.
     pub user: Name,
     /// That account is disabled: its tokens are refused as long as it is.
     #[serde(default)]
@@ -125,7 +125,7 @@ pub struct TokenInfo {
     /// When it was created.
     #[serde(with = "time::serde::rfc3339")]
     pub created_at: OffsetDateTime,
-    /// When it ends.
+    /// When it ends, if nobody revokes it before.
     #[serde(with = "time::serde::rfc3339")]
     pub expires_at: OffsetDateTime,
     /// When it was used last, within about a minute.
@@ -140,7 +140,7 @@ pub struct TokenInfo {
 #[derive(Debug, Clone, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct TokenList {
-    /// Newest first.
+    /// The tokens, the newest first.
     pub tokens: Vec<TokenInfo>,
 }
 
@@ -177,9 +177,9 @@ pub struct TokenRevocation {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct RevokedToken {
-    /// The claim `jti`.
+    /// The token's id: the claim `jti`.
     pub id: Uuid,
-    /// Whose it is.
+    /// The account that it acts for.
     pub user: Name,
     /// What it is for.
     pub description: Option<String>,

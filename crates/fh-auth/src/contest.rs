@@ -62,7 +62,7 @@ pub struct Claim {
     pub builder: bool,
     /// The account that pushed it, internal id; none where that is not known.
     pub pusher: Option<i64>,
-    /// When it came.
+    /// When the row came into its slice.
     pub age: Age,
 }
 
@@ -79,7 +79,7 @@ pub struct Place {
     pub unsigned: bool,
     /// No builder pushed it.
     pub by_person: bool,
-    /// When it came.
+    /// When the row came into its slice.
     pub age: Age,
 }
 

@@ -26,7 +26,7 @@ pub struct FlakeFacts {
 /// How much of the flake's name the address says that is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Named {
-    /// Nothing: the root.
+    /// Nothing of it: the root address is read.
     No,
     /// Its organisation, which opens the public ones.
     Organization,
@@ -51,11 +51,11 @@ pub enum Standing {
 /// The three kinds of [`Standing`] that a search through very many slices tells apart, as numbers 0 to 2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Rank {
-    /// [`Standing::Own`].
+    /// The same as [`Standing::Own`].
     Own,
-    /// [`Standing::Accepted`].
+    /// The same as [`Standing::Accepted`].
     Accepted,
-    /// [`Standing::Followed`] and [`Standing::Named`].
+    /// What [`Standing::Followed`] and [`Standing::Named`] say, which is no trust in whoever pushed.
     Open,
 }
 
@@ -100,7 +100,7 @@ impl Follows {
         self.list.push(follow);
     }
 
-    /// In their order.
+    /// The follows in the order in which they were added.
     #[must_use]
     pub fn list(&self) -> &[Follow] {
         &self.list
@@ -134,7 +134,7 @@ pub struct Holdings {
 }
 
 impl Holdings {
-    /// Records a membership.
+    /// Records a membership; of several in one organisation the strongest counts.
     pub fn add_membership(&mut self, organization: i64, role: OrganizationRole) {
         raise(&mut self.memberships, organization, role);
     }

@@ -35,16 +35,16 @@ pub enum IdentityError {
     /// No JWT, or too long for one.
     #[error("this is not an identity token")]
     Malformed,
-    /// Longer than [`MAX_IDENTITY`].
+    /// It has so many bytes, more than [`MAX_IDENTITY`].
     #[error("this identity token has {0} bytes, and at most {MAX_IDENTITY} are accepted")]
     TooLong(usize),
     /// It does not say until when it is good.
     #[error("the identity token has no expiry (exp)")]
     NoEnd,
-    /// Past its end.
+    /// Its `exp` has come.
     #[error("the identity token has expired")]
     Expired,
-    /// Before its beginning.
+    /// Its `nbf` or `iat` has not come.
     #[error("the identity token is not valid yet: is a clock wrong?")]
     NotYetValid,
     /// An algorithm that is not taken.
@@ -189,17 +189,10 @@ impl IssuerKey {
             },
             _ => return None,
         };
-        let algorithms = match jwk.common.key_algorithm {
-            None => possible.to_vec(),
-            Some(stated) => {
-                let stated = Algorithm::try_from(stated).ok()?;
-                possible
-                    .iter()
-                    .copied()
-                    .filter(|one| *one == stated)
-                    .collect()
-            }
-        };
+        let stated = jwk.common.key_algorithm.map(Algorithm::try_from);
+        let stated = stated.transpose().ok()?;
+        let mut algorithms = possible.to_vec();
+        algorithms.retain(|one| stated.is_none_or(|stated| stated == *one));
         if algorithms.is_empty() {
             return None;
         }
@@ -285,7 +278,7 @@ impl Unverified {
         self.key_id.as_deref()
     }
 
-    /// The claim `iss`.
+    /// Who says to have issued it: the claim `iss`.
     #[must_use]
     pub fn issuer(&self) -> &str {
         &self.issuer
@@ -297,7 +290,7 @@ impl Unverified {
         self.expires_at
     }
 
-    /// All claims.
+    /// All claims, as the token has them.
     #[must_use]
     pub fn claims(&self) -> &Map<String, Value> {
         &self.claims

@@ -43,13 +43,13 @@ pub enum TokenError {
         /// The token's own word for its server, made safe to print.
         issuer: String,
     },
-    /// Past its end.
+    /// The time of its `exp` has come.
     #[error("the token expired at {}", rfc3339(*.at))]
     Expired {
         /// When, in seconds since 1970.
         at: i64,
     },
-    /// Before its beginning.
+    /// The time of its `nbf` has not come.
     #[error("the token is not valid before {}: is a clock wrong?", rfc3339(*.at))]
     NotYetValid {
         /// From when, in seconds since 1970.
@@ -77,9 +77,9 @@ pub struct Claims {
     pub iss: String,
     /// The server's audience, `urn:fh:<uuid>`.
     pub aud: String,
-    /// The account's id.
+    /// The id of the account that it is for.
     pub sub: Uuid,
-    /// The token's id.
+    /// The token's own id, by which it is revoked.
     pub jti: Uuid,
     /// When it was minted.
     pub iat: i64,
@@ -111,16 +111,16 @@ impl Claims {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(utoipa::ToSchema))]
 pub struct Jwk {
-    /// Always `OKP`.
+    /// The kind of key: always `OKP`.
     pub kty: String,
-    /// Always `Ed25519`.
+    /// The curve: always `Ed25519`.
     pub crv: String,
-    /// Always `EdDSA`.
+    /// How it signs: always `EdDSA`.
     pub alg: String,
-    /// Always `sig`.
+    /// What it is for: always `sig`.
     #[serde(rename = "use")]
     pub usage: String,
-    /// The key's id.
+    /// The key's id, which tokens name in their header.
     pub kid: String,
     /// The public key, base64url.
     pub x: String,
@@ -153,7 +153,7 @@ impl TokenKey {
         }
     }
 
-    /// The key's id.
+    /// The key's id, which tokens name in their header.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -239,9 +239,9 @@ pub fn read_unverified(token: &str) -> Result<Claims, TokenError> {
 pub struct UnverifiedTimes {
     /// When it was made.
     pub iat: Option<i64>,
-    /// From when.
+    /// From when on it is good.
     pub nbf: Option<i64>,
-    /// Until when.
+    /// Until when it is good.
     pub exp: Option<i64>,
 }
 

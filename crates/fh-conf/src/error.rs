@@ -18,7 +18,7 @@ pub enum Error {
     /// belongs; it is left alone.
     #[error("invalid {format} at line {line}, column {column}: {reason}")]
     Syntax {
-        /// `netrc` or `JSON`.
+        /// What the file should be: `netrc` or `JSON`.
         format: &'static str,
         /// Line, counted from 1.
         line: usize,
@@ -93,7 +93,7 @@ pub enum Error {
     /// A setting name or value that nix.conf cannot carry.
     #[error("the value for {name} cannot be written to nix.conf: {reason}")]
     NixConfValue {
-        /// The setting.
+        /// The setting that was to get the value.
         name: String,
         /// Why not, without the value.
         reason: &'static str,
@@ -102,7 +102,7 @@ pub enum Error {
     /// that is not the one to edit.
     #[error("what is added to {name} would have no effect: {} sets it at line {line}", path.display())]
     NixConfUndone {
-        /// The setting.
+        /// The setting that was to be added to.
         name: String,
         /// The file that sets it again.
         path: PathBuf,
@@ -124,13 +124,13 @@ pub enum Error {
     InStore {
         /// The path as given.
         path: PathBuf,
-        /// Where it leads.
+        /// The file in the store that it leads to.
         target: PathBuf,
     },
     /// The path leads to a directory, a device or another thing that is not a regular file.
     #[error("{} is not a regular file", path.display())]
     NotRegular {
-        /// The resolved path.
+        /// The path with all links followed.
         path: PathBuf,
     },
     /// Too many symbolic links, or links in a circle.
@@ -142,7 +142,7 @@ pub enum Error {
     /// The file is larger than any file of its kind.
     #[error("{} is larger than {limit} bytes", path.display())]
     TooLarge {
-        /// The resolved path.
+        /// The path with all links followed.
         path: PathBuf,
         /// Largest size in bytes.
         limit: u64,
@@ -150,7 +150,7 @@ pub enum Error {
     /// Another process held the lock for the whole waiting time.
     #[error("{} has been locked by another process for {} seconds", path.display(), waited.as_secs())]
     Locked {
-        /// The lock file.
+        /// The lock file, beside the file that was to be edited.
         path: PathBuf,
         /// How long was waited.
         waited: Duration,
@@ -158,11 +158,11 @@ pub enum Error {
     /// The replacement cannot be given to the file's owner, so the file was left alone.
     #[error("cannot keep the owner of {} (user {uid}, group {gid})", path.display())]
     Owner {
-        /// The file.
+        /// The file that was to be replaced.
         path: PathBuf,
-        /// Its user id.
+        /// The id of the user that owns it.
         uid: u32,
-        /// Its group id.
+        /// The id of the group that owns it.
         gid: u32,
         /// The operating system's answer.
         source: io::Error,
@@ -171,7 +171,7 @@ pub enum Error {
     /// change was kept.
     #[error("{} was changed by another program at the same time", path.display())]
     ChangedMeanwhile {
-        /// The file.
+        /// The file that was to be replaced.
         path: PathBuf,
     },
 }

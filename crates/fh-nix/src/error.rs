@@ -46,7 +46,7 @@ pub enum Error {
     NarInfo {
         /// The line, from 1; `None` when the file as a whole is at fault.
         line: Option<usize>,
-        /// What is wrong.
+        /// What is wrong with it.
         problem: String,
     },
     /// The path infos are no JSON.
@@ -63,7 +63,7 @@ pub enum Error {
     PathInfoField {
         /// The path as the JSON names it, quoted.
         path: String,
-        /// The JSON field.
+        /// The field, as the JSON names it.
         field: &'static str,
         /// What is wrong with it.
         problem: String,
@@ -87,7 +87,7 @@ pub enum Error {
     /// Something in the file system that a NAR cannot hold, or that changed while it was read.
     #[error("cannot pack {}: {problem}", .path.display())]
     Unpackable {
-        /// The file.
+        /// The file that cannot be packed.
         path: PathBuf,
         /// What is wrong with it.
         problem: String,
@@ -97,23 +97,15 @@ pub enum Error {
     Io {
         /// What was tried: a verb.
         action: &'static str,
-        /// On what.
+        /// The file or directory that it was tried on.
         path: PathBuf,
-        /// Why not.
-        source: io::Error,
-    },
-    /// The reader or writer that was passed in failed.
-    #[error("cannot {action} the NAR")]
-    Stream {
-        /// What was tried: `read` or `write`.
-        action: &'static str,
-        /// Why not.
+        /// What the operating system said.
         source: io::Error,
     },
     /// The receiver of a [`NarDecoder`](crate::NarDecoder)'s events wants no more of them.
     #[error("the NAR's content was refused: {problem}")]
     Refused {
-        /// Why.
+        /// What the receiver said.
         problem: String,
     },
 }

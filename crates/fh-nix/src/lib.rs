@@ -36,7 +36,7 @@ pub use content_fingerprint::ContentFingerprint;
 pub use derivation::Derivation;
 pub use error::{Error, Result};
 pub use hash::{Hasher, NarHash};
-pub use nar::{Event, Limits, ListingWriter, NarDecoder, NarReader, pack};
+pub use nar::{Event, Limits, ListingWriter, NarDecoder, NarReader};
 pub use narinfo::{Compression, NarInfo};
 pub use path_info::PathInfo;
 pub use path_info_json::{PathInfos, parse_path_infos};

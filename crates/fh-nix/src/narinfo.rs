@@ -33,31 +33,31 @@ pub struct NarInfo {
 /// The compression methods that Nix can undo, by libarchive or by itself: `src/libutil/compression.cc`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compression {
-    /// `none`
+    /// `none`: the file is the NAR itself.
     None,
-    /// `br`
+    /// `br`, as in HTTP (RFC 7932).
     Brotli,
     /// `bzip2`, which is also what a narinfo without `Compression` means.
     Bzip2,
-    /// `compress`
+    /// `compress`, as the Unix program of that name writes it (`.Z`).
     Compress,
-    /// `grzip`
+    /// `grzip`, which libarchive leaves to the program of that name.
     Grzip,
-    /// `gzip`
+    /// `gzip`, as in HTTP (RFC 1952).
     Gzip,
-    /// `lrzip`
+    /// `lrzip`, which libarchive leaves to the program of that name.
     Lrzip,
-    /// `lz4`
+    /// `lz4`, in frames of that format.
     Lz4,
-    /// `lzip`
+    /// `lzip`: LZMA with a checksum behind it.
     Lzip,
-    /// `lzma`
+    /// `lzma`: the format of before `xz`.
     Lzma,
-    /// `lzop`
+    /// `lzop`, which libarchive leaves to the program of that name or to liblzo2.
     Lzop,
-    /// `xz`
+    /// `xz`, what Nix writes if nothing else is asked for.
     Xz,
-    /// `zstd`
+    /// `zstd`, what this product's caches serve (RFC 8878).
     Zstd,
 }
 
@@ -214,7 +214,7 @@ fn push_url(text: &mut String, url: &str) {
 struct Fields<'a>(Vec<Field<'a>>);
 
 struct Field<'a> {
-    /// Counted from 1.
+    /// The number of the line, counted from 1.
     line: usize,
     key: &'a str,
     /// With the space before it.

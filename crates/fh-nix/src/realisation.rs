@@ -29,14 +29,14 @@ pub enum DrvOutput {
     Hash {
         /// SHA-256 of the derivation modulo its inputs.
         derivation: [u8; 32],
-        /// The output.
+        /// Which of its outputs it is.
         output: OutputName,
     },
     /// `<hash>-<name>.drv^<output>`, from Nix 2.35 on.
     Path {
-        /// The derivation.
+        /// The derivation, by its own store path.
         derivation: StorePath,
-        /// The output.
+        /// Which of its outputs it is.
         output: OutputName,
     },
 }
@@ -73,7 +73,7 @@ impl DrvOutput {
         })
     }
 
-    /// The output.
+    /// Which of the derivation's outputs it is.
     #[must_use]
     pub const fn output(&self) -> &OutputName {
         match self {
@@ -115,7 +115,7 @@ impl FromStr for DrvOutput {
 pub struct OutputName(Box<str>);
 
 impl OutputName {
-    /// The name.
+    /// The name as Nix writes it.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -140,7 +140,7 @@ impl FromStr for OutputName {
 /// What an output was built to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Realisation {
-    /// The output.
+    /// The output that was built.
     pub id: DrvOutput,
     /// The path that it was built to.
     pub out_path: StorePath,

@@ -34,7 +34,7 @@ impl Signature {
         &self.key_name
     }
 
-    /// The signature proper.
+    /// The signature proper, without the key's name.
     #[must_use]
     pub const fn as_bytes(&self) -> &[u8; 64] {
         &self.bytes
@@ -71,13 +71,13 @@ pub struct PublicKey {
 }
 
 impl PublicKey {
-    /// The key's name.
+    /// The name, which stands before the colon.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The key's bytes.
+    /// The point of the curve, as 32 bytes.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8; 32] {
         self.key.as_bytes()
@@ -148,7 +148,7 @@ impl SecretKey {
         })
     }
 
-    /// The key's name.
+    /// The name, which signatures carry.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
@@ -163,7 +163,7 @@ impl SecretKey {
         }
     }
 
-    /// Signs `message`.
+    /// The signature of `message` under this key's name.
     #[must_use]
     pub fn sign(&self, message: &[u8]) -> Signature {
         Signature {
@@ -240,19 +240,16 @@ fn read(text: &str, bytes: &mut [u8], problem: &'static str) -> Result<Box<str>,
 
 /// Key names stand in narinfo lines and in nix.conf's space-separated lists; Nix itself checks nothing.
 fn check_name(name: &str) -> Result<(), &'static str> {
-    if name.is_empty() {
-        return Err("the key's name is empty");
-    }
-    if name.len() > NAME_LENGTH {
-        return Err("the key's name is longer than 255 bytes");
-    }
-    if !name
-        .bytes()
-        .all(|byte| byte.is_ascii_graphic() && byte != b':')
-    {
-        return Err("the key's name holds something other than visible ASCII without a colon");
-    }
-    Ok(())
+    let allowed = |byte: u8| byte.is_ascii_graphic() && byte != b':';
+    Err(if name.is_empty() {
+        "the key's name is empty"
+    } else if name.len() > NAME_LENGTH {
+        "the key's name is longer than 255 bytes"
+    } else if !name.bytes().all(allowed) {
+        "the key's name holds something other than visible ASCII without a colon"
+    } else {
+        return Ok(());
+    })
 }
 
 #[cfg(test)]

@@ -35,26 +35,20 @@ impl StoreDir {
     /// # Errors
     /// When it is not as the type says.
     pub fn new(directory: &str) -> Result<Self> {
-        let error = |problem| Err(Error::invalid("a store directory", directory, problem));
-        let Some(relative) = directory.strip_prefix('/') else {
-            return error("it does not start with /");
+        let is_blank = |character: char| character.is_control() || character.is_whitespace();
+        let mut components = directory.split('/').skip(1);
+        let problem = if !directory.starts_with('/') {
+            "it does not start with /"
+        } else if directory.len() > 4095 {
+            "it is too long for a path"
+        } else if directory.contains(is_blank) {
+            "it holds a space or a control character"
+        } else if components.any(|component| matches!(component, "" | "." | "..")) {
+            "it has an empty component, . or .., or ends with /"
+        } else {
+            return Ok(Self(directory.to_owned()));
         };
-        if directory.len() > 4095 {
-            return error("it is too long for a path");
-        }
-        if directory
-            .chars()
-            .any(|character| character.is_control() || character.is_whitespace())
-        {
-            return error("it holds a space or a control character");
-        }
-        if relative
-            .split('/')
-            .any(|component| matches!(component, "" | "." | ".."))
-        {
-            return error("it has an empty component, . or .., or ends with /");
-        }
-        Ok(Self(directory.to_owned()))
+        Err(Error::invalid("a store directory", directory, problem))
     }
 
     /// The absolute path of the store directory.
@@ -219,20 +213,18 @@ fn invalid(path: &str, problem: impl Into<Cow<'static, str>>) -> Error {
 
 /// Whether Nix accepts a name after the hash.
 pub(crate) fn check_name(name: &str) -> Result<(), &'static str> {
-    if name.is_empty() {
-        return Err("the name after the hash is empty");
-    }
-    if name.len() > NAME_LENGTH {
-        return Err("the name after the hash is longer than 211 characters");
-    }
-    if matches!(name.split('-').next(), Some("." | "..")) {
-        return Err("the name after the hash starts with . or .. as its first part");
-    }
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"+-._?=".contains(&byte);
-    if !name.bytes().all(allowed) {
-        return Err("the name after the hash holds a character other than 0-9, a-z, A-Z, +-._?=");
-    }
-    Ok(())
+    Err(if name.is_empty() {
+        "the name after the hash is empty"
+    } else if name.len() > NAME_LENGTH {
+        "the name after the hash is longer than 211 characters"
+    } else if matches!(name.split('-').next(), Some("." | "..")) {
+        "the name after the hash starts with . or .. as its first part"
+    } else if !name.bytes().all(allowed) {
+        "the name after the hash holds a character other than 0-9, a-z, A-Z, +-._?="
+    } else {
+        return Ok(());
+    })
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ pub enum TemplateError {
     Value {
         /// What it should be.
         what: &'static str,
-        /// What was given.
+        /// What was given, cut to 200 characters.
         value: String,
     },
     /// Nothing says whose workloads are meant.
@@ -22,16 +22,16 @@ pub enum TemplateError {
     Tenant(&'static str),
 }
 
-/// GitHub Actions.
+/// What is known of the jobs of GitHub Actions that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Github {
-    /// `owner/name`.
+    /// One repository, as `owner/name`.
     pub repository: Option<String>,
     /// All repositories of an owner, where no repository is named.
     pub owner: Option<String>,
     /// The repository's number, which no later repository of that name has.
     pub repository_id: Option<u64>,
-    /// The owner's number.
+    /// The owner's number, which no later owner of that name has.
     pub owner_id: Option<u64>,
     /// A branch, or a reference from `refs/` on; may have wildcards.
     pub reference: Option<String>,
@@ -92,14 +92,14 @@ pub fn github(fields: &Github) -> Result<SetTrustPolicy, TemplateError> {
     Ok(policy(Provider::Github, issuer, conditions))
 }
 
-/// GitLab CI.
+/// What is known of the jobs of GitLab CI that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Gitlab {
-    /// `group/…/name`.
+    /// One project, as `group/…/name`.
     pub project: Option<String>,
     /// All projects of a group and of the groups in it, where no project is named.
     pub group: Option<String>,
-    /// The project's number.
+    /// The project's number, which no later project of that name has.
     pub project_id: Option<u64>,
     /// A branch, or a reference from `refs/` on; may have wildcards.
     pub reference: Option<String>,
@@ -155,14 +155,14 @@ pub fn gitlab(fields: &Gitlab) -> Result<SetTrustPolicy, TemplateError> {
     Ok(policy(Provider::Gitlab, issuer, conditions))
 }
 
-/// Buildkite.
+/// What is known of the jobs of Buildkite that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Buildkite {
-    /// The organisation's slug.
+    /// The organisation's slug, as in the addresses of its pipelines.
     pub organization: String,
-    /// The organisation's id.
+    /// The organisation's id, which no later organisation of that slug has.
     pub organization_id: Option<String>,
-    /// The pipeline's slug.
+    /// The slug of one pipeline; all of them without it.
     pub pipeline: Option<String>,
     /// A branch; may have wildcards.
     pub branch: Option<String>,
@@ -188,12 +188,12 @@ pub fn buildkite(fields: &Buildkite) -> Result<SetTrustPolicy, TemplateError> {
     Ok(policy(Provider::Buildkite, None, conditions))
 }
 
-/// CircleCI.
+/// What is known of the jobs of CircleCI that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Circleci {
-    /// The organisation's id.
+    /// The organisation's id, which is a part of the issuer's address.
     pub organization_id: String,
-    /// The project's id.
+    /// The id of the one project that is meant.
     pub project_id: String,
     /// A branch, or a reference from `refs/` on; may have wildcards.
     pub reference: Option<String>,
@@ -215,12 +215,12 @@ pub fn circleci(fields: &Circleci) -> Result<SetTrustPolicy, TemplateError> {
     })
 }
 
-/// Semaphore.
+/// What is known of the jobs of Semaphore that are meant.
 #[derive(Debug, Clone, Default)]
 pub struct Semaphore {
     /// The organisation: what stands before `.semaphoreci.com`.
     pub organization: String,
-    /// The project's id.
+    /// The id of the one project that is meant.
     pub project_id: String,
     /// A branch, or a reference from `refs/` on; may have wildcards.
     pub reference: Option<String>,
@@ -278,10 +278,10 @@ pub fn kubernetes(
     Ok(policy(Provider::Kubernetes, issuer, conditions))
 }
 
-/// AWS.
+/// Who signs for AWS's Security Token Service.
 #[derive(Debug, Clone, Default)]
 pub struct Aws {
-    /// The account's number.
+    /// The account's number, 12 digits.
     pub account: String,
     /// The role's name, without its path.
     pub role: Option<String>,

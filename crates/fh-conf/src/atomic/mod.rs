@@ -114,7 +114,7 @@ impl EditOptions {
 /// What becomes of the permission bits of a file that exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Access {
-    /// They stay.
+    /// They stay as they are.
     Keep,
     /// If everybody can read, write or run the file (any bit of 0007), group and others lose all
     /// access. Access for the group alone is taken for somebody's decision and stays.
@@ -152,7 +152,7 @@ pub enum Outcome {
     Removed,
 }
 
-/// What [`edit_file`] did.
+/// What [`edit_file`] did to the file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Edited {
     /// What became of the content.

@@ -8,7 +8,7 @@ use super::lock::{Lock, is_gone};
 use super::{Access, EditOptions, Edited, LARGEST_FILE, edit_file, resolve, write};
 use crate::{Error, Result};
 
-/// What [`read_private`] found.
+/// A file with a secret, as [`read_private`] found it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PrivateFile {
     /// The content: a secret, not to be shown.

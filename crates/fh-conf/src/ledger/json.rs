@@ -16,7 +16,7 @@ pub(super) struct TextRecord {
     text: String,
     /// How many lists and objects were made for it.
     made: usize,
-    /// Never empty.
+    /// Who wants it there; never empty.
     owners: BTreeSet<String>,
 }
 

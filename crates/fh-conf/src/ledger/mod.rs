@@ -72,7 +72,7 @@ struct FileRecord {
     /// Permission bits that a login has changed. Absent in ledgers of before they were noted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     mode: Option<ModeRecord>,
-    /// Netrc entries.
+    /// Entries of hosts in a netrc.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     hosts: Vec<HostRecord>,
     /// Values of lists in nix.conf.

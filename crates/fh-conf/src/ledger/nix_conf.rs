@@ -14,7 +14,7 @@ pub(super) struct ValueRecord {
     /// The setting, as it was written.
     name: String,
     value: String,
-    /// Never empty.
+    /// Who wants it there; never empty.
     owners: BTreeSet<String>,
 }
 

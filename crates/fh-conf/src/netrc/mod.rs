@@ -142,9 +142,7 @@ impl Netrc {
     /// that readers agree. Nothing is changed then.
     pub fn set(&mut self, host: &str, login: &str, password: &str) -> Result<Change> {
         check(host, login, password)?;
-        let ambiguous = || Error::NetrcAmbiguous {
-            host: host.to_owned(),
-        };
+        let ambiguous = || ambiguous(host);
         let (text, change) = edit::set(&self.text, &self.scanned, host, login, password);
         if change == Change::Unchanged {
             return Ok(change);
@@ -182,9 +180,7 @@ impl Netrc {
     /// [`Error::NetrcAmbiguous`] if the rest could not be read any more, or if what is given is not
     /// the text of one entry of this host; nothing is changed then.
     pub fn put_back(&mut self, host: &str, before: Option<&[u8]>) -> Result<bool> {
-        let ambiguous = || Error::NetrcAmbiguous {
-            host: host.to_owned(),
-        };
+        let ambiguous = || ambiguous(host);
         let Some(item) = self.item(host) else {
             return Ok(false);
         };
@@ -205,7 +201,7 @@ impl Netrc {
         Ok(true)
     }
 
-    /// The text.
+    /// The text with all edits.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.text
@@ -215,6 +211,12 @@ impl Netrc {
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
         self.text.clone()
+    }
+}
+
+fn ambiguous(host: &str) -> Error {
+    Error::NetrcAmbiguous {
+        host: host.to_owned(),
     }
 }
 

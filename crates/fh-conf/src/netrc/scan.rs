@@ -15,7 +15,7 @@ const LONGEST_PUBLIC_LOGIN: usize = 16;
 pub(super) enum Kind {
     /// `machine NAME`, with the name.
     Machine(Vec<u8>),
-    /// `default`.
+    /// The entry `default`, for all hosts that have none.
     Default,
     /// A `macdef`. To ftp it belongs to the entry before it, to curl it ends that entry.
     Macro,

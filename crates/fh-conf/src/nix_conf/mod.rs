@@ -46,7 +46,7 @@ pub use layout::{
 
 use crate::text::{append_line, splice};
 use crate::{Error, Result};
-use include::{Assignment, Edited, Included, Reader};
+use include::{Assignment, Edited, Included};
 use line::Setting;
 use value::{base_name, check_list_name, check_list_value, check_value, same_cache, same_value};
 
@@ -67,7 +67,7 @@ pub struct NixConf {
     included: BTreeMap<PathBuf, Included>,
 }
 
-/// What [`NixConf::set_if_unset`] found.
+/// What [`NixConf::set_if_unset`] found in the place of the setting.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum SetIfUnset {
     /// The setting had no value; it has the given one now.
@@ -125,8 +125,7 @@ impl NixConf {
         known: BTreeMap<PathBuf, Included>,
         load: &mut dyn FnMut(&Path) -> io::Result<Option<Vec<u8>>>,
     ) -> Result<Self> {
-        let edited = Edited { path, text };
-        let read = Reader::new(edited, known, load).read(roots)?;
+        let read = include::read(roots, Edited { path, text }, known, load)?;
         let mut assignments = read.assignments;
         assignments.extend(variable.iter().cloned());
         Ok(Self {
@@ -264,7 +263,7 @@ impl NixConf {
         found.filter_map(move |(path, included)| are(included).then_some(path.as_path()))
     }
 
-    /// The text.
+    /// The text with all edits.
     #[must_use]
     pub fn as_bytes(&self) -> &[u8] {
         &self.text

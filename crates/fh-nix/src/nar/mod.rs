@@ -23,7 +23,7 @@ mod event;
 mod listing;
 
 pub use decode::NarDecoder;
-pub use encode::{NarReader, pack};
+pub use encode::NarReader;
 pub use event::{Event, Limits};
 pub use listing::ListingWriter;
 
