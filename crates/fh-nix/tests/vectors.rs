@@ -241,7 +241,7 @@ fn a_tree_is_packed_as_nix_packed_it() {
 #[test]
 fn listings_are_those_of_nix() {
     for version in VERSIONS {
-        let mut listing = ListingWriter::new();
+        let mut listing = ListingWriter::default();
         let mut out = Vec::new();
         let mut decoder = NarDecoder::default();
         decoder

@@ -113,15 +113,10 @@ impl Condition {
         steps(claim).all(|step| mine.next() == Some(step)) && mine.next().is_some()
     }
 
-    /// Whether it is on the same claim as another condition.
-    pub(super) fn is_on_claim_of(&self, other: &Self) -> bool {
-        self.is_on(&other.claim)
-    }
-
     /// Whether what meets this condition meets another one of the same provider in any case. Of two patterns that are
     /// not equal nothing is known.
     pub(super) fn implies(&self, other: &Self) -> bool {
-        if !self.is_on_claim_of(other) {
+        if !self.is_on(&other.claim) {
             return false;
         }
         match (&self.test, &other.test) {

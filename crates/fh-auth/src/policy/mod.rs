@@ -327,7 +327,7 @@ impl Policy {
                 // Where one claim has several conditions, only equal ones are looked for: very many patterns and very
                 // many texts would be compared otherwise.
                 self.conditions.contains(asked) || {
-                    let mut on = self.conditions.iter().filter(|it| it.is_on_claim_of(asked));
+                    let mut on = self.conditions.iter().filter(|it| it.is_on(&asked.claim));
                     matches!((on.next(), on.next()), (Some(only), None) if only.implies(asked))
                 }
             })

@@ -220,19 +220,22 @@ impl NixConf {
     /// the file (or [`VARIABLE`]) and the line, counted from 1.
     #[must_use]
     pub fn set_by(&self, name: &str) -> Option<(&Path, usize)> {
-        let last = self
-            .assignments_of(name)
-            .rfind(|assignment| !assignment.extra)?;
-        Some((last.path.as_ref(), last.line))
+        self.last_of(name, |assignment| !assignment.extra)
     }
 
     /// Where a list gets this value, letter by letter: the last `NAME = …` or `extra-NAME = …` with it, by the file (or
     /// [`VARIABLE`]) and the line, counted from 1.
     #[must_use]
     pub fn given_by(&self, name: &str, value: &str) -> Option<(&Path, usize)> {
+        self.last_of(name, |assignment| {
+            assignment.words.iter().any(|word| word == value)
+        })
+    }
+
+    fn last_of(&self, name: &str, is: impl Fn(&Assignment) -> bool) -> Option<(&Path, usize)> {
         let last = self
             .assignments_of(name)
-            .rfind(|assignment| assignment.words.iter().any(|word| word == value))?;
+            .rfind(|assignment| is(assignment))?;
         Some((last.path.as_ref(), last.line))
     }
 
@@ -246,21 +249,12 @@ impl NixConf {
             .any(|present| same_cache(name, present, value))
     }
 
-    /// The other files that were found: those that are included, directly or through others, and
-    /// the roots.
-    pub fn included(&self) -> impl Iterator<Item = &Path> {
-        self.others(|included| !matches!(included, Included::Missing))
-    }
-
     /// The files that exist but could not be read, so that what they set is not known here. Root
     /// may well read them: a file with access tokens is often included this way.
     pub fn unreadable(&self) -> impl Iterator<Item = &Path> {
-        self.others(|included| matches!(included, Included::Unreadable))
-    }
-
-    fn others(&self, are: fn(&Included) -> bool) -> impl Iterator<Item = &Path> {
-        let found = self.included.iter();
-        found.filter_map(move |(path, included)| are(included).then_some(path.as_path()))
+        let included = self.included.iter();
+        let unreadable = included.filter(|(_, it)| matches!(it, Included::Unreadable));
+        unreadable.map(|(path, _)| path.as_path())
     }
 
     /// The text with all edits.
